@@ -1,0 +1,1 @@
+"""Manifest types, one file per API group."""

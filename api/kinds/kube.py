@@ -1,0 +1,135 @@
+"""Kubernetes' own kinds, as far as we read them: Namespace, Service, Pod, EndpointSlice."""
+
+from typing import Literal
+
+from msgspec import field
+
+from api.meta import Kind, Wire
+
+
+class ServicePort(Wire, frozen=True):
+    """A port of a Service. `target_port` is a number or the name of a container port; 0 means `port`."""
+
+    port: int
+    name: str = ""
+    target_port: int | str = 0
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+    app_protocol: str = ""
+    node_port: int = 0
+
+
+class ServiceSpec(Wire, frozen=True):
+    """v1 Service. `cluster_ip` "None" makes it headless."""
+
+    ports: tuple[ServicePort, ...] = ()
+    selector: dict[str, str] = {}
+    type: str = "ClusterIP"
+    cluster_ip: str = field(default="", name="clusterIP")
+    cluster_ips: tuple[str, ...] = field(default=(), name="clusterIPs")
+    external_name: str = ""
+    publish_not_ready_addresses: bool = False
+
+
+class ContainerPort(Wire, frozen=True):
+    """A port of a container; a Service's `targetPort` may name it."""
+
+    container_port: int
+    name: str = ""
+    protocol: str = "TCP"
+
+
+class Container(Wire, frozen=True):
+    """A container of a Pod: only what endpoints need."""
+
+    name: str = ""
+    ports: tuple[ContainerPort, ...] = ()
+
+
+class PodSpec(Wire, frozen=True):
+    """v1 PodSpec: only what endpoints need."""
+
+    containers: tuple[Container, ...] = ()
+    init_containers: tuple[Container, ...] = ()
+    service_account_name: str = ""
+    node_name: str = ""
+
+
+class PodCondition(Wire, frozen=True):
+    """One condition of a Pod; `Ready` decides whether its endpoints take traffic."""
+
+    type: str
+    status: str
+
+
+class PodStatus(Wire, frozen=True):
+    """Where the Pod is and whether it is ready: here status is input, not our own writing."""
+
+    phase: str = ""
+    pod_ip: str = field(default="", name="podIP")
+    conditions: tuple[PodCondition, ...] = ()
+
+
+class Pod(Wire, frozen=True):
+    """v1 Pod."""
+
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class TargetRef(Wire, frozen=True):
+    """The object an endpoint stands for, a Pod as a rule."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+
+
+class EndpointConditions(Wire, frozen=True):
+    """Absent conditions count as ready, as Kubernetes says."""
+
+    ready: bool = True
+    serving: bool = True
+    terminating: bool = False
+
+
+class SliceEndpoint(Wire, frozen=True):
+    """One endpoint of a slice; all of `addresses` are the same endpoint, and consumers use the first."""
+
+    addresses: tuple[str, ...] = ()
+    conditions: EndpointConditions = EndpointConditions()
+    target_ref: TargetRef | None = None
+    node_name: str = ""
+    zone: str = ""
+
+
+class SlicePort(Wire, frozen=True):
+    """A port of a slice, matched to the Service's port by `name`."""
+
+    name: str = ""
+    port: int = 0
+    protocol: str = "TCP"
+    app_protocol: str = ""
+
+
+class EndpointSlice(Wire, frozen=True):
+    """discovery.k8s.io EndpointSlice; the label `kubernetes.io/service-name` says whose."""
+
+    address_type: str = "IPv4"
+    endpoints: tuple[SliceEndpoint, ...] = ()
+    ports: tuple[SlicePort, ...] = ()
+
+
+class NamespaceSpec(Wire, frozen=True):
+    """v1 Namespace: its labels are what matters."""
+
+    finalizers: tuple[str, ...] = ()
+
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+NAMESPACE = Kind(group="", versions=("v1",), name="Namespace", spec=NamespaceSpec, namespaced=False)
+SERVICE = Kind(group="", versions=("v1",), name="Service", spec=ServiceSpec)
+POD = Kind(group="", versions=("v1",), name="Pod", spec=Pod, whole=True)
+ENDPOINT_SLICE = Kind(
+    group="discovery.k8s.io", versions=("v1", "v1beta1"), name="EndpointSlice", spec=EndpointSlice, whole=True
+)

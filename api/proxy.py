@@ -1,0 +1,69 @@
+"""One connected Envoy, as its xDS Node describes it, and the part of it that may change its configuration."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+ROLES = ("sidecar", "router")
+
+
+class Locality(msgspec.Struct, frozen=True, order=True):
+    """Where an endpoint or a proxy runs."""
+
+    region: str = ""
+    zone: str = ""
+    subzone: str = ""
+
+
+class Proxy(msgspec.Struct, frozen=True):
+    """A proxy. `interception` is NONE (listeners really bound) or REDIRECT/TPROXY (iptables bring the traffic)."""
+
+    role: str
+    name: str
+    namespace: str
+    ip: str = "127.0.0.1"
+    domain: str = "cluster.local"
+    labels: Mapping[str, str] = {}
+    locality: Locality = Locality()
+    interception: str = "NONE"
+    unprivileged: bool = False
+
+    @property
+    def id(self) -> str:
+        """Istio's node id: `sidecar~10.0.0.7~sleep.default~default.svc.cluster.local`."""
+        return f"{self.role}~{self.ip}~{self.name}.{self.namespace}~{self.namespace}.svc.{self.domain}"
+
+
+class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """What of a Proxy may change its configuration. Proxies with equal scopes share all work and all bytes.
+
+    `labels` holds only those that some object selects on. `bind` is the address of listeners that are really bound.
+    """
+
+    role: str
+    namespace: str
+    domain: str = "cluster.local"
+    labels: tuple[tuple[str, str], ...] = ()
+    bind: str = "127.0.0.1"
+    unprivileged: bool = False
+
+
+class NodeIdError(ValueError):
+    """A node id that is not of Istio's form. The message names the id and the form."""
+
+
+def parse_node_id(node_id: str) -> tuple[str, str, str, str, str]:
+    """Split Istio's `role~ip~name.namespace~domain` into role, ip, name, namespace, cluster domain.
+
+    Raises NodeIdError when a part is missing or the role is unknown.
+    """
+    parts = node_id.split("~")
+    if len(parts) != 4 or not all(parts):  # noqa: PLR2004 - the form has four parts
+        raise NodeIdError(f"node id {node_id!r}: want role~ip~name.namespace~namespace.svc.domain")
+    role, ip, workload, dns = parts
+    if role not in ROLES:
+        raise NodeIdError(f"node id {node_id!r}: role {role!r} is none of {', '.join(ROLES)}")
+    name, _, namespace = workload.rpartition(".")
+    if not name:
+        raise NodeIdError(f"node id {node_id!r}: {workload!r} is not name.namespace")
+    return role, ip, name, namespace, dns.partition(".svc.")[2] or "cluster.local"

@@ -1,0 +1,45 @@
+"""What we serve: xDS resources, already serialised, and the sets of them."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+_PREFIX = "type.googleapis.com/"
+CLUSTER = _PREFIX + "envoy.config.cluster.v3.Cluster"
+ENDPOINT = _PREFIX + "envoy.config.endpoint.v3.ClusterLoadAssignment"
+LISTENER = _PREFIX + "envoy.config.listener.v3.Listener"
+ROUTE = _PREFIX + "envoy.config.route.v3.RouteConfiguration"
+SECRET = _PREFIX + "envoy.extensions.transport_sockets.tls.v3.Secret"
+
+PUSH_ORDER = (CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET)
+"""Make before break: a route is pushed after the clusters it names. Removal goes the other way."""
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """One xDS resource. `version` is a hash of its content, so it survives restarts.
+
+    `body` is the serialised message; `uses` names the resources of the next types it refers to (a cluster its
+    endpoints, a listener its route configurations, a route configuration its clusters), sorted.
+    """
+
+    type_url: str
+    name: str
+    version: str
+    body: bytes
+    uses: tuple[str, ...] = ()
+
+
+class ResourceSet(msgspec.Struct, frozen=True):
+    """All resources of one Scope, by type and name.
+
+    `changed` says, by type, which names were added, updated or removed since the set with `generation - 1`; a reader
+    that missed a generation compares versions instead.
+    """
+
+    generation: int
+    resources: Mapping[str, Mapping[str, Resource]]
+    changed: Mapping[str, frozenset[str]]
+
+    def of(self, type_url: str) -> Mapping[str, Resource]:
+        """Return the resources of one type by name; empty for a type we do not serve."""
+        return self.resources.get(type_url, {})

@@ -1,0 +1,33 @@
+"""The one window translators have on the world; every read through it is recorded by the Engine."""
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from api.mesh import Lowered
+from api.meta import AnyObject, Ref
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class View(Protocol):
+    """Reads of one Snapshot. Answers are values: keep them, compare them, never change them."""
+
+    def get(self, ref: Ref) -> AnyObject | None:
+        """Return the object of this Ref, or None."""
+        ...
+
+    def by(self, index: str, key: str) -> tuple[AnyObject, ...]:
+        """Return the objects that an input's index files under `key`, sorted by Ref; ("all", kind) always exists."""
+        ...
+
+    def lowered(self, ref: Ref) -> Lowered:
+        """Return what the object of this Ref means; empty when there is none or it lowers to nothing."""
+        ...
+
+    def memo(self, fn: "Callable[Concatenate[View, P], R]", *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return fn(view, *args), remembered until something it read would answer differently.
+
+        `args` must be hashable; an equal result keeps the identity of the old one. Raises RecursionError on a cycle.
+        """
+        ...

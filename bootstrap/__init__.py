@@ -1,0 +1,1 @@
+"""How a proxy starts: a Node and where its control plane is -> an Envoy bootstrap."""

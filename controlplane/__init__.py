@@ -1,0 +1,1 @@
+"""Hands: the only place with I/O, clock and memory."""

@@ -1,0 +1,1 @@
+"""Where objects come from: each source turns its world into Changes and Findings."""

@@ -1,0 +1,1 @@
+"""The xDS protocol: pure steps (sotw, delta) and the gRPC transport around them."""

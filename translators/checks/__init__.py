@@ -1,0 +1,1 @@
+"""One file per family of advice; each defines CHECK: what an object says -> Findings."""

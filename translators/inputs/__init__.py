@@ -1,0 +1,1 @@
+"""One file per input API; each defines INPUT: Object -> mesh nouns."""

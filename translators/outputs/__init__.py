@@ -1,0 +1,1 @@
+"""One file per xDS type; each defines OUTPUT: Scope -> Resource."""

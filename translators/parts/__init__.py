@@ -1,0 +1,1 @@
+"""Fragments of Envoy configuration that outputs share."""
