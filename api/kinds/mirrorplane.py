@@ -1,0 +1,41 @@
+"""Our own API group, mirrorplane.io: MeshConfig."""
+
+from api.meta import Kind, Wire
+
+GROUP = "mirrorplane.io"
+
+
+class MirrorGuards(Wire, frozen=True):
+    """What keeps mirrors from hurting production. 0 for a number means the default."""
+
+    max_body_bytes: int = 0
+    max_requests: int = 0
+    deadline: str = ""
+    connect_timeout: str = ""
+
+
+class Mirroring(Wire, frozen=True):
+    """Mirrors, mesh-wide. `shadowHostSuffix` false is what Istio >= 1.28 does: the copy keeps its Host."""
+
+    shadow_host_suffix: bool = True
+    guards: MirrorGuards = MirrorGuards()
+
+
+class OutboundTrafficPolicy(Wire, frozen=True):
+    """Requests to hosts nobody declared: ALLOW_ANY passes them through, REGISTRY_ONLY answers 502."""
+
+    mode: str = "ALLOW_ANY"
+
+
+class MeshConfig(Wire, frozen=True):
+    """Mesh-wide settings, named as Istio's MeshConfig names them where it has them. Only `default` is read."""
+
+    root_namespace: str = "istio-system"
+    proxy_http_port: int | None = None
+    connect_timeout: str = "10s"
+    outbound_traffic_policy: OutboundTrafficPolicy = OutboundTrafficPolicy()
+    access_log_file: str = "/dev/stdout"
+    mirroring: Mirroring = Mirroring()
+
+
+MESH_CONFIG = Kind(GROUP, ("v1alpha1",), "MeshConfig", MeshConfig, namespaced=False)

@@ -1,0 +1,30 @@
+"""Units that users write as text: durations, and percentages as Envoy counts them."""
+
+import re
+
+from api.mesh import MILLION
+
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:h|m|s|ms|us|µs|ns))+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)")
+_MILLISECONDS = {"h": 3_600_000.0, "m": 60_000.0, "s": 1_000.0, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "ns": 1e-6}
+
+
+def milliseconds(text: str) -> int:
+    """Read a duration as Istio writes it (`5s`, `1.5s`, `1h2m`, `250ms`) into whole milliseconds.
+
+    Raises ValueError when the text is no duration, or is positive but under a millisecond (Istio refuses both).
+    """
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is not a duration: write a number and a unit, for example 5s or 250ms")
+    total = sum(float(number) * _MILLISECONDS[unit] for number, unit in _PART.findall(text))
+    if 0 < total < 1:
+        raise ValueError(f"{text!r} is shorter than 1ms, the smallest duration")
+    return round(total)
+
+
+def millionths(percent: float) -> int:
+    """Turn per cent into parts per MILLION, rounded toward zero as Istio does; more than 100 counts as 100.
+
+    The tiny addend undoes binary fractions: 12.3 % is 123,000 parts, not 122,999.
+    """
+    return min(int(percent * (MILLION / 100) + 1e-6), MILLION)

@@ -1,0 +1,162 @@
+"""Turns one manifest into an Object or Findings: owns which manifests are ours and what is said of those that fail.
+
+Separate from the sources because it knows no file and no API server: they read, this understands. Nothing here raises
+for what a user wrote. A Finding about something with no identity is about `Ref("", "", origin)`, where `origin` is
+what the source calls the place it came from: a file, as a rule.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from api.finding import Finding, Severity
+from api.meta import AnyObject, Kind, Object, Ref, Wire
+from controlplane.field_errors import explain
+from controlplane.manifests import Head, Metadata, misnamed, read_head, without_nulls
+from controlplane.unknown_fields import closest, unknown_fields
+
+Registry = Mapping[tuple[str, str], Kind]
+"""Every kind we read, by API group and kind name."""
+
+Accept = Callable[[AnyObject], Iterable[Finding]]
+"""What else there is to say about a valid object, looked at alone. An ERROR refuses it."""
+
+NOT_A_MANIFEST: Final = "NotAManifest"
+UNKNOWN_KIND: Final = "UnknownKind"
+UNKNOWN_VERSION: Final = "UnknownVersion"
+INVALID_FIELD: Final = "InvalidField"
+UNKNOWN_FIELD: Final = "UnknownField"
+
+BUILT_IN_GROUPS: Final = frozenset({"", "apps", "discovery.k8s.io"})
+"""Kubernetes' own groups: we read their kinds in part, so a field we do not know is no news, nor is a kind."""
+
+_HEAD_FIELDS: Final = frozenset({"apiVersion", "kind", "metadata"})
+_FIELDS: Final = _HEAD_FIELDS | {"spec", "status"}
+T = TypeVar("T", bound=Wire)
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """What one manifest came to: an object (`object`), a failure (`findings` say why), or none of our business.
+
+    `ref` is None when it has no identity we could read. `ignored` is the kind's key when nobody here reads that kind.
+    """
+
+    ref: Ref | None = None
+    object: AnyObject | None = None
+    findings: tuple[Finding, ...] = ()
+    ignored: str = ""
+
+
+def registry_of(kinds: Iterable[Kind]) -> Registry:
+    """Return the kinds by group and name. Raises ValueError when two share both."""
+    found: dict[tuple[str, str], Kind] = {}
+    for kind in kinds:
+        if found.setdefault((kind.group, kind.name), kind) != kind:
+            raise ValueError(f"two kinds are called {kind.key}")
+    return found
+
+
+def accept_all(_: AnyObject) -> Iterable[Finding]:
+    """Accept every object."""
+    return ()
+
+
+def decode(manifest: Any, registry: Registry, origin: str = "", accept: Accept = accept_all) -> Decoded:
+    """Return what one manifest (plain values, Lists already unfolded) comes to. Never raises, never edits it.
+
+    The namespace of a namespaced kind defaults to "default". An Object is given only when the manifest is valid and
+    accepted; findings beside it are warnings.
+    """
+    manifest = without_nulls(manifest)
+    head = read_head(manifest)
+    if isinstance(head, str):
+        return Decoded(findings=(Finding(Ref("", "", origin), NOT_A_MANIFEST, head),))
+    kind = registry.get((head.group, head.kind))
+    if kind is None:
+        return _not_read(head, registry)
+    namespace = (head.namespace or "default") if kind.namespaced else ""
+    ref = Ref(kind.key, namespace, head.name)
+    path, message = misnamed(manifest, head, kind)
+    if message:
+        about = ref if head.name else Ref("", "", origin)
+        return Decoded(findings=(Finding(about, NOT_A_MANIFEST, message, path),))
+    if head.version not in kind.versions:
+        return Decoded(ref, findings=(_unserved(ref, head, kind),))
+    decoded = _read(manifest, kind, ref)
+    return _judged(decoded, decoded.object, accept) if decoded.object else decoded
+
+
+def _judged(decoded: Decoded, obj: AnyObject, accept: Accept) -> Decoded:
+    said = tuple(accept(obj))
+    refused = any(finding.severity is Severity.ERROR for finding in said)
+    return Decoded(decoded.ref, None if refused else obj, decoded.findings + said)
+
+
+def _not_read(head: Head, registry: Registry) -> Decoded:
+    ours = head.group not in BUILT_IN_GROUPS and any(group == head.group for group, _ in registry)
+    if not ours:
+        return Decoded(ignored=head.key)
+    about = Ref(head.key, head.namespace, head.name)
+    message = f"kind {head.kind} of {head.group} is not read"
+    return Decoded(ignored=head.key, findings=(Finding(about, UNKNOWN_KIND, message, "kind", Severity.WARNING),))
+
+
+def _unserved(ref: Ref, head: Head, kind: Kind) -> Finding:
+    served = ", ".join(f"{kind.group}/{version}" if kind.group else version for version in kind.versions)
+    message = f"{kind.name} has no version {head.version!r}; versions served: {served}"
+    return Finding(ref, UNKNOWN_VERSION, message, "apiVersion", fix=f"write one of {served}")
+
+
+def _read(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
+    if kind.whole:
+        written, root = {key: value for key, value in manifest.items() if key not in _HEAD_FIELDS}, ""
+    else:
+        written, root = manifest.get("spec", {}), "spec"
+    metadata = _convert(manifest.get("metadata"), Metadata, "metadata", ref)
+    spec = _convert(written, kind.spec, root, ref)
+    if isinstance(metadata, Finding) or isinstance(spec, Finding):
+        failed = tuple(finding for finding in (metadata, spec) if isinstance(finding, Finding))
+        return Decoded(ref, findings=failed)
+    warnings = tuple(_warnings(manifest, written, kind, ref)) if kind.group not in BUILT_IN_GROUPS else ()
+    return Decoded(
+        ref,
+        Object(
+            ref=ref,
+            spec=spec,
+            labels=metadata.labels,
+            annotations=metadata.annotations,
+            created=metadata.creation_timestamp,
+            generation=metadata.generation,
+        ),
+        warnings,
+    )
+
+
+def _convert(value: Any, of: type[T], root: str, ref: Ref) -> T | Finding:
+    try:
+        return msgspec.convert(value, of)
+    except msgspec.ValidationError as error:
+        wrong = explain(error, value, of)
+        return Finding(ref, INVALID_FIELD, wrong.message, _join(root, wrong.path), fix=wrong.fix)
+
+
+def _warnings(manifest: dict[str, Any], written: dict[str, Any], kind: Kind, ref: Ref) -> Iterator[Finding]:
+    if not kind.whole:
+        for name in sorted(manifest.keys() - _FIELDS):
+            yield _unknown(ref, name, name, closest(name, sorted(_FIELDS)))
+    for field in unknown_fields(manifest["metadata"], Metadata, "metadata"):
+        yield _unknown(ref, field.path, field.name, field.meant)
+    for field in unknown_fields(written, kind.spec, "" if kind.whole else "spec"):
+        if field.path != "status":
+            yield _unknown(ref, field.path, field.name, field.meant)
+
+
+def _unknown(ref: Ref, path: str, name: str, meant: str) -> Finding:
+    fix = f"did you mean {meant}?" if meant else ""
+    message = f"the field {name} is not known here and changes nothing"
+    return Finding(ref, UNKNOWN_FIELD, message, path, Severity.WARNING, fix)
+
+
+def _join(root: str, path: str) -> str:
+    return f"{root}.{path}" if root and path and not path.startswith("[") else f"{root}{path}"

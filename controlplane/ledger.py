@@ -1,0 +1,62 @@
+"""All findings there are: those of sources (by file), those of translators (by object), those of proxies (NACKs)."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from api.finding import Finding
+from api.meta import Ref
+from api.snapshot import Snapshot
+from api.view import View
+from controlplane.engine import Call, Engine
+from translators.advice import findings
+
+Locate = Callable[[Ref, str], tuple[str, int] | None]
+
+
+class Ledger:
+    """Findings as they stand now. `locate` gives a finding about an object its file and line."""
+
+    def __init__(self, engine: Engine, locate: Locate) -> None:
+        self._engine, self._locate = engine, locate
+        self._of_sources: dict[str, tuple[Finding, ...]] = {}
+        self._of_objects: dict[Ref, tuple[Finding, ...]] = {}
+        self._of_proxies: dict[tuple[str, str], tuple[Finding, ...]] = {}
+
+    def from_source(self, said: Mapping[str, tuple[Finding, ...]]) -> None:
+        """Replace what a source says about its origins (files)."""
+        self._of_sources.update(said)
+
+    def from_proxy(self, proxy: str, type_url: str, said: Iterable[Finding]) -> None:
+        """Replace what a proxy says about a type; nothing, once it accepts it."""
+        self._of_proxies[proxy, type_url] = tuple(said)
+
+    def refresh(self, view: View, snapshot: Snapshot, touched: set[Call]) -> None:
+        """Ask again about every object that changed, or that something it depends on did."""
+        refs = {key for how, key in snapshot.changed if how == "get"}
+        refs |= {call[1] for call in touched if call[0] is findings}
+        for ref in refs:
+            if ref in snapshot.objects:
+                self._of_objects[ref] = view.memo(findings, ref)
+            elif self._of_objects.pop(ref, None) is not None:
+                self._engine.release([(findings, ref)])
+
+    def all(self) -> tuple[Finding, ...]:
+        """Return every finding with file and line where known, by place and object."""
+        groups = (self._of_sources, self._of_objects, self._of_proxies)
+        found = {self._placed(f) for group in groups for said in group.values() for f in said}
+        return tuple(sorted(found, key=lambda f: (f.file, f.line, f.about, f.path, f.reason, f.message)))
+
+    def _placed(self, finding: Finding) -> Finding:
+        place = None if finding.file else self._locate(finding.about, finding.path)
+        if place is None:
+            return finding
+        file, line = place
+        return Finding(
+            about=finding.about,
+            reason=finding.reason,
+            message=finding.message,
+            path=finding.path,
+            severity=finding.severity,
+            fix=finding.fix,
+            file=file,
+            line=line,
+        )

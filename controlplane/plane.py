@@ -1,0 +1,50 @@
+"""The one-way flow in one place: changes into the Store, a Snapshot through the Engine, sets and findings out."""
+
+from api.finding import Finding
+from api.proxy import Proxy
+from api.resource import ResourceSet
+from api.snapshot import Snapshot
+from controlplane.catalogue import Catalogue
+from controlplane.engine import EMPTY, Engine
+from controlplane.ledger import Ledger, Locate
+from controlplane.publish import Board, Publisher
+from controlplane.sources.changes import Batch
+from controlplane.store import Store
+from translators.scopes import scope_of
+
+
+class Plane:
+    """One world and what is made of it. Everything that serves, renders or checks goes through here."""
+
+    def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None) -> None:
+        self.store = Store(catalogue.inputs)
+        self.engine = Engine(catalogue.inputs)
+        self.publisher = Publisher(self.engine, catalogue.outputs)
+        self.ledger = Ledger(self.engine, locate)
+        self.snapshot: Snapshot = EMPTY
+        self._outputs = catalogue.outputs
+
+    def apply(self, batch: Batch) -> None:
+        """Take in what a source saw. Nothing is served until publish."""
+        for change in batch.changes:
+            self.store.apply(change.ref, change.obj)
+        self.ledger.from_source(batch.findings)
+
+    async def publish(self) -> int:
+        """Serve the world as it is now; returns how many scopes got a new set."""
+        self.snapshot = self.store.freeze()
+        view = self.engine.advance(self.snapshot)
+        touched = self.engine.touched()
+        self.ledger.refresh(view, self.snapshot, touched)
+        return await self.publisher.publish(view, touched)
+
+    def render(self, proxy: Proxy) -> ResourceSet:
+        """Return exactly what a proxy would be sent."""
+        view = self.engine.view
+        board = Board(self.engine, self._outputs, scope_of(view, proxy))
+        board.refresh(view, set())
+        return board.latest
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return everything there is to say about the objects."""
+        return self.ledger.all()

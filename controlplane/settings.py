@@ -1,0 +1,40 @@
+"""Settings of the process itself. The only place that may read the environment; today everything is a flag."""
+
+import ipaddress
+
+import msgspec
+
+HIGHEST_PORT = 65535
+
+
+class AddressError(ValueError):
+    """An address that is not host:port. The message says what is wrong with it."""
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where to listen or connect. Port 0 means any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Tell whether only this machine can reach the address."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def parse_address(text: str) -> Address:
+    """Read `host:port` or `[ipv6]:port`. Raises AddressError."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host:
+        raise AddressError(f"{text!r} is not an address: write host:port, for example 127.0.0.1:15010")
+    if not port.isascii() or not port.isdigit() or int(port) > HIGHEST_PORT:
+        raise AddressError(f"{text!r} is not an address: {port!r} is not a port in 0..{HIGHEST_PORT}")
+    return Address(host, int(port))

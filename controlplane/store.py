@@ -1,0 +1,65 @@
+"""The one mutable world. One writer; readers get frozen Snapshots."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from api.meta import AnyObject, Ref
+from api.snapshot import ReadKey, Snapshot
+from translators.contract import Input
+
+Place = tuple[str, str]
+
+
+class Store:
+    """All objects and the index buckets over them.
+
+    Applying is O(places of the object); freezing copies two dictionaries and sorts only the buckets that changed.
+    """
+
+    def __init__(self, inputs: Iterable[Input]) -> None:
+        self._inputs = {kind.key: i for i in inputs for kind in i.kinds}
+        self._objects: dict[Ref, AnyObject] = {}
+        self._members: defaultdict[Place, dict[Ref, AnyObject]] = defaultdict(dict)
+        self._buckets: dict[Place, tuple[AnyObject, ...]] = {}
+        self._touched: set[Place] = set()
+        self._changed: set[ReadKey] = set()
+        self._version = 0
+
+    def apply(self, ref: Ref, obj: AnyObject | None) -> bool:
+        """Put an object, or remove it with None. Returns whether anything changed. A kind nobody reads is refused."""
+        old = self._objects.get(ref)
+        if old == obj or ref.kind not in self._inputs:
+            return False
+        before, after = self._places(old), self._places(obj)
+        for place in before - after:
+            del self._members[place][ref]
+        if obj is None:
+            del self._objects[ref]
+        else:
+            self._objects[ref] = obj
+            for place in after:
+                self._members[place][ref] = obj
+        self._changed.add(("get", ref))
+        self._touched |= before | after
+        return True
+
+    def freeze(self) -> Snapshot:
+        """Return the world as it is now, with what changed since the last call."""
+        self._version += 1
+        for place in self._touched:
+            members = self._members[place]
+            if members:
+                self._buckets[place] = tuple(members[ref] for ref in sorted(members))
+            else:
+                del self._members[place]
+                self._buckets.pop(place, None)
+        changed = frozenset(self._changed | {("by", place) for place in self._touched})
+        self._changed, self._touched = set(), set()
+        return Snapshot(self._version, self._objects.copy(), self._buckets.copy(), changed)
+
+    def _places(self, obj: AnyObject | None) -> set[Place]:
+        if obj is None:
+            return set()
+        indexes = self._inputs[obj.ref.kind].indexes
+        found = {(name, key) for name, keys_of in indexes.items() for key in keys_of(obj)}
+        return found | {("all", obj.ref.kind)}

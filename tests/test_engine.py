@@ -1,0 +1,144 @@
+"""What the engine remembers, what it runs again, what it forgets, and what it does with errors."""
+
+import pytest
+
+from api.meta import Object, Ref
+from api.mesh import Lowered
+from api.snapshot import Snapshot
+from api.kinds import kube
+from controlplane.engine import CycleError, Engine
+from translators.contract import Input
+
+POD = Ref("Pod", "d", "p")
+OTHER = Ref("Pod", "d", "q")
+
+
+def world(version: int, *changed: tuple[str, object], **labels: str) -> Snapshot:
+    objects = {Ref("Pod", "d", n): Object(Ref("Pod", "d", n), kube.Pod(), {"l": v}) for n, v in labels.items()}
+    return Snapshot(version, objects, {}, frozenset(changed))
+
+
+def label(view, ref):
+    RAN.append(("label", ref.name))
+    obj = view.get(ref)
+    return obj.labels["l"] if obj else ""
+
+
+def shout(view, ref):
+    RAN.append(("shout", ref.name))
+    return view.memo(label, ref).upper()
+
+
+RAN: list[tuple[str, str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _clear():
+    RAN.clear()
+
+
+def test_a_call_is_run_once_and_remembered():
+    view = Engine([]).advance(world(1, p="x"))
+    assert [view.memo(shout, POD), view.memo(shout, POD)] == ["X", "X"]
+    assert RAN == [("shout", "p"), ("label", "p")]
+
+
+def test_a_change_runs_only_what_reads_it():
+    engine = Engine([])
+    view = engine.advance(world(1, p="x", q="y"))
+    assert (view.memo(shout, POD), view.memo(shout, OTHER)) == ("X", "Y")
+    RAN.clear()
+    view = engine.advance(world(2, ("get", POD), p="z", q="y"))
+    assert (view.memo(shout, POD), view.memo(shout, OTHER)) == ("Z", "Y")
+    assert {name for _, name in RAN} == {"p"}
+
+
+def test_an_equal_answer_stops_the_change():
+    engine = Engine([])
+    assert engine.advance(world(1, p="x")).memo(shout, POD) == "X"
+    RAN.clear()
+    engine.advance(Snapshot(2, {POD: Object(POD, kube.Pod(), {"l": "x", "more": "1"})}, {}, frozenset([("get", POD)])))
+    assert engine.view.memo(shout, POD) == "X"
+    assert RAN == [("label", "p")], "shout need not run: label answered the same"
+
+
+def test_only_roots_behind_a_change_are_reported_as_touched():
+    engine = Engine([])
+    view = engine.advance(world(1, p="x", q="y"))
+    view.memo(shout, POD)
+    view.memo(shout, OTHER)
+    engine.advance(world(2, ("get", POD), p="z", q="y"))
+    assert engine.touched() == {(shout, POD)}
+    assert engine.touched() == set()
+
+
+def test_what_nobody_asks_for_is_forgotten():
+    engine = Engine([])
+    view = engine.advance(world(1, p="x", q="y"))
+    view.memo(shout, POD)
+    view.memo(shout, OTHER)
+    engine.release([(shout, POD)])
+    engine.collect()
+    assert engine.size == 2
+    assert engine.provenance((shout, OTHER)) == {OTHER}
+
+
+def test_a_read_that_is_no_longer_made_is_forgotten_with_its_answer():
+    engine = Engine([])
+
+    def either(view):
+        return view.memo(label, POD if view.memo(label, OTHER) == "p" else OTHER)
+
+    engine.advance(world(1, p="x", q="p")).memo(either)
+    assert engine.size == 3
+    engine.advance(world(2, ("get", OTHER), p="x", q="-")).memo(either)
+    engine.collect()
+    assert engine.size == 2
+
+
+def test_a_cycle_is_an_error_that_names_the_path():
+    def ping(view):
+        return view.memo(pong)
+
+    def pong(view):
+        return view.memo(ping)
+
+    with pytest.raises(CycleError, match="ping -> pong -> ping"):
+        Engine([]).advance(world(1)).memo(ping)
+
+
+def test_a_circle_of_old_answers_is_not_a_cycle():
+    engine = Engine([])
+
+    def first(view):
+        return view.memo(second) if view.get(POD).labels["l"] == "down" else "first"
+
+    def second(view):
+        return "second" if view.get(POD).labels["l"] == "down" else view.memo(first)
+
+    assert engine.advance(world(1, p="down")).memo(first) == "second"
+    view = engine.advance(world(2, ("get", POD), p="up"))
+    assert (view.memo(second), view.memo(first)) == ("first", "first")
+    view = engine.advance(world(3, ("get", POD), p="down"))
+    assert (view.memo(first), view.memo(second)) == ("second", "second")
+
+
+def test_keyword_arguments_are_refused_because_they_would_not_be_part_of_the_key():
+    with pytest.raises(TypeError, match="by position"):
+        Engine([]).advance(world(1)).memo(label, ref=POD)
+
+
+def test_an_exception_in_lowering_keeps_what_the_object_meant_and_reports_it(caplog):
+    def lower(_, obj):
+        if obj.labels["l"] == "bad":
+            raise ZeroDivisionError("oops")
+        return Lowered(services=(obj.labels["l"],))
+
+    engine = Engine([Input(kinds=(kube.POD,), lower=lower)])
+    assert engine.advance(world(1, p="good")).lowered(POD).services == ("good",)
+    found = engine.advance(world(2, ("get", POD), p="bad")).lowered(POD)
+    assert found.services == ("good",)
+    assert found.findings[0].reason == "InternalError"
+    assert engine.failures == 1
+    assert "what it meant before stays" in caplog.text
+    assert engine.advance(world(3, ("get", POD), p="fine")).lowered(POD) == Lowered(services=("fine",))

@@ -1,0 +1,159 @@
+"""Whatever the order of changes, the incremental answer is the answer computed from scratch."""
+
+import asyncio
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from api.kinds import istio_networking as istio
+from api.kinds import kube
+from api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
+from api.meta import Kind, Object, Ref, Wire
+from api.proxy import Proxy
+from api.resource import Resource, ResourceSet
+from controlplane.catalogue import catalogue
+from controlplane.plane import Plane
+from tests.builders import PlainView
+from translators.advice import findings
+from translators.scopes import scope_of
+
+names = st.sampled_from(["a", "b"])
+spaces = st.sampled_from(["red", "blue"])
+versions = st.sampled_from(["v1", "v2"])
+hosts = st.sampled_from(["a", "b.red.svc.cluster.local", "*.blue.svc.cluster.local", "x.example.com"])
+exports = st.sampled_from([(), (".",), ("*",), ("red",)])
+ports = st.sampled_from([("http", 80), ("http", 8000), ("tcp", 8000), ("", 9000)])
+PROXIES = [
+    Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}),
+    Proxy("sidecar", "q", "blue", ip="127.0.0.2"),
+]
+
+
+class World(RuleBasedStateMachine):
+    """Random manifests in and out of one control plane that two proxies are connected to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plane = Plane(catalogue())
+        self.held: dict[str, ResourceSet] = {}
+        self.detach = {}
+        for proxy in PROXIES:
+            self._connect(proxy)
+
+    @rule(ns=spaces, name=names, ports=st.lists(ports, max_size=2, unique_by=lambda p: p[1]), export=exports)
+    def service(self, ns: str, name: str, ports: list[tuple[str, int]], export: tuple[str, ...]) -> None:
+        spec = kube.ServiceSpec(tuple(kube.ServicePort(n, f"{p}-{n}" if p else "") for p, n in ports), {"app": name})
+        self._put(kube.SERVICE, ns, name, spec, annotations={"networking.istio.io/exportTo": ",".join(export)})
+
+    @rule(ns=spaces, name=names, app=names, version=versions, ip=st.integers(1, 3))
+    def pod(self, ns: str, name: str, app: str, version: str, ip: int) -> None:
+        spec = kube.Pod(status=kube.PodStatus(pod_ip=f"10.0.0.{ip}"))
+        self._put(kube.POD, ns, name, spec, labels={"app": app, "version": version})
+
+    @rule(ns=spaces, name=names, service=names, pod=names, port=ports, ready=st.booleans())
+    def endpoint_slice(self, ns: str, name: str, service: str, pod: str, port: tuple[str, int], ready: bool) -> None:
+        target = kube.TargetRef("Pod", ns, pod)
+        one = kube.SliceEndpoint(("10.0.1.1",), kube.EndpointConditions(ready=ready), target)
+        spec = kube.EndpointSlice(endpoints=(one,), ports=(kube.SlicePort(f"{port[0]}-{port[1]}", 99),))
+        self._put(kube.ENDPOINT_SLICE, ns, name, spec, labels={kube.SERVICE_NAME_LABEL: service})
+
+    @rule(
+        ns=spaces, name=names, hosts=st.lists(hosts, min_size=1, max_size=2, unique=True), to=hosts, mirror=hosts,
+        subset=versions, label=st.sampled_from([{}, {"version": "v1"}, {"app": "a"}]), export=exports,
+    )  # fmt: skip
+    def virtual_service(self, ns, name, hosts, to, mirror, subset, label, export) -> None:
+        rule = istio.HTTPRoute(
+            match=(istio.MatchRequest(uri=istio.StringMatch(prefix="/x"), source_labels=label),) if label else (),
+            route=(istio.RouteDestination(istio.Destination(to, subset)),),
+            mirror=istio.Destination(mirror),
+        )
+        self._put(istio.VIRTUAL_SERVICE, ns, name, istio.VirtualService(tuple(hosts), http=(rule,), export_to=export))
+
+    @rule(ns=spaces, name=names, host=hosts, subsets=st.sets(versions), export=exports)
+    def destination_rule(self, ns: str, name: str, host: str, subsets: set[str], export: tuple[str, ...]) -> None:
+        chosen = tuple(istio.Subset(v, {"version": v}) for v in sorted(subsets))
+        self._put(istio.DESTINATION_RULE, ns, name, istio.DestinationRule(host, chosen, export))
+
+    @rule(ns=spaces, name=names, resolution=st.sampled_from(["STATIC", "DNS", "NONE"]), select=st.booleans())
+    def service_entry(self, ns: str, name: str, resolution: str, select: bool) -> None:
+        selector = istio.WorkloadSelector({"app": "a"}) if select else None
+        port = istio.Port(80, "http", "HTTP")
+        spec = istio.ServiceEntry(("x.example.com",), (), (port,), "MESH_INTERNAL", resolution, (), selector)
+        self._put(istio.SERVICE_ENTRY, ns, name, spec)
+
+    @rule(ns=spaces, name=names, app=names)
+    def workload_entry(self, ns: str, name: str, app: str) -> None:
+        self._put(istio.WORKLOAD_ENTRY, ns, name, istio.WorkloadEntry("10.9.9.9", {}, {"app": app, "version": "v2"}))
+
+    @rule(suffix=st.booleans(), root=spaces)
+    def mesh_config(self, suffix: bool, root: str) -> None:
+        spec = MeshConfig(root_namespace=root, mirroring=Mirroring(shadow_host_suffix=suffix))
+        self._put(MESH_CONFIG, "", "default", spec)
+
+    @rule(kind=st.sampled_from(catalogue().kinds), ns=spaces, name=names)
+    def remove(self, kind: Kind, ns: str, name: str) -> None:
+        name = name if kind.namespaced else "default"
+        self.plane.store.apply(Ref(kind.key, ns if kind.namespaced else "", name), None)
+
+    @rule(proxy=st.sampled_from(PROXIES))
+    def reconnect(self, proxy: Proxy) -> None:
+        self.detach[proxy.name]()
+        self._connect(proxy)
+
+    @rule()
+    def serve(self) -> None:
+        asyncio.run(self.plane.publish())
+        scratch = PlainView(self.plane.snapshot, catalogue().inputs)
+        for proxy in PROXIES:
+            held = self.held[proxy.name].resources
+            assert {t: dict(r) for t, r in held.items() if r} == from_scratch(scratch, proxy)
+        said = {f for ref in self.plane.snapshot.objects for f in findings(scratch, ref)}
+        assert set(self.plane.findings()) == said
+        assert not self.plane.publisher.failures
+        assert self.plane.engine.failures == 0
+
+    def teardown(self) -> None:
+        """When nobody is connected and nothing is there, nothing is remembered."""
+        asyncio.run(self.plane.publish())
+        for ref in self.plane.snapshot.objects:
+            self.plane.store.apply(ref, None)
+        asyncio.run(self.plane.publish())
+        for detach in self.detach.values():
+            detach()
+        assert self.plane.publisher.scopes == 0
+        remembered = {call[0].__name__ for call in self.plane.engine.remembered()}
+        assert remembered <= {"selected_labels"}, "what no proxy asks for is still remembered"
+
+    def _connect(self, proxy: Proxy) -> None:
+        def offer(served: ResourceSet) -> None:
+            before = self.held.get(proxy.name)
+            if before is not None and served.generation == before.generation + 1:
+                assert_says_what_changed(before, served)
+            self.held[proxy.name] = served
+
+        self.held.pop(proxy.name, None)
+        self.detach[proxy.name] = self.plane.publisher.attach(proxy, offer)
+
+    def _put(self, kind: Kind, ns: str, name: str, spec: Wire, **meta: dict[str, str]) -> None:
+        ref = Ref(kind.key, ns, name)
+        self.plane.store.apply(ref, Object(ref, spec, **meta))
+
+
+def from_scratch(view: PlainView, proxy: Proxy) -> dict[str, dict[str, Resource]]:
+    scope, found = scope_of(view, proxy), {}
+    for output in catalogue().outputs:
+        built = [output.build(view, scope, name) for name in output.names(view, scope)]
+        found[output.type_url] = {r.name: r for r in built if r is not None}
+    return {type_url: resources for type_url, resources in found.items() if resources}
+
+
+def assert_says_what_changed(before: ResourceSet, after: ResourceSet) -> None:
+    for type_url in before.resources | after.resources:
+        old, new = before.of(type_url), after.of(type_url)
+        changed = {n for n in old.keys() | new.keys() if old.get(n) != new.get(n)}
+        assert changed == after.changed.get(type_url, frozenset())
+
+
+TestWorld = World.TestCase
+TestWorld.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

@@ -1,0 +1,77 @@
+"""What a new file must fill in to become an input, an output, a filter or a check. No list is edited: see discover."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum
+from types import ModuleType
+from typing import Any, TypeVar
+
+import msgspec
+
+from api.finding import Finding
+from api.mesh import Lowered, RouteTable
+from api.meta import AnyObject, Kind
+from api.proxy import Scope
+from api.resource import Resource
+from api.view import View
+
+
+class Slot(IntEnum):
+    """Where an HTTP filter stands in the chain, first to last (Istio's order)."""
+
+    FAULT = 10
+    CORS = 20
+    ROUTER = 90
+
+
+class Input(msgspec.Struct, frozen=True):
+    """One input API: the kinds it reads, the indexes it wants over them, and what an object of them means.
+
+    `validate` looks at one object alone, before it is stored: an ERROR refuses it, and the one before goes on serving.
+    What `lower` sees has passed; it needs no defence.
+    """
+
+    kinds: tuple[Kind, ...]
+    lower: Callable[[View, AnyObject], Lowered]
+    validate: Callable[[AnyObject], Iterable[Finding]] = lambda _: ()
+    indexes: Mapping[str, Callable[[AnyObject], Iterable[str]]] = {}
+
+
+class Output(msgspec.Struct, frozen=True):
+    """One xDS type: which resources a scope has, and one of them. `build` answers None for what does not exist."""
+
+    type_url: str
+    names: Callable[[View, Scope], tuple[str, ...]]
+    build: Callable[[View, Scope, str], Resource | None]
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """One HTTP filter: its place, and its entry in the chain (None: not in this scope)."""
+
+    slot: Slot
+    name: str
+    chain: Callable[[View, Scope], Any | None]
+
+
+class Check(msgspec.Struct, frozen=True):
+    """Advice about what objects mean: findings on a route table, whatever API it was written in."""
+
+    table: Callable[[View, RouteTable], tuple[Finding, ...]]
+
+
+T = TypeVar("T")
+
+
+def discover(package: ModuleType, attr: str, cls: type[T]) -> dict[str, T]:
+    """Return the contract of every module of a package, by module name, in name order.
+
+    Raises TypeError for a module that does not define it.
+    """
+    found: dict[str, T] = {}
+    for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
+        value = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), attr, None)
+        if not isinstance(value, cls):
+            raise TypeError(f"{package.__name__}.{module.name} must define {attr}: {cls.__name__}")
+        found[module.name] = value
+    return found

@@ -1,0 +1,121 @@
+"""Istio ServiceEntry -> Service, with the endpoints it states itself."""
+
+from collections.abc import Iterable, Iterator
+
+from api.finding import Finding
+from api.hosts import is_ip
+from api.kinds import istio_networking as istio
+from api.mesh import Endpoint, EndpointGroup, Lowered, Port, Protocol, Resolution, Service
+from api.meta import Object
+from api.view import View
+from translators.contract import Input
+from translators.istio.localities import locality_of
+from translators.istio.protocols import by_token
+
+_RESOLUTIONS = {
+    "NONE": Resolution.NONE,
+    "STATIC": Resolution.ENDPOINTS,
+    "DNS": Resolution.DNS,
+    "DNS_ROUND_ROBIN": Resolution.DNS_ROUND_ROBIN,
+}
+
+
+def lower(_: View, obj: Object[istio.ServiceEntry]) -> Lowered:
+    """Return one service for each host. Hosts are taken literally: a ServiceEntry has no short names (Istio)."""
+    spec = obj.spec
+    ports = tuple(_port(p) for p in spec.ports)
+    services = tuple(
+        Service(
+            host=host.lower(),
+            namespace=obj.ref.namespace,
+            ports=ports,
+            ref=obj.ref,
+            addresses=spec.addresses,
+            resolution=_RESOLUTIONS[spec.resolution],
+            selector=tuple(sorted(spec.workload_selector.labels.items())) if spec.workload_selector else (),
+            export_to=spec.export_to or ("*",),
+            external=spec.location != "MESH_INTERNAL",
+            created=obj.created,
+        )
+        for host in spec.hosts
+    )
+    groups = tuple(EndpointGroup(obj.ref, p.name, tuple(_endpoints(spec, p))) for p in spec.ports)
+    return Lowered(services=services, endpoints=groups)
+
+
+def validate(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
+    """Refuse what Istio's validation refuses."""
+    spec = obj.spec
+    if not spec.hosts:
+        yield Finding(obj.ref, "NoHosts", "service entry must have at least one host", "spec.hosts")
+    if "*" in spec.hosts:
+        yield Finding(obj.ref, "InvalidHost", "invalid host *", f"spec.hosts[{spec.hosts.index('*')}]")
+    if spec.workload_selector and spec.endpoints:
+        message = "only one of WorkloadSelector or Endpoints is allowed in Service Entry"
+        yield Finding(obj.ref, "TwoEndpointSources", message, "spec.endpoints")
+    if spec.resolution not in _RESOLUTIONS:
+        message = f"resolution {spec.resolution} is none of {', '.join(_RESOLUTIONS)}"
+        yield Finding(obj.ref, "InvalidResolution", message, "spec.resolution")
+    if spec.resolution == "NONE" and spec.endpoints:
+        message = "no endpoints should be provided for resolution type none"
+        yield Finding(obj.ref, "EndpointsUnused", message, "spec.endpoints")
+    yield from _port_findings(obj)
+    yield from _endpoint_findings(obj)
+
+
+def _port_findings(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
+    seen: set[int | str] = set()
+    for i, port in enumerate(obj.spec.ports):
+        path = f"spec.ports[{i}]"
+        if not 1 <= port.number <= 65535:  # noqa: PLR2004 - the range of ports
+            yield Finding(obj.ref, "InvalidPort", f"port {port.number} is not in 1..65535", f"{path}.number")
+        if not port.name:
+            yield Finding(obj.ref, "InvalidPort", "the port needs a name", f"{path}.name")
+        for key in {port.number, port.name} & seen:
+            yield Finding(obj.ref, "DuplicatePort", f"service entry port {key!r} already defined", path)
+        seen |= {port.number, port.name}
+
+
+def _endpoint_findings(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
+    for i, endpoint in enumerate(obj.spec.endpoints):
+        path = f"spec.endpoints[{i}].address"
+        if not endpoint.address:
+            yield Finding(obj.ref, "InvalidEndpoint", "the endpoint has no address", path)
+        elif obj.spec.resolution == "STATIC" and not is_ip(endpoint.address):
+            message = f"{endpoint.address} is not an IP address, and STATIC resolution asks no DNS"
+            yield Finding(obj.ref, "InvalidEndpoint", message, path, fix="use resolution: DNS")
+
+
+def _port(port: istio.Port) -> Port:
+    return Port(port.number, port.name, by_token(port.protocol) or Protocol.AUTO, port.target_port)
+
+
+def _endpoints(spec: istio.ServiceEntry, port: istio.Port) -> Iterator[Endpoint]:
+    for endpoint in spec.endpoints:
+        yield Endpoint(
+            locality=locality_of(endpoint.locality),
+            address=endpoint.address,
+            port=endpoint.ports.get(port.name) or port.target_port or port.number,
+            labels=tuple(sorted(endpoint.labels.items())),
+            weight=endpoint.weight or 1,
+        )
+
+
+def _hosts(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return (host.lower() for host in obj.spec.hosts)
+
+
+def _everything(_: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return ("*",)
+
+
+def _self(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return (str(obj.ref),)
+
+
+INPUT = Input(
+    kinds=(istio.SERVICE_ENTRY,),
+    lower=lower,
+    validate=validate,
+    indexes={"services": _everything, "service.host": _hosts, "endpoints.service": _self},
+)

@@ -1,0 +1,111 @@
+"""Istio VirtualService -> RouteTable."""
+
+from collections.abc import Iterable, Iterator
+
+from api.finding import Finding, Severity
+from api.hosts import fqdn
+from api.kinds import istio_networking as istio
+from api.mesh import Lowered, Match, MeshSettings, Route, RouteTable
+from api.meta import Object, Ref
+from api.units import milliseconds
+from api.view import View
+from translators.contract import Input
+from translators.istio.matches import match_findings, match_of
+from translators.istio.mirrors import destination, mirror_findings, mirrors_of
+from translators.lookups import mesh
+
+_PORTS = range(1, 65536)
+
+
+def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
+    """Return the rules as routes, one for each match of each rule, in order (Istio: first match wins)."""
+    spec, settings = obj.spec, mesh(view)
+    table = RouteTable(
+        ref=obj.ref,
+        hosts=hosts_of(obj),
+        routes=tuple(route for i, rule in enumerate(spec.http) for route in _routes(obj.ref, i, rule, settings)),
+        gateways=spec.gateways or ("mesh",),
+        export_to=spec.export_to or ("*",),
+        created=obj.created,
+    )
+    return Lowered(tables=(table,))
+
+
+def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
+    """Refuse what Istio's validation refuses."""
+    spec = obj.spec
+    if not spec.hosts:
+        yield Finding(obj.ref, "NoHosts", "virtual service must have at least one host", "spec.hosts")
+    if "*" in spec.hosts and "mesh" in (spec.gateways or ("mesh",)):
+        message = "wildcard host * is not allowed for virtual services bound to the mesh gateway"
+        yield Finding(obj.ref, "WildcardHost", message, f"spec.hosts[{spec.hosts.index('*')}]")
+    if not spec.http:
+        yield Finding(obj.ref, "NoRules", "there are no http rules", "spec.http", Severity.WARNING)
+    for i, rule in enumerate(spec.http):
+        yield from _rule_findings(obj.ref, f"spec.http[{i}]", rule)
+
+
+def hosts_of(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
+    """Return the hosts, completed."""
+    return tuple(fqdn(host, obj.ref.namespace) for host in obj.spec.hosts)
+
+
+def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
+    return ("*",) if any(m.source_labels for rule in obj.spec.http for m in rule.match) else ()
+
+
+def _everything(_: Object[istio.VirtualService]) -> Iterable[str]:
+    return ("*",)
+
+
+def _routes(about: Ref, index: int, rule: istio.HTTPRoute, settings: MeshSettings) -> Iterator[Route]:
+    path = f"spec.http[{index}]"
+    to = tuple(
+        destination(about, f"{path}.route[{i}].destination", r.destination, r.weight) for i, r in enumerate(rule.route)
+    )
+    copies = mirrors_of(about, path, rule, settings)
+    timeout = milliseconds(rule.timeout) if rule.timeout else 0
+    matches = [(match_of(m), f".{m.name}" if m.name else "") for m in rule.match] or [(Match(), "")]
+    for match, suffix in matches:
+        yield Route(rule.name + suffix, match, to, copies, timeout, path)
+
+
+def _rule_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
+    if not rule.route:
+        message = "the rule has no route, so it answers nothing"
+        yield Finding(about, "NoRoute", message, path, fix="add route with at least one destination")
+    if len(rule.route) > 1 and sum(r.weight for r in rule.route) <= 0:
+        yield Finding(about, "InvalidWeight", "total destination weight = 0", f"{path}.route")
+    places = [(f"{path}.route[{i}].destination", r.destination) for i, r in enumerate(rule.route)]
+    places += [(f"{path}.mirror", rule.mirror)] if rule.mirror else []
+    places += [(f"{path}.mirrors[{i}].destination", m.destination) for i, m in enumerate(rule.mirrors)]
+    for where, to in places:
+        yield from _destination_findings(about, where, to)
+    for i, r in enumerate(rule.route):
+        if r.weight < 0:
+            yield Finding(about, "InvalidWeight", f"weight {r.weight} < 0", f"{path}.route[{i}].weight")
+    for i, match in enumerate(rule.match):
+        yield from match_findings(about, f"{path}.match[{i}]", match)
+    yield from mirror_findings(about, path, rule)
+    try:
+        milliseconds(rule.timeout or "0s")
+    except ValueError as error:
+        yield Finding(about, "InvalidTimeout", str(error), f"{path}.timeout")
+
+
+def _destination_findings(about: Ref, path: str, to: istio.Destination) -> Iterator[Finding]:
+    if not to.host or to.host == "*":
+        yield Finding(
+            about, "InvalidDestination", f"invalid destination host {to.host or 'of no name'}", f"{path}.host"
+        )
+    if to.port is not None and to.port.number not in _PORTS:
+        message = f"port number {to.port.number} must be in the range 1..65535"
+        yield Finding(about, "InvalidDestination", message, f"{path}.port.number")
+
+
+INPUT = Input(
+    kinds=(istio.VIRTUAL_SERVICE,),
+    lower=lower,
+    validate=validate,
+    indexes={"routes": _everything, "route.host": hosts_of, "route.source_labels": _has_source_labels},
+)

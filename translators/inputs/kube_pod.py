@@ -1,0 +1,40 @@
+"""Kubernetes Pod -> Workload."""
+
+from collections.abc import Iterable
+
+from api.kinds import kube
+from api.mesh import Lowered, Workload
+from api.meta import Object
+from api.view import View
+from translators.contract import Input
+
+_OVER = frozenset({"Succeeded", "Failed"})
+
+
+def lower(_: View, obj: Object[kube.Pod]) -> Lowered:
+    """Return the workload, if the Pod has an address and is not over."""
+    pod = obj.spec
+    if not pod.status.pod_ip or pod.status.phase in _OVER:
+        return Lowered()
+    named = {p.name: p.container_port for c in pod.spec.containers for p in c.ports if p.name}
+    workload = Workload(
+        namespace=obj.ref.namespace,
+        address=pod.status.pod_ip,
+        labels=tuple(sorted(obj.labels.items())),
+        ports=tuple(sorted(named.items())),
+        healthy=_ready(pod.status),
+        sliced=True,
+    )
+    return Lowered(workloads=(workload,))
+
+
+def _ready(status: kube.PodStatus) -> bool:
+    """Tell whether a Pod is ready; one that does not say (written by hand) is."""
+    return all(c.status == "True" for c in status.conditions if c.type == "Ready")
+
+
+def _labels(obj: Object[kube.Pod]) -> Iterable[str]:
+    return (f"{obj.ref.namespace}|{key}={value}" for key, value in obj.labels.items())
+
+
+INPUT = Input(kinds=(kube.POD,), lower=lower, indexes={"workload.label": _labels})

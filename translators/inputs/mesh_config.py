@@ -1,0 +1,81 @@
+"""Mirrorplane MeshConfig -> MeshSettings."""
+
+from collections.abc import Iterator
+
+from api.finding import Finding
+from api.kinds import mirrorplane
+from api.mesh import Guards, Lowered, MeshSettings
+from api.meta import Object
+from api.units import milliseconds
+from api.view import View
+from translators.contract import Input
+
+_DEFAULT = "default"
+_MODES = ("ALLOW_ANY", "REGISTRY_ONLY")
+
+
+def lower(_: View, obj: Object[mirrorplane.MeshConfig]) -> Lowered:
+    """Return the settings; what is not set keeps its default."""
+    spec, plain = obj.spec, MeshSettings()
+    port = spec.proxy_http_port
+    settings = MeshSettings(
+        root_namespace=spec.root_namespace,
+        proxy_http_port=plain.proxy_http_port if port is None else port,
+        connect_timeout_ms=milliseconds(spec.connect_timeout),
+        allow_any=spec.outbound_traffic_policy.mode == "ALLOW_ANY",
+        access_log=spec.access_log_file,
+        shadow_suffix=spec.mirroring.shadow_host_suffix,
+        guards=_guards(spec.mirroring.guards, plain.guards),
+    )
+    return Lowered(settings=settings)
+
+
+def validate(obj: Object[mirrorplane.MeshConfig]) -> Iterator[Finding]:
+    """Refuse other names, unknown modes, durations and numbers that make no sense."""
+    spec, guards = obj.spec, obj.spec.mirroring.guards
+    if obj.ref.name != _DEFAULT:
+        message = f"only the MeshConfig named {_DEFAULT} is read"
+        yield Finding(obj.ref, "WrongName", message, "metadata.name", fix=f"name it {_DEFAULT}")
+    if spec.outbound_traffic_policy.mode not in _MODES:
+        message = f"mode {spec.outbound_traffic_policy.mode} is none of {', '.join(_MODES)}"
+        yield Finding(obj.ref, "InvalidMode", message, "spec.outboundTrafficPolicy.mode")
+    if not 0 <= (spec.proxy_http_port or 0) <= 65535:  # noqa: PLR2004 - the range of ports
+        yield Finding(obj.ref, "InvalidPort", "the port is not in 0..65535 (0: no HTTP proxy)", "spec.proxyHttpPort")
+    for path, text in (
+        ("spec.connectTimeout", spec.connect_timeout),
+        ("spec.mirroring.guards.deadline", guards.deadline or "1s"),
+        ("spec.mirroring.guards.connectTimeout", guards.connect_timeout or "1s"),
+    ):
+        yield from _duration_findings(obj, path, text)
+    yield from _number_findings(obj, guards)
+
+
+def _duration_findings(obj: Object[mirrorplane.MeshConfig], path: str, text: str) -> Iterator[Finding]:
+    try:
+        if milliseconds(text) == 0:
+            yield Finding(obj.ref, "InvalidDuration", "the duration must be longer than 0s", path)
+    except ValueError as error:
+        yield Finding(obj.ref, "InvalidDuration", str(error), path)
+
+
+def _number_findings(obj: Object[mirrorplane.MeshConfig], guards: mirrorplane.MirrorGuards) -> Iterator[Finding]:
+    merged = Guards(guards.max_body_bytes or Guards().max_body_bytes, guards.max_requests or Guards().max_requests)
+    if guards.max_body_bytes < 0 or guards.max_requests < 0:
+        yield Finding(obj.ref, "InvalidGuard", "a guard cannot be negative", "spec.mirroring.guards")
+    elif merged.buffer_bytes > Guards.LARGEST_BUFFER:
+        message = (
+            f"maxBodyBytes x maxRequests is {merged.buffer_bytes} bytes that a stuck mirror may hold; 2 GiB at most"
+        )
+        yield Finding(obj.ref, "InvalidGuard", message, "spec.mirroring.guards", fix="lower one of the two")
+
+
+def _guards(said: mirrorplane.MirrorGuards, plain: Guards) -> Guards:
+    return Guards(
+        max_body_bytes=said.max_body_bytes or plain.max_body_bytes,
+        max_requests=said.max_requests or plain.max_requests,
+        deadline_ms=milliseconds(said.deadline) if said.deadline else plain.deadline_ms,
+        connect_timeout_ms=milliseconds(said.connect_timeout) if said.connect_timeout else plain.connect_timeout_ms,
+    )
+
+
+INPUT = Input(kinds=(mirrorplane.MESH_CONFIG,), lower=lower, validate=validate)

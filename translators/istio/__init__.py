@@ -1,0 +1,1 @@
+"""How Istio's conventions read: fragments that several inputs share."""

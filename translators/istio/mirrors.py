@@ -1,0 +1,73 @@
+"""The mirrors of an HTTP rule: `mirror`, `mirrors` and the three spellings of the percentage."""
+
+from collections.abc import Iterator
+
+from api.finding import Finding, Severity
+from api.hosts import fqdn
+from api.kinds import istio_networking as istio
+from api.mesh import MILLION, Destination, MeshSettings, Mirror
+from api.meta import Ref
+from api.units import millionths
+
+_HUNDRED = 100
+
+
+def mirrors_of(about: Ref, path: str, rule: istio.HTTPRoute, mesh: MeshSettings) -> tuple[Mirror, ...]:
+    """Return the copies a rule asks for, `mirror` first, then `mirrors` in order; 0 % is no mirror (Istio)."""
+    asked = [(rule.mirror, f"{path}.mirror", _fraction(rule))] if rule.mirror else []
+    for i, policy in enumerate(rule.mirrors):
+        share = MILLION if policy.percentage is None else millionths(policy.percentage.value)
+        asked.append((policy.destination, f"{path}.mirrors[{i}].destination", share))
+    return tuple(
+        Mirror(destination(about, where, to), about, share, mesh.shadow_suffix) for to, where, share in asked if share
+    )
+
+
+def destination(about: Ref, path: str, to: istio.Destination, weight: int = 1) -> Destination:
+    """Return a destination; short names are completed with the namespace of the object that says them."""
+    return Destination(fqdn(to.host, about.namespace), to.subset, to.port.number if to.port else 0, weight, path)
+
+
+def mirror_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
+    """Refuse what Istio's validation refuses: both forms at once, percentages outside 0..100."""
+    if rule.mirror and rule.mirrors:
+        yield Finding(
+            about,
+            "InvalidMirror",
+            "HTTP route cannot contain both mirror and mirrors",
+            path,
+            fix="move it into mirrors",
+        )
+    shares: list[tuple[str, float]] = [
+        (f"mirrors[{i}].percentage.value", m.percentage.value) for i, m in enumerate(rule.mirrors) if m.percentage
+    ]
+    if rule.mirror_percentage:
+        shares.append(("mirrorPercentage.value", rule.mirror_percentage.value))
+    for field, said in _deprecated(rule):
+        shares.append((field, said))
+        yield Finding(
+            about, "Deprecated", f"{field} is deprecated", f"{path}.{field}", Severity.WARNING, "use mirrorPercentage"
+        )
+    for field, share in shares:
+        if not 0 <= share <= _HUNDRED:
+            message = f"{share:g} is not a percentage between 0 and 100"
+            yield Finding(about, "InvalidMirror", message, f"{path}.{field}")
+    if shares and not (rule.mirror or rule.mirrors):
+        message = "a mirror percentage without a mirror does nothing"
+        yield Finding(about, "NoMirror", message, f"{path}.{shares[0][0]}", Severity.WARNING, "add mirror")
+
+
+def _fraction(rule: istio.HTTPRoute) -> int:
+    """Return the share of `mirror`: mirrorPercentage wins even when it is 0; nothing said is everything (Istio)."""
+    if rule.mirror_percentage is not None:
+        return millionths(rule.mirror_percentage.value)
+    for _, said in _deprecated(rule):
+        return millionths(said)
+    return MILLION
+
+
+def _deprecated(rule: istio.HTTPRoute) -> Iterator[tuple[str, int]]:
+    if rule.mirror_percent is not None:
+        yield "mirrorPercent", rule.mirror_percent
+    if rule.mirror_percent_snake is not None:
+        yield "mirror_percent", rule.mirror_percent_snake

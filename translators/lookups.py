@@ -1,0 +1,142 @@
+"""Memoised questions that outputs, checks and inputs ask; the joins across inputs live here."""
+
+from api.hosts import candidates, exported
+from api.kinds.mirrorplane import MESH_CONFIG
+from api.mesh import Destination, Endpoint, MeshSettings, Port, Protocol, Resolution, Service, Subset, TrafficPolicy
+from api.meta import Ref
+from api.view import View
+from translators import visible
+from translators.names import outbound
+
+_MESH = Ref(MESH_CONFIG.key, "", "default")
+
+
+def mesh(view: View) -> MeshSettings:
+    """Return the mesh-wide settings."""
+    return view.lowered(_MESH).settings or MeshSettings()
+
+
+def policy(view: View, namespace: str, host: str) -> TrafficPolicy | None:
+    """Return how a namespace calls a host.
+
+    Istio: look in the client's namespace, then in the service's, then in the root namespace; in each, the most
+    specific host wins, and rules for one host are merged: oldest first, a subset name counts once.
+    """
+    service = view.memo(visible.service, namespace, host)
+    levels = (namespace, service.namespace if service else namespace, view.memo(mesh).root_namespace)
+    for level in dict.fromkeys(levels):
+        for pattern in candidates(host):
+            found = _policies(view, level, pattern, namespace)
+            if found:
+                return _merged(found)
+    return None
+
+
+def subset(view: View, namespace: str, host: str, name: str) -> Subset | None:
+    """Return a named subset of a host, or None when no policy defines it."""
+    found = view.memo(policy, namespace, host)
+    return next((s for s in found.subsets if s.name == name), None) if found else None
+
+
+def target_port(view: View, namespace: str, to: Destination, listener_port: int) -> int:
+    """Return the port a destination means: its own, else the service's only one, else the listener's (Istio)."""
+    if to.port:
+        return to.port
+    service = view.memo(visible.service, namespace, to.host)
+    return service.ports[0].number if service and len(service.ports) == 1 else listener_port
+
+
+def port_of(service: Service, number: int) -> Port | None:
+    """Return a service's port by number; UDP ports do not count."""
+    return next((p for p in service.ports if p.number == number and p.protocol is not Protocol.UDP), None)
+
+
+def missing(view: View, namespace: str, to: Destination, port: int) -> tuple[str, str] | None:
+    """Say what of a destination does not exist, as (field below the destination, sentence); None when all is there.
+
+    `port` 0 leaves the port unchecked.
+    """
+    service = view.memo(visible.service, namespace, to.host)
+    if service is None:
+        return "host", f"no service {to.host} is visible from namespace {namespace}"
+    if port and port_of(service, port) is None:
+        known = ", ".join(str(p.number) for p in service.ports)
+        return "port.number", f"service {to.host} has no port {port} (it has {known or 'none'})"
+    if to.subset and view.memo(subset, namespace, to.host, to.subset) is None:
+        return "subset", f"no DestinationRule for {to.host} defines a subset {to.subset}"
+    return None
+
+
+def live_clusters(view: View, namespace: str, host: str) -> tuple[str, ...]:
+    """Return the names of the clusters for live requests to a host: one for each port and subset (Istio)."""
+    service = view.memo(visible.service, namespace, host)
+    rules = view.memo(policy, namespace, host)
+    subsets = ["", *(s.name for s in rules.subsets)] if rules else [""]
+    numbers = [p.number for p in service.ports if port_of(service, p.number)] if service else []
+    return tuple(outbound(host, number, name) for number in numbers for name in subsets)
+
+
+def endpoints(view: View, service: Service, port: Port) -> tuple[Endpoint, ...]:
+    """Return everything that answers on a service's port, sorted.
+
+    What EndpointSlices (or the service itself) list, else the Pods it selects; WorkloadEntries it selects join either.
+    """
+    stated = view.by("endpoints.service", str(service.ref))
+    listed = [
+        endpoint
+        for obj in stated
+        for group in view.lowered(obj.ref).endpoints
+        if group.service == service.ref and group.port_name == port.name
+        for endpoint in group.endpoints
+    ]
+    sliced = bool(stated) and service.resolution is Resolution.ENDPOINTS and not service.external
+    return tuple(sorted({*listed, *_selected(view, service, port, without_pods=sliced)}))
+
+
+def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -> list[Endpoint]:
+    if not service.selector:
+        return []
+    wanted = set(service.selector)
+    key, value = service.selector[0]
+    found = []
+    for obj in view.by("workload.label", f"{service.namespace}|{key}={value}"):
+        for load in view.lowered(obj.ref).workloads:
+            number = _number(dict(load.ports), port)
+            if wanted <= set(load.labels) and number and not (load.sliced and without_pods):
+                found.append(Endpoint(load.locality, load.address, number, load.labels, load.healthy, load.weight))
+    return found
+
+
+def _number(named: dict[str, int], port: Port) -> int:
+    """Return the number a workload listens on: a name it knows (0 when it does not), else the target, else the port.
+
+    A WorkloadEntry's ports are keyed by the service port's name, a Pod's by the container port's.
+    """
+    if isinstance(port.target, str):
+        return named.get(port.target, 0)
+    return named.get(port.name) or port.target or port.number
+
+
+def _policies(view: View, level: str, pattern: str, namespace: str) -> list[TrafficPolicy]:
+    found = [
+        policy
+        for obj in view.by("policy.host", pattern)
+        if obj.ref.namespace == level
+        for policy in view.lowered(obj.ref).policies
+        if exported(policy.export_to, policy.namespace, namespace)
+    ]
+    return sorted(found, key=lambda p: (p.created, p.ref.name))
+
+
+def _merged(found: list[TrafficPolicy]) -> TrafficPolicy:
+    first = found[0]
+    subsets = {s.name: s for policy in reversed(found) for s in policy.subsets}
+    ordered = dict.fromkeys(s.name for policy in found for s in policy.subsets)
+    return TrafficPolicy(
+        host=first.host,
+        namespace=first.namespace,
+        ref=first.ref,
+        subsets=tuple(subsets[name] for name in ordered),
+        export_to=first.export_to,
+        created=first.created,
+    )

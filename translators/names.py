@@ -1,0 +1,52 @@
+"""Names that Envoy sees. A name depends only on the thing named; Istio's form where Istio has one."""
+
+import msgspec
+
+PASSTHROUGH = "PassthroughCluster"
+BLACK_HOLE = "BlackHoleCluster"
+HTTP_PROXY = "http_proxy"
+OUTBOUND = "outbound"
+MIRROR = "mirror"
+
+
+class ClusterName(msgspec.Struct, frozen=True):
+    """`outbound|8000|v1|httpbin.default.svc.cluster.local`: direction, port, subset, host.
+
+    A mirror's dedicated cluster is `mirror|...`: the same endpoints, other limits.
+    """
+
+    direction: str
+    port: int
+    subset: str
+    host: str
+
+    def __str__(self) -> str:
+        return f"{self.direction}|{self.port}|{self.subset}|{self.host}"
+
+
+def parse_cluster(name: str) -> ClusterName | None:
+    """Read a cluster name back; None when it is not of the form (PassthroughCluster, BlackHoleCluster)."""
+    parts = name.split("|", 3)
+    if len(parts) != 4 or not parts[1].isdigit():  # noqa: PLR2004 - the form has four parts
+        return None
+    return ClusterName(parts[0], int(parts[1]), parts[2], parts[3])
+
+
+def outbound(host: str, port: int, subset: str = "") -> str:
+    """Return the name of the cluster that live requests to a service use (Istio)."""
+    return str(ClusterName(OUTBOUND, port, subset, host))
+
+
+def mirror(host: str, port: int, subset: str = "") -> str:
+    """Return the name of the cluster that copies to a service use: never the live one."""
+    return str(ClusterName(MIRROR, port, subset, host))
+
+
+def virtual_host(host: str, port: int) -> str:
+    """Return `host:port` (Istio)."""
+    return f"{host}:{port}"
+
+
+def listener(address: str, port: int) -> str:
+    """Return `address_port` (Istio)."""
+    return f"{address}_{port}"

@@ -1,0 +1,55 @@
+"""Filter chains: HTTP with routes by name, TCP to one cluster."""
+
+from functools import cache
+
+import translators.filters
+from api.proxy import Scope
+from api.view import View
+from translators import envoy
+from translators.contract import Filter, discover
+from translators.lookups import mesh
+from translators.parts.accesslog import access_logs
+
+HTTP_ALPN = ("http/1.0", "http/1.1", "h2c")
+
+
+def http(view: View, scope: Scope, routes: str, stat_prefix: str) -> envoy.Filter:
+    """Return an HTTP connection manager whose routes come by name, with every filter that has a say, in slot order."""
+    manager = envoy.HttpConnectionManager(
+        stat_prefix=f"{stat_prefix};",
+        rds=envoy.Rds(route_config_name=routes, config_source=ads()),
+        http_filters=_http_filters(view, scope),
+        access_log=access_logs(view.memo(mesh)),
+        upgrade_configs=[envoy.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
+        normalize_path=envoy.BoolValue(value=True),
+        use_remote_address=envoy.BoolValue(value=False),
+        stream_idle_timeout=envoy.duration(0),
+    )
+    return envoy.Filter(name="envoy.filters.network.http_connection_manager", typed_config=envoy.packed(manager))
+
+
+def tcp(view: View, cluster: str) -> envoy.Filter:
+    """Return a TCP proxy to one cluster."""
+    proxy = envoy.TcpProxy(stat_prefix=f"{cluster};", cluster=cluster, access_log=access_logs(view.memo(mesh)))
+    return envoy.Filter(name="envoy.filters.network.tcp_proxy", typed_config=envoy.packed(proxy))
+
+
+def ads() -> envoy.ConfigSource:
+    """Return "from the aggregated stream, and wait for it"."""
+    return envoy.ConfigSource(
+        ads=envoy.AggregatedConfigSource(),
+        resource_api_version=envoy.ApiVersion.V3,
+        initial_fetch_timeout=envoy.duration(0),
+    )
+
+
+@cache
+def _filters() -> tuple[Filter, ...]:
+    return tuple(sorted(discover(translators.filters, "FILTER", Filter).values(), key=lambda f: f.slot))
+
+
+def _http_filters(view: View, scope: Scope) -> list[envoy.HttpFilter]:
+    said = [(f.name, f.chain(view, scope)) for f in _filters()]
+    return [
+        envoy.HttpFilter(name=name, typed_config=envoy.packed(config)) for name, config in said if config is not None
+    ]

@@ -1,0 +1,47 @@
+"""How a cluster finds its endpoints: from us (EDS), from DNS, or from the address the client dialled."""
+
+from api.mesh import Endpoint, Port, Resolution, Service
+from api.proxy import Locality
+from api.view import View
+from translators import envoy
+from translators.lookups import endpoints, subset
+from translators.names import outbound, parse_cluster
+from translators.parts.chains import ads
+
+_DNS_REFRESH_MS = 60_000
+
+
+def fill(view: View, namespace: str, body: envoy.Cluster, service: Service, port: Port) -> None:
+    """Fill in a cluster's discovery. A mirror's cluster asks for the same endpoints as the live one."""
+    asked = parse_cluster(body.name)
+    name = asked.subset if asked else ""
+    if service.resolution is Resolution.ENDPOINTS:
+        body.type = envoy.Cluster.EDS
+        body.eds_cluster_config.service_name = outbound(service.host, port.number, name)
+        body.eds_cluster_config.eds_config.CopyFrom(ads())
+    elif service.resolution is Resolution.NONE:
+        body.type = envoy.Cluster.ORIGINAL_DST
+        body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
+    else:
+        chosen = view.memo(subset, namespace, service.host, name) if name else None
+        _ask_dns(body, service, _named(view, service, port, set(chosen.labels) if chosen else set()))
+
+
+def _ask_dns(body: envoy.Cluster, service: Service, named: list[Endpoint]) -> None:
+    once = service.resolution is Resolution.DNS_ROUND_ROBIN
+    body.type = envoy.Cluster.LOGICAL_DNS if once else envoy.Cluster.STRICT_DNS
+    body.dns_lookup_family = envoy.Cluster.V4_ONLY
+    body.dns_refresh_rate.CopyFrom(envoy.duration(_DNS_REFRESH_MS))
+    body.respect_dns_ttl = True
+    body.load_assignment.cluster_name = body.name
+    group = body.load_assignment.endpoints.add()
+    for said in named[:1] if once else named:
+        where = envoy.SocketAddress(address=said.address, port_value=said.port)
+        group.lb_endpoints.add(endpoint=envoy.Endpoint(address=envoy.Address(socket_address=where)))
+
+
+def _named(view: View, service: Service, port: Port, labels: set[tuple[str, str]]) -> list[Endpoint]:
+    """Return the names to ask for: the endpoints' addresses, or the host itself when the service lists none (Istio)."""
+    stated = view.memo(endpoints, service, port)
+    number = port.target if isinstance(port.target, int) and port.target else port.number
+    return [e for e in stated if labels <= set(e.labels)] if stated else [Endpoint(Locality(), service.host, number)]

@@ -1,0 +1,74 @@
+"""Mirror -> RequestMirrorPolicy, and the guarded cluster the copies go to.
+
+A mirror is not fire-and-forget in Envoy: a target that stops reading stops the client's upload, and one that takes live
+traffic as well shares its circuit breakers with the copies. So every target gets a cluster of its own whose limits make
+a copy be dropped before it can push back.
+"""
+
+from api.mesh import Destination, Guards, Mirror
+from api.view import View
+from translators import envoy, names
+from translators.lookups import missing, target_port
+
+BODY_SIZE_LIMIT = "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit"
+
+
+def target(view: View, namespace: str, to: Destination, listener_port: int) -> str | None:
+    """Return the name of the cluster for copies to a destination; None when a part of the destination is missing.
+
+    A missing mirror is dropped here and reported by the check of mirrors; the route it is on does not notice.
+    """
+    port = target_port(view, namespace, to, listener_port)
+    if missing(view, namespace, to, port) is not None:
+        return None
+    return names.mirror(to.host, port, to.subset)
+
+
+def policy(mirror: Mirror, cluster: str) -> envoy.RouteAction.RequestMirrorPolicy:
+    """Return Envoy's mirror policy.
+
+    The denominator is always MILLION: Envoy draws one random number for cluster weights and mirrors, and with weights
+    that sum to 100, `10/HUNDRED` would copy only what went to the first destination.
+    """
+    share = envoy.FractionalPercent(numerator=mirror.fraction, denominator=envoy.FractionalPercent.MILLION)
+    return envoy.RouteAction.RequestMirrorPolicy(
+        cluster=cluster,
+        runtime_fraction=envoy.RuntimeFractionalPercent(default_value=share),
+        trace_sampled=envoy.BoolValue(value=False),
+        disable_shadow_host_suffix_append=not mirror.shadow_suffix,
+    )
+
+
+def guard(cluster: envoy.Cluster, http: envoy.UpstreamHttp, guards: Guards) -> None:
+    """Put the guards on a mirror's cluster and its HTTP options.
+
+    The buffers hold the largest body of every copy that may be under way, so that no copy ever pushes back on the
+    request it was made from; the body limit and the circuit breaker bound what that can cost.
+    """
+    cluster.connect_timeout.CopyFrom(envoy.duration(guards.connect_timeout_ms))
+    cluster.per_connection_buffer_limit_bytes.CopyFrom(envoy.UInt32Value(value=guards.buffer_bytes))
+    cluster.circuit_breakers.CopyFrom(_breakers(guards.max_requests))
+    http.common_http_protocol_options.max_stream_duration.CopyFrom(envoy.duration(guards.deadline_ms))
+    limit = envoy.typed_struct(BODY_SIZE_LIMIT, {"max_request_bytes": guards.max_body_bytes})
+    http.http_filters.extend(
+        [
+            envoy.HttpFilter(name="envoy.filters.http.body_size_limit", typed_config=limit),
+            envoy.HttpFilter(
+                name="envoy.filters.http.upstream_codec", typed_config=envoy.packed(envoy.UpstreamCodec())
+            ),
+        ]
+    )
+
+
+def _breakers(most: int) -> envoy.CircuitBreakers:
+    limit = envoy.UInt32Value(value=most)
+    return envoy.CircuitBreakers(
+        thresholds=[
+            envoy.CircuitBreakers.Thresholds(
+                max_connections=limit,
+                max_pending_requests=limit,
+                max_requests=limit,
+                max_retries=envoy.UInt32Value(value=0),
+            )
+        ]
+    )

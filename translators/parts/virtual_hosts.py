@@ -1,0 +1,157 @@
+"""Which virtual hosts a sidecar's route configuration has, and their bytes, each encoded once."""
+
+import msgspec
+
+from api.hosts import candidates, covers
+from api.mesh import Match, Op, Protocol, Route, RouteTable
+from api.proxy import Scope
+from api.view import View
+from translators import envoy, names, visible
+from translators.lookups import mesh
+from translators.parts import actions
+from translators.parts.domains import domains
+
+_ROUTES_FIELD = 3
+_FOREIGN_PORT = 80
+_NO_UPSTREAM = 502
+
+
+class VirtualHost(msgspec.Struct, frozen=True):
+    """A virtual host: its domains beside the encoded rest, and the clusters its routes name."""
+
+    name: str
+    domains: tuple[str, ...]
+    rest: bytes
+    uses: tuple[str, ...]
+
+
+def on_port(view: View, scope: Scope, port: int) -> tuple[VirtualHost, ...]:
+    """Return the virtual hosts of one listener port, by name.
+
+    Every visible service with an HTTP port there has one; so have hosts that only a route table knows.
+    """
+    found = [view.memo(of_service, scope, host, port) for host in view.memo(http_hosts, scope, port)]
+    found += [view.memo(of_foreign, scope, host, port) for host in view.memo(foreign_hosts, scope, port)]
+    return tuple(sorted(found, key=lambda v: v.name))
+
+
+def http_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
+    """Return the services that take HTTP on a port, or may: the proxy looks at traffic nobody named."""
+    return tuple(
+        host
+        for host, said in view.memo(visible.on_port, scope.namespace, port)
+        if said.protocol not in {Protocol.TCP, Protocol.UDP}
+    )
+
+
+def foreign_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
+    """Return hosts that route tables name and no service has, on the ports they live on.
+
+    Istio: they ride along on the HTTP ports of the table's other hosts, and on port 80 when there are none.
+    """
+    found = set()
+    for obj in view.by("routes", "*"):
+        for host, ports in view.memo(_foreign, scope.namespace, obj.ref):
+            if port in ports:
+                found.add(host)
+    return tuple(sorted(host for host in found if _table(view, scope, host, port) is not None))
+
+
+def of_service(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
+    """Return the virtual host of a service."""
+    service = view.memo(visible.service, scope.namespace, host)
+    said = _table(view, scope, host, port)
+    built = [actions.default(host, port)] if said is None else _built(view, scope, said, port)
+    return _virtual_host(host, port, domains(host, service.addresses if service else (), scope), built)
+
+
+def of_foreign(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
+    """Return the virtual host of a host that only a route table knows."""
+    said = _table(view, scope, host, port)
+    return _virtual_host(host, port, (host,), _built(view, scope, said, port) if said else [])
+
+
+def catch_all(view: View) -> VirtualHost:
+    """Return the virtual host of everything else: passed through, or answered 502 (Istio's outboundTrafficPolicy)."""
+    name = "allow_any" if mesh(view).allow_any else "block_all"
+    body = envoy.Route(name=name, match=envoy.RouteMatch(prefix="/"))
+    uses: tuple[str, ...] = ()
+    if mesh(view).allow_any:
+        body.route.CopyFrom(envoy.RouteAction(cluster=names.PASSTHROUGH, timeout=envoy.duration(0)))
+        uses = (names.PASSTHROUGH,)
+    else:
+        body.direct_response.CopyFrom(envoy.DirectResponseAction(status=_NO_UPSTREAM))
+    return _encoded(name, ("*",), [actions.Built(envoy.encode(body), uses)])
+
+
+def _foreign(view: View, namespace: str, ref: object) -> tuple[tuple[str, frozenset[int]], ...]:
+    """Return the hosts of an object's tables that no service has, each with the ports it lives on."""
+    found: list[tuple[str, frozenset[int]]] = []
+    for table in view.lowered(ref).tables:  # type: ignore[arg-type]
+        if visible.MESH not in table.gateways:
+            continue
+        ports: set[int] = set()
+        strangers = []
+        for host in table.hosts:
+            known = _ports_of(view, namespace, host)
+            ports |= known
+            if not known:
+                strangers.append(host)
+        found += [(host, frozenset(ports or {_FOREIGN_PORT})) for host in strangers]
+    return tuple(found)
+
+
+def _ports_of(view: View, namespace: str, host: str) -> set[int]:
+    """Return the HTTP ports of the services that a host or wildcard of a table stands for."""
+    if not host.startswith("*"):
+        services = [view.memo(visible.service, namespace, host)]
+    else:
+        hosts = [h for h in view.memo(visible.hosts, namespace) if covers(host, h)]
+        services = [view.memo(visible.service, namespace, h) for h in hosts]
+    return {p.number for s in services if s for p in s.ports if p.protocol not in {Protocol.TCP, Protocol.UDP}}
+
+
+def _table(view: View, scope: Scope, host: str, port: int) -> tuple[RouteTable, tuple[Route, ...]] | None:
+    """Return the first table that says anything about a host to this client, with the routes that hold for it."""
+    for pattern in candidates(host):
+        for table in view.memo(visible.tables, scope.namespace, pattern):
+            routes = tuple(r for r in table.routes if _holds(r.match, scope, port))
+            if routes:
+                return table, routes
+    return None
+
+
+def _holds(match: Match, scope: Scope, port: int) -> bool:
+    """Tell whether a match can hold for clients of a scope on a port. Naming `mesh` overrides the source fields."""
+    if match.port not in {0, port}:
+        return False
+    if match.gateways:
+        return visible.MESH in match.gateways
+    return set(match.source_labels) <= set(scope.labels) and match.source_namespace in {"", scope.namespace}
+
+
+def _built(view: View, scope: Scope, said: tuple[RouteTable, tuple[Route, ...]], port: int) -> list[actions.Built]:
+    """Return the routes up to the first that catches everything: what stands behind it is never asked (Istio)."""
+    table, routes = said
+    built = []
+    for route in routes:
+        built.append(actions.route(view, scope, route, table.ref, port))
+        if _catches_all(route.match):
+            break
+    return built
+
+
+def _catches_all(match: Match) -> bool:
+    everything = (match.path.op, match.path.value) in {(Op.PREFIX, "/"), (Op.REGEX, ".*")}
+    return everything and not match.headers and not match.query
+
+
+def _virtual_host(host: str, port: int, said: tuple[str, ...], built: list[actions.Built]) -> VirtualHost:
+    return _encoded(names.virtual_host(host, port), said, built)
+
+
+def _encoded(name: str, said: tuple[str, ...], built: list[actions.Built]) -> VirtualHost:
+    routes = b"".join(envoy.framed(_ROUTES_FIELD, b.body) for b in built)
+    settings = envoy.encode(envoy.VirtualHost(include_request_attempt_count=True))
+    uses = tuple(sorted({name for b in built for name in b.uses}))
+    return VirtualHost(name, said, routes + settings, uses)
