@@ -115,10 +115,10 @@ def _read(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
         written, root = manifest.get("spec", {}), "spec"
     metadata = _convert(manifest.get("metadata"), Metadata, "metadata", ref)
     spec = _convert(written, kind.spec, root, ref)
+    warnings = tuple(_warnings(manifest, written, kind, ref)) if kind.group not in BUILT_IN_GROUPS else ()
     if isinstance(metadata, Finding) or isinstance(spec, Finding):
         failed = tuple(finding for finding in (metadata, spec) if isinstance(finding, Finding))
-        return Decoded(ref, findings=failed)
-    warnings = tuple(_warnings(manifest, written, kind, ref)) if kind.group not in BUILT_IN_GROUPS else ()
+        return Decoded(ref, findings=failed + warnings)
     return Decoded(
         ref,
         Object(

@@ -92,8 +92,7 @@ def _either(names: list[str]) -> str:
 
 def _fix(wanted: list[str], value: Any) -> str:
     if "str" in wanted and isinstance(value, bool | int | float):
-        text = str(value).lower() if isinstance(value, bool) else value
-        return f'write it in quotes: "{text}"'
+        return "write it in quotes"  # how it was written is lost: 1.10 is 1.1 by now, and yes is true
     if {"int", "float"} & set(wanted) and isinstance(value, str) and value.strip().lstrip("+-").isdigit():
         return f"write it without quotes: {value.strip()}"
     if "int" in wanted and isinstance(value, float) and value.is_integer():

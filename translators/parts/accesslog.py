@@ -17,7 +17,7 @@ _FIELDS = {
     "bytes_sent": "%BYTES_SENT%",
     "duration": "%DURATION%",
     "route_name": "%ROUTE_NAME%",
-    "upstream_cluster": "%UPSTREAM_CLUSTER%",
+    "upstream_cluster": "%UPSTREAM_CLUSTER_RAW%",
     "upstream_host": "%UPSTREAM_HOST%",
     "downstream_remote_address": "%DOWNSTREAM_REMOTE_ADDRESS%",
     "user_agent": "%REQ(USER-AGENT)%",

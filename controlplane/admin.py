@@ -1,0 +1,105 @@
+"""The admin address: health, metrics, and pages for people debugging. Debug pages only where nobody else can reach."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from api.proxy import NodeIdError, Proxy, parse_node_id
+from controlplane.observe.metrics import CONTENT_TYPE, Metrics
+from controlplane.plane import Plane
+from controlplane.report import finding_row, resources_of
+from controlplane.settings import Address
+from controlplane.xds.status import StreamStatus
+
+log = logging.getLogger(__name__)
+_PAGES = {
+    "/debug/findings": "everything there is to say about the objects",
+    "/debug/proxies": "connected proxies: what was sent, accepted and rejected",
+    "/debug/resources?proxy=NODE_ID": "exactly what a proxy of this node id is served",
+    "/debug/objects": "the objects that serve, with their generation",
+}
+
+
+class Admin:
+    """An HTTP server on the admin address."""
+
+    def __init__(self, plane: Plane, metrics: Metrics, streams: Callable[[], list[StreamStatus]]) -> None:
+        self._plane, self._metrics, self._streams = plane, metrics, streams
+        self._runner: web.AppRunner | None = None
+        self.ready = False
+
+    async def start(self, address: Address) -> int:
+        """Bind and serve; return the port. Raises OSError when the address cannot be bound."""
+        app = web.Application()
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics_page)
+        if address.is_loopback:
+            app.router.add_get("/debug", self._index)
+            app.router.add_get("/debug/findings", self._findings)
+            app.router.add_get("/debug/proxies", self._proxies)
+            app.router.add_get("/debug/resources", self._resources)
+            app.router.add_get("/debug/objects", self._objects)
+        else:
+            log.warning(
+                "admin address %s is not a loopback one: /debug is off, since nothing authenticates it", address
+            )
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, address.host, address.port)
+        await site.start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def stop(self) -> None:
+        """Close."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n") if self.ready else web.Response(status=503, text="not serving yet\n")
+
+    async def _metrics_page(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _index(self, _: web.Request) -> web.Response:
+        return _json(_PAGES)
+
+    async def _findings(self, _: web.Request) -> web.Response:
+        return _json([finding_row(f) for f in self._plane.findings()])
+
+    async def _proxies(self, _: web.Request) -> web.Response:
+        return _json(self._streams())
+
+    async def _objects(self, _: web.Request) -> web.Response:
+        objects = sorted(self._plane.snapshot.objects.values(), key=lambda o: o.ref)
+        return _json([{"object": str(o.ref), "kind": o.ref.kind, "generation": o.generation} for o in objects])
+
+    async def _resources(self, request: web.Request) -> web.Response:
+        node = request.query.get("proxy", "")
+        stream = next((s for s in self._streams() if s.proxy.id == node), None)
+        try:
+            proxy = stream.proxy if stream else _proxy_of(node)
+        except NodeIdError as error:
+            return _json({"error": str(error)}, status=400)
+        return _json(resources_of(self._plane.render(proxy)))
+
+
+def _proxy_of(node: str) -> Proxy:
+    role, ip, name, namespace, domain = parse_node_id(node)
+    return Proxy(role, name, namespace, ip, domain)
+
+
+def _json(value: Any, status: int = 200) -> web.Response:
+    body = msgspec.json.format(msgspec.json.encode(_encodable(value)), indent=2)
+    return web.Response(body=body + b"\n", status=status, content_type="application/json")
+
+
+def _encodable(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,127 @@
+"""The running control plane: a source, the plane, the xDS server and the admin server, wired and started in order."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from api.finding import Finding
+from api.meta import AnyObject
+from controlplane.admin import Admin
+from controlplane.catalogue import Catalogue, catalogue
+from controlplane.decode import registry_of
+from controlplane.feedback import PlaneFeed
+from controlplane.observe.metrics import Metrics
+from controlplane.plane import Plane
+from controlplane.report import finding_line
+from controlplane.settings import Address
+from controlplane.sources.changes import Batch
+from controlplane.sources.files import FileSource
+from controlplane.xds.server import XdsServer
+
+log = logging.getLogger(__name__)
+_GRACE_S = 1.0
+
+
+class ServeOptions(msgspec.Struct, frozen=True):
+    """What `mirrorplane serve` was asked to do."""
+
+    paths: tuple[Path, ...]
+    xds: Address
+    admin: Address
+
+
+class ListenError(RuntimeError):
+    """An address that cannot be listened on. The message names it."""
+
+
+def file_source(paths: Sequence[Path], known: Catalogue) -> FileSource:
+    """Return a source that reads every kind of the catalogue and refuses what an input's validation refuses."""
+    by_kind = known.by_kind
+
+    def accept(obj: AnyObject) -> Iterable[Finding]:
+        return by_kind[obj.ref.kind].validate(obj)
+
+    return FileSource(paths, registry_of(known.kinds), accept)
+
+
+class App:
+    """One control plane process. `start` returns when proxies can connect; `run` serves until told to stop."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        known = catalogue()
+        self.options = options
+        self.source = file_source(options.paths, known)
+        self.plane = Plane(known, self.source.locate)
+        self.metrics = Metrics(self.plane, lambda: len(self.server.streams()))
+        self.server = XdsServer(PlaneFeed(self.plane, self.metrics), str(options.xds))
+        self.admin = Admin(self.plane, self.metrics, self.server.streams)
+        self.xds_port = self.admin_port = self.batches = 0
+        self._stop = asyncio.Event()
+        self._said: set[Finding] = set()
+
+    async def start(self) -> None:
+        """Read the world, publish it, then listen: a proxy never sees half of it. Raises ListenError."""
+        await self._take(await asyncio.to_thread(self.source.load))
+        try:
+            self.admin_port = await self.admin.start(self.options.admin)
+        except OSError as error:
+            raise ListenError(f"cannot listen on {self.options.admin}: {error.strerror or error}") from error
+        try:
+            self.xds_port = await self.server.start()
+        except RuntimeError as error:
+            await self.admin.stop()
+            raise ListenError(f"cannot listen on {self.options.xds}: is the port taken?") from error
+        self.admin.ready = True
+
+    async def run(self) -> None:
+        """Follow the source until `stop` is called."""
+        async for batch in self.source.watch(self._stop):
+            await self._take(batch)
+
+    def stop(self) -> None:
+        """Let `run` return."""
+        self._stop.set()
+
+    async def close(self) -> None:
+        """Let go of the ports; proxies keep what they have and connect again later."""
+        self.admin.ready = False
+        await self.server.stop(_GRACE_S)
+        await self.admin.stop()
+
+    async def _take(self, batch: Batch) -> None:
+        began = time.monotonic()
+        self.plane.apply(batch)
+        changed = await self.plane.publish()
+        took = time.monotonic() - began
+        self.metrics.publish.observe(took)
+        log.info("%d changes, %d scopes changed, published in %.1f ms", len(batch.changes), changed, took * 1000)
+        self.batches += 1
+        self._say_what_is_new()
+
+    def _say_what_is_new(self) -> None:
+        now = set(self.plane.findings())
+        for finding in sorted(now - self._said, key=finding_line):
+            log.warning("%s", finding_line(finding))
+        for finding in sorted(self._said - now, key=finding_line):
+            log.info("resolved: %s", finding_line(finding))
+        self._said = now
+
+
+async def serve(options: ServeOptions) -> None:
+    """Serve until SIGINT or SIGTERM. Raises ListenError."""
+    app = App(options)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, app.stop)
+    await app.start()
+    log.info("serving xDS on %s:%d, admin on %s:%d", options.xds.host, app.xds_port, options.admin.host, app.admin_port)
+    try:
+        await app.run()
+    finally:
+        await app.close()
+        log.info("stopped")

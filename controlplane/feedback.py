@@ -1,0 +1,43 @@
+"""What the xDS server gets from the plane, and what comes back: an ACK or a NACK is an event, and ends as a Finding."""
+
+import logging
+from collections.abc import Callable
+
+from api.finding import Finding
+from api.meta import Ref
+from api.proxy import Proxy
+from api.resource import ResourceSet
+from controlplane.observe.metrics import Metrics
+from controlplane.plane import Plane
+from controlplane.xds.feed import Rejection
+
+log = logging.getLogger(__name__)
+
+
+class PlaneFeed:
+    """The plane as the xDS server sees it (controlplane.xds.feed.Feed)."""
+
+    def __init__(self, plane: Plane, metrics: Metrics) -> None:
+        self._plane, self._metrics = plane, metrics
+
+    def attach(self, proxy: Proxy, offer: Callable[[ResourceSet], None]) -> Callable[[], None]:
+        """See Feed.attach."""
+        return self._plane.publisher.attach(proxy, offer)
+
+    def acked(self, proxy_id: str, type_url: str, version: str) -> None:
+        """See Feed.acked. What the proxy said against this type before no longer holds."""
+        self._metrics.acks.labels(_short(type_url)).inc()
+        self._plane.ledger.from_proxy(proxy_id, type_url, ())
+        log.debug("%s accepted %s %s", proxy_id, _short(type_url), version)
+
+    def rejected(self, rejection: Rejection) -> None:
+        """See Feed.rejected."""
+        kind = _short(rejection.type_url)
+        self._metrics.rejects.labels(kind).inc()
+        message = f"{rejection.proxy_id} rejected this and goes on with the last good one: {rejection.message}"
+        said = [Finding(Ref(kind, "", name), "Rejected", message) for name in rejection.names or ("",)]
+        self._plane.ledger.from_proxy(rejection.proxy_id, rejection.type_url, said)
+
+
+def _short(type_url: str) -> str:
+    return type_url.rpartition(".")[2]

@@ -1,0 +1,44 @@
+"""A proxy described in a small YAML file: role, name, namespace, ip, labels."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from api.proxy import Locality, Proxy
+from bootstrap.node import checked
+
+_LARGEST = 64 << 10
+
+
+class NodeFileError(ValueError):
+    """A node file that cannot be understood. The message says where and why."""
+
+
+class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    role: str = "sidecar"
+    namespace: str = "default"
+    ip: str = "127.0.0.1"
+    domain: str = "cluster.local"
+    labels: dict[str, str] = {}
+    locality: Locality = Locality()
+    interception: str = "NONE"
+    unprivileged: bool = False
+
+
+def read_node(path: Path) -> Proxy:
+    """Return the proxy a file describes. Raises NodeFileError, also for names that Kubernetes would not allow."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST + 1)
+        if len(text) > _LARGEST:
+            raise NodeFileError(f"{path}: larger than {_LARGEST >> 10} KiB: this is no node file")
+        said: Any = yaml.safe_load(text)
+        node = msgspec.convert(said, _Node)
+        return checked(Proxy(**msgspec.structs.asdict(node)))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise NodeFileError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    except (msgspec.ValidationError, ValueError) as error:
+        raise NodeFileError(f"{path}: {error}") from error

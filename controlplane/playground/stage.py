@@ -1,0 +1,130 @@
+"""A mesh on this machine: a folder of manifests, a control plane that follows it, and real Envoys.
+
+The demo and the end-to-end tests stand on it. Nothing is faked: files are written as a user would write them, and the
+control plane sees them as it would see the user's.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import yaml
+
+from api.meta import AnyObject, Ref
+from api.proxy import Proxy
+from bootstrap.envoy import XdsAddress, bootstrap
+from controlplane.app import App, ServeOptions
+from controlplane.catalogue import catalogue
+from controlplane.decode import decode, registry_of
+from controlplane.playground.proxy import EnvoyProcess
+from controlplane.settings import Address
+
+_DEADLINE_S = 15.0
+_POLL_S = 0.005
+_ANY = Address("127.0.0.1", 0)
+_BETWEEN = re.compile(r"^---$", re.MULTILINE)
+
+
+class StageError(RuntimeError):
+    """Something on the stage did not happen in time. The message says what, and what proxies said."""
+
+
+class Stage:
+    """Use as an async context manager. `xds` keeps the same port when the control plane is started again."""
+
+    def __init__(self, folder: Path, xds: Address = _ANY) -> None:
+        self.folder = folder
+        self.xds = xds
+        self.envoys: dict[str, EnvoyProcess] = {}
+        self._stack = AsyncExitStack()
+        self._app: App | None = None
+        self._following: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Stage":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+        await self.stop()
+
+    @property
+    def app(self) -> App:
+        """The control plane that is running."""
+        assert self._app is not None, "the control plane is stopped"
+        return self._app
+
+    async def start(self) -> None:
+        """Start a control plane on the folder."""
+        self._app = App(ServeOptions((self.folder,), self.xds, _ANY))
+        await self._app.start()
+        self.xds = Address(self.xds.host, self._app.xds_port)
+        self._following = asyncio.create_task(self._app.run())
+
+    async def stop(self) -> None:
+        """Stop the control plane; Envoys go on with what they have."""
+        if self._app is not None and self._following is not None:
+            self._app.stop()
+            await self._following
+            await self._app.close()
+        self._app = self._following = None
+
+    async def sidecar(self, proxy: Proxy, *, delta: bool = True) -> EnvoyProcess:
+        """Start an Envoy for a proxy and wait until it serves."""
+        envoy = EnvoyProcess(bootstrap(proxy, XdsAddress(self.xds.host, self.xds.port, delta=delta)))
+        self.envoys[proxy.id] = await self._stack.enter_async_context(envoy)
+        await self.settled()
+        return envoy
+
+    async def apply(self, manifests: str) -> None:
+        """Do what `kubectl apply` does: write each object, unchanged, and wait until every proxy has what follows."""
+        wanted = []
+        for text in _BETWEEN.split(manifests):
+            manifest = yaml.safe_load(text)
+            obj = decode(manifest, registry_of(catalogue().kinds)).object
+            if obj is None:
+                raise StageError(f"cannot be applied: {text}")
+            wanted.append(obj)
+            self.write(_file_of(obj), text)
+        await self.until(lambda: all(self._serves(obj) for obj in wanted), "what was applied was read")
+        await self.settled()
+
+    async def delete(self, ref: Ref) -> None:
+        """Do what `kubectl delete` does, and wait until every proxy has what follows from it."""
+        (self.folder / f"{ref}.yaml".replace("/", " ")).unlink()
+        await self.until(lambda: ref not in self.app.plane.snapshot.objects, f"the removal of {ref} was seen")
+        await self.settled()
+
+    def write(self, name: str, text: str) -> None:
+        """Replace a file of the folder in one step, as careful editors do."""
+        part = self.folder / f".{name}.part"
+        part.write_text(text)
+        part.replace(self.folder / name)
+
+    async def settled(self) -> None:
+        """Wait until every Envoy is connected and has answered everything it was owed."""
+        await self.until(self._is_settled, "every proxy was up to date")
+
+    def _is_settled(self) -> bool:
+        streams = self.app.server.streams()
+        connected = {stream.proxy.id for stream in streams}
+        return connected >= self.envoys.keys() and all(stream.settled for stream in streams)
+
+    def _serves(self, wanted: AnyObject) -> bool:
+        obj = self.app.plane.snapshot.objects.get(wanted.ref)
+        return obj is not None and (obj.spec, obj.labels) == (wanted.spec, wanted.labels)
+
+    async def until(self, reached: Callable[[], bool], what: str) -> None:
+        """Wait for something to be so. Raises StageError when it takes too long."""
+        deadline = asyncio.get_running_loop().time() + _DEADLINE_S
+        while not reached():
+            if asyncio.get_running_loop().time() > deadline:
+                said = "; ".join(f.message for f in self.app.plane.findings()) or "no findings"
+                raise StageError(f"{_DEADLINE_S:.0f} s passed before {what} ({said})")
+            await asyncio.sleep(_POLL_S)
+
+
+def _file_of(obj: AnyObject) -> str:
+    return f"{obj.ref}.yaml".replace("/", " ")

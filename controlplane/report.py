@@ -1,0 +1,43 @@
+"""How findings and resources look to people: one line, one row, plain values. The CLI and the admin pages share it."""
+
+from typing import Any
+
+from api.finding import Finding, Severity
+from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
+from translators.envoy import to_dict
+
+TYPES = {"listeners": LISTENER, "routes": ROUTE, "clusters": CLUSTER, "endpoints": ENDPOINT}
+
+
+def finding_line(finding: Finding) -> str:
+    """Return `file:line: error Reason, VirtualService default/httpbin, spec.http[0].mirror: sentence (fix)`."""
+    where = f"{finding.file}:{finding.line}: " if finding.file else ""
+    about = f", {finding.about}" if finding.about.kind else ""
+    path = f", {finding.path}" if finding.path else ""
+    fix = f" ({finding.fix})" if finding.fix else ""
+    return f"{where}{finding.severity.value} {finding.reason}{about}{path}: {finding.message}{fix}"
+
+
+def finding_row(finding: Finding) -> dict[str, Any]:
+    """Return a finding as plain values."""
+    return {
+        "severity": finding.severity.value,
+        "reason": finding.reason,
+        "object": str(finding.about) if finding.about.kind else "",
+        "path": finding.path,
+        "message": finding.message,
+        "fix": finding.fix,
+        "file": finding.file,
+        "line": finding.line,
+    }
+
+
+def has_errors(findings: tuple[Finding, ...]) -> bool:
+    """Tell whether any finding is an error."""
+    return any(f.severity is Severity.ERROR for f in findings)
+
+
+def resources_of(served: ResourceSet, only: str = "") -> dict[str, list[dict[str, Any]]]:
+    """Return the resources of a set as plain values: by type (or one of TYPES), by name."""
+    wanted = [only] if only else list(TYPES)
+    return {name: [to_dict(r) for _, r in sorted(served.of(TYPES[name]).items())] for name in wanted}

@@ -1,0 +1,69 @@
+"""Which files there are to read: owns the walk below the given paths, what is skipped, and when a file counts as new.
+
+Separate from reading because it must be cheap: it runs on every event, and opens nothing.
+"""
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+SUFFIXES: Final = (".yaml", ".yml", ".json")
+_SKIPPED_STARTS: Final = (".", "#", "~")
+
+Fingerprint = tuple[int, int, int, int]
+"""Device, inode, modification time (ns), size: when none of them differs, a file is taken to be the same."""
+
+
+class Listing:
+    """The manifest files below folders, and the single files given by name, whatever their suffix.
+
+    `files` are in the order of their paths. `unlisted` are the paths that are there but cannot be looked at (no
+    permission, a link to nothing), and the given ones that do not exist; what is below them is unknown, not gone.
+    Hidden names are skipped, and with them a ConfigMap's `..data` and `..2024_...` folders: its files are seen
+    through their own links. Links to folders are followed, each folder once.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.files: dict[str, Fingerprint] = {}
+        self.unlisted: dict[str, OSError] = {}
+        self._seen: set[tuple[int, int]] = set()
+        for path in paths:
+            self._add(str(path), given=True)
+        self.files = dict(sorted(self.files.items()))
+
+    def lacks(self, path: str) -> bool:
+        """Whether a file is gone for certain."""
+        unknown = any(path == other or is_below(path, other) for other in self.unlisted)
+        return path not in self.files and not unknown
+
+    def _add(self, path: str, *, given: bool) -> None:
+        try:
+            status = Path(path).stat()
+            if stat.S_ISDIR(status.st_mode):
+                self._walk(path, status)
+            elif given or (stat.S_ISREG(status.st_mode) and path.endswith(SUFFIXES)):
+                self.files[path] = fingerprint(status)
+        except OSError as error:
+            if given or os.path.lexists(path):  # else it went away since its folder was listed
+                self.unlisted[path] = error
+
+    def _walk(self, folder: str, status: os.stat_result) -> None:
+        identity = (status.st_dev, status.st_ino)
+        if identity in self._seen:
+            return
+        self._seen.add(identity)
+        for path in sorted(Path(folder).iterdir()):
+            if not path.name.startswith(_SKIPPED_STARTS):
+                self._add(str(path), given=False)
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is somewhere below a folder."""
+    return path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def fingerprint(status: os.stat_result) -> Fingerprint:
+    """Return what tells one content of a file from another without reading it."""
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,0 +1,104 @@
+"""Requests from wire bytes, within limits, into the small values the protocol steps take.
+
+Separate so that protobuf objects live only here: a request leaves no message behind.
+"""
+
+from collections.abc import Collection
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf.message import DecodeError
+
+from api.proxy import Proxy
+from controlplane.xds.node import proxy_of
+from controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
+
+MAX_TYPE_URL = 256
+MAX_NACK = 4096
+"""Characters of a NACK's message that are kept."""
+
+R = TypeVar("R")
+
+
+class Hello(msgspec.Struct, Generic[R], frozen=True):
+    """The first message of a stream: who is there, and what it wants."""
+
+    proxy: Proxy
+    request: R
+
+
+def sotw_hello(message: bytes) -> Hello[SotwRequest]:
+    """Decode the first message of a SotW stream. Raises ProtocolError."""
+    parsed = _parse(discovery_pb2.DiscoveryRequest, message)
+    return Hello(_proxy(parsed), _sotw(parsed))
+
+
+def delta_hello(message: bytes) -> Hello[DeltaRequest]:
+    """Decode the first message of a delta stream. Raises ProtocolError."""
+    parsed = _parse(discovery_pb2.DeltaDiscoveryRequest, message)
+    return Hello(_proxy(parsed), _delta(parsed))
+
+
+def sotw_request(message: bytes) -> SotwRequest:
+    """Decode a DiscoveryRequest. Raises ProtocolError."""
+    return _sotw(_parse(discovery_pb2.DiscoveryRequest, message))
+
+
+def delta_request(message: bytes) -> DeltaRequest:
+    """Decode a DeltaDiscoveryRequest. Raises ProtocolError."""
+    return _delta(_parse(discovery_pb2.DeltaDiscoveryRequest, message))
+
+
+def _sotw(parsed: Any) -> SotwRequest:
+    return SotwRequest(
+        type_url=_type_url(parsed),
+        names=_names(parsed.resource_names),
+        version=parsed.version_info,
+        nonce=parsed.response_nonce,
+        error=_error(parsed),
+    )
+
+
+def _delta(parsed: Any) -> DeltaRequest:
+    return DeltaRequest(
+        type_url=_type_url(parsed),
+        subscribe=_names(parsed.resource_names_subscribe),
+        unsubscribe=_names(parsed.resource_names_unsubscribe),
+        initial=dict(
+            zip(_names(parsed.initial_resource_versions), parsed.initial_resource_versions.values(), strict=True)
+        ),
+        nonce=parsed.response_nonce,
+        error=_error(parsed),
+    )
+
+
+def _parse(kind: Any, message: bytes) -> Any:
+    try:
+        return kind.FromString(message)
+    except DecodeError as error:
+        raise ProtocolError(f"not a {kind.DESCRIPTOR.name}: {error}") from error
+
+
+def _proxy(parsed: Any) -> Proxy:
+    if not parsed.HasField("node"):
+        raise ProtocolError("the first request of a stream must carry a node")
+    return proxy_of(parsed.node)
+
+
+def _type_url(parsed: Any) -> str:
+    type_url: str = parsed.type_url
+    if len(type_url) > MAX_TYPE_URL:
+        raise ProtocolError(f"type_url of {len(type_url)} characters: at most {MAX_TYPE_URL} are taken")
+    return type_url
+
+
+def _names(names: Collection[str]) -> tuple[str, ...]:
+    if len(names) > MAX_NAMES:
+        raise ProtocolError(f"{len(names)} names in one request: at most {MAX_NAMES} are taken")
+    return tuple(names)
+
+
+def _error(parsed: Any) -> str | None:
+    """Return a NACK's message, or None for what is no NACK."""
+    return parsed.error_detail.message[:MAX_NACK] if parsed.HasField("error_detail") else None

@@ -1,0 +1,70 @@
+"""A proxy from its xDS Node.
+
+Separate because the Node is 60 KB that Envoy repeats and of which we need a dozen strings: it is read once here and
+never kept. Metadata keys are Istio's (`istio.io/istio/pkg/model.NodeMetadata`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.struct_pb2 import Struct
+
+from api.proxy import Locality, NodeIdError, Proxy, parse_node_id
+from controlplane.xds.requests import ProtocolError
+
+INTERCEPTIONS = ("NONE", "REDIRECT", "TPROXY")
+MAX_LABELS = 256
+MAX_TEXT = 1024
+
+
+def proxy_of(node: Any) -> Proxy:
+    """Read an `envoy.config.core.v3.Node`. Raises ProtocolError, with a sentence, for a node we cannot place."""
+    try:
+        role, ip, name, namespace, domain = parse_node_id(_checked("node id", node.id))
+    except NodeIdError as error:
+        raise ProtocolError(str(error)) from error
+    return Proxy(
+        role=role,
+        name=name,
+        namespace=_text(node.metadata, "NAMESPACE") or namespace,
+        ip=ip,
+        domain=domain,
+        labels=_labels(node.metadata),
+        locality=Locality(node.locality.region, node.locality.zone, node.locality.sub_zone),
+        interception=_interception(node.metadata),
+        unprivileged=_flag(node.metadata, "UNPRIVILEGED_POD"),
+    )
+
+
+def _interception(metadata: Struct) -> str:
+    mode = _text(metadata, "INTERCEPTION_MODE") or "NONE"
+    if mode not in INTERCEPTIONS:
+        raise ProtocolError(f"node metadata INTERCEPTION_MODE {mode!r} is none of {', '.join(INTERCEPTIONS)}")
+    return mode
+
+
+def _labels(metadata: Struct) -> Mapping[str, str]:
+    if "LABELS" not in metadata.fields:
+        return {}
+    labels = metadata.fields["LABELS"].struct_value.fields
+    if len(labels) > MAX_LABELS:
+        raise ProtocolError(f"node metadata LABELS holds {len(labels)} labels: at most {MAX_LABELS} are taken")
+    return {key: labels[key].string_value for key in sorted(labels) if labels[key].HasField("string_value")}
+
+
+def _flag(metadata: Struct, key: str) -> bool:
+    """Read a flag, a real one or Istio's text form."""
+    return _text(metadata, key).lower() == "true" or (key in metadata.fields and metadata.fields[key].bool_value)
+
+
+def _text(metadata: Struct, key: str) -> str:
+    return _checked(f"node metadata {key}", metadata.fields[key].string_value if key in metadata.fields else "")
+
+
+def _checked(what: str, text: str) -> str:
+    """Refuse text that is too long, or that could forge lines in a log."""
+    if len(text) > MAX_TEXT:
+        raise ProtocolError(f"{what} of {len(text)} characters: at most {MAX_TEXT} are taken")
+    if not text.isprintable():
+        raise ProtocolError(f"{what} {text!r} holds characters that cannot be printed")
+    return text

@@ -1,0 +1,176 @@
+"""What SotW and delta share: the order of pushes, the gate between types, and when removals may go.
+
+A session is the protocol state of one stream. It is a pure step machine: requests, sets and the time come in, outcomes
+and response bytes come out. It never waits; the transport asks `next` whenever it can take another message.
+"""
+
+import itertools
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+import msgspec
+
+from api.resource import CLUSTER, ENDPOINT, LISTENER, PUSH_ORDER, ROUTE, ResourceSet
+from controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
+from controlplane.xds.shelf import USERS, Change, Shelf
+from controlplane.xds.status import TypeStatus
+from controlplane.xds.subscription import Flight, Subscription
+
+GATED = (LISTENER, ROUTE)
+"""Types that wait for earlier ones. Endpoints and secrets never do: Envoy withholds a cluster's ACK until they come."""
+
+MAX_TYPES = 64
+
+R = TypeVar("R")
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """Seconds. `patience`: how long an un-ACKed type holds back later types. `grace`: how long removals wait longer."""
+
+    patience: float = 5.0
+    grace: float = 0.0
+
+
+class Session(ABC, Generic[R]):
+    """The protocol state of one stream; `R` is the request it understands."""
+
+    def __init__(self, resources: ResourceSet, pace: Pace, now: float) -> None:
+        self._shelf = Shelf(resources, pace.grace)
+        self._pace = pace
+        self._subscriptions: dict[str, Subscription] = {}
+        self._nonces = itertools.count(1)
+        self._opened = now
+        self._resumed = False
+        self._warming: set[str] = set()
+
+    @abstractmethod
+    def receive(self, request: R) -> Outcome | None:
+        """Take a request. Raises ProtocolError when it asks for more than a stream may."""
+
+    @abstractmethod
+    def _frame(self, sub: Subscription, flight: Flight) -> bytes:
+        """Return the response that brings `flight.names`."""
+
+    def offer(self, resources: ResourceSet) -> None:
+        """Serve a newer set from now on. Costs what changed."""
+        for change in self._shelf.replace(resources):
+            self._apply(change)
+
+    def next(self, now: float) -> bytes | None:
+        """Return the next response, or None when there is nothing that may be sent yet."""
+        self._release(now)
+        for sub in sorted(self._subscriptions.values(), key=_rank):
+            if sub.news and not sub.in_flight and self._open(sub, now):
+                return self._send(sub, now)
+        return None
+
+    def wake_at(self, now: float) -> float | None:
+        """Return when `next` is worth asking again even if nothing happens until then."""
+        patience = self._pace.patience
+        moments = [sub.last.at + patience for sub in self._subscriptions.values() if sub.in_flight and sub.last]
+        moments += self._shelf.due()
+        moments += [self._opened + patience] if self._resumed else []
+        return min((moment for moment in moments if moment > now), default=None)
+
+    def status(self) -> tuple[TypeStatus, ...]:
+        """Return how far each subscribed type is."""
+        return tuple(TypeStatus.of(sub) for sub in sorted(self._subscriptions.values(), key=_rank))
+
+    # The gate and the order of removals.
+
+    def _open(self, sub: Subscription, now: float) -> bool:
+        """Make before break: a type waits while an earlier one is not through, but not for ever."""
+        if sub.type_url not in GATED:
+            return True
+        earlier = (self._subscriptions.get(type_url) for type_url in PUSH_ORDER[: PUSH_ORDER.index(sub.type_url)])
+        return not any(before and self._holds_back(before, now) for before in earlier)
+
+    def _holds_back(self, sub: Subscription, now: float) -> bool:
+        if sub.in_flight and sub.last:
+            return now < sub.last.at + self._pace.patience
+        return sub.news
+
+    def _release(self, now: float) -> None:
+        """Let go what vanished and is no longer used, users before used."""
+        for type_url, users in USERS.items():
+            if self._shelf.keeps(type_url) and all(self._quiet(user, now) for user in users):
+                for change in self._shelf.release(type_url, now):
+                    self._apply(change)
+
+    def _quiet(self, type_url: str, now: float) -> bool:
+        """Say whether the proxy uses nothing of a type but what the newest set holds."""
+        if self._shelf.keeps(type_url):
+            return False
+        sub = self._subscriptions.get(type_url)
+        if sub:
+            return sub.quiet
+        # A proxy that comes back with state names its types one by one: give it time to name this one.
+        return not self._resumed or now >= self._opened + self._pace.patience
+
+    # Books.
+
+    def _nothing(self, _type_url: str) -> str:
+        """Return the version that stands for a name that does not exist."""
+        return ""
+
+    def _wanted(self, sub: Subscription, name: str) -> str:
+        return self._shelf.version(sub.type_url, name) or self._nothing(sub.type_url)
+
+    def _apply(self, change: Change) -> None:
+        sub = self._subscriptions.get(change.type_url)
+        if sub and sub.covers(change.name):
+            nothing = self._nothing(change.type_url)
+            sub.change(change.name, change.before or nothing, change.after or nothing)
+
+    def _subscription(self, type_url: str, *, whole: bool = False) -> tuple[Subscription, bool]:
+        """Return the type's subscription and whether this is its first request."""
+        sub = self._subscriptions.get(type_url)
+        if sub:
+            return sub, False
+        if len(self._subscriptions) == MAX_TYPES:
+            raise ProtocolError(f"more than {MAX_TYPES} types on one stream")
+        sub = self._subscriptions[type_url] = Subscription(type_url, whole=whole)
+        return sub, True
+
+    def _reply(self, sub: Subscription, nonce: str, error: str | None) -> Ack | Nack | None:
+        """Settle the response a request answers. What makes a NACK is its error, whatever its version or nonce."""
+        current = sub.last if sub.last and sub.last.nonce == nonce else None
+        if error is not None:
+            if current and sub.in_flight:
+                sub.nack(error)
+            return Nack(sub.type_url, current.names if current else (), current.version if current else "", error)
+        if current and sub.in_flight:
+            return Ack(sub.type_url, sub.ack())
+        return None
+
+    def _first(self, sub: Subscription, *, resumed: bool) -> Unserved | None:
+        self._resumed = self._resumed or resumed
+        if sub.type_url == ENDPOINT:
+            self._warm(sub)
+        return None if sub.type_url in PUSH_ORDER else Unserved(sub.type_url)
+
+    def _send(self, sub: Subscription, now: float) -> bytes:
+        names = sub.due()
+        # A version must not claim what the proxy rejected, or a reconnect would not bring it up again.
+        rejected = ((name, self._wanted(sub, name)) for name in sub.rejected.difference(names))
+        flight = Flight(str(next(self._nonces)), sub.version(without=rejected), names, now)
+        frame = self._frame(sub, flight)
+        sub.sent(flight)
+        if sub.type_url == CLUSTER:
+            clusters = (self._shelf.get(CLUSTER, name) for name in names)
+            self._warming.update(name for cluster in clusters if cluster for name in cluster.uses)
+            self._warm(self._subscriptions.get(ENDPOINT))
+        return frame
+
+    def _warm(self, endpoints: Subscription | None) -> None:
+        """Owe the endpoints of new and changed clusters again: Envoy warms such a cluster only on a fresh response.
+
+        A proxy that comes back may be sent its clusters before it has named its endpoints; then this waits for that.
+        """
+        if endpoints:
+            endpoints.owed.update((name, None) for name in self._warming if endpoints.covers(name))
+            self._warming.clear()
+
+
+def _rank(sub: Subscription) -> int:
+    return PUSH_ORDER.index(sub.type_url) if sub.type_url in PUSH_ORDER else len(PUSH_ORDER)

@@ -1,0 +1,105 @@
+"""State of the world: every request names all that is subscribed, and one version stands for all of a type.
+
+A CDS or LDS response holds everything; of the other types a response holds what is owed, and Envoy keeps the rest
+(xDS protocol, "SotW: grouping resources into responses").
+"""
+
+from api.resource import CLUSTER, ENDPOINT, LISTENER, Resource
+from controlplane.xds.frames import empty_assignment, sotw_response
+from controlplane.xds.requests import WILDCARD, Outcome, SotwRequest
+from controlplane.xds.session import Session
+from controlplane.xds.shelf import USERS
+from controlplane.xds.subscription import Flight, Subscription
+
+WHOLE = (CLUSTER, LISTENER)
+"""Types whose response holds everything, and whose empty list of names means everything."""
+
+_ABSENT = "absent"
+
+
+class SotwSession(Session[SotwRequest]):
+    """The SotW protocol state of one stream."""
+
+    def receive(self, request: SotwRequest) -> Outcome | None:
+        """Take a request: an ACK or NACK of the last response, a new subscription, or both."""
+        sub, first = self._subscription(request.type_url, whole=request.type_url in WHOLE)
+        outcome = self._reply(sub, request.nonce, request.error)
+        if first:
+            self._begin(sub, request)
+            return self._first(sub, resumed=bool(request.version)) or outcome
+        if request.nonce != sub.nonce:
+            return outcome  # Stale: a newer response is on its way, and its ACK will name all that is wanted then.
+        if not self._resubscribe(sub, request.names) and outcome is None:
+            self._repeat(sub)
+        return outcome
+
+    def _begin(self, sub: Subscription, request: SotwRequest) -> None:
+        """Start a type. A proxy that comes back with the version we would send now is owed nothing.
+
+        Unless this stream has sent it users of the type before: then it may have left the type meanwhile, and Envoy
+        repeats the version of what it has long dropped.
+        """
+        sub.wildcard = not request.names and sub.whole
+        for name in self._covered(sub):
+            self._add(sub, name)
+        self._resubscribe(sub, request.names)
+        sub.unanswered = sub.whole
+        left = any(self._sent(user) for user in USERS.get(sub.type_url, ()))
+        if request.version == sub.version() and not left:
+            sub.owed.clear()
+            sub.unanswered = False
+
+    def _sent(self, type_url: str) -> bool:
+        sub = self._subscriptions.get(type_url)
+        return sub is not None and sub.last is not None
+
+    def _resubscribe(self, sub: Subscription, names: tuple[str, ...]) -> bool:
+        """Take the names of a request; return whether they differ from those of the last one."""
+        asked = set(names)
+        implied = not asked and not sub.names and sub.wildcard  # An empty list goes on meaning what it meant at first.
+        wildcard = WILDCARD in asked or implied
+        if asked == sub.names and wildcard == sub.wildcard:
+            return False
+        before = self._covered(sub)
+        sub.names, sub.wildcard = asked, wildcard
+        after = self._covered(sub)
+        for name in after - before:
+            self._add(sub, name)
+        for name in before - after:
+            sub.uncover(name, self._wanted(sub, name))
+        # The version covers what is asked for, so a smaller subscription needs an answer, though an empty one.
+        sub.unanswered = sub.unanswered or (sub.last is not None and bool(before - after))
+        return True
+
+    def _covered(self, sub: Subscription) -> set[str]:
+        return (self._shelf.names(sub.type_url) if sub.wildcard else set()) | sub.names - {WILDCARD}
+
+    def _add(self, sub: Subscription, name: str) -> None:
+        """Owe a name that is asked for from now on. One that does not exist is owed nothing until it does."""
+        wanted = self._wanted(sub, name)
+        sub.cover(name, wanted)
+        if wanted:
+            sub.owe(name, None, wanted)
+
+    def _repeat(self, sub: Subscription) -> None:
+        """Answer again: a second ACK of the same response means that a cluster is warming and waits for endpoints."""
+        for name in () if sub.whole else self._covered(sub):
+            if self._wanted(sub, name):
+                sub.owe(name, None, "")
+
+    def _nothing(self, type_url: str) -> str:
+        return _ABSENT if type_url == ENDPOINT else ""
+
+    def _frame(self, sub: Subscription, flight: Flight) -> bytes:
+        if sub.wildcard and sub.whole:
+            return sotw_response(sub.type_url, flight.version, flight.nonce, self._shelf.all(sub.type_url))
+        names = sorted(self._covered(sub)) if sub.whole else flight.names
+        found = (self._find(sub.type_url, name) for name in names)
+        return sotw_response(sub.type_url, flight.version, flight.nonce, filter(None, found))
+
+    def _find(self, type_url: str, name: str) -> Resource | None:
+        """Find a resource. Endpoints that do not exist are sent empty, or Envoy would wait 15 s for them."""
+        found = self._shelf.get(type_url, name)
+        if found is None and type_url == ENDPOINT:
+            return Resource(type_url, name, _ABSENT, empty_assignment(name))
+        return found

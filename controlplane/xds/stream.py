@@ -1,0 +1,148 @@
+"""One xDS stream: the asyncio around a session. A reader task feeds it requests, the stream's own task writes.
+
+Separate from the session so that the protocol knows no I/O, and from the server so that one stream fits on a page.
+Reads are never wrapped in a timeout, nor cancelled while the stream lives: that loses messages (grpc/grpc#43360).
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import grpc
+import msgspec
+
+from api.resource import ResourceSet
+from controlplane.xds import decode
+from controlplane.xds.delta import DeltaSession
+from controlplane.xds.feed import Feed, Rejection
+from controlplane.xds.requests import Ack, DeltaRequest, Nack, Outcome, ProtocolError, SotwRequest, Unserved
+from controlplane.xds.session import Pace, Session
+from controlplane.xds.sotw import SotwSession
+from controlplane.xds.status import StreamStatus
+
+_log = logging.getLogger(__name__)
+
+R = TypeVar("R", SotwRequest, DeltaRequest)
+
+
+class Variant(msgspec.Struct, Generic[R], frozen=True):
+    """A protocol variant: how its messages are decoded and which session understands them."""
+
+    name: str
+    hello: Callable[[bytes], decode.Hello[R]]
+    request: Callable[[bytes], R]
+    session: Callable[[ResourceSet, Pace, float], Session[R]]
+
+
+SOTW = Variant("sotw", decode.sotw_hello, decode.sotw_request, SotwSession)
+DELTA = Variant("delta", decode.delta_hello, decode.delta_request, DeltaSession)
+
+
+class Stream(Generic[R]):
+    """One connected stream. `type_url` is the only type it may speak of, or empty for ADS."""
+
+    def __init__(self, variant: Variant[R], hello: decode.Hello[R], *, pace: Pace, type_url: str = "") -> None:
+        self._variant: Variant[R] = variant
+        self._proxy = hello.proxy
+        self._first: R = hello.request
+        self._pace = pace
+        self._type_url = type_url
+        self._session: Session[R] | None = None
+        self._offered = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._closed = False
+        self._since = time.time()
+
+    async def run(self, rpc: Any, feed: Feed) -> None:
+        """Serve until the proxy or `close` ends the stream. Raises ProtocolError for a request we cannot take."""
+        name = f"{self._proxy.id} ({self._variant.name})"
+        _log.info("connected: %s", name)
+        detach = feed.attach(self._proxy, self.offer)
+        reader = asyncio.create_task(self._read(rpc, feed), name=f"xds reader of {name}")
+        try:
+            await self._write(rpc)
+        finally:
+            detach()
+            reader.cancel()
+            _log.info("disconnected: %s", name)
+        if reader.done():
+            reader.result()
+
+    def offer(self, resources: ResourceSet) -> None:
+        """Serve a newer set from now on."""
+        if self._session is None:
+            self._session = self._variant.session(resources, self._pace, time.monotonic())
+            self._offered.set()
+        else:
+            self._session.offer(resources)
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the stream after the message that is being written."""
+        self._closed = True
+        self._wake.set()
+
+    def status(self) -> StreamStatus:
+        """Return how the stream stands."""
+        types = self._session.status() if self._session else ()
+        return StreamStatus(self._proxy, self._variant.name, self._since, types)
+
+    async def _read(self, rpc: Any, feed: Feed) -> None:
+        """Take requests until the proxy half-closes. Before the first set none is read, so none has to be kept."""
+        try:
+            await self._offered.wait()
+            self._take(self._first, feed)
+            while (message := await rpc.read()) is not grpc.aio.EOF:
+                self._take(self._variant.request(message), feed)
+        finally:
+            self.close()
+
+    async def _write(self, rpc: Any) -> None:
+        while not self._closed:
+            self._wake.clear()
+            now = time.monotonic()
+            response = self._session.next(now) if self._session else None
+            if response is None:
+                await self._idle(now)
+            else:
+                await rpc.write(response)
+
+    async def _idle(self, now: float) -> None:
+        """Sleep until something happens, or until time alone makes something due."""
+        moment = self._session.wake_at(now) if self._session else None
+        if moment is None:
+            await self._wake.wait()
+            return
+        timer = asyncio.get_running_loop().call_later(moment - now, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+
+    def _take(self, request: R, feed: Feed) -> None:
+        assert self._session is not None
+        outcome = self._session.receive(self._typed(request))
+        self._wake.set()
+        if outcome:
+            self._tell(outcome, feed)
+
+    def _typed(self, request: R) -> R:
+        """Give a request of a single-type service its type, which it need not say."""
+        if request.type_url and request.type_url != (self._type_url or request.type_url):
+            raise ProtocolError(f"type_url {request.type_url!r} on a stream of {self._type_url}")
+        if not (request.type_url or self._type_url):
+            raise ProtocolError("a request on an aggregated stream must say its type_url")
+        return request if request.type_url else msgspec.structs.replace(request, type_url=self._type_url)
+
+    def _tell(self, outcome: Outcome, feed: Feed) -> None:
+        proxy_id = self._proxy.id
+        match outcome:
+            case Ack(type_url, version):
+                feed.acked(proxy_id, type_url, version)
+            case Nack(type_url, names, version, message):
+                _log.warning("rejected: %s %s %s: %r", proxy_id, type_url, version, message)
+                feed.rejected(Rejection(proxy_id, type_url, names, version, message))
+            case Unserved(type_url):
+                _log.warning("not served: %s asks for %r", proxy_id, type_url)

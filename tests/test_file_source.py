@@ -1,0 +1,558 @@
+"""The file source: what a folder of manifests serves while people edit it."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from api.finding import Finding, Severity
+from api.kinds.kube import NAMESPACE, SERVICE
+from api.meta import AnyObject, Ref
+from controlplane.decode import registry_of
+from controlplane.sources import reading
+from controlplane.sources.changes import Batch
+from controlplane.sources.files import FileSource
+from controlplane.sources.listing import Listing
+from controlplane.yaml_documents import MAX_BYTES
+
+REGISTRY = registry_of([SERVICE, NAMESPACE])
+BROKEN = "apiVersion: v1\nkind: Service\nmetadata: {name: [\n"
+
+
+def service(name: str, port: Any = 80, **metadata: Any) -> str:
+    extra = "".join(f"  {key}: {value}\n" for key, value in metadata.items())
+    return f"---\napiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n{extra}spec:\n  ports:\n  - port: {port}\n"
+
+
+def ref(name: str) -> Ref:
+    return Ref("Service", "default", name)
+
+
+class Desk:
+    """A folder somebody edits, and what a FileSource makes of it: objects and findings as they stand."""
+
+    def __init__(self, root: Path, paths: Sequence[Path] = ()) -> None:
+        self.root = root
+        self.objects: dict[Ref, AnyObject] = {}
+        self.findings: dict[str, tuple[Finding, ...]] = {}
+        self.source = FileSource(paths or [root], REGISTRY)
+
+    def path(self, name: str) -> Path:
+        return self.root / name
+
+    def write(self, name: str, *documents: str) -> Batch:
+        self.path(name).parent.mkdir(parents=True, exist_ok=True)
+        self.path(name).write_text("".join(documents))
+        return self.look(name)
+
+    def remove(self, name: str) -> Batch:
+        self.path(name).unlink()
+        return self.look()
+
+    def look(self, *touched: str) -> Batch:
+        return self.take(self.source.rescan({str(self.path(name)) for name in touched}))
+
+    def take(self, batch: Batch) -> Batch:
+        for change in batch.changes:
+            assert self.objects.get(change.ref) != change.obj
+            self.objects.pop(change.ref, None)
+            if change.obj is not None:
+                self.objects[change.ref] = change.obj
+        for origin, said in batch.findings.items():
+            assert self.findings.get(origin, ()) != said
+            self.findings[origin] = said
+        return batch
+
+    def ports(self) -> dict[str, int]:
+        return {ref.name: obj.spec.ports[0].port for ref, obj in self.objects.items()}
+
+    def said(self, name: str = "") -> list[Finding]:
+        return [f for origin, said in self.findings.items() if origin.endswith(name) for f in said]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_all_manifests_below_a_folder_are_read(desk: Desk) -> None:
+    desk.path("sub/deeper").mkdir(parents=True)
+    desk.path("a.yaml").write_text(service("a", 1) + service("b", 2))
+    desk.path("sub/deeper/c.yml").write_text(service("c", 3))
+    json = '{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "d"}, "spec": {"ports": [{"port": 4}]}}'
+    desk.path("sub/d.json").write_text(json)
+    desk.path("notes.txt").write_text(service("e", 5))
+    desk.take(desk.source.load())
+    assert desk.ports() == {"a": 1, "b": 2, "c": 3, "d": 4}
+    assert desk.said() == []
+
+
+@pytest.mark.parametrize(
+    "name", [".a.yaml", ".#a.yaml", "#a.yaml#", "a.yaml~", ".a.yaml.swp", "~a.yaml", ".git/a.yaml", "..2024/a.yaml"]
+)
+def test_hidden_files_and_what_editors_leave_are_not_read(desk: Desk, name: str) -> None:
+    desk.write(name, service("a"))
+    assert desk.ports() == {}
+
+
+def test_a_single_file_is_read_whatever_its_suffix(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, [tmp_path / "mesh.conf"])
+    desk.write("mesh.conf", service("a", 1))
+    desk.write("other.yaml", service("b", 1))
+    assert desk.ports() == {"a": 1}
+
+
+def test_a_given_path_that_does_not_exist_is_told_until_it_does(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, [tmp_path / "later"])
+    desk.take(desk.source.load())
+    assert [f.message for f in desk.said()] == ["cannot be read: No such file or directory"]
+    desk.write("later/a.yaml", service("a"))
+    assert desk.ports() == {"a": 80}
+    assert desk.said() == []
+
+
+def test_an_unchanged_folder_is_no_news_and_is_not_read_again(desk: Desk) -> None:
+    desk.write("a.yaml", service("a"))
+    status = desk.path("a.yaml").stat()
+    assert not desk.look()
+    desk.path("a.yaml").write_text(service("b"))
+    os.utime(desk.path("a.yaml"), ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert not desk.look()
+    assert len(desk.look("a.yaml").changes) == 2
+
+
+def test_a_touched_file_with_the_same_content_is_no_news(desk: Desk) -> None:
+    desk.write("a.yaml", service("a"))
+    assert not desk.write("a.yaml", "# a comment\n", service("a"))
+    assert desk.source.locate(ref("a"), "") == (str(desk.path("a.yaml")), 3)
+
+
+def test_a_deleted_file_removes_its_objects(desk: Desk) -> None:
+    desk.write("a.yaml", service("a"))
+    desk.write("sub/b.yaml", service("b"), service("c"))
+    shutil.rmtree(desk.path("sub"))
+    desk.look()
+    assert desk.ports() == {"a": 80}
+    desk.remove("a.yaml")
+    assert desk.ports() == {}
+
+
+def test_a_document_taken_out_of_a_good_file_removes_its_object(desk: Desk) -> None:
+    desk.write("a.yaml", service("a"), service("b"))
+    desk.write("a.yaml", service("b"))
+    assert desk.ports() == {"b": 80}
+
+
+@pytest.mark.parametrize("content", [BROKEN, "a: &a [*a]", "\x00", "a: !!python/name:x y", "[" * 100_000])
+def test_a_half_written_file_never_removes_what_serves(desk: Desk, content: str) -> None:
+    desk.write("a.yaml", service("a"), service("b"))
+    assert desk.write("a.yaml", content).changes == ()
+    assert desk.ports() == {"a": 80, "b": 80}
+    (finding,) = desk.said("a.yaml")
+    assert finding.message.endswith("; serving the 2 objects last read from it")
+    assert finding.about == Ref("", "", str(desk.path("a.yaml")))
+    assert finding.severity is Severity.ERROR
+    assert finding.line >= 1
+    desk.write("a.yaml", service("b"))
+    assert desk.ports() == {"b": 80}
+    assert desk.said() == []
+
+
+def test_a_broken_file_of_one_object_names_the_generation_that_serves(desk: Desk) -> None:
+    desk.write("a.yaml", service("a", 1))
+    desk.write("a.yaml", service("a", 2))
+    desk.write("a.yaml", BROKEN)
+    (finding,) = desk.said()
+    assert "serving generation 2 of Service default/a" in finding.message
+
+
+def test_a_file_that_was_never_good_serves_nothing_and_says_why(desk: Desk) -> None:
+    desk.write("a.yaml", service("a"), "---\n", BROKEN)
+    (finding,) = desk.said()
+    assert "serving" not in finding.message
+    assert (finding.file, finding.line) == (str(desk.path("a.yaml")), 13)
+    assert desk.ports() == {}
+
+
+@pytest.mark.parametrize("content", ["", "\n  \n", "# gone\n", "---\n---\n"])
+def test_an_emptied_file_never_removes_what_serves(desk: Desk, content: str) -> None:
+    desk.write("a.yaml", service("a", 1))
+    desk.write("a.yaml", content)
+    assert desk.ports() == {"a": 1}
+    (finding,) = desk.said()
+    assert "empty" in finding.message
+    assert "serving generation 1" in finding.message
+
+
+def test_an_empty_file_that_held_nothing_is_fine(desk: Desk) -> None:
+    assert not desk.write("a.yaml", "# to do\n")
+
+
+def test_an_empty_list_is_meant(desk: Desk) -> None:
+    desk.write("a.yaml", service("a"))
+    desk.write("a.yaml", "apiVersion: v1\nkind: List\nitems: []\n")
+    assert desk.ports() == {}
+    assert desk.said() == []
+
+
+def test_a_file_over_the_limit_is_refused_unread_and_its_objects_go_on(desk: Desk) -> None:
+    desk.write("a.yaml", service("a"))
+    with desk.path("a.yaml").open("wb") as file:
+        file.truncate(50 * 1024 * 1024)
+    desk.look("a.yaml")
+    assert desk.ports() == {"a": 80}
+    (finding,) = desk.said()
+    assert f"{MAX_BYTES:,}" in finding.message
+    assert "serving generation 1" in finding.message
+
+
+def test_a_file_that_cannot_be_opened_keeps_its_objects_and_is_tried_again(desk: Desk) -> None:
+    desk.write("a.yaml", service("a"))
+    desk.path("a.yaml").unlink()
+    desk.path("a.yaml").symlink_to("nowhere")
+    desk.look()
+    assert desk.ports() == {"a": 80}
+    (finding,) = desk.said()
+    assert "cannot be read" in finding.message
+    assert "serving" in finding.message
+    desk.path("nowhere").write_text(service("a", 81))
+    desk.look()
+    assert desk.ports() == {"a": 81}
+    assert desk.said() == []
+
+
+def test_a_pipe_with_the_name_of_a_manifest_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.yaml")
+    desk = Desk(tmp_path, [tmp_path / "a.yaml"])
+    desk.look()
+    assert [f.message for f in desk.said()] == ["is not a regular file"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.write("a.yaml", service("a", 1))
+    looks = iter(range(100))
+
+    def restless(status: os.stat_result) -> tuple[int, ...]:
+        return (next(looks),)
+
+    monkeypatch.setattr(reading, "fingerprint", restless)
+    desk.write("a.yaml", service("a", 2))
+    assert desk.ports() == {"a": 1}
+    assert "keeps changing while it is read; serving generation 1" in desk.said()[0].message
+    monkeypatch.undo()
+    desk.look()
+    assert desk.ports() == {"a": 2}
+    assert desk.said() == []
+
+
+def test_a_given_folder_that_vanishes_keeps_serving_until_it_is_back(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "conf")
+    desk.write("a.yaml", service("a"), service("b"))
+    desk.root.rename(tmp_path / "away")
+    desk.look()
+    assert desk.ports() == {"a": 80, "b": 80}
+    (finding,) = desk.said()
+    assert finding.message.endswith("serving the 2 objects last read from it")
+    desk.write("a.yaml", service("a", 81))
+    assert desk.ports() == {"a": 81}
+    assert desk.said() == []
+
+
+def test_a_given_file_that_is_deleted_removes_its_objects(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, [tmp_path / "a.yaml"])
+    desk.write("a.yaml", service("a"))
+    desk.remove("a.yaml")
+    assert desk.ports() == {}
+    assert len(desk.said()) == 1
+
+
+def test_a_document_that_fails_keeps_only_its_own_last_good_object(desk: Desk) -> None:
+    desk.write("a.yaml", service("a", 1), service("b", 1))
+    desk.write("a.yaml", service("a", '"2"'), service("b", 2))
+    assert desk.ports() == {"a": 1, "b": 2}
+    (finding,) = desk.said()
+    assert finding.about == ref("a")
+    assert finding.path == "spec.ports[0].port"
+    assert "serving generation 1 of Service default/a" in finding.message
+    assert (finding.file, finding.line) == (str(desk.path("a.yaml")), 8)
+
+
+def test_a_document_that_fails_and_never_was_good_serves_nothing(desk: Desk) -> None:
+    desk.write("a.yaml", service("a", '"2"'), service("b", 2))
+    assert desk.ports() == {"b": 2}
+    assert "serving" not in desk.said()[0].message
+
+
+def test_while_a_document_has_no_identity_nothing_that_vanished_is_removed(desk: Desk) -> None:
+    desk.write("a.yaml", service("a", 1), service("b", 1))
+    desk.write("a.yaml", service("a", 2), service("B!", 1))
+    assert desk.ports() == {"a": 2, "b": 1}
+    (finding,) = desk.said()
+    assert "serving generation 1 of Service default/b" in finding.message
+    assert finding.line == 13
+    desk.write("a.yaml", service("a", 2))
+    assert desk.ports() == {"a": 2}
+    assert desk.said() == []
+
+
+def test_the_first_of_two_files_serves_and_the_second_takes_over(desk: Desk) -> None:
+    desk.path("b.yaml").write_text(service("x", 2))
+    desk.path("a.yaml").write_text("\n" + service("x", 1))
+    desk.take(desk.source.load())
+    assert desk.ports() == {"x": 1}
+    (finding,) = desk.said()
+    assert finding.file == str(desk.path("b.yaml"))
+    assert f"{desk.path('a.yaml')}:6" in finding.message
+    assert (finding.about, finding.line) == (ref("x"), 5)
+    desk.remove("a.yaml")
+    assert desk.ports() == {"x": 2}
+    assert desk.said() == []
+
+
+def test_a_new_file_does_not_take_over_from_the_one_that_serves(desk: Desk) -> None:
+    desk.write("b.yaml", service("x", 2))
+    desk.write("a.yaml", service("x", 1))
+    assert desk.ports() == {"x": 2}
+    assert [f.file for f in desk.said()] == [str(desk.path("a.yaml"))]
+    desk.write("b.yaml", "# a line more\n", service("x", 2))
+    assert f"{desk.path('b.yaml')}:6" in desk.said("a.yaml")[0].message
+    desk.write("b.yaml", BROKEN)
+    assert desk.ports() == {"x": 2}
+
+
+def test_the_first_of_two_documents_in_one_file_serves_and_the_second_takes_over(desk: Desk) -> None:
+    desk.write("a.yaml", service("x", 1), service("x", 2))
+    assert desk.ports() == {"x": 1}
+    (finding,) = desk.said()
+    assert f"{desk.path('a.yaml')}:5" in finding.message
+    assert finding.line == 13
+    desk.write("a.yaml", service("x", 2))
+    assert desk.ports() == {"x": 2}
+    assert desk.said() == []
+
+
+def test_generations_count_accepted_changes_of_spec_labels_and_annotations(desk: Desk) -> None:
+    def generation(*documents: str) -> int:
+        desk.write("a.yaml", *documents)
+        return desk.objects[ref("a")].generation
+
+    assert generation(service("a", 1)) == 1
+    assert generation("# moved\n", service("a", 1)) == 1
+    assert generation(service("a", 1, labels="{x: z}")) == 2
+    assert generation(service("a", "x", labels="{x: z}")) == 2
+    assert generation(service("a", 1, annotations="{x: z}")) == 3
+    assert generation(service("a", 1, creationTimestamp="2026-01-01T00:00:00Z", annotations="{x: z}")) == 3
+    assert generation(service("a", 2, generation=40)) == 40
+    assert generation(service("a", 3)) == 41
+
+
+def test_a_list_serves_its_items_with_their_lines(desk: Desk) -> None:
+    item = "- apiVersion: v1\n  kind: Service\n  metadata: {name: %s}\n  spec: {ports: [{port: %s}]}\n"
+    desk.write("a.yaml", "apiVersion: v1\nkind: List\nitems:\n", item % ("a", 1), item % ("b", '"x"'))
+    assert desk.ports() == {"a": 1}
+    assert desk.source.locate(ref("a"), "spec.ports[0].port") == (str(desk.path("a.yaml")), 7)
+    assert [(f.about, f.line) for f in desk.said()] == [(ref("b"), 11)]
+
+
+def test_locate_answers_for_what_serves_only(desk: Desk) -> None:
+    desk.write("a.yaml", "\n", service("a"))
+    assert desk.source.locate(ref("a"), "spec.ports[0].port") == (str(desk.path("a.yaml")), 9)
+    assert desk.source.locate(ref("a"), "spec.selector[app]") == (str(desk.path("a.yaml")), 7)
+    assert desk.source.locate(ref("b"), "spec") is None
+
+
+def test_kinds_of_others_are_counted_and_nothing_more(desk: Desk) -> None:
+    deployment = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n"
+    desk.write("a.yaml", deployment, deployment, service("a"))
+    assert desk.source.ignored == {"apps/Deployment": 2}
+    assert desk.said() == []
+
+
+def test_an_object_that_is_refused_on_its_own_keeps_the_one_before(tmp_path: Path) -> None:
+    def accept(obj: AnyObject) -> list[Finding]:
+        return [Finding(obj.ref, "No", "port 13 is bad luck", "spec.ports")] if obj.spec.ports[0].port == 13 else []
+
+    desk = Desk(tmp_path)
+    desk.source = FileSource([tmp_path], REGISTRY, accept)
+    desk.write("a.yaml", service("a", 12))
+    desk.write("a.yaml", service("a", 13))
+    assert desk.ports() == {"a": 12}
+    assert "bad luck; serving generation 1" in desk.said()[0].message
+
+
+def swap(mount: Path, number: int, content: str) -> None:
+    """Replace the content of a mounted ConfigMap as the kubelet does: one rename of the `..data` link."""
+    version = mount / f"..2024_{number}"
+    version.mkdir()
+    (version / "a.yaml").write_text(content)
+    (mount / "..data_tmp").symlink_to(version.name)
+    (mount / "..data_tmp").rename(mount / "..data")
+    for old in mount.glob("..2024_*"):
+        if old != version:
+            shutil.rmtree(old)
+
+
+def test_a_mounted_config_map_is_seen_through_its_links(desk: Desk) -> None:
+    swap(desk.root, 1, service("a", 1))
+    desk.path("a.yaml").symlink_to("..data/a.yaml")
+    desk.look()
+    assert desk.ports() == {"a": 1}
+    swap(desk.root, 2, service("a", 2))
+    desk.look()
+    assert desk.ports() == {"a": 2}
+    assert desk.said() == []
+
+
+def test_links_in_a_circle_end(desk: Desk) -> None:
+    desk.write("sub/a.yaml", service("a"))
+    desk.path("sub/loop").symlink_to(desk.root)
+    desk.path("sub/self").symlink_to("self")
+    assert list(Listing([desk.root]).files) == [str(desk.path("sub/a.yaml"))]
+    desk.look()
+    assert desk.said() == []
+
+
+NAMES = ("a", "b", "c")
+FILES = ("1.yaml", "2.yaml", "sub/3.yaml")
+GOOD, BAD, NAMELESS = "good", "bad", "nameless"
+DOCUMENTS = st.lists(
+    st.tuples(st.sampled_from([GOOD, GOOD, GOOD, BAD, NAMELESS]), st.sampled_from(NAMES), st.integers(1, 4)), max_size=4
+)
+Slot = tuple[str, str, int]
+"""A file, a name, and which document of that name in the file."""
+
+
+class Edits(RuleBasedStateMachine):
+    """Any edits of a few files, against the rules written down again as plainly as can be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp())
+        self.desk = Desk(self.root)
+        self.good: dict[Slot, int] = {}
+        self.whole: dict[str, bool] = {}
+        self.expected: dict[str, tuple[Slot, int, int]] = {}
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.root)
+
+    @rule(file=st.sampled_from(FILES), documents=DOCUMENTS)
+    def write(self, file: str, documents: list[tuple[str, str, int]]) -> None:
+        texts = [
+            service("X!" if how == NAMELESS else name, '"x"' if how == BAD else port) for how, name, port in documents
+        ]
+        before = {slot: port for slot, port in self.good.items() if slot[0] == file}
+        now: dict[Slot, int] = {}
+        seen: Counter[str] = Counter()
+        for how, name, port in documents:
+            slot = (file, name, seen[name])
+            seen[name] += how != NAMELESS
+            if how == GOOD:
+                now[slot] = port
+            elif how == BAD and slot in before:
+                now[slot] = before[slot]
+        nameless = any(how == NAMELESS for how, _, _ in documents)
+        kept = before if nameless or not documents else {}
+        self.become(
+            file, {**kept, **now}, all(how == GOOD for how, _, _ in documents) and not (before and not documents)
+        )
+        self.desk.write(file, *texts)
+
+    @rule(file=st.sampled_from(FILES))
+    def break_off(self, file: str) -> None:
+        self.become(file, {slot: port for slot, port in self.good.items() if slot[0] == file}, False)
+        self.desk.write(file, BROKEN)
+
+    @rule(file=st.sampled_from(FILES))
+    def delete(self, file: str) -> None:
+        self.become(file, {}, True)
+        self.desk.path(file).unlink(missing_ok=True)
+        self.desk.look()
+
+    def become(self, file: str, slots: dict[Slot, int], whole: bool) -> None:
+        self.good = {slot: port for slot, port in self.good.items() if slot[0] != file} | slots
+        self.whole[file] = whole
+        for name in NAMES:
+            slots_of = sorted(slot for slot in self.good if slot[1] == name)
+            was = self.expected.pop(name, None)
+            if slots_of:
+                slot = was[0] if was and was[0] in slots_of else slots_of[0]
+                port = self.good[slot]
+                self.expected[name] = (slot, port, was[2] + (port != was[1]) if was else 1)
+
+    @invariant()
+    def what_serves_is_what_the_rules_say(self) -> None:
+        serving = {ref.name: (obj.spec.ports[0].port, obj.generation) for ref, obj in self.desk.objects.items()}
+        assert serving == {name: (port, generation) for name, (_, port, generation) in self.expected.items()}
+
+    @invariant()
+    def every_mistake_is_told_and_nothing_else(self) -> None:
+        for file in FILES:
+            said = self.desk.findings.get(str(self.desk.path(file)), ())
+            shadowed = any(slot[0] == file and self.expected[slot[1]][0] != slot for slot in self.good)
+            assert self.whole.get(file, True) or any(f.reason != "Duplicate" for f in said)
+            assert not said or shadowed or not self.whole[file]
+            assert all(f.file == str(self.desk.path(file)) for f in said)
+
+    @invariant()
+    def another_look_is_no_news(self) -> None:
+        assert not self.desk.look(*(file for file in FILES if self.desk.path(file).exists()))
+
+    @invariant()
+    def a_restart_serves_the_same_names_when_all_files_are_good(self) -> None:
+        if all(self.whole.values()):
+            fresh = Desk(self.root)
+            fresh.take(fresh.source.load())
+            assert fresh.objects.keys() == self.desk.objects.keys()
+
+
+TestEdits = Edits.TestCase
+TestEdits.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+
+
+async def test_watching_sees_every_kind_of_change(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "conf")
+    desk.write("a.yaml", service("a", 1))
+    stop = asyncio.Event()
+
+    async with asyncio.timeout(60), aclosing(desk.source.watch(stop)) as batches:
+
+        async def until(ports: dict[str, int]) -> None:
+            async for batch in batches:
+                desk.take(batch)
+                if desk.ports() == ports:
+                    return
+
+        desk.path("a.yaml").write_text(service("a", 2))
+        await until({"a": 2})
+        desk.path("sub").mkdir()
+        desk.path("sub/b.yaml").write_text(service("b", 1))
+        await until({"a": 2, "b": 1})
+        desk.path(".new").write_text(service("a", 3))
+        desk.path(".new").rename(desk.path("a.yaml"))
+        await until({"a": 3, "b": 1})
+        swap(desk.root, 1, service("c", 1))
+        desk.path("c.yaml").symlink_to("..data/a.yaml")
+        await until({"a": 3, "b": 1, "c": 1})
+        swap(desk.root, 2, service("c", 2))
+        await until({"a": 3, "b": 1, "c": 2})
+        desk.root.rename(tmp_path / "away")
+        async for batch in batches:
+            desk.take(batch)
+            break
+        assert desk.ports() == {"a": 3, "b": 1, "c": 2}
+        desk.path(".").mkdir()
+        desk.path("a.yaml").write_text(service("a", 4))
+        await until({"a": 4})
+        stop.set()
+        assert [batch async for batch in batches] == []

@@ -1,0 +1,194 @@
+"""A small model of Envoy as an xDS client, over both protocols, with queues instead of a network.
+
+It does what the protocol depends on: it subscribes endpoints for the clusters and routes for the listeners it holds,
+withholds the CDS ACK until every added or changed cluster has had a fresh answer for its endpoints, asks for listeners
+only after that, may reject a response with or without having applied it, and comes back with or without its state.
+"""
+
+from collections import deque
+
+from envoy.config.endpoint.v3 import endpoint_pb2
+from envoy.service.discovery.v3 import discovery_pb2
+
+from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from controlplane.xds.requests import DeltaRequest, SotwRequest
+from tests.xds.worlds import name_of, uses_of
+
+USED = {ENDPOINT: CLUSTER, ROUTE: LISTENER}
+ORDER = (CLUSTER, ENDPOINT, LISTENER, ROUTE)
+
+
+class ModelProxy:
+    """What both protocols share. `outbox` holds requests on their way to the server."""
+
+    def __init__(self) -> None:
+        self.outbox: deque = deque()
+        self.reject: dict[str, bool] = {}  # type -> whether the rejected response is applied all the same
+        self.got: list[str] = []  # the type of every resource that came
+        self._forget()
+        self._begin()
+
+    def connect(self, *, keep: bool) -> None:
+        """Open a new stream, with the state of the old one or as a fresh proxy."""
+        if not keep:
+            self._forget()
+        listening = keep and (bool(self.held[LISTENER]) or LISTENER in self.asked)
+        self._begin()
+        self.ask(CLUSTER)
+        if self.wanted(ENDPOINT):
+            self.ask(ENDPOINT)
+        if listening:
+            self.ask(LISTENER)
+        if self.wanted(ROUTE):
+            self.ask(ROUTE)
+
+    def deliver(self, message: bytes) -> None:
+        type_url, nonce, resources, removed = self.parse(message)
+        self.got += [type_url] * len(resources)
+        if type_url in self.reject and resources and not removed:
+            self._reject(type_url, nonce, resources)
+            return
+        self._apply(type_url, resources, removed)
+        self.accept(type_url)
+        if type_url == CLUSTER:
+            self.withheld = nonce
+        else:
+            self.answer(type_url, nonce)
+        self._finish_clusters()
+
+    def wanted(self, type_url: str) -> set[str]:
+        """The names the proxy asks for, by what it holds."""
+        return {name for body in self.held[USED[type_url]].values() for name in uses_of(body)}
+
+    def _reject(self, type_url: str, nonce: str, resources: dict[str, bytes]) -> None:
+        if self.reject.pop(type_url):
+            self._apply(type_url, resources, set())
+            self.doubt(type_url, resources.keys())
+        self.answer(type_url, nonce, error="no")
+        if type_url == ENDPOINT:
+            self.warming -= resources.keys()  # A failed fetch ends the warming too.
+            self._finish_clusters()
+        elif type_url == CLUSTER and LISTENER not in self.asked:
+            self.ask(LISTENER)
+
+    def _begin(self) -> None:
+        self.outbox.clear()
+        self.asked: dict[str, set[str]] = {}
+        self.warming: set[str] = set()
+        self.withheld: str | None = None
+
+    def _forget(self) -> None:
+        self.held = {type_url: {} for type_url in ORDER}
+
+    def _finish_clusters(self) -> None:
+        if self.withheld is None or self.warming:
+            return
+        self.answer(CLUSTER, self.withheld)
+        self.withheld = None
+        if LISTENER not in self.asked:
+            self.ask(LISTENER)
+
+    def _apply(self, type_url: str, resources: dict[str, bytes], removed: set[str]) -> None:
+        new = self.merged(type_url, resources, removed)
+        changed = {name for name, body in new.items() if self.held[type_url].get(name) != body}
+        self.held[type_url] = new
+        if type_url == CLUSTER:
+            needed = {name for cluster in changed for name in uses_of(new[cluster])}
+            self.warming = (self.warming | needed) & self.wanted(ENDPOINT)
+            self.resubscribe(ENDPOINT, warming=needed)
+        elif type_url == LISTENER:
+            self.resubscribe(ROUTE, warming=set())
+        elif type_url == ENDPOINT:
+            self.warming -= resources.keys() | removed
+
+    def resubscribe(self, type_url: str, warming: set[str]) -> None:
+        wanted = self.wanted(type_url)
+        self.held[type_url] = {name: body for name, body in self.held[type_url].items() if name in wanted}
+        if wanted != self.asked.get(type_url, set()) or self.asks_again(warming):
+            self.ask(type_url)
+
+
+class SotwProxy(ModelProxy):
+    def _begin(self) -> None:
+        super()._begin()
+        self.nonces: dict[str, str] = {}
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.versions: dict[str, str] = {}
+
+    def parse(self, message: bytes):
+        response = discovery_pb2.DiscoveryResponse.FromString(message)
+        bodies = [entry.value for entry in response.resources]
+        self._pending = response.version_info
+        self.nonces[response.type_url] = response.nonce
+        named = {self._name(response.type_url, body): body for body in bodies}
+        return response.type_url, response.nonce, named, set()
+
+    def merged(self, type_url: str, resources: dict[str, bytes], _removed: set[str]) -> dict[str, bytes]:
+        if type_url in (CLUSTER, LISTENER):
+            return resources
+        wanted = self.wanted(type_url)
+        return self.held[type_url] | {name: body for name, body in resources.items() if name in wanted}
+
+    def asks_again(self, warming: set[str]) -> bool:
+        return bool(warming)
+
+    def accept(self, type_url: str) -> None:
+        self.versions[type_url] = self._pending
+
+    def doubt(self, type_url: str, names) -> None:
+        """The version stays that of the last response that was accepted."""
+
+    def ask(self, type_url: str) -> None:
+        self.answer(type_url, self.nonces.get(type_url, ""))
+
+    def answer(self, type_url: str, nonce: str, error: str | None = None) -> None:
+        names = self.wanted(type_url) if type_url in USED else set()
+        self.asked[type_url] = names
+        version = self.versions.get(type_url, "")
+        self.outbox.append(SotwRequest(type_url, tuple(names), version, nonce, error))
+
+    def _name(self, type_url: str, body: bytes) -> str:
+        if type_url == ENDPOINT:
+            return endpoint_pb2.ClusterLoadAssignment.FromString(body).cluster_name
+        return name_of(body)
+
+
+class DeltaProxy(ModelProxy):
+    def _forget(self) -> None:
+        super()._forget()
+        self.versions: dict[str, dict[str, str]] = {type_url: {} for type_url in ORDER}
+
+    def parse(self, message: bytes):
+        response = discovery_pb2.DeltaDiscoveryResponse.FromString(message)
+        self._pending = {entry.name: entry.version for entry in response.resources}
+        named = {entry.name: entry.resource.value for entry in response.resources}
+        return response.type_url, response.nonce, named, set(response.removed_resources)
+
+    def merged(self, type_url: str, resources: dict[str, bytes], removed: set[str]) -> dict[str, bytes]:
+        wanted = self.wanted(type_url) if type_url in USED else resources.keys() | self.held[type_url].keys()
+        merged = self.held[type_url] | resources
+        return {name: body for name, body in merged.items() if name in wanted and name not in removed}
+
+    def asks_again(self, _warming: set[str]) -> bool:
+        return False
+
+    def accept(self, type_url: str) -> None:
+        self.versions[type_url].update(self._pending)
+
+    def doubt(self, type_url: str, names) -> None:
+        for name in names:
+            self.versions[type_url].pop(name, None)
+
+    def ask(self, type_url: str) -> None:
+        names = self.wanted(type_url) if type_url in USED else set()
+        before = self.asked.get(type_url)
+        self.asked[type_url] = names
+        held = self.held[type_url]
+        initial = {n: v for n, v in self.versions[type_url].items() if n in held} if before is None else {}
+        added, gone = names - (before or set()), (before or set()) - names
+        self.outbox.append(DeltaRequest(type_url, tuple(added), tuple(gone), initial))
+
+    def answer(self, type_url: str, nonce: str, error: str | None = None) -> None:
+        self.outbox.append(DeltaRequest(type_url, nonce=nonce, error=error))

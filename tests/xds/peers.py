@@ -1,0 +1,69 @@
+"""A feed that offers what a test tells it to, and an xDS client over a real gRPC channel."""
+
+from collections.abc import Callable
+
+import grpc
+from envoy.service.discovery.v3 import discovery_pb2
+
+from api.proxy import Proxy
+from api.resource import ResourceSet
+from controlplane.xds.feed import Rejection
+from tests.xds.worlds import World, first_set, next_set
+
+ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService"
+NODE_ID = "sidecar~10.0.0.7~sleep.default~default.svc.cluster.local"
+
+
+class TableFeed:
+    """Offers one set to everybody and remembers what it hears."""
+
+    def __init__(self, world: World) -> None:
+        self.set = first_set(world)
+        self.offers: dict[Callable[[ResourceSet], None], Proxy] = {}
+        self.acks: list[tuple[str, str, str]] = []
+        self.rejections: list[Rejection] = []
+
+    def attach(self, proxy: Proxy, offer: Callable[[ResourceSet], None]) -> Callable[[], None]:
+        self.offers[offer] = proxy
+        offer(self.set)
+        return lambda: self.offers.pop(offer) and None
+
+    def acked(self, proxy_id: str, type_url: str, version: str) -> None:
+        self.acks.append((proxy_id, type_url, version))
+
+    def rejected(self, rejection: Rejection) -> None:
+        self.rejections.append(rejection)
+
+    def publish(self, world: World) -> None:
+        self.publish_set(next_set(self.set, world))
+
+    def publish_set(self, new: ResourceSet) -> None:
+        self.set = new
+        for offer in self.offers:
+            offer(new)
+
+
+class Peer:
+    """One stream to the server. `send` fills in the node on the first message."""
+
+    def __init__(self, channel: grpc.aio.Channel, method: str, *, delta: bool, node_id: str | None = NODE_ID) -> None:
+        self._request, response = (
+            (discovery_pb2.DeltaDiscoveryRequest, discovery_pb2.DeltaDiscoveryResponse)
+            if delta
+            else (discovery_pb2.DiscoveryRequest, discovery_pb2.DiscoveryResponse)
+        )
+        self._node_id = node_id
+        self.call = channel.stream_stream(
+            method, request_serializer=self._request.SerializeToString, response_deserializer=response.FromString
+        )()
+
+    async def send(self, type_url: str = "", error: str | None = None, **fields) -> None:
+        request = self._request(type_url=type_url, **fields)
+        if self._node_id is not None:
+            request.node.id, self._node_id = self._node_id, None
+        if error is not None:
+            request.error_detail.message = error
+        await self.call.write(request)
+
+    async def read(self):
+        return await self.call.read()

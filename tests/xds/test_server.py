@@ -1,0 +1,224 @@
+"""The server over real gRPC: both variants, the single-type services, refusals, and what the feed is told."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+
+from api.resource import CLUSTER, ENDPOINT, LISTENER
+from controlplane.xds.server import ServerOptions, XdsServer
+from tests.xds.peers import ADS, NODE_ID, Peer, TableFeed
+from tests.xds.worlds import SMALL, Item, having
+
+SOTW_ADS, DELTA_ADS = f"{ADS}/StreamAggregatedResources", f"{ADS}/DeltaAggregatedResources"
+
+
+@pytest.fixture
+def feed() -> TableFeed:
+    return TableFeed(SMALL)
+
+
+@pytest.fixture
+async def server(feed: TableFeed) -> AsyncIterator[XdsServer]:
+    server = XdsServer(feed, "127.0.0.1:0")
+    server.port = await server.start()
+    yield server
+    await server.stop(grace=1.0)
+
+
+@pytest.fixture
+async def channel(server: XdsServer) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield channel
+
+
+async def until(true) -> None:
+    """Wait until something holds; ten seconds are for ever here."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+
+
+async def test_a_sotw_proxy_gets_everything_and_then_what_changes(feed: TableFeed, channel) -> None:
+    peer = Peer(channel, SOTW_ADS, delta=False)
+    await peer.send(CLUSTER)
+    first = await peer.read()
+    await peer.send(CLUSTER, version_info=first.version_info, response_nonce=first.nonce)
+    await peer.send(ENDPOINT, resource_names=["e1"])
+    endpoints = await peer.read()
+    await until(lambda: feed.acks)
+    feed.publish(having(SMALL, CLUSTER, c3=Item()))
+    second = await peer.read()
+
+    assert (len(first.resources), len(endpoints.resources), len(second.resources)) == (2, 1, 3)
+    assert feed.acks == [(NODE_ID, CLUSTER, first.version_info)]
+
+
+async def test_a_delta_proxy_gets_everything_and_then_what_changes(feed: TableFeed, channel) -> None:
+    peer = Peer(channel, DELTA_ADS, delta=True)
+    await peer.send(CLUSTER)
+    first = await peer.read()
+    await peer.send(CLUSTER, response_nonce=first.nonce)
+    await until(lambda: feed.acks)
+    feed.publish(having(SMALL, CLUSTER, c3=Item()))
+    second = await peer.read()
+
+    assert [entry.name for entry in first.resources] == ["c1", "c2"]
+    assert [entry.name for entry in second.resources] == ["c3"]
+
+
+@pytest.mark.parametrize(
+    ("method", "delta"),
+    [
+        ("/envoy.service.listener.v3.ListenerDiscoveryService/StreamListeners", False),
+        ("/envoy.service.listener.v3.ListenerDiscoveryService/DeltaListeners", True),
+    ],
+)
+async def test_a_single_type_stream_need_not_say_its_type(channel, method: str, delta: bool) -> None:
+    peer = Peer(channel, method, delta=delta)
+    await peer.send()
+    response = await peer.read()
+
+    assert (response.type_url, len(response.resources)) == (LISTENER, 1)
+
+
+async def test_a_single_type_stream_speaks_of_its_type_only(channel) -> None:
+    peer = Peer(channel, "/envoy.service.cluster.v3.ClusterDiscoveryService/StreamClusters", delta=False)
+    await peer.send(ENDPOINT)
+
+    await refused(peer, "on a stream of")
+
+
+async def test_an_aggregated_stream_must_say_its_types(channel) -> None:
+    peer = Peer(channel, SOTW_ADS, delta=False)
+    await peer.send()
+
+    await refused(peer, "must say its type_url")
+
+
+async def test_a_node_id_of_another_form_is_refused_with_the_sentence(channel) -> None:
+    peer = Peer(channel, SOTW_ADS, delta=False, node_id="envoy-1")
+    await peer.send(CLUSTER)
+
+    await refused(peer, "node id 'envoy-1': want role~ip~name.namespace~namespace.svc.domain")
+
+
+async def test_a_stream_without_a_node_is_refused(channel) -> None:
+    peer = Peer(channel, DELTA_ADS, delta=True, node_id=None)
+    await peer.send(CLUSTER)
+
+    await refused(peer, "must carry a node")
+
+
+async def test_bytes_that_are_no_request_are_refused(channel) -> None:
+    call = channel.stream_stream(SOTW_ADS)()
+    await call.write(b"\xff\xff\xff")
+
+    await ended(call, grpc.StatusCode.INVALID_ARGUMENT, "not a DiscoveryRequest")
+
+
+async def test_a_message_over_the_limit_is_refused_unread(channel) -> None:
+    call = channel.stream_stream(SOTW_ADS)()
+    await call.write(b"\0" * (5 << 20))
+
+    await ended(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max")
+
+
+async def test_a_nack_reaches_the_feed_and_the_log(feed: TableFeed, channel, caplog) -> None:
+    caplog.set_level(logging.WARNING, "controlplane.xds")
+    peer = Peer(channel, DELTA_ADS, delta=True)
+    await peer.send(CLUSTER)
+    response = await peer.read()
+    await peer.send(CLUSTER, response_nonce=response.nonce, error="no such\nfilter")
+    await until(lambda: feed.rejections)
+
+    [rejection] = feed.rejections
+    assert (rejection.proxy_id, rejection.type_url, rejection.names) == (NODE_ID, CLUSTER, ("c1", "c2"))
+    assert rejection.message == "no such\nfilter"
+    assert [record.getMessage().count("\n") for record in caplog.records] == [0]
+
+
+async def test_the_status_tells_how_far_a_stream_is(server: XdsServer, feed: TableFeed, channel) -> None:
+    peer = Peer(channel, SOTW_ADS, delta=False)
+    await peer.send(ENDPOINT, resource_names=["e1", "e2"])
+    response = await peer.read()
+    [before] = server.streams()
+    await peer.send(ENDPOINT, resource_names=["e1", "e2"], response_nonce=response.nonce)
+    await until(lambda: feed.acks)
+    [after] = server.streams()
+
+    assert (before.proxy.name, before.variant) == ("sleep", "sotw")
+    assert (before.types[0].subscribed, before.types[0].in_flight, before.types[0].acked) == (2, True, "")
+    assert (after.types[0].in_flight, after.types[0].acked) == (False, response.version_info)
+
+
+async def test_a_proxy_that_leaves_is_detached(server: XdsServer, feed: TableFeed, channel) -> None:
+    peer = Peer(channel, SOTW_ADS, delta=False)
+    await peer.send(CLUSTER)
+    await peer.read()
+    peer.call.cancel()
+    await until(lambda: not feed.offers)
+
+    await until(lambda: not server.streams())
+
+
+async def test_a_proxy_that_half_closes_ends_its_stream(feed: TableFeed, channel) -> None:
+    peer = Peer(channel, SOTW_ADS, delta=False)
+    await peer.send(CLUSTER)
+    await peer.read()
+    await peer.call.done_writing()
+
+    assert await peer.call.code() is grpc.StatusCode.OK
+    assert not feed.offers
+
+
+async def test_a_stop_ends_the_streams_so_that_proxies_go_elsewhere(feed: TableFeed) -> None:
+    server = XdsServer(feed, "127.0.0.1:0")
+    port = await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        peer = Peer(channel, SOTW_ADS, delta=False)
+        await peer.send(CLUSTER)
+        await peer.read()
+        await server.stop(grace=30.0)
+
+        assert await peer.call.code() is grpc.StatusCode.OK
+
+
+async def test_a_taken_port_is_an_error(server: XdsServer, feed: TableFeed) -> None:
+    with pytest.raises(RuntimeError):
+        await XdsServer(feed, f"127.0.0.1:{server.port}").start()
+
+
+async def test_two_servers_may_share_a_port_when_told_to(feed: TableFeed) -> None:
+    first = XdsServer(feed, "127.0.0.1:0", ServerOptions(reuse_port=True))
+    port = await first.start()
+    second = XdsServer(feed, f"127.0.0.1:{port}", ServerOptions(reuse_port=True))
+
+    assert await second.start() == port
+    await first.stop(0)
+    await second.stop(0)
+
+
+async def test_a_proxy_that_does_not_read_holds_back_only_itself(feed: TableFeed, server: XdsServer, channel) -> None:
+    idle = Peer(channel, DELTA_ADS, delta=True)
+    await idle.send(CLUSTER)
+    peer = Peer(channel, DELTA_ADS, delta=True)
+    await peer.send(CLUSTER)
+    first = await peer.read()
+    await peer.send(CLUSTER, response_nonce=first.nonce)
+    await until(lambda: feed.acks)
+    feed.publish(having(SMALL, CLUSTER, c3=Item()))
+
+    assert [entry.name for entry in (await peer.read()).resources] == ["c3"]
+
+
+async def refused(peer: Peer, sentence: str) -> None:
+    await ended(peer.call, grpc.StatusCode.INVALID_ARGUMENT, sentence)
+
+
+async def ended(call: grpc.aio.StreamStreamCall, code: grpc.StatusCode, sentence: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call.read()
+    assert (caught.value.code(), sentence in caught.value.details()) == (code, True)
