@@ -18,8 +18,8 @@ PUSH_ORDER = (CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET)
 class Resource(msgspec.Struct, frozen=True):
     """One xDS resource. `version` is a hash of its content, so it survives restarts.
 
-    `body` is the serialised message; `uses` names the resources of the next types it refers to (a cluster its
-    endpoints, a listener its route configurations, a route configuration its clusters), sorted.
+    `body` is the serialised message; `uses` names the resources of the next type that it waits for (a cluster its
+    endpoints, a listener its route configurations).
     """
 
     type_url: str

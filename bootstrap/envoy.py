@@ -116,7 +116,7 @@ def bootstrap(proxy: Proxy, xds: XdsAddress, admin_port: int = 0) -> dict[str, A
         static_resources=BootstrapStaticResources(clusters=[_xds_cluster(xds)]),
         bootstrap_extensions=[_internal_listeners()],
         layered_runtime=_runtime(),
-        overload_manager=_overload_manager(),
+        overload_manager=_overload(),
         application_log_config=_application_log(),
     )
     rendered: dict[str, Any] = message.to_dict(casing=Casing.SNAKE)
@@ -223,7 +223,7 @@ def _runtime() -> LayeredRuntime:
     )
 
 
-def _overload_manager() -> OverloadManager:
+def _overload() -> OverloadManager:
     connections = DownstreamConnectionsConfig(max_active_downstream_connections=MAX_DOWNSTREAM_CONNECTIONS)
     monitor = ResourceMonitor(
         name="envoy.resource_monitors.global_downstream_max_connections", typed_config=PackedAny.pack(connections)

@@ -36,7 +36,7 @@ _FIELDS: Final = _HEAD_FIELDS | {"spec", "status"}
 T = TypeVar("T", bound=Wire)
 
 
-class Decoded(msgspec.Struct, frozen=True):
+class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What one manifest came to: an object (`object`), a failure (`findings` say why), or none of our business.
 
     `ref` is None when it has no identity we could read. `ignored` is the kind's key when nobody here reads that kind.

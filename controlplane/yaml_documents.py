@@ -8,6 +8,7 @@ twice in a mapping is an error, tags that would build anything but plain values 
 
 import codecs
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -22,22 +23,24 @@ _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U0
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-class Document(msgspec.Struct, frozen=True):
+class Document(msgspec.Struct, frozen=True, gc=False):
     """One document that is not empty: its plain value, and the lines (1-based) its fields stand on."""
 
     value: Any
     lines: Lines
 
 
-def read_documents(body: bytes) -> tuple[Document, ...]:
-    """Return the documents of a YAML or JSON file, without the empty ones.
+def read_documents(body: bytes) -> Iterator[Document]:
+    """Yield the documents of a YAML or JSON file, without the empty ones, each as soon as it is read.
 
-    Raises YamlError when the file is over 32 MiB, not UTF-8, not YAML, or beyond the limits of the Composer.
+    Raises YamlError when the file is over 32 MiB, not UTF-8, not YAML, or beyond the limits of the Composer: perhaps
+    after some documents, so wait for the end before you believe any of them.
     """
-    text = _text(body)
-    composer = Composer(yaml.CSafeLoader(text))
+    composer = Composer(yaml.CSafeLoader(_text(body)))
     try:
-        return tuple(Document(value, lines) for value, lines in composer.documents() if value is not None)
+        for value, lines in composer.documents():
+            if value is not None:
+                yield Document(value, lines)
     except yaml.MarkedYAMLError as error:
         raise YamlError(_sentence(error), _line(error)) from None
     except yaml.YAMLError as error:

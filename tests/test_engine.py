@@ -2,10 +2,10 @@
 
 import pytest
 
-from api.meta import Object, Ref
-from api.mesh import Lowered
-from api.snapshot import Snapshot
 from api.kinds import kube
+from api.mesh import Lowered
+from api.meta import Object, Ref
+from api.snapshot import Snapshot
 from controlplane.engine import CycleError, Engine
 from translators.contract import Input
 

@@ -1,83 +1,17 @@
 """The file source: what a folder of manifests serves while people edit it."""
 
-import asyncio
 import os
 import shutil
-import tempfile
-from collections import Counter
-from collections.abc import Sequence
-from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from api.finding import Finding, Severity
-from api.kinds.kube import NAMESPACE, SERVICE
 from api.meta import AnyObject, Ref
-from controlplane.decode import registry_of
-from controlplane.sources import reading
-from controlplane.sources.changes import Batch
 from controlplane.sources.files import FileSource
 from controlplane.sources.listing import Listing
 from controlplane.yaml_documents import MAX_BYTES
-
-REGISTRY = registry_of([SERVICE, NAMESPACE])
-BROKEN = "apiVersion: v1\nkind: Service\nmetadata: {name: [\n"
-
-
-def service(name: str, port: Any = 80, **metadata: Any) -> str:
-    extra = "".join(f"  {key}: {value}\n" for key, value in metadata.items())
-    return f"---\napiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n{extra}spec:\n  ports:\n  - port: {port}\n"
-
-
-def ref(name: str) -> Ref:
-    return Ref("Service", "default", name)
-
-
-class Desk:
-    """A folder somebody edits, and what a FileSource makes of it: objects and findings as they stand."""
-
-    def __init__(self, root: Path, paths: Sequence[Path] = ()) -> None:
-        self.root = root
-        self.objects: dict[Ref, AnyObject] = {}
-        self.findings: dict[str, tuple[Finding, ...]] = {}
-        self.source = FileSource(paths or [root], REGISTRY)
-
-    def path(self, name: str) -> Path:
-        return self.root / name
-
-    def write(self, name: str, *documents: str) -> Batch:
-        self.path(name).parent.mkdir(parents=True, exist_ok=True)
-        self.path(name).write_text("".join(documents))
-        return self.look(name)
-
-    def remove(self, name: str) -> Batch:
-        self.path(name).unlink()
-        return self.look()
-
-    def look(self, *touched: str) -> Batch:
-        return self.take(self.source.rescan({str(self.path(name)) for name in touched}))
-
-    def take(self, batch: Batch) -> Batch:
-        for change in batch.changes:
-            assert self.objects.get(change.ref) != change.obj
-            self.objects.pop(change.ref, None)
-            if change.obj is not None:
-                self.objects[change.ref] = change.obj
-        for origin, said in batch.findings.items():
-            assert self.findings.get(origin, ()) != said
-            self.findings[origin] = said
-        return batch
-
-    def ports(self) -> dict[str, int]:
-        return {ref.name: obj.spec.ports[0].port for ref, obj in self.objects.items()}
-
-    def said(self, name: str = "") -> list[Finding]:
-        return [f for origin, said in self.findings.items() if origin.endswith(name) for f in said]
+from tests.desk import BROKEN, REGISTRY, Desk, ref, service, swap
 
 
 @pytest.fixture
@@ -238,18 +172,27 @@ def test_a_pipe_with_the_name_of_a_manifest_does_not_block(tmp_path: Path) -> No
     assert [f.message for f in desk.said()] == ["is not a regular file"]
 
 
-def test_a_file_that_changes_while_it_is_read_is_read_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("writes", "port"), [(1, 2), (3, 2), (1000, 1)])
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, writes: int, port: int
+) -> None:
     desk.write("a.yaml", service("a", 1))
-    looks = iter(range(100))
+    left, fstat = iter(range(writes)), os.fstat
 
-    def restless(status: os.stat_result) -> tuple[int, ...]:
-        return (next(looks),)
+    def then_somebody_writes(file: int) -> os.stat_result:
+        status = fstat(file)
+        if next(left, None) is not None:
+            with desk.path("a.yaml").open("a") as more:
+                more.write("# more\n")
+        return status
 
-    monkeypatch.setattr(reading, "fingerprint", restless)
-    desk.write("a.yaml", service("a", 2))
-    assert desk.ports() == {"a": 1}
-    assert "keeps changing while it is read; serving generation 1" in desk.said()[0].message
-    monkeypatch.undo()
+    with monkeypatch.context() as busy:
+        busy.setattr(os, "fstat", then_somebody_writes)
+        desk.write("a.yaml", service("a", 2))
+    assert desk.ports() == {"a": port}
+    assert ["keeps changing while it is read; serving generation 1" in f.message for f in desk.said()] == [True] * (
+        port == 1
+    )
     desk.look()
     assert desk.ports() == {"a": 2}
     assert desk.said() == []
@@ -390,18 +333,6 @@ def test_an_object_that_is_refused_on_its_own_keeps_the_one_before(tmp_path: Pat
     assert "bad luck; serving generation 1" in desk.said()[0].message
 
 
-def swap(mount: Path, number: int, content: str) -> None:
-    """Replace the content of a mounted ConfigMap as the kubelet does: one rename of the `..data` link."""
-    version = mount / f"..2024_{number}"
-    version.mkdir()
-    (version / "a.yaml").write_text(content)
-    (mount / "..data_tmp").symlink_to(version.name)
-    (mount / "..data_tmp").rename(mount / "..data")
-    for old in mount.glob("..2024_*"):
-        if old != version:
-            shutil.rmtree(old)
-
-
 def test_a_mounted_config_map_is_seen_through_its_links(desk: Desk) -> None:
     swap(desk.root, 1, service("a", 1))
     desk.path("a.yaml").symlink_to("..data/a.yaml")
@@ -420,139 +351,3 @@ def test_links_in_a_circle_end(desk: Desk) -> None:
     assert list(Listing([desk.root]).files) == [str(desk.path("sub/a.yaml"))]
     desk.look()
     assert desk.said() == []
-
-
-NAMES = ("a", "b", "c")
-FILES = ("1.yaml", "2.yaml", "sub/3.yaml")
-GOOD, BAD, NAMELESS = "good", "bad", "nameless"
-DOCUMENTS = st.lists(
-    st.tuples(st.sampled_from([GOOD, GOOD, GOOD, BAD, NAMELESS]), st.sampled_from(NAMES), st.integers(1, 4)), max_size=4
-)
-Slot = tuple[str, str, int]
-"""A file, a name, and which document of that name in the file."""
-
-
-class Edits(RuleBasedStateMachine):
-    """Any edits of a few files, against the rules written down again as plainly as can be."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.root = Path(tempfile.mkdtemp())
-        self.desk = Desk(self.root)
-        self.good: dict[Slot, int] = {}
-        self.whole: dict[str, bool] = {}
-        self.expected: dict[str, tuple[Slot, int, int]] = {}
-
-    def teardown(self) -> None:
-        shutil.rmtree(self.root)
-
-    @rule(file=st.sampled_from(FILES), documents=DOCUMENTS)
-    def write(self, file: str, documents: list[tuple[str, str, int]]) -> None:
-        texts = [
-            service("X!" if how == NAMELESS else name, '"x"' if how == BAD else port) for how, name, port in documents
-        ]
-        before = {slot: port for slot, port in self.good.items() if slot[0] == file}
-        now: dict[Slot, int] = {}
-        seen: Counter[str] = Counter()
-        for how, name, port in documents:
-            slot = (file, name, seen[name])
-            seen[name] += how != NAMELESS
-            if how == GOOD:
-                now[slot] = port
-            elif how == BAD and slot in before:
-                now[slot] = before[slot]
-        nameless = any(how == NAMELESS for how, _, _ in documents)
-        kept = before if nameless or not documents else {}
-        self.become(
-            file, {**kept, **now}, all(how == GOOD for how, _, _ in documents) and not (before and not documents)
-        )
-        self.desk.write(file, *texts)
-
-    @rule(file=st.sampled_from(FILES))
-    def break_off(self, file: str) -> None:
-        self.become(file, {slot: port for slot, port in self.good.items() if slot[0] == file}, False)
-        self.desk.write(file, BROKEN)
-
-    @rule(file=st.sampled_from(FILES))
-    def delete(self, file: str) -> None:
-        self.become(file, {}, True)
-        self.desk.path(file).unlink(missing_ok=True)
-        self.desk.look()
-
-    def become(self, file: str, slots: dict[Slot, int], whole: bool) -> None:
-        self.good = {slot: port for slot, port in self.good.items() if slot[0] != file} | slots
-        self.whole[file] = whole
-        for name in NAMES:
-            slots_of = sorted(slot for slot in self.good if slot[1] == name)
-            was = self.expected.pop(name, None)
-            if slots_of:
-                slot = was[0] if was and was[0] in slots_of else slots_of[0]
-                port = self.good[slot]
-                self.expected[name] = (slot, port, was[2] + (port != was[1]) if was else 1)
-
-    @invariant()
-    def what_serves_is_what_the_rules_say(self) -> None:
-        serving = {ref.name: (obj.spec.ports[0].port, obj.generation) for ref, obj in self.desk.objects.items()}
-        assert serving == {name: (port, generation) for name, (_, port, generation) in self.expected.items()}
-
-    @invariant()
-    def every_mistake_is_told_and_nothing_else(self) -> None:
-        for file in FILES:
-            said = self.desk.findings.get(str(self.desk.path(file)), ())
-            shadowed = any(slot[0] == file and self.expected[slot[1]][0] != slot for slot in self.good)
-            assert self.whole.get(file, True) or any(f.reason != "Duplicate" for f in said)
-            assert not said or shadowed or not self.whole[file]
-            assert all(f.file == str(self.desk.path(file)) for f in said)
-
-    @invariant()
-    def another_look_is_no_news(self) -> None:
-        assert not self.desk.look(*(file for file in FILES if self.desk.path(file).exists()))
-
-    @invariant()
-    def a_restart_serves_the_same_names_when_all_files_are_good(self) -> None:
-        if all(self.whole.values()):
-            fresh = Desk(self.root)
-            fresh.take(fresh.source.load())
-            assert fresh.objects.keys() == self.desk.objects.keys()
-
-
-TestEdits = Edits.TestCase
-TestEdits.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
-
-
-async def test_watching_sees_every_kind_of_change(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "conf")
-    desk.write("a.yaml", service("a", 1))
-    stop = asyncio.Event()
-
-    async with asyncio.timeout(60), aclosing(desk.source.watch(stop)) as batches:
-
-        async def until(ports: dict[str, int]) -> None:
-            async for batch in batches:
-                desk.take(batch)
-                if desk.ports() == ports:
-                    return
-
-        desk.path("a.yaml").write_text(service("a", 2))
-        await until({"a": 2})
-        desk.path("sub").mkdir()
-        desk.path("sub/b.yaml").write_text(service("b", 1))
-        await until({"a": 2, "b": 1})
-        desk.path(".new").write_text(service("a", 3))
-        desk.path(".new").rename(desk.path("a.yaml"))
-        await until({"a": 3, "b": 1})
-        swap(desk.root, 1, service("c", 1))
-        desk.path("c.yaml").symlink_to("..data/a.yaml")
-        await until({"a": 3, "b": 1, "c": 1})
-        swap(desk.root, 2, service("c", 2))
-        await until({"a": 3, "b": 1, "c": 2})
-        desk.root.rename(tmp_path / "away")
-        async for batch in batches:
-            desk.take(batch)
-            break
-        assert desk.ports() == {"a": 3, "b": 1, "c": 2}
-        desk.path(".").mkdir()
-        desk.path("a.yaml").write_text(service("a", 4))
-        await until({"a": 4})
-        stop.set()
-        assert [batch async for batch in batches] == []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from controlplane import yaml_documents
 from controlplane.yaml_composer import YamlError
-from controlplane.yaml_documents import MAX_BYTES, read_documents, require_libyaml
+from controlplane.yaml_documents import MAX_BYTES, Document, read_documents, require_libyaml
 from controlplane.yaml_scalars import resolve
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -16,8 +16,12 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 
 
+def list_documents(body: bytes) -> list[Document]:
+    return list(read_documents(body))
+
+
 def values(text: str | bytes) -> list[object]:
-    return [document.value for document in read_documents(text.encode() if isinstance(text, str) else text)]
+    return [document.value for document in list_documents(text.encode() if isinstance(text, str) else text)]
 
 
 def refused(text: str | bytes) -> YamlError:
@@ -207,7 +211,7 @@ def test_bytes_that_are_not_utf_8_are_refused_with_their_line() -> None:
 
 
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing() -> None:
-    documents = read_documents(b"\xef\xbb\xbfa: 1\r\nb:\r\n  c: x\r\n---\r\nd: 2\r\n")
+    documents = list_documents(b"\xef\xbb\xbfa: 1\r\nb:\r\n  c: x\r\n---\r\nd: 2\r\n")
     assert [document.value for document in documents] == [{"a": 1, "b": {"c": "x"}}, {"d": 2}]
     assert documents[0].lines.of("b.c") == 3
     assert documents[1].lines.of("d") == 5
@@ -215,7 +219,7 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing() -> None:
 
 def test_json_is_read_as_it_is() -> None:
     text = '{\n\t"a": ["1", 2.5, null, true],\n\t"b\\u00e9": "x\\/y",\n\t"c": {}\n}'
-    documents = read_documents(text.encode())
+    documents = list_documents(text.encode())
     assert documents[0].value == {"a": ["1", 2.5, None, True], "bé": "x/y", "c": {}}
     assert documents[0].lines.of("c") == 4
 
@@ -261,7 +265,7 @@ spec:
     ],
 )
 def test_a_path_has_the_line_of_its_field_or_of_its_nearest_parent(path: str, line: int) -> None:
-    assert read_documents(LINES.encode())[0].lines.of(path) == line
+    assert list_documents(LINES.encode())[0].lines.of(path) == line
 
 
 def test_without_libyaml_the_reader_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +278,7 @@ def test_without_libyaml_the_reader_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 @given(st.text(alphabet="ab:-[]{}&*!<>|\"'#?,% \n\t~10.\\", max_size=60))
 def test_no_text_does_worse_than_a_yaml_error(text: str) -> None:
     try:
-        documents = read_documents(text.encode())
+        documents = list_documents(text.encode())
     except YamlError:
         return
     assert all(document.value is not None for document in documents)

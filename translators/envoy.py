@@ -72,9 +72,8 @@ __all__ = [
 ]  # fmt: skip
 
 _MESSAGES = {CLUSTER: Cluster, ENDPOINT: ClusterLoadAssignment, LISTENER: Listener, ROUTE: RouteConfiguration}
-_MAPS = frozenset(
-    {"filter_metadata", "istio", "json_format", "typed_extension_protocol_options", "typed_per_filter_config"}
-)
+_MAPS = frozenset({"typed_extension_protocol_options", "typed_per_filter_config"})
+_STRUCTS = frozenset({"filter_metadata", "json_format", "value"})
 _LENGTH_DELIMITED = 2
 
 
@@ -120,12 +119,15 @@ def to_dict(res: Resource) -> dict[str, Any]:
     return found
 
 
-def _plain(value: Any, *, sort: bool = False) -> Any:
-    """Turn protobuf's own containers into dict and list; maps, whose order protobuf does not keep, come sorted."""
+def _plain(value: Any, *, sort: bool = False, deep: bool = False) -> Any:
+    """Turn protobuf's own containers into dict and list; maps, whose order protobuf does not keep, come sorted.
+
+    `sort` is for this mapping, `deep` for all that it holds.
+    """
     if isinstance(value, Mapping):
-        keys = sorted(value) if sort else list(value)
-        return {key: _plain(value[key], sort=key in _MAPS) for key in keys}
-    return [_plain(inner, sort=sort) for inner in value] if isinstance(value, list) else value
+        keys = sorted(value) if sort or deep else list(value)
+        return {key: _plain(value[key], sort=key in _MAPS, deep=deep or key in _STRUCTS) for key in keys}
+    return [_plain(inner, deep=deep) for inner in value] if isinstance(value, list) else value
 
 
 def _varint(number: int) -> bytes:

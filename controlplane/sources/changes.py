@@ -8,7 +8,7 @@ from api.finding import Finding
 from api.meta import AnyObject, Ref
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """The object of a Ref as it is from now on; None when it is gone."""
 
     ref: Ref

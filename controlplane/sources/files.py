@@ -55,7 +55,7 @@ class FileSource:
         return self.rescan()
 
     def rescan(self, touched: Collection[str] = ()) -> Batch:
-        """Return what is new: reads the files that are new, differ, or are named in `touched`. Blocks on the disk."""
+        """Return what is new: reads the files that are new, differ, or are in `touched` (absolute). Blocks."""
         listing = Listing(self._paths)
         news = dict(self._gone(listing)) | dict(self._unlisted(listing)) | dict(self._read(listing, touched))
         if not news:
@@ -102,7 +102,7 @@ class FileSource:
 
     def _read(self, listing: Listing, touched: Collection[str]) -> Iterator[tuple[str, Holding | None]]:
         for path, mark in listing.files.items():
-            if self._read_as.get(path) == mark and path not in touched:
+            if self._read_as.get(path) == mark and str(Path(path).absolute()) not in touched:
                 continue
             self._read_as.pop(path, None)
             try:

@@ -19,7 +19,7 @@ Key = tuple[Ref, int]
 EMPTY_FILE: Final = Problem("the file is empty; delete it to remove its objects")
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """A good object of a file, and where it stood when it was read."""
 
     obj: AnyObject

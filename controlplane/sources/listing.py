@@ -5,7 +5,7 @@ Separate from reading because it must be cheap: it runs on every event, and open
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,7 @@ class Listing:
         self.unlisted: dict[str, OSError] = {}
         self._seen: set[tuple[int, int]] = set()
         for path in paths:
-            self._add(str(path), given=True)
+            self._add(str(path), path.stat, given=True)
         self.files = dict(sorted(self.files.items()))
 
     def lacks(self, path: str) -> bool:
@@ -38,9 +38,9 @@ class Listing:
         unknown = any(path == other or is_below(path, other) for other in self.unlisted)
         return path not in self.files and not unknown
 
-    def _add(self, path: str, *, given: bool) -> None:
+    def _add(self, path: str, look: Callable[[], os.stat_result], *, given: bool) -> None:
         try:
-            status = Path(path).stat()
+            status = look()
             if stat.S_ISDIR(status.st_mode):
                 self._walk(path, status)
             elif given or (stat.S_ISREG(status.st_mode) and path.endswith(SUFFIXES)):
@@ -54,9 +54,10 @@ class Listing:
         if identity in self._seen:
             return
         self._seen.add(identity)
-        for path in sorted(Path(folder).iterdir()):
-            if not path.name.startswith(_SKIPPED_STARTS):
-                self._add(str(path), given=False)
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith(_SKIPPED_STARTS)]
+        for entry in sorted(shown, key=lambda entry: entry.name):
+            self._add(entry.path, entry.stat, given=False)
 
 
 def is_below(path: str, folder: str) -> bool:

@@ -5,6 +5,7 @@ Separate from what is held of a file because this runs on bytes that may be brok
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +15,13 @@ from controlplane.decode import Accept, Decoded, Registry, accept_all, decode
 from controlplane.manifests import unfold
 from controlplane.sources.listing import Fingerprint, fingerprint
 from controlplane.yaml_composer import YamlError
-from controlplane.yaml_documents import MAX_BYTES, check_size, read_documents
+from controlplane.yaml_documents import MAX_BYTES, Document, check_size, read_documents
 from controlplane.yaml_lines import Lines
 
 _ATTEMPTS: Final = 5
 
 
-class Found(msgspec.Struct, frozen=True):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """One manifest of a file: what it came to, and where it stands (`path` is "" or `items[3]` of a List)."""
 
     decoded: Decoded
@@ -64,16 +65,19 @@ class Reader(msgspec.Struct, frozen=True):
             return Reading(problem=Problem(f"cannot be read: {error.strerror or error}"))
         except YamlError as error:
             return Reading(problem=Problem(error.message, error.line))
+        found: list[Found] = []
+        empty = True
         try:
-            documents = read_documents(body)
+            for document in read_documents(body):
+                empty = False
+                found.extend(self._manifests(path, document))
         except YamlError as error:
             return Reading(problem=Problem(error.message, error.line), fingerprint=mark)
-        found = tuple(
-            Found(decode(manifest, self.registry, path, self.accept), document.lines, place)
-            for document in documents
-            for place, manifest in unfold(document.value)
-        )
-        return Reading(found, fingerprint=mark, empty=not documents)
+        return Reading(tuple(found), fingerprint=mark, empty=empty)
+
+    def _manifests(self, path: str, document: Document) -> Iterator[Found]:
+        for place, manifest in unfold(document.value):
+            yield Found(decode(manifest, self.registry, path, self.accept), document.lines, place)
 
 
 def _read_whole(path: str) -> tuple[bytes, Fingerprint]:

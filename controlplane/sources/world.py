@@ -16,7 +16,7 @@ Owner = tuple[str, int]
 """A file, and which of its manifests of the Ref."""
 
 
-class Served(msgspec.Struct, frozen=True):
+class Served(msgspec.Struct, frozen=True, gc=False):
     """The object that serves a Ref, with its generation, and the file it comes from."""
 
     obj: AnyObject

@@ -97,8 +97,7 @@ def _fixed(_: View, name: str) -> Resource:
 
 
 def _copied_to(view: View, scope: Scope, port: int) -> tuple[str, ...]:
-    hosts = view.memo(on_port, scope, port)
-    return tuple(sorted({used for host in hosts for used in host.uses if used.startswith(f"{MIRROR}|")}))
+    return tuple(sorted({name for host in view.memo(on_port, scope, port) for name in host.copies}))
 
 
 OUTPUT = Output(CLUSTER, clusters, build)

@@ -3,8 +3,6 @@
 A configuration is a join of virtual hosts that were encoded before, so a change costs one virtual host and a copy.
 """
 
-from collections.abc import Iterable
-
 from api.proxy import Scope
 from api.resource import ROUTE, Resource
 from api.view import View
@@ -12,10 +10,9 @@ from translators import envoy, names, visible
 from translators.contract import Output
 from translators.lookups import mesh
 from translators.parts import virtual_hosts
-from translators.parts.domains import with_port
 from translators.parts.virtual_hosts import VirtualHost
 
-_VIRTUAL_HOSTS_FIELD = 2
+_LARGEST_DIRECT_RESPONSE = 1 << 20
 
 
 def configurations(view: View, scope: Scope) -> tuple[str, ...]:
@@ -28,51 +25,42 @@ def configurations(view: View, scope: Scope) -> tuple[str, ...]:
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one configuration."""
     if name == names.HTTP_PROXY:
-        return _configuration(view, name, _for_proxy(view, scope), ignore_port=False)
-    if not name.isdigit():
-        return None
-    return _configuration(view, name, view.memo(virtual_hosts.on_port, scope, int(name)), ignore_port=True)
+        ports = [int(n) for n in view.memo(configurations, scope) if n != names.HTTP_PROXY]
+        hosts = [host for port in ports for host in view.memo(virtual_hosts.for_proxy, scope, port)]
+        return _configuration(view, name, hosts, ignore_port=False)
+    return _configuration(view, name, list(view.memo(virtual_hosts.on_port, scope, int(name))), ignore_port=True)
 
 
-def _for_proxy(view: View, scope: Scope) -> list[VirtualHost]:
-    """Return the virtual hosts of every port; clients of an HTTP proxy say the port in the name."""
-    return [
-        VirtualHost(host.name, with_port(host.domains, int(number)), host.rest, host.uses)
-        for number in view.memo(configurations, scope)
-        if number != names.HTTP_PROXY
-        for host in view.memo(virtual_hosts.on_port, scope, int(number))
-    ]
-
-
-def _configuration(view: View, name: str, hosts: Iterable[VirtualHost], *, ignore_port: bool) -> Resource:
+def _configuration(view: View, name: str, hosts: list[VirtualHost], *, ignore_port: bool) -> Resource:
     kept = [*_without_repeats(hosts), view.memo(virtual_hosts.catch_all)]
     head = envoy.encode(envoy.RouteConfiguration(name=name))
     tail = envoy.RouteConfiguration(ignore_port_in_host_matching=ignore_port)
     tail.validate_clusters.CopyFrom(envoy.BoolValue(value=False))
-    tail.max_direct_response_body_size_bytes.CopyFrom(envoy.UInt32Value(value=1 << 20))
-    body = b"".join((head, *(_frame(host) for host in kept), envoy.encode(tail)))
-    uses = tuple(sorted({used for host in kept for used in host.uses}))
-    return envoy.resource(ROUTE, name, body, uses)
+    tail.max_direct_response_body_size_bytes.CopyFrom(envoy.UInt32Value(value=_LARGEST_DIRECT_RESPONSE))
+    return envoy.resource(ROUTE, name, b"".join((head, *(host.frame for host in kept), envoy.encode(tail))))
 
 
-def _without_repeats(hosts: Iterable[VirtualHost]) -> Iterable[VirtualHost]:
+def _without_repeats(hosts: list[VirtualHost]) -> list[VirtualHost]:
     """Give a domain that two virtual hosts claim to the first: Envoy refuses a configuration with both.
 
     A real name goes before another's short form: `a.b` is the service of that name, not `a` in namespace `b`.
     """
-    hosts = list(hosts)
-    taken = {host.domains[0].lower(): host.name for host in reversed(hosts)}
+    if len(set().union(*(host.domains for host in hosts))) == sum(len(host.domains) for host in hosts):
+        return hosts
+    taken = {domain: host.name for host in reversed(hosts) for domain in _own(host)}
+    kept = []
     for host in hosts:
-        mine = [d for d in host.domains if taken.setdefault(d.lower(), host.name) == host.name]
-        if len(mine) == len(host.domains):
-            yield host
-        elif mine:
-            yield VirtualHost(host.name, tuple(mine), host.rest, host.uses)
+        mine = tuple(d for d in host.domains if taken.setdefault(d, host.name) == host.name)
+        if mine:
+            kept.append(virtual_hosts.virtual_host(host.name, mine, host.rest))
+    return kept
 
 
-def _frame(host: VirtualHost) -> bytes:
-    named = envoy.encode(envoy.VirtualHost(name=host.name, domains=host.domains))
-    return envoy.framed(_VIRTUAL_HOSTS_FIELD, named + host.rest)
+def _own(host: VirtualHost) -> tuple[str, ...]:
+    """Return the forms of a virtual host's real name, which is its name without the port."""
+    name, _, port = host.name.rpartition(":")
+    forms = {name, f"{name}.", f"{name}:{port}", f"{name}.:{port}"}
+    return tuple(domain for domain in host.domains if domain in forms)
 
 
 OUTPUT = Output(ROUTE, configurations, build)

@@ -15,10 +15,10 @@ _RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-stat
 
 
 class Built(msgspec.Struct, frozen=True):
-    """An encoded route and the clusters it names."""
+    """An encoded route and the clusters its copies go to."""
 
     body: bytes
-    uses: tuple[str, ...]
+    copies: tuple[str, ...] = ()
 
 
 def route(view: View, scope: Scope, said: Route, about: Ref, port: int) -> Built:
@@ -33,15 +33,15 @@ def route(view: View, scope: Scope, said: Route, about: Ref, port: int) -> Built
     body = envoy.Route(
         name=said.name, match=matches.route_match(said.match), route=action, metadata=_source(about, said.path)
     )
-    return Built(envoy.encode(body), _clusters(action))
+    return Built(envoy.encode(body), tuple(p.cluster for p in action.request_mirror_policies))
 
 
 def default(host: str, port: int) -> Built:
     """Return the route of a service nobody wrote rules for: everything goes to it, retried, without timeout (Istio)."""
-    action = envoy.RouteAction(cluster=names.outbound(host, port), retry_policy=retries(), timeout=envoy.duration(0))
+    action = envoy.RouteAction(cluster=names.outbound(host, port), timeout=envoy.duration(0))
     action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(0))
     body = envoy.Route(name="default", match=envoy.RouteMatch(prefix="/"), route=action)
-    return Built(envoy.encode(body), (action.cluster,))
+    return Built(envoy.encode(body))
 
 
 def retries() -> envoy.RetryPolicy:
@@ -58,7 +58,7 @@ def retries() -> envoy.RetryPolicy:
 
 
 def _action(view: View, namespace: str, said: Route, port: int) -> envoy.RouteAction:
-    action, to = envoy.RouteAction(retry_policy=retries()), said.destinations
+    action, to = envoy.RouteAction(), said.destinations
     if len(to) == 1:
         action.cluster = _cluster(view, namespace, to[0], port)
         return action
@@ -72,12 +72,6 @@ def _action(view: View, namespace: str, said: Route, port: int) -> envoy.RouteAc
 
 def _cluster(view: View, namespace: str, to: Destination, port: int) -> str:
     return names.outbound(to.host, target_port(view, namespace, to, port), to.subset)
-
-
-def _clusters(action: envoy.RouteAction) -> tuple[str, ...]:
-    weighted = [c.name for c in action.weighted_clusters.clusters]
-    copies = [p.cluster for p in action.request_mirror_policies]
-    return tuple(sorted({*weighted, *copies, action.cluster} - {""}))
 
 
 def _source(about: Ref, path: str) -> envoy.Metadata:

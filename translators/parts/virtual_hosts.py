@@ -4,35 +4,52 @@ import msgspec
 
 from api.hosts import candidates, covers
 from api.mesh import Match, Op, Protocol, Route, RouteTable
+from api.meta import Ref
 from api.proxy import Scope
 from api.view import View
 from translators import envoy, names, visible
 from translators.lookups import mesh
 from translators.parts import actions
-from translators.parts.domains import domains
+from translators.parts.domains import domains, with_port
 
+_VIRTUAL_HOSTS_FIELD = 2
 _ROUTES_FIELD = 3
 _FOREIGN_PORT = 80
 _NO_UPSTREAM = 502
 
 
 class VirtualHost(msgspec.Struct, frozen=True):
-    """A virtual host: its domains beside the encoded rest, and the clusters its routes name."""
+    """A virtual host, encoded once: `frame` is its place in a RouteConfiguration, `rest` is all but name and domains.
+
+    `copies` are the clusters that its mirrors send to.
+    """
 
     name: str
     domains: tuple[str, ...]
     rest: bytes
-    uses: tuple[str, ...]
+    frame: bytes
+    copies: tuple[str, ...] = ()
+
+
+def virtual_host(name: str, said: tuple[str, ...], rest: bytes, copies: tuple[str, ...] = ()) -> VirtualHost:
+    """Return a virtual host with its frame."""
+    named = envoy.encode(envoy.VirtualHost(name=name, domains=said))
+    return VirtualHost(name, said, rest, envoy.framed(_VIRTUAL_HOSTS_FIELD, named + rest), copies)
 
 
 def on_port(view: View, scope: Scope, port: int) -> tuple[VirtualHost, ...]:
-    """Return the virtual hosts of one listener port, by name.
+    """Return the virtual hosts of one listener port, by name."""
+    return tuple(view.memo(of_host, scope, host, port) for host in view.memo(hosts, scope, port))
 
-    Every visible service with an HTTP port there has one; so have hosts that only a route table knows.
-    """
-    found = [view.memo(of_service, scope, host, port) for host in view.memo(http_hosts, scope, port)]
-    found += [view.memo(of_foreign, scope, host, port) for host in view.memo(foreign_hosts, scope, port)]
-    return tuple(sorted(found, key=lambda v: v.name))
+
+def for_proxy(view: View, scope: Scope, port: int) -> tuple[VirtualHost, ...]:
+    """Return the virtual hosts of one port as clients of an HTTP proxy name them."""
+    return tuple(view.memo(_of_host_for_proxy, scope, host, port) for host in view.memo(hosts, scope, port))
+
+
+def hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
+    """Return who has a virtual host on a port, sorted: every visible service with HTTP there, and foreign hosts."""
+    return tuple(sorted((*view.memo(http_hosts, scope, port), *view.memo(foreign_hosts, scope, port))))
 
 
 def http_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
@@ -57,37 +74,38 @@ def foreign_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
     return tuple(sorted(host for host in found if _table(view, scope, host, port) is not None))
 
 
-def of_service(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
-    """Return the virtual host of a service."""
+def of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
+    """Return the virtual host of a service, or of a host that only a route table knows."""
     service = view.memo(visible.service, scope.namespace, host)
     said = _table(view, scope, host, port)
     built = [actions.default(host, port)] if said is None else _built(view, scope, said, port)
-    return _virtual_host(host, port, domains(host, service.addresses if service else (), scope), built)
+    # What all routes have in common is said once, on the virtual host.
+    common = envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=actions.retries()))
+    rest = b"".join((*(envoy.framed(_ROUTES_FIELD, b.body) for b in built), common))
+    known = domains(host, service.addresses, scope) if service else (host,)
+    return virtual_host(names.virtual_host(host, port), known, rest, tuple(c for b in built for c in b.copies))
 
 
-def of_foreign(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
-    """Return the virtual host of a host that only a route table knows."""
-    said = _table(view, scope, host, port)
-    return _virtual_host(host, port, (host,), _built(view, scope, said, port) if said else [])
+def _of_host_for_proxy(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
+    plain = view.memo(of_host, scope, host, port)
+    return virtual_host(plain.name, with_port(plain.domains, port), plain.rest, plain.copies)
 
 
 def catch_all(view: View) -> VirtualHost:
     """Return the virtual host of everything else: passed through, or answered 502 (Istio's outboundTrafficPolicy)."""
-    name = "allow_any" if mesh(view).allow_any else "block_all"
+    name = "allow_any" if view.memo(mesh).allow_any else "block_all"
     body = envoy.Route(name=name, match=envoy.RouteMatch(prefix="/"))
-    uses: tuple[str, ...] = ()
-    if mesh(view).allow_any:
+    if view.memo(mesh).allow_any:
         body.route.CopyFrom(envoy.RouteAction(cluster=names.PASSTHROUGH, timeout=envoy.duration(0)))
-        uses = (names.PASSTHROUGH,)
     else:
         body.direct_response.CopyFrom(envoy.DirectResponseAction(status=_NO_UPSTREAM))
-    return _encoded(name, ("*",), [actions.Built(envoy.encode(body), uses)])
+    return virtual_host(name, ("*",), envoy.framed(_ROUTES_FIELD, envoy.encode(body)))
 
 
-def _foreign(view: View, namespace: str, ref: object) -> tuple[tuple[str, frozenset[int]], ...]:
+def _foreign(view: View, namespace: str, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
     """Return the hosts of an object's tables that no service has, each with the ports it lives on."""
     found: list[tuple[str, frozenset[int]]] = []
-    for table in view.lowered(ref).tables:  # type: ignore[arg-type]
+    for table in view.lowered(ref).tables:
         if visible.MESH not in table.gateways:
             continue
         ports: set[int] = set()
@@ -144,14 +162,3 @@ def _built(view: View, scope: Scope, said: tuple[RouteTable, tuple[Route, ...]],
 def _catches_all(match: Match) -> bool:
     everything = (match.path.op, match.path.value) in {(Op.PREFIX, "/"), (Op.REGEX, ".*")}
     return everything and not match.headers and not match.query
-
-
-def _virtual_host(host: str, port: int, said: tuple[str, ...], built: list[actions.Built]) -> VirtualHost:
-    return _encoded(names.virtual_host(host, port), said, built)
-
-
-def _encoded(name: str, said: tuple[str, ...], built: list[actions.Built]) -> VirtualHost:
-    routes = b"".join(envoy.framed(_ROUTES_FIELD, b.body) for b in built)
-    settings = envoy.encode(envoy.VirtualHost(include_request_attempt_count=True))
-    uses = tuple(sorted({name for b in built for name in b.uses}))
-    return VirtualHost(name, said, routes + settings, uses)

@@ -1,0 +1,27 @@
+"""What the end-to-end tests share: a mesh on this machine, and clients of it. Nothing on it is faked."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from controlplane.playground.stage import Stage
+
+PROTOCOLS = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    """A control plane that follows an empty folder."""
+    folder = tmp_path / "mesh"
+    folder.mkdir()
+    async with Stage(folder) as made:
+        yield made
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    """An HTTP client that waits long, and follows nothing by itself."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60), auto_decompress=False) as made:
+        yield made

@@ -1,0 +1,231 @@
+"""A small and fast HTTP/1.1 client: requests without bodies, as fast as a few connections allow, or at a fixed rate.
+
+It exists because 200,000 requests have to be counted in seconds, which no client library does in Python.
+"""
+
+import asyncio
+import random
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import msgspec
+
+CONNECTIONS = 16
+PATIENCE_S = 20.0
+"""How long a client waits for an answer before it counts as failed."""
+
+_END = b"\r\n\r\n"
+_LENGTH = b"\ncontent-length:"
+_WORKLOAD = b"\nx-workload:"
+
+Address = tuple[str, int]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What matters of an answer: its status and the name of the workload that gave it ("" when none says)."""
+
+    status: int
+    workload: str
+
+
+def by_proxy(host: str, path: str = "/") -> bytes:
+    """Return a request as a client of an HTTP proxy writes it."""
+    return f"GET http://{host}{path} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode()
+
+
+def by_host(host: str, path: str = "/") -> bytes:
+    """Return a request as a client that dialled the service's port writes it."""
+    return f"GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode()
+
+
+async def flood(address: Address, requests: Iterable[bytes], connections: int = CONNECTIONS) -> list[Answer]:
+    """Send all requests, each connection one after the other; return the answers in the order of the requests.
+
+    Raises ConnectionError when a connection is closed before its answer.
+    """
+    waiting = deque(enumerate(requests))
+    answers: list[Answer] = [Answer(0, "")] * len(waiting)
+    loop = asyncio.get_running_loop()
+
+    async def one() -> None:
+        _, line = await loop.create_connection(lambda: _Flooding(waiting, answers), *address)
+        try:
+            await line.done
+        finally:
+            line.close()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(connections):
+            group.create_task(one())
+    return answers
+
+
+class Rate:
+    """What a client saw that sends at a fixed rate, whatever the answers do: failures by what they were."""
+
+    def __init__(self) -> None:
+        self.sent = self.answered = 0
+        self.failed: Counter[str] = Counter()
+
+
+@asynccontextmanager
+async def steady(choices: Sequence[tuple[Address, bytes]], per_second: float, seed: int = 0) -> AsyncIterator[Rate]:
+    """Send requests drawn from `choices` at a fixed rate while the block runs; wait for the last answers at its end.
+
+    One in five goes over a connection of its own, the others over connections that are kept.
+    """
+    rate, dice = Rate(), random.Random(seed)
+    idle: dict[Address, list[_Kept]] = {address: [] for address, _ in choices}
+    asked: set[asyncio.Task[None]] = set()
+
+    async def pump() -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            while rate.sent < (loop.time() - began) * per_second:
+                address, request = dice.choice(choices)
+                task = asyncio.create_task(_ask(rate, idle[address], address, request, fresh=dice.random() < 0.2))
+                asked.add(task)
+                task.add_done_callback(asked.discard)
+                rate.sent += 1
+            await asyncio.sleep(1 / per_second)
+
+    pumping = asyncio.create_task(pump())
+    try:
+        yield rate
+    finally:
+        pumping.cancel()
+        with suppress(asyncio.CancelledError):
+            await pumping
+        await asyncio.gather(*asked)
+        for line in (line for lines in idle.values() for line in lines):
+            line.close()
+
+
+async def _ask(rate: Rate, idle: list["_Kept"], address: Address, request: bytes, *, fresh: bool) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            line = None if fresh or not idle else idle.pop()
+            if line is None or line.closed:
+                _, line = await asyncio.get_running_loop().create_connection(_Kept, *address)
+            answer = await line.ask(request)
+        if fresh or line.closed:
+            line.close()
+        else:
+            idle.append(line)
+    except (OSError, TimeoutError) as error:
+        rate.failed[type(error).__name__] += 1
+        return
+    if answer.status == 200:
+        rate.answered += 1
+    else:
+        rate.failed[f"status {answer.status}"] += 1
+
+
+class _Line(asyncio.Protocol):
+    """One connection: it splits what comes in into answers. `closed` also when the server said it will close."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._in = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.closed = True
+        self.lost()
+
+    def data_received(self, chunk: bytes) -> None:
+        self._in += chunk
+        while (head := self._in.find(_END)) >= 0:
+            said = self._in[:head].lower()
+            end = head + len(_END) + int(_field(said, _LENGTH) or 0)
+            if len(self._in) < end:
+                return
+            self._in = self._in[end:]
+            self.closed = self.closed or b"\nconnection: close" in said
+            self.answered(Answer(int(said[9:12]), _field(said, _WORKLOAD).decode()))
+
+    def send(self, request: bytes) -> None:
+        assert self._transport is not None
+        self._transport.write(request)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def answered(self, answer: Answer) -> None:
+        """An answer is complete."""
+        raise NotImplementedError
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        raise NotImplementedError
+
+
+class _Flooding(_Line):
+    """Takes requests from a queue until it is empty, then is `done`."""
+
+    def __init__(self, waiting: deque[tuple[int, bytes]], answers: list[Answer]) -> None:
+        super().__init__()
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting, self._answers = waiting, answers
+        self._at = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._next()
+
+    def answered(self, answer: Answer) -> None:
+        self._answers[self._at] = answer
+        self._next()
+
+    def lost(self) -> None:
+        if not self.done.done():
+            self.done.set_exception(ConnectionError("closed before the answer"))
+
+    def _next(self) -> None:
+        if self._waiting:
+            self._at, request = self._waiting.popleft()
+            self.send(request)
+        elif not self.done.done():
+            self.done.set_result(None)
+
+
+class _Kept(_Line):
+    """A connection that is used for one request after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answer: asyncio.Future[Answer] | None = None
+
+    async def ask(self, request: bytes) -> Answer:
+        """Send a request and return its answer. Raises ConnectionError when the connection goes first."""
+        self._answer = asyncio.get_running_loop().create_future()
+        if self.closed:
+            raise ConnectionError("closed before the request")
+        self.send(request)
+        return await self._answer
+
+    def answered(self, answer: Answer) -> None:
+        self._settle(lambda future: future.set_result(answer))
+
+    def lost(self) -> None:
+        self._settle(lambda future: future.set_exception(ConnectionError("closed before the answer")))
+
+    def _settle(self, how: Callable[["asyncio.Future[Answer]"], None]) -> None:
+        if self._answer is not None and not self._answer.done():
+            how(self._answer)
+
+
+def _field(head: bytes, name: bytes) -> bytes:
+    """Return a header's value from a lower-case head, b"" when it is not there."""
+    at = head.find(name)
+    if at < 0:
+        return b""
+    end = head.find(b"\r", at + len(name))
+    return head[at + len(name) : end if end >= 0 else len(head)].strip()

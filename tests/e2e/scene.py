@@ -1,0 +1,99 @@
+"""Manifests that the tests write, and small questions about a stage. Only what `playground.scenery` does not have."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from api.finding import Finding
+from api.kinds.istio_networking import DESTINATION_RULE, VIRTUAL_SERVICE
+from api.kinds.kube import ENDPOINT_SLICE
+from api.meta import Ref
+from controlplane.playground.scenery import local_pod
+from controlplane.playground.stage import Stage
+
+DEADLINE_S = 15.0
+
+QUIET = 'apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}\nspec: {accessLogFile: ""}\n'
+"""No access logs: they cost CPU, and nobody reads them."""
+
+
+def joined(*manifests: str) -> str:
+    """Several manifests as one file."""
+    return "---\n".join(manifests)
+
+
+def virtual_service(host: str, *rules: Mapping[str, Any]) -> str:
+    """A VirtualService of the name of its host."""
+    return _istio("VirtualService", host, {"hosts": [host], "http": list(rules)})
+
+
+def destination_rule(host: str, subsets: Mapping[str, str]) -> str:
+    """A DestinationRule whose subsets are versions: subset name to the value of the label `version`."""
+    said = [{"name": name, "labels": {"version": version}} for name, version in subsets.items()]
+    return _istio("DestinationRule", host, {"host": host, "subsets": said})
+
+
+def mesh_config(spec: Mapping[str, Any]) -> str:
+    """The MeshConfig, without access logs unless the spec says so."""
+    return _text("mirrorplane.io/v1alpha1", "MeshConfig", "default", {"accessLogFile": "", **spec})
+
+
+def route(*to: tuple[str, str, int]) -> list[dict[str, Any]]:
+    """The `route` of a rule: (host, subset, weight) each; an empty subset is none."""
+    return [
+        {"destination": {"host": host, **({"subset": subset} if subset else {})}, "weight": weight}
+        for host, subset, weight in to
+    ]
+
+
+def versions(service: str, ports: Sequence[int], port_name: str = "http") -> str:
+    """Pods v1, v2 ... of a service, on these ports of this machine."""
+    return joined(
+        *(
+            local_pod(f"{service}-v{i}", service, {"app": service, "version": f"v{i}"}, port, port_name)
+            for i, port in enumerate(ports, 1)
+        )
+    )
+
+
+def slice_of(pod: str) -> Ref:
+    """The EndpointSlice that `local_pod` made."""
+    return Ref(ENDPOINT_SLICE.key, "default", pod)
+
+
+def virtual_service_of(host: str) -> Ref:
+    return Ref(VIRTUAL_SERVICE.key, "default", host)
+
+
+def destination_rule_of(host: str) -> Ref:
+    return Ref(DESTINATION_RULE.key, "default", host)
+
+
+def findings(stage: Stage) -> tuple[Finding, ...]:
+    return stage.app.plane.findings()
+
+
+def complaints(stage: Stage) -> list[str]:
+    """Every NACK that stands, in the words of the proxies."""
+    return [f"{t.type_url}: {t.nack}" for s in stage.app.server.streams() for t in s.types if t.nack]
+
+
+async def until(reached: Callable[[], bool], what: str, seconds: float = DEADLINE_S) -> None:
+    """Wait for something to be so; fail, and say what it was, when it is not so after a generous time."""
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + seconds
+    while not reached():
+        assert clock.time() < deadline, f"waited {seconds:g} s for: {what}"
+        await asyncio.sleep(0.01)
+
+
+def _istio(kind: str, name: str, spec: Mapping[str, Any]) -> str:
+    return _text("networking.istio.io/v1", kind, name, spec)
+
+
+def _text(version: str, kind: str, name: str, spec: Mapping[str, Any]) -> str:
+    manifest = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
+    text: str = yaml.safe_dump(manifest, sort_keys=False)
+    return text

@@ -1,0 +1,58 @@
+"""A server that answers 200 and remembers which paths it was asked for under which host: several times as fast as
+`Workload`, which measures bodies and echoes. Only for requests without bodies."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+_END = b"\r\n\r\n"
+_HOST = b"\r\nhost: "
+
+
+class Tally:
+    """A port, and the paths that were asked for, by host (`a:8000`), in order."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.port = 0
+        self.paths: defaultdict[str, list[str]] = defaultdict(list)
+
+    def count(self, host: str) -> int:
+        """How many requests there were for a host."""
+        return len(self.paths[host])
+
+
+@asynccontextmanager
+async def tallying(name: str) -> AsyncIterator[Tally]:
+    """Serve until the block ends."""
+    tally = Tally(name)
+    loop = asyncio.get_running_loop()
+    async with await loop.create_server(lambda: _Counting(tally), "127.0.0.1", 0) as server:
+        tally.port = server.sockets[0].getsockname()[1]
+        yield tally
+
+
+class _Counting(asyncio.Protocol):
+    def __init__(self, tally: Tally) -> None:
+        self._paths = tally.paths
+        self._answer = f"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-workload: {tally.name}\r\n\r\n".encode()
+        self._in = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, chunk: bytes) -> None:
+        assert self._transport is not None
+        self._in += chunk
+        while (end := self._in.find(_END)) >= 0:
+            head, self._in = self._in[:end], self._in[end + len(_END) :]
+            self._paths[_host(head)].append(head.split(b" ", 2)[1].decode())
+            self._transport.write(self._answer)
+
+
+def _host(head: bytes) -> str:
+    at = head.lower().index(_HOST) + len(_HOST)
+    return head[at:].partition(b"\r")[0].decode()

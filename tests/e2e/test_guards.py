@@ -1,0 +1,188 @@
+"""A mirror can never hurt production: whatever its target does, every request is answered and nothing is left behind."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from itertools import repeat
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+
+from controlplane.playground.ports import held_ports
+from controlplane.playground.scenery import service
+from controlplane.playground.stage import Stage
+from controlplane.playground.stuck import blackholed, never_reading, reading_slowly, resetting
+from controlplane.playground.workload import Workload
+from tests.e2e.scene import DEADLINE_S, findings, joined, mesh_config, route, versions, virtual_service
+from tests.e2e.sidecars import Sidecar, sidecar
+
+pytestmark = pytest.mark.envoy
+
+KIB, MIB = 1 << 10, 1 << 20
+LARGE = 64 * MIB
+SMALL_REQUESTS = 50
+STORM = (*repeat(MIB, 30), *repeat(900 * KIB, 20))
+"""Sizes of uploads that run at once. 1 MiB is the largest body that is copied."""
+
+HANG_S = 5.0
+PORT = 8000
+
+
+@asynccontextmanager
+async def refusing() -> AsyncIterator[int]:
+    with held_ports(1) as (port,):
+        yield port
+
+
+@asynccontextmanager
+async def on_port(stuck: Callable[[], AbstractAsyncContextManager[object]]) -> AsyncIterator[int]:
+    async with stuck() as made:
+        yield made.port  # type: ignore[attr-defined]
+
+
+TARGETS: Mapping[str, Callable[[], AbstractAsyncContextManager[int]]] = {
+    "stuck": partial(on_port, never_reading),
+    "slow": partial(on_port, partial(reading_slowly, KIB)),
+    "resetting": partial(on_port, resetting),
+    "blackholed": partial(on_port, blackholed),
+    "refusing": refusing,
+}
+HTTP2_TARGETS = ("stuck", "slow", "resetting")
+"""The others never get as far as speaking HTTP."""
+
+MISSING = {
+    "service without pods": ({"host": "empty"}, ""),
+    "missing subset": ({"host": "web", "subset": "v9"}, "spec.http[0].mirror.subset"),
+    "missing port": ({"host": "web", "port": {"number": 9}}, "spec.http[0].mirror.port.number"),
+    "missing host": ({"host": "nowhere"}, "spec.http[0].mirror.host"),
+}
+"""Mirror, and the field that a finding has to name; "" when there is nothing to find fault with."""
+
+
+class Web(msgspec.Struct, frozen=True):
+    """A service `web` behind a sidecar, whose mirror is about to be something awful."""
+
+    stage: Stage
+    sidecar: Sidecar
+    live: Workload
+    client: aiohttp.ClientSession
+
+    async def mirror_to(self, mirror: Mapping[str, object]) -> None:
+        rule = {"route": route(("web", "", 1)), "mirror": dict(mirror)}
+        await self.stage.apply(virtual_service("web", rule))
+
+    async def small(self) -> None:
+        for i in range(SMALL_REQUESTS):
+            url = f"http://web:{PORT}/anything/{i}"
+            async with self.client.get(url, proxy=self.sidecar.proxy) as answer:
+                assert (answer.status, answer.headers["X-Workload"]) == (200, "live")
+
+    async def upload(self, size: int) -> None:
+        """Upload random bytes, a piece at a time; the checksum that the workload saw must be theirs."""
+        digest = hashlib.sha256()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for start in range(0, size, 64 * KIB):
+                piece = os.urandom(min(64 * KIB, size - start))
+                digest.update(piece)
+                yield piece
+
+        async with self.client.post(f"http://web:{PORT}/post", data=pieces(), proxy=self.sidecar.proxy) as answer:
+            assert answer.status == 200
+            seen = await answer.json()
+        assert (seen["size"], seen["sha256"]) == (size, digest.hexdigest())
+
+
+@pytest.fixture
+async def web(stage: Stage) -> AsyncIterator[Web]:
+    wide = aiohttp.TCPConnector(limit=0)
+    patience = aiohttp.ClientTimeout(total=60)
+    async with (
+        Workload("live", recording=False) as live,
+        aiohttp.ClientSession(connector=wide, timeout=patience) as client,
+    ):
+        config = mesh_config({"mirroring": {"guards": {"deadline": "2s"}}})
+        await stage.apply(joined(config, service("web", PORT), versions("web", [live.port])))
+        yield Web(stage, await sidecar(stage, PORT), live, client)
+
+
+@pytest.mark.parametrize(
+    ("target", "port_name"),
+    [*((target, "http") for target in TARGETS), *((target, "http2-x") for target in HTTP2_TARGETS)],
+)
+async def test_a_target_that_misbehaves_never_touches_a_request(web: Web, target: str, port_name: str) -> None:
+    async with TARGETS[target]() as port:
+        await web.stage.apply(joined(service("bad", PORT, port_name), versions("bad", [port], port_name)))
+        await web.mirror_to({"host": "bad"})
+        await _storm(web)
+        assert await _copies(web, "upstream_rq_total|upstream_cx_connect_fail|upstream_rq_pending_total") > 0
+        await _nothing_is_left(web)
+    assert findings(web.stage) == ()
+
+
+@pytest.mark.parametrize(("mirror", "path"), MISSING.values(), ids=MISSING.keys())
+async def test_a_target_that_is_not_there_never_touches_a_request_and_is_reported(
+    web: Web, mirror: Mapping[str, object], path: str
+) -> None:
+    await web.stage.apply(service("empty", PORT))
+    await web.mirror_to(mirror)
+    await _storm(web)
+    await _nothing_is_left(web)
+    if not path:
+        assert findings(web.stage) == ()
+        return
+    (found,) = findings(web.stage)
+    assert (found.about.name, found.path) == ("web", path)
+    field = path.rpartition(".")[2]
+    line = Path(found.file).read_text().splitlines()[found.line - 1]
+    assert Path(found.file).parent == web.stage.folder
+    assert line.strip() == f"{field}: {_value(mirror, path)}"
+
+
+async def test_without_the_guards_a_stuck_target_hangs_the_upload(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The experiment that shows that the tests above can fail."""
+    monkeypatch.setattr("translators.parts.mirrors.guard", lambda *_: None)
+    async with never_reading() as stuck:
+        await web.stage.apply(joined(service("bad", PORT), versions("bad", [stuck.port])))
+        await web.mirror_to({"host": "bad"})
+        await web.small()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(HANG_S):
+                await web.upload(LARGE)
+        assert stuck.accepted > 0
+
+
+async def _storm(web: Web) -> None:
+    await web.small()
+    await web.upload(LARGE)
+    async with asyncio.TaskGroup() as group:
+        for size in STORM:
+            group.create_task(web.upload(size))
+    await web.small()
+
+
+async def _copies(web: Web, counters: str) -> int:
+    """Sum up the counters of all mirrors' clusters whose name ends as the expression says."""
+    stats = await web.sidecar.envoy.stats(rf"^cluster\.mirror.*\.({counters})$")
+    return sum(stats.values())
+
+
+async def _nothing_is_left(web: Web) -> None:
+    """No copy stays for ever: not under way, not waiting for a connection."""
+    async with asyncio.timeout(DEADLINE_S):
+        while await _copies(web, "upstream_rq_active|upstream_rq_pending_active"):  # noqa: ASYNC110 - asks Envoy
+            await asyncio.sleep(0.1)
+
+
+def _value(mirror: Mapping[str, object], path: str) -> object:
+    """Look up the field of a mirror that a path names, `spec.http[0].mirror.port.number`."""
+    value: object = mirror
+    for key in path.partition(".mirror.")[2].split("."):
+        assert isinstance(value, Mapping)
+        value = value[key]
+    return value

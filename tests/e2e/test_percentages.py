@@ -1,0 +1,130 @@
+"""How many requests are copied: 20,000 for each case, counted within four standard deviations of the binomial.
+
+Four sigma on both sides are missed once in 16,000 times by chance alone.
+"""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from controlplane.playground.scenery import service
+from controlplane.playground.stage import Stage
+from tests.e2e.load import by_proxy, flood
+from tests.e2e.scene import QUIET, destination_rule, findings, joined, route, until, versions, virtual_service
+from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
+from tests.e2e.tally import Tally, tallying
+
+pytestmark = pytest.mark.envoy
+
+REQUESTS = 20_000
+SIGMAS = 4
+PORT = 8000
+COPIED: Mapping[str, tuple[float, Mapping[str, Any]]] = {
+    "p0": (0, {"mirrorPercentage": {"value": 0}}),
+    "pempty": (0, {"mirrorPercentage": {}}),
+    "p0-1": (0.001, {"mirrorPercentage": {"value": 0.1}}),
+    "p12-5": (0.125, {"mirrorPercentage": {"value": 12.5}}),
+    "p50": (0.5, {"mirrorPercentage": {"value": 50.0}}),
+    "p100": (1, {"mirrorPercentage": {"value": 100.0}}),
+    "pabsent": (1, {}),
+    "pold": (0.25, {"mirrorPercent": 25}),
+    "psnake": (0.25, {"mirror_percent": 25}),
+    "pboth": (0.05, {"mirrorPercentage": {"value": 5}, "mirrorPercent": 70}),
+}
+"""Host to its share and how its VirtualService says it."""
+
+WEIGHTS = {"tens": (10, 90), "large": (100_000, 900_000)}
+
+
+async def test_every_percentage_copies_that_share_of_the_requests(stage: Stage) -> None:
+    async with tallying("live") as live, tallying("copy") as copy:
+        rules = (
+            virtual_service(host, {"route": route((host, "", 1)), "mirror": {"host": "copy"}, **said})
+            for host, (_, said) in COPIED.items()
+        )
+        hosts = (joined(service(host, PORT), versions(host, [live.port])) for host in COPIED)
+        await stage.apply(joined(QUIET, service("copy", PORT), versions("copy", [copy.port]), *hosts, *rules))
+        assert {f.reason for f in findings(stage)} == {"Deprecated"}
+        envoy = await sidecar(stage, PORT)
+        for host, (share, _) in COPIED.items():
+            await _flood(envoy, host)
+            assert live.count(f"{host}:{PORT}") == REQUESTS
+            _check(host, copy.count(f"{host}-shadow:{PORT}"), REQUESTS, share)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS.keys())
+async def test_a_mirror_of_a_weighted_route_copies_from_both_destinations_alike(
+    stage: Stage, weights: tuple[int, int]
+) -> None:
+    async with tallying("v1") as v1, tallying("v2") as v2, tallying("copy") as copy:
+        rule = {
+            "route": route(("web", "v1", weights[0]), ("web", "v2", weights[1])),
+            "mirror": {"host": "copy"},
+            "mirrorPercentage": {"value": 10},
+        }
+        await stage.apply(_web(v1, v2, copy, rule))
+        envoy = await sidecar(stage, PORT)
+        answered = await _flood(envoy, "web")
+        copied = set(copy.paths[f"web-shadow:{PORT}"])
+        assert len(copied) == copy.count(f"web-shadow:{PORT}"), "a request was copied twice"
+        _check("requests to v1", answered["v1"], REQUESTS, weights[0] / sum(weights))
+        _check("copies", len(copied), REQUESTS, 0.1)
+        for version in (v1, v2):
+            paths = version.paths[f"web:{PORT}"]
+            assert len(paths) == answered[version.name]
+            _check(f"copies of requests to {version.name}", len(copied.intersection(paths)), len(paths), 0.1)
+
+
+async def test_two_mirrors_of_one_route_each_copy_their_own_share(stage: Stage) -> None:
+    async with tallying("v1") as v1, tallying("v2") as v2, tallying("copy") as copy:
+        mirrors = [
+            {"destination": {"host": "copy"}, "percentage": {"value": 10}},
+            {"destination": {"host": "web", "subset": "v2"}, "percentage": {"value": 30}},
+        ]
+        await stage.apply(_web(v1, v2, copy, {"route": route(("web", "v1", 1)), "mirrors": mirrors}))
+        assert await _flood(await sidecar(stage, PORT), "web") == {"v1": REQUESTS, "v2": 0}
+        _check("first mirror", copy.count(f"web-shadow:{PORT}"), REQUESTS, 0.1)
+        _check("second mirror", v2.count(f"web-shadow:{PORT}"), REQUESTS, 0.3)
+
+
+def _web(v1: Tally, v2: Tally, copy: Tally, rule: Mapping[str, Any]) -> str:
+    return joined(
+        QUIET,
+        service("web", PORT),
+        versions("web", [v1.port, v2.port]),
+        service("copy", PORT),
+        versions("copy", [copy.port]),
+        destination_rule("web", {"v1": "v1", "v2": "v2"}),
+        virtual_service("web", rule),
+    )
+
+
+async def _flood(envoy: Sidecar, host: str) -> dict[str, int]:
+    """Send the requests, each with a path of its own, wait for the last copy; return how many each version answered."""
+    requests = (by_proxy(f"{host}:{PORT}", f"/{i}") for i in range(REQUESTS))
+    answers = await flood((envoy.address, PROXY_PORT), requests)
+    assert {answer.status for answer in answers} == {200}
+    await _drained(envoy)
+    said = [answer.workload for answer in answers]
+    return {name: said.count(name) for name in ("v1", "v2")}
+
+
+async def _drained(envoy: Sidecar) -> None:
+    """Wait until no copy is under way; none may have been dropped by a guard."""
+    while True:
+        stats = await envoy.envoy.stats(r"^cluster\.mirror.*(rq_active|rq_pending_active|overflow|rq_cancelled)$")
+        assert stats, "there is no mirror"
+        dropped = {name: value for name, value in stats.items() if value and not name.endswith("_active")}
+        assert not dropped, "copies were dropped, so there is nothing to count"
+        if not any(stats.values()):
+            return
+        await asyncio.sleep(0.05)
+
+
+def _check(what: str, seen: int, of: int, share: float) -> None:
+    """Compare a count with the binomial distribution's; shares of 0 and 1 have no spread."""
+    slack = SIGMAS * math.sqrt(of * share * (1 - share))
+    assert abs(seen - of * share) <= slack, f"{what}: {seen} of {of}, wanted {of * share:g} +- {slack:.0f}"

@@ -1,0 +1,149 @@
+"""The file source under any sequence of edits, and under real events."""
+
+import asyncio
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import aclosing
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from tests.desk import BROKEN, Desk, service, swap
+
+NAMES = ("a", "b", "c")
+FILES = ("1.yaml", "2.yaml", "sub/3.yaml")
+GOOD, BAD, NAMELESS = "good", "bad", "nameless"
+DOCUMENTS = st.lists(
+    st.tuples(st.sampled_from([GOOD, GOOD, GOOD, BAD, NAMELESS]), st.sampled_from(NAMES), st.integers(1, 4)), max_size=4
+)
+Slot = tuple[str, str, int]
+"""A file, a name, and which document of that name in the file."""
+
+
+class Edits(RuleBasedStateMachine):
+    """Any edits of a few files, against the rules written down again as plainly as can be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root = Path(tempfile.mkdtemp())
+        self.desk = Desk(self.root)
+        self.good: dict[Slot, int] = {}
+        self.whole: dict[str, bool] = {}
+        self.expected: dict[str, tuple[Slot, int, int]] = {}
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.root)
+
+    @rule(file=st.sampled_from(FILES), documents=DOCUMENTS)
+    def write(self, file: str, documents: list[tuple[str, str, int]]) -> None:
+        texts = [
+            service("X!" if how == NAMELESS else name, '"x"' if how == BAD else port) for how, name, port in documents
+        ]
+        before = {slot: port for slot, port in self.good.items() if slot[0] == file}
+        now: dict[Slot, int] = {}
+        seen: Counter[str] = Counter()
+        for how, name, port in documents:
+            slot = (file, name, seen[name])
+            seen[name] += how != NAMELESS
+            if how == GOOD:
+                now[slot] = port
+            elif how == BAD and slot in before:
+                now[slot] = before[slot]
+        nameless = any(how == NAMELESS for how, _, _ in documents)
+        kept = before if nameless or not documents else {}
+        self.become(
+            file, {**kept, **now}, all(how == GOOD for how, _, _ in documents) and not (before and not documents)
+        )
+        self.desk.write(file, *texts)
+
+    @rule(file=st.sampled_from(FILES))
+    def break_off(self, file: str) -> None:
+        self.become(file, {slot: port for slot, port in self.good.items() if slot[0] == file}, False)
+        self.desk.write(file, BROKEN)
+
+    @rule(file=st.sampled_from(FILES))
+    def delete(self, file: str) -> None:
+        self.become(file, {}, True)
+        self.desk.path(file).unlink(missing_ok=True)
+        self.desk.look()
+
+    def become(self, file: str, slots: dict[Slot, int], whole: bool) -> None:
+        self.good = {slot: port for slot, port in self.good.items() if slot[0] != file} | slots
+        self.whole[file] = whole
+        for name in NAMES:
+            slots_of = sorted(slot for slot in self.good if slot[1] == name)
+            was = self.expected.pop(name, None)
+            if slots_of:
+                slot = was[0] if was and was[0] in slots_of else slots_of[0]
+                port = self.good[slot]
+                self.expected[name] = (slot, port, was[2] + (port != was[1]) if was else 1)
+
+    @invariant()
+    def what_serves_is_what_the_rules_say(self) -> None:
+        serving = {ref.name: (obj.spec.ports[0].port, obj.generation) for ref, obj in self.desk.objects.items()}
+        assert serving == {name: (port, generation) for name, (_, port, generation) in self.expected.items()}
+
+    @invariant()
+    def every_mistake_is_told_and_nothing_else(self) -> None:
+        for file in FILES:
+            said = self.desk.findings.get(str(self.desk.path(file)), ())
+            shadowed = any(slot[0] == file and self.expected[slot[1]][0] != slot for slot in self.good)
+            assert self.whole.get(file, True) or any(f.reason != "Duplicate" for f in said)
+            assert not said or shadowed or not self.whole[file]
+            assert all(f.file == str(self.desk.path(file)) for f in said)
+
+    @invariant()
+    def another_look_is_no_news(self) -> None:
+        assert not self.desk.look(*(file for file in FILES if self.desk.path(file).exists()))
+
+    @invariant()
+    def a_restart_serves_the_same_names_when_all_files_are_good(self) -> None:
+        if all(self.whole.values()):
+            fresh = Desk(self.root)
+            fresh.take(fresh.source.load())
+            assert fresh.objects.keys() == self.desk.objects.keys()
+
+
+TestEdits = Edits.TestCase
+TestEdits.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+
+
+async def test_watching_sees_every_kind_of_change(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "conf")
+    desk.write("a.yaml", service("a", 1))
+    stop = asyncio.Event()
+
+    async with asyncio.timeout(60), aclosing(desk.source.watch(stop)) as batches:
+
+        async def until(ports: dict[str, int]) -> None:
+            async for batch in batches:
+                desk.take(batch)
+                if desk.ports() == ports:
+                    return
+
+        desk.path("a.yaml").write_text(service("a", 2))
+        await until({"a": 2})
+        desk.path("sub").mkdir()
+        desk.path("sub/b.yaml").write_text(service("b", 1))
+        await until({"a": 2, "b": 1})
+        desk.path(".new").write_text(service("a", 3))
+        desk.path(".new").rename(desk.path("a.yaml"))
+        await until({"a": 3, "b": 1})
+        swap(desk.root, 1, service("c", 1))
+        desk.path("c.yaml").symlink_to("..data/a.yaml")
+        await until({"a": 3, "b": 1, "c": 1})
+        swap(desk.root, 2, service("c", 2))
+        await until({"a": 3, "b": 1, "c": 2})
+        desk.root.rename(tmp_path / "away")
+        async for batch in batches:
+            desk.take(batch)
+            break
+        assert desk.ports() == {"a": 3, "b": 1, "c": 2}
+        desk.path(".").mkdir()
+        desk.path("a.yaml").write_text(service("a", 4))
+        await until({"a": 4})
+        stop.set()
+        assert [batch async for batch in batches] == []

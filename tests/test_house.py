@@ -1,0 +1,125 @@
+"""The house stays as it is meant to be: layers, sizes, contracts, names."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import translators.checks
+import translators.filters
+from api.resource import PUSH_ORDER
+from controlplane.catalogue import catalogue
+from translators.contract import Check, Filter, discover
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("api", "translators", "bootstrap", "controlplane")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TREES = {path: ast.parse(path.read_text()) for path in FILES}
+LONGEST_FILE, LONGEST_FUNCTION, MOST_ARGUMENTS = 400, 50, 5
+VAGUE = {"manager", "handler", "helper", "util", "utils", "context", "info", "data"}
+WORD = re.compile(r"[A-Z]?[a-z]+")
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def definitions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def test_the_layers_hold():
+    lint = Path(sys.executable).with_name("lint-imports")
+    told = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_a_file_fits_in_a_readers_head_and_says_what_it_owns(path: Path):
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+    assert ast.get_docstring(TREES[path])
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_a_function_fits_on_a_screen_and_has_a_noun_for_its_arguments(path: Path):
+    for node in definitions(path):
+        if not isinstance(node, ast.ClassDef):
+            first = node.body[0].lineno
+            assert node.end_lineno is not None
+            assert node.end_lineno - first < LONGEST_FUNCTION, f"{node.name} is too long"
+            if not is_command(node):
+                arguments = [a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in {"self", "cls"}]
+                assert len(arguments) <= MOST_ARGUMENTS, f"{node.name} takes too many arguments: a noun is missing"
+
+
+def is_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """A click command has an argument for each of its options."""
+    return any("command" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_names_say_what_things_are(path: Path):
+    for node in definitions(path):
+        assert not VAGUE & {word.lower() for word in WORD.findall(node.name)}, f"{node.name} says nothing"
+
+
+def test_only_one_door_leads_to_envoys_messages():
+    doors = {named(p) for p in FILES if any(re.match(r"(envoy|xds|udpa)\.", name) for name in imported(p))}
+    assert all(door == "translators/envoy.py" or door.startswith("controlplane/xds/") for door in doors)
+
+
+def test_only_the_settings_read_the_environment():
+    readers = {named(p) for p in FILES if re.search(r"os\.environ|os\.getenv", p.read_text())}
+    assert readers <= {"controlplane/settings.py"}
+
+
+def test_public_nouns_have_one_name_each():
+    nouns = [p for p in FILES if p.parent == ROOT / "api"]
+    counts = Counter(d.name for p in nouns for d in TREES[p].body if isinstance(d, ast.ClassDef))
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_every_kind_is_read_by_one_input():
+    counts = Counter(kind.key for kind in catalogue().kinds)
+    assert [key for key, count in counts.items() if count > 1] == []
+
+
+def test_every_index_that_is_asked_for_is_made_by_some_input():
+    made = {name for i in catalogue().inputs for name in i.indexes} | {"all"}
+    asked = {name for p in FILES for name in re.findall(r"""view\.by\(\s*f?["']([\w.]+)["']""", p.read_text())}
+    assert asked <= made
+    assert made - {"all"} <= asked, "an index that nobody asks for is dead weight"
+
+
+def test_every_output_serves_another_type_and_has_its_place_in_the_push_order():
+    types = [output.type_url for output in catalogue().outputs]
+    assert len(set(types)) == len(types)
+    assert set(types) <= set(PUSH_ORDER)
+
+
+def test_filters_and_checks_fill_in_their_contracts():
+    filters = discover(translators.filters, "FILTER", Filter).values()
+    assert len({f.slot for f in filters}) == len(filters), "two filters in one slot have no order"
+    assert discover(translators.checks, "CHECK", Check)
+
+
+def test_a_file_that_does_not_fill_in_its_contract_is_an_error():
+    with pytest.raises(TypeError, match=r"translators\.parts\.\w+ must define INPUT"):
+        discover(__import__("translators.parts").parts, "INPUT", Check)
