@@ -13,8 +13,8 @@ from api.finding import Finding
 from api.meta import AnyObject
 from controlplane.admin import Admin
 from controlplane.catalogue import Catalogue, catalogue
-from controlplane.decode import registry_of
 from controlplane.feedback import PlaneFeed
+from controlplane.manifests.decode import registry_of
 from controlplane.observe.metrics import Metrics
 from controlplane.plane import Plane
 from controlplane.report import finding_line

@@ -6,6 +6,7 @@ from api.resource import ResourceSet
 from api.snapshot import Snapshot
 from controlplane.catalogue import Catalogue
 from controlplane.engine import EMPTY, Engine
+from controlplane.garbage import without_collecting
 from controlplane.ledger import Ledger, Locate
 from controlplane.publish import Board, Publisher
 from controlplane.sources.changes import Batch
@@ -33,10 +34,11 @@ class Plane:
     async def publish(self) -> int:
         """Serve the world as it is now; returns how many scopes got a new set."""
         self.snapshot = self.store.freeze()
-        view = self.engine.advance(self.snapshot)
-        touched = self.engine.touched()
-        self.ledger.refresh(view, self.snapshot, touched)
-        return await self.publisher.publish(view, touched)
+        with without_collecting(len(self.snapshot.changed)):
+            view = self.engine.advance(self.snapshot)
+            touched = self.engine.touched()
+            self.ledger.refresh(view, self.snapshot, touched)
+            return await self.publisher.publish(view, touched)
 
     def render(self, proxy: Proxy) -> ResourceSet:
         """Return exactly what a proxy would be sent."""

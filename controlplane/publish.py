@@ -8,6 +8,7 @@ from api.proxy import Proxy, Scope
 from api.resource import Resource, ResourceSet
 from api.view import View
 from controlplane.engine import Call, Engine
+from controlplane.garbage import without_collecting
 from translators.contract import Output
 from translators.scopes import scope_of
 
@@ -77,7 +78,8 @@ class Publisher:
         board = self._boards.get(scope)
         if board is None:
             board = self._boards[scope] = Board(self._engine, self._outputs, scope)
-            board.refresh(self._view, set())
+            with without_collecting(0):
+                board.refresh(self._view, set())
         board.offers.add(offer)
         return board
 

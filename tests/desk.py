@@ -8,7 +8,7 @@ from typing import Any
 from api.finding import Finding
 from api.kinds.kube import NAMESPACE, SERVICE
 from api.meta import AnyObject, Ref
-from controlplane.decode import registry_of
+from controlplane.manifests.decode import registry_of
 from controlplane.sources.changes import Batch
 from controlplane.sources.files import FileSource
 

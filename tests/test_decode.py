@@ -10,7 +10,7 @@ from msgspec import Meta, field
 from api.finding import Finding, Severity
 from api.kinds.kube import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
 from api.meta import Kind, Object, Ref, Wire
-from controlplane.decode import (
+from controlplane.manifests.decode import (
     INVALID_FIELD,
     NOT_A_MANIFEST,
     UNKNOWN_FIELD,
@@ -20,7 +20,7 @@ from controlplane.decode import (
     decode,
     registry_of,
 )
-from controlplane.manifests import unfold
+from controlplane.manifests.head import unfold
 
 
 class Target(Wire, frozen=True):

@@ -8,9 +8,9 @@ import pytest
 
 from api.finding import Finding, Severity
 from api.meta import AnyObject, Ref
+from controlplane.manifests.documents import MAX_BYTES
 from controlplane.sources.files import FileSource
 from controlplane.sources.listing import Listing
-from controlplane.yaml_documents import MAX_BYTES
 from tests.desk import BROKEN, REGISTRY, Desk, ref, service, swap
 
 

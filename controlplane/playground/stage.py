@@ -17,7 +17,7 @@ from api.proxy import Proxy
 from bootstrap.envoy import XdsAddress, bootstrap
 from controlplane.app import App, ServeOptions
 from controlplane.catalogue import catalogue
-from controlplane.decode import decode, registry_of
+from controlplane.manifests.decode import decode, registry_of
 from controlplane.playground.proxy import EnvoyProcess
 from controlplane.settings import Address
 

@@ -14,14 +14,14 @@ import watchfiles
 
 from api.finding import Finding
 from api.meta import Ref
-from controlplane.decode import Accept, Registry, accept_all
+from controlplane.manifests.decode import Accept, Registry, accept_all
+from controlplane.manifests.documents import require_libyaml
 from controlplane.sources.changes import Batch
 from controlplane.sources.holding import NOTHING, Holding, hold
 from controlplane.sources.listing import SUFFIXES, Fingerprint, Listing, is_below
 from controlplane.sources.reading import Problem, Reader, Reading
 from controlplane.sources.remarks import remarks
 from controlplane.sources.world import World, settle
-from controlplane.yaml_documents import require_libyaml
 
 _STEP_MS: Final = 20
 _DEBOUNCE_MS: Final = 200

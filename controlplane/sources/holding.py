@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from api.meta import AnyObject, Ref
+from controlplane.manifests.lines import Lines
 from controlplane.sources.reading import Found, Problem, Reading
-from controlplane.yaml_lines import Lines
 
 Key = tuple[Ref, int]
 """A Ref, and which of its manifests in one file: 0 for the first. More than one is a mistake that gets a Finding."""

@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from controlplane.decode import Accept, Decoded, Registry, accept_all, decode
-from controlplane.manifests import unfold
+from controlplane.manifests.composer import YamlError
+from controlplane.manifests.decode import Accept, Decoded, Registry, accept_all, decode
+from controlplane.manifests.documents import MAX_BYTES, Document, check_size, read_documents
+from controlplane.manifests.head import unfold
+from controlplane.manifests.lines import Lines
 from controlplane.sources.listing import Fingerprint, fingerprint
-from controlplane.yaml_composer import YamlError
-from controlplane.yaml_documents import MAX_BYTES, Document, check_size, read_documents
-from controlplane.yaml_lines import Lines
 
 _ATTEMPTS: Final = 5
 

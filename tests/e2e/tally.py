@@ -1,5 +1,5 @@
 """A server that answers 200 and remembers which paths it was asked for under which host: several times as fast as
-`Workload`, which measures bodies and echoes. Only for requests without bodies."""
+`Workload`, which measures bodies and echoes. Only for HTTP/1.1 requests without bodies."""
 
 import asyncio
 from collections import defaultdict
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 _END = b"\r\n\r\n"
+_HTTP2 = b"PRI * HTTP/2.0"
 _HOST = b"\r\nhost: "
 
 
@@ -49,6 +50,9 @@ class _Counting(asyncio.Protocol):
         self._in += chunk
         while (end := self._in.find(_END)) >= 0:
             head, self._in = self._in[:end], self._in[end + len(_END) :]
+            if head.startswith(_HTTP2):  # not for us: what a client sees is a connection that closes
+                self._transport.close()
+                return
             self._paths[_host(head)].append(head.split(b" ", 2)[1].decode())
             self._transport.write(self._answer)
 

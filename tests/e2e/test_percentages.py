@@ -13,7 +13,7 @@ import pytest
 from controlplane.playground.scenery import service
 from controlplane.playground.stage import Stage
 from tests.e2e.load import by_proxy, flood
-from tests.e2e.scene import QUIET, destination_rule, findings, joined, route, until, versions, virtual_service
+from tests.e2e.scene import QUIET, destination_rule, findings, joined, route, versions, virtual_service
 from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
 from tests.e2e.tally import Tally, tallying
 

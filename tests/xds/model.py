@@ -32,18 +32,18 @@ class ModelProxy:
         """Open a new stream, with the state of the old one or as a fresh proxy."""
         if not keep:
             self._forget()
-        listening = keep and (bool(self.held[LISTENER]) or LISTENER in self.asked)
         self._begin()
         self.ask(CLUSTER)
         if self.wanted(ENDPOINT):
             self.ask(ENDPOINT)
-        if listening:
+        if self.has_clusters:
             self.ask(LISTENER)
         if self.wanted(ROUTE):
             self.ask(ROUTE)
 
     def deliver(self, message: bytes) -> None:
         type_url, nonce, resources, removed = self.parse(message)
+        self.has_clusters |= type_url == CLUSTER
         self.got += [type_url] * len(resources)
         if type_url in self.reject and resources and not removed:
             self._reject(type_url, nonce, resources)
@@ -79,6 +79,7 @@ class ModelProxy:
 
     def _forget(self) -> None:
         self.held = {type_url: {} for type_url in ORDER}
+        self.has_clusters = False  # whether clusters, be it none, ever came; listeners are asked for after that
 
     def _finish_clusters(self) -> None:
         if self.withheld is None or self.warming:

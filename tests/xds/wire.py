@@ -8,7 +8,7 @@ from collections import deque
 
 from envoy.service.discovery.v3 import discovery_pb2
 
-from api.resource import CLUSTER, ENDPOINT, ROUTE
+from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from controlplane.xds.delta import DeltaSession
 from controlplane.xds.requests import Nack
 from controlplane.xds.session import Pace
@@ -23,8 +23,13 @@ class Wire:
         self.world, self.set = world, first_set(world)
         self.proxy = DeltaProxy() if delta else SotwProxy()
         self.nacks: dict[str, Nack] = {}
-        self.clusters_in_doubt = False
+        self.forgive()
         self.connect(keep=False)
+
+    def forgive(self) -> None:
+        """At rest: from here on nothing excuses a route whose cluster is missing, but a listener without its route."""
+        self.clusters_in_doubt = False
+        self.stuck = self._dangling()
 
     def connect(self, *, keep: bool) -> None:
         session = DeltaSession if self.delta else SotwSession
@@ -37,6 +42,7 @@ class Wire:
 
     def publish(self, world: World, *, skipped: int = 0) -> None:
         self.world, self.set = world, next_set(self.set, world, skipped=skipped)
+        self.stuck |= self._dangling()
         self.session.offer(self.set)
 
     def pull(self) -> bool:
@@ -56,8 +62,9 @@ class Wire:
             return False
         self.proxy.deliver(self.inbox.popleft())
         if not self.clusters_in_doubt:
-            missing = {name for body in self.proxy.held[ROUTE].values() for name in uses_of(body)}
-            assert missing <= self.proxy.held[CLUSTER].keys(), "a route names a cluster the proxy does not hold"
+            routes = [body for name, body in self.proxy.held[ROUTE].items() if name not in self.stuck]
+            named = {cluster for body in routes for cluster in uses_of(body)}
+            assert named <= self.proxy.held[CLUSTER].keys(), "a route names a cluster the proxy does not hold"
         return True
 
     def deliver_request(self) -> bool:
@@ -87,6 +94,11 @@ class Wire:
             if type_url == ROUTE and not self.delta:  # SotW has no way to take a route back; Envoy keeps it
                 held = {name: body for name, body in held.items() if name in want}
             assert held == want
+
+    def _dangling(self) -> set[str]:
+        """Routes that do not exist although a listener names them: SotW has no way to take them from a proxy."""
+        users = () if self.delta else self.world.get(LISTENER, {}).values()
+        return {name for item in users for name in item.uses} - self.world.get(ROUTE, {}).keys()
 
     def _expected(self, type_url: str) -> dict[str, bytes]:
         items = self.world.get(type_url, {})

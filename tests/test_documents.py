@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane import yaml_documents
-from controlplane.yaml_composer import YamlError
-from controlplane.yaml_documents import MAX_BYTES, Document, read_documents, require_libyaml
-from controlplane.yaml_scalars import resolve
+from controlplane.manifests import documents
+from controlplane.manifests.composer import YamlError
+from controlplane.manifests.documents import MAX_BYTES, Document, read_documents, require_libyaml
+from controlplane.manifests.scalars import resolve
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10)
@@ -270,7 +270,7 @@ def test_a_path_has_the_line_of_its_field_or_of_its_nearest_parent(path: str, li
 
 def test_without_libyaml_the_reader_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     require_libyaml()
-    monkeypatch.setattr(yaml_documents.yaml, "__with_libyaml__", False)
+    monkeypatch.setattr(documents.yaml, "__with_libyaml__", False)
     with pytest.raises(RuntimeError, match="libyaml"):
         require_libyaml()
 

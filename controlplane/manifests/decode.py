@@ -12,9 +12,9 @@ import msgspec
 
 from api.finding import Finding, Severity
 from api.meta import AnyObject, Kind, Object, Ref, Wire
-from controlplane.field_errors import explain
-from controlplane.manifests import Head, Metadata, misnamed, read_head, without_nulls
-from controlplane.unknown_fields import closest, unknown_fields
+from controlplane.manifests.field_errors import explain
+from controlplane.manifests.head import Head, Metadata, misnamed, read_head, without_nulls
+from controlplane.manifests.unknown_fields import closest, unknown_fields
 
 Registry = Mapping[tuple[str, str], Kind]
 """Every kind we read, by API group and kind name."""

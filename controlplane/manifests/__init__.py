@@ -1,0 +1,1 @@
+"""Bytes -> documents -> Objects or Findings. Knows no file and no API server: sources read, this understands."""

@@ -1,0 +1,173 @@
+"""Whatever happens to the files: it is said clearly, and what served goes on serving, mirror and all."""
+
+import errno
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+
+from api.finding import Severity
+from controlplane.playground.scenery import service
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e.scene import (
+    complaints,
+    destination_rule,
+    findings,
+    joined,
+    route,
+    until,
+    versions,
+    virtual_service,
+    virtual_service_of,
+)
+from tests.e2e.sidecars import Sidecar, sidecar
+
+pytestmark = pytest.mark.envoy
+
+PORT = 8000
+REQUESTS = 5
+MANY = 50 * 1024 * 1024
+GOOD = joined(
+    destination_rule("web", {"v1": "v1", "v2": "v2"}),
+    virtual_service("web", {"route": route(("web", "v1", 1)), "mirror": {"host": "web", "subset": "v2"}}),
+)
+LAUGHS = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 10)
+)
+
+
+class Web(msgspec.Struct, frozen=True):
+    """A service `web`, v1 of which answers and v2 of which gets copies: `rules.yaml` says so."""
+
+    stage: Stage
+    sidecar: Sidecar
+    v1: Workload
+    v2: Workload
+    client: aiohttp.ClientSession
+
+    @property
+    def rules(self) -> Path:
+        return self.stage.folder / "rules.yaml"
+
+    async def serves(self) -> None:
+        """Send a few requests: v1 answers, v2 gets the copies."""
+        before = len(self.v1.received), len(self.v2.received)
+        for _ in range(REQUESTS):
+            async with self.client.get(f"http://web:{PORT}/headers", proxy=self.sidecar.proxy) as answer:
+                assert (answer.status, answer.headers["X-Workload"]) == (200, "v1")
+        assert len(self.v1.received) == before[0] + REQUESTS
+        await until(lambda: len(self.v2.received) == before[1] + REQUESTS, "the copies")
+
+
+@pytest.fixture
+async def web(stage: Stage, client: aiohttp.ClientSession) -> AsyncIterator[Web]:
+    async with AsyncExitStack() as stack:
+        v1, v2 = [await stack.enter_async_context(Workload(name)) for name in ("v1", "v2")]
+        await stage.apply(joined(service("web", PORT), versions("web", [v1.port, v2.port])))
+        stage.write("rules.yaml", GOOD)
+        await until(lambda: len(stage.app.plane.snapshot.objects) == 7, "the folder was read")
+        made = Web(stage, await sidecar(stage, PORT), v1, v2, client)
+        await made.serves()
+        yield made
+
+
+def replaced(old: str, new: str) -> Callable[[Path], None]:
+    """Write the good rules with one thing changed."""
+    assert GOOD.count(old) == 1
+    return written(GOOD.replace(old, new))
+
+
+def written(text: str) -> Callable[[Path], None]:
+    """Write a text over the rules, in place: whoever reads meanwhile may see half of it."""
+
+    def write(path: Path) -> None:
+        path.write_text(text)
+
+    return write
+
+
+def unreadable(path: Path) -> None:
+    """Put something in place of the rules that nobody can open, not even root: a link to itself."""
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+BAD = {
+    "broken YAML": (written("kind: VirtualService\nspec: [\n"), 3, "did not find expected node content"),
+    "a tab": (replaced("      weight: 1", "\t     weight: 1"), 27, "found a tab character"),
+    "billion laughs": (written(LAUGHS), 4, "the aliases of this file stand for more than 10,000 nodes"),
+    "50 MiB": (written("# much\n" * (MANY // 7 + 1)), 0, "the limit is 33,554,432"),
+    "deep nesting": (written("a: " + "[" * 100_000), 1, "the nesting is deeper than 64 levels"),
+    "a binary": (written("\x00\x01\x02"), 1, "the control character U+0000"),
+    "a key twice": (replaced("  name: web\nspec:\n  hosts", "  name: web\n  name: web\nspec:\n  hosts"), 19, "twice"),
+    "a wrong type": (replaced("weight: 1", 'weight: "1"'), 27, "must be a whole number, not a string"),
+    "a wrong structure": (replaced("  http:\n", "  http: 5\n  other:\n"), 22, "must be a list"),
+    "no kind": (replaced("kind: VirtualService", "knid: VirtualService"), 15, "it has no kind"),
+    "an impossible percentage": (
+        replaced("    mirror:\n", "    mirrorPercentage: {value: 101}\n    mirror:\n"),
+        28,
+        "101 is not a percentage between 0 and 100",
+    ),
+    "half a file": (written(GOOD[: GOOD.rindex("subset: v2") + 3]), 31, "could not find expected ':'"),
+    "an emptied file": (written(""), 0, "the file is empty"),
+    "an unreadable file": (unreadable, 0, os.strerror(errno.ELOOP)),
+}
+"""What happens to the rules, the line a finding has to name (0: none), and words it has to contain."""
+
+
+@pytest.mark.parametrize(("spoil", "line", "words"), BAD.values(), ids=BAD.keys())
+async def test_rules_that_cannot_be_read_are_reported_and_the_last_good_ones_serve(
+    web: Web, spoil: Callable[[Path], None], line: int, words: str
+) -> None:
+    spoil(web.rules)
+    await until(lambda: any(words in f.message for f in findings(web.stage)), f"a finding that says {words!r}")
+    found = next(f for f in findings(web.stage) if words in f.message)
+    assert (found.file, found.line, found.severity) == (str(web.rules), line, Severity.ERROR)
+    assert "; serving " in found.message
+    await web.serves()
+    assert complaints(web.stage) == []
+    web.stage.write("rules.yaml", GOOD)
+    await until(lambda: findings(web.stage) == (), "the finding goes")
+    await web.serves()
+
+
+async def test_a_second_manifest_of_one_name_is_reported_and_the_first_serves(web: Web) -> None:
+    web.stage.write("a-second.yaml", GOOD.replace("subset: v1", "subset: v2"))
+    second = str(web.stage.folder / "a-second.yaml")
+    await until(lambda: len(findings(web.stage)) == 2, "a finding for each of the two")
+    assert [(f.file, f.line, f.reason) for f in findings(web.stage)] == [
+        (second, 4, "Duplicate"),
+        (second, 18, "Duplicate"),
+    ]
+    assert str(web.rules) in findings(web.stage)[0].message
+    await web.serves()
+    Path(second).unlink()
+    await until(lambda: findings(web.stage) == (), "the findings go")
+    await web.serves()
+
+
+async def test_a_folder_that_is_renamed_away_is_reported_and_goes_on_serving(web: Web) -> None:
+    away = web.stage.folder.with_name("away")
+    web.stage.folder.rename(away)
+    await until(lambda: findings(web.stage) != (), "a finding")
+    (found,) = findings(web.stage)
+    assert (found.file, found.message.partition(";")[0]) == (
+        str(web.stage.folder),
+        f"cannot be read: {os.strerror(errno.ENOENT)}",
+    )
+    await web.serves()
+    away.rename(web.stage.folder)
+    await until(lambda: findings(web.stage) == (), "the finding goes")
+    await web.serves()
+    web.stage.write("rules.yaml", GOOD.replace("subset: v1", "subset: v2", 1))
+    await until(lambda: _serving(web) == 2, "edits are seen again")
+
+
+def _serving(web: Web) -> int:
+    """The generation of the VirtualService that serves."""
+    return web.stage.app.plane.snapshot.objects[virtual_service_of("web")].generation

@@ -1,0 +1,194 @@
+"""200 rounds of random edits while requests run at a fixed rate: not one of them may fail."""
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from api.kinds.istio_networking import VIRTUAL_SERVICE
+from controlplane.playground.scenery import service
+from controlplane.playground.stage import Stage
+from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.load import Address, by_host, by_proxy, flood, steady
+from tests.e2e.scene import (
+    QUIET,
+    complaints,
+    destination_rule,
+    findings,
+    joined,
+    mesh_config,
+    route,
+    until,
+    versions,
+    virtual_service,
+)
+from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
+from tests.e2e.tally import tallying
+
+pytestmark = pytest.mark.envoy
+
+ROUNDS = 200
+PER_SECOND = 200
+PAUSE_S = 0.25  # the longest between two edits: long enough for some to be read alone, short enough for some not to be
+HOSTS = ("a", "b", "c")
+"""Hosts that exist all the time. Each has two versions, and rules that change all the time."""
+
+PORTS = (8000, 8001)
+EXTRAS = tuple(f"x{i}" for i in range(6))
+"""Services that come and go, on ports that others use too."""
+
+LAST = "last"
+BROKEN = ("kind: [", "a: b: c\n", "apiVersion: v1\nkind: Service\n", "- just\n- a list\n", "\x00", "{{ template }}\n")
+
+
+class Editor:
+    """Somebody with commit rights and no patience: each edit replaces one file, valid or not, of the folder.
+
+    Every edit leaves the hosts routable, because what a route needs is in the same file as the route.
+    """
+
+    def __init__(self, stage: Stage, dice: random.Random, copy_port: int) -> None:
+        self._stage, self._dice, self._copy_port = stage, dice, copy_port
+        self._names: dict[str, tuple[str, str]] = {}
+        self._edits: tuple[Callable[[], None], ...] = (
+            *(self.rules,) * 6,
+            *(self.extra,) * 3,
+            *(self.copy_endpoints,) * 2,
+            self.break_a_file,
+            self.mesh,
+            self.forget_rules,
+        )
+
+    def edit(self) -> None:
+        self._dice.choice(self._edits)()
+
+    def rules(self) -> None:
+        """Write a host's rules anew, with subsets of new names, other weights and other mirrors."""
+        host = self._dice.choice(HOSTS)
+        first, second = self._dice.sample(["v1", "v2", "blue", "green", "stable"], 2)
+        share = self._dice.choice([0, 1, 10, 50, 99, 100])
+        targets = [(host, first, share), (host, second, 100 - share)]
+        to = route(*(self._dice.choice([targets, [(host, first, 1)], [(host, "", 1)]])))
+        rule = {"route": to, **self._mirrors(host, second)}
+        self._write(host, destination_rule(host, {first: "v1", second: "v2"}), virtual_service(host, rule))
+
+    def extra(self) -> None:
+        """Add, change or remove a service, and perhaps rules for it."""
+        name = self._dice.choice(EXTRAS)
+        if self._dice.random() < 0.3:
+            (self._stage.folder / f"{name}.yaml").unlink(missing_ok=True)
+            return
+        protocol = self._dice.choice(["http", "http2-x", "tcp-x", "plain", "grpc"])
+        port = self._dice.choice([*PORTS, 8002, 8003])
+        rule = {"route": route((name, "", 1)), **self._mirrors("a", "v1")}
+        manifests = [service(name, port, protocol), versions(name, [self._copy_port], protocol)]
+        self._write(name, *manifests, *([virtual_service(name, rule)] if self._dice.random() < 0.5 else []))
+
+    def copy_endpoints(self) -> None:
+        """Take the endpoints of a mirror's target away, or bring them back."""
+        path = self._stage.folder / "copy-pods.yaml"
+        if path.exists():
+            path.unlink()
+        else:
+            self._write("copy-pods", versions("copy", [self._copy_port]))
+
+    def break_a_file(self) -> None:
+        """Overwrite good rules with something that cannot be read: the last good ones go on."""
+        self._write(self._dice.choice([*HOSTS, *EXTRAS]), self._dice.choice(BROKEN))
+
+    def forget_rules(self) -> None:
+        """Remove a host's rules: then both versions answer, and nothing is copied."""
+        (self._stage.folder / f"{self._dice.choice(HOSTS)}.yaml").unlink(missing_ok=True)
+
+    def mesh(self) -> None:
+        """Change something that every listener or every mirror has."""
+        guards = {"maxBodyBytes": self._dice.choice([1 << 16, 1 << 20]), "deadline": self._dice.choice(["1s", "5s"])}
+        log = self._dice.choice(["", "/dev/null"])
+        self._write("mesh", mesh_config({"accessLogFile": log, "mirroring": {"guards": guards}}))
+
+    def last(self) -> None:
+        """Write rules that the test knows: v1 answers, `copy` gets a copy of everything."""
+        self._write("copy-pods", versions("copy", [self._copy_port]))
+        for host in HOSTS:
+            rule = {"name": LAST, "route": route((host, "v1", 1)), "mirror": {"host": "copy"}}
+            self._write(host, destination_rule(host, {"v1": "v1"}), virtual_service(host, rule))
+        for name in EXTRAS:
+            (self._stage.folder / f"{name}.yaml").unlink(missing_ok=True)
+
+    def _mirrors(self, host: str, subset: str) -> Mapping[str, Any]:
+        """Return no, one or two mirrors, of which some have no target."""
+        targets: list[dict[str, Any]] = [
+            {"host": "copy"},
+            {"host": host, "subset": subset},
+            {"host": host, "subset": "nowhere"},
+            {"host": "nobody"},
+            {"host": self._dice.choice(EXTRAS)},
+        ]
+        percent = {"value": self._dice.choice([0, 0.5, 10, 50, 100])}
+        match self._dice.randrange(3):
+            case 0:
+                return {}
+            case 1:
+                return {"mirror": self._dice.choice(targets), "mirrorPercentage": percent}
+        return {"mirrors": [{"destination": to, "percentage": percent} for to in self._dice.sample(targets, 2)]}
+
+    def _write(self, name: str, *manifests: str) -> None:
+        self._stage.write(f"{name}.yaml", joined(*manifests))
+
+
+@PROTOCOLS
+async def test_random_edits_fail_no_request(stage: Stage, delta: bool) -> None:
+    seed = int(os.environ.get("MIRRORPLANE_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"MIRRORPLANE_TEST_SEED={seed}")
+    dice = random.Random(seed)
+    async with AsyncExitStack() as stack:
+        v1, v2, copy = [await stack.enter_async_context(tallying(name)) for name in ("v1", "v2", "copy")]
+        stage.write("mesh.yaml", QUIET)
+        both = [v1.port, v2.port]
+        for i, host in enumerate(HOSTS):
+            stage.write(f"{host}-service.yaml", joined(service(host, PORTS[i % 2]), versions(host, both)))
+        stage.write("copy.yaml", service("copy", PORTS[0]))
+        await until(lambda: len(stage.app.plane.snapshot.objects) == 1 + 5 * len(HOSTS) + 1, "the folder was read")
+        envoy = await sidecar(stage, *PORTS, 8002, 8003, delta=delta)
+        editor = Editor(stage, dice, copy.port)
+        async with steady(_choices(envoy), PER_SECOND, seed) as seen:
+            for _ in range(ROUNDS):
+                editor.edit()
+                await asyncio.sleep(dice.random() * PAUSE_S)
+            editor.last()
+            await until(lambda: _is_last(stage) and findings(stage) == (), "the last edit was read")
+            await stage.settled()
+        assert (dict(seen.failed), seen.answered) == ({}, seen.sent), f"seed {seed}"
+        assert complaints(stage) == []
+        assert envoy.envoy.log() == ""
+        copy.paths.clear()
+        answers = await flood((envoy.address, PROXY_PORT), [by_proxy(f"{_at(host)}", "/last") for host in HOSTS])
+        assert [answer.workload for answer in answers] == ["v1"] * len(HOSTS)
+        await until(
+            lambda: all(copy.count(_shadow(host)) == 1 for host in HOSTS), "a copy of each of the last requests"
+        )
+
+
+def _is_last(stage: Stage) -> bool:
+    """Tell whether nothing but the last rules is there."""
+    objects = stage.app.plane.snapshot.objects
+    rules = {ref.name: obj.spec.http[0].name for ref, obj in objects.items() if ref.kind == VIRTUAL_SERVICE.key}
+    return rules == dict.fromkeys(HOSTS, LAST)
+
+
+def _choices(envoy: Sidecar) -> list[tuple[Address, bytes]]:
+    """Every host, through the HTTP proxy and through its own port."""
+    by_port = [((envoy.address, PORTS[i % 2]), by_host(host)) for i, host in enumerate(HOSTS)]
+    return [*by_port, *(((envoy.address, PROXY_PORT), by_proxy(_at(host))) for host in HOSTS)]
+
+
+def _at(host: str) -> str:
+    return f"{host}:{PORTS[HOSTS.index(host) % 2]}"
+
+
+def _shadow(host: str) -> str:
+    return f"{host}-shadow:{PORTS[HOSTS.index(host) % 2]}"

@@ -1,0 +1,209 @@
+"""The control plane goes away and comes back, politely or by kill -9: requests never notice, and nothing is re-sent."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from bootstrap.envoy import XdsAddress, bootstrap
+from controlplane.playground.ports import held_ports
+from controlplane.playground.proxy import EnvoyProcess, tied
+from controlplane.playground.scenery import service
+from controlplane.playground.stage import Stage
+from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.load import Rate, by_host, by_proxy, flood, steady
+from tests.e2e.scene import QUIET, destination_rule, joined, route, until, versions, virtual_service
+from tests.e2e.sidecars import PROXY_PORT, sidecar, sleeper
+from tests.e2e.tally import Tally, tallying
+
+pytestmark = pytest.mark.envoy
+
+PORT = 8000
+PER_SECOND = 200
+TYPES = 4  # clusters, endpoints, listeners, routes
+AWAY_S = 1.0
+
+
+class World(msgspec.Struct, frozen=True):
+    """A service `web` of two versions, and `copy`, to which its requests can be copied."""
+
+    v1: Tally
+    v2: Tally
+    copy: Tally
+
+    def manifests(self) -> str:
+        return joined(
+            QUIET,
+            service("web", PORT),
+            versions("web", [self.v1.port, self.v2.port]),
+            service("copy", PORT),
+            versions("copy", [self.copy.port]),
+            destination_rule("web", {"v1": "v1", "v2": "v2"}),
+            self.rules("v1"),
+        )
+
+    def rules(self, version: str) -> str:
+        """Rules that send requests to a version, and a copy of each to `copy`."""
+        return virtual_service("web", {"route": route(("web", version, 1)), "mirror": {"host": "copy"}})
+
+    async def check(self, address: str, version: str) -> None:
+        """Send a request, see who answers it and that its copy arrives."""
+        self.copy.paths.clear()
+        (answer,) = await flood((address, PROXY_PORT), [by_proxy(f"web:{PORT}", "/check")], connections=1)
+        assert (answer.status, answer.workload) == (200, version)
+        await until(lambda: "/check" in self.copy.paths[f"web-shadow:{PORT}"], "the copy")
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with AsyncExitStack() as stack:
+        yield World(*[await stack.enter_async_context(tallying(name)) for name in ("v1", "v2", "copy")])
+
+
+def load(address: str) -> contextlib.AbstractAsyncContextManager[Rate]:
+    """Requests through the HTTP proxy and through the service's port."""
+    return steady([((address, PROXY_PORT), by_proxy(f"web:{PORT}")), ((address, PORT), by_host("web"))], PER_SECOND)
+
+
+@PROTOCOLS
+async def test_a_restart_fails_no_request_and_re_sends_nothing(stage: Stage, world: World, delta: bool) -> None:
+    await stage.apply(world.manifests())
+    envoy = await sidecar(stage, PORT, delta=delta)
+    async with load(envoy.address) as seen:
+        for _ in range(2):
+            await stage.stop()
+            await asyncio.sleep(AWAY_S)
+            await world.check(envoy.address, "v1")
+            await stage.start()
+            await _back(stage)
+            assert _pushes(stage) == [0] * TYPES
+            await world.check(envoy.address, "v1")
+    assert (dict(seen.failed), seen.answered) == ({}, seen.sent)
+
+
+@PROTOCOLS
+async def test_what_changed_meanwhile_arrives_and_the_rest_is_not_re_sent(
+    stage: Stage, world: World, delta: bool
+) -> None:
+    await stage.apply(world.manifests())
+    envoy = await sidecar(stage, PORT, delta=delta)
+    async with load(envoy.address) as seen:
+        await stage.stop()
+        rules = next(path for path in stage.folder.iterdir() if "VirtualService" in path.name)
+        stage.write(rules.name, world.rules("v2"))
+        await world.check(envoy.address, "v1")
+        await stage.start()
+        await _back(stage)
+        await world.check(envoy.address, "v2")
+        routes_only = sorted(_pushes(stage))
+        assert routes_only[:-1] == [0] * (TYPES - 1)
+        assert routes_only[-1] >= 1
+    assert (dict(seen.failed), seen.answered) == ({}, seen.sent)
+
+
+@PROTOCOLS
+async def test_what_was_deleted_meanwhile_goes_and_fails_no_request(stage: Stage, world: World, delta: bool) -> None:
+    await stage.apply(world.manifests())
+    await stage.apply(joined(service("old", PORT), virtual_service("old", {"route": route(("old", "", 1))})))
+    envoy = await sidecar(stage, PORT, delta=delta)
+    assert any("old." in name for name in await envoy.envoy.clusters())
+    async with load(envoy.address) as seen:
+        await stage.stop()
+        for path in list(stage.folder.iterdir()):
+            if path.name.endswith(" old.yaml"):
+                path.unlink()
+        await stage.start()
+        await _back(stage)
+        async with asyncio.timeout(15):
+            while any("old." in name for name in await envoy.envoy.clusters()):
+                await asyncio.sleep(0.1)
+        await world.check(envoy.address, "v1")
+    assert (dict(seen.failed), seen.answered) == ({}, seen.sent)
+
+
+@PROTOCOLS
+async def test_kill_9_of_the_real_command_fails_no_request(
+    tmp_path: Path, world: World, client: aiohttp.ClientSession, delta: bool
+) -> None:
+    folder = tmp_path / "mesh"
+    folder.mkdir()
+    (folder / "mesh.yaml").write_text(world.manifests())
+    proxy = sleeper(PORT)
+    with held_ports(2) as (xds, admin):
+        command = [sys.executable, "-m", "controlplane.cli", "serve", "-f", str(folder)]
+        command += ["--xds-address", f"127.0.0.1:{xds}", "--admin-address", f"127.0.0.1:{admin}"]
+        envoy = EnvoyProcess(bootstrap(proxy, XdsAddress("127.0.0.1", xds, delta=delta)))
+    proxies = f"http://127.0.0.1:{admin}/debug/proxies"
+    with _running(command) as first:
+        await _answering(client, proxies)
+        async with envoy, load(proxy.ip) as seen:
+            await _settled(client, proxies)
+            await world.check(proxy.ip, "v1")
+            first.send_signal(signal.SIGKILL)
+            first.wait()
+            await asyncio.sleep(AWAY_S)
+            await world.check(proxy.ip, "v1")
+            with _running(command):
+                assert await _settled(client, proxies) == [0] * TYPES
+                (folder / "mesh.yaml").write_text(joined(world.manifests().replace("subset: v1", "subset: v2")))
+                await _pushed(client, proxies)
+                await world.check(proxy.ip, "v2")
+    assert (dict(seen.failed), seen.answered) == ({}, seen.sent)
+
+
+async def _back(stage: Stage) -> None:
+    """Wait until the proxy is connected and has asked for everything again."""
+    await until(lambda: any(len(s.types) == TYPES for s in stage.app.server.streams()), "the proxy is back")
+    await stage.settled()
+
+
+def _pushes(stage: Stage) -> list[int]:
+    (stream,) = stage.app.server.streams()
+    return [t.pushes for t in stream.types]
+
+
+@contextmanager
+def _running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(tied(*command), stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def _answering(client: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]:
+    """Ask until somebody answers."""
+    async with asyncio.timeout(15):
+        while True:
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                async with client.get(url) as answer:
+                    return list(json.loads(await answer.read()))
+            await asyncio.sleep(0.05)
+
+
+async def _settled(client: aiohttp.ClientSession, url: str) -> list[int]:
+    """Wait until the only proxy has all it asked for; return the number of pushes of each type."""
+    async with asyncio.timeout(15):
+        while True:
+            streams = await _answering(client, url)
+            types = streams[0]["types"] if streams else []
+            if len(types) == TYPES and not any(t["in_flight"] or t["pending"] for t in types):
+                return [t["pushes"] for t in types]
+            await asyncio.sleep(0.05)
+
+
+async def _pushed(client: aiohttp.ClientSession, url: str) -> None:
+    async with asyncio.timeout(15):
+        while not any(await _settled(client, url)):
+            await asyncio.sleep(0.05)

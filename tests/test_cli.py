@@ -1,0 +1,224 @@
+"""The command line as a user meets it: what it prints, how it fails, what it exits with."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from controlplane.playground.scenery import TUTORIAL, local_pod, tutorial
+
+MIRRORPLANE = [sys.executable, "-m", "controlplane.cli"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The tutorial's manifests, with a Pod for each version."""
+    manifests = tmp_path / "manifests"
+    manifests.mkdir()
+    for name in (TUTORIAL[0], TUTORIAL[1]):
+        (manifests / name).write_text(tutorial(name))
+    for version, port in (("v1", 9001), ("v2", 9002)):
+        pod = local_pod(version, "httpbin", {"app": "httpbin", "version": version}, port)
+        (manifests / f"{version}.yaml").write_text(pod)
+    return manifests
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    path = tmp_path / "node.yaml"
+    path.write_text("name: sleep\nnamespace: default\nlabels: {app: sleep}\n")
+    return path
+
+
+def run(*args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*MIRRORPLANE, *map(str, args)], capture_output=True, text=True, timeout=60, check=False)
+
+
+def failed(*args: object) -> str:
+    """Run what must fail; returns the last line of stderr, which must be an error and no traceback."""
+    told = run(*args)
+    assert told.returncode != 0
+    assert "Traceback" not in told.stderr
+    last = told.stderr.strip().splitlines()[-1]
+    assert last.startswith("Error: ")
+    return last
+
+
+def test_help_names_every_command():
+    told = run("--help")
+    assert told.returncode == 0
+    for command in ("bootstrap", "check", "demo", "render", "serve"):
+        assert command in told.stdout
+
+
+def test_render_prints_what_a_proxy_would_be_served(folder: Path, node: Path):
+    told = run("render", "-f", folder, "--proxy", node)
+    assert told.returncode == 0, told.stderr
+    found = yaml.safe_load(told.stdout)
+    assert list(found) == ["listeners", "routes", "clusters", "endpoints"]
+    assert {r["name"] for r in found["routes"]} == {"8000", "http_proxy"}
+
+
+@pytest.mark.parametrize("kind", ["listeners", "routes", "clusters", "endpoints"])
+def test_render_prints_one_type_as_json(folder: Path, node: Path, kind: str):
+    found = json.loads(run("render", "-f", folder, "--proxy", node, "--type", kind, "-o", "json").stdout)
+    assert found == yaml.safe_load(run("render", "-f", folder, "--proxy", node, "--type", kind).stdout)
+    assert found
+
+
+def test_check_is_silent_and_content_with_good_manifests(folder: Path):
+    told = run("check", "-f", folder)
+    assert (told.returncode, told.stdout) == (0, "")
+    assert "7 objects, 0 errors, 0 warnings" in told.stderr
+
+
+def test_check_names_file_line_field_and_fix_and_exits_1(folder: Path):
+    broken = tutorial(TUTORIAL[2]).replace("subset: v2", "subset: v3")
+    (folder / TUTORIAL[1]).write_text(tutorial(TUTORIAL[1]).partition("---")[2] + "---\n" + broken)
+    told = run("check", "-f", folder)
+    assert told.returncode == 1
+    line = 1 + (folder / TUTORIAL[1]).read_text().splitlines().index("      subset: v3")
+    assert told.stdout.startswith(
+        f"{folder / TUTORIAL[1]}:{line}: error MirrorSubsetNotFound, VirtualService default/httpb"
+    )
+    assert "spec.http[0].mirror.subset" in told.stdout
+    assert "add the subset v3" in told.stdout
+
+
+def test_bootstrap_prints_a_bootstrap_that_envoy_understands(tmp_path: Path):
+    told = run("bootstrap", "--name", "sleep", "--labels", "app=sleep,version=v1", "--ip", "127.0.0.9", "-o", "json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["node"]["id"] == "sidecar~127.0.0.9~sleep.default~default.svc.cluster.local"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["check", "-f", "/nonexistent"], "does not exist"),
+        (["serve", "-f", ".", "--xds-address", "nonsense"], "'nonsense' is not an address"),
+        (["serve", "-f", ".", "--xds-address", "127.0.0.1:99999"], "'99999' is not a port"),
+        (["serve", "-f", ".", "--xds-address", "0.0.0.0:15010"], "needs --insecure"),
+        (["serve", "-f", ".", "--admin-address", ":15014"], "is not an address"),
+        (["bootstrap", "--name", "UPPER"], "UPPER"),
+        (["bootstrap", "--name", "a", "--labels", "novalue"], "novalue"),
+        (["bootstrap", "--name", "a", "--ip", "not-an-ip"], "not-an-ip"),
+        (["bootstrap", "--name", "a", "--xds-address", "x"], "is not an address"),
+        (["bootstrap"], "--name"),
+        (["render", "-f", "."], "--proxy"),
+        (["render", "-f", ".", "--proxy", "/nonexistent.yaml"], "/nonexistent.yaml: cannot be read"),
+        (["nonsense"], "No such command"),
+    ],
+)
+def test_a_wrong_call_is_one_clear_line(args: list[str], said: str, tmp_path: Path):
+    assert said in failed(*[str(tmp_path) if a == "." else a for a in args])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: [", "cannot be read"),
+        ("namespace: x", "name"),
+        ("name: a\nrole: router2", "router2"),
+        ("name: a\ncolour: red", "colour"),
+        ("name: a\nip: nowhere", "nowhere"),
+        ("name: a\nlabels: {k: 1}", "labels"),
+        ("", "Expected"),
+    ],
+)
+def test_a_wrong_node_file_is_one_clear_line(folder: Path, tmp_path: Path, text: str, said: str):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    line = failed("render", "-f", folder, "--proxy", path)
+    assert str(path) in line
+    assert said in line
+
+
+@contextmanager
+def serving(folder: Path, *args: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run `mirrorplane serve` on free ports; yields the process and its admin port."""
+    command = [*MIRRORPLANE, "serve", "-f", str(folder), "--xds-address", "127.0.0.1:0", *args]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if "serving xDS" in line:
+                break
+        yield process, int(line.rpartition(":")[2])
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_serve_answers_on_the_admin_address_and_ends_cleanly_on_sigterm(folder: Path):
+    with serving(folder, "--admin-address", "127.0.0.1:0") as (process, port):
+        assert get(port, "/healthz") == (200, "ok\n")
+        assert get(port, "/readyz") == (200, "ok\n")
+        metrics = get(port, "/metrics")[1]
+        assert 'mirrorplane_objects{kind="VirtualService"} 1.0' in metrics
+        assert "process_resident_memory_bytes" in metrics
+        assert json.loads(get(port, "/debug/findings")[1]) == []
+        assert json.loads(get(port, "/debug/proxies")[1]) == []
+        node = "sidecar~127.0.0.1~a.default~default.svc.cluster.local"
+        assert json.loads(get(port, f"/debug/resources?proxy={node}")[1])["routes"]
+        status, said = get(port, "/debug/resources?proxy=nonsense")
+        assert status == 400
+        assert "want role~ip~name.namespace" in said
+        assert {
+            "object": "VirtualService default/httpbin",
+            "kind": "networking.istio.io/VirtualService",
+            "generation": 1,
+        } in (json.loads(get(port, "/debug/objects")[1]))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_serve_says_what_is_wrong_as_it_happens_and_when_it_is_mended(folder: Path):
+    with serving(folder, "--admin-address", "127.0.0.1:0") as (_, port):
+        good = (folder / TUTORIAL[1]).read_text()
+        (folder / TUTORIAL[1]).write_text("kind: [")
+        said = until(lambda: json.loads(get(port, "/debug/findings")[1]))
+        assert TUTORIAL[1] in said[0]["file"]
+        (folder / TUTORIAL[1]).write_text(good)
+        assert until(lambda: json.loads(get(port, "/debug/findings")[1]) == [])
+
+
+def until(reached):
+    for _ in range(500):
+        if found := reached():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it never came to be")
+
+
+@pytest.mark.parametrize("option", ["--xds-address", "--admin-address"])
+def test_a_port_that_is_taken_is_one_clear_line(folder: Path, option: str):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        other = "--admin-address" if option == "--xds-address" else "--xds-address"
+        assert f"cannot listen on {address}" in failed("serve", "-f", folder, option, address, other, "127.0.0.1:0")
+
+
+def test_debug_pages_are_off_where_others_could_reach_them(folder: Path):
+    with serving(folder, "--admin-address", "0.0.0.0:0") as (_, port):
+        assert get(port, "/healthz")[0] == 200
+        assert get(port, "/debug/findings")[0] == 404
