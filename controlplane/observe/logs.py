@@ -19,6 +19,12 @@ def start_logging(form: str, *, verbose: bool = False) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
+def quieten() -> None:
+    """Leave out what is only informative, unless everything was asked for: the demo tells its own story."""
+    if logging.getLogger().level > logging.DEBUG:
+        logging.getLogger().setLevel(logging.WARNING)
+
+
 class JsonFormatter(logging.Formatter):
     """A log record as one JSON object; user text is escaped, so it cannot forge lines."""
 
