@@ -1,16 +1,44 @@
-"""Host names: Istio's short-name rule, wildcards and their order, visibility by exportTo."""
+"""Host names: what is one, Istio's short-name rule, wildcards and their order, visibility by exportTo."""
 
 import ipaddress
+import string
 from collections.abc import Iterable
+
+LONGEST_NAME, LONGEST_LABEL = 255, 63
+_LETTERS = frozenset(string.ascii_lowercase + string.digits + "-_")
+
+
+def host_problem(host: str) -> str:
+    """Return why a name cannot be a host, or "". Istio allows DNS names, IP addresses, `*`, and `*.` before a name."""
+    if host == "*" or is_ip(host):
+        return ""
+    name = host.removeprefix("*.").lower()
+    if not name or len(name) > LONGEST_NAME:
+        return f"{host!r} is no host: it must have 1 to {LONGEST_NAME} characters"
+    if "*" in name:
+        return f"{host!r} is no host: a wildcard can only be the whole first label, as in *.example.com"
+    for label in name.split("."):
+        if not label or len(label) > LONGEST_LABEL or label[0] == "-" or label[-1] == "-" or not set(label) <= _LETTERS:
+            return f"{host!r} is no host: {label!r} is no DNS label (letters, digits and dashes inside, at most 63)"
+    return ""
 
 
 def is_ip(host: str) -> bool:
-    """Tell whether the host is an IP address literal."""
+    """Tell whether the host is an IP address literal. An IPv6 zone (`%eth0`) means something on one machine only."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
         return False
-    return True
+    return "%" not in host
+
+
+def is_range(text: str) -> bool:
+    """Tell whether the text is an IP address or a CIDR range."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return "%" not in text
 
 
 def fqdn(host: str, namespace: str, domain: str = "cluster.local") -> str:

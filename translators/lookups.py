@@ -1,6 +1,6 @@
 """Memoised questions that outputs, checks and inputs ask; the joins across inputs live here."""
 
-from api.hosts import candidates, exported
+from api.hosts import candidates, exported, is_ip
 from api.kinds.mirrorplane import MESH_CONFIG
 from api.mesh import Destination, Endpoint, MeshSettings, Port, Protocol, Resolution, Service, Subset, TrafficPolicy
 from api.meta import Ref
@@ -90,7 +90,10 @@ def endpoints(view: View, service: Service, port: Port) -> tuple[Endpoint, ...]:
         for endpoint in group.endpoints
     ]
     sliced = bool(stated) and service.resolution is Resolution.ENDPOINTS and not service.external
-    return tuple(sorted({*listed, *_selected(view, service, port, without_pods=sliced)}))
+    found = {*listed, *_selected(view, service, port, without_pods=sliced)}
+    if service.resolution is Resolution.ENDPOINTS:  # only DNS can use names; Istio leaves them out elsewhere
+        found = {e for e in found if is_ip(e.address)}
+    return tuple(sorted(found))
 
 
 def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -> list[Endpoint]:

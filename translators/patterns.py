@@ -1,8 +1,21 @@
-"""Regexes from users: only RE2's, which Envoy uses, and only of a bounded size. Never Python's `re` on user text."""
+"""What Envoy would refuse in text from users: regexes that are not RE2's or too large, names that are no header names.
+
+One such text makes Envoy reject all it came with, so it is refused before. Never Python's `re` for a user's regex.
+"""
+
+import string
 
 import re2
 
 LONGEST = 1024
+LARGEST_PROGRAM = 32_768
+"""What our bootstrap allows a compiled regex (`re2.max_program_size.error_level`, as Istio's does)."""
+_TOKEN = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
+
+
+def is_header_name(name: str) -> bool:
+    """Tell whether a header can have this name (RFC 9110: a token)."""
+    return bool(name) and set(name) <= _TOKEN
 
 
 def regex_problem(pattern: str) -> str:
@@ -14,9 +27,11 @@ def regex_problem(pattern: str) -> str:
     options = re2.Options()
     options.log_errors = False
     try:
-        re2.compile(pattern, options)
+        size = re2.compile(pattern, options).programsize
     except re2.error as error:
         return f"the regex is not valid RE2: {_text(error)}"
+    if size > LARGEST_PROGRAM:
+        return f"the regex compiles to {size} instructions; {LARGEST_PROGRAM} is the most Envoy takes"
     return ""
 
 

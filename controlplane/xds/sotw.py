@@ -29,7 +29,7 @@ class SotwSession(Session[SotwRequest]):
             return self._first(sub, resumed=bool(request.version)) or outcome
         if request.nonce != sub.nonce:
             return outcome  # Stale: a newer response is on its way, and its ACK will name all that is wanted then.
-        if not self._resubscribe(sub, request.names) and outcome is None:
+        if not self._resubscribe(sub, request) and outcome is None:
             self._repeat(sub)
         return outcome
 
@@ -42,7 +42,7 @@ class SotwSession(Session[SotwRequest]):
         sub.wildcard = not request.names and sub.whole
         for name in self._covered(sub):
             self._add(sub, name)
-        self._resubscribe(sub, request.names)
+        self._resubscribe(sub, request)
         sub.unanswered = sub.whole
         left = any(self._sent(user) for user in USERS.get(sub.type_url, ()))
         if request.version == sub.version() and not left:
@@ -53,9 +53,9 @@ class SotwSession(Session[SotwRequest]):
         sub = self._subscriptions.get(type_url)
         return sub is not None and sub.last is not None
 
-    def _resubscribe(self, sub: Subscription, names: tuple[str, ...]) -> bool:
+    def _resubscribe(self, sub: Subscription, request: SotwRequest) -> bool:
         """Take the names of a request; return whether they differ from those of the last one."""
-        asked = set(names)
+        asked = set(request.names)
         implied = not asked and not sub.names and sub.wildcard  # An empty list goes on meaning what it meant at first.
         wildcard = WILDCARD in asked or implied
         if asked == sub.names and wildcard == sub.wildcard:
@@ -67,8 +67,8 @@ class SotwSession(Session[SotwRequest]):
             self._add(sub, name)
         for name in before - after:
             sub.uncover(name, self._wanted(sub, name))
-        # The version covers what is asked for, so a smaller subscription needs an answer, though an empty one.
-        sub.unanswered = sub.unanswered or (sub.last is not None and bool(before - after))
+        # A version covers what is asked for: who has one and asks for less needs a new one, and nothing else.
+        sub.unanswered = sub.unanswered or bool(request.version and before - after)
         return True
 
     def _covered(self, sub: Subscription) -> set[str]:

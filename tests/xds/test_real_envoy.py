@@ -115,7 +115,7 @@ async def test_a_restarted_server_sends_nothing_that_has_not_changed(running) ->
     second = XdsServer(rig.feed, f"127.0.0.1:{port}")
     await second.start()
     async with asyncio.timeout(10):
-        while not (second.streams() and len(second.streams()[0].types) == 4):  # noqa: ASYNC110
+        while not (second.streams() and len(second.streams()[0].types) == 4):
             await asyncio.sleep(0.02)
     await asyncio.sleep(0.3)
     pushes = {status.type_url: status.pushes for status in second.streams()[0].types}

@@ -37,7 +37,7 @@ async def channel(server: XdsServer) -> AsyncIterator[grpc.aio.Channel]:
 async def until(true) -> None:
     """Wait until something holds; ten seconds are for ever here."""
     async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - what is waited for has no event
+        while not true():
             await asyncio.sleep(0.005)
 
 

@@ -206,13 +206,22 @@ def test_a_proxy_that_comes_back_with_our_versions_is_sent_nothing() -> None:
 
 def test_a_proxy_that_asks_for_less_learns_the_version_of_that() -> None:
     asked = everything()
-    asked.ask(ENDPOINT, "e1", nonce="2")
+    asked.ask(ENDPOINT, "e1", nonce="2", version="that of both")
     shrunk = asked.next()
     back = Asked()
     back.ask(ENDPOINT, "e1", version=shrunk.version_info)
 
     assert list(shrunk.resources) == []
     assert back.next() is None
+
+
+def test_a_proxy_that_came_back_and_then_asks_for_less_learns_the_version_of_that() -> None:
+    version = {status.type_url: status.acked for status in everything().session.status()}[ENDPOINT]
+    back = Asked()
+    back.ask(ENDPOINT, "e1", "e2", version=version)
+    back.ask(ENDPOINT, "e1", version=version)
+
+    assert back.next().version_info not in ("", version)
 
 
 def test_endpoints_of_a_proxy_that_got_clusters_first_are_sent_whatever_version_it_says() -> None:

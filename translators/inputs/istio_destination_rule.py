@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from api.finding import Finding
-from api.hosts import fqdn
+from api.hosts import fqdn, host_problem
 from api.kinds import istio_networking as istio
 from api.mesh import Lowered, Subset, TrafficPolicy
 from api.meta import Object
@@ -28,8 +28,8 @@ def lower(_: View, obj: Object[istio.DestinationRule]) -> Lowered:
 
 def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
-    if not obj.spec.host:
-        yield Finding(obj.ref, "NoHost", "destination rule must have a host", "spec.host")
+    if problem := host_problem(obj.spec.host):
+        yield Finding(obj.ref, "InvalidHost", problem, "spec.host")
     names = Counter(s.name for s in obj.spec.subsets)
     for i, subset in enumerate(obj.spec.subsets):
         if not subset.name or "|" in subset.name:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from api.finding import Finding
-from api.hosts import is_ip
+from api.hosts import host_problem, is_ip, is_range
 from api.kinds import istio_networking as istio
 from api.mesh import Endpoint, EndpointGroup, Lowered, Port, Protocol, Resolution, Service
 from api.meta import Object
+from api.units import PORTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.localities import locality_of
@@ -48,8 +49,12 @@ def validate(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
     spec = obj.spec
     if not spec.hosts:
         yield Finding(obj.ref, "NoHosts", "service entry must have at least one host", "spec.hosts")
-    if "*" in spec.hosts:
-        yield Finding(obj.ref, "InvalidHost", "invalid host *", f"spec.hosts[{spec.hosts.index('*')}]")
+    for i, host in enumerate(spec.hosts):
+        if problem := host_problem(host) or ("invalid host *" if host == "*" else ""):
+            yield Finding(obj.ref, "InvalidHost", problem, f"spec.hosts[{i}]")
+    for i, address in enumerate(spec.addresses):
+        if not is_range(address):
+            yield Finding(obj.ref, "InvalidAddress", f"{address!r} is no IP address or CIDR", f"spec.addresses[{i}]")
     if spec.workload_selector and spec.endpoints:
         message = "only one of WorkloadSelector or Endpoints is allowed in Service Entry"
         yield Finding(obj.ref, "TwoEndpointSources", message, "spec.endpoints")
@@ -67,8 +72,9 @@ def _port_findings(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
     seen: set[int | str] = set()
     for i, port in enumerate(obj.spec.ports):
         path = f"spec.ports[{i}]"
-        if not 1 <= port.number <= 65535:  # noqa: PLR2004 - the range of ports
-            yield Finding(obj.ref, "InvalidPort", f"port {port.number} is not in 1..65535", f"{path}.number")
+        for field, number in (("number", port.number), ("targetPort", port.target_port or port.number)):
+            if number not in PORTS:
+                yield Finding(obj.ref, "InvalidPort", f"port {number} is not in 1..65535", f"{path}.{field}")
         if not port.name:
             yield Finding(obj.ref, "InvalidPort", "the port needs a name", f"{path}.name")
         for key in {port.number, port.name} & seen:
@@ -84,6 +90,14 @@ def _endpoint_findings(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
         elif obj.spec.resolution == "STATIC" and not is_ip(endpoint.address):
             message = f"{endpoint.address} is not an IP address, and STATIC resolution asks no DNS"
             yield Finding(obj.ref, "InvalidEndpoint", message, path, fix="use resolution: DNS")
+        elif problem := host_problem(endpoint.address):
+            yield Finding(obj.ref, "InvalidEndpoint", problem, path)
+        for name, number in endpoint.ports.items():
+            if number not in PORTS:
+                message = f"port {number} is not in 1..65535"
+                yield Finding(obj.ref, "InvalidEndpoint", message, f"spec.endpoints[{i}].ports.{name}")
+        if endpoint.weight < 0:
+            yield Finding(obj.ref, "InvalidEndpoint", "a weight cannot be negative", f"spec.endpoints[{i}].weight")
 
 
 def _port(port: istio.Port) -> Port:

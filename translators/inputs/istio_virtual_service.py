@@ -3,18 +3,16 @@
 from collections.abc import Iterable, Iterator
 
 from api.finding import Finding, Severity
-from api.hosts import fqdn
+from api.hosts import fqdn, host_problem
 from api.kinds import istio_networking as istio
 from api.mesh import Lowered, Match, MeshSettings, Route, RouteTable
 from api.meta import Object, Ref
-from api.units import milliseconds
+from api.units import PORTS, milliseconds
 from api.view import View
 from translators.contract import Input
 from translators.istio.matches import match_findings, match_of
 from translators.istio.mirrors import destination, mirror_findings, mirrors_of
 from translators.lookups import mesh
-
-_PORTS = range(1, 65536)
 
 
 def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
@@ -36,6 +34,9 @@ def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     spec = obj.spec
     if not spec.hosts:
         yield Finding(obj.ref, "NoHosts", "virtual service must have at least one host", "spec.hosts")
+    for i, host in enumerate(spec.hosts):
+        if problem := host_problem(host):
+            yield Finding(obj.ref, "InvalidHost", problem, f"spec.hosts[{i}]")
     if "*" in spec.hosts and "mesh" in (spec.gateways or ("mesh",)):
         message = "wildcard host * is not allowed for virtual services bound to the mesh gateway"
         yield Finding(obj.ref, "WildcardHost", message, f"spec.hosts[{spec.hosts.index('*')}]")
@@ -94,13 +95,12 @@ def _rule_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Fin
 
 
 def _destination_findings(about: Ref, path: str, to: istio.Destination) -> Iterator[Finding]:
-    if not to.host or to.host == "*":
-        yield Finding(
-            about, "InvalidDestination", f"invalid destination host {to.host or 'of no name'}", f"{path}.host"
-        )
-    if to.port is not None and to.port.number not in _PORTS:
-        message = f"port number {to.port.number} must be in the range 1..65535"
-        yield Finding(about, "InvalidDestination", message, f"{path}.port.number")
+    if problem := host_problem(to.host) or (f"{to.host!r} is no single host" if to.host.startswith("*") else ""):
+        yield Finding(about, "InvalidDestination", problem, f"{path}.host")
+    if to.port is not None and to.port.number not in PORTS:
+        yield Finding(about, "InvalidDestination", f"port {to.port.number} is not in 1..65535", f"{path}.port.number")
+    if "|" in to.subset:
+        yield Finding(about, "InvalidDestination", f"subset name is invalid: {to.subset!r}", f"{path}.subset")
 
 
 INPUT = Input(

@@ -6,6 +6,7 @@ from api.finding import Finding
 from api.kinds import istio_networking as istio
 from api.mesh import Lowered, Workload
 from api.meta import Object
+from api.units import PORTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.localities import locality_of
@@ -28,6 +29,11 @@ def validate(obj: Object[istio.WorkloadEntry]) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
     if not obj.spec.address:
         yield Finding(obj.ref, "NoAddress", "address must be set", "spec.address")
+    for name, number in obj.spec.ports.items():
+        if number not in PORTS:
+            yield Finding(obj.ref, "InvalidPort", f"port {number} is not in 1..65535", f"spec.ports.{name}")
+    if obj.spec.weight < 0:
+        yield Finding(obj.ref, "InvalidWeight", "a weight cannot be negative", "spec.weight")
 
 
 def _merged(obj: Object[istio.WorkloadEntry]) -> dict[str, str]:

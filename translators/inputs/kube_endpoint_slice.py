@@ -1,19 +1,24 @@
 """Kubernetes EndpointSlice -> EndpointGroup. Labels, and so subsets, come from the Pods that endpoints stand for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from api.finding import Finding
+from api.hosts import is_ip
 from api.kinds import kube
 from api.mesh import Endpoint, EndpointGroup, Labels, Lowered
 from api.meta import Object, Ref
 from api.proxy import Locality
+from api.units import PORTS
 from api.view import View
 from translators.contract import Input
+
+_NAMES = "FQDN"
 
 
 def lower(view: View, obj: Object[kube.EndpointSlice]) -> Lowered:
     """Return a group for each port of the slice. Terminating endpoints are left out; unready ones are unhealthy."""
     service = obj.labels.get(kube.SERVICE_NAME_LABEL, "")
-    if not service or obj.spec.address_type == "FQDN":
+    if not service or obj.spec.address_type == _NAMES:
         return Lowered()
     owner = Ref(kube.SERVICE.key, obj.ref.namespace, service)
     alive = [e for e in obj.spec.endpoints if e.addresses and not e.conditions.terminating]
@@ -22,6 +27,18 @@ def lower(view: View, obj: Object[kube.EndpointSlice]) -> Lowered:
         for port in obj.spec.ports
     )
     return Lowered(endpoints=groups)
+
+
+def validate(obj: Object[kube.EndpointSlice]) -> Iterator[Finding]:
+    """Refuse what the API server would."""
+    for i, port in enumerate(obj.spec.ports):
+        if port.port not in PORTS:
+            yield Finding(obj.ref, "InvalidPort", f"port {port.port} is not in 1..65535", f"ports[{i}].port")
+    for i, endpoint in enumerate(obj.spec.endpoints):
+        for j, address in enumerate(endpoint.addresses):
+            if obj.spec.address_type != _NAMES and not is_ip(address):
+                message = f"{address!r} is not an IP address"
+                yield Finding(obj.ref, "InvalidAddress", message, f"endpoints[{i}].addresses[{j}]")
 
 
 def _endpoint(view: View, namespace: str, endpoint: kube.SliceEndpoint, port: int) -> Endpoint:
@@ -46,4 +63,4 @@ def _service(obj: Object[kube.EndpointSlice]) -> Iterable[str]:
     return (str(Ref(kube.SERVICE.key, obj.ref.namespace, name)),) if name else ()
 
 
-INPUT = Input(kinds=(kube.ENDPOINT_SLICE,), lower=lower, indexes={"endpoints.service": _service})
+INPUT = Input(kinds=(kube.ENDPOINT_SLICE,), lower=lower, validate=validate, indexes={"endpoints.service": _service})

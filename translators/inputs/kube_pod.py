@@ -1,10 +1,13 @@
 """Kubernetes Pod -> Workload."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from api.finding import Finding
+from api.hosts import is_ip
 from api.kinds import kube
 from api.mesh import Lowered, Workload
 from api.meta import Object
+from api.units import PORTS
 from api.view import View
 from translators.contract import Input
 
@@ -28,6 +31,17 @@ def lower(_: View, obj: Object[kube.Pod]) -> Lowered:
     return Lowered(workloads=(workload,))
 
 
+def validate(obj: Object[kube.Pod]) -> Iterator[Finding]:
+    """Refuse what the API server would."""
+    if obj.spec.status.pod_ip and not is_ip(obj.spec.status.pod_ip):
+        yield Finding(obj.ref, "InvalidAddress", f"{obj.spec.status.pod_ip!r} is not an IP address", "status.podIP")
+    for i, container in enumerate(obj.spec.spec.containers):
+        for j, port in enumerate(container.ports):
+            if port.container_port not in PORTS:
+                path = f"spec.containers[{i}].ports[{j}].containerPort"
+                yield Finding(obj.ref, "InvalidPort", f"port {port.container_port} is not in 1..65535", path)
+
+
 def _ready(status: kube.PodStatus) -> bool:
     """Tell whether a Pod is ready; one that does not say (written by hand) is."""
     return all(c.status == "True" for c in status.conditions if c.type == "Ready")
@@ -37,4 +51,4 @@ def _labels(obj: Object[kube.Pod]) -> Iterable[str]:
     return (f"{obj.ref.namespace}|{key}={value}" for key, value in obj.labels.items())
 
 
-INPUT = Input(kinds=(kube.POD,), lower=lower, indexes={"workload.label": _labels})
+INPUT = Input(kinds=(kube.POD,), lower=lower, validate=validate, indexes={"workload.label": _labels})

@@ -1,11 +1,13 @@
 """Kubernetes Service -> Service."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from api.hosts import fqdn
+from api.finding import Finding
+from api.hosts import fqdn, is_ip
 from api.kinds import kube
 from api.mesh import Lowered, Port, Protocol, Service
 from api.meta import Object
+from api.units import PORTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.protocols import of_port
@@ -34,6 +36,23 @@ def lower(_: View, obj: Object[kube.ServiceSpec]) -> Lowered:
     return Lowered(services=(service,))
 
 
+def validate(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
+    """Refuse what the API server would: ports out of range, the same port twice, addresses that are none."""
+    seen: set[tuple[str, int]] = set()
+    for i, port in enumerate(obj.spec.ports):
+        path = f"spec.ports[{i}]"
+        if port.port not in PORTS:
+            yield Finding(obj.ref, "InvalidPort", f"port {port.port} is not in 1..65535", f"{path}.port")
+        if isinstance(port.target_port, int) and port.target_port and port.target_port not in PORTS:
+            yield Finding(obj.ref, "InvalidPort", f"port {port.target_port} is not in 1..65535", f"{path}.targetPort")
+        if (port.protocol, port.port) in seen:
+            yield Finding(obj.ref, "DuplicatePort", f"port {port.port} is there twice", f"{path}.port")
+        seen.add((port.protocol, port.port))
+    for address in (obj.spec.cluster_ip, *obj.spec.cluster_ips):
+        if address and address != _HEADLESS and not is_ip(address):
+            yield Finding(obj.ref, "InvalidAddress", f"{address!r} is not an IP address", "spec.clusterIP")
+
+
 def _port(port: kube.ServicePort) -> Port:
     protocol = of_port(port.port, port.name, port.app_protocol) if port.protocol == "TCP" else Protocol.UDP
     return Port(port.port, port.name, protocol, port.target_port)
@@ -52,4 +71,9 @@ def _everything(_: Object[kube.ServiceSpec]) -> Iterable[str]:
     return ("*",)
 
 
-INPUT = Input(kinds=(kube.SERVICE,), lower=lower, indexes={"services": _everything, "service.host": _host})
+INPUT = Input(
+    kinds=(kube.SERVICE,),
+    lower=lower,
+    validate=validate,
+    indexes={"services": _everything, "service.host": _host},
+)

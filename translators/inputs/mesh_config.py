@@ -6,7 +6,7 @@ from api.finding import Finding
 from api.kinds import mirrorplane
 from api.mesh import Guards, Lowered, MeshSettings
 from api.meta import Object
-from api.units import milliseconds
+from api.units import PORTS, milliseconds
 from api.view import View
 from translators.contract import Input
 
@@ -39,7 +39,7 @@ def validate(obj: Object[mirrorplane.MeshConfig]) -> Iterator[Finding]:
     if spec.outbound_traffic_policy.mode not in _MODES:
         message = f"mode {spec.outbound_traffic_policy.mode} is none of {', '.join(_MODES)}"
         yield Finding(obj.ref, "InvalidMode", message, "spec.outboundTrafficPolicy.mode")
-    if not 0 <= (spec.proxy_http_port or 0) <= 65535:  # noqa: PLR2004 - the range of ports
+    if spec.proxy_http_port and spec.proxy_http_port not in PORTS:
         yield Finding(obj.ref, "InvalidPort", "the port is not in 0..65535 (0: no HTTP proxy)", "spec.proxyHttpPort")
     for path, text in (
         ("spec.connectTimeout", spec.connect_timeout),

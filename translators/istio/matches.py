@@ -6,7 +6,7 @@ from api.finding import Finding
 from api.kinds import istio_networking as istio
 from api.mesh import FieldMatch, Match, Op, StringMatch
 from api.meta import Ref
-from translators.patterns import regex_problem
+from translators.patterns import is_header_name, regex_problem
 
 _ANY = "*"
 
@@ -36,16 +36,26 @@ def match_findings(about: Ref, path: str, request: istio.MatchRequest) -> Iterat
     ):
         named += [(f"{field}.{name}", match) for name, match in entries.items()]
     for field, match in named:
-        problem = _problem(match) if match is not None else ""
+        problem = _problem(field, match) if match is not None else ""
         if problem:
             yield Finding(about, "InvalidMatch", problem, f"{path}.{field}")
+    for field, names in (("headers", request.headers), ("withoutHeaders", request.without_headers)):
+        for name in names:
+            if not is_header_name(name):
+                yield Finding(about, "InvalidMatch", f"{name!r} is not the name of a header", f"{path}.{field}")
+    if "" in request.query_params:
+        yield Finding(about, "InvalidMatch", "a query parameter needs a name", f"{path}.queryParams")
 
 
-def _problem(match: istio.StringMatch) -> str:
+def _problem(field: str, match: istio.StringMatch) -> str:
     said = [kind for kind in ("exact", "prefix", "regex") if getattr(match, kind) is not None]
     if len(said) > 1:
         return f"{' and '.join(said)} are both set: use one"
-    return regex_problem(match.regex) if match.regex not in {None, _ANY} and match.regex is not None else ""
+    if match.prefix == "" and field != "uri":
+        return "an empty prefix matches everything: leave it out"
+    if match.regex is None or (match.regex == _ANY and "." in field):
+        return ""
+    return regex_problem(match.regex)
 
 
 def _uri(match: istio.StringMatch | None) -> StringMatch:

@@ -11,20 +11,29 @@ from math import gcd
 from api.mesh import MILLION
 
 _FINER = 1000
-_LARGE = 1_000_000
+_LARGEST = 4_000_000_000
+"""Envoy counts weights and their sum in 32 bits."""
 
 
 def independent(weights: Sequence[int], fractions: Iterable[int]) -> list[int]:
     """Return the weights, changed only when a mirror's fraction (in parts per MILLION) would depend on them.
 
-    Then they are refined a thousandfold and the largest is raised until their sum shares no factor with a million:
-    no share moves by more than a few millionths.
+    Then they are refined a thousandfold, where that fits, and the largest is raised until their sum shares no factor
+    with a million: no share moves by more than a few millionths.
     """
-    total = sum(weights)
-    if all(n % gcd(total, MILLION) == 0 for n in fractions):
-        return list(weights)
-    finer = [w * _FINER if total <= _LARGE else w for w in weights]
-    largest = max(range(len(finer)), key=finer.__getitem__)
-    while gcd(sum(finer), MILLION) != 1:
-        finer[largest] += 1
-    return finer
+    made = _fitting(list(weights))
+    if all(n % gcd(sum(made), MILLION) == 0 for n in fractions):
+        return made
+    if sum(made) <= _LARGEST // _FINER:
+        made = [weight * _FINER for weight in made]
+    largest = max(range(len(made)), key=made.__getitem__)
+    while gcd(sum(made), MILLION) != 1:
+        made[largest] += 1
+    return made
+
+
+def _fitting(weights: list[int]) -> list[int]:
+    """Make weights coarser until Envoy can count their sum; none becomes 0."""
+    while sum(weights) > _LARGEST:
+        weights = [-(-weight // _FINER) for weight in weights]
+    return weights

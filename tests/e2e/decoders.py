@@ -1,0 +1,86 @@
+"""What we send, read by a decoder that shares nothing with the encoder: envoy-data-plane (betterproto2)."""
+
+import dataclasses
+import importlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import betterproto2
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import Message
+
+from api.resource import Resource
+
+ANY = "google.protobuf.Any"
+TYPED_STRUCT = "xds.type.v3.TypedStruct"
+"""envoy-data-plane does not have it."""
+
+
+def differences(resource: Resource) -> list[str]:
+    """Return what the other decoder understands otherwise, or not at all, in a resource and in all that is packed in
+    it. Unknown fields count: a decoder that skips them has not understood."""
+    return list(_differences(_name(resource.type_url), resource.body, resource.name))
+
+
+def _differences(name: str, body: bytes, where: str) -> Iterator[str]:
+    ours = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name)).FromString(body)
+    if name != TYPED_STRUCT:
+        yield from (f"{where}: {name} {problem}" for problem in _read_otherwise(ours, body))
+    for packed in _packed(ours):
+        yield from _differences(_name(packed.type_url), packed.value, where)
+
+
+def _read_otherwise(ours: Message, body: bytes) -> Iterator[str]:
+    decoder = _other(ours.DESCRIPTOR.full_name)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            theirs = decoder.parse(body)
+            again = type(ours).FromString(bytes(theirs))
+        except (ValueError, TypeError, OverflowError) as error:
+            yield f"cannot be read: {error}"
+            return
+        strange = set(_unknown(theirs))
+    if again != ours:
+        yield "reads otherwise"
+    yield from (f"has a field that {message} does not know" for message in strange)
+    yield from {f"is out of fashion: {warning.message}" for warning in warned}
+
+
+def _other(name: str) -> type[betterproto2.Message]:
+    package, _, short = name.rpartition(".")
+    found: type[betterproto2.Message] = getattr(importlib.import_module(f"envoy_data_plane.{package}"), short)
+    return found
+
+
+def _unknown(value: Any) -> Iterator[str]:
+    """Yield the types of all messages below a value in which there are fields that nobody knows."""
+    if isinstance(value, betterproto2.Message):
+        if value._unknown_fields:
+            yield type(value).__name__
+        for field in dataclasses.fields(value):
+            yield from _unknown(getattr(value, field.name))
+    elif isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _unknown(inner)
+
+
+def _packed(message: Message) -> Iterator[Any]:
+    """Yield every Any in a message, but not those inside of others."""
+    if message.DESCRIPTOR.full_name == ANY:
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.type != field.TYPE_MESSAGE:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            inner = value.values() if field.message_type.fields_by_name["value"].type == field.TYPE_MESSAGE else ()
+        else:
+            inner = value if field.is_repeated else (value,)
+        for one in inner:
+            yield from _packed(one)
+
+
+def _name(type_url: str) -> str:
+    return type_url.rpartition("/")[2]

@@ -1,0 +1,88 @@
+"""Whatever the input says, a real Envoy accepts what becomes of it, and a decoder of another make reads the same.
+
+One rejected resource takes all that is in it out of service, so no object may bring others down. The corpus is in
+`corpus/`; each of its objects is tried alone, and then all of a file together.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from api.resource import Resource
+from controlplane.playground.stage import Stage
+from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.decoders import differences
+from tests.e2e.scene import complaints, findings, until
+from tests.e2e.sidecars import Sidecar, sidecar
+
+pytestmark = pytest.mark.envoy
+
+CORPUS = Path(__file__).parent / "corpus"
+SHOWN = 160  # characters at each end of a complaint that are worth showing: Envoy quotes all that it rejects
+TOGETHER = ("Service", "Pod", "EndpointSlice", "WorkloadEntry", "MeshConfig", "DestinationRule")
+"""Kinds that other objects refer to: all of a file's are there all the time."""
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("name", sorted(path.name for path in CORPUS.iterdir()))
+async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) -> None:
+    documents = list(yaml.safe_load_all((CORPUS / name).read_text()))
+    ground = [document for document in documents if document["kind"] in TOGETHER]
+    tried = [document for document in documents if document["kind"] not in TOGETHER]
+    stage.write("ground.yaml", yaml.safe_dump_all(ground))
+    await until(lambda: len(stage.app.plane.snapshot.objects) == len(ground), "the file was read")
+    judge = Judge(stage, await sidecar(stage, delta=delta, unprivileged=True))
+    judged = {"ground": judge.said()}
+    for document in tried:
+        await judge.show([document])
+        judged[document["metadata"]["name"]] = judge.said()
+    await judge.show(tried)
+    judged["all together"] = judge.said()
+    wrong = [f"{name}: {one}" for name, said in judged.items() for one in said]
+    assert not wrong, "\n".join(wrong)
+
+
+class Judge:
+    """An Envoy, and what it and others have to say about what it is shown."""
+
+    def __init__(self, stage: Stage, envoy: Sidecar) -> None:
+        self._stage, self._envoy = stage, envoy
+        self._logged = 0
+        self._read: set[str] = set()
+
+    async def show(self, documents: Sequence[object]) -> None:
+        """Replace what is tried, and wait until the proxy has answered all that follows."""
+        app = self._stage.app
+        batches = app.batches
+        # An object that differs each time, so that a change is seen even where the tried ones are refused.
+        mark = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mark", "labels": {"n": str(batches)}}}
+        self._stage.write("tried.yaml", yaml.safe_dump_all([*documents, mark]))
+        await until(lambda: app.batches > batches, "the file was read")
+        await self._stage.settled()
+
+    def said(self) -> list[str]:
+        """Return every complaint: rejections, builds that failed, new lines of the proxy's log, other readings."""
+        app = self._stage.app
+        said = [*complaints(self._stage), *(f.message for f in findings(self._stage) if f.reason == "Rejected")]
+        said += [f"{key}: {error}" for key, error in app.plane.publisher.failures.items()]
+        lines = self._envoy.envoy.log().splitlines()
+        said += lines[self._logged :]
+        self._logged = len(lines)
+        said += [difference for resource in self._new() for difference in differences(resource)]
+        return list(dict.fromkeys(_short(one) for one in said))
+
+    def _new(self) -> Iterator[Resource]:
+        """Yield the resources that are served and were not looked at before."""
+        (stream,) = self._stage.app.server.streams()
+        for found in self._stage.app.plane.render(stream.proxy).resources.values():
+            for resource in found.values():
+                if resource.version not in self._read:
+                    self._read.add(resource.version)
+                    yield resource
+
+
+def _short(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= 2 * SHOWN else f"{plain[:SHOWN]} ... {plain[-SHOWN:]}"

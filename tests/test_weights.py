@@ -1,0 +1,64 @@
+"""Which destination answers and what is copied must not depend on each other, and shares must stay what they were."""
+
+from math import gcd
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.mesh import MILLION
+from translators.parts.weights import independent
+
+weights = st.lists(st.integers(0, 1_000_000), min_size=2, max_size=4).filter(any)
+fractions = st.lists(st.integers(1, MILLION), max_size=3)
+
+
+@given(weights, fractions)
+def test_every_destination_is_copied_in_its_share(weights: list[int], fractions: list[int]):
+    """Envoy: id goes where `id mod total` falls, and is copied when `id mod 1,000,000 < fraction`.
+
+    By the Chinese remainder theorem the two are independent when the fraction is a multiple of their moduli's gcd.
+    """
+    total = sum(independent(weights, fractions))
+    assert all(fraction % gcd(total, MILLION) == 0 for fraction in fractions)
+
+
+@given(weights, fractions)
+def test_no_share_moves_by_more_than_a_few_millionths_of_the_smallest_step(weights: list[int], fractions: list[int]):
+    made, step = independent(weights, fractions), 1 / min(sum(weights) * 1000, 4_000_000)
+    for before, after in zip(weights, made, strict=True):
+        assert after / sum(made) == pytest.approx(before / sum(weights), abs=4 * step)
+        assert (after == 0) == (before == 0)
+
+
+@given(st.lists(st.integers(0, 1 << 40), min_size=2, max_size=4).filter(any), fractions)
+def test_envoy_can_count_the_sum_and_no_destination_is_lost(weights: list[int], fractions: list[int]):
+    made = independent(weights, fractions)
+    assert sum(made) < 1 << 32
+    assert [w == 0 for w in made] == [w == 0 for w in weights]
+
+
+def test_weights_that_do_no_harm_are_left_alone():
+    assert independent([10, 90], [100_000]) == [10, 90]
+    assert independent([1, 2], [123]) == [1, 2]
+    assert independent([100_000, 900_000], []) == [100_000, 900_000]
+
+
+def test_weights_that_would_decide_what_is_copied_are_refined():
+    assert independent([100_000, 900_000], [100_000]) == [100_000_000, 900_000_001]
+    assert independent([10, 90], [125]) == [10_000, 90_001]
+
+
+@pytest.mark.parametrize(
+    ("weights", "percent"), [([10, 90], 10), ([100_000, 900_000], 10), ([1, 999], 0.1), ([7, 3], 33)]
+)
+def test_counted_over_random_ids_the_copies_are_in_proportion(weights: list[int], percent: float):
+    fraction = int(percent * 10_000)
+    made = independent(weights, [fraction])
+    total, first = sum(made), made[0]
+    draw = Random(7)
+    drawn = (draw.getrandbits(64) for _ in range(2_000_000))
+    copied = [i for i in drawn if i % MILLION < fraction]
+    share = sum(i % total < first for i in copied) / len(copied)
+    assert share == pytest.approx(weights[0] / sum(weights), abs=4 * (share * (1 - share) / len(copied)) ** 0.5 + 1e-9)
