@@ -7,8 +7,9 @@ import msgspec
 
 from api.meta import AnyObject, Ref
 
-ReadKey = tuple[str, Any]
-"""("get", Ref), ("by", (index, key)) or ("memo", call): one question a translator asked."""
+GET, BY = "get", "by"
+ReadKey = tuple[Any, ...]
+"""One question a translator asked: (GET, Ref), (BY, index, key), or a call: (function, *arguments)."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ import msgspec
 from api.finding import Finding
 from api.mesh import Lowered
 from api.meta import AnyObject, Ref
-from api.snapshot import ReadKey, Snapshot
+from api.snapshot import BY, GET, ReadKey, Snapshot
 from api.view import View
 from translators.contract import Input
 
@@ -83,7 +83,7 @@ class Engine:
                     entry.suspects.add(read)
                     continue
                 entry.suspects = {read}
-                todo.append(("memo", call))
+                todo.append(call)
                 if call in self._roots:
                     self._touched.add(call)
         return self.view
@@ -103,9 +103,9 @@ class Engine:
         """Forget every call that nothing reads any more."""
         while self._orphans:
             call = self._orphans.pop()
-            if call in self._roots or self._readers.get(("memo", call)):
+            if call in self._roots or self._readers.get(call):
                 continue
-            self._readers.pop(("memo", call), None)
+            self._readers.pop(call, None)
             entry = self._entries.pop(call, None)
             if entry is not None:
                 self._unread(call, entry.reads)
@@ -116,29 +116,32 @@ class Engine:
         seen, todo = {call}, [call]
         while todo:
             entry = self._entries.get(todo.pop())
-            for (how, key), answer in entry.reads.items() if entry else ():
-                if how == "memo" and key not in seen:
-                    seen.add(key)
-                    todo.append(key)
-                elif how == "get" and answer is not None:
-                    found.add(key)
-                elif how == "by":
+            for read, answer in entry.reads.items() if entry else ():
+                if read[0] == GET:
+                    found.update([] if answer is None else [answer.ref])
+                elif read[0] == BY:
                     found.update(obj.ref for obj in answer)
+                elif read not in seen:
+                    seen.add(read)
+                    todo.append(read)
         return frozenset(found)
 
-    def read(self, key: ReadKey) -> Any:
-        """Answer a read as of now."""
-        how, what = key
-        if how == "get":
-            return self._snapshot.objects.get(what)
-        if how == "by":
-            return self._snapshot.index.get(what, ())
-        return self._fresh(what)
+    def get(self, ref: Ref) -> AnyObject | None:
+        """Answer a read of an object, as of now."""
+        return self._snapshot.objects.get(ref)
+
+    def by(self, index: str, key: str) -> tuple[AnyObject, ...]:
+        """Answer a read of an index, as of now."""
+        return self._snapshot.index.get((index, key), ())
+
+    def lowered(self, ref: Ref) -> Call:
+        """Return the call that answers what the object of a Ref means."""
+        return (self._lowered, ref)
 
     def ask(self, call: Call) -> Any:
         """Answer a call from outside: it becomes a root, kept until released."""
         self._roots.add(call)
-        return self._fresh(call)
+        return self.fresh(call)
 
     def _lower_object(self, view: View, ref: Ref) -> Lowered:
         """Lower one object. An exception is our bug: what the object meant before stays, and nothing else suffers."""
@@ -157,7 +160,8 @@ class Engine:
             finding = Finding(ref, "InternalError", reason, fix="report it with the object")
             return msgspec.structs.replace(before.value if before else Lowered(), findings=(finding,))
 
-    def _fresh(self, call: Call) -> Any:
+    def fresh(self, call: Call) -> Any:
+        """Answer a call, from memory if nothing it read would answer differently now."""
         entry = self._entries.get(call)
         if entry is None:
             return self._run(call)
@@ -173,12 +177,17 @@ class Engine:
         for read, was in entry.reads.items():
             if entry.suspects is not None and read in entry.suspects:
                 try:
-                    if self.read(read) is not was:
+                    if self._now(read) is not was:
                         return False
                 except CycleError:  # only the old answer's reads form a circle; running again decides
                     return False
         entry.suspects = None
         return True
+
+    def _now(self, read: ReadKey) -> Any:
+        if read[0] == GET:
+            return self.get(read[1])
+        return self.by(read[1], read[2]) if read[0] == BY else self.fresh(read)
 
     def _run(self, call: Call) -> Any:
         if call in self._running:
@@ -212,8 +221,8 @@ class Engine:
             readers.discard(call)
             if not readers:
                 del self._readers[read]
-                if read[0] == "memo":
-                    self._orphans.add(read[1])
+                if read[0] not in {GET, BY}:
+                    self._orphans.add(read)
 
 
 class RecordingView:
@@ -226,28 +235,32 @@ class RecordingView:
 
     def get(self, ref: Ref) -> AnyObject | None:
         """See View.get."""
-        value: AnyObject | None = self._record(("get", ref))
+        value = self._engine.get(ref)
+        if self._reads is not None:
+            self._reads[GET, ref] = value
         return value
 
     def by(self, index: str, key: str) -> tuple[AnyObject, ...]:
         """See View.by."""
-        value: tuple[AnyObject, ...] = self._record(("by", (index, key)))
+        value = self._engine.by(index, key)
+        if self._reads is not None:
+            self._reads[BY, index, key] = value
         return value
 
     def lowered(self, ref: Ref) -> Lowered:
         """See View.lowered."""
-        value: Lowered = self._record(("memo", (self._engine._lowered, ref)))  # noqa: SLF001 - same module
+        value: Lowered = self._asked(self._engine.lowered(ref))
         return value
 
     def memo(self, fn: Callable[Concatenate[View, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """See View.memo. Keyword arguments are not part of the key, so they are refused."""
         if kwargs:
             raise TypeError(f"memo({getattr(fn, '__name__', fn)}): pass arguments by position")
-        value: R = self._record(("memo", (fn, *args)))
+        value: R = self._asked((fn, *args))
         return value
 
-    def _record(self, read: ReadKey) -> Any:
+    def _asked(self, call: Call) -> Any:
         if self._reads is None:
-            return self._engine.ask(read[1]) if read[0] == "memo" else self._engine.read(read)
-        value = self._reads[read] = self._engine.read(read)
+            return self._engine.ask(call)
+        value = self._reads[call] = self._engine.fresh(call)
         return value

@@ -5,22 +5,22 @@ walk was most of a cold build. Objects still go as soon as nothing refers to the
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-LARGE = 1_000
-"""So many changes at once are a world being loaded, not an edit."""
+LARGE = 10_000
+"""So much work at once is a world being loaded or a proxy with a new scope, not an edit."""
 
 
 @contextmanager
-def without_collecting(changes: int) -> Iterator[None]:
+def without_collecting(work_done: Callable[[], int]) -> Iterator[None]:
     """Keep the collector out of a burst of work; after a large one, take what is there now off its rounds for good."""
-    enabled = gc.isenabled()
+    enabled, before = gc.isenabled(), work_done()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
             gc.enable()
-        if changes >= LARGE:
+        if work_done() - before >= LARGE:
             gc.freeze()

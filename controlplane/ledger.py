@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from api.finding import Finding
 from api.meta import Ref
-from api.snapshot import Snapshot
+from api.snapshot import GET, Snapshot
 from api.view import View
 from controlplane.engine import Call, Engine
 from translators.advice import findings
@@ -31,7 +31,7 @@ class Ledger:
 
     def refresh(self, view: View, snapshot: Snapshot, touched: set[Call]) -> None:
         """Ask again about every object that changed, or that something it depends on did."""
-        refs = {key for how, key in snapshot.changed if how == "get"}
+        refs = {read[1] for read in snapshot.changed if read[0] == GET}
         refs |= {call[1] for call in touched if call[0] is findings}
         for ref in refs:
             if ref in snapshot.objects:

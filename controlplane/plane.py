@@ -34,7 +34,7 @@ class Plane:
     async def publish(self) -> int:
         """Serve the world as it is now; returns how many scopes got a new set."""
         self.snapshot = self.store.freeze()
-        with without_collecting(len(self.snapshot.changed)):
+        with without_collecting(lambda: self.engine.runs):
             view = self.engine.advance(self.snapshot)
             touched = self.engine.touched()
             self.ledger.refresh(view, self.snapshot, touched)

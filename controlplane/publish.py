@@ -78,7 +78,7 @@ class Publisher:
         board = self._boards.get(scope)
         if board is None:
             board = self._boards[scope] = Board(self._engine, self._outputs, scope)
-            with without_collecting(0):
+            with without_collecting(lambda: self._engine.runs):
                 board.refresh(self._view, set())
         board.offers.add(offer)
         return board
@@ -121,9 +121,12 @@ class Board:
         return True
 
     def spread(self) -> None:
-        """Offer the set to everyone who wants it."""
+        """Offer the set to everyone who wants it. What one of them does wrong is not the others' loss."""
         for offer in list(self.offers):
-            offer(self.latest)
+            try:
+                offer(self.latest)
+            except Exception:
+                log.exception("a stream of %s failed to take its new set", self.scope)
 
     def calls(self) -> Iterator[Call]:
         """Yield every call this board asks the engine for."""

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from api.meta import AnyObject, Ref
-from api.snapshot import ReadKey, Snapshot
+from api.snapshot import BY, GET, ReadKey, Snapshot
 from translators.contract import Input
 
 Place = tuple[str, str]
@@ -39,7 +39,7 @@ class Store:
             self._objects[ref] = obj
             for place in after:
                 self._members[place][ref] = obj
-        self._changed.add(("get", ref))
+        self._changed.add((GET, ref))
         self._touched |= before | after
         return True
 
@@ -53,7 +53,7 @@ class Store:
             else:
                 del self._members[place]
                 self._buckets.pop(place, None)
-        changed = frozenset(self._changed | {("by", place) for place in self._touched})
+        changed = frozenset(self._changed | {(BY, *place) for place in self._touched})
         self._changed, self._touched = set(), set()
         return Snapshot(self._version, self._objects.copy(), self._buckets.copy(), changed)
 

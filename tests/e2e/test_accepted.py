@@ -4,6 +4,9 @@ One rejected resource takes all that is in it out of service, so no object may b
 `corpus/`; each of its objects is tried alone, and then all of a file together.
 """
 
+import json
+import os
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,10 +19,12 @@ from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.decoders import differences
 from tests.e2e.scene import complaints, findings, until
 from tests.e2e.sidecars import Sidecar, sidecar
+from tests.e2e.worlds import world
 
 pytestmark = pytest.mark.envoy
 
 CORPUS = Path(__file__).parent / "corpus"
+WORLDS = 30
 SHOWN = 160  # characters at each end of a complaint that are worth showing: Envoy quotes all that it rejects
 TOGETHER = ("Service", "Pod", "EndpointSlice", "WorkloadEntry", "MeshConfig", "DestinationRule")
 """Kinds that other objects refer to: all of a file's are there all the time."""
@@ -44,6 +49,17 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
     assert not wrong, "\n".join(wrong)
 
 
+@PROTOCOLS
+async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
+    first = int(os.environ.get("MIRRORPLANE_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+    judge = Judge(stage, await sidecar(stage, delta=delta, unprivileged=True))
+    wrong = []
+    for seed in range(first, first + WORLDS):
+        await judge.show(list(yaml.safe_load_all(world(seed))))
+        wrong += [f"MIRRORPLANE_TEST_SEED={seed}: {one}" for one in judge.said()]
+    assert not wrong, "\n".join(wrong)
+
+
 class Judge:
     """An Envoy, and what it and others have to say about what it is shown."""
 
@@ -63,12 +79,12 @@ class Judge:
         await self._stage.settled()
 
     def said(self) -> list[str]:
-        """Return every complaint: rejections, builds that failed, new lines of the proxy's log, other readings."""
+        """Return every complaint: rejections, builds that failed, new warnings of the proxy, other readings."""
         app = self._stage.app
         said = [*complaints(self._stage), *(f.message for f in findings(self._stage) if f.reason == "Rejected")]
         said += [f"{key}: {error}" for key, error in app.plane.publisher.failures.items()]
         lines = self._envoy.envoy.log().splitlines()
-        said += lines[self._logged :]
+        said += [json.loads(line)["msg"] for line in lines[self._logged :]]
         self._logged = len(lines)
         said += [difference for resource in self._new() for difference in differences(resource)]
         return list(dict.fromkeys(_short(one) for one in said))
