@@ -13,6 +13,7 @@ from translators.contract import Input
 from translators.istio.matches import match_findings, match_of
 from translators.istio.mirrors import destination, mirror_findings, mirrors_of
 from translators.lookups import mesh
+from translators.shards import shard
 
 
 def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
@@ -55,8 +56,8 @@ def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
     return ("*",) if any(m.source_labels for rule in obj.spec.http for m in rule.match) else ()
 
 
-def _everything(_: Object[istio.VirtualService]) -> Iterable[str]:
-    return ("*",)
+def _shard(obj: Object[istio.VirtualService]) -> Iterable[str]:
+    return (str(shard(obj.ref.name)),)
 
 
 def _routes(about: Ref, index: int, rule: istio.HTTPRoute, settings: MeshSettings) -> Iterator[Route]:
@@ -107,5 +108,5 @@ INPUT = Input(
     kinds=(istio.VIRTUAL_SERVICE,),
     lower=lower,
     validate=validate,
-    indexes={"routes": _everything, "route.host": hosts_of, "route.source_labels": _has_source_labels},
+    indexes={"routes": _shard, "route.host": hosts_of, "route.source_labels": _has_source_labels},
 )

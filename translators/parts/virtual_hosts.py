@@ -1,5 +1,7 @@
 """Which virtual hosts a sidecar's route configuration has, and their bytes, each encoded once."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from api.hosts import candidates, covers
@@ -11,11 +13,15 @@ from translators import envoy, names, visible
 from translators.lookups import mesh
 from translators.parts import actions
 from translators.parts.domains import domains, with_port
+from translators.shards import COUNT, split
 
 _VIRTUAL_HOSTS_FIELD = 2
 _ROUTES_FIELD = 3
 _FOREIGN_PORT = 80
 _NO_UPSTREAM = 502
+
+
+Make = Callable[[View, Scope, str, int], "VirtualHost"]
 
 
 class VirtualHost(msgspec.Struct, frozen=True):
@@ -38,18 +44,20 @@ def virtual_host(name: str, said: tuple[str, ...], rest: bytes, copies: tuple[st
 
 
 def on_port(view: View, scope: Scope, port: int) -> tuple[VirtualHost, ...]:
-    """Return the virtual hosts of one listener port, by name."""
-    return tuple(view.memo(of_host, scope, host, port) for host in view.memo(hosts, scope, port))
+    """Return the virtual hosts of one listener port: by name, or by shard and name where there are many."""
+    shards = range(len(view.memo(hosts, scope, port)))
+    return tuple(host for i in shards for host in view.memo(_shard, of_host, scope, port, i))
 
 
 def for_proxy(view: View, scope: Scope, port: int) -> tuple[VirtualHost, ...]:
     """Return the virtual hosts of one port as clients of an HTTP proxy name them."""
-    return tuple(view.memo(_of_host_for_proxy, scope, host, port) for host in view.memo(hosts, scope, port))
+    shards = range(len(view.memo(hosts, scope, port)))
+    return tuple(host for i in shards for host in view.memo(_shard, of_host_for_proxy, scope, port, i))
 
 
-def hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
-    """Return who has a virtual host on a port, sorted: every visible service with HTTP there, and foreign hosts."""
-    return tuple(sorted((*view.memo(http_hosts, scope, port), *view.memo(foreign_hosts, scope, port))))
+def hosts(view: View, scope: Scope, port: int) -> tuple[tuple[str, ...], ...]:
+    """Return who has a virtual host on a port, by shard: every visible service with HTTP there, and foreign hosts."""
+    return split((*view.memo(http_hosts, scope, port), *view.memo(foreign_hosts, scope, port)))
 
 
 def http_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
@@ -66,11 +74,8 @@ def foreign_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
 
     Istio: they ride along on the HTTP ports of the table's other hosts, and on port 80 when there are none.
     """
-    found = set()
-    for obj in view.by("routes", "*"):
-        for host, ports in view.memo(_foreign, scope.namespace, obj.ref):
-            if port in ports:
-                found.add(host)
+    shards = [view.memo(_foreign_of_shard, scope.namespace, i) for i in range(COUNT)]
+    found = {host for said in shards for host, ports in said if port in ports}
     return tuple(sorted(host for host in found if _table(view, scope, host, port) is not None))
 
 
@@ -86,7 +91,8 @@ def of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     return virtual_host(names.virtual_host(host, port), known, rest, tuple(c for b in built for c in b.copies))
 
 
-def _of_host_for_proxy(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
+def of_host_for_proxy(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
+    """Return the same, as clients of an HTTP proxy name it."""
     plain = view.memo(of_host, scope, host, port)
     return virtual_host(plain.name, with_port(plain.domains, port), plain.rest, plain.copies)
 
@@ -100,6 +106,21 @@ def catch_all(view: View) -> VirtualHost:
     else:
         body.direct_response.CopyFrom(envoy.DirectResponseAction(status=_NO_UPSTREAM))
     return virtual_host(name, ("*",), envoy.framed(_ROUTES_FIELD, envoy.encode(body)))
+
+
+def _shard(view: View, made: Make, scope: Scope, port: int, index: int) -> tuple[VirtualHost, ...]:
+    names_of_shard = view.memo(_hosts_of_shard, scope, port, index)
+    return tuple(view.memo(made, scope, host, port) for host in names_of_shard)
+
+
+def _hosts_of_shard(view: View, scope: Scope, port: int, index: int) -> tuple[str, ...]:
+    shards = view.memo(hosts, scope, port)
+    return shards[index] if index < len(shards) else ()
+
+
+def _foreign_of_shard(view: View, namespace: str, index: int) -> tuple[tuple[str, frozenset[int]], ...]:
+    found = [view.memo(_foreign, namespace, obj.ref) for obj in view.by("routes", str(index))]
+    return tuple(said for of_table in found for said in of_table)
 
 
 def _foreign(view: View, namespace: str, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
