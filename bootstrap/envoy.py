@@ -68,8 +68,9 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
 from envoy_data_plane.google.protobuf import Any as PackedAny
 from envoy_data_plane.google.protobuf import Struct
 
+from api.hosts import is_ip
 from api.proxy import Locality, Proxy
-from bootstrap.node import check_subdomain, checked, cluster, is_ip, metadata
+from bootstrap.node import check_subdomain, checked, cluster, metadata
 
 XDS_CLUSTER = "xds-grpc"
 LOOPBACK = "127.0.0.1"

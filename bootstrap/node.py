@@ -3,10 +3,10 @@
 Separate from `bootstrap.envoy` because the command line needs these checks, and Envoy's messages import slowly.
 """
 
-import ipaddress
 import re
 from typing import Any
 
+from api.hosts import is_ip
 from api.proxy import ROLES, Proxy
 
 INTERCEPTIONS = ("NONE", "REDIRECT", "TPROXY")
@@ -79,15 +79,6 @@ def check_ip(address: str) -> None:
     """Raise NodeError unless `address` is an IPv4 or IPv6 address. One with a zone means nothing elsewhere."""
     if not is_ip(address):
         raise NodeError(f"address {address!r}: want an IPv4 or IPv6 address, as in 10.0.0.7 or fd00::7")
-
-
-def is_ip(host: str) -> bool:
-    """Tell an IP address, which has no zone (`%eth0`), from a name or nonsense."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return "%" not in host
 
 
 def cluster(proxy: Proxy) -> str:
