@@ -257,13 +257,13 @@ def main(name: str, address: str, port: int, quiet: bool) -> None:
 
 
 async def _serve_until_told(workload: Workload, address: str) -> None:
-    told = asyncio.Event()
+    told, parent = asyncio.Event(), os.getppid()  # before anything is said: whoever hears it may kill the parent
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     await workload.start(address)
     pid = os.getpid()
     _write(f"[{datetime.now(UTC):%Y-%m-%d %H:%M:%S} +0000] [{pid}] [INFO] Listening at: {workload.url} ({pid})")
-    orphaned = asyncio.create_task(_orphaned(os.getppid()))
+    orphaned = asyncio.create_task(_orphaned(parent))
     orphaned.add_done_callback(lambda _: told.set())
     await told.wait()
     orphaned.cancel()
