@@ -8,10 +8,9 @@ from controlplane.catalogue import Catalogue
 from controlplane.engine import EMPTY, Engine
 from controlplane.garbage import without_collecting
 from controlplane.ledger import Ledger, Locate
-from controlplane.publish import Board, Publisher
+from controlplane.publish import Publisher
 from controlplane.sources.changes import Batch
 from controlplane.store import Store
-from translators.scopes import scope_of
 
 
 class Plane:
@@ -23,7 +22,6 @@ class Plane:
         self.publisher = Publisher(self.engine, catalogue.outputs)
         self.ledger = Ledger(self.engine, locate)
         self.snapshot: Snapshot = EMPTY
-        self._outputs = catalogue.outputs
 
     def apply(self, batch: Batch) -> None:
         """Take in what a source saw. Nothing is served until publish."""
@@ -42,10 +40,7 @@ class Plane:
 
     def render(self, proxy: Proxy) -> ResourceSet:
         """Return exactly what a proxy would be sent."""
-        view = self.engine.view
-        board = Board(self.engine, self._outputs, scope_of(view, proxy))
-        board.refresh(view, set())
-        return board.latest
+        return self.publisher.render(proxy)
 
     def findings(self) -> tuple[Finding, ...]:
         """Return everything there is to say about the objects."""

@@ -46,6 +46,16 @@ class Publisher:
         offer(board.latest)
         return lambda: self._detach(offer)
 
+    def render(self, proxy: Proxy) -> ResourceSet:
+        """Return what the proxy is or would be offered, and remember nothing for it."""
+        scope = scope_of(self._view, proxy)
+        if scope in self._boards:
+            return self._boards[scope].latest
+        board = self._new_board(scope)
+        self._engine.release(list(board.calls()))
+        self._engine.collect()
+        return board.latest
+
     async def publish(self, view: View, touched: set[Call]) -> int:
         """Bring every scope up to a view; returns how many sets changed. Yields to the loop between scopes."""
         self._view = view
@@ -77,10 +87,14 @@ class Publisher:
     def _join(self, scope: Scope, offer: Offer) -> "Board":
         board = self._boards.get(scope)
         if board is None:
-            board = self._boards[scope] = Board(self._engine, self._outputs, scope)
-            with without_collecting(lambda: self._engine.runs):
-                board.refresh(self._view, set())
+            board = self._boards[scope] = self._new_board(scope)
         board.offers.add(offer)
+        return board
+
+    def _new_board(self, scope: Scope) -> "Board":
+        board = Board(self._engine, self._outputs, scope)
+        with without_collecting(lambda: self._engine.runs):
+            board.refresh(self._view, set())
         return board
 
     def _leave(self, scope: Scope, offer: Offer) -> None:

