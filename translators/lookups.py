@@ -76,11 +76,15 @@ def live_clusters(view: View, namespace: str, host: str) -> tuple[str, ...]:
     return tuple(outbound(host, number, name) for number in numbers for name in subsets)
 
 
-def endpoints(view: View, service: Service, port: Port) -> tuple[Endpoint, ...]:
-    """Return everything that answers on a service's port, sorted.
+def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
+    """Return everything that answers on a port of the service that an object declares under a host, sorted.
 
     What EndpointSlices (or the service itself) list, else the Pods it selects; WorkloadEntries it selects join either.
     """
+    service = next((s for s in view.lowered(owner).services if s.host == host), None)
+    port = port_of(service, number) if service else None
+    if service is None or port is None:
+        return ()
     stated = view.by("endpoints.service", str(service.ref))
     listed = [
         endpoint

@@ -53,11 +53,10 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
 async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
     first = int(os.environ.get("MIRRORPLANE_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
     judge = Judge(stage, await sidecar(stage, delta=delta, unprivileged=True))
-    wrong = []
     for seed in range(first, first + WORLDS):
         await judge.show(list(yaml.safe_load_all(world(seed))))
-        wrong += [f"MIRRORPLANE_TEST_SEED={seed}: {one}" for one in judge.said()]
-    assert not wrong, "\n".join(wrong)
+        wrong = judge.said()
+        assert not wrong, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *wrong))
 
 
 class Judge:

@@ -2,7 +2,8 @@
 
 from itertools import groupby
 
-from api.mesh import Endpoint, Labels, Port, Resolution, Service
+from api.mesh import Endpoint, Labels, Resolution
+from api.meta import Ref
 from api.proxy import Scope
 from api.resource import ENDPOINT, Resource
 from api.view import View
@@ -31,13 +32,14 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     chosen = view.memo(subset, scope.namespace, asked.host, asked.subset) if asked.subset else None
     if asked.subset and chosen is None:
         return None
-    return view.memo(assignment, service, port, chosen.labels if chosen else (), name)
+    return view.memo(assignment, service.ref, name, chosen.labels if chosen else ())
 
 
-def assignment(view: View, service: Service, port: Port, labels: Labels, name: str) -> Resource:
+def assignment(view: View, owner: Ref, name: str, labels: Labels) -> Resource:
     """Return the endpoints that carry the labels, by locality. Unready ones are there too, marked unhealthy (Istio)."""
-    wanted = set(labels)
-    chosen = [e for e in view.memo(endpoints, service, port) if wanted <= set(e.labels)]
+    asked, wanted = parse_cluster(name), set(labels)
+    found = view.memo(endpoints, owner, asked.host, asked.port) if asked else ()
+    chosen = [e for e in found if wanted <= set(e.labels)]
     body = envoy.ClusterLoadAssignment(cluster_name=name)
     for locality, group in groupby(chosen, key=lambda e: e.locality):
         local = list(group)

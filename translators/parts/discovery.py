@@ -42,6 +42,6 @@ def _ask_dns(body: envoy.Cluster, service: Service, named: list[Endpoint]) -> No
 
 def _named(view: View, service: Service, port: Port, labels: set[tuple[str, str]]) -> list[Endpoint]:
     """Return the names to ask for: the endpoints' addresses, or the host itself when the service lists none (Istio)."""
-    stated = view.memo(endpoints, service, port)
+    stated = view.memo(endpoints, service.ref, service.host, port.number)
     number = port.target if isinstance(port.target, int) and port.target else port.number
     return [e for e in stated if labels <= set(e.labels)] if stated else [Endpoint(Locality(), service.host, number)]
