@@ -9,10 +9,13 @@ _LETTERS = frozenset(string.ascii_lowercase + string.digits + "-_")
 
 
 def host_problem(host: str) -> str:
-    """Return why a name cannot be a host, or "". Istio allows DNS names, IP addresses, `*`, and `*.` before a name."""
+    """Return why a name cannot be a host, or "".
+
+    Istio allows DNS names, also with a dot at the end, IP addresses, `*`, and `*.` before a name.
+    """
     if host == "*" or is_ip(host):
         return ""
-    name = host.removeprefix("*.").lower()
+    name = host.removeprefix("*.").removesuffix(".").lower()
     if not name or len(name) > LONGEST_NAME:
         return f"{host!r} is no host: it must have 1 to {LONGEST_NAME} characters"
     if "*" in name:
@@ -41,15 +44,20 @@ def is_range(text: str) -> bool:
     return "%" not in text
 
 
+def literal(host: str) -> str:
+    """Return a host as it is compared: in lower case, without the dot that only says that it is complete."""
+    return host.lower().removesuffix(".")
+
+
 def fqdn(host: str, namespace: str, domain: str = "cluster.local") -> str:
     """Complete a short name with the namespace of the object that says it.
 
     Istio: a name without any dot is short; `*`, IP addresses and names with a dot are taken as they are, so
     `reviews.prod` is not completed.
     """
-    host = host.lower()
     if not host or host == "*" or "." in host or ":" in host:
-        return host
+        return literal(host)
+    host = host.lower()
     return f"{host}.{namespace}.svc.{domain}"
 
 

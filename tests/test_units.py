@@ -43,6 +43,7 @@ def test_a_percentage_is_counted_in_millionths_toward_zero(percent: float, parts
 def test_a_short_name_is_completed_with_the_namespace_of_the_object_that_says_it():
     assert fqdn("reviews", "prod") == "reviews.prod.svc.cluster.local"
     assert fqdn("Reviews", "prod") == "reviews.prod.svc.cluster.local"
+    assert fqdn("Api.Example.com.", "prod") == "api.example.com"
     for taken_literally in ("reviews.prod", "*", "*.com", "10.0.0.1", "::1", ""):
         assert fqdn(taken_literally, "prod") == taken_literally
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from api.finding import Finding
-from api.hosts import host_problem, is_ip, is_range
+from api.hosts import host_problem, is_ip, is_range, literal
 from api.kinds import istio_networking as istio
 from api.mesh import Endpoint, EndpointGroup, Lowered, Port, Protocol, Resolution, Service
 from api.meta import Object
@@ -27,7 +27,7 @@ def lower(_: View, obj: Object[istio.ServiceEntry]) -> Lowered:
     ports = tuple(_port(p) for p in spec.ports)
     services = tuple(
         Service(
-            host=host.lower(),
+            host=literal(host),
             namespace=obj.ref.namespace,
             ports=ports,
             ref=obj.ref,
@@ -116,7 +116,7 @@ def _endpoints(spec: istio.ServiceEntry, port: istio.Port) -> Iterator[Endpoint]
 
 
 def _hosts(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
-    return (host.lower() for host in obj.spec.hosts)
+    return (literal(host) for host in obj.spec.hosts)
 
 
 def _everything(_: Object[istio.ServiceEntry]) -> Iterable[str]:

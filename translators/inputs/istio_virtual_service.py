@@ -96,7 +96,7 @@ def _rule_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Fin
 
 
 def _destination_findings(about: Ref, path: str, to: istio.Destination) -> Iterator[Finding]:
-    if problem := host_problem(to.host) or (f"{to.host!r} is no single host" if to.host.startswith("*") else ""):
+    if problem := host_problem(to.host) or ("invalid destination host *" if to.host == "*" else ""):
         yield Finding(about, "InvalidDestination", problem, f"{path}.host")
     if to.port is not None and to.port.number not in PORTS:
         yield Finding(about, "InvalidDestination", f"port {to.port.number} is not in 1..65535", f"{path}.port.number")
