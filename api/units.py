@@ -5,6 +5,8 @@ import re
 from api.mesh import MILLION
 
 PORTS = range(1, 65536)
+LONGEST_MS = 1000 * 3600 * 24 * 365
+"""A year. Envoy refuses durations of centuries, and everything they came with."""
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s|ms|us|µs|ns))+")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|us|µs|ns)")
 _MILLISECONDS = {"h": 3_600_000.0, "m": 60_000.0, "s": 1_000.0, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "ns": 1e-6}
@@ -13,13 +15,16 @@ _MILLISECONDS = {"h": 3_600_000.0, "m": 60_000.0, "s": 1_000.0, "ms": 1.0, "us":
 def milliseconds(text: str) -> int:
     """Read a duration as Istio writes it (`5s`, `1.5s`, `1h2m`, `250ms`) into whole milliseconds.
 
-    Raises ValueError when the text is no duration, or is positive but under a millisecond (Istio refuses both).
+    Raises ValueError when the text is no duration, is positive but under a millisecond (Istio refuses both), or is
+    longer than a year.
     """
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text!r} is not a duration: write a number and a unit, for example 5s or 250ms")
     total = sum(float(number) * _MILLISECONDS[unit] for number, unit in _PART.findall(text))
     if 0 < total < 1:
         raise ValueError(f"{text!r} is shorter than 1ms, the smallest duration")
+    if total > LONGEST_MS:
+        raise ValueError(f"{text!r} is longer than a year, the longest duration")
     return round(total)
 
 

@@ -21,13 +21,19 @@ class PlaneFeed:
         self._plane, self._metrics = plane, metrics
 
     def attach(self, proxy: Proxy, offer: Callable[[ResourceSet], None]) -> Callable[[], None]:
-        """See Feed.attach."""
-        return self._plane.publisher.attach(proxy, offer)
+        """See Feed.attach. What a proxy said goes when it goes."""
+        detach = self._plane.publisher.attach(proxy, offer)
 
-    def acked(self, proxy_id: str, type_url: str, version: str) -> None:
-        """See Feed.acked. What the proxy said against this type before no longer holds."""
+        def leave() -> None:
+            detach()
+            self._plane.ledger.forget_proxy(proxy.id)
+
+        return leave
+
+    def acked(self, proxy_id: str, type_url: str, version: str, rejected: frozenset[str]) -> None:
+        """See Feed.acked. What the proxy said against other resources of this type no longer holds."""
         self._metrics.acks.labels(_short(type_url)).inc()
-        self._plane.ledger.from_proxy(proxy_id, type_url, ())
+        self._plane.ledger.keep_from_proxy(proxy_id, type_url, rejected)
         log.debug("%s accepted %s %s", proxy_id, _short(type_url), version)
 
     def rejected(self, rejection: Rejection) -> None:

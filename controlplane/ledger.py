@@ -1,6 +1,6 @@
 """All findings there are: those of sources (by file), those of translators (by object), those of proxies (NACKs)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from api.finding import Finding
 from api.meta import Ref
@@ -26,8 +26,25 @@ class Ledger:
         self._of_sources.update(said)
 
     def from_proxy(self, proxy: str, type_url: str, said: Iterable[Finding]) -> None:
-        """Replace what a proxy says about a type; nothing, once it accepts it."""
-        self._of_proxies[proxy, type_url] = tuple(said)
+        """Add what a proxy says about resources of a type; it takes the place of what it said of them before."""
+        news = tuple(said)
+        names = {f.about.name for f in news}
+        before = self._of_proxies.get((proxy, type_url), ())
+        self._of_proxies[proxy, type_url] = (*(f for f in before if f.about.name not in names), *news)
+
+    def keep_from_proxy(self, proxy: str, type_url: str, names: Collection[str]) -> None:
+        """Of what a proxy says about a type, keep what is about these resources."""
+        said = self._of_proxies.get((proxy, type_url), ())
+        kept = tuple(f for f in said if f.about.name in names)
+        if kept:
+            self._of_proxies[proxy, type_url] = kept
+        else:
+            self._of_proxies.pop((proxy, type_url), None)
+
+    def forget_proxy(self, proxy: str) -> None:
+        """Forget all that a proxy said."""
+        for key in [key for key in self._of_proxies if key[0] == proxy]:
+            del self._of_proxies[key]
 
     def refresh(self, view: View, snapshot: Snapshot, touched: set[Call]) -> None:
         """Ask again about every object that changed, or that something it depends on did."""

@@ -14,7 +14,10 @@ from controlplane.store import Store
 
 
 class Plane:
-    """One world and what is made of it. Everything that serves, renders or checks goes through here."""
+    """One world and what is made of it. Everything that serves, renders or checks goes through here.
+
+    `published` is the version of the last snapshot that every scope has been brought up to.
+    """
 
     def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None) -> None:
         self.store = Store(catalogue.inputs)
@@ -22,6 +25,7 @@ class Plane:
         self.publisher = Publisher(self.engine, catalogue.outputs)
         self.ledger = Ledger(self.engine, locate)
         self.snapshot: Snapshot = EMPTY
+        self.published = 0
 
     def apply(self, batch: Batch) -> None:
         """Take in what a source saw. Nothing is served until publish."""
@@ -36,7 +40,9 @@ class Plane:
             view = self.engine.advance(self.snapshot)
             touched = self.engine.touched()
             self.ledger.refresh(view, self.snapshot, touched)
-            return await self.publisher.publish(view, touched)
+            changed = await self.publisher.publish(view, touched)
+        self.published = self.snapshot.version
+        return changed
 
     def render(self, proxy: Proxy) -> ResourceSet:
         """Return exactly what a proxy would be sent."""

@@ -46,7 +46,7 @@ ROOT = Path(__file__).parent.parent
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - the condition may be outside this process
+        while not true():
             await asyncio.sleep(0.005)
 
 

@@ -34,6 +34,8 @@ from envoy.config.route.v3.route_components_pb2 import (
 )
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
+from envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
+from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.http.upstream_codec.v3.upstream_codec_pb2 import UpstreamCodec
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
@@ -61,14 +63,15 @@ from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
 
 __all__ = [
     "AccessLog", "Address", "AggregatedConfigSource", "AnyMessage", "ApiVersion", "BoolValue", "CircuitBreakers",
-    "Cluster", "ClusterLoadAssignment", "ConfigSource", "DirectResponseAction", "Duration", "Endpoint",
-    "FileAccessLog", "Filter", "FilterChain", "FilterChainMatch", "FractionalPercent", "HeaderMatcher",
-    "Http1ProtocolOptions", "Http2ProtocolOptions", "HttpConnectionManager", "HttpFilter", "HttpInspector",
-    "HttpProtocolOptions", "LbEndpoint", "Listener", "ListenerFilter", "Locality", "LocalityLbEndpoints",
-    "Metadata", "PreviousHostsPredicate", "QueryParameterMatcher", "Rds", "RegexMatcher", "RetryPolicy", "Route",
-    "RouteAction", "RouteConfiguration", "RouteMatch", "Router", "RoutingPriority", "RuntimeFractionalPercent",
-    "SocketAddress", "StringMatcher", "Struct", "SubstitutionFormatString", "TcpProxy", "TlsInspector",
-    "TypedExtensionConfig", "UInt32Value", "UpstreamCodec", "UpstreamHttp", "VirtualHost", "WeightedCluster",
+    "Cluster", "ClusterLoadAssignment", "ConfigSource", "DirectResponseAction", "DnsCluster", "DnsLookupFamily",
+    "Duration", "Endpoint", "FileAccessLog", "Filter", "FilterChain", "FilterChainMatch", "FractionalPercent",
+    "HeaderMatcher", "Http1ProtocolOptions", "Http2ProtocolOptions", "HttpConnectionManager", "HttpFilter",
+    "HttpInspector", "HttpProtocolOptions", "LbEndpoint", "Listener", "ListenerFilter", "Locality",
+    "LocalityLbEndpoints", "Metadata", "PreviousHostsPredicate", "QueryParameterMatcher", "Rds", "RegexMatcher",
+    "RetryPolicy", "Route", "RouteAction", "RouteConfiguration", "RouteMatch", "Router", "RoutingPriority",
+    "RuntimeFractionalPercent", "SocketAddress", "StringMatcher", "Struct", "SubstitutionFormatString", "TcpProxy",
+    "TlsInspector", "TypedExtensionConfig", "UInt32Value", "UpstreamCodec", "UpstreamHttp", "VirtualHost",
+    "WeightedCluster",
 ]  # fmt: skip
 
 _MESSAGES = {CLUSTER: Cluster, ENDPOINT: ClusterLoadAssignment, LISTENER: Listener, ROUTE: RouteConfiguration}

@@ -113,7 +113,8 @@ class Stage:
         return connected >= self.envoys.keys() and all(stream.settled for stream in streams)
 
     def _serves(self, wanted: AnyObject) -> bool:
-        obj = self.app.plane.snapshot.objects.get(wanted.ref)
+        plane = self.app.plane
+        obj = plane.snapshot.objects.get(wanted.ref) if plane.published == plane.snapshot.version else None
         return obj is not None and (obj.spec, obj.labels) == (wanted.spec, wanted.labels)
 
     async def until(self, reached: Callable[[], bool], what: str) -> None:

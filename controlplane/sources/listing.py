@@ -43,7 +43,7 @@ class Listing:
             status = look()
             if stat.S_ISDIR(status.st_mode):
                 self._walk(path, status)
-            elif given or (stat.S_ISREG(status.st_mode) and path.endswith(SUFFIXES)):
+            elif given or path.endswith(SUFFIXES):  # also what is no regular file: reading it says so
                 self.files[path] = fingerprint(status)
         except OSError as error:
             if given or os.path.lexists(path):  # else it went away since its folder was listed

@@ -28,8 +28,8 @@ class Feed(Protocol):
     def attach(self, proxy: Proxy, offer: Callable[[ResourceSet], None]) -> Callable[[], None]:
         """Call `offer` at once and on every change, on the event loop. Return what ends that."""
 
-    def acked(self, proxy_id: str, type_url: str, version: str) -> None:
-        """Hear that a proxy accepted a version of a type."""
+    def acked(self, proxy_id: str, type_url: str, version: str, rejected: frozenset[str]) -> None:
+        """Hear that a proxy accepted a version of a type, and which resources of it it still rejects."""
 
     def rejected(self, rejection: Rejection) -> None:
         """Hear that a proxy rejected a response."""

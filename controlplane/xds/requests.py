@@ -38,10 +38,11 @@ class DeltaRequest(msgspec.Struct, frozen=True):
 
 
 class Ack(msgspec.Struct, frozen=True):
-    """The proxy accepted a response."""
+    """The proxy accepted a response. `rejected` are resources of the type that it rejected before, and still does."""
 
     type_url: str
     version: str
+    rejected: frozenset[str] = frozenset()
 
 
 class Nack(msgspec.Struct, frozen=True):

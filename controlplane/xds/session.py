@@ -140,7 +140,7 @@ class Session(ABC, Generic[R]):
                 sub.nack(error)
             return Nack(sub.type_url, current.names if current else (), current.version if current else "", error)
         if current and sub.in_flight:
-            return Ack(sub.type_url, sub.ack())
+            return Ack(sub.type_url, sub.ack(), frozenset(sub.rejected))
         return None
 
     def _first(self, sub: Subscription, *, resumed: bool) -> Unserved | None:

@@ -67,8 +67,10 @@ class SotwSession(Session[SotwRequest]):
             self._add(sub, name)
         for name in before - after:
             sub.uncover(name, self._wanted(sub, name))
-        # A version covers what is asked for: who has one and asks for less needs a new one, and nothing else.
-        sub.unanswered = sub.unanswered or bool(request.version and before - after)
+        # A version covers what is asked for: who has one and asks for less needs a new one, and nothing else. Who asks
+        # for no endpoints or routes any more has dropped the type: Envoy would not even ACK an answer.
+        less = bool(request.version and before - after)
+        sub.unanswered = (sub.unanswered or less) and (sub.whole or bool(after))
         return True
 
     def _covered(self, sub: Subscription) -> set[str]:

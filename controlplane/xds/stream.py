@@ -139,8 +139,8 @@ class Stream(Generic[R]):
     def _tell(self, outcome: Outcome, feed: Feed) -> None:
         proxy_id = self._proxy.id
         match outcome:
-            case Ack(type_url, version):
-                feed.acked(proxy_id, type_url, version)
+            case Ack(type_url, version, rejected):
+                feed.acked(proxy_id, type_url, version, rejected)
             case Nack(type_url, names, version, message):
                 _log.warning("rejected: %s %s %s: %r", proxy_id, type_url, version, message)
                 feed.rejected(Rejection(proxy_id, type_url, names, version, message))

@@ -28,7 +28,7 @@ class TableFeed:
         offer(self.set)
         return lambda: self.offers.pop(offer) and None
 
-    def acked(self, proxy_id: str, type_url: str, version: str) -> None:
+    def acked(self, proxy_id: str, type_url: str, version: str, rejected: frozenset[str]) -> None:
         self.acks.append((proxy_id, type_url, version))
 
     def rejected(self, rejection: Rejection) -> None:

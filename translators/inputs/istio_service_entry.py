@@ -19,6 +19,7 @@ _RESOLUTIONS = {
     "DNS": Resolution.DNS,
     "DNS_ROUND_ROBIN": Resolution.DNS_ROUND_ROBIN,
 }
+_DNS = ("DNS", "DNS_ROUND_ROBIN")
 
 
 def lower(_: View, obj: Object[istio.ServiceEntry]) -> Lowered:
@@ -55,6 +56,13 @@ def validate(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
     for i, address in enumerate(spec.addresses):
         if not is_range(address):
             yield Finding(obj.ref, "InvalidAddress", f"{address!r} is no IP address or CIDR", f"spec.addresses[{i}]")
+    yield from _resolution_findings(obj)
+    yield from _port_findings(obj)
+    yield from _endpoint_findings(obj)
+
+
+def _resolution_findings(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
+    spec = obj.spec
     if spec.workload_selector and spec.endpoints:
         message = "only one of WorkloadSelector or Endpoints is allowed in Service Entry"
         yield Finding(obj.ref, "TwoEndpointSources", message, "spec.endpoints")
@@ -64,8 +72,12 @@ def validate(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
     if spec.resolution == "NONE" and spec.endpoints:
         message = "no endpoints should be provided for resolution type none"
         yield Finding(obj.ref, "EndpointsUnused", message, "spec.endpoints")
-    yield from _port_findings(obj)
-    yield from _endpoint_findings(obj)
+    if spec.resolution in _DNS and not spec.endpoints and any(host.startswith("*") for host in spec.hosts):
+        message = "hosts must be FQDN if no endpoints are provided for resolution mode DNS"
+        yield Finding(obj.ref, "NothingToResolve", message, "spec.hosts")
+    if spec.resolution == "DNS_ROUND_ROBIN" and len(spec.endpoints) > 1:
+        message = "there must only be 0 or 1 endpoint for resolution mode DNS_ROUND_ROBIN"
+        yield Finding(obj.ref, "TooManyEndpoints", message, "spec.endpoints")
 
 
 def _port_findings(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from api.finding import Finding
 from api.kinds import istio_networking as istio
 from api.mesh import FieldMatch, Match, Op, StringMatch
 from api.meta import Ref
-from translators.patterns import is_header_name, regex_problem
+from translators.patterns import LONGEST, is_header_name, regex_problem
 
 _ANY = "*"
 
@@ -43,8 +43,10 @@ def match_findings(about: Ref, path: str, request: istio.MatchRequest) -> Iterat
         for name in names:
             if not is_header_name(name):
                 yield Finding(about, "InvalidMatch", f"{name!r} is not the name of a header", f"{path}.{field}")
-    if "" in request.query_params:
-        yield Finding(about, "InvalidMatch", "a query parameter needs a name", f"{path}.queryParams")
+    for name in request.query_params:
+        if not 0 < len(name.encode()) <= LONGEST:
+            message = f"the name of a query parameter has 1 to {LONGEST} bytes, not {len(name.encode())}"
+            yield Finding(about, "InvalidMatch", message, f"{path}.queryParams")
 
 
 def _problem(field: str, match: istio.StringMatch) -> str:

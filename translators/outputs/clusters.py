@@ -45,7 +45,8 @@ def _cluster(view: View, namespace: str, asked: ClusterName) -> Resource | None:
     body, http = _plain(str(asked), settings), _http(port)
     if asked.direction == MIRROR:
         mirrors.guard(body, http, settings.guards)
-    discovery.fill(view, namespace, body, service, port)
+    if not discovery.fill(view, namespace, body, service, port):
+        return None
     if asked.direction == MIRROR or port.protocol is not Protocol.TCP:
         body.typed_extension_protocol_options[_UPSTREAM_HTTP].CopyFrom(envoy.packed(http))
     _describe(body, asked, service)

@@ -11,28 +11,39 @@ from translators.parts.chains import ads
 _DNS_REFRESH_MS = 60_000
 
 
-def fill(view: View, namespace: str, body: envoy.Cluster, service: Service, port: Port) -> None:
-    """Fill in a cluster's discovery. A mirror's cluster asks for the same endpoints as the live one."""
+def fill(view: View, namespace: str, body: envoy.Cluster, service: Service, port: Port) -> bool:
+    """Fill in a cluster's discovery; says whether there is anything to discover (Istio: else there is no cluster).
+
+    A mirror's cluster asks for the same endpoints as the live one.
+    """
     asked = parse_cluster(body.name)
     name = asked.subset if asked else ""
     if service.resolution is Resolution.ENDPOINTS:
         body.type = envoy.Cluster.EDS
         body.eds_cluster_config.service_name = outbound(service.host, port.number, name)
         body.eds_cluster_config.eds_config.CopyFrom(ads())
-    elif service.resolution is Resolution.NONE:
+        return True
+    if service.resolution is Resolution.NONE:
         body.type = envoy.Cluster.ORIGINAL_DST
         body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
-    else:
-        chosen = view.memo(subset, namespace, service.host, name) if name else None
-        _ask_dns(body, service, _named(view, service, port, set(chosen.labels) if chosen else set()))
+        return True
+    chosen = view.memo(subset, namespace, service.host, name) if name else None
+    named = _named(view, service, port, set(chosen.labels) if chosen else set())
+    _ask_dns(body, named, once=service.resolution is Resolution.DNS_ROUND_ROBIN)
+    return bool(named)
 
 
-def _ask_dns(body: envoy.Cluster, service: Service, named: list[Endpoint]) -> None:
-    once = service.resolution is Resolution.DNS_ROUND_ROBIN
-    body.type = envoy.Cluster.LOGICAL_DNS if once else envoy.Cluster.STRICT_DNS
-    body.dns_lookup_family = envoy.Cluster.V4_ONLY
-    body.dns_refresh_rate.CopyFrom(envoy.duration(_DNS_REFRESH_MS))
-    body.respect_dns_ttl = True
+def _ask_dns(body: envoy.Cluster, named: list[Endpoint], *, once: bool) -> None:
+    """Ask DNS as Istio has Envoy ask: IPv4, as often as the answer allows. `once`: one address at a time will do."""
+    dns = envoy.DnsCluster(
+        dns_lookup_family=envoy.DnsLookupFamily.V4_ONLY,
+        dns_refresh_rate=envoy.duration(_DNS_REFRESH_MS),
+        respect_dns_ttl=True,
+        all_addresses_in_single_endpoint=once,
+    )
+    body.cluster_type.CopyFrom(
+        envoy.Cluster.CustomClusterType(name="envoy.cluster.dns", typed_config=envoy.packed(dns))
+    )
     body.load_assignment.cluster_name = body.name
     group = body.load_assignment.endpoints.add()
     for said in named[:1] if once else named:

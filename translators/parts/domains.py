@@ -13,7 +13,8 @@ def domains(host: str, addresses: Iterable[str], scope: Scope) -> tuple[str, ...
     """
     absolute = () if is_ip(host) or host.startswith("*") else (f"{host}.",)
     plain = [a for a in addresses if "/" not in a and a != "0.0.0.0"]  # noqa: S104 - an address to leave out
-    return (host, *absolute, *_short(host, scope), *(f"[{a}]".lower() if ":" in a else a for a in plain))
+    shown = (f"[{a}]".lower() if ":" in a else a for a in plain)
+    return tuple(dict.fromkeys((host, *absolute, *_short(host, scope), *shown)))
 
 
 def with_port(names: Iterable[str], port: int, default: int = 80) -> tuple[str, ...]:
