@@ -1,6 +1,6 @@
 """Envoy in a container, as most people run it, against our server on this machine: one mirrored request.
 
-The image is the local Envoy binary and nothing else, so nothing is pulled.
+The image is the local Envoy binary with its libraries and nothing else, so nothing is pulled.
 """
 
 import io
@@ -50,13 +50,15 @@ def docker() -> Iterator[Any]:
 
 @pytest.fixture
 def image(docker: Any) -> Iterator[str]:
-    """An image made of the local Envoy binary."""
+    """An image made of the local Envoy binary and the libraries it is linked to."""
     tag = f"mirrorplane-test-envoy:{uuid.uuid4().hex[:12]}"
     binary = _binary()
-    recipe = b'FROM scratch\nCOPY envoy /envoy\nENTRYPOINT ["/envoy"]\n'
+    recipe = b'FROM scratch\nCOPY root /\nENTRYPOINT ["/envoy"]\n'
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        tar.add(binary, "envoy")
+    with tarfile.open(fileobj=packed, mode="w", dereference=True) as tar:
+        tar.add(binary, "root/envoy")
+        for library in _libraries(binary):
+            tar.add(library, f"root{library}")
         about = tarfile.TarInfo("Dockerfile")
         about.size = len(recipe)
         tar.addfile(about, io.BytesIO(recipe))
@@ -93,6 +95,12 @@ def _binary() -> Path:
     script = Path(envoy_path())
     found = (path for path in (script.resolve(), *script.parent.parent.rglob("envoy")) if path.is_file())
     return next(path for path in found if _magic(path) == b"\x7fELF")
+
+
+def _libraries(binary: Path) -> list[str]:
+    """List what the binary is linked to, the loader included, by absolute path."""
+    told = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=True).stdout
+    return [word for word in told.split() if word.startswith("/")]
 
 
 def _magic(path: Path) -> bytes:
