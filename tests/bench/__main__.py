@@ -26,6 +26,7 @@ ACK_ROWS = {
     "boot_s": ("an Envoy from start to ready", "{:.2f} s"),
     "p50_ms": ("change to ACK, p50", "{:.1f} ms"),
     "p99_ms": ("change to ACK, p99", "{:.1f} ms"),
+    "ours_p50_ms": ("of it in the control plane, p50", "{:.1f} ms"),
 }
 
 
