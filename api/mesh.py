@@ -172,7 +172,8 @@ class Guards(msgspec.Struct, frozen=True):
     deadline_ms: int = 15_000
     connect_timeout_ms: int = 1_000
 
-    LARGEST_BUFFER: ClassVar[int] = 1 << 31
+    LARGEST_BODY: ClassVar[int] = 1 << 20
+    MOST_REQUESTS: ClassVar[int] = 1024
 
     @property
     def buffer_bytes(self) -> int:

@@ -59,10 +59,5 @@ class Object(msgspec.Struct, Generic[SpecT], frozen=True):
     created: str = ""
     generation: int = 0
 
-    @property
-    def age(self) -> tuple[str, str, str]:
-        """Sort key of Istio's "oldest wins": creation time, then name, then namespace."""
-        return self.created, self.ref.name, self.ref.namespace
-
 
 AnyObject = Object[Any]

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from api.hosts import is_ip
+
 ROLES = ("sidecar", "router")
 
 
@@ -63,6 +65,8 @@ def parse_node_id(node_id: str) -> tuple[str, str, str, str, str]:
     role, ip, workload, dns = parts
     if role not in ROLES:
         raise NodeIdError(f"node id {node_id!r}: role {role!r} is none of {', '.join(ROLES)}")
+    if not is_ip(ip):
+        raise NodeIdError(f"node id {node_id!r}: {ip!r} is not an IP address")
     name, _, namespace = workload.rpartition(".")
     if not name:
         raise NodeIdError(f"node id {node_id!r}: {workload!r} is not name.namespace")

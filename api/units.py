@@ -5,6 +5,8 @@ import re
 from api.mesh import MILLION
 
 PORTS = range(1, 65536)
+WEIGHTS = range(1_000_001)
+"""Weights of endpoints: Envoy counts their sum in 32 bits."""
 LONGEST_MS = 1000 * 3600 * 24 * 365
 """A year. Envoy refuses durations of centuries, and everything they came with."""
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s|ms|us|µs|ns))+")

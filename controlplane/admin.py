@@ -10,6 +10,7 @@ from aiohttp import web
 from api.proxy import NodeIdError, Proxy, parse_node_id
 from controlplane.observe.metrics import CONTENT_TYPE, Metrics
 from controlplane.plane import Plane
+from controlplane.publish import RenderError
 from controlplane.report import finding_row, resources_of
 from controlplane.settings import Address
 from controlplane.xds.status import StreamStatus
@@ -88,7 +89,10 @@ class Admin:
             proxy = stream.proxy if stream else _proxy_of(node)
         except NodeIdError as error:
             return _json({"error": str(error)}, status=400)
-        return _json(resources_of(self._plane.render(proxy)))
+        try:
+            return _json(resources_of(self._plane.render(proxy)))
+        except RenderError as error:
+            return _json({"error": str(error)}, status=500)
 
 
 def _proxy_of(node: str) -> Proxy:

@@ -81,7 +81,11 @@ class App:
     async def run(self) -> None:
         """Follow the source until `stop` is called."""
         async for batch in self.source.watch(self._stop):
-            await self._take(batch)
+            try:
+                await self._take(batch)
+            except Exception:
+                self.metrics.failures.inc()
+                log.exception("a change could not be published; what was served before goes on")
 
     def stop(self) -> None:
         """Let `run` return."""

@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from controlplane.plane import Plane
+    from controlplane.sources.files import FileSource
 
 _SOURCES = click.option(
     "-f",
@@ -34,7 +35,7 @@ def main() -> None:
         sys.exit(70)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "MIRRORPLANE"})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--verbose", is_flag=True, help="Log more, and show where an internal error happened.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.version_option(package_name="mirrorplane")
@@ -73,13 +74,17 @@ def serve(paths: tuple[Path, ...], xds_address: str, admin_address: str, insecur
 def render(paths: tuple[Path, ...], node: Path, only: str | None, output: str) -> None:
     """Print exactly the resources that a proxy would be served."""
     from controlplane.nodes import NodeFileError, read_node
+    from controlplane.publish import RenderError
     from controlplane.report import resources_of
 
     try:
         proxy = read_node(node)
     except NodeFileError as error:
         raise click.ClickException(str(error)) from error
-    found = resources_of(_loaded(paths).render(proxy), only or "")
+    try:
+        found = resources_of(_loaded(paths).render(proxy), only or "")
+    except RenderError as error:
+        raise click.ClickException(str(error)) from error
     _print(found[only] if only else found, output)
 
 
@@ -89,12 +94,15 @@ def check(paths: tuple[Path, ...]) -> None:
     """Say what is wrong with manifests; exit 1 when there are errors."""
     from controlplane.report import finding_line, has_errors
 
-    plane = _loaded(paths)
+    source, plane = _loaded_with_source(paths)
     found = plane.findings()
     for finding in found:
         click.echo(finding_line(finding))
     errors = sum(f.severity.value == "error" for f in found)
     click.echo(f"{len(plane.snapshot.objects)} objects, {errors} errors, {len(found) - errors} warnings", err=True)
+    if source.ignored:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(source.ignored.items()))
+        click.echo(f"not read, because nothing here is about them: {kinds}", err=True)
     sys.exit(1 if has_errors(found) else 0)
 
 
@@ -106,7 +114,13 @@ def check(paths: tuple[Path, ...]) -> None:
 @click.option("--labels", default="", help="k=v,k2=v2")
 @click.option("--xds-address", default="127.0.0.1:15010", show_default=True)
 @click.option("--protocol", type=click.Choice(["delta", "sotw"]), default="delta", show_default=True)
-@click.option("--admin-port", default=0, show_default=True, help="Envoy's own admin port on loopback; 0 is any.")
+@click.option(
+    "--admin-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="Envoy's own admin port on loopback; 0 is any.",
+)
 @click.option("--unprivileged", is_flag=True, help="The proxy may not bind ports below 1024.")
 @_OUTPUT
 def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **node: str) -> None:
@@ -139,6 +153,10 @@ def demo(keep: bool) -> None:
 
 
 def _loaded(paths: tuple[Path, ...]) -> "Plane":
+    return _loaded_with_source(paths)[1]
+
+
+def _loaded_with_source(paths: tuple[Path, ...]) -> "tuple[FileSource, Plane]":
     from controlplane.app import file_source
     from controlplane.catalogue import catalogue
     from controlplane.plane import Plane
@@ -147,7 +165,7 @@ def _loaded(paths: tuple[Path, ...]) -> "Plane":
     plane = Plane(catalogue(), source.locate)
     plane.apply(source.load())
     asyncio.run(plane.publish())
-    return plane
+    return source, plane
 
 
 def _print(value: object, output: str) -> None:

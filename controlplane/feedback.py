@@ -1,6 +1,7 @@
 """What the xDS server gets from the plane, and what comes back: an ACK or a NACK is an event, and ends as a Finding."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 from api.finding import Finding
@@ -19,14 +20,19 @@ class PlaneFeed:
 
     def __init__(self, plane: Plane, metrics: Metrics) -> None:
         self._plane, self._metrics = plane, metrics
+        self._streams: Counter[str] = Counter()
 
     def attach(self, proxy: Proxy, offer: Callable[[ResourceSet], None]) -> Callable[[], None]:
         """See Feed.attach. What a proxy said goes when it goes."""
         detach = self._plane.publisher.attach(proxy, offer)
+        self._streams[proxy.id] += 1
 
         def leave() -> None:
             detach()
-            self._plane.ledger.forget_proxy(proxy.id)
+            self._streams[proxy.id] -= 1
+            if not self._streams[proxy.id]:  # an old stream may end after its successor began
+                del self._streams[proxy.id]
+                self._plane.ledger.forget_proxy(proxy.id)
 
         return leave
 

@@ -1,6 +1,9 @@
 """All findings there are: those of sources (by file), those of translators (by object), those of proxies (NACKs)."""
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
+
+import msgspec
 
 from api.finding import Finding
 from api.meta import Ref
@@ -9,6 +12,7 @@ from api.view import View
 from controlplane.engine import Call, Engine
 from translators.advice import findings
 
+log = logging.getLogger(__name__)
 Locate = Callable[[Ref, str], tuple[str, int] | None]
 
 
@@ -52,7 +56,7 @@ class Ledger:
         refs |= {call[1] for call in touched if call[0] is findings}
         for ref in refs:
             if ref in snapshot.objects:
-                self._of_objects[ref] = view.memo(findings, ref)
+                self._of_objects[ref] = self._asked(view, ref)
             elif self._of_objects.pop(ref, None) is not None:
                 self._engine.release([(findings, ref)])
 
@@ -62,18 +66,16 @@ class Ledger:
         found = {self._placed(f) for group in groups for said in group.values() for f in said}
         return tuple(sorted(found, key=lambda f: (f.file, f.line, f.about, f.path, f.reason, f.message)))
 
+    def _asked(self, view: View, ref: Ref) -> tuple[Finding, ...]:
+        try:
+            return view.memo(findings, ref)
+        except Exception as error:
+            log.exception("checking %s failed", ref)
+            message = f"Mirrorplane failed to check this: {type(error).__name__}: {error}"
+            return (Finding(ref, "InternalError", message, fix="report it with the object"),)
+
     def _placed(self, finding: Finding) -> Finding:
         place = None if finding.file else self._locate(finding.about, finding.path)
         if place is None:
             return finding
-        file, line = place
-        return Finding(
-            about=finding.about,
-            reason=finding.reason,
-            message=finding.message,
-            path=finding.path,
-            severity=finding.severity,
-            fix=finding.fix,
-            file=file,
-            line=line,
-        )
+        return msgspec.structs.replace(finding, file=place[0], line=place[1])

@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from api.proxy import Locality, Proxy
 from bootstrap.node import checked
+from controlplane.manifests.composer import YamlError
+from controlplane.manifests.documents import read_documents
 
 _LARGEST = 64 << 10
 
@@ -29,16 +30,28 @@ class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_node(path: Path) -> Proxy:
-    """Return the proxy a file describes. Raises NodeFileError, also for names that Kubernetes would not allow."""
+    """Return the proxy that a file of one YAML document describes.
+
+    Raises NodeFileError, also for names that Kubernetes would not allow.
+    """
     try:
         with path.open("rb") as file:
             text = file.read(_LARGEST + 1)
         if len(text) > _LARGEST:
             raise NodeFileError(f"{path}: larger than {_LARGEST >> 10} KiB: this is no node file")
-        said: Any = yaml.safe_load(text)
-        node = msgspec.convert(said, _Node)
+        node = msgspec.convert(_only_document(text), _Node)
         return checked(Proxy(**msgspec.structs.asdict(node)))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except YamlError as error:
+        line = f":{error.line}" if error.line else ""
+        raise NodeFileError(f"{path}{line}: cannot be read: {error.message}") from error
+    except OSError as error:
         raise NodeFileError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     except (msgspec.ValidationError, ValueError) as error:
         raise NodeFileError(f"{path}: {error}") from error
+
+
+def _only_document(text: bytes) -> Any:
+    documents = list(read_documents(text))
+    if len(documents) != 1:
+        raise ValueError(f"Expected one YAML document that describes a proxy, found {len(documents)}")
+    return documents[0].value

@@ -16,6 +16,10 @@ log = logging.getLogger(__name__)
 Offer = Callable[[ResourceSet], None]
 
 
+class RenderError(RuntimeError):
+    """Resources that could not be built: our bug. The message names them."""
+
+
 class Publisher:
     """Keeps a Board for every scope in use, and offers each proxy the set of its scope.
 
@@ -47,13 +51,15 @@ class Publisher:
         return lambda: self._detach(offer)
 
     def render(self, proxy: Proxy) -> ResourceSet:
-        """Return what the proxy is or would be offered, and remember nothing for it."""
+        """Return what the proxy is or would be offered, and remember nothing for it. Raises RenderError."""
         scope = scope_of(self._view, proxy)
         if scope in self._boards:
             return self._boards[scope].latest
         board = self._new_board(scope)
         self._engine.release(list(board.calls()))
         self._engine.collect()
+        if board.failed:
+            raise RenderError("; ".join(f"{name or 'names'}: {error}" for (_, name), error in board.failed.items()))
         return board.latest
 
     async def publish(self, view: View, touched: set[Call]) -> int:
@@ -62,7 +68,7 @@ class Publisher:
         self._move()
         changed = 0
         for board in list(self._boards.values()):
-            if board.refresh(self._view, touched):
+            if self._boards.get(board.scope) is board and board.refresh(self._view, touched):
                 changed += 1
                 board.spread()
             await asyncio.sleep(0)

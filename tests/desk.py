@@ -6,14 +6,28 @@ from pathlib import Path
 from typing import Any
 
 from api.finding import Finding
+from api.kinds.istio_networking import VIRTUAL_SERVICE
 from api.kinds.kube import NAMESPACE, SERVICE
 from api.meta import AnyObject, Ref
 from controlplane.manifests.decode import registry_of
 from controlplane.sources.changes import Batch
 from controlplane.sources.files import FileSource
 
-REGISTRY = registry_of([SERVICE, NAMESPACE])
+REGISTRY = registry_of([SERVICE, NAMESPACE, VIRTUAL_SERVICE])
 BROKEN = "apiVersion: v1\nkind: Service\nmetadata: {name: [\n"
+
+MIRRORING = """\
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: v}
+spec:
+  hosts: [a]
+  http:
+  - route:
+    - destination: {host: a}
+    mirror: {host: b}
+"""
 
 
 def service(name: str, port: Any = 80, **metadata: Any) -> str:
@@ -61,7 +75,7 @@ class Desk:
         return batch
 
     def ports(self) -> dict[str, int]:
-        return {ref.name: obj.spec.ports[0].port for ref, obj in self.objects.items()}
+        return {ref.name: obj.spec.ports[0].port for ref, obj in self.objects.items() if ref.kind == SERVICE.key}
 
     def said(self, name: str = "") -> list[Finding]:
         return [f for origin, said in self.findings.items() if origin.endswith(name) for f in said]

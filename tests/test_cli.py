@@ -114,6 +114,7 @@ def test_bootstrap_prints_a_bootstrap_that_envoy_understands(tmp_path: Path):
         (["bootstrap", "--name", "a", "--ip", "not-an-ip"], "not-an-ip"),
         (["bootstrap", "--name", "a", "--xds-address", "x"], "is not an address"),
         (["bootstrap"], "--name"),
+        (["bootstrap", "--name", "a", "--admin-port", "99999"], "0<=x<=65535"),
         (["render", "-f", "."], "--proxy"),
         (["render", "-f", ".", "--proxy", "/nonexistent.yaml"], "/nonexistent.yaml: cannot be read"),
         (["nonsense"], "No such command"),
@@ -133,6 +134,8 @@ def test_a_wrong_call_is_one_clear_line(args: list[str], said: str, tmp_path: Pa
         ("name: a\nip: nowhere", "nowhere"),
         ("name: a\nlabels: {k: 1}", "labels"),
         ("", "Expected"),
+        ("name: a\n---\nname: b", "Expected one YAML document that describes a proxy, found 2"),
+        ("name: " + "[" * 30_000, ":1: cannot be read: the nesting is deeper than 64 levels"),
     ],
 )
 def test_a_wrong_node_file_is_one_clear_line(folder: Path, tmp_path: Path, text: str, said: str):

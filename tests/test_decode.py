@@ -1,5 +1,7 @@
 """The decoder: which manifests are ours, what they become, and what is said of those that fail."""
 
+import logging
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -10,8 +12,11 @@ from msgspec import Meta, field
 from api.finding import Finding, Severity
 from api.kinds.kube import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
 from api.meta import Kind, Object, Ref, Wire
+from controlplane.manifests import unknown_fields
 from controlplane.manifests.decode import (
+    INTERNAL_ERROR,
     INVALID_FIELD,
+    MOST_UNKNOWN_FIELDS,
     NOT_A_MANIFEST,
     UNKNOWN_FIELD,
     UNKNOWN_KIND,
@@ -179,6 +184,20 @@ def test_a_namespace_that_kubernetes_refuses_is_an_error(namespace: Any) -> None
     assert only(decoded).path == "metadata.namespace"
 
 
+@pytest.mark.parametrize("kind", ["Service", "Namespace"])
+@pytest.mark.parametrize("name", ["a.b", "a" * 64, "Upper", "-a"])
+def test_a_name_that_becomes_a_label_of_a_host_has_no_dots_and_63_characters(kind: str, name: str) -> None:
+    named = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
+    decoded = decode(named, REGISTRY, "f")
+    assert (decoded.ref, decoded.object) == (None, None)
+    assert only(decoded).path == "metadata.name"
+    assert (
+        f"is not a name of a {kind}: it must be lower case letters, digits and '-', at most 63" in only(decoded).message
+    )
+    assert decode({**named, "metadata": {"name": "0" * 63}}, REGISTRY).object
+    assert decode({**named, "kind": "Pod", "metadata": {"name": "a.b"}}, REGISTRY).object
+
+
 @pytest.mark.parametrize("name", ["a", "a.b-c.d", "0", "a" * 253])
 def test_a_name_that_kubernetes_accepts_is_fine(name: str) -> None:
     assert decode(manifest(name=name), REGISTRY).object
@@ -277,6 +296,28 @@ def test_unknown_fields_are_warnings_with_the_name_that_may_be_meant() -> None:
     assert {(f.severity, f.reason, f.about) for f in decoded.findings} == {(Severity.WARNING, UNKNOWN_FIELD, REF)}
 
 
+@pytest.mark.parametrize(("unknown", "left"), [(20, 0), (21, 1), (20_000, 19_980)])
+def test_a_few_unknown_fields_of_an_object_are_told_and_the_others_are_counted(unknown: int, left: int) -> None:
+    decoded = decode(manifest({f"x{number}": 1 for number in range(unknown)}), REGISTRY)
+    assert decoded.object
+    told, more = decoded.findings[:MOST_UNKNOWN_FIELDS], decoded.findings[MOST_UNKNOWN_FIELDS:]
+    assert [f.path for f in told] == [f"spec.x{number}" for number in range(MOST_UNKNOWN_FIELDS)]
+    assert [(f.path, f.severity) for f in more] == [("spec.x20", Severity.WARNING)] * bool(left)
+    assert all(f.message.endswith(f": {left:,}") for f in more)
+
+
+def test_unknown_fields_that_are_not_told_are_not_compared_with_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    get_close_matches = unknown_fields.difflib.get_close_matches
+    monkeypatch.setattr(
+        unknown_fields.difflib,
+        "get_close_matches",
+        lambda name, *args: compared.append(name) or get_close_matches(name, *args),
+    )
+    decode(manifest({f"nots{number}": 1 for number in range(500)}), REGISTRY)
+    assert len(set(compared)) == MOST_UNKNOWN_FIELDS
+
+
 def test_unknown_fields_below_mappings_are_found() -> None:
     decoded = decode(manifest({"rules": [{"byName": {"a.b": {**TARGET, "modes": 1}}}]}), REGISTRY)
     assert only(decoded).path == "spec.rules[0].byName[a.b].modes"
@@ -305,6 +346,20 @@ def test_what_a_kind_refuses_on_its_own_is_refused() -> None:
     assert (decoded.ref, decoded.object, decoded.findings) == (REF, None, (no,))
     maybe = Finding(REF, "Maybe", "maybe", severity=Severity.WARNING)
     assert decode(manifest(), REGISTRY, accept=lambda _: [maybe]).object
+
+
+def test_a_check_of_ours_that_fails_refuses_the_object_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: Any) -> Iterator[Finding]:
+        yield Finding(REF, "No", "no")
+        raise KeyError("boom")
+
+    with caplog.at_level(logging.ERROR):
+        decoded = decode(manifest(), REGISTRY, accept=fail)
+    assert (decoded.ref, decoded.object) == (REF, None)
+    assert only(decoded).reason == INTERNAL_ERROR
+    assert only(decoded).message == "Mirrorplane failed to check this: KeyError: 'boom'"
+    assert only(decoded).fix == "report it with the object"
+    assert [bool(record.exc_info) for record in caplog.records] == [True]
 
 
 def test_a_list_unfolds_to_its_items_with_their_paths() -> None:

@@ -1,6 +1,10 @@
 """The YAML reader: what scalars mean, where fields stand, and what it refuses."""
 
+import json
 import math
+from array import array
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +13,7 @@ from hypothesis import strategies as st
 from controlplane.manifests import documents
 from controlplane.manifests.composer import YamlError
 from controlplane.manifests.documents import MAX_BYTES, Document, read_documents, require_libyaml
+from controlplane.manifests.lines import Lines
 from controlplane.manifests.scalars import resolve
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -266,6 +271,63 @@ spec:
 )
 def test_a_path_has_the_line_of_its_field_or_of_its_nearest_parent(path: str, line: int) -> None:
     assert list_documents(LINES.encode())[0].lines.of(path) == line
+
+
+def naively(lines: Lines, path: str) -> int:
+    """Answer as `Lines.of` must, by looking at one sibling after the other."""
+    line, start, end = lines.root, 0, len(lines.keys)
+    for step in path.replace("[", ".").replace("]", "").strip(".").split("."):
+        entry, position = start, 0
+        while entry < end and step != (lines.keys[entry] if lines.keys[entry] is not None else str(position)):
+            entry, position = entry + lines.spans[entry], position + 1
+        if entry >= end:
+            break
+        line, start, end = lines.lines[entry], entry + 1, entry + lines.spans[entry]
+    return line
+
+
+STEPS = st.sampled_from(["a", "b", "k0", "k7", "k19", "k40", "0", "7", "19", "40", "07", "-1", "١"])  # noqa: RUF001
+NESTED = st.recursive(
+    st.none(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(STEPS, inner, max_size=4)
+        | inner.map(lambda value: [value] * 20)
+        | inner.map(lambda value: {f"k{number}": value for number in range(20)})
+    ),
+    max_leaves=6,
+)
+
+
+@given(NESTED, st.lists(st.lists(STEPS, max_size=4).map(".".join), max_size=10))
+def test_small_and_large_collections_answer_for_their_lines_alike(value: Any, paths: list[str]) -> None:
+    document = json.dumps({"a": value}, indent=0, ensure_ascii=False)
+    (read,) = list_documents(document.encode())
+    for path in [*paths, *(f"a.{path}" for path in paths)]:
+        assert read.lines.of(path) == naively(read.lines, path)
+
+
+@pytest.mark.parametrize("item", ["- {a: %d}\n", "k%d: {a: 1}\n"])
+def test_a_question_about_a_large_collection_looks_at_its_entries_only_once(item: str) -> None:
+    (read,) = list_documents("".join(item % number for number in range(2000)).encode())
+    asked = CountedSpans(read.lines.spans)
+    read.lines.spans = asked
+    name = "[%d].a" if item.startswith("-") else "k%d.a"
+    assert [read.lines.of(name % number) for number in range(2000)] == list(range(1, 2001))
+    assert asked.count <= 4 * len(asked)
+
+
+class CountedSpans(array):  # type: ignore[type-arg]
+    """Spans that count how often one of them is looked at."""
+
+    def __new__(cls, spans: Iterable[int]) -> "CountedSpans":
+        counted = super().__new__(cls, "I", spans)
+        counted.count = 0
+        return counted
+
+    def __getitem__(self, entry: Any) -> Any:
+        self.count += 1
+        return super().__getitem__(entry)
 
 
 def test_without_libyaml_the_reader_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,10 @@ import pytest
 from api.finding import Finding, Severity
 from api.meta import AnyObject, Ref
 from controlplane.manifests.documents import MAX_BYTES
+from controlplane.report import finding_line
 from controlplane.sources.files import FileSource
-from controlplane.sources.listing import Listing
-from tests.desk import BROKEN, REGISTRY, Desk, ref, service, swap
+from controlplane.sources.listing import MAX_DEPTH, Listing
+from tests.desk import BROKEN, MIRRORING, REGISTRY, Desk, ref, service, swap
 
 
 @pytest.fixture
@@ -331,6 +332,50 @@ def test_an_object_that_is_refused_on_its_own_keeps_the_one_before(tmp_path: Pat
     desk.write("a.yaml", service("a", 13))
     assert desk.ports() == {"a": 12}
     assert "bad luck; serving generation 1" in desk.said()[0].message
+
+
+def test_a_check_that_fails_keeps_the_object_before(tmp_path: Path) -> None:
+    def accept(obj: AnyObject) -> list[Finding]:
+        assert obj.spec.ports[0].port != 13
+        return []
+
+    desk = Desk(tmp_path)
+    desk.source = FileSource([tmp_path], REGISTRY, accept)
+    desk.write("a.yaml", service("a", 12), service("b", 1))
+    desk.write("a.yaml", service("a", 13), service("b", 2))
+    assert desk.ports() == {"a": 12, "b": 2}
+    (finding,) = desk.said()
+    assert finding.reason == "InternalError"
+    assert "failed to check this: AssertionError" in finding.message
+    assert "serving generation 1 of Service default/a" in finding.message
+
+
+def test_a_key_with_a_line_end_forges_no_line_and_is_found_in_its_file(desk: Desk) -> None:
+    desk.write("a.yaml", MIRRORING, '  "x\\nb:1: error Forged": 1\n')
+    (finding,) = desk.said()
+    assert finding.line == 1 + MIRRORING.count("\n")
+    assert len(finding_line(finding).splitlines()) == 1
+    assert "spec.x\\nb:1: error Forged" in finding_line(finding)
+
+
+def test_folders_are_read_down_to_a_depth_and_what_lies_deeper_is_told(desk: Desk) -> None:
+    folders = [desk.root]
+    for _ in range(600):
+        folders.append(folders[-1] / "d")
+        folders[-1].mkdir()
+    for depth in (0, MAX_DEPTH, MAX_DEPTH + 1, 600):
+        (folders[depth] / "a.yaml").write_text(service(f"a{depth}"))
+    desk.look()
+    assert desk.ports() == {"a0": 80, f"a{MAX_DEPTH}": 80}
+    (finding,) = desk.said()
+    assert finding.file == str(folders[MAX_DEPTH + 1])
+    assert finding.message == "cannot be read: it lies more than 32 folders deep"
+    for folder in reversed(folders[MAX_DEPTH + 1 :]):  # also because not every tool can remove it
+        (folder / "a.yaml").unlink(missing_ok=True)
+        folder.rmdir()
+    desk.look()
+    assert desk.said() == []
+    assert desk.ports() == {"a0": 80, f"a{MAX_DEPTH}": 80}
 
 
 def test_a_mounted_config_map_is_seen_through_its_links(desk: Desk) -> None:

@@ -3,15 +3,20 @@
 import asyncio
 import shutil
 import tempfile
+import threading
+import time
 from collections import Counter
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tests.desk import BROKEN, Desk, service, swap
+from controlplane.sources.quiet import until_quiet
+from tests.desk import BROKEN, MIRRORING, Desk, service, swap
 
 NAMES = ("a", "b", "c")
 FILES = ("1.yaml", "2.yaml", "sub/3.yaml")
@@ -109,6 +114,98 @@ class Edits(RuleBasedStateMachine):
 
 TestEdits = Edits.TestCase
 TestEdits.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+
+
+def cut(text: str, *places: str) -> list[str]:
+    """Return the text in pieces, cut before each of the places."""
+    for place in places:
+        text = text.replace(place, f"\0{place}")
+    return [piece for piece in text.split("\0") if piece]
+
+
+def mirroring(port: int, percent: int) -> str:
+    return f"{service('a', port)}{MIRRORING}    mirrorPercentage: {{value: {percent}}}\n{service('b', port)}"
+
+
+async def test_a_file_that_is_written_piece_by_piece_is_never_read_as_it_is_cut(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    old, new = mirroring(1, 10), mirroring(2, 20)
+    desk.write("a.yaml", old)
+    seen = {ref: [obj.spec] for ref, obj in desk.objects.items()}
+    stop = asyncio.Event()
+
+    def rewrite(text: str) -> None:
+        with desk.path("a.yaml").open("w") as file:
+            for piece in cut(text, "---\n", "  ports:", "    mirror", "    mirrorPercentage"):
+                time.sleep(0.04)
+                file.write(piece)
+                file.flush()
+
+    async with asyncio.timeout(60), aclosing(desk.source.watch(stop)) as batches:
+        for text, port in [(new, 2), (old, 1), (new, 2)]:
+            writing = asyncio.create_task(asyncio.to_thread(rewrite, text))
+            async for batch in batches:
+                desk.take(batch)
+                for change in batch.changes:
+                    assert change.obj is not None
+                    seen[change.ref].append(change.obj.spec)
+                assert desk.said() == []
+                if desk.ports() == {"a": port, "b": port}:
+                    break
+            await writing
+        stop.set()
+    assert {ref.name: len(specs) for ref, specs in seen.items()} == {"a": 4, "b": 4, "v": 4}
+    assert all(specs[:2] == specs[2:] != specs[:1] * 2 for specs in seen.values())
+
+
+async def test_a_file_that_is_written_without_end_is_read_all_the_same(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.write("a.yaml", service("a", 1))
+    stop, enough = asyncio.Event(), threading.Event()
+
+    def write_on() -> None:
+        desk.path("a.yaml").write_text(service("a", 2))
+        while not enough.wait(0.05):
+            with desk.path("a.yaml").open("a") as file:
+                file.write("# more\n")
+
+    writing = asyncio.create_task(asyncio.to_thread(write_on))
+    try:
+        async with asyncio.timeout(60), aclosing(desk.source.watch(stop)) as batches:
+            async for batch in batches:
+                desk.take(batch)
+                break
+    finally:
+        enough.set()
+        await writing
+    assert desk.ports() == {"a": 2}
+
+
+NOW = 1_000_000.0
+LAST = (1, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("last", "inode", "age", "touched", "wait"),
+    [
+        (LAST, 1, 0.05, False, 0.15),
+        (LAST, 1, 0.05, True, 0.15),
+        (LAST, 1, 0.2, True, 0.0),
+        (LAST, 1, -0.1, True, 0.2),
+        (LAST, 1, -0.3, True, 0.0),
+        (LAST, 2, 0.0, True, 0.0),
+        (None, 1, 0.05, False, 0.15),
+        ("same", 1, 0.05, True, 0.15),
+        ("same", 1, 0.05, False, 0.0),
+    ],
+)
+def test_a_file_is_waited_for_when_it_was_just_written_where_it_is(
+    last: Any, inode: int, age: float, touched: bool, wait: float
+) -> None:
+    mark = (1, inode, round((NOW - age) * 1e9), 7)
+    read_as = {"/a.yaml": mark if last == "same" else last} if last else {}
+    left = until_quiet({"/a.yaml": mark}, read_as, {"/a.yaml"} if touched else set(), NOW)
+    assert left == pytest.approx(wait, abs=1e-6)
 
 
 async def test_watching_sees_every_kind_of_change(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from api.resource import CLUSTER, ROUTE, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
 from tests.builders import SLEEP, decoded, objects, plane_of
+from translators.contract import Check
 
 SERVICE = """
 apiVersion: v1
@@ -132,3 +133,32 @@ async def test_rendering_leaves_nothing_behind():
     for i in range(20):
         plane.render(Proxy("sidecar", "x", f"ns-{i}"))
     assert plane.engine.size <= before + 5
+
+
+async def test_a_proxy_that_leaves_during_a_publish_leaves_nothing_behind():
+    plane = await plane_of(SERVICE % 80)
+    detach = {}
+
+    def leave_with_the_other(_: ResourceSet) -> None:
+        if plane.published:
+            detach.pop("b", lambda: None)()
+
+    plane.publisher.attach(SLEEP, leave_with_the_other)
+    detach["b"] = plane.publisher.attach(Proxy("sidecar", "b", "elsewhere"), lambda _: None)
+    await apply(plane, SERVICE % 81)
+    assert plane.publisher.scopes == 1
+    held = {
+        call for call in plane.engine.remembered() if any(getattr(a, "namespace", "") == "elsewhere" for a in call[1:])
+    }
+    assert not held
+
+
+async def test_an_object_whose_check_raises_is_told_and_harms_no_other(monkeypatch: pytest.MonkeyPatch, caplog):
+    def broken(*_):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("translators.advice._checks", lambda: (Check(table=broken),))
+    plane = await plane_of(SERVICE % 80 + "---" + RULE)
+    assert [(f.reason, f.about.name) for f in plane.findings()] == [("InternalError", "web")]
+    assert "outbound|80||web.default.svc.cluster.local" in plane.render(SLEEP).of(CLUSTER)
+    assert "checking VirtualService default/web failed" in caplog.text

@@ -131,7 +131,7 @@ def test_a_node_id_is_read_and_written_in_istios_form():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "sidecar", "sidecar~1~a.b", "sidecar~~a.b~c", "waypoint~1~a.b~c", "sidecar~1~ab~c"]
+    "text", ["", "sidecar", "sidecar~1~a.b", "sidecar~~a.b~c", "waypoint~1~a.b~c", "sidecar~::1~ab~c", "sidecar~x~a.b"]
 )
 def test_a_node_id_of_another_form_is_refused_by_name(text: str):
     with pytest.raises(NodeIdError, match="node id"):

@@ -18,10 +18,8 @@ from api.view import View
 
 
 class Slot(IntEnum):
-    """Where an HTTP filter stands in the chain, first to last (Istio's order)."""
+    """Where an HTTP filter stands in the chain, first to last. A new filter adds its place (Istio's order)."""
 
-    FAULT = 10
-    CORS = 20
     ROUTER = 90
 
 

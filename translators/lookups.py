@@ -76,6 +76,14 @@ def live_clusters(view: View, namespace: str, host: str) -> tuple[str, ...]:
     return tuple(outbound(host, number, name) for number in numbers for name in subsets)
 
 
+def no_mirror(view: View, namespace: str, to: Destination, port: int) -> tuple[str, str] | None:
+    """Say why nothing can be copied to a destination, as `missing` does; None when it can."""
+    service = view.memo(visible.service, namespace, to.host)
+    if service is not None and service.resolution is Resolution.NONE:
+        return "host", f"{to.host} has resolution NONE, so a copy has no address of its own to go to"
+    return missing(view, namespace, to, port)
+
+
 def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
     """Return everything that answers on a port of the service that an object declares under a host, sorted.
 

@@ -3,6 +3,8 @@
 A field that is not here is not read yet, and the decoder says so.
 """
 
+from typing import Any
+
 from msgspec import field
 
 from api.meta import Kind, Wire
@@ -72,11 +74,17 @@ class MirrorPolicy(Wire, frozen=True):
 
 
 class HTTPRoute(Wire, frozen=True):
-    """One rule of a VirtualService. Both spellings of the deprecated integer percentage are read."""
+    """One rule of a VirtualService. Both spellings of the deprecated integer percentage are read.
+
+    `redirect`, `direct_response` and `delegate` are known and not served yet.
+    """
 
     name: str = ""
     match: tuple[MatchRequest, ...] = ()
     route: tuple[RouteDestination, ...] = ()
+    redirect: dict[str, Any] | None = None
+    direct_response: dict[str, Any] | None = None
+    delegate: dict[str, Any] | None = None
     timeout: str = ""
     mirror: Destination | None = None
     mirrors: tuple[MirrorPolicy, ...] = ()
@@ -126,7 +134,6 @@ class WorkloadEntry(Wire, frozen=True):
     labels: dict[str, str] = {}
     locality: str = ""
     weight: int = 1
-    service_account: str = ""
 
 
 class WorkloadSelector(Wire, frozen=True):

@@ -15,7 +15,6 @@ class ServicePort(Wire, frozen=True):
     target_port: int | str = 0
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
     app_protocol: str = ""
-    node_port: int = 0
 
 
 class ServiceSpec(Wire, frozen=True):
@@ -26,8 +25,6 @@ class ServiceSpec(Wire, frozen=True):
     type: str = "ClusterIP"
     cluster_ip: str = field(default="", name="clusterIP")
     cluster_ips: tuple[str, ...] = field(default=(), name="clusterIPs")
-    external_name: str = ""
-    publish_not_ready_addresses: bool = False
 
 
 class ContainerPort(Wire, frozen=True):
@@ -35,7 +32,6 @@ class ContainerPort(Wire, frozen=True):
 
     container_port: int
     name: str = ""
-    protocol: str = "TCP"
 
 
 class Container(Wire, frozen=True):
@@ -49,9 +45,6 @@ class PodSpec(Wire, frozen=True):
     """v1 PodSpec: only what endpoints need."""
 
     containers: tuple[Container, ...] = ()
-    init_containers: tuple[Container, ...] = ()
-    service_account_name: str = ""
-    node_name: str = ""
 
 
 class PodCondition(Wire, frozen=True):
@@ -98,7 +91,6 @@ class SliceEndpoint(Wire, frozen=True):
     addresses: tuple[str, ...] = ()
     conditions: EndpointConditions = EndpointConditions()
     target_ref: TargetRef | None = None
-    node_name: str = ""
     zone: str = ""
 
 
@@ -121,8 +113,6 @@ class EndpointSlice(Wire, frozen=True):
 
 class NamespaceSpec(Wire, frozen=True):
     """v1 Namespace: its labels are what matters."""
-
-    finalizers: tuple[str, ...] = ()
 
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"

@@ -22,7 +22,10 @@ class Mirroring(Wire, frozen=True):
 
 
 class OutboundTrafficPolicy(Wire, frozen=True):
-    """Requests to hosts nobody declared: ALLOW_ANY passes them through, REGISTRY_ONLY answers 502."""
+    """Requests to hosts nobody declared: REGISTRY_ONLY answers 502.
+
+    ALLOW_ANY passes them on to where the client dialled; without interception nobody knows where, and they get 503.
+    """
 
     mode: str = "ALLOW_ANY"
 

@@ -1,11 +1,13 @@
 """Turns one manifest into an Object or Findings: owns which manifests are ours and what is said of those that fail.
 
 Separate from the sources because it knows no file and no API server: they read, this understands. Nothing here raises
-for what a user wrote. A Finding about something with no identity is about `Ref("", "", origin)`, where `origin` is
-what the source calls the place it came from: a file, as a rule.
+for what a user wrote, nor when a check of ours fails. A Finding about something with no identity is about
+`Ref("", "", origin)`, where `origin` is what the source calls the place it came from: a file, as a rule.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -14,25 +16,30 @@ from api.finding import Finding, Severity
 from api.meta import AnyObject, Kind, Object, Ref, Wire
 from controlplane.manifests.field_errors import explain
 from controlplane.manifests.head import Head, Metadata, misnamed, read_head, without_nulls
-from controlplane.manifests.unknown_fields import closest, unknown_fields
+from controlplane.manifests.unknown_fields import UnknownField, unknown_fields
 
 Registry = Mapping[tuple[str, str], Kind]
 """Every kind we read, by API group and kind name."""
 
 Accept = Callable[[AnyObject], Iterable[Finding]]
-"""What else there is to say about a valid object, looked at alone. An ERROR refuses it."""
+"""What else there is to say about a valid object, looked at alone. An ERROR refuses it, and so does an exception."""
 
 NOT_A_MANIFEST: Final = "NotAManifest"
 UNKNOWN_KIND: Final = "UnknownKind"
 UNKNOWN_VERSION: Final = "UnknownVersion"
 INVALID_FIELD: Final = "InvalidField"
 UNKNOWN_FIELD: Final = "UnknownField"
+INTERNAL_ERROR: Final = "InternalError"
+
+MOST_UNKNOWN_FIELDS: Final = 20
+"""So many unknown fields of one object are told one by one."""
 
 BUILT_IN_GROUPS: Final = frozenset({"", "apps", "discovery.k8s.io"})
 """Kubernetes' own groups: we read their kinds in part, so a field we do not know is no news, nor is a kind."""
 
 _HEAD_FIELDS: Final = frozenset({"apiVersion", "kind", "metadata"})
-_FIELDS: Final = _HEAD_FIELDS | {"spec", "status"}
+_FIELDS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
+_log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Wire)
 
 
@@ -88,7 +95,12 @@ def decode(manifest: Any, registry: Registry, origin: str = "", accept: Accept =
 
 
 def _judged(decoded: Decoded, obj: AnyObject, accept: Accept) -> Decoded:
-    said = tuple(accept(obj))
+    try:
+        said = tuple(accept(obj))
+    except Exception as error:
+        _log.exception("the check of %s failed", obj.ref)
+        message = f"Mirrorplane failed to check this: {type(error).__name__}: {error}"
+        said = (Finding(obj.ref, INTERNAL_ERROR, message, fix="report it with the object"),)
     refused = any(finding.severity is Severity.ERROR for finding in said)
     return Decoded(decoded.ref, None if refused else obj, decoded.findings + said)
 
@@ -142,20 +154,26 @@ def _convert(value: Any, of: type[T], root: str, ref: Ref) -> T | Finding:
 
 
 def _warnings(manifest: dict[str, Any], written: dict[str, Any], kind: Kind, ref: Ref) -> Iterator[Finding]:
+    unknown = _unknown(manifest, written, kind)
+    for field in islice(unknown, MOST_UNKNOWN_FIELDS):
+        fix = f"did you mean {field.meant}?" if field.meant else ""
+        message = f"the field {field.name} is not known here and changes nothing"
+        yield Finding(ref, UNKNOWN_FIELD, message, field.path, Severity.WARNING, fix)
+    if first := next(unknown, None):
+        left = 1 + sum(1 for _ in unknown)
+        message = (
+            f"fields that are not known here and change nothing, from this one on, and not told one by one: {left:,}"
+        )
+        yield Finding(ref, UNKNOWN_FIELD, message, first.path, Severity.WARNING)
+
+
+def _unknown(manifest: dict[str, Any], written: dict[str, Any], kind: Kind) -> Iterator[UnknownField]:
     if not kind.whole:
-        for name in sorted(manifest.keys() - _FIELDS):
-            yield _unknown(ref, name, name, closest(name, sorted(_FIELDS)))
-    for field in unknown_fields(manifest["metadata"], Metadata, "metadata"):
-        yield _unknown(ref, field.path, field.name, field.meant)
+        yield from (UnknownField(name, name, _FIELDS) for name in sorted(manifest.keys() - set(_FIELDS)))
+    yield from unknown_fields(manifest["metadata"], Metadata, "metadata")
     for field in unknown_fields(written, kind.spec, "" if kind.whole else "spec"):
         if field.path != "status":
-            yield _unknown(ref, field.path, field.name, field.meant)
-
-
-def _unknown(ref: Ref, path: str, name: str, meant: str) -> Finding:
-    fix = f"did you mean {meant}?" if meant else ""
-    message = f"the field {name} is not known here and changes nothing"
-    return Finding(ref, UNKNOWN_FIELD, message, path, Severity.WARNING, fix)
+            yield field
 
 
 def _join(root: str, path: str) -> str:

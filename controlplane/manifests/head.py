@@ -14,7 +14,10 @@ from api.meta import Kind, Wire
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
 _LONGEST_LABEL: Final = 63
+_LABEL_RULE: Final = f"lower case letters, digits and '-', at most {_LONGEST_LABEL} characters (RFC 1123)"
 _LONGEST_NAME: Final = 253
+_NAMED_BY_LABEL: Final = frozenset({"Service", "Namespace"})
+"""Kinds of the core group whose names become one label of a DNS name: `web.shop.svc.cluster.local`."""
 
 
 class Metadata(Wire, frozen=True):
@@ -105,14 +108,18 @@ def misnamed(manifest: dict[str, Any], head: Head, kind: Kind) -> tuple[str, str
     if "name" not in written:
         generated = "; generateName needs an API server" if "generateName" in written else ""
         return "metadata.name", f"this is not a Kubernetes object: it has no metadata.name{generated}"
+    if kind.key in _NAMED_BY_LABEL and not _is_label(head.name):
+        return "metadata.name", f"{_shown(written['name'])} is not a name of a {kind.name}: it must be {_LABEL_RULE}"
     if len(head.name) > _LONGEST_NAME or not _SUBDOMAIN.fullmatch(head.name):
         rule = f"lower case letters, digits, '-' and '.', at most {_LONGEST_NAME} characters (RFC 1123)"
         return "metadata.name", f"{_shown(written['name'])} is not a name: it must be {rule}"
-    wants = kind.namespaced and "namespace" in written
-    if wants and (len(head.namespace) > _LONGEST_LABEL or not _LABEL.fullmatch(head.namespace)):
-        rule = f"lower case letters, digits and '-', at most {_LONGEST_LABEL} characters (RFC 1123)"
-        return "metadata.namespace", f"{_shown(written['namespace'])} is not a namespace: it must be {rule}"
+    if kind.namespaced and "namespace" in written and not _is_label(head.namespace):
+        return "metadata.namespace", f"{_shown(written['namespace'])} is not a namespace: it must be {_LABEL_RULE}"
     return "", ""
+
+
+def _is_label(name: str) -> bool:
+    return len(name) <= _LONGEST_LABEL and _LABEL.fullmatch(name) is not None
 
 
 def _kept(child: Any) -> Any:

@@ -1,14 +1,21 @@
 """Where each field of a document stands in its file: owns the line index, so that findings can point at a line.
 
 Separate from the reader because it outlives it: the values of a document are dropped once decoded, the lines stay.
-It costs 16 bytes for each field: three parallel columns, in the order of the text.
+It costs 16 bytes for each field: three parallel columns, in the order of the text. A collection of more than a few
+entries gets an index when the first question about it comes, so that many questions about one file stay cheap.
 """
 
 import re
 from array import array
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
+_FEW: Final = 16
+_NUMBER: Final = re.compile("0|[1-9][0-9]{0,9}")
+
+_Index = dict[str, int] | Sequence[int]
+"""The entries of a mapping by key, or those of a sequence by number."""
 
 
 class Lines:
@@ -17,30 +24,55 @@ class Lines:
     Entry `i` is one key (`keys[i]`) or item (`keys[i]` is None) and its subtree: entries `i` to `i + spans[i]`.
     """
 
-    __slots__ = ("keys", "lines", "root", "spans")
+    __slots__ = ("_indexes", "keys", "lines", "root", "spans")
 
     def __init__(self, root: int) -> None:
         self.root = root
         self.keys: list[str | None] = []
         self.lines = array("I")
         self.spans = array("I")
+        self._indexes: dict[int, _Index] = {}
 
     def of(self, path: str) -> int:
-        """Return the line of a path in kubectl's spelling, or of its nearest parent that is written in the text."""
+        """Return the line of a path in kubectl's spelling, or of its nearest parent that is written in the text.
+
+        Ask when the document is complete. All questions together cost no more than its size and their number.
+        """
         line, start, end = self.root, 0, len(self.keys)
         for name, index in _STEP.findall(path):
-            entry = self.find(name or index, start, end)
+            entry = _pick(self._index(start, end), name or index)
             if entry < 0:
                 break
             line, start, end = self.lines[entry], entry + 1, entry + self.spans[entry]
         return line
 
     def find(self, step: str, start: int, end: int) -> int:
-        """Return the entry of a key, or of an item by its number, among the siblings from `start`; -1 when absent."""
-        entry, position = start, 0
+        """Return the entry of a key among the siblings from `start`, also while they grow; -1 when absent."""
+        return next((entry for entry in self._siblings(start, end) if self.keys[entry] == step), -1)
+
+    def _siblings(self, start: int, end: int) -> Iterator[int]:
+        entry = start
         while entry < end:
-            key = self.keys[entry]
-            if key == step or (key is None and step == str(position)):
-                return entry
-            entry, position = entry + self.spans[entry], position + 1
-        return -1
+            yield entry
+            entry += self.spans[entry]
+
+    def _index(self, start: int, end: int) -> _Index:
+        found = self._indexes.get(start)
+        if found is None:
+            found = self._built(start, end)
+            if len(found) > _FEW:  # fewer are found again in no time, and would only take room
+                self._indexes[start] = found
+        return found
+
+    def _built(self, start: int, end: int) -> _Index:
+        if start < end and self.keys[start] is None:
+            return array("I", self._siblings(start, end))
+        return {key: entry for entry in self._siblings(start, end) if (key := self.keys[entry]) is not None}
+
+
+def _pick(index: _Index, step: str) -> int:
+    """Return the entry of a key or of an item's number as it is written in a path; -1 when there is none."""
+    if isinstance(index, dict):
+        return index.get(step, -1)
+    position = int(step) if _NUMBER.fullmatch(step) else len(index)
+    return index[position] if position < len(index) else -1

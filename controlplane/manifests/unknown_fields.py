@@ -17,11 +17,16 @@ _MAPPINGS = (dict, Mapping)
 
 
 class UnknownField(msgspec.Struct, frozen=True):
-    """A field its struct does not have, where it stands, and the known field it may be meant for ("" if none)."""
+    """A field its struct does not have, where it stands, and the fields there are."""
 
     path: str
     name: str
-    meant: str
+    known: Mapping[str, Any] | Sequence[str]
+
+    @property
+    def meant(self) -> str:
+        """The known field it may be meant for, or "". Only worked out when asked: to compare names takes time."""
+        return closest(self.name, self.known)
 
 
 def unknown_fields(value: Any, of: Any, path: str = "") -> Iterator[UnknownField]:
@@ -41,7 +46,7 @@ def _of_struct(value: dict[str, Any], of: Any, path: str) -> Iterator[UnknownFie
     for key, child in value.items():
         place = f"{path}.{key}" if path else key
         if key not in known:
-            yield UnknownField(place, key, closest(key, known))
+            yield UnknownField(place, key, known)
         elif type(child) is dict or type(child) is list:
             yield from unknown_fields(child, known[key], place)
 

@@ -5,8 +5,6 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-FORMATS = ("text", "json")
-
 
 def start_logging(form: str, *, verbose: bool = False) -> None:
     """Send everything from INFO (DEBUG when verbose) to stderr in the given form."""

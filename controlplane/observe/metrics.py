@@ -11,7 +11,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from controlplane.plane import Plane
@@ -37,6 +37,9 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.failures = Counter(
+            "mirrorplane_publish_failures", "Changes that could not be published (a bug).", registry=self.registry
+        )
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.registry.register(_PlaneCollector(plane, proxies))
@@ -58,8 +61,10 @@ class _PlaneCollector(Collector):
             "mirrorplane_failed_resources", "Resources whose last build raised.", len(plane.publisher.failures)
         )
         yield _gauge("mirrorplane_engine_entries", "Answers the engine remembers.", plane.engine.size)
-        yield _gauge("mirrorplane_engine_runs_total", "Functions the engine ran.", plane.engine.runs)
-        yield _gauge("mirrorplane_engine_hits_total", "Answers the engine had.", plane.engine.hits)
+        yield CounterMetricFamily("mirrorplane_engine_runs", "Functions the engine ran.", value=plane.engine.runs)
+        yield CounterMetricFamily("mirrorplane_engine_hits", "Answers the engine had.", value=plane.engine.hits)
+        about = "Objects whose meaning could not be computed (a bug)."
+        yield CounterMetricFamily("mirrorplane_lowering_failures", about, value=plane.engine.failures)
         kinds = Tally(ref.kind.rpartition("/")[2] for ref in plane.snapshot.objects)
         yield _gauges("mirrorplane_objects", "Objects, by kind.", "kind", sorted(kinds.items()))
         severities = Tally(f.severity.value for f in plane.findings())

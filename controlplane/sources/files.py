@@ -4,6 +4,7 @@ Separate from the rules (holding, world, remarks) because this has the hands: th
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from contextlib import aclosing, suppress
@@ -18,7 +19,8 @@ from controlplane.manifests.decode import Accept, Registry, accept_all
 from controlplane.manifests.documents import require_libyaml
 from controlplane.sources.changes import Batch
 from controlplane.sources.holding import NOTHING, Holding, hold
-from controlplane.sources.listing import SUFFIXES, Fingerprint, Listing, is_below
+from controlplane.sources.listing import SUFFIXES, Fingerprint, Listing, TooDeepError, is_below
+from controlplane.sources.quiet import until_quiet
 from controlplane.sources.reading import Problem, Reader, Reading
 from controlplane.sources.remarks import remarks
 from controlplane.sources.world import World, settle
@@ -27,14 +29,16 @@ _STEP_MS: Final = 20
 _DEBOUNCE_MS: Final = 200
 _LOOK_AGAIN_S: Final = 1.0
 """Events can be lost (network disks, full queues, a folder made anew), so now and then we look without one."""
+_LONGEST_WAIT_S: Final = 2.0
+_SHORTEST_PAUSE_S: Final = 0.01
 
 
 class FileSource:
     """The objects of manifest files: `*.yaml`, `*.yml`, `*.json` below the given folders, and single files.
 
-    `load` once, then `watch`. A bad edit never removes what serves: see `holding`. Two manifests of one Ref: see
-    `world`. A given folder that vanishes as a whole is taken for an accident: its objects go on serving until it is
-    back; a file that vanishes from a folder takes its objects with it.
+    `load` once, then `watch`. A bad edit never removes what serves: see `holding`. A file that is being written is
+    waited for: see `watch`. Two manifests of one Ref: see `world`. A given folder that vanishes as a whole is taken for
+    an accident: its objects go on serving until it is back; a file that vanishes from a folder takes its objects along.
     """
 
     def __init__(self, paths: Sequence[Path], registry: Registry, accept: Accept = accept_all) -> None:
@@ -55,9 +59,15 @@ class FileSource:
         return self.rescan()
 
     def rescan(self, touched: Collection[str] = ()) -> Batch:
-        """Return what is new: reads the files that are new, differ, or are in `touched` (absolute). Blocks."""
-        listing = Listing(self._paths)
-        news = dict(self._gone(listing)) | dict(self._unlisted(listing)) | dict(self._read(listing, touched))
+        """Return what is new: reads the files that are new, differ, or are in `touched` (absolute).
+
+        Blocks, and waits for nobody: a file that is being written is read as it is.
+        """
+        return self._scan(Listing(self._paths), touched)
+
+    def _scan(self, listing: Listing, touched: Collection[str], *, patient: bool = False) -> Batch:
+        read = self._read(listing, touched, patient=patient)
+        news = dict(self._gone(listing)) | dict(self._unlisted(listing)) | dict(read)
         if not news:
             return Batch()
         settled = settle(self._world, news)
@@ -71,16 +81,37 @@ class FileSource:
         return (served.owner[0], world.claim(ref, served.owner).line(path)) if served else None
 
     async def watch(self, stop: asyncio.Event) -> AsyncIterator[Batch]:
-        """Yield what is new, as it happens, until `stop` is set. Reading runs in a thread; no empty batches."""
+        """Yield what is new, as it happens, until `stop` is set. Reading runs in a thread; no empty batches.
+
+        Files that are written in place are read once they are quiet (see `quiet`), or after 2 s. A file that was
+        renamed into its place is read at once, unless another one is waited for.
+        """
         while not stop.is_set():
             roots = _present(self._paths)
             async with aclosing(_events(list(roots), stop)) as events:
                 async for touched in events:
-                    batch = await asyncio.to_thread(self.rescan, touched)
+                    batch = await self._when_quiet(touched, stop)
                     if batch:
                         yield batch
                     if _present(self._paths) != roots:  # watches follow inodes, not names: watch anew
                         break
+
+    async def _when_quiet(self, touched: Collection[str], stop: asyncio.Event) -> Batch:
+        give_up = time.monotonic() + _LONGEST_WAIT_S
+        while not stop.is_set():
+            patience = give_up - time.monotonic()
+            found = await asyncio.to_thread(self._look, touched, patient=patience > 0)
+            if isinstance(found, Batch):
+                return found
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), min(found + _SHORTEST_PAUSE_S, max(patience, 0)))
+        return Batch()
+
+    def _look(self, touched: Collection[str], *, patient: bool) -> Batch | float:
+        """Return what is new; or, when patient, the seconds to wait before files that are being written are whole."""
+        listing = Listing(self._paths)
+        wait = until_quiet(listing.files, self._read_as, touched, time.time()) if patient else 0.0
+        return wait or self._scan(listing, touched, patient=patient)
 
     def _gone(self, listing: Listing) -> Iterator[tuple[str, None]]:
         for path in self._world.files:
@@ -92,7 +123,8 @@ class FileSource:
         given = {str(path) for path in self._paths}
         for path, error in listing.unlisted.items():
             below = sum(is_below(served.owner[0], path) for served in self._world.serving.values())
-            if path not in given and not path.endswith(SUFFIXES) and not below:
+            silent = not isinstance(error, TooDeepError) and not path.endswith(SUFFIXES)
+            if silent and path not in given and not below:
                 continue
             self._read_as.pop(path, None)
             still = f"; serving the {below} objects last read from it" if below else ""
@@ -100,7 +132,9 @@ class FileSource:
             deleted = path in given and isinstance(error, FileNotFoundError) and not Path(path).is_symlink()
             yield path, hold(NOTHING if deleted else self._world.held(path), Reading(problem=problem))
 
-    def _read(self, listing: Listing, touched: Collection[str]) -> Iterator[tuple[str, Holding | None]]:
+    def _read(
+        self, listing: Listing, touched: Collection[str], *, patient: bool
+    ) -> Iterator[tuple[str, Holding | None]]:
         for path, mark in listing.files.items():
             if self._read_as.get(path) == mark and str(Path(path).absolute()) not in touched:
                 continue
@@ -110,6 +144,8 @@ class FileSource:
             except FileNotFoundError:
                 yield path, None
                 continue
+            if patient and reading.fingerprint not in {mark, None}:
+                continue  # somebody began to write it since it was listed: left for the next look
             if reading.fingerprint:
                 self._read_as[path] = reading.fingerprint
             yield path, hold(self._world.held(path), reading)

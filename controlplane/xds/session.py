@@ -103,7 +103,9 @@ class Session(ABC, Generic[R]):
             return False
         sub = self._subscriptions.get(type_url)
         if sub:
-            return sub.quiet
+            # A rejected route goes on naming what the newest set lacks. A rejected listener, as a rule a port that is
+            # taken, may stay rejected for ever, and must not keep everything that vanishes alive as long.
+            return sub.quiet or (type_url == LISTENER and sub.answered)
         # A proxy that comes back with state names its types one by one: give it time to name this one.
         return not self._resumed or now >= self._opened + self._pace.patience
 

@@ -59,6 +59,12 @@ class Stream(Generic[R]):
         """Serve until the proxy or `close` ends the stream. Raises ProtocolError for a request we cannot take."""
         name = f"{self._proxy.id} ({self._variant.name})"
         _log.info("connected: %s", name)
+        if self._proxy.interception != "NONE":
+            _log.warning(
+                "%s: interception %s is not served yet: it gets listeners that its workload has to call",
+                name,
+                self._proxy.interception,
+            )
         detach = feed.attach(self._proxy, self.offer)
         reader = asyncio.create_task(self._read(rpc, feed), name=f"xds reader of {name}")
         try:

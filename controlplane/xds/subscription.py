@@ -62,7 +62,12 @@ class Subscription:
     @property
     def quiet(self) -> bool:
         """Whether the proxy has accepted all it should hold."""
-        return not (self.news or self.in_flight or self.rejected)
+        return self.answered and not self.rejected
+
+    @property
+    def answered(self) -> bool:
+        """Whether the proxy has answered all it was owed, be it with an ACK or a NACK."""
+        return not (self.news or self.in_flight)
 
     def covers(self, name: str) -> bool:
         """Say whether the proxy asked for a name."""

@@ -235,3 +235,25 @@ def test_both_protocols_give_the_same_content_the_same_version() -> None:
     sotw = {status.type_url: status.acked for status in everything_sotw().session.status()}
 
     assert delta == sotw
+
+
+def test_a_listener_that_stays_rejected_does_not_keep_what_vanished_alive() -> None:
+    asked = everything()
+    asked.publish(having(SMALL, LISTENER, l9=Item()))
+    assert asked.next() == Got(LISTENER, ["l9"])
+    asked.ack(LISTENER, error="port is taken")
+    asked.publish(having(without(SMALL, CLUSTER, "c2"), LISTENER, l9=Item()))
+
+    assert asked.acked() == [Got(CLUSTER, [], ["c2"])]
+
+
+def test_a_route_that_stays_rejected_keeps_the_clusters_it_may_still_name() -> None:
+    asked = everything()
+    world = having(without(SMALL, CLUSTER, "c2"), ROUTE, r1=Item(uses=("c1",)))
+    asked.publish(world)
+    assert asked.next() == Got(ROUTE, ["r1"])
+    asked.ack(ROUTE, error="bad route")
+    assert asked.acked(now=1000.0) == []
+
+    asked.publish(having(world, ROUTE, r1=Item(uses=("c1",), salt=1)))
+    assert asked.acked(now=1001.0) == [Got(ROUTE, ["r1"]), Got(CLUSTER, [], ["c2"])]

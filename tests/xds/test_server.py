@@ -121,7 +121,7 @@ async def test_bytes_that_are_no_request_are_refused(channel) -> None:
 
 async def test_a_message_over_the_limit_is_refused_unread(channel) -> None:
     call = channel.stream_stream(SOTW_ADS)()
-    await call.write(b"\0" * (5 << 20))
+    await call.write(bytes(ServerOptions().max_receive + 1))
 
     await ended(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max")
 

@@ -3,37 +3,61 @@
 from collections.abc import Iterator
 
 from api.finding import Finding, Severity
-from api.mesh import Destination, RouteTable
+from api.mesh import Destination, Protocol, RouteTable, Service
 from api.view import View
+from translators import visible
 from translators.contract import Check
-from translators.lookups import missing, target_port
+from translators.lookups import missing, no_mirror, port_of, target_port
 
 _REASONS = {"host": "HostNotFound", "port.number": "PortNotFound", "subset": "SubsetNotFound"}
+_EVERYWHERE = "*"
 
 
 def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
-    """Return a finding for each destination or mirror that is missing, seen from the table's own namespace."""
-    found = [f for route in said.routes for d in route.destinations for f in _missing(view, said, d, mirror=False)]
-    found += [
-        f for route in said.routes for m in route.mirrors for f in _missing(view, said, m.destination, mirror=True)
-    ]
+    """Return what is wrong with each destination and mirror, seen from the table's own namespace."""
+    found = [f for route in said.routes for d in route.destinations for f in _findings(view, said, d, mirror=False)]
+    copies = [m.destination for route in said.routes for m in route.mirrors]
+    found += [f for to in copies for f in _findings(view, said, to, mirror=True)]
     return tuple(dict.fromkeys(found))
 
 
-def _missing(view: View, said: RouteTable, to: Destination, *, mirror: bool) -> Iterator[Finding]:
-    problem = missing(view, said.ref.namespace, to, target_port(view, said.ref.namespace, to, to.port))
-    if problem is None:
-        return
+def _findings(view: View, said: RouteTable, to: Destination, *, mirror: bool) -> Iterator[Finding]:
+    namespace = said.ref.namespace
+    port = target_port(view, namespace, to, 0)
+    problem = no_mirror(view, namespace, to, port) if mirror else missing(view, namespace, to, port)
+    service = view.memo(visible.service, namespace, to.host)
+    if problem is not None:
+        yield _missing(said, to, problem, mirror=mirror)
+    elif service is not None:
+        yield from _warnings(said, to, service, mirror=mirror)
+
+
+def _missing(said: RouteTable, to: Destination, problem: tuple[str, str], *, mirror: bool) -> Finding:
     field, sentence = problem
     effect = "nothing is copied; the route itself is not affected" if mirror else "requests sent there get 503"
-    yield Finding(
-        about=said.ref,
-        reason=("Mirror" if mirror else "") + _REASONS[field],
-        message=f"{sentence}: {effect}",
-        path=f"{to.path}.{field}",
-        severity=Severity.ERROR,
-        fix=_fix(field, to),
-    )
+    reason = ("Mirror" if mirror else "") + _REASONS[field]
+    return Finding(said.ref, reason, f"{sentence}: {effect}", f"{to.path}.{field}", fix=_fix(field, to))
+
+
+def _warnings(said: RouteTable, to: Destination, service: Service, *, mirror: bool) -> Iterator[Finding]:
+    """Warn of what exists and yet may not do what is meant."""
+    what = "copies" if mirror else "requests"
+    if not to.port and len(service.ports) > 1:
+        ports = ", ".join(str(p.number) for p in service.ports)
+        message = (
+            f"{to.host} has the ports {ports} and none is named: {what} go to the port the client called, if it is one"
+        )
+        fix = "name one of the service's ports"
+        yield Finding(said.ref, "PortAmbiguous", message, f"{to.path}.port", Severity.WARNING, fix)
+    if _EVERYWHERE in said.export_to and _EVERYWHERE not in service.export_to:
+        message = f"{to.host} is exported only to {', '.join(service.export_to)}: to other clients it is missing"
+        fix = "export both to the same namespaces"
+        yield Finding(said.ref, "NotVisibleToAll", message, f"{to.path}.host", Severity.WARNING, fix)
+    port = port_of(service, to.port or (service.ports[0].number if service.ports else 0))
+    if mirror and port is not None and port.protocol is Protocol.TCP:
+        message = f"port {port.number} of {to.host} does not say that it is HTTP, and a copy is plain HTTP"
+        fix = "name a port whose name or appProtocol says http"
+        yield Finding(said.ref, "MirrorNotHttp", message, f"{to.path}.port", Severity.WARNING, fix)
 
 
 def _fix(field: str, to: Destination) -> str:

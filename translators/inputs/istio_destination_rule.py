@@ -32,8 +32,8 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
         yield Finding(obj.ref, "InvalidHost", problem, "spec.host")
     names = Counter(s.name for s in obj.spec.subsets)
     for i, subset in enumerate(obj.spec.subsets):
-        if not subset.name or "|" in subset.name:
-            message = f"subset name is invalid: {subset.name!r}"
+        if "." in subset.name or host_problem(subset.name):
+            message = f"subset name is invalid: {subset.name!r} is no DNS label"
             yield Finding(obj.ref, "InvalidSubset", message, f"spec.subsets[{i}].name")
         elif names[subset.name] > 1:
             names[subset.name] = 0

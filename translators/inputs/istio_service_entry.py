@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding
+from api.finding import Finding, Severity
 from api.hosts import host_problem, is_ip, is_range, literal
 from api.kinds import istio_networking as istio
 from api.mesh import Endpoint, EndpointGroup, Lowered, Port, Protocol, Resolution, Service
 from api.meta import Object
-from api.units import PORTS
+from api.units import PORTS, WEIGHTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.localities import locality_of
@@ -69,6 +69,11 @@ def _resolution_findings(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
     if spec.resolution not in _RESOLUTIONS:
         message = f"resolution {spec.resolution} is none of {', '.join(_RESOLUTIONS)}"
         yield Finding(obj.ref, "InvalidResolution", message, "spec.resolution")
+    if spec.resolution == "NONE":
+        message = (
+            "without interception there is no address to pass on to: requests get 503, and nothing is mirrored there"
+        )
+        yield Finding(obj.ref, "NoAddress", message, "spec.resolution", Severity.WARNING, "use resolution: DNS")
     if spec.resolution == "NONE" and spec.endpoints:
         message = "no endpoints should be provided for resolution type none"
         yield Finding(obj.ref, "EndpointsUnused", message, "spec.endpoints")
@@ -108,8 +113,9 @@ def _endpoint_findings(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
             if number not in PORTS:
                 message = f"port {number} is not in 1..65535"
                 yield Finding(obj.ref, "InvalidEndpoint", message, f"spec.endpoints[{i}].ports.{name}")
-        if endpoint.weight < 0:
-            yield Finding(obj.ref, "InvalidEndpoint", "a weight cannot be negative", f"spec.endpoints[{i}].weight")
+        if endpoint.weight not in WEIGHTS:
+            message = f"weight {endpoint.weight} is not in 0..{WEIGHTS[-1]}"
+            yield Finding(obj.ref, "InvalidEndpoint", message, f"spec.endpoints[{i}].weight")
 
 
 def _port(port: istio.Port) -> Port:

@@ -27,7 +27,8 @@ def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
         export_to=spec.export_to or ("*",),
         created=obj.created,
     )
-    return Lowered(tables=(table,))
+    findings = tuple(f for i, rule in enumerate(spec.http) for f in _unserved(obj.ref, f"spec.http[{i}]", rule))
+    return Lowered(tables=(table,), findings=findings)
 
 
 def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
@@ -73,9 +74,11 @@ def _routes(about: Ref, index: int, rule: istio.HTTPRoute, settings: MeshSetting
 
 
 def _rule_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
-    if not rule.route:
-        message = "the rule has no route, so it answers nothing"
+    if not (rule.route or _instead_of_route(rule)):
+        message = "HTTP route, redirect or direct_response is required"
         yield Finding(about, "NoRoute", message, path, fix="add route with at least one destination")
+    for field in _instead_of_route(rule) if rule.route else []:
+        yield Finding(about, "InvalidRule", f"HTTP route cannot contain both route and {field}", f"{path}.{field}")
     if len(rule.route) > 1 and sum(r.weight for r in rule.route) <= 0:
         yield Finding(about, "InvalidWeight", "total destination weight = 0", f"{path}.route")
     places = [(f"{path}.route[{i}].destination", r.destination) for i, r in enumerate(rule.route)]
@@ -93,6 +96,18 @@ def _rule_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Fin
         milliseconds(rule.timeout or "0s")
     except ValueError as error:
         yield Finding(about, "InvalidTimeout", str(error), f"{path}.timeout")
+
+
+def _instead_of_route(rule: istio.HTTPRoute) -> list[str]:
+    said = {"redirect": rule.redirect, "directResponse": rule.direct_response, "delegate": rule.delegate}
+    return [field for field, value in said.items() if value is not None]
+
+
+def _unserved(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
+    """Say which rules answer 500 because what they ask for is not served yet. The other rules are not affected."""
+    for field in _instead_of_route(rule):
+        message = f"{field} is not served yet: requests that match the rule are answered 500"
+        yield Finding(about, "NotServedYet", message, f"{path}.{field}")
 
 
 def _destination_findings(about: Ref, path: str, to: istio.Destination) -> Iterator[Finding]:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from api.finding import Finding
+from api.hosts import host_problem
 from api.kinds import istio_networking as istio
 from api.mesh import Lowered, Workload
 from api.meta import Object
-from api.units import PORTS
+from api.units import PORTS, WEIGHTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.localities import locality_of
@@ -27,13 +28,14 @@ def lower(_: View, obj: Object[istio.WorkloadEntry]) -> Lowered:
 
 def validate(obj: Object[istio.WorkloadEntry]) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
-    if not obj.spec.address:
-        yield Finding(obj.ref, "NoAddress", "address must be set", "spec.address")
+    if problem := host_problem(obj.spec.address):
+        yield Finding(obj.ref, "InvalidAddress", problem, "spec.address")
     for name, number in obj.spec.ports.items():
         if number not in PORTS:
             yield Finding(obj.ref, "InvalidPort", f"port {number} is not in 1..65535", f"spec.ports.{name}")
-    if obj.spec.weight < 0:
-        yield Finding(obj.ref, "InvalidWeight", "a weight cannot be negative", "spec.weight")
+    if obj.spec.weight not in WEIGHTS:
+        message = f"weight {obj.spec.weight} is not in 0..{WEIGHTS[-1]}"
+        yield Finding(obj.ref, "InvalidWeight", message, "spec.weight")
 
 
 def _merged(obj: Object[istio.WorkloadEntry]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from translators.contract import Input
 
 _DEFAULT = "default"
 _MODES = ("ALLOW_ANY", "REGISTRY_ONLY")
+_LOGS = ("", "/dev/stdout", "/dev/stderr", "/dev/null")
+"""Files every Envoy can open: one that it cannot would make it reject every listener."""
 
 
 def lower(_: View, obj: Object[mirrorplane.MeshConfig]) -> Lowered:
@@ -39,6 +41,9 @@ def validate(obj: Object[mirrorplane.MeshConfig]) -> Iterator[Finding]:
     if spec.outbound_traffic_policy.mode not in _MODES:
         message = f"mode {spec.outbound_traffic_policy.mode} is none of {', '.join(_MODES)}"
         yield Finding(obj.ref, "InvalidMode", message, "spec.outboundTrafficPolicy.mode")
+    if spec.access_log_file not in _LOGS:
+        message = f"{spec.access_log_file!r} is none of {', '.join(log for log in _LOGS if log)}, and not empty"
+        yield Finding(obj.ref, "InvalidAccessLog", message, "spec.accessLogFile")
     if spec.proxy_http_port and spec.proxy_http_port not in PORTS:
         yield Finding(obj.ref, "InvalidPort", "the port is not in 0..65535 (0: no HTTP proxy)", "spec.proxyHttpPort")
     for path, text in (
@@ -59,14 +64,14 @@ def _duration_findings(obj: Object[mirrorplane.MeshConfig], path: str, text: str
 
 
 def _number_findings(obj: Object[mirrorplane.MeshConfig], guards: mirrorplane.MirrorGuards) -> Iterator[Finding]:
-    merged = Guards(guards.max_body_bytes or Guards().max_body_bytes, guards.max_requests or Guards().max_requests)
-    if guards.max_body_bytes < 0 or guards.max_requests < 0:
-        yield Finding(obj.ref, "InvalidGuard", "a guard cannot be negative", "spec.mirroring.guards")
-    elif merged.buffer_bytes > Guards.LARGEST_BUFFER:
-        message = (
-            f"maxBodyBytes x maxRequests is {merged.buffer_bytes} bytes that a stuck mirror may hold; 2 GiB at most"
-        )
-        yield Finding(obj.ref, "InvalidGuard", message, "spec.mirroring.guards", fix="lower one of the two")
+    """Keep the guards within what was measured: before it is connected, Envoy buffers no more than 1 MiB of a copy."""
+    for field, said, most in (
+        ("maxBodyBytes", guards.max_body_bytes, Guards.LARGEST_BODY),
+        ("maxRequests", guards.max_requests, Guards.MOST_REQUESTS),
+    ):
+        if not 0 <= said <= most:
+            message = f"{said} is not in 0..{most} (0: the default): a copy could hold up the request it is made from"
+            yield Finding(obj.ref, "InvalidGuard", message, f"spec.mirroring.guards.{field}")
 
 
 def _guards(said: mirrorplane.MirrorGuards, plain: Guards) -> Guards:

@@ -12,6 +12,8 @@ from translators.contract import Output
 from translators.lookups import endpoints, live_clusters, port_of, subset
 from translators.names import OUTBOUND, parse_cluster
 
+_LARGEST_SUM = (1 << 32) - 1
+
 
 def assignments(view: View, scope: Scope) -> tuple[str, ...]:
     """Return the names: those of the outbound clusters. A mirror's cluster shares the live one's endpoints."""
@@ -46,7 +48,7 @@ def assignment(view: View, owner: Ref, name: str, labels: Labels) -> Resource:
         body.endpoints.add(
             locality=envoy.Locality(region=locality.region, zone=locality.zone, sub_zone=locality.subzone),
             lb_endpoints=[_endpoint(e) for e in local],
-            load_balancing_weight=envoy.UInt32Value(value=sum(e.weight for e in local)),
+            load_balancing_weight=envoy.UInt32Value(value=min(sum(e.weight for e in local), _LARGEST_SUM)),
         )
     return envoy.resource(ENDPOINT, name, envoy.encode(body))
 

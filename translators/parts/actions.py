@@ -11,6 +11,7 @@ from translators.lookups import target_port
 from translators.parts import matches, mirrors
 from translators.parts.weights import independent
 
+_NOTHING_TO_ANSWER = 500
 _RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 
 
@@ -22,7 +23,14 @@ class Built(msgspec.Struct, frozen=True):
 
 
 def route(view: View, scope: Scope, said: Route, about: Ref, port: int) -> Built:
-    """Return a rule as it holds on a listener port; mirrors whose target is missing are left out."""
+    """Return a rule as it holds on a listener port; mirrors whose target is missing are left out.
+
+    A rule without destinations is answered 500, and nothing is copied.
+    """
+    if not said.destinations:
+        answer = envoy.DirectResponseAction(status=_NOTHING_TO_ANSWER)
+        body = envoy.Route(name=said.name, match=matches.route_match(said.match), direct_response=answer)
+        return Built(envoy.encode(body))
     action = _action(view, scope.namespace, said, port)
     for mirror in said.mirrors:
         cluster = mirrors.target(view, scope.namespace, mirror.destination, port)

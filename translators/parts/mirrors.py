@@ -8,7 +8,7 @@ a copy be dropped before it can push back.
 from api.mesh import Destination, Guards, Mirror
 from api.view import View
 from translators import envoy, names
-from translators.lookups import missing, target_port
+from translators.lookups import no_mirror, target_port
 
 BODY_SIZE_LIMIT = "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit"
 
@@ -19,7 +19,7 @@ def target(view: View, namespace: str, to: Destination, listener_port: int) -> s
     A missing mirror is dropped here and reported by the check of mirrors; the route it is on does not notice.
     """
     port = target_port(view, namespace, to, listener_port)
-    if missing(view, namespace, to, port) is not None:
+    if no_mirror(view, namespace, to, port) is not None:
         return None
     return names.mirror(to.host, port, to.subset)
 

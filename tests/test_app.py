@@ -1,0 +1,90 @@
+"""The running control plane: what goes wrong with one change does not end the rest."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from api.finding import Finding
+from api.meta import Ref
+from controlplane.app import App, ServeOptions
+from controlplane.playground.scenery import service
+from controlplane.report import finding_line
+from controlplane.settings import Address, AddressError, parse_address
+
+ANY = Address("127.0.0.1", 0)
+
+
+async def until(reached) -> None:
+    async with asyncio.timeout(10):
+        while not reached():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_change_that_cannot_be_published_does_not_end_the_following_of_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    app = App(ServeOptions((tmp_path,), ANY, ANY))
+    await app.start()
+    following = asyncio.create_task(app.run())
+    try:
+        with monkeypatch.context() as broken:
+            broken.setattr(app.plane, "publish", lambda: 1 / 0)
+            (tmp_path / "a.yaml").write_text(service("a", 80))
+            await until(lambda: "could not be published" in caplog.text)
+        (tmp_path / "b.yaml").write_text(service("b", 80))
+        await until(lambda: len(app.plane.snapshot.objects) == 2)
+        assert "mirrorplane_publish_failures_total 1.0" in app.metrics.text().decode()
+    finally:
+        app.stop()
+        await following
+        await app.close()
+
+
+async def test_a_node_id_that_names_no_proxy_is_a_bad_request(tmp_path: Path):
+    app = App(ServeOptions((tmp_path,), ANY, ANY))
+    await app.start()
+    try:
+        async with aiohttp.ClientSession() as client:
+            for node in ("nonsense", "sidecar~not-an-ip~a.b~b.svc.cluster.local"):
+                url = f"http://127.0.0.1:{app.admin_port}/debug/resources"
+                async with client.get(url, params={"proxy": node}) as answer:
+                    assert answer.status == 400
+                    assert node in (await answer.json())["error"]
+    finally:
+        await app.close()
+
+
+def test_what_somebody_wrote_cannot_forge_a_line_of_the_report():
+    finding = Finding(Ref("a/B", "ns", "n"), "Reason", "bad\nfile:1: error Forged\x1b[31m", "spec.x\ny")
+    assert "\n" not in finding_line(finding)
+    assert "\x1b" not in finding_line(finding)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"), [("127.0.0.1:1", "127.0.0.1", 1), ("[::1]:0", "::1", 0), ("a.b:80", "a.b", 80)]
+)
+def test_an_address_is_host_and_port(text: str, host: str, port: int):
+    assert parse_address(text) == Address(host, port)
+    assert str(parse_address(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", ":1", "1", "a:", "a:b", "a:-1", "a:65536", "a:\u0661"])
+def test_what_is_no_address_is_refused(text: str):
+    with pytest.raises(AddressError, match="is not an address"):
+        parse_address(text)
+
+
+def test_only_loopback_is_loopback():
+    assert Address("127.8.8.8", 1).is_loopback
+    assert Address("::1", 1).is_loopback
+    assert Address("localhost", 1).is_loopback
+    assert not Address("0.0.0.0", 1).is_loopback
+    assert not Address("example.com", 1).is_loopback
+
+
+@pytest.fixture(autouse=True)
+def _log_everything(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
