@@ -2,71 +2,25 @@
 
 import logging
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Meta, field
 
 from api.finding import Finding, Severity
-from api.kinds.kube import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
-from api.meta import Kind, Object, Ref, Wire
-from controlplane.manifests import unknown_fields
+from api.meta import Kind, Object, Ref
 from controlplane.manifests.decode import (
     INTERNAL_ERROR,
     INVALID_FIELD,
-    MOST_UNKNOWN_FIELDS,
     NOT_A_MANIFEST,
-    UNKNOWN_FIELD,
     UNKNOWN_KIND,
     UNKNOWN_VERSION,
-    Decoded,
     decode,
     registry_of,
 )
 from controlplane.manifests.head import unfold
-
-
-class Target(Wire, frozen=True):
-    host: str
-    port: int | str = 0
-    weight: Annotated[int, Meta(ge=0, le=100)] = 100
-    share: float = 0.0
-    mode: Literal["COPY", "MOVE"] = "COPY"
-    on: bool = field(default=True, name="enabled")
-
-
-class Rule(Wire, frozen=True):
-    targets: tuple[Target, ...] = ()
-    by_name: dict[str, Target] = {}
-    labels: dict[str, str] = {}
-    also: "Rule | None" = None
-    mirror: Target | None = None
-
-
-class Mesh(Wire, frozen=True):
-    rules: tuple[Rule, ...] = ()
-    note: str = ""
-
-
-class Whole(Wire, frozen=True):
-    note: str = ""
-
-
-MESH = Kind(group="example.io", versions=("v1", "v1beta1"), name="Mesh", spec=Mesh)
-WHOLE = Kind(group="example.io", versions=("v1",), name="Whole", spec=Whole, whole=True, namespaced=False)
-REGISTRY = registry_of([MESH, WHOLE, SERVICE, POD, NAMESPACE, ENDPOINT_SLICE])
-REF = Ref("example.io/Mesh", "default", "a")
-
-
-def manifest(spec: Any = None, **metadata: Any) -> dict[str, Any]:
-    return {"apiVersion": "example.io/v1", "kind": "Mesh", "metadata": {"name": "a", **metadata}, "spec": spec}
-
-
-def only(decoded: Decoded) -> Finding:
-    assert len(decoded.findings) == 1
-    return decoded.findings[0]
+from tests.kinds import MESH, REF, REGISTRY, TARGET, Mesh, Rule, Whole, manifest, only
 
 
 def wrong(spec: Any) -> tuple[str, str, str]:
@@ -203,9 +157,6 @@ def test_a_name_that_kubernetes_accepts_is_fine(name: str) -> None:
     assert decode(manifest(name=name), REGISTRY).object
 
 
-TARGET = {"host": "h"}
-
-
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
@@ -274,70 +225,6 @@ def test_a_wrong_label_is_told_with_its_key() -> None:
 def test_metadata_and_spec_are_both_told_when_both_are_wrong() -> None:
     decoded = decode(manifest({"note": 1}, labels={"v": 1}), REGISTRY)
     assert [finding.path for finding in decoded.findings] == ["metadata.labels[v]", "spec.note"]
-
-
-def test_unknown_fields_are_warnings_with_the_name_that_may_be_meant() -> None:
-    spec = {
-        "rules": [{"mirorr": {}, "targets": [{**TARGET, "wieght": 1, "x": 1}], "also": {"lables": {}}}],
-        "zzz": {"deep": 1},
-    }
-    decoded = decode({**manifest(spec, lables={}), "Spec": 1, "status": {"any": 1}}, REGISTRY)
-    assert decoded.object
-    told = {(f.path, f.fix) for f in decoded.findings}
-    assert told == {
-        ("Spec", "did you mean spec?"),
-        ("metadata.lables", "did you mean labels?"),
-        ("spec.rules[0].mirorr", "did you mean mirror?"),
-        ("spec.rules[0].targets[0].wieght", "did you mean weight?"),
-        ("spec.rules[0].targets[0].x", ""),
-        ("spec.rules[0].also.lables", "did you mean labels?"),
-        ("spec.zzz", ""),
-    }
-    assert {(f.severity, f.reason, f.about) for f in decoded.findings} == {(Severity.WARNING, UNKNOWN_FIELD, REF)}
-
-
-@pytest.mark.parametrize(("unknown", "left"), [(20, 0), (21, 1), (20_000, 19_980)])
-def test_a_few_unknown_fields_of_an_object_are_told_and_the_others_are_counted(unknown: int, left: int) -> None:
-    decoded = decode(manifest({f"x{number}": 1 for number in range(unknown)}), REGISTRY)
-    assert decoded.object
-    told, more = decoded.findings[:MOST_UNKNOWN_FIELDS], decoded.findings[MOST_UNKNOWN_FIELDS:]
-    assert [f.path for f in told] == [f"spec.x{number}" for number in range(MOST_UNKNOWN_FIELDS)]
-    assert [(f.path, f.severity) for f in more] == [("spec.x20", Severity.WARNING)] * bool(left)
-    assert all(f.message.endswith(f": {left:,}") for f in more)
-
-
-def test_unknown_fields_that_are_not_told_are_not_compared_with_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    compared: list[str] = []
-    get_close_matches = unknown_fields.difflib.get_close_matches
-    monkeypatch.setattr(
-        unknown_fields.difflib,
-        "get_close_matches",
-        lambda name, *args: compared.append(name) or get_close_matches(name, *args),
-    )
-    decode(manifest({f"nots{number}": 1 for number in range(500)}), REGISTRY)
-    assert len(set(compared)) == MOST_UNKNOWN_FIELDS
-
-
-def test_unknown_fields_below_mappings_are_found() -> None:
-    decoded = decode(manifest({"rules": [{"byName": {"a.b": {**TARGET, "modes": 1}}}]}), REGISTRY)
-    assert only(decoded).path == "spec.rules[0].byName[a.b].modes"
-
-
-def test_a_misspelt_required_field_is_told_beside_the_missing_one() -> None:
-    decoded = decode(manifest({"rules": [{"mirror": {"hots": "h"}}]}), REGISTRY)
-    assert [f.path for f in decoded.findings] == ["spec.rules[0].mirror.host", "spec.rules[0].mirror.hots"]
-    assert decoded.findings[1].fix == "did you mean host?"
-
-
-def test_kinds_of_kubernetes_itself_are_read_in_part_without_noise() -> None:
-    spec = {"ports": [{"port": 80, "whatever": 1}], "sessionAffinity": "None"}
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "odd": 1}, "spec": spec, "x": 1}
-    assert decode(service, REGISTRY).findings == ()
-
-
-def test_unknown_fields_of_a_kind_read_whole_stand_at_the_top_and_status_is_none() -> None:
-    value = {"apiVersion": "example.io/v1", "kind": "Whole", "metadata": {"name": "w"}, "nots": 1, "status": {}}
-    assert only(decode(value, REGISTRY)).path == "nots"
 
 
 def test_what_a_kind_refuses_on_its_own_is_refused() -> None:

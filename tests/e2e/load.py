@@ -5,6 +5,7 @@ It exists because 200,000 requests have to be counted in seconds, which no clien
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -123,7 +124,7 @@ async def _ask(rate: Rate, idle: list["_Kept"], address: Address, request: bytes
         rate.failed[f"status {answer.status}"] += 1
 
 
-class _Line(asyncio.Protocol):
+class _Line(asyncio.Protocol, ABC):
     """One connection: it splits what comes in into answers. `closed` also when the server said it will close."""
 
     def __init__(self) -> None:
@@ -158,13 +159,13 @@ class _Line(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    @abstractmethod
     def answered(self, answer: Answer) -> None:
         """An answer is complete."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lost(self) -> None:
         """The connection is gone."""
-        raise NotImplementedError
 
 
 class _Flooding(_Line):

@@ -8,7 +8,7 @@ from translators import envoy, names, visible
 from translators.contract import Output
 from translators.lookups import mesh
 from translators.parts import chains
-from translators.parts.virtual_hosts import http_hosts
+from translators.tables import http_hosts
 
 _PRIVILEGED = range(1, 1024)
 

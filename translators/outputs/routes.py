@@ -11,13 +11,14 @@ from translators.contract import Output
 from translators.lookups import mesh
 from translators.parts import virtual_hosts
 from translators.parts.virtual_hosts import VirtualHost
+from translators.tables import http_hosts
 
 _LARGEST_DIRECT_RESPONSE = 1 << 20
 
 
 def configurations(view: View, scope: Scope) -> tuple[str, ...]:
     """Return the names: port numbers in decimal, and the HTTP proxy's (Istio)."""
-    numbers = [n for n, _ in view.memo(visible.ports, scope.namespace) if view.memo(virtual_hosts.http_hosts, scope, n)]
+    numbers = [n for n, _ in view.memo(visible.ports, scope.namespace) if view.memo(http_hosts, scope, n)]
     proxy = (names.HTTP_PROXY,) if view.memo(mesh).proxy_http_port else ()
     return (*(str(n) for n in numbers), *proxy)
 

@@ -4,20 +4,18 @@ from collections.abc import Callable
 
 import msgspec
 
-from api.hosts import candidates, covers
-from api.mesh import Match, Op, Protocol, Route, RouteTable
-from api.meta import Ref
+from api.mesh import Match, Op, Route, RouteTable
 from api.proxy import Scope
 from api.view import View
 from translators import envoy, names, visible
 from translators.lookups import mesh
 from translators.parts import actions
 from translators.parts.domains import domains, with_port
-from translators.shards import COUNT, split
+from translators.shards import split
+from translators.tables import foreign_hosts, http_hosts, owner
 
 _VIRTUAL_HOSTS_FIELD = 2
 _ROUTES_FIELD = 3
-_FOREIGN_PORT = 80
 _NO_UPSTREAM = 502
 
 
@@ -60,29 +58,10 @@ def hosts(view: View, scope: Scope, port: int) -> tuple[tuple[str, ...], ...]:
     return split((*view.memo(http_hosts, scope, port), *view.memo(foreign_hosts, scope, port)))
 
 
-def http_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
-    """Return the services that take HTTP on a port, or may: the proxy looks at traffic nobody named."""
-    return tuple(
-        host
-        for host, said in view.memo(visible.on_port, scope.namespace, port)
-        if said.protocol not in {Protocol.TCP, Protocol.UDP}
-    )
-
-
-def foreign_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
-    """Return hosts that route tables name and no service has, on the ports they live on.
-
-    Istio: they ride along on the HTTP ports of the table's other hosts, and on port 80 when there are none.
-    """
-    shards = [view.memo(_foreign_of_shard, scope.namespace, i) for i in range(COUNT)]
-    found = {host for said in shards for host, ports in said if port in ports}
-    return tuple(sorted(host for host in found if _table(view, scope, host, port) is not None))
-
-
 def of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     """Return the virtual host of a service, or of a host that only a route table knows."""
     service = view.memo(visible.service, scope.namespace, host)
-    said = _table(view, scope, host, port)
+    said = owner(view, scope, host, port)
     built = [actions.default(host, port)] if said is None else _built(view, scope, said, port)
     # What all routes have in common is said once, on the virtual host.
     common = envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=actions.retries()))
@@ -116,57 +95,6 @@ def _shard(view: View, made: Make, scope: Scope, port: int, index: int) -> tuple
 def _hosts_of_shard(view: View, scope: Scope, port: int, index: int) -> tuple[str, ...]:
     shards = view.memo(hosts, scope, port)
     return shards[index] if index < len(shards) else ()
-
-
-def _foreign_of_shard(view: View, namespace: str, index: int) -> tuple[tuple[str, frozenset[int]], ...]:
-    found = [view.memo(_foreign, namespace, obj.ref) for obj in view.by("routes", str(index))]
-    return tuple(said for of_table in found for said in of_table)
-
-
-def _foreign(view: View, namespace: str, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
-    """Return the hosts of an object's tables that no service has, each with the ports it lives on."""
-    found: list[tuple[str, frozenset[int]]] = []
-    for table in view.lowered(ref).tables:
-        if visible.MESH not in table.gateways:
-            continue
-        ports: set[int] = set()
-        strangers = []
-        for host in table.hosts:
-            known = _ports_of(view, namespace, host)
-            ports |= known
-            if not known:
-                strangers.append(host)
-        found += [(host, frozenset(ports or {_FOREIGN_PORT})) for host in strangers]
-    return tuple(found)
-
-
-def _ports_of(view: View, namespace: str, host: str) -> set[int]:
-    """Return the HTTP ports of the services that a host or wildcard of a table stands for."""
-    if not host.startswith("*"):
-        services = [view.memo(visible.service, namespace, host)]
-    else:
-        hosts = [h for h in view.memo(visible.hosts, namespace) if covers(host, h)]
-        services = [view.memo(visible.service, namespace, h) for h in hosts]
-    return {p.number for s in services if s for p in s.ports if p.protocol not in {Protocol.TCP, Protocol.UDP}}
-
-
-def _table(view: View, scope: Scope, host: str, port: int) -> tuple[RouteTable, tuple[Route, ...]] | None:
-    """Return the first table that says anything about a host to this client, with the routes that hold for it."""
-    for pattern in candidates(host):
-        for table in view.memo(visible.tables, scope.namespace, pattern):
-            routes = tuple(r for r in table.routes if _holds(r.match, scope, port))
-            if routes:
-                return table, routes
-    return None
-
-
-def _holds(match: Match, scope: Scope, port: int) -> bool:
-    """Tell whether a match can hold for clients of a scope on a port. Naming `mesh` overrides the source fields."""
-    if match.port not in {0, port}:
-        return False
-    if match.gateways:
-        return visible.MESH in match.gateways
-    return set(match.source_labels) <= set(scope.labels) and match.source_namespace in {"", scope.namespace}
 
 
 def _built(view: View, scope: Scope, said: tuple[RouteTable, tuple[Route, ...]], port: int) -> list[actions.Built]:

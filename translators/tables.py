@@ -1,0 +1,84 @@
+"""Which route tables speak for which hosts: who owns a host on a port, and which of the rules hold for a client."""
+
+from api.hosts import candidates, covers
+from api.mesh import Match, Protocol, Route, RouteTable
+from api.meta import Ref
+from api.proxy import Scope
+from api.view import View
+from translators import visible
+from translators.shards import COUNT
+
+_FOREIGN_PORT = 80
+
+
+def owner(view: View, scope: Scope, host: str, port: int) -> tuple[RouteTable, tuple[Route, ...]] | None:
+    """Return the first table that says anything about a host to this client, with the routes that hold for it.
+
+    Istio: the most specific host first, then the winner among its tables; one that says nothing here does not claim it.
+    """
+    for pattern in candidates(host):
+        for table in view.memo(visible.tables, scope.namespace, pattern):
+            routes = tuple(r for r in table.routes if _holds(r.match, scope, port))
+            if routes:
+                return table, routes
+    return None
+
+
+def http_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
+    """Return the services that take HTTP on a port, or may: the proxy looks at traffic nobody named."""
+    return tuple(
+        host
+        for host, said in view.memo(visible.on_port, scope.namespace, port)
+        if said.protocol not in {Protocol.TCP, Protocol.UDP}
+    )
+
+
+def foreign_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
+    """Return hosts that route tables name and no service has, on the ports they live on.
+
+    Istio: they ride along on the HTTP ports of the table's other hosts, and on port 80 when there are none.
+    """
+    shards = [view.memo(_foreign_of_shard, scope.namespace, i) for i in range(COUNT)]
+    found = {host for said in shards for host, ports in said if port in ports}
+    return tuple(sorted(host for host in found if owner(view, scope, host, port) is not None))
+
+
+def _foreign_of_shard(view: View, namespace: str, index: int) -> tuple[tuple[str, frozenset[int]], ...]:
+    found = [view.memo(_foreign, namespace, obj.ref) for obj in view.by("routes", str(index))]
+    return tuple(said for of_table in found for said in of_table)
+
+
+def _foreign(view: View, namespace: str, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
+    """Return the hosts of an object's tables that no service has, each with the ports it lives on."""
+    found: list[tuple[str, frozenset[int]]] = []
+    for table in view.lowered(ref).tables:
+        if visible.MESH not in table.gateways:
+            continue
+        ports: set[int] = set()
+        strangers = []
+        for host in table.hosts:
+            known = _ports_of(view, namespace, host)
+            ports |= known
+            if not known:
+                strangers.append(host)
+        found += [(host, frozenset(ports or {_FOREIGN_PORT})) for host in strangers]
+    return tuple(found)
+
+
+def _ports_of(view: View, namespace: str, host: str) -> set[int]:
+    """Return the HTTP ports of the services that a host or wildcard of a table stands for."""
+    if not host.startswith("*"):
+        services = [view.memo(visible.service, namespace, host)]
+    else:
+        hosts = [h for h in view.memo(visible.hosts, namespace) if covers(host, h)]
+        services = [view.memo(visible.service, namespace, h) for h in hosts]
+    return {p.number for s in services if s for p in s.ports if p.protocol not in {Protocol.TCP, Protocol.UDP}}
+
+
+def _holds(match: Match, scope: Scope, port: int) -> bool:
+    """Tell whether a match can hold for clients of a scope on a port. Naming `mesh` overrides the source fields."""
+    if match.port not in {0, port}:
+        return False
+    if match.gateways:
+        return visible.MESH in match.gateways
+    return set(match.source_labels) <= set(scope.labels) and match.source_namespace in {"", scope.namespace}
