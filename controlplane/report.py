@@ -11,7 +11,8 @@ TYPES = {"listeners": LISTENER, "routes": ROUTE, "clusters": CLUSTER, "endpoints
 
 def finding_line(finding: Finding) -> str:
     """Return `file:line: error Reason, VirtualService default/httpbin, spec.http[0].mirror: sentence (fix)`."""
-    where = f"{finding.file}:{finding.line}: " if finding.file else ""
+    place = f"{finding.file}:{finding.line}" if finding.line else finding.file
+    where = f"{place}: " if place else ""
     about = f", {finding.about}" if finding.about.kind else ""
     path = f", {finding.path}" if finding.path else ""
     fix = f" ({finding.fix})" if finding.fix else ""

@@ -396,3 +396,20 @@ def test_links_in_a_circle_end(desk: Desk) -> None:
     assert list(Listing([desk.root]).files) == [str(desk.path("sub/a.yaml"))]
     desk.look()
     assert desk.said() == []
+
+
+def test_a_finding_says_which_document_of_a_file_it_is_about(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    good = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {ports: [{port: %s}]}\n"
+    path.write_text(good % ("a", 80) + "---\n" + good % ("b", 80))
+    source = FileSource([tmp_path], REGISTRY)
+    source.load()
+
+    path.write_text(good % ("a", 80) + "---\n" + good % ("b", '"80"'))
+    (said,) = source.rescan().findings[str(path)]
+    assert "(document 2); serving generation 1 of Service default/b" in said.message
+    assert said.line == 9
+
+    path.write_text(good % ("a", 80) + "---\n[")
+    (said,) = source.rescan().findings[str(path)]
+    assert said.message.startswith("document 2: ")

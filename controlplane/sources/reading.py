@@ -22,10 +22,14 @@ _ATTEMPTS: Final = 5
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
-    """One manifest of a file: what it came to, and where it stands (`path` is "" or `items[3]` of a List)."""
+    """One manifest of a file: what it came to, and where it stands.
+
+    `document` counts the file's documents from 1, without empty ones; `path` is "" or `items[3]` of a List.
+    """
 
     decoded: Decoded
     lines: Lines
+    document: int
     path: str
 
     def line(self, path: str) -> int:
@@ -66,18 +70,18 @@ class Reader(msgspec.Struct, frozen=True):
         except YamlError as error:
             return Reading(problem=Problem(error.message, error.line))
         found: list[Found] = []
-        empty = True
+        number = 0
         try:
-            for document in read_documents(body):
-                empty = False
-                found.extend(self._manifests(path, document))
+            for number, document in enumerate(read_documents(body), start=1):
+                found.extend(self._manifests(path, number, document))
         except YamlError as error:
-            return Reading(problem=Problem(error.message, error.line), fingerprint=mark)
-        return Reading(tuple(found), fingerprint=mark, empty=empty)
+            where = f"document {number + 1}: " if number else ""
+            return Reading(problem=Problem(where + error.message, error.line), fingerprint=mark)
+        return Reading(tuple(found), fingerprint=mark, empty=not number)
 
-    def _manifests(self, path: str, document: Document) -> Iterator[Found]:
+    def _manifests(self, path: str, number: int, document: Document) -> Iterator[Found]:
         for place, manifest in unfold(document.value):
-            yield Found(decode(manifest, self.registry, path, self.accept), document.lines, place)
+            yield Found(decode(manifest, self.registry, path, self.accept), document.lines, number, place)
 
 
 def _read_whole(path: str) -> tuple[bytes, Fingerprint]:

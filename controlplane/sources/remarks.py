@@ -40,9 +40,10 @@ def _about_file(world: World, path: str, held: Holding) -> Iterator[Finding]:
 def _about_manifests(world: World, path: str, held: Holding) -> Iterator[Finding]:
     for key, found in held.found:
         failed = not found.decoded.object and not found.decoded.ignored
-        goes_on = _still(world, path, frozenset({key}) if key else held.kept) if failed else ""
+        still = _still(world, path, frozenset({key}) if key else held.kept) if failed else ""
+        where = f" (document {found.document})" if found.document > 1 else ""
         for finding in found.decoded.findings:
-            message = finding.message + (goes_on if finding.severity is Severity.ERROR else "")
+            message = finding.message + (where + still if finding.severity is Severity.ERROR else "")
             yield msgspec.structs.replace(finding, message=message, file=path, line=found.line(finding.path))
 
 
