@@ -52,7 +52,9 @@ def _without_repeats(hosts: list[VirtualHost]) -> list[VirtualHost]:
     kept = []
     for host in hosts:
         mine = tuple(d for d in host.domains if taken.setdefault(d, host.name) == host.name)
-        if mine:
+        if len(mine) == len(host.domains):
+            kept.append(host)
+        elif mine:
             kept.append(virtual_hosts.virtual_host(host.name, mine, host.rest))
     return kept
 
