@@ -1,5 +1,7 @@
 """What the end-to-end tests share: a mesh on this machine, and clients of it. Nothing on it is faked."""
 
+import os
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +10,14 @@ import pytest
 
 from controlplane.playground.stage import Stage
 
+CI_SEED = 20261120
 PROTOCOLS = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
+
+
+def seed_of_run() -> int:
+    """Return what random tests draw from: a new seed each time, the same one in CI, or MIRRORPLANE_TEST_SEED."""
+    chosen = CI_SEED if os.environ.get("CI") else random.SystemRandom().randrange(1 << 32)
+    return int(os.environ.get("MIRRORPLANE_TEST_SEED", chosen))
 
 
 @pytest.fixture

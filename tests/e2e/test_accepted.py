@@ -5,8 +5,6 @@ One rejected resource takes all that is in it out of service, so no object may b
 """
 
 import json
-import os
-import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +13,7 @@ import yaml
 
 from api.resource import Resource
 from controlplane.playground.stage import Stage
-from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.conftest import PROTOCOLS, seed_of_run
 from tests.e2e.decoders import differences
 from tests.e2e.scene import complaints, findings, until
 from tests.e2e.sidecars import Sidecar, sidecar
@@ -51,7 +49,7 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
 
 @PROTOCOLS
 async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
-    first = int(os.environ.get("MIRRORPLANE_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+    first = seed_of_run()
     judge = Judge(stage, await sidecar(stage, delta=delta, unprivileged=True))
     for seed in range(first, first + WORLDS):
         await judge.show(list(yaml.safe_load_all(world(seed))))

@@ -1,7 +1,6 @@
 """200 rounds of random edits while requests run at a fixed rate: not one of them may fail."""
 
 import asyncio
-import os
 import random
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -12,7 +11,7 @@ import pytest
 from api.kinds.istio_networking import VIRTUAL_SERVICE
 from controlplane.playground.scenery import service
 from controlplane.playground.stage import Stage
-from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.conftest import PROTOCOLS, seed_of_run
 from tests.e2e.load import Address, by_host, by_proxy, flood, steady
 from tests.e2e.scene import (
     QUIET,
@@ -142,7 +141,7 @@ class Editor:
 
 @PROTOCOLS
 async def test_random_edits_fail_no_request(stage: Stage, delta: bool) -> None:
-    seed = int(os.environ.get("MIRRORPLANE_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+    seed = seed_of_run()
     print(f"MIRRORPLANE_TEST_SEED={seed}")
     dice = random.Random(seed)
     async with AsyncExitStack() as stack:
