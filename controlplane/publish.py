@@ -158,17 +158,17 @@ class Board:
         """Update the resources of one type in place, and yield the names that changed."""
         before = self._names.get(output.type_url, ())
         names = self._names_of(view, output, before)
-        known = set(before) if names is not before else None
-        for name in names:
-            new = known is not None and name not in known
-            failed = (output.type_url, name) in self.failed
-            if new or failed or (output.build, self.scope, name) in touched:
-                found = self._build(view, output, name)
-                if found is not held.get(name) and self._put(held, name, found):
-                    yield name
-        if known is not None:
-            yield from self._drop(output, known - set(names), held)
+        todo = {call[2] for call in touched if call[0] is output.build and call[1] == self.scope}
+        todo |= {name for type_url, name in self.failed if type_url == output.type_url and name}
+        if names is not before:
+            known, present = set(before), set(names)
+            todo = todo & present | present - known
+            yield from self._drop(output, known - present, held)
             self._names[output.type_url] = names
+        for name in sorted(todo):
+            found = self._build(view, output, name)
+            if found is not held.get(name) and self._put(held, name, found):
+                yield name
 
     def _names_of(self, view: View, output: Output, before: tuple[str, ...]) -> tuple[str, ...]:
         try:
