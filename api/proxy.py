@@ -7,6 +7,7 @@ import msgspec
 from api.hosts import is_ip
 
 ROLES = ("sidecar", "router")
+INTERCEPTIONS = ("NONE", "REDIRECT", "TPROXY")
 
 
 class Locality(msgspec.Struct, frozen=True, order=True):

@@ -7,9 +7,7 @@ import re
 from typing import Any
 
 from api.hosts import is_ip
-from api.proxy import ROLES, Proxy
-
-INTERCEPTIONS = ("NONE", "REDIRECT", "TPROXY")
+from api.proxy import INTERCEPTIONS, ROLES, Proxy
 
 MAX_LABEL = 63
 MAX_SUBDOMAIN = 253

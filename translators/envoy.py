@@ -60,6 +60,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 from xds.type.v3.typed_struct_pb2 import TypedStruct
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
+from api.wire import varint
 
 __all__ = [
     "AccessLog", "Address", "AggregatedConfigSource", "AnyMessage", "ApiVersion", "BoolValue", "CircuitBreakers",
@@ -93,7 +94,7 @@ def encode(message: Message) -> bytes:
 
 def framed(field: int, body: bytes) -> bytes:
     """Return an encoded message as field number `field` of the message around it."""
-    return _varint(field << 3 | _LENGTH_DELIMITED) + _varint(len(body)) + body
+    return varint(field << 3 | _LENGTH_DELIMITED) + varint(len(body)) + body
 
 
 def packed(message: Message) -> AnyMessage:
@@ -131,12 +132,3 @@ def _plain(value: Any, *, sort: bool = False, deep: bool = False) -> Any:
         keys = sorted(value) if sort or deep else list(value)
         return {key: _plain(value[key], sort=key in _MAPS, deep=deep or key in _STRUCTS) for key in keys}
     return [_plain(inner, deep=deep) for inner in value] if isinstance(value, list) else value
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)

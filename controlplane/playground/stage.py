@@ -80,20 +80,19 @@ class Stage:
 
     async def apply(self, manifests: str) -> None:
         """Do what `kubectl apply` does: write each object, unchanged, and wait until every proxy has what follows."""
-        wanted = []
+        wanted, registry = [], registry_of(catalogue().kinds)
         for text in _BETWEEN.split(manifests):
-            manifest = yaml.safe_load(text)
-            obj = decode(manifest, registry_of(catalogue().kinds)).object
+            obj = decode(yaml.safe_load(text), registry).object
             if obj is None:
                 raise StageError(f"cannot be applied: {text}")
             wanted.append(obj)
-            self.write(_file_of(obj), text)
+            self.write(_file_of(obj.ref), text)
         await self.until(lambda: all(self._serves(obj) for obj in wanted), "what was applied was read")
         await self.settled()
 
     async def delete(self, ref: Ref) -> None:
         """Do what `kubectl delete` does, and wait until every proxy has what follows from it."""
-        (self.folder / f"{ref}.yaml".replace("/", " ")).unlink()
+        (self.folder / _file_of(ref)).unlink()
         await self.until(lambda: ref not in self.app.plane.snapshot.objects, f"the removal of {ref} was seen")
         await self.settled()
 
@@ -127,5 +126,5 @@ class Stage:
             await asyncio.sleep(_POLL_S)
 
 
-def _file_of(obj: AnyObject) -> str:
-    return f"{obj.ref}.yaml".replace("/", " ")
+def _file_of(ref: Ref) -> str:
+    return f"{ref}.yaml".replace("/", " ")

@@ -6,9 +6,9 @@ bytes are those `SerializeToString` would give.
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 from api.resource import Resource
+from api.wire import varint
 
 _VERSION, _RESOURCES, _TYPE_URL, _NONCE, _REMOVED = (bytes([field << 3 | 2]) for field in (1, 2, 4, 5, 6))
 _ANY_TYPE, _ANY_VALUE = (bytes([field << 3 | 2]) for field in (1, 2))
@@ -60,14 +60,4 @@ def _text(tag: bytes, text: str) -> bytes:
 
 
 def _head(tag: bytes, size: int) -> bytes:
-    return tag + _varint(size)
-
-
-@lru_cache(maxsize=8192)
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:  # noqa: PLR2004 - seven bits in each byte
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    return tag + varint(size)

@@ -9,10 +9,9 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
-from api.proxy import Locality, NodeIdError, Proxy, parse_node_id
+from api.proxy import INTERCEPTIONS, Locality, NodeIdError, Proxy, parse_node_id
 from controlplane.xds.requests import ProtocolError
 
-INTERCEPTIONS = ("NONE", "REDIRECT", "TPROXY")
 SERVED_ROLES = ("sidecar",)
 MAX_LABELS = 256
 MAX_TEXT = 1024
