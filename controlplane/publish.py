@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
 
+from api.meta import Ref
 from api.proxy import Proxy, Scope
 from api.resource import Resource, ResourceSet
 from api.view import View
@@ -61,6 +62,12 @@ class Publisher:
         if board.failed:
             raise RenderError("; ".join(f"{name or 'names'}: {error}" for (_, name), error in board.failed.items()))
         return board.latest
+
+    def origins(self, offer: Offer, type_url: str, name: str) -> frozenset[Ref]:
+        """Return the Refs of every object that a resource of a proxy was made from; empty when it has no such."""
+        scope = self._proxies[offer][1]
+        builds = [output.build for output in self._outputs if output.type_url == type_url]
+        return frozenset().union(*(self._engine.provenance((build, scope, name)) for build in builds))
 
     async def publish(self, view: View, touched: set[Call]) -> int:
         """Bring every scope up to a view; returns how many sets changed. Yields to the loop between scopes."""

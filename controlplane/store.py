@@ -24,6 +24,7 @@ class Store:
         self._touched: set[Place] = set()
         self._changed: set[ReadKey] = set()
         self._version = 0
+        self._changed_at: dict[Ref, int] = {}
 
     def apply(self, ref: Ref, obj: AnyObject | None) -> bool:
         """Put an object, or remove it with None. Returns whether anything changed. A kind nobody reads is refused."""
@@ -35,13 +36,19 @@ class Store:
             del self._members[place][ref]
         if obj is None:
             del self._objects[ref]
+            self._changed_at.pop(ref, None)
         else:
             self._objects[ref] = obj
+            self._changed_at[ref] = self._version + 1
             for place in after:
                 self._members[place][ref] = obj
         self._changed.add((GET, ref))
         self._touched |= before | after
         return True
+
+    def changed_at(self, ref: Ref) -> int:
+        """Return the version of the first Snapshot that held an object as it is now; 0 when there is none."""
+        return self._changed_at.get(ref, 0)
 
     def freeze(self) -> Snapshot:
         """Return the world as it is now, with what changed since the last call."""

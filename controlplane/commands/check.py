@@ -1,0 +1,26 @@
+"""`mirrorplane check`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from controlplane.commands.shared import SOURCES, loaded
+
+
+@click.command()
+@SOURCES
+def check(paths: tuple[Path, ...]) -> None:
+    """Say what is wrong with manifests; exit 1 when there are errors."""
+    from controlplane.report import finding_line, has_errors
+
+    source, plane = loaded(paths)
+    found = plane.findings()
+    for finding in found:
+        click.echo(finding_line(finding))
+    errors = sum(f.severity.value == "error" for f in found)
+    click.echo(f"{len(plane.snapshot.objects)} objects, {errors} errors, {len(found) - errors} warnings", err=True)
+    if source.ignored:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(source.ignored.items()))
+        click.echo(f"not read, because nothing here is about them: {kinds}", err=True)
+    sys.exit(1 if has_errors(found) else 0)
