@@ -6,7 +6,8 @@ import msgspec
 
 from api.hosts import is_ip
 
-ROLES = ("sidecar", "router")
+SIDECAR, ROUTER = "sidecar", "router"
+ROLES = (SIDECAR, ROUTER)
 INTERCEPTIONS = ("NONE", "REDIRECT", "TPROXY")
 
 
@@ -19,7 +20,11 @@ class Locality(msgspec.Struct, frozen=True, order=True):
 
 
 class Proxy(msgspec.Struct, frozen=True):
-    """A proxy. `interception` is NONE (listeners really bound) or REDIRECT/TPROXY (iptables bring the traffic)."""
+    """A proxy. `interception` is NONE (listeners really bound) or REDIRECT/TPROXY (iptables bring the traffic).
+
+    All but `identity` is what the proxy says of itself. `identity` is who it has proved to be
+    (`spiffe://cluster.local/ns/default/sa/sleep`), or "" where nobody is asked.
+    """
 
     role: str
     name: str
@@ -30,6 +35,7 @@ class Proxy(msgspec.Struct, frozen=True):
     locality: Locality = Locality()
     interception: str = "NONE"
     unprivileged: bool = False
+    identity: str = ""
 
     @property
     def id(self) -> str:
@@ -41,6 +47,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """What of a Proxy may change its configuration. Proxies with equal scopes share all work and all bytes.
 
     `labels` holds only those that some object selects on. `bind` is the address of listeners that are really bound.
+    `identity` is set where secrets are served: they are never shared with another identity.
     """
 
     role: str
@@ -49,6 +56,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     labels: tuple[tuple[str, str], ...] = ()
     bind: str = "127.0.0.1"
     unprivileged: bool = False
+    identity: str = ""
 
 
 class NodeIdError(ValueError):

@@ -18,7 +18,7 @@ class View(Protocol):
         ...
 
     def by(self, index: str, key: str) -> tuple[AnyObject, ...]:
-        """Return the objects that an input's index files under `key`, sorted by Ref; ("all", kind) always exists."""
+        """Return the objects that an input's index files under `key`, sorted by Ref."""
         ...
 
     def lowered(self, ref: Ref) -> Lowered:

@@ -6,7 +6,7 @@ differently, and an equal result keeps the identity of the old one, so a change 
 """
 
 import logging
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -17,6 +17,7 @@ from api.mesh import Lowered
 from api.meta import AnyObject, Ref
 from api.snapshot import BY, GET, ReadKey, Snapshot
 from api.view import View
+from controlplane.readers import Readers
 from translators.contract import Input
 
 log = logging.getLogger(__name__)
@@ -41,17 +42,22 @@ class Entry:
 
 
 class Engine:
-    """The memory of one world. Single-threaded; always answers for the snapshot given to the last `advance`."""
+    """The memory of one world. Single-threaded; always answers for the snapshot given to the last `advance`.
 
-    def __init__(self, inputs: Iterable[Input]) -> None:
+    `hold` what is asked for again and again from outside; any other answer is forgotten at the next `collect`.
+    `breathe` is called now and then between two functions, so that long work can make room for other things.
+    """
+
+    def __init__(self, inputs: Iterable[Input], breathe: Callable[[], None] = lambda: None) -> None:
         self._lower = {kind.key: i.lower for i in inputs for kind in i.kinds}
-        self._lowered: Callable[[View, Ref], Lowered] = self._lower_object
+        self.lowering: Callable[[View, Ref], Lowered] = self._lower_object
         self._entries: dict[Call, Entry] = {}
-        self._readers: defaultdict[ReadKey, set[Call]] = defaultdict(set)
-        self._roots: set[Call] = set()
+        self._readers = Readers()
+        self._held: Counter[Call] = Counter()
         self._touched: set[Call] = set()
         self._orphans: set[Call] = set()
         self._running: dict[Call, None] = {}
+        self._breathe = breathe
         self._snapshot = EMPTY
         self.runs = 0
         self.hits = 0
@@ -67,45 +73,54 @@ class Engine:
         return tuple(self._entries)
 
     @property
-    def view(self) -> "RecordingView":
+    def view(self) -> "OutsideView":
         """The view from outside, on whatever snapshot the engine stands at."""
-        return RecordingView(self, None)
+        return OutsideView(self)
 
-    def advance(self, snapshot: Snapshot) -> "RecordingView":
+    def advance(self, snapshot: Snapshot) -> "OutsideView":
         """Move to a snapshot and return the view on it. Suspects everything behind a changed read."""
         self._snapshot = snapshot
         todo: list[ReadKey] = list(snapshot.changed)
         while todo:
             read = todo.pop()
-            for call in self._readers.get(read, ()):
+            for call in self._readers.of(read):
                 entry = self._entries[call]
                 if entry.suspects is not None:
                     entry.suspects.add(read)
                     continue
                 entry.suspects = {read}
                 todo.append(call)
-                if call in self._roots:
+                if call in self._held:
                     self._touched.add(call)
         return self.view
 
-    def touched(self) -> set[Call]:
-        """Return, once, the root calls (asked for from outside) that became suspect since the last time."""
-        touched, self._touched = self._touched, set()
-        return touched
+    @property
+    def touched(self) -> frozenset[Call]:
+        """The held calls that became suspect since the last `settle`."""
+        return frozenset(self._touched)
+
+    def settle(self, calls: frozenset[Call]) -> None:
+        """Say that these calls have been asked again by all who hold them."""
+        self._touched -= calls
+
+    def hold(self, calls: Iterable[Call]) -> None:
+        """Keep the answers of calls, once for each time this is said."""
+        self._held.update(calls)
 
     def release(self, calls: Iterable[Call]) -> None:
-        """Say that nobody outside asks for these calls any more."""
+        """Take back one `hold` of each call."""
         for call in calls:
-            self._roots.discard(call)
-            self._orphans.add(call)
+            self._held[call] -= 1
+            if self._held[call] <= 0:
+                del self._held[call]
+                self._orphans.add(call)
 
     def collect(self) -> None:
-        """Forget every call that nothing reads any more."""
-        while self._orphans:
+        """Forget every call that nobody holds and nothing reads. Not while a call runs: it may have read them."""
+        while self._orphans and not self._running:
             call = self._orphans.pop()
-            if call in self._roots or self._readers.get(call):
+            if call in self._held or self._readers.of(call):
                 continue
-            self._readers.pop(call, None)
             entry = self._entries.pop(call, None)
             if entry is not None:
                 self._unread(call, entry.reads)
@@ -136,11 +151,12 @@ class Engine:
 
     def lowered(self, ref: Ref) -> Call:
         """Return the call that answers what the object of a Ref means."""
-        return (self._lowered, ref)
+        return (self.lowering, ref)
 
     def ask(self, call: Call) -> Any:
-        """Answer a call from outside: it becomes a root, kept until released."""
-        self._roots.add(call)
+        """Answer a call from outside."""
+        if call not in self._held:
+            self._orphans.add(call)
         return self.fresh(call)
 
     def _lower_object(self, view: View, ref: Ref) -> Lowered:
@@ -155,7 +171,7 @@ class Engine:
         except Exception as error:
             log.exception("lowering %s failed; what it meant before stays", ref)
             self.failures += 1
-            before = self._entries.get((self._lowered, ref))
+            before = self._entries.get((self.lowering, ref))
             reason = f"Mirrorplane failed to read this: {type(error).__name__}: {error}"
             finding = Finding(ref, "InternalError", reason, fix="report it with the object")
             return msgspec.structs.replace(before.value if before else Lowered(), findings=(finding,))
@@ -165,22 +181,24 @@ class Engine:
         entry = self._entries.get(call)
         if entry is None:
             return self._run(call)
-        holds = entry.suspects is None or self._holds(entry)
-        latest = self._entries[call]  # a read that was checked may have asked for this very call and run it
-        if holds or latest is not entry:
-            self.hits += 1
-            return latest.value
-        return self._run(call)
+        if entry.suspects is not None:
+            holds = self._holds(entry)
+            latest = self._entries[call]  # a read that was checked may have asked for this very call and run it
+            if not holds and latest is entry:
+                return self._run(call)
+            entry = latest
+        self.hits += 1
+        return entry.value
 
     def _holds(self, entry: Entry) -> bool:
         """Check the suspect reads in the order they were made: a later one may depend on an earlier answer."""
-        for read, was in entry.reads.items():
-            if entry.suspects is not None and read in entry.suspects:
-                try:
-                    if self._now(read) is not was:
-                        return False
-                except CycleError:  # only the old answer's reads form a circle; running again decides
+        suspects = entry.suspects or ()
+        for read in suspects if len(suspects) == 1 else [read for read in entry.reads if read in suspects]:
+            try:
+                if self._now(read) is not entry.reads[read]:
                     return False
+            except CycleError:  # only the old answer's reads form a circle; running again decides
+                return False
         entry.suspects = None
         return True
 
@@ -195,6 +213,7 @@ class Engine:
             raise CycleError(f"a translator asks for its own answer: {path}")
         reads: dict[ReadKey, Any] = {}
         self._running[call] = None
+        self._breathe()
         try:
             value = call[0](RecordingView(self, reads), *call[1:])
         finally:
@@ -204,63 +223,83 @@ class Engine:
 
     def _remember(self, call: Call, value: Any, reads: dict[ReadKey, Any]) -> Any:
         old = self._entries.get(call)
-        for read in reads if old is None else reads.keys() - old.reads.keys():
-            self._readers[read].add(call)
-        if old is not None:
+        if old is None:
+            self._readers.add(call, reads)
+        else:
             if old.value == value:
                 value = old.value
+            self._readers.add(call, reads.keys() - old.reads.keys())
             self._unread(call, old.reads.keys() - reads.keys())
         self._entries[call] = Entry(value, reads)
         return value
 
     def _unread(self, call: Call, reads: Iterable[ReadKey]) -> None:
-        for read in reads:
-            readers = self._readers.get(read)
-            if readers is None:
-                continue
-            readers.discard(call)
-            if not readers:
-                del self._readers[read]
-                if read[0] not in {GET, BY}:
-                    self._orphans.add(read)
+        unread = self._readers.discard(call, reads)
+        self._orphans.update(read for read in unread if read[0] not in {GET, BY})
+
+
+class OutsideView:
+    """The View from outside, for asking without being remembered as a reader."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def get(self, ref: Ref) -> AnyObject | None:
+        """See View.get."""
+        return self._engine.get(ref)
+
+    def by(self, index: str, key: str) -> tuple[AnyObject, ...]:
+        """See View.by."""
+        return self._engine.by(index, key)
+
+    def lowered(self, ref: Ref) -> Lowered:
+        """See View.lowered."""
+        value: Lowered = self._engine.ask(self._engine.lowered(ref))
+        return value
+
+    def memo(self, fn: Callable[Concatenate[View, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """See View.memo."""
+        value: R = self._engine.ask(_call(fn, args, kwargs))
+        return value
 
 
 class RecordingView:
-    """A View that writes down what it was asked. Without a record it is the outside, whose calls become roots."""
+    """The View of a running call: it writes down what it was asked."""
 
     __slots__ = ("_engine", "_reads")
 
-    def __init__(self, engine: Engine, reads: dict[ReadKey, Any] | None) -> None:
+    def __init__(self, engine: Engine, reads: dict[ReadKey, Any]) -> None:
         self._engine, self._reads = engine, reads
 
     def get(self, ref: Ref) -> AnyObject | None:
         """See View.get."""
-        value = self._engine.get(ref)
-        if self._reads is not None:
-            self._reads[GET, ref] = value
+        value = self._reads[GET, ref] = self._engine.get(ref)
         return value
 
     def by(self, index: str, key: str) -> tuple[AnyObject, ...]:
         """See View.by."""
-        value = self._engine.by(index, key)
-        if self._reads is not None:
-            self._reads[BY, index, key] = value
+        value = self._reads[BY, index, key] = self._engine.by(index, key)
         return value
 
     def lowered(self, ref: Ref) -> Lowered:
         """See View.lowered."""
-        value: Lowered = self._asked(self._engine.lowered(ref))
+        call = self._engine.lowered(ref)
+        value: Lowered = self._engine.fresh(call)
+        self._reads[call] = value
         return value
 
     def memo(self, fn: Callable[Concatenate[View, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """See View.memo. Keyword arguments are not part of the key, so they are refused."""
-        if kwargs:
-            raise TypeError(f"memo({getattr(fn, '__name__', fn)}): pass arguments by position")
-        value: R = self._asked((fn, *args))
+        """See View.memo."""
+        call = _call(fn, args, kwargs) if kwargs else (fn, *args)
+        value: R = self._engine.fresh(call)
+        self._reads[call] = value
         return value
 
-    def _asked(self, call: Call) -> Any:
-        if self._reads is None:
-            return self._engine.ask(call)
-        value = self._reads[call] = self._engine.fresh(call)
-        return value
+
+def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """Return the key of a call. Keyword arguments are not part of it, so they are refused."""
+    if kwargs:
+        raise TypeError(f"memo({getattr(fn, '__name__', fn)}): pass arguments by position")
+    return (fn, *args)

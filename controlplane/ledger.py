@@ -23,6 +23,7 @@ class Ledger:
         self._engine, self._locate = engine, locate
         self._of_sources: dict[str, tuple[Finding, ...]] = {}
         self._of_objects: dict[Ref, tuple[Finding, ...]] = {}
+        self._held: dict[Ref, list[Call]] = {}
         self._of_proxies: dict[tuple[str, str], tuple[Finding, ...]] = {}
 
     def from_source(self, said: Mapping[str, tuple[Finding, ...]]) -> None:
@@ -50,15 +51,17 @@ class Ledger:
         for key in [key for key in self._of_proxies if key[0] == proxy]:
             del self._of_proxies[key]
 
-    def refresh(self, view: View, snapshot: Snapshot, touched: set[Call]) -> None:
+    def refresh(self, view: View, snapshot: Snapshot, touched: Collection[Call]) -> None:
         """Ask again about every object that changed, or that something it depends on did."""
         refs = {read[1] for read in snapshot.changed if read[0] == GET}
-        refs |= {call[1] for call in touched if call[0] is findings}
+        asked = {findings, self._engine.lowering}
+        refs |= {call[1] for call in touched if call[0] in asked}
         for ref in refs:
-            if ref in snapshot.objects:
+            if ref not in snapshot.objects:
+                self._forget(ref)
+            else:
+                self._hold(ref, self._engine.lowered(ref))
                 self._of_objects[ref] = self._asked(view, ref)
-            elif self._of_objects.pop(ref, None) is not None:
-                self._engine.release([(findings, ref)])
 
     def all(self) -> tuple[Finding, ...]:
         """Return every finding with file and line where known, by place and object."""
@@ -67,12 +70,27 @@ class Ledger:
         return tuple(sorted(found, key=lambda f: (f.file, f.line, f.about, f.path, f.reason, f.message)))
 
     def _asked(self, view: View, ref: Ref) -> tuple[Finding, ...]:
+        """Return the findings about an object. Checks look at route tables, which most objects do not have."""
         try:
+            said = view.lowered(ref)
+            if not said.tables:
+                return said.findings
+            self._hold(ref, (findings, ref))
             return view.memo(findings, ref)
         except Exception as error:
             log.exception("checking %s failed", ref)
             message = f"Mirrorplane failed to check this: {type(error).__name__}: {error}"
             return (Finding(ref, "InternalError", message, fix="report it with the object"),)
+
+    def _hold(self, ref: Ref, call: Call) -> None:
+        held = self._held.setdefault(ref, [])
+        if call not in held:
+            held.append(call)
+            self._engine.hold([call])
+
+    def _forget(self, ref: Ref) -> None:
+        self._of_objects.pop(ref, None)
+        self._engine.release(self._held.pop(ref, ()))
 
     def _placed(self, finding: Finding) -> Finding:
         place = None if finding.file else self._locate(finding.about, finding.path)

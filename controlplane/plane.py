@@ -9,6 +9,7 @@ from controlplane.engine import EMPTY, Engine
 from controlplane.garbage import without_collecting
 from controlplane.ledger import Ledger, Locate
 from controlplane.publish import Publisher
+from controlplane.slices import Slices
 from controlplane.sources.changes import Batch
 from controlplane.store import Store
 
@@ -21,8 +22,9 @@ class Plane:
 
     def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None) -> None:
         self.store = Store(catalogue.inputs)
-        self.engine = Engine(catalogue.inputs)
-        self.publisher = Publisher(self.engine, catalogue.outputs)
+        self.slices = Slices()
+        self.engine = Engine(catalogue.inputs, self.slices.breathe)
+        self.publisher = Publisher(self.engine, catalogue.outputs, self.slices)
         self.ledger = Ledger(self.engine, locate)
         self.snapshot: Snapshot = EMPTY
         self.published = 0
@@ -34,20 +36,28 @@ class Plane:
         self.ledger.from_source(batch.findings)
 
     async def publish(self) -> int:
-        """Serve the world as it is now; returns how many scopes got a new set."""
-        self.snapshot = self.store.freeze()
-        with without_collecting(lambda: self.engine.runs):
-            view = self.engine.advance(self.snapshot)
-            touched = self.engine.touched()
-            self.ledger.refresh(view, self.snapshot, touched)
-            changed = await self.publisher.publish(view, touched)
-        self.published = self.snapshot.version
-        return changed
+        """Serve the world as it is now; returns how many scopes got a new set. Long work makes room for other tasks."""
+        return await self.slices.run(self._publish)
 
     def render(self, proxy: Proxy) -> ResourceSet:
-        """Return exactly what a proxy would be sent."""
+        """Return exactly what a proxy would be sent. Raises RenderError."""
         return self.publisher.render(proxy)
+
+    async def rendered(self, proxy: Proxy) -> ResourceSet:
+        """Return the same while serving, when other work may be under way. Raises RenderError."""
+        return await self.slices.run(lambda: self.publisher.render(proxy))
 
     def findings(self) -> tuple[Finding, ...]:
         """Return everything there is to say about the objects."""
         return self.ledger.all()
+
+    def _publish(self) -> int:
+        self.snapshot = self.store.freeze()
+        with without_collecting(lambda: self.engine.runs):
+            view = self.engine.advance(self.snapshot)
+            touched = self.engine.touched
+            self.ledger.refresh(view, self.snapshot, touched)
+            changed = self.publisher.publish(view, touched)
+        self.engine.settle(touched)
+        self.published = self.snapshot.version
+        return changed

@@ -13,13 +13,14 @@ Place = tuple[str, str]
 class Store:
     """All objects and the index buckets over them.
 
-    Applying is O(places of the object); freezing copies two dictionaries and sorts only the buckets that changed.
+    Applying is O(places of the object); freezing copies two dictionaries and sorts only the buckets that have new members.
     """
 
     def __init__(self, inputs: Iterable[Input]) -> None:
         self._inputs = {kind.key: i for i in inputs for kind in i.kinds}
         self._objects: dict[Ref, AnyObject] = {}
         self._members: defaultdict[Place, dict[Ref, AnyObject]] = defaultdict(dict)
+        self._unsorted: set[Place] = set()
         self._buckets: dict[Place, tuple[AnyObject, ...]] = {}
         self._touched: set[Place] = set()
         self._changed: set[ReadKey] = set()
@@ -42,6 +43,7 @@ class Store:
             self._changed_at[ref] = self._version + 1
             for place in after:
                 self._members[place][ref] = obj
+            self._unsorted |= after - before
         self._changed.add((GET, ref))
         self._touched |= before | after
         return True
@@ -55,18 +57,19 @@ class Store:
         self._version += 1
         for place in self._touched:
             members = self._members[place]
+            if place in self._unsorted:
+                members = self._members[place] = dict(sorted(members.items()))
             if members:
-                self._buckets[place] = tuple(members[ref] for ref in sorted(members))
+                self._buckets[place] = tuple(members.values())
             else:
                 del self._members[place]
                 self._buckets.pop(place, None)
         changed = frozenset(self._changed | {(BY, *place) for place in self._touched})
-        self._changed, self._touched = set(), set()
+        self._changed, self._touched, self._unsorted = set(), set(), set()
         return Snapshot(self._version, self._objects.copy(), self._buckets.copy(), changed)
 
     def _places(self, obj: AnyObject | None) -> set[Place]:
         if obj is None:
             return set()
         indexes = self._inputs[obj.ref.kind].indexes
-        found = {(name, key) for name, keys_of in indexes.items() for key in keys_of(obj)}
-        return found | {("all", obj.ref.kind)}
+        return {(name, key) for name, keys_of in indexes.items() for key in keys_of(obj)}

@@ -62,25 +62,55 @@ def test_an_equal_answer_stops_the_change():
     assert RAN == [("label", "p")], "shout need not run: label answered the same"
 
 
-def test_only_roots_behind_a_change_are_reported_as_touched():
+def test_only_held_calls_behind_a_change_are_touched_until_it_is_settled():
     engine = Engine([])
+    engine.hold([(shout, POD), (shout, OTHER)])
     view = engine.advance(world(1, p="x", q="y"))
     view.memo(shout, POD)
     view.memo(shout, OTHER)
     engine.advance(world(2, ("get", POD), p="z", q="y"))
-    assert engine.touched() == {(shout, POD)}
-    assert engine.touched() == set()
+    assert engine.touched == {(shout, POD)}
+    engine.advance(world(3, p="z", q="y"))
+    assert engine.touched == {(shout, POD)}, "it was never settled"
+    engine.settle(engine.touched)
+    assert engine.touched == frozenset()
 
 
-def test_what_nobody_asks_for_is_forgotten():
+def test_what_nobody_holds_is_forgotten():
     engine = Engine([])
+    engine.hold([(shout, OTHER)])
     view = engine.advance(world(1, p="x", q="y"))
     view.memo(shout, POD)
     view.memo(shout, OTHER)
-    engine.release([(shout, POD)])
     engine.collect()
     assert engine.size == 2
     assert engine.provenance((shout, OTHER)) == {OTHER}
+
+
+def test_what_two_hold_stays_until_both_let_go():
+    engine = Engine([])
+    for _ in range(2):
+        engine.hold([(shout, POD)])
+    engine.advance(world(1, p="x")).memo(shout, POD)
+    for size in (2, 0):
+        engine.release([(shout, POD)])
+        engine.collect()
+        assert engine.size == size
+
+
+def test_nothing_is_forgotten_while_a_call_runs_that_may_have_read_it():
+    engine = Engine([])
+
+    def careless(view):
+        view.memo(shout, POD)
+        engine.collect()
+        return engine.size
+
+    engine.hold([(careless,), (shout, POD)])
+    view = engine.advance(world(1, p="x"))
+    view.memo(shout, POD)
+    engine.release([(shout, POD)])
+    assert view.memo(careless) == 2
 
 
 def test_a_read_that_is_no_longer_made_is_forgotten_with_its_answer():
@@ -89,6 +119,7 @@ def test_a_read_that_is_no_longer_made_is_forgotten_with_its_answer():
     def either(view):
         return view.memo(label, POD if view.memo(label, OTHER) == "p" else OTHER)
 
+    engine.hold([(either,)])
     engine.advance(world(1, p="x", q="p")).memo(either)
     assert engine.size == 3
     engine.advance(world(2, ("get", OTHER), p="x", q="-")).memo(either)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
@@ -15,8 +16,9 @@ from api.resource import Resource, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
 from tests.builders import PlainView
+from translators import shards
 from translators.advice import findings
-from translators.scopes import scope_of
+from translators.scopes import criteria, scope_of
 
 names = st.sampled_from(["a", "b"])
 spaces = st.sampled_from(["red", "blue"])
@@ -33,8 +35,13 @@ PROXIES = [
 class World(RuleBasedStateMachine):
     """Random manifests in and out of one control plane that two proxies are connected to."""
 
+    short, count = shards.SHORT, shards.COUNT
+
     def __init__(self) -> None:
         super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(shards, "SHORT", self.short)
+        self.patch.setattr(shards, "COUNT", self.count)
         self.plane = Plane(catalogue())
         self.held: dict[str, ResourceSet] = {}
         self.detach = {}
@@ -123,7 +130,8 @@ class World(RuleBasedStateMachine):
             detach()
         assert self.plane.publisher.scopes == 0
         remembered = {call[0].__name__ for call in self.plane.engine.remembered()}
-        assert remembered <= {"selected_labels"}, "what no proxy asks for is still remembered"
+        assert remembered <= {"criteria"}, "what no proxy asks for is still remembered"
+        self.patch.undo()
 
     def _connect(self, proxy: Proxy) -> None:
         def offer(served: ResourceSet) -> None:
@@ -141,9 +149,11 @@ class World(RuleBasedStateMachine):
 
 
 def from_scratch(view: PlainView, proxy: Proxy) -> dict[str, dict[str, Resource]]:
-    scope, found = scope_of(view, proxy), {}
+    scope, found = scope_of(proxy, criteria(view)), {}
     for output in catalogue().outputs:
-        built = [output.build(view, scope, name) for name in output.names(view, scope)]
+        names = [name for group in output.names(view, scope) for name in group]
+        assert len(names) == len(set(names)), "a name is in one group"
+        built = [output.build(view, output.key(scope), name) for name in names]
         found[output.type_url] = {r.name: r for r in built if r is not None}
     return {type_url: resources for type_url, resources in found.items() if resources}
 
@@ -155,5 +165,13 @@ def assert_says_what_changed(before: ResourceSet, after: ResourceSet) -> None:
         assert changed == after.changed.get(type_url, frozenset())
 
 
+class SplitWorld(World):
+    """The same, where two objects of a kind are so many that they are asked for in parts, and one is not."""
+
+    short, count = 1, 3
+
+
 TestWorld = World.TestCase
 TestWorld.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestSplitWorld = SplitWorld.TestCase
+TestSplitWorld.settings = TestWorld.settings

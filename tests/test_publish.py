@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from api.proxy import Proxy
-from api.resource import CLUSTER, ROUTE, ResourceSet
+from api.resource import CLUSTER, ROUTE, SECRET, Resource, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
 from tests.builders import SLEEP, decoded, objects, plane_of
-from translators.contract import Check
+from translators.contract import Check, Output
 
 SERVICE = """
 apiVersion: v1
@@ -162,3 +162,35 @@ async def test_an_object_whose_check_raises_is_told_and_harms_no_other(monkeypat
     assert [(f.reason, f.about.name) for f in plane.findings()] == [("InternalError", "web")]
     assert "outbound|80||web.default.svc.cluster.local" in plane.render(SLEEP).of(CLUSTER)
     assert "checking VirtualService default/web failed" in caplog.text
+
+
+async def test_what_two_scopes_share_stays_when_one_of_them_goes():
+    plane = await plane_of(SERVICE % 80)
+    held: list[ResourceSet] = []
+    plane.publisher.attach(SLEEP, held.append)
+    plane.publisher.attach(Proxy("sidecar", "b", "default", unprivileged=True), lambda _: None)()
+    await apply(plane, TWO_PORTS)
+    assert "outbound|81||web.default.svc.cluster.local" in held[-1].of(CLUSTER)
+    await apply(plane, SERVICE % 82)
+    assert "outbound|82||web.default.svc.cluster.local" in held[-1].of(CLUSTER)
+
+
+async def test_a_secret_is_made_only_for_who_has_proved_to_be_somebody_and_for_nobody_else():
+    made = []
+
+    def secret(_, scope, name):
+        made.append(scope.identity)
+        return Resource(SECRET, name, "1", scope.identity.encode())
+
+    outputs = (Output(SECRET, lambda *_: (("cert",),), secret),)
+    plane = Plane(msgspec.structs.replace(catalogue(), outputs=outputs))
+    held: dict[str, ResourceSet] = {}
+    for name, identity in (("a", "spiffe://x/ns/default/sa/a"), ("b", "spiffe://x/ns/default/sa/b"), ("c", "")):
+        proxy = Proxy("router", name, "default", identity=identity)
+        plane.publisher.attach(proxy, lambda served, name=name: held.update({name: served}))
+    assert {name: [r.body for r in served.of(SECRET).values()] for name, served in held.items()} == {
+        "a": [b"spiffe://x/ns/default/sa/a"],
+        "b": [b"spiffe://x/ns/default/sa/b"],
+        "c": [],
+    }
+    assert sorted(made) == ["spiffe://x/ns/default/sa/a", "spiffe://x/ns/default/sa/b"]

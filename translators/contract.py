@@ -37,11 +37,16 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """One xDS type: which resources a scope has, and one of them. `build` answers None for what does not exist."""
+    """One xDS type: which resources a scope has, and one of them. `build` answers None for what does not exist.
+
+    `names` come in groups without repeats, so that a long list that changes in one group is compared in one group.
+    `key` is all of a scope that `build` asks for: scopes with equal keys share what is built.
+    """
 
     type_url: str
-    names: Callable[[View, Scope], tuple[str, ...]]
-    build: Callable[[View, Scope, str], Resource | None]
+    names: Callable[[View, Scope], tuple[tuple[str, ...], ...]]
+    build: Callable[[View, Any, str], Resource | None]
+    key: Callable[[Scope], Any] = lambda scope: scope
 
 
 class Filter(msgspec.Struct, frozen=True):

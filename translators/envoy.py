@@ -15,6 +15,7 @@ from envoy.config.core.v3.address_pb2 import Address, SocketAddress
 from envoy.config.core.v3.base_pb2 import Locality, Metadata, RoutingPriority, RuntimeFractionalPercent
 from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
+from envoy.config.core.v3.health_check_pb2 import HealthStatus
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
 from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
@@ -66,8 +67,8 @@ __all__ = [
     "AccessLog", "Address", "AggregatedConfigSource", "AnyMessage", "ApiVersion", "BoolValue", "CircuitBreakers",
     "Cluster", "ClusterLoadAssignment", "ConfigSource", "DirectResponseAction", "DnsCluster", "DnsLookupFamily",
     "Duration", "Endpoint", "FileAccessLog", "Filter", "FilterChain", "FilterChainMatch", "FractionalPercent",
-    "HeaderMatcher", "Http1ProtocolOptions", "Http2ProtocolOptions", "HttpConnectionManager", "HttpFilter",
-    "HttpInspector", "HttpProtocolOptions", "LbEndpoint", "Listener", "ListenerFilter", "Locality",
+    "HeaderMatcher", "HealthStatus", "Http1ProtocolOptions", "Http2ProtocolOptions", "HttpConnectionManager",
+    "HttpFilter", "HttpInspector", "HttpProtocolOptions", "LbEndpoint", "Listener", "ListenerFilter", "Locality",
     "LocalityLbEndpoints", "Metadata", "PreviousHostsPredicate", "QueryParameterMatcher", "Rds", "RegexMatcher",
     "RetryPolicy", "Route", "RouteAction", "RouteConfiguration", "RouteMatch", "Router", "RoutingPriority",
     "RuntimeFractionalPercent", "SocketAddress", "StringMatcher", "Struct", "SubstitutionFormatString", "TcpProxy",

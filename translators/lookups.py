@@ -6,7 +6,6 @@ from api.mesh import Destination, Endpoint, MeshSettings, Port, Protocol, Resolu
 from api.meta import Ref
 from api.view import View
 from translators import visible
-from translators.names import outbound
 
 _MESH = Ref(MESH_CONFIG.key, "", "default")
 
@@ -24,11 +23,12 @@ def policy(view: View, namespace: str, host: str) -> TrafficPolicy | None:
     """
     service = view.memo(visible.service, namespace, host)
     levels = (namespace, service.namespace if service else namespace, view.memo(mesh).root_namespace)
+    exact, *wider = candidates(host)
+    said = (*_policies(view, namespace, exact), *(view.memo(_wide_policies, namespace, wider[0]) if wider else ()))
     for level in dict.fromkeys(levels):
-        for pattern in candidates(host):
-            found = _policies(view, level, pattern, namespace)
-            if found:
-                return _merged(found)
+        found = [policy for policy in said if policy.ref.namespace == level]
+        if found:
+            return _merged([policy for policy in found if policy.host == found[0].host])
     return None
 
 
@@ -48,7 +48,10 @@ def target_port(view: View, namespace: str, to: Destination, listener_port: int)
 
 def port_of(service: Service, number: int) -> Port | None:
     """Return a service's port by number; UDP ports do not count."""
-    return next((p for p in service.ports if p.number == number and p.protocol is not Protocol.UDP), None)
+    for port in service.ports:
+        if port.number == number and port.protocol is not Protocol.UDP:
+            return port
+    return None
 
 
 def missing(view: View, namespace: str, to: Destination, port: int) -> tuple[str, str] | None:
@@ -62,18 +65,9 @@ def missing(view: View, namespace: str, to: Destination, port: int) -> tuple[str
     if port and port_of(service, port) is None:
         known = ", ".join(str(p.number) for p in service.ports)
         return "port.number", f"service {to.host} has no port {port} (it has {known or 'none'})"
-    if to.subset and view.memo(subset, namespace, to.host, to.subset) is None:
+    if to.subset and subset(view, namespace, to.host, to.subset) is None:
         return "subset", f"no DestinationRule for {to.host} defines a subset {to.subset}"
     return None
-
-
-def live_clusters(view: View, namespace: str, host: str) -> tuple[str, ...]:
-    """Return the names of the clusters for live requests to a host: one for each port and subset (Istio)."""
-    service = view.memo(visible.service, namespace, host)
-    rules = view.memo(policy, namespace, host)
-    subsets = ["", *(s.name for s in rules.subsets)] if rules else [""]
-    numbers = [p.number for p in service.ports if port_of(service, p.number)] if service else []
-    return tuple(outbound(host, number, name) for number in numbers for name in subsets)
 
 
 def no_mirror(view: View, namespace: str, to: Destination, port: int) -> tuple[str, str] | None:
@@ -132,15 +126,20 @@ def _number(named: dict[str, int], port: Port) -> int:
     return named.get(port.name) or port.target or port.number
 
 
-def _policies(view: View, level: str, pattern: str, namespace: str) -> list[TrafficPolicy]:
+def _policies(view: View, namespace: str, pattern: str) -> list[TrafficPolicy]:
+    """Return the policies for exactly this host or wildcard that a namespace sees, oldest first."""
     found = [
         policy
         for obj in view.by("policy.host", pattern)
-        if obj.ref.namespace == level
         for policy in view.lowered(obj.ref).policies
         if exported(policy.export_to, policy.namespace, namespace)
     ]
     return sorted(found, key=lambda p: (p.created, p.ref.name))
+
+
+def _wide_policies(view: View, namespace: str, wildcard: str) -> tuple[TrafficPolicy, ...]:
+    """Return the policies for a wildcard and those above it; all hosts that it is the nearest of share the answer."""
+    return tuple(policy for pattern in candidates(wildcard) for policy in _policies(view, namespace, pattern))
 
 
 def _merged(found: list[TrafficPolicy]) -> TrafficPolicy:

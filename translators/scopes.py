@@ -2,15 +2,28 @@
 
 import ipaddress
 
-from api.proxy import Proxy, Scope
+from api.proxy import ROUTER, Proxy, Scope
 from api.view import View
 
 _LOOPBACK = "127.0.0.1"
 
 
-def scope_of(view: View, proxy: Proxy) -> Scope:
-    """Return the proxy's scope; of its labels, those that some route table's matches ask for."""
-    asked = view.memo(selected_labels)
+def criteria(view: View) -> frozenset[str]:
+    """Return what about proxies matters to some object: the label keys that some match's sourceLabels name."""
+    return frozenset(
+        key
+        for obj in view.by("route.source_labels", "*")
+        for table in view.lowered(obj.ref).tables
+        for route in table.routes
+        for key, _ in route.match.source_labels
+    )
+
+
+def scope_of(proxy: Proxy, asked: frozenset[str]) -> Scope:
+    """Return the proxy's scope; of its labels, those that are asked for.
+
+    Routers are sent secrets, so theirs holds their identity: two of them share nothing unless they are the same.
+    """
     return Scope(
         role=proxy.role,
         namespace=proxy.namespace,
@@ -18,17 +31,7 @@ def scope_of(view: View, proxy: Proxy) -> Scope:
         labels=tuple(sorted((k, v) for k, v in proxy.labels.items() if k in asked)),
         bind=_bind(proxy),
         unprivileged=proxy.unprivileged,
-    )
-
-
-def selected_labels(view: View) -> frozenset[str]:
-    """Return the label keys that some match's sourceLabels name."""
-    return frozenset(
-        key
-        for obj in view.by("route.source_labels", "*")
-        for table in view.lowered(obj.ref).tables
-        for route in table.routes
-        for key, _ in route.match.source_labels
+        identity=proxy.identity if proxy.role == ROUTER else "",
     )
 
 

@@ -1,14 +1,18 @@
 """Shards: a large list that changes in one place, split by a hash of each name so that only one part is made again.
 
 A list of 5,000 virtual hosts is remembered as 64 lists of about 80: a change runs 64 + 80 reads, not 5,000. Which shard
-a name is in depends on the name alone, so adding one moves no other.
+a name is in depends on the name alone, so adding one moves no other. A short list is one part, in the order of names.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from zlib import crc32
 
+from api.view import View
+
 COUNT = 64
-_SMALL = 128
+SHORT = 128
+"""Up to so many objects are one part."""
+_EVERYONE = "*"
 
 
 def shard(name: str) -> int:
@@ -16,12 +20,25 @@ def shard(name: str) -> int:
     return crc32(name.encode()) % COUNT
 
 
-def split(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the names by shard, sorted in each; a short list is one shard, so that people read it in order."""
-    names = sorted(names)
-    if len(names) <= _SMALL:
-        return (tuple(names),)
-    parts: list[list[str]] = [[] for _ in range(COUNT)]
-    for name in names:
-        parts[shard(name)].append(name)
-    return tuple(tuple(part) for part in parts)
+def places(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the keys under which an index finds an object: who may see it, alone and with each shard of its names."""
+    shards = {shard(name) for name in names}
+    for to in {namespace if to == "." else to for to in export_to}:
+        yield to
+        yield from (f"{to}|{i}" for i in shards)
+
+
+def parts(view: View, index: str, namespace: str) -> int:
+    """Return in how many parts a namespace sees what such an index holds: COUNT, or 1 when it is short."""
+    seen = sum(len(view.by(index, to)) for to in (_EVERYONE, namespace))
+    return COUNT if seen > SHORT else 1
+
+
+def keys(namespace: str, part: int, of: int) -> tuple[str, str]:
+    """Return the keys of one part of what a namespace sees: what everyone does, and what is exported to it."""
+    return (_EVERYONE, namespace) if of == 1 else (f"{_EVERYONE}|{part}", f"{namespace}|{part}")
+
+
+def is_in(name: str, part: int, of: int) -> bool:
+    """Tell whether a name belongs to a part."""
+    return of == 1 or shard(name) == part

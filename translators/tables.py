@@ -1,12 +1,12 @@
 """Which route tables speak for which hosts: who owns a host on a port, and which of the rules hold for a client."""
 
-from api.hosts import candidates, covers
+from api.hosts import covers
 from api.mesh import Match, Protocol, Route, RouteTable
 from api.meta import Ref
 from api.proxy import Scope
 from api.view import View
 from translators import visible
-from translators.shards import COUNT
+from translators.shards import keys, parts
 
 _FOREIGN_PORT = 80
 
@@ -16,35 +16,35 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[RouteTable, t
 
     Istio: the most specific host first, then the winner among its tables; one that says nothing here does not claim it.
     """
-    for pattern in candidates(host):
-        for table in view.memo(visible.tables, scope.namespace, pattern):
-            routes = tuple(r for r in table.routes if _holds(r.match, scope, port))
-            if routes:
-                return table, routes
+    for table in visible.tables_of(view, scope.namespace, host):
+        routes = tuple(r for r in table.routes if _holds(r.match, scope, port))
+        if routes:
+            return table, routes
     return None
 
 
-def http_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
-    """Return the services that take HTTP on a port, or may: the proxy looks at traffic nobody named."""
-    return tuple(
-        host
-        for host, said in view.memo(visible.on_port, scope.namespace, port)
-        if said.protocol not in {Protocol.TCP, Protocol.UDP}
-    )
-
-
 def foreign_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
-    """Return hosts that route tables name and no service has, on the ports they live on.
+    """Return hosts that route tables name and no service has, on the ports they live on, sorted.
 
     Istio: they ride along on the HTTP ports of the table's other hosts, and on port 80 when there are none.
     """
-    shards = [view.memo(_foreign_of_shard, scope.namespace, i) for i in range(COUNT)]
-    found = {host for said in shards for host, ports in said if port in ports}
+    of = view.memo(_tables, scope.namespace)
+    found = {
+        host
+        for part in range(of)
+        for host, ports in view.memo(_foreign_of_part, scope.namespace, part)
+        if port in ports
+    }
     return tuple(sorted(host for host in found if owner(view, scope, host, port) is not None))
 
 
-def _foreign_of_shard(view: View, namespace: str, index: int) -> tuple[tuple[str, frozenset[int]], ...]:
-    found = [view.memo(_foreign, namespace, obj.ref) for obj in view.by("routes", str(index))]
+def _tables(view: View, namespace: str) -> int:
+    return parts(view, "routes", namespace)
+
+
+def _foreign_of_part(view: View, namespace: str, part: int) -> tuple[tuple[str, frozenset[int]], ...]:
+    places = keys(namespace, part, view.memo(_tables, namespace))
+    found = [view.memo(_foreign, namespace, obj.ref) for place in places for obj in view.by("routes", place)]
     return tuple(said for of_table in found for said in of_table)
 
 
@@ -70,7 +70,7 @@ def _ports_of(view: View, namespace: str, host: str) -> set[int]:
     if not host.startswith("*"):
         services = [view.memo(visible.service, namespace, host)]
     else:
-        hosts = [h for h in view.memo(visible.hosts, namespace) if covers(host, h)]
+        hosts = [h for h in view.memo(visible.all_hosts, namespace) if covers(host, h)]
         services = [view.memo(visible.service, namespace, h) for h in hosts]
     return {p.number for s in services if s for p in s.ports if p.protocol not in {Protocol.TCP, Protocol.UDP}}
 

@@ -12,6 +12,7 @@ from api.view import View
 from translators.contract import Input
 from translators.istio.localities import locality_of
 from translators.istio.protocols import by_token
+from translators.shards import places
 
 _RESOLUTIONS = {
     "NONE": Resolution.NONE,
@@ -137,8 +138,8 @@ def _hosts(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
     return (literal(host) for host in obj.spec.hosts)
 
 
-def _everything(_: Object[istio.ServiceEntry]) -> Iterable[str]:
-    return ("*",)
+def _places(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return places(obj.spec.export_to or ("*",), obj.ref.namespace, _hosts(obj))
 
 
 def _self(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
@@ -149,5 +150,5 @@ INPUT = Input(
     kinds=(istio.SERVICE_ENTRY,),
     lower=lower,
     validate=validate,
-    indexes={"services": _everything, "service.host": _hosts, "endpoints.service": _self},
+    indexes={"services": _places, "service.host": _hosts, "endpoints.service": _self},
 )

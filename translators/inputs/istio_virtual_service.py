@@ -13,7 +13,7 @@ from translators.contract import Input
 from translators.istio.matches import match_findings, match_of
 from translators.istio.mirrors import destination, mirror_findings, mirrors_of
 from translators.lookups import mesh
-from translators.shards import shard
+from translators.shards import places
 
 
 def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
@@ -57,8 +57,8 @@ def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
     return ("*",) if any(m.source_labels for rule in obj.spec.http for m in rule.match) else ()
 
 
-def _shard(obj: Object[istio.VirtualService]) -> Iterable[str]:
-    return (str(shard(obj.ref.name)),)
+def _places(obj: Object[istio.VirtualService]) -> Iterable[str]:
+    return places(obj.spec.export_to or ("*",), obj.ref.namespace, (obj.ref.name,))
 
 
 def _routes(about: Ref, index: int, rule: istio.HTTPRoute, settings: MeshSettings) -> Iterator[Route]:
@@ -123,5 +123,5 @@ INPUT = Input(
     kinds=(istio.VIRTUAL_SERVICE,),
     lower=lower,
     validate=validate,
-    indexes={"routes": _shard, "route.host": hosts_of, "route.source_labels": _has_source_labels},
+    indexes={"routes": _places, "route.host": hosts_of, "route.source_labels": _has_source_labels},
 )

@@ -11,6 +11,7 @@ from api.units import PORTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.protocols import of_port
+from translators.shards import places
 
 _EXPORT_TO = "networking.istio.io/exportTo"
 _HEADLESS = "None"
@@ -67,13 +68,13 @@ def _host(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
     return (fqdn(obj.ref.name, obj.ref.namespace),)
 
 
-def _everything(_: Object[kube.ServiceSpec]) -> Iterable[str]:
-    return ("*",)
+def _places(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
+    return places(_export_to(obj), obj.ref.namespace, _host(obj))
 
 
 INPUT = Input(
     kinds=(kube.SERVICE,),
     lower=lower,
     validate=validate,
-    indexes={"services": _everything, "service.host": _host},
+    indexes={"services": _places, "service.host": _host},
 )

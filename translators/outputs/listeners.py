@@ -1,6 +1,5 @@
 """Listeners of a sidecar: one for each port that visible services have, and the HTTP proxy's."""
 
-from api.mesh import Protocol
 from api.proxy import Scope
 from api.resource import LISTENER, Resource
 from api.view import View
@@ -8,17 +7,16 @@ from translators import envoy, names, visible
 from translators.contract import Output
 from translators.lookups import mesh
 from translators.parts import chains
-from translators.tables import http_hosts
 
 _PRIVILEGED = range(1, 1024)
 
 
-def listeners(view: View, scope: Scope) -> tuple[str, ...]:
+def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, `address_port` (Istio). An unprivileged proxy has none below port 1024: it could not bind."""
     proxy = view.memo(mesh).proxy_http_port
-    numbers = {number for number, _ in view.memo(visible.ports, scope.namespace)} | ({proxy} if proxy else set())
+    numbers = {use.number for use in view.memo(visible.ports, scope.namespace)} | ({proxy} if proxy else set())
     bound = sorted(n for n in numbers if not (scope.unprivileged and n in _PRIVILEGED))
-    return tuple(names.listener(scope.bind, number) for number in bound)
+    return (tuple(names.listener(scope.bind, number) for number in bound),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
@@ -27,25 +25,28 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     body = envoy.Listener(name=name, traffic_direction="OUTBOUND")
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=scope.bind, port_value=port))
     routes = str(port)
+    use = visible.use_of(view, scope.namespace, port)
     if port == view.memo(mesh).proxy_http_port:
         routes = names.HTTP_PROXY
         body.filter_chains.append(_http_chain(view, scope, port, routes))
-    elif view.memo(http_hosts, scope, port):
+    elif use is None:
+        return None
+    elif use.http:
         body.filter_chains.append(_http_chain(view, scope, port, routes))
-        _fall_back(view, scope, port, body)
+        _fall_back(view, use, body)
     else:
         routes = ""
-        body.filter_chains.append(_tcp_chain(view, scope, port))
+        body.filter_chains.append(_tcp_chain(view, use))
     return envoy.resource(LISTENER, name, envoy.encode(body), (routes,) if routes else ())
 
 
-def _fall_back(view: View, scope: Scope, port: int, body: envoy.Listener) -> None:
+def _fall_back(view: View, use: visible.PortUse, body: envoy.Listener) -> None:
     """Where a service does not say that it is HTTP, look at the first bytes: what is not HTTP goes to that service."""
-    if all(p.protocol in {Protocol.HTTP, Protocol.HTTP2} for _, p in view.memo(visible.on_port, scope.namespace, port)):
+    if use.only_http:
         return
     body.filter_chains[0].filter_chain_match.application_protocols.extend(chains.HTTP_ALPN)
     body.filter_chains[0].filter_chain_match.transport_protocol = "raw_buffer"
-    body.default_filter_chain.CopyFrom(_tcp_chain(view, scope, port))
+    body.default_filter_chain.CopyFrom(_tcp_chain(view, use))
     for name, config in (("tls", envoy.TlsInspector()), ("http", envoy.HttpInspector())):
         inspector = f"envoy.filters.listener.{name}_inspector"
         body.listener_filters.add(name=inspector, typed_config=envoy.packed(config))
@@ -58,11 +59,10 @@ def _http_chain(view: View, scope: Scope, port: int, routes: str) -> envoy.Filte
     return envoy.FilterChain(filters=[chains.http(view, scope, routes, prefix)])
 
 
-def _tcp_chain(view: View, scope: Scope, port: int) -> envoy.FilterChain:
+def _tcp_chain(view: View, use: visible.PortUse) -> envoy.FilterChain:
     """Return a chain to the oldest service that does not say it is HTTP: without a name or address, one must win."""
-    said = view.memo(visible.on_port, scope.namespace, port)
-    host = next(host for host, p in said if p.protocol in {Protocol.TCP, Protocol.AUTO})
-    return envoy.FilterChain(filters=[chains.tcp(view, names.outbound(host, port))])
+    assert use.first is not None
+    return envoy.FilterChain(filters=[chains.tcp(view, names.outbound(use.first[1], use.number))])
 
 
 OUTPUT = Output(LISTENER, listeners, build)

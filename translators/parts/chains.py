@@ -34,8 +34,9 @@ def tcp(view: View, cluster: str) -> envoy.Filter:
     return envoy.Filter(name="envoy.filters.network.tcp_proxy", typed_config=envoy.packed(proxy))
 
 
+@cache
 def ads() -> envoy.ConfigSource:
-    """Return "from the aggregated stream, and wait for it"."""
+    """Return "from the aggregated stream, and wait for it". To be copied, never changed."""
     return envoy.ConfigSource(
         ads=envoy.AggregatedConfigSource(),
         resource_api_version=envoy.ApiVersion.V3,

@@ -19,15 +19,15 @@ def fill(view: View, namespace: str, body: envoy.Cluster, service: Service, port
     asked = parse_cluster(body.name)
     name = asked.subset if asked else ""
     if service.resolution is Resolution.ENDPOINTS:
-        body.type = envoy.Cluster.EDS
+        body.type, body.lb_policy = envoy.Cluster.EDS, envoy.Cluster.LEAST_REQUEST
         body.eds_cluster_config.service_name = outbound(service.host, port.number, name)
         body.eds_cluster_config.eds_config.CopyFrom(ads())
         return True
     if service.resolution is Resolution.NONE:
-        body.type = envoy.Cluster.ORIGINAL_DST
-        body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
+        body.type, body.lb_policy = envoy.Cluster.ORIGINAL_DST, envoy.Cluster.CLUSTER_PROVIDED
         return True
-    chosen = view.memo(subset, namespace, service.host, name) if name else None
+    body.lb_policy = envoy.Cluster.LEAST_REQUEST
+    chosen = subset(view, namespace, service.host, name) if name else None
     named = _named(view, service, port, set(chosen.labels) if chosen else set())
     _ask_dns(body, named, once=service.resolution is Resolution.DNS_ROUND_ROBIN)
     return bool(named)

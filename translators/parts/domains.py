@@ -23,6 +23,26 @@ def with_port(names: Iterable[str], port: int, default: int = 80) -> tuple[str, 
     return tuple(name for pair in both for name in pair)
 
 
+def distinct(claims: Iterable[tuple[str, tuple[str, ...]]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Give a domain that two virtual hosts claim to one of them, and return those that lose some, with what is left.
+
+    Claims are the names of virtual hosts (`host:port`) with their domains. A real name goes before another's short
+    form: `a.b` is the service of that name, not `a` in namespace `b`. Otherwise the first by name has it.
+    """
+    hosts = list(claims)
+    if len(set().union(*(said for _, said in hosts))) == sum(len(said) for _, said in hosts):
+        return ()
+    hosts.sort()
+    taken = {domain: name for name, said in reversed(hosts) for domain in said if _is_own(domain, name)}
+    left = ((name, said, tuple(d for d in said if taken.setdefault(d, name) == name)) for name, said in hosts)
+    return tuple((name, kept) for name, said, kept in left if len(kept) < len(said))
+
+
+def _is_own(domain: str, virtual_host: str) -> bool:
+    """Tell whether a domain is the real name of a virtual host, whose name is that with the port."""
+    return domain.removesuffix(".") == virtual_host.rpartition(":")[0]
+
+
 def _short(host: str, scope: Scope) -> tuple[str, ...]:
     suffix = f".svc.{scope.domain}"
     if not host.endswith(suffix):

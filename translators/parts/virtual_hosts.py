@@ -1,6 +1,10 @@
-"""Which virtual hosts a sidecar's route configuration has, and their bytes, each encoded once."""
+"""Which virtual hosts a sidecar's route configuration has, and their bytes, each encoded once.
 
-from collections.abc import Callable
+The virtual hosts of a port are made and joined in parts (see shards): a change makes its own part again, and a
+configuration is a join of the parts.
+"""
+
+from itertools import chain
 
 import msgspec
 
@@ -10,73 +14,46 @@ from api.view import View
 from translators import envoy, names, visible
 from translators.lookups import mesh
 from translators.parts import actions
-from translators.parts.domains import domains, with_port
-from translators.shards import split
-from translators.tables import foreign_hosts, http_hosts, owner
+from translators.parts.domains import distinct, domains, with_port
+from translators.shards import is_in
+from translators.tables import foreign_hosts, owner
 
 _VIRTUAL_HOSTS_FIELD = 2
 _ROUTES_FIELD = 3
 _NO_UPSTREAM = 502
 
 
-Make = Callable[[View, Scope, str, int], "VirtualHost"]
-
-
 class VirtualHost(msgspec.Struct, frozen=True):
-    """A virtual host, encoded once: `frame` is its place in a RouteConfiguration, `rest` is all but name and domains.
+    """A virtual host: `routes` are encoded, with all else that is neither name nor domains.
 
     `copies` are the clusters that its mirrors send to.
     """
 
     name: str
     domains: tuple[str, ...]
-    rest: bytes
-    frame: bytes
+    routes: bytes
     copies: tuple[str, ...] = ()
 
 
-def virtual_host(name: str, said: tuple[str, ...], rest: bytes, copies: tuple[str, ...] = ()) -> VirtualHost:
-    """Return a virtual host with its frame."""
-    named = envoy.encode(envoy.VirtualHost(name=name, domains=said))
-    return VirtualHost(name, said, rest, envoy.framed(_VIRTUAL_HOSTS_FIELD, named + rest), copies)
+class Frames(msgspec.Struct, frozen=True):
+    """Virtual hosts in their place in a RouteConfiguration: for a port, and as the HTTP proxy's clients name them."""
+
+    plain: tuple[bytes, ...]
+    proxied: tuple[bytes, ...]
 
 
-def on_port(view: View, scope: Scope, port: int) -> tuple[VirtualHost, ...]:
-    """Return the virtual hosts of one listener port: by name, or by shard and name where there are many."""
-    shards = range(len(view.memo(hosts, scope, port)))
-    return tuple(host for i in shards for host in view.memo(_shard, of_host, scope, port, i))
+def on_port(view: View, scope: Scope, port: int) -> Frames:
+    """Return all virtual hosts of a port, joined in parts."""
+    parts = [view.memo(_framed, scope, port, part) for part in range(view.memo(visible.services, scope.namespace))]
+    return Frames(tuple(plain for plain, _ in parts), tuple(proxied for _, proxied in parts))
 
 
-def for_proxy(view: View, scope: Scope, port: int) -> tuple[VirtualHost, ...]:
-    """Return the virtual hosts of one port as clients of an HTTP proxy name them."""
-    shards = range(len(view.memo(hosts, scope, port)))
-    return tuple(host for i in shards for host in view.memo(_shard, of_host_for_proxy, scope, port, i))
+def copies(view: View, scope: Scope, port: int, part: int) -> tuple[str, ...]:
+    """Return the clusters that the mirrors of one part of a port's virtual hosts send to, sorted."""
+    return tuple(sorted({name for host in view.memo(_of_part, scope, port, part) for name in host.copies}))
 
 
-def hosts(view: View, scope: Scope, port: int) -> tuple[tuple[str, ...], ...]:
-    """Return who has a virtual host on a port, by shard: every visible service with HTTP there, and foreign hosts."""
-    return split((*view.memo(http_hosts, scope, port), *view.memo(foreign_hosts, scope, port)))
-
-
-def of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
-    """Return the virtual host of a service, or of a host that only a route table knows."""
-    service = view.memo(visible.service, scope.namespace, host)
-    said = owner(view, scope, host, port)
-    built = [actions.default(host, port)] if said is None else _built(view, scope, said, port)
-    # What all routes have in common is said once, on the virtual host.
-    common = envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=actions.retries()))
-    rest = b"".join((*(envoy.framed(_ROUTES_FIELD, b.body) for b in built), common))
-    known = domains(host, service.addresses, scope) if service else (host,)
-    return virtual_host(names.virtual_host(host, port), known, rest, tuple(c for b in built for c in b.copies))
-
-
-def of_host_for_proxy(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
-    """Return the same, as clients of an HTTP proxy name it."""
-    plain = view.memo(of_host, scope, host, port)
-    return virtual_host(plain.name, with_port(plain.domains, port), plain.rest, plain.copies)
-
-
-def catch_all(view: View) -> VirtualHost:
+def catch_all(view: View) -> bytes:
     """Return the virtual host of everything else: passed through, or answered 502 (Istio's outboundTrafficPolicy)."""
     name = "allow_any" if view.memo(mesh).allow_any else "block_all"
     body = envoy.Route(name=name, match=envoy.RouteMatch(prefix="/"))
@@ -84,17 +61,59 @@ def catch_all(view: View) -> VirtualHost:
         body.route.CopyFrom(envoy.RouteAction(cluster=names.PASSTHROUGH, timeout=envoy.duration(0)))
     else:
         body.direct_response.CopyFrom(envoy.DirectResponseAction(status=_NO_UPSTREAM))
-    return virtual_host(name, ("*",), envoy.framed(_ROUTES_FIELD, envoy.encode(body)))
+    return _frame(name, ("*",), envoy.framed(_ROUTES_FIELD, envoy.encode(body)))
 
 
-def _shard(view: View, made: Make, scope: Scope, port: int, index: int) -> tuple[VirtualHost, ...]:
-    names_of_shard = view.memo(_hosts_of_shard, scope, port, index)
-    return tuple(view.memo(made, scope, host, port) for host in names_of_shard)
+def _framed(view: View, scope: Scope, port: int, part: int) -> tuple[bytes, bytes]:
+    """Return the frames of one part of a port's virtual hosts, each less the domains that another one has."""
+    fewer = dict(view.memo(_fewer, scope, port))
+    plain, proxied = [], []
+    for host in view.memo(_of_part, scope, port, part):
+        said = fewer.get(host.name, host.domains) if fewer else host.domains
+        if said:
+            plain.append(_frame(host.name, said, host.routes))
+            proxied.append(_frame(host.name, with_port(said, port), host.routes))
+    return b"".join(plain), b"".join(proxied)
 
 
-def _hosts_of_shard(view: View, scope: Scope, port: int, index: int) -> tuple[str, ...]:
-    shards = view.memo(hosts, scope, port)
-    return shards[index] if index < len(shards) else ()
+def _frame(name: str, said: tuple[str, ...], routes: bytes) -> bytes:
+    named = envoy.encode(envoy.VirtualHost(name=name, domains=said))
+    return envoy.framed(_VIRTUAL_HOSTS_FIELD, named + routes)
+
+
+def _fewer(view: View, scope: Scope, port: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the virtual hosts that lose domains to others, with what is left (Envoy: domains must be unique)."""
+    parts = range(view.memo(visible.services, scope.namespace))
+    return distinct(chain.from_iterable(view.memo(_claims, scope, port, part) for part in parts))
+
+
+def _claims(view: View, scope: Scope, port: int, part: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((host.name, host.domains) for host in view.memo(_of_part, scope, port, part))
+
+
+def _of_part(view: View, scope: Scope, port: int, part: int) -> tuple[VirtualHost, ...]:
+    """Return a part of the virtual hosts of a port: services with HTTP there, and hosts only route tables know."""
+    of = view.memo(visible.services, scope.namespace)
+    found = {
+        *view.memo(visible.http_hosts, scope.namespace, port, part),
+        *(host for host in view.memo(foreign_hosts, scope, port) if is_in(host, part, of)),
+    }
+    return tuple(view.memo(_of_host, scope, host, port) for host in sorted(found))
+
+
+def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
+    """Return the virtual host of a service, or of a host that only a route table knows."""
+    service = view.memo(visible.service, scope.namespace, host)
+    said = owner(view, scope, host, port)
+    built = [actions.default(host, port)] if said is None else _built(view, scope, said, port)
+    routes = b"".join((*(envoy.framed(_ROUTES_FIELD, b.body) for b in built), view.memo(_common)))
+    known = domains(host, service.addresses, scope) if service else (host,)
+    return VirtualHost(names.virtual_host(host, port), known, routes, tuple(c for b in built for c in b.copies))
+
+
+def _common(_: View) -> bytes:
+    """Return what all routes have in common, which is said once, on the virtual host."""
+    return envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=actions.retries()))
 
 
 def _built(view: View, scope: Scope, said: tuple[RouteTable, tuple[Route, ...]], port: int) -> list[actions.Built]:
