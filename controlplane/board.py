@@ -13,17 +13,16 @@ from translators.contract import Output
 log = logging.getLogger(__name__)
 Offer = Callable[[ResourceSet], None]
 Suspects = Mapping[tuple[Any, Any], set[str]]
-"""Names of resources that may have changed, by how they are built: the function and its key."""
+"""What may have changed: names of resources by how they are built (function, key), and (names, scope) of lists."""
 
 _NOTHING: ResourceSet = ResourceSet(0, {}, {})
 
 
 def suspects_of(touched: Iterable[Call]) -> Suspects:
-    """Return the names of resources among touched calls."""
+    """Return the suspects among touched calls: (build, key, name) and (names, scope)."""
     found: dict[tuple[Any, Any], set[str]] = {}
     for call in touched:
-        if len(call) == 3:  # noqa: PLR2004 - (build, key, name)
-            found.setdefault(call[:2], set()).add(call[2])
+        found.setdefault(call[:2], set()).update(call[2:])
     return found
 
 
@@ -40,12 +39,16 @@ class Board:
         self.ready = False
         self.failed: dict[tuple[str, str], str] = {}
         self._engine, self._outputs = engine, tuple(outputs)
+        self._asked: list[Call] = [(output.names, scope) for output in self._outputs]
+        self._asked += [(output.build, output.key(scope)) for output in self._outputs]
         self._groups: dict[str, tuple[tuple[str, ...], ...]] = {}
         self._names: dict[str, set[str]] = {}
         self._busy = self._closed = False
 
     def refresh(self, view: View, suspects: Suspects) -> bool:
         """Bring the set up to date; returns whether anything changed."""
+        if self.ready and not self.failed and not any(asked in suspects for asked in self._asked):
+            return False
         self._busy = True
         try:
             return self._refresh(view, suspects)
@@ -84,7 +87,7 @@ class Board:
     def _news(self, view: View, output: Output, suspects: Suspects) -> dict[str, Resource | None]:
         """Return the resources of one type that are not as before, None for those that are gone."""
         held = self.latest.of(output.type_url)
-        came, gone = self._named(view, output)
+        came, gone = self._named(view, output, suspects)
         todo = suspects.get((output.build, output.key(self.scope)), set()) & self._names[output.type_url]
         todo |= {name for type_url, name in self.failed if type_url == output.type_url and name}
         news: dict[str, Resource | None] = {name: None for name in gone if name in held}
@@ -94,11 +97,14 @@ class Board:
                 news[name] = found
         return news
 
-    def _named(self, view: View, output: Output) -> tuple[set[str], set[str]]:
-        """Ask which resources there are; returns the names that came and went."""
+    def _named(self, view: View, output: Output, suspects: Suspects) -> tuple[set[str], set[str]]:
+        """Ask which resources there are, unless that cannot have changed; returns the names that came and went."""
+        call = (output.names, self.scope)
         if output.type_url not in self._names:
-            self._engine.hold([(output.names, self.scope)])
+            self._engine.hold([call])
             self._names[output.type_url] = set()
+        elif call not in suspects and (output.type_url, "") not in self.failed:
+            return set(), set()
         try:
             after = view.memo(output.names, self.scope)
         except Exception as error:

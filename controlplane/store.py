@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from api.meta import AnyObject, Ref
 from api.snapshot import BY, GET, ReadKey, Snapshot
+from controlplane.frozen import Freezable
 from translators.contract import Input
 
 Place = tuple[str, str]
@@ -13,15 +14,15 @@ Place = tuple[str, str]
 class Store:
     """All objects and the index buckets over them.
 
-    Applying is O(places of the object); freezing copies two dictionaries and sorts only the buckets that have new members.
+    Applying is O(places of the object); freezing costs what was applied since, and sorts only buckets with new members.
     """
 
     def __init__(self, inputs: Iterable[Input]) -> None:
         self._inputs = {kind.key: i for i in inputs for kind in i.kinds}
-        self._objects: dict[Ref, AnyObject] = {}
+        self._objects = Freezable[Ref, AnyObject]()
         self._members: defaultdict[Place, dict[Ref, AnyObject]] = defaultdict(dict)
         self._unsorted: set[Place] = set()
-        self._buckets: dict[Place, tuple[AnyObject, ...]] = {}
+        self._buckets = Freezable[Place, tuple[AnyObject, ...]]()
         self._touched: set[Place] = set()
         self._changed: set[ReadKey] = set()
         self._version = 0
@@ -36,10 +37,10 @@ class Store:
         for place in before - after:
             del self._members[place][ref]
         if obj is None:
-            del self._objects[ref]
+            self._objects.drop(ref)
             self._changed_at.pop(ref, None)
         else:
-            self._objects[ref] = obj
+            self._objects.put(ref, obj)
             self._changed_at[ref] = self._version + 1
             for place in after:
                 self._members[place][ref] = obj
@@ -60,13 +61,13 @@ class Store:
             if place in self._unsorted:
                 members = self._members[place] = dict(sorted(members.items()))
             if members:
-                self._buckets[place] = tuple(members.values())
+                self._buckets.put(place, tuple(members.values()))
             else:
                 del self._members[place]
-                self._buckets.pop(place, None)
+                self._buckets.drop(place)
         changed = frozenset(self._changed | {(BY, *place) for place in self._touched})
         self._changed, self._touched, self._unsorted = set(), set(), set()
-        return Snapshot(self._version, self._objects.copy(), self._buckets.copy(), changed)
+        return Snapshot(self._version, self._objects.freeze(), self._buckets.freeze(), changed)
 
     def _places(self, obj: AnyObject | None) -> set[Place]:
         if obj is None:
