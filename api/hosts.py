@@ -28,6 +28,8 @@ def host_problem(host: str) -> str:
 
 def is_ip(host: str) -> bool:
     """Tell whether the host is an IP address literal. An IPv6 zone (`%eth0`) means something on one machine only."""
+    if not (host[-1:].isdigit() or ":" in host):
+        return False  # what is no address is a name nearly always, and names end in a letter
     try:
         ipaddress.ip_address(host)
     except ValueError:

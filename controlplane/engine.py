@@ -7,7 +7,7 @@ differently, and an equal result keeps the identity of the old one, so a change 
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
@@ -58,6 +58,7 @@ class Engine:
         self._orphans: set[Call] = set()
         self._running: dict[Call, None] = {}
         self._breathe = breathe
+        self._advancing = False
         self._snapshot = EMPTY
         self.runs = 0
         self.hits = 0
@@ -80,19 +81,25 @@ class Engine:
     def advance(self, snapshot: Snapshot) -> "OutsideView":
         """Move to a snapshot and return the view on it. Suspects everything behind a changed read."""
         self._snapshot = snapshot
+        self._advancing = True
         todo: list[ReadKey] = list(snapshot.changed)
         while todo:
-            read = todo.pop()
-            for call in self._readers.of(read):
-                entry = self._entries[call]
-                if entry.suspects is not None:
-                    entry.suspects.add(read)
-                    continue
-                entry.suspects = {read}
-                todo.append(call)
-                if call in self._held:
-                    self._touched.add(call)
+            todo += self._suspect(todo.pop())
+            self._breathe()
+        self._advancing = False
         return self.view
+
+    def _suspect(self, read: ReadKey) -> Iterator[Call]:
+        """Suspect the calls that made a read, and yield those that were not suspect before."""
+        for call in self._readers.of(read):
+            entry = self._entries[call]
+            if entry.suspects is not None:
+                entry.suspects.add(read)
+                continue
+            entry.suspects = {read}
+            if call in self._held:
+                self._touched.add(call)
+            yield call
 
     @property
     def touched(self) -> frozenset[Call]:
@@ -116,8 +123,8 @@ class Engine:
                 self._orphans.add(call)
 
     def collect(self) -> None:
-        """Forget every call that nobody holds and nothing reads. Not while a call runs: it may have read them."""
-        while self._orphans and not self._running:
+        """Forget every call that nobody holds and nothing reads. Not in the middle of work, which may rest on them."""
+        while self._orphans and not self._running and not self._advancing:
             call = self._orphans.pop()
             if call in self._held or self._readers.of(call):
                 continue

@@ -21,8 +21,8 @@ class Plane:
     """
 
     def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None) -> None:
-        self.store = Store(catalogue.inputs)
         self.slices = Slices()
+        self.store = Store(catalogue.inputs, self.slices.breathe)
         self.engine = Engine(catalogue.inputs, self.slices.breathe)
         self.publisher = Publisher(self.engine, catalogue.outputs, self.slices)
         self.ledger = Ledger(self.engine, locate)
@@ -33,7 +33,12 @@ class Plane:
         """Take in what a source saw. Nothing is served until publish."""
         for change in batch.changes:
             self.store.apply(change.ref, change.obj)
+            self.slices.breathe()
         self.ledger.from_source(batch.findings)
+
+    async def take(self, batch: Batch) -> int:
+        """Apply and publish."""
+        return await self.slices.run(lambda: self._take(batch))
 
     async def publish(self) -> int:
         """Serve the world as it is now; returns how many scopes got a new set. Long work makes room for other tasks."""
@@ -50,6 +55,10 @@ class Plane:
     def findings(self) -> tuple[Finding, ...]:
         """Return everything there is to say about the objects."""
         return self.ledger.all()
+
+    def _take(self, batch: Batch) -> int:
+        self.apply(batch)
+        return self._publish()
 
     def _publish(self) -> int:
         self.snapshot = self.store.freeze()

@@ -1,7 +1,7 @@
 """The one mutable world. One writer; readers get frozen Snapshots."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from api.meta import AnyObject, Ref
 from api.snapshot import BY, GET, ReadKey, Snapshot
@@ -17,7 +17,7 @@ class Store:
     Applying is O(places of the object); freezing costs what was applied since, and sorts only buckets with new members.
     """
 
-    def __init__(self, inputs: Iterable[Input]) -> None:
+    def __init__(self, inputs: Iterable[Input], breathe: Callable[[], None] = lambda: None) -> None:
         self._inputs = {kind.key: i for i in inputs for kind in i.kinds}
         self._objects = Freezable[Ref, AnyObject]()
         self._members: defaultdict[Place, dict[Ref, AnyObject]] = defaultdict(dict)
@@ -26,6 +26,7 @@ class Store:
         self._touched: set[Place] = set()
         self._changed: set[ReadKey] = set()
         self._version = 0
+        self._breathe = breathe
         self._changed_at: dict[Ref, int] = {}
 
     def apply(self, ref: Ref, obj: AnyObject | None) -> bool:
@@ -57,6 +58,7 @@ class Store:
         """Return the world as it is now, with what changed since the last call."""
         self._version += 1
         for place in self._touched:
+            self._breathe()
             members = self._members[place]
             if place in self._unsorted:
                 members = self._members[place] = dict(sorted(members.items()))

@@ -35,7 +35,10 @@ def policy(view: View, namespace: str, host: str) -> TrafficPolicy | None:
 def subset(view: View, namespace: str, host: str, name: str) -> Subset | None:
     """Return a named subset of a host, or None when no policy defines it."""
     found = view.memo(policy, namespace, host)
-    return next((s for s in found.subsets if s.name == name), None) if found else None
+    for named in found.subsets if found else ():
+        if named.name == name:
+            return named
+    return None
 
 
 def target_port(view: View, namespace: str, to: Destination, listener_port: int) -> int:

@@ -41,7 +41,7 @@ def build(view: View, namespace: str, name: str) -> Resource | None:
     if asked is None or service is None or port is None:
         return None
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
-    if not discovery.fill(view, namespace, body, service, port):
+    if not discovery.fill(view, namespace, body, service, asked):
         return None
     _describe(body, asked, service)
     uses = (outbound(asked.host, asked.port, asked.subset),) if service.resolution is Resolution.ENDPOINTS else ()

@@ -4,30 +4,30 @@ from api.mesh import Endpoint, Port, Resolution, Service
 from api.proxy import Locality
 from api.view import View
 from translators import envoy
-from translators.lookups import endpoints, subset
-from translators.names import outbound, parse_cluster
+from translators.lookups import endpoints, port_of, subset
+from translators.names import ClusterName, outbound
 from translators.parts.chains import ads
 
 _DNS_REFRESH_MS = 60_000
 
 
-def fill(view: View, namespace: str, body: envoy.Cluster, service: Service, port: Port) -> bool:
+def fill(view: View, namespace: str, body: envoy.Cluster, service: Service, asked: ClusterName) -> bool:
     """Fill in a cluster's discovery; says whether there is anything to discover (Istio: else there is no cluster).
 
     A mirror's cluster asks for the same endpoints as the live one.
     """
-    asked = parse_cluster(body.name)
-    name = asked.subset if asked else ""
     if service.resolution is Resolution.ENDPOINTS:
         body.type, body.lb_policy = envoy.Cluster.EDS, envoy.Cluster.LEAST_REQUEST
-        body.eds_cluster_config.service_name = outbound(service.host, port.number, name)
+        body.eds_cluster_config.service_name = outbound(service.host, asked.port, asked.subset)
         body.eds_cluster_config.eds_config.CopyFrom(ads())
         return True
     if service.resolution is Resolution.NONE:
         body.type, body.lb_policy = envoy.Cluster.ORIGINAL_DST, envoy.Cluster.CLUSTER_PROVIDED
         return True
     body.lb_policy = envoy.Cluster.LEAST_REQUEST
-    chosen = subset(view, namespace, service.host, name) if name else None
+    chosen = subset(view, namespace, service.host, asked.subset) if asked.subset else None
+    port = port_of(service, asked.port)
+    assert port is not None
     named = _named(view, service, port, set(chosen.labels) if chosen else set())
     _ask_dns(body, named, once=service.resolution is Resolution.DNS_ROUND_ROBIN)
     return bool(named)
