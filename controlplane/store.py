@@ -55,7 +55,7 @@ class Store:
         return self._changed_at.get(ref, 0)
 
     def freeze(self) -> Snapshot:
-        """Return the world as it is now, with what changed since the last call."""
+        """Return the world as it is now, with what changed since the last call. Nothing may be applied meanwhile."""
         self._version += 1
         for place in self._touched:
             self._breathe()

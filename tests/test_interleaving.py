@@ -10,6 +10,7 @@ from api.proxy import Proxy
 from api.resource import ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
+from controlplane.sources.changes import Batch, Change
 from tests.builders import PlainView, objects
 from tests.test_incremental import from_scratch
 
@@ -51,9 +52,8 @@ class Session:
 
     def do(self, op: str, number: int) -> None:
         if op == "edit":
-            for obj in objects(EDITS[number]):
-                self.plane.store.apply(obj.ref, obj)
-            self.tasks.append(asyncio.create_task(self.plane.publish()))
+            batch = Batch(tuple(Change(obj.ref, obj) for obj in objects(EDITS[number])))
+            self.tasks.append(asyncio.create_task(self.plane.take(batch)))
         elif op == "render":
             self.tasks.append(asyncio.create_task(self.plane.rendered(PROXIES[number])))
         else:
