@@ -61,7 +61,7 @@ class Store:
             self._breathe()
             members = self._members[place]
             if place in self._unsorted:
-                members = self._members[place] = dict(sorted(members.items()))
+                members = self._members[place] = {ref: members[ref] for ref in sorted(members)}
             if members:
                 self._buckets.put(place, tuple(members.values()))
             else:
