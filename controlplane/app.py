@@ -13,7 +13,9 @@ from api.finding import Finding
 from api.meta import AnyObject
 from controlplane.admin import Admin
 from controlplane.catalogue import Catalogue, catalogue
+from controlplane.debounce import Debounce, debounced
 from controlplane.feedback import PlaneFeed
+from controlplane.identity.authoriser import Security
 from controlplane.manifests.decode import registry_of
 from controlplane.observe.metrics import Metrics
 from controlplane.plane import Plane
@@ -21,7 +23,7 @@ from controlplane.report import finding_line
 from controlplane.settings import Address
 from controlplane.sources.changes import Batch
 from controlplane.sources.files import FileSource
-from controlplane.xds.server import XdsServer
+from controlplane.xds.server import ServerOptions, XdsServer
 
 log = logging.getLogger(__name__)
 _GRACE_S = 1.0
@@ -33,6 +35,8 @@ class ServeOptions(msgspec.Struct, frozen=True):
     paths: tuple[Path, ...]
     xds: Address
     admin: Address
+    debounce: Debounce = Debounce()
+    security: Security = Security()
 
 
 class ListenError(RuntimeError):
@@ -53,12 +57,14 @@ class App:
     """One control plane process. `start` returns when proxies can connect; `run` serves until told to stop."""
 
     def __init__(self, options: ServeOptions) -> None:
+        """Wire everything up. Raises FileProblemError for certificates or keys that cannot be used."""
         known = catalogue()
         self.options = options
         self.source = file_source(options.paths, known)
         self.plane = Plane(known, self.source.locate)
         self.metrics = Metrics(self.plane, lambda: len(self.server.streams()))
-        self.server = XdsServer(PlaneFeed(self.plane, self.metrics), str(options.xds))
+        served = ServerOptions(security=options.security)
+        self.server = XdsServer(PlaneFeed(self.plane, self.metrics), str(options.xds), served)
         self.admin = Admin(self.plane, self.metrics, self.server.streams)
         self.xds_port = self.admin_port = self.batches = 0
         self._stop = asyncio.Event()
@@ -79,13 +85,10 @@ class App:
         self.admin.ready = True
 
     async def run(self) -> None:
-        """Follow the source until `stop` is called."""
-        async for batch in self.source.watch(self._stop):
-            try:
-                await self._take(batch)
-            except Exception:
-                self.metrics.failures.inc()
-                log.exception("a change could not be published; what was served before goes on")
+        """Follow the source until `stop` is called; what it saw until then is still published."""
+        async with debounced(self.source.watch(self._stop), self.options.debounce) as batches:
+            async for batch in batches:
+                await self._try(batch)
 
     def stop(self) -> None:
         """Let `run` return."""
@@ -97,10 +100,16 @@ class App:
         await self.server.stop(_GRACE_S)
         await self.admin.stop()
 
+    async def _try(self, batch: Batch) -> None:
+        try:
+            await self._take(batch)
+        except Exception:
+            self.metrics.failures.inc()
+            log.exception("a change could not be published; what was served before goes on")
+
     async def _take(self, batch: Batch) -> None:
         began = time.monotonic()
-        self.plane.apply(batch)
-        changed = await self.plane.publish()
+        changed = await self.plane.take(batch)
         took = time.monotonic() - began
         self.metrics.publish.observe(took)
         log.info("%d changes, %d scopes changed, published in %.1f ms", len(batch.changes), changed, took * 1000)

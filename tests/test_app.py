@@ -31,7 +31,7 @@ async def test_a_change_that_cannot_be_published_does_not_end_the_following_of_c
     following = asyncio.create_task(app.run())
     try:
         with monkeypatch.context() as broken:
-            broken.setattr(app.plane, "publish", lambda: 1 / 0)
+            broken.setattr(app.plane.publisher, "publish", lambda *_: 1 / 0)
             (tmp_path / "a.yaml").write_text(service("a", 80))
             await until(lambda: "could not be published" in caplog.text)
         (tmp_path / "b.yaml").write_text(service("b", 80))

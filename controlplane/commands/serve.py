@@ -1,28 +1,57 @@
 """`mirrorplane serve`."""
 
 import asyncio
+import logging
 from pathlib import Path
+from typing import Any
 
 import click
 
 from controlplane.commands.shared import SOURCES
+
+log = logging.getLogger(__name__)
+_FILE = click.Path(path_type=Path)
 
 
 @click.command()
 @SOURCES
 @click.option("--xds-address", default="127.0.0.1:15010", show_default=True, help="Where proxies connect.")
 @click.option("--admin-address", default="127.0.0.1:15014", show_default=True, help="Health, metrics, debug pages.")
-@click.option("--insecure", is_flag=True, help="Allow plaintext xDS on an address that is not a loopback one.")
-def serve(paths: tuple[Path, ...], xds_address: str, admin_address: str, insecure: bool) -> None:
+@click.option("--tls-cert", type=_FILE, help="The server's certificate chain (PEM); read again when it changes.")
+@click.option("--tls-key", type=_FILE, help="Its private key (PEM).")
+@click.option("--client-ca", type=_FILE, help="Proxies show a certificate of this CA, with a SPIFFE ID (PEM).")
+@click.option("--jwks", type=_FILE, help="Proxies show a bearer token signed with a key of this file (JWKS).")
+@click.option("--audience", default="", help="What a token must be made for.  [default: mirrorplane]")
+@click.option("--issuer", default="", help="Who must have issued a token.  [default: anybody with the key]")
+@click.option("--trust-domain", default="", help="The only trust domain of proxies.  [default: any]")
+@click.option("--insecure", is_flag=True, help="Allow xDS that anybody can reach without TLS or identity.")
+@click.option("--debounce-quiet", default="100ms", show_default=True, help="A storm of changes is over after this.")
+@click.option("--debounce-max", default="10s", show_default=True, help="No change waits longer than this.")
+def serve(paths: tuple[Path, ...], xds_address: str, admin_address: str, **flags: Any) -> None:
     """Serve proxies from a folder of manifests, and follow its changes."""
     from controlplane.app import ListenError, ServeOptions
     from controlplane.app import serve as run
+    from controlplane.debounce import Debounce
+    from controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_of
+    from controlplane.identity.watched import FileProblemError
     from controlplane.settings import AddressError, parse_address
 
+    debounce = Debounce(_seconds(flags, "debounce_quiet"), _seconds(flags, "debounce_max"))
     try:
-        options = ServeOptions(paths, parse_address(xds_address), parse_address(admin_address))
-        if not options.xds.is_loopback and not insecure:
-            raise click.ClickException(f"{xds_address} is not a loopback address: plaintext xDS there needs --insecure")
-        asyncio.run(run(options))
-    except (AddressError, ListenError) as error:
+        xds, admin = parse_address(xds_address), parse_address(admin_address)
+        security = security_of(SecurityFlags(**flags), exposed=not xds.is_loopback)
+        if not xds.is_loopback and not (security.tls and security.identifies):
+            log.warning("--insecure: whoever can reach %s can read the whole configuration", xds)
+        asyncio.run(run(ServeOptions(paths, xds, admin, debounce, security)))
+    except (AddressError, SecurityFlagsError, FileProblemError, ListenError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _seconds(flags: dict[str, Any], name: str) -> float:
+    """Take a duration out of the flags."""
+    from api.units import milliseconds
+
+    try:
+        return milliseconds(flags.pop(name)) / 1000
+    except ValueError as error:
+        raise click.ClickException(f"--{name.replace('_', '-')}: {error}") from error

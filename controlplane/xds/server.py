@@ -4,14 +4,18 @@ Separate from the stream so that everything about sockets, keepalive and limits 
 gRPC as bytes in both directions.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import groupby
 from typing import Any
 
 import grpc
 import msgspec
 
+from controlplane.identity.authoriser import Authoriser, Security, credentials
+from controlplane.identity.caller import ForbiddenError, UnauthenticatedError
 from controlplane.xds.feed import Feed
 from controlplane.xds.requests import ProtocolError
 from controlplane.xds.services import Method, methods
@@ -20,6 +24,11 @@ from controlplane.xds.status import StreamStatus
 from controlplane.xds.stream import DELTA, SOTW, Stream, Variant
 
 _log = logging.getLogger(__name__)
+_REFUSALS = {
+    ProtocolError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
+}
 
 
 class ServerOptions(msgspec.Struct, frozen=True):
@@ -27,10 +36,12 @@ class ServerOptions(msgspec.Struct, frozen=True):
 
     `max_receive` leaves room for a proxy that comes back and names all it holds: 3 MiB at 8,000 services.
     `ping_interval` is the shortest keepalive interval an Envoy may use; gRPC's default cuts off any below 5 minutes.
+    `first_message` is how long a stream may take to say who it is.
     """
 
     pace: Pace = Pace()
-    credentials: grpc.ServerCredentials | None = None
+    security: Security = Security()
+    first_message: float = 10.0
     reuse_port: bool = False
     ping_interval: float = 1.0
     keepalive: float = 30.0
@@ -44,9 +55,12 @@ class XdsServer:
     """An xDS server on one address, for example `127.0.0.1:15010` or `unix:/run/xds.sock`."""
 
     def __init__(self, feed: Feed, address: str, options: ServerOptions = ServerOptions()) -> None:  # noqa: B008 - frozen
+        """Read the files that security rests on. Raises FileProblemError."""
         self._feed = feed
         self._address = address
         self._options = options
+        self._authoriser = Authoriser(options.security)
+        self._credentials = credentials(options.security)
         self._streams: set[Stream[Any]] = set()
         self._server: Any = None
 
@@ -54,10 +68,9 @@ class XdsServer:
         """Bind and serve; return the port. Raises RuntimeError when the address is taken or cannot be bound."""
         server = grpc.aio.server(options=_channel_options(self._options))
         server.add_generic_rpc_handlers(self._handlers())
-        credentials = self._options.credentials
         port: int = (
-            server.add_secure_port(self._address, credentials)
-            if credentials
+            server.add_secure_port(self._address, self._credentials)
+            if self._credentials
             else server.add_insecure_port(self._address)
         )
         await server.start()
@@ -89,24 +102,63 @@ class XdsServer:
         variant: Variant[Any] = DELTA if method.delta else SOTW
 
         async def serve(_requests: Any, rpc: Any) -> None:
-            message = await rpc.read()
-            if message is grpc.aio.EOF:
-                return
             try:
-                hello = variant.hello(message)
-                await self._run(Stream(variant, hello, pace=self._options.pace, type_url=method.type_url), rpc)
-            except ProtocolError as error:
+                await self._admitted(variant, method, rpc)
+            except tuple(_REFUSALS) as error:
                 _log.warning("refused: %s: %s", rpc.peer(), error)
-                await rpc.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+                await rpc.abort(_REFUSALS[type(error)], str(error))
 
         return serve
 
-    async def _run(self, stream: Stream[Any], rpc: Any) -> None:
+    async def _admitted(self, variant: Variant[Any], method: Method, rpc: Any) -> None:
+        """Serve one stream. Raises one of the errors of _REFUSALS."""
+        caller = self._authoriser.admit(rpc)
+        message = await self._first(rpc)
+        if message is grpc.aio.EOF:
+            return
+        hello = variant.hello(message)
+        hello = msgspec.structs.replace(hello, proxy=self._authoriser.allow(caller, hello.proxy))
+        stream = Stream(variant, hello, pace=self._options.pace, type_url=method.type_url)
+        await self._run(stream, Confirmed(rpc, lambda: self._authoriser.confirm(caller)))
+
+    async def _first(self, rpc: Any) -> Any:
+        """Read the first message. The read is left alone (see stream): when it takes too long, the whole call ends."""
+        giving_up = asyncio.create_task(self._give_up(rpc))
+        try:
+            return await rpc.read()
+        finally:
+            giving_up.cancel()
+
+    async def _give_up(self, rpc: Any) -> None:
+        await asyncio.sleep(self._options.first_message)
+        _log.warning("refused: %s: said nothing", rpc.peer())
+        with suppress(grpc.aio.AbortError):
+            await rpc.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "a stream begins with a request")
+
+    async def _run(self, stream: Stream[Any], rpc: "Confirmed") -> None:
         self._streams.add(stream)
         try:
             await stream.run(rpc, self._feed)
         finally:
             self._streams.discard(stream)
+
+
+class Confirmed:
+    """An RPC whose every message is taken only while what its caller proved still holds."""
+
+    def __init__(self, rpc: Any, confirm: Callable[[], None]) -> None:
+        self._rpc, self._confirm = rpc, confirm
+
+    async def read(self) -> Any:
+        """Return the next message, or EOF. Raises RefusedError."""
+        message = await self._rpc.read()
+        self._confirm()
+        return message
+
+    async def write(self, message: bytes) -> None:
+        """Send a message. Raises RefusedError."""
+        self._confirm()
+        await self._rpc.write(message)
 
 
 def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:

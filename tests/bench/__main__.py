@@ -1,4 +1,7 @@
-"""`make bench`: every figure of the README's performance section, with the machine it was measured on."""
+"""`make bench`: every figure of PERFORMANCE.md, with the machine it was measured on.
+
+`python -m tests.bench ack lag` runs those benchmarks only. Each is a module of its own, prints JSON and ends by itself.
+"""
 
 import json
 import os
@@ -11,30 +14,106 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-SIZES = (100, 1000, 5000)
-ACK_SIZES = (10, 1000)
-ROWS = {
+Rows = dict[str, tuple[str, str]]
+
+CHANGES: Rows = {
+    f"{change}_{key}": (f"{label}, {key[:3]}", "{:.1f} ms")
+    for change, label in (
+        ("rule", "one VirtualService changed"),
+        ("pod", "one Pod moved"),
+        ("service", "one Service changed"),
+        ("new_service", "one Service added"),
+    )
+    for key in ("p50_ms", "p99_ms")
+}
+COLD: Rows = {
     "resources": ("resources for one proxy", "{:,.0f}"),
     "cold_s": ("cold build", "{:.2f} s"),
     "serialise_share": ("of it in SerializeToString", "{:.0%}"),
-    "change_p50_ms": ("one VirtualService changed, p50", "{:.1f} ms"),
-    "change_p99_ms": ("one VirtualService changed, worst of 50", "{:.1f} ms"),
+    **CHANGES,
     "objects_mib": ("memory with the manifests read", "{:.0f} MiB"),
     "rss_mib": ("memory, serving one scope", "{:.0f} MiB"),
 }
-ACK_ROWS = {
+SCOPES: Rows = {
+    "resources": ("resources for one proxy", "{:,.0f}"),
+    "open_s": ("all scopes made", "{:.2f} s"),
+    **CHANGES,
+    "rss_mib": ("memory", "{:.0f} MiB"),
+}
+ACK: Rows = {
     "boot_s": ("an Envoy from start to ready", "{:.2f} s"),
+    "bytes": ("bytes of the routes that change", "{:,.0f}"),
     "p50_ms": ("change to ACK, p50", "{:.1f} ms"),
     "p99_ms": ("change to ACK, p99", "{:.1f} ms"),
-    "ours_p50_ms": ("of it in the control plane, p50", "{:.1f} ms"),
+    "bare_p50_ms": ("the same bytes from a bare server, p50", "{:.1f} ms"),
+    "bare_p99_ms": ("the same bytes from a bare server, p99", "{:.1f} ms"),
+    "beyond_p50_ms": ("difference of the p50", "{:.1f} ms"),
+    "beyond_p99_ms": ("difference of the p99", "{:.1f} ms"),
+    "ours_p50_ms": ("from the change to its being offered, p50", "{:.1f} ms"),
 }
+FANOUT: Rows = {
+    f"{variant}_{key}": (f"{variant}: {label}", form)
+    for variant in ("sotw", "delta", "bare")
+    for key, label, form in (
+        ("pushes_s", "pushes a second", "{:,.0f}"),
+        ("p50_ms", "change to ACK, p50", "{:.0f} ms"),
+        ("p99_ms", "change to ACK, p99", "{:.0f} ms"),
+        ("us_per_push", "processor time of a push and its ACK", "{:.0f} µs"),
+        ("client_core", "the clients' share of their core", "{:.0%}"),
+    )
+}
+STREAMS: Rows = {
+    "connections": ("connections", "{:,.0f}"),
+    "connect_s": ("all connected, served and accepted", "{:.1f} s"),
+    "kib_per_stream": ("memory a stream", "{:.0f} KiB"),
+    "peak_kib_per_stream": ("memory a stream, at its highest", "{:.0f} KiB"),
+    "idle_core": ("a core's share while nothing happens", "{:.1%}"),
+}
+SOAK: Rows = {
+    "changes_s": ("changes a second", "{:.0f}"),
+    "publishes_s": ("publishes a second", "{:.0f}"),
+    "resources_per_change": ("resources each client got for a change", "{:.2f}"),
+    "pushes_per_change": ("pushes each client got for a change", "{:.2f}"),
+    "pending_at_end": ("streams with something to send, at the end", "{:.0f}"),
+    "rss_start_mib": ("memory at the start", "{:.0f} MiB"),
+    "rss_end_mib": ("memory at the end", "{:.0f} MiB"),
+    "rss_mib_per_min": ("growth a minute", "{:.2f} MiB"),
+    "lag_ms": ("the event loop's latest turn", "{:.0f} ms"),
+    "core": ("the server's share of its core", "{:.0%}"),
+    "noop_pushes": ("pushes for 1,000 changes of nothing", "{:.0f}"),
+}
+LAG: Rows = {
+    "mesh_lag_ms": ("MeshConfig changes: latest turn", "{:.0f} ms"),
+    "mesh_ms": ("until it is published", "{:,.0f} ms"),
+    "connect_lag_ms": ("a proxy of a new scope: latest turn", "{:.0f} ms"),
+    "connect_ms": ("until it has its set", "{:,.0f} ms"),
+    "edit_lag_ms": ("one VirtualService: latest turn", "{:.0f} ms"),
+    "edit_ms": ("until it is published", "{:,.0f} ms"),
+}
+FULL = ("5000 mirrored", "5000 plain")
+TABLES = (
+    ("N services before one proxy that sees them all", "cold", ("100 mirrored", "1000 mirrored", *FULL), COLD),
+    ("N services before S scopes that see five each", "scopes", ("5000 100",), SCOPES),
+    ("With a real Envoy, N services, each with a mirror", "ack", ("10", "1000", "3000"), ACK),
+    ("One resource of K kB to 1,000 clients, on one core", "fanout", ("1", "30", "300"), FANOUT),
+    (
+        "Connected and idle: N clients of 1,000 services or of one resource",
+        "streams",
+        ("1000 whole", "10000 one"),
+        STREAMS,
+    ),
+    ("Pods that move, 100 clients, 1,000 services, for so many seconds", "soak", ("60",), SOAK),
+    ("The event loop: N services, S scopes", "lag", ("5000 1", "1000 20"), LAG),
+)
 
 
 def main() -> None:
+    """Print every table, or those of the benchmarks that are named."""
     say = Console(soft_wrap=True, highlight=False)
     say.print(machine())
-    say.print(table("N services, each with a mirror (python -m tests.bench.cold N)", "cold", SIZES, ROWS))
-    say.print(table("With a real Envoy (python -m tests.bench.ack N)", "ack", ACK_SIZES, ACK_ROWS))
+    for title, module, columns, rows in TABLES:
+        if not sys.argv[1:] or module in sys.argv[1:]:
+            say.print(table(title, module, columns, rows))
 
 
 def machine() -> str:
@@ -53,17 +132,18 @@ def machine() -> str:
     return ", ".join(parts)
 
 
-def table(title: str, module: str, sizes: tuple[int, ...], rows: dict[str, tuple[str, str]]) -> Table:
-    """Run one benchmark for each size, each in a process of its own, and lay the figures side by side."""
-    found = {size: run(module, size) for size in sizes}
-    made = Table("", *(f"{size:,}" for size in sizes), title=title, title_justify="left")
+def table(title: str, module: str, columns: tuple[str, ...], rows: Rows) -> Table:
+    """Run one benchmark for each column, each in a process of its own, and lay the figures side by side."""
+    found = {column: run(module, column) for column in columns}
+    command = f"python -m tests.bench.{module}"
+    made = Table(command, *columns, title=title, title_justify="left")
     for key, (label, form) in rows.items():
-        made.add_row(label, *(form.format(found[size][key]) for size in sizes))
+        made.add_row(label, *(form.format(f[key]) if key in (f := found[column]) else "-" for column in columns))
     return made
 
 
-def run(module: str, size: int) -> dict[str, float]:
-    command = [sys.executable, "-m", f"tests.bench.{module}", str(size)]
+def run(module: str, column: str) -> dict[str, float]:
+    command = [sys.executable, "-m", f"tests.bench.{module}", *column.split()]
     told = subprocess.run(command, capture_output=True, text=True, check=True)
     figures: dict[str, float] = json.loads(told.stdout)
     return figures

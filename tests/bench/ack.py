@@ -1,66 +1,127 @@
 """From a change to the ACK of a real Envoy, with N mirrored services; prints JSON.
 
 The change is a VirtualService's mirror percentage, given to the plane as a source would; the clock stops when the last
-of the two route configurations that hold it is acknowledged. `python -m tests.bench.ack 1000`
+of the two route configurations that hold it is acknowledged. A second Envoy is served the same bytes by a bare server
+that made them before: what it takes is Envoy's own time to apply them, and the transport's. The two take turns, so
+that both see the same noise. `python -m tests.bench.ack 1000`
 """
 
 import asyncio
 import json
 import logging
-import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from api.proxy import Proxy
-from api.resource import ROUTE
+from api.resource import ROUTE, Resource, ResourceSet
+from bootstrap.envoy import XdsAddress, bootstrap
+from controlplane.playground.proxy import EnvoyProcess
 from controlplane.playground.stage import Stage
 from controlplane.sources.changes import Batch, Change
+from tests.bench.bare import BareServer, response
+from tests.bench.gauges import p50, p99
+from tests.bench.herd import until
 from tests.bench.worlds import mirrored_services, virtual_service
 
 CHANGES = 100
 WARM_UP = 5
-POLL_S = 0.0002
 PROXY = Proxy("sidecar", "bench", "default", ip="127.5.5.5")
+TWIN = Proxy("sidecar", "bench", "default", ip="127.5.5.6")
+
+
+class Heard:
+    """Passes on what a feed hears, and says when a proxy has answered all it was owed."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self._feed = stage, stage.app.server._feed
+        self.settled = asyncio.Event()
+
+    def acked(self, proxy_id: str, type_url: str, version: str, rejected: frozenset[str]) -> None:
+        self._feed.acked(proxy_id, type_url, version, rejected)
+        if all(stream.settled for stream in self._stage.app.server.streams()):
+            self.settled.set()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._feed, name)
+
+
+class Twin:
+    """An Envoy on a bare server that is sent what the other one is sent."""
+
+    def __init__(self) -> None:
+        self.server = BareServer(ResourceSet(0, {}, {}), self._heard)
+        self.waiting: set[str] = set()
+        self.accepted = asyncio.Event()
+
+    def _heard(self, nonce: str) -> None:
+        self.waiting.discard(nonce)
+        if not self.waiting:
+            self.accepted.set()
+
+    async def change(self, number: int, resources: list[Resource]) -> float:
+        """Send route configurations; returns the milliseconds until the ACK."""
+        message = response(ROUTE, str(number), resources, delta=True)
+        self.waiting = {str(number)}
+        self.accepted.clear()
+        began = self.server.push(message)
+        await asyncio.wait_for(self.accepted.wait(), 10)
+        return (time.perf_counter() - began) * 1000
 
 
 async def measure(count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         async with Stage(Path(folder)) as stage:
-            plane = stage.app.plane
-            plane.apply(Batch(tuple(Change(obj.ref, obj) for obj in mirrored_services(count))))
-            await plane.publish()
+            await stage.app.plane.take(Batch(tuple(Change(obj.ref, obj) for obj in mirrored_services(count))))
+            sets: list[ResourceSet] = []
+            stage.app.plane.publisher.attach(PROXY, sets.append)
+            await until(lambda: bool(sets), "there was a set to serve")
+            heard = Heard(stage)
+            stage.app.server._feed = heard  # type: ignore[assignment]
             began = time.perf_counter()
             await stage.sidecar(PROXY)
             boot = time.perf_counter() - began
-            times = [await change(stage, count, i) for i in range(CHANGES + WARM_UP)][WARM_UP:]
-    ours, total = zip(*times, strict=True)
+            return {"boot_s": boot, **await turns(stage, heard, sets, count)}
+
+
+async def turns(stage: Stage, heard: Heard, sets: list[ResourceSet], count: int) -> dict[str, float]:
+    twin = Twin()
+    twin.server.resources = sets[-1]
+    port = await twin.server.start()
+    times: list[tuple[float, float, float]] = []
+    async with EnvoyProcess(bootstrap(TWIN, XdsAddress("127.0.0.1", port))):
+        for number in range(CHANGES + WARM_UP):
+            ours = await change(stage, heard, count, number)
+            changed = [sets[-1].of(ROUTE)[name] for name in sorted(sets[-1].changed[ROUTE])]
+            times.append((*ours, await twin.change(number, changed)))
+        assert not twin.server.rejections, twin.server.rejections
+        await twin.server.stop()
+    offered, total, bare = zip(*times[WARM_UP:], strict=True)
     return {
-        "boot_s": boot,
-        "p50_ms": statistics.median(total),
-        "p99_ms": statistics.quantiles(total, n=100)[98],
-        "ours_p50_ms": statistics.median(ours),
+        "p50_ms": p50(total),
+        "p99_ms": p99(total),
+        "bare_p50_ms": p50(bare),
+        "bare_p99_ms": p99(bare),
+        "beyond_p50_ms": p50(total) - p50(bare),
+        "beyond_p99_ms": p99(total) - p99(bare),
+        "ours_p50_ms": p50(offered),
+        "ours_p99_ms": p99(offered),
+        "bytes": sum(len(resource.body) for resource in changed),
     }
 
 
-async def change(stage: Stage, count: int, number: int) -> tuple[float, float]:
+async def change(stage: Stage, heard: Heard, count: int, number: int) -> tuple[float, float]:
     """Make one change; returns the milliseconds until its sets were offered to streams, and until the ACK."""
     obj = virtual_service(number * 7 % count, 1.0 + number / 10)
-    before = sent(stage)
+    heard.settled.clear()
     began = time.perf_counter()
-    stage.app.plane.apply(Batch((Change(obj.ref, obj),)))
-    await stage.app.plane.publish()
+    await stage.app.plane.take(Batch((Change(obj.ref, obj),)))
     offered = time.perf_counter()
-    while sent(stage) == before or not all(s.settled for s in stage.app.server.streams()):
-        await asyncio.sleep(POLL_S)
+    await asyncio.wait_for(heard.settled.wait(), 10)
     return (offered - began) * 1000, (time.perf_counter() - began) * 1000
 
 
-def sent(stage: Stage) -> int:
-    return sum(t.pushes for s in stage.app.server.streams() for t in s.types if t.type_url == ROUTE)
-
-
 if __name__ == "__main__":
-    logging.disable(logging.INFO)
+    logging.disable(logging.WARNING)
     print(json.dumps(asyncio.run(measure(int(sys.argv[1])))))

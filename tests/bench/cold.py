@@ -1,26 +1,27 @@
-"""Cold build, one change and memory for N mirrored services, in a process of its own; prints JSON.
+"""Cold build, changes and memory for N services before one proxy that sees them all, in a process of its own; JSON.
 
-`python -m tests.bench.cold 1000`
+`mirrored`: two Pods, two subsets and a mirror for each; `plain`: two Pods. `python -m tests.bench.cold 1000 mirrored`
 """
 
 import asyncio
 import json
-import statistics
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from api.meta import AnyObject
+from api.proxy import Proxy
 from api.resource import ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
-from tests.bench.worlds import mirrored_services, virtual_service
-from tests.builders import SLEEP
+from tests.bench import worlds
+from tests.bench.gauges import p50, p99
+from tests.bench.herd import until
 from translators import envoy
 
 CHANGES = 50
+PROXY = Proxy("sidecar", "bench", "default")
 
 
 class Stopwatch:
@@ -37,36 +38,44 @@ class Stopwatch:
             self.seconds += time.perf_counter() - began
 
 
-async def measure(count: int) -> dict[str, float]:
-    objects = mirrored_services(count)
+async def measure(count: int, kind: str) -> dict[str, float]:
+    objects = worlds.WORLDS[kind](count)
     rss = resident()
-    offered: deque[ResourceSet] = deque(maxlen=1)
     serialise = envoy.encode = Stopwatch(envoy.encode)  # type: ignore[assignment]
     plane = Plane(catalogue())
+    sets: list[ResourceSet] = []
     began = time.perf_counter()
     for obj in objects:
         plane.store.apply(obj.ref, obj)
     await plane.publish()
-    plane.publisher.attach(SLEEP, offered.append)
+    plane.publisher.attach(PROXY, sets.append)
+    await until(lambda: bool(sets), "there was a set to serve")
     cold = time.perf_counter() - began
-    share = serialise.seconds / cold
-    changes = [await change(plane, virtual_service(i * 7 % count, 1.0 + i)) for i in range(CHANGES)]
     return {
-        "cold_s": cold,
-        "resources": sum(len(r) for r in offered[-1].resources.values()),
-        "serialise_share": share,
-        "change_p50_ms": statistics.median(changes) * 1000,
-        "change_p99_ms": sorted(changes)[-1] * 1000,
         "objects_mib": rss,
+        "cold_s": cold,
+        "serialise_share": serialise.seconds / cold,
+        "resources": sum(len(of_type) for of_type in sets[-1].resources.values()),
         "rss_mib": resident(),
+        **{
+            f"{name}_{key}": value
+            for name, change in worlds.changes(kind, count).items()
+            for key, value in (await repeated(plane, change)).items()
+        },
     }
 
 
-async def change(plane: Plane, obj: AnyObject) -> float:
+async def repeated(plane: Plane, change: Callable[[int], AnyObject]) -> dict[str, float]:
+    """Make a change again and again, each time another one; returns the milliseconds until all sets were offered."""
+    times = [await once(plane, change(number)) for number in range(CHANGES)]
+    return {"p50_ms": p50(times), "p99_ms": p99(times)}
+
+
+async def once(plane: Plane, obj: AnyObject) -> float:
     began = time.perf_counter()
     plane.store.apply(obj.ref, obj)
     await plane.publish()
-    return time.perf_counter() - began
+    return (time.perf_counter() - began) * 1000
 
 
 def resident() -> float:
@@ -76,4 +85,4 @@ def resident() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure(int(sys.argv[1])))))
+    print(json.dumps(asyncio.run(measure(int(sys.argv[1]), sys.argv[2]))))

@@ -1,5 +1,9 @@
 """Worlds of a given size for benchmarks: services with Pods, and for each a VirtualService that mirrors to a subset."""
 
+from collections.abc import Callable
+
+import msgspec
+
 from api.kinds import istio_networking as istio
 from api.kinds import kube
 from api.meta import AnyObject, Kind, Object, Ref, Wire
@@ -16,11 +20,54 @@ def mirrored_service(number: int) -> list[AnyObject]:
     name = f"svc-{number}"
     subsets = tuple(istio.Subset(v, {"version": v}) for v in ("v1", "v2"))
     return [
-        _object(kube.SERVICE, name, kube.ServiceSpec((kube.ServicePort(PORT, "http"),), {"app": name})),
+        _service(name),
         *(_pod(number, version) for version in (1, 2)),
         _object(istio.DESTINATION_RULE, name, istio.DestinationRule(name, subsets)),
         virtual_service(number, 100.0),
     ]
+
+
+def plain_services(count: int) -> list[AnyObject]:
+    """Return `count` services, each with one Pod: one cluster and its endpoints for each."""
+    return [obj for i in range(count) for obj in (_service(f"svc-{i}"), moved_pod(i, 0))]
+
+
+def moved_pod(number: int, moves: int) -> AnyObject:
+    """Return the Pod of a plain service after it moved to another address so many times."""
+    address = f"10.{moves & 127 | 128}.{number >> 8 & 255}.{number & 255}"
+    status = kube.PodStatus(pod_ip=address)
+    return _object(kube.POD, f"svc-{number}-v1", kube.Pod(status=status), {"app": f"svc-{number}"})
+
+
+def annotated(obj: AnyObject, note: str) -> AnyObject:
+    """Return an object that differs where nobody looks."""
+    return msgspec.structs.replace(obj, annotations={"bench/note": note})
+
+
+def bare_services(count: int) -> list[AnyObject]:
+    """Return `count` services, each with two Pods, and no rules."""
+    return [obj for i in range(count) for obj in (_service(f"svc-{i}"), _pod(i, 1), _pod(i, 2))]
+
+
+WORLDS = {"mirrored": mirrored_services, "plain": bare_services}
+
+
+def changes(kind: str, count: int) -> dict[str, Callable[[int], AnyObject]]:
+    """Return what may change in a world of so many services: for each a maker of the n-th change, all different."""
+    found: dict[str, Callable[[int], AnyObject]] = {
+        "pod": lambda n: _pod(n * 7 % count, 1, f"10.99.{n}.1"),
+        "service": lambda n: _service(f"svc-{n * 7 % count}", target=9000 + n),
+        "new_service": lambda n: _service(f"new-{n * 7 % count}"),
+    }
+    mirror: dict[str, Callable[[int], AnyObject]] = {"rule": lambda n: virtual_service(n * 7 % count, 1.0 + n)}
+    return {**(mirror if kind == "mirrored" else {}), **found}
+
+
+def private(obj: AnyObject, namespace: str) -> AnyObject:
+    """Return an object as it would be in another namespace, and exported to nobody else."""
+    ref = Ref(obj.ref.kind, namespace, obj.ref.name)
+    spec = msgspec.structs.replace(obj.spec, export_to=(".",)) if hasattr(obj.spec, "export_to") else obj.spec
+    return msgspec.structs.replace(obj, ref=ref, spec=spec, annotations={"networking.istio.io/exportTo": "."})
 
 
 def virtual_service(number: int, percent: float) -> AnyObject:
@@ -33,8 +80,13 @@ def virtual_service(number: int, percent: float) -> AnyObject:
     return _object(istio.VIRTUAL_SERVICE, name, istio.VirtualService((name,), http=(rule,)))
 
 
-def _pod(number: int, version: int) -> AnyObject:
-    status = kube.PodStatus(pod_ip=f"10.{number >> 8 & 255}.{number & 255}.{version}")
+def _service(name: str, target: int = 0) -> AnyObject:
+    port = kube.ServicePort(PORT, "http", target_port=target)
+    return _object(kube.SERVICE, name, kube.ServiceSpec((port,), {"app": name}))
+
+
+def _pod(number: int, version: int, address: str = "") -> AnyObject:
+    status = kube.PodStatus(pod_ip=address or f"10.{number >> 8 & 255}.{number & 255}.{version}")
     labels = {"app": f"svc-{number}", "version": f"v{version}"}
     return _object(kube.POD, f"svc-{number}-v{version}", kube.Pod(status=status), labels)
 

@@ -1,0 +1,80 @@
+"""TLS from files: the server's certificate, whose clients' certificates hold, and who a certificate speaks for."""
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from controlplane.identity.caller import Caller, UnauthenticatedError, of_spiffe
+from controlplane.identity.watched import Watched
+
+
+class TlsFiles(msgspec.Struct, frozen=True):
+    """PEM files. With `client_ca`, clients must show a certificate that one of its authorities issued."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
+    """Return credentials that follow the files. Connections that are open keep theirs. Raises FileProblemError."""
+    paths = [files.certificate, files.key, *([files.client_ca] if files.client_ca else [])]
+    watched = Watched(paths, _configuration)
+    given = [watched.latest()]
+
+    def fetch() -> Any:
+        """Return the newest certificates at each handshake, or None when they are the last ones given."""
+        latest = watched.latest()
+        if latest is given[0]:
+            return None
+        given[0] = latest
+        return latest
+
+    return grpc.dynamic_ssl_server_credentials(
+        given[0], fetch, require_client_authentication=files.client_ca is not None
+    )
+
+
+def caller_of(pem: bytes) -> Caller:
+    """Return who a client's certificate speaks for: its only SPIFFE ID. Raises UnauthenticatedError.
+
+    Names for servers (DNS, common name) say nothing about a caller.
+    """
+    certificate = x509.load_pem_x509_certificate(pem)
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        raise UnauthenticatedError("the client's certificate has no subject alternative name") from None
+    found = names.get_values_for_type(x509.UniformResourceIdentifier)
+    if len(found) != 1:
+        raise UnauthenticatedError(f"the client's certificate has {len(found)} URI names: one SPIFFE ID is needed")
+    return of_spiffe(found[0], certificate.not_valid_after_utc.timestamp())
+
+
+def _configuration(certificate: bytes, key: bytes, client_ca: bytes | None = None) -> Any:
+    """Check that the files belong together. Raises ValueError, without a word of what is in them."""
+    try:
+        chain = x509.load_pem_x509_certificates(certificate)
+    except ValueError:
+        raise ValueError("the certificate is not PEM") from None
+    try:
+        private = load_pem_private_key(key, None)
+    except (ValueError, TypeError):
+        raise ValueError("the key is not an unencrypted PEM private key") from None
+    if _spelled(chain[0].public_key()) != _spelled(private.public_key()):
+        raise ValueError("the key does not belong to the certificate")
+    if client_ca is not None:
+        try:
+            x509.load_pem_x509_certificates(client_ca)
+        except ValueError:
+            raise ValueError("the client CA is not PEM") from None
+    return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca)
+
+
+def _spelled(key: Any) -> bytes:
+    spelled: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return spelled

@@ -1,0 +1,59 @@
+"""A value that is made of files, and made again when they change.
+
+Separate because certificates and keys share the rule: a set of files that cannot be used, or was caught half-replaced,
+leaves the last good value in force, is reported once, and is looked at again when the files change again.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Fingerprint = tuple[tuple[int, int, int], ...]
+
+
+class FileProblemError(ValueError):
+    """Files that cannot be used. The message names them and says why; it never quotes them."""
+
+
+class Watched(Generic[T]):
+    """The newest good value of some files. `load` gets their contents, and raises ValueError for what it cannot use."""
+
+    def __init__(self, paths: Sequence[Path], load: Callable[..., T]) -> None:
+        """Read the files. Raises FileProblemError."""
+        self._paths, self._load = tuple(paths), load
+        self._seen, self._value = self._read()
+
+    def latest(self) -> T:
+        """Return the value of the files as they are now, or the last good one."""
+        if _fingerprint(self._paths) != self._seen:
+            try:
+                self._seen, self._value = self._read()
+                log.info("read again: %s", self._names())
+            except FileProblemError as error:
+                self._seen = _fingerprint(self._paths)
+                log.error("%s; what was read before stays in force", error)  # noqa: TRY400 - no stack helps here
+        return self._value
+
+    def _read(self) -> tuple[Fingerprint | None, T]:
+        before = _fingerprint(self._paths)
+        try:
+            return before, self._load(*(path.read_bytes() for path in self._paths))
+        except OSError as error:
+            raise FileProblemError(f"{error.filename}: cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise FileProblemError(f"{self._names()}: {error}") from error
+
+    def _names(self) -> str:
+        return ", ".join(map(str, self._paths))
+
+
+def _fingerprint(paths: Sequence[Path]) -> Fingerprint | None:
+    """Return what changes when one of the files does; None while one is not there."""
+    try:
+        stats = [path.stat() for path in paths]
+    except OSError:
+        return None
+    return tuple((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats)

@@ -1,0 +1,174 @@
+"""Many xDS clients in one process: they subscribe, accept everything, and count. Driven by `herd.Herd`.
+
+Reads one line of JSON (`Clients`) from its standard input, and for each further line prints what it has seen so far.
+It ends with its standard input.
+"""
+
+import os
+import select
+import sys
+import time
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from envoy.config.core.v3 import base_pb2
+from envoy.service.discovery.v3 import discovery_pb2
+
+from api.wire import varint
+from tests.bench.http2 import READ, WHOLE, Connection
+
+ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
+EXTENSIONS = 516
+"""As many as Envoy 1.40 names in the node it sends with the first request: about 60 KB."""
+AHEAD = 1000
+PAUSE_S = 0.001
+
+
+class Clients(msgspec.Struct, frozen=True):
+    """`subscribe` names the resources of each type; no names mean all of them. Streams are dealt out to namespaces."""
+
+    port: int
+    streams: int
+    connections: int
+    delta: bool
+    subscribe: dict[str, list[str]]
+    namespaces: tuple[str, ...] = ("default",)
+    core: int = 0
+
+
+class Seen(msgspec.Struct):
+    """`resources` counts those of messages small enough to be looked into. `cpu_s` is this process's."""
+
+    messages: int = 0
+    resources: int = 0
+    size: int = 0
+    closed: int = 0
+    cpu_s: float = 0.0
+
+
+class Flock:
+    """The streams, and what they have seen."""
+
+    def __init__(self, wanted: Clients) -> None:
+        self.wanted, self.seen = wanted, Seen()
+        self._acks = {url: _ack(wanted, url) for url in wanted.subscribe}
+        self._buffer = bytearray(READ)
+        self._poll = select.epoll()
+        self._connections: dict[int, Connection] = {}
+        self._poll.register(sys.stdin.fileno(), select.EPOLLIN)
+
+    def connect(self) -> None:
+        """Open every stream, at most AHEAD before their answers: the kernel drops what its queue cannot hold."""
+        method = ADS + ("DeltaAggregatedResources" if self.wanted.delta else "StreamAggregatedResources")
+        opened: list[Connection] = []
+        for number in range(self.wanted.streams):
+            if number < self.wanted.connections:
+                opened.append(self._connection())
+            connection = opened[number % self.wanted.connections]
+            stream = connection.open(number // self.wanted.connections, method)
+            for request in _requests(self.wanted, number):
+                connection.send(stream, request)
+            while self._turn(0) and number - self.seen.messages > AHEAD:
+                time.sleep(PAUSE_S)
+
+    def _connection(self) -> Connection:
+        connection = Connection("127.0.0.1", self.wanted.port, self._buffer)
+        self._connections[connection.socket.fileno()] = connection
+        self._poll.register(connection.socket.fileno(), select.EPOLLIN)
+        return connection
+
+    def run(self) -> None:
+        while self._turn(None):
+            pass
+
+    def _turn(self, timeout: float | None) -> bool:
+        for fd, _ in self._poll.poll(timeout):
+            if fd == sys.stdin.fileno():
+                if not os.read(fd, 4096):
+                    return False
+                self._report()
+            else:
+                self._answer(self._connections[fd])
+        return True
+
+    def _answer(self, connection: Connection) -> None:
+        for stream, size, message in connection.receive():
+            type_url, nonce = tail(message, self._acks)
+            connection.send(stream, self._acks[type_url] + _field(6 if self.wanted.delta else 5, nonce))
+            self.seen.messages += 1
+            self.seen.size += size
+            self.seen.resources += _count(message) if size <= WHOLE else 0
+        if connection.ended:
+            self._poll.unregister(connection.socket.fileno())
+
+    def _report(self) -> None:
+        self.seen.cpu_s = time.process_time()
+        self.seen.closed = sum(len(connection.closed) for connection in self._connections.values())
+        print(msgspec.json.encode(self.seen).decode(), flush=True)
+
+
+def tail(message: bytes, known: Iterable[str]) -> tuple[str, bytes]:
+    """Return the type and the nonce of a response, which are its last fields but for removed names."""
+    url, at = max(((url, message.rfind(url.encode())) for url in known), key=lambda found: found[1])
+    at += len(url)
+    assert message[at] == 0x2A, "a nonce follows the type"
+    return url, message[at + 2 : at + 2 + message[at + 1]]
+
+
+def _requests(wanted: Clients, number: int) -> Iterator[bytes]:
+    """The first requests of a stream; only the very first carries the node."""
+    node: base_pb2.Node | None = _node(wanted.namespaces[number % len(wanted.namespaces)], number)
+    for type_url, names in wanted.subscribe.items():
+        if wanted.delta:
+            request = discovery_pb2.DeltaDiscoveryRequest(type_url=type_url, node=node, resource_names_subscribe=names)
+        else:
+            request = discovery_pb2.DiscoveryRequest(type_url=type_url, node=node, resource_names=names)
+        node = None
+        yield request.SerializeToString()
+
+
+def _node(namespace: str, number: int) -> base_pb2.Node:
+    ip = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+    node = base_pb2.Node(id=f"sidecar~{ip}~bench-{number}.{namespace}~{namespace}.svc.cluster.local", cluster="bench")
+    for each in range(EXTENSIONS):
+        extension = node.extensions.add(name=f"envoy.filters.http.one_{each}", category="envoy.filters.http")
+        extension.type_urls.append(f"envoy.extensions.filters.http.one_{each}.v3.One")
+    return node
+
+
+def _ack(wanted: Clients, type_url: str) -> bytes:
+    """What goes before the nonce of an ACK. Without delta that is a version, and all names that are wanted, again."""
+    if wanted.delta:
+        return _field(2, type_url.encode())
+    names = b"".join(_field(3, name.encode()) for name in wanted.subscribe[type_url])
+    return _field(1, b"0" * 32) + names + _field(4, type_url.encode())
+
+
+def _count(message: bytes) -> int:
+    """Count the resources (field 2) of a response."""
+    found = at = 0
+    while at < len(message):
+        tag, size, shift = message[at], 0, 0
+        at += 1
+        while True:
+            byte = message[at]
+            at += 1
+            size |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        at += size
+        found += tag == 0x12
+    return found
+
+
+def _field(number: int, body: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + varint(len(body)) + body
+
+
+if __name__ == "__main__":
+    told = msgspec.json.decode(sys.stdin.buffer.raw.readline(), type=Clients)
+    os.sched_setaffinity(0, {told.core})
+    flock = Flock(told)
+    flock.connect()
+    flock.run()

@@ -1,0 +1,145 @@
+"""Endpoints that never stop changing: 500 Pods a second move, of 1,000 services, before 100 clients; prints JSON.
+
+The whole control plane with a source that is made up; the clients take clusters and endpoints over delta and accept
+them at once. Each change is published alone, unless publishing falls behind: that is more work than the debounce of
+`serve` leaves. `resources_per_change` counts what each client was sent; at most 1 is owed. Afterwards Pods are read
+again that differ where nobody looks: `noop_pushes` is what that sent. `python -m tests.bench.soak 300`
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+
+from api.meta import AnyObject, Ref
+from api.resource import CLUSTER, ENDPOINT
+from controlplane.app import App, ServeOptions
+from controlplane.debounce import Debounce
+from controlplane.settings import Address
+from controlplane.sources.changes import Batch, Change
+from tests.bench.clients import Clients
+from tests.bench.cold import resident
+from tests.bench.gauges import Ticker, cores, slope
+from tests.bench.herd import connections_for, herd, until
+from tests.bench.worlds import PORT, annotated, moved_pod, plain_services
+
+SERVICES = 1000
+STREAMS = 100
+CHANGES_S = 500
+TICK_S = 0.01
+SAMPLE_S = 0.5
+SETTLE_S = 2.0
+NOOPS = 1000
+NAMES = [f"outbound|{PORT}||svc-{number}.default.svc.cluster.local" for number in range(SERVICES)]
+
+
+class Churn:
+    """A source that moves one Pod after the other, as often as it is told, for so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.changes = seconds, 0
+        self.begin, self.noop = asyncio.Event(), asyncio.Event()
+
+    def load(self) -> Batch:
+        return batch(*plain_services(SERVICES))
+
+    def locate(self, ref: Ref, path: str) -> None:
+        return None
+
+    async def watch(self, stop: asyncio.Event) -> AsyncIterator[Batch]:
+        await self.begin.wait()
+        began = time.perf_counter()
+        while (passed := time.perf_counter() - began) < self.seconds:
+            for obj in self._due(int(passed * CHANGES_S)):
+                yield batch(obj)
+            await asyncio.sleep(TICK_S)
+        await self.noop.wait()
+        for number in range(NOOPS):
+            last = moved_pod(number % SERVICES, moves_of(number % SERVICES, self.changes))
+            yield batch(annotated(last, str(number)) if number % 2 else last)
+
+    def _due(self, until_now: int) -> Iterator[AnyObject]:
+        while self.changes < until_now:
+            yield moved_pod(self.changes % SERVICES, 1 + self.changes // SERVICES)
+            self.changes += 1
+
+
+async def measure(seconds: float) -> dict[str, float]:
+    ours, theirs = cores()
+    os.sched_setaffinity(0, {ours})
+    anywhere = Address("127.0.0.1", 0)
+    app = App(ServeOptions((), anywhere, anywhere, debounce=Debounce(quiet=0.0)))
+    app.source = churn = Churn(seconds)  # type: ignore[assignment]
+    await app.start()
+    following = asyncio.create_task(app.run())
+    subscribe = {CLUSTER: [], ENDPOINT: NAMES}
+    wanted = Clients(app.xds_port, STREAMS, connections_for(STREAMS), True, subscribe, core=theirs)
+    async with herd(wanted) as clients:
+        await until(lambda: settled(app), "all clients had connected", SAMPLE_S)
+        before = await clients.seen()
+        figures = await storm(app, churn)
+        after = await clients.seen()
+        churn.noop.set()
+        await following
+        await asyncio.sleep(SETTLE_S)
+        quiet = await clients.seen()
+    await app.close()
+    return {
+        **figures,
+        "resources_per_change": (after.resources - before.resources) / churn.changes / STREAMS,
+        "noop_pushes": quiet.messages - after.messages,
+    }
+
+
+async def storm(app: App, churn: Churn) -> dict[str, float]:
+    samples: list[tuple[float, float]] = []
+    pushes, published, cpu = sent(app), app.batches, time.process_time()
+    async with Ticker() as ticker:
+        began = time.perf_counter()
+        churn.begin.set()
+        while (passed := time.perf_counter() - began) < churn.seconds:
+            samples.append((passed / 60, resident()))
+            await asyncio.sleep(SAMPLE_S)
+        spent = time.process_time() - cpu
+    pending = sum(not stream.settled for stream in app.server.streams())
+    late = time.perf_counter()
+    await until(lambda: app.batches >= published + 1 and settled(app), "all clients had accepted everything", 0.1)
+    warm = samples[len(samples) // 5 :]
+    return {
+        "changes_s": churn.changes / churn.seconds,
+        "publishes_s": (app.batches - published) / churn.seconds,
+        "rss_start_mib": samples[0][1],
+        "rss_end_mib": samples[-1][1],
+        "rss_mib_per_min": slope(warm),
+        "pending_at_end": pending,
+        "drained_s": time.perf_counter() - late,
+        "pushes_per_change": (sent(app) - pushes) / churn.changes / STREAMS,
+        "core": spent / churn.seconds,
+        "lag_ms": ticker.worst_ms,
+    }
+
+
+def settled(app: App) -> bool:
+    found = app.server.streams()
+    return len(found) == STREAMS and all(stream.settled for stream in found)
+
+
+def sent(app: App) -> int:
+    return sum(t.pushes for stream in app.server.streams() for t in stream.types)
+
+
+def moves_of(service: int, changes: int) -> int:
+    """How often the Pod of a service has moved after so many changes."""
+    return (changes - service + SERVICES - 1) // SERVICES
+
+
+def batch(*objects: AnyObject) -> Batch:
+    return Batch(tuple(Change(obj.ref, obj) for obj in objects))
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    print(json.dumps(asyncio.run(measure(float(sys.argv[1])))))

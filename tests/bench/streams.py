@@ -1,0 +1,96 @@
+"""What connected proxies cost when nothing happens: memory for each, and the processor's time; prints JSON.
+
+`python -m tests.bench.streams 1000 whole`: clients that take all that an Envoy takes of 1,000 services (clusters,
+endpoints by name, listeners, routes) and have accepted it. `python -m tests.bench.streams 10000 one`: clients that
+have accepted one small resource. The server serves one more client before memory is first looked at, so that what all
+share is not counted. Each client sends a node of 60 KB, as Envoy does.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from controlplane.app import App, ServeOptions
+from controlplane.settings import Address
+from controlplane.sources.changes import Batch, Change
+from tests.bench.clients import Clients
+from tests.bench.cold import resident
+from tests.bench.gauges import cores
+from tests.bench.herd import connections_for, herd, until
+from tests.bench.worlds import PORT, plain_services
+
+SERVICES = {"whole": 1000, "one": 1}
+IDLE_S = 10.0
+LOOK_S = 0.5
+DELTA = True
+
+
+async def measure(streams: int, subscription: str) -> dict[str, float]:
+    ours, theirs = cores()
+    os.sched_setaffinity(0, {ours})
+    app = App(ServeOptions((Path(os.devnull),), Address("127.0.0.1", 0), Address("127.0.0.1", 0)))
+    await app.plane.take(Batch(tuple(Change(obj.ref, obj) for obj in plain_services(SERVICES[subscription]))))
+    port = await app.server.start()
+    wanted = Clients(port, 1, 1, DELTA, subscribe(subscription), core=theirs)
+    many = msgspec.structs.replace(wanted, streams=streams, connections=connections_for(streams))
+    async with herd(wanted):
+        await settled(app, 1)
+        before, began, cpu = resident(), time.perf_counter(), time.process_time()
+        async with herd(many) as clients:
+            await settled(app, streams + 1)
+            took, spent = time.perf_counter() - began, time.process_time() - cpu
+            after, idle = resident(), await idle_share()
+            closed = (await clients.seen()).closed
+    await app.server.stop(1.0)
+    return {
+        "connections": many.connections,
+        "connect_s": took,
+        "connect_cpu_s": spent,
+        "kib_per_stream": (after - before) * 1024 / streams,
+        "peak_kib_per_stream": (peak() - before) * 1024 / streams,
+        "idle_core": idle,
+        "closed": closed,
+    }
+
+
+def subscribe(subscription: str) -> dict[str, list[str]]:
+    if subscription == "one":
+        return {ROUTE: [str(PORT)]}
+    hosts = [f"svc-{number}.default.svc.cluster.local" for number in range(SERVICES[subscription])]
+    names = [f"outbound|{PORT}||{host}" for host in hosts]
+    return {CLUSTER: [], ENDPOINT: names, LISTENER: [], ROUTE: [str(PORT)]}
+
+
+async def settled(app: App, streams: int) -> None:
+    """Wait until so many streams have accepted what they asked for. To look costs as well, so it is done rarely."""
+
+    def reached() -> bool:
+        found = app.server.streams()
+        return len(found) == streams and all(stream.settled for stream in found)
+
+    await until(reached, "all clients had accepted what they asked for", LOOK_S)
+
+
+async def idle_share() -> float:
+    """The share of a core that is used while nothing happens."""
+    began, cpu = time.perf_counter(), time.process_time()
+    await asyncio.sleep(IDLE_S)
+    return (time.process_time() - cpu) / (time.perf_counter() - began)
+
+
+def peak() -> float:
+    """The most memory this process has had resident, in MiB."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    logging.disable(logging.WARNING)
+    print(json.dumps(asyncio.run(measure(int(sys.argv[1]), sys.argv[2]))))
