@@ -71,6 +71,7 @@ from envoy_data_plane.google.protobuf import Struct
 from api.hosts import is_ip
 from api.proxy import Locality, Proxy
 from bootstrap.node import check_subdomain, checked, cluster, metadata
+from bootstrap.tls import XdsTls, check_tls, secrets, token_filters, transport_socket
 
 XDS_CLUSTER = "xds-grpc"
 LOOPBACK = "127.0.0.1"
@@ -92,11 +93,15 @@ APPLICATION_LOG = {"time": "%Y-%m-%dT%T.%e%z", "level": "%l", "scope": "envoy %n
 
 
 class XdsAddress(msgspec.Struct, frozen=True):
-    """Where the control plane listens, and which protocol to ask it with: delta (default) or state of the world."""
+    """Where the control plane listens, and which protocol to ask it with: delta (default) or state of the world.
+
+    Without `tls`, and what belongs to it, it is plaintext.
+    """
 
     host: str
     port: int
     delta: bool = True
+    tls: XdsTls | None = None
 
 
 class XdsAddressError(ValueError):
@@ -107,14 +112,19 @@ def bootstrap(proxy: Proxy, xds: XdsAddress, admin_port: int = 0) -> dict[str, A
     """Build a proxy's bootstrap as a JSON-ready dict in Envoy's snake_case names.
 
     The admin interface listens on loopback only, for it has no authentication; port 0 lets the kernel choose.
-    Raises NodeError for a proxy with impossible names and XdsAddressError for an impossible address.
+    Raises NodeError for a proxy with impossible names, XdsAddressError for an impossible address, and XdsTlsError for
+    files that do not go together.
     """
     _check_address(xds)
+    if xds.tls:
+        check_tls(xds.tls)
     message = Bootstrap(
         node=_node(checked(proxy)),
         admin=Admin(address=_address(LOOPBACK, admin_port)),
         dynamic_resources=_dynamic_resources(xds),
-        static_resources=BootstrapStaticResources(clusters=[_xds_cluster(xds)]),
+        static_resources=BootstrapStaticResources(
+            clusters=[_xds_cluster(xds)], secrets=secrets(xds.tls) if xds.tls else []
+        ),
         bootstrap_extensions=[_internal_listeners()],
         layered_runtime=_runtime(),
         overload_manager=_overload(),
@@ -179,13 +189,14 @@ def _xds_cluster(xds: XdsAddress) -> Cluster:
         # Envoy asks for IPv6 first by default, and then never tries the IPv4 address of a name that has both.
         dns_lookup_family=ClusterDnsLookupFamily.V4_PREFERRED if named else ClusterDnsLookupFamily.AUTO,
         connect_timeout=timedelta(seconds=1),
+        transport_socket=transport_socket(xds.tls, xds.host) if xds.tls else None,
         load_assignment=_one_endpoint(xds),
         circuit_breakers=_no_circuit_breakers(),
         upstream_connection_options=UpstreamConnectionOptions(
             tcp_keepalive=TcpKeepalive(keepalive_probes=3, keepalive_time=30, keepalive_interval=10)
         ),
         typed_extension_protocol_options={
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": PackedAny.pack(_http2_with_pings())
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": PackedAny.pack(_http2_with_pings(xds))
         },
     )
 
@@ -202,10 +213,13 @@ def _no_circuit_breakers() -> CircuitBreakers:
     return CircuitBreakers(thresholds=[thresholds])
 
 
-def _http2_with_pings() -> HttpProtocolOptions:
+def _http2_with_pings(xds: XdsAddress) -> HttpProtocolOptions:
     pings = KeepaliveSettings(interval=PING_INTERVAL, timeout=PING_TIMEOUT)
     http2 = Http2ProtocolOptions(connection_keepalive=pings)
-    return HttpProtocolOptions(explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=http2))
+    return HttpProtocolOptions(
+        explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=http2),
+        http_filters=token_filters(xds.tls) if xds.tls else [],
+    )
 
 
 def _internal_listeners() -> TypedExtensionConfig:

@@ -1,19 +1,22 @@
 """The admin address: health, metrics, and pages for people debugging. Debug pages only where nobody else can reach."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from api.proxy import NodeIdError, Proxy, parse_node_id
+from api.proxy import NodeIdError, Proxy, Scope, parse_node_id
 from controlplane.observe.metrics import CONTENT_TYPE, Metrics
 from controlplane.plane import Plane
+from controlplane.proxies import proxy_rows
 from controlplane.publish import RenderError
 from controlplane.report import finding_row, resources_of
 from controlplane.settings import Address
 from controlplane.xds.status import StreamStatus
+from translators.scopes import criteria, scope_of
 
 log = logging.getLogger(__name__)
 _PAGES = {
@@ -73,10 +76,18 @@ class Admin:
         return _json(_PAGES)
 
     async def _findings(self, _: web.Request) -> web.Response:
+        self._plane.ledger.look_again()
         return _json([finding_row(f) for f in self._plane.findings()])
 
     async def _proxies(self, _: web.Request) -> web.Response:
-        return _json(self._streams())
+        streams = self._streams()
+        scopes = await self._plane.slices.run(lambda: self._scopes([stream.proxy for stream in streams]))
+        return _json(proxy_rows(streams, scopes, time.time()))
+
+    def _scopes(self, proxies: list[Proxy]) -> list[Scope]:
+        """Ask for the scopes of proxies: work for Slices."""
+        asked = self._plane.engine.view.memo(criteria)
+        return [scope_of(proxy, asked) for proxy in proxies]
 
     async def _objects(self, _: web.Request) -> web.Response:
         objects = sorted(self._plane.snapshot.objects.values(), key=lambda o: o.ref)
@@ -90,7 +101,7 @@ class Admin:
         except NodeIdError as error:
             return _json({"error": str(error)}, status=400)
         try:
-            return _json(resources_of(self._plane.render(proxy)))
+            return _json(resources_of(await self._plane.rendered(proxy)))
         except RenderError as error:
             return _json({"error": str(error)}, status=500)
 

@@ -15,6 +15,7 @@ from controlplane.admin import Admin
 from controlplane.catalogue import Catalogue, catalogue
 from controlplane.debounce import Debounce, debounced
 from controlplane.feedback import PlaneFeed
+from controlplane.garbage import spare
 from controlplane.identity.authoriser import Security
 from controlplane.manifests.decode import registry_of
 from controlplane.observe.metrics import Metrics
@@ -62,17 +63,19 @@ class App:
         self.options = options
         self.source = file_source(options.paths, known)
         self.plane = Plane(known, self.source.locate)
-        self.metrics = Metrics(self.plane, lambda: len(self.server.streams()))
+        self.metrics = Metrics(self.plane)
+        self.feed = PlaneFeed(self.plane, self.metrics)
         served = ServerOptions(security=options.security)
-        self.server = XdsServer(PlaneFeed(self.plane, self.metrics), str(options.xds), served)
+        self.server = XdsServer(self.feed, str(options.xds), served)
         self.admin = Admin(self.plane, self.metrics, self.server.streams)
         self.xds_port = self.admin_port = self.batches = 0
         self._stop = asyncio.Event()
-        self._said: set[Finding] = set()
+        self._said: tuple[Finding, ...] = ()
 
     async def start(self) -> None:
         """Read the world, publish it, then listen: a proxy never sees half of it. Raises ListenError."""
         await self._take(await asyncio.to_thread(self.source.load))
+        spare()
         try:
             self.admin_port = await self.admin.start(self.options.admin)
         except OSError as error:
@@ -109,7 +112,8 @@ class App:
 
     async def _take(self, batch: Batch) -> None:
         began = time.monotonic()
-        changed = await self.plane.take(batch)
+        with self.feed.round():
+            changed = await self.plane.take(batch)
         took = time.monotonic() - began
         self.metrics.publish.observe(took)
         log.info("%d changes, %d scopes changed, published in %.1f ms", len(batch.changes), changed, took * 1000)
@@ -117,10 +121,12 @@ class App:
         self._say_what_is_new()
 
     def _say_what_is_new(self) -> None:
-        now = set(self.plane.findings())
-        for finding in sorted(now - self._said, key=finding_line):
+        before, now = self._said, self.plane.findings()
+        if now is before:
+            return
+        for finding in sorted(set(now).difference(before), key=finding_line):
             log.warning("%s", finding_line(finding))
-        for finding in sorted(self._said - now, key=finding_line):
+        for finding in sorted(set(before).difference(now), key=finding_line):
             log.info("resolved: %s", finding_line(finding))
         self._said = now
 

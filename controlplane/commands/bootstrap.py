@@ -1,8 +1,14 @@
 """`mirrorplane bootstrap`."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from controlplane.commands.shared import OUTPUT, show
+
+if TYPE_CHECKING:
+    from bootstrap.tls import XdsTls
 
 
 @click.command()
@@ -20,6 +26,11 @@ from controlplane.commands.shared import OUTPUT, show
     show_default=True,
     help="Envoy's own admin port on loopback; 0 is any.",
 )
+@click.option("--xds-ca", default="", help="Who issued the control plane's certificate (PEM); without it, plaintext.")
+@click.option("--xds-cert", default="", help="The proxy's own certificate, with its SPIFFE ID (PEM).")
+@click.option("--xds-key", default="", help="Its private key (PEM).")
+@click.option("--token-file", default="", help="A file with the proxy's bearer token; Envoy reads it when it starts.")
+@click.option("--xds-server-name", default="", help="The name in the control plane's certificate.  [default: its host]")
 @click.option("--unprivileged", is_flag=True, help="The proxy may not bind ports below 1024.")
 @OUTPUT
 def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **node: str) -> None:
@@ -28,13 +39,29 @@ def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **n
     from bootstrap.envoy import XdsAddress, XdsAddressError
     from bootstrap.envoy import bootstrap as made
     from bootstrap.node import NodeError, checked, parse_labels
+    from bootstrap.tls import XdsTlsError
     from controlplane.settings import AddressError, parse_address
 
     try:
-        where = parse_address(xds_address)
+        where, tls = parse_address(xds_address), _tls(node)
         labels = parse_labels(str(node.pop("labels")))
         proxy = checked(Proxy(labels=labels, **node))  # type: ignore[arg-type]
-        found = made(proxy, XdsAddress(where.host, where.port, delta=protocol == "delta"), admin_port)
-    except (NodeError, AddressError, XdsAddressError) as error:
+        found = made(proxy, XdsAddress(where.host, where.port, protocol == "delta", tls), admin_port)
+    except (NodeError, AddressError, XdsAddressError, XdsTlsError) as error:
         raise click.ClickException(str(error)) from error
     show(found, output)
+
+
+def _tls(flags: dict[str, str]) -> "XdsTls | None":
+    """Take what is about TLS out of the flags; paths become absolute, since an Envoy may be started anywhere."""
+    from bootstrap.tls import XdsTls
+
+    files = {
+        field: flags.pop(flag)
+        for field, flag in (("ca", "xds_ca"), ("certificate", "xds_cert"), ("key", "xds_key"), ("token", "token_file"))
+    }
+    found = XdsTls(
+        **{field: str(Path(path).absolute()) if path else "" for field, path in files.items()},
+        server_name=flags.pop("xds_server_name"),
+    )
+    return found if found != XdsTls("") else None

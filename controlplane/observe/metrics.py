@@ -1,11 +1,15 @@
-"""Metrics for Prometheus. One registry, passed around; labels are bounded: types, kinds and severities only."""
+"""Metrics for Prometheus. One registry, passed around.
+
+Labels are bounded: types that are served, protocol variants, kinds and severities; nothing that a proxy can make up.
+"""
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     PlatformCollector,
     ProcessCollector,
@@ -14,48 +18,75 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api.resource import PUSH_ORDER
 from controlplane.plane import Plane
+from controlplane.rejections import short
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OTHER = "other"
+"""The label of every type that is not served, whatever a proxy calls it."""
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_LONG = (*_SECONDS[2:], 30, 60)
+
+
+class Traffic:
+    """What goes to proxies and comes back, of one type. Looked up once, because it is counted for every push."""
+
+    def __init__(self, counters: Iterable[Counter], kind: str) -> None:
+        self.pushes, self.bytes, self.acks, self.rejects = (counter.labels(kind) for counter in counters)
 
 
 class Metrics:
     """What is counted as it happens; the rest is read from the plane when somebody asks."""
 
-    def __init__(self, plane: Plane, proxies: Callable[[], int]) -> None:
+    def __init__(self, plane: Plane) -> None:
         self.registry = CollectorRegistry()
-        self.acks = Counter(
-            "mirrorplane_xds_acks", "Responses proxies accepted, by type.", ["type"], registry=self.registry
+        counters = (
+            self._counter("xds_pushes", "Responses written to proxies, by type.", "type"),
+            self._counter("xds_push_bytes", "Their bytes, by type.", "type"),
+            self._counter("xds_acks", "Responses proxies accepted, by type.", "type"),
+            self._counter("xds_rejects", "Responses proxies rejected, by type.", "type"),
         )
-        self.rejects = Counter(
-            "mirrorplane_xds_rejects", "Responses proxies rejected, by type.", ["type"], registry=self.registry
-        )
-        self.publish = Histogram(
-            "mirrorplane_publish_seconds",
-            "Time from a change to its sets being offered to every proxy.",
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.failures = Counter(
-            "mirrorplane_publish_failures", "Changes that could not be published (a bug).", registry=self.registry
-        )
+        self._traffic = {type_url: Traffic(counters, short(type_url)) for type_url in PUSH_ORDER}
+        self._other = Traffic(counters, OTHER)
+        self.proxies = self._gauge("proxies", "Streams of connected proxies, by protocol variant.", "variant")
+        self.pending = self._gauge("xds_pending", "Streams that are owed something or have not answered it.")
+        about = "Time to write one response: a proxy that reads slowly makes it long."
+        self.push_seconds = self._histogram("xds_push_seconds", about, _SECONDS)
+        about = "Time from a change being seen until every proxy it concerns has accepted or rejected all of it."
+        self.convergence = self._histogram("convergence_seconds", about, _LONG)
+        about = "Time from a change being seen to its sets being offered to every proxy."
+        self.publish = self._histogram("publish_seconds", about, _SECONDS)
+        self.failures = self._counter("publish_failures", "Changes that could not be published (a bug).")
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self.registry.register(_PlaneCollector(plane, proxies))
+        self.registry.register(_PlaneCollector(plane))
+
+    def of(self, type_url: str) -> Traffic:
+        """Return the counters of a type."""
+        return self._traffic.get(type_url, self._other)
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self.registry)
 
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(f"mirrorplane_{name}", about, labels, registry=self.registry)
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(f"mirrorplane_{name}", about, labels, registry=self.registry)
+
+    def _histogram(self, name: str, about: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"mirrorplane_{name}", about, buckets=buckets, registry=self.registry)
+
 
 class _PlaneCollector(Collector):
-    def __init__(self, plane: Plane, proxies: Callable[[], int]) -> None:
-        self._plane, self._proxies = plane, proxies
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
 
     def collect(self) -> Iterator[Metric]:
         plane = self._plane
-        yield _gauge("mirrorplane_proxies", "Streams of connected proxies.", self._proxies())
         yield _gauge("mirrorplane_scopes", "Scopes that some proxy uses.", plane.publisher.scopes)
         yield _gauge(
             "mirrorplane_failed_resources", "Resources whose last build raised.", len(plane.publisher.failures)

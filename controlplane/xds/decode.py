@@ -3,6 +3,7 @@
 Separate so that protobuf objects live only here: a request leaves no message behind.
 """
 
+import sys
 from collections.abc import Collection
 from typing import Any, Generic, TypeVar
 
@@ -96,7 +97,7 @@ def _type_url(parsed: Any) -> str:
 def _names(names: Collection[str]) -> tuple[str, ...]:
     if len(names) > MAX_NAMES:
         raise ProtocolError(f"{len(names)} names in one request: at most {MAX_NAMES} are taken")
-    return tuple(names)
+    return tuple(map(sys.intern, names))  # a thousand proxies name the same resources
 
 
 def _error(parsed: Any) -> str | None:

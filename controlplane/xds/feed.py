@@ -1,35 +1,42 @@
 """What the xDS server needs from the rest of the control plane, and what it tells back.
 
-Separate so that the server does not know the engine: anything that can offer a ResourceSet for a Proxy will do.
+Separate so that the server does not know the engine: anything that can offer a ResourceSet for a Proxy will do. All
+calls are made on the event loop, some of them thousands of times a second; none may block.
 """
 
 from collections.abc import Callable
 from typing import Protocol
 
-import msgspec
-
 from api.proxy import Proxy
 from api.resource import ResourceSet
 
+Offer = Callable[[ResourceSet], None]
 
-class Rejection(msgspec.Struct, frozen=True):
-    """A NACK. `names` are the resources that were new to the proxy in the rejected response; the message is Envoy's."""
 
-    proxy_id: str
-    type_url: str
-    names: tuple[str, ...]
-    version: str
-    message: str
+class Link(Protocol):
+    """What one stream tells of its proxy."""
+
+    def pushed(self, type_url: str, size: int, seconds: float) -> None:
+        """Hear that a response of so many bytes was written, and how long writing took. "" is a type not served."""
+
+    def acked(self, type_url: str, version: str, rejected: frozenset[str]) -> None:
+        """Hear that the proxy accepted a version of a type, and which resources of it it still rejects."""
+
+    def rejected(self, type_url: str, names: tuple[str, ...], version: str, message: str) -> None:
+        """Hear of a NACK. `names` are the resources that may be the cause; the message is Envoy's."""
+
+    def settled(self) -> None:
+        """Hear that the proxy has answered all it was owed. Said once after each offer or push."""
+
+    def leave(self) -> None:
+        """Hear that the stream ended: no more offers."""
 
 
 class Feed(Protocol):
-    """Where content comes from. All calls are made on the event loop; none may block."""
+    """Where content comes from."""
 
-    def attach(self, proxy: Proxy, offer: Callable[[ResourceSet], None]) -> Callable[[], None]:
-        """Call `offer` at once and on every change, on the event loop. Return what ends that."""
+    def attach(self, proxy: Proxy, offer: Offer, variant: str) -> Link:
+        """Call `offer` as soon as there is a set, and on every change, until the link is left.
 
-    def acked(self, proxy_id: str, type_url: str, version: str, rejected: frozenset[str]) -> None:
-        """Hear that a proxy accepted a version of a type, and which resources of it it still rejects."""
-
-    def rejected(self, rejection: Rejection) -> None:
-        """Hear that a proxy rejected a response."""
+        `variant` is sotw or delta. The first offer may be made before this returns.
+        """

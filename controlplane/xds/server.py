@@ -16,7 +16,9 @@ import msgspec
 
 from controlplane.identity.authoriser import Authoriser, Security, credentials
 from controlplane.identity.caller import ForbiddenError, UnauthenticatedError
+from controlplane.xds.decode import Hello
 from controlplane.xds.feed import Feed
+from controlplane.xds.frames import FrameCache
 from controlplane.xds.requests import ProtocolError
 from controlplane.xds.services import Method, methods
 from controlplane.xds.session import Pace
@@ -62,6 +64,7 @@ class XdsServer:
         self._authoriser = Authoriser(options.security)
         self._credentials = credentials(options.security)
         self._streams: set[Stream[Any]] = set()
+        self._shared = FrameCache()
         self._server: Any = None
 
     async def start(self) -> int:
@@ -113,21 +116,21 @@ class XdsServer:
     async def _admitted(self, variant: Variant[Any], method: Method, rpc: Any) -> None:
         """Serve one stream. Raises one of the errors of _REFUSALS."""
         caller = self._authoriser.admit(rpc)
-        message = await self._first(rpc)
-        if message is grpc.aio.EOF:
+        hello = await self._hello(variant, rpc)
+        if hello is None:
             return
-        hello = variant.hello(message)
         hello = msgspec.structs.replace(hello, proxy=self._authoriser.allow(caller, hello.proxy))
-        stream = Stream(variant, hello, pace=self._options.pace, type_url=method.type_url)
+        stream = Stream(variant, hello, pace=self._options.pace, type_url=method.type_url, shared=self._shared)
         await self._run(stream, Confirmed(rpc, lambda: self._authoriser.confirm(caller)))
 
-    async def _first(self, rpc: Any) -> Any:
+    async def _hello(self, variant: Variant[Any], rpc: Any) -> Hello[Any] | None:
         """Read the first message. The read is left alone (see stream): when it takes too long, the whole call ends."""
         giving_up = asyncio.create_task(self._give_up(rpc))
         try:
-            return await rpc.read()
+            message = await rpc.read()
         finally:
             giving_up.cancel()
+        return None if message is grpc.aio.EOF else variant.hello(message)
 
     async def _give_up(self, rpc: Any) -> None:
         await asyncio.sleep(self._options.first_message)

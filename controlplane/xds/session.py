@@ -11,15 +11,17 @@ from typing import Generic, TypeVar
 import msgspec
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, PUSH_ORDER, ROUTE, ResourceSet
+from controlplane.xds.frames import FrameCache
 from controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
 from controlplane.xds.shelf import USERS, Change, Shelf
 from controlplane.xds.status import TypeStatus
 from controlplane.xds.subscription import Flight, Subscription
 
-GATED = (LISTENER, ROUTE)
+GATED = {type_url: PUSH_ORDER[: PUSH_ORDER.index(type_url)] for type_url in (LISTENER, ROUTE)}
 """Types that wait for earlier ones. Endpoints and secrets never do: Envoy withholds a cluster's ACK until they come."""
 
 MAX_TYPES = 64
+_NONCE = 16
 
 R = TypeVar("R")
 
@@ -34,7 +36,8 @@ class Pace(msgspec.Struct, frozen=True):
 class Session(ABC, Generic[R]):
     """The protocol state of one stream; `R` is the request it understands."""
 
-    def __init__(self, resources: ResourceSet, pace: Pace, now: float) -> None:
+    def __init__(self, resources: ResourceSet, pace: Pace, now: float, shared: FrameCache | None = None) -> None:
+        self._shared = shared or FrameCache()
         self._shelf = Shelf(resources, pace.grace)
         self._pace = pace
         self._subscriptions: dict[str, Subscription] = {}
@@ -58,14 +61,17 @@ class Session(ABC, Generic[R]):
 
     def next(self, now: float) -> bytes | None:
         """Return the next response, or None when there is nothing that may be sent yet."""
-        self._release(now)
-        for sub in sorted(self._subscriptions.values(), key=_rank):
+        if self._shelf.keeping:
+            self._release(now)
+        for sub in self._subscriptions.values():
             if sub.news and not sub.in_flight and self._open(sub, now):
                 return self._send(sub, now)
         return None
 
     def wake_at(self, now: float) -> float | None:
         """Return when `next` is worth asking again even if nothing happens until then."""
+        if not (self._shelf.keeping or any(sub.news for sub in self._subscriptions.values())):
+            return None
         patience = self._pace.patience
         moments = [sub.last.at + patience for sub in self._subscriptions.values() if sub.in_flight and sub.last]
         moments += self._shelf.due()
@@ -74,15 +80,18 @@ class Session(ABC, Generic[R]):
 
     def status(self) -> tuple[TypeStatus, ...]:
         """Return how far each subscribed type is."""
-        return tuple(TypeStatus.of(sub) for sub in sorted(self._subscriptions.values(), key=_rank))
+        return tuple(map(TypeStatus.of, self._subscriptions.values()))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the proxy has answered everything it was owed, be it with an ACK or a NACK."""
+        return all(sub.answered for sub in self._subscriptions.values())
 
     # The gate and the order of removals.
 
     def _open(self, sub: Subscription, now: float) -> bool:
         """Make before break: a type waits while an earlier one is not through, but not for ever."""
-        if sub.type_url not in GATED:
-            return True
-        earlier = (self._subscriptions.get(type_url) for type_url in PUSH_ORDER[: PUSH_ORDER.index(sub.type_url)])
+        earlier = map(self._subscriptions.get, GATED.get(sub.type_url, ()))
         return not any(before and self._holds_back(before, now) for before in earlier)
 
     def _holds_back(self, sub: Subscription, now: float) -> bool:
@@ -132,6 +141,7 @@ class Session(ABC, Generic[R]):
         if len(self._subscriptions) == MAX_TYPES:
             raise ProtocolError(f"more than {MAX_TYPES} types on one stream")
         sub = self._subscriptions[type_url] = Subscription(type_url, whole=whole)
+        self._subscriptions = dict(sorted(self._subscriptions.items(), key=_rank))
         return sub, True
 
     def _reply(self, sub: Subscription, nonce: str, error: str | None) -> Ack | Nack | None:
@@ -155,14 +165,24 @@ class Session(ABC, Generic[R]):
         names = sub.due()
         # A version must not claim what the proxy rejected, or a reconnect would not bring it up again.
         rejected = ((name, self._wanted(sub, name)) for name in sub.rejected.difference(names))
-        flight = Flight(str(next(self._nonces)), sub.version(without=rejected), names, now)
-        frame = self._frame(sub, flight)
+        version = sub.version(without=rejected)
+        flight = Flight(self._nonce(sub, version), version, names, now)
+        key = (type(self), sub.type_url, version, flight.nonce, names)
+        frame = self._shared.get(key, lambda: self._frame(sub, flight))
         sub.sent(flight)
         if sub.type_url == CLUSTER:
             clusters = (self._shelf.get(CLUSTER, name) for name in names)
             self._warming.update(name for cluster in clusters if cluster for name in cluster.uses)
             self._warm(self._subscriptions.get(ENDPOINT))
         return frame
+
+    def _nonce(self, sub: Subscription, version: str) -> str:
+        """Return a nonce made from the content, so that streams share their bytes.
+
+        Only the last nonce must differ: by the time an older one comes again, everything sent under it has arrived.
+        """
+        nonce = version[:_NONCE]
+        return nonce if nonce != sub.nonce else f"{nonce}.{next(self._nonces)}"
 
     def _warm(self, endpoints: Subscription | None) -> None:
         """Owe the endpoints of new and changed clusters again: Envoy warms such a cluster only on a fresh response.
@@ -174,5 +194,5 @@ class Session(ABC, Generic[R]):
             self._warming.clear()
 
 
-def _rank(sub: Subscription) -> int:
-    return PUSH_ORDER.index(sub.type_url) if sub.type_url in PUSH_ORDER else len(PUSH_ORDER)
+def _rank(of_type: tuple[str, Subscription]) -> int:
+    return PUSH_ORDER.index(of_type[0]) if of_type[0] in PUSH_ORDER else len(PUSH_ORDER)

@@ -81,6 +81,11 @@ class Shelf:
         self._kept[type_url][name] = _Kept(version)
         return True
 
+    @property
+    def keeping(self) -> bool:
+        """Whether anything that vanished is still served."""
+        return any(self._kept.values())
+
     def keeps(self, type_url: str) -> bool:
         """Say whether vanished resources of a type are still served."""
         return bool(self._kept_of(type_url))

@@ -13,16 +13,20 @@ from typing import Any, Generic, TypeVar
 import grpc
 import msgspec
 
-from api.resource import ResourceSet
+from api.resource import PUSH_ORDER, ResourceSet
 from controlplane.xds import decode
 from controlplane.xds.delta import DeltaSession
-from controlplane.xds.feed import Feed, Rejection
+from controlplane.xds.feed import Feed, Link
+from controlplane.xds.frames import FrameCache
 from controlplane.xds.requests import Ack, DeltaRequest, Nack, Outcome, ProtocolError, SotwRequest, Unserved
 from controlplane.xds.session import Pace, Session
 from controlplane.xds.sotw import SotwSession
-from controlplane.xds.status import StreamStatus
+from controlplane.xds.status import StreamStatus, shortened
 
 _log = logging.getLogger(__name__)
+
+_TYPE_URL = b"type.googleapis.com/"
+_SERVED = {type_url.encode(): type_url for type_url in PUSH_ORDER}
 
 R = TypeVar("R", SotwRequest, DeltaRequest)
 
@@ -33,7 +37,7 @@ class Variant(msgspec.Struct, Generic[R], frozen=True):
     name: str
     hello: Callable[[bytes], decode.Hello[R]]
     request: Callable[[bytes], R]
-    session: Callable[[ResourceSet, Pace, float], Session[R]]
+    session: Callable[[ResourceSet, Pace, float, FrameCache], Session[R]]
 
 
 SOTW = Variant("sotw", decode.sotw_hello, decode.sotw_request, SotwSession)
@@ -43,17 +47,21 @@ DELTA = Variant("delta", decode.delta_hello, decode.delta_request, DeltaSession)
 class Stream(Generic[R]):
     """One connected stream. `type_url` is the only type it may speak of, or empty for ADS."""
 
-    def __init__(self, variant: Variant[R], hello: decode.Hello[R], *, pace: Pace, type_url: str = "") -> None:
+    def __init__(
+        self, variant: Variant[R], hello: decode.Hello[R], *, pace: Pace, type_url: str, shared: FrameCache
+    ) -> None:
         self._variant: Variant[R] = variant
         self._proxy = hello.proxy
         self._first: R = hello.request
         self._pace = pace
         self._type_url = type_url
+        self._shared = shared
         self._session: Session[R] | None = None
         self._offered = asyncio.Event()
         self._wake = asyncio.Event()
         self._closed = False
         self._since = time.time()
+        self._owing = False
 
     async def run(self, rpc: Any, feed: Feed) -> None:
         """Serve until the proxy or `close` ends the stream. Raises ProtocolError for a request we cannot take."""
@@ -65,12 +73,12 @@ class Stream(Generic[R]):
                 name,
                 self._proxy.interception,
             )
-        detach = feed.attach(self._proxy, self.offer)
-        reader = asyncio.create_task(self._read(rpc, feed), name=f"xds reader of {name}")
+        link = feed.attach(self._proxy, self.offer, self._variant.name)
+        reader = asyncio.create_task(self._read(rpc, link), name=f"xds reader of {name}")
         try:
-            await self._write(rpc)
+            await self._write(rpc, link)
         finally:
-            detach()
+            link.leave()
             reader.cancel()
             _log.info("disconnected: %s", name)
         if reader.done():
@@ -79,10 +87,11 @@ class Stream(Generic[R]):
     def offer(self, resources: ResourceSet) -> None:
         """Serve a newer set from now on."""
         if self._session is None:
-            self._session = self._variant.session(resources, self._pace, time.monotonic())
+            self._session = self._variant.session(resources, self._pace, time.monotonic(), self._shared)
             self._offered.set()
         else:
             self._session.offer(resources)
+        self._owing = True
         self._wake.set()
 
     def close(self) -> None:
@@ -95,25 +104,38 @@ class Stream(Generic[R]):
         types = self._session.status() if self._session else ()
         return StreamStatus(self._proxy, self._variant.name, self._since, types)
 
-    async def _read(self, rpc: Any, feed: Feed) -> None:
+    async def _read(self, rpc: Any, link: Link) -> None:
         """Take requests until the proxy half-closes. Before the first set none is read, so none has to be kept."""
         try:
             await self._offered.wait()
-            self._take(self._first, feed)
+            self._take(self._first, link)
             while (message := await rpc.read()) is not grpc.aio.EOF:
-                self._take(self._variant.request(message), feed)
+                self._take(self._variant.request(message), link)
         finally:
             self.close()
 
-    async def _write(self, rpc: Any) -> None:
+    async def _write(self, rpc: Any, link: Link) -> None:
         while not self._closed:
             self._wake.clear()
             now = time.monotonic()
             response = self._session.next(now) if self._session else None
             if response is None:
+                self._rest(link)
                 await self._idle(now)
             else:
-                await rpc.write(response)
+                await self._push(rpc, response, link)
+
+    async def _push(self, rpc: Any, response: bytes, link: Link) -> None:
+        self._owing = True
+        began = time.monotonic()
+        await rpc.write(response)
+        link.pushed(_type_of(response), len(response), time.monotonic() - began)
+
+    def _rest(self, link: Link) -> None:
+        """Say once that everything is answered, when it is."""
+        if self._owing and self._session and self._session.settled:
+            self._owing = False
+            link.settled()
 
     async def _idle(self, now: float) -> None:
         """Sleep until something happens, or until time alone makes something due."""
@@ -127,12 +149,12 @@ class Stream(Generic[R]):
         finally:
             timer.cancel()
 
-    def _take(self, request: R, feed: Feed) -> None:
+    def _take(self, request: R, link: Link) -> None:
         assert self._session is not None
         outcome = self._session.receive(self._typed(request))
         self._wake.set()
         if outcome:
-            self._tell(outcome, feed)
+            self._tell(outcome, link)
 
     def _typed(self, request: R) -> R:
         """Give a request of a single-type service its type, which it need not say."""
@@ -142,13 +164,23 @@ class Stream(Generic[R]):
             raise ProtocolError("a request on an aggregated stream must say its type_url")
         return request if request.type_url else msgspec.structs.replace(request, type_url=self._type_url)
 
-    def _tell(self, outcome: Outcome, feed: Feed) -> None:
-        proxy_id = self._proxy.id
+    def _tell(self, outcome: Outcome, link: Link) -> None:
         match outcome:
             case Ack(type_url, version, rejected):
-                feed.acked(proxy_id, type_url, version, rejected)
+                link.acked(type_url, version, rejected)
             case Nack(type_url, names, version, message):
-                _log.warning("rejected: %s %s %s: %r", proxy_id, type_url, version, message)
-                feed.rejected(Rejection(proxy_id, type_url, names, version, message))
+                said = shortened(message)
+                _log.warning("rejected: %s %s %s: %r", self._proxy.id, type_url, version, said)
+                link.rejected(type_url, names, version, said)
             case Unserved(type_url):
-                _log.warning("not served: %s asks for %r", proxy_id, type_url)
+                _log.warning("not served: %s asks for %r", self._proxy.id, type_url)
+
+
+def _type_of(response: bytes) -> str:
+    """Return the type of a response, or "" for one that is not served.
+
+    It is read at the first type_url in the bytes, whose length stands before it: that of the first resource, else that
+    of the response. Nothing before it is anybody's text (see frames), and parsing the whole would cost a copy.
+    """
+    at = response.find(_TYPE_URL)
+    return _SERVED.get(response[at : at + response[at - 1]], "") if at > 0 else ""

@@ -119,6 +119,7 @@ class Subscription:
         self.in_flight = False
         self.complaint = None if not self.rejected else self.complaint
         self.acked = self.last.version
+        self.last = msgspec.structs.replace(self.last, names=())  # what was accepted need not be remembered
         return self.acked
 
     def nack(self, message: str) -> None:

@@ -1,7 +1,7 @@
 """One change of one resource of K kilobytes to 1,000 clients, server and clients each on a core; prints JSON.
 
-The resource is a route configuration in size only, offered to the real server; each client accepts it at once. The
-clock runs from the offer to each ACK as the server hears it. "bare" is a server that only sends bytes, for comparison.
+The resource is a route configuration in size only, served by the real server; each client accepts it at once. The
+clock runs from the change to each ACK as the server hears it. "bare" is a server that only sends bytes, for comparison.
 `python -m tests.bench.fanout 300`
 """
 
@@ -12,24 +12,31 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
 
-from api.proxy import Proxy
+import msgspec
+
+from api.kinds.mirrorplane import MESH_CONFIG, MeshConfig
+from api.meta import Object, Ref
+from api.proxy import Proxy, Scope
 from api.resource import ROUTE, Resource, ResourceSet
+from api.view import View
 from controlplane.catalogue import catalogue
-from controlplane.feedback import PlaneFeed
+from controlplane.feedback import PlaneFeed, PlaneLink
 from controlplane.observe.metrics import Metrics
 from controlplane.plane import Plane
+from controlplane.xds.feed import Offer
 from controlplane.xds.server import XdsServer
 from tests.bench.bare import BareServer, response
 from tests.bench.clients import Clients
 from tests.bench.gauges import cores, p50, p99
 from tests.bench.herd import connections_for, herd, until
+from translators.contract import Output
 
 STREAMS = 1000
 CHANGES = 15
 WARM_UP = 3
 NAME = "8000"
+TRIGGER = Ref(MESH_CONFIG.key, "", "default")
 
 
 async def measure(kilobytes: int) -> dict[str, float]:
@@ -67,44 +74,48 @@ async def fan_out(served: "Served | Bare", wanted: Clients) -> dict[str, float]:
 async def change(served: "Served | Bare", number: int) -> list[float]:
     """Make one change; returns the milliseconds until each client had accepted it."""
     served.acked_at.clear()
-    began = served.change(number)
+    began = await served.change(number)
     await until(lambda: len(served.acked_at) == STREAMS, "all clients had accepted a change")
     return [(at - began) * 1000 for at in served.acked_at]
 
 
 class Served(PlaneFeed):
-    """The real server, offered one set; what comes back takes the usual way, into metrics and findings."""
+    """The real server on a plane whose only output is the resource; what comes back takes the usual way."""
 
     def __init__(self, kilobytes: int) -> None:
-        plane = Plane(catalogue())
-        super().__init__(plane, Metrics(plane, lambda: 0))
+        def build(view: View, _scope: Scope, name: str) -> Resource:
+            obj = view.get(TRIGGER)
+            return route(obj.generation if obj else 0, kilobytes)
+
+        output = Output(ROUTE, lambda *_: ((NAME,),), build)
+        plane = Plane(msgspec.structs.replace(catalogue(), outputs=(output,)))
+        super().__init__(plane, Metrics(plane))
         self.acked_at: list[float] = []
-        self._kilobytes = kilobytes
-        self._now = route(1, kilobytes)
-        self._offers: set[Callable[[ResourceSet], None]] = set()
         self._server = XdsServer(self, "127.0.0.1:0")
 
     async def start(self) -> int:
+        await self.plane.publish()
         return await self._server.start()
 
     async def stop(self) -> None:
         await self._server.stop(1.0)
 
-    def attach(self, proxy: Proxy, offer: Callable[[ResourceSet], None]) -> Callable[[], None]:
-        self._offers.add(offer)
-        offer(self._now)
-        return lambda: self._offers.discard(offer)
+    def attach(self, proxy: Proxy, offer: Offer, variant: str) -> PlaneLink:
+        link = super().attach(proxy, offer, variant)
+        accepted = link.acked
 
-    def acked(self, proxy_id: str, type_url: str, version: str, rejected: frozenset[str]) -> None:
-        super().acked(proxy_id, type_url, version, rejected)
-        self.acked_at.append(time.perf_counter())
+        def acked(type_url: str, version: str, rejected: frozenset[str]) -> None:
+            accepted(type_url, version, rejected)
+            self.acked_at.append(time.perf_counter())
 
-    def change(self, number: int) -> float:
-        """Offer a set to all; returns when that began."""
-        self._now = route(number + 2, self._kilobytes)
+        link.acked = acked  # type: ignore[method-assign]
+        return link
+
+    async def change(self, number: int) -> float:
+        """Publish a change; returns when that began."""
+        self.plane.store.apply(TRIGGER, Object(TRIGGER, MeshConfig(), generation=number + 1))
         began = time.perf_counter()
-        for offer in self._offers:
-            offer(self._now)
+        await self.plane.publish()
         return began
 
 
@@ -112,20 +123,19 @@ class Bare(BareServer):
     """The same bytes without a control plane."""
 
     def __init__(self, kilobytes: int) -> None:
-        super().__init__(route(1, kilobytes), lambda _: self.acked_at.append(time.perf_counter()))
+        first = ResourceSet(1, {ROUTE: {NAME: route(0, kilobytes)}}, {})
+        super().__init__(first, lambda _: self.acked_at.append(time.perf_counter()))
         self.acked_at: list[float] = []
         self._kilobytes = kilobytes
 
-    def change(self, number: int) -> float:
-        """Push a set to all; returns when that began."""
-        resource = route(number + 2, self._kilobytes).of(ROUTE)[NAME]
-        return self.push(response(ROUTE, str(number), [resource], delta=True))
+    async def change(self, number: int) -> float:
+        """Push a resource to all; returns when that began."""
+        return self.push(response(ROUTE, str(number), [route(number + 1, self._kilobytes)], delta=True))
 
 
-def route(generation: int, kilobytes: int) -> ResourceSet:
+def route(generation: int, kilobytes: int) -> Resource:
     body = random.Random(generation).randbytes(kilobytes * 1000)
-    resource = Resource(ROUTE, NAME, f"{generation:016x}", body)
-    return ResourceSet(generation, {ROUTE: {NAME: resource}}, {ROUTE: frozenset([NAME])})
+    return Resource(ROUTE, NAME, f"{generation:016x}", body)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,27 @@
 """A feed that offers what a test tells it to, and an xDS client over a real gRPC channel."""
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import grpc
 from envoy.service.discovery.v3 import discovery_pb2
 
 from api.proxy import Proxy
 from api.resource import ResourceSet
-from controlplane.xds.feed import Rejection
+from controlplane.xds.feed import Offer
 from tests.xds.worlds import World, first_set, next_set
 
 ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService"
 NODE_ID = "sidecar~10.0.0.7~sleep.default~default.svc.cluster.local"
+
+
+class Rejection(NamedTuple):
+    """A NACK, as a link hears it."""
+
+    proxy_id: str
+    type_url: str
+    names: tuple[str, ...]
+    version: str
+    message: str
 
 
 class TableFeed:
@@ -19,20 +29,22 @@ class TableFeed:
 
     def __init__(self, world: World) -> None:
         self.set = first_set(world)
-        self.offers: dict[Callable[[ResourceSet], None], Proxy] = {}
+        self.links: list[TableLink] = []
         self.acks: list[tuple[str, str, str]] = []
         self.rejections: list[Rejection] = []
+        self.pushes: list[tuple[str, int]] = []
+        self.settlings = 0
 
-    def attach(self, proxy: Proxy, offer: Callable[[ResourceSet], None]) -> Callable[[], None]:
-        self.offers[offer] = proxy
+    @property
+    def offers(self) -> list[Offer]:
+        """Who is connected."""
+        return [link.offer for link in self.links]
+
+    def attach(self, proxy: Proxy, offer: Offer, variant: str) -> "TableLink":
+        link = TableLink(self, proxy, offer, variant)
+        self.links.append(link)
         offer(self.set)
-        return lambda: self.offers.pop(offer) and None
-
-    def acked(self, proxy_id: str, type_url: str, version: str, rejected: frozenset[str]) -> None:
-        self.acks.append((proxy_id, type_url, version))
-
-    def rejected(self, rejection: Rejection) -> None:
-        self.rejections.append(rejection)
+        return link
 
     def publish(self, world: World) -> None:
         self.publish_set(next_set(self.set, world))
@@ -41,6 +53,29 @@ class TableFeed:
         self.set = new
         for offer in self.offers:
             offer(new)
+
+
+class TableLink:
+    """One stream of a TableFeed."""
+
+    def __init__(self, feed: TableFeed, proxy: Proxy, offer: Offer, variant: str) -> None:
+        self.feed, self.proxy, self.offer, self.variant = feed, proxy, offer, variant
+
+    def pushed(self, type_url: str, size: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.feed.pushes.append((type_url, size))
+
+    def acked(self, type_url: str, version: str, rejected: frozenset[str]) -> None:
+        self.feed.acks.append((self.proxy.id, type_url, version))
+
+    def rejected(self, type_url: str, names: tuple[str, ...], version: str, message: str) -> None:
+        self.feed.rejections.append(Rejection(self.proxy.id, type_url, names, version, message))
+
+    def settled(self) -> None:
+        self.feed.settlings += 1
+
+    def leave(self) -> None:
+        self.feed.links.remove(self)
 
 
 class Peer:

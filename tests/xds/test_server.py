@@ -9,6 +9,7 @@ import pytest
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER
 from controlplane.xds.server import ServerOptions, XdsServer
+from controlplane.xds.status import LONGEST_TEXT
 from tests.xds.peers import ADS, NODE_ID, Peer, TableFeed
 from tests.xds.worlds import SMALL, Item, having
 
@@ -140,6 +141,70 @@ async def test_a_nack_reaches_the_feed_and_the_log(feed: TableFeed, channel, cap
     assert [record.getMessage().count("\n") for record in caplog.records] == [0]
 
 
+async def test_a_feed_hears_of_every_push_with_its_type_and_size(feed: TableFeed, channel) -> None:
+    peer = Peer(channel, SOTW_ADS, delta=False)
+    await peer.send(CLUSTER)
+    clusters = await peer.read()
+    await peer.send(ENDPOINT, resource_names=["e1", "e2"])
+    endpoints = await peer.read()
+    await peer.send("type.googleapis.com/envoy.service.runtime.v3.Runtime", resource_names=["r"])
+    await peer.send(CLUSTER, version_info=clusters.version_info, response_nonce=clusters.nonce)
+    await until(lambda: feed.acks)
+
+    assert feed.pushes[:2] == [(CLUSTER, clusters.ByteSize()), (ENDPOINT, endpoints.ByteSize())]
+
+
+@pytest.mark.parametrize("served", [True, False])
+async def test_a_response_without_resources_tells_its_type_too(feed: TableFeed, channel, served: bool) -> None:
+    feed.publish({})
+    peer = Peer(channel, DELTA_ADS, delta=True)
+    await peer.send(CLUSTER if served else "type.googleapis.com/envoy.service.runtime.v3.Runtime")
+    response = await peer.read()
+    await until(lambda: feed.pushes)
+
+    assert feed.pushes == [(CLUSTER if served else "", response.ByteSize())]
+
+
+async def test_a_feed_hears_when_a_proxy_has_answered_all_it_was_owed(feed: TableFeed, channel) -> None:
+    peer = Peer(channel, DELTA_ADS, delta=True)
+    await peer.send(CLUSTER)
+    clusters = await peer.read()
+    await peer.send(ENDPOINT, resource_names_subscribe=["e1"])
+    endpoints = await peer.read()
+    before = feed.settlings
+    await peer.send(CLUSTER, response_nonce=clusters.nonce)
+    await until(lambda: feed.acks)
+    await peer.send(ENDPOINT, response_nonce=endpoints.nonce, error="no")
+    await until(lambda: feed.settlings > before)
+
+    assert [ack[1] for ack in feed.acks] == [CLUSTER]
+    assert [rejection.type_url for rejection in feed.rejections] == [ENDPOINT]
+
+
+async def test_a_change_that_does_not_concern_a_proxy_is_settled_at_once(feed: TableFeed, channel) -> None:
+    peer = Peer(channel, DELTA_ADS, delta=True)
+    await peer.send(CLUSTER)
+    response = await peer.read()
+    await peer.send(CLUSTER, response_nonce=response.nonce)
+    await until(lambda: feed.acks)
+    before = feed.settlings
+    feed.publish(having(SMALL, ENDPOINT, e9=Item()))
+    await until(lambda: feed.settlings > before)
+
+    assert len(feed.pushes) == 1
+
+
+async def test_what_a_proxy_complains_of_at_length_is_cut_short(server: XdsServer, feed: TableFeed, channel) -> None:
+    peer = Peer(channel, DELTA_ADS, delta=True)
+    await peer.send(CLUSTER)
+    response = await peer.read()
+    await peer.send(CLUSTER, response_nonce=response.nonce, error="x" * 100_000)
+    await until(lambda: feed.rejections)
+
+    assert len(feed.rejections[0].message) == LONGEST_TEXT
+    assert len(server.streams()[0].types[0].nack) == LONGEST_TEXT
+
+
 async def test_the_status_tells_how_far_a_stream_is(server: XdsServer, feed: TableFeed, channel) -> None:
     peer = Peer(channel, SOTW_ADS, delta=False)
     await peer.send(ENDPOINT, resource_names=["e1", "e2"])
@@ -151,6 +216,7 @@ async def test_the_status_tells_how_far_a_stream_is(server: XdsServer, feed: Tab
 
     assert (before.proxy.name, before.variant) == ("sleep", "sotw")
     assert (before.types[0].subscribed, before.types[0].in_flight, before.types[0].acked) == (2, True, "")
+    assert (before.types[0].state, after.types[0].state) == ("STALE", "SYNCED")
     assert (after.types[0].in_flight, after.types[0].acked) == (False, response.version_info)
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
 import pytest
+from envoy.service.discovery.v3 import discovery_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,8 @@ from controlplane.xds.session import MAX_TYPES, Pace
 from controlplane.xds.sotw import SotwSession
 from controlplane.xds.subscription import digest
 from tests.xds.worlds import SMALL, Item, first_set, having, next_set
+
+DELTA = discovery_pb2.DeltaDiscoveryResponse
 
 
 class Unwalkable(Mapping[str, Resource]):
@@ -38,20 +42,23 @@ def unwalkable(given: ResourceSet) -> ResourceSet:
 
 
 @pytest.mark.parametrize(
-    ("session", "asked", "acked"),
+    ("session", "kind", "asked", "acked"),
     [
-        (SotwSession, SotwRequest(ENDPOINT, ("e1", "e2")), SotwRequest(ENDPOINT, ("e1", "e2"), nonce="1")),
-        (DeltaSession, DeltaRequest(ENDPOINT, ("e1", "e2")), DeltaRequest(ENDPOINT, nonce="1")),
-        (DeltaSession, DeltaRequest(CLUSTER), DeltaRequest(CLUSTER, nonce="1")),
+        (
+            SotwSession, discovery_pb2.DiscoveryResponse,
+            SotwRequest(ENDPOINT, ("e1", "e2")), SotwRequest(ENDPOINT, ("e1", "e2")),
+        ),
+        (DeltaSession, DELTA, DeltaRequest(ENDPOINT, ("e1", "e2")), DeltaRequest(ENDPOINT)),
+        (DeltaSession, DELTA, DeltaRequest(CLUSTER), DeltaRequest(CLUSTER)),
     ],
     ids=["sotw", "delta", "delta wildcard"],
-)
-def test_a_new_set_and_its_push_cost_what_changed(session, asked, acked) -> None:
+)  # fmt: skip
+def test_a_new_set_and_its_push_cost_what_changed(session, kind, asked, acked) -> None:
     first = first_set(SMALL)
     stream = session(first, Pace(), now=0.0)
     stream.receive(asked)
-    stream.next(0.0)
-    stream.receive(acked)
+    response = kind.FromString(stream.next(0.0))
+    stream.receive(msgspec.structs.replace(acked, nonce=response.nonce))
     changed = having(having(SMALL, ENDPOINT, e1=Item(salt=1)), CLUSTER, c1=Item(salt=1))
     stream.offer(unwalkable(next_set(first, changed)))
 

@@ -5,6 +5,7 @@ from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from controlplane.xds.frames import FrameCache
 from controlplane.xds.requests import Ack, Nack, SotwRequest, Unserved
 from controlplane.xds.session import Pace
 from controlplane.xds.sotw import SotwSession
@@ -21,6 +22,7 @@ class Asked:
         self.session = SotwSession(self.set, Pace(patience, grace), now=0.0)
         self.names: dict[str, tuple[str, ...]] = {}
         self.version: dict[str, str] = {}
+        self.nonces: dict[str, list[str]] = {}
 
     def ask(self, type_url: str, *names: str, nonce: str = "", version: str = "", error: str | None = None):
         self.names[type_url] = names
@@ -28,7 +30,11 @@ class Asked:
 
     def next(self, now: float = 1.0) -> discovery_pb2.DiscoveryResponse | None:
         message = self.session.next(now)
-        return discovery_pb2.DiscoveryResponse.FromString(message) if message is not None else None
+        if message is None:
+            return None
+        response = discovery_pb2.DiscoveryResponse.FromString(message)
+        self.nonces.setdefault(response.type_url, []).append(response.nonce)
+        return response
 
     def ack(self, response):
         names = self.names[response.type_url]
@@ -102,7 +108,7 @@ def test_a_stale_nonce_changes_nothing() -> None:
     asked = everything()
     asked.publish(having(SMALL, ENDPOINT, e1=Item(salt=1)))
     newer = asked.next()
-    assert asked.ask(ENDPOINT, "e2", nonce="1") is None
+    assert asked.ask(ENDPOINT, "e2", nonce=asked.nonces[ENDPOINT][0]) is None
     asked.names[ENDPOINT] = ("e1", "e2")
     asked.ack(newer)
     asked.publish(having(SMALL, ENDPOINT, e1=Item(salt=2)))
@@ -182,11 +188,32 @@ def test_a_second_ack_of_the_same_endpoints_is_answered() -> None:
     assert asked.next().version_info == first.version_info
 
 
+def test_nonces_differ_from_one_response_to_the_next_even_if_nothing_else_does() -> None:
+    asked = everything()
+    for _ in range(3):
+        asked.ask(ENDPOINT, "e1", "e2", nonce=asked.nonces[ENDPOINT][-1])
+        asked.ack(asked.next())
+    nonces = asked.nonces[ENDPOINT]
+
+    assert all(before != after for before, after in zip(nonces, nonces[1:], strict=False))
+
+
+def test_two_streams_of_one_set_send_the_same_bytes_and_not_only_equal_ones() -> None:
+    shared = FrameCache()
+    sessions = [SotwSession(first_set(SMALL), Pace(), 0.0, shared) for _ in range(2)]
+    frames = []
+    for session in sessions:
+        session.receive(SotwRequest(CLUSTER))
+        frames.append(session.next(0.0))
+
+    assert frames[0] is frames[1]
+
+
 def test_a_second_ack_is_not_answered_when_a_newer_response_is_on_its_way() -> None:
     asked = everything()
     asked.publish(having(SMALL, ENDPOINT, e1=Item(salt=1)))
     newer = asked.next()
-    asked.ask(ENDPOINT, "e1", "e2", nonce="2")
+    asked.ask(ENDPOINT, "e1", "e2", nonce=asked.nonces[ENDPOINT][0])
     asked.ack(newer)
 
     assert asked.next() is None
@@ -206,7 +233,7 @@ def test_a_proxy_that_comes_back_with_our_versions_is_sent_nothing() -> None:
 
 def test_a_proxy_that_asks_for_less_learns_the_version_of_that() -> None:
     asked = everything()
-    asked.ask(ENDPOINT, "e1", nonce="2", version="that of both")
+    asked.ask(ENDPOINT, "e1", nonce=asked.nonces[ENDPOINT][-1], version="that of both")
     shrunk = asked.next()
     back = Asked()
     back.ask(ENDPOINT, "e1", version=shrunk.version_info)

@@ -45,12 +45,13 @@ def build(view: View, namespace: str, name: str) -> Resource | None:
         return None
     _describe(body, asked, service)
     uses = (outbound(asked.host, asked.port, asked.subset),) if service.resolution is Resolution.ENDPOINTS else ()
-    manners = view.memo(_manners, port.protocol, asked.direction == MIRROR)
+    manners = view.memo(_manners, port.protocol.value, asked.direction == MIRROR)
     return envoy.resource(CLUSTER, name, envoy.encode(body) + manners, uses)
 
 
-def _manners(view: View, protocol: Protocol, mirror: bool) -> bytes:
+def _manners(view: View, said: str, mirror: bool) -> bytes:
     """Return what clusters of a kind have in common, encoded: limits, timeouts, how HTTP is spoken."""
+    protocol = Protocol(said)
     settings, http = view.memo(mesh), _http(protocol)
     body = envoy.Cluster(connect_timeout=envoy.duration(settings.connect_timeout_ms))
     limit = envoy.UInt32Value(value=_NO_LIMIT)

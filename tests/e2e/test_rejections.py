@@ -1,0 +1,137 @@
+"""A resource that a real Envoy rejects is told on it and on the object that caused it, with file and line.
+
+We know of no input that makes Envoy reject what we build, so a bug is planted: a Service with the label `planted` puts
+one domain twice into the routes of its port.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import pytest
+
+from api.meta import Ref
+from api.resource import ROUTE, Resource
+from controlplane.app import App
+from controlplane.catalogue import Catalogue, catalogue
+from controlplane.playground.scenery import service
+from controlplane.playground.stage import Stage
+from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.scene import joined, mesh_config, until
+from tests.e2e.sidecars import Sidecar, sidecar
+from translators import envoy
+
+pytestmark = pytest.mark.envoy
+
+PORT = 8001
+WEB, SHOP = service("web", PORT), service("shop", PORT)
+PLANTED = SHOP.replace("  name: shop\n", "  name: shop\n  labels: {planted: 'yes'}\n")
+ROUTES, CULPRIT = Ref("RouteConfiguration", "", str(PORT)), Ref("Service", "default", "shop")
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """A control plane with the bug, on a folder with two services on one port."""
+    monkeypatch.setattr("controlplane.app.catalogue", planted)
+    (tmp_path / "mesh.yaml").write_text(mesh(SHOP))
+    async with Stage(tmp_path) as made:
+        yield made
+
+
+@PROTOCOLS
+async def test_what_envoy_rejects_is_told_where_it_is_written_until_it_is_mended(stage: Stage, delta: bool):
+    asked = await sidecar(stage, PORT, delta=delta)
+    assert stage.app.plane.findings() == ()
+
+    stage.write("mesh.yaml", mesh(PLANTED))
+    await until(lambda: bool(stage.app.plane.findings()), "Envoy rejected the routes")
+    await stage.settled()
+    said = {finding.about: finding for finding in stage.app.plane.findings()}
+    assert said.keys() == {ROUTES, CULPRIT}, "web is built into the same routes, but did not change"
+    for finding in said.values():
+        assert finding.reason == "Rejected"
+        assert "Only unique values for domains are permitted" in finding.message
+    assert str(ROUTES) in said[CULPRIT].message
+    assert Path(said[CULPRIT].file).name == "mesh.yaml"
+    assert said[CULPRIT].line == first_line_of(mesh(PLANTED), "shop")
+    await told_elsewhere(stage.app, asked)
+
+    stage.write("mesh.yaml", mesh(SHOP))
+    await until(lambda: not stage.app.plane.findings(), "Envoy accepted the routes again")
+    await stage.settled()
+    assert "REJECTED" not in await proxies(stage.app)
+
+
+async def test_what_a_proxy_said_goes_when_it_goes(stage: Stage):
+    asked = await sidecar(stage, PORT)
+    stage.write("mesh.yaml", mesh(PLANTED))
+    await until(lambda: bool(stage.app.plane.findings()), "Envoy rejected the routes")
+    await asked.envoy.stop()
+    await until(lambda: not stage.app.plane.findings(), "nobody rejects anything any more")
+
+
+async def told_elsewhere(app: App, asked: Sidecar) -> None:
+    """Look for the rejection in the metrics, the debug page and the command line."""
+    async with aiohttp.ClientSession() as client:
+        metrics = await (await client.get(f"http://127.0.0.1:{app.admin_port}/metrics")).text()
+        findings = await (await client.get(f"http://127.0.0.1:{app.admin_port}/debug/findings")).json()
+    rejects = [line for line in metrics.splitlines() if line.startswith('mirrorplane_xds_rejects_total{type="RouteC')]
+    assert float(rejects[0].split()[1]) >= 1
+    assert 'mirrorplane_findings{severity="error"} 2.0' in metrics
+    assert "mirrorplane_xds_pending 0.0" in metrics
+    assert "Service default/shop" in {finding["object"] for finding in findings}
+    table = await proxies(app)
+    assert "sleep.default: RDS rejected: " in table
+    assert "Only unique values for domains are permitted" in table
+    [row] = json.loads(await proxies(app, "-o", "json"))
+    assert {name: found["state"] for name, found in row["types"].items()} == {
+        "CDS": "SYNCED",
+        "LDS": "SYNCED",
+        "EDS": "SYNCED",
+        "RDS": "REJECTED",
+    }
+    assert row["id"].split("~")[1] == asked.address
+
+
+async def proxies(app: App, *flags: str) -> str:
+    """Run `mirrorplane proxies`."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "controlplane.cli", "proxies", "--admin-address", f"127.0.0.1:{app.admin_port}", *flags),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await process.communicate()
+    assert process.returncode == 0
+    return printed.decode()
+
+
+def mesh(shop: str) -> str:
+    """Two services on one port, and no routes but those of the port."""
+    return joined(mesh_config({"proxyHttpPort": 0}), WEB, shop)
+
+
+def first_line_of(text: str, name: str) -> int:
+    """The line (from 1) on which the document of an object begins."""
+    before = text[: text.index(f"name: {name}")]
+    return before[: before.rindex("apiVersion")].count("\n") + 1
+
+
+def planted() -> Catalogue:
+    """The catalogue, with the bug in its routes."""
+    routes = next(output for output in catalogue().outputs if output.type_url == ROUTE)
+
+    def build(view, key, name: str) -> Resource | None:
+        made = routes.build(view, key, name)
+        found = view.by("service.host", "shop.default.svc.cluster.local")
+        if made is None or not any("planted" in obj.labels for obj in found):
+            return made
+        body = envoy.RouteConfiguration.FromString(made.body)
+        body.virtual_hosts.extend(envoy.VirtualHost(name=name, domains=["twice"]) for name in ("a", "b"))
+        return envoy.resource(ROUTE, name, envoy.encode(body), made.uses)
+
+    outputs = tuple(msgspec.structs.replace(o, build=build) if o is routes else o for o in catalogue().outputs)
+    return msgspec.structs.replace(catalogue(), outputs=outputs)

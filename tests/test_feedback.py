@@ -1,0 +1,248 @@
+"""What proxies reject becomes findings on the resource and on the objects it was made from, until it is mended."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from api.finding import Finding
+from api.meta import Ref
+from api.proxy import Proxy
+from api.resource import CLUSTER, LISTENER, ROUTE, ResourceSet
+from controlplane.feedback import PlaneFeed, PlaneLink
+from controlplane.observe.metrics import Metrics
+from controlplane.plane import Plane
+from controlplane.rejections import FEW, MOST_OBJECTS
+from controlplane.sources.changes import Batch, Change
+from tests.builders import SLEEP, objects, plane_of
+
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: %s}
+spec: {ports: [{name: http, port: %d}]}
+"""
+BOTH = SERVICE % ("web", 80) + "---" + SERVICE % ("shop", 80)
+WEB, SHOP = Ref("Service", "default", "web"), Ref("Service", "default", "shop")
+
+
+class Desk:
+    """A published world and proxies that answer as a test says."""
+
+    def __init__(self, plane: Plane) -> None:
+        self.plane = plane
+        self.metrics = Metrics(plane)
+        self.feed = PlaneFeed(plane, self.metrics)
+        self.held: dict[str, ResourceSet] = {}
+
+    def connect(self, proxy: Proxy = SLEEP) -> PlaneLink:
+        return self.feed.attach(proxy, lambda served: self.held.update({proxy.id: served}), "delta")
+
+    async def apply(self, text: str) -> None:
+        with self.feed.round():
+            await self.plane.take(Batch(tuple(Change(obj.ref, obj) for obj in objects(text))))
+
+    def rejected(self) -> dict[Ref, list[str]]:
+        found: dict[Ref, list[str]] = {}
+        for finding in self.plane.findings():
+            if finding.reason == "Rejected":
+                found.setdefault(finding.about, []).append(finding.message)
+        return found
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"mirrorplane_{name}", labels) or 0.0
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return Desk(await plane_of(BOTH))
+
+
+def accept(link: PlaneLink, *types: str) -> None:
+    """Answer everything with an ACK."""
+    for type_url in types or (CLUSTER, LISTENER, ROUTE):
+        link.acked(type_url, "v", frozenset())
+    link.settled()
+
+
+def resource(name: str) -> Ref:
+    return Ref("RouteConfiguration", "", name)
+
+
+async def test_a_rejected_resource_is_told_on_it_and_on_every_object_it_was_made_from(desk: Desk):
+    link = desk.connect()
+    link.rejected(ROUTE, ("80",), "v1", "no such thing: frobnicate")
+    said = desk.rejected()
+    assert said.keys() == {resource("80"), WEB, SHOP}
+    for messages in said.values():
+        assert len(messages) == 1
+        assert messages[0].startswith(f"{SLEEP.id} rejected")
+        assert messages[0].endswith("no such thing: frobnicate")
+    assert "RouteConfiguration 80" in said[WEB][0]
+    assert "it is made from 2 objects" in said[resource("80")][0]
+
+
+async def test_what_changed_since_the_proxy_last_accepted_the_type_is_suspect_and_nothing_else(desk: Desk):
+    link = desk.connect()
+    accept(link)
+    await desk.apply(SERVICE % ("third", 80))
+    link.rejected(ROUTE, ("80",), "v2", "no")
+    assert desk.rejected().keys() == {resource("80"), Ref("Service", "default", "third")}
+    assert "it is made from 3 objects, 1 of which may be the cause" in desk.rejected()[resource("80")][0]
+
+
+async def test_a_type_that_is_still_rejected_is_not_taken_for_accepted(desk: Desk):
+    link = desk.connect()
+    accept(link)
+    await desk.apply(SERVICE % ("third", 80))
+    link.rejected(ROUTE, ("80",), "v2", "no")
+    accept(link, CLUSTER)
+    await desk.apply(SERVICE % ("fourth", 80))
+    link.rejected(ROUTE, ("80",), "v3", "no")
+    third, fourth = (Ref("Service", "default", name) for name in ("third", "fourth"))
+    assert desk.rejected().keys() == {resource("80"), third, fourth}
+
+
+async def test_changes_that_did_not_concern_a_proxy_are_not_suspect_later(desk: Desk):
+    link = desk.connect()
+    accept(link)
+    web = SERVICE % ("web", 80)
+    labelled = web.replace("{name: web}", "{name: web, annotations: {who: me}}")
+    await desk.apply(labelled)
+    assert len(desk.plane.snapshot.objects) == 2
+    await desk.apply(SERVICE % ("third", 80))
+    link.rejected(ROUTE, ("80",), "v2", "no")
+    assert WEB not in desk.rejected()
+
+
+async def test_it_goes_when_the_proxy_accepts_the_resource(desk: Desk):
+    link = desk.connect()
+    link.rejected(ROUTE, ("80", "http_proxy"), "v1", "no")
+    link.acked(ROUTE, "v2", frozenset(["80"]))
+    assert desk.rejected().keys() == {resource("80"), WEB, SHOP}
+    link.acked(CLUSTER, "v2", frozenset())
+    assert desk.rejected().keys() == {resource("80"), WEB, SHOP}
+    link.acked(ROUTE, "v3", frozenset())
+    assert not desk.rejected()
+
+
+async def test_it_goes_with_the_last_stream_of_the_proxy(desk: Desk):
+    old, new = desk.connect(), desk.connect()
+    old.rejected(ROUTE, ("80",), "v1", "no")
+    old.leave()
+    assert desk.rejected()
+    new.leave()
+    assert not desk.rejected()
+    assert desk.metric("proxies", variant="delta") == 0
+    assert desk.metric("xds_pending") == 0
+
+
+async def test_a_thousand_proxies_that_reject_the_same_say_it_once(desk: Desk):
+    for number in range(1000):
+        desk.connect(Proxy("sidecar", f"p{number:03}", "default")).rejected(ROUTE, ("80",), "v1", "no such thing")
+    said = desk.rejected()
+    assert Counter(map(len, said.values())) == {1: 3}
+    for messages in said.values():
+        assert messages[0].startswith("1000 proxies, for example sidecar~127.0.0.1~p000.default~")
+        assert messages[0].endswith(": no such thing")
+
+
+async def test_proxies_that_reject_for_different_reasons_are_told_apart(desk: Desk):
+    for name in ("a", "b"):
+        desk.connect(Proxy("sidecar", name, "default")).rejected(ROUTE, ("80",), "v1", f"because of {name}")
+    assert sorted(message.rpartition(": ")[2] for message in desk.rejected()[WEB]) == ["because of a", "because of b"]
+
+
+async def test_a_resource_of_many_objects_does_not_flood_the_findings():
+    count = 3 * MOST_OBJECTS
+    desk = Desk(await plane_of("---".join(SERVICE % (f"s{number:03}", 80) for number in range(count))))
+    link = desk.connect()
+    await desk.plane.slices.run(lambda: None)  # a set that takes long to make is offered when it is
+    link.rejected(ROUTE, ("80",), "v1", "no")
+    said = desk.rejected()
+    assert len(said) == MOST_OBJECTS + 1
+    assert f"made from {count} objects, {MOST_OBJECTS} of which may be the cause" in said[resource("80")][0]
+    assert min(ref for ref in said if ref.kind == "Service").name == "s000"
+
+
+async def test_a_proxy_that_does_not_say_which_of_many_blames_nobody(desk: Desk):
+    link = desk.connect()
+    names = tuple(f"c{number:02}" for number in range(FEW + 1))
+    link.rejected(CLUSTER, names, "v1", "one is bad")
+    [(about, [message])] = desk.rejected().items()
+    assert about == Ref("Cluster", "", "")
+    assert f"one or more of {FEW + 1} resources, among them c00, c01, c02" in message
+    link.acked(CLUSTER, "v2", frozenset(["c07"]))
+    assert desk.rejected().keys() == {Ref("Cluster", "", "c07")}
+
+
+async def test_a_rejection_without_names_is_told_of_the_type_until_the_type_is_accepted(desk: Desk):
+    link = desk.connect()
+    link.rejected(LISTENER, (), "", "cannot bind")
+    assert desk.rejected().keys() == {Ref("Listener", "", "")}
+    link.acked(LISTENER, "v1", frozenset())
+    assert not desk.rejected()
+
+
+async def test_types_that_a_proxy_makes_up_become_no_labels(desk: Desk):
+    link = desk.connect()
+    for number in range(50):
+        link.rejected(f"type.googleapis.com/evil.{number}", (), "", "no")
+        link.acked(f"type.googleapis.com/evil.{number}", "", frozenset())
+    labels = {sample.labels["type"] for sample in samples(desk) if "type" in sample.labels}
+    assert labels == {"Cluster", "ClusterLoadAssignment", "Listener", "RouteConfiguration", "Secret", "other"}
+    assert desk.metric("xds_rejects_total", type="other") == 50
+
+
+async def test_a_change_has_converged_when_every_proxy_it_concerns_has_answered(desk: Desk):
+    first, second = desk.connect(), desk.connect(Proxy("sidecar", "b", "default"))
+    accept(first)
+    accept(second)
+    await desk.apply(SERVICE % ("third", 80))
+    assert desk.metric("xds_pending") == 2
+    accept(first)
+    assert desk.metric("convergence_seconds_count") == 0
+    second.rejected(ROUTE, ("80",), "v1", "no")
+    second.settled()
+    assert desk.metric("convergence_seconds_count") == 1
+    assert desk.metric("xds_pending") == 0
+
+
+async def test_a_proxy_that_leaves_holds_up_no_convergence(desk: Desk):
+    link = desk.connect()
+    await desk.apply(SERVICE % ("third", 80))
+    link.leave()
+    assert desk.metric("convergence_seconds_count") == 1
+
+
+async def test_findings_stay_the_same_object_until_something_changes(desk: Desk):
+    link = desk.connect()
+    link.rejected(ROUTE, ("80",), "v1", "no")
+    before = desk.plane.findings()
+    link.acked(CLUSTER, "v1", frozenset())
+    await desk.apply("")
+    assert desk.plane.findings() is before
+    link.acked(ROUTE, "v1", frozenset())
+    assert desk.plane.findings() == ()
+
+
+async def test_a_finding_of_a_proxy_stands_where_its_object_is_written():
+    lines = {WEB: 7}
+    plane = await plane_of(BOTH)
+    plane.ledger._locate = lambda ref, _: ("mesh.yaml", lines[ref]) if ref in lines else None
+    desk = Desk(plane)
+    desk.connect().rejected(ROUTE, ("80",), "v1", "no")
+    assert place(plane.findings(), WEB) == ("mesh.yaml", 7)
+    lines[WEB] = 9
+    plane.ledger.look_again()
+    assert place(plane.findings(), WEB) == ("mesh.yaml", 9)
+    assert place(plane.findings(), resource("80")) == ("", 0)
+
+
+def place(found: tuple[Finding, ...], ref: Ref) -> tuple[str, int]:
+    return next((f.file, f.line) for f in found if f.about == ref)
+
+
+def samples(desk: Desk) -> Iterator:
+    for family in desk.metrics.registry.collect():
+        yield from family.samples
