@@ -20,6 +20,7 @@ from bootstrap.envoy import XdsAddress, bootstrap
 from controlplane.playground.proxy import EnvoyProcess
 from controlplane.playground.stage import Stage
 from controlplane.sources.changes import Batch, Change
+from controlplane.xds.feed import Link, Offer
 from tests.bench.bare import BareServer, response
 from tests.bench.gauges import p50, p99
 from tests.bench.herd import until
@@ -32,19 +33,22 @@ TWIN = Proxy("sidecar", "bench", "default", ip="127.5.5.6")
 
 
 class Heard:
-    """Passes on what a feed hears, and says when a proxy has answered all it was owed."""
+    """The feed of a stage, and when its proxy last answered all it was owed."""
 
     def __init__(self, stage: Stage) -> None:
-        self._stage, self._feed = stage, stage.app.server._feed
+        self._feed = stage.app.server._feed
         self.settled = asyncio.Event()
 
-    def acked(self, proxy_id: str, type_url: str, version: str, rejected: frozenset[str]) -> None:
-        self._feed.acked(proxy_id, type_url, version, rejected)
-        if all(stream.settled for stream in self._stage.app.server.streams()):
+    def attach(self, proxy: Proxy, offer: Offer, variant: str) -> Link:
+        link = self._feed.attach(proxy, offer, variant)
+        told = link.settled
+
+        def settled() -> None:
+            told()
             self.settled.set()
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._feed, name)
+        link.settled = settled  # type: ignore[method-assign]
+        return link
 
 
 class Twin:
@@ -78,7 +82,7 @@ async def measure(count: int) -> dict[str, float]:
             stage.app.plane.publisher.attach(PROXY, sets.append)
             await until(lambda: bool(sets), "there was a set to serve")
             heard = Heard(stage)
-            stage.app.server._feed = heard  # type: ignore[assignment]
+            stage.app.server._feed = heard
             began = time.perf_counter()
             await stage.sidecar(PROXY)
             boot = time.perf_counter() - began

@@ -22,6 +22,7 @@ from api.resource import ROUTE, Resource, ResourceSet
 from api.view import View
 from controlplane.catalogue import catalogue
 from controlplane.feedback import PlaneFeed, PlaneLink
+from controlplane.garbage import spare
 from controlplane.observe.metrics import Metrics
 from controlplane.plane import Plane
 from controlplane.xds.feed import Offer
@@ -95,6 +96,7 @@ class Served(PlaneFeed):
 
     async def start(self) -> int:
         await self.plane.publish()
+        spare()  # as the control plane does when it begins to serve
         return await self._server.start()
 
     async def stop(self) -> None:
