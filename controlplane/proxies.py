@@ -20,6 +20,7 @@ SHORT = {CLUSTER: "CDS", LISTENER: "LDS", ENDPOINT: "EDS", ROUTE: "RDS", SECRET:
 
 COLUMNS = ("NAME", "SCOPE", "CDS", "LDS", "EDS", "RDS", "AGE")
 _TYPES = COLUMNS[2:6]
+_DIGITS = 8
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 Row = Mapping[str, Any]
@@ -32,10 +33,13 @@ def proxy_rows(streams: Sequence[StreamStatus], scopes: Sequence[Scope], now: fl
     return sorted(rows, key=lambda row: (row["namespace"], row["name"], row["id"], row["since"]))
 
 
-def lines_of(row: Row) -> tuple[tuple[str, ...], list[str]]:
-    """Return a row's cells, one for each of COLUMNS, and the lines on what the proxy rejects."""
+def lines_of(row: Row, *, wide: bool = False) -> tuple[tuple[str, ...], list[str]]:
+    """Return a row's cells, one for each of COLUMNS, and the lines on what the proxy rejects.
+
+    Wide cells say which version of a type was accepted, and which was sent if that is another one.
+    """
     types = row["types"]
-    states = (str(types[name]["state"]) if name in types else "-" for name in _TYPES)
+    states = (_state(types[name], wide=wide) if name in types else "-" for name in _TYPES)
     cells = (f"{row['name']}.{row['namespace']}", _scope_line(row), *states, _age(row["age_seconds"]))
     nacks = [f"{name} rejected: {found['nack']}" for name, found in types.items() if found["nack"] is not None]
     return tuple(map(one_line, cells)), list(map(one_line, nacks))
@@ -85,6 +89,12 @@ def _scope_line(row: Row) -> str:
     said += ["unprivileged"] if scope["unprivileged"] else []
     others = row["sharing_scope"] - 1
     return " ".join([*said, *([f"(+{others})"] if others else [])])
+
+
+def _state(found: Mapping[str, Any], *, wide: bool) -> str:
+    sent, acked = (str(found[key])[:_DIGITS] or "none" for key in ("sent", "acked"))
+    versions = acked if sent == acked else f"{acked} (sent {sent})"
+    return f"{found['state']} {versions}" if wide else str(found["state"])
 
 
 def _age(seconds: float) -> str:

@@ -102,6 +102,7 @@ def test_a_line_is_what_istios_people_expect():
         "RDS": "REJECTED",
         "AGE": "2h",
     }
+    assert lines_of(row, wide=True)[0][2] == "SYNCED s"
     assert nacks == ["RDS rejected: bad\\nforged \\x1b[31m"]
 
 
@@ -111,6 +112,17 @@ def test_a_line_is_what_istios_people_expect():
 def test_an_age_is_spelt_as_kubectl_does(seconds: float, age: str):
     [row] = proxy_rows([StreamStatus(A, "sotw", NOON - seconds, ())], [Scope("sidecar", "default")], NOON)
     assert lines_of(row)[0][-1] == age
+
+
+def test_a_wide_line_says_which_versions_were_accepted_and_sent():
+    types = (
+        status(CLUSTER, sent="0123456789", acked="0123456789"),
+        status(LISTENER, sent="abcdef0123", acked="0123456789", in_flight=True),
+        status(ROUTE, sent="abcdef0123", acked="", nack="no"),
+    )
+    [row] = proxy_rows([StreamStatus(A, "sotw", NOON, types)], [Scope("sidecar", "default")], NOON)
+    cells = lines_of(row, wide=True)[0]
+    assert cells[2:6] == ("SYNCED 01234567", "STALE 01234567 (sent abcdef01)", "-", "REJECTED none (sent abcdef01)")
 
 
 @pytest.fixture

@@ -11,14 +11,18 @@ if TYPE_CHECKING:
 
 _PATH = "/debug/proxies"
 _PATIENCE_S = 30.0
-_WIDE = 240
+_WIDE = 1000
 
 
 @click.command()
 @click.option("--admin-address", default="127.0.0.1:15014", show_default=True, help="Of the `mirrorplane serve` asked.")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
 def proxies(admin_address: str, output: str) -> None:
-    """Show each connected proxy: its scope, how far each type is, and what it last rejected."""
+    """Show each connected proxy: its scope, how far each type is, and what it last rejected.
+
+    SYNCED: it has all it is owed. STALE: it has not answered yet. NOT SENT: what it asked for waits. REJECTED: see
+    below the table. `-o wide` adds the versions it accepted and was sent; `-o json` has everything.
+    """
     from controlplane.settings import AddressError, parse_address
 
     try:
@@ -28,7 +32,7 @@ def proxies(admin_address: str, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
     elif rows:
-        _show(rows)
+        _show(rows, wide=output == "wide")
     else:
         click.echo("no proxy is connected", err=True)
 
@@ -56,7 +60,7 @@ def _asked(address: "Address") -> list[Any]:
     return found
 
 
-def _show(rows: list[Any]) -> None:
+def _show(rows: list[Any], *, wide: bool) -> None:
     """Print a table, with what a proxy rejects on lines of its own below it."""
     from rich.console import Console
     from rich.table import Table
@@ -64,20 +68,20 @@ def _show(rows: list[Any]) -> None:
 
     from controlplane.proxies import COLUMNS, lines_of
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDE)
+    console = Console(highlight=False, width=_WIDE)  # long rows are the terminal's to wrap: a cut name is no name
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in COLUMNS:
         table.add_column(column, no_wrap=True)
     said: list[str] = []
     for row in rows:
-        cells, nacks = lines_of(row)
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in cells))
+        cells, nacks = lines_of(row, wide=wide)
+        table.add_row(*(Text(cell, style=_style(cell)) for cell in cells))
         said += (f"{cells[0]}: {nack}" for nack in nacks)
     console.print(table)
     for line in said:
         console.print(Text(line), soft_wrap=True)
 
 
-_STYLES = {"SYNCED": "green", "STALE": "yellow", "NOT SENT": "yellow", "REJECTED": "red"}
+def _style(cell: str) -> str:
+    styles = {"SYNCED": "green", "STALE": "yellow", "NOT SENT": "yellow", "REJECTED": "red"}
+    return next((style for state, style in styles.items() if cell.startswith(state)), "")
