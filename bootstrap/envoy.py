@@ -71,7 +71,7 @@ from envoy_data_plane.google.protobuf import Struct
 from api.hosts import is_ip
 from api.proxy import Locality, Proxy
 from bootstrap.node import check_subdomain, checked, cluster, metadata
-from bootstrap.tls import XdsTls, check_tls, secrets, token_filters, transport_socket
+from bootstrap.tls import XdsTls, check_tls, static_secrets, token_filters, transport_socket
 
 XDS_CLUSTER = "xds-grpc"
 LOOPBACK = "127.0.0.1"
@@ -123,7 +123,7 @@ def bootstrap(proxy: Proxy, xds: XdsAddress, admin_port: int = 0) -> dict[str, A
         admin=Admin(address=_address(LOOPBACK, admin_port)),
         dynamic_resources=_dynamic_resources(xds),
         static_resources=BootstrapStaticResources(
-            clusters=[_xds_cluster(xds)], secrets=secrets(xds.tls) if xds.tls else []
+            clusters=[_xds_cluster(xds)], secrets=static_secrets(xds.tls) if xds.tls else []
         ),
         bootstrap_extensions=[_internal_listeners()],
         layered_runtime=_runtime(),

@@ -367,6 +367,7 @@ def test_a_missing_envoy_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path:
         (XdsTls("", certificate="/cert", key="/key"), "need the control plane's CA"),
         (XdsTls("", token="/token"), "need the control plane's CA"),
         (XdsTls("", server_name="x"), "without the control plane's CA"),
+        (XdsTls("", secrets="/d"), "without the control plane's CA"),
     ],
 )
 def test_files_that_do_not_go_together_are_refused(tls: XdsTls, said: str):
@@ -386,9 +387,10 @@ def test_the_control_plane_must_show_a_certificate_of_its_name(host, server_name
     said = bootstrap(SLEEP, XdsAddress(host, 15010, tls=XdsTls("/ca", server_name=server_name)))
     [xds] = said["static_resources"]["clusters"]
     tls = xds["transport_socket"]["typed_config"]
-    checked = tls["common_tls_context"]["validation_context"]
+    checked = tls["common_tls_context"]["combined_validation_context"]["default_validation_context"]
 
     assert tls.get("sni") == sni
     assert tls["common_tls_context"]["alpn_protocols"] == ["h2"]
-    assert checked["trusted_ca"] == {"filename": "/ca"}
+    [ca] = said["static_resources"]["secrets"]
+    assert ca["validation_context"]["trusted_ca"] == {"filename": "/ca"}
     assert checked["match_typed_subject_alt_names"] == [{"san_type": kind, "matcher": {"exact": wanted}}]

@@ -114,6 +114,7 @@ def test_bootstrap_prints_a_bootstrap_that_envoy_understands(tmp_path: Path):
         (["serve", "-f", ".", "--issuer", "i"], "they need --jwks"),
         (["serve", "-f", ".", "--trust-domain", "d"], "says nothing without"),
         (["serve", "-f", ".", "--tls-cert", "/no/c", "--tls-key", "/no/k"], "/no/c: cannot be read"),
+        (["serve", "-f", ".", "--tls-cert", __file__, "--tls-key", __file__], "the certificate is not PEM"),
         (["serve", "-f", ".", "--jwks", __file__], "not a JSON Web Key Set with a usable key"),
         (["serve", "-f", ".", "--debounce-quiet", "soon"], "--debounce-quiet: 'soon' is not a duration"),
         (["serve", "-f", ".", "--admin-address", ":15014"], "is not an address"),
@@ -121,6 +122,9 @@ def test_bootstrap_prints_a_bootstrap_that_envoy_understands(tmp_path: Path):
         (["bootstrap", "--name", "a", "--labels", "novalue"], "novalue"),
         (["bootstrap", "--name", "a", "--ip", "not-an-ip"], "not-an-ip"),
         (["bootstrap", "--name", "a", "--xds-address", "x"], "is not an address"),
+        (["bootstrap", "--name", "a", "--xds-cert", "c"], "go together (--xds-cert, --xds-key)"),
+        (["bootstrap", "--name", "a", "--token-file", "t"], "need the control plane's CA (--xds-ca)"),
+        (["bootstrap", "--name", "a", "--xds-ca", "c", "--secrets-dir", "/no"], "/no/xds-ca.json: cannot be written"),
         (["bootstrap"], "--name"),
         (["bootstrap", "--name", "a", "--admin-port", "99999"], "0<=x<=65535"),
         (["render", "-f", "."], "--proxy"),
@@ -227,6 +231,28 @@ def test_a_port_that_is_taken_is_one_clear_line(folder: Path, option: str):
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         other = "--admin-address" if option == "--xds-address" else "--xds-address"
         assert f"cannot listen on {address}" in failed("serve", "-f", folder, option, address, other, "127.0.0.1:0")
+
+
+def test_insecure_is_served_with_a_warning(folder: Path):
+    command = [*MIRRORPLANE, "serve", "-f", str(folder), "--xds-address", "0.0.0.0:0", "--insecure"]
+    with subprocess.Popen([*command, "--admin-address", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if "--insecure" in line or "serving xDS" in line)
+        process.kill()
+    assert "whoever can reach 0.0.0.0:0 can read the whole configuration" in said
+
+
+def test_bootstrap_writes_where_secrets_are_and_none_of_them(tmp_path: Path):
+    token = tmp_path / "token"
+    token.write_text("eyJ.secret.token")
+    files = ["--xds-ca", "ca.pem", "--token-file", token, "--secrets-dir", tmp_path]
+    told = run("bootstrap", "--name", "sleep", "-o", "json", *files)
+    assert told.returncode == 0, told.stderr
+    said = json.loads((tmp_path / "xds-bearer.json").read_text())["resources"][0]["generic_secret"]["secret"]
+    assert said == {"filename": str(token), "watched_directory": {"path": str(tmp_path)}}
+    ca = json.loads((tmp_path / "xds-ca.json").read_text())["resources"][0]["validation_context"]["trusted_ca"]
+    assert ca == {"filename": str(Path.cwd() / "ca.pem")}
+    assert "secrets" not in json.loads(told.stdout)["static_resources"]
 
 
 def test_debug_pages_are_off_where_others_could_reach_them(folder: Path):

@@ -1,5 +1,6 @@
 """`mirrorplane bootstrap`."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,14 @@ from controlplane.commands.shared import OUTPUT, show
 
 if TYPE_CHECKING:
     from bootstrap.tls import XdsTls
+
+_FILES = {
+    "ca": "xds_ca",
+    "certificate": "xds_cert",
+    "key": "xds_key",
+    "token": "token_file",
+    "secrets": "secrets_dir",
+}
 
 
 @click.command()
@@ -29,7 +38,10 @@ if TYPE_CHECKING:
 @click.option("--xds-ca", default="", help="Who issued the control plane's certificate (PEM); without it, plaintext.")
 @click.option("--xds-cert", default="", help="The proxy's own certificate, with its SPIFFE ID (PEM).")
 @click.option("--xds-key", default="", help="Its private key (PEM).")
-@click.option("--token-file", default="", help="A file with the proxy's bearer token; Envoy reads it when it starts.")
+@click.option("--token-file", default="", help="A file with the proxy's bearer token.")
+@click.option(
+    "--secrets-dir", default="", help="Write here where these files are, so that Envoy follows their changes."
+)
 @click.option("--xds-server-name", default="", help="The name in the control plane's certificate.  [default: its host]")
 @click.option("--unprivileged", is_flag=True, help="The proxy may not bind ports below 1024.")
 @OUTPUT
@@ -39,7 +51,7 @@ def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **n
     from bootstrap.envoy import XdsAddress, XdsAddressError
     from bootstrap.envoy import bootstrap as made
     from bootstrap.node import NodeError, checked, parse_labels
-    from bootstrap.tls import XdsTlsError
+    from bootstrap.tls import XdsTlsError, secret_files
     from controlplane.settings import AddressError, parse_address
 
     try:
@@ -49,19 +61,25 @@ def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **n
         found = made(proxy, XdsAddress(where.host, where.port, protocol == "delta", tls), admin_port)
     except (NodeError, AddressError, XdsAddressError, XdsTlsError) as error:
         raise click.ClickException(str(error)) from error
+    for path, value in secret_files(tls).items() if tls else ():
+        _write(Path(path), value)
     show(found, output)
+
+
+def _write(path: Path, value: object) -> None:
+    try:
+        path.write_text(json.dumps(value, indent=2) + "\n")
+    except OSError as error:
+        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _tls(flags: dict[str, str]) -> "XdsTls | None":
     """Take what is about TLS out of the flags; paths become absolute, since an Envoy may be started anywhere."""
     from bootstrap.tls import XdsTls
 
-    files = {
-        field: flags.pop(flag)
-        for field, flag in (("ca", "xds_ca"), ("certificate", "xds_cert"), ("key", "xds_key"), ("token", "token_file"))
-    }
+    paths = {field: flags.pop(flag) for field, flag in _FILES.items()}
     found = XdsTls(
-        **{field: str(Path(path).absolute()) if path else "" for field, path in files.items()},
+        **{field: str(Path(path).absolute()) if path else "" for field, path in paths.items()},
         server_name=flags.pop("xds_server_name"),
     )
     return found if found != XdsTls("") else None

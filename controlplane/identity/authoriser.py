@@ -48,9 +48,10 @@ class Authoriser:
         return caller
 
     def allow(self, caller: Caller | None, proxy: Proxy) -> Proxy:
-        """Return the proxy with the identity it has proved. Raises ForbiddenError when it claims another namespace."""
+        """Return the proxy with the identity it has proved. Raises RefusedError when it claims another namespace."""
         if caller is None:
             return proxy
+        self.confirm(caller)
         if caller.namespace != proxy.namespace:
             raise ForbiddenError(f"{caller.id} may not claim namespace {proxy.namespace!r}, only {caller.namespace!r}")
         return msgspec.structs.replace(proxy, identity=caller.id)

@@ -1,15 +1,20 @@
 """TLS from files: the server's certificate, whose clients' certificates hold, and who a certificate speaks for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from controlplane.identity.caller import Caller, UnauthenticatedError, of_spiffe
 from controlplane.identity.watched import Watched
+
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 class TlsFiles(msgspec.Struct, frozen=True):
@@ -44,11 +49,13 @@ def caller_of(pem: bytes) -> Caller:
 
     Names for servers (DNS, common name) say nothing about a caller.
     """
-    certificate = x509.load_pem_x509_certificate(pem)
     try:
+        certificate = x509.load_pem_x509_certificate(pem)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         raise UnauthenticatedError("the client's certificate has no subject alternative name") from None
+    except _UNREADABLE as error:
+        raise UnauthenticatedError(f"the client's certificate cannot be read: {type(error).__name__}") from error
     found = names.get_values_for_type(x509.UniformResourceIdentifier)
     if len(found) != 1:
         raise UnauthenticatedError(f"the client's certificate has {len(found)} URI names: one SPIFFE ID is needed")
@@ -57,22 +64,24 @@ def caller_of(pem: bytes) -> Caller:
 
 def _configuration(certificate: bytes, key: bytes, client_ca: bytes | None = None) -> Any:
     """Check that the files belong together. Raises ValueError, without a word of what is in them."""
-    try:
-        chain = x509.load_pem_x509_certificates(certificate)
-    except ValueError:
-        raise ValueError("the certificate is not PEM") from None
-    try:
+    with _reading("the certificate is not PEM"):
+        public = _spelled(x509.load_pem_x509_certificates(certificate)[0].public_key())
+    with _reading("the key is not an unencrypted PEM private key"):
         private = load_pem_private_key(key, None)
-    except (ValueError, TypeError):
-        raise ValueError("the key is not an unencrypted PEM private key") from None
-    if _spelled(chain[0].public_key()) != _spelled(private.public_key()):
+    if public != _spelled(private.public_key()):
         raise ValueError("the key does not belong to the certificate")
     if client_ca is not None:
-        try:
+        with _reading("the client CA is not PEM"):
             x509.load_pem_x509_certificates(client_ca)
-        except ValueError:
-            raise ValueError("the client CA is not PEM") from None
     return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca)
+
+
+@contextmanager
+def _reading(problem: str) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE:
+        raise ValueError(problem) from None
 
 
 def _spelled(key: Any) -> bytes:

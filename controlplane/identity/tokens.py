@@ -11,6 +11,9 @@ from controlplane.identity.caller import Caller, UnauthenticatedError, of_subjec
 from controlplane.identity.watched import Watched
 
 LEEWAY_S = 10
+LONGEST_TOKEN = 8192
+"""Characters. Kubernetes' tokens have about 1,200."""
+
 _ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 """Asymmetric ones only: whoever knows the keys of a JWKS file must not be able to sign with them."""
 
@@ -33,10 +36,9 @@ class Tokens:
         self._keys = Watched([rules.jwks], _keys)
 
     def caller_of(self, token: str) -> Caller:
-        """Return who a token speaks for. Raises UnauthenticatedError, which never quotes the token.
-
-        gRPC takes at most 16 KiB of headers, so a token is no longer than that.
-        """
+        """Return who a token speaks for. Raises UnauthenticatedError, which never quotes the token."""
+        if len(token) > LONGEST_TOKEN or not token.isascii():
+            raise UnauthenticatedError(f"the token is no JWT of at most {LONGEST_TOKEN} characters")
         try:
             key = self._key(jwt.get_unverified_header(token))
             claims = jwt.decode(
@@ -49,7 +51,7 @@ class Tokens:
                 options={"require": ["exp", "aud", "sub", *(["iss"] if self._rules.issuer else [])]},
             )
         except jwt.PyJWTError as error:
-            raise UnauthenticatedError(f"the token does not hold: {error}") from error
+            raise UnauthenticatedError(f"the token does not hold: {str(error)[:200]!r}") from error
         return self._caller(claims)
 
     def _key(self, header: Mapping[str, Any]) -> jwt.PyJWK:
@@ -73,7 +75,7 @@ def _keys(text: bytes) -> list[jwt.PyJWK]:
     """Read a JWKS. Raises ValueError for one without a usable key."""
     try:
         keys = jwt.PyJWKSet.from_json(text.decode()).keys
-    except (jwt.PyJWTError, UnicodeDecodeError, ValueError, TypeError, AttributeError):
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RuntimeError):  # RuntimeError: nested without end
         raise ValueError("not a JSON Web Key Set with a usable key") from None
     usable = [key for key in keys if key.algorithm_name in _ALGORITHMS]
     if len(usable) != len(keys):

@@ -1,7 +1,7 @@
 """A value that is made of files, and made again when they change.
 
 Separate because certificates and keys share the rule: a set of files that cannot be used, or was caught half-replaced,
-leaves the last good value in force, is reported once, and is looked at again when the files change again.
+leaves the last good value in force. It is reported once, and tried again whenever the value is asked for.
 """
 
 import logging
@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Fingerprint = tuple[tuple[int, int, int], ...]
+Fingerprint = tuple[tuple[int, int, int, int], ...]
 
 
 class FileProblemError(ValueError):
@@ -25,19 +25,26 @@ class Watched(Generic[T]):
         """Read the files. Raises FileProblemError."""
         self._paths, self._load = tuple(paths), load
         self._seen, self._value = self._read()
+        self._complaint = ""
 
     def latest(self) -> T:
         """Return the value of the files as they are now, or the last good one."""
         if _fingerprint(self._paths) != self._seen:
             try:
                 self._seen, self._value = self._read()
+                self._complaint = ""
                 log.info("read again: %s", self._names())
             except FileProblemError as error:
-                self._seen = _fingerprint(self._paths)
-                log.error("%s; what was read before stays in force", error)  # noqa: TRY400 - no stack helps here
+                self._complain(str(error))
         return self._value
 
+    def _complain(self, said: str) -> None:
+        if said != self._complaint:
+            log.error("%s; what was read before stays in force", said)
+        self._complaint = said
+
     def _read(self) -> tuple[Fingerprint | None, T]:
+        """Return the value, and the fingerprint from before: what changes meanwhile is then read again."""
         before = _fingerprint(self._paths)
         try:
             return before, self._load(*(path.read_bytes() for path in self._paths))
@@ -51,9 +58,9 @@ class Watched(Generic[T]):
 
 
 def _fingerprint(paths: Sequence[Path]) -> Fingerprint | None:
-    """Return what changes when one of the files does; None while one is not there."""
+    """Return what changes with the files, or with who may read them (ctime); None while one is not there."""
     try:
         stats = [path.stat() for path in paths]
     except OSError:
         return None
-    return tuple((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats)
+    return tuple((stat.st_dev, stat.st_ino, stat.st_ctime_ns, stat.st_size) for stat in stats)

@@ -38,7 +38,10 @@ class DeltaRequest(msgspec.Struct, frozen=True):
 
 
 class Ack(msgspec.Struct, frozen=True):
-    """The proxy accepted a response. `rejected` are resources of the type that it rejected before, and still does."""
+    """The proxy accepted a response. `rejected` are resources of the type that it rejected before, and still does.
+
+    Said with the version accepted last, too, when the proxy no longer asks for what it rejected.
+    """
 
     type_url: str
     version: str

@@ -5,7 +5,6 @@ gRPC as bytes in both directions.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import groupby
@@ -15,27 +14,21 @@ import grpc
 import msgspec
 
 from controlplane.identity.authoriser import Authoriser, Security, credentials
-from controlplane.identity.caller import ForbiddenError, UnauthenticatedError
 from controlplane.xds.decode import Hello
 from controlplane.xds.feed import Feed
 from controlplane.xds.frames import FrameCache
-from controlplane.xds.requests import ProtocolError
+from controlplane.xds.refusals import REFUSED, Refusals, SilentError
 from controlplane.xds.services import Method, methods
 from controlplane.xds.session import Pace
 from controlplane.xds.status import StreamStatus
 from controlplane.xds.stream import DELTA, SOTW, Stream, Variant
 
-_log = logging.getLogger(__name__)
-_REFUSALS = {
-    ProtocolError: grpc.StatusCode.INVALID_ARGUMENT,
-    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
-    ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
-}
-
 
 class ServerOptions(msgspec.Struct, frozen=True):
-    """How the server treats its peers. Sizes are bytes, times are seconds; an age of 0 lets connections live for ever.
+    """How the server treats its peers. Sizes are bytes, times are seconds.
 
+    `max_connection_age` is for callers who show certificates: a connection that old takes no new streams, and goes on
+    with those it has. Else a proxy with a new certificate would come back for ever on the connection of its old one.
     `max_receive` leaves room for a proxy that comes back and names all it holds: 3 MiB at 8,000 services.
     `ping_interval` is the shortest keepalive interval an Envoy may use; gRPC's default cuts off any below 5 minutes.
     `first_message` is how long a stream may take to say who it is.
@@ -48,7 +41,7 @@ class ServerOptions(msgspec.Struct, frozen=True):
     ping_interval: float = 1.0
     keepalive: float = 30.0
     keepalive_timeout: float = 10.0
-    max_connection_age: float = 0.0
+    max_connection_age: float = 60.0
     max_receive: int = 64 << 20
     max_streams: int = 1 << 20
 
@@ -65,6 +58,7 @@ class XdsServer:
         self._credentials = credentials(options.security)
         self._streams: set[Stream[Any]] = set()
         self._shared = FrameCache()
+        self._refusals = Refusals()
         self._server: Any = None
 
     async def start(self) -> int:
@@ -107,14 +101,13 @@ class XdsServer:
         async def serve(_requests: Any, rpc: Any) -> None:
             try:
                 await self._admitted(variant, method, rpc)
-            except tuple(_REFUSALS) as error:
-                _log.warning("refused: %s: %s", rpc.peer(), error)
-                await rpc.abort(_REFUSALS[type(error)], str(error))
+            except REFUSED as error:
+                await self._refusals.refuse(rpc, error)
 
         return serve
 
     async def _admitted(self, variant: Variant[Any], method: Method, rpc: Any) -> None:
-        """Serve one stream. Raises one of the errors of _REFUSALS."""
+        """Serve one stream. Raises one of the errors of REFUSED."""
         caller = self._authoriser.admit(rpc)
         hello = await self._hello(variant, rpc)
         if hello is None:
@@ -134,9 +127,8 @@ class XdsServer:
 
     async def _give_up(self, rpc: Any) -> None:
         await asyncio.sleep(self._options.first_message)
-        _log.warning("refused: %s: said nothing", rpc.peer())
         with suppress(grpc.aio.AbortError):
-            await rpc.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "a stream begins with a request")
+            await self._refusals.refuse(rpc, SilentError("a stream begins with a request: none came"))
 
     async def _run(self, stream: Stream[Any], rpc: "Confirmed") -> None:
         self._streams.add(stream)
@@ -176,8 +168,13 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         # Both are needed: the first alone does not stop gRPC from cutting off an Envoy that pings (seen with 1.40).
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _ms(options.ping_interval)),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(options.ping_interval)),
-        *([("grpc.max_connection_age_ms", _ms(options.max_connection_age))] if options.max_connection_age else []),
+        *([("grpc.max_connection_age_ms", _ms(options.max_connection_age))] if _by_certificate(options) else []),
     ]
+
+
+def _by_certificate(options: ServerOptions) -> bool:
+    tls = options.security.tls
+    return tls is not None and tls.client_ca is not None
 
 
 def _ms(seconds: float) -> int:

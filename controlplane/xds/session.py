@@ -91,8 +91,11 @@ class Session(ABC, Generic[R]):
 
     def _open(self, sub: Subscription, now: float) -> bool:
         """Make before break: a type waits while an earlier one is not through, but not for ever."""
-        earlier = map(self._subscriptions.get, GATED.get(sub.type_url, ()))
-        return not any(before and self._holds_back(before, now) for before in earlier)
+        for type_url in GATED.get(sub.type_url, ()):
+            earlier = self._subscriptions.get(type_url)
+            if earlier is not None and self._holds_back(earlier, now):
+                return False
+        return True
 
     def _holds_back(self, sub: Subscription, now: float) -> bool:
         if sub.in_flight and sub.last:
@@ -131,7 +134,7 @@ class Session(ABC, Generic[R]):
         sub = self._subscriptions.get(change.type_url)
         if sub and sub.covers(change.name):
             nothing = self._nothing(change.type_url)
-            sub.change(change.name, change.before or nothing, change.after or nothing)
+            sub.change(change.name, change.before or nothing, change.after or nothing, change.was)
 
     def _subscription(self, type_url: str, *, whole: bool = False) -> tuple[Subscription, bool]:
         """Return the type's subscription and whether this is its first request."""
@@ -148,12 +151,15 @@ class Session(ABC, Generic[R]):
         """Settle the response a request answers. What makes a NACK is its error, whatever its version or nonce."""
         current = sub.last if sub.last and sub.last.nonce == nonce else None
         if error is not None:
-            if current and sub.in_flight:
-                sub.nack(error)
-            return Nack(sub.type_url, current.names if current else (), current.version if current else "", error)
+            names = sub.nack(error) if current and sub.in_flight else ()
+            return Nack(sub.type_url, names, current.version if current else "", error)
         if current and sub.in_flight:
             return Ack(sub.type_url, sub.ack(), frozenset(sub.rejected))
         return None
+
+    def _retracted(self, sub: Subscription) -> Ack | None:
+        """Take back what was said of resources that are no longer asked for: no response will come to do it."""
+        return Ack(sub.type_url, sub.acked, frozenset(sub.blamed)) if sub.retract() else None
 
     def _first(self, sub: Subscription, *, resumed: bool) -> Unserved | None:
         self._resumed = self._resumed or resumed
@@ -163,18 +169,23 @@ class Session(ABC, Generic[R]):
 
     def _send(self, sub: Subscription, now: float) -> bytes:
         names = sub.due()
-        # A version must not claim what the proxy rejected, or a reconnect would not bring it up again.
-        rejected = ((name, self._wanted(sub, name)) for name in sub.rejected.difference(names))
-        version = sub.version(without=rejected)
-        flight = Flight(self._nonce(sub, version), version, names, now)
+        version = self._version(sub, names)
+        # A search for culprits takes many responses. Later types are patient with all of it, not with each.
+        at = sub.last.at if sub.last and sub.suspects else now
+        flight = Flight(self._nonce(sub, version), version, names, at)
         key = (type(self), sub.type_url, version, flight.nonce, names)
         frame = self._shared.get(key, lambda: self._frame(sub, flight))
-        sub.sent(flight)
+        sub.sent(flight, {name: self._shelf.get(sub.type_url, name) for name in names} if sub.whole else {})
         if sub.type_url == CLUSTER:
             clusters = (self._shelf.get(CLUSTER, name) for name in names)
             self._warming.update(name for cluster in clusters if cluster for name in cluster.uses)
             self._warm(self._subscriptions.get(ENDPOINT))
         return frame
+
+    def _version(self, sub: Subscription, names: tuple[str, ...]) -> str:
+        """Return the version of a response. It must not claim what is rejected, or nobody brings that up again."""
+        held = {name: sub.good.get(name) for name in sub.withheld(names)}
+        return sub.version((name, self._wanted(sub, name), good.version if good else "") for name, good in held.items())
 
     def _nonce(self, sub: Subscription, version: str) -> str:
         """Return a nonce made from the content, so that streams share their bytes.

@@ -21,12 +21,13 @@ USERS = {
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A resource whose served version changed. An empty version means that it is not served."""
+    """A resource whose served version changed. An empty version means that it is not served; `was` had `before`."""
 
     type_url: str
     name: str
     before: str
     after: str
+    was: Resource | None = None
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -97,7 +98,8 @@ class Shelf:
             for name, entry in self._kept[type_url].items()
         }
         self._kept[type_url] = {name: entry for name, entry in kept.items() if entry.due > now}
-        return [Change(type_url, name, entry.version, "") for name, entry in kept.items() if entry.due <= now]
+        gone = [(name, entry) for name, entry in kept.items() if entry.due <= now]
+        return [Change(type_url, name, entry.version, "", entry.resource) for name, entry in gone]
 
     def due(self) -> Iterator[float]:
         """Yield the moments at which `release` will let something go, as far as they are known."""
@@ -109,7 +111,8 @@ class Shelf:
             self._kept[type_url][name] = _Kept(before.version, before)
             return None
         kept = self._kept_of(type_url).pop(name, _NOTHING) if after else _NOTHING
-        change = Change(type_url, name, before.version if before else kept.version, after.version if after else "")
+        was = before or kept.resource
+        change = Change(type_url, name, was.version if was else kept.version, after.version if after else "", was)
         return change if change.before != change.after else None
 
     def _kept_of(self, type_url: str) -> dict[str, _Kept]:

@@ -4,6 +4,8 @@ A CDS or LDS response holds everything; of the other types a response holds what
 (xDS protocol, "SotW: grouping resources into responses").
 """
 
+from collections.abc import Iterator
+
 from api.resource import CLUSTER, ENDPOINT, LISTENER, Resource
 from controlplane.xds.frames import empty_assignment, sotw_response
 from controlplane.xds.requests import WILDCARD, Outcome, SotwRequest
@@ -31,7 +33,7 @@ class SotwSession(Session[SotwRequest]):
             return outcome  # Stale: a newer response is on its way, and its ACK will name all that is wanted then.
         if not self._resubscribe(sub, request) and outcome is None:
             self._repeat(sub)
-        return outcome
+        return outcome or self._retracted(sub)
 
     def _begin(self, sub: Subscription, request: SotwRequest) -> None:
         """Start a type. A proxy that comes back with the version we would send now is owed nothing.
@@ -45,8 +47,11 @@ class SotwSession(Session[SotwRequest]):
         self._resubscribe(sub, request)
         sub.unanswered = sub.whole
         left = any(self._sent(user) for user in USERS.get(sub.type_url, ()))
-        if request.version == sub.version() and not left:
+        current = request.version == sub.version() and not left
+        sub.known = current or not (sub.whole and request.version)
+        if current:
             sub.owed.clear()
+            sub.good.clear()
             sub.unanswered = False
 
     def _sent(self, type_url: str) -> bool:
@@ -80,6 +85,8 @@ class SotwSession(Session[SotwRequest]):
         """Owe a name that is asked for from now on. One that does not exist is owed nothing until it does."""
         wanted = self._wanted(sub, name)
         sub.cover(name, wanted)
+        if sub.whole:
+            sub.good[name] = None
         if wanted:
             sub.owe(name, None, wanted)
 
@@ -93,11 +100,17 @@ class SotwSession(Session[SotwRequest]):
         return _ABSENT if type_url == ENDPOINT else ""
 
     def _frame(self, sub: Subscription, flight: Flight) -> bytes:
-        if sub.wildcard and sub.whole:
-            return sotw_response(sub.type_url, flight.version, flight.nonce, self._shelf.all(sub.type_url))
-        names = sorted(self._covered(sub)) if sub.whole else flight.names
-        found = (self._find(sub.type_url, name) for name in names)
+        found = self._all(sub, flight.names) if sub.whole else (self._find(sub.type_url, n) for n in flight.names)
         return sotw_response(sub.type_url, flight.version, flight.nonce, filter(None, found))
+
+    def _all(self, sub: Subscription, names: tuple[str, ...]) -> Iterator[Resource | None]:
+        """Find everything that is asked for; of what is rejected and not among the names, what the proxy holds."""
+        withheld = sub.withheld(names)
+        if sub.wildcard:
+            yield from (one for one in self._shelf.all(sub.type_url) if one.name not in withheld)
+        else:
+            yield from (self._shelf.get(sub.type_url, name) for name in sorted(self._covered(sub) - withheld))
+        yield from (sub.good.get(name) for name in sorted(withheld))
 
     def _find(self, type_url: str, name: str) -> Resource | None:
         """Find a resource. Endpoints that do not exist are sent empty, or Envoy would wait 15 s for them."""

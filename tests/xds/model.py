@@ -3,6 +3,10 @@
 It does what the protocol depends on: it subscribes endpoints for the clusters and routes for the listeners it holds,
 withholds the CDS ACK until every added or changed cluster has had a fresh answer for its endpoints, asks for listeners
 only after that, may reject a response with or without having applied it, and comes back with or without its state.
+
+It rejects bad resources as Envoy 1.40 does: one that cannot be decoded keeps it from applying any of the response; of
+clusters and listeners it applies the rest, and lists all it could not apply; with endpoints and routes it stops at the
+first that is bad, in an order of its own.
 """
 
 from collections import deque
@@ -12,10 +16,15 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from controlplane.xds.requests import DeltaRequest, SotwRequest
-from tests.xds.worlds import name_of, uses_of
+from tests.xds.worlds import UNDECODABLE, UNUSABLE, name_of, salt_of, uses_of
 
 USED = {ENDPOINT: CLUSTER, ROUTE: LISTENER}
 ORDER = (CLUSTER, ENDPOINT, LISTENER, ROUTE)
+LISTS = {
+    CLUSTER: ("Error adding/updating cluster(s) ", ", ", ""),
+    LISTENER: ("Error adding/updating listener(s) ", "\n", "\n"),
+}
+"""How Envoy lists what it could not apply: before, between and after."""
 
 
 class ModelProxy:
@@ -24,6 +33,8 @@ class ModelProxy:
     def __init__(self) -> None:
         self.outbox: deque = deque()
         self.reject: dict[str, bool] = {}  # type -> whether the rejected response is applied all the same
+        self.whims = 0  # how many responses were rejected although nothing in them is bad
+        self.backwards = False  # the order in which endpoints and routes are applied
         self.got: list[str] = []  # the type of every resource that came
         self._forget()
         self._begin()
@@ -45,8 +56,8 @@ class ModelProxy:
         type_url, nonce, resources, removed = self.parse(message)
         self.has_clusters |= type_url == CLUSTER
         self.got += [type_url] * len(resources)
-        if type_url in self.reject and resources and not removed:
-            self._reject(type_url, nonce, resources)
+        if error := self._complaint(type_url, resources, removed):
+            self._reject(type_url, nonce, resources, error)
             return
         self._apply(type_url, resources, removed)
         self.accept(type_url)
@@ -60,11 +71,40 @@ class ModelProxy:
         """The names the proxy asks for, by what it holds."""
         return {name for body in self.held[USED[type_url]].values() for name in uses_of(body)}
 
-    def _reject(self, type_url: str, nonce: str, resources: dict[str, bytes]) -> None:
-        if self.reject.pop(type_url):
-            self._apply(type_url, resources, set())
-            self.doubt(type_url, resources.keys())
-        self.answer(type_url, nonce, error="no")
+    def _complaint(self, type_url: str, resources: dict[str, bytes], removed: set[str]) -> str | None:
+        """Say why a response is rejected, having applied of it what Envoy would have."""
+        if type_url in self.reject and resources and not removed:
+            self.whims += 1
+            if self.reject.pop(type_url):
+                self._apply_some(type_url, resources, set())
+            return "no"
+        salts = {name: salt_of(type_url, body) for name, body in resources.items()}
+        if UNDECODABLE in salts.values():
+            return "Proto constraint validation failed"
+        bad = [name for name, salt in salts.items() if salt == UNUSABLE and self._looks_at(type_url, name)]
+        if not bad:
+            return None
+        if type_url not in LISTS:
+            names = sorted(resources, reverse=self.backwards)
+            self._apply_some(type_url, {name: resources[name] for name in names[: min(map(names.index, bad))]}, set())
+            return "it is bad"
+        good = {name: body for name, body in resources.items() if name not in bad}
+        kept = {name: self.held[type_url][name] for name in bad if name in self.held[type_url]}
+        self._apply_some(type_url, good | kept, removed)
+        before, between, after = LISTS[type_url]
+        return before + between.join(f"{name}: it is bad" for name in bad) + after
+
+    def _looks_at(self, type_url: str, name: str) -> bool:
+        """Whether anything asks for a resource: Envoy does no more than decode any other."""
+        return type_url not in USED or name in self.wanted(type_url)
+
+    def _apply_some(self, type_url: str, resources: dict[str, bytes], removed: set[str]) -> None:
+        changed = {name for name, body in resources.items() if self.held[type_url].get(name) != body}
+        self._apply(type_url, resources, removed)
+        self.doubt(type_url, changed)
+
+    def _reject(self, type_url: str, nonce: str, resources: dict[str, bytes], error: str) -> None:
+        self.answer(type_url, nonce, error=error)
         if type_url == ENDPOINT:
             self.warming -= resources.keys()  # A failed fetch ends the warming too.
             self._finish_clusters()

@@ -14,10 +14,12 @@ from hypothesis.stateful import (
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from controlplane.xds.session import Pace
+from tests.xds.model import ORDER
 from tests.xds.wire import Wire
-from tests.xds.worlds import Item, World, having
+from tests.xds.worlds import UNDECODABLE, UNUSABLE, Item, World, having
 
 salts = st.integers(0, 2)
+BAD = [UNDECODABLE, UNUSABLE]
 
 
 def items(names: list[str], uses: st.SearchStrategy) -> st.SearchStrategy:
@@ -28,13 +30,13 @@ def items(names: list[str], uses: st.SearchStrategy) -> st.SearchStrategy:
 def worlds(draw: st.DrawFn) -> World:
     """A world in which routes name only clusters that exist; endpoints and routes may be missing."""
     one_of = lambda *names: st.lists(st.sampled_from(names), max_size=1).map(tuple)  # noqa: E731
-    clusters = draw(items(["c1", "c2", "c3"], one_of("e1", "e2")))
+    clusters = draw(items(["c1", "c2", "c3", "c4", "c5"], one_of("e1", "e2", "e3", "e4")))
     some = st.sets(st.sampled_from(sorted(clusters)), max_size=2) if clusters else st.just(set())
     return {
         CLUSTER: clusters,
-        ENDPOINT: draw(items(["e1", "e2"], st.just(()))),
-        LISTENER: draw(items(["l1", "l2"], one_of("r1", "r2"))),
-        ROUTE: draw(items(["r1", "r2"], some.map(lambda names: tuple(sorted(names))))),
+        ENDPOINT: draw(items(["e1", "e2", "e3", "e4"], st.just(()))),
+        LISTENER: draw(items(["l1", "l2", "l3"], one_of("r1", "r2", "r3"))),
+        ROUTE: draw(items(["r1", "r2", "r3"], some.map(lambda names: tuple(sorted(names))))),
     }
 
 
@@ -49,7 +51,7 @@ class Convergence(RuleBasedStateMachine):
     def publish(self, world: World, skipped: int) -> None:
         self.wire.publish(world, skipped=skipped)
 
-    @rule(type_url=st.sampled_from([CLUSTER, ENDPOINT, LISTENER, ROUTE]), name=st.integers(1, 3), salt=salts)
+    @rule(type_url=st.sampled_from(ORDER), name=st.integers(0, 5), salt=salts | st.sampled_from(BAD))
     def touch(self, type_url: str, name: int, salt: int) -> None:
         world = self.wire.world
         names = sorted(world[type_url])
@@ -73,7 +75,14 @@ class Convergence(RuleBasedStateMachine):
         for _ in range(times):
             self.wire.deliver_request()
 
-    @rule(type_url=st.sampled_from([CLUSTER, ENDPOINT, LISTENER, ROUTE]), applied=st.booleans())
+    @rule(type_url=st.sampled_from(ORDER), salt=salts, bad=st.sampled_from(BAD), which=st.sets(st.integers(0, 5)))
+    def touch_all(self, type_url: str, salt: int, bad: int, which: set[int]) -> None:
+        """All resources of a type change at once, and some are bad."""
+        items = enumerate(sorted(self.wire.world[type_url].items()))
+        touched = {name: Item(bad if number in which else salt, item.uses) for number, (name, item) in items}
+        self.wire.publish(having(self.wire.world, type_url, **touched))
+
+    @rule(type_url=st.sampled_from(ORDER), applied=st.booleans())
     def reject_next(self, type_url: str, applied: bool) -> None:
         self.wire.proxy.reject[type_url] = applied
 
@@ -86,14 +95,27 @@ class Convergence(RuleBasedStateMachine):
     def reconnect(self, keep: bool) -> None:
         self.wire.connect(keep=keep)
 
+    @rule(backwards=st.booleans())
+    def apply_in_another_order(self, backwards: bool) -> None:
+        self.wire.proxy.backwards = backwards
+
     @rule()
-    def settle(self) -> None:
+    def come_to_rest(self) -> None:
+        """All that is not bad arrives, and nothing else is rejected."""
         self.wire.proxy.reject.clear()
         self._run()
-        for _ in range(3):
-            if self.wire.nacks:
-                self._mend()
+        self._mend()
+        self.wire.assert_only_the_bad_is_missing()
+
+    @rule()
+    def settle(self) -> None:
+        """Once the bad is good, no trace of it is left."""
+        self.come_to_rest()
+        for type_url in ORDER:
+            cured = {name: again(item) for name, item in self.wire.world[type_url].items() if item.bad}
+            self.wire.publish(having(self.wire.world, type_url, **cured))
         self._run()
+        self._mend()
         self.wire.assert_converged()
         self.wire.forgive()
 
@@ -121,16 +143,25 @@ class Convergence(RuleBasedStateMachine):
             self.wire.run()
 
     def _mend(self) -> None:
-        """Change one resource of each rejected response: that must bring back all of it."""
-        world = self.wire.world
-        for type_url, nack in self.wire.nacks.items():
-            alive = [name for name in nack.names if name in world[type_url]] or sorted(world[type_url])[:1]
-            for name in alive[:1]:
-                item = world[type_url][name]
-                world = having(world, type_url, **{name: Item(item.salt + 10, item.uses)})
-        self.wire.nacks.clear()
-        self.wire.publish(world)
-        self._run()
+        """Change what was rejected on a whim: of each type one at a time, for it may stand for several."""
+        while whims := [(t, sorted(self._innocent(t))[0]) for t in ORDER if self._innocent(t)]:
+            world = self.wire.world
+            for type_url, name in whims:
+                world = having(world, type_url, **{name: again(world[type_url][name])})
+            self.wire.publish(world)
+            self._run()
+
+    def _innocent(self, type_url: str) -> set[str]:
+        """What is blamed and not bad; beside something bad that cannot be told apart, innocence does not help."""
+        bad = self.wire.bad(type_url)
+        if bad and self.wire.blind(type_url):
+            return set()
+        return (self.wire.blamed[type_url] - bad) & self.wire.asked(type_url)
+
+
+def again(item: Item) -> Item:
+    """The same in good, and new."""
+    return Item(item.salt + 10, item.uses)
 
 
 class DeltaConvergence(Convergence):

@@ -1,5 +1,7 @@
 """SotW rules, one sentence each."""
 
+import itertools
+
 import pytest
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.service.discovery.v3 import discovery_pb2
@@ -195,7 +197,7 @@ def test_nonces_differ_from_one_response_to_the_next_even_if_nothing_else_does()
         asked.ack(asked.next())
     nonces = asked.nonces[ENDPOINT]
 
-    assert all(before != after for before, after in zip(nonces, nonces[1:], strict=False))
+    assert all(before != after for before, after in itertools.pairwise(nonces))
 
 
 def test_two_streams_of_one_set_send_the_same_bytes_and_not_only_equal_ones() -> None:

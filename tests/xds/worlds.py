@@ -12,12 +12,19 @@ from xxhash import xxh3_64_hexdigest
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, ResourceSet
 
+UNDECODABLE, UNUSABLE = 8, 9
+"""Salts that the model proxy rejects: the first before it has applied anything, the second on its way through."""
+
 
 class Item(msgspec.Struct, frozen=True):
     """One resource of a world: its content is what it uses and a salt."""
 
     salt: int = 0
     uses: tuple[str, ...] = ()
+
+    @property
+    def bad(self) -> bool:
+        return self.salt in (UNDECODABLE, UNUSABLE)
 
 
 World = Mapping[str, Mapping[str, Item]]
@@ -46,6 +53,13 @@ def resource(type_url: str, name: str, item: Item) -> Resource:
 
 def name_of(body: bytes) -> str:
     return json.loads(body)[0]
+
+
+def salt_of(type_url: str, body: bytes) -> int:
+    if type_url == ENDPOINT:
+        endpoints = endpoint_pb2.ClusterLoadAssignment.FromString(body).endpoints
+        return endpoints[0].priority - 1 if endpoints else 0
+    return json.loads(body)[1]
 
 
 def uses_of(body: bytes) -> tuple[str, ...]:

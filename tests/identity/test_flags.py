@@ -1,0 +1,60 @@
+"""What may be served where: the rules of `mirrorplane serve` about TLS, identity and --insecure."""
+
+from pathlib import Path
+
+import pytest
+
+from controlplane.identity.authoriser import Security
+from controlplane.identity.certificates import TlsFiles
+from controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_of
+from controlplane.identity.tokens import TokenRules
+
+CERT, KEY, CA, JWKS = (Path(f"/{name}") for name in ("cert", "key", "ca", "jwks"))
+TLS = {"tls_cert": CERT, "tls_key": KEY}
+
+
+@pytest.mark.parametrize("exposed", [True, False])
+@pytest.mark.parametrize(
+    ("flags", "security"),
+    [
+        ({**TLS, "client_ca": CA}, Security(TlsFiles(CERT, KEY, CA))),
+        ({**TLS, "client_ca": CA, "trust_domain": "td"}, Security(TlsFiles(CERT, KEY, CA), trust_domain="td")),
+        ({**TLS, "jwks": JWKS}, Security(TlsFiles(CERT, KEY), TokenRules(JWKS))),
+        (
+            {**TLS, "jwks": JWKS, "audience": "a", "issuer": "i", "trust_domain": "td"},
+            Security(TlsFiles(CERT, KEY), TokenRules(JWKS, "a", "i", "td"), "td"),
+        ),
+    ],
+)
+def test_tls_and_a_way_to_know_who_calls_may_be_served_anywhere(flags: dict, security: Security, exposed: bool):
+    assert security_of(SecurityFlags(**flags), exposed=exposed) == security
+    assert security.identifies
+
+
+@pytest.mark.parametrize(
+    "flags", [{}, TLS, {"jwks": JWKS}], ids=["plaintext", "TLS for anybody", "tokens that can be overheard"]
+)
+def test_less_needs_loopback_or_an_explicit_risk(flags: dict):
+    here = security_of(SecurityFlags(**flags), exposed=False)
+    assert security_of(SecurityFlags(**flags, insecure=True), exposed=True) == here
+    with pytest.raises(SecurityFlagsError, match="or accept the risk with --insecure"):
+        security_of(SecurityFlags(**flags), exposed=True)
+
+
+@pytest.mark.parametrize("insecure", [True, False])
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"tls_cert": CERT}, "go together"),
+        ({"tls_key": KEY}, "go together"),
+        ({"client_ca": CA}, "--client-ca needs --tls-cert"),
+        ({**TLS, "client_ca": CA, "jwks": JWKS}, "choose one way"),
+        ({"audience": "a"}, "they need --jwks"),
+        ({"issuer": "i"}, "they need --jwks"),
+        ({"trust_domain": "td"}, "says nothing without"),
+        ({**TLS, "trust_domain": "td"}, "says nothing without"),
+    ],
+)
+def test_half_of_something_is_a_mistake_wherever_it_is_served(flags: dict, said: str, insecure: bool):
+    with pytest.raises(SecurityFlagsError, match=said):
+        security_of(SecurityFlags(**flags, insecure=insecure), exposed=False)

@@ -1,0 +1,55 @@
+"""Telling callers that they are not served, and telling it in the log, however often they come."""
+
+import logging
+
+import grpc
+import pytest
+
+from controlplane.identity.caller import ForbiddenError, UnauthenticatedError
+from controlplane.xds.refusals import LINES, REFUSED, WINDOW_S, Refusals, SilentError
+from controlplane.xds.requests import ProtocolError
+from controlplane.xds.status import LONGEST_TEXT
+
+
+class Rpc:
+    """What an RPC of a stranger is to a refusal."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[grpc.StatusCode, str]] = []
+
+    def peer(self) -> str:
+        return "ipv4:10.0.0.7:1234"
+
+    async def abort(self, code: grpc.StatusCode, sentence: str) -> None:
+        self.ended.append((code, sentence))
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+async def test_the_log_of_a_storm_is_bounded_and_says_how_large_it_was(caplog: pytest.LogCaptureFixture):
+    clock, rpc = [0.0], Rpc()
+    refusals = Refusals(lambda: clock[0])
+    with caplog.at_level(logging.WARNING):
+        for _ in range(1000):
+            await refusals.refuse(rpc, ForbiddenError("no"))
+        assert lines(caplog) == ["refused: ipv4:10.0.0.7:1234: no"] * LINES
+        caplog.clear()
+        clock[0] += WINDOW_S
+        await refusals.refuse(rpc, ForbiddenError("no"))
+
+    assert lines(caplog) == [
+        f"refused: {1000 - LINES} more streams, which are not shown one by one",
+        "refused: ipv4:10.0.0.7:1234: no",
+    ]
+    assert len(rpc.ended) == 1001, "every caller is told"
+
+
+async def test_every_refusal_has_a_status_of_its_own_and_a_short_sentence():
+    rpc = Rpc()
+    for error in (ProtocolError, UnauthenticatedError, ForbiddenError, SilentError):
+        await Refusals().refuse(rpc, error("x" * 100_000))
+
+    assert len({code for code, _ in rpc.ended}) == len(REFUSED) == 4
+    assert {len(sentence) for _, sentence in rpc.ended} == {LONGEST_TEXT}

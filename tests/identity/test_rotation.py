@@ -1,0 +1,139 @@
+"""A real Envoy whose certificate, token or CA is renewed while it runs, by way of a secrets folder."""
+
+import json
+import re
+import time
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+
+from api.proxy import Proxy
+from controlplane.identity.authoriser import Security
+from controlplane.identity.certificates import TlsFiles
+from controlplane.identity.tokens import TokenRules
+from controlplane.playground.ports import held_ports
+from controlplane.playground.proxy import EnvoyProcess
+from controlplane.xds.server import ServerOptions, XdsServer
+from tests.identity.issuers import Authority, Signer, client
+from tests.xds.peers import TableFeed
+from tests.xds.worlds import SMALL
+
+with warnings.catch_warnings():  # envoy-data-plane declares its validators in a way that pydantic calls deprecated
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from bootstrap.envoy import XdsAddress, bootstrap
+    from bootstrap.tls import XdsTls, secret_files
+
+pytestmark = pytest.mark.envoy
+PROXY = Proxy(role="sidecar", name="sleep", namespace="default")
+FIRST, SECOND = (f"spiffe://cluster.local/ns/default/sa/{name}" for name in ("first", "second"))
+
+
+def rename(path: Path, text: bytes | str) -> None:
+    """Replace a file in one step, as whoever renews credentials should."""
+    part = path.with_name(f".{path.name}")
+    part.write_bytes(text if isinstance(text, bytes) else text.encode())
+    part.replace(path)
+
+
+class Served:
+    """A server with a clock of its own, and an Envoy that has everything it has to offer."""
+
+    def __init__(self, server: XdsServer, envoy: EnvoyProcess, clock: list[float]) -> None:
+        self.server, self.envoy, self._clock = server, envoy, clock
+
+    async def certificates(self) -> list[str]:
+        """The serial numbers of what Envoy trusts, and shows."""
+        return re.findall(r'"serial_number": "(\w+)"', await self.envoy.get("/certs"))
+
+    async def read_again(self, before: list[str]) -> None:
+        async def there() -> bool:
+            return await self.certificates() != before
+
+        await self.envoy.until("what was renewed has been read", there)
+
+    async def identified(self, identity: str) -> None:
+        async def there() -> bool:
+            return [stream.proxy.identity for stream in self.server.streams()] == [identity]
+
+        await self.envoy.until(f"{identity} is connected", there)
+
+    async def restart(self) -> None:
+        """Begin again on the same port, with nobody connected."""
+        await self.server.stop(grace=0.1)
+        self.server = XdsServer(self.server._feed, self.server._address, self.server._options)
+        await self.server.start()
+
+    def expire(self) -> None:
+        """Let half an hour pass, and something change: the next message is the last of an old stream."""
+        self._clock[0] += 1800
+        self.server._feed.publish(SMALL)
+
+
+@asynccontextmanager
+async def served(security: Security, tls: XdsTls) -> AsyncIterator[Served]:
+    with held_ports(1) as (port,):
+        options = ServerOptions(security=security, max_connection_age=0.5, reuse_port=True)
+        server, clock = XdsServer(TableFeed({}), f"127.0.0.1:{port}", options), [time.time()]
+        server._authoriser._now = lambda: clock[0]
+        await server.start()
+        for path, value in secret_files(tls).items():
+            Path(path).write_text(json.dumps(value))
+        on = Served(server, EnvoyProcess(bootstrap(PROXY, XdsAddress("localhost", port, tls=tls))), clock)
+        try:
+            async with on.envoy:
+                yield on
+        finally:
+            await on.server.stop(grace=0.2)
+
+
+async def test_a_renewed_certificate_is_shown_when_the_old_one_has_expired(tmp_path: Path):
+    authority = Authority(tmp_path)
+    tls = XdsTls(*(str(tmp_path / name) for name in ("ca.pem", "own.pem", "own-key.pem")), secrets=str(tmp_path))
+
+    def issue(name: str, lives_s: float) -> None:
+        cert, key = client(authority.ca, name, lives_s=lives_s)
+        rename(Path(tls.certificate), cert)
+        rename(Path(tls.key), key)
+
+    issue(FIRST, 600)
+    async with served(Security(TlsFiles(authority.cert, authority.key, authority.ca_file)), tls) as on:
+        await on.identified(FIRST)
+        before = await on.certificates()
+        issue(SECOND, 7200)
+        await on.read_again(before)
+        on.expire()
+        await on.identified(SECOND)
+
+
+async def test_a_renewed_token_is_sent_when_the_old_one_has_expired(tmp_path: Path):
+    authority, signer = Authority(tmp_path), Signer(tmp_path)
+    tls = XdsTls(str(authority.ca_file), token=f"{tmp_path}/token", secrets=str(tmp_path))
+
+    def issue(name: str, lives_s: float) -> None:
+        token = signer.token(sub=f"system:serviceaccount:default:{name}", exp=time.time() + lives_s)
+        rename(Path(tls.token), f"{token}\n")
+
+    issue("first", 600)
+    security = Security(TlsFiles(authority.cert, authority.key), TokenRules(signer.file))
+    async with served(security, tls) as on:
+        await on.identified(FIRST)
+        issue("second", 7200)
+        on.expire()
+        await on.identified(SECOND)
+
+
+async def test_a_renewed_ca_is_trusted_without_a_restart(tmp_path: Path):
+    authority = Authority(tmp_path)
+    tls = XdsTls(str(authority.ca_file), secrets=str(tmp_path))
+    async with served(Security(TlsFiles(authority.cert, authority.key)), tls) as on:
+        before = await on.certificates()
+        authority.ca = trustme.CA()
+        rename(authority.ca_file, authority.ca.cert_pem.bytes())
+        await on.read_again(before)
+        authority.issue_server()
+        await on.restart()
+        await on.identified("")
