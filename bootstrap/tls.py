@@ -3,7 +3,7 @@
 Separate from the rest because it is about files on the proxy's machine, which are named and never read.
 """
 
-from pathlib import PurePath
+import posixpath
 from typing import Any
 
 import msgspec
@@ -131,7 +131,7 @@ def _reference(tls: XdsTls, name: str) -> SdsSecretConfig:
 
 
 def _file(tls: XdsTls, name: str) -> str:
-    return str(PurePath(tls.secrets, f"{name}.json"))
+    return posixpath.join(tls.secrets, f"{name}.json")
 
 
 def _secrets(tls: XdsTls) -> list[Secret]:
@@ -151,4 +151,4 @@ def _secrets(tls: XdsTls) -> list[Secret]:
 
 
 def _folder(path: str) -> WatchedDirectory:
-    return WatchedDirectory(path=str(PurePath(path).parent))
+    return WatchedDirectory(path=posixpath.dirname(path))

@@ -17,7 +17,7 @@ class Link(Protocol):
     """What one stream tells of its proxy."""
 
     def pushed(self, type_url: str, size: int, seconds: float) -> None:
-        """Hear that a response of so many bytes was written, and how long writing took. "" is a type not served."""
+        """Hear that a response of so many bytes was written, and how long writing took."""
 
     def acked(self, type_url: str, version: str, rejected: frozenset[str]) -> None:
         """Hear that the proxy accepted a version of a type, and which resources of it it still rejects."""

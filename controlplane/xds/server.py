@@ -31,7 +31,7 @@ class ServerOptions(msgspec.Struct, frozen=True):
     with those it has. Else a proxy with a new certificate would come back for ever on the connection of its old one.
     `max_receive` leaves room for a proxy that comes back and names all it holds: 3 MiB at 8,000 services.
     `ping_interval` is the shortest keepalive interval an Envoy may use; gRPC's default cuts off any below 5 minutes.
-    `first_message` is how long a stream may take to say who it is.
+    `first_message` is how long a stream may take to say who it is, and a connection to shake hands.
     """
 
     pace: Pace = Pace()
@@ -162,6 +162,7 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", options.max_receive),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_concurrent_streams", options.max_streams),
+        ("grpc.server_handshake_timeout_ms", _ms(options.first_message)),
         ("grpc.keepalive_time_ms", _ms(options.keepalive)),
         ("grpc.keepalive_timeout_ms", _ms(options.keepalive_timeout)),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -45,6 +45,8 @@ class Session(ABC, Generic[R]):
         self._opened = now
         self._resumed = False
         self._warming: set[str] = set()
+        self.pushed = ""
+        """The type of the last response that `next` returned."""
 
     @abstractmethod
     def receive(self, request: R) -> Outcome | None:
@@ -65,6 +67,7 @@ class Session(ABC, Generic[R]):
             self._release(now)
         for sub in self._subscriptions.values():
             if sub.news and not sub.in_flight and self._open(sub, now):
+                self.pushed = sub.type_url
                 return self._send(sub, now)
         return None
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 import msgspec
 
-from api.resource import PUSH_ORDER, ResourceSet
+from api.resource import ResourceSet
 from controlplane.xds import decode
 from controlplane.xds.delta import DeltaSession
 from controlplane.xds.feed import Feed, Link
@@ -24,9 +24,6 @@ from controlplane.xds.sotw import SotwSession
 from controlplane.xds.status import StreamStatus, shortened
 
 _log = logging.getLogger(__name__)
-
-_TYPE_URL = b"type.googleapis.com/"
-_SERVED = {type_url.encode(): type_url for type_url in PUSH_ORDER}
 
 R = TypeVar("R", SotwRequest, DeltaRequest)
 
@@ -118,18 +115,15 @@ class Stream(Generic[R]):
         while not self._closed:
             self._wake.clear()
             now = time.monotonic()
-            response = self._session.next(now) if self._session else None
-            if response is None:
+            session = self._session
+            response = session.next(now) if session else None
+            if session is None or response is None:
                 self._rest(link)
                 await self._idle(now)
-            else:
-                await self._push(rpc, response, link)
-
-    async def _push(self, rpc: Any, response: bytes, link: Link) -> None:
-        self._owing = True
-        began = time.monotonic()
-        await rpc.write(response)
-        link.pushed(_type_of(response), len(response), time.monotonic() - began)
+                continue
+            self._owing = True
+            await rpc.write(response)
+            link.pushed(session.pushed, len(response), time.monotonic() - now)
 
     def _rest(self, link: Link) -> None:
         """Say once that everything is answered, when it is."""
@@ -174,13 +168,3 @@ class Stream(Generic[R]):
                 link.rejected(type_url, names, version, said)
             case Unserved(type_url):
                 _log.warning("not served: %s asks for %r", self._proxy.id, type_url)
-
-
-def _type_of(response: bytes) -> str:
-    """Return the type of a response, or "" for one that is not served.
-
-    It is read at the first type_url in the bytes, whose length stands before it: that of the first resource, else that
-    of the response. Nothing before it is anybody's text (see frames), and parsing the whole would cost a copy.
-    """
-    at = response.find(_TYPE_URL)
-    return _SERVED.get(response[at : at + response[at - 1]], "") if at > 0 else ""

@@ -161,6 +161,7 @@ class Subscription:
         self._tried = bool(self.suspects) and self.suspects.next == set(flight.names)
         for name in flight.names:
             self.owed.pop(name, None)
+        self.owed = self.owed or {}  # one that held thousands of names would keep its size
         self._clear(flight.names)
         self.unanswered = False
         self._bringing = bringing

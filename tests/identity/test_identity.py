@@ -142,6 +142,13 @@ async def test_no_other_certificate_is(mutual, authority, method: Method, names,
         assert await outcome_of(mutual, channel, method, first_message(method, node, said)) == outcome
 
 
+@every_method
+async def test_a_node_that_names_two_namespaces_is_served_the_proved_one(mutual, authority: Authority, method: Method):
+    async with connected(mutual, authority.channel_credentials(SLEEP)) as channel:
+        assert await outcome_of(mutual, channel, method, first_message(method, ELSEWHERE, "default")) == "served"
+        assert [s.proxy.id for s in mutual.streams()] == [HERE]
+
+
 @pytest.mark.parametrize("flaw", ["expired", "of another authority"])
 async def test_a_certificate_that_does_not_hold_gets_no_connection(mutual, authority: Authority, flaw: str):
     how = {"lives_s": -60} if flaw == "expired" else {"issuer": trustme.CA()}
@@ -237,6 +244,14 @@ async def test_a_stream_that_never_says_who_it_is_is_ended():
         assert await status(server, late, first_message(METHODS[0], HERE)) == "served"
         await asyncio.sleep(0.1)
         assert len(server.streams()) == 1, "only the first message is waited for"
+
+
+async def test_a_connection_that_never_shakes_hands_is_closed(authority: Authority):
+    async with serving(tls_only(authority), first_message=0.05) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
 
 
 def tls_only(authority: Authority) -> Security:

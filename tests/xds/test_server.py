@@ -158,11 +158,12 @@ async def test_a_feed_hears_of_every_push_with_its_type_and_size(feed: TableFeed
 async def test_a_response_without_resources_tells_its_type_too(feed: TableFeed, channel, served: bool) -> None:
     feed.publish({})
     peer = Peer(channel, DELTA_ADS, delta=True)
-    await peer.send(CLUSTER if served else "type.googleapis.com/envoy.service.runtime.v3.Runtime")
+    type_url = CLUSTER if served else "type.googleapis.com/envoy.service.runtime.v3.Runtime"
+    await peer.send(type_url)
     response = await peer.read()
     await until(lambda: feed.pushes)
 
-    assert feed.pushes == [(CLUSTER if served else "", response.ByteSize())]
+    assert feed.pushes == [(type_url, response.ByteSize())]
 
 
 async def test_a_feed_hears_when_a_proxy_has_answered_all_it_was_owed(feed: TableFeed, channel) -> None:
