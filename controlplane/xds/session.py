@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, PUSH_ORDER, ROUTE, ResourceSet
+from api.resource import CLUSTER, ENDPOINT, LISTENER, PUSH_ORDER, ROUTE, SECRET, ResourceSet
 from controlplane.xds.frames import FrameCache
 from controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
 from controlplane.xds.shelf import USERS, Change, Shelf
@@ -177,7 +177,10 @@ class Session(ABC, Generic[R]):
         at = sub.last.at if sub.last and sub.suspects else now
         flight = Flight(self._nonce(sub, version), version, names, at)
         key = (type(self), sub.type_url, version, flight.nonce, names)
-        frame = self._shared.get(key, lambda: self._frame(sub, flight))
+        if sub.type_url == SECRET:  # never in anything that is shared, whatever a hash says
+            frame = self._frame(sub, flight)
+        else:
+            frame = self._shared.get(key, lambda: self._frame(sub, flight))
         sub.sent(flight, {name: self._shelf.get(sub.type_url, name) for name in names} if sub.whole else {})
         if sub.type_url == CLUSTER:
             clusters = (self._shelf.get(CLUSTER, name) for name in names)

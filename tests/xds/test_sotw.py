@@ -6,7 +6,7 @@ import pytest
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 from controlplane.xds.frames import FrameCache
 from controlplane.xds.requests import Ack, Nack, SotwRequest, Unserved
 from controlplane.xds.session import Pace
@@ -200,15 +200,16 @@ def test_nonces_differ_from_one_response_to_the_next_even_if_nothing_else_does()
     assert all(before != after for before, after in itertools.pairwise(nonces))
 
 
-def test_two_streams_of_one_set_send_the_same_bytes_and_not_only_equal_ones() -> None:
-    shared = FrameCache()
-    sessions = [SotwSession(first_set(SMALL), Pace(), 0.0, shared) for _ in range(2)]
-    frames = []
-    for session in sessions:
-        session.receive(SotwRequest(CLUSTER))
+@pytest.mark.parametrize(("type_url", "shared"), [(CLUSTER, True), (SECRET, False)])
+def test_two_streams_of_one_set_send_the_very_same_bytes_unless_they_are_secrets(type_url: str, shared: bool) -> None:
+    frames, cache = [], FrameCache()
+    for _ in range(2):
+        session = SotwSession(first_set({type_url: {"x": Item()}}), Pace(), 0.0, cache)
+        session.receive(SotwRequest(type_url, ("x",)))
         frames.append(session.next(0.0))
 
-    assert frames[0] is frames[1]
+    assert frames[0] == frames[1]
+    assert (frames[0] is frames[1]) == shared
 
 
 def test_a_second_ack_is_not_answered_when_a_newer_response_is_on_its_way() -> None:
