@@ -17,11 +17,12 @@ from controlplane.store import Store
 class Plane:
     """One world and what is made of it. Everything that serves, renders or checks goes through here.
 
-    `published` is the version of the last snapshot that every scope has been brought up to.
+    `published` is the version of the last snapshot that every scope has been brought up to. `slice_s` is how many
+    seconds long work goes on before other tasks get their turn.
     """
 
-    def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None) -> None:
-        self.slices = Slices()
+    def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None, slice_s: float = 0.01) -> None:
+        self.slices = Slices(slice_s)
         self.store = Store(catalogue.inputs, self.slices.breathe)
         self.engine = Engine(catalogue.inputs, self.slices.breathe)
         self.publisher = Publisher(self.engine, catalogue.outputs, self.slices)

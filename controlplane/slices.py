@@ -27,7 +27,7 @@ class _Job(msgspec.Struct, eq=False):
 class Slices:
     """Runs one piece of work at a time, in order, and lets the event loop run every `length` seconds of it."""
 
-    def __init__(self, length: float = 0.01) -> None:
+    def __init__(self, length: float) -> None:
         self._length = length
         self._jobs: deque[_Job] = deque()
         self._running: greenlet | None = None

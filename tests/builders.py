@@ -1,6 +1,7 @@
 """Short ways to make the objects that tests are about."""
 
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import Any
 
 import msgspec
@@ -35,8 +36,8 @@ def objects(text: str) -> list[AnyObject]:
 
 
 async def plane_of(text: str) -> Plane:
-    """A control plane that has published these manifests."""
-    plane = Plane(catalogue())
+    """A control plane that has published these manifests, and does all work in one go."""
+    plane = Plane(catalogue(), slice_s=inf)
     for obj in objects(text):
         plane.store.apply(obj.ref, obj)
     await plane.publish()

@@ -157,7 +157,6 @@ async def test_a_resource_of_many_objects_does_not_flood_the_findings():
     count = 3 * MOST_OBJECTS
     desk = Desk(await plane_of("---".join(SERVICE % (f"s{number:03}", 80) for number in range(count))))
     link = desk.connect()
-    await desk.plane.slices.run(lambda: None)  # a set that takes long to make is offered when it is
     link.rejected(ROUTE, ("80",), "v1", "no")
     said = desk.rejected()
     assert len(said) == MOST_OBJECTS + 1

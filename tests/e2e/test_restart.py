@@ -197,8 +197,8 @@ async def _settled(client: aiohttp.ClientSession, url: str) -> list[int]:
     async with asyncio.timeout(15):
         while True:
             streams = await _answering(client, url)
-            types = streams[0]["types"] if streams else []
-            if len(types) == TYPES and not any(t["in_flight"] or t["pending"] for t in types):
+            types = list(streams[0]["types"].values()) if streams else []
+            if len(types) == TYPES and all(t["synced"] for t in types):
                 return [t["pushes"] for t in types]
             await asyncio.sleep(0.05)
 

@@ -4,9 +4,10 @@ import json
 import re
 import time
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 import trustme
@@ -32,11 +33,37 @@ PROXY = Proxy(role="sidecar", name="sleep", namespace="default")
 FIRST, SECOND = (f"spiffe://cluster.local/ns/default/sa/{name}" for name in ("first", "second"))
 
 
-def rename(path: Path, text: bytes | str) -> None:
-    """Replace a file in one step, as whoever renews credentials should."""
-    part = path.with_name(f".{path.name}")
-    part.write_bytes(text if isinstance(text, bytes) else text.encode())
-    part.replace(path)
+Put = Callable[[Path, dict[str, bytes]], None]
+
+
+def rename(folder: Path, files: dict[str, bytes]) -> None:
+    """Replace files one after the other, each in one step, as whoever renews credentials should."""
+    for name, content in files.items():
+        part = folder / f".{name}"
+        part.write_bytes(content)
+        part.replace(folder / name)
+
+
+def swap(folder: Path, files: dict[str, bytes]) -> None:
+    """Replace all files in one step, as Kubernetes does: they are links into a folder that is a link itself."""
+    generation = Path(mkdtemp(prefix="..", dir=folder))
+    for name, content in files.items():
+        (generation / name).write_bytes(content)
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+    (folder / "..new").symlink_to(generation.name)
+    (folder / "..new").replace(folder / "..data")
+
+
+both_ways = pytest.mark.parametrize("put", [rename, swap])
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Path:
+    """A folder of the proxy, for what is renewed."""
+    folder = tmp_path / "mount"
+    folder.mkdir()
+    return folder
 
 
 class Served:
@@ -90,14 +117,13 @@ async def served(security: Security, tls: XdsTls) -> AsyncIterator[Served]:
             await on.server.stop(grace=0.2)
 
 
-async def test_a_renewed_certificate_is_shown_when_the_old_one_has_expired(tmp_path: Path):
+@both_ways
+async def test_a_renewed_certificate_is_shown_when_the_old_one_has_expired(tmp_path: Path, mount: Path, put: Put):
     authority = Authority(tmp_path)
-    tls = XdsTls(*(str(tmp_path / name) for name in ("ca.pem", "own.pem", "own-key.pem")), secrets=str(tmp_path))
+    tls = XdsTls(str(authority.ca_file), f"{mount}/cert", f"{mount}/key", secrets=str(tmp_path))
 
     def issue(name: str, lives_s: float) -> None:
-        cert, key = client(authority.ca, name, lives_s=lives_s)
-        rename(Path(tls.certificate), cert)
-        rename(Path(tls.key), key)
+        put(mount, dict(zip(("cert", "key"), client(authority.ca, name, lives_s=lives_s), strict=True)))
 
     issue(FIRST, 600)
     async with served(Security(TlsFiles(authority.cert, authority.key, authority.ca_file)), tls) as on:
@@ -109,13 +135,14 @@ async def test_a_renewed_certificate_is_shown_when_the_old_one_has_expired(tmp_p
         await on.identified(SECOND)
 
 
-async def test_a_renewed_token_is_sent_when_the_old_one_has_expired(tmp_path: Path):
+@both_ways
+async def test_a_renewed_token_is_sent_when_the_old_one_has_expired(tmp_path: Path, mount: Path, put: Put):
     authority, signer = Authority(tmp_path), Signer(tmp_path)
-    tls = XdsTls(str(authority.ca_file), token=f"{tmp_path}/token", secrets=str(tmp_path))
+    tls = XdsTls(str(authority.ca_file), token=f"{mount}/token", secrets=str(tmp_path))
 
     def issue(name: str, lives_s: float) -> None:
         token = signer.token(sub=f"system:serviceaccount:default:{name}", exp=time.time() + lives_s)
-        rename(Path(tls.token), f"{token}\n")
+        put(mount, {"token": f"{token}\n".encode()})
 
     issue("first", 600)
     security = Security(TlsFiles(authority.cert, authority.key), TokenRules(signer.file))
@@ -126,13 +153,16 @@ async def test_a_renewed_token_is_sent_when_the_old_one_has_expired(tmp_path: Pa
         await on.identified(SECOND)
 
 
-async def test_a_renewed_ca_is_trusted_without_a_restart(tmp_path: Path):
+@both_ways
+async def test_a_renewed_ca_is_trusted_without_a_restart(tmp_path: Path, mount: Path, put: Put):
     authority = Authority(tmp_path)
-    tls = XdsTls(str(authority.ca_file), secrets=str(tmp_path))
-    async with served(Security(TlsFiles(authority.cert, authority.key)), tls) as on:
+    put(mount, {"ca": authority.ca.cert_pem.bytes()})
+    async with served(
+        Security(TlsFiles(authority.cert, authority.key)), XdsTls(f"{mount}/ca", secrets=str(tmp_path))
+    ) as on:
         before = await on.certificates()
         authority.ca = trustme.CA()
-        rename(authority.ca_file, authority.ca.cert_pem.bytes())
+        put(mount, {"ca": authority.ca.cert_pem.bytes()})
         await on.read_again(before)
         authority.issue_server()
         await on.restart()

@@ -104,6 +104,7 @@ class Convergence(RuleBasedStateMachine):
         """All that is not bad arrives, and nothing else is rejected."""
         self.wire.proxy.reject.clear()
         self._run()
+        assert self.wire.proxy.whims or not any(map(self._innocent, ORDER)), "the search left something innocent behind"
         self._mend()
         self.wire.assert_only_the_bad_is_missing()
 
