@@ -15,7 +15,7 @@ from controlplane.admin import Admin
 from controlplane.catalogue import Catalogue, catalogue
 from controlplane.debounce import Debounce, debounced
 from controlplane.feedback import PlaneFeed
-from controlplane.garbage import spare
+from controlplane.garbage import spare, tidy
 from controlplane.identity.authoriser import Security
 from controlplane.manifests.decode import registry_of
 from controlplane.observe.metrics import Metrics
@@ -89,9 +89,13 @@ class App:
 
     async def run(self) -> None:
         """Follow the source until `stop` is called; what it saw until then is still published."""
-        async with debounced(self.source.watch(self._stop), self.options.debounce) as batches:
-            async for batch in batches:
-                await self._try(batch)
+        tidying = asyncio.create_task(tidy(lambda: self.server.connected), name="giving memory back")
+        try:
+            async with debounced(self.source.watch(self._stop), self.options.debounce) as batches:
+                async for batch in batches:
+                    await self._try(batch)
+        finally:
+            tidying.cancel()
 
     def stop(self) -> None:
         """Let `run` return."""

@@ -34,13 +34,13 @@ class DeltaSession(Session[DeltaRequest]):
         for name in names - {WILDCARD}:
             # Without a version the answer is due whatever it is, even to a second subscription.
             self._cover(sub, name, request.initial.get(name))
-            sub.names.add(name)
+        sub.names.add(names - {WILDCARD})
         # A fresh proxy that named nothing waits for an answer even if there is nothing to serve.
         sub.unanswered = sub.unanswered or (first and names <= {WILDCARD} and not request.initial)
 
     def _widen(self, sub: Subscription, request: DeltaRequest) -> None:
         """Subscribe to everything there is, and to everything the proxy says it holds."""
-        for name in (self._shelf.names(sub.type_url) | request.initial.keys()) - sub.names:
+        for name in (self._shelf.names(sub.type_url) | request.initial.keys()).difference(sub.names):
             self._cover(sub, name, request.initial.get(name, ""))
         sub.wildcard = True
 
@@ -57,7 +57,7 @@ class DeltaSession(Session[DeltaRequest]):
         if name == WILDCARD:
             self._narrow(sub)
         elif name in sub.names:
-            sub.names.discard(name)
+            sub.names.remove((name,))
             if sub.wildcard:
                 sub.owed[name] = None  # The proxy cannot know whether the wildcard still covers it, so it is told.
             else:
@@ -67,7 +67,7 @@ class DeltaSession(Session[DeltaRequest]):
         """Leave the wildcard; names subscribed one by one stay."""
         names = self._shelf.names(sub.type_url) | sub.owed.keys() if sub.wildcard else set()
         sub.wildcard = False
-        for name in names - sub.names:
+        for name in names.difference(sub.names):
             sub.uncover(name, self._wanted(sub, name))
 
     def _frame(self, sub: Subscription, flight: Flight) -> bytes:

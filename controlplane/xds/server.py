@@ -81,6 +81,11 @@ class XdsServer:
         if self._server is not None:
             await self._server.stop(grace)
 
+    @property
+    def connected(self) -> int:
+        """How many streams are open."""
+        return len(self._streams)
+
     def streams(self) -> list[StreamStatus]:
         """Return how every open stream stands."""
         return [stream.status() for stream in self._streams]
@@ -169,6 +174,8 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         # Both are needed: the first alone does not stop gRPC from cutting off an Envoy that pings (seen with 1.40).
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _ms(options.ping_interval)),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(options.ping_interval)),
+        # Estimating the bandwidth of what proxies send costs a ping per read, and a fifth of all pushes a second.
+        ("grpc.http2.bdp_probe", 0),
         *([("grpc.max_connection_age_ms", _ms(options.max_connection_age))] if _by_certificate(options) else []),
     ]
 

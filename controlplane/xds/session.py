@@ -90,6 +90,11 @@ class Session(ABC, Generic[R]):
         """Whether the proxy has answered everything it was owed, be it with an ACK or a NACK."""
         return all(sub.answered for sub in self._subscriptions.values())
 
+    @property
+    def resting(self) -> bool:
+        """Whether `next` has nothing to return until there is another request or set, however late it gets."""
+        return self.settled and not self._shelf.keeping
+
     # The gate and the order of removals.
 
     def _open(self, sub: Subscription, now: float) -> bool:

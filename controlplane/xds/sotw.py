@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, Resource
 from controlplane.xds.frames import empty_assignment, sotw_response
+from controlplane.xds.names import Names
 from controlplane.xds.requests import WILDCARD, Outcome, SotwRequest
 from controlplane.xds.session import Session
 from controlplane.xds.shelf import USERS
@@ -60,7 +61,7 @@ class SotwSession(Session[SotwRequest]):
 
     def _resubscribe(self, sub: Subscription, request: SotwRequest) -> bool:
         """Take the names of a request; return whether they differ from those of the last one."""
-        asked = set(request.names)
+        asked = Names(request.names)
         implied = not asked and not sub.names and sub.wildcard  # An empty list goes on meaning what it meant at first.
         wildcard = WILDCARD in asked or implied
         if asked == sub.names and wildcard == sub.wildcard:
@@ -79,7 +80,7 @@ class SotwSession(Session[SotwRequest]):
         return True
 
     def _covered(self, sub: Subscription) -> set[str]:
-        return (self._shelf.names(sub.type_url) if sub.wildcard else set()) | sub.names - {WILDCARD}
+        return (self._shelf.names(sub.type_url) if sub.wildcard else set()) | {*sub.names} - {WILDCARD}
 
     def _add(self, sub: Subscription, name: str) -> None:
         """Owe a name that is asked for from now on. One that does not exist is owed nothing until it does."""

@@ -146,9 +146,12 @@ class Stream(Generic[R]):
     def _take(self, request: R, link: Link) -> None:
         assert self._session is not None
         outcome = self._session.receive(self._typed(request))
-        self._wake.set()
         if outcome:
             self._tell(outcome, link)
+        if self._session.resting:  # as after most ACKs: the writer can sleep on
+            self._rest(link)
+        else:
+            self._wake.set()
 
     def _typed(self, request: R) -> R:
         """Give a request of a single-type service its type, which it need not say."""

@@ -10,6 +10,7 @@ import msgspec
 import xxhash
 
 from api.resource import Resource
+from controlplane.xds.names import Names
 from controlplane.xds.suspects import Suspects, blamed
 
 _MASK = (1 << 128) - 1
@@ -48,7 +49,7 @@ class Subscription:
         self.whole = whole
         self.known = not whole
         self.wildcard = False
-        self.names: set[str] = set()
+        self.names = Names()
         self.owed: dict[str, str | None] = {}
         self.unanswered = False
         self.rejected: set[str] = set()

@@ -28,7 +28,7 @@ class BareServer:
         self.resources, self.heard = resources, heard
         self.rejections: list[str] = []
         self._outboxes: list[asyncio.Queue[bytes | None]] = []
-        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
+        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1), ("grpc.http2.bdp_probe", 0)])
 
     async def start(self) -> int:
         handlers = {name: grpc.stream_stream_rpc_method_handler(self._method(delta)) for name, delta in METHODS.items()}
