@@ -6,7 +6,7 @@ from api.meta import Ref
 from api.proxy import Scope
 from api.view import View
 from translators import visible
-from translators.shards import keys, parts
+from translators.shards import is_in, keys
 
 _FOREIGN_PORT = 80
 
@@ -23,29 +23,20 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[RouteTable, t
     return None
 
 
-def foreign_hosts(view: View, scope: Scope, port: int) -> tuple[str, ...]:
-    """Return hosts that route tables name and no service has, on the ports they live on, sorted.
+def foreign_hosts(view: View, scope: Scope, port: int, part: int, of: int) -> tuple[str, ...]:
+    """Return hosts of a part that route tables name and no service has, on the ports they live on.
 
     Istio: they ride along on the HTTP ports of the table's other hosts, and on port 80 when there are none.
     """
-    of = view.memo(_tables, scope.namespace)
-    found = {
-        host
-        for part in range(of)
-        for host, ports in view.memo(_foreign_of_part, scope.namespace, part)
-        if port in ports
-    }
-    return tuple(sorted(host for host in found if owner(view, scope, host, port) is not None))
+    found = {host for host, ports in view.memo(_foreign_of_part, scope.namespace, part, of) if port in ports}
+    return tuple(host for host in found if owner(view, scope, host, port) is not None)
 
 
-def _tables(view: View, namespace: str) -> int:
-    return parts(view, "routes", namespace)
-
-
-def _foreign_of_part(view: View, namespace: str, part: int) -> tuple[tuple[str, frozenset[int]], ...]:
-    places = keys(namespace, part, view.memo(_tables, namespace))
-    found = [view.memo(_foreign, namespace, obj.ref) for place in places for obj in view.by("routes", place)]
-    return tuple(said for of_table in found for said in of_table)
+def _foreign_of_part(view: View, namespace: str, part: int, of: int) -> tuple[tuple[str, frozenset[int]], ...]:
+    tables = [
+        view.memo(_foreign, namespace, obj.ref) for key in keys(namespace, part, of) for obj in view.by("routes", key)
+    ]
+    return tuple(said for of_table in tables for said in of_table if is_in(said[0], part, of))
 
 
 def _foreign(view: View, namespace: str, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:

@@ -58,7 +58,7 @@ def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
 
 
 def _places(obj: Object[istio.VirtualService]) -> Iterable[str]:
-    return places(obj.spec.export_to or ("*",), obj.ref.namespace, (obj.ref.name,))
+    return places(obj.spec.export_to or ("*",), obj.ref.namespace, hosts_of(obj))
 
 
 def _routes(about: Ref, index: int, rule: istio.HTTPRoute, settings: MeshSettings) -> Iterator[Route]:

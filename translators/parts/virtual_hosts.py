@@ -15,7 +15,6 @@ from translators import envoy, names, visible
 from translators.lookups import mesh
 from translators.parts import actions
 from translators.parts.domains import distinct, domains, with_port
-from translators.shards import is_in
 from translators.tables import foreign_hosts, owner
 
 _VIRTUAL_HOSTS_FIELD = 2
@@ -96,7 +95,7 @@ def _of_part(view: View, scope: Scope, port: int, part: int) -> tuple[VirtualHos
     of = view.memo(visible.services, scope.namespace)
     found = {
         *view.memo(visible.http_hosts, scope.namespace, port, part),
-        *(host for host in view.memo(foreign_hosts, scope, port) if is_in(host, part, of)),
+        *foreign_hosts(view, scope, port, part, of),
     }
     return tuple(view.memo(_of_host, scope, host, port) for host in sorted(found))
 
