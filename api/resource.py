@@ -18,15 +18,25 @@ PUSH_ORDER = (CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET)
 class Resource(msgspec.Struct, frozen=True):
     """One xDS resource. `version` is a hash of its content, so it survives restarts.
 
-    `body` is the serialised message; `uses` names the resources of the next type that it waits for (a cluster its
-    endpoints, a listener its route configurations).
+    `chunks` are the serialised message in pieces, which large ones share with their predecessors; `uses` names the
+    resources of the next type that it waits for (a cluster its endpoints, a listener its route configurations).
     """
 
     type_url: str
     name: str
     version: str
-    body: bytes
+    chunks: tuple[bytes, ...]
     uses: tuple[str, ...] = ()
+
+    @property
+    def body(self) -> bytes:
+        """The serialised message in one piece, made for whoever asks."""
+        return b"".join(self.chunks)
+
+    @property
+    def size(self) -> int:
+        """How many bytes the serialised message has."""
+        return sum(map(len, self.chunks))
 
 
 class ResourceSet(msgspec.Struct, frozen=True):

@@ -180,7 +180,7 @@ async def test_a_secret_is_made_only_for_who_has_proved_to_be_somebody_and_for_n
 
     def secret(_, scope, name):
         made.append(scope.identity)
-        return Resource(SECRET, name, "1", scope.identity.encode())
+        return Resource(SECRET, name, "1", (scope.identity.encode(),))
 
     outputs = (Output(SECRET, lambda *_: (("cert",),), secret),)
     plane = Plane(msgspec.structs.replace(catalogue(), outputs=outputs))

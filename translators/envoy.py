@@ -1,7 +1,7 @@
 """The only door to Envoy's protobuf messages: which we use, how they are encoded, how bytes are joined.
 
 Bytes are encoded deterministically, so equal content has equal bytes and equal versions, also after a restart.
-A RouteConfiguration is a join of virtual hosts that were encoded before: the same bytes, ten times faster.
+A RouteConfiguration is made of virtual hosts that were encoded before: the same bytes, and only what changed is new.
 """
 
 from collections.abc import Mapping
@@ -82,9 +82,12 @@ _STRUCTS = frozenset({"filter_metadata", "json_format", "value"})
 _LENGTH_DELIMITED = 2
 
 
-def resource(type_url: str, name: str, body: bytes, uses: tuple[str, ...] = ()) -> Resource:
-    """Wrap an encoded message; its version is the hash of its bytes."""
-    return Resource(type_url, name, xxhash.xxh3_128_hexdigest(body), body, uses)
+def resource(type_url: str, name: str, *chunks: bytes, uses: tuple[str, ...] = ()) -> Resource:
+    """Wrap an encoded message, given in pieces; its version is the hash of its bytes."""
+    version = xxhash.xxh3_128()
+    for chunk in chunks:
+        version.update(chunk)
+    return Resource(type_url, name, version.hexdigest(), chunks, uses)
 
 
 def encode(message: Message) -> bytes:

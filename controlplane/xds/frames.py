@@ -40,8 +40,9 @@ def sotw_response(type_url: str, version: str, nonce: str, resources: Iterable[R
     any_type = _text(_ANY_TYPE, type_url)
     chunks = [_text(_VERSION, version)]
     for resource in resources:
-        any_head = any_type + _head(_ANY_VALUE, len(resource.body)) if resource.body else any_type
-        chunks += (_head(_RESOURCES, len(any_head) + len(resource.body)), any_head, resource.body)
+        size = resource.size
+        any_head = any_type + _head(_ANY_VALUE, size) if size else any_type
+        chunks += (_head(_RESOURCES, len(any_head) + size), any_head, *resource.chunks)
     chunks += (_text(_TYPE_URL, type_url), _text(_NONCE, nonce))
     return b"".join(chunks)
 
@@ -64,13 +65,13 @@ def empty_assignment(cluster: str) -> bytes:
     return _text(b"\x0a", cluster)
 
 
-def _entry(resource: Resource, any_type: bytes) -> tuple[bytes, bytes, bytes]:
-    """Return a delta `Resource` entry as head, body and tail, so that the body is copied only once."""
-    any_head = any_type + _head(_ANY_VALUE, len(resource.body)) if resource.body else any_type
-    any_size = len(any_head) + len(resource.body)
-    head = _text(_ENTRY_VERSION, resource.version) + _head(_ENTRY_RESOURCE, any_size) + any_head
+def _entry(resource: Resource, any_type: bytes) -> tuple[bytes, ...]:
+    """Return a delta `Resource` entry as head, chunks and tail, so that the message is copied only once."""
+    size = resource.size
+    any_head = any_type + _head(_ANY_VALUE, size) if size else any_type
+    head = _text(_ENTRY_VERSION, resource.version) + _head(_ENTRY_RESOURCE, len(any_head) + size) + any_head
     tail = _text(_ENTRY_NAME, resource.name)
-    return _head(_RESOURCES, len(head) + len(resource.body) + len(tail)) + head, resource.body, tail
+    return _head(_RESOURCES, len(head) + size + len(tail)) + head, *resource.chunks, tail
 
 
 def _text(tag: bytes, text: str) -> bytes:

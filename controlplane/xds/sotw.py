@@ -117,5 +117,5 @@ class SotwSession(Session[SotwRequest]):
         """Find a resource. Endpoints that do not exist are sent empty, or Envoy would wait 15 s for them."""
         found = self._shelf.get(type_url, name)
         if found is None and type_url == ENDPOINT:
-            return Resource(type_url, name, _ABSENT, empty_assignment(name))
+            return Resource(type_url, name, _ABSENT, (empty_assignment(name),))
         return found

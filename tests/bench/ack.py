@@ -111,7 +111,7 @@ async def turns(stage: Stage, heard: Heard, sets: list[ResourceSet], count: int)
         "beyond_p99_ms": p99(total) - p99(bare),
         "ours_p50_ms": p50(offered),
         "ours_p99_ms": p99(offered),
-        "bytes": sum(len(resource.body) for resource in changed),
+        "bytes": sum(resource.size for resource in changed),
     }
 
 

@@ -137,7 +137,7 @@ class Bare(BareServer):
 
 def route(generation: int, kilobytes: int) -> Resource:
     body = random.Random(generation).randbytes(kilobytes * 1000)
-    return Resource(ROUTE, NAME, f"{generation:016x}", body)
+    return Resource(ROUTE, NAME, f"{generation:016x}", (body,))
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def _bootstrap(port: int, api_type: str) -> dict:
 
 def _resource(type_url: str, name: str, message: Message, *uses: str) -> Resource:
     body = message.SerializeToString(deterministic=True)
-    return Resource(type_url, name, xxh3_64_hexdigest(body), body, uses)
+    return Resource(type_url, name, xxh3_64_hexdigest(body), (body,), uses)
 
 
 def _cluster(name: str, salt: int) -> cluster_pb2.Cluster:

@@ -81,7 +81,7 @@ class World(msgspec.Struct, frozen=True):
                 if spoil and type_url == self.type_url and at == CULPRIT:
                     spoil(message)
                 body = message.SerializeToString(deterministic=True)
-                built[type_url][name] = Resource(type_url, name, xxh3_64_hexdigest(body), body, uses)
+                built[type_url][name] = Resource(type_url, name, xxh3_64_hexdigest(body), (body,), uses)
         return built
 
     def url(self, at: int) -> str:

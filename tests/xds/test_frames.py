@@ -10,8 +10,8 @@ from api.resource import CLUSTER, ENDPOINT, Resource
 from controlplane.xds.frames import delta_response, empty_assignment, sotw_response
 
 texts = st.text(max_size=200)
-bodies = st.one_of(st.binary(max_size=300), st.just(b"x" * 20_000))
-resources = st.lists(st.builds(Resource, st.just(CLUSTER), texts, texts, bodies), max_size=5)
+chunks = st.lists(st.one_of(st.binary(max_size=300), st.just(b"x" * 20_000)), max_size=3).map(tuple)
+resources = st.lists(st.builds(Resource, st.just(CLUSTER), texts, texts, chunks), max_size=5)
 
 
 @given(texts, texts, resources)
@@ -46,7 +46,7 @@ def test_an_empty_assignment_is_what_protobuf_would_write(name: str) -> None:
 def test_an_independent_decoder_reads_the_same_resources() -> None:
     from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryResponse
 
-    entry = Resource(ENDPOINT, "e1", "v1", empty_assignment("e1"))
+    entry = Resource(ENDPOINT, "e1", "v1", (empty_assignment("e1"),))
     read = DeltaDiscoveryResponse.parse(delta_response(ENDPOINT, "s", "7", [entry], ["gone"]))
 
     assert [(r.name, r.version, r.resource.value) for r in read.resources] == [("e1", "v1", entry.body)]

@@ -48,7 +48,7 @@ def having(world: World, type_url: str, **items: Item) -> World:
 
 def resource(type_url: str, name: str, item: Item) -> Resource:
     body = assignment(name, item.salt) if type_url == ENDPOINT else json.dumps([name, item.salt, item.uses]).encode()
-    return Resource(type_url, name, xxh3_64_hexdigest(body), body, item.uses)
+    return Resource(type_url, name, xxh3_64_hexdigest(body), (body,), item.uses)
 
 
 def name_of(body: bytes) -> str:

@@ -46,7 +46,7 @@ def build(view: View, namespace: str, name: str) -> Resource | None:
     _describe(body, asked, service)
     uses = (outbound(asked.host, asked.port, asked.subset),) if service.resolution is Resolution.ENDPOINTS else ()
     manners = view.memo(_manners, port.protocol.value, asked.direction == MIRROR)
-    return envoy.resource(CLUSTER, name, envoy.encode(body) + manners, uses)
+    return envoy.resource(CLUSTER, name, envoy.encode(body), manners, uses=uses)
 
 
 def _manners(view: View, said: str, mirror: bool) -> bytes:

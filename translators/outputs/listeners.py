@@ -37,7 +37,7 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     else:
         routes = ""
         body.filter_chains.append(_tcp_chain(view, use))
-    return envoy.resource(LISTENER, name, envoy.encode(body), (routes,) if routes else ())
+    return envoy.resource(LISTENER, name, envoy.encode(body), uses=(routes,) if routes else ())
 
 
 def _fall_back(view: View, use: visible.PortUse, body: envoy.Listener) -> None:

@@ -1,6 +1,6 @@
 """RouteConfigurations: one for each port that takes HTTP, and `http_proxy` for all of them.
 
-A configuration is a join of virtual hosts that were encoded before, so a change costs one virtual host and a copy.
+A configuration is made of virtual hosts that were encoded before, so a change costs one part of them.
 """
 
 from collections.abc import Iterable
@@ -41,7 +41,7 @@ def _configuration(view: View, name: str, frames: Iterable[bytes], *, ignore_por
     tail.validate_clusters.CopyFrom(envoy.BoolValue(value=False))
     tail.max_direct_response_body_size_bytes.CopyFrom(envoy.UInt32Value(value=_LARGEST_DIRECT_RESPONSE))
     rest = view.memo(virtual_hosts.catch_all)
-    return envoy.resource(ROUTE, name, b"".join((head, *frames, rest, envoy.encode(tail))))
+    return envoy.resource(ROUTE, name, head, *frames, rest, envoy.encode(tail))
 
 
 OUTPUT = Output(ROUTE, configurations, build)
