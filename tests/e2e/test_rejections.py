@@ -131,7 +131,7 @@ def planted() -> Catalogue:
             return made
         body = envoy.RouteConfiguration.FromString(made.body)
         body.virtual_hosts.extend(envoy.VirtualHost(name=name, domains=["twice"]) for name in ("a", "b"))
-        return envoy.resource(ROUTE, name, envoy.encode(body), made.uses)
+        return envoy.resource(ROUTE, name, envoy.encode(body), uses=made.uses)
 
     outputs = tuple(msgspec.structs.replace(o, build=build) if o is routes else o for o in catalogue().outputs)
     return msgspec.structs.replace(catalogue(), outputs=outputs)
