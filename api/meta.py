@@ -5,6 +5,9 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+Labels = tuple[tuple[str, str], ...]
+"""Labels as sorted pairs, so that they can be compared, hashed and shared."""
+
 
 class Wire(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """Base of every type that is read from a manifest. Unknown fields are allowed and reported by the decoder."""

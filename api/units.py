@@ -2,8 +2,8 @@
 
 import re
 
-from api.mesh import MILLION
-
+MILLION = 1_000_000
+"""Envoy's finest denominator of fractions."""
 PORTS = range(1, 65536)
 WEIGHTS = range(1_000_001)
 """Weights of endpoints: Envoy counts their sum in 32 bits."""

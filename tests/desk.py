@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from api.finding import Finding
-from api.kinds.istio_networking import VIRTUAL_SERVICE
+from api.kinds.istio.virtual_service import VIRTUAL_SERVICE
 from api.kinds.kube import NAMESPACE, SERVICE
 from api.meta import AnyObject, Ref
 from controlplane.manifests.decode import registry_of

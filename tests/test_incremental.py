@@ -7,8 +7,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from api.kinds import istio_networking as istio
 from api.kinds import kube
+from api.kinds.istio import destination_rule as dr
+from api.kinds.istio import service_entry as se
+from api.kinds.istio import virtual_service as vs
 from api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
 from api.meta import Kind, Object, Ref, Wire
 from api.proxy import Proxy
@@ -70,28 +72,38 @@ class World(RuleBasedStateMachine):
         subset=versions, label=st.sampled_from([{}, {"version": "v1"}, {"app": "a"}]), export=exports,
     )  # fmt: skip
     def virtual_service(self, ns, name, hosts, to, mirror, subset, label, export) -> None:
-        rule = istio.HTTPRoute(
-            match=(istio.MatchRequest(uri=istio.StringMatch(prefix="/x"), source_labels=label),) if label else (),
-            route=(istio.RouteDestination(istio.Destination(to, subset)),),
-            mirror=istio.Destination(mirror),
+        rule = vs.HTTPRoute(
+            match=(vs.MatchRequest(uri=vs.StringMatch(prefix="/x"), source_labels=label),) if label else (),
+            route=(vs.RouteDestination(vs.Destination(to, subset)),),
+            mirror=vs.Destination(mirror),
         )
-        self._put(istio.VIRTUAL_SERVICE, ns, name, istio.VirtualService(tuple(hosts), http=(rule,), export_to=export))
+        self._put(
+            vs.VIRTUAL_SERVICE,
+            ns,
+            name,
+            vs.VirtualService(tuple(hosts), http=(rule,), export_to=export),
+        )
 
     @rule(ns=spaces, name=names, host=hosts, subsets=st.sets(versions), export=exports)
     def destination_rule(self, ns: str, name: str, host: str, subsets: set[str], export: tuple[str, ...]) -> None:
-        chosen = tuple(istio.Subset(v, {"version": v}) for v in sorted(subsets))
-        self._put(istio.DESTINATION_RULE, ns, name, istio.DestinationRule(host, chosen, export))
+        chosen = tuple(dr.Subset(v, {"version": v}) for v in sorted(subsets))
+        self._put(dr.DESTINATION_RULE, ns, name, dr.DestinationRule(host, chosen, export))
 
     @rule(ns=spaces, name=names, resolution=st.sampled_from(["STATIC", "DNS", "NONE"]), select=st.booleans())
     def service_entry(self, ns: str, name: str, resolution: str, select: bool) -> None:
-        selector = istio.WorkloadSelector({"app": "a"}) if select else None
-        port = istio.Port(80, "http", "HTTP")
-        spec = istio.ServiceEntry(("x.example.com",), (), (port,), "MESH_INTERNAL", resolution, (), selector)
-        self._put(istio.SERVICE_ENTRY, ns, name, spec)
+        selector = se.WorkloadSelector({"app": "a"}) if select else None
+        port = se.Port(80, "http", "HTTP")
+        spec = se.ServiceEntry(("x.example.com",), (), (port,), "MESH_INTERNAL", resolution, (), selector)
+        self._put(se.SERVICE_ENTRY, ns, name, spec)
 
     @rule(ns=spaces, name=names, app=names)
     def workload_entry(self, ns: str, name: str, app: str) -> None:
-        self._put(istio.WORKLOAD_ENTRY, ns, name, istio.WorkloadEntry("10.9.9.9", {}, {"app": app, "version": "v2"}))
+        self._put(
+            se.WORKLOAD_ENTRY,
+            ns,
+            name,
+            se.WorkloadEntry("10.9.9.9", {}, {"app": app, "version": "v2"}),
+        )
 
     @rule(suffix=st.booleans(), root=spaces)
     def mesh_config(self, suffix: bool, root: str) -> None:

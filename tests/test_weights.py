@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.mesh import MILLION
+from api.units import MILLION
 from translators.parts.weights import independent
 
 weights = st.lists(st.integers(0, 1_000_000), min_size=2, max_size=4).filter(any)

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from api.finding import Finding
-from api.mesh import Lowered, RouteTable
+from api.mesh import Lowered
 from api.meta import AnyObject, Kind
 from api.proxy import Scope
 from api.resource import Resource
+from api.routes import RouteTable
 from api.view import View
 
 

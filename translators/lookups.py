@@ -2,8 +2,10 @@
 
 from api.hosts import candidates, exported, is_ip
 from api.kinds.mirrorplane import MESH_CONFIG
-from api.mesh import Destination, Endpoint, MeshSettings, Port, Protocol, Resolution, Service, Subset, TrafficPolicy
+from api.mesh import Endpoint, MeshSettings, Port, Protocol, Resolution, Service
 from api.meta import Ref
+from api.policies import Subset, TrafficPolicy
+from api.routes import Destination
 from api.view import View
 from translators import visible
 

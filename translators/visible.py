@@ -3,7 +3,8 @@
 import msgspec
 
 from api.hosts import candidates, exported
-from api.mesh import Port, Protocol, RouteTable, Service
+from api.mesh import Port, Protocol, Service
+from api.routes import RouteTable
 from api.view import View
 from translators.shards import is_in, keys, parts
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from api.kinds import istio_networking as istio
 from api.kinds import kube
+from api.kinds.istio import destination_rule as dr
+from api.kinds.istio import virtual_service as vs
 from api.meta import AnyObject, Kind, Object, Ref, Wire
 
 PORT = 8000
@@ -18,11 +19,11 @@ def mirrored_services(count: int) -> list[AnyObject]:
 
 def mirrored_service(number: int) -> list[AnyObject]:
     name = f"svc-{number}"
-    subsets = tuple(istio.Subset(v, {"version": v}) for v in ("v1", "v2"))
+    subsets = tuple(dr.Subset(v, {"version": v}) for v in ("v1", "v2"))
     return [
         _service(name),
         *(_pod(number, version) for version in (1, 2)),
-        _object(istio.DESTINATION_RULE, name, istio.DestinationRule(name, subsets)),
+        _object(dr.DESTINATION_RULE, name, dr.DestinationRule(name, subsets)),
         virtual_service(number, 100.0),
     ]
 
@@ -72,12 +73,12 @@ def private(obj: AnyObject, namespace: str) -> AnyObject:
 
 def virtual_service(number: int, percent: float) -> AnyObject:
     name = f"svc-{number}"
-    rule = istio.HTTPRoute(
-        route=(istio.RouteDestination(istio.Destination(name, "v1")),),
-        mirror=istio.Destination(name, "v2"),
-        mirror_percentage=istio.Percent(percent),
+    rule = vs.HTTPRoute(
+        route=(vs.RouteDestination(vs.Destination(name, "v1")),),
+        mirror=vs.Destination(name, "v2"),
+        mirror_percentage=vs.Percent(percent),
     )
-    return _object(istio.VIRTUAL_SERVICE, name, istio.VirtualService((name,), http=(rule,)))
+    return _object(vs.VIRTUAL_SERVICE, name, vs.VirtualService((name,), http=(rule,)))
 
 
 def _service(name: str, target: int = 0) -> AnyObject:

@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from api.finding import Finding
-from api.kinds.istio_networking import DESTINATION_RULE, VIRTUAL_SERVICE
+from api.kinds.istio.destination_rule import DESTINATION_RULE
+from api.kinds.istio.virtual_service import VIRTUAL_SERVICE
 from api.kinds.kube import ENDPOINT_SLICE
 from api.meta import Ref
 from controlplane.playground.scenery import local_pod

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.kinds.istio_networking import VIRTUAL_SERVICE
+from api.kinds.istio.virtual_service import VIRTUAL_SERVICE
 from controlplane.playground.scenery import service
 from controlplane.playground.stage import Stage
 from tests.e2e.conftest import PROTOCOLS, seed_of_run

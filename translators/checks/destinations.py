@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from api.finding import Finding, Severity
-from api.mesh import Destination, Protocol, RouteTable, Service
+from api.mesh import Protocol, Service
+from api.routes import Destination, RouteTable
 from api.view import View
 from translators import visible
 from translators.contract import Check

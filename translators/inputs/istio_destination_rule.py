@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 
 from api.finding import Finding
 from api.hosts import fqdn, host_problem
-from api.kinds import istio_networking as istio
-from api.mesh import Lowered, Subset, TrafficPolicy
+from api.kinds.istio import destination_rule as istio
+from api.mesh import Lowered
 from api.meta import Object
+from api.policies import Subset, TrafficPolicy
 from api.view import View
 from translators.contract import Input
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from api.finding import Finding, Severity
 from api.hosts import host_problem, is_ip, is_range, literal
-from api.kinds import istio_networking as istio
+from api.kinds.istio import service_entry as istio
 from api.mesh import Endpoint, EndpointGroup, Lowered, Port, Protocol, Resolution, Service
 from api.meta import Object
 from api.units import PORTS, WEIGHTS

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 
 from api.finding import Finding, Severity
 from api.hosts import fqdn, host_problem
-from api.kinds import istio_networking as istio
-from api.mesh import Lowered, Match, MeshSettings, Route, RouteTable
+from api.kinds.istio import virtual_service as istio
+from api.mesh import Lowered, MeshSettings
 from api.meta import Object, Ref
+from api.routes import Match, Route, RouteTable
 from api.units import PORTS, milliseconds
 from api.view import View
 from translators.contract import Input

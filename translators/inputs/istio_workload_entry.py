@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from api.finding import Finding
 from api.hosts import host_problem
-from api.kinds import istio_networking as istio
+from api.kinds.istio import service_entry as istio
 from api.mesh import Lowered, Workload
 from api.meta import Object
 from api.units import PORTS, WEIGHTS

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from api.finding import Finding
 from api.hosts import is_ip
 from api.kinds import kube
-from api.mesh import Endpoint, EndpointGroup, Labels, Lowered
-from api.meta import Object, Ref
+from api.mesh import Endpoint, EndpointGroup, Lowered
+from api.meta import Labels, Object, Ref
 from api.proxy import Locality
 from api.units import PORTS
 from api.view import View

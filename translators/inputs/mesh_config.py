@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from api.finding import Finding
 from api.kinds import mirrorplane
-from api.mesh import Guards, Lowered, MeshSettings
+from api.mesh import Lowered, MeshSettings
 from api.meta import Object
+from api.routes import Guards
 from api.units import PORTS, milliseconds
 from api.view import View
 from translators.contract import Input

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from api.finding import Finding
-from api.kinds import istio_networking as istio
-from api.mesh import FieldMatch, Match, Op, StringMatch
+from api.kinds.istio import virtual_service as istio
 from api.meta import Ref
+from api.routes import FieldMatch, Match, Op, StringMatch
 from translators.patterns import LONGEST, is_header_name, regex_problem
 
 _ANY = "*"

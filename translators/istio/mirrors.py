@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from api.finding import Finding, Severity
 from api.hosts import fqdn
-from api.kinds import istio_networking as istio
-from api.mesh import MILLION, Destination, MeshSettings, Mirror
+from api.kinds.istio import virtual_service as istio
+from api.mesh import MeshSettings
 from api.meta import Ref
-from api.units import millionths
+from api.routes import Destination, Mirror
+from api.units import MILLION, millionths
 
 _HUNDRED = 100
 

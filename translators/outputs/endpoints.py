@@ -2,8 +2,8 @@
 
 from itertools import groupby
 
-from api.mesh import Endpoint, Labels
-from api.meta import Ref
+from api.mesh import Endpoint
+from api.meta import Labels, Ref
 from api.proxy import Scope
 from api.resource import ENDPOINT, Resource
 from api.view import View

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from api.mesh import Destination, Route
 from api.meta import Ref
 from api.proxy import Scope
+from api.routes import Destination, Route
 from api.view import View
 from translators import envoy, names
 from translators.lookups import target_port

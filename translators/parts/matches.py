@@ -1,6 +1,6 @@
 """Match -> RouteMatch."""
 
-from api.mesh import FieldMatch, Match, Op, StringMatch
+from api.routes import FieldMatch, Match, Op, StringMatch
 from translators import envoy
 
 

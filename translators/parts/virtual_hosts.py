@@ -8,8 +8,8 @@ from itertools import chain
 
 import msgspec
 
-from api.mesh import Match, Op, Route, RouteTable
 from api.proxy import Scope
+from api.routes import Match, Op, Route, RouteTable
 from api.view import View
 from translators import envoy, names, visible
 from translators.lookups import mesh

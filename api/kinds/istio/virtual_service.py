@@ -1,16 +1,11 @@
-"""Istio's networking API (networking.istio.io v1alpha3, v1beta1 and v1 share one schema): the fields we honour.
-
-A field that is not here is not read yet, and the decoder says so.
-"""
+"""VirtualService: routing rules for hosts."""
 
 from typing import Any
 
 from msgspec import field
 
+from api.kinds.istio import GROUP, VERSIONS
 from api.meta import Kind, Wire
-
-GROUP = "networking.istio.io"
-VERSIONS = ("v1", "v1beta1", "v1alpha3")
 
 
 class StringMatch(Wire, frozen=True):
@@ -102,60 +97,4 @@ class VirtualService(Wire, frozen=True):
     export_to: tuple[str, ...] = ()
 
 
-class Subset(Wire, frozen=True):
-    """A named part of a host's workloads, chosen by labels."""
-
-    name: str
-    labels: dict[str, str] = {}
-
-
-class DestinationRule(Wire, frozen=True):
-    """How a host is called."""
-
-    host: str
-    subsets: tuple[Subset, ...] = ()
-    export_to: tuple[str, ...] = ()
-
-
-class Port(Wire, frozen=True):
-    """A port of a ServiceEntry."""
-
-    number: int
-    name: str = ""
-    protocol: str = ""
-    target_port: int = 0
-
-
-class WorkloadEntry(Wire, frozen=True):
-    """A workload outside Kubernetes, on its own or inline in a ServiceEntry."""
-
-    address: str = ""
-    ports: dict[str, int] = {}
-    labels: dict[str, str] = {}
-    locality: str = ""
-    weight: int = 1
-
-
-class WorkloadSelector(Wire, frozen=True):
-    """Workloads by labels. A ServiceEntry's `workloadSelector` spells them `labels`."""
-
-    labels: dict[str, str] = {}
-
-
-class ServiceEntry(Wire, frozen=True):
-    """A service that Kubernetes does not know."""
-
-    hosts: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-    ports: tuple[Port, ...] = ()
-    location: str = "MESH_EXTERNAL"
-    resolution: str = "NONE"
-    endpoints: tuple[WorkloadEntry, ...] = ()
-    workload_selector: WorkloadSelector | None = None
-    export_to: tuple[str, ...] = ()
-
-
 VIRTUAL_SERVICE = Kind(GROUP, VERSIONS, "VirtualService", VirtualService)
-DESTINATION_RULE = Kind(GROUP, VERSIONS, "DestinationRule", DestinationRule)
-SERVICE_ENTRY = Kind(GROUP, VERSIONS, "ServiceEntry", ServiceEntry)
-WORKLOAD_ENTRY = Kind(GROUP, VERSIONS, "WorkloadEntry", WorkloadEntry)
