@@ -9,9 +9,10 @@ import msgspec
 
 from api.finding import Finding
 from api.meta import Labels, Ref
+from api.mirrors import Guards
 from api.policies import TrafficPolicy
 from api.proxy import Locality
-from api.routes import Guards, RouteTable
+from api.routes import RouteTable
 
 
 class Protocol(Enum):

@@ -14,13 +14,15 @@ from api.mesh import Lowered
 from api.meta import AnyObject, Kind
 from api.proxy import Scope
 from api.resource import Resource
-from api.routes import RouteTable
+from api.routes import Route, RouteTable
 from api.view import View
 
 
 class Slot(IntEnum):
     """Where an HTTP filter stands in the chain, first to last. A new filter adds its place (Istio's order)."""
 
+    FAULT = 50
+    CORS = 60
     ROUTER = 90
 
 
@@ -51,11 +53,12 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """One HTTP filter: its place, and its entry in the chain (None: not in this scope)."""
+    """One HTTP filter: its place, its entry in the chain (None: not in this scope), what it has to say of a route."""
 
     slot: Slot
     name: str
     chain: Callable[[View, Scope], Any | None]
+    route: Callable[[Route], Any | None] = lambda _: None
 
 
 class Check(msgspec.Struct, frozen=True):

@@ -12,7 +12,14 @@ from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
 from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.address_pb2 import Address, SocketAddress
-from envoy.config.core.v3.base_pb2 import Locality, Metadata, RoutingPriority, RuntimeFractionalPercent
+from envoy.config.core.v3.base_pb2 import (
+    HeaderValue,
+    HeaderValueOption,
+    Locality,
+    Metadata,
+    RoutingPriority,
+    RuntimeFractionalPercent,
+)
 from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.health_check_pb2 import HealthStatus
@@ -26,6 +33,7 @@ from envoy.config.route.v3.route_components_pb2 import (
     DirectResponseAction,
     HeaderMatcher,
     QueryParameterMatcher,
+    RedirectAction,
     RetryPolicy,
     Route,
     RouteAction,
@@ -37,6 +45,8 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
 from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
+from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors, CorsPolicy
+from envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.http.upstream_codec.v3.upstream_codec_pb2 import UpstreamCodec
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
@@ -48,6 +58,9 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 )
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
+from envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2 import (
+    PreviousPrioritiesConfig as PreviousPriorities,
+)
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as UpstreamHttp
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
@@ -64,15 +77,70 @@ from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
 from api.wire import varint
 
 __all__ = [
-    "AccessLog", "Address", "AggregatedConfigSource", "AnyMessage", "ApiVersion", "BoolValue", "CircuitBreakers",
-    "Cluster", "ClusterLoadAssignment", "ConfigSource", "DirectResponseAction", "DnsCluster", "DnsLookupFamily",
-    "Duration", "Endpoint", "FileAccessLog", "Filter", "FilterChain", "FilterChainMatch", "FractionalPercent",
-    "HeaderMatcher", "HealthStatus", "Http1ProtocolOptions", "Http2ProtocolOptions", "HttpConnectionManager",
-    "HttpFilter", "HttpInspector", "HttpProtocolOptions", "LbEndpoint", "Listener", "ListenerFilter", "Locality",
-    "LocalityLbEndpoints", "Metadata", "PreviousHostsPredicate", "QueryParameterMatcher", "Rds", "RegexMatcher",
-    "RetryPolicy", "Route", "RouteAction", "RouteConfiguration", "RouteMatch", "Router", "RoutingPriority",
-    "RuntimeFractionalPercent", "SocketAddress", "StringMatcher", "Struct", "SubstitutionFormatString", "TcpProxy",
-    "TlsInspector", "TypedExtensionConfig", "UInt32Value", "UpstreamCodec", "UpstreamHttp", "VirtualHost",
+    "AccessLog",
+    "Address",
+    "AggregatedConfigSource",
+    "AnyMessage",
+    "ApiVersion",
+    "BoolValue",
+    "CircuitBreakers",
+    "Cluster",
+    "ClusterLoadAssignment",
+    "ConfigSource",
+    "Cors",
+    "CorsPolicy",
+    "DirectResponseAction",
+    "DnsCluster",
+    "DnsLookupFamily",
+    "Duration",
+    "Endpoint",
+    "FileAccessLog",
+    "Filter",
+    "FilterChain",
+    "FilterChainMatch",
+    "FractionalPercent",
+    "HTTPFault",
+    "HeaderMatcher",
+    "HeaderValue",
+    "HeaderValueOption",
+    "HealthStatus",
+    "Http1ProtocolOptions",
+    "Http2ProtocolOptions",
+    "HttpConnectionManager",
+    "HttpFilter",
+    "HttpInspector",
+    "HttpProtocolOptions",
+    "LbEndpoint",
+    "Listener",
+    "ListenerFilter",
+    "Locality",
+    "LocalityLbEndpoints",
+    "Metadata",
+    "PreviousHostsPredicate",
+    "PreviousPriorities",
+    "QueryParameterMatcher",
+    "Rds",
+    "RedirectAction",
+    "RegexMatcher",
+    "RetryPolicy",
+    "Route",
+    "RouteAction",
+    "RouteConfiguration",
+    "RouteMatch",
+    "Router",
+    "RoutingPriority",
+    "RuntimeFractionalPercent",
+    "SocketAddress",
+    "StringMatcher",
+    "Struct",
+    "SubstitutionFormatString",
+    "TcpProxy",
+    "TlsInspector",
+    "TypedExtensionConfig",
+    "UInt32Value",
+    "UpstreamCodec",
+    "UpstreamHttp",
+    "VirtualHost",
     "WeightedCluster",
 ]  # fmt: skip
 

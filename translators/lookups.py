@@ -1,11 +1,11 @@
 """Memoised questions that outputs, checks and inputs ask; the joins across inputs live here."""
 
+from api.actions import Destination
 from api.hosts import candidates, exported, is_ip
 from api.kinds.mirrorplane import MESH_CONFIG
 from api.mesh import Endpoint, MeshSettings, Port, Protocol, Resolution, Service
 from api.meta import Ref
 from api.policies import Subset, TrafficPolicy
-from api.routes import Destination
 from api.view import View
 from translators import visible
 

@@ -35,6 +35,12 @@ def regex_problem(pattern: str) -> str:
     return ""
 
 
+def regex_groups(pattern: str) -> int:
+    """Return how many groups a valid regex has."""
+    groups: int = re2.compile(pattern).groups
+    return groups
+
+
 def _text(error: Exception) -> str:
     reason = error.args[0] if error.args else error
     return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)

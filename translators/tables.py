@@ -1,10 +1,11 @@
 """Which route tables speak for which hosts: who owns a host on a port, and which of the rules hold for a client."""
 
 from api.hosts import covers
+from api.matches import Match
 from api.mesh import Protocol
 from api.meta import Ref
 from api.proxy import Scope
-from api.routes import Match, Route, RouteTable
+from api.routes import Route, RouteTable
 from api.view import View
 from translators import visible
 from translators.shards import is_in, keys

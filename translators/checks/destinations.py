@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+from api.actions import Destination
 from api.finding import Finding, Severity
 from api.mesh import Protocol, Service
-from api.routes import Destination, RouteTable
+from api.routes import RouteTable
 from api.view import View
 from translators import visible
 from translators.contract import Check
@@ -15,9 +16,13 @@ _EVERYWHERE = "*"
 
 
 def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
-    """Return what is wrong with each destination and mirror, seen from the table's own namespace."""
-    found = [f for route in said.routes for d in route.destinations for f in _findings(view, said, d, mirror=False)]
-    copies = [m.destination for route in said.routes for m in route.mirrors]
+    """Return what is wrong with each destination and mirror, seen from the table's own namespace.
+
+    What a delegate says is told to the delegate.
+    """
+    own = [d for route in said.routes if route.ref == said.ref for d in route.destinations]
+    found = [f for to in own for f in _findings(view, said, to, mirror=False)]
+    copies = [m.destination for route in said.routes for m in route.mirrors if m.ref == said.ref]
     found += [f for to in copies for f in _findings(view, said, to, mirror=True)]
     return tuple(dict.fromkeys(found))
 

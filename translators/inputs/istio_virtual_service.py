@@ -2,51 +2,65 @@
 
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
+from api.actions import Answer, Destination, Redirect
 from api.finding import Finding, Severity
 from api.hosts import fqdn, host_problem
 from api.kinds.istio import virtual_service as istio
+from api.matches import Match
 from api.mesh import Lowered, MeshSettings
 from api.meta import Object, Ref
-from api.routes import Match, Route, RouteTable
-from api.units import PORTS, milliseconds
+from api.routes import Forward, Route, RouteTable
+from api.units import PORTS
 from api.view import View
 from translators.contract import Input
+from translators.istio.actions import action_findings, answer_of, redirect_of, rewrite_findings, rewrite_of
+from translators.istio.cors import cors_findings, cors_of
+from translators.istio.delegates import Rule, delegate_findings, rules_of
+from translators.istio.durations import duration_findings, optional_ms
+from translators.istio.faults import fault_findings, fault_of
+from translators.istio.headers import header_findings, headers_of, host_of
 from translators.istio.matches import match_findings, match_of
-from translators.istio.mirrors import destination, mirror_findings, mirrors_of
+from translators.istio.mirrors import destination_of, mirror_findings, mirrors_of
+from translators.istio.retries import retries_of, retry_findings
 from translators.lookups import mesh
 from translators.shards import places
 
 
 def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
-    """Return the rules as routes, one for each match of each rule, in order (Istio: first match wins)."""
+    """Return the rules as routes, one for each match of each rule, in order (Istio: first match wins).
+
+    A delegate has no hosts, so its table speaks for none; it is there to be checked.
+    """
     spec, settings = obj.spec, mesh(view)
     table = RouteTable(
         ref=obj.ref,
         hosts=hosts_of(obj),
-        routes=tuple(route for i, rule in enumerate(spec.http) for route in _routes(obj.ref, i, rule, settings)),
+        routes=tuple(route for rule in rules_of(view, obj) for route in _routes(rule, settings)),
         gateways=spec.gateways or ("mesh",),
         export_to=spec.export_to or ("*",),
         created=obj.created,
     )
-    findings = tuple(f for i, rule in enumerate(spec.http) for f in _unserved(obj.ref, f"spec.http[{i}]", rule))
-    return Lowered(tables=(table,), findings=findings)
+    return Lowered(tables=(table,), findings=tuple(delegate_findings(view, obj)))
 
 
 def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
     spec = obj.spec
-    if not spec.hosts:
-        yield Finding(obj.ref, "NoHosts", "virtual service must have at least one host", "spec.hosts")
     for i, host in enumerate(spec.hosts):
         if problem := host_problem(host):
             yield Finding(obj.ref, "InvalidHost", problem, f"spec.hosts[{i}]")
     if "*" in spec.hosts and "mesh" in (spec.gateways or ("mesh",)):
         message = "wildcard host * is not allowed for virtual services bound to the mesh gateway"
         yield Finding(obj.ref, "WildcardHost", message, f"spec.hosts[{spec.hosts.index('*')}]")
+    if not spec.hosts and spec.gateways:
+        message = "virtual service must have at least one host (a delegate has none, and no gateways)"
+        yield Finding(obj.ref, "NoHosts", message, "spec.hosts")
     if not spec.http:
         yield Finding(obj.ref, "NoRules", "there are no http rules", "spec.http", Severity.WARNING)
     for i, rule in enumerate(spec.http):
-        yield from _rule_findings(obj.ref, f"spec.http[{i}]", rule)
+        yield from _rule_findings(obj, f"spec.http[{i}]", rule)
 
 
 def hosts_of(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
@@ -62,24 +76,82 @@ def _places(obj: Object[istio.VirtualService]) -> Iterable[str]:
     return places(obj.spec.export_to or ("*",), obj.ref.namespace, hosts_of(obj))
 
 
-def _routes(about: Ref, index: int, rule: istio.HTTPRoute, settings: MeshSettings) -> Iterator[Route]:
-    path = f"spec.http[{index}]"
-    to = tuple(
-        destination(about, f"{path}.route[{i}].destination", r.destination, r.weight) for i, r in enumerate(rule.route)
+def _routes(rule: Rule, settings: MeshSettings) -> Iterator[Route]:
+    said = rule.said
+    whole = Route(
+        name=said.name,
+        match=Match(),
+        action=_action(rule, settings),
+        ref=rule.place.about,
+        path=rule.place.path,
+        headers=headers_of(said.headers),
+        fault=fault_of(said.fault),
+        cors=cors_of(said.cors_policy),
     )
-    copies = mirrors_of(about, path, rule, settings)
-    timeout = milliseconds(rule.timeout) if rule.timeout else 0
-    matches = [(match_of(m), f".{m.name}" if m.name else "") for m in rule.match] or [(Match(), "")]
-    for match, suffix in matches:
-        yield Route(rule.name + suffix, match, to, copies, timeout, path)
+    if not said.match:
+        yield whole
+    for match in said.match:
+        name = f"{said.name}.{match.name}" if match.name else said.name
+        yield msgspec.structs.replace(whole, name=name, match=match_of(match), stat_prefix=match.stat_prefix)
 
 
-def _rule_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
-    if not (rule.route or _instead_of_route(rule)):
-        message = "HTTP route, redirect or direct_response is required"
-        yield Finding(about, "NoRoute", message, path, fix="add route with at least one destination")
-    for field in _instead_of_route(rule) if rule.route else []:
-        yield Finding(about, "InvalidRule", f"HTTP route cannot contain both route and {field}", f"{path}.{field}")
+def _action(rule: Rule, settings: MeshSettings) -> Forward | Redirect | Answer:
+    """Return what is done: the first of redirect, answer and route that is set (Istio)."""
+    said = rule.said
+    if said.redirect is not None:
+        return redirect_of(said.redirect)
+    if said.direct_response is not None:
+        return answer_of(said.direct_response)
+    return Forward(
+        destinations=tuple(_destinations(rule)),
+        mirrors=mirrors_of(rule, settings),
+        timeout_ms=optional_ms(said.timeout),
+        retries=retries_of(said.retries),
+        rewrite=rewrite_of(said),
+    )
+
+
+def _destinations(rule: Rule) -> Iterator[Destination]:
+    for i, to in enumerate(rule.said.route):
+        path = f"{rule.place.path}.route[{i}].destination"
+        yield msgspec.structs.replace(
+            destination_of(rule.place.about, path, to.destination),
+            weight=to.weight,
+            headers=headers_of(to.headers),
+            rewrite_host=host_of(to.headers),
+        )
+
+
+def _rule_findings(obj: Object[istio.VirtualService], path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
+    about = obj.ref
+    if rule.delegate is None:
+        yield from action_findings(about, path, rule)
+    else:
+        yield from _root_findings(obj, path, rule)
+    yield from _route_findings(about, path, rule)
+    for i, match in enumerate(rule.match):
+        yield from match_findings(about, f"{path}.match[{i}]", match)
+    yield from mirror_findings(about, path, rule)
+    yield from rewrite_findings(about, f"{path}.rewrite", rule)
+    yield from header_findings(about, f"{path}.headers", rule.headers)
+    yield from retry_findings(about, f"{path}.retries", rule.retries)
+    yield from fault_findings(about, f"{path}.fault", rule.fault)
+    yield from cors_findings(about, f"{path}.corsPolicy", rule.cors_policy)
+    yield from duration_findings(about, path, {"timeout": rule.timeout})
+
+
+def _root_findings(obj: Object[istio.VirtualService], path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
+    """Refuse what a rule with a delegate cannot have: the delegate says where requests go."""
+    if not obj.spec.hosts:
+        message = "delegate HTTP route cannot contain delegate"
+        yield Finding(obj.ref, "InvalidDelegate", message, f"{path}.delegate")
+    for field, value in (("redirect", rule.redirect), ("route", rule.route)):
+        if value:
+            message = f"root HTTP route {rule.name} must not specify {field}"
+            yield Finding(obj.ref, "InvalidDelegate", message, f"{path}.{field}")
+
+
+def _route_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
     if len(rule.route) > 1 and sum(r.weight for r in rule.route) <= 0:
         yield Finding(about, "InvalidWeight", "total destination weight = 0", f"{path}.route")
     places = [(f"{path}.route[{i}].destination", r.destination) for i, r in enumerate(rule.route)]
@@ -90,25 +162,7 @@ def _rule_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Fin
     for i, r in enumerate(rule.route):
         if r.weight < 0:
             yield Finding(about, "InvalidWeight", f"weight {r.weight} < 0", f"{path}.route[{i}].weight")
-    for i, match in enumerate(rule.match):
-        yield from match_findings(about, f"{path}.match[{i}]", match)
-    yield from mirror_findings(about, path, rule)
-    try:
-        milliseconds(rule.timeout or "0s")
-    except ValueError as error:
-        yield Finding(about, "InvalidTimeout", str(error), f"{path}.timeout")
-
-
-def _instead_of_route(rule: istio.HTTPRoute) -> list[str]:
-    said = {"redirect": rule.redirect, "directResponse": rule.direct_response, "delegate": rule.delegate}
-    return [field for field, value in said.items() if value is not None]
-
-
-def _unserved(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
-    """Say which rules answer 500 because what they ask for is not served yet. The other rules are not affected."""
-    for field in _instead_of_route(rule):
-        message = f"{field} is not served yet: requests that match the rule are answered 500"
-        yield Finding(about, "NotServedYet", message, f"{path}.{field}")
+        yield from header_findings(about, f"{path}.route[{i}].headers", r.headers)
 
 
 def _destination_findings(about: Ref, path: str, to: istio.Destination) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from api.finding import Finding
 from api.kinds import mirrorplane
 from api.mesh import Lowered, MeshSettings
 from api.meta import Object
-from api.routes import Guards
+from api.mirrors import Guards
 from api.units import PORTS, milliseconds
 from api.view import View
 from translators.contract import Input

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from api.finding import Finding
 from api.kinds.istio import virtual_service as istio
+from api.matches import FieldMatch, Match, Op, StringMatch
 from api.meta import Ref
-from api.routes import FieldMatch, Match, Op, StringMatch
-from translators.patterns import LONGEST, is_header_name, regex_problem
+from translators.patterns import LONGEST, is_header_name
 
 _ANY = "*"
 
@@ -36,7 +36,7 @@ def match_findings(about: Ref, path: str, request: istio.MatchRequest) -> Iterat
     ):
         named += [(f"{field}.{name}", match) for name, match in entries.items()]
     for field, match in named:
-        problem = _problem(field, match) if match is not None else ""
+        problem = string_problem(field, match) if match is not None else ""
         if problem:
             yield Finding(about, "InvalidMatch", problem, f"{path}.{field}")
     for field, names in (("headers", request.headers), ("withoutHeaders", request.without_headers)):
@@ -49,7 +49,8 @@ def match_findings(about: Ref, path: str, request: istio.MatchRequest) -> Iterat
             yield Finding(about, "InvalidMatch", message, f"{path}.queryParams")
 
 
-def _problem(field: str, match: istio.StringMatch) -> str:
+def string_problem(field: str, match: istio.StringMatch) -> str:
+    """Return what is wrong with a comparison, or ""; `field` is where it stands below a match."""
     said = [kind for kind in ("exact", "prefix", "regex") if getattr(match, kind) is not None]
     if len(said) > 1:
         return f"{' and '.join(said)} are both set: use one"
@@ -57,11 +58,11 @@ def _problem(field: str, match: istio.StringMatch) -> str:
         return "an empty prefix matches everything: leave it out"
     if match.regex is None or (match.regex == _ANY and "." in field):
         return ""
-    return regex_problem(match.regex)
+    return regexstring_problem(match.regex)
 
 
 def _uri(match: istio.StringMatch | None) -> StringMatch:
-    said = _string(match) if match is not None else None
+    said = string_of(match) if match is not None else None
     return said or StringMatch(Op.PREFIX, "/")
 
 
@@ -77,11 +78,12 @@ def _headers(request: istio.MatchRequest) -> Iterator[FieldMatch]:
 
 def _field(match: istio.StringMatch) -> StringMatch:
     """Headers and query parameters: `{}` and the regex `*` mean "is present" (Istio)."""
-    said = _string(match)
+    said = string_of(match)
     return said if said is not None and match.regex != _ANY else StringMatch(Op.PRESENT)
 
 
-def _string(match: istio.StringMatch) -> StringMatch | None:
+def string_of(match: istio.StringMatch) -> StringMatch | None:
+    """Return a comparison; None for one that is empty."""
     if match.exact is not None:
         return StringMatch(Op.EXACT, match.exact)
     if match.prefix is not None:

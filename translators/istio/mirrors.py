@@ -2,31 +2,31 @@
 
 from collections.abc import Iterator
 
+from api.actions import Destination
 from api.finding import Finding, Severity
 from api.hosts import fqdn
 from api.kinds.istio import virtual_service as istio
 from api.mesh import MeshSettings
 from api.meta import Ref
-from api.routes import Destination, Mirror
+from api.mirrors import Mirror
 from api.units import MILLION, millionths
+from translators.istio.delegates import Place, Rule
 
 _HUNDRED = 100
 
 
-def mirrors_of(about: Ref, path: str, rule: istio.HTTPRoute, mesh: MeshSettings) -> tuple[Mirror, ...]:
+def mirrors_of(rule: Rule, mesh: MeshSettings) -> tuple[Mirror, ...]:
     """Return the copies a rule asks for, `mirror` first, then `mirrors` in order; 0 % is no mirror (Istio)."""
-    asked = [(rule.mirror, f"{path}.mirror", _fraction(rule))] if rule.mirror else []
-    for i, policy in enumerate(rule.mirrors):
+    asked = [_asked(rule.mirror, "mirror", rule.said.mirror, _fraction(rule.said))] if rule.said.mirror else []
+    for i, policy in enumerate(rule.said.mirrors):
         share = MILLION if policy.percentage is None else millionths(policy.percentage.value)
-        asked.append((policy.destination, f"{path}.mirrors[{i}].destination", share))
-    return tuple(
-        Mirror(destination(about, where, to), about, share, mesh.shadow_suffix) for to, where, share in asked if share
-    )
+        asked.append(_asked(rule.mirrors, f"mirrors[{i}].destination", policy.destination, share))
+    return tuple(Mirror(to, about, share, mesh.shadow_suffix) for to, about, share in asked if share)
 
 
-def destination(about: Ref, path: str, to: istio.Destination, weight: int = 1) -> Destination:
+def destination_of(about: Ref, path: str, to: istio.Destination) -> Destination:
     """Return a destination; short names are completed with the namespace of the object that says them."""
-    return Destination(fqdn(to.host, about.namespace), to.subset, to.port.number if to.port else 0, weight, path)
+    return Destination(fqdn(to.host, about.namespace), to.subset, to.port.number if to.port else 0, path=path)
 
 
 def mirror_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
@@ -56,6 +56,10 @@ def mirror_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Fi
     if shares and not (rule.mirror or rule.mirrors):
         message = "a mirror percentage without a mirror does nothing"
         yield Finding(about, "NoMirror", message, f"{path}.{shares[0][0]}", Severity.WARNING, "add mirror")
+
+
+def _asked(place: Place, field: str, to: istio.Destination, share: int) -> tuple[Destination, Ref, int]:
+    return destination_of(place.about, f"{place.path}.{field}", to), place.about, share
 
 
 def _fraction(rule: istio.HTTPRoute) -> int:

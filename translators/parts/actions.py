@@ -1,18 +1,26 @@
-"""Route -> Envoy Route: destinations by weight, copies, timeout, retries."""
+"""Route -> Envoy Route: what is done with requests that match, and every filter's say about them."""
 
 import msgspec
 
+from api.actions import Answer, Destination, Redirect
 from api.meta import Ref
 from api.proxy import Scope
-from api.routes import Destination, Route
+from api.routes import Forward, Route
 from api.view import View
 from translators import envoy, names
 from translators.lookups import target_port
-from translators.parts import matches, mirrors
+from translators.parts import filters, headers, matches, mirrors, retries
 from translators.parts.weights import independent
 
 _NOTHING_TO_ANSWER = 500
-_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
+_CODES = {
+    301: envoy.RedirectAction.MOVED_PERMANENTLY,
+    302: envoy.RedirectAction.FOUND,
+    303: envoy.RedirectAction.SEE_OTHER,
+    307: envoy.RedirectAction.TEMPORARY_REDIRECT,
+    308: envoy.RedirectAction.PERMANENT_REDIRECT,
+}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -22,26 +30,28 @@ class Built(msgspec.Struct, frozen=True):
     copies: tuple[str, ...] = ()
 
 
-def route(view: View, scope: Scope, said: Route, about: Ref, port: int) -> Built:
+def route(view: View, scope: Scope, said: Route, port: int) -> Built:
     """Return a rule as it holds on a listener port; mirrors whose target is missing are left out.
 
-    A rule without destinations is answered 500, and nothing is copied.
+    A rule that sends requests on to no destination is answered 500, and nothing is copied.
     """
-    if not said.destinations:
-        answer = envoy.DirectResponseAction(status=_NOTHING_TO_ANSWER)
-        body = envoy.Route(name=said.name, match=matches.route_match(said.match), direct_response=answer)
-        return Built(envoy.encode(body))
-    action = _action(view, scope.namespace, said, port)
-    for mirror in said.mirrors:
-        cluster = mirrors.target(view, scope.namespace, mirror.destination, port)
-        if cluster is not None:
-            action.request_mirror_policies.append(mirrors.policy(mirror, cluster))
-    action.timeout.CopyFrom(envoy.duration(said.timeout_ms))
-    action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(said.timeout_ms))
-    body = envoy.Route(
-        name=said.name, match=matches.route_match(said.match), route=action, metadata=_source(about, said.path)
-    )
-    return Built(envoy.encode(body), tuple(p.cluster for p in action.request_mirror_policies))
+    body = envoy.Route(name=said.name, match=matches.route_match(said.match), stat_prefix=said.stat_prefix)
+    action = said.action
+    if isinstance(action, Redirect):
+        body.redirect.CopyFrom(_redirect(action, port))
+    elif isinstance(action, Answer):
+        body.direct_response.CopyFrom(_answer(action))
+    elif not action.destinations:
+        body.direct_response.status = _NOTHING_TO_ANSWER
+    else:
+        body.route.CopyFrom(_forward(view, scope.namespace, action, port))
+    only = said.destinations[0] if len(said.destinations) == 1 else None
+    headers.apply(body, said.headers)
+    if only is not None:
+        headers.apply(body, only.headers)
+    filters.apply(body, said)
+    body.metadata.CopyFrom(_source(said.ref, said.path))
+    return Built(envoy.encode(body), tuple(p.cluster for p in body.route.request_mirror_policies))
 
 
 def default(host: str, port: int) -> Built:
@@ -52,34 +62,71 @@ def default(host: str, port: int) -> Built:
     return Built(envoy.encode(body))
 
 
-def retries() -> envoy.RetryPolicy:
-    """Return Istio's default: two more tries, elsewhere, when nothing can have happened yet. Copies are not retried."""
-    predicate = envoy.RetryPolicy.RetryHostPredicate(
-        name="envoy.retry_host_predicates.previous_hosts", typed_config=envoy.packed(envoy.PreviousHostsPredicate())
-    )
-    return envoy.RetryPolicy(
-        retry_on=_RETRY_ON,
-        num_retries=envoy.UInt32Value(value=2),
-        retry_host_predicate=[predicate],
-        host_selection_retry_max_attempts=5,
-    )
+def _forward(view: View, namespace: str, said: Forward, port: int) -> envoy.RouteAction:
+    action = envoy.RouteAction()
+    _send(view, namespace, action, said, port)
+    for mirror in said.mirrors:
+        cluster = mirrors.target(view, namespace, mirror.destination, port)
+        if cluster is not None:
+            action.request_mirror_policies.append(mirrors.policy(mirror, cluster))
+    _rewrite(action, said)
+    if said.retries is not None:
+        action.retry_policy.CopyFrom(retries.policy(said.retries))
+    action.timeout.CopyFrom(envoy.duration(said.timeout_ms))
+    action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(said.timeout_ms))
+    return action
 
 
-def _action(view: View, namespace: str, said: Route, port: int) -> envoy.RouteAction:
-    action, to = envoy.RouteAction(), said.destinations
+def _send(view: View, namespace: str, action: envoy.RouteAction, said: Forward, port: int) -> None:
+    """Say where requests go. One destination gets all, whatever its weight; of several, one of weight 0 gets none."""
+    to = said.destinations
     if len(to) == 1:
         action.cluster = _cluster(view, namespace, to[0], port)
-        return action
+        return
     shares = independent([d.weight for d in to], [m.fraction for m in said.mirrors])
     for destination, share in zip(to, shares, strict=True):
         if share:
             name = _cluster(view, namespace, destination, port)
-            action.weighted_clusters.clusters.add(name=name, weight=envoy.UInt32Value(value=share))
-    return action
+            chosen = action.weighted_clusters.clusters.add(name=name, weight=envoy.UInt32Value(value=share))
+            headers.apply(chosen, destination.headers)
+            chosen.host_rewrite_literal = destination.rewrite_host
 
 
 def _cluster(view: View, namespace: str, to: Destination, port: int) -> str:
     return names.outbound(to.host, target_port(view, namespace, to, port), to.subset)
+
+
+def _rewrite(action: envoy.RouteAction, said: Forward) -> None:
+    """Say what is changed. A host for the rule goes before one for its only destination (Istio)."""
+    rewrite, to = said.rewrite, said.destinations
+    action.prefix_rewrite = rewrite.path
+    if rewrite.pattern:
+        action.regex_rewrite.pattern.regex = rewrite.pattern
+        action.regex_rewrite.substitution = rewrite.substitution
+    host = rewrite.host or (to[0].rewrite_host if len(to) == 1 else "")
+    if host:
+        action.host_rewrite_literal = host
+
+
+def _redirect(said: Redirect, port: int) -> envoy.RedirectAction:
+    action = envoy.RedirectAction(response_code=_CODES[said.code], host_redirect=said.host)
+    if said.scheme:
+        action.scheme_redirect = said.scheme
+    if said.path:
+        action.path_redirect = said.path
+    elif said.prefix:
+        action.prefix_rewrite = said.prefix
+    number = port if said.same_port else said.port
+    if number != _DEFAULT_PORTS.get(said.scheme):
+        action.port_redirect = number
+    return action
+
+
+def _answer(said: Answer) -> envoy.DirectResponseAction:
+    action = envoy.DirectResponseAction(status=said.status)
+    if said.body:
+        action.body.inline_bytes = said.body
+    return action
 
 
 def _source(about: Ref, path: str) -> envoy.Metadata:

@@ -2,12 +2,11 @@
 
 from functools import cache
 
-import translators.filters
 from api.proxy import Scope
 from api.view import View
 from translators import envoy
-from translators.contract import Filter, discover
 from translators.lookups import mesh
+from translators.parts import filters
 from translators.parts.accesslog import access_logs
 
 HTTP_ALPN = ("http/1.0", "http/1.1", "h2c")
@@ -18,7 +17,7 @@ def http(view: View, scope: Scope, routes: str, stat_prefix: str) -> envoy.Filte
     manager = envoy.HttpConnectionManager(
         stat_prefix=f"{stat_prefix};",
         rds=envoy.Rds(route_config_name=routes, config_source=ads()),
-        http_filters=_http_filters(view, scope),
+        http_filters=filters.chain(view, scope),
         access_log=access_logs(view.memo(mesh)),
         upgrade_configs=[envoy.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
         normalize_path=envoy.BoolValue(value=True),
@@ -42,15 +41,3 @@ def ads() -> envoy.ConfigSource:
         resource_api_version=envoy.ApiVersion.V3,
         initial_fetch_timeout=envoy.duration(0),
     )
-
-
-@cache
-def _filters() -> tuple[Filter, ...]:
-    return tuple(sorted(discover(translators.filters, "FILTER", Filter).values(), key=lambda f: f.slot))
-
-
-def _http_filters(view: View, scope: Scope) -> list[envoy.HttpFilter]:
-    said = [(f.name, f.chain(view, scope)) for f in _filters()]
-    return [
-        envoy.HttpFilter(name=name, typed_config=envoy.packed(config)) for name, config in said if config is not None
-    ]

@@ -1,6 +1,6 @@
 """Match -> RouteMatch."""
 
-from api.routes import FieldMatch, Match, Op, StringMatch
+from api.matches import FieldMatch, Match, Op, StringMatch
 from translators import envoy
 
 
@@ -25,7 +25,7 @@ def _header(field: FieldMatch) -> envoy.HeaderMatcher:
         return envoy.HeaderMatcher(name=field.name, present_match=True, invert_match=field.invert)
     return envoy.HeaderMatcher(
         name=field.name,
-        string_match=_string(field.match),
+        string_match=string_matcher(field.match),
         invert_match=field.invert,
         treat_missing_header_as_empty=field.invert,
     )
@@ -34,10 +34,11 @@ def _header(field: FieldMatch) -> envoy.HeaderMatcher:
 def _query(field: FieldMatch) -> envoy.QueryParameterMatcher:
     if field.match.op is Op.PRESENT:
         return envoy.QueryParameterMatcher(name=field.name, present_match=True)
-    return envoy.QueryParameterMatcher(name=field.name, string_match=_string(field.match))
+    return envoy.QueryParameterMatcher(name=field.name, string_match=string_matcher(field.match))
 
 
-def _string(match: StringMatch) -> envoy.StringMatcher:
+def string_matcher(match: StringMatch) -> envoy.StringMatcher:
+    """Return Envoy's form of a comparison."""
     if match.op is Op.REGEX:
         return envoy.StringMatcher(safe_regex=envoy.RegexMatcher(regex=match.value))
     return envoy.StringMatcher(**{match.op.value: match.value})

@@ -5,7 +5,8 @@ traffic as well shares its circuit breakers with the copies. So every target get
 a copy be dropped before it can push back.
 """
 
-from api.routes import Destination, Guards, Mirror
+from api.actions import Destination
+from api.mirrors import Guards, Mirror
 from api.view import View
 from translators import envoy, names
 from translators.lookups import no_mirror, target_port

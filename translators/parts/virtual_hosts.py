@@ -8,12 +8,13 @@ from itertools import chain
 
 import msgspec
 
+from api.matches import Match, Op
 from api.proxy import Scope
-from api.routes import Match, Op, Route, RouteTable
+from api.routes import Route, RouteTable
 from api.view import View
 from translators import envoy, names, visible
 from translators.lookups import mesh
-from translators.parts import actions
+from translators.parts import actions, retries
 from translators.parts.domains import distinct, domains, with_port
 from translators.tables import foreign_hosts, owner
 
@@ -112,15 +113,15 @@ def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
 
 def _common(_: View) -> bytes:
     """Return what all routes have in common, which is said once, on the virtual host."""
-    return envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=actions.retries()))
+    return envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=retries.default()))
 
 
 def _built(view: View, scope: Scope, said: tuple[RouteTable, tuple[Route, ...]], port: int) -> list[actions.Built]:
     """Return the routes up to the first that catches everything: what stands behind it is never asked (Istio)."""
-    table, routes = said
+    _, routes = said
     built = []
     for route in routes:
-        built.append(actions.route(view, scope, route, table.ref, port))
+        built.append(actions.route(view, scope, route, port))
         if _catches_all(route.match):
             break
     return built

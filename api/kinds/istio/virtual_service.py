@@ -1,7 +1,5 @@
 """VirtualService: routing rules for hosts."""
 
-from typing import Any
-
 from msgspec import field
 
 from api.kinds.istio import GROUP, VERSIONS
@@ -52,13 +50,30 @@ class MatchRequest(Wire, frozen=True):
     source_labels: dict[str, str] = {}
     source_namespace: str = ""
     gateways: tuple[str, ...] = ()
+    stat_prefix: str = ""
+
+
+class HeaderOperations(Wire, frozen=True):
+    """Changes of headers; `Host` and `:authority` are allowed for requests, in `set` and `add`."""
+
+    set: dict[str, str] = {}
+    add: dict[str, str] = {}
+    remove: tuple[str, ...] = ()
+
+
+class Headers(Wire, frozen=True):
+    """Changes of the headers of requests and of responses."""
+
+    request: HeaderOperations = HeaderOperations()
+    response: HeaderOperations = HeaderOperations()
 
 
 class RouteDestination(Wire, frozen=True):
-    """A destination and its share of the requests."""
+    """A destination, its share of the requests, and what is changed on those."""
 
     destination: Destination
     weight: int = 0
+    headers: Headers = Headers()
 
 
 class MirrorPolicy(Wire, frozen=True):
@@ -68,28 +83,130 @@ class MirrorPolicy(Wire, frozen=True):
     percentage: Percent | None = None
 
 
+class Redirect(Wire, frozen=True):
+    """HTTPRedirect: what is not set stays as the client said it. `redirectCode` 0 is 301."""
+
+    uri: str = ""
+    prefix_rewrite: str = ""
+    authority: str = ""
+    scheme: str = ""
+    port: int = 0
+    derive_port: str = ""
+    redirect_code: int = 0
+
+
+class Body(Wire, frozen=True):
+    """The body of an answer: text, or bytes in base64."""
+
+    string: str | None = None
+    data: bytes | None = field(default=None, name="bytes")
+
+
+class DirectResponse(Wire, frozen=True):
+    """HTTPDirectResponse: an answer from the proxy itself."""
+
+    status: int
+    body: Body = Body()
+
+
+class Delegate(Wire, frozen=True):
+    """Another VirtualService, whose rules stand in place of this one. No namespace: that of the root."""
+
+    name: str
+    namespace: str = ""
+
+
+class RegexRewrite(Wire, frozen=True):
+    """What of a path is replaced by what; a backslash and 1 are the first group."""
+
+    match: str = ""
+    rewrite: str = ""
+
+
+class Rewrite(Wire, frozen=True):
+    """HTTPRewrite: one of the two ways to change the path, and the host."""
+
+    uri: str = ""
+    authority: str = ""
+    uri_regex_rewrite: RegexRewrite | None = None
+
+
+class Retry(Wire, frozen=True):
+    """HTTPRetry. `attempts` 0 turns retries off."""
+
+    attempts: int = 0
+    per_try_timeout: str = ""
+    retry_on: str = ""
+    retry_remote_localities: bool | None = None
+    retry_ignore_previous_hosts: bool | None = None
+    backoff: str = ""
+
+
+class Delay(Wire, frozen=True):
+    """A delay for a share of the requests. `percent` is the deprecated form of `percentage`."""
+
+    fixed_delay: str = ""
+    percentage: Percent | None = None
+    percent: int = 0
+    exponential_delay: str = ""
+
+
+class Abort(Wire, frozen=True):
+    """A failure for a share of the requests."""
+
+    http_status: int = 0
+    grpc_status: str = ""
+    http2_error: str = ""
+    percentage: Percent | None = None
+
+
+class Fault(Wire, frozen=True):
+    """HTTPFaultInjection: failures on purpose."""
+
+    delay: Delay | None = None
+    abort: Abort | None = None
+
+
+class CorsPolicy(Wire, frozen=True):
+    """Which other origins may read the answers. `allowOrigin` is the deprecated form of `allowOrigins`."""
+
+    allow_origin: tuple[str, ...] = ()
+    allow_origins: tuple[StringMatch, ...] = ()
+    allow_methods: tuple[str, ...] = ()
+    allow_headers: tuple[str, ...] = ()
+    expose_headers: tuple[str, ...] = ()
+    max_age: str = ""
+    allow_credentials: bool | None = None
+    unmatched_preflights: str = ""
+
+
 class HTTPRoute(Wire, frozen=True):
     """One rule of a VirtualService. Both spellings of the deprecated integer percentage are read.
 
-    `redirect`, `direct_response` and `delegate` are known and not served yet.
+    A field that is None was not set: a delegate takes it from its root.
     """
 
     name: str = ""
     match: tuple[MatchRequest, ...] = ()
     route: tuple[RouteDestination, ...] = ()
-    redirect: dict[str, Any] | None = None
-    direct_response: dict[str, Any] | None = None
-    delegate: dict[str, Any] | None = None
-    timeout: str = ""
+    redirect: Redirect | None = None
+    direct_response: DirectResponse | None = None
+    delegate: Delegate | None = None
+    rewrite: Rewrite | None = None
+    timeout: str | None = None
+    retries: Retry | None = None
+    fault: Fault | None = None
     mirror: Destination | None = None
     mirrors: tuple[MirrorPolicy, ...] = ()
     mirror_percentage: Percent | None = None
     mirror_percent: int | None = None
     mirror_percent_snake: int | None = field(default=None, name="mirror_percent")
+    cors_policy: CorsPolicy | None = None
+    headers: Headers | None = None
 
 
 class VirtualService(Wire, frozen=True):
-    """Routing rules for hosts."""
+    """Routing rules for hosts. Without hosts it is a delegate, whose rules others take over."""
 
     hosts: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()

@@ -1,0 +1,44 @@
+"""Which requests are meant: comparisons with paths, headers and query parameters."""
+
+from enum import Enum
+
+import msgspec
+
+from api.meta import Labels
+
+
+class Op(Enum):
+    """How a string is compared."""
+
+    EXACT = "exact"
+    PREFIX = "prefix"
+    REGEX = "regex"
+    PRESENT = "present"
+
+
+class StringMatch(msgspec.Struct, frozen=True):
+    """A comparison with one string. A regex is RE2's and must match the whole string."""
+
+    op: Op
+    value: str = ""
+
+
+class FieldMatch(msgspec.Struct, frozen=True):
+    """A comparison with a named header or query parameter; `:method`, `:authority`, `:scheme` are headers here."""
+
+    name: str
+    match: StringMatch
+    invert: bool = False
+
+
+class Match(msgspec.Struct, frozen=True):
+    """Which requests, from which clients. `port` 0 is any; empty `gateways` is any."""
+
+    path: StringMatch = StringMatch(Op.PREFIX, "/")
+    ignore_case: bool = False
+    headers: tuple[FieldMatch, ...] = ()
+    query: tuple[FieldMatch, ...] = ()
+    port: int = 0
+    source_labels: Labels = ()
+    source_namespace: str = ""
+    gateways: tuple[str, ...] = ()

@@ -1,0 +1,35 @@
+"""Sharing answers across origins: always in the chain (Istio), and silent until a route asks for it."""
+
+from api.proxy import Scope
+from api.routes import Route
+from api.view import View
+from translators import envoy
+from translators.contract import Filter, Slot
+from translators.parts.matches import string_matcher
+
+
+def chain(_: View, __: Scope) -> envoy.Cors:
+    """Return the filter's configuration."""
+    return envoy.Cors()
+
+
+def route(said: Route) -> envoy.CorsPolicy | None:
+    """Return who may read the answers of a route."""
+    cors = said.cors
+    if cors is None:
+        return None
+    body = envoy.CorsPolicy(
+        allow_origin_string_match=[string_matcher(origin) for origin in cors.origins],
+        allow_methods=",".join(cors.methods),
+        allow_headers=",".join(cors.headers),
+        expose_headers=",".join(cors.expose),
+        max_age=str(cors.max_age_s) if cors.max_age_s >= 0 else "",
+        forward_not_matching_preflights=envoy.BoolValue(value=cors.forward_unmatched),
+    )
+    if cors.credentials is not None:
+        body.allow_credentials.value = cors.credentials
+    body.filter_enabled.default_value.numerator = 100
+    return body
+
+
+FILTER = Filter(slot=Slot.CORS, name="envoy.filters.http.cors", chain=chain, route=route)

@@ -1,0 +1,53 @@
+"""Header values, in which `%…%` are Envoy's commands: what Envoy would refuse, and what must not be readable.
+
+A value that Envoy refuses takes every route with it, so it is refused before. Commands that read the proxy's
+environment, files or secrets are refused too: who may write a route may not read those.
+"""
+
+import re
+
+LONGEST_VALUE = 16_384
+_NEVER = re.compile(r"[\x00\r\n]")
+_PLAIN = frozenset([
+    "START_TIME", "START_TIME_LOCAL", "BYTES_RECEIVED", "BYTES_SENT", "PROTOCOL", "UPSTREAM_PROTOCOL",
+    "RESPONSE_CODE", "RESPONSE_CODE_DETAILS", "RESPONSE_FLAGS", "RESPONSE_FLAGS_LONG", "ROUTE_NAME",
+    "VIRTUAL_CLUSTER_NAME", "UPSTREAM_HOST", "UPSTREAM_CLUSTER", "UPSTREAM_CLUSTER_RAW", "UPSTREAM_LOCAL_ADDRESS",
+    "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", "UPSTREAM_LOCAL_PORT", "UPSTREAM_REMOTE_ADDRESS",
+    "UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", "UPSTREAM_REMOTE_PORT", "UPSTREAM_TRANSPORT_FAILURE_REASON",
+    "UPSTREAM_REQUEST_ATTEMPT_COUNT", "DOWNSTREAM_REMOTE_ADDRESS", "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT",
+    "DOWNSTREAM_REMOTE_PORT", "DOWNSTREAM_DIRECT_REMOTE_ADDRESS", "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT",
+    "DOWNSTREAM_DIRECT_REMOTE_PORT", "DOWNSTREAM_LOCAL_ADDRESS", "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT",
+    "DOWNSTREAM_LOCAL_PORT", "CONNECTION_ID", "UPSTREAM_CONNECTION_ID", "STREAM_ID", "REQUESTED_SERVER_NAME",
+    "DOWNSTREAM_LOCAL_URI_SAN", "DOWNSTREAM_PEER_URI_SAN", "DOWNSTREAM_LOCAL_DNS_SAN", "DOWNSTREAM_PEER_DNS_SAN",
+    "DOWNSTREAM_LOCAL_SUBJECT", "DOWNSTREAM_PEER_SUBJECT", "DOWNSTREAM_PEER_ISSUER", "DOWNSTREAM_TLS_SESSION_ID",
+    "DOWNSTREAM_TLS_CIPHER", "DOWNSTREAM_TLS_VERSION", "DOWNSTREAM_PEER_FINGERPRINT_256",
+    "DOWNSTREAM_PEER_FINGERPRINT_1", "DOWNSTREAM_PEER_SERIAL", "DOWNSTREAM_PEER_CERT", "DOWNSTREAM_PEER_CERT_V_START",
+    "DOWNSTREAM_PEER_CERT_V_END", "HOSTNAME", "FILTER_CHAIN_NAME", "UNIQUE_ID", "PATH", "TRACE_ID", "SPAN_ID",
+    "DURATION", "REQUEST_DURATION", "RESPONSE_DURATION",
+])  # fmt: skip
+_HEADER = r"[-A-Za-z0-9_.:]+"
+_COMMAND = re.compile(
+    rf"%(?:%|(?P<plain>[A-Z0-9_]+)%|(?:REQ|RESP|TRAILER)\({_HEADER}(?:\?{_HEADER})?\)(?::[0-9]{{1,4}})?%"
+    r"|START_TIME\([-%A-Za-z0-9:./_ ]*\)%|QUERY_PARAM\([-A-Za-z0-9_.]+\)(?::[0-9]{1,4})?%"
+    r"|(?:DYNAMIC_METADATA|FILTER_STATE|UPSTREAM_METADATA)\([-A-Za-z0-9_.:/]+\)%)"
+)
+
+
+def value_problem(value: str) -> str:
+    """Return why a header cannot have this value, or ""."""
+    if _NEVER.search(value):
+        return "a header's value holds no line breaks and no NUL"
+    if len(value.encode()) > LONGEST_VALUE:
+        return f"the value has {len(value.encode())} bytes; {LONGEST_VALUE} is the most Envoy takes"
+    at = value.find("%")
+    while at >= 0:
+        command = _COMMAND.match(value, at)
+        if command is None or (command["plain"] and command["plain"] not in _PLAIN):
+            return f"{value[at : at + 40]!r} is no command that a header may hold: write %% for a per cent sign"
+        at = value.find("%", command.end())
+    return ""
+
+
+def text_problem(text: str) -> str:
+    """Return why a host, a path or a scheme cannot be this text, or "": it becomes a header as it is."""
+    return "it holds no line breaks and no NUL" if _NEVER.search(text) else ""

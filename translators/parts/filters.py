@@ -1,0 +1,31 @@
+"""The HTTP filters: those in a chain, in the order of their slots, and what each has to say about one route."""
+
+from functools import cache
+
+import translators.filters
+from api.proxy import Scope
+from api.routes import Route
+from api.view import View
+from translators import envoy
+from translators.contract import Filter, discover
+
+
+def chain(view: View, scope: Scope) -> list[envoy.HttpFilter]:
+    """Return the filters of a scope."""
+    said = [(f.name, f.chain(view, scope)) for f in _filters()]
+    return [
+        envoy.HttpFilter(name=name, typed_config=envoy.packed(config)) for name, config in said if config is not None
+    ]
+
+
+def apply(body: envoy.Route, said: Route) -> None:
+    """Put what each filter has to say about a route on it."""
+    for each in _filters():
+        config = each.route(said)
+        if config is not None:
+            body.typed_per_filter_config[each.name].CopyFrom(envoy.packed(config))
+
+
+@cache
+def _filters() -> tuple[Filter, ...]:
+    return tuple(sorted(discover(translators.filters, "FILTER", Filter).values(), key=lambda f: f.slot))
