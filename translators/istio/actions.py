@@ -68,10 +68,10 @@ def action_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Fi
             yield Finding(
                 about, "MirrorUnused", message, mirror, Severity.WARNING, "put the mirror on a rule with route"
             )
-    said = {"redirect": rule.redirect, "directResponse": rule.direct_response, "fault": rule.fault}
-    said["rewrite"] = rule.rewrite
+    said = {"redirect": rule.redirect, "directResponse": rule.direct_response}
+    given = {"redirect": rule.redirect, "fault": rule.fault, "rewrite": rule.rewrite}
     for one, other in _NEVER_TOGETHER:
-        if said[one] is not None and said[other] is not None:
+        if said[one] is not None and given[other] is not None:
             yield Finding(about, "InvalidRule", f"HTTP route cannot contain both {other} and {one}", f"{path}.{other}")
     if rule.redirect is not None:
         yield from _redirect_findings(about, f"{path}.redirect", rule.redirect, rule)

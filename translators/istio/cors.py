@@ -41,14 +41,7 @@ def cors_findings(about: Ref, path: str, said: istio.CorsPolicy | None) -> Itera
     if said.allow_origin:
         fix = "use allowOrigins"
         yield Finding(about, "Deprecated", "allowOrigin is deprecated", f"{path}.allowOrigin", Severity.WARNING, fix)
-    for method in said.allow_methods:
-        if method not in _METHODS:
-            message = f"{method!r} is not a valid HTTP method"
-            yield Finding(about, "InvalidCors", message, f"{path}.allowMethods")
-    for field, names in (("allowHeaders", said.allow_headers), ("exposeHeaders", said.expose_headers)):
-        for name in names:
-            if not is_header_name(name):
-                yield Finding(about, "InvalidCors", f"{name!r} is not the name of a header", f"{path}.{field}")
+    yield from _name_findings(about, path, said)
     if said.unmatched_preflights not in _PREFLIGHTS:
         message = f"{said.unmatched_preflights!r} is neither FORWARD nor IGNORE"
         yield Finding(about, "InvalidCors", message, f"{path}.unmatchedPreflights")
@@ -56,3 +49,13 @@ def cors_findings(about: Ref, path: str, said: istio.CorsPolicy | None) -> Itera
     if said.allow_credentials and any(o.regex == ".*" for o in said.allow_origins):
         message = "every origin may read answers that were made with a user's credentials"
         yield Finding(about, "CorsTooWide", message, path, Severity.WARNING, "name the origins")
+
+
+def _name_findings(about: Ref, path: str, said: istio.CorsPolicy) -> Iterator[Finding]:
+    for method in said.allow_methods:
+        if method not in _METHODS:
+            yield Finding(about, "InvalidCors", f"{method!r} is not a valid HTTP method", f"{path}.allowMethods")
+    for field, names in (("allowHeaders", said.allow_headers), ("exposeHeaders", said.expose_headers)):
+        for name in names:
+            if not is_header_name(name):
+                yield Finding(about, "InvalidCors", f"{name!r} is not the name of a header", f"{path}.{field}")

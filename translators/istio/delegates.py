@@ -32,7 +32,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A rule and where it is written; `mirror` and `mirrors` may be written elsewhere, by the root it is merged with."""
+    """A rule and where it is written; its mirrors may be written elsewhere, in the root it is merged with."""
 
     said: istio.HTTPRoute
     place: Place

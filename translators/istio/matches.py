@@ -6,7 +6,7 @@ from api.finding import Finding
 from api.kinds.istio import virtual_service as istio
 from api.matches import FieldMatch, Match, Op, StringMatch
 from api.meta import Ref
-from translators.patterns import LONGEST, is_header_name
+from translators.patterns import LONGEST, is_header_name, regex_problem
 
 _ANY = "*"
 
@@ -58,7 +58,7 @@ def string_problem(field: str, match: istio.StringMatch) -> str:
         return "an empty prefix matches everything: leave it out"
     if match.regex is None or (match.regex == _ANY and "." in field):
         return ""
-    return regexstring_problem(match.regex)
+    return regex_problem(match.regex)
 
 
 def _uri(match: istio.StringMatch | None) -> StringMatch:

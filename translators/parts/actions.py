@@ -89,7 +89,8 @@ def _send(view: View, namespace: str, action: envoy.RouteAction, said: Forward, 
             name = _cluster(view, namespace, destination, port)
             chosen = action.weighted_clusters.clusters.add(name=name, weight=envoy.UInt32Value(value=share))
             headers.apply(chosen, destination.headers)
-            chosen.host_rewrite_literal = destination.rewrite_host
+            if destination.rewrite_host:
+                chosen.host_rewrite_literal = destination.rewrite_host
 
 
 def _cluster(view: View, namespace: str, to: Destination, port: int) -> str:

@@ -1,4 +1,4 @@
-"""Header changes, as Envoy has them on routes and on weighted clusters alike: what is set comes before what is added."""
+"""Header changes, alike on routes and on weighted clusters: what is set comes before what is added."""
 
 from collections.abc import MutableSequence
 

@@ -16,7 +16,7 @@ def default() -> envoy.RetryPolicy:
 
 
 def policy(said: Retries) -> envoy.RetryPolicy:
-    """Return Envoy's retry policy. No attempts is a policy that never retries: without one, the virtual host's holds."""
+    """Return Envoy's retry policy. No attempts is a policy too: without one, the virtual host's would hold."""
     body = envoy.RetryPolicy(num_retries=envoy.UInt32Value(value=said.attempts))
     if not said.attempts:
         return body
