@@ -54,8 +54,12 @@ class Plane:
         return await self.slices.run(lambda: self.publisher.render(proxy))
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return everything there is to say about the objects."""
+        """Return everything there is to say about the objects, by place."""
         return self.ledger.all()
+
+    async def told(self) -> tuple[Finding, ...]:
+        """Return the same while serving, when thousands may have to be put together."""
+        return await self.slices.run(self.ledger.all)
 
     def _take(self, batch: Batch) -> int:
         self.apply(batch)

@@ -5,7 +5,7 @@ gRPC as bytes in both directions.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from itertools import groupby
 from typing import Any
@@ -14,12 +14,13 @@ import grpc
 import msgspec
 
 from controlplane.identity.authoriser import Authoriser, Security, credentials
+from controlplane.identity.caller import Caller
 from controlplane.xds.decode import Hello
 from controlplane.xds.feed import Feed
 from controlplane.xds.frames import FrameCache
 from controlplane.xds.refusals import REFUSED, Refusals, SilentError
 from controlplane.xds.services import Method, methods
-from controlplane.xds.session import Pace
+from controlplane.xds.session import SERVED, Pace
 from controlplane.xds.status import StreamStatus
 from controlplane.xds.stream import DELTA, SOTW, Stream, Variant
 
@@ -34,7 +35,7 @@ class ServerOptions(msgspec.Struct, frozen=True):
     `first_message` is how long a stream may take to say who it is, and a connection to shake hands.
     """
 
-    pace: Pace = Pace()
+    pace: Pace = SERVED
     security: Security = Security()
     first_message: float = 10.0
     reuse_port: bool = False
@@ -88,7 +89,11 @@ class XdsServer:
 
     def streams(self) -> list[StreamStatus]:
         """Return how every open stream stands."""
-        return [stream.status() for stream in self._streams]
+        return list(self.statuses())
+
+    def statuses(self) -> Iterator[StreamStatus]:
+        """Yield the same one by one: streams may come and go meanwhile."""
+        return (stream.status() for stream in tuple(self._streams))
 
     def _handlers(self) -> tuple[Any, ...]:
         """Return one generic handler per service; a method without deserialiser and serialiser carries bytes."""
@@ -114,12 +119,19 @@ class XdsServer:
     async def _admitted(self, variant: Variant[Any], method: Method, rpc: Any) -> None:
         """Serve one stream. Raises one of the errors of REFUSED."""
         caller = self._authoriser.admit(rpc)
+        stream = await self._greeted(variant, method, rpc, caller)
+        if stream is not None:
+            await self._run(stream, Confirmed(rpc, lambda: self._authoriser.confirm(caller)))
+
+    async def _greeted(
+        self, variant: Variant[Any], method: Method, rpc: Any, caller: Caller | None
+    ) -> Stream[Any] | None:
+        """Return the stream that the first message begins, if one comes."""
         hello = await self._hello(variant, rpc)
         if hello is None:
-            return
+            return None
         hello = msgspec.structs.replace(hello, proxy=self._authoriser.allow(caller, hello.proxy))
-        stream = Stream(variant, hello, pace=self._options.pace, type_url=method.type_url, shared=self._shared)
-        await self._run(stream, Confirmed(rpc, lambda: self._authoriser.confirm(caller)))
+        return Stream(variant, hello, pace=self._options.pace, type_url=method.type_url, shared=self._shared)
 
     async def _hello(self, variant: Variant[Any], rpc: Any) -> Hello[Any] | None:
         """Read the first message. The read is left alone (see stream): when it takes too long, the whole call ends."""

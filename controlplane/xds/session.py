@@ -33,6 +33,10 @@ class Pace(msgspec.Struct, frozen=True):
     grace: float = 0.0
 
 
+SERVED = Pace(grace=1.0)
+"""What a server does unless it is told otherwise: requests on their way have a second before a cluster is removed."""
+
+
 class Session(ABC, Generic[R]):
     """The protocol state of one stream; `R` is the request it understands."""
 
@@ -165,9 +169,17 @@ class Session(ABC, Generic[R]):
             return Ack(sub.type_url, sub.ack(), frozenset(sub.rejected))
         return None
 
-    def _retracted(self, sub: Subscription) -> Ack | None:
-        """Take back what was said of resources that are no longer asked for: no response will come to do it."""
-        return Ack(sub.type_url, sub.acked, frozenset(sub.blamed)) if sub.retract() else None
+    def _said(self, sub: Subscription, outcome: Outcome | None) -> Outcome | None:
+        """Return an outcome without what is no longer asked for; that is also taken back when there is no outcome.
+
+        No response will come to do it.
+        """
+        if isinstance(outcome, Nack):
+            names = tuple(name for name in outcome.names if sub.covers(name))
+            return outcome if names == outcome.names else msgspec.structs.replace(outcome, names=names)
+        if not sub.retract():
+            return outcome
+        return Ack(sub.type_url, sub.acked, frozenset(sub.blamed))
 
     def _first(self, sub: Subscription, *, resumed: bool) -> Unserved | None:
         self._resumed = self._resumed or resumed

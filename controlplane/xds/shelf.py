@@ -126,7 +126,7 @@ def _differing(old: ResourceSet, new: ResourceSet) -> Mapping[str, frozenset[str
     """Return the names that differ, by type: what the newer set says of itself, or a comparison after a gap."""
     if new is old:
         return {}
-    if new.generation == old.generation + 1:
+    if new.after == old.generation:
         return new.changed
     return {type_url: _compare(old.of(type_url), new.of(type_url)) for type_url in {*old.resources, *new.resources}}
 

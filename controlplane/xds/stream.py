@@ -49,7 +49,7 @@ class Stream(Generic[R]):
     ) -> None:
         self._variant: Variant[R] = variant
         self._proxy = hello.proxy
-        self._first: R = hello.request
+        self._first: R | None = hello.request
         self._pace = pace
         self._type_url = type_url
         self._shared = shared
@@ -105,7 +105,10 @@ class Stream(Generic[R]):
         """Take requests until the proxy half-closes. Before the first set none is read, so none has to be kept."""
         try:
             await self._offered.wait()
-            self._take(self._first, link)
+            first, self._first = self._first, None  # one that names all it holds is large, and streams live long
+            assert first is not None
+            self._take(first, link)
+            del first
             while (message := await rpc.read()) is not grpc.aio.EOF:
                 self._take(self._variant.request(message), link)
         finally:

@@ -238,6 +238,7 @@ class Subscription:
                 self.good[name] = self._bringing.get(name)
             else:
                 self.good.pop(name, None)
+        self.good = self.good or {}
 
     def _given_up(self) -> set[str]:
         return {name for name in self.rejected - self.culprits if name not in self.suspects}

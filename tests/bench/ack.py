@@ -55,7 +55,7 @@ class Twin:
     """An Envoy on a bare server that is sent what the other one is sent."""
 
     def __init__(self) -> None:
-        self.server = BareServer(ResourceSet(0, {}, {}), self._heard)
+        self.server = BareServer(ResourceSet(0, {}, {}, 0), self._heard)
         self.waiting: set[str] = set()
         self.accepted = asyncio.Event()
 

@@ -38,8 +38,8 @@ def resources(listen: int, live: str, backends: dict[str, int], *, salt: int = 0
 
 
 def set_after(old: ResourceSet | None, built: dict[str, dict[str, Resource]]) -> ResourceSet:
-    """The next set; `changed` is left to the reader's own comparison by skipping a generation."""
-    return ResourceSet(old.generation + 2 if old else 1, built, {})
+    """The next set; `changed` is left to the reader's own comparison: it follows a set that nobody holds."""
+    return ResourceSet(old.generation + 1 if old else 1, built, {}, -1)
 
 
 @asynccontextmanager

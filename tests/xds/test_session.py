@@ -37,7 +37,10 @@ class Unwalkable(Mapping[str, Resource]):
 
 def unwalkable(given: ResourceSet) -> ResourceSet:
     return ResourceSet(
-        given.generation, {url: Unwalkable(found) for url, found in given.resources.items()}, given.changed
+        given.generation,
+        {url: Unwalkable(found) for url, found in given.resources.items()},
+        given.changed,
+        given.after,
     )
 
 
