@@ -24,8 +24,8 @@ from controlplane.report import finding_line
 from controlplane.settings import Address
 from controlplane.sources.changes import Batch
 from controlplane.sources.files import FileSource
+from controlplane.xds.gate import SERVED, Pace
 from controlplane.xds.server import ServerOptions, XdsServer
-from controlplane.xds.session import SERVED, Pace
 
 log = logging.getLogger(__name__)
 _GRACE_S = 1.0

@@ -9,8 +9,8 @@ from api.resource import CLUSTER, ROUTE, SECRET, Resource, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
 from controlplane.xds.delta import DeltaSession
+from controlplane.xds.gate import Pace
 from controlplane.xds.requests import DeltaRequest
-from controlplane.xds.session import Pace
 from tests.builders import SLEEP, decoded, objects, plane_of
 from translators.contract import Check, Output
 

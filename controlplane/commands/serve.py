@@ -36,7 +36,7 @@ def serve(paths: tuple[Path, ...], xds_address: str, admin_address: str, **flags
     from controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_of
     from controlplane.identity.watched import FileProblemError
     from controlplane.settings import AddressError, parse_address
-    from controlplane.xds.session import Pace
+    from controlplane.xds.gate import Pace
 
     debounce = Debounce(_seconds(flags, "debounce_quiet"), _seconds(flags, "debounce_max"))
     pace = Pace(grace=_seconds(flags, "removal_grace"))

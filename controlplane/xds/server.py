@@ -18,9 +18,9 @@ from controlplane.identity.caller import Caller
 from controlplane.xds.decode import Hello
 from controlplane.xds.feed import Feed
 from controlplane.xds.frames import FrameCache
+from controlplane.xds.gate import SERVED, Pace
 from controlplane.xds.refusals import REFUSED, Refusals, SilentError
 from controlplane.xds.services import Method, methods
-from controlplane.xds.session import SERVED, Pace
 from controlplane.xds.status import StreamStatus
 from controlplane.xds.stream import DELTA, SOTW, Stream, Variant
 
@@ -58,6 +58,7 @@ class XdsServer:
         self._authoriser = Authoriser(options.security)
         self._credentials = credentials(options.security)
         self._streams: set[Stream[Any]] = set()
+        self._beside: dict[tuple[str, str], set[Stream[Any]]] = {}
         self._shared = FrameCache()
         self._refusals = Refusals()
         self._server: Any = None
@@ -121,7 +122,8 @@ class XdsServer:
         caller = self._authoriser.admit(rpc)
         stream = await self._greeted(variant, method, rpc, caller)
         if stream is not None:
-            await self._run(stream, Confirmed(rpc, lambda: self._authoriser.confirm(caller)))
+            confirmed = Confirmed(rpc, lambda: self._authoriser.confirm(caller))
+            await self._run(stream, confirmed, of_many=bool(method.type_url))
 
     async def _greeted(
         self, variant: Variant[Any], method: Method, rpc: Any, caller: Caller | None
@@ -147,12 +149,20 @@ class XdsServer:
         with suppress(grpc.aio.AbortError):
             await self._refusals.refuse(rpc, SilentError("a stream begins with a request: none came"))
 
-    async def _run(self, stream: Stream[Any], rpc: "Confirmed") -> None:
+    async def _run(self, stream: Stream[Any], rpc: "Confirmed", *, of_many: bool) -> None:
+        """Serve a stream; one `of_many` of its proxy knows the others, so that they keep an order together."""
+        key = stream.proxy.id, stream.proxy.identity
         self._streams.add(stream)
+        if of_many:
+            stream.beside = self._beside.setdefault(key, set())
+            stream.beside.add(stream)
         try:
             await stream.run(rpc, self._feed)
         finally:
             self._streams.discard(stream)
+            stream.beside.discard(stream)
+            if of_many and not stream.beside:
+                self._beside.pop(key, None)
 
 
 class Confirmed:

@@ -1,4 +1,4 @@
-"""What SotW and delta share: the order of pushes, the gate between types, and when removals may go.
+"""What SotW and delta share: subscriptions, what is owed, what is pushed next.
 
 A session is the protocol state of one stream. It is a pure step machine: requests, sets and the time come in, outcomes
 and response bytes come out. It never waits; the transport asks `next` whenever it can take another message.
@@ -10,15 +10,13 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, PUSH_ORDER, ROUTE, SECRET, ResourceSet
+from api.resource import CLUSTER, ENDPOINT, PUSH_ORDER, SECRET, ResourceSet
 from controlplane.xds.frames import FrameCache
+from controlplane.xds.gate import Gate, Others, Pace
 from controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
-from controlplane.xds.shelf import USERS, Change, Shelf
+from controlplane.xds.shelf import Change, Shelf
 from controlplane.xds.status import TypeStatus
 from controlplane.xds.subscription import Flight, Subscription
-
-GATED = {type_url: PUSH_ORDER[: PUSH_ORDER.index(type_url)] for type_url in (LISTENER, ROUTE)}
-"""Types that wait for earlier ones. Endpoints and secrets never do: Envoy withholds a cluster's ACK until they come."""
 
 MAX_TYPES = 64
 _NONCE = 16
@@ -26,28 +24,17 @@ _NONCE = 16
 R = TypeVar("R")
 
 
-class Pace(msgspec.Struct, frozen=True):
-    """Seconds. `patience`: how long an un-ACKed type holds back later types. `grace`: how long removals wait longer."""
-
-    patience: float = 5.0
-    grace: float = 0.0
-
-
-SERVED = Pace(grace=1.0)
-"""What a server does unless it is told otherwise: requests on their way have a second before a cluster is removed."""
-
-
 class Session(ABC, Generic[R]):
     """The protocol state of one stream; `R` is the request it understands."""
 
-    def __init__(self, resources: ResourceSet, pace: Pace, now: float, shared: FrameCache | None = None) -> None:
+    def __init__(
+        self, resources: ResourceSet, pace: Pace, now: float, shared: FrameCache | None = None, others: Others = tuple
+    ) -> None:
         self._shared = shared or FrameCache()
         self._shelf = Shelf(resources, pace.grace)
-        self._pace = pace
+        self.gate = Gate(pace, now, self._shelf, others)
         self._subscriptions: dict[str, Subscription] = {}
         self._nonces = itertools.count(1)
-        self._opened = now
-        self._resumed = False
         self._warming: set[str] = set()
         self.pushed = ""
         """The type of the last response that `next` returned."""
@@ -67,10 +54,12 @@ class Session(ABC, Generic[R]):
 
     def next(self, now: float) -> bytes | None:
         """Return the next response, or None when there is nothing that may be sent yet."""
+        self.gate.look(now)
         if self._shelf.keeping:
-            self._release(now)
+            for change in self.gate.release(now):
+                self._apply(change)
         for sub in self._subscriptions.values():
-            if sub.news and not sub.in_flight and self._open(sub, now):
+            if sub.news and not sub.in_flight and self.gate.open(sub, now):
                 self.pushed = sub.type_url
                 return self._send(sub, now)
         return None
@@ -79,11 +68,7 @@ class Session(ABC, Generic[R]):
         """Return when `next` is worth asking again even if nothing happens until then."""
         if not (self._shelf.keeping or any(sub.news for sub in self._subscriptions.values())):
             return None
-        patience = self._pace.patience
-        moments = [sub.last.at + patience for sub in self._subscriptions.values() if sub.in_flight and sub.last]
-        moments += self._shelf.due()
-        moments += [self._opened + patience] if self._resumed else []
-        return min((moment for moment in moments if moment > now), default=None)
+        return min((moment for moment in self.gate.moments(now) if moment > now), default=None)
 
     def status(self) -> tuple[TypeStatus, ...]:
         """Return how far each subscribed type is."""
@@ -98,40 +83,6 @@ class Session(ABC, Generic[R]):
     def resting(self) -> bool:
         """Whether `next` has nothing to return until there is another request or set, however late it gets."""
         return self.settled and not self._shelf.keeping
-
-    # The gate and the order of removals.
-
-    def _open(self, sub: Subscription, now: float) -> bool:
-        """Make before break: a type waits while an earlier one is not through, but not for ever."""
-        for type_url in GATED.get(sub.type_url, ()):
-            earlier = self._subscriptions.get(type_url)
-            if earlier is not None and self._holds_back(earlier, now):
-                return False
-        return True
-
-    def _holds_back(self, sub: Subscription, now: float) -> bool:
-        if sub.in_flight and sub.last:
-            return now < sub.last.at + self._pace.patience
-        return sub.news
-
-    def _release(self, now: float) -> None:
-        """Let go what vanished and is no longer used, users before used."""
-        for type_url, users in USERS.items():
-            if self._shelf.keeps(type_url) and all(self._quiet(user, now) for user in users):
-                for change in self._shelf.release(type_url, now):
-                    self._apply(change)
-
-    def _quiet(self, type_url: str, now: float) -> bool:
-        """Say whether the proxy uses nothing of a type but what the newest set holds."""
-        if self._shelf.keeps(type_url):
-            return False
-        sub = self._subscriptions.get(type_url)
-        if sub:
-            # A rejected route goes on naming what the newest set lacks. A rejected listener, as a rule a port that is
-            # taken, may stay rejected for ever, and must not keep everything that vanishes alive as long.
-            return sub.quiet or (type_url == LISTENER and sub.answered)
-        # A proxy that comes back with state names its types one by one: give it time to name this one.
-        return not self._resumed or now >= self._opened + self._pace.patience
 
     # Books.
 
@@ -156,7 +107,7 @@ class Session(ABC, Generic[R]):
         if len(self._subscriptions) == MAX_TYPES:
             raise ProtocolError(f"more than {MAX_TYPES} types on one stream")
         sub = self._subscriptions[type_url] = Subscription(type_url, whole=whole)
-        self._subscriptions = dict(sorted(self._subscriptions.items(), key=_rank))
+        self._subscriptions = self.gate.subscriptions = dict(sorted(self._subscriptions.items(), key=_rank))
         return sub, True
 
     def _reply(self, sub: Subscription, nonce: str, error: str | None) -> Ack | Nack | None:
@@ -182,7 +133,7 @@ class Session(ABC, Generic[R]):
         return Ack(sub.type_url, sub.acked, frozenset(sub.blamed))
 
     def _first(self, sub: Subscription, *, resumed: bool) -> Unserved | None:
-        self._resumed = self._resumed or resumed
+        self.gate.resumed = self.gate.resumed or resumed
         if sub.type_url == ENDPOINT:
             self._warm(sub)
         return None if sub.type_url in PUSH_ORDER else Unserved(sub.type_url)

@@ -83,6 +83,11 @@ class Shelf:
         return True
 
     @property
+    def generation(self) -> int:
+        """The generation of the set that is served."""
+        return self._set.generation
+
+    @property
     def keeping(self) -> bool:
         """Whether anything that vanished is still served."""
         return any(self._kept.values())

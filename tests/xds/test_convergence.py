@@ -13,7 +13,7 @@ from hypothesis.stateful import (
 )
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
-from controlplane.xds.session import Pace
+from controlplane.xds.gate import Pace
 from tests.xds.model import ORDER
 from tests.xds.wire import Wire
 from tests.xds.worlds import UNDECODABLE, UNUSABLE, Item, World, having

@@ -6,8 +6,8 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from controlplane.xds.delta import DeltaSession
+from controlplane.xds.gate import Pace
 from controlplane.xds.requests import DeltaRequest, Nack, Unserved
-from controlplane.xds.session import Pace
 from tests.xds.test_sotw import everything as everything_sotw
 from tests.xds.worlds import SMALL, Item, first_set, having, next_set, without
 

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
+from controlplane.xds.gate import Pace
 from controlplane.xds.server import ServerOptions, XdsServer
-from controlplane.xds.session import Pace
 from tests.xds.peers import TableFeed
 from tests.xds.real import BINARY, backend, envoy, free_port, resources, set_after
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from api.resource import CLUSTER, ENDPOINT, Resource, ResourceSet
 from controlplane.xds.delta import DeltaSession
+from controlplane.xds.gate import Pace
 from controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
-from controlplane.xds.session import MAX_TYPES, Pace
+from controlplane.xds.session import MAX_TYPES
 from controlplane.xds.sotw import SotwSession
 from controlplane.xds.subscription import digest
 from tests.xds.worlds import SMALL, Item, first_set, having, next_set

@@ -8,8 +8,8 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 from controlplane.xds.frames import FrameCache
+from controlplane.xds.gate import Pace
 from controlplane.xds.requests import Ack, Nack, SotwRequest, Unserved
-from controlplane.xds.session import Pace
 from controlplane.xds.sotw import SotwSession
 from tests.xds.worlds import SMALL, Item, first_set, having, name_of, next_set, without
 
