@@ -28,6 +28,10 @@ class PlaneFeed:
         self.origins = Origins(plane)
         self._streams: Counter[str] = Counter()
 
+    def breathe(self) -> None:
+        """See Feed.breathe."""
+        self.plane.slices.breathe()
+
     def attach(self, proxy: Proxy, offer: Offer, variant: str) -> "PlaneLink":
         """See Feed.attach."""
         link = PlaneLink(self, proxy, offer, variant)

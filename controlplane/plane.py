@@ -21,7 +21,7 @@ class Plane:
     seconds long work goes on before other tasks get their turn.
     """
 
-    def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None, slice_s: float = 0.01) -> None:
+    def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None, slice_s: float = 0.005) -> None:
         self.slices = Slices(slice_s)
         self.store = Store(catalogue.inputs, self.slices.breathe)
         self.engine = Engine(catalogue.inputs, self.slices.breathe)

@@ -20,10 +20,15 @@ GATED = {type_url: PUSH_ORDER[: PUSH_ORDER.index(type_url)] for type_url in (LIS
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """Seconds. `patience`: how long an un-ACKed type holds back later types. `grace`: how long removals wait longer."""
+    """How fast a proxy is sent what changes.
+
+    `patience`: how many seconds an un-ACKed type holds back later types. `grace`: how many seconds removals wait longer.
+    `most`: how many resources a response brings where it need not be whole, so that none takes long to make or apply.
+    """
 
     patience: float = 5.0
     grace: float = 0.0
+    most: int = 1000
 
 
 SERVED = Pace(grace=1.0)

@@ -17,10 +17,10 @@ from controlplane.identity.authoriser import Authoriser, Security, credentials
 from controlplane.identity.caller import Caller
 from controlplane.xds.decode import Hello
 from controlplane.xds.feed import Feed
-from controlplane.xds.frames import FrameCache
 from controlplane.xds.gate import SERVED, Pace
 from controlplane.xds.refusals import REFUSED, Refusals, SilentError
 from controlplane.xds.services import Method, methods
+from controlplane.xds.shared import Shared
 from controlplane.xds.status import StreamStatus
 from controlplane.xds.stream import DELTA, SOTW, Stream, Variant
 
@@ -59,7 +59,7 @@ class XdsServer:
         self._credentials = credentials(options.security)
         self._streams: set[Stream[Any]] = set()
         self._beside: dict[tuple[str, str], set[Stream[Any]]] = {}
-        self._shared = FrameCache()
+        self._shared = Shared(feed.breathe)
         self._refusals = Refusals()
         self._server: Any = None
 

@@ -6,14 +6,15 @@ and response bytes come out. It never waits; the transport asks `next` whenever 
 
 import itertools
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 import msgspec
 
 from api.resource import CLUSTER, ENDPOINT, PUSH_ORDER, SECRET, ResourceSet
-from controlplane.xds.frames import FrameCache
 from controlplane.xds.gate import Gate, Others, Pace
 from controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
+from controlplane.xds.shared import Shared
 from controlplane.xds.shelf import Change, Shelf
 from controlplane.xds.status import TypeStatus
 from controlplane.xds.subscription import Flight, Subscription
@@ -28,10 +29,11 @@ class Session(ABC, Generic[R]):
     """The protocol state of one stream; `R` is the request it understands."""
 
     def __init__(
-        self, resources: ResourceSet, pace: Pace, now: float, shared: FrameCache | None = None, others: Others = tuple
+        self, resources: ResourceSet, pace: Pace, now: float, shared: Shared | None = None, others: Others = tuple
     ) -> None:
-        self._shared = shared or FrameCache()
-        self._shelf = Shelf(resources, pace.grace)
+        self._shared = shared or Shared()
+        self._shelf = Shelf(resources, pace.grace, self._shared.moves)
+        self._most = pace.most
         self.gate = Gate(pace, now, self._shelf, others)
         self._subscriptions: dict[str, Subscription] = {}
         self._nonces = itertools.count(1)
@@ -49,15 +51,15 @@ class Session(ABC, Generic[R]):
 
     def offer(self, resources: ResourceSet) -> None:
         """Serve a newer set from now on. Costs what changed."""
-        for change in self._shelf.replace(resources):
-            self._apply(change)
+        for type_url, changes in self._shelf.replace(resources).items():
+            self._apply(type_url, changes)
 
     def next(self, now: float) -> bytes | None:
         """Return the next response, or None when there is nothing that may be sent yet."""
         self.gate.look(now)
         if self._shelf.keeping:
             for change in self.gate.release(now):
-                self._apply(change)
+                self._apply(change.type_url, (change,))
         for sub in self._subscriptions.values():
             if sub.news and not sub.in_flight and self.gate.open(sub, now):
                 self.pushed = sub.type_url
@@ -93,11 +95,10 @@ class Session(ABC, Generic[R]):
     def _wanted(self, sub: Subscription, name: str) -> str:
         return self._shelf.version(sub.type_url, name) or self._nothing(sub.type_url)
 
-    def _apply(self, change: Change) -> None:
-        sub = self._subscriptions.get(change.type_url)
-        if sub and sub.covers(change.name):
-            nothing = self._nothing(change.type_url)
-            sub.change(change.name, change.before or nothing, change.after or nothing, change.was)
+    def _apply(self, type_url: str, changes: Iterable[Change]) -> None:
+        sub = self._subscriptions.get(type_url)
+        if sub:
+            sub.take(changes, self._nothing(type_url))
 
     def _subscription(self, type_url: str, *, whole: bool = False) -> tuple[Subscription, bool]:
         """Return the type's subscription and whether this is its first request."""
@@ -139,7 +140,7 @@ class Session(ABC, Generic[R]):
         return None if sub.type_url in PUSH_ORDER else Unserved(sub.type_url)
 
     def _send(self, sub: Subscription, now: float) -> bytes:
-        names = sub.due()
+        names = sub.due(self._most)
         version = self._version(sub, names)
         # A search for culprits takes many responses. Later types are patient with all of it, not with each.
         at = sub.last.at if sub.last and sub.suspects else now
@@ -148,7 +149,7 @@ class Session(ABC, Generic[R]):
         if sub.type_url == SECRET:  # never in anything that is shared, whatever a hash says
             frame = self._frame(sub, flight)
         else:
-            frame = self._shared.get(key, lambda: self._frame(sub, flight))
+            frame = self._shared.frame(key, lambda: self._frame(sub, flight))
         sub.sent(flight, {name: self._shelf.get(sub.type_url, name) for name in names} if sub.whole else {})
         if sub.type_url == CLUSTER:
             clusters = (self._shelf.get(CLUSTER, name) for name in names)
@@ -158,6 +159,8 @@ class Session(ABC, Generic[R]):
 
     def _version(self, sub: Subscription, names: tuple[str, ...]) -> str:
         """Return the version of a response. It must not claim what is rejected, or nobody brings that up again."""
+        if len(sub.owed) - len(names) > self._most:  # one of many: whatever says that this is not all will do
+            return sub.version((name, self._wanted(sub, name), "") for name in names)
         held = {name: sub.good.get(name) for name in sub.withheld(names)}
         return sub.version((name, self._wanted(sub, name), good.version if good else "") for name, good in held.items())
 

@@ -17,10 +17,10 @@ from api.resource import ResourceSet
 from controlplane.xds import decode
 from controlplane.xds.delta import DeltaSession
 from controlplane.xds.feed import Feed, Link
-from controlplane.xds.frames import FrameCache
 from controlplane.xds.gate import Gate, Others, Pace
 from controlplane.xds.requests import Ack, DeltaRequest, Nack, Outcome, ProtocolError, SotwRequest, Unserved
 from controlplane.xds.session import Session
+from controlplane.xds.shared import Shared
 from controlplane.xds.sotw import SotwSession
 from controlplane.xds.status import StreamStatus, shortened
 
@@ -35,7 +35,7 @@ class Variant(msgspec.Struct, Generic[R], frozen=True):
     name: str
     hello: Callable[[bytes], decode.Hello[R]]
     request: Callable[[bytes], R]
-    session: Callable[[ResourceSet, Pace, float, FrameCache, Others], Session[R]]
+    session: Callable[[ResourceSet, Pace, float, Shared, Others], Session[R]]
 
 
 SOTW = Variant("sotw", decode.sotw_hello, decode.sotw_request, SotwSession)
@@ -49,7 +49,7 @@ class Stream(Generic[R]):
     """
 
     def __init__(
-        self, variant: Variant[R], hello: decode.Hello[R], *, pace: Pace, type_url: str, shared: FrameCache
+        self, variant: Variant[R], hello: decode.Hello[R], *, pace: Pace, type_url: str, shared: Shared
     ) -> None:
         self.proxy = hello.proxy
         self.beside: set[Stream[Any]] = set()
@@ -133,6 +133,7 @@ class Stream(Generic[R]):
 
     async def _write(self, rpc: Any, link: Link) -> None:
         while not self._closed:
+            await self._shared.turns.take()
             self._wake.clear()
             now = time.monotonic()
             session = self._session

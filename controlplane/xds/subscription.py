@@ -5,20 +5,15 @@ version it should hold, or is unknown. Everything else (what to send, when a typ
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 
 import msgspec
-import xxhash
 
 from api.resource import Resource
 from controlplane.xds.names import Names
+from controlplane.xds.shelf import Change
 from controlplane.xds.suspects import Suspects, blamed
-
-_MASK = (1 << 128) - 1
-
-
-def digest(versions: Iterable[tuple[str, str]]) -> str:
-    """Return the content version of (name, version) pairs: the same for any order, and on every replica."""
-    return _spell(sum(_term(name, version) for name, version in versions))
+from controlplane.xds.versions import shift, spelled, term
 
 
 class Flight(msgspec.Struct, frozen=True):
@@ -93,20 +88,22 @@ class Subscription:
 
     def version(self, instead: Iterable[tuple[str, str, str]] = ()) -> str:
         """Return the content version of all that is asked for; `instead` are (name, version, the one that stays)."""
-        swapped = sum(_term(name, stays) - _term(name, version) for name, version, stays in instead)
-        return _spell(self._total + swapped)
+        swapped = sum(term(name, stays) - term(name, version) for name, version, stays in instead)
+        return spelled(self._total + swapped)
 
-    def withheld(self, names: Iterable[str]) -> set[str]:
+    def withheld(self, names: Collection[str]) -> set[str]:
         """Return what the proxy goes on holding something else of than it should when a response brings these names."""
+        if not self.rejected and len(names) == len(self.owed):
+            return set()  # all of it was due
         return (self.rejected | self.owed.keys()).difference(names)
 
     def cover(self, name: str, wanted: str) -> None:
         """Count a name that was not asked for before."""
-        self._total += _term(name, wanted)
+        self._total += term(name, wanted)
 
     def uncover(self, name: str, wanted: str) -> None:
         """Forget a name that is no longer asked for."""
-        self._total -= _term(name, wanted)
+        self._total -= term(name, wanted)
         self.owed.pop(name, None)
         self.good.pop(name, None)
         self.culprits.discard(name)
@@ -129,38 +126,60 @@ class Subscription:
         else:
             self.owed[name] = held
 
-    def change(self, name: str, before: str, after: str, was: Resource | None = None) -> None:
-        """Note that the version of a name changed; `was` is the resource it had. One that was rejected is tried again.
+    def take(self, changes: Iterable[Change], nothing: str) -> None:
+        """Take in that versions changed; no version is `nothing`. What was rejected is tried again.
 
-        When it is one of several that were given up, all of these are tried again: any of them may have been the cause.
+        Where nothing is rejected, a change is only owed: there may be thousands, for thousands of streams.
         """
-        self._total += _term(name, after) - _term(name, before)
+        plain = not (self.whole or self.rejected or self.culprits)
+        names, owed = self.names, self.owed
+        for change in changes:
+            name = change.name
+            if not (self.wildcard or name in names):
+                continue
+            before, after = change.before or nothing, change.after or nothing
+            self._total += shift(name, before, after) if change.shift is None else change.shift
+            if not plain:
+                self._reconsider(change)
+            held = owed.get(name, before)
+            if held == after:
+                owed.pop(name, None)
+            else:
+                owed[name] = held
+
+    def _reconsider(self, change: Change) -> None:
+        """Let a change speak for what was rejected.
+
+        When it was one of several that were given up, all of these are tried again: any may have been the cause.
+        """
+        name = change.name
         if self.whole:
-            self.good.setdefault(name, was)
+            self.good.setdefault(name, change.was)
         if name in self.rejected:
             again = {name} if name in self.culprits or name in self.suspects else self._given_up()
             self.owed.update(dict.fromkeys(again))
             self._clear(again)
         self.culprits.discard(name)
-        self.owe(name, self.owed.get(name, before), after)
 
-    def due(self) -> tuple[str, ...]:
-        """Return the names the next response brings, sorted.
+    def due(self, most: int) -> tuple[str, ...]:
+        """Return the names the next response brings, sorted; so many at most, unless it has to be whole.
 
         Changes and suspects take turns, so that neither waits for ever. A culprit that is owed again (a cluster that
         warms waits for its endpoints, even for bad ones) goes alone, last, so that it does no harm to others.
         """
         if not self.known:
             return tuple(sorted(self.owed.keys() | self.rejected))
-        fresh = self.owed.keys() - self.culprits
+        fresh = [name for name in self.owed if name not in self.culprits] if self.culprits else self.owed
         if self.suspects and not (fresh and self._tried):
             return tuple(sorted(self.suspects.next))
-        return tuple(sorted(fresh or sorted(self.owed)[:1]))
+        return tuple(sorted(islice(fresh, None if self.whole else most)) or sorted(self.owed)[:1])
 
     def sent(self, flight: Flight, bringing: Mapping[str, Resource | None]) -> None:
         """Take a response as sent; `bringing` are its names and resources, needed of a whole type only."""
         self._tried = bool(self.suspects) and self.suspects.next == set(flight.names)
-        for name in flight.names:
+        if len(flight.names) == len(self.owed) and not self.rejected:
+            self.owed = {}  # all of it was due
+        for name in flight.names if self.owed else ():
             self.owed.pop(name, None)
         self.owed = self.owed or {}  # one that held thousands of names would keep its size
         self._clear(flight.names)
@@ -246,11 +265,3 @@ class Subscription:
     def _clear(self, names: Collection[str]) -> None:
         self.rejected.difference_update(names)
         self.suspects.drop(names)
-
-
-def _term(name: str, version: str) -> int:
-    return xxhash.xxh3_128_intdigest(f"{name}\0{version}".encode()) if version else 0
-
-
-def _spell(total: int) -> str:
-    return f"{total & _MASK:032x}"

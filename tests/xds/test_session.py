@@ -14,7 +14,7 @@ from controlplane.xds.gate import Pace
 from controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
 from controlplane.xds.session import MAX_TYPES
 from controlplane.xds.sotw import SotwSession
-from controlplane.xds.subscription import digest
+from controlplane.xds.versions import digest
 from tests.xds.worlds import SMALL, Item, first_set, having, next_set
 
 DELTA = discovery_pb2.DeltaDiscoveryResponse
