@@ -22,7 +22,7 @@ GATED = {type_url: PUSH_ORDER[: PUSH_ORDER.index(type_url)] for type_url in (LIS
 class Pace(msgspec.Struct, frozen=True):
     """How fast a proxy is sent what changes.
 
-    `patience`: how many seconds an un-ACKed type holds back later types. `grace`: how many seconds removals wait longer.
+    `patience`: seconds that an un-ACKed type holds back later types. `grace`: seconds that removals wait longer.
     `most`: how many resources a response brings where it need not be whole, so that none takes long to make or apply.
     """
 

@@ -153,15 +153,16 @@ class XdsServer:
         """Serve a stream; one `of_many` of its proxy knows the others, so that they keep an order together."""
         key = stream.proxy.id, stream.proxy.identity
         self._streams.add(stream)
+        beside = self._beside.setdefault(key, set()) if of_many else set()
         if of_many:
-            stream.beside = self._beside.setdefault(key, set())
-            stream.beside.add(stream)
+            beside.add(stream)
+            stream.beside = beside
         try:
             await stream.run(rpc, self._feed)
         finally:
             self._streams.discard(stream)
-            stream.beside.discard(stream)
-            if of_many and not stream.beside:
+            beside.discard(stream)
+            if of_many and not beside:
                 self._beside.pop(key, None)
 
 

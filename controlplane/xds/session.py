@@ -159,8 +159,8 @@ class Session(ABC, Generic[R]):
 
     def _version(self, sub: Subscription, names: tuple[str, ...]) -> str:
         """Return the version of a response. It must not claim what is rejected, or nobody brings that up again."""
-        if len(sub.owed) - len(names) > self._most:  # one of many: whatever says that this is not all will do
-            return sub.version((name, self._wanted(sub, name), "") for name in names)
+        if len(sub.owed) - len(names) > self._most:
+            return sub.incomplete
         held = {name: sub.good.get(name) for name in sub.withheld(names)}
         return sub.version((name, self._wanted(sub, name), good.version if good else "") for name, good in held.items())
 

@@ -7,7 +7,7 @@ Reads are never wrapped in a timeout, nor cancelled while the stream lives: that
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -52,14 +52,14 @@ class Stream(Generic[R]):
         self, variant: Variant[R], hello: decode.Hello[R], *, pace: Pace, type_url: str, shared: Shared
     ) -> None:
         self.proxy = hello.proxy
-        self.beside: set[Stream[Any]] = set()
+        self.beside: Set[Stream[Any]] = frozenset()
         self._variant: Variant[R] = variant
         self._first: R | None = hello.request
         self._pace = pace
         self._type_url = type_url
         self._shared = shared
         self._session: Session[R] | None = None
-        self._offered = asyncio.Event()
+        self._offered: asyncio.Event | None = asyncio.Event()
         self._wake = asyncio.Event()
         self._closed = False
         self._since = time.time()
@@ -91,7 +91,8 @@ class Stream(Generic[R]):
         if self._session is None:
             now = time.monotonic()
             self._session = self._variant.session(resources, self._pace, now, self._shared, self._others)
-            self._offered.set()
+            if self._offered:
+                self._offered.set()
         else:
             self._session.offer(resources)
         self._owing = True
@@ -121,7 +122,7 @@ class Stream(Generic[R]):
     async def _read(self, rpc: Any, link: Link) -> None:
         """Take requests until the proxy half-closes. Before the first set none is read, so none has to be kept."""
         try:
-            await self._offered.wait()
+            await self._first_set()
             first, self._first = self._first, None  # one that names all it holds is large, and streams live long
             assert first is not None
             self._take(first, link)
@@ -130,6 +131,12 @@ class Stream(Generic[R]):
                 self._take(self._variant.request(message), link)
         finally:
             self.close()
+
+    async def _first_set(self) -> None:
+        """Wait for the first set. An event is large for what is only waited for once."""
+        if self._offered and self._session is None:
+            await self._offered.wait()
+        self._offered = None
 
     async def _write(self, rpc: Any, link: Link) -> None:
         while not self._closed:

@@ -103,7 +103,7 @@ TABLES = (
     (
         "Connected and idle: N clients of 1,000 services or of one resource",
         "streams",
-        ("1000 whole", "10000 one"),
+        ("1000 whole", "1000 whole sotw", "1000 whole back", "10000 one"),
         STREAMS,
     ),
     ("Pods that move, 100 clients, 1,000 services, for so many seconds", "soak", ("60",), SOAK),
