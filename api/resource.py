@@ -40,15 +40,16 @@ class Resource(msgspec.Struct, frozen=True):
 
 
 class ResourceSet(msgspec.Struct, frozen=True):
-    """All resources of one Scope, by type and name.
+    """All resources of one Scope, by type and name. No two sets have one `generation`, whatever their scopes.
 
-    `changed` says, by type, which names were added, updated or removed since the set with `generation - 1`; a reader
-    that missed a generation compares versions instead.
+    `changed` says, by type, which names were added, updated or removed since the set of generation `after`; a reader
+    that holds another set, because it missed some or comes from another scope, compares versions instead.
     """
 
     generation: int
     resources: Mapping[str, Mapping[str, Resource]]
     changed: Mapping[str, frozenset[str]]
+    after: int
 
     def of(self, type_url: str) -> Mapping[str, Resource]:
         """Return the resources of one type by name; empty for a type we do not serve."""

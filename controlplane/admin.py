@@ -2,16 +2,16 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from api.proxy import NodeIdError, Proxy, Scope, parse_node_id
+from api.proxy import NodeIdError, Proxy, parse_node_id
 from controlplane.observe.metrics import CONTENT_TYPE, Metrics
 from controlplane.plane import Plane
-from controlplane.proxies import proxy_rows
+from controlplane.proxies import Row, proxy_rows
 from controlplane.publish import RenderError
 from controlplane.report import finding_row, resources_of
 from controlplane.settings import Address
@@ -19,6 +19,7 @@ from controlplane.xds.status import StreamStatus
 from translators.scopes import criteria, scope_of
 
 log = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PAGES = {
     "/debug/findings": "everything there is to say about the objects",
     "/debug/proxies": "connected proxies: what was sent, accepted and rejected",
@@ -30,7 +31,7 @@ _PAGES = {
 class Admin:
     """An HTTP server on the admin address."""
 
-    def __init__(self, plane: Plane, metrics: Metrics, streams: Callable[[], list[StreamStatus]]) -> None:
+    def __init__(self, plane: Plane, metrics: Metrics, streams: Callable[[], Iterable[StreamStatus]]) -> None:
         self._plane, self._metrics, self._streams = plane, metrics, streams
         self._runner: web.AppRunner | None = None
         self.ready = False
@@ -42,6 +43,7 @@ class Admin:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_page)
         if address.is_loopback:
+            app.middlewares.append(_by_local_name)
             app.router.add_get("/debug", self._index)
             app.router.add_get("/debug/findings", self._findings)
             app.router.add_get("/debug/proxies", self._proxies)
@@ -70,6 +72,7 @@ class Admin:
         return web.Response(text="ok\n") if self.ready else web.Response(status=503, text="not serving yet\n")
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
+        await self._plane.told()  # their number is among the metrics
         return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _index(self, _: web.Request) -> web.Response:
@@ -77,17 +80,17 @@ class Admin:
 
     async def _findings(self, _: web.Request) -> web.Response:
         self._plane.ledger.look_again()
-        return _json([finding_row(f) for f in self._plane.findings()])
+        return _json([finding_row(f) for f in await self._plane.told()])
 
     async def _proxies(self, _: web.Request) -> web.Response:
-        streams = self._streams()
-        scopes = await self._plane.slices.run(lambda: self._scopes([stream.proxy for stream in streams]))
-        return _json(proxy_rows(streams, scopes, time.time()))
+        return _json(await self._plane.slices.run(self._rows))
 
-    def _scopes(self, proxies: list[Proxy]) -> list[Scope]:
-        """Ask for the scopes of proxies: work for Slices."""
-        asked = self._plane.engine.view.memo(criteria)
-        return [scope_of(proxy, asked) for proxy in proxies]
+    def _rows(self) -> list[Row]:
+        """Return a row for each stream: work for Slices."""
+        each, asked = self._plane.slices.each, self._plane.engine.view.memo(criteria)
+        streams = list(each(self._streams()))
+        scopes = [scope_of(stream.proxy, asked) for stream in each(streams)]
+        return proxy_rows(streams, scopes, time.time(), each)
 
     async def _objects(self, _: web.Request) -> web.Response:
         objects = sorted(self._plane.snapshot.objects.values(), key=lambda o: o.ref)
@@ -104,6 +107,15 @@ class Admin:
             return _json(resources_of(await self._plane.rendered(proxy)))
         except RenderError as error:
             return _json({"error": str(error)}, status=500)
+
+
+@web.middleware
+async def _by_local_name(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse debug pages under another name: a web page could have a browser here read them (DNS rebinding)."""
+    name = request.url.host or ""
+    if request.path.startswith("/debug") and not Address(name, 0).is_loopback:
+        return _json({"error": f"the debug pages are read as http://localhost, not as {name}"}, status=403)
+    return await handler(request)
 
 
 def _proxy_of(node: str) -> Proxy:

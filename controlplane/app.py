@@ -24,10 +24,13 @@ from controlplane.report import finding_line
 from controlplane.settings import Address
 from controlplane.sources.changes import Batch
 from controlplane.sources.files import FileSource
+from controlplane.xds.gate import SERVED, Pace
 from controlplane.xds.server import ServerOptions, XdsServer
 
 log = logging.getLogger(__name__)
 _GRACE_S = 1.0
+_MOST_LINES = 100
+"""Of the findings of one batch, so many are logged one by one."""
 
 
 class ServeOptions(msgspec.Struct, frozen=True):
@@ -38,6 +41,7 @@ class ServeOptions(msgspec.Struct, frozen=True):
     admin: Address
     debounce: Debounce = Debounce()
     security: Security = Security()
+    pace: Pace = SERVED
 
 
 class ListenError(RuntimeError):
@@ -65,16 +69,16 @@ class App:
         self.plane = Plane(known, self.source.locate)
         self.metrics = Metrics(self.plane)
         self.feed = PlaneFeed(self.plane, self.metrics)
-        served = ServerOptions(security=options.security)
+        served = ServerOptions(options.pace, options.security)
         self.server = XdsServer(self.feed, str(options.xds), served)
-        self.admin = Admin(self.plane, self.metrics, self.server.streams)
+        self.admin = Admin(self.plane, self.metrics, self.server.statuses)
         self.xds_port = self.admin_port = self.batches = 0
         self._stop = asyncio.Event()
         self._said: tuple[Finding, ...] = ()
 
     async def start(self) -> None:
         """Read the world, publish it, then listen: a proxy never sees half of it. Raises ListenError."""
-        await self._take(await asyncio.to_thread(self.source.load))
+        await self._take(await asyncio.to_thread(self.source.load), time.monotonic())
         spare()
         try:
             self.admin_port = await self.admin.start(self.options.admin)
@@ -93,7 +97,7 @@ class App:
         try:
             async with debounced(self.source.watch(self._stop), self.options.debounce) as batches:
                 async for batch in batches:
-                    await self._try(batch)
+                    await self._try(batch, batches.since)
         finally:
             tidying.cancel()
 
@@ -107,32 +111,41 @@ class App:
         await self.server.stop(_GRACE_S)
         await self.admin.stop()
 
-    async def _try(self, batch: Batch) -> None:
+    async def _try(self, batch: Batch, seen: float) -> None:
         try:
-            await self._take(batch)
+            await self._take(batch, seen)
         except Exception:
             self.metrics.failures.inc()
             log.exception("a change could not be published; what was served before goes on")
 
-    async def _take(self, batch: Batch) -> None:
+    async def _take(self, batch: Batch, seen: float) -> None:
         began = time.monotonic()
-        with self.feed.round():
+        with self.feed.round(seen):
             changed = await self.plane.take(batch)
         took = time.monotonic() - began
         self.metrics.publish.observe(took)
         log.info("%d changes, %d scopes changed, published in %.1f ms", len(batch.changes), changed, took * 1000)
         self.batches += 1
-        self._say_what_is_new()
+        await self._say_what_is_new()
 
-    def _say_what_is_new(self) -> None:
-        before, now = self._said, self.plane.findings()
+    async def _say_what_is_new(self) -> None:
+        before, now = self._said, await self.plane.told()
         if now is before:
             return
-        for finding in sorted(set(now).difference(before), key=finding_line):
-            log.warning("%s", finding_line(finding))
-        for finding in sorted(set(before).difference(now), key=finding_line):
-            log.info("resolved: %s", finding_line(finding))
         self._said = now
+        came = await self.plane.slices.run(lambda: self._without(now, before))
+        gone = await self.plane.slices.run(lambda: self._without(before, now))
+        for prefix, level, findings in (("", logging.WARNING, came), ("resolved: ", logging.INFO, gone)):
+            for finding in findings[:_MOST_LINES]:
+                log.log(level, "%s%s", prefix, finding_line(finding))
+            if len(findings) > _MOST_LINES:
+                more = len(findings) - _MOST_LINES
+                log.log(level, "%sand %d more: see `mirrorplane check` or /debug/findings", prefix, more)
+
+    def _without(self, findings: tuple[Finding, ...], others: tuple[Finding, ...]) -> list[Finding]:
+        """Return findings that are not among others, by place: work for Slices."""
+        known = set(self.plane.slices.each(others))
+        return [finding for finding in self.plane.slices.each(findings) if finding not in known]
 
 
 async def serve(options: ServeOptions) -> None:

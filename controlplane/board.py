@@ -15,7 +15,7 @@ Offer = Callable[[ResourceSet], None]
 Suspects = Mapping[tuple[Any, Any], set[str]]
 """What may have changed: names of resources by how they are built (function, key), and (names, scope) of lists."""
 
-_NOTHING: ResourceSet = ResourceSet(0, {}, {})
+_NOTHING: ResourceSet = ResourceSet(0, {}, {}, 0)
 
 
 def suspects_of(touched: Iterable[Call], breathe: Callable[[], None]) -> Suspects:
@@ -31,40 +31,25 @@ class Board:
     """One scope's resources and who wants them.
 
     A build that raises is our bug: the last good resource stays, and the build is tried again at the next publish.
+    `generations` are numbers that no other set has: a proxy may move from one board to another.
     """
 
-    def __init__(self, engine: Engine, outputs: Iterable[Output], scope: Scope) -> None:
+    def __init__(self, engine: Engine, outputs: Iterable[Output], scope: Scope, generations: Iterator[int]) -> None:
         self.scope = scope
         self.offers: set[Offer] = set()
         self.latest = _NOTHING
         self.ready = False
         self.failed: dict[tuple[str, str], str] = {}
-        self._engine, self._outputs = engine, tuple(outputs)
+        self._engine, self._outputs, self._generations = engine, tuple(outputs), generations
         self._asked: list[Call] = [(output.names, scope) for output in self._outputs]
         self._asked += [(output.build, output.key(scope)) for output in self._outputs]
         self._groups: dict[str, tuple[tuple[str, ...], ...]] = {}
         self._names: dict[str, set[str]] = {}
-        self._busy = self._closed = False
 
     def refresh(self, view: View, suspects: Suspects) -> bool:
         """Bring the set up to date; returns whether anything changed."""
         if self.ready and not self.failed and not any(asked in suspects for asked in self._asked):
             return False
-        self._busy = True
-        try:
-            return self._refresh(view, suspects)
-        finally:
-            self._busy = False
-            if self._closed:
-                self._forget()
-
-    def close(self) -> None:
-        """Let the engine forget what only this board asked for; after a refresh that is under way."""
-        self._closed = True
-        if not self._busy:
-            self._forget()
-
-    def _refresh(self, view: View, suspects: Suspects) -> bool:
         news = {output.type_url: self._news(view, output, suspects) for output in self._outputs}
         first, self.ready = not self.ready, True
         if not first and not any(news.values()):
@@ -74,12 +59,15 @@ class Board:
             if changes:
                 resources[type_url] = _with(self.latest.of(type_url), changes)
         changed = {type_url: frozenset(changes) for type_url, changes in news.items() if changes}
-        self.latest = ResourceSet(self.latest.generation + 1, resources, changed)
+        self.latest = ResourceSet(next(self._generations), resources, changed, self.latest.generation)
         return True
 
     def spread(self) -> None:
         """Offer the set to everyone who wants it. What one of them does wrong is not the others' loss."""
         for offer in list(self.offers):
+            self._engine.breathe()
+            if offer not in self.offers:
+                continue  # it left meanwhile
             try:
                 offer(self.latest)
             except Exception:
@@ -136,7 +124,8 @@ class Board:
             log.exception("building %s %s for %s failed; serving the last good one", *key, self.scope)
         self.failed[key] = f"{type(error).__name__}: {error}"
 
-    def _forget(self) -> None:
+    def close(self) -> None:
+        """Let the engine forget what only this board asked for."""
         for output in self._outputs:
             names = self._names.pop(output.type_url, None)
             if names is not None:

@@ -69,9 +69,13 @@ class Merging:
 
 
 class Debounced:
-    """An iterator over merged batches. Cancelling a wait for the next one loses nothing: ask again."""
+    """An iterator over merged batches. Cancelling a wait for the next one loses nothing: ask again.
+
+    `since` is when the first part of the batch returned last came, by the event loop's clock.
+    """
 
     def __init__(self, pace: Debounce) -> None:
+        self.since = inf
         self._pace = pace
         self._storm = Storm()
         self._merging = Merging()
@@ -99,6 +103,7 @@ class Debounced:
         while not self._ended and self._storm.due > _now():
             await self._sleep()
         if self._storm.due < inf:
+            self.since = self._storm.since
             self._storm = self._storm.passed(_now(), self._pace)
             return self._merging.take()
         raise self._error or StopAsyncIteration

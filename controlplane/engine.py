@@ -57,7 +57,7 @@ class Engine:
         self._touched: set[Call] = set()
         self._orphans: set[Call] = set()
         self._running: dict[Call, None] = {}
-        self._breathe = breathe
+        self.breathe = breathe
         self._busy = 0
         self._snapshot = EMPTY
         self.runs = 0
@@ -81,12 +81,14 @@ class Engine:
     def advance(self, snapshot: Snapshot) -> "OutsideView":
         """Move to a snapshot and return the view on it. Suspects everything behind a changed read."""
         self._snapshot = snapshot
-        self._busy += 1
         todo: list[ReadKey] = list(snapshot.changed)
-        while todo:
-            self._breathe()
-            todo += self._suspect(todo.pop())
-        self._busy -= 1
+        self._busy += 1
+        try:
+            while todo:
+                self.breathe()
+                todo += self._suspect(todo.pop())
+        finally:
+            self._busy -= 1
         return self.view
 
     def _suspect(self, read: ReadKey) -> Iterator[Call]:
@@ -99,7 +101,7 @@ class Engine:
             entry.suspects = {read}
             if call in self._held:
                 self._touched.add(call)
-            self._breathe()
+            self.breathe()
             yield call
 
     @property
@@ -118,6 +120,7 @@ class Engine:
     def release(self, calls: Iterable[Call]) -> None:
         """Take back one `hold` of each call."""
         for call in calls:
+            self.breathe()
             self._held[call] -= 1
             if self._held[call] <= 0:
                 del self._held[call]
@@ -126,6 +129,7 @@ class Engine:
     def collect(self) -> None:
         """Forget every call that nobody holds and nothing reads. Not in the middle of work, which may rest on them."""
         while self._orphans and not self._busy:
+            self.breathe()
             call = self._orphans.pop()
             if call in self._held or self._readers.of(call):
                 continue
@@ -138,6 +142,7 @@ class Engine:
         found: set[Ref] = set()
         seen, todo = {call}, [call]
         while todo:
+            self.breathe()
             entry = self._entries.get(todo.pop())
             for read, answer in entry.reads.items() if entry else ():
                 if read[0] == GET:
@@ -204,7 +209,7 @@ class Engine:
 
     def _holds(self, entry: Entry) -> bool:
         """Check the suspect reads in the order they were made: a later one may depend on an earlier answer."""
-        self._breathe()
+        self.breathe()
         suspects = entry.suspects or ()
         for read in suspects if len(suspects) == 1 else [read for read in entry.reads if read in suspects]:
             try:
@@ -226,7 +231,7 @@ class Engine:
             raise CycleError(f"a translator asks for its own answer: {path}")
         reads: dict[ReadKey, Any] = {}
         self._running[call] = None
-        self._breathe()
+        self.breathe()
         try:
             value = call[0](RecordingView(self, reads), *call[1:])
         finally:

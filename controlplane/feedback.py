@@ -4,7 +4,7 @@ import heapq
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from api.meta import Ref
@@ -28,6 +28,10 @@ class PlaneFeed:
         self.origins = Origins(plane)
         self._streams: Counter[str] = Counter()
 
+    def breathe(self) -> None:
+        """See Feed.breathe."""
+        self.plane.slices.breathe()
+
     def attach(self, proxy: Proxy, offer: Offer, variant: str) -> "PlaneLink":
         """See Feed.attach."""
         link = PlaneLink(self, proxy, offer, variant)
@@ -35,9 +39,9 @@ class PlaneFeed:
         return link
 
     @contextmanager
-    def round(self) -> Iterator[None]:
-        """Make a change inside: the time it takes to arrive everywhere is measured from here."""
-        self.rounds.begin(time.monotonic())
+    def round(self, seen: float) -> Iterator[None]:
+        """Make a change inside, seen at a time of the monotonic clock: how long it takes to arrive everywhere."""
+        self.rounds.begin(seen)
         try:
             yield
         finally:
@@ -96,8 +100,9 @@ class PlaneLink:
         if len(names) > FEW:
             ledger.suspect_from_proxy(self._proxy.id, type_url, names, message)
         else:
-            said = {name: self._rejected(type_url, name, message) for name in names or ("",)}
+            said = {name: Rejected(message) for name in names or ("",)}
             ledger.from_proxy(self._proxy.id, type_url, said)
+            self._feed.plane.slices.soon(self._explain(type_url, said))
         log.debug("%s rejected %s %s", self._proxy.id, type_url, version)
 
     def settled(self) -> None:
@@ -138,12 +143,19 @@ class PlaneLink:
             self._pending = pending
             self._metrics.pending.inc(1 if pending else -1)
 
-    def _rejected(self, type_url: str, name: str, message: str) -> Rejected:
-        resource = self._set.of(type_url).get(name) if self._set else None
-        if resource is None:
-            return Rejected(message)
-        origins, suspects = self._feed.origins.of(self._take, resource, self._accepted.get(type_url, 0))
-        return Rejected(message, suspects, origins)
+    def _explain(self, type_url: str, said: Mapping[str, Rejected]) -> Callable[[], None]:
+        """Return the work that finds out what rejected resources were made from: long, where that is a large world."""
+        held = self._set.of(type_url) if self._set else {}
+        rejected = [(held[name], claim) for name, claim in said.items() if name in held]
+        since = self._accepted.get(type_url, 0)
+
+        def explain() -> None:
+            for resource, claim in rejected:
+                origins, suspects = self._feed.origins.of(self._take, resource, since)
+                explained = Rejected(claim.text, suspects, origins)
+                self._feed.plane.ledger.explain_from_proxy(self._proxy.id, resource, claim, explained)
+
+        return explain
 
 
 class Origins:

@@ -7,6 +7,7 @@ import msgspec
 
 from api.finding import Finding
 from api.meta import Ref
+from api.resource import Resource
 from api.snapshot import GET, Snapshot
 from api.view import View
 from controlplane.engine import Call, Engine
@@ -30,38 +31,46 @@ class Ledger:
         self._held: dict[Ref, list[Call]] = {}
         self._of_proxies = Rejections()
         self._all: tuple[Finding, ...] | None = None
+        self._edition = 0
 
     def from_source(self, said: Mapping[str, tuple[Finding, ...]]) -> None:
         """Replace what a source says about its origins (files)."""
         self._of_sources.update(said)
-        self._all = None if said else self._all
+        if said:
+            self._changed()
 
     def from_proxy(self, proxy: str, type_url: str, said: Mapping[str, Rejected]) -> None:
         """Add what a proxy rejects, by name of the resource; it takes the place of what it said of them before."""
         self._of_proxies.add(proxy, type_url, said)
-        self._all = None
+        self._changed()
+
+    def explain_from_proxy(self, proxy: str, resource: Resource, claim: Rejected, explained: Rejected) -> None:
+        """Say more of what a proxy rejects, unless it has said something else meanwhile, or taken it back."""
+        if self._of_proxies.explain(proxy, resource, claim, explained):
+            self._changed()
 
     def suspect_from_proxy(self, proxy: str, type_url: str, names: Collection[str], text: str) -> None:
         """Add that a proxy rejects some of many resources, nobody knows which."""
         self._of_proxies.suspect(proxy, type_url, names, text)
-        self._all = None
+        self._changed()
 
     def keep_from_proxy(self, proxy: str, type_url: str, names: Collection[str]) -> None:
         """Of what a proxy rejects of a type, keep what is about these resources."""
         if self._of_proxies.keep(proxy, type_url, names):
-            self._all = None
+            self._changed()
 
     def forget_proxy(self, proxy: str) -> None:
         """Forget all that a proxy said."""
         if self._of_proxies.forget(proxy):
-            self._all = None
+            self._changed()
 
     def refresh(self, view: View, snapshot: Snapshot, touched: Collection[Call]) -> None:
         """Ask again about every object that changed, or that something it depends on did."""
         refs = {read[1] for read in snapshot.changed if read[0] == GET}
         asked = {findings, self._engine.lowering}
         refs |= {call[1] for call in touched if call[0] in asked}
-        self._all = None if refs else self._all
+        if refs:
+            self._changed()
         for ref in refs:
             if ref not in snapshot.objects:
                 self._forget(ref)
@@ -71,14 +80,25 @@ class Ledger:
 
     def look_again(self) -> None:
         """Look anew for file and line: an object's may move while it stays the same."""
-        self._all = None
+        self._changed()
 
     def all(self) -> tuple[Finding, ...]:
-        """Return every finding with file and line where known, by place and object."""
-        if self._all is None:
-            found = set(map(self._placed, self._said()))
-            self._all = tuple(sorted(found, key=lambda f: (f.file, f.line, f.about, f.path, f.reason, f.message)))
-        return self._all
+        """Return every finding with file and line where known, by place and object. Long work, where there are many."""
+        known = self._all
+        if known is not None:
+            return known
+        edition, found = self._edition, set()
+        for finding in list(self._said()):
+            self._engine.breathe()
+            found.add(self._placed(finding))
+        told = tuple(sorted(found, key=lambda f: (f.file, f.line, f.about, f.path, f.reason, f.message)))
+        if edition == self._edition:  # nothing changed while this paused
+            self._all = told
+        return told
+
+    def _changed(self) -> None:
+        self._all = None
+        self._edition += 1
 
     def _said(self) -> Iterator[Finding]:
         for group in (self._of_sources, self._of_objects):

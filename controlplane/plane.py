@@ -21,7 +21,7 @@ class Plane:
     seconds long work goes on before other tasks get their turn.
     """
 
-    def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None, slice_s: float = 0.01) -> None:
+    def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None, slice_s: float = 0.005) -> None:
         self.slices = Slices(slice_s)
         self.store = Store(catalogue.inputs, self.slices.breathe)
         self.engine = Engine(catalogue.inputs, self.slices.breathe)
@@ -54,8 +54,12 @@ class Plane:
         return await self.slices.run(lambda: self.publisher.render(proxy))
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return everything there is to say about the objects."""
+        """Return everything there is to say about the objects, by place."""
         return self.ledger.all()
+
+    async def told(self) -> tuple[Finding, ...]:
+        """Return the same while serving, when thousands may have to be put together."""
+        return await self.slices.run(self.ledger.all)
 
     def _take(self, batch: Batch) -> int:
         self.apply(batch)

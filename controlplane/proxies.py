@@ -4,7 +4,7 @@ Separate from the report, which is about objects: a row is about one stream, and
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,10 +26,18 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 Row = Mapping[str, Any]
 
 
-def proxy_rows(streams: Sequence[StreamStatus], scopes: Sequence[Scope], now: float) -> list[Row]:
-    """Return a row for each stream, by namespace and name. Scopes are in the streams' order; `now` is Unix time."""
+Each = Callable[[Iterable[tuple[StreamStatus, Scope]]], Iterable[tuple[StreamStatus, Scope]]]
+
+
+def proxy_rows(
+    streams: Sequence[StreamStatus], scopes: Sequence[Scope], now: float, each: Each = lambda pairs: pairs
+) -> list[Row]:
+    """Return a row for each stream, by namespace and name. Scopes are in the streams' order; `now` is Unix time.
+
+    `each` may pause between streams, of which there may be thousands.
+    """
     shared = Counter({stream.proxy.id: scope for stream, scope in zip(streams, scopes, strict=True)}.values())
-    rows = [_row(stream, scope, shared[scope], now) for stream, scope in zip(streams, scopes, strict=True)]
+    rows = [_row(stream, scope, shared[scope], now) for stream, scope in each(zip(streams, scopes, strict=True))]
     return sorted(rows, key=lambda row: (row["namespace"], row["name"], row["id"], row["since"]))
 
 

@@ -1,6 +1,7 @@
 """From a Snapshot to what each scope is served: the last good ResourceSet of every scope some proxy uses."""
 
 from collections.abc import Callable, Iterable
+from itertools import count
 
 from api.meta import Ref
 from api.proxy import Proxy, Scope
@@ -30,6 +31,8 @@ class Publisher:
         self._view: View = engine.view
         self._criteria = self._view.memo(criteria)
         self._engine.hold([(criteria,)])
+        self._generations = count(1)
+        self._leaving: list[Board] = []
         self._boards: dict[Scope, Board] = {}
         self._proxies: dict[Offer, tuple[Proxy, Scope]] = {}
 
@@ -75,7 +78,12 @@ class Publisher:
         return board.latest
 
     def origins(self, offer: Offer, type_url: str, name: str) -> frozenset[Ref]:
-        """Return the Refs of every object that a resource of a proxy was made from; empty when it has no such."""
+        """Return the Refs of every object that a resource of a proxy was made from; empty when it has no such.
+
+        Work for Slices.
+        """
+        if offer not in self._proxies:
+            return frozenset()  # it left
         scope = self._proxies[offer][1]
         calls = [(output.build, output.key(scope), name) for output in self._outputs if output.type_url == type_url]
         return frozenset().union(*map(self._engine.provenance, calls))
@@ -100,7 +108,8 @@ class Publisher:
         self._criteria = asked
         for offer, (proxy, old) in list(self._proxies.items()):
             scope = scope_of(proxy, asked)
-            if scope != old:
+            self._slices.breathe()
+            if scope != old and offer in self._proxies:
                 self._proxies[offer] = (proxy, scope)
                 self._leave(old, offer)
                 board = self._join(scope, offer)
@@ -111,7 +120,7 @@ class Publisher:
         found = self._proxies.pop(offer, None)
         if found is not None:
             self._leave(found[1], offer)
-            self._engine.collect()
+            self._slices.soon(self._forget)
 
     def _join(self, scope: Scope, offer: Offer) -> Board:
         board = self._boards.get(scope)
@@ -132,11 +141,17 @@ class Publisher:
 
     def _new_board(self, scope: Scope) -> Board:
         known = (output for output in self._outputs if output.type_url != SECRET or scope.identity)
-        return Board(self._engine, known, scope)
+        return Board(self._engine, known, scope, self._generations)
 
     def _leave(self, scope: Scope, offer: Offer) -> None:
         board = self._boards[scope]
         board.offers.discard(offer)
         if not board.offers:
             del self._boards[scope]
-            board.close()
+            self._leaving.append(board)
+
+    def _forget(self) -> None:
+        """Forget scopes that nobody uses any more: long work, where thousands of resources were theirs alone."""
+        while self._leaving:
+            self._leaving.pop().close()
+        self._engine.collect()

@@ -11,6 +11,7 @@ import msgspec
 
 from api.finding import Finding
 from api.meta import Ref
+from api.resource import Resource
 
 FEW = 20
 """A proxy that rejects more resources at once than this does not say which: that is one finding for all of them."""
@@ -75,6 +76,14 @@ class Rejections:
         complaint = self._complaint(proxy, type_url)
         complaint.known.update(said)
         complaint.unsure = tuple(name for name in complaint.unsure if name not in said)
+
+    def explain(self, proxy: str, resource: Resource, claim: Rejected, explained: Rejected) -> bool:
+        """Put something in the place of this very claim; returns whether it still stood."""
+        complaint = self._by_proxy.get(proxy, {}).get(resource.type_url)
+        if complaint is None or complaint.known.get(resource.name) is not claim:
+            return False
+        complaint.known[resource.name] = explained
+        return True
 
     def suspect(self, proxy: str, type_url: str, names: Collection[str], text: str) -> None:
         """Add that a proxy rejects some of these resources. The names are kept, not copied: there may be thousands."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -62,6 +62,12 @@ class Slices:
         """Pause here if this is work, and its slice is over."""
         if self._running is not None and time.perf_counter() >= self._until and getcurrent() is self._running:
             self._running.parent.switch()
+
+    def each(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield items, pausing between them as work does."""
+        for item in items:
+            self.breathe()
+            yield item
 
     def _go_on(self) -> None:
         if self._jobs and (self._runner is None or self._runner.done()):

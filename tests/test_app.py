@@ -57,6 +57,30 @@ async def test_a_node_id_that_names_no_proxy_is_a_bad_request(tmp_path: Path):
         await app.close()
 
 
+async def test_debug_pages_are_read_by_the_name_of_this_machine_only(tmp_path: Path):
+    app = App(ServeOptions((tmp_path,), ANY, ANY))
+    await app.start()
+    try:
+        async with aiohttp.ClientSession() as client:
+            url = f"http://127.0.0.1:{app.admin_port}/debug/findings"
+            for host, status in (("localhost:1", 200), ("[::1]:1", 200), ("evil.example", 403)):
+                async with client.get(url, headers={"Host": host}) as answer:
+                    assert answer.status == status, host
+    finally:
+        await app.close()
+
+
+async def test_of_many_findings_at_once_some_are_logged_and_all_are_counted(tmp_path: Path, caplog):
+    rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: r%d}\nspec: {host: '?'}\n"
+    (tmp_path / "many.yaml").write_text("---\n".join(rule % number for number in range(150)))
+    app = App(ServeOptions((tmp_path,), ANY, ANY))
+    await app.start()
+    await app.close()
+    logged = [line for line in caplog.messages if "InvalidHost" in line]
+    assert len(logged) == 100
+    assert "and 50 more: see `mirrorplane check` or /debug/findings" in caplog.messages
+
+
 def test_what_somebody_wrote_cannot_forge_a_line_of_the_report():
     finding = Finding(Ref("a/B", "ns", "n"), "Reason", "bad\nfile:1: error Forged\x1b[31m", "spec.x\ny")
     assert "\n" not in finding_line(finding)

@@ -70,6 +70,14 @@ async def passed(source: AsyncIterator[Batch], pace: Debounce, busy: float = 0.0
     return got
 
 
+async def test_it_is_known_when_the_first_part_of_a_batch_came():
+    source = arriving([(0.0, batch("a")), (0.02, batch("b")), (0.03, batch("c")), (0.5, batch("d"))])
+    async with debounced(source, Debounce(quiet=0.1, longest=1.0)) as batches:
+        waited = [now() - batches.since async for _ in batches]
+    assert len(waited) == 3
+    assert waited[1] >= 0.1, "b came first, and waited with c until it was quiet"
+
+
 def now() -> float:
     return asyncio.get_running_loop().time()
 

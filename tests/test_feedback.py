@@ -1,5 +1,6 @@
 """What proxies reject becomes findings on the resource and on the objects it was made from, until it is mended."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from controlplane.feedback import PlaneFeed, PlaneLink
 from controlplane.observe.metrics import Metrics
 from controlplane.plane import Plane
 from controlplane.rejections import FEW, MOST_OBJECTS
+from controlplane.slices import Slices
 from controlplane.sources.changes import Batch, Change
 from tests.builders import SLEEP, objects, plane_of
 
@@ -39,7 +41,7 @@ class Desk:
         return self.feed.attach(proxy, lambda served: self.held.update({proxy.id: served}), "delta")
 
     async def apply(self, text: str) -> None:
-        with self.feed.round():
+        with self.feed.round(time.monotonic()):
             await self.plane.take(Batch(tuple(Change(obj.ref, obj) for obj in objects(text))))
 
     def rejected(self) -> dict[Ref, list[str]]:
@@ -124,6 +126,22 @@ async def test_it_goes_when_the_proxy_accepts_the_resource(desk: Desk):
     assert desk.rejected().keys() == {resource("80"), WEB, SHOP}
     link.acked(ROUTE, "v3", frozenset())
     assert not desk.rejected()
+
+
+async def test_what_is_found_out_of_a_rejection_that_was_taken_back_meanwhile_is_not_told(desk: Desk):
+    desk.plane.slices = Slices(0.0)  # every step of long work waits for its turn
+    desk.plane.slices.soon(desk.plane.slices.breathe)
+    desk.plane.engine.breathe = desk.plane.slices.breathe
+    link = desk.connect()
+    link.rejected(ROUTE, ("80",), "v1", "no")
+    assert desk.rejected().keys() == {resource("80")}, "the rejection itself is told at once"
+    link.acked(ROUTE, "v2", frozenset())
+    await desk.plane.slices.run(lambda: None)
+    assert not desk.rejected()
+
+    link.rejected(ROUTE, ("80",), "v3", "no")
+    await desk.plane.slices.run(lambda: None)
+    assert desk.rejected().keys() == {resource("80"), WEB, SHOP}
 
 
 async def test_it_goes_with_the_last_stream_of_the_proxy(desk: Desk):

@@ -148,7 +148,7 @@ class World(RuleBasedStateMachine):
     def _connect(self, proxy: Proxy) -> None:
         def offer(served: ResourceSet) -> None:
             before = self.held.get(proxy.name)
-            if before is not None and served.generation == before.generation + 1:
+            if before is not None and served.after == before.generation:
                 assert_says_what_changed(before, served)
             self.held[proxy.name] = served
 

@@ -2,11 +2,15 @@
 
 import msgspec
 import pytest
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
 
 from api.proxy import Proxy
 from api.resource import CLUSTER, ROUTE, SECRET, Resource, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
+from controlplane.xds.delta import DeltaSession
+from controlplane.xds.gate import Pace
+from controlplane.xds.requests import DeltaRequest
 from tests.builders import SLEEP, decoded, objects, plane_of
 from translators.contract import Check, Output
 
@@ -106,6 +110,49 @@ async def test_a_proxy_moves_to_another_scope_when_somebody_begins_to_select_on_
     assert "gold.default" not in str(decoded(plain[-1], ROUTE))
 
 
+@pytest.mark.parametrize("behind", [False, True])
+async def test_a_proxy_that_moves_between_scopes_ends_up_with_what_a_fresh_one_is_sent(behind: bool):
+    plane = await plane_of(SERVICE % 80 + "---" + RULE)
+    plane.publisher.attach(SLEEP, lambda _: None)
+    if behind:
+        await apply(plane, SERVICE.replace("web", "other") % 82)  # now the scopes have not seen equally many changes
+    labelled = Proxy("sidecar", "g", "default", labels={"tier": "gold"})
+    held: dict[str, str] = {}
+    sessions: list[DeltaSession] = []
+
+    def offer(served: ResourceSet) -> None:
+        if sessions:
+            sessions[0].offer(served)
+        else:
+            sessions.append(DeltaSession(served, Pace(), 0.0))
+            sessions[0].receive(DeltaRequest(ROUTE, ("80",)))
+        while (message := sessions[0].next(0.0)) is not None:
+            response = DeltaDiscoveryResponse.FromString(message)
+            held.update({one.name: one.version for one in response.resources})
+            sessions[0].receive(DeltaRequest(ROUTE, nonce=response.nonce))
+
+    plane.publisher.attach(labelled, offer)
+    [rule] = objects(RULE)
+    plane.store.apply(rule.ref, None)
+    await plane.publish()
+    assert plane.publisher.scopes == 1
+    assert held["80"] == plane.render(labelled).of(ROUTE)["80"].version
+
+
+async def test_what_only_a_scope_that_was_left_had_asked_for_is_forgotten_in_slices():
+    plane = Plane(catalogue(), slice_s=0)
+    for obj in objects(SERVICE % 80):
+        plane.store.apply(obj.ref, obj)
+    held: list[ResourceSet] = []
+    leave = plane.publisher.attach(SLEEP, held.append)
+    await plane.publish()
+    size = plane.engine.size
+    leave()
+    assert plane.engine.size > size / 2, "most of it waits for its turn"
+    await plane.slices.run(lambda: None)
+    assert plane.engine.size < size / 2
+
+
 async def test_what_did_not_change_is_not_offered_again():
     plane = await plane_of(SERVICE % 80)
     held: list[ResourceSet] = []
@@ -146,6 +193,7 @@ async def test_a_proxy_that_leaves_during_a_publish_leaves_nothing_behind():
     plane.publisher.attach(SLEEP, leave_with_the_other)
     detach["b"] = plane.publisher.attach(Proxy("sidecar", "b", "elsewhere"), lambda _: None)
     await apply(plane, SERVICE % 81)
+    await plane.slices.run(lambda: None)  # what was to be done after the publish has been done
     assert plane.publisher.scopes == 1
     held = {
         call for call in plane.engine.remembered() if any(getattr(a, "namespace", "") == "elsewhere" for a in call[1:])

@@ -27,6 +27,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--insecure", is_flag=True, help="Allow xDS that anybody can reach without TLS or identity.")
 @click.option("--debounce-quiet", default="100ms", show_default=True, help="A storm of changes is over after this.")
 @click.option("--debounce-max", default="10s", show_default=True, help="No change waits longer than this.")
+@click.option("--removal-grace", default="1s", show_default=True, help="What nothing uses any more goes after this.")
 def serve(paths: tuple[Path, ...], xds_address: str, admin_address: str, **flags: Any) -> None:
     """Serve proxies from a folder of manifests, and follow its changes."""
     from controlplane.app import ListenError, ServeOptions
@@ -35,14 +36,16 @@ def serve(paths: tuple[Path, ...], xds_address: str, admin_address: str, **flags
     from controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_of
     from controlplane.identity.watched import FileProblemError
     from controlplane.settings import AddressError, parse_address
+    from controlplane.xds.gate import Pace
 
     debounce = Debounce(_seconds(flags, "debounce_quiet"), _seconds(flags, "debounce_max"))
+    pace = Pace(grace=_seconds(flags, "removal_grace"))
     try:
         xds, admin = parse_address(xds_address), parse_address(admin_address)
         security = security_of(SecurityFlags(**flags), exposed=not xds.is_loopback)
         if not xds.is_loopback and not (security.tls and security.identifies):
             log.warning("--insecure: whoever can reach %s can read the whole configuration", xds)
-        asyncio.run(run(ServeOptions(paths, xds, admin, debounce, security)))
+        asyncio.run(run(ServeOptions(paths, xds, admin, debounce, security, pace)))
     except (AddressError, SecurityFlagsError, FileProblemError, ListenError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -54,9 +54,9 @@ class Metrics:
         self.pending = self._gauge("xds_pending", "Streams that are owed something or have not answered it.")
         about = "Time to write one response: a proxy that reads slowly makes it long."
         self.push_seconds = self._histogram("xds_push_seconds", about, _SECONDS)
-        about = "Time from a change being seen until every proxy it concerns has accepted or rejected all of it."
+        about = "Time from a change being seen, before debouncing, until every proxy it concerns has answered it."
         self.convergence = self._histogram("convergence_seconds", about, _LONG)
-        about = "Time from a change being seen to its sets being offered to every proxy."
+        about = "Time from a change being taken up, after debouncing, to its sets being offered to every proxy."
         self.publish = self._histogram("publish_seconds", about, _SECONDS)
         self.failures = self._counter("publish_failures", "Changes that could not be published (a bug).")
         ProcessCollector(registry=self.registry)

@@ -22,7 +22,7 @@ class DeltaSession(Session[DeltaRequest]):
             self._remove(sub, name)
         self._subscribe(sub, request, first=first)
         unserved = self._first(sub, resumed=bool(request.initial)) if first else None
-        return unserved or outcome or self._retracted(sub)
+        return unserved or self._said(sub, outcome)
 
     def _subscribe(self, sub: Subscription, request: DeltaRequest, *, first: bool) -> None:
         names = set(request.subscribe)

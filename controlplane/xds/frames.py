@@ -5,9 +5,7 @@ building the same message from protobuf objects costs about ten times as much. F
 bytes are those `SerializeToString` would give.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from api.resource import Resource
 from api.wire import varint
@@ -15,24 +13,6 @@ from api.wire import varint
 _VERSION, _RESOURCES, _TYPE_URL, _NONCE, _REMOVED = (bytes([field << 3 | 2]) for field in (1, 2, 4, 5, 6))
 _ANY_TYPE, _ANY_VALUE = (bytes([field << 3 | 2]) for field in (1, 2))
 _ENTRY_VERSION, _ENTRY_RESOURCE, _ENTRY_NAME = (bytes([field << 3 | 2]) for field in (1, 2, 3))
-
-
-class FrameCache:
-    """The last few responses by what determines their bytes, so that streams of one scope send the same ones."""
-
-    MOST = 8
-
-    def __init__(self) -> None:
-        self._frames: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
-
-    def get(self, key: tuple[Any, ...], make: Callable[[], bytes]) -> bytes:
-        """Return the response of a key, made only if it is not there."""
-        frame = self._frames.get(key)
-        if frame is None:
-            frame = self._frames[key] = make()
-            if len(self._frames) > self.MOST:
-                self._frames.popitem(last=False)
-        return frame
 
 
 def sotw_response(type_url: str, version: str, nonce: str, resources: Iterable[Resource]) -> bytes:

@@ -5,7 +5,7 @@ gRPC as bytes in both directions.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from itertools import groupby
 from typing import Any
@@ -14,12 +14,13 @@ import grpc
 import msgspec
 
 from controlplane.identity.authoriser import Authoriser, Security, credentials
+from controlplane.identity.caller import Caller
 from controlplane.xds.decode import Hello
 from controlplane.xds.feed import Feed
-from controlplane.xds.frames import FrameCache
+from controlplane.xds.gate import SERVED, Pace
 from controlplane.xds.refusals import REFUSED, Refusals, SilentError
 from controlplane.xds.services import Method, methods
-from controlplane.xds.session import Pace
+from controlplane.xds.shared import Shared
 from controlplane.xds.status import StreamStatus
 from controlplane.xds.stream import DELTA, SOTW, Stream, Variant
 
@@ -34,7 +35,7 @@ class ServerOptions(msgspec.Struct, frozen=True):
     `first_message` is how long a stream may take to say who it is, and a connection to shake hands.
     """
 
-    pace: Pace = Pace()
+    pace: Pace = SERVED
     security: Security = Security()
     first_message: float = 10.0
     reuse_port: bool = False
@@ -57,7 +58,8 @@ class XdsServer:
         self._authoriser = Authoriser(options.security)
         self._credentials = credentials(options.security)
         self._streams: set[Stream[Any]] = set()
-        self._shared = FrameCache()
+        self._beside: dict[tuple[str, str], set[Stream[Any]]] = {}
+        self._shared = Shared(feed.breathe)
         self._refusals = Refusals()
         self._server: Any = None
 
@@ -88,7 +90,11 @@ class XdsServer:
 
     def streams(self) -> list[StreamStatus]:
         """Return how every open stream stands."""
-        return [stream.status() for stream in self._streams]
+        return list(self.statuses())
+
+    def statuses(self) -> Iterator[StreamStatus]:
+        """Yield the same one by one: streams may come and go meanwhile."""
+        return (stream.status() for stream in tuple(self._streams))
 
     def _handlers(self) -> tuple[Any, ...]:
         """Return one generic handler per service; a method without deserialiser and serialiser carries bytes."""
@@ -114,12 +120,20 @@ class XdsServer:
     async def _admitted(self, variant: Variant[Any], method: Method, rpc: Any) -> None:
         """Serve one stream. Raises one of the errors of REFUSED."""
         caller = self._authoriser.admit(rpc)
+        stream = await self._greeted(variant, method, rpc, caller)
+        if stream is not None:
+            confirmed = Confirmed(rpc, lambda: self._authoriser.confirm(caller))
+            await self._run(stream, confirmed, of_many=bool(method.type_url))
+
+    async def _greeted(
+        self, variant: Variant[Any], method: Method, rpc: Any, caller: Caller | None
+    ) -> Stream[Any] | None:
+        """Return the stream that the first message begins, if one comes."""
         hello = await self._hello(variant, rpc)
         if hello is None:
-            return
+            return None
         hello = msgspec.structs.replace(hello, proxy=self._authoriser.allow(caller, hello.proxy))
-        stream = Stream(variant, hello, pace=self._options.pace, type_url=method.type_url, shared=self._shared)
-        await self._run(stream, Confirmed(rpc, lambda: self._authoriser.confirm(caller)))
+        return Stream(variant, hello, pace=self._options.pace, type_url=method.type_url, shared=self._shared)
 
     async def _hello(self, variant: Variant[Any], rpc: Any) -> Hello[Any] | None:
         """Read the first message. The read is left alone (see stream): when it takes too long, the whole call ends."""
@@ -135,12 +149,21 @@ class XdsServer:
         with suppress(grpc.aio.AbortError):
             await self._refusals.refuse(rpc, SilentError("a stream begins with a request: none came"))
 
-    async def _run(self, stream: Stream[Any], rpc: "Confirmed") -> None:
+    async def _run(self, stream: Stream[Any], rpc: "Confirmed", *, of_many: bool) -> None:
+        """Serve a stream; one `of_many` of its proxy knows the others, so that they keep an order together."""
+        key = stream.proxy.id, stream.proxy.identity
         self._streams.add(stream)
+        beside = self._beside.setdefault(key, set()) if of_many else set()
+        if of_many:
+            beside.add(stream)
+            stream.beside = beside
         try:
             await stream.run(rpc, self._feed)
         finally:
             self._streams.discard(stream)
+            beside.discard(stream)
+            if of_many and not beside:
+                self._beside.pop(key, None)
 
 
 class Confirmed:

@@ -1,4 +1,4 @@
-"""What SotW and delta share: the order of pushes, the gate between types, and when removals may go.
+"""What SotW and delta share: subscriptions, what is owed, what is pushed next.
 
 A session is the protocol state of one stream. It is a pure step machine: requests, sets and the time come in, outcomes
 and response bytes come out. It never waits; the transport asks `next` whenever it can take another message.
@@ -6,19 +6,18 @@ and response bytes come out. It never waits; the transport asks `next` whenever 
 
 import itertools
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 import msgspec
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, PUSH_ORDER, ROUTE, SECRET, ResourceSet
-from controlplane.xds.frames import FrameCache
+from api.resource import CLUSTER, ENDPOINT, PUSH_ORDER, SECRET, ResourceSet
+from controlplane.xds.gate import Gate, Others, Pace
 from controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
-from controlplane.xds.shelf import USERS, Change, Shelf
+from controlplane.xds.shared import Shared
+from controlplane.xds.shelf import Change, Shelf
 from controlplane.xds.status import TypeStatus
 from controlplane.xds.subscription import Flight, Subscription
-
-GATED = {type_url: PUSH_ORDER[: PUSH_ORDER.index(type_url)] for type_url in (LISTENER, ROUTE)}
-"""Types that wait for earlier ones. Endpoints and secrets never do: Envoy withholds a cluster's ACK until they come."""
 
 MAX_TYPES = 64
 _NONCE = 16
@@ -26,24 +25,18 @@ _NONCE = 16
 R = TypeVar("R")
 
 
-class Pace(msgspec.Struct, frozen=True):
-    """Seconds. `patience`: how long an un-ACKed type holds back later types. `grace`: how long removals wait longer."""
-
-    patience: float = 5.0
-    grace: float = 0.0
-
-
 class Session(ABC, Generic[R]):
     """The protocol state of one stream; `R` is the request it understands."""
 
-    def __init__(self, resources: ResourceSet, pace: Pace, now: float, shared: FrameCache | None = None) -> None:
-        self._shared = shared or FrameCache()
-        self._shelf = Shelf(resources, pace.grace)
-        self._pace = pace
+    def __init__(
+        self, resources: ResourceSet, pace: Pace, now: float, shared: Shared | None = None, others: Others = tuple
+    ) -> None:
+        self._shared = shared or Shared()
+        self._shelf = Shelf(resources, pace.grace, self._shared.moves)
+        self._most = pace.most
+        self.gate = Gate(pace, now, self._shelf, others)
         self._subscriptions: dict[str, Subscription] = {}
         self._nonces = itertools.count(1)
-        self._opened = now
-        self._resumed = False
         self._warming: set[str] = set()
         self.pushed = ""
         """The type of the last response that `next` returned."""
@@ -58,15 +51,17 @@ class Session(ABC, Generic[R]):
 
     def offer(self, resources: ResourceSet) -> None:
         """Serve a newer set from now on. Costs what changed."""
-        for change in self._shelf.replace(resources):
-            self._apply(change)
+        for type_url, changes in self._shelf.replace(resources).items():
+            self._apply(type_url, changes)
 
     def next(self, now: float) -> bytes | None:
         """Return the next response, or None when there is nothing that may be sent yet."""
+        self.gate.look(now)
         if self._shelf.keeping:
-            self._release(now)
+            for change in self.gate.release(now):
+                self._apply(change.type_url, (change,))
         for sub in self._subscriptions.values():
-            if sub.news and not sub.in_flight and self._open(sub, now):
+            if sub.news and not sub.in_flight and self.gate.open(sub, now):
                 self.pushed = sub.type_url
                 return self._send(sub, now)
         return None
@@ -75,11 +70,7 @@ class Session(ABC, Generic[R]):
         """Return when `next` is worth asking again even if nothing happens until then."""
         if not (self._shelf.keeping or any(sub.news for sub in self._subscriptions.values())):
             return None
-        patience = self._pace.patience
-        moments = [sub.last.at + patience for sub in self._subscriptions.values() if sub.in_flight and sub.last]
-        moments += self._shelf.due()
-        moments += [self._opened + patience] if self._resumed else []
-        return min((moment for moment in moments if moment > now), default=None)
+        return min((moment for moment in self.gate.moments(now) if moment > now), default=None)
 
     def status(self) -> tuple[TypeStatus, ...]:
         """Return how far each subscribed type is."""
@@ -95,40 +86,6 @@ class Session(ABC, Generic[R]):
         """Whether `next` has nothing to return until there is another request or set, however late it gets."""
         return self.settled and not self._shelf.keeping
 
-    # The gate and the order of removals.
-
-    def _open(self, sub: Subscription, now: float) -> bool:
-        """Make before break: a type waits while an earlier one is not through, but not for ever."""
-        for type_url in GATED.get(sub.type_url, ()):
-            earlier = self._subscriptions.get(type_url)
-            if earlier is not None and self._holds_back(earlier, now):
-                return False
-        return True
-
-    def _holds_back(self, sub: Subscription, now: float) -> bool:
-        if sub.in_flight and sub.last:
-            return now < sub.last.at + self._pace.patience
-        return sub.news
-
-    def _release(self, now: float) -> None:
-        """Let go what vanished and is no longer used, users before used."""
-        for type_url, users in USERS.items():
-            if self._shelf.keeps(type_url) and all(self._quiet(user, now) for user in users):
-                for change in self._shelf.release(type_url, now):
-                    self._apply(change)
-
-    def _quiet(self, type_url: str, now: float) -> bool:
-        """Say whether the proxy uses nothing of a type but what the newest set holds."""
-        if self._shelf.keeps(type_url):
-            return False
-        sub = self._subscriptions.get(type_url)
-        if sub:
-            # A rejected route goes on naming what the newest set lacks. A rejected listener, as a rule a port that is
-            # taken, may stay rejected for ever, and must not keep everything that vanishes alive as long.
-            return sub.quiet or (type_url == LISTENER and sub.answered)
-        # A proxy that comes back with state names its types one by one: give it time to name this one.
-        return not self._resumed or now >= self._opened + self._pace.patience
-
     # Books.
 
     def _nothing(self, _type_url: str) -> str:
@@ -138,11 +95,10 @@ class Session(ABC, Generic[R]):
     def _wanted(self, sub: Subscription, name: str) -> str:
         return self._shelf.version(sub.type_url, name) or self._nothing(sub.type_url)
 
-    def _apply(self, change: Change) -> None:
-        sub = self._subscriptions.get(change.type_url)
-        if sub and sub.covers(change.name):
-            nothing = self._nothing(change.type_url)
-            sub.change(change.name, change.before or nothing, change.after or nothing, change.was)
+    def _apply(self, type_url: str, changes: Iterable[Change]) -> None:
+        sub = self._subscriptions.get(type_url)
+        if sub:
+            sub.take(changes, self._nothing(type_url))
 
     def _subscription(self, type_url: str, *, whole: bool = False) -> tuple[Subscription, bool]:
         """Return the type's subscription and whether this is its first request."""
@@ -152,7 +108,7 @@ class Session(ABC, Generic[R]):
         if len(self._subscriptions) == MAX_TYPES:
             raise ProtocolError(f"more than {MAX_TYPES} types on one stream")
         sub = self._subscriptions[type_url] = Subscription(type_url, whole=whole)
-        self._subscriptions = dict(sorted(self._subscriptions.items(), key=_rank))
+        self._subscriptions = self.gate.subscriptions = dict(sorted(self._subscriptions.items(), key=_rank))
         return sub, True
 
     def _reply(self, sub: Subscription, nonce: str, error: str | None) -> Ack | Nack | None:
@@ -165,18 +121,26 @@ class Session(ABC, Generic[R]):
             return Ack(sub.type_url, sub.ack(), frozenset(sub.rejected))
         return None
 
-    def _retracted(self, sub: Subscription) -> Ack | None:
-        """Take back what was said of resources that are no longer asked for: no response will come to do it."""
-        return Ack(sub.type_url, sub.acked, frozenset(sub.blamed)) if sub.retract() else None
+    def _said(self, sub: Subscription, outcome: Outcome | None) -> Outcome | None:
+        """Return an outcome without what is no longer asked for; that is also taken back when there is no outcome.
+
+        No response will come to do it.
+        """
+        if isinstance(outcome, Nack):
+            names = tuple(name for name in outcome.names if sub.covers(name))
+            return outcome if names == outcome.names else msgspec.structs.replace(outcome, names=names)
+        if not sub.retract():
+            return outcome
+        return Ack(sub.type_url, sub.acked, frozenset(sub.blamed))
 
     def _first(self, sub: Subscription, *, resumed: bool) -> Unserved | None:
-        self._resumed = self._resumed or resumed
+        self.gate.resumed = self.gate.resumed or resumed
         if sub.type_url == ENDPOINT:
             self._warm(sub)
         return None if sub.type_url in PUSH_ORDER else Unserved(sub.type_url)
 
     def _send(self, sub: Subscription, now: float) -> bytes:
-        names = sub.due()
+        names = sub.due(self._most)
         version = self._version(sub, names)
         # A search for culprits takes many responses. Later types are patient with all of it, not with each.
         at = sub.last.at if sub.last and sub.suspects else now
@@ -185,7 +149,7 @@ class Session(ABC, Generic[R]):
         if sub.type_url == SECRET:  # never in anything that is shared, whatever a hash says
             frame = self._frame(sub, flight)
         else:
-            frame = self._shared.get(key, lambda: self._frame(sub, flight))
+            frame = self._shared.frame(key, lambda: self._frame(sub, flight))
         sub.sent(flight, {name: self._shelf.get(sub.type_url, name) for name in names} if sub.whole else {})
         if sub.type_url == CLUSTER:
             clusters = (self._shelf.get(CLUSTER, name) for name in names)
@@ -195,6 +159,8 @@ class Session(ABC, Generic[R]):
 
     def _version(self, sub: Subscription, names: tuple[str, ...]) -> str:
         """Return the version of a response. It must not claim what is rejected, or nobody brings that up again."""
+        if len(sub.owed) - len(names) > self._most:
+            return sub.incomplete
         held = {name: sub.good.get(name) for name in sub.withheld(names)}
         return sub.version((name, self._wanted(sub, name), good.version if good else "") for name, good in held.items())
 

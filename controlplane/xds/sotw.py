@@ -34,7 +34,7 @@ class SotwSession(Session[SotwRequest]):
             return outcome  # Stale: a newer response is on its way, and its ACK will name all that is wanted then.
         if not self._resubscribe(sub, request) and outcome is None:
             self._repeat(sub)
-        return outcome or self._retracted(sub)
+        return self._said(sub, outcome)
 
     def _begin(self, sub: Subscription, request: SotwRequest) -> None:
         """Start a type. A proxy that comes back with the version we would send now is owed nothing.

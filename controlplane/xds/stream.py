@@ -7,7 +7,7 @@ Reads are never wrapped in a timeout, nor cancelled while the stream lives: that
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Set
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -17,9 +17,10 @@ from api.resource import ResourceSet
 from controlplane.xds import decode
 from controlplane.xds.delta import DeltaSession
 from controlplane.xds.feed import Feed, Link
-from controlplane.xds.frames import FrameCache
+from controlplane.xds.gate import Gate, Others, Pace
 from controlplane.xds.requests import Ack, DeltaRequest, Nack, Outcome, ProtocolError, SotwRequest, Unserved
-from controlplane.xds.session import Pace, Session
+from controlplane.xds.session import Session
+from controlplane.xds.shared import Shared
 from controlplane.xds.sotw import SotwSession
 from controlplane.xds.status import StreamStatus, shortened
 
@@ -34,7 +35,7 @@ class Variant(msgspec.Struct, Generic[R], frozen=True):
     name: str
     hello: Callable[[bytes], decode.Hello[R]]
     request: Callable[[bytes], R]
-    session: Callable[[ResourceSet, Pace, float, FrameCache], Session[R]]
+    session: Callable[[ResourceSet, Pace, float, Shared, Others], Session[R]]
 
 
 SOTW = Variant("sotw", decode.sotw_hello, decode.sotw_request, SotwSession)
@@ -42,19 +43,23 @@ DELTA = Variant("delta", decode.delta_hello, decode.delta_request, DeltaSession)
 
 
 class Stream(Generic[R]):
-    """One connected stream. `type_url` is the only type it may speak of, or empty for ADS."""
+    """One connected stream. `type_url` is the only type it may speak of, or empty for ADS.
+
+    `beside` are the other streams of a proxy that opens one for each type; whoever opens them fills it in.
+    """
 
     def __init__(
-        self, variant: Variant[R], hello: decode.Hello[R], *, pace: Pace, type_url: str, shared: FrameCache
+        self, variant: Variant[R], hello: decode.Hello[R], *, pace: Pace, type_url: str, shared: Shared
     ) -> None:
+        self.proxy = hello.proxy
+        self.beside: Set[Stream[Any]] = frozenset()
         self._variant: Variant[R] = variant
-        self._proxy = hello.proxy
-        self._first: R = hello.request
+        self._first: R | None = hello.request
         self._pace = pace
         self._type_url = type_url
         self._shared = shared
         self._session: Session[R] | None = None
-        self._offered = asyncio.Event()
+        self._offered: asyncio.Event | None = asyncio.Event()
         self._wake = asyncio.Event()
         self._closed = False
         self._since = time.time()
@@ -62,15 +67,15 @@ class Stream(Generic[R]):
 
     async def run(self, rpc: Any, feed: Feed) -> None:
         """Serve until the proxy or `close` ends the stream. Raises ProtocolError for a request we cannot take."""
-        name = f"{self._proxy.id} ({self._variant.name})"
+        name = f"{self.proxy.id} ({self._variant.name})"
         _log.info("connected: %s", name)
-        if self._proxy.interception != "NONE":
+        if self.proxy.interception != "NONE":
             _log.warning(
                 "%s: interception %s is not served yet: it gets listeners that its workload has to call",
                 name,
-                self._proxy.interception,
+                self.proxy.interception,
             )
-        link = feed.attach(self._proxy, self.offer, self._variant.name)
+        link = feed.attach(self.proxy, self.offer, self._variant.name)
         reader = asyncio.create_task(self._read(rpc, link), name=f"xds reader of {name}")
         try:
             await self._write(rpc, link)
@@ -84,35 +89,58 @@ class Stream(Generic[R]):
     def offer(self, resources: ResourceSet) -> None:
         """Serve a newer set from now on."""
         if self._session is None:
-            self._session = self._variant.session(resources, self._pace, time.monotonic(), self._shared)
-            self._offered.set()
+            now = time.monotonic()
+            self._session = self._variant.session(resources, self._pace, now, self._shared, self._others)
+            if self._offered:
+                self._offered.set()
         else:
             self._session.offer(resources)
         self._owing = True
         self._wake.set()
+        self._wake_others()
 
     def close(self) -> None:
         """End the stream after the message that is being written."""
         self._closed = True
         self._wake.set()
+        self._wake_others()
+
+    @property
+    def gate(self) -> Gate | None:
+        """The order of this stream's types, once there is a set."""
+        return self._session.gate if self._session else None
+
+    def wake(self) -> None:
+        """Look again whether something can be sent."""
+        self._wake.set()
 
     def status(self) -> StreamStatus:
         """Return how the stream stands."""
         types = self._session.status() if self._session else ()
-        return StreamStatus(self._proxy, self._variant.name, self._since, types)
+        return StreamStatus(self.proxy, self._variant.name, self._since, types)
 
     async def _read(self, rpc: Any, link: Link) -> None:
         """Take requests until the proxy half-closes. Before the first set none is read, so none has to be kept."""
         try:
-            await self._offered.wait()
-            self._take(self._first, link)
+            await self._first_set()
+            first, self._first = self._first, None  # one that names all it holds is large, and streams live long
+            assert first is not None
+            self._take(first, link)
+            del first
             while (message := await rpc.read()) is not grpc.aio.EOF:
                 self._take(self._variant.request(message), link)
         finally:
             self.close()
 
+    async def _first_set(self) -> None:
+        """Wait for the first set. An event is large for what is only waited for once."""
+        if self._offered and self._session is None:
+            await self._offered.wait()
+        self._offered = None
+
     async def _write(self, rpc: Any, link: Link) -> None:
         while not self._closed:
+            await self._shared.turns.take()
             self._wake.clear()
             now = time.monotonic()
             session = self._session
@@ -148,10 +176,19 @@ class Stream(Generic[R]):
         outcome = self._session.receive(self._typed(request))
         if outcome:
             self._tell(outcome, link)
+        self._wake_others()
         if self._session.resting:  # as after most ACKs: the writer can sleep on
             self._rest(link)
         else:
             self._wake.set()
+
+    def _others(self) -> Iterator[Gate]:
+        return (gate for other in self.beside if other is not self and (gate := other.gate))
+
+    def _wake_others(self) -> None:
+        """Let the other streams of the proxy look again: they may have waited for this one."""
+        for other in self.beside:
+            other.wake()
 
     def _typed(self, request: R) -> R:
         """Give a request of a single-type service its type, which it need not say."""
@@ -167,7 +204,7 @@ class Stream(Generic[R]):
                 link.acked(type_url, version, rejected)
             case Nack(type_url, names, version, message):
                 said = shortened(message)
-                _log.warning("rejected: %s %s %s: %r", self._proxy.id, type_url, version, said)
+                _log.warning("rejected: %s %s %s: %r", self.proxy.id, type_url, version, said)
                 link.rejected(type_url, names, version, said)
             case Unserved(type_url):
-                _log.warning("not served: %s asks for %r", self._proxy.id, type_url)
+                _log.warning("not served: %s asks for %r", self.proxy.id, type_url)

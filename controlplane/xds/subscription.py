@@ -4,21 +4,22 @@ Separate because both protocols keep the same books: a name is *owed* while the 
 version it should hold, or is unknown. Everything else (what to send, when a type is quiet) follows from that.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
+from itertools import islice
 
 import msgspec
-import xxhash
 
 from api.resource import Resource
 from controlplane.xds.names import Names
+from controlplane.xds.shelf import Change
 from controlplane.xds.suspects import Suspects, blamed
+from controlplane.xds.versions import shift, spelled, term
 
-_MASK = (1 << 128) - 1
+NONE: Set[str] = frozenset()
+"""No names. Most streams never have trouble, and four empty sets for each of their types are 900 bytes."""
 
 
-def digest(versions: Iterable[tuple[str, str]]) -> str:
-    """Return the content version of (name, version) pairs: the same for any order, and on every replica."""
-    return _spell(sum(_term(name, version) for name, version in versions))
+_MORE = term("there is", "more to come")
 
 
 class Flight(msgspec.Struct, frozen=True):
@@ -52,9 +53,9 @@ class Subscription:
         self.names = Names()
         self.owed: dict[str, str | None] = {}
         self.unanswered = False
-        self.rejected: set[str] = set()
-        self.culprits: set[str] = set()
-        self.blamed: set[str] = set()
+        self.rejected: Set[str] = NONE
+        self.culprits: Set[str] = NONE
+        self.blamed: Set[str] = NONE
         self.suspects = Suspects()
         self.good: dict[str, Resource | None] = {}
         self.last: Flight | None = None
@@ -93,26 +94,33 @@ class Subscription:
 
     def version(self, instead: Iterable[tuple[str, str, str]] = ()) -> str:
         """Return the content version of all that is asked for; `instead` are (name, version, the one that stays)."""
-        swapped = sum(_term(name, stays) - _term(name, version) for name, version, stays in instead)
-        return _spell(self._total + swapped)
+        swapped = sum(term(name, stays) - term(name, version) for name, version, stays in instead)
+        return spelled(self._total + swapped)
 
-    def withheld(self, names: Iterable[str]) -> set[str]:
+    @property
+    def incomplete(self) -> str:
+        """The version of a response that leaves much to those after it: one that is never complete."""
+        return spelled(self._total + _MORE)
+
+    def withheld(self, names: Collection[str]) -> set[str]:
         """Return what the proxy goes on holding something else of than it should when a response brings these names."""
+        if not self.rejected and len(names) == len(self.owed):
+            return set()  # all of it was due
         return (self.rejected | self.owed.keys()).difference(names)
 
     def cover(self, name: str, wanted: str) -> None:
         """Count a name that was not asked for before."""
-        self._total += _term(name, wanted)
+        self._total += term(name, wanted)
 
     def uncover(self, name: str, wanted: str) -> None:
         """Forget a name that is no longer asked for."""
-        self._total -= _term(name, wanted)
+        self._total -= term(name, wanted)
         self.owed.pop(name, None)
         self.good.pop(name, None)
-        self.culprits.discard(name)
+        _drop(self.culprits, (name,))
         self._clear({name})
         if name in self.blamed:
-            self.blamed.discard(name)
+            _drop(self.blamed, (name,))
             self._retracted = True
 
     def retract(self) -> bool:
@@ -129,38 +137,60 @@ class Subscription:
         else:
             self.owed[name] = held
 
-    def change(self, name: str, before: str, after: str, was: Resource | None = None) -> None:
-        """Note that the version of a name changed; `was` is the resource it had. One that was rejected is tried again.
+    def take(self, changes: Iterable[Change], nothing: str) -> None:
+        """Take in that versions changed; no version is `nothing`. What was rejected is tried again.
 
-        When it is one of several that were given up, all of these are tried again: any of them may have been the cause.
+        Where nothing is rejected, a change is only owed: there may be thousands, for thousands of streams.
         """
-        self._total += _term(name, after) - _term(name, before)
+        plain = not (self.whole or self.rejected or self.culprits)
+        names, owed = self.names, self.owed
+        for change in changes:
+            name = change.name
+            if not (self.wildcard or name in names):
+                continue
+            before, after = change.before or nothing, change.after or nothing
+            self._total += shift(name, before, after) if change.shift is None else change.shift
+            if not plain:
+                self._reconsider(change)
+            held = owed.get(name, before)
+            if held == after:
+                owed.pop(name, None)
+            else:
+                owed[name] = held
+
+    def _reconsider(self, change: Change) -> None:
+        """Let a change speak for what was rejected.
+
+        When it was one of several that were given up, all of these are tried again: any may have been the cause.
+        """
+        name = change.name
         if self.whole:
-            self.good.setdefault(name, was)
+            self.good.setdefault(name, change.was)
         if name in self.rejected:
             again = {name} if name in self.culprits or name in self.suspects else self._given_up()
             self.owed.update(dict.fromkeys(again))
             self._clear(again)
-        self.culprits.discard(name)
-        self.owe(name, self.owed.get(name, before), after)
+        _drop(self.culprits, (name,))
 
-    def due(self) -> tuple[str, ...]:
-        """Return the names the next response brings, sorted.
+    def due(self, most: int) -> tuple[str, ...]:
+        """Return the names the next response brings, sorted; so many at most, unless it has to be whole.
 
         Changes and suspects take turns, so that neither waits for ever. A culprit that is owed again (a cluster that
         warms waits for its endpoints, even for bad ones) goes alone, last, so that it does no harm to others.
         """
         if not self.known:
             return tuple(sorted(self.owed.keys() | self.rejected))
-        fresh = self.owed.keys() - self.culprits
+        fresh = [name for name in self.owed if name not in self.culprits] if self.culprits else self.owed
         if self.suspects and not (fresh and self._tried):
             return tuple(sorted(self.suspects.next))
-        return tuple(sorted(fresh or sorted(self.owed)[:1]))
+        return tuple(sorted(islice(fresh, None if self.whole else most)) or sorted(self.owed)[:1])
 
     def sent(self, flight: Flight, bringing: Mapping[str, Resource | None]) -> None:
         """Take a response as sent; `bringing` are its names and resources, needed of a whole type only."""
         self._tried = bool(self.suspects) and self.suspects.next == set(flight.names)
-        for name in flight.names:
+        if len(flight.names) == len(self.owed) and not self.rejected:
+            self.owed = {}  # all of it was due
+        for name in flight.names if self.owed else ():
             self.owed.pop(name, None)
         self.owed = self.owed or {}  # one that held thousands of names would keep its size
         self._clear(flight.names)
@@ -174,10 +204,10 @@ class Subscription:
         assert self.last is not None
         self.in_flight = False
         self.known = True
-        self.culprits.difference_update(self.last.names)
+        _drop(self.culprits, self.last.names)
         self._hold(self.last.names)
         self.suspects.rest()
-        self.blamed &= self.rejected
+        self.blamed = {*self.blamed} & self.rejected if self.blamed else NONE
         self.complaint = None if not self.rejected else self.complaint
         self.acked = self.last.version
         self.last = msgspec.structs.replace(self.last, names=())  # what was accepted need not be remembered
@@ -206,26 +236,26 @@ class Subscription:
             self._suspect(stood, split=len(stood) == len(self.last.names))
         self.suspects.rest()
         self._bringing = {}
-        self.blamed |= listed or names
+        self.blamed = {*self.blamed, *(listed or names)}
         return tuple(sorted(listed)) or self.last.names
 
     def _convict(self, names: set[str]) -> None:
-        self.rejected |= names
-        self.culprits |= names
+        self.rejected = {*self.rejected, *names}
+        self.culprits = {*self.culprits, *names}
         if names:
             self.suspects.found()
 
     def _confirm(self, names: set[str]) -> None:
         """Bring again what Envoy applied out of a rejected response, so that it accepts a version that says so."""
         if self.known:
-            self.rejected |= names
+            self.rejected = {*self.rejected, *names}
             self.suspects.group(names)
 
     def _suspect(self, names: set[str], *, split: bool) -> None:
         if not self.known and not split:
             self.owed.update(dict.fromkeys(names))
             return
-        self.rejected |= names
+        self.rejected = {*self.rejected, *names}
         if self.known:
             (self.suspects.split if split else self.suspects.group)(names)
 
@@ -238,18 +268,16 @@ class Subscription:
                 self.good[name] = self._bringing.get(name)
             else:
                 self.good.pop(name, None)
+        self.good = self.good or {}
 
     def _given_up(self) -> set[str]:
         return {name for name in self.rejected - self.culprits if name not in self.suspects}
 
     def _clear(self, names: Collection[str]) -> None:
-        self.rejected.difference_update(names)
+        _drop(self.rejected, names)
         self.suspects.drop(names)
 
 
-def _term(name: str, version: str) -> int:
-    return xxhash.xxh3_128_intdigest(f"{name}\0{version}".encode()) if version else 0
-
-
-def _spell(total: int) -> str:
-    return f"{total & _MASK:032x}"
+def _drop(of: Set[str], names: Iterable[str]) -> None:
+    if isinstance(of, set):
+        of.difference_update(names)

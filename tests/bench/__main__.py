@@ -83,12 +83,16 @@ SOAK: Rows = {
     "noop_pushes": ("pushes for 1,000 changes of nothing", "{:.0f}"),
 }
 LAG: Rows = {
-    "mesh_lag_ms": ("MeshConfig changes: latest turn", "{:.0f} ms"),
-    "mesh_ms": ("until it is published", "{:,.0f} ms"),
-    "connect_lag_ms": ("a proxy of a new scope: latest turn", "{:.0f} ms"),
-    "connect_ms": ("until it has its set", "{:,.0f} ms"),
-    "edit_lag_ms": ("one VirtualService: latest turn", "{:.0f} ms"),
-    "edit_ms": ("until it is published", "{:,.0f} ms"),
+    f"{change}_{key}": (f"{label}: {what}", form)
+    for change, label in (
+        ("mesh", "MeshConfig changes"),
+        ("connect", "a proxy of a new scope"),
+        ("edit", "one VirtualService"),
+        ("nack", "one that a proxy rejects"),
+        ("leave", "a scope is left"),
+        ("gone", "all VirtualServices deleted"),
+    )
+    for key, what, form in (("lag_ms", "latest turn", "{:.0f} ms"), ("ms", "until all answered", "{:,.0f} ms"))
 }
 FULL = ("5000 mirrored", "5000 plain")
 TABLES = (
@@ -99,11 +103,11 @@ TABLES = (
     (
         "Connected and idle: N clients of 1,000 services or of one resource",
         "streams",
-        ("1000 whole", "10000 one"),
+        ("1000 whole", "1000 whole sotw", "1000 whole back", "10000 one"),
         STREAMS,
     ),
     ("Pods that move, 100 clients, 1,000 services, for so many seconds", "soak", ("60",), SOAK),
-    ("The event loop: N services, S scopes", "lag", ("5000 1", "1000 20"), LAG),
+    ("The event loop: N services, S scopes, P proxies of each", "lag", ("5000 1 10", "1000 20 1"), LAG),
 )
 
 

@@ -39,6 +39,9 @@ class Heard:
         self._feed = stage.app.server._feed
         self.settled = asyncio.Event()
 
+    def breathe(self) -> None:
+        self._feed.breathe()
+
     def attach(self, proxy: Proxy, offer: Offer, variant: str) -> Link:
         link = self._feed.attach(proxy, offer, variant)
         told = link.settled
@@ -55,7 +58,7 @@ class Twin:
     """An Envoy on a bare server that is sent what the other one is sent."""
 
     def __init__(self) -> None:
-        self.server = BareServer(ResourceSet(0, {}, {}), self._heard)
+        self.server = BareServer(ResourceSet(0, {}, {}, 0), self._heard)
         self.waiting: set[str] = set()
         self.accepted = asyncio.Event()
 

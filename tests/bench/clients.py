@@ -14,6 +14,7 @@ import msgspec
 from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
+from api.resource import CLUSTER
 from api.wire import varint
 from tests.bench.http2 import READ, WHOLE, Connection
 
@@ -25,7 +26,10 @@ PAUSE_S = 0.001
 
 
 class Clients(msgspec.Struct, frozen=True):
-    """`subscribe` names the resources of each type; no names mean all of them. Streams are dealt out to namespaces."""
+    """`subscribe` names the resources of each type; no names mean all of them. Streams are dealt out to namespaces.
+
+    `held` are clusters that each client says it holds, in an old version: it comes back (delta only).
+    """
 
     port: int
     streams: int
@@ -34,6 +38,7 @@ class Clients(msgspec.Struct, frozen=True):
     subscribe: dict[str, list[str]]
     namespaces: tuple[str, ...] = ("default",)
     core: int = 0
+    held: tuple[str, ...] = ()
 
 
 class Seen(msgspec.Struct):
@@ -121,6 +126,8 @@ def _requests(wanted: Clients, number: int) -> Iterator[bytes]:
     for type_url, names in wanted.subscribe.items():
         if wanted.delta:
             request = discovery_pb2.DeltaDiscoveryRequest(type_url=type_url, node=node, resource_names_subscribe=names)
+            if type_url == CLUSTER:
+                request.initial_resource_versions.update(dict.fromkeys(wanted.held, "0" * 32))
         else:
             request = discovery_pb2.DiscoveryRequest(type_url=type_url, node=node, resource_names=names)
         node = None

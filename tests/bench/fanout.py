@@ -125,7 +125,7 @@ class Bare(BareServer):
     """The same bytes without a control plane."""
 
     def __init__(self, kilobytes: int) -> None:
-        first = ResourceSet(1, {ROUTE: {NAME: route(0, kilobytes)}}, {})
+        first = ResourceSet(1, {ROUTE: {NAME: route(0, kilobytes)}}, {}, 0)
         super().__init__(first, lambda _: self.acked_at.append(time.perf_counter()))
         self.acked_at: list[float] = []
         self._kilobytes = kilobytes

@@ -1,8 +1,9 @@
 """How long the event loop is kept from answering proxies while the world changes; prints JSON.
 
 A ticker asks for a turn every millisecond; the figures are its latest ones, in milliseconds, in a world of N mirrored
-services: while MeshConfig changes before S scopes, while a proxy of a new scope connects, while one VirtualService
-changes. `python -m tests.bench.lag 5000 1`
+services that S scopes see, each with P proxies that hold all of it and answer as they are told. The changes: MeshConfig
+(every cluster), a proxy of a new scope, one VirtualService, one route configuration that a proxy rejects, a scope that
+is left, all VirtualServices deleted. `python -m tests.bench.lag 5000 1 10`
 """
 
 import asyncio
@@ -11,71 +12,168 @@ import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import msgspec
 
 from api.kinds import mirrorplane
+from api.kinds.istio_networking import VIRTUAL_SERVICE
 from api.meta import AnyObject, Object, Ref
 from api.proxy import Proxy
-from api.resource import ResourceSet
+from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
 from controlplane.catalogue import catalogue
+from controlplane.feedback import PlaneFeed
+from controlplane.garbage import spare
+from controlplane.observe.metrics import Metrics
 from controlplane.plane import Plane
 from controlplane.sources.changes import Batch, Change
+from controlplane.xds.delta import DeltaSession
+from controlplane.xds.gate import SERVED
+from controlplane.xds.requests import Ack, DeltaRequest, Nack
+from controlplane.xds.shared import Shared
 from tests.bench.gauges import Ticker
 from tests.bench.herd import until
 from tests.bench.worlds import mirrored_services, virtual_service
 
 EDITS = 20
 REPEATS = 3
+COMPLAINT = "Envoy does not like it"
 
 
 class Client:
-    """A proxy that takes what it is offered."""
+    """A proxy at the other end of a session: it asks for everything, and accepts or rejects what comes, in time."""
 
-    def __init__(self, number: int) -> None:
-        self.proxy = Proxy("sidecar", f"client-{number}", f"ns-{number}")
-        self.latest: ResourceSet | None = None
+    def __init__(self, feed: PlaneFeed, shared: Shared, number: int, namespace: str) -> None:
+        self.rejects = ""
+        self.session: DeltaSession | None = None
+        self._shared = shared
+        self._asks: list[DeltaRequest] = []
+        self._wake = asyncio.Event()
+        self.link = feed.attach(Proxy("sidecar", f"client-{number}", namespace), self._take, "delta")
 
-    def offer(self, resources: ResourceSet) -> None:
-        self.latest = resources
+    def _take(self, resources: ResourceSet) -> None:
+        if self.session is None:
+            self.session = DeltaSession(resources, SERVED, time.monotonic(), self._shared)
+            self._asks = [
+                DeltaRequest(type_url, () if type_url in (CLUSTER, LISTENER) else tuple(resources.of(type_url)))
+                for type_url in (CLUSTER, LISTENER, ENDPOINT, ROUTE)
+            ]
+        else:
+            self.session.offer(resources)
+        self._wake.set()
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has answered everything."""
+        return self.session is not None and not self._asks and self.session.settled
+
+    async def live(self) -> None:
+        """Ask and answer, one message a turn, as the stream of a proxy does."""
+        while True:
+            while self.session is not None and self._asks:
+                self.session.receive(self._asks.pop(0))
+                await asyncio.sleep(0)
+            await self._shared.turns.take()
+            if self.session is None or self.session.next(time.monotonic()) is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            await asyncio.sleep(0)
+            self._answer(self.session.pushed)
+            await asyncio.sleep(0)
+
+    def _answer(self, type_url: str) -> None:
+        assert self.session is not None
+        nonce = self.session.gate.subscriptions[type_url].nonce
+        error = COMPLAINT if type_url == self.rejects else None
+        self.rejects = "" if error else self.rejects
+        match self.session.receive(DeltaRequest(type_url, nonce=nonce, error=error)):
+            case Ack(kind, version, rejected):
+                self.link.acked(kind, version, rejected)
+            case Nack(kind, names, version, message):
+                self.link.rejected(kind, names, version, message)
+        if self.session.settled:
+            self.link.settled()
 
 
-async def measure(count: int, scopes: int) -> dict[str, float]:
-    plane = Plane(catalogue())
-    cold = await lag(lambda: publish(plane, mirrored_services(count)))
-    connects = [await lag(lambda number=number: connect(plane, Client(number))) for number in range(scopes)]
-    mesh = [await lag(lambda number=number: publish(plane, [mesh_config(number)])) for number in range(REPEATS)]
-    edits = [
-        await lag(lambda number=number: publish(plane, [virtual_service(number * 7 % count, 1.0 + number)]))
-        for number in range(EDITS)
-    ]
+class Mesh:
+    """A plane, its world and its clients."""
+
+    def __init__(self) -> None:
+        self.plane = Plane(catalogue())
+        self.feed = PlaneFeed(self.plane, Metrics(self.plane))
+        self.clients: list[Client] = []
+        self.shared = Shared(self.feed.breathe)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "Mesh":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def publish(self, objects: list[AnyObject], gone: tuple[Ref, ...] = ()) -> None:
+        changes = [Change(obj.ref, obj) for obj in objects] + [Change(ref, None) for ref in gone]
+        with self.feed.round(time.monotonic()):
+            await self.plane.take(Batch(tuple(changes)))
+        await self.settled()
+
+    async def connect(self, namespace: str) -> Client:
+        client = Client(self.feed, self.shared, len(self.clients), namespace)
+        self.clients.append(client)
+        self._tasks.append(asyncio.create_task(client.live()))
+        await self.settled()
+        return client
+
+    async def settled(self) -> None:
+        await until(lambda: all(client.settled for client in self.clients), "all proxies had answered")
+
+    async def reject(self, client: Client, obj: AnyObject) -> None:
+        """Change a rule, and have one proxy reject the routes."""
+        client.rejects = ROUTE
+        await self.publish([obj])
+        await self.plane.told()
+
+    async def leave(self, client: Client) -> None:
+        """Let the last proxy of a scope go, and wait until all that was only for it is forgotten."""
+        self.clients.remove(client)
+        client.link.leave()
+        await self.plane.slices.run(lambda: None)
+
+
+async def measure(count: int, scopes: int, proxies: int) -> dict[str, float]:
+    async with AsyncExitStack() as stack:
+        mesh = await stack.enter_async_context(Mesh())
+        world = mirrored_services(count)
+        load = await lag(lambda: mesh.publish(world))
+        spare()  # as the control plane does when it begins to serve
+        connects = [await lag(lambda n=number: mesh.connect(f"ns-{n}")) for number in range(scopes)]
+        for number in range(scopes * (proxies - 1)):
+            await mesh.connect(f"ns-{number % scopes}")
+        config = [await lag(lambda n=number: mesh.publish([mesh_config(n)])) for number in range(REPEATS)]
+        edit = [await lag(lambda n=n: mesh.publish([virtual_service(n * 7 % count, 1.0 + n)])) for n in range(EDITS)]
+        bad = await lag(lambda: mesh.reject(mesh.clients[0], virtual_service(0, 99.0)))
+        alone = await mesh.connect("alone")
+        leave = await lag(lambda: mesh.leave(alone))
+        rules = tuple(ref for ref in mesh.plane.snapshot.objects if ref.kind == VIRTUAL_SERVICE.key)
+        gone = await lag(lambda: mesh.publish([], rules))
+    found = {"load": [load], "connect": connects, "mesh": config, "edit": edit, "nack": [bad], "leave": [leave]}
     return {
-        "load_lag_ms": cold[0],
-        "connect_lag_ms": max(worst for worst, _ in connects),
-        "connect_ms": max(took for _, took in connects),
-        "mesh_lag_ms": max(worst for worst, _ in mesh),
-        "mesh_ms": max(took for _, took in mesh),
-        "edit_lag_ms": max(worst for worst, _ in edits),
-        "edit_ms": max(took for _, took in edits),
+        key: value
+        for name, lags in {**found, "gone": [gone]}.items()
+        for key, value in ((f"{name}_lag_ms", max(one[0] for one in lags)), (f"{name}_ms", max(one[1] for one in lags)))
     }
 
 
-async def lag(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
+async def lag(work: Callable[[], Awaitable[object]]) -> tuple[float, float]:
     """Return the latest tick while something is done, and how long that took; both in milliseconds."""
     async with Ticker() as ticker:
         began = time.perf_counter()
         await work()
         took = (time.perf_counter() - began) * 1000
     return ticker.worst_ms, took
-
-
-async def publish(plane: Plane, objects: list[AnyObject]) -> None:
-    await plane.take(Batch(tuple(Change(obj.ref, obj) for obj in objects)))
-
-
-async def connect(plane: Plane, client: Client) -> None:
-    plane.publisher.attach(client.proxy, client.offer)
-    await until(lambda: client.latest is not None, "a proxy had its set")
 
 
 def mesh_config(number: int) -> AnyObject:
@@ -86,4 +184,4 @@ def mesh_config(number: int) -> AnyObject:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    print(json.dumps(asyncio.run(measure(int(sys.argv[1]), int(sys.argv[2])))))
+    print(json.dumps(asyncio.run(measure(*map(int, sys.argv[1:])))))

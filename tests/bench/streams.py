@@ -2,7 +2,8 @@
 
 `python -m tests.bench.streams 1000 whole`: clients that take all that an Envoy takes of 1,000 services (clusters,
 endpoints by name, listeners, routes) and have accepted it. `python -m tests.bench.streams 10000 one`: clients that
-have accepted one small resource. The server serves one more client before memory is first looked at, so that what all
+have accepted one small resource. A third word is `sotw`, or `back`: they come back, and name the clusters they hold.
+The server serves one more client before memory is first looked at, so that what all
 share is not counted. Each client sends a node of 60 KB, as Envoy does.
 """
 
@@ -30,16 +31,17 @@ from tests.bench.worlds import PORT, plain_services
 SERVICES = {"whole": 1000, "one": 1}
 IDLE_S = 10.0
 LOOK_S = 0.5
-DELTA = True
 
 
-async def measure(streams: int, subscription: str) -> dict[str, float]:
+async def measure(streams: int, subscription: str, how: str = "delta") -> dict[str, float]:
     ours, theirs = cores()
     os.sched_setaffinity(0, {ours})
     app = App(ServeOptions((Path(os.devnull),), Address("127.0.0.1", 0), Address("127.0.0.1", 0)))
     await app.plane.take(Batch(tuple(Change(obj.ref, obj) for obj in plain_services(SERVICES[subscription]))))
     port = await app.server.start()
-    wanted = Clients(port, 1, 1, DELTA, subscribe(subscription), core=theirs)
+    asked = subscribe(subscription)
+    held = tuple(asked[ENDPOINT]) if how == "back" else ()  # clusters have the names of their endpoints
+    wanted = Clients(port, 1, 1, how != "sotw", asked, core=theirs, held=held)
     many = msgspec.structs.replace(wanted, streams=streams, connections=connections_for(streams))
     async with herd(wanted):
         await settled(app, 1)
@@ -96,4 +98,4 @@ def peak() -> float:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    print(json.dumps(asyncio.run(measure(int(sys.argv[1]), sys.argv[2]))))
+    print(json.dumps(asyncio.run(measure(int(sys.argv[1]), *sys.argv[2:]))))

@@ -46,6 +46,9 @@ class TableFeed:
         offer(self.set)
         return link
 
+    def breathe(self) -> None:
+        """What a test offers is short."""
+
     def publish(self, world: World) -> None:
         self.publish_set(next_set(self.set, world))
 

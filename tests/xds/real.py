@@ -5,7 +5,7 @@ import json
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from envoy.config.cluster.v3 import cluster_pb2
@@ -38,8 +38,8 @@ def resources(listen: int, live: str, backends: dict[str, int], *, salt: int = 0
 
 
 def set_after(old: ResourceSet | None, built: dict[str, dict[str, Resource]]) -> ResourceSet:
-    """The next set; `changed` is left to the reader's own comparison by skipping a generation."""
-    return ResourceSet(old.generation + 2 if old else 1, built, {})
+    """The next set; `changed` is left to the reader's own comparison: it follows a set that nobody holds."""
+    return ResourceSet(old.generation + 1 if old else 1, built, {}, -1)
 
 
 @asynccontextmanager
@@ -71,9 +71,16 @@ async def envoy(xds_port: int, api_type: str) -> AsyncIterator[None]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """So many different ports that were free just now."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return tuple(probe.getsockname()[1] for probe in probes)
 
 
 def _bootstrap(port: int, api_type: str) -> dict:

@@ -23,7 +23,7 @@ from xxhash import xxh3_64_hexdigest
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
 from controlplane.xds.server import XdsServer
 from tests.xds.peers import TableFeed
-from tests.xds.real import BINARY, backend, envoy, free_port, set_after
+from tests.xds.real import BINARY, backend, envoy, free_ports, set_after
 
 pytestmark = [
     pytest.mark.envoy,
@@ -197,7 +197,7 @@ class Rig:
 async def running(type_url: str, api_type: str) -> AsyncIterator[Rig]:
     async with AsyncExitStack() as stack:
         backends = {answer: await stack.enter_async_context(backend(answer)) for answer in ("old", "new")}
-        world = World(type_url, backends, tuple(free_port() for _ in range(COUNT)))
+        world = World(type_url, backends, free_ports(COUNT))
         client = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
         )

@@ -4,7 +4,7 @@ import pytest
 
 from api.resource import CLUSTER, LISTENER, Resource
 from controlplane.xds.requests import Ack, Nack
-from controlplane.xds.subscription import digest
+from controlplane.xds.versions import digest
 from tests.xds.test_sotw import Asked
 from tests.xds.worlds import Item, World, first_set, having, resource, salt_of
 

@@ -6,8 +6,8 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from controlplane.xds.delta import DeltaSession
+from controlplane.xds.gate import Pace
 from controlplane.xds.requests import DeltaRequest, Nack, Unserved
-from controlplane.xds.session import Pace
 from tests.xds.test_sotw import everything as everything_sotw
 from tests.xds.worlds import SMALL, Item, first_set, having, next_set, without
 
@@ -25,9 +25,9 @@ class Got(NamedTuple):
 class Asked:
     """A session one speaks to in short words; `acked` answers at once."""
 
-    def __init__(self, world=SMALL, *, grace: float = 0.0) -> None:
+    def __init__(self, world=SMALL, *, grace: float = 0.0, most: int = 1000) -> None:
         self.set = first_set(world)
-        self.session = DeltaSession(self.set, Pace(grace=grace), now=0.0)
+        self.session = DeltaSession(self.set, Pace(grace=grace, most=most), now=0.0)
         self.nonce: dict[str, str] = {}
 
     def ask(self, type_url: str, *names: str, leave: tuple[str, ...] = (), initial=None):
@@ -68,6 +68,24 @@ def everything(world=SMALL, **pace: float) -> Asked:
     asked.ask(ROUTE, "r1")
     asked.acked()
     return asked
+
+
+def test_many_resources_come_in_several_responses() -> None:
+    asked = Asked({CLUSTER: {f"c{number}": Item() for number in range(5)}}, most=2)
+    asked.ask(CLUSTER)
+    asked.ask(LISTENER)
+    responses = asked.acked()
+    assert [len(response.names) for response in responses] == [2, 2, 1, 0]
+    assert sorted(name for response in responses for name in response.names) == ["c0", "c1", "c2", "c3", "c4"]
+    assert responses[-1].type_url == LISTENER, "which waits for all of the clusters"
+
+
+def test_the_removal_of_a_cluster_is_not_taken_for_the_response_that_brought_it_as_one_of_many() -> None:
+    asked = Asked({CLUSTER: {"old": Item()}}, most=1, grace=2.0)
+    asked.ask(CLUSTER)
+    asked.publish({CLUSTER: {"new": Item(), "newer": Item(), "newest": Item()}})
+    assert ["old"] in [response.names for response in asked.acked(now=1.0)]
+    assert asked.acked(now=9.0) == [Got(CLUSTER, [], ["old"])]
 
 
 def test_only_what_changed_is_sent() -> None:

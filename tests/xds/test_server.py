@@ -1,6 +1,7 @@
 """The server over real gRPC: both variants, the single-type services, refusals, and what the feed is told."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 
@@ -8,6 +9,7 @@ import grpc
 import pytest
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER
+from controlplane.xds.requests import DeltaRequest
 from controlplane.xds.server import ServerOptions, XdsServer
 from controlplane.xds.status import LONGEST_TEXT
 from tests.xds.peers import ADS, NODE_ID, Peer, TableFeed
@@ -219,6 +221,15 @@ async def test_the_status_tells_how_far_a_stream_is(server: XdsServer, feed: Tab
     assert (before.types[0].subscribed, before.types[0].in_flight, before.types[0].acked) == (2, True, "")
     assert (before.types[0].state, after.types[0].state) == ("STALE", "SYNCED")
     assert (after.types[0].in_flight, after.types[0].acked) == (False, response.version_info)
+
+
+async def test_the_first_request_of_a_stream_which_may_name_thousands_is_not_kept(feed: TableFeed, channel) -> None:
+    peer = Peer(channel, DELTA_ADS, delta=True)
+    held = {f"gone-{number}": "1" for number in range(1000)}
+    await peer.send(CLUSTER, initial_resource_versions=held)
+    await peer.read()
+    kept = [one for one in gc.get_objects() if isinstance(one, DeltaRequest) and len(one.initial) == len(held)]
+    assert not kept
 
 
 async def test_a_proxy_that_leaves_is_detached(server: XdsServer, feed: TableFeed, channel) -> None:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from api.resource import CLUSTER, ENDPOINT, Resource, ResourceSet
 from controlplane.xds.delta import DeltaSession
+from controlplane.xds.gate import Pace
 from controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
-from controlplane.xds.session import MAX_TYPES, Pace
+from controlplane.xds.session import MAX_TYPES
 from controlplane.xds.sotw import SotwSession
-from controlplane.xds.subscription import digest
+from controlplane.xds.versions import digest
 from tests.xds.worlds import SMALL, Item, first_set, having, next_set
 
 DELTA = discovery_pb2.DeltaDiscoveryResponse
@@ -37,7 +38,10 @@ class Unwalkable(Mapping[str, Resource]):
 
 def unwalkable(given: ResourceSet) -> ResourceSet:
     return ResourceSet(
-        given.generation, {url: Unwalkable(found) for url, found in given.resources.items()}, given.changed
+        given.generation,
+        {url: Unwalkable(found) for url, found in given.resources.items()},
+        given.changed,
+        given.after,
     )
 
 

@@ -7,9 +7,9 @@ from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
-from controlplane.xds.frames import FrameCache
+from controlplane.xds.gate import Pace
 from controlplane.xds.requests import Ack, Nack, SotwRequest, Unserved
-from controlplane.xds.session import Pace
+from controlplane.xds.shared import Shared
 from controlplane.xds.sotw import SotwSession
 from tests.xds.worlds import SMALL, Item, first_set, having, name_of, next_set, without
 
@@ -202,7 +202,7 @@ def test_nonces_differ_from_one_response_to_the_next_even_if_nothing_else_does()
 
 @pytest.mark.parametrize(("type_url", "shared"), [(CLUSTER, True), (SECRET, False)])
 def test_two_streams_of_one_set_send_the_very_same_bytes_unless_they_are_secrets(type_url: str, shared: bool) -> None:
-    frames, cache = [], FrameCache()
+    frames, cache = [], Shared()
     for _ in range(2):
         session = SotwSession(first_set({type_url: {"x": Item()}}), Pace(), 0.0, cache)
         session.receive(SotwRequest(type_url, ("x",)))

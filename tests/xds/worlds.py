@@ -73,7 +73,7 @@ def assignment(name: str, salt: int) -> bytes:
 
 
 def first_set(world: World) -> ResourceSet:
-    return next_set(ResourceSet(0, {}, {}), world)
+    return next_set(ResourceSet(0, {}, {}, 0), world)
 
 
 def next_set(old: ResourceSet, world: World, *, skipped: int = 0) -> ResourceSet:
@@ -87,4 +87,5 @@ def next_set(old: ResourceSet, world: World, *, skipped: int = 0) -> ResourceSet
         type_url: frozenset(n for n in keys if old.of(type_url).get(n) != built.get(type_url, {}).get(n))
         for type_url, keys in names.items()
     }
-    return ResourceSet(old.generation + 1 + skipped, built, {} if skipped else changed)
+    after = old.generation + skipped
+    return ResourceSet(after + 1, built, {} if skipped else changed, after)
