@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack
 import msgspec
 
 from api.kinds import mirrorplane
-from api.kinds.istio_networking import VIRTUAL_SERVICE
+from api.kinds.istio.virtual_service import VIRTUAL_SERVICE
 from api.meta import AnyObject, Object, Ref
 from api.proxy import Proxy
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
