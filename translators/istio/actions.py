@@ -107,7 +107,9 @@ def _inside_findings(about: Ref, path: str, said: istio.RegexRewrite) -> Iterato
     groups = regex_groups(said.match)
     wrong = [w for w in _GROUP.findall(said.rewrite) if w != "\\" and not (w.isdigit() and int(w) <= groups)]
     if problem := text_problem(said.rewrite) or (
-        f"\\{wrong[0]} is none of the {groups} groups of the match; a backslash itself is \\\\" if wrong else ""
+        f"\\{wrong[0]} is none of the groups of the match, which has {groups}; a backslash itself is \\\\"
+        if wrong
+        else ""
     ):
         yield Finding(about, "InvalidRewrite", problem, f"{path}.rewrite")
 

@@ -21,4 +21,4 @@ def _add(to: MutableSequence[envoy.HeaderValueOption], said: HeaderChanges) -> N
     for action, pairs in ((_SET, said.set), (_ADD, said.add)):
         for name, value in pairs:
             header = envoy.HeaderValue(key=name, value=value)
-            to.append(envoy.HeaderValueOption(header=header, append_action=action, keep_empty_value=True))
+            to.append(envoy.HeaderValueOption(header=header, append_action=action))
