@@ -56,8 +56,8 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
 
 def default(host: str, port: int) -> Built:
     """Return the route of a service nobody wrote rules for: everything goes to it, retried, without timeout (Istio)."""
-    action = envoy.RouteAction(cluster=names.outbound(host, port), timeout=envoy.duration(0))
-    action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(0))
+    action = envoy.RouteAction(cluster=names.outbound(host, port))
+    _limit(action, 0)
     body = envoy.Route(name="default", match=envoy.RouteMatch(prefix="/"), route=action)
     return Built(envoy.encode(body))
 
@@ -72,9 +72,18 @@ def _forward(view: View, namespace: str, said: Forward, port: int) -> envoy.Rout
     _rewrite(action, said)
     if said.retries is not None:
         action.retry_policy.CopyFrom(retries.policy(said.retries))
-    action.timeout.CopyFrom(envoy.duration(said.timeout_ms))
-    action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(said.timeout_ms))
+    _limit(action, said.timeout_ms)
     return action
+
+
+def _limit(action: envoy.RouteAction, milliseconds: int) -> None:
+    """Say how long a request may take; 0 is for ever. A gRPC client's own deadline holds too, within that.
+
+    By Envoy's deprecated field, as Istio does: with `max_stream_duration` Envoy 1.40 forgets the timeout.
+    """
+    limit = envoy.duration(milliseconds)
+    action.timeout.CopyFrom(limit)
+    action.max_grpc_timeout.CopyFrom(limit)
 
 
 def _send(view: View, namespace: str, action: envoy.RouteAction, said: Forward, port: int) -> None:

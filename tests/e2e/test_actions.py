@@ -1,0 +1,305 @@
+"""What a rule does besides sending requests on, as a user notices it: through a real Envoy."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple
+
+import aiohttp
+import pytest
+
+from controlplane.playground.scenery import service
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Received, Workload
+from tests.e2e.scene import QUIET, findings, joined, route, versions, virtual_service
+from tests.e2e.sidecars import Sidecar, sidecar
+
+pytestmark = pytest.mark.envoy
+
+PORT = 8000
+DEADLINE_EXCEEDED = "4"
+WEB = route(("web", "", 1))
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Desk:
+    """Two workloads, web and next, behind a sidecar; rules for `web` as a test says."""
+
+    def __init__(self, stage: Stage, web: Workload, other: Workload, client: aiohttp.ClientSession) -> None:
+        self.stage, self.web, self.next, self.client = stage, web, other, client
+        self.envoy: Sidecar | None = None
+
+    async def rules(self, *rules: Mapping[str, Any]) -> None:
+        ground = joined(service("web", PORT), versions("web", [self.web.port]), service("next", PORT))
+        await self.stage.apply(
+            joined(QUIET, ground, versions("next", [self.next.port]), virtual_service("web", *rules))
+        )
+        assert not [f for f in findings(self.stage) if f.reason != "Deprecated"]
+        self.envoy = self.envoy or await sidecar(self.stage, PORT)
+
+    async def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
+        assert self.envoy is not None
+        said = {"Host": "web", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        async with self.client.request(
+            method, self.envoy.on(PORT) + path, headers=said, allow_redirects=False
+        ) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+    async def arrived(self, path: str, **headers: str) -> Received:
+        """Ask, and return the request as web received it."""
+        answer = await self.ask(path, **headers)
+        assert answer.status == 200, answer.status
+        return self.web.received[-1]
+
+
+@pytest.fixture
+async def desk(stage: Stage) -> AsyncIterator[Desk]:
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(aiohttp.ClientSession())
+        web, other = [await stack.enter_async_context(Workload(name)) for name in ("web", "next")]
+        yield Desk(stage, web, other, client)
+
+
+async def test_a_redirect_says_where_to_go(desk: Desk) -> None:
+    await desk.rules(
+        {"match": [{"uri": {"exact": "/a"}}], "redirect": {"uri": "/b", "authority": "c.example", "redirectCode": 302}},
+        {"match": [{"uri": {"prefix": "/secure"}}], "redirect": {"scheme": "https"}},
+        {"match": [{"uri": {"prefix": "/part"}}], "redirect": {"prefixRewrite": "/whole", "redirectCode": 308}},
+        {"match": [{"uri": {"prefix": "/same"}}], "redirect": {"authority": "d", "derivePort": "FROM_REQUEST_PORT"}},
+        {"match": [{"uri": {"prefix": "/port"}}], "redirect": {"port": 9999}},
+        {"route": WEB},
+    )
+    told = {}
+    for path in ("/a", "/secure?x=1", "/part/y", "/same", "/port", "/else"):
+        answer = await desk.ask(path)
+        told[path] = answer.status, answer.headers.get("location")
+    assert told == {
+        "/a": (302, "http://c.example/b"),
+        "/secure?x=1": (301, "https://web/secure?x=1"),
+        "/part/y": (308, "http://web/whole/y"),
+        "/same": (301, f"http://d:{PORT}/same"),
+        "/port": (301, "http://web:9999/port"),
+        "/else": (404, None),
+    }
+    assert [one.path for one in desk.web.received] == ["/else"], "a redirect reaches no workload"
+
+
+async def test_a_direct_response_is_the_proxys_own(desk: Desk) -> None:
+    await desk.rules(
+        {
+            "match": [{"uri": {"exact": "/teapot"}}],
+            "directResponse": {"status": 418, "body": {"string": "short and stout"}},
+            "headers": {"response": {"set": {"x-kind": "teapot"}}},
+        },
+        {"match": [{"uri": {"exact": "/bytes"}}], "directResponse": {"status": 200, "body": {"bytes": "AAEC/w=="}}},
+        {"route": WEB},
+    )
+    teapot, raw = await desk.ask("/teapot"), await desk.ask("/bytes")
+    assert (teapot.status, teapot.body, teapot.headers["x-kind"]) == (418, b"short and stout", "teapot")
+    assert (raw.status, raw.body) == (200, b"\x00\x01\x02\xff")
+    assert not desk.web.received
+
+
+async def test_path_and_host_are_rewritten_for_the_original_and_for_the_copy(desk: Desk) -> None:
+    await desk.rules(
+        {"match": [{"uri": {"prefix": "/old/"}}], "rewrite": {"uri": "/"}, "route": WEB},
+        {"match": [{"uri": {"exact": "/one"}}], "rewrite": {"uri": "/anything/other"}, "route": WEB},
+        {
+            "match": [{"uri": {"regex": "/v[0-9]+/.*"}}],
+            "rewrite": {"uriRegexRewrite": {"match": "^/v([0-9]+)/(.*)$", "rewrite": "/anything/\\2/\\1"}},
+            "route": WEB,
+        },
+        {"rewrite": {"authority": "inside.example"}, "route": WEB, "mirror": {"host": "next"}},
+    )
+    assert (await desk.arrived("/old/headers?q=1")).path == "/headers?q=1"
+    assert (await desk.arrived("/one")).path == "/anything/other"
+    assert (await desk.arrived("/v2/a/b?c=d")).path == "/anything/a/b/2?c=d"
+    assert (await desk.arrived("/headers")).host == "inside.example"
+    await desk.stage.until(lambda: bool(desk.next.received), "the copy arrived")
+    assert desk.next.received[0].host == "inside.example-shadow"
+
+
+async def test_headers_are_set_added_and_removed(desk: Desk) -> None:
+    await desk.rules(
+        {
+            "headers": {
+                "request": {
+                    "set": {"x-a": "rule"},
+                    "add": {"x-b": "rule", "x-path": "%REQ(:path)%"},
+                    "remove": ["x-c"],
+                },
+                "response": {"add": {"x-answer": "100%%"}, "remove": ["x-workload"]},
+            },
+            "route": [{"destination": {"host": "web"}, "headers": {"request": {"set": {"x-d": "destination"}}}}],
+        }
+    )
+    answer = await desk.ask("/headers", x_a="mine", x_b="mine", x_c="mine")
+    headers = desk.web.received[-1].headers
+    assert (headers["x-a"], headers["x-b"], headers["x-d"]) == ("rule", "mine,rule", "destination")
+    assert headers["x-path"] == "/headers"
+    assert "x-c" not in headers
+    assert answer.headers["x-answer"] == "100%"
+    assert "x-workload" not in answer.headers
+
+
+async def test_each_weighted_destination_has_its_own_headers_and_host(desk: Desk) -> None:
+    def to(host: str, canary: str) -> dict[str, Any]:
+        changes = {"request": {"set": {"x-canary": canary, "Host": f"{host}.chosen"}}}
+        return {"destination": {"host": host}, "weight": 50, "headers": changes}
+
+    await desk.rules({"route": [to("web", "no"), to("next", "yes")]})
+    for _ in range(40):
+        await desk.ask("/headers")
+    seen = {(w.name, one.headers["x-canary"], one.host) for w in (desk.web, desk.next) for one in w.received}
+    assert seen == {("web", "no", "web.chosen"), ("next", "yes", "next.chosen")}
+
+
+async def test_requests_are_tried_again_as_often_as_the_rule_says(desk: Desk) -> None:
+    retried = {"attempts": 3, "retryOn": "503", "backoff": "1ms"}
+    await desk.rules(
+        {"match": [{"uri": {"prefix": "/status/503"}, "headers": {"x-retry": {}}}], "retries": retried, "route": WEB},
+        {"match": [{"uri": {"prefix": "/status/504"}}], "retries": retried, "route": WEB},
+        {"route": WEB, "mirror": {"host": "next"}},
+    )
+    tries = {}
+    for path, headers in (("/status/503", {"x_retry": "yes"}), ("/status/504", {}), ("/status/503", {})):
+        before = len(desk.web.received)
+        await desk.ask(path, **headers)
+        tries[path, *headers] = len(desk.web.received) - before
+    assert tries == {("/status/503", "x_retry"): 4, ("/status/504",): 1, ("/status/503",): 1}
+    await desk.stage.until(lambda: bool(desk.next.received), "the copy arrived")
+    assert len(desk.next.received) == 1, "a copy is never tried again"
+
+
+async def test_attempts_0_turn_off_the_retries_that_everybody_else_has(desk: Desk) -> None:
+    await desk.rules(
+        {"match": [{"uri": {"prefix": "/once"}}], "retries": {"attempts": 0}, "route": route(("next", "", 1))},
+        {"route": route(("next", "", 1))},
+    )
+    assert desk.envoy is not None
+    await desk.next.stop()  # connecting fails, which is what is tried again by default
+    counted = []
+    for path in ("/once", "/more"):
+        before = await _retries(desk)
+        assert (await desk.ask(path)).status == 503
+        counted.append(await _retries(desk) - before)
+    assert counted == [0, 2]
+
+
+async def _retries(desk: Desk) -> int:
+    stats = await desk.envoy.envoy.stats("upstream_rq_retry$")
+    return sum(value for name, value in stats.items() if "||next." in name)
+
+
+async def test_a_timeout_ends_a_slow_request(desk: Desk) -> None:
+    await desk.rules({"timeout": "200ms", "route": WEB})
+    assert (await desk.ask("/delay/5")).status == 504
+    assert (await desk.ask("/headers")).status == 200
+
+
+async def test_a_grpc_clients_own_deadline_holds_within_that_of_the_rule(desk: Desk) -> None:
+    grpc = {"Content_Type": "application/grpc"}
+    await desk.rules({"match": [{"uri": {"prefix": "/delay/5"}}], "timeout": "200ms", "route": WEB}, {"route": WEB})
+    own = await desk.ask("/delay/4", "POST", Grpc_Timeout="200m", **grpc)
+    ours = await desk.ask("/delay/5", "POST", Grpc_Timeout="9S", **grpc)
+    assert (own.headers["grpc-status"], ours.headers["grpc-status"]) == (DEADLINE_EXCEEDED, DEADLINE_EXCEEDED)
+
+
+async def test_faults_fail_and_delay_as_many_as_they_say_and_what_is_aborted_is_not_copied(desk: Desk) -> None:
+    everything, nothing = {"value": 100}, {"value": 0}
+    await desk.rules(
+        {
+            "match": [{"uri": {"prefix": "/abort"}}],
+            "fault": {"abort": {"httpStatus": 555, "percentage": everything}},
+            "route": WEB,
+            "mirror": {"host": "next"},
+        },
+        {
+            "match": [{"uri": {"prefix": "/never"}}],
+            "fault": {
+                "abort": {"httpStatus": 555, "percentage": nothing},
+                "delay": {"fixedDelay": "60s", "percentage": nothing},
+            },
+            "route": WEB,
+        },
+        {
+            "match": [{"uri": {"prefix": "/grpc"}}],
+            "fault": {"abort": {"grpcStatus": "UNAVAILABLE", "percentage": everything}},
+            "route": WEB,
+        },
+        {
+            "match": [{"uri": {"prefix": "/slow"}}],
+            "fault": {"delay": {"fixedDelay": "60s", "percentage": everything}},
+            "timeout": "1s",
+            "route": WEB,
+        },
+        {"route": WEB},
+    )
+    assert (await desk.ask("/abort")).status == 555
+    assert (await desk.ask("/never")).status == 404, "the workload's own answer"
+    assert (await desk.ask("/grpc")).headers.get("grpc-status") in {"14", None}
+    with pytest.raises(TimeoutError):
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as hasty:
+            await hasty.get(desk.envoy.on(PORT) + "/slow", headers={"Host": "web"})
+    assert {one.path for one in desk.web.received} == {"/never"}
+    assert not desk.next.received
+
+
+async def test_other_origins_are_told_whether_they_may_read(desk: Desk) -> None:
+    await desk.rules(
+        {
+            "corsPolicy": {
+                "allowOrigins": [{"exact": "https://a.example"}, {"regex": "https://[a-z]+[.]b[.]example"}],
+                "allowMethods": ["GET", "PUT"],
+                "allowHeaders": ["x-token"],
+                "exposeHeaders": ["x-rate"],
+                "maxAge": "1h",
+                "allowCredentials": True,
+            },
+            "route": WEB,
+        }
+    )
+    asked = {"Access_Control_Request_Method": "PUT"}
+    preflight = await desk.ask("/headers", "OPTIONS", Origin="https://a.example", **asked)
+    assert preflight.status == 200
+    told = {name.lower(): value for name, value in preflight.headers.items() if name.lower().startswith("access-")}
+    assert told == {
+        "access-control-allow-origin": "https://a.example",
+        "access-control-allow-methods": "GET,PUT",
+        "access-control-allow-headers": "x-token",
+        "access-control-expose-headers": "x-rate",
+        "access-control-max-age": "3600",
+        "access-control-allow-credentials": "true",
+    }
+    assert not desk.web.received, "the proxy itself answers a preflight"
+    for origin, allowed in (("https://x.b.example", "https://x.b.example"), ("https://evil.example", None)):
+        answer = await desk.ask("/headers", Origin=origin)
+        assert answer.headers.get("access-control-allow-origin") == allowed
+        assert answer.headers.get("access-control-expose-headers") == ("x-rate" if allowed else None)
+
+
+async def test_a_delegate_takes_over_with_what_it_does_not_say_from_its_root(desk: Desk) -> None:
+    delegate = (
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: cart}\nspec:\n"
+        "  http:\n  - {match: [{headers: {x-kind: {exact: cart}}}], route: [{destination: {host: web}}]}\n"
+    )
+    await desk.stage.apply(delegate)
+    await desk.rules(
+        {
+            "match": [{"uri": {"prefix": "/headers"}}],
+            "delegate": {"name": "cart"},
+            "headers": {"request": {"set": {"x-root": "yes"}}},
+            "mirror": {"host": "next"},
+        },
+        {"directResponse": {"status": 410}},
+    )
+    assert (await desk.arrived("/headers", x_kind="cart")).headers["x-root"] == "yes"
+    assert (await desk.ask("/headers")).status == 410
+    await desk.stage.until(lambda: len(desk.next.received) == 1, "the copy arrived")
+    await desk.stage.apply(delegate.replace("host: web", "host: next"))
+    await desk.ask("/headers", x_kind="cart")
+    assert len(desk.web.received) == 1, "a change of the delegate is a change of its root"
