@@ -8,7 +8,7 @@ import re
 
 LONGEST_VALUE = 16_384
 _NEVER = re.compile(r"[\x00\r\n]")
-_PLAIN = frozenset([
+PLAIN = frozenset([
     "START_TIME", "START_TIME_LOCAL", "BYTES_RECEIVED", "BYTES_SENT", "PROTOCOL", "UPSTREAM_PROTOCOL",
     "RESPONSE_CODE", "RESPONSE_CODE_DETAILS", "RESPONSE_FLAGS", "RESPONSE_FLAGS_LONG", "ROUTE_NAME",
     "VIRTUAL_CLUSTER_NAME", "UPSTREAM_HOST", "UPSTREAM_CLUSTER", "UPSTREAM_CLUSTER_RAW", "UPSTREAM_LOCAL_ADDRESS",
@@ -25,6 +25,7 @@ _PLAIN = frozenset([
     "DOWNSTREAM_PEER_CERT_V_END", "HOSTNAME", "FILTER_CHAIN_NAME", "UNIQUE_ID", "PATH", "TRACE_ID", "SPAN_ID",
     "DURATION", "REQUEST_DURATION", "RESPONSE_DURATION",
 ])  # fmt: skip
+"""Commands without parameters."""
 _HEADER = r"[-A-Za-z0-9_.:]+"
 _COMMAND = re.compile(
     rf"%(?:%|(?P<plain>[A-Z0-9_]+)%|(?:REQ|RESP|TRAILER)\({_HEADER}(?:\?{_HEADER})?\)(?::[0-9]{{1,4}})?%"
@@ -42,7 +43,7 @@ def value_problem(value: str) -> str:
     at = value.find("%")
     while at >= 0:
         command = _COMMAND.match(value, at)
-        if command is None or (command["plain"] and command["plain"] not in _PLAIN):
+        if command is None or (command["plain"] and command["plain"] not in PLAIN):
             return f"{value[at : at + 40]!r} is no command that a header may hold: write %% for a per cent sign"
         at = value.find("%", command.end())
     return ""
