@@ -45,12 +45,15 @@ def _read_otherwise(ours: Message, body: bytes) -> Iterator[str]:
     if again != ours:
         yield "reads otherwise"
     yield from (f"has a field that {message} does not know" for message in strange)
-    yield from {f"is out of fashion: {warning.message}" for warning in warned}
+    yield from {f"is out of fashion: {w.message}" for w in warned}
 
 
 def _other(name: str) -> type[betterproto2.Message]:
+    """Find the other decoder's class, which spells acronyms its own way: HTTPFault is HttpFault there."""
     package, _, short = name.rpartition(".")
-    found: type[betterproto2.Message] = getattr(importlib.import_module(f"envoy_data_plane.{package}"), short)
+    module = importlib.import_module(f"envoy_data_plane.{package}")
+    known = {each.lower(): each for each in dir(module)}
+    found: type[betterproto2.Message] = getattr(module, known[short.lower()])
     return found
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from tests.e2e.odd_rules import Oddities
+
 NAMESPACES = ("default", "b", "prod", "istio-system")
 NAMES = ("a", "b", "web", "UPPER", "a.b", "x-1")
 HOSTS = (
@@ -41,6 +43,7 @@ class Author:
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
+        self._odd = Oddities(dice)
 
     def manifests(self, count: int) -> list[dict[str, Any]]:
         kinds: tuple[tuple[str, str, Callable[[], dict[str, Any]]], ...] = (
@@ -90,7 +93,8 @@ class Author:
         return {"host": self._dice.choice(HOSTS), "subsets": subsets, **self._exported()}
 
     def _rules(self) -> dict[str, Any]:
-        return {"hosts": self._some(HOSTS, 3), "http": [self._rule() for _ in range(3)], **self._exported()}
+        hosts = {} if self._dice.random() < 0.15 else {"hosts": self._some(HOSTS, 3)}  # without, it is a delegate
+        return {**hosts, "http": [self._rule() for _ in range(3)], **self._exported()}
 
     def _rule(self) -> dict[str, Any]:
         to = [{"destination": self._destination(), "weight": self._dice.choice(WEIGHTS)} for _ in range(3)]
@@ -103,6 +107,12 @@ class Author:
             rule["mirrors"] = [{"destination": self._destination()} for _ in range(2)]
         if self._maybe():
             rule["timeout"] = self._dice.choice(["0s", "1ms", "1.5s", "1h30m"])
+        if self._dice.random() < 0.2:
+            return {**{key: rule[key] for key in ("match",) if key in rule}, **self._odd.instead()}
+        if self._maybe():
+            rule |= self._odd.changed()
+        if self._maybe():
+            rule["route"][0]["headers"] = self._odd.headers()
         return rule
 
     def _match(self) -> dict[str, Any]:

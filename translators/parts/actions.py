@@ -77,13 +77,13 @@ def _forward(view: View, namespace: str, said: Forward, port: int) -> envoy.Rout
 
 
 def _limit(action: envoy.RouteAction, milliseconds: int) -> None:
-    """Say how long a request may take; 0 is for ever. A gRPC client's own deadline holds too, within that.
+    """Say how long a request may take; 0 is as long as a gRPC client itself says, and else for ever.
 
-    By Envoy's deprecated field, as Istio does: with `max_stream_duration` Envoy 1.40 forgets the timeout.
+    Never both: beside `max_stream_duration` Envoy 1.40 forgets `timeout`.
     """
-    limit = envoy.duration(milliseconds)
-    action.timeout.CopyFrom(limit)
-    action.max_grpc_timeout.CopyFrom(limit)
+    action.timeout.CopyFrom(envoy.duration(milliseconds))
+    if not milliseconds:
+        action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(0))
 
 
 def _send(view: View, namespace: str, action: envoy.RouteAction, said: Forward, port: int) -> None:
