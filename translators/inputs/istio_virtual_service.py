@@ -6,7 +6,7 @@ import msgspec
 
 from api.actions import Answer, Destination, Redirect
 from api.finding import Finding, Severity
-from api.hosts import fqdn, host_problem
+from api.hosts import covers, fqdn, host_problem
 from api.kinds.istio import virtual_service as istio
 from api.matches import Match
 from api.mesh import Lowered, MeshSettings
@@ -23,6 +23,7 @@ from translators.istio.faults import fault_findings, fault_of
 from translators.istio.headers import header_findings, headers_of, host_of
 from translators.istio.matches import match_findings, match_of
 from translators.istio.mirrors import destination_of, mirror_findings, mirrors_of
+from translators.istio.reachable import unreachable_findings
 from translators.istio.retries import retries_of, retry_findings
 from translators.lookups import mesh
 from translators.shards import places
@@ -59,6 +60,8 @@ def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
         yield Finding(obj.ref, "NoHosts", message, "spec.hosts")
     if not spec.http:
         yield Finding(obj.ref, "NoRules", "there are no http rules", "spec.http", Severity.WARNING)
+    yield from _overlap_findings(obj)
+    yield from unreachable_findings(obj.ref, spec.http)
     for i, rule in enumerate(spec.http):
         yield from _rule_findings(obj, f"spec.http[{i}]", rule)
 
@@ -120,6 +123,14 @@ def _destinations(rule: Rule) -> Iterator[Destination]:
             headers=headers_of(to.headers),
             rewrite_host=host_of(to.headers),
         )
+
+
+def _overlap_findings(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
+    hosts = hosts_of(obj)
+    for i, host in enumerate(hosts):
+        for other in (one for one in hosts[:i] if covers(one, host) or covers(host, one)):
+            message = f"duplicate hosts in virtual service: {other} & {host}"
+            yield Finding(obj.ref, "DuplicateHost", message, f"spec.hosts[{i}]", fix="name each host once")
 
 
 def _rule_findings(obj: Object[istio.VirtualService], path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
