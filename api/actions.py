@@ -51,7 +51,9 @@ class Rewrite(msgspec.Struct, frozen=True):
 
 
 class Retries(msgspec.Struct, frozen=True):
-    """When to try again, and how often. `attempts` 0: never. `per_try_ms` and `backoff_ms` 0: as Envoy does.
+    """When to try again, and how often. By default two more tries, when nothing can have happened yet (Istio).
+
+    `attempts` 0: never. `per_try_ms` and `backoff_ms` 0: as Envoy does.
 
     `elsewhere`: another endpoint is tried. `remote`: so are other localities.
     """

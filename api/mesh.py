@@ -7,6 +7,7 @@ from enum import Enum
 
 import msgspec
 
+from api.actions import Retries
 from api.finding import Finding
 from api.meta import Labels, Ref
 from api.mirrors import Guards
@@ -101,6 +102,7 @@ class MeshSettings(msgspec.Struct, frozen=True):
     connect_timeout_ms: int = 10_000
     allow_any: bool = True
     access_log: str = "/dev/stdout"
+    retries: Retries = Retries()
     shadow_suffix: bool = True
     guards: Guards = Guards()
 

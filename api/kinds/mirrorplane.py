@@ -1,5 +1,6 @@
 """Our own API group, mirrorplane.io: MeshConfig."""
 
+from api.kinds.istio.virtual_service import Retry
 from api.meta import Kind, Wire
 
 GROUP = "mirrorplane.io"
@@ -38,6 +39,7 @@ class MeshConfig(Wire, frozen=True):
     connect_timeout: str = "10s"
     outbound_traffic_policy: OutboundTrafficPolicy = OutboundTrafficPolicy()
     access_log_file: str = "/dev/stdout"
+    default_http_retry_policy: Retry | None = None
     mirroring: Mirroring = Mirroring()
 
 

@@ -10,6 +10,7 @@ from api.mirrors import Guards
 from api.units import PORTS, milliseconds
 from api.view import View
 from translators.contract import Input
+from translators.istio.retries import retries_of, retry_findings
 
 _DEFAULT = "default"
 _MODES = ("ALLOW_ANY", "REGISTRY_ONLY")
@@ -27,6 +28,7 @@ def lower(_: View, obj: Object[mirrorplane.MeshConfig]) -> Lowered:
         connect_timeout_ms=milliseconds(spec.connect_timeout),
         allow_any=spec.outbound_traffic_policy.mode == "ALLOW_ANY",
         access_log=spec.access_log_file,
+        retries=retries_of(spec.default_http_retry_policy) or plain.retries,
         shadow_suffix=spec.mirroring.shadow_host_suffix,
         guards=_guards(spec.mirroring.guards, plain.guards),
     )
@@ -54,6 +56,7 @@ def validate(obj: Object[mirrorplane.MeshConfig]) -> Iterator[Finding]:
     ):
         yield from _duration_findings(obj, path, text)
     yield from _number_findings(obj, guards)
+    yield from retry_findings(obj.ref, "spec.defaultHttpRetryPolicy", spec.default_http_retry_policy)
 
 
 def _duration_findings(obj: Object[mirrorplane.MeshConfig], path: str, text: str) -> Iterator[Finding]:

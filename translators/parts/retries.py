@@ -1,18 +1,10 @@
 """Retries -> RetryPolicy. Copies are never retried."""
 
-from functools import cache
-
 from api.actions import Retries
 from translators import envoy
 
 _SELECTIONS = 5
 _UPDATE_EVERY = 2
-
-
-@cache
-def default() -> envoy.RetryPolicy:
-    """Return Istio's default: two more tries, elsewhere, when nothing can have happened yet. To be copied."""
-    return policy(Retries())
 
 
 def policy(said: Retries) -> envoy.RetryPolicy:

@@ -111,9 +111,10 @@ def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     return VirtualHost(names.virtual_host(host, port), known, routes, tuple(c for b in built for c in b.copies))
 
 
-def _common(_: View) -> bytes:
+def _common(view: View) -> bytes:
     """Return what all routes have in common, which is said once, on the virtual host."""
-    return envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=retries.default()))
+    policy = retries.policy(view.memo(mesh).retries)
+    return envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=policy))
 
 
 def _built(view: View, scope: Scope, said: tuple[RouteTable, tuple[Route, ...]], port: int) -> list[actions.Built]:
