@@ -5,18 +5,20 @@ from typing import Any
 from api.finding import Finding, Severity
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
 from translators.envoy import to_dict
+from translators.istio.codes import code_of
 
 TYPES = {"listeners": LISTENER, "routes": ROUTE, "clusters": CLUSTER, "endpoints": ENDPOINT}
 
 
 def finding_line(finding: Finding) -> str:
-    """Return `file:line: error Reason, VirtualService default/httpbin, spec.http[0].mirror: sentence (fix)`."""
+    """Return `file:line: error Reason [IST0101], VirtualService default/httpbin, spec.http[0].x: sentence (fix)`."""
     place = f"{finding.file}:{finding.line}" if finding.line else finding.file
     where = f"{place}: " if place else ""
     about = f", {finding.about}" if finding.about.kind else ""
     path = f", {finding.path}" if finding.path else ""
     fix = f" ({finding.fix})" if finding.fix else ""
-    return one_line(f"{where}{finding.severity.value} {finding.reason}{about}{path}: {finding.message}{fix}")
+    code = f" [{code_of(finding)}]" if code_of(finding) else ""
+    return one_line(f"{where}{finding.severity.value} {finding.reason}{code}{about}{path}: {finding.message}{fix}")
 
 
 def one_line(text: str) -> str:
@@ -29,6 +31,7 @@ def finding_row(finding: Finding) -> dict[str, Any]:
     return {
         "severity": finding.severity.value,
         "reason": finding.reason,
+        "code": code_of(finding),
         "object": str(finding.about) if finding.about.kind else "",
         "path": finding.path,
         "message": finding.message,

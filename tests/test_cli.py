@@ -89,7 +89,7 @@ def test_check_names_file_line_field_and_fix_and_exits_1(folder: Path):
     assert told.returncode == 1
     line = 1 + (folder / TUTORIAL[1]).read_text().splitlines().index("      subset: v3")
     assert told.stdout.startswith(
-        f"{folder / TUTORIAL[1]}:{line}: error MirrorSubsetNotFound, VirtualService default/httpb"
+        f"{folder / TUTORIAL[1]}:{line}: error MirrorSubsetNotFound [IST0101], VirtualService default/httpb"
     )
     assert "spec.http[0].mirror.subset" in told.stdout
     assert "add the subset v3" in told.stdout

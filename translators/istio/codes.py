@@ -1,0 +1,38 @@
+"""What `istioctl analyze` calls our findings, where it means the same.
+
+https://istio.io/latest/docs/reference/config/analysis/ has the list.
+"""
+
+from api.finding import Finding
+
+_NOT_FOUND, _INVALID, _DEPRECATED = "IST0101", "IST0106", "IST0002"
+_CODES = {
+    "HostNotFound": _NOT_FOUND,
+    "SubsetNotFound": _NOT_FOUND,
+    "MirrorHostNotFound": _NOT_FOUND,
+    "MirrorSubsetNotFound": _NOT_FOUND,
+    "DelegateNotFound": _NOT_FOUND,
+    "Deprecated": _DEPRECATED,
+    "HostTaken": "IST0109",
+    "PortAmbiguous": "IST0112",
+    "UnreachableRule": "IST0130",
+    "UnreachableMatch": "IST0131",
+}
+_REFUSED = frozenset(
+    (
+        *("InvalidHost", "InvalidDestination", "InvalidMatch", "InvalidMirror", "InvalidWeight", "InvalidDuration"),
+        *("InvalidRule", "InvalidRedirect", "InvalidResponse", "InvalidRewrite", "InvalidHeader", "InvalidRetries"),
+        *("InvalidFault", "InvalidCors", "InvalidDelegate", "InvalidSubset", "InvalidPort", "InvalidAddress"),
+        *("InvalidEndpoint", "InvalidResolution", "DuplicateHost", "DuplicateSubset", "DuplicatePort", "WildcardHost"),
+        *("NoHosts", "NoRoute", "TwoEndpointSources", "TooManyEndpoints", "EndpointsUnused", "NothingToResolve"),
+    )
+)
+_GROUP = "networking.istio.io/"
+
+
+def code_of(finding: Finding) -> str:
+    """Return Istio's code of a finding, or "" where Istio has none. What its validation refuses is one of them."""
+    if finding.reason in _CODES:
+        return _CODES[finding.reason]
+    refused = finding.about.kind.startswith(_GROUP) and finding.reason in _REFUSED
+    return _INVALID if refused else ""
