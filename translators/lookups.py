@@ -3,12 +3,15 @@
 from api.actions import Destination
 from api.hosts import candidates, exported, is_ip
 from api.kinds.mirrorplane import MESH_CONFIG
+from api.manners import Algorithm, Manner
 from api.mesh import Endpoint, MeshSettings, Port, Protocol, Resolution, Service
 from api.meta import Ref
 from api.policies import Subset, TrafficPolicy
 from api.view import View
 from translators import visible
+from translators.names import MIRROR, ClusterName
 
+_AS_EVER = Manner()
 _MESH = Ref(MESH_CONFIG.key, "", "default")
 
 
@@ -37,10 +40,13 @@ def policy(view: View, namespace: str, host: str) -> TrafficPolicy | None:
 def subset(view: View, namespace: str, host: str, name: str) -> Subset | None:
     """Return a named subset of a host, or None when no policy defines it."""
     found = view.memo(policy, namespace, host)
-    for named in found.subsets if found else ():
-        if named.name == name:
-            return named
-    return None
+    return found.subset(name) if found else None
+
+
+def manner(view: View, namespace: str, to: ClusterName) -> Manner:
+    """Return how a namespace calls a port of a host, or of a subset of it."""
+    found = view.memo(policy, namespace, to.host)
+    return found.manner(to.port, to.subset) if found else _AS_EVER
 
 
 def target_port(view: View, namespace: str, to: Destination, listener_port: int) -> int:
@@ -76,11 +82,16 @@ def missing(view: View, namespace: str, to: Destination, port: int) -> tuple[str
 
 
 def no_mirror(view: View, namespace: str, to: Destination, port: int) -> tuple[str, str] | None:
-    """Say why nothing can be copied to a destination, as `missing` does; None when it can."""
+    """Say why nothing can be copied to a destination, as `missing` does; None when it can.
+
+    The field is "" when it is not the destination that is at fault, but how its host is called.
+    """
     service = view.memo(visible.service, namespace, to.host)
     if service is not None and service.resolution is Resolution.NONE:
         return "host", f"{to.host} has resolution NONE, so a copy has no address of its own to go to"
-    return missing(view, namespace, to, port)
+    return missing(view, namespace, to, port) or _not_callable(
+        view, namespace, ClusterName(MIRROR, port, to.subset, to.host)
+    )
 
 
 def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
@@ -105,6 +116,13 @@ def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint,
     if service.resolution is Resolution.ENDPOINTS:  # only DNS can use names; Istio leaves them out elsewhere
         found = {e for e in found if is_ip(e.address)}
     return tuple(sorted(found))
+
+
+def _not_callable(view: View, namespace: str, to: ClusterName) -> tuple[str, str] | None:
+    said = manner(view, namespace, to)
+    if said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED:
+        return "", f"{to.host} has the load balancer PASSTHROUGH, so a copy has no address of its own to go to"
+    return ("", f"the DestinationRule of {to.host} cannot be followed: {said.unusable}") if said.unusable else None
 
 
 def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -> list[Endpoint]:
@@ -158,4 +176,5 @@ def _merged(found: list[TrafficPolicy]) -> TrafficPolicy:
         subsets=tuple(subsets[name] for name in ordered),
         export_to=first.export_to,
         created=first.created,
+        layer=next((policy.layer for policy in found if policy.layer), None),
     )

@@ -50,7 +50,9 @@ def _read_otherwise(ours: Message, body: bytes) -> Iterator[str]:
 
 def _other(name: str) -> type[betterproto2.Message]:
     package, _, short = name.rpartition(".")
-    found: type[betterproto2.Message] = getattr(importlib.import_module(f"envoy_data_plane.{package}"), short)
+    module = importlib.import_module(f"envoy_data_plane.{package}")
+    named = next(name for name in dir(module) if name.lower() == short.replace(".", "").lower())  # HTTPFault: HttpFault
+    found: type[betterproto2.Message] = getattr(module, named)
     return found
 
 

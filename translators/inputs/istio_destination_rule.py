@@ -6,11 +6,15 @@ from collections.abc import Iterable, Iterator
 from api.finding import Finding
 from api.hosts import fqdn, host_problem
 from api.kinds.istio import destination_rule as istio
+from api.manners import Layer
 from api.mesh import Lowered
 from api.meta import Object
 from api.policies import Subset, TrafficPolicy
 from api.view import View
 from translators.contract import Input
+from translators.istio.policies import layer_of, policy_advice, policy_findings
+
+_EVERYONE, _OWN = "*", "."
 
 
 def lower(_: View, obj: Object[istio.DestinationRule]) -> Lowered:
@@ -20,17 +24,42 @@ def lower(_: View, obj: Object[istio.DestinationRule]) -> Lowered:
         host=fqdn(spec.host, obj.ref.namespace),
         namespace=obj.ref.namespace,
         ref=obj.ref,
-        subsets=tuple(Subset(s.name, tuple(sorted(s.labels.items()))) for s in spec.subsets),
-        export_to=spec.export_to or ("*",),
+        subsets=tuple(_subset(s) for s in spec.subsets),
+        export_to=spec.export_to or (_EVERYONE,),
         created=obj.created,
+        layer=None if spec.traffic_policy is None else layer_of(spec.traffic_policy),
     )
-    return Lowered(policies=(policy,))
+    advice = [f for path, said in _policies(spec) for f in policy_advice(obj.ref, path, said)]
+    return Lowered(policies=(policy,), findings=tuple(advice))
 
 
 def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
     if problem := host_problem(obj.spec.host):
         yield Finding(obj.ref, "InvalidHost", problem, "spec.host")
+    yield from _subset_findings(obj)
+    yield from _export_findings(obj)
+    for path, said in _policies(obj.spec):
+        yield from policy_findings(obj.ref, path, said)
+    if obj.spec.workload_selector is not None and obj.spec.workload_selector.match_labels:
+        message = "rules for some clients only are not served, and this one must not hold for all of them"
+        fix = "leave workloadSelector out, or keep such clients in a namespace of their own"
+        yield Finding(obj.ref, "NotServed", message, "spec.workloadSelector", fix=fix)
+
+
+def _subset(said: istio.Subset) -> Subset:
+    layer = Layer() if said.traffic_policy is None else layer_of(said.traffic_policy)
+    return Subset(said.name, tuple(sorted(said.labels.items())), layer)
+
+
+def _policies(spec: istio.DestinationRule) -> Iterator[tuple[str, istio.TrafficPolicy | None]]:
+    """Yield every traffic policy of a rule with its field."""
+    yield "spec.trafficPolicy", spec.traffic_policy
+    for i, subset in enumerate(spec.subsets):
+        yield f"spec.subsets[{i}].trafficPolicy", subset.traffic_policy
+
+
+def _subset_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     names = Counter(s.name for s in obj.spec.subsets)
     for i, subset in enumerate(obj.spec.subsets):
         if "." in subset.name or host_problem(subset.name):
@@ -40,6 +69,20 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
             names[subset.name] = 0
             message = f"duplicate subset names: {subset.name}"
             yield Finding(obj.ref, "DuplicateSubset", message, f"spec.subsets[{i}].name", fix="name each subset once")
+
+
+def _export_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
+    said = obj.spec.export_to
+    for entry, count in Counter(said).items():
+        if count > 1:
+            message = f"duplicate entries in exportTo for entry {entry}"
+            yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
+    if _OWN in said and obj.ref.namespace in said:
+        message = f"duplicate entries in exportTo: . and current namespace {obj.ref.namespace}"
+        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
+    if _EVERYONE in said and len(set(said)) > 1:
+        message = "cannot have both public (*) and non-public exportTo values for a resource"
+        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
 
 
 def _host(obj: Object[istio.DestinationRule]) -> Iterable[str]:
