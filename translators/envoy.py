@@ -78,7 +78,6 @@ from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as UpstreamHttp
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
-from envoy.type.v3.hash_policy_pb2 import HashPolicy
 from envoy.type.v3.percent_pb2 import FractionalPercent
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
@@ -116,7 +115,6 @@ __all__ = [
     "FilterChainMatch",
     "FractionalPercent",
     "HTTPFault",
-    "HashPolicy",
     "HeaderMatcher",
     "HeaderValue",
     "HeaderValueOption",

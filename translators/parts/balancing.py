@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 
 from api.manners import Algorithm, Balancing, HashKey, Manner, Warming
+from api.view import View
 from translators import envoy
+from translators.lookups import manner
+from translators.names import ClusterName
 
 _LARGEST_RING = 8 << 20
 _RING = 1024
@@ -40,9 +43,16 @@ def tune(body: envoy.Cluster, said: Manner) -> None:
         body.common_lb_config.locality_weighted_lb_config.SetInParent()
 
 
-def hashed(keys: Iterable[HashKey]) -> list[envoy.RouteAction.HashPolicy]:
-    """Return what of a request is hashed, each key once."""
-    return [_hash(key) for key in dict.fromkeys(keys)]
+def hashes(view: View, namespace: str, to: Iterable[ClusterName]) -> list[envoy.RouteAction.HashPolicy]:
+    """Return what of a request is hashed, so that equal ones reach the same endpoint of these, each key once."""
+    said = (manner(view, namespace, name).balancing for name in to)
+    return [_hash(key) for key in dict.fromkeys(b.key for b in said if b is not None and b.key is not None)]
+
+
+def hashes_source(view: View, namespace: str, to: ClusterName) -> bool:
+    """Tell whether the client's address chooses the endpoint: all that there is to hash of what is not HTTP."""
+    said = manner(view, namespace, to).balancing
+    return said is not None and said.key is not None and said.key.source_ip
 
 
 def _hash(said: HashKey) -> envoy.RouteAction.HashPolicy:

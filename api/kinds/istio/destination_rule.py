@@ -216,9 +216,9 @@ class DestinationRule(Wire, frozen=True):
     """How a host is called."""
 
     host: str
-    traffic_policy: TrafficPolicy | None = None
     subsets: tuple[Subset, ...] = ()
     export_to: tuple[str, ...] = ()
+    traffic_policy: TrafficPolicy | None = None
     workload_selector: WorkloadSelector | None = None
 
 
