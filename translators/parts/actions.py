@@ -9,6 +9,7 @@ from api.routes import Forward, Route
 from api.view import View
 from translators import envoy, names
 from translators.lookups import target_port
+from translators.names import ClusterName
 from translators.parts import balancing, filters, headers, matches, mirrors, retries
 from translators.parts.weights import independent
 
@@ -57,7 +58,7 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
 def default(view: View, scope: Scope, host: str, port: int) -> Built:
     """Return the route of a service nobody wrote rules for: everything goes to it, retried, without timeout (Istio)."""
     action = envoy.RouteAction(cluster=names.outbound(host, port), timeout=envoy.duration(0))
-    _balance(view, scope.namespace, action, Forward((Destination(host),)), port)
+    _balance(view, scope.namespace, action, (names.called(host, port),), None)
     action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(0))
     body = envoy.Route(name="default", match=envoy.RouteMatch(prefix="/"), route=action)
     return Built(envoy.encode(body))
@@ -71,7 +72,8 @@ def _forward(view: View, namespace: str, said: Forward, port: int) -> envoy.Rout
         if cluster is not None:
             action.request_mirror_policies.append(mirrors.policy(mirror, cluster))
     _rewrite(action, said)
-    _balance(view, namespace, action, said, port)
+    to = tuple(names.called(d.host, target_port(view, namespace, d, port), d.subset) for d in said.destinations)
+    _balance(view, namespace, action, to, said.retries)
     action.timeout.CopyFrom(envoy.duration(said.timeout_ms))
     action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(said.timeout_ms))
     return action
@@ -93,13 +95,16 @@ def _send(view: View, namespace: str, action: envoy.RouteAction, said: Forward, 
                 chosen.host_rewrite_literal = destination.rewrite_host
 
 
-def _balance(view: View, namespace: str, action: envoy.RouteAction, said: Forward, port: int) -> None:
+def _balance(
+    view: View, namespace: str, action: envoy.RouteAction, to: tuple[ClusterName, ...], said: Retries | None
+) -> None:
     """Say what is hashed and when to try again. The virtual host's retries hold where nothing special is asked for."""
-    called = (names.called(to.host, target_port(view, namespace, to, port), to.subset) for to in said.destinations)
-    action.hash_policy.extend(balancing.hashes(view, namespace, called))
-    pinned = bool(action.hash_policy) and len(said.destinations) == 1
-    if said.retries is not None or pinned:
-        action.retry_policy.CopyFrom(retries.policy(said.retries or Retries(), hashed=pinned))
+    hashes = balancing.hashes(view, namespace, to)
+    if hashes:
+        action.hash_policy.extend(hashes)
+    pinned = bool(hashes) and len(to) == 1
+    if said is not None or pinned:
+        action.retry_policy.CopyFrom(retries.policy(said or Retries(), hashed=pinned))
 
 
 def _cluster(view: View, namespace: str, to: Destination, port: int) -> str:

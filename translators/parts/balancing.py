@@ -45,8 +45,8 @@ def tune(body: envoy.Cluster, said: Manner) -> None:
 
 def hashes(view: View, namespace: str, to: Iterable[ClusterName]) -> list[envoy.RouteAction.HashPolicy]:
     """Return what of a request is hashed, so that equal ones reach the same endpoint of these, each key once."""
-    said = (manner(view, namespace, name).balancing for name in to)
-    return [_hash(key) for key in dict.fromkeys(b.key for b in said if b is not None and b.key is not None)]
+    said = [balancing for balancing in (manner(view, namespace, name).balancing for name in to) if balancing]
+    return [_hash(key) for key in dict.fromkeys(balancing.key for balancing in said) if key]
 
 
 def hashes_source(view: View, namespace: str, to: ClusterName) -> bool:
