@@ -44,9 +44,9 @@ def build(view: View, namespace: str, name: str) -> Resource | None:
     if asked is None or service is None or port is None:
         return None
     said = _manner(view, namespace, service, asked)
-    if said.unusable:
-        return None
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
+    if said.unusable:
+        return _closed(body, asked, service)
     body.lb_policy = balancing.policy(said.balancing)
     if not discovery.fill(view, namespace, body, service, asked):
         return None
@@ -88,6 +88,14 @@ def _describe(body: envoy.Cluster, asked: ClusterName, service: Service) -> None
     described["namespace"].string_value = service.namespace
     if asked.subset:
         said["subset"].string_value = asked.subset
+
+
+def _closed(body: envoy.Cluster, asked: ClusterName, service: Service) -> Resource:
+    """Return a cluster without endpoints: requests are answered 503. Without any, the one before would stay in use."""
+    body.type = envoy.Cluster.STATIC
+    body.connect_timeout.CopyFrom(envoy.duration(MeshSettings().connect_timeout_ms))
+    _describe(body, asked, service)
+    return envoy.resource(CLUSTER, body.name, envoy.encode(body))
 
 
 def _fixed(name: str) -> Resource:
