@@ -33,6 +33,12 @@ class TrafficPolicy(msgspec.Struct, frozen=True):
         """Return a named subset."""
         return next((s for s in self.subsets if s.name == name), None)
 
+    @property
+    def manners(self) -> tuple[Manner, ...]:
+        """All manners that are said, of whatever port and subset, and what they come to together."""
+        ports = {number for layer in self._layers for number, _ in layer.ports} | {0}
+        return tuple(self.manner(port, subset) for port in sorted(ports) for subset in ("", *self._names))
+
     def manner(self, port: int, subset: str = "") -> Manner:
         """Return what holds for calls to a port of the host, or of a subset of it.
 
@@ -42,3 +48,11 @@ class TrafficPolicy(msgspec.Struct, frozen=True):
         whole = layer.on(port) or layer.whole
         named = self.subset(subset) if subset else None
         return overlaid(whole, named.layer, port) if named else whole
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(subset.name for subset in self.subsets)
+
+    @property
+    def _layers(self) -> tuple[Layer, ...]:
+        return (self.layer or Layer(), *(subset.layer for subset in self.subsets))

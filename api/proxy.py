@@ -43,11 +43,23 @@ class Proxy(msgspec.Struct, frozen=True):
         return f"{self.role}~{self.ip}~{self.name}.{self.namespace}~{self.namespace}.svc.{self.domain}"
 
 
+class Vantage(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """From where endpoints are seen; all but the namespace is only set where some rule asks for it.
+
+    `labels` holds those that some rule compares with the endpoints' own.
+    """
+
+    namespace: str
+    locality: Locality = Locality()
+    labels: tuple[tuple[str, str], ...] = ()
+
+
 class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """What of a Proxy may change its configuration. Proxies with equal scopes share all work and all bytes.
 
     `labels` holds only those that some object selects on. `bind` is the address of listeners that are really bound.
-    `identity` is set where secrets are served: they are never shared with another identity.
+    `identity` is set where secrets are served: they are never shared with another identity. `locality` and `ranked`,
+    labels that are compared with those of endpoints, are set where some rule prefers near endpoints.
     """
 
     role: str
@@ -57,6 +69,13 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     bind: str = "127.0.0.1"
     unprivileged: bool = False
     identity: str = ""
+    locality: Locality = Locality()
+    ranked: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def vantage(self) -> Vantage:
+        """From where this proxy sees endpoints."""
+        return Vantage(self.namespace, self.locality, self.ranked)
 
 
 class NodeIdError(ValueError):

@@ -13,7 +13,7 @@ from api.kinds.istio import service_entry as se
 from api.kinds.istio import virtual_service as vs
 from api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
 from api.meta import Kind, Object, Ref, Wire
-from api.proxy import Proxy
+from api.proxy import Locality, Proxy
 from api.resource import Resource, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
@@ -35,10 +35,13 @@ policies = st.sampled_from(
         dr.TrafficPolicy(dr.LoadBalancer(simple="PASSTHROUGH")),
         dr.TrafficPolicy(tls=dr.ClientTLSSettings("ISTIO_MUTUAL")),
         dr.TrafficPolicy(tls=dr.ClientTLSSettings("SIMPLE"), outlier_detection=dr.OutlierDetection()),
+        dr.TrafficPolicy(
+            dr.LoadBalancer(locality_lb_setting=dr.LocalityLbSetting((dr.Distribute("here", {"there": 100}),)))
+        ),
     ]
 )
 PROXIES = [
-    Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}),
+    Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}, locality=Locality("here")),
     Proxy("sidecar", "q", "blue", ip="127.0.0.2"),
 ]
 

@@ -12,7 +12,7 @@ from api.meta import Object
 from api.policies import Subset, TrafficPolicy
 from api.view import View
 from translators.contract import Input
-from translators.istio.policies import layer_of, policy_advice, policy_findings
+from translators.istio.policies import Blocks, layer_of, policy_advice, policy_findings
 
 _EVERYONE, _OWN = "*", "."
 
@@ -39,8 +39,10 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
         yield Finding(obj.ref, "InvalidHost", problem, "spec.host")
     yield from _subset_findings(obj)
     yield from _export_findings(obj)
+    whole = obj.spec.traffic_policy
+    ejects = whole is not None and whole.outlier_detection is not None
     for path, said in _policies(obj.spec):
-        yield from policy_findings(obj.ref, path, said)
+        yield from policy_findings(obj.ref, path, said, ejects=ejects)
     if obj.spec.workload_selector is not None and obj.spec.workload_selector.match_labels:
         message = "rules for some clients only are not served, and this one must not hold for all of them"
         fix = "leave workloadSelector out, or keep such clients in a namespace of their own"
@@ -89,4 +91,17 @@ def _host(obj: Object[istio.DestinationRule]) -> Iterable[str]:
     return (fqdn(obj.spec.host, obj.ref.namespace),)
 
 
-INPUT = Input(kinds=(istio.DESTINATION_RULE,), lower=lower, validate=validate, indexes={"policy.host": _host})
+def _cares_where(obj: Object[istio.DestinationRule]) -> Iterable[str]:
+    """File rules that may prefer near endpoints. Istio: those that leave failing endpoints alone do."""
+    said = [policy for _, policy in _policies(obj.spec) if policy is not None]
+    blocks: list[Blocks] = [*said, *(port for policy in said for port in policy.port_level_settings)]
+    near = (b.outlier_detection or (b.load_balancer and b.load_balancer.locality_lb_setting) for b in blocks)
+    return ("*",) if any(near) else ()
+
+
+INPUT = Input(
+    kinds=(istio.DESTINATION_RULE,),
+    lower=lower,
+    validate=validate,
+    indexes={"policy.host": _host, "policy.near": _cares_where},
+)

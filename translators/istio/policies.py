@@ -36,8 +36,11 @@ def layer_of(said: istio.TrafficPolicy) -> Layer:
     return Layer(manner, tuple((p.port.number, _blocks(p)) for p in said.port_level_settings if p.port))
 
 
-def policy_findings(about: Ref, path: str, said: istio.TrafficPolicy | None) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses; warn of what changes nothing."""
+def policy_findings(about: Ref, path: str, said: istio.TrafficPolicy | None, *, ejects: bool) -> Iterator[Finding]:
+    """Refuse what Istio's validation refuses; warn of what changes nothing.
+
+    `ejects`: the rule's own policy has outlier detection, which its subsets take over.
+    """
     if said is None:
         return
     if said == istio.TrafficPolicy():
@@ -53,6 +56,8 @@ def policy_findings(about: Ref, path: str, said: istio.TrafficPolicy | None) -> 
         yield Finding(about, "InvalidPolicy", message, f"{path}.proxyProtocol.version")
     yield from retry_share_findings(about, f"{path}.retryBudget", said.retry_budget)
     yield from _block_findings(about, path, said)
+    if not ejects:
+        yield from _failover_findings(about, path, said)
     for i, port in enumerate(said.port_level_settings):
         yield from _port_findings(about, f"{path}.portLevelSettings[{i}]", port)
 
@@ -81,6 +86,7 @@ def _port_findings(about: Ref, path: str, said: istio.PortTrafficPolicy) -> Iter
     if not (said.load_balancer or said.connection_pool or said.outlier_detection or said.tls):
         yield Finding(about, "EmptyPolicy", "port traffic policy must have at least one field", path)
     yield from _block_findings(about, path, said)
+    yield from _failover_findings(about, path, said)
 
 
 def _block_findings(about: Ref, path: str, said: Blocks) -> Iterator[Finding]:
@@ -88,6 +94,9 @@ def _block_findings(about: Ref, path: str, said: Blocks) -> Iterator[Finding]:
     yield from pool_findings(about, f"{path}.connectionPool", said.connection_pool)
     yield from outlier_findings(about, f"{path}.outlierDetection", said.outlier_detection)
     yield from tls_findings(about, f"{path}.tls", said.tls)
+
+
+def _failover_findings(about: Ref, path: str, said: Blocks) -> Iterator[Finding]:
     near = said.load_balancer.locality_lb_setting if said.load_balancer else None
     if near and (near.failover or near.failover_priority) and said.outlier_detection is None:
         message = "outlier detection policy must be provided for failover"
