@@ -13,6 +13,7 @@ import pytest
 import yaml
 from aiohttp import web
 
+from api.proxy import Locality
 from controlplane.playground.scenery import service
 from controlplane.playground.stage import Stage
 from controlplane.playground.stuck import never_reading
@@ -20,7 +21,7 @@ from controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.scene import DEADLINE_S, findings, joined, mesh_config, route, until, versions, virtual_service
 from tests.e2e.secured import Secured
-from tests.e2e.sidecars import Sidecar, sidecar
+from tests.e2e.sidecars import Sidecar, sidecar, sleeper
 
 pytestmark = pytest.mark.envoy
 
@@ -57,6 +58,20 @@ def rule(host: str, policy: Mapping[str, Any]) -> str:
         "kind": "DestinationRule",
         "metadata": {"name": host},
         "spec": {"host": host, "trafficPolicy": dict(policy)},
+    }
+    text: str = yaml.safe_dump(manifest)
+    return text
+
+
+def outside(places: Mapping[str, int]) -> str:
+    """The service `web` as a ServiceEntry: locality to port, each on this machine."""
+    endpoints = [{"address": "127.0.0.1", "locality": where, "ports": {"http": n}} for where, n in places.items()]
+    ports = [{"number": PORT, "name": "http", "protocol": "HTTP"}]
+    manifest = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {"name": "web"},
+        "spec": {"hosts": [HOST], "ports": ports, "resolution": "STATIC", "endpoints": endpoints},
     }
     text: str = yaml.safe_dump(manifest)
     return text
@@ -132,6 +147,34 @@ async def test_a_workload_that_fails_is_left_alone(mesh: Mesh):
     await broken.cleanup()
     assert seen.count((500, "broken")) == 1
     assert seen.count((200, "good")) == 19
+
+
+@PROTOCOLS
+async def test_near_workloads_go_first_until_they_fail(stage: Stage, client: aiohttp.ClientSession, delta: bool):
+    async with AsyncExitStack() as stack:
+        near, far = [await stack.enter_async_context(Workload(name)) for name in ("near", "far")]
+        await stage.apply(joined(mesh_config({}), outside({"eu/a": near.port, "us/a": far.port})))
+        meshes = {}
+        for region in ("eu", "us"):
+            proxy = msgspec.structs.replace(sleeper(PORT), locality=Locality(region, "a"))
+            meshes[region] = Mesh(stage, Sidecar(await stage.sidecar(proxy, delta=delta), proxy.ip), client)
+        here, there = meshes["eu"], meshes["us"]
+        assert {(await here.get())[1] for _ in range(20)} == {"near", "far"}
+
+        ejecting = {
+            "outlierDetection": {"consecutive5xxErrors": 1, "baseEjectionTime": "10m", "maxEjectionPercent": 100}
+        }
+        await here.rule("web", ejecting)
+        assert {(await here.get())[1] for _ in range(10)} == {"near"}
+        assert {(await there.get())[1] for _ in range(10)} == {"far"}, "each proxy has its own near"
+
+        shares = {"distribute": [{"from": "eu/*", "to": {"us": 100}}]}
+        await here.rule("web", {**ejecting, "loadBalancer": {"localityLbSetting": shares}})
+        assert {(await here.get())[1] for _ in range(10)} == {"far"}
+        await here.rule("web", ejecting)
+        await near.stop()
+        assert await here.get() in {(503, ""), (200, "far")}
+        assert {await here.get() for _ in range(10)} == {(200, "far")}
 
 
 @PROTOCOLS

@@ -59,7 +59,8 @@ def build(view: View, namespace: str, name: str) -> Resource | None:
 def _manner(view: View, namespace: str, service: Service, asked: ClusterName) -> Manner:
     """Return how a cluster is called; where the client's own address is dialled, nothing is left to choose."""
     said = manner(view, namespace, asked)
-    if service.resolution is Resolution.NONE:
+    dialled = said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED
+    if dialled or service.resolution is Resolution.NONE:
         said = msgspec.structs.replace(said, balancing=_DIALLED)
     return mirrors.named(said, service.host) if asked.direction == MIRROR else said
 
