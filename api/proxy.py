@@ -43,13 +43,23 @@ class Proxy(msgspec.Struct, frozen=True):
         return f"{self.role}~{self.ip}~{self.name}.{self.namespace}~{self.namespace}.svc.{self.domain}"
 
 
+class Caller(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """Who calls: all of a proxy that decides which policies hold for it.
+
+    `labels` holds those that some policy of its namespace selects clients by.
+    """
+
+    namespace: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+
 class Vantage(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """From where endpoints are seen; all but the namespace is only set where some rule asks for it.
+    """Who sees endpoints from where; where is only set when some rule asks for it.
 
     `labels` holds those that some rule compares with the endpoints' own.
     """
 
-    namespace: str
+    caller: Caller
     locality: Locality = Locality()
     labels: tuple[tuple[str, str], ...] = ()
 
@@ -59,7 +69,8 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 
     `labels` holds only those that some object selects on. `bind` is the address of listeners that are really bound.
     `identity` is set where secrets are served: they are never shared with another identity. `locality` and `ranked`,
-    labels that are compared with those of endpoints, are set where some rule prefers near endpoints.
+    labels that are compared with those of endpoints, are set where some rule prefers near endpoints; `selected` are
+    those that some policy of the namespace selects clients by.
     """
 
     role: str
@@ -71,11 +82,17 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     identity: str = ""
     locality: Locality = Locality()
     ranked: tuple[tuple[str, str], ...] = ()
+    selected: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def caller(self) -> Caller:
+        """Who this proxy is to policies."""
+        return Caller(self.namespace, self.selected)
 
     @property
     def vantage(self) -> Vantage:
         """From where this proxy sees endpoints."""
-        return Vantage(self.namespace, self.locality, self.ranked)
+        return Vantage(self.caller, self.locality, self.ranked)
 
 
 class NodeIdError(ValueError):

@@ -40,6 +40,7 @@ policies = st.sampled_from(
         ),
     ]
 )
+selectors = st.sampled_from([None, None, dr.WorkloadSelector({"app": "a"}), dr.WorkloadSelector({"app": "b"})])
 PROXIES = [
     Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}, locality=Locality("here")),
     Proxy("sidecar", "q", "blue", ip="127.0.0.2"),
@@ -96,13 +97,22 @@ class World(RuleBasedStateMachine):
             vs.VirtualService(tuple(hosts), http=(rule,), export_to=export),
         )
 
-    @rule(ns=spaces, name=names, host=hosts, subsets=st.sets(versions), export=exports, policy=policies)
+    @rule(
+        ns=spaces, name=names, host=hosts, subsets=st.sets(versions), export=exports, policy=policies, select=selectors
+    )
     def destination_rule(
-        self, ns: str, name: str, host: str, subsets: set[str], export: tuple[str, ...], policy: dr.TrafficPolicy | None
+        self,
+        ns: str,
+        name: str,
+        host: str,
+        subsets: set[str],
+        export: tuple[str, ...],
+        policy: dr.TrafficPolicy | None,
+        select: dr.WorkloadSelector | None,
     ) -> None:
         chosen = tuple(dr.Subset(v, {"version": v}, policy if v == "v2" else None) for v in sorted(subsets))
         whole = None if "v2" in subsets else policy
-        self._put(dr.DESTINATION_RULE, ns, name, dr.DestinationRule(host, chosen, export, whole))
+        self._put(dr.DESTINATION_RULE, ns, name, dr.DestinationRule(host, chosen, export, whole, select))
 
     @rule(ns=spaces, name=names, resolution=st.sampled_from(["STATIC", "DNS", "NONE"]), select=st.booleans())
     def service_entry(self, ns: str, name: str, resolution: str, select: bool) -> None:

@@ -15,12 +15,13 @@ class Criteria(msgspec.Struct, frozen=True):
     """What about proxies matters to some object.
 
     `labels` are keys that some match's sourceLabels name, `ranked` those that some rule compares with endpoints'.
-    `locality`: some rule prefers near endpoints.
+    `locality`: some rule prefers near endpoints. `clients` are namespaces with keys by which their policies select.
     """
 
     labels: frozenset[str] = frozenset()
     locality: bool = False
     ranked: frozenset[str] = frozenset()
+    clients: frozenset[tuple[str, str]] = frozenset()
 
 
 def criteria(view: View) -> Criteria:
@@ -37,6 +38,12 @@ def criteria(view: View) -> Criteria:
         ),
         locality=any(manner.ranks_localities or manner.weighs_localities for manner in said),
         ranked=frozenset(label.partition("=")[0] for n in near for label in n.by_labels),
+        clients=frozenset(
+            (policy.namespace, key)
+            for obj in view.by("policy.clients", "*")
+            for policy in view.lowered(obj.ref).policies
+            for key, _ in policy.clients
+        ),
     )
 
 
@@ -55,6 +62,7 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
         identity=proxy.identity if proxy.role == ROUTER else "",
         locality=proxy.locality if asked.locality else Locality(),
         ranked=_chosen(proxy, asked.ranked),
+        selected=_chosen(proxy, frozenset(key for namespace, key in asked.clients if namespace == proxy.namespace)),
     )
 
 

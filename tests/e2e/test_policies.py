@@ -177,6 +177,21 @@ async def test_near_workloads_go_first_until_they_fail(stage: Stage, client: aio
         assert {await here.get() for _ in range(10)} == {(200, "far")}
 
 
+async def test_a_rule_for_some_clients_is_theirs_alone(three: Mesh):
+    curl = msgspec.structs.replace(sleeper(PORT), name="curl", labels={"app": "curl"})
+    other = Mesh(three.stage, Sidecar(await three.stage.sidecar(curl), curl.ip), three.client)
+    closed = yaml.safe_load(rule("web", {"tls": {"mode": "ISTIO_MUTUAL"}}))
+    closed["spec"]["workloadSelector"] = {"matchLabels": {"app": "curl"}}
+    assert (await other.get())[0] == 200
+    await three.stage.apply(yaml.safe_dump(closed))
+    assert (await other.get())[0] == 503
+    assert (await three.get())[0] == 200
+    closed["spec"]["workloadSelector"] = {"matchLabels": {"app": "sleep"}}
+    await three.stage.apply(yaml.safe_dump(closed))
+    assert (await other.get())[0] == 200
+    assert (await three.get())[0] == 503
+
+
 @PROTOCOLS
 async def test_tls_to_a_server_that_wants_a_certificate(
     stage: Stage, client: aiohttp.ClientSession, tmp_path: Path, delta: bool

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from api.actions import Destination
 from api.finding import Finding, Severity
 from api.mesh import Protocol, Service
+from api.proxy import Caller
 from api.routes import RouteTable
 from api.view import View
 from translators import visible
@@ -29,15 +30,15 @@ def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
 
 
 def _findings(view: View, said: RouteTable, to: Destination, *, mirror: bool) -> Iterator[Finding]:
-    namespace = said.ref.namespace
+    namespace, caller = said.ref.namespace, Caller(said.ref.namespace)
     port = target_port(view, namespace, to, 0)
-    problem = no_mirror(view, namespace, to, port) if mirror else missing(view, namespace, to, port)
+    problem = no_mirror(view, caller, to, port) if mirror else missing(view, caller, to, port)
     service = view.memo(visible.service, namespace, to.host)
     if problem is not None:
         yield _missing(said, to, problem, mirror=mirror)
     elif service is not None:
         yield from _warnings(said, to, service, mirror=mirror)
-        if mirror and not manner(view, namespace, ClusterName(MIRROR, port, to.subset, to.host)).by_tls:
+        if mirror and not manner(view, caller, ClusterName(MIRROR, port, to.subset, to.host)).by_tls:
             yield from _not_http(said, to, service)
 
 

@@ -18,16 +18,20 @@ _EVERYONE, _OWN = "*", "."
 
 
 def lower(_: View, obj: Object[istio.DestinationRule]) -> Lowered:
-    """Return the policy; the host's short name is completed with the rule's own namespace (Istio)."""
+    """Return the policy; the host's short name is completed with the rule's own namespace (Istio).
+
+    A rule for some clients is for those of its own namespace.
+    """
     spec = obj.spec
     policy = TrafficPolicy(
         host=fqdn(spec.host, obj.ref.namespace),
         namespace=obj.ref.namespace,
         ref=obj.ref,
         subsets=tuple(_subset(s) for s in spec.subsets),
-        export_to=spec.export_to or (_EVERYONE,),
+        export_to=spec.export_to or (_EVERYONE,) if spec.workload_selector is None else (_OWN,),
         created=obj.created,
         layer=None if spec.traffic_policy is None else layer_of(spec.traffic_policy),
+        clients=tuple(sorted(spec.workload_selector.match_labels.items())) if spec.workload_selector else (),
     )
     advice = [f for path, said in _policies(spec) for f in policy_advice(obj.ref, path, said)]
     return Lowered(policies=(policy,), findings=tuple(advice))
@@ -43,10 +47,6 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     ejects = whole is not None and whole.outlier_detection is not None
     for path, said in _policies(obj.spec):
         yield from policy_findings(obj.ref, path, said, ejects=ejects)
-    if obj.spec.workload_selector is not None and obj.spec.workload_selector.match_labels:
-        message = "rules for some clients only are not served, and this one must not hold for all of them"
-        fix = "leave workloadSelector out, or keep such clients in a namespace of their own"
-        yield Finding(obj.ref, "NotServed", message, "spec.workloadSelector", fix=fix)
 
 
 def _subset(said: istio.Subset) -> Subset:
@@ -82,6 +82,9 @@ def _export_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     if _OWN in said and obj.ref.namespace in said:
         message = f"duplicate entries in exportTo: . and current namespace {obj.ref.namespace}"
         yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
+    if obj.spec.workload_selector is not None and set(said) - {_OWN, obj.ref.namespace}:
+        message = "destination rule with workload selector cannot have exportTo beyond current namespace"
+        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo", fix="leave exportTo out")
     if _EVERYONE in said and len(set(said)) > 1:
         message = "cannot have both public (*) and non-public exportTo values for a resource"
         yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
@@ -99,9 +102,14 @@ def _cares_where(obj: Object[istio.DestinationRule]) -> Iterable[str]:
     return ("*",) if any(near) else ()
 
 
+def _has_clients(obj: Object[istio.DestinationRule]) -> Iterable[str]:
+    selector = obj.spec.workload_selector
+    return ("*",) if selector is not None and selector.match_labels else ()
+
+
 INPUT = Input(
     kinds=(istio.DESTINATION_RULE,),
     lower=lower,
     validate=validate,
-    indexes={"policy.host": _host, "policy.near": _cares_where},
+    indexes={"policy.host": _host, "policy.near": _cares_where, "policy.clients": _has_clients},
 )

@@ -7,7 +7,7 @@ import msgspec
 
 from api.manners import Algorithm, Balancing, Manner
 from api.mesh import MeshSettings, Protocol, Resolution, Service
-from api.proxy import Scope
+from api.proxy import Caller, Scope
 from api.resource import CLUSTER, Resource
 from api.view import View
 from translators import envoy, visible
@@ -24,7 +24,7 @@ _DIALLED = Balancing(Algorithm.DIALLED)
 def clusters(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: live ones, one for each target that a route in use copies to, and Istio's two fixed ones."""
     parts = range(view.memo(visible.services, scope.namespace))
-    names = tuple(view.memo(live.clusters, scope.namespace, part) for part in parts)
+    names = tuple(view.memo(live.clusters, scope.caller, part) for part in parts)
     copies = {
         name
         for port in view.memo(http_ports, scope)
@@ -34,21 +34,21 @@ def clusters(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     return (*names, tuple(sorted(copies)), (PASSTHROUGH, BLACK_HOLE))
 
 
-def build(view: View, namespace: str, name: str) -> Resource | None:
-    """Return one cluster, as the proxies of a namespace have it."""
+def build(view: View, caller: Caller, name: str) -> Resource | None:
+    """Return one cluster, as proxies that are one caller have it."""
     if name in {PASSTHROUGH, BLACK_HOLE}:
         return _fixed(name)
     asked = parse_cluster(name)
-    service = view.memo(visible.service, namespace, asked.host) if asked else None
+    service = view.memo(visible.service, caller.namespace, asked.host) if asked else None
     port = port_of(service, asked.port) if service and asked else None
     if asked is None or service is None or port is None:
         return None
-    said = _manner(view, namespace, service, asked)
+    said = _manner(view, caller, service, asked)
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
     if said.unusable:
         return _closed(body, asked, service)
     body.lb_policy = balancing.policy(said.balancing)
-    if not discovery.fill(view, namespace, body, service, asked):
+    if not discovery.fill(view, caller, body, service, asked):
         return None
     _describe(body, asked, service)
     uses = (outbound(asked.host, asked.port, asked.subset),) if body.type == envoy.Cluster.EDS else ()
@@ -56,9 +56,9 @@ def build(view: View, namespace: str, name: str) -> Resource | None:
     return envoy.resource(CLUSTER, name, envoy.encode(body), manners, uses=uses)
 
 
-def _manner(view: View, namespace: str, service: Service, asked: ClusterName) -> Manner:
+def _manner(view: View, caller: Caller, service: Service, asked: ClusterName) -> Manner:
     """Return how a cluster is called; where the client's own address is dialled, nothing is left to choose."""
-    said = manner(view, namespace, asked)
+    said = manner(view, caller, asked)
     dialled = said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED
     if dialled or service.resolution is Resolution.NONE:
         said = msgspec.structs.replace(said, balancing=_DIALLED)
@@ -109,4 +109,4 @@ def _fixed(name: str) -> Resource:
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 
 
-OUTPUT = Output(CLUSTER, clusters, build, key=lambda scope: scope.namespace)
+OUTPUT = Output(CLUSTER, clusters, build, key=lambda scope: scope.caller)

@@ -3,7 +3,7 @@
 from api.manners import Manner
 from api.mesh import Endpoint
 from api.meta import Labels, Ref
-from api.proxy import Scope, Vantage
+from api.proxy import Caller, Scope, Vantage
 from api.resource import ENDPOINT, Resource
 from api.view import View
 from translators import envoy, visible
@@ -13,27 +13,27 @@ from translators.names import OUTBOUND, parse_cluster
 from translators.nearness import Group, grouped
 from translators.parts import live
 
-_AS_EVER, _ANYWHERE = Manner(), Vantage("")
+_AS_EVER, _ANYWHERE = Manner(), Vantage(Caller(""))
 _HEALTHY, _UNHEALTHY = envoy.HealthStatus.Value("HEALTHY"), envoy.HealthStatus.Value("UNHEALTHY")
 
 
 def assignments(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: those of the outbound clusters. A mirror's cluster shares the live one's endpoints."""
     parts = range(view.memo(visible.services, scope.namespace))
-    return tuple(view.memo(live.from_us, scope.namespace, part) for part in parts)
+    return tuple(view.memo(live.from_us, scope.caller, part) for part in parts)
 
 
 def build(view: View, seen_from: Vantage, name: str) -> Resource | None:
-    """Return one assignment, as the proxies of a namespace have it that see endpoints from one place."""
-    asked, namespace = parse_cluster(name), seen_from.namespace
-    service = view.memo(visible.service, namespace, asked.host) if asked else None
+    """Return one assignment, as proxies that are one caller have it that see endpoints from one place."""
+    asked, caller = parse_cluster(name), seen_from.caller
+    service = view.memo(visible.service, caller.namespace, asked.host) if asked else None
     port = port_of(service, asked.port) if service and asked else None
     if asked is None or asked.direction != OUTBOUND or service is None or port is None:
         return None
-    chosen = subset(view, namespace, asked.host, asked.subset) if asked.subset else None
+    chosen = subset(view, caller, asked.host, asked.subset) if asked.subset else None
     if asked.subset and chosen is None:
         return None
-    said = manner(view, namespace, asked)
+    said = manner(view, caller, asked)
     labels = chosen.labels if chosen else ()
     if said.outliers is None and said.balancing is None:
         return view.memo(assignment, service.ref, name, labels)

@@ -62,7 +62,7 @@ def _http_chain(view: View, scope: Scope, port: int, routes: str) -> envoy.Filte
 def _tcp_chain(view: View, scope: Scope, use: visible.PortUse) -> envoy.FilterChain:
     """Return a chain to the oldest service that does not say it is HTTP: without a name or address, one must win."""
     assert use.first is not None
-    return envoy.FilterChain(filters=[chains.tcp(view, scope.namespace, names.called(use.first[1], use.number))])
+    return envoy.FilterChain(filters=[chains.tcp(view, scope.caller, names.called(use.first[1], use.number))])
 
 
 OUTPUT = Output(LISTENER, listeners, build)

@@ -4,7 +4,7 @@ import msgspec
 
 from api.actions import Answer, Destination, Redirect, Retries
 from api.meta import Ref
-from api.proxy import Scope
+from api.proxy import Caller, Scope
 from api.routes import Forward, Route
 from api.view import View
 from translators import envoy, names
@@ -45,7 +45,7 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
     elif not action.destinations:
         body.direct_response.status = _NOTHING_TO_ANSWER
     else:
-        body.route.CopyFrom(_forward(view, scope.namespace, action, port))
+        body.route.CopyFrom(_forward(view, scope.caller, action, port))
     only = said.destinations[0] if len(said.destinations) == 1 else None
     headers.apply(body, said.headers)
     if only is not None:
@@ -58,22 +58,23 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
 def default(view: View, scope: Scope, host: str, port: int) -> Built:
     """Return the route of a service nobody wrote rules for: everything goes to it, retried, without timeout (Istio)."""
     action = envoy.RouteAction(cluster=names.outbound(host, port), timeout=envoy.duration(0))
-    _balance(view, scope.namespace, action, (names.called(host, port),), None)
+    _balance(view, scope.caller, action, (names.called(host, port),), None)
     action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(0))
     body = envoy.Route(name="default", match=envoy.RouteMatch(prefix="/"), route=action)
     return Built(envoy.encode(body))
 
 
-def _forward(view: View, namespace: str, said: Forward, port: int) -> envoy.RouteAction:
+def _forward(view: View, caller: Caller, said: Forward, port: int) -> envoy.RouteAction:
     action = envoy.RouteAction()
+    namespace = caller.namespace
     _send(view, namespace, action, said, port)
     for mirror in said.mirrors:
-        cluster = mirrors.target(view, namespace, mirror.destination, port)
+        cluster = mirrors.target(view, caller, mirror.destination, port)
         if cluster is not None:
             action.request_mirror_policies.append(mirrors.policy(mirror, cluster))
     _rewrite(action, said)
     to = tuple(names.called(d.host, target_port(view, namespace, d, port), d.subset) for d in said.destinations)
-    _balance(view, namespace, action, to, said.retries)
+    _balance(view, caller, action, to, said.retries)
     action.timeout.CopyFrom(envoy.duration(said.timeout_ms))
     action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(said.timeout_ms))
     return action
@@ -96,10 +97,10 @@ def _send(view: View, namespace: str, action: envoy.RouteAction, said: Forward, 
 
 
 def _balance(
-    view: View, namespace: str, action: envoy.RouteAction, to: tuple[ClusterName, ...], said: Retries | None
+    view: View, caller: Caller, action: envoy.RouteAction, to: tuple[ClusterName, ...], said: Retries | None
 ) -> None:
     """Say what is hashed and when to try again. The virtual host's retries hold where nothing special is asked for."""
-    hashes = balancing.hashes(view, namespace, to)
+    hashes = balancing.hashes(view, caller, to)
     if hashes:
         action.hash_policy.extend(hashes)
     pinned = bool(hashes) and len(to) == 1

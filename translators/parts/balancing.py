@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from api.manners import Algorithm, Balancing, HashKey, Manner, Warming
+from api.proxy import Caller
 from api.view import View
 from translators import envoy
 from translators.lookups import manner
@@ -43,15 +44,15 @@ def tune(body: envoy.Cluster, said: Manner) -> None:
         body.common_lb_config.locality_weighted_lb_config.SetInParent()
 
 
-def hashes(view: View, namespace: str, to: Iterable[ClusterName]) -> list[envoy.RouteAction.HashPolicy]:
+def hashes(view: View, caller: Caller, to: Iterable[ClusterName]) -> list[envoy.RouteAction.HashPolicy]:
     """Return what of a request is hashed, so that equal ones reach the same endpoint of these, each key once."""
-    said = [balancing for balancing in (manner(view, namespace, name).balancing for name in to) if balancing]
+    said = [balancing for balancing in (manner(view, caller, name).balancing for name in to) if balancing]
     return [_hash(key) for key in dict.fromkeys(balancing.key for balancing in said) if key]
 
 
-def hashes_source(view: View, namespace: str, to: ClusterName) -> bool:
+def hashes_source(view: View, caller: Caller, to: ClusterName) -> bool:
     """Tell whether the client's address chooses the endpoint: all that there is to hash of what is not HTTP."""
-    said = manner(view, namespace, to).balancing
+    said = manner(view, caller, to).balancing
     return said is not None and said.key is not None and said.key.source_ip
 
 

@@ -10,6 +10,7 @@ import msgspec
 from api.actions import Destination
 from api.manners import Manner
 from api.mirrors import Guards, Mirror
+from api.proxy import Caller
 from api.view import View
 from translators import envoy, names
 from translators.lookups import no_mirror, target_port
@@ -17,13 +18,13 @@ from translators.lookups import no_mirror, target_port
 BODY_SIZE_LIMIT = "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit"
 
 
-def target(view: View, namespace: str, to: Destination, listener_port: int) -> str | None:
+def target(view: View, caller: Caller, to: Destination, listener_port: int) -> str | None:
     """Return the name of the cluster for copies to a destination; None when a part of the destination is missing.
 
     A missing mirror is dropped here and reported by the check of mirrors; the route it is on does not notice.
     """
-    port = target_port(view, namespace, to, listener_port)
-    if no_mirror(view, namespace, to, port) is not None:
+    port = target_port(view, caller.namespace, to, listener_port)
+    if no_mirror(view, caller, to, port) is not None:
         return None
     return names.mirror(to.host, port, to.subset)
 
