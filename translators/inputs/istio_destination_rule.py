@@ -3,21 +3,22 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding
+from api.finding import Finding, Severity
 from api.hosts import fqdn, host_problem
 from api.kinds.istio import destination_rule as istio
 from api.manners import Layer
-from api.mesh import Lowered
+from api.mesh import Lowered, Resolution
 from api.meta import Object
 from api.policies import Subset, TrafficPolicy
 from api.view import View
+from translators import visible
 from translators.contract import Input
 from translators.istio.policies import Blocks, layer_of, policy_advice, policy_findings
 
 _EVERYONE, _OWN = "*", "."
 
 
-def lower(_: View, obj: Object[istio.DestinationRule]) -> Lowered:
+def lower(view: View, obj: Object[istio.DestinationRule]) -> Lowered:
     """Return the policy; the host's short name is completed with the rule's own namespace (Istio).
 
     A rule for some clients is for those of its own namespace.
@@ -34,7 +35,7 @@ def lower(_: View, obj: Object[istio.DestinationRule]) -> Lowered:
         clients=tuple(sorted(spec.workload_selector.match_labels.items())) if spec.workload_selector else (),
     )
     advice = [f for path, said in _policies(spec) for f in policy_advice(obj.ref, path, said)]
-    return Lowered(policies=(policy,), findings=tuple(advice))
+    return Lowered(policies=(policy,), findings=(*advice, *_near_names(view, obj, policy.host)))
 
 
 def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
@@ -49,6 +50,16 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
         yield from policy_findings(obj.ref, path, said, ejects=ejects)
 
 
+def _near_names(view: View, obj: Object[istio.DestinationRule], host: str) -> Iterator[Finding]:
+    """Say that what DNS answers has no locality."""
+    asked = [path for path, said in _blocks(obj.spec) if said.load_balancer and said.load_balancer.locality_lb_setting]
+    service = visible.service(view, obj.ref.namespace, host) if asked else None
+    if service is not None and service.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}:
+        message = f"the addresses of {host} come from DNS, so localities change nothing"
+        where = f"{asked[0]}.loadBalancer.localityLbSetting"
+        yield Finding(obj.ref, "LocalityLeftOut", message, where, Severity.WARNING)
+
+
 def _subset(said: istio.Subset) -> Subset:
     layer = Layer() if said.traffic_policy is None else layer_of(said.traffic_policy)
     return Subset(said.name, tuple(sorted(said.labels.items())), layer)
@@ -59,6 +70,14 @@ def _policies(spec: istio.DestinationRule) -> Iterator[tuple[str, istio.TrafficP
     yield "spec.trafficPolicy", spec.traffic_policy
     for i, subset in enumerate(spec.subsets):
         yield f"spec.subsets[{i}].trafficPolicy", subset.traffic_policy
+
+
+def _blocks(spec: istio.DestinationRule) -> Iterator[tuple[str, Blocks]]:
+    """Yield what is said of all ports and of single ones, each with its field."""
+    for path, said in _policies(spec):
+        if said is not None:
+            yield path, said
+            yield from ((f"{path}.portLevelSettings[{i}]", port) for i, port in enumerate(said.port_level_settings))
 
 
 def _subset_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
@@ -96,9 +115,10 @@ def _host(obj: Object[istio.DestinationRule]) -> Iterable[str]:
 
 def _cares_where(obj: Object[istio.DestinationRule]) -> Iterable[str]:
     """File rules that may prefer near endpoints. Istio: those that leave failing endpoints alone do."""
-    said = [policy for _, policy in _policies(obj.spec) if policy is not None]
-    blocks: list[Blocks] = [*said, *(port for policy in said for port in policy.port_level_settings)]
-    near = (b.outlier_detection or (b.load_balancer and b.load_balancer.locality_lb_setting) for b in blocks)
+    near = (
+        said.outlier_detection or (said.load_balancer and said.load_balancer.locality_lb_setting)
+        for _, said in _blocks(obj.spec)
+    )
     return ("*",) if any(near) else ()
 
 

@@ -57,11 +57,16 @@ def build(view: View, caller: Caller, name: str) -> Resource | None:
 
 
 def _manner(view: View, caller: Caller, service: Service, asked: ClusterName) -> Manner:
-    """Return how a cluster is called; where the client's own address is dialled, nothing is left to choose."""
+    """Return how a cluster is called; where the client's own address is dialled, nothing is left to choose.
+
+    Only endpoints that come from us have priorities and weights by locality.
+    """
     said = manner(view, caller, asked)
     dialled = said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED
     if dialled or service.resolution is Resolution.NONE:
         said = msgspec.structs.replace(said, balancing=_DIALLED)
+    elif service.resolution is not Resolution.ENDPOINTS and said.balancing is not None:
+        said = msgspec.structs.replace(said, balancing=msgspec.structs.replace(said.balancing, nearness=None))
     return mirrors.named(said, service.host) if asked.direction == MIRROR else said
 
 
