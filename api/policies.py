@@ -5,13 +5,15 @@ import msgspec
 from api.manners import Layer, Manner, overlaid
 from api.meta import Labels, Ref
 
+_NOTHING = Layer()
+
 
 class Subset(msgspec.Struct, frozen=True):
     """The endpoints of a service that carry these labels, and what holds for calls to them."""
 
     name: str
     labels: Labels = ()
-    layer: Layer = Layer()
+    layer: Layer = _NOTHING
 
 
 class TrafficPolicy(msgspec.Struct, frozen=True):
@@ -32,6 +34,11 @@ class TrafficPolicy(msgspec.Struct, frozen=True):
     def subset(self, name: str) -> Subset | None:
         """Return a named subset."""
         return next((s for s in self.subsets if s.name == name), None)
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether nothing is said but which subsets there are."""
+        return self.layer is None and all(subset.layer is _NOTHING for subset in self.subsets)
 
     @property
     def manners(self) -> tuple[Manner, ...]:

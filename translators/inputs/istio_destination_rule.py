@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from api.finding import Finding, Severity
 from api.hosts import fqdn, host_problem
 from api.kinds.istio import destination_rule as istio
-from api.manners import Layer
 from api.mesh import Lowered, Resolution
 from api.meta import Object
 from api.policies import Subset, TrafficPolicy
@@ -61,23 +60,26 @@ def _near_names(view: View, obj: Object[istio.DestinationRule], host: str) -> It
 
 
 def _subset(said: istio.Subset) -> Subset:
-    layer = Layer() if said.traffic_policy is None else layer_of(said.traffic_policy)
-    return Subset(said.name, tuple(sorted(said.labels.items())), layer)
+    labels = tuple(sorted(said.labels.items()))
+    return (
+        Subset(said.name, labels, layer_of(said.traffic_policy)) if said.traffic_policy else Subset(said.name, labels)
+    )
 
 
-def _policies(spec: istio.DestinationRule) -> Iterator[tuple[str, istio.TrafficPolicy | None]]:
+def _policies(spec: istio.DestinationRule) -> Iterator[tuple[str, istio.TrafficPolicy]]:
     """Yield every traffic policy of a rule with its field."""
-    yield "spec.trafficPolicy", spec.traffic_policy
+    if spec.traffic_policy is not None:
+        yield "spec.trafficPolicy", spec.traffic_policy
     for i, subset in enumerate(spec.subsets):
-        yield f"spec.subsets[{i}].trafficPolicy", subset.traffic_policy
+        if subset.traffic_policy is not None:
+            yield f"spec.subsets[{i}].trafficPolicy", subset.traffic_policy
 
 
 def _blocks(spec: istio.DestinationRule) -> Iterator[tuple[str, Blocks]]:
     """Yield what is said of all ports and of single ones, each with its field."""
     for path, said in _policies(spec):
-        if said is not None:
-            yield path, said
-            yield from ((f"{path}.portLevelSettings[{i}]", port) for i, port in enumerate(said.port_level_settings))
+        yield path, said
+        yield from ((f"{path}.portLevelSettings[{i}]", port) for i, port in enumerate(said.port_level_settings))
 
 
 def _subset_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:

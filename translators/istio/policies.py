@@ -36,13 +36,11 @@ def layer_of(said: istio.TrafficPolicy) -> Layer:
     return Layer(manner, tuple((p.port.number, _blocks(p)) for p in said.port_level_settings if p.port))
 
 
-def policy_findings(about: Ref, path: str, said: istio.TrafficPolicy | None, *, ejects: bool) -> Iterator[Finding]:
+def policy_findings(about: Ref, path: str, said: istio.TrafficPolicy, *, ejects: bool) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses; warn of what changes nothing.
 
     `ejects`: the rule's own policy has outlier detection, which its subsets take over.
     """
-    if said is None:
-        return
     if said == istio.TrafficPolicy():
         yield Finding(about, "EmptyPolicy", "traffic policy must have at least one field", path)
     if said.tunnel and said.proxy_protocol:
@@ -62,10 +60,8 @@ def policy_findings(about: Ref, path: str, said: istio.TrafficPolicy | None, *, 
         yield from _port_findings(about, f"{path}.portLevelSettings[{i}]", port)
 
 
-def policy_advice(about: Ref, path: str, said: istio.TrafficPolicy | None) -> Iterator[Finding]:
+def policy_advice(about: Ref, path: str, said: istio.TrafficPolicy) -> Iterator[Finding]:
     """Say what of a valid policy is not served."""
-    if said is None:
-        return
     yield from tls_advice(about, f"{path}.tls", said.tls)
     for i, port in enumerate(said.port_level_settings):
         yield from tls_advice(about, f"{path}.portLevelSettings[{i}].tls", port.tls)

@@ -47,7 +47,7 @@ def build(view: View, caller: Caller, name: str) -> Resource | None:
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
     if said.unusable:
         return _closed(body, asked, service)
-    body.lb_policy = balancing.policy(said.balancing)
+    body.lb_policy = balancing.algorithm(said.balancing)
     if not discovery.fill(view, caller, body, service, asked):
         return None
     _describe(body, asked, service)

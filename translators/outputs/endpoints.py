@@ -8,7 +8,7 @@ from api.resource import ENDPOINT, Resource
 from api.view import View
 from translators import envoy, visible
 from translators.contract import Output
-from translators.lookups import endpoints, manner, port_of, subset
+from translators.lookups import endpoints, policy, port_of
 from translators.names import OUTBOUND, parse_cluster
 from translators.nearness import Group, grouped
 from translators.parts import live
@@ -30,10 +30,11 @@ def build(view: View, seen_from: Vantage, name: str) -> Resource | None:
     port = port_of(service, asked.port) if service and asked else None
     if asked is None or asked.direction != OUTBOUND or service is None or port is None:
         return None
-    chosen = subset(view, caller, asked.host, asked.subset) if asked.subset else None
+    rules = view.memo(policy, caller, asked.host)
+    chosen = rules.subset(asked.subset) if rules and asked.subset else None
     if asked.subset and chosen is None:
         return None
-    said = manner(view, caller, asked)
+    said = rules.manner(asked.port, asked.subset) if rules else _AS_EVER
     labels = chosen.labels if chosen else ()
     if said.outliers is None and said.balancing is None:
         return view.memo(assignment, service.ref, name, labels)

@@ -9,7 +9,6 @@ from api.routes import Forward, Route
 from api.view import View
 from translators import envoy, names
 from translators.lookups import target_port
-from translators.names import ClusterName
 from translators.parts import balancing, filters, headers, matches, mirrors, retries
 from translators.parts.weights import independent
 
@@ -58,7 +57,7 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
 def default(view: View, scope: Scope, host: str, port: int) -> Built:
     """Return the route of a service nobody wrote rules for: everything goes to it, retried, without timeout (Istio)."""
     action = envoy.RouteAction(cluster=names.outbound(host, port), timeout=envoy.duration(0))
-    _balance(view, scope.caller, action, (names.called(host, port),), None)
+    _balance(view, scope.caller, action, Forward((Destination(host, port=port),)), port)
     action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(0))
     body = envoy.Route(name="default", match=envoy.RouteMatch(prefix="/"), route=action)
     return Built(envoy.encode(body))
@@ -73,8 +72,7 @@ def _forward(view: View, caller: Caller, said: Forward, port: int) -> envoy.Rout
         if cluster is not None:
             action.request_mirror_policies.append(mirrors.policy(mirror, cluster))
     _rewrite(action, said)
-    to = tuple(names.called(d.host, target_port(view, namespace, d, port), d.subset) for d in said.destinations)
-    _balance(view, caller, action, to, said.retries)
+    _balance(view, caller, action, said, port)
     action.timeout.CopyFrom(envoy.duration(said.timeout_ms))
     action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(said.timeout_ms))
     return action
@@ -96,16 +94,14 @@ def _send(view: View, namespace: str, action: envoy.RouteAction, said: Forward, 
                 chosen.host_rewrite_literal = destination.rewrite_host
 
 
-def _balance(
-    view: View, caller: Caller, action: envoy.RouteAction, to: tuple[ClusterName, ...], said: Retries | None
-) -> None:
+def _balance(view: View, caller: Caller, action: envoy.RouteAction, said: Forward, port: int) -> None:
     """Say what is hashed and when to try again. The virtual host's retries hold where nothing special is asked for."""
-    hashes = balancing.hashes(view, caller, to)
+    hashes = balancing.hashes(view, caller, said.destinations, port)
     if hashes:
         action.hash_policy.extend(hashes)
-    pinned = bool(hashes) and len(to) == 1
-    if said is not None or pinned:
-        action.retry_policy.CopyFrom(retries.policy(said or Retries(), hashed=pinned))
+    pinned = bool(hashes) and len(said.destinations) == 1
+    if said.retries is not None or pinned:
+        action.retry_policy.CopyFrom(retries.policy(said.retries or Retries(), hashed=pinned))
 
 
 def _cluster(view: View, namespace: str, to: Destination, port: int) -> str:

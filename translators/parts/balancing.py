@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
+from api.actions import Destination
 from api.manners import Algorithm, Balancing, HashKey, Manner, Warming
 from api.proxy import Caller
 from api.view import View
 from translators import envoy
-from translators.lookups import manner
+from translators.lookups import manner, policy, target_port
 from translators.names import ClusterName
 
 _LARGEST_RING = 8 << 20
@@ -23,7 +24,7 @@ _POLICIES = {
 }
 
 
-def policy(said: Balancing | None) -> "envoy.Cluster.LbPolicy":
+def algorithm(said: Balancing | None) -> "envoy.Cluster.LbPolicy":
     """Return Envoy's name of the algorithm; least request is the default (Istio)."""
     return _POLICIES[said.algorithm if said else Algorithm.LEAST_REQUEST]
 
@@ -44,10 +45,19 @@ def tune(body: envoy.Cluster, said: Manner) -> None:
         body.common_lb_config.locality_weighted_lb_config.SetInParent()
 
 
-def hashes(view: View, caller: Caller, to: Iterable[ClusterName]) -> list[envoy.RouteAction.HashPolicy]:
+def hashes(
+    view: View, caller: Caller, to: Iterable[Destination], listener_port: int
+) -> list[envoy.RouteAction.HashPolicy]:
     """Return what of a request is hashed, so that equal ones reach the same endpoint of these, each key once."""
-    said = [balancing for balancing in (manner(view, caller, name).balancing for name in to) if balancing]
-    return [_hash(key) for key in dict.fromkeys(balancing.key for balancing in said) if key]
+    keys: dict[HashKey, None] = {}
+    for destination in to:
+        rules = view.memo(policy, caller, destination.host)
+        if rules is not None and not rules.is_plain:
+            port = target_port(view, caller.namespace, destination, listener_port)
+            said = rules.manner(port, destination.subset).balancing
+            if said is not None and said.key is not None:
+                keys[said.key] = None
+    return [_hash(key) for key in keys]
 
 
 def hashes_source(view: View, caller: Caller, to: ClusterName) -> bool:
