@@ -55,7 +55,7 @@ class Retries(msgspec.Struct, frozen=True):
 
     `attempts` 0: never. `per_try_ms` and `backoff_ms` 0: as Envoy does.
 
-    `elsewhere`: another endpoint is tried. `remote`: so are other localities.
+    `elsewhere`: another endpoint is tried; None: unless a hash chooses it. `remote`: so are other localities.
     """
 
     attempts: int = 2
@@ -63,7 +63,7 @@ class Retries(msgspec.Struct, frozen=True):
     statuses: tuple[int, ...] = ()
     per_try_ms: int = 0
     backoff_ms: int = 0
-    elsewhere: bool = True
+    elsewhere: bool | None = None
     remote: bool = False
 
 

@@ -43,11 +43,34 @@ class Proxy(msgspec.Struct, frozen=True):
         return f"{self.role}~{self.ip}~{self.name}.{self.namespace}~{self.namespace}.svc.{self.domain}"
 
 
+class Caller(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """Who calls: all of a proxy that decides which policies hold for it.
+
+    `labels` holds those that some policy of its namespace selects clients by.
+    """
+
+    namespace: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class Vantage(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """Who sees endpoints from where; where is only set when some rule asks for it.
+
+    `labels` holds those that some rule compares with the endpoints' own.
+    """
+
+    caller: Caller
+    locality: Locality = Locality()
+    labels: tuple[tuple[str, str], ...] = ()
+
+
 class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """What of a Proxy may change its configuration. Proxies with equal scopes share all work and all bytes.
 
     `labels` holds only those that some object selects on. `bind` is the address of listeners that are really bound.
-    `identity` is set where secrets are served: they are never shared with another identity.
+    `identity` is set where secrets are served: they are never shared with another identity. `locality` and `ranked`,
+    labels that are compared with those of endpoints, are set where some rule prefers near endpoints; `selected` are
+    those that some policy of the namespace selects clients by.
     """
 
     role: str
@@ -57,6 +80,19 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     bind: str = "127.0.0.1"
     unprivileged: bool = False
     identity: str = ""
+    locality: Locality = Locality()
+    ranked: tuple[tuple[str, str], ...] = ()
+    selected: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def caller(self) -> Caller:
+        """Who this proxy is to policies."""
+        return Caller(self.namespace, self.selected)
+
+    @property
+    def vantage(self) -> Vantage:
+        """From where this proxy sees endpoints."""
+        return Vantage(self.caller, self.locality, self.ranked)
 
 
 class NodeIdError(ValueError):

@@ -20,6 +20,7 @@ SHORT = {CLUSTER: "CDS", LISTENER: "LDS", ENDPOINT: "EDS", ROUTE: "RDS", SECRET:
 
 COLUMNS = ("NAME", "SCOPE", "CDS", "LDS", "EDS", "RDS", "AGE")
 _TYPES = COLUMNS[2:6]
+_LABELS = ("labels", "ranked", "selected")
 _DIGITS = 8
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -61,7 +62,7 @@ def _row(stream: StreamStatus, scope: Scope, sharing: int, now: float) -> dict[s
         "name": proxy.name,
         "namespace": proxy.namespace,
         "identity": proxy.identity,
-        "scope": {**msgspec.structs.asdict(scope), "labels": dict(scope.labels)},
+        "scope": msgspec.to_builtins(scope) | {name: dict(getattr(scope, name)) for name in _LABELS},
         "sharing_scope": sharing,
         "variant": stream.variant,
         "since": datetime.fromtimestamp(stream.since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -92,8 +93,9 @@ def _type_row(status: TypeStatus) -> dict[str, Any]:
 def _scope_line(row: Row) -> str:
     """Return a scope in a few words, and how many other proxies share it: `sidecar default version=v2 (+3)`."""
     scope = row["scope"]
-    labels = [f"{key}={value}" for key, value in scope["labels"].items()]
+    labels = {f"{key}={value}": None for name in _LABELS for key, value in scope[name].items()}
     said = [scope["role"], scope["namespace"], *labels]
+    said += ["/".join(filter(None, scope["locality"].values()))] if any(scope["locality"].values()) else []
     said += ["unprivileged"] if scope["unprivileged"] else []
     others = row["sharing_scope"] - 1
     return " ".join([*said, *([f"(+{others})"] if others else [])])

@@ -13,7 +13,7 @@ from api.kinds.istio import service_entry as se
 from api.kinds.istio import virtual_service as vs
 from api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
 from api.meta import Kind, Object, Ref, Wire
-from api.proxy import Proxy
+from api.proxy import Locality, Proxy
 from api.resource import Resource, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
@@ -28,8 +28,21 @@ versions = st.sampled_from(["v1", "v2"])
 hosts = st.sampled_from(["a", "b.red.svc.cluster.local", "*.blue.svc.cluster.local", "x.example.com"])
 exports = st.sampled_from([(), (".",), ("*",), ("red",)])
 ports = st.sampled_from([("http", 80), ("http", 8000), ("tcp", 8000), ("", 9000)])
+policies = st.sampled_from(
+    [
+        None,
+        dr.TrafficPolicy(dr.LoadBalancer(consistent_hash=dr.ConsistentHash(http_header_name="x-user"))),
+        dr.TrafficPolicy(dr.LoadBalancer(simple="PASSTHROUGH")),
+        dr.TrafficPolicy(tls=dr.ClientTLSSettings("ISTIO_MUTUAL")),
+        dr.TrafficPolicy(tls=dr.ClientTLSSettings("SIMPLE"), outlier_detection=dr.OutlierDetection()),
+        dr.TrafficPolicy(
+            dr.LoadBalancer(locality_lb_setting=dr.LocalityLbSetting((dr.Distribute("here", {"there": 100}),)))
+        ),
+    ]
+)
+selectors = st.sampled_from([None, None, dr.WorkloadSelector({"app": "a"}), dr.WorkloadSelector({"app": "b"})])
 PROXIES = [
-    Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}),
+    Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}, locality=Locality("here")),
     Proxy("sidecar", "q", "blue", ip="127.0.0.2"),
 ]
 
@@ -84,10 +97,22 @@ class World(RuleBasedStateMachine):
             vs.VirtualService(tuple(hosts), http=(rule,), export_to=export),
         )
 
-    @rule(ns=spaces, name=names, host=hosts, subsets=st.sets(versions), export=exports)
-    def destination_rule(self, ns: str, name: str, host: str, subsets: set[str], export: tuple[str, ...]) -> None:
-        chosen = tuple(dr.Subset(v, {"version": v}) for v in sorted(subsets))
-        self._put(dr.DESTINATION_RULE, ns, name, dr.DestinationRule(host, chosen, export))
+    @rule(
+        ns=spaces, name=names, host=hosts, subsets=st.sets(versions), export=exports, policy=policies, select=selectors
+    )
+    def destination_rule(
+        self,
+        ns: str,
+        name: str,
+        host: str,
+        subsets: set[str],
+        export: tuple[str, ...],
+        policy: dr.TrafficPolicy | None,
+        select: dr.WorkloadSelector | None,
+    ) -> None:
+        chosen = tuple(dr.Subset(v, {"version": v}, policy if v == "v2" else None) for v in sorted(subsets))
+        whole = None if "v2" in subsets else policy
+        self._put(dr.DESTINATION_RULE, ns, name, dr.DestinationRule(host, chosen, export, whole, select))
 
     @rule(ns=spaces, name=names, resolution=st.sampled_from(["STATIC", "DNS", "NONE"]), select=st.booleans())
     def service_entry(self, ns: str, name: str, resolution: str, select: bool) -> None:

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from api.proxy import Proxy, Scope
+from api.proxy import Locality, Proxy, Scope
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from controlplane.app import App, ServeOptions
 from controlplane.cli import cli
@@ -55,7 +55,8 @@ def test_a_row_is_plain_and_says_everything():
         StreamStatus(B, "sotw", NOON - 90, (status(ROUTE, nack="bad", subscribed=2), status(CLUSTER))),
         StreamStatus(A, "delta", NOON - 5, ()),
     ]
-    scope = Scope("sidecar", "default", labels=(("version", "v2"),))
+    here = Locality("eu", "a")
+    scope = Scope("sidecar", "default", labels=(("version", "v2"),), locality=here, selected=(("app", "b"),))
     first, second = proxy_rows(streams, [scope, scope], NOON)
     assert json.loads(json.dumps(second)) == {
         "id": "sidecar~127.0.0.1~b.default~default.svc.cluster.local",
@@ -71,6 +72,9 @@ def test_a_row_is_plain_and_says_everything():
             "bind": "127.0.0.1",
             "unprivileged": False,
             "identity": "",
+            "locality": {"region": "eu", "zone": "a", "subzone": ""},
+            "ranked": {},
+            "selected": {"app": "b"},
         },
         "sharing_scope": 2,
         "variant": "sotw",
@@ -83,6 +87,7 @@ def test_a_row_is_plain_and_says_everything():
     }
     assert list(second["types"]) == ["CDS", "RDS"]
     assert first["name"] == "a"
+    assert lines_of(second)[0][1] == "sidecar default version=v2 app=b eu/a (+1)"
 
 
 def plain(type_url: str) -> dict:

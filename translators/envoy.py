@@ -11,6 +11,7 @@ import xxhash
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
 from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.cluster.v3.outlier_detection_pb2 import OutlierDetection
 from envoy.config.core.v3.address_pb2 import Address, SocketAddress
 from envoy.config.core.v3.base_pb2 import (
     HeaderValue,
@@ -18,12 +19,15 @@ from envoy.config.core.v3.base_pb2 import (
     Locality,
     Metadata,
     RoutingPriority,
+    RuntimeDouble,
     RuntimeFractionalPercent,
+    TransportSocket,
 )
 from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.health_check_pb2 import HealthStatus
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
+from envoy.config.core.v3.proxy_protocol_pb2 import ProxyProtocolConfig
 from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
@@ -61,6 +65,16 @@ from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import Pre
 from envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2 import (
     PreviousPrioritiesConfig as PreviousPriorities,
 )
+from envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol_pb2 import (
+    ProxyProtocolUpstreamTransport,
+)
+from envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer_pb2 import RawBuffer
+from envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
+    CertificateValidationContext,
+    SubjectAltNameMatcher,
+    TlsParameters,
+)
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as UpstreamHttp
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
@@ -83,6 +97,7 @@ __all__ = [
     "AnyMessage",
     "ApiVersion",
     "BoolValue",
+    "CertificateValidationContext",
     "CircuitBreakers",
     "Cluster",
     "ClusterLoadAssignment",
@@ -115,10 +130,15 @@ __all__ = [
     "ListenerFilter",
     "Locality",
     "LocalityLbEndpoints",
+    "Message",
     "Metadata",
+    "OutlierDetection",
     "PreviousHostsPredicate",
     "PreviousPriorities",
+    "ProxyProtocolConfig",
+    "ProxyProtocolUpstreamTransport",
     "QueryParameterMatcher",
+    "RawBuffer",
     "Rds",
     "RedirectAction",
     "RegexMatcher",
@@ -129,17 +149,22 @@ __all__ = [
     "RouteMatch",
     "Router",
     "RoutingPriority",
+    "RuntimeDouble",
     "RuntimeFractionalPercent",
     "SocketAddress",
     "StringMatcher",
     "Struct",
+    "SubjectAltNameMatcher",
     "SubstitutionFormatString",
     "TcpProxy",
     "TlsInspector",
+    "TlsParameters",
+    "TransportSocket",
     "TypedExtensionConfig",
     "UInt32Value",
     "UpstreamCodec",
     "UpstreamHttp",
+    "UpstreamTlsContext",
     "VirtualHost",
     "WeightedCluster",
 ]  # fmt: skip

@@ -3,12 +3,16 @@
 from api.actions import Destination
 from api.hosts import candidates, exported, is_ip
 from api.kinds.mirrorplane import MESH_CONFIG
+from api.manners import Algorithm, Manner
 from api.mesh import Endpoint, MeshSettings, Port, Protocol, Resolution, Service
 from api.meta import Ref
 from api.policies import Subset, TrafficPolicy
+from api.proxy import Caller
 from api.view import View
 from translators import visible
+from translators.names import MIRROR, ClusterName
 
+_AS_EVER = Manner()
 _MESH = Ref(MESH_CONFIG.key, "", "default")
 
 
@@ -17,30 +21,36 @@ def mesh(view: View) -> MeshSettings:
     return view.lowered(_MESH).settings or MeshSettings()
 
 
-def policy(view: View, namespace: str, host: str) -> TrafficPolicy | None:
-    """Return how a namespace calls a host.
+def policy(view: View, caller: Caller, host: str) -> TrafficPolicy | None:
+    """Return how a caller calls a host.
 
     Istio: look in the client's namespace, then in the service's, then in the root namespace; in each, the most
-    specific host wins, and rules for one host are merged: oldest first, a subset name counts once.
+    specific host wins, and rules for one host are merged: oldest first, a subset name counts once, and so does what is
+    said of the whole host. A rule for some clients goes before those for all, and is merged only with its like.
     """
+    namespace = caller.namespace
     service = view.memo(visible.service, namespace, host)
     levels = (namespace, service.namespace if service else namespace, view.memo(mesh).root_namespace)
     exact, *wider = candidates(host)
-    said = (*_policies(view, namespace, exact), *(view.memo(_wide_policies, namespace, wider[0]) if wider else ()))
+    said = (*_policies(view, caller, exact), *(view.memo(_wide_policies, caller, wider[0]) if wider else ()))
     for level in dict.fromkeys(levels):
         found = [policy for policy in said if policy.ref.namespace == level]
         if found:
-            return _merged([policy for policy in found if policy.host == found[0].host])
+            like = (found[0].host, found[0].clients)
+            return _merged([policy for policy in found if (policy.host, policy.clients) == like])
     return None
 
 
-def subset(view: View, namespace: str, host: str, name: str) -> Subset | None:
+def subset(view: View, caller: Caller, host: str, name: str) -> Subset | None:
     """Return a named subset of a host, or None when no policy defines it."""
-    found = view.memo(policy, namespace, host)
-    for named in found.subsets if found else ():
-        if named.name == name:
-            return named
-    return None
+    found = view.memo(policy, caller, host)
+    return found.subset(name) if found else None
+
+
+def manner(view: View, caller: Caller, to: ClusterName) -> Manner:
+    """Return how a caller calls a port of a host, or of a subset of it."""
+    found = view.memo(policy, caller, to.host)
+    return found.manner(to.port, to.subset) if found else _AS_EVER
 
 
 def target_port(view: View, namespace: str, to: Destination, listener_port: int) -> int:
@@ -59,28 +69,32 @@ def port_of(service: Service, number: int) -> Port | None:
     return None
 
 
-def missing(view: View, namespace: str, to: Destination, port: int) -> tuple[str, str] | None:
+def missing(view: View, caller: Caller, to: Destination, port: int) -> tuple[str, str] | None:
     """Say what of a destination does not exist, as (field below the destination, sentence); None when all is there.
 
     `port` 0 leaves the port unchecked.
     """
-    service = view.memo(visible.service, namespace, to.host)
+    service = view.memo(visible.service, caller.namespace, to.host)
     if service is None:
-        return "host", f"no service {to.host} is visible from namespace {namespace}"
+        return "host", f"no service {to.host} is visible from namespace {caller.namespace}"
     if port and port_of(service, port) is None:
         known = ", ".join(str(p.number) for p in service.ports)
         return "port.number", f"service {to.host} has no port {port} (it has {known or 'none'})"
-    if to.subset and subset(view, namespace, to.host, to.subset) is None:
+    if to.subset and subset(view, caller, to.host, to.subset) is None:
         return "subset", f"no DestinationRule for {to.host} defines a subset {to.subset}"
     return None
 
 
-def no_mirror(view: View, namespace: str, to: Destination, port: int) -> tuple[str, str] | None:
-    """Say why nothing can be copied to a destination, as `missing` does; None when it can."""
-    service = view.memo(visible.service, namespace, to.host)
+def no_mirror(view: View, caller: Caller, to: Destination, port: int) -> tuple[str, str] | None:
+    """Say why nothing can be copied to a destination, as `missing` does; None when it can.
+
+    The field is "" when it is not the destination that is at fault, but how its host is called.
+    """
+    service = view.memo(visible.service, caller.namespace, to.host)
     if service is not None and service.resolution is Resolution.NONE:
         return "host", f"{to.host} has resolution NONE, so a copy has no address of its own to go to"
-    return missing(view, namespace, to, port)
+    called = ClusterName(MIRROR, port, to.subset, to.host)
+    return missing(view, caller, to, port) or _not_callable(view, caller, called)
 
 
 def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
@@ -107,6 +121,13 @@ def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint,
     return tuple(sorted(found))
 
 
+def _not_callable(view: View, caller: Caller, to: ClusterName) -> tuple[str, str] | None:
+    said = manner(view, caller, to)
+    if said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED:
+        return "", f"{to.host} has the load balancer PASSTHROUGH, so a copy has no address of its own to go to"
+    return ("", f"the DestinationRule of {to.host} cannot be followed: {said.unusable}") if said.unusable else None
+
+
 def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -> list[Endpoint]:
     if not service.selector:
         return []
@@ -131,20 +152,23 @@ def _number(named: dict[str, int], port: Port) -> int:
     return named.get(port.name) or port.target or port.number
 
 
-def _policies(view: View, namespace: str, pattern: str) -> list[TrafficPolicy]:
-    """Return the policies for exactly this host or wildcard that a namespace sees, oldest first."""
+def _policies(view: View, caller: Caller, pattern: str) -> list[TrafficPolicy]:
+    """Return the policies for exactly this host or wildcard that hold for a caller, oldest first.
+
+    Istio: those for some clients go before.
+    """
     found = [
         policy
         for obj in view.by("policy.host", pattern)
         for policy in view.lowered(obj.ref).policies
-        if exported(policy.export_to, policy.namespace, namespace)
+        if exported(policy.export_to, policy.namespace, caller.namespace) and set(policy.clients) <= set(caller.labels)
     ]
-    return sorted(found, key=lambda p: (p.created, p.ref.name))
+    return sorted(found, key=lambda p: (not p.clients, p.created, p.ref.name))
 
 
-def _wide_policies(view: View, namespace: str, wildcard: str) -> tuple[TrafficPolicy, ...]:
+def _wide_policies(view: View, caller: Caller, wildcard: str) -> tuple[TrafficPolicy, ...]:
     """Return the policies for a wildcard and those above it; all hosts that it is the nearest of share the answer."""
-    return tuple(policy for pattern in candidates(wildcard) for policy in _policies(view, namespace, pattern))
+    return tuple(policy for pattern in candidates(wildcard) for policy in _policies(view, caller, pattern))
 
 
 def _merged(found: list[TrafficPolicy]) -> TrafficPolicy:
@@ -158,4 +182,6 @@ def _merged(found: list[TrafficPolicy]) -> TrafficPolicy:
         subsets=tuple(subsets[name] for name in ordered),
         export_to=first.export_to,
         created=first.created,
+        layer=next((policy.layer for policy in found if policy.layer), None),
+        clients=first.clients,
     )

@@ -32,9 +32,14 @@ def parse_cluster(name: str) -> ClusterName | None:
     return ClusterName(parts[0], int(parts[1]), parts[2], parts[3])
 
 
+def called(host: str, port: int, subset: str = "") -> ClusterName:
+    """Return the cluster that live requests to a service use."""
+    return ClusterName(OUTBOUND, port, subset, host)
+
+
 def outbound(host: str, port: int, subset: str = "") -> str:
     """Return the name of the cluster that live requests to a service use (Istio)."""
-    return str(ClusterName(OUTBOUND, port, subset, host))
+    return str(called(host, port, subset))
 
 
 def mirror(host: str, port: int, subset: str = "") -> str:

@@ -2,24 +2,52 @@
 
 import ipaddress
 
-from api.proxy import ROUTER, Proxy, Scope
+import msgspec
+
+from api.meta import Labels
+from api.proxy import ROUTER, Locality, Proxy, Scope
 from api.view import View
 
 _LOOPBACK = "127.0.0.1"
 
 
-def criteria(view: View) -> frozenset[str]:
-    """Return what about proxies matters to some object: the label keys that some match's sourceLabels name."""
-    return frozenset(
-        key
-        for obj in view.by("route.source_labels", "*")
-        for table in view.lowered(obj.ref).tables
-        for route in table.routes
-        for key, _ in route.match.source_labels
+class Criteria(msgspec.Struct, frozen=True):
+    """What about proxies matters to some object.
+
+    `labels` are keys that some match's sourceLabels name, `ranked` those that some rule compares with endpoints'.
+    `locality`: some rule prefers near endpoints. `clients` are namespaces with keys by which their policies select.
+    """
+
+    labels: frozenset[str] = frozenset()
+    locality: bool = False
+    ranked: frozenset[str] = frozenset()
+    clients: frozenset[tuple[str, str]] = frozenset()
+
+
+def criteria(view: View) -> Criteria:
+    """Return what about proxies matters to some object."""
+    said = [m for obj in view.by("policy.near", "*") for p in view.lowered(obj.ref).policies for m in p.manners]
+    near = [m.balancing.nearness for m in said if m.balancing is not None and m.balancing.nearness is not None]
+    return Criteria(
+        labels=frozenset(
+            key
+            for obj in view.by("route.source_labels", "*")
+            for table in view.lowered(obj.ref).tables
+            for route in table.routes
+            for key, _ in route.match.source_labels
+        ),
+        locality=any(manner.ranks_localities or manner.weighs_localities for manner in said),
+        ranked=frozenset(label.partition("=")[0] for n in near for label in n.by_labels),
+        clients=frozenset(
+            (policy.namespace, key)
+            for obj in view.by("policy.clients", "*")
+            for policy in view.lowered(obj.ref).policies
+            for key, _ in policy.clients
+        ),
     )
 
 
-def scope_of(proxy: Proxy, asked: frozenset[str]) -> Scope:
+def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
     """Return the proxy's scope; of its labels, those that are asked for.
 
     Routers are sent secrets, so theirs holds their identity: two of them share nothing unless they are the same.
@@ -28,11 +56,18 @@ def scope_of(proxy: Proxy, asked: frozenset[str]) -> Scope:
         role=proxy.role,
         namespace=proxy.namespace,
         domain=proxy.domain,
-        labels=tuple(sorted((k, v) for k, v in proxy.labels.items() if k in asked)),
+        labels=_chosen(proxy, asked.labels),
         bind=_bind(proxy),
         unprivileged=proxy.unprivileged,
         identity=proxy.identity if proxy.role == ROUTER else "",
+        locality=proxy.locality if asked.locality else Locality(),
+        ranked=_chosen(proxy, asked.ranked),
+        selected=_chosen(proxy, frozenset(key for namespace, key in asked.clients if namespace == proxy.namespace)),
     )
+
+
+def _chosen(proxy: Proxy, keys: frozenset[str]) -> Labels:
+    return tuple(sorted((k, v) for k, v in proxy.labels.items() if k in keys)) if keys else ()
 
 
 def _bind(proxy: Proxy) -> str:

@@ -53,7 +53,7 @@ def _other(name: str) -> type[betterproto2.Message]:
     package, _, short = name.rpartition(".")
     module = importlib.import_module(f"envoy_data_plane.{package}")
     known = {each.lower(): each for each in dir(module)}
-    found: type[betterproto2.Message] = getattr(module, known[short.lower()])
+    found: type[betterproto2.Message] = getattr(module, known[short.replace(".", "").lower()])
     return found
 
 

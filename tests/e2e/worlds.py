@@ -31,6 +31,30 @@ STRINGS = (
 ADDRESSES = ("10.0.0.1", "10.0.0.2", "fd00::1", "None", "")
 PERCENT = (0, 0.0001, 0.1, 12.3456, 50, 99.9999, 100)
 WEIGHTS = (0, 1, 10, 90, 100, 100_000, 900_000, 2**31 - 1)
+POLICIES: dict[str, tuple[dict[str, Any], ...]] = {
+    "loadBalancer": (
+        *({"simple": name} for name in ("ROUND_ROBIN", "RANDOM", "PASSTHROUGH")),
+        {"simple": "ROUND_ROBIN", "warmup": {"duration": "10s"}},
+        {"consistentHash": {"httpHeaderName": "x-a"}},
+        {"consistentHash": {"httpCookie": {"name": "c", "ttl": "1s"}, "maglev": {"tableSize": 11}}},
+        {"consistentHash": {"useSourceIp": True}},
+        {"localityLbSetting": {"distribute": [{"from": "*", "to": {"*": 100}}]}},
+        {"localityLbSetting": {"failoverPriority": ["app", "version"]}},
+    ),
+    "connectionPool": (
+        {"tcp": {"maxConnections": 1, "idleTimeout": "1s", "tcpKeepalive": {"time": "1s"}}},
+        {"http": {"h2UpgradePolicy": "UPGRADE", "maxConcurrentStreams": 5}},
+        {"http": {"useClientProtocol": True, "idleTimeout": "1s", "maxRequestsPerConnection": 1}},
+    ),
+    "outlierDetection": ({}, {"consecutive5xxErrors": 0}, {"consecutiveGatewayErrors": 1, "minHealthPercent": 50}),
+    "tls": (
+        *({"mode": mode} for mode in ("DISABLE", "SIMPLE", "ISTIO_MUTUAL")),
+        {"mode": "SIMPLE", "sni": "a.example.com", "subjectAltNames": ["a.example.com"]},
+        {"mode": "SIMPLE", "insecureSkipVerify": True},
+    ),
+    "proxyProtocol": ({"version": "V2"},),
+    "retryBudget": ({"percent": 0.5},),
+}
 
 
 def world(seed: int) -> str:
@@ -90,7 +114,16 @@ class Author:
 
     def _policy(self) -> dict[str, Any]:
         subsets = [{"name": name, "labels": {"version": self._dice.choice(SUBSETS)}} for name in self._some(SUBSETS, 3)]
-        return {"host": self._dice.choice(HOSTS), "subsets": subsets, **self._exported()}
+        policy = {"trafficPolicy": self._traffic()} if self._maybe() else {}
+        subsets[0] |= {"trafficPolicy": self._traffic()} if self._maybe() else {}
+        return {"host": self._dice.choice(HOSTS), "subsets": subsets, **self._exported(), **policy}
+
+    def _traffic(self) -> dict[str, Any]:
+        said = {block: self._dice.choice(choices) for block, choices in POLICIES.items() if self._maybe()}
+        if not said or self._maybe():
+            port = {"port": {"number": self._dice.choice(PORTS)}, "tls": self._dice.choice(POLICIES["tls"])}
+            said["portLevelSettings"] = [port]
+        return said
 
     def _rules(self) -> dict[str, Any]:
         hosts = {} if self._dice.random() < 0.15 else {"hosts": self._some(HOSTS, 3)}  # without, it is a delegate

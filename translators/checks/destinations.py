@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from api.actions import Destination
 from api.finding import Finding, Severity
 from api.mesh import Protocol, Service
+from api.proxy import Caller
 from api.routes import RouteTable
 from api.view import View
 from translators import visible
 from translators.contract import Check
-from translators.lookups import missing, no_mirror, port_of, target_port
+from translators.lookups import manner, missing, no_mirror, port_of, target_port
+from translators.names import MIRROR, ClusterName
 
-_REASONS = {"host": "HostNotFound", "port.number": "PortNotFound", "subset": "SubsetNotFound"}
+_REASONS = {"host": "HostNotFound", "port.number": "PortNotFound", "subset": "SubsetNotFound", "": "NotCallable"}
 _EVERYWHERE = "*"
 
 
@@ -28,21 +30,24 @@ def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
 
 
 def _findings(view: View, said: RouteTable, to: Destination, *, mirror: bool) -> Iterator[Finding]:
-    namespace = said.ref.namespace
+    namespace, caller = said.ref.namespace, Caller(said.ref.namespace)
     port = target_port(view, namespace, to, 0)
-    problem = no_mirror(view, namespace, to, port) if mirror else missing(view, namespace, to, port)
+    problem = no_mirror(view, caller, to, port) if mirror else missing(view, caller, to, port)
     service = view.memo(visible.service, namespace, to.host)
     if problem is not None:
         yield _missing(said, to, problem, mirror=mirror)
     elif service is not None:
         yield from _warnings(said, to, service, mirror=mirror)
+        if mirror and not manner(view, caller, ClusterName(MIRROR, port, to.subset, to.host)).by_tls:
+            yield from _not_http(said, to, service)
 
 
 def _missing(said: RouteTable, to: Destination, problem: tuple[str, str], *, mirror: bool) -> Finding:
     field, sentence = problem
     effect = "nothing is copied; the route itself is not affected" if mirror else "requests sent there get 503"
     reason = ("Mirror" if mirror else "") + _REASONS[field]
-    return Finding(said.ref, reason, f"{sentence}: {effect}", f"{to.path}.{field}", fix=_fix(field, to))
+    path = f"{to.path}.{field}".rstrip(".")
+    return Finding(said.ref, reason, f"{sentence}: {effect}", path, fix=_fix(field, to))
 
 
 def _warnings(said: RouteTable, to: Destination, service: Service, *, mirror: bool) -> Iterator[Finding]:
@@ -59,8 +64,11 @@ def _warnings(said: RouteTable, to: Destination, service: Service, *, mirror: bo
         message = f"{to.host} is exported only to {', '.join(service.export_to)}: to other clients it is missing"
         fix = "export both to the same namespaces"
         yield Finding(said.ref, "NotVisibleToAll", message, f"{to.path}.host", Severity.WARNING, fix)
+
+
+def _not_http(said: RouteTable, to: Destination, service: Service) -> Iterator[Finding]:
     port = port_of(service, to.port or (service.ports[0].number if service.ports else 0))
-    if mirror and port is not None and port.protocol is Protocol.TCP:
+    if port is not None and port.protocol is Protocol.TCP:
         message = f"port {port.number} of {to.host} does not say that it is HTTP, and a copy is plain HTTP"
         fix = "name a port whose name or appProtocol says http"
         yield Finding(said.ref, "MirrorNotHttp", message, f"{to.path}.port", Severity.WARNING, fix)
@@ -71,7 +79,7 @@ def _fix(field: str, to: Destination) -> str:
         return "correct the host, or create the Service"
     if field == "subset":
         return f"add the subset {to.subset} to a DestinationRule for {to.host}"
-    return "name one of the service's ports"
+    return "name one of the service's ports" if field else f"change the DestinationRule of {to.host}"
 
 
 CHECK = Check(table=table)

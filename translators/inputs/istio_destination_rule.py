@@ -3,34 +3,86 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding
+from api.finding import Finding, Severity
 from api.hosts import fqdn, host_problem
 from api.kinds.istio import destination_rule as istio
-from api.mesh import Lowered
+from api.mesh import Lowered, Resolution
 from api.meta import Object
 from api.policies import Subset, TrafficPolicy
 from api.view import View
+from translators import visible
 from translators.contract import Input
+from translators.istio.policies import Blocks, layer_of, policy_advice, policy_findings
+
+_EVERYONE, _OWN = "*", "."
 
 
-def lower(_: View, obj: Object[istio.DestinationRule]) -> Lowered:
-    """Return the policy; the host's short name is completed with the rule's own namespace (Istio)."""
+def lower(view: View, obj: Object[istio.DestinationRule]) -> Lowered:
+    """Return the policy; the host's short name is completed with the rule's own namespace (Istio).
+
+    A rule for some clients is for those of its own namespace.
+    """
     spec = obj.spec
     policy = TrafficPolicy(
         host=fqdn(spec.host, obj.ref.namespace),
         namespace=obj.ref.namespace,
         ref=obj.ref,
-        subsets=tuple(Subset(s.name, tuple(sorted(s.labels.items()))) for s in spec.subsets),
-        export_to=spec.export_to or ("*",),
+        subsets=tuple(_subset(s) for s in spec.subsets),
+        export_to=spec.export_to or (_EVERYONE,) if spec.workload_selector is None else (_OWN,),
         created=obj.created,
+        layer=None if spec.traffic_policy is None else layer_of(spec.traffic_policy),
+        clients=tuple(sorted(spec.workload_selector.match_labels.items())) if spec.workload_selector else (),
     )
-    return Lowered(policies=(policy,))
+    advice = [f for path, said in _policies(spec) for f in policy_advice(obj.ref, path, said)]
+    return Lowered(policies=(policy,), findings=(*advice, *_near_names(view, obj, policy.host)))
 
 
 def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
     if problem := host_problem(obj.spec.host):
         yield Finding(obj.ref, "InvalidHost", problem, "spec.host")
+    yield from _subset_findings(obj)
+    yield from _export_findings(obj)
+    whole = obj.spec.traffic_policy
+    ejects = whole is not None and whole.outlier_detection is not None
+    for path, said in _policies(obj.spec):
+        yield from policy_findings(obj.ref, path, said, ejects=ejects)
+
+
+def _near_names(view: View, obj: Object[istio.DestinationRule], host: str) -> Iterator[Finding]:
+    """Say that what DNS answers has no locality."""
+    asked = [path for path, said in _blocks(obj.spec) if said.load_balancer and said.load_balancer.locality_lb_setting]
+    service = visible.service(view, obj.ref.namespace, host) if asked else None
+    if service is not None and service.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}:
+        message = f"the addresses of {host} come from DNS, so localities change nothing"
+        where = f"{asked[0]}.loadBalancer.localityLbSetting"
+        yield Finding(obj.ref, "LocalityLeftOut", message, where, Severity.WARNING)
+
+
+def _subset(said: istio.Subset) -> Subset:
+    labels = tuple(sorted(said.labels.items()))
+    return (
+        Subset(said.name, labels, layer_of(said.traffic_policy)) if said.traffic_policy else Subset(said.name, labels)
+    )
+
+
+def _policies(spec: istio.DestinationRule) -> Iterator[tuple[str, istio.TrafficPolicy]]:
+    """Yield every traffic policy of a rule with its field."""
+    if spec.traffic_policy is not None:
+        yield "spec.trafficPolicy", spec.traffic_policy
+    for i, subset in enumerate(spec.subsets):
+        if subset.traffic_policy is not None:
+            yield f"spec.subsets[{i}].trafficPolicy", subset.traffic_policy
+
+
+def _blocks(spec: istio.DestinationRule) -> Iterator[tuple[str, Blocks]]:
+    """Yield what is said of all ports and of single ones, each with its field."""
+    for path, said in _policies(spec):
+        yield path, said
+        yield from ((f"{path}.portLevelSettings[{i}]", port) for i, port in enumerate(said.port_level_settings))
+
+
+def _subset_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     names = Counter(s.name for s in obj.spec.subsets)
     for i, subset in enumerate(obj.spec.subsets):
         if "." in subset.name or host_problem(subset.name):
@@ -42,8 +94,44 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
             yield Finding(obj.ref, "DuplicateSubset", message, f"spec.subsets[{i}].name", fix="name each subset once")
 
 
+def _export_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
+    said = obj.spec.export_to
+    for entry, count in Counter(said).items():
+        if count > 1:
+            message = f"duplicate entries in exportTo for entry {entry}"
+            yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
+    if _OWN in said and obj.ref.namespace in said:
+        message = f"duplicate entries in exportTo: . and current namespace {obj.ref.namespace}"
+        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
+    if obj.spec.workload_selector is not None and set(said) - {_OWN, obj.ref.namespace}:
+        message = "destination rule with workload selector cannot have exportTo beyond current namespace"
+        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo", fix="leave exportTo out")
+    if _EVERYONE in said and len(set(said)) > 1:
+        message = "cannot have both public (*) and non-public exportTo values for a resource"
+        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
+
+
 def _host(obj: Object[istio.DestinationRule]) -> Iterable[str]:
     return (fqdn(obj.spec.host, obj.ref.namespace),)
 
 
-INPUT = Input(kinds=(istio.DESTINATION_RULE,), lower=lower, validate=validate, indexes={"policy.host": _host})
+def _cares_where(obj: Object[istio.DestinationRule]) -> Iterable[str]:
+    """File rules that may prefer near endpoints. Istio: those that leave failing endpoints alone do."""
+    near = (
+        said.outlier_detection or (said.load_balancer and said.load_balancer.locality_lb_setting)
+        for _, said in _blocks(obj.spec)
+    )
+    return ("*",) if any(near) else ()
+
+
+def _has_clients(obj: Object[istio.DestinationRule]) -> Iterable[str]:
+    selector = obj.spec.workload_selector
+    return ("*",) if selector is not None and selector.match_labels else ()
+
+
+INPUT = Input(
+    kinds=(istio.DESTINATION_RULE,),
+    lower=lower,
+    validate=validate,
+    indexes={"policy.host": _host, "policy.near": _cares_where, "policy.clients": _has_clients},
+)

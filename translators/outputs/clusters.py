@@ -3,25 +3,28 @@
 What distinguishes a cluster is a few names; the rest is the same for all of a kind, and is encoded once.
 """
 
+import msgspec
+
+from api.manners import Algorithm, Balancing, Manner
 from api.mesh import MeshSettings, Protocol, Resolution, Service
-from api.proxy import Scope
+from api.proxy import Caller, Scope
 from api.resource import CLUSTER, Resource
 from api.view import View
 from translators import envoy, visible
 from translators.contract import Output
-from translators.lookups import mesh, port_of
+from translators.lookups import manner, mesh, port_of
 from translators.names import BLACK_HOLE, MIRROR, PASSTHROUGH, ClusterName, outbound, parse_cluster
 from translators.outputs.routes import http_ports
-from translators.parts import discovery, live, mirrors, virtual_hosts
+from translators.parts import balancing, discovery, live, mirrors, pools, tls, virtual_hosts
 
 _UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_NO_LIMIT = (1 << 32) - 1
+_DIALLED = Balancing(Algorithm.DIALLED)
 
 
 def clusters(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: live ones, one for each target that a route in use copies to, and Istio's two fixed ones."""
     parts = range(view.memo(visible.services, scope.namespace))
-    names = tuple(view.memo(live.clusters, scope.namespace, part) for part in parts)
+    names = tuple(view.memo(live.clusters, scope.caller, part) for part in parts)
     copies = {
         name
         for port in view.memo(http_ports, scope)
@@ -31,53 +34,55 @@ def clusters(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     return (*names, tuple(sorted(copies)), (PASSTHROUGH, BLACK_HOLE))
 
 
-def build(view: View, namespace: str, name: str) -> Resource | None:
-    """Return one cluster, as the proxies of a namespace have it."""
+def build(view: View, caller: Caller, name: str) -> Resource | None:
+    """Return one cluster, as proxies that are one caller have it."""
     if name in {PASSTHROUGH, BLACK_HOLE}:
         return _fixed(name)
     asked = parse_cluster(name)
-    service = view.memo(visible.service, namespace, asked.host) if asked else None
+    service = view.memo(visible.service, caller.namespace, asked.host) if asked else None
     port = port_of(service, asked.port) if service and asked else None
     if asked is None or service is None or port is None:
         return None
+    said = _manner(view, caller, service, asked)
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
-    if not discovery.fill(view, namespace, body, service, asked):
+    if said.unusable:
+        return _closed(body, asked, service)
+    body.lb_policy = balancing.algorithm(said.balancing)
+    if not discovery.fill(view, caller, body, service, asked):
         return None
     _describe(body, asked, service)
-    uses = (outbound(asked.host, asked.port, asked.subset),) if service.resolution is Resolution.ENDPOINTS else ()
-    manners = view.memo(_manners, port.protocol.value, asked.direction == MIRROR)
+    uses = (outbound(asked.host, asked.port, asked.subset),) if body.type == envoy.Cluster.EDS else ()
+    manners = view.memo(_manners, port.protocol.value, asked.direction == MIRROR, said)
     return envoy.resource(CLUSTER, name, envoy.encode(body), manners, uses=uses)
 
 
-def _manners(view: View, said: str, mirror: bool) -> bytes:
-    """Return what clusters of a kind have in common, encoded: limits, timeouts, how HTTP is spoken."""
-    protocol = Protocol(said)
-    settings, http = view.memo(mesh), _http(protocol)
-    body = envoy.Cluster(connect_timeout=envoy.duration(settings.connect_timeout_ms))
-    limit = envoy.UInt32Value(value=_NO_LIMIT)
-    body.circuit_breakers.thresholds.add(
-        max_connections=limit, max_pending_requests=limit, max_requests=limit, max_retries=limit
-    )
-    # Unready endpoints are sent as unhealthy, so Envoy must not fall back to them when all are (Istio).
-    body.common_lb_config.healthy_panic_threshold.value = 0
+def _manner(view: View, caller: Caller, service: Service, asked: ClusterName) -> Manner:
+    """Return how a cluster is called; where the client's own address is dialled, nothing is left to choose.
+
+    Only endpoints that come from us have priorities and weights by locality.
+    """
+    said = manner(view, caller, asked)
+    dialled = said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED
+    if dialled or service.resolution is Resolution.NONE:
+        said = msgspec.structs.replace(said, balancing=_DIALLED)
+    elif service.resolution is not Resolution.ENDPOINTS and said.balancing is not None:
+        said = msgspec.structs.replace(said, balancing=msgspec.structs.replace(said.balancing, nearness=None))
+    return mirrors.named(said, service.host) if asked.direction == MIRROR else said
+
+
+def _manners(view: View, protocol: str, mirror: bool, said: Manner) -> bytes:
+    """Return what clusters of a kind have in common, encoded: limits, timeouts, how HTTP is spoken, by which line."""
+    spoken = Protocol(protocol)
+    settings, http = view.memo(mesh), pools.http(spoken, said.pool)
+    body = envoy.Cluster()
+    pools.limit(body, said, settings.connect_timeout_ms)
+    balancing.tune(body, said)
+    tls.secure(body, http, said)
     if mirror:
         mirrors.guard(body, http, settings.guards)
-    if mirror or protocol is not Protocol.TCP:
+    if mirror or spoken is not Protocol.TCP or said.by_tls:
         body.typed_extension_protocol_options[_UPSTREAM_HTTP].CopyFrom(envoy.packed(http))
     return envoy.encode(body)
-
-
-def _http(protocol: Protocol) -> envoy.UpstreamHttp:
-    """Return how HTTP is spoken: as the port says, or as the client does where it does not say."""
-    said = envoy.UpstreamHttp()
-    if protocol is Protocol.HTTP2:
-        said.explicit_http_config.http2_protocol_options.SetInParent()
-    elif protocol is Protocol.AUTO:
-        said.use_downstream_protocol_config.http_protocol_options.SetInParent()
-        said.use_downstream_protocol_config.http2_protocol_options.SetInParent()
-    else:
-        said.explicit_http_config.http_protocol_options.SetInParent()
-    return said
 
 
 def _describe(body: envoy.Cluster, asked: ClusterName, service: Service) -> None:
@@ -91,6 +96,14 @@ def _describe(body: envoy.Cluster, asked: ClusterName, service: Service) -> None
         said["subset"].string_value = asked.subset
 
 
+def _closed(body: envoy.Cluster, asked: ClusterName, service: Service) -> Resource:
+    """Return a cluster without endpoints: requests are answered 503. Without any, the one before would stay in use."""
+    body.type = envoy.Cluster.STATIC
+    body.connect_timeout.CopyFrom(envoy.duration(MeshSettings().connect_timeout_ms))
+    _describe(body, asked, service)
+    return envoy.resource(CLUSTER, body.name, envoy.encode(body))
+
+
 def _fixed(name: str) -> Resource:
     body = envoy.Cluster(name=name, connect_timeout=envoy.duration(MeshSettings().connect_timeout_ms))
     if name == PASSTHROUGH:
@@ -101,4 +114,4 @@ def _fixed(name: str) -> Resource:
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 
 
-OUTPUT = Output(CLUSTER, clusters, build, key=lambda scope: scope.namespace)
+OUTPUT = Output(CLUSTER, clusters, build, key=lambda scope: scope.caller)

@@ -1,54 +1,72 @@
 """ClusterLoadAssignments: who answers on a service's port, for the clusters whose endpoints come from us."""
 
-from itertools import groupby
-
+from api.manners import Manner
 from api.mesh import Endpoint
 from api.meta import Labels, Ref
-from api.proxy import Scope
+from api.proxy import Caller, Scope, Vantage
 from api.resource import ENDPOINT, Resource
 from api.view import View
 from translators import envoy, visible
 from translators.contract import Output
-from translators.lookups import endpoints, port_of, subset
+from translators.lookups import endpoints, policy, port_of
 from translators.names import OUTBOUND, parse_cluster
+from translators.nearness import Group, grouped
 from translators.parts import live
 
-_LARGEST_SUM = (1 << 32) - 1
+_AS_EVER, _ANYWHERE = Manner(), Vantage(Caller(""))
 _HEALTHY, _UNHEALTHY = envoy.HealthStatus.Value("HEALTHY"), envoy.HealthStatus.Value("UNHEALTHY")
 
 
 def assignments(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: those of the outbound clusters. A mirror's cluster shares the live one's endpoints."""
     parts = range(view.memo(visible.services, scope.namespace))
-    return tuple(view.memo(live.from_us, scope.namespace, part) for part in parts)
+    return tuple(view.memo(live.from_us, scope.caller, part) for part in parts)
 
 
-def build(view: View, namespace: str, name: str) -> Resource | None:
-    """Return one assignment, as the proxies of a namespace have it."""
-    asked = parse_cluster(name)
-    service = view.memo(visible.service, namespace, asked.host) if asked else None
+def build(view: View, seen_from: Vantage, name: str) -> Resource | None:
+    """Return one assignment, as proxies that are one caller have it that see endpoints from one place."""
+    asked, caller = parse_cluster(name), seen_from.caller
+    service = view.memo(visible.service, caller.namespace, asked.host) if asked else None
     port = port_of(service, asked.port) if service and asked else None
     if asked is None or asked.direction != OUTBOUND or service is None or port is None:
         return None
-    chosen = subset(view, namespace, asked.host, asked.subset) if asked.subset else None
+    rules = view.memo(policy, caller, asked.host)
+    chosen = rules.subset(asked.subset) if rules and asked.subset else None
     if asked.subset and chosen is None:
         return None
-    return view.memo(assignment, service.ref, name, chosen.labels if chosen else ())
+    said = rules.manner(asked.port, asked.subset) if rules else _AS_EVER
+    labels = chosen.labels if chosen else ()
+    if said.outliers is None and said.balancing is None:
+        return view.memo(assignment, service.ref, name, labels)
+    found = _preferred(_chosen(view, service.ref, name, labels), said)
+    return _assignment(name, grouped(found, said, seen_from))
 
 
 def assignment(view: View, owner: Ref, name: str, labels: Labels) -> Resource:
     """Return the endpoints that carry the labels, by locality. Unready ones are there too, marked unhealthy (Istio)."""
+    return _assignment(name, grouped(_chosen(view, owner, name, labels), _AS_EVER, _ANYWHERE))
+
+
+def _preferred(found: list[Endpoint], said: Manner) -> list[Endpoint]:
+    """Leave unready endpoints out where all are called when few are left (Istio): they would be, too."""
+    panics = said.outliers is not None and said.outliers.healthy_percent
+    return [endpoint for endpoint in found if endpoint.healthy] if panics else found
+
+
+def _chosen(view: View, owner: Ref, name: str, labels: Labels) -> list[Endpoint]:
     asked, wanted = parse_cluster(name), set(labels)
     found = view.memo(endpoints, owner, asked.host, asked.port) if asked else ()
-    chosen = [e for e in found if wanted <= set(e.labels)]
+    return [e for e in found if wanted <= set(e.labels)]
+
+
+def _assignment(name: str, groups: tuple[Group, ...]) -> Resource:
     body = envoy.ClusterLoadAssignment(cluster_name=name)
-    for locality, group in groupby(chosen, key=lambda e: e.locality):
-        where, total = body.endpoints.add(), 0
-        where.locality.CopyFrom(envoy.Locality(region=locality.region, zone=locality.zone, sub_zone=locality.subzone))
-        for said in group:
+    for group in groups:
+        where, place = body.endpoints.add(priority=group.priority), group.locality
+        where.locality.CopyFrom(envoy.Locality(region=place.region, zone=place.zone, sub_zone=place.subzone))
+        for said in group.endpoints:
             _fill(where.lb_endpoints.add(), said)
-            total += said.weight
-        where.load_balancing_weight.value = min(total, _LARGEST_SUM)
+        where.load_balancing_weight.value = group.weight
     return envoy.resource(ENDPOINT, name, envoy.encode(body))
 
 
@@ -59,4 +77,4 @@ def _fill(endpoint: envoy.LbEndpoint, said: Endpoint) -> None:
     endpoint.load_balancing_weight.value = said.weight
 
 
-OUTPUT = Output(ENDPOINT, assignments, build, key=lambda scope: scope.namespace)
+OUTPUT = Output(ENDPOINT, assignments, build, key=lambda scope: scope.vantage)

@@ -33,20 +33,20 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
         return None
     elif use.http:
         body.filter_chains.append(_http_chain(view, scope, port, routes))
-        _fall_back(view, use, body)
+        _fall_back(view, scope, use, body)
     else:
         routes = ""
-        body.filter_chains.append(_tcp_chain(view, use))
+        body.filter_chains.append(_tcp_chain(view, scope, use))
     return envoy.resource(LISTENER, name, envoy.encode(body), uses=(routes,) if routes else ())
 
 
-def _fall_back(view: View, use: visible.PortUse, body: envoy.Listener) -> None:
+def _fall_back(view: View, scope: Scope, use: visible.PortUse, body: envoy.Listener) -> None:
     """Where a service does not say that it is HTTP, look at the first bytes: what is not HTTP goes to that service."""
     if use.only_http:
         return
     body.filter_chains[0].filter_chain_match.application_protocols.extend(chains.HTTP_ALPN)
     body.filter_chains[0].filter_chain_match.transport_protocol = "raw_buffer"
-    body.default_filter_chain.CopyFrom(_tcp_chain(view, use))
+    body.default_filter_chain.CopyFrom(_tcp_chain(view, scope, use))
     for name, config in (("tls", envoy.TlsInspector()), ("http", envoy.HttpInspector())):
         inspector = f"envoy.filters.listener.{name}_inspector"
         body.listener_filters.add(name=inspector, typed_config=envoy.packed(config))
@@ -59,10 +59,10 @@ def _http_chain(view: View, scope: Scope, port: int, routes: str) -> envoy.Filte
     return envoy.FilterChain(filters=[chains.http(view, scope, routes, prefix)])
 
 
-def _tcp_chain(view: View, use: visible.PortUse) -> envoy.FilterChain:
+def _tcp_chain(view: View, scope: Scope, use: visible.PortUse) -> envoy.FilterChain:
     """Return a chain to the oldest service that does not say it is HTTP: without a name or address, one must win."""
     assert use.first is not None
-    return envoy.FilterChain(filters=[chains.tcp(view, names.outbound(use.first[1], use.number))])
+    return envoy.FilterChain(filters=[chains.tcp(view, scope.caller, names.called(use.first[1], use.number))])
 
 
 OUTPUT = Output(LISTENER, listeners, build)

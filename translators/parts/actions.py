@@ -4,12 +4,12 @@ import msgspec
 
 from api.actions import Answer, Destination, Redirect
 from api.meta import Ref
-from api.proxy import Scope
+from api.proxy import Caller, Scope
 from api.routes import Forward, Route
 from api.view import View
 from translators import envoy, names
-from translators.lookups import target_port
-from translators.parts import filters, headers, matches, mirrors, retries
+from translators.lookups import mesh, target_port
+from translators.parts import balancing, filters, headers, matches, mirrors, retries
 from translators.parts.weights import independent
 
 _NOTHING_TO_ANSWER = 500
@@ -44,7 +44,7 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
     elif not action.destinations:
         body.direct_response.status = _NOTHING_TO_ANSWER
     else:
-        body.route.CopyFrom(_forward(view, scope.namespace, action, port))
+        body.route.CopyFrom(_forward(view, scope.caller, action, port))
     only = said.destinations[0] if len(said.destinations) == 1 else None
     headers.apply(body, said.headers)
     if only is not None:
@@ -54,24 +54,25 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
     return Built(envoy.encode(body), tuple(p.cluster for p in body.route.request_mirror_policies))
 
 
-def default(host: str, port: int) -> Built:
+def default(view: View, scope: Scope, host: str, port: int) -> Built:
     """Return the route of a service nobody wrote rules for: everything goes to it, retried, without timeout (Istio)."""
     action = envoy.RouteAction(cluster=names.outbound(host, port))
+    _balance(view, scope.caller, action, Forward((Destination(host, port=port),)), port)
     _limit(action, 0)
     body = envoy.Route(name="default", match=envoy.RouteMatch(prefix="/"), route=action)
     return Built(envoy.encode(body))
 
 
-def _forward(view: View, namespace: str, said: Forward, port: int) -> envoy.RouteAction:
+def _forward(view: View, caller: Caller, said: Forward, port: int) -> envoy.RouteAction:
     action = envoy.RouteAction()
+    namespace = caller.namespace
     _send(view, namespace, action, said, port)
     for mirror in said.mirrors:
-        cluster = mirrors.target(view, namespace, mirror.destination, port)
+        cluster = mirrors.target(view, caller, mirror.destination, port)
         if cluster is not None:
             action.request_mirror_policies.append(mirrors.policy(mirror, cluster))
     _rewrite(action, said)
-    if said.retries is not None:
-        action.retry_policy.CopyFrom(retries.policy(said.retries))
+    _balance(view, caller, action, said, port)
     _limit(action, said.timeout_ms)
     return action
 
@@ -100,6 +101,16 @@ def _send(view: View, namespace: str, action: envoy.RouteAction, said: Forward, 
             headers.apply(chosen, destination.headers)
             if destination.rewrite_host:
                 chosen.host_rewrite_literal = destination.rewrite_host
+
+
+def _balance(view: View, caller: Caller, action: envoy.RouteAction, said: Forward, port: int) -> None:
+    """Say what is hashed and when to try again. The virtual host's retries hold where nothing special is asked for."""
+    hashes = balancing.hashes(view, caller, said.destinations, port)
+    if hashes:
+        action.hash_policy.extend(hashes)
+    pinned = bool(hashes) and len(said.destinations) == 1
+    if said.retries is not None or pinned:
+        action.retry_policy.CopyFrom(retries.policy(said.retries or view.memo(mesh).retries, hashed=pinned))
 
 
 def _cluster(view: View, namespace: str, to: Destination, port: int) -> str:

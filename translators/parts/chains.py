@@ -2,11 +2,12 @@
 
 from functools import cache
 
-from api.proxy import Scope
+from api.proxy import Caller, Scope
 from api.view import View
 from translators import envoy
-from translators.lookups import mesh
-from translators.parts import filters
+from translators.lookups import manner, mesh
+from translators.names import ClusterName
+from translators.parts import balancing, filters
 from translators.parts.accesslog import access_logs
 
 HTTP_ALPN = ("http/1.0", "http/1.1", "h2c")
@@ -27,9 +28,16 @@ def http(view: View, scope: Scope, routes: str, stat_prefix: str) -> envoy.Filte
     return envoy.Filter(name="envoy.filters.network.http_connection_manager", typed_config=envoy.packed(manager))
 
 
-def tcp(view: View, cluster: str) -> envoy.Filter:
-    """Return a TCP proxy to one cluster."""
-    proxy = envoy.TcpProxy(stat_prefix=f"{cluster};", cluster=cluster, access_log=access_logs(view.memo(mesh)))
+def tcp(view: View, caller: Caller, to: ClusterName) -> envoy.Filter:
+    """Return a TCP proxy to one cluster. How long a connection may live and be idle is the proxy's to say (Istio)."""
+    proxy = envoy.TcpProxy(stat_prefix=f"{to};", cluster=str(to), access_log=access_logs(view.memo(mesh)))
+    pool = manner(view, caller, to).pool
+    if pool is not None and pool.tcp_idle_ms is not None:
+        proxy.idle_timeout.CopyFrom(envoy.duration(pool.tcp_idle_ms))
+    if pool is not None and pool.duration_ms:
+        proxy.max_downstream_connection_duration.CopyFrom(envoy.duration(pool.duration_ms))
+    if balancing.hashes_source(view, caller, to):
+        proxy.hash_policy.add().source_ip.SetInParent()
     return envoy.Filter(name="envoy.filters.network.tcp_proxy", typed_config=envoy.packed(proxy))
 
 

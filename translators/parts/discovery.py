@@ -1,7 +1,7 @@
 """How a cluster finds its endpoints: from us (EDS), from DNS, or from the address the client dialled."""
 
 from api.mesh import Endpoint, Port, Resolution, Service
-from api.proxy import Locality
+from api.proxy import Caller, Locality
 from api.view import View
 from translators import envoy
 from translators.lookups import endpoints, port_of, subset
@@ -11,21 +11,20 @@ from translators.parts.chains import ads
 _DNS_REFRESH_MS = 60_000
 
 
-def fill(view: View, namespace: str, body: envoy.Cluster, service: Service, asked: ClusterName) -> bool:
+def fill(view: View, caller: Caller, body: envoy.Cluster, service: Service, asked: ClusterName) -> bool:
     """Fill in a cluster's discovery; says whether there is anything to discover (Istio: else there is no cluster).
 
-    A mirror's cluster asks for the same endpoints as the live one.
+    How it chooses among them is said before. A mirror's cluster asks for the same endpoints as the live one.
     """
+    if body.lb_policy == envoy.Cluster.CLUSTER_PROVIDED:
+        body.type = envoy.Cluster.ORIGINAL_DST
+        return True
     if service.resolution is Resolution.ENDPOINTS:
-        body.type, body.lb_policy = envoy.Cluster.EDS, envoy.Cluster.LEAST_REQUEST
+        body.type = envoy.Cluster.EDS
         body.eds_cluster_config.service_name = outbound(service.host, asked.port, asked.subset)
         body.eds_cluster_config.eds_config.CopyFrom(ads())
         return True
-    if service.resolution is Resolution.NONE:
-        body.type, body.lb_policy = envoy.Cluster.ORIGINAL_DST, envoy.Cluster.CLUSTER_PROVIDED
-        return True
-    body.lb_policy = envoy.Cluster.LEAST_REQUEST
-    chosen = subset(view, namespace, service.host, asked.subset) if asked.subset else None
+    chosen = subset(view, caller, service.host, asked.subset) if asked.subset else None
     port = port_of(service, asked.port)
     assert port is not None
     named = _named(view, service, port, set(chosen.labels) if chosen else set())

@@ -3,38 +3,39 @@
 from collections.abc import Iterator
 
 from api.mesh import Resolution, Service
+from api.proxy import Caller
 from api.view import View
 from translators import visible
 from translators.lookups import policy, port_of
 from translators.names import outbound
 
 
-def clusters(view: View, namespace: str, part: int) -> tuple[str, ...]:
+def clusters(view: View, caller: Caller, part: int) -> tuple[str, ...]:
     """Return the names of one part of the hosts."""
-    return tuple(name for _, of_service in view.memo(_by_service, namespace, part) for name in of_service)
+    return tuple(name for _, of_service in view.memo(_by_service, caller, part) for name in of_service)
 
 
-def from_us(view: View, namespace: str, part: int) -> tuple[str, ...]:
+def from_us(view: View, caller: Caller, part: int) -> tuple[str, ...]:
     """Return those whose endpoints come from us."""
     return tuple(
         name
-        for resolution, of_service in view.memo(_by_service, namespace, part)
+        for resolution, of_service in view.memo(_by_service, caller, part)
         if resolution is Resolution.ENDPOINTS
         for name in of_service
     )
 
 
-def _by_service(view: View, namespace: str, part: int) -> tuple[tuple[Resolution, tuple[str, ...]], ...]:
+def _by_service(view: View, caller: Caller, part: int) -> tuple[tuple[Resolution, tuple[str, ...]], ...]:
     found = []
-    for host in view.memo(visible.hosts, namespace, part):
-        service = view.memo(visible.service, namespace, host)
+    for host in view.memo(visible.hosts, caller.namespace, part):
+        service = view.memo(visible.service, caller.namespace, host)
         if service is not None:
-            found.append((service.resolution, tuple(_names(view, namespace, service))))
+            found.append((service.resolution, tuple(_names(view, caller, service))))
     return tuple(found)
 
 
-def _names(view: View, namespace: str, service: Service) -> Iterator[str]:
-    rules = view.memo(policy, namespace, service.host)
+def _names(view: View, caller: Caller, service: Service) -> Iterator[str]:
+    rules = view.memo(policy, caller, service.host)
     subsets = ["", *(s.name for s in rules.subsets)] if rules else [""]
     for number in (p.number for p in service.ports if port_of(service, p.number)):
         yield from (outbound(service.host, number, name) for name in subsets)

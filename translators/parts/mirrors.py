@@ -5,8 +5,12 @@ traffic as well shares its circuit breakers with the copies. So every target get
 a copy be dropped before it can push back.
 """
 
+import msgspec
+
 from api.actions import Destination
+from api.manners import Manner
 from api.mirrors import Guards, Mirror
+from api.proxy import Caller
 from api.view import View
 from translators import envoy, names
 from translators.lookups import no_mirror, target_port
@@ -14,13 +18,13 @@ from translators.lookups import no_mirror, target_port
 BODY_SIZE_LIMIT = "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit"
 
 
-def target(view: View, namespace: str, to: Destination, listener_port: int) -> str | None:
+def target(view: View, caller: Caller, to: Destination, listener_port: int) -> str | None:
     """Return the name of the cluster for copies to a destination; None when a part of the destination is missing.
 
     A missing mirror is dropped here and reported by the check of mirrors; the route it is on does not notice.
     """
-    port = target_port(view, namespace, to, listener_port)
-    if no_mirror(view, namespace, to, port) is not None:
+    port = target_port(view, caller.namespace, to, listener_port)
+    if no_mirror(view, caller, to, port) is not None:
         return None
     return names.mirror(to.host, port, to.subset)
 
@@ -41,14 +45,16 @@ def policy(mirror: Mirror, cluster: str) -> envoy.RouteAction.RequestMirrorPolic
 
 
 def guard(cluster: envoy.Cluster, http: envoy.UpstreamHttp, guards: Guards) -> None:
-    """Put the guards on a mirror's cluster and its HTTP options.
+    """Put the guards on a mirror's cluster and its HTTP options. A limit that is tighter already stays.
 
     The buffers hold the largest body of every copy that may be under way, so that no copy ever pushes back on the
     request it was made from; the body limit and the circuit breaker bound what that can cost.
     """
-    cluster.connect_timeout.CopyFrom(envoy.duration(guards.connect_timeout_ms))
+    connect_ms = min(cluster.connect_timeout.ToMilliseconds(), guards.connect_timeout_ms)
+    cluster.connect_timeout.CopyFrom(envoy.duration(connect_ms))
     cluster.per_connection_buffer_limit_bytes.CopyFrom(envoy.UInt32Value(value=guards.buffer_bytes))
-    cluster.circuit_breakers.CopyFrom(_breakers(guards.max_requests))
+    for limits in cluster.circuit_breakers.thresholds:
+        _tighten(limits, guards.max_requests)
     http.common_http_protocol_options.max_stream_duration.CopyFrom(envoy.duration(guards.deadline_ms))
     limit = envoy.typed_struct(BODY_SIZE_LIMIT, {"max_request_bytes": guards.max_body_bytes})
     http.http_filters.extend(
@@ -61,15 +67,20 @@ def guard(cluster: envoy.Cluster, http: envoy.UpstreamHttp, guards: Guards) -> N
     )
 
 
-def _breakers(most: int) -> envoy.CircuitBreakers:
-    limit = envoy.UInt32Value(value=most)
-    return envoy.CircuitBreakers(
-        thresholds=[
-            envoy.CircuitBreakers.Thresholds(
-                max_connections=limit,
-                max_pending_requests=limit,
-                max_requests=limit,
-                max_retries=envoy.UInt32Value(value=0),
-            )
-        ]
-    )
+def named(said: Manner, host: str) -> Manner:
+    """Return how copies are made to a host by TLS: the server's name is the host's own where the rule names none.
+
+    A copy's Host is that of the request it was made from, perhaps with Envoy's `-shadow`, so it is not the server's.
+    """
+    if said.tls is None or said.tls.sni or host.startswith("*"):
+        return said
+    names = said.tls.names or ((host,) if said.tls.verify else ())
+    return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, sni=host, names=names))
+
+
+def _tighten(limits: envoy.CircuitBreakers.Thresholds, most: int) -> None:
+    """Lower the limits to those of copies, which are never retried."""
+    for limit in (limits.max_connections, limits.max_pending_requests, limits.max_requests):
+        limit.value = min(limit.value, most)
+    limits.max_retries.value = 0
+    limits.ClearField("retry_budget")

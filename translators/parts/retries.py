@@ -7,8 +7,11 @@ _SELECTIONS = 5
 _UPDATE_EVERY = 2
 
 
-def policy(said: Retries) -> envoy.RetryPolicy:
-    """Return Envoy's retry policy. No attempts is a policy too: without one, the virtual host's would hold."""
+def policy(said: Retries, *, hashed: bool = False) -> envoy.RetryPolicy:
+    """Return Envoy's retry policy. No attempts is a policy too: without one, the virtual host's would hold.
+
+    `hashed`: a hash chooses the endpoint, so the next try goes to the same one (Istio).
+    """
     body = envoy.RetryPolicy(num_retries=envoy.UInt32Value(value=said.attempts))
     if not said.attempts:
         return body
@@ -18,7 +21,7 @@ def policy(said: Retries) -> envoy.RetryPolicy:
         body.per_try_timeout.CopyFrom(envoy.duration(said.per_try_ms))
     if said.backoff_ms:
         body.retry_back_off.base_interval.CopyFrom(envoy.duration(said.backoff_ms))
-    if said.elsewhere:
+    if said.elsewhere or (said.elsewhere is None and not hashed):
         config = envoy.packed(envoy.PreviousHostsPredicate())
         body.retry_host_predicate.add(name="envoy.retry_host_predicates.previous_hosts", typed_config=config)
         body.host_selection_retry_max_attempts = _SELECTIONS

@@ -105,7 +105,7 @@ def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     """Return the virtual host of a service, or of a host that only a route table knows."""
     service = view.memo(visible.service, scope.namespace, host)
     said = owner(view, scope, host, port)
-    built = [actions.default(host, port)] if said is None else _built(view, scope, said, port)
+    built = [actions.default(view, scope, host, port)] if said is None else _built(view, scope, said, port)
     routes = b"".join((*(envoy.framed(_ROUTES_FIELD, b.body) for b in built), view.memo(_common)))
     known = domains(host, service.addresses, scope) if service else (host,)
     return VirtualHost(names.virtual_host(host, port), known, routes, tuple(c for b in built for c in b.copies))

@@ -1,0 +1,285 @@
+"""Traffic policies of DestinationRules, as clients of a real Envoy notice them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+import yaml
+from aiohttp import web
+
+from api.proxy import Locality
+from controlplane.playground.scenery import service
+from controlplane.playground.stage import Stage
+from controlplane.playground.stuck import never_reading
+from controlplane.playground.workload import Workload
+from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.scene import DEADLINE_S, findings, joined, mesh_config, route, until, versions, virtual_service
+from tests.e2e.secured import Secured
+from tests.e2e.sidecars import Sidecar, sidecar, sleeper
+
+pytestmark = pytest.mark.envoy
+
+PORT = 8000
+HOST = "web.default.svc.cluster.local"
+HUGE = 2**31 - 1
+
+
+class Mesh(msgspec.Struct, frozen=True):
+    """A sidecar whose clients call the service `web`."""
+
+    stage: Stage
+    sidecar: Sidecar
+    client: aiohttp.ClientSession
+
+    async def get(self, path: str = "/anything", **headers: str) -> tuple[int, str]:
+        """Call `web`; return the status, and who answered."""
+        url = f"http://web:{PORT}{path}"
+        async with self.client.get(url, proxy=self.sidecar.proxy, headers=headers) as answer:
+            return answer.status, answer.headers.get("X-Workload", "")
+
+    async def rule(self, host: str, policy: Mapping[str, Any]) -> None:
+        await self.stage.apply(rule(host, policy))
+
+    async def stat(self, cluster: str, counter: str) -> int:
+        stats = await self.sidecar.envoy.stats(rf"^cluster\.{cluster}\|.*\.{counter}$")
+        return sum(stats.values())
+
+
+def rule(host: str, policy: Mapping[str, Any]) -> str:
+    """A DestinationRule that is a traffic policy, of the name of its host."""
+    manifest = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": host},
+        "spec": {"host": host, "trafficPolicy": dict(policy)},
+    }
+    text: str = yaml.safe_dump(manifest)
+    return text
+
+
+def outside(places: Mapping[str, int]) -> str:
+    """The service `web` as a ServiceEntry: locality to port, each on this machine."""
+    endpoints = [{"address": "127.0.0.1", "locality": where, "ports": {"http": n}} for where, n in places.items()]
+    ports = [{"number": PORT, "name": "http", "protocol": "HTTP"}]
+    manifest = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {"name": "web"},
+        "spec": {"hosts": [HOST], "ports": ports, "resolution": "STATIC", "endpoints": endpoints},
+    }
+    text: str = yaml.safe_dump(manifest)
+    return text
+
+
+@pytest.fixture
+async def mesh(stage: Stage, client: aiohttp.ClientSession) -> Mesh:
+    await stage.apply(joined(mesh_config({}), service("web", PORT)))
+    return Mesh(stage, await sidecar(stage, PORT), client)
+
+
+@pytest.fixture
+async def three(mesh: Mesh) -> AsyncIterator[Mesh]:
+    """The same, with three workloads behind `web`."""
+    async with AsyncExitStack() as stack:
+        workloads = [await stack.enter_async_context(Workload(f"v{i}")) for i in (1, 2, 3)]
+        await mesh.stage.apply(versions("web", [workload.port for workload in workloads]))
+        yield mesh
+
+
+@pytest.mark.parametrize("algorithm", [{}, {"maglev": {"tableSize": 1009}}], ids=["ring", "maglev"])
+@pytest.mark.parametrize("ruled", [False, True], ids=["service", "rules"])
+async def test_equal_keys_reach_the_same_workload(three: Mesh, algorithm: Mapping[str, Any], ruled: bool):
+    await three.rule("web", {"loadBalancer": {"consistentHash": {"httpHeaderName": "x-user", **algorithm}}})
+    if ruled:
+        await three.stage.apply(virtual_service("web", {"route": route(("web", "", 1))}))
+    reached: dict[str, set[str]] = {}
+    for user in range(30):
+        reached[str(user)] = {(await three.get(**{"x-user": str(user)}))[1] for _ in range(5)}
+    assert all(len(workloads) == 1 for workloads in reached.values())
+    assert set.union(*reached.values()) == {"v1", "v2", "v3"}
+
+
+async def test_a_cookie_that_the_proxy_sets_keeps_a_client_where_it_is(three: Mesh):
+    await three.rule(
+        "web", {"loadBalancer": {"consistentHash": {"httpCookie": {"name": "user", "path": "/", "ttl": "60s"}}}}
+    )
+    url = f"http://web:{PORT}/anything"
+    async with three.client.get(url, proxy=three.sidecar.proxy) as answer:
+        cookie, first = answer.cookies["user"], answer.headers["X-Workload"]
+    assert cookie["path"] == "/"
+    assert cookie["max-age"] == "60"
+    again = {(await three.get(Cookie=f"user={cookie.value}"))[1] for _ in range(10)}
+    assert again == {first}
+
+
+async def test_round_robin_takes_turns(three: Mesh):
+    await three.rule("web", {"loadBalancer": {"simple": "ROUND_ROBIN"}})
+    counts = Counter([(await three.get())[1] for _ in range(30)])
+    assert counts == {"v1": 10, "v2": 10, "v3": 10}
+
+
+async def test_a_full_pool_answers_at_once(three: Mesh):
+    limits = {"tcp": {"maxConnections": 1}, "http": {"http1MaxPendingRequests": 1, "http2MaxRequests": 1}}
+    await three.rule("web", {"connectionPool": limits})
+    answers = Counter(status for status, _ in await asyncio.gather(*(three.get("/delay/1") for _ in range(10))))
+    assert answers.keys() == {200, 503}
+    assert answers[200] <= 2, "one under way, and perhaps one waiting"
+
+
+async def test_a_workload_that_fails_is_left_alone(mesh: Mesh):
+    async def fail(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=500, headers={"X-Workload": "broken"})
+
+    broken = web.ServerRunner(web.Server(fail))
+    await broken.setup()
+    await web.TCPSite(broken, "127.0.0.1", 0).start()
+    async with Workload("good") as good:
+        await mesh.stage.apply(versions("web", [good.port, broken.addresses[0][1]]))
+        policy = {"consecutive5xxErrors": 1, "baseEjectionTime": "10m", "maxEjectionPercent": 100}
+        await mesh.rule("web", {"outlierDetection": policy, "loadBalancer": {"simple": "ROUND_ROBIN"}})
+        seen = [await mesh.get() for _ in range(20)]
+    await broken.cleanup()
+    assert seen.count((500, "broken")) == 1
+    assert seen.count((200, "good")) == 19
+
+
+@PROTOCOLS
+async def test_near_workloads_go_first_until_they_fail(stage: Stage, client: aiohttp.ClientSession, delta: bool):
+    async with AsyncExitStack() as stack:
+        near, far = [await stack.enter_async_context(Workload(name)) for name in ("near", "far")]
+        await stage.apply(joined(mesh_config({}), outside({"eu/a": near.port, "us/a": far.port})))
+        meshes = {}
+        for region in ("eu", "us"):
+            proxy = msgspec.structs.replace(sleeper(PORT), locality=Locality(region, "a"))
+            meshes[region] = Mesh(stage, Sidecar(await stage.sidecar(proxy, delta=delta), proxy.ip), client)
+        here, there = meshes["eu"], meshes["us"]
+        assert {(await here.get())[1] for _ in range(20)} == {"near", "far"}
+
+        ejecting = {
+            "outlierDetection": {"consecutive5xxErrors": 1, "baseEjectionTime": "10m", "maxEjectionPercent": 100}
+        }
+        await here.rule("web", ejecting)
+        assert {(await here.get())[1] for _ in range(10)} == {"near"}
+        assert {(await there.get())[1] for _ in range(10)} == {"far"}, "each proxy has its own near"
+
+        shares = {"distribute": [{"from": "eu/*", "to": {"us": 100}}]}
+        await here.rule("web", {**ejecting, "loadBalancer": {"localityLbSetting": shares}})
+        assert {(await here.get())[1] for _ in range(10)} == {"far"}
+        await here.rule("web", ejecting)
+        await near.stop()
+        assert await here.get() in {(503, ""), (200, "far")}
+        assert {await here.get() for _ in range(10)} == {(200, "far")}
+
+
+async def test_a_rule_for_some_clients_is_theirs_alone(three: Mesh):
+    curl = msgspec.structs.replace(sleeper(PORT), name="curl", labels={"app": "curl"})
+    other = Mesh(three.stage, Sidecar(await three.stage.sidecar(curl), curl.ip), three.client)
+    closed = yaml.safe_load(rule("web", {"tls": {"mode": "ISTIO_MUTUAL"}}))
+    closed["spec"]["workloadSelector"] = {"matchLabels": {"app": "curl"}}
+    assert (await other.get())[0] == 200
+    await three.stage.apply(yaml.safe_dump(closed))
+    assert (await other.get())[0] == 503
+    assert (await three.get())[0] == 200
+    closed["spec"]["workloadSelector"] = {"matchLabels": {"app": "sleep"}}
+    await three.stage.apply(yaml.safe_dump(closed))
+    assert (await other.get())[0] == 200
+    assert (await three.get())[0] == 503
+
+
+@PROTOCOLS
+async def test_tls_to_a_server_that_wants_a_certificate(
+    stage: Stage, client: aiohttp.ClientSession, tmp_path: Path, delta: bool
+):
+    await stage.apply(joined(mesh_config({}), service("web", PORT)))
+    mesh = Mesh(stage, await sidecar(stage, PORT, delta=delta), client)
+    async with Secured(tmp_path, HOST, "web", client_certificates=True) as secured:
+        await stage.apply(versions("web", [secured.port]))
+        mutual = {"mode": "MUTUAL", "clientCertificate": str(secured.cert), "privateKey": str(secured.key)}
+        await mesh.rule("web", {"tls": {**mutual, "caCertificates": str(secured.ca)}})
+        assert await mesh.get() == (200, "secured")
+        assert [(seen.sni, seen.certified) for seen in secured.seen] == [("web", True)]
+
+        await mesh.rule(
+            "web", {"tls": {**mutual, "caCertificates": str(secured.ca), "sni": "web", "subjectAltNames": ["api"]}}
+        )
+        assert (await mesh.get())[0] == 503, "the certificate has another name"
+        await mesh.rule("web", {"tls": mutual})
+        assert (await mesh.get())[0] == 503, "the system does not trust the certificate"
+        await mesh.rule("web", {"tls": {**mutual, "insecureSkipVerify": True}})
+        assert await mesh.get() == (200, "secured")
+        await mesh.rule("web", {"tls": {"mode": "DISABLE"}})
+        assert (await mesh.get())[0] != 200, "plain text to a TLS server"
+
+
+async def test_a_missing_file_takes_nothing_else_out_of_service(three: Mesh, tmp_path: Path):
+    stage = three.stage
+    await stage.apply(joined(service("other", PORT), rule("other", {"tls": {"mode": "SIMPLE"}})))
+    bad = {"tls": {"mode": "SIMPLE", "caCertificates": str(tmp_path / "missing.pem")}}
+    await stage.apply(rule("other", bad))
+    await until(lambda: any(f.about.name == "other" and f.reason == "Rejected" for f in findings(stage)), "it was told")
+    assert (await three.get())[0] == 200
+    await three.rule("web", {"loadBalancer": {"simple": "ROUND_ROBIN"}})
+    assert Counter([(await three.get())[1] for _ in range(6)]) == {"v1": 2, "v2": 2, "v3": 2}
+
+
+async def test_without_workload_certificates_requests_are_refused_and_it_is_told(three: Mesh):
+    await three.rule("web", {"tls": {"mode": "ISTIO_MUTUAL"}})
+    assert (await three.get())[0] == 503
+    [found] = findings(three.stage)
+    assert (found.reason, found.path) == ("NoWorkloadCertificates", "spec.trafficPolicy.tls.mode")
+
+
+async def test_a_mirror_to_a_tls_host_arrives_by_tls(three: Mesh, tmp_path: Path):
+    name = "recorder.default.svc.cluster.local"
+    async with Secured(tmp_path, name) as recorder:
+        tls = {"mode": "SIMPLE", "caCertificates": str(recorder.ca)}
+        said = joined(service("recorder", PORT), versions("recorder", [recorder.port]), rule("recorder", {"tls": tls}))
+        await three.stage.apply(said)
+        await three.stage.apply(
+            virtual_service("web", {"route": route(("web", "", 1)), "mirror": {"host": "recorder"}})
+        )
+        assert (await three.get())[0] == 200
+        await until(lambda: bool(recorder.seen), "the copy arrived")
+        [seen] = recorder.seen
+        assert (seen.sni, seen.host) == (name, f"web-shadow:{PORT}"), (
+            "the server's name is its own, not the copy's Host"
+        )
+
+    async with Secured(tmp_path, "somebody.else") as stranger:
+        await three.stage.apply(joined(versions("recorder", [stranger.port]), rule("recorder", {"tls": tls})))
+        assert (await three.get())[0] == 200
+        async with asyncio.timeout(DEADLINE_S):
+            while not await three.stat("mirror", "ssl.fail_verify_san") + await three.stat(
+                "mirror", "ssl.fail_verify_error"
+            ):
+                await three.get()
+        assert stranger.seen == []
+
+
+async def test_a_generous_rule_does_not_widen_the_guards(three: Mesh):
+    generous = {
+        "tcp": {"maxConnections": HUGE, "connectTimeout": "1h"},
+        "http": {"http1MaxPendingRequests": HUGE, "http2MaxRequests": HUGE, "maxRetries": HUGE, "idleTimeout": "1h"},
+    }
+    guards = {"mirroring": {"guards": {"maxRequests": 3, "deadline": "2s"}}}
+    policy = {"connectionPool": generous, "retryBudget": {"percent": 100, "minRetryConcurrency": HUGE}}
+    async with never_reading() as stuck:
+        said = (service("bad", PORT), versions("bad", [stuck.port]), rule("bad", policy), mesh_config(guards))
+        await three.stage.apply(joined(*said))
+        rules = {"route": route(("web", "", 1)), "mirror": {"host": "bad"}}
+        await three.stage.apply(virtual_service("web", {**rules, "retries": {"attempts": 5, "retryOn": "5xx"}}))
+        assert {(await three.get())[0] for _ in range(30)} == {200}
+        assert await three.stat("mirror", "upstream_rq_active") <= 3
+        assert await three.stat("mirror", "upstream_cx_active") <= 3
+        assert await three.stat("mirror", "upstream_rq_retry") == 0
+        overflow = await three.stat("mirror", "upstream_rq_pending_overflow")
+        assert overflow + await three.stat("mirror", "upstream_cx_overflow") > 0
+        async with asyncio.timeout(DEADLINE_S):
+            while await three.stat("mirror", "upstream_rq_(pending_)?active"):
+                await asyncio.sleep(0.1)

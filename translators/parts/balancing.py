@@ -1,0 +1,91 @@
+"""Balancing -> a cluster's load balancer, and what of requests is hashed for it."""
+
+from collections.abc import Iterable
+
+from api.actions import Destination
+from api.manners import Algorithm, Balancing, HashKey, Manner, Warming
+from api.proxy import Caller
+from api.view import View
+from translators import envoy
+from translators.lookups import manner, policy, target_port
+from translators.names import ClusterName
+
+_LARGEST_RING = 8 << 20
+_RING = 1024
+"""Istio's ring, where the rule says nothing."""
+_EVENLY = 1.0
+_POLICIES = {
+    Algorithm.LEAST_REQUEST: envoy.Cluster.LEAST_REQUEST,
+    Algorithm.ROUND_ROBIN: envoy.Cluster.ROUND_ROBIN,
+    Algorithm.RANDOM: envoy.Cluster.RANDOM,
+    Algorithm.RING_HASH: envoy.Cluster.RING_HASH,
+    Algorithm.MAGLEV: envoy.Cluster.MAGLEV,
+    Algorithm.DIALLED: envoy.Cluster.CLUSTER_PROVIDED,
+}
+
+
+def algorithm(said: Balancing | None) -> "envoy.Cluster.LbPolicy":
+    """Return Envoy's name of the algorithm; least request is the default (Istio)."""
+    return _POLICIES[said.algorithm if said else Algorithm.LEAST_REQUEST]
+
+
+def tune(body: envoy.Cluster, said: Manner) -> None:
+    """Say how the algorithm works: table sizes, warming up, whether localities have weights."""
+    balancing = said.balancing or Balancing()
+    if balancing.algorithm is Algorithm.RING_HASH:
+        body.ring_hash_lb_config.minimum_ring_size.value = balancing.size or _RING
+    elif balancing.algorithm is Algorithm.MAGLEV and balancing.size:
+        body.maglev_lb_config.table_size.value = balancing.size
+    elif balancing.warming is not None:
+        config = (
+            body.round_robin_lb_config if balancing.algorithm is Algorithm.ROUND_ROBIN else body.least_request_lb_config
+        )
+        config.slow_start_config.CopyFrom(_slow_start(balancing.warming))
+    if said.weighs_localities:
+        body.common_lb_config.locality_weighted_lb_config.SetInParent()
+
+
+def hashes(
+    view: View, caller: Caller, to: Iterable[Destination], listener_port: int
+) -> list[envoy.RouteAction.HashPolicy]:
+    """Return what of a request is hashed, so that equal ones reach the same endpoint of these, each key once."""
+    keys: dict[HashKey, None] = {}
+    for destination in to:
+        rules = view.memo(policy, caller, destination.host)
+        if rules is not None and not rules.is_plain:
+            port = target_port(view, caller.namespace, destination, listener_port)
+            said = rules.manner(port, destination.subset).balancing
+            if said is not None and said.key is not None:
+                keys[said.key] = None
+    return [_hash(key) for key in keys]
+
+
+def hashes_source(view: View, caller: Caller, to: ClusterName) -> bool:
+    """Tell whether the client's address chooses the endpoint: all that there is to hash of what is not HTTP."""
+    said = manner(view, caller, to).balancing
+    return said is not None and said.key is not None and said.key.source_ip
+
+
+def _hash(said: HashKey) -> envoy.RouteAction.HashPolicy:
+    body = envoy.RouteAction.HashPolicy()
+    if said.header:
+        body.header.header_name = said.header
+    elif said.cookie:
+        body.cookie.name, body.cookie.path = said.cookie, said.cookie_path
+        if said.cookie_ttl_ms is not None:
+            body.cookie.ttl.CopyFrom(envoy.duration(said.cookie_ttl_ms))
+    elif said.query:
+        body.query_parameter.name = said.query
+    else:
+        body.connection_properties.source_ip = True
+    return body
+
+
+def _slow_start(said: Warming) -> envoy.Cluster.SlowStartConfig:
+    body = envoy.Cluster.SlowStartConfig(slow_start_window=envoy.duration(said.duration_ms))
+    body.min_weight_percent.value = said.least_percent
+    if said.aggression != _EVENLY:
+        body.aggression.CopyFrom(
+            envoy.RuntimeDouble(default_value=said.aggression, runtime_key="upstream.slow_start.aggression")
+        )
+    return body

@@ -1,0 +1,70 @@
+"""Tls -> a cluster's transport socket. Certificates are files on the proxy's machine, which Envoy reads itself."""
+
+from api.hosts import is_ip
+from api.manners import Manner, Security, Tls
+from translators import envoy
+
+SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+"""Where Debian, and Envoy's and Istio's images, keep the certificates that everybody trusts."""
+
+
+def secure(body: envoy.Cluster, http: envoy.UpstreamHttp, said: Manner) -> None:
+    """Put the transport socket on a cluster, and what goes with it on its HTTP options."""
+    socket = None
+    if said.tls is not None and said.by_tls:
+        socket = _socket("tls", _tls(said.tls, http))
+    if said.proxy_protocol:
+        inner = socket or _socket("raw_buffer", envoy.RawBuffer())
+        version = envoy.ProxyProtocolConfig.V2 if said.proxy_protocol > 1 else envoy.ProxyProtocolConfig.V1
+        wrapped = envoy.ProxyProtocolUpstreamTransport(
+            config=envoy.ProxyProtocolConfig(version=version), transport_socket=inner
+        )
+        socket = _socket("upstream_proxy_protocol", wrapped)
+    if socket is not None:
+        body.transport_socket.CopyFrom(socket)
+
+
+def _tls(said: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContext:
+    """Return the TLS settings. Istio: without `sni`, server name and certificate follow each request's host."""
+    body = envoy.UpstreamTlsContext(sni=said.sni)
+    common = body.common_tls_context
+    common.tls_params.CopyFrom(
+        envoy.TlsParameters(
+            tls_minimum_protocol_version=envoy.TlsParameters.TLSv1_2,
+            tls_maximum_protocol_version=envoy.TlsParameters.TLSv1_3,
+        )
+    )
+    if http.explicit_http_config.HasField("http2_protocol_options"):
+        common.alpn_protocols.append("h2")
+    if said.security is Security.MUTUAL:
+        certificate = common.tls_certificates.add()
+        certificate.certificate_chain.filename = said.certificate
+        certificate.private_key.filename = said.key
+    if said.verify:
+        common.validation_context.CopyFrom(_validation(said))
+    if not said.sni:
+        http.upstream_http_protocol_options.auto_sni = True
+        http.upstream_http_protocol_options.auto_san_validation = said.verify and not said.names
+    return body
+
+
+def _validation(said: Tls) -> envoy.CertificateValidationContext:
+    body = envoy.CertificateValidationContext()
+    body.trusted_ca.filename = said.ca or SYSTEM_BUNDLE
+    if said.crl:
+        body.crl.filename = said.crl
+    for name in said.names:
+        kind = _kind(name)
+        body.match_typed_subject_alt_names.add(san_type=kind, matcher=envoy.StringMatcher(exact=name))
+    return body
+
+
+def _kind(name: str) -> "envoy.SubjectAltNameMatcher.SanType":
+    """Return what kind of name stands in the certificate: Istio's rules do not say."""
+    if "://" in name:
+        return envoy.SubjectAltNameMatcher.URI
+    return envoy.SubjectAltNameMatcher.IP_ADDRESS if is_ip(name) else envoy.SubjectAltNameMatcher.DNS
+
+
+def _socket(name: str, config: envoy.Message) -> envoy.TransportSocket:
+    return envoy.TransportSocket(name=f"envoy.transport_sockets.{name}", typed_config=envoy.packed(config))
