@@ -12,6 +12,7 @@ from translators.matching.domains import virtual_host
 from translators.matching.fields import fraction, header_problem, query_problem
 from translators.matching.headers import response_edits
 from translators.matching.listening import reached
+from translators.matching.normal import normalised
 from translators.matching.paths import path_problem
 from translators.matching.redirects import CODES, location
 from translators.matching.sending import Place, sending
@@ -25,6 +26,10 @@ def answer(known: Decoded, request: Request) -> Outcome:
     found = Outcome(request, listener=at.listener, chain=at.chain, cluster=at.cluster)
     if at.cluster or request.tls:
         return found
+    path = normalised(request.path) if at.normalises else request.path
+    if path is None:
+        return msgspec.structs.replace(found, status=HTTPStatus.BAD_REQUEST.value)
+    found = msgspec.structs.replace(found, request=msgspec.structs.replace(request, path=path))
     if at.routes is None:
         return msgspec.structs.replace(found, status=HTTPStatus.NOT_FOUND.value)
     return _routed(known, at.routes, found)

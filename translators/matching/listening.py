@@ -12,12 +12,16 @@ _MANAGER, _PROXY = envoy.HttpConnectionManager, envoy.TcpProxy
 
 
 class Reached(msgspec.Struct, frozen=True):
-    """A listener and its chain: either routes, or the cluster that bytes are passed on to."""
+    """A listener and its chain: either routes, or the cluster that bytes are passed on to.
+
+    `normalises`: paths are normalised before routes are looked at.
+    """
 
     listener: str
     chain: str
     routes: envoy.RouteConfiguration | None = None
     cluster: str = ""
+    normalises: bool = False
 
 
 def reached(known: Decoded, request: Request) -> Reached | None:
@@ -65,7 +69,8 @@ def _reached(known: Decoded, name: str, chain: envoy.FilterChain, place: str) ->
         if each.typed_config.Is(_MANAGER.DESCRIPTOR):
             manager = _MANAGER.FromString(each.typed_config.value)
             inline = manager.route_config if manager.HasField("route_config") else None
-            return Reached(name, place, inline or known.configurations.get(manager.rds.route_config_name))
+            routes = inline or known.configurations.get(manager.rds.route_config_name)
+            return Reached(name, place, routes, normalises=manager.normalize_path.value)
     return Reached(name, place)
 
 

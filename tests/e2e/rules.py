@@ -1,0 +1,155 @@
+"""Random rules of a VirtualService, and requests from the same small pools, so that they meet."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+HOSTS = ("web", "other", "copy")
+PORT = 8000
+
+Json = dict[str, Any]
+
+
+def some(pool: tuple[Any, ...], most: int) -> st.SearchStrategy[list[Any]]:
+    return st.lists(st.sampled_from(pool), max_size=most, unique_by=str)
+
+
+def record(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
+    """A mapping in which any of the fields may be missing."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+def strings(*values: str, regexes: tuple[str, ...] = (), absent: bool = False) -> st.SearchStrategy[Json]:
+    """A StringMatch; `absent` adds those that only ask whether something is there."""
+    pool = [*({"exact": v} for v in values), *({"prefix": v} for v in values if v), *({"regex": r} for r in regexes)]
+    return st.sampled_from([*pool, {}, {"regex": "*"}] if absent else pool)
+
+
+NUMBERS = strings("1", "12", "", "1,2", regexes=("1|2", r"\d*", "^1$", "."), absent=True)
+MATCH = record(
+    uri=strings("/a", "/A", "/a/", "/a/b", "/", "/b", regexes=("/a.*", "/[a-z]+", ".*", "/a/?", "(?i)/A", "b")),
+    ignoreUriCase=st.booleans(),
+    method=strings("GET", "P", regexes=("GET|PUT",)),
+    authority=strings("web:8000", "web", "WEB", regexes=(".*:8000", "(web|other).*")),
+    scheme=strings("http", "https"),
+    headers=record(**{"x-a": NUMBERS, "X-B": NUMBERS, "host": strings("web", "other")}),
+    withoutHeaders=record(**{"x-a": NUMBERS, "X-B": NUMBERS}),
+    queryParams=record(q=NUMBERS, Q=NUMBERS, r=NUMBERS),
+    port=st.sampled_from([8000, 8000, 8000, 9000]),
+)
+FEW_MATCHES = MATCH.map(lambda said: dict(list(said.items())[:2]))
+
+VALUES = st.sampled_from(["s", "t,u", "50%%", "", "1"])
+PAIRS = record(**dict.fromkeys(("x-a", "X-B", "x-c"), VALUES))
+HOST = record(Host=st.sampled_from(["set.example", "set:7"]))
+CHANGES = record(
+    request=record(
+        set=st.builds(lambda a, b: a | b, PAIRS, HOST), add=PAIRS, remove=some(("x-a", "X-B", "x-c", "x-none"), 2)
+    ),
+    response=record(
+        set=record(**{"x-r": VALUES}), add=record(**{"x-r": VALUES, "X-S": VALUES}), remove=some(("x-r",), 1)
+    ),
+)
+REWRITE = st.one_of(
+    st.fixed_dictionaries(
+        {"uri": st.sampled_from(["/new", "/", "/n/", "/new?y=1"])},
+        optional={"authority": st.sampled_from(["re.example", "re:9"])},
+    ),
+    st.fixed_dictionaries({"authority": st.sampled_from(["re.example", "re:9"])}),
+    st.fixed_dictionaries(
+        {
+            "uriRegexRewrite": st.sampled_from(
+                [
+                    {"match": "/a", "rewrite": "/X"},
+                    {"match": "(a)(b)?", "rewrite": r"<\1\2>"},
+                    {"match": "a*", "rewrite": "-"},
+                    {"match": "^/([^/]*)", "rewrite": r"/\1/\0"},
+                    {"match": "nothing", "rewrite": "/"},
+                    {"match": ".*", "rewrite": "/all"},
+                    {"match": "$", "rewrite": "/end"},
+                    {"match": "/", "rewrite": r"/\\"},
+                ]
+            )
+        }
+    ),
+)
+TO = st.sampled_from([{"host": "web", "subset": "v1"}, {"host": "web", "subset": "v2"}, {"host": "other"}])
+MIRRORED = st.sampled_from([{"host": "copy"}, {"host": "web", "subset": "v2"}, {"host": "nowhere"}])
+PERCENT = st.sampled_from([{"value": 0}, {"value": 50}, {"value": 100}])
+
+
+def _mirrors(draw: st.DrawFn) -> Json:
+    kind = draw(st.sampled_from(["none", "one", "many"]))
+    if kind == "one":
+        return {"mirror": draw(MIRRORED), **draw(record(mirrorPercentage=PERCENT))}
+    many = st.lists(st.fixed_dictionaries({"destination": MIRRORED}, optional={"percentage": PERCENT}), max_size=3)
+    return {"mirrors": draw(many)} if kind == "many" else {}
+
+
+@st.composite
+def forwards(draw: st.DrawFn) -> Json:
+    """What sends requests on: destinations with weights, a rewrite, mirrors."""
+    weights = st.sampled_from([0, 1, 1, 50])
+    said = st.fixed_dictionaries({"destination": TO}, optional={"headers": CHANGES, "weight": weights})
+    to = draw(st.lists(said, min_size=1, max_size=3))
+    if len(to) > 1 and not any(one.get("weight") for one in to):
+        to[0]["weight"] = 1
+    found = {"route": to, **draw(record(rewrite=REWRITE)), **_mirrors(draw)}
+    hosts = any(k in found.get("headers", {}) for k in ("Host",))
+    return found if not hosts else {**found, "headers": {}}
+
+
+REDIRECT = record(
+    uri=st.sampled_from(["/r", "/r?z=1"]),
+    authority=st.sampled_from(["red.example", "red:7"]),
+    scheme=st.sampled_from(["http", "https"]),
+    port=st.sampled_from([80, 443, 8080]),
+    redirectCode=st.sampled_from([301, 302, 303, 307, 308]),
+).filter(lambda said: set(said) - {"redirectCode"})
+PREFIX_REDIRECT = st.fixed_dictionaries(
+    {"prefixRewrite": st.sampled_from(["/p", "/", "/p/"])}, optional={"derivePort": st.just("FROM_REQUEST_PORT")}
+)
+ANSWER = st.fixed_dictionaries(
+    {"status": st.sampled_from([200, 404, 503])}, optional={"body": st.just({"string": "said"})}
+)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Json:
+    """One rule of `http`."""
+    found: Json = {"match": draw(st.lists(FEW_MATCHES, min_size=1, max_size=2)), **draw(record(headers=CHANGES))}
+    kind = draw(st.sampled_from(["route", "route", "route", "redirect", "prefix", "answer"]))
+    if kind == "redirect":
+        return {**found, "redirect": draw(REDIRECT)}
+    if kind == "answer":
+        return {**found, "directResponse": draw(ANSWER)}
+    if kind == "prefix":
+        prefix = {"uri": {"prefix": draw(st.sampled_from(["/a", "/A", "/"]))}, "ignoreUriCase": draw(st.booleans())}
+        return {**found, "match": [prefix], "redirect": draw(PREFIX_REDIRECT)}
+    sent = draw(forwards())
+    if "Host" in found.get("headers", {}).get("request", {}).get("set", {}):
+        sent.get("rewrite", {}).pop("authority", None)
+        if not sent.get("rewrite", {"uri": "/"}):
+            del sent["rewrite"]
+    return {**found, **sent}
+
+
+REQUESTS = st.fixed_dictionaries(
+    {
+        "authority": st.sampled_from(
+            ["web:8000", "web:8000", "WEB:8000", "web.default:8000", "web.default.svc.cluster.local.:8000", "other:8000",
+             "nobody:8000", "web", "web:9"]
+        ),
+        "method": st.sampled_from(["GET", "GET", "PUT", "DELETE"]),
+        "path": st.sampled_from(
+            ["/", "/a", "/A", "/ab", "/a/b", "/A/b", "/a?q=1", "/a?q=2&q=1", "/b?q", "/a/?Q=12&r", "/a//b", "/a?x=/a&q=",
+             "/a/../b", "/./a", "/%61", "/a%2Fb", "/a%20b", "/a%2fb?q=%31", "/a?", "/aa/ba?q=1,2", "/a\\b", "/a/..", "/a/%2e%2e/b",
+             "/b/a;x=1", "/a?q=1?&r=1", "/~a%7E", "/a|b^", "/a%ZZ", "/a%0b"]
+        ),
+        "headers": st.lists(
+            st.tuples(st.sampled_from(["x-a", "X-B", "x-c"]), st.sampled_from(["1", "2", "12", "", "1,2"])), max_size=3
+        ),
+        "proxied": st.booleans(),
+    }
+)  # fmt: skip
+WORLDS = st.lists(rules(), min_size=1, max_size=5)
