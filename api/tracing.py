@@ -88,7 +88,7 @@ class Copying(msgspec.Struct, frozen=True):
     trouble: str = ""
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, tag="reply"):
     """An answer from the proxy itself."""
 
     status: int
@@ -97,7 +97,7 @@ class Reply(msgspec.Struct, frozen=True):
     response: tuple[HeaderEdit, ...] = ()
 
 
-class Sending(msgspec.Struct, frozen=True):
+class Sending(msgspec.Struct, frozen=True, tag="sending"):
     """The request is sent on. Times are in milliseconds, 0 is none; `retry_on` is Envoy's list of conditions."""
 
     targets: tuple[Target, ...]
@@ -110,9 +110,10 @@ class Sending(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What becomes of a request. What was not reached is "" or None: no listener, no virtual host, no route.
 
-    `cluster` is set where bytes are passed on and no request is seen (TCP, TLS). `domain` is the name of the virtual
-    host that matched. `filters` names those that the route configures. `status` is what the proxy answers by itself, 0
-    when the answer is somebody else's, or when that depends on which target is chosen.
+    `request` has its path normalised. `cluster` is set where bytes are passed on and no request is seen (TCP, TLS).
+    `domain` is the name of the virtual host that matched, `later` the number of its routes that were not looked at any
+    more. `filters` names those that the route configures. `status` is what the proxy answers by itself, 0 when the
+    answer is somebody else's, or when that depends on which target is chosen.
     """
 
     request: Request
@@ -124,6 +125,7 @@ class Outcome(msgspec.Struct, frozen=True):
     route: str = ""
     origin: Origin | None = None
     passed: tuple[Passed, ...] = ()
+    later: int = 0
     filters: tuple[str, ...] = ()
     action: Sending | Reply | None = None
     cluster: str = ""

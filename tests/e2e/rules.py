@@ -137,14 +137,15 @@ def rules(draw: st.DrawFn) -> Json:
 REQUESTS = st.fixed_dictionaries(
     {
         "authority": st.sampled_from(
-            ["web:8000", "web:8000", "WEB:8000", "web.default:8000", "web.default.svc.cluster.local.:8000", "other:8000",
-             "nobody:8000", "web", "web:9"]
+            ["web:8000", "web:8000", "WEB:8000", "web.default:8000", "web.default.svc.cluster.local.:8000",
+             "other:8000", "nobody:8000", "web", "web:9"]
         ),
         "method": st.sampled_from(["GET", "GET", "PUT", "DELETE"]),
         "path": st.sampled_from(
-            ["/", "/a", "/A", "/ab", "/a/b", "/A/b", "/a?q=1", "/a?q=2&q=1", "/b?q", "/a/?Q=12&r", "/a//b", "/a?x=/a&q=",
-             "/a/../b", "/./a", "/%61", "/a%2Fb", "/a%20b", "/a%2fb?q=%31", "/a?", "/aa/ba?q=1,2", "/a\\b", "/a/..", "/a/%2e%2e/b",
-             "/b/a;x=1", "/a?q=1?&r=1", "/~a%7E", "/a|b^", "/a%ZZ", "/a%0b"]
+            ["/", "/a", "/A", "/ab", "/a/b", "/A/b", "/a?q=1", "/a?q=2&q=1", "/b?q", "/a/?Q=12&r", "/a//b",
+             "/a?x=/a&q=", "/a/../b", "/./a", "/%61", "/a%2Fb", "/a%20b", "/a%2fb?q=%31", "/a?", "/aa/ba?q=1,2",
+             "/a\\b", "/a/..", "/a/%2e%2e/b", "/b/a;x=1", "/a?q=1?&r=1", "/~a%7E", "/a|b^", "/a%ZZ", "/a%0b", "/a%00",
+             "/a/b/.%2E/..", "/[{`x}]<>\""]
         ),
         "headers": st.lists(
             st.tuples(st.sampled_from(["x-a", "X-B", "x-c"]), st.sampled_from(["1", "2", "12", "", "1,2"])), max_size=3

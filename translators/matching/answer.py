@@ -44,7 +44,9 @@ def _routed(known: Decoded, said: envoy.RouteConfiguration, found: Outcome) -> O
     for route in host[0].routes:
         why = match_problem(route.match, found.request)
         if not why:
-            return _done(known, Place(route, host[0], said), _in_host(found, *host, passed))
+            later = len(host[0].routes) - len(passed) - 1
+            found = msgspec.structs.replace(_in_host(found, *host, passed), later=later)
+            return _done(known, Place(route, host[0], said), found)
         passed.append(Passed(route.name, why, origin(route)))
     return _in_host(found, *host, passed)
 

@@ -81,7 +81,7 @@ def fits(said: envoy.StringMatcher, value: str) -> bool:
     if said.ignore_case:
         wanted, given = wanted.lower(), given.lower()
     held = {"exact": given == wanted, "prefix": given.startswith(wanted), "suffix": given.endswith(wanted)}
-    return held.get(kind, wanted in given)
+    return bool(held.get(kind, wanted in given))
 
 
 def wants(said: envoy.StringMatcher) -> str:
