@@ -62,7 +62,7 @@ REWRITE = st.one_of(
                 [
                     {"match": "/a", "rewrite": "/X"},
                     {"match": "(a)(b)?", "rewrite": r"<\1\2>"},
-                    {"match": "a*", "rewrite": "-"},
+                    {"match": "a*", "rewrite": "/-"},
                     {"match": "^/([^/]*)", "rewrite": r"/\1/\0"},
                     {"match": "nothing", "rewrite": "/"},
                     {"match": ".*", "rewrite": "/all"},

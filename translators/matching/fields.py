@@ -2,7 +2,6 @@
 
 import re2
 
-from api.actions import Pairs
 from api.tracing import Request
 from translators import envoy
 
@@ -14,23 +13,25 @@ _DENOMINATORS = {
 
 
 def header_problem(said: envoy.HeaderMatcher, request: Request) -> str:
-    """Say why a header does not match. Values of a repeated header are compared joined by commas (Envoy)."""
-    value = header(request, said.name)
+    """Say why a header does not match. One of the values of a repeated header is enough; inverted, none may match.
+
+    Envoy 1.40 was seen to compare each value by itself, where its documentation speaks of values joined by commas.
+    """
+    values = header(request, said.name)
     shown = f"header {said.name}"
-    kind = said.WhichOneof("header_match_specifier")
-    if kind == "present_match":
+    if said.WhichOneof("header_match_specifier") == "present_match":
         wanted = said.present_match != said.invert_match
-        if (value is not None) == wanted:
+        if bool(values) == wanted:
             return ""
-        return f"{shown} is missing" if wanted else f"{shown} is there ({value!r}), and must not be"
-    if value is None:
-        if not said.treat_missing_header_as_empty:
-            return f"{shown} is missing ({wants(said.string_match)})"
-        value = ""
-    if fits(said.string_match, value) != said.invert_match:
+        return f"{shown} is missing" if wanted else f"{shown} is there ({_shown(values)}), and must not be"
+    if not values and not said.treat_missing_header_as_empty:
+        return f"{shown} is missing ({wants(said.string_match)})"
+    given = values or ("",)
+    if any(fits(said.string_match, value) for value in given) != said.invert_match:
         return ""
-    but = ", and must not" if said.invert_match else ""
-    return f"{shown} is {value!r} ({wants(said.string_match)}{but})"
+    if said.invert_match:
+        return f"{shown} is {_shown(given)} (for this route it must not {wish(said.string_match)})"
+    return f"{shown} is {_shown(given)} ({wants(said.string_match)})"
 
 
 def query_problem(said: envoy.QueryParameterMatcher, path: str) -> str:
@@ -44,8 +45,8 @@ def query_problem(said: envoy.QueryParameterMatcher, path: str) -> str:
     return "" if value is not None else f"{shown} is missing"
 
 
-def header(request: Request, name: str) -> str | None:
-    """Return a header's value, or None; `:method`, `:path`, `:scheme` and `:authority` (or `host`) are headers too."""
+def header(request: Request, name: str) -> tuple[str, ...]:
+    """Return a header's values; `:method`, `:path`, `:scheme` and `:authority` (or `host`) are headers too."""
     pseudo = {
         ":method": request.method,
         ":path": request.path,
@@ -53,13 +54,8 @@ def header(request: Request, name: str) -> str | None:
         ":authority": request.authority,
         "host": request.authority,
     }
-    return pseudo[name.lower()] if name.lower() in pseudo else joined(request.headers, name)
-
-
-def joined(headers: Pairs, name: str) -> str | None:
-    """Return the values of a header joined by commas, or None."""
-    found = [value for key, value in headers if key == name.lower()]
-    return ",".join(found) if found else None
+    asked = name.lower()
+    return (pseudo[asked],) if asked in pseudo else tuple(value for key, value in request.headers if key == asked)
 
 
 def parameters(path: str) -> dict[str, str]:
@@ -85,12 +81,21 @@ def fits(said: envoy.StringMatcher, value: str) -> bool:
 
 
 def wants(said: envoy.StringMatcher) -> str:
-    """Say what is wanted."""
+    """Say what a comparison wants, `it has to be 'x'`."""
+    return f"it has to {wish(said)}"
+
+
+def wish(said: envoy.StringMatcher) -> str:
+    """Say what a comparison wants, `be 'x'`."""
     kind = said.WhichOneof("match_pattern")
     if kind == "safe_regex":
-        return f"it has to match the regex {said.safe_regex.regex!r} as a whole"
+        return f"match the regex {said.safe_regex.regex!r} as a whole"
     verb = {"exact": "be", "prefix": "begin with", "suffix": "end with", "contains": "contain"}[kind]
-    return f"it has to {verb} {getattr(said, kind)!r}"
+    return f"{verb} {getattr(said, kind)!r}"
+
+
+def _shown(values: tuple[str, ...]) -> str:
+    return " and ".join(map(repr, values))
 
 
 def full_match(pattern: str, text: str) -> bool:
