@@ -37,7 +37,7 @@ class _Words:
 
     def lines(self) -> Iterator[str]:
         found = self._found
-        yield f"{found.request.method} {found.request.path}, Host {found.request.authority}"
+        yield _row("request", f"{found.request.method} {found.request.path}, Host {found.request.authority}")
         if not found.listener:
             port = f"on port {found.request.port}" if found.request.port else "as HTTP proxy"
             yield _row("listener", f"none: nothing takes this {port}, and the connection fails")
