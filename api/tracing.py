@@ -110,10 +110,10 @@ class Sending(msgspec.Struct, frozen=True, tag="sending"):
 class Outcome(msgspec.Struct, frozen=True):
     """What becomes of a request. What was not reached is "" or None: no listener, no virtual host, no route.
 
-    `request` has its path normalised. `cluster` is set where bytes are passed on and no request is seen (TCP, TLS).
-    `domain` is the name of the virtual host that matched, `later` the number of its routes that were not looked at any
-    more. `filters` names those that the route configures. `status` is what the proxy answers by itself, 0 when the
-    answer is somebody else's, or when that depends on which target is chosen.
+    `request` has its path normalised, and the scheme that Envoy takes it to have. `cluster` is set where bytes are
+    passed on and no request is seen (TCP, TLS). `domain` is the name of the virtual host that matched, `later` the
+    number of its routes that were not looked at any more. `filters` names those that the route configures. `status` is
+    what the proxy answers by itself, 0 when the answer is somebody else's, or when that depends on the target.
     """
 
     request: Request

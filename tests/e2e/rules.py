@@ -138,7 +138,8 @@ REQUESTS = st.fixed_dictionaries(
     {
         "authority": st.sampled_from(
             ["web:8000", "web:8000", "WEB:8000", "web.default:8000", "web.default.svc.cluster.local.:8000",
-             "other:8000", "nobody:8000", "web", "web:9"]
+             "other:8000", "nobody:8000", "web", "web:9", "web:80", "a.b.example.com:8000", "x.b.example.com:8000",
+             "y.x.B.example.com:8000", "b.example.com", "c.example.com:8000", ".example.com:8000", "example.com:8000"]
         ),
         "method": st.sampled_from(["GET", "GET", "PUT", "DELETE"]),
         "path": st.sampled_from(
@@ -150,6 +151,7 @@ REQUESTS = st.fixed_dictionaries(
         "headers": st.lists(
             st.tuples(st.sampled_from(["x-a", "X-B", "x-c"]), st.sampled_from(["1", "2", "12", "", "1,2"])), max_size=3
         ),
+        "forwarded": st.sampled_from(["", "", "", "http", "https", "foo"]),
         "proxied": st.booleans(),
     }
 )  # fmt: skip

@@ -33,6 +33,8 @@ pytestmark = pytest.mark.envoy
 EXAMPLES = 25
 OF_INTEREST = ("x-a", "x-b", "x-c")
 OF_ANSWERS = ("x-r", "x-s")
+OUTSIDE = {"*.example.com": "other", "*.b.example.com": "copy", "a.b.example.com": "v1"}
+"""Hosts from outside, and who answers for them."""
 PAUSE_S = 0.03
 """How long a copy that should not be is waited for, once for each world."""
 
@@ -110,9 +112,23 @@ async def _mesh(stage: Stage, stack: AsyncExitStack) -> Mesh:
             versions("other", [ports["other"]]),
             versions("copy", [ports["copy"]]),
             destination_rule("web", {"v1": "v1", "v2": "v2"}),
+            *(_entry(host, ports[name]) for host, name in OUTSIDE.items()),
         )
     )
     return Mesh(stage, await sidecar(stage, PORT), workloads)
+
+
+def _entry(host: str, port: int) -> str:
+    """A ServiceEntry of a host that a workload on this machine answers for."""
+    spec = {
+        "hosts": [host],
+        "resolution": "STATIC",
+        "ports": [{"number": PORT, "name": "http", "protocol": "HTTP"}],
+        "endpoints": [{"address": "127.0.0.1", "ports": {"http": port}}],
+    }
+    name = host.replace("*", "any")
+    head = {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": name}}
+    return yaml.safe_dump({**head, "spec": spec})
 
 
 async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: Any) -> list[str]:
@@ -124,6 +140,8 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
     told = []
     for said in requests:
         headers = tuple((name.lower(), value) for name, value in said["headers"])
+        if said["forwarded"]:
+            headers = (*headers, ("x-forwarded-proto", said["forwarded"]))
         port = 0 if said["proxied"] else PORT
         request = Request(said["authority"], said["path"], said["method"], headers=headers, port=port)
         number = next(numbers)
@@ -229,5 +247,5 @@ def _said_headers(answered: Said) -> dict[str, str]:
 
 def _place(host: str, subset: str) -> str:
     """Return the workload behind a destination."""
-    name = host.partition(".")[0]
+    name = OUTSIDE.get(host, host.partition(".")[0])
     return (subset or "v1 or v2") if name == "web" else name

@@ -12,7 +12,7 @@ from translators.matching.domains import virtual_host
 from translators.matching.fields import fraction, header_problem, query_problem
 from translators.matching.headers import response_edits
 from translators.matching.listening import reached
-from translators.matching.normal import normalised
+from translators.matching.normal import normalised, scheme_of
 from translators.matching.paths import path_problem
 from translators.matching.redirects import CODES, location
 from translators.matching.sending import Place, sending
@@ -29,7 +29,8 @@ def answer(known: Decoded, request: Request) -> Outcome:
     path = normalised(request.path) if at.normalises else request.path
     if path is None:
         return msgspec.structs.replace(found, status=HTTPStatus.BAD_REQUEST.value)
-    found = msgspec.structs.replace(found, request=msgspec.structs.replace(request, path=path))
+    arrived = msgspec.structs.replace(request, path=path, scheme=scheme_of(request))
+    found = msgspec.structs.replace(found, request=arrived)
     if at.routes is None:
         return msgspec.structs.replace(found, status=HTTPStatus.NOT_FOUND.value)
     return _routed(known, at.routes, found)

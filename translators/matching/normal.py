@@ -1,16 +1,21 @@
-"""Paths as Envoy normalises them (`normalize_path`) before routes are looked at: as Envoy 1.40 was seen to do."""
+"""What Envoy makes of paths and schemes before it looks at routes: as 1.40 was seen to do."""
 
 import re
 import string
 
+from api.tracing import Request
+
 _UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
 _ESCAPED = frozenset('"<>^`{|} ')
+_SCHEMES = ("http", "https")
 _CODE = re.compile("%[0-9A-Fa-f]{2}")
 _FIRST_BEYOND_ASCII = 0x80
 
 
 def normalised(path: str) -> str | None:
-    """Return a path without dot segments, escapes that need none, and backslashes; the query stays as it is.
+    """Return a path as `normalize_path` makes it; the query stays as it is.
+
+    Dot segments, escapes that need none and backslashes go; characters that no path can hold are escaped.
 
     None: Envoy answers 400, since it is no path (`*`, a fragment) or holds NUL.
     """
@@ -19,6 +24,12 @@ def normalised(path: str) -> str | None:
         return None
     plain = _CODE.sub(lambda found: _unescaped(found.group()), bare.replace("\\", "/"))
     return "".join(map(_escaped, _without_dots(plain))) + mark + query
+
+
+def scheme_of(request: Request) -> str:
+    """Return the scheme: that of the URL if the client says one (as to a proxy), else what x-forwarded-proto says."""
+    forwarded = dict(request.headers).get("x-forwarded-proto", "")
+    return forwarded if request.port and forwarded in _SCHEMES else request.scheme
 
 
 def _unescaped(code: str) -> str:

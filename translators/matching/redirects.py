@@ -28,7 +28,8 @@ def _host(request: Request, scheme: str, port: str) -> str:
     at = authority.rfind("]:") + 1 if authority.startswith("[") else authority.rfind(":")
     if at <= 0:
         return authority
-    left = scheme != request.scheme and authority[at:] == _DEFAULT_PORTS.get(request.scheme)
+    said = dict(request.headers).get("x-forwarded-proto", request.scheme)
+    left = scheme != said and authority[at:] == _DEFAULT_PORTS.get(said)
     return authority[:at] if port or left else authority
 
 
