@@ -30,7 +30,7 @@ from translators.matching.sending import copied_authority
 
 pytestmark = pytest.mark.envoy
 
-EXAMPLES = 25
+EXAMPLES = 100
 OF_INTEREST = ("x-a", "x-b", "x-c")
 OF_ANSWERS = ("x-r", "x-s")
 OUTSIDE = {"*.example.com": "other", "*.b.example.com": "copy", "a.b.example.com": "v1"}
