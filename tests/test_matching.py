@@ -189,6 +189,7 @@ def test_mirrors_and_retries_of_the_nearest_level_that_has_some_hold():
     assert [(copy.cluster, copy.numerator, copy.denominator) for copy in found.copies] == [("of the host", 1, 1)]
     assert (found.retry_on, found.retries, found.timeout_ms) == ("5xx", 1, 15_000)
     assert [to.trouble for to in found.targets] == ["there is no cluster c"]
+    assert [copy.fires for copy in found.copies] == [False], "what is not sent is not copied"
 
 
 def test_a_port_that_looks_at_bytes_sends_tls_to_its_default_chain():

@@ -36,6 +36,7 @@ OF_INTEREST = ("x-a", "x-b", "x-c")
 OF_ANSWERS = ("x-r", "x-s")
 OUTSIDE = {"*.example.com": "other", "*.b.example.com": "copy", "a.b.example.com": "v1"}
 """Hosts from outside, and who answers for them."""
+NOBODY = 503
 PAUSE_S = 0.03
 """How long a copy that should not be is waited for, once for each world."""
 
@@ -108,7 +109,7 @@ async def _mesh(stage: Stage, stack: AsyncExitStack) -> Mesh:
     await stage.apply(
         joined(
             QUIET,
-            *(service(name, PORT) for name in ("web", "other", "copy")),
+            *(service(name, PORT) for name in ("web", "other", "copy", "empty")),
             versions("web", [ports["v1"], ports["v2"]]),
             versions("other", [ports["other"]]),
             versions("copy", [ports["copy"]]),
@@ -171,6 +172,8 @@ def _certain(outcome: Outcome) -> Counter[str]:
     if not isinstance(outcome.action, Sending) or outcome.status:
         return Counter()
     sure = [c for c in outcome.action.copies if c.numerator >= c.denominator and not c.trouble]
+    if any(to.trouble for to in outcome.action.targets):
+        return Counter()  # perhaps nothing is sent
     return Counter({"original": 1, "copies": len(sure)})
 
 
@@ -187,6 +190,8 @@ def _differences(mesh: Mesh, number: int, outcome: Outcome, answered: Said) -> A
             yield from _reply_differences(outcome.action, answered)
         return
     assert isinstance(outcome.action, Sending)
+    if answered.status == NOBODY and not received and any(to.trouble for to in outcome.action.targets):
+        return  # a share goes to nobody
     if len(originals) != 1:
         yield f"{len(originals)} requests arrived"
         return

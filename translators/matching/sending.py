@@ -32,15 +32,18 @@ def sending(known: Decoded, place: Place, request: Request) -> Sending:
     policies = next(
         (one.request_mirror_policies for one in (action, *place.levels[1:]) if one.request_mirror_policies), ()
     )
+    targets = tuple(_targets(known, place, request))
+    lost = _NOTHING_SENT if all(to.trouble for to in targets) else ""
     return Sending(
-        targets=tuple(_targets(known, place, request)),
-        copies=tuple(_copying(known, policy, request.dice) for policy in policies),
+        targets=targets,
+        copies=tuple(_copying(known, policy, request.dice, lost) for policy in policies),
         timeout_ms=action.timeout.ToMilliseconds() if action.HasField("timeout") else _TIMEOUT_MS,
         retries=(retry.num_retries.value if retry.HasField("num_retries") else 1) if retry is not None else 0,
         retry_on=retry.retry_on if retry is not None else "",
     )
 
 
+_NOTHING_SENT = "the request itself is answered 503, and what is not sent is not copied"
 _TIMEOUT_MS = 15_000
 """Envoy's own, where a route says nothing."""
 
@@ -92,12 +95,12 @@ def _path(match: envoy.RouteMatch, action: envoy.RouteAction, path: str) -> str:
     return with_prefix(match, path, action.prefix_rewrite) if action.prefix_rewrite else path
 
 
-def _copying(known: Decoded, policy: envoy.RouteAction.RequestMirrorPolicy, dice: int | None) -> Copying:
+def _copying(known: Decoded, policy: envoy.RouteAction.RequestMirrorPolicy, dice: int | None, lost: str) -> Copying:
     asked = names.parse_cluster(policy.cluster)
     numerator, denominator = 1, 1
     if policy.HasField("runtime_fraction"):
         numerator, denominator = fraction(policy.runtime_fraction.default_value)
-    problem = trouble(known, policy.cluster)
+    problem = lost or trouble(known, policy.cluster)
     return Copying(
         cluster=policy.cluster,
         host=asked.host if asked else "",
