@@ -7,6 +7,7 @@ import click
 from controlplane.commands.bootstrap import bootstrap
 from controlplane.commands.check import check
 from controlplane.commands.demo import demo
+from controlplane.commands.explain import explain
 from controlplane.commands.proxies import proxies
 from controlplane.commands.render import render
 from controlplane.commands.serve import serve
@@ -35,7 +36,7 @@ def cli(verbose: bool, log_format: str) -> None:
     start_logging(log_format, verbose=verbose)
 
 
-for command in (serve, render, check, proxies, bootstrap, demo):
+for command in (serve, render, check, explain, proxies, bootstrap, demo):
     cli.add_command(command)
 
 if __name__ == "__main__":

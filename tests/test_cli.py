@@ -57,7 +57,7 @@ def failed(*args: object) -> str:
 def test_help_names_every_command():
     told = run("--help")
     assert told.returncode == 0
-    for command in ("bootstrap", "check", "demo", "proxies", "render", "serve"):
+    for command in ("bootstrap", "check", "demo", "explain", "proxies", "render", "serve"):
         assert command in told.stdout
 
 

@@ -1,0 +1,92 @@
+"""`mirrorplane explain`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from controlplane.commands.shared import SOURCES, loaded, show
+
+if TYPE_CHECKING:
+    from api.tracing import Request
+    from translators.matching.decoded import Decoded
+
+_PORTS = {"http": 80, "https": 443}
+_DICE = click.IntRange(0, (1 << 63) - 1)
+
+
+@click.command()
+@SOURCES
+@click.option(
+    "--proxy",
+    "--from",
+    "node",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Who asks: a YAML file with role, name, ... as `render` takes it.",
+)
+@click.option("-H", "--header", "headers", multiple=True, help="'name: value'. May be given more than once.")
+@click.option("--random", "dice", type=_DICE, help="The number Envoy draws for the request: it decides what is chance.")
+@click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
+@click.argument("method")
+@click.argument("url")
+def explain(paths: tuple[Path, ...], node: Path, output: str, **asked: object) -> None:
+    """Say what a proxy does with a request, because of which objects, and why other routes do not match.
+
+    For example: mirrorplane explain -f mesh --proxy sleep.yaml GET http://web:8000/path -H 'x-user: me'
+
+    The request goes to the port's own listener where there is one, else through the HTTP proxy.
+    """
+    from controlplane.explanation import lines_of, values_of
+    from controlplane.nodes import NodeFileError, read_node
+    from controlplane.publish import RenderError
+    from translators.matching.answer import answer
+    from translators.matching.decoded import decoded
+
+    try:
+        proxy = read_node(node)
+        source, plane = loaded(paths)
+        known = decoded(plane.render(proxy))
+    except (NodeFileError, RenderError) as error:
+        raise click.ClickException(str(error)) from error
+    found = answer(known, _request(known, **asked))  # type: ignore[arg-type]
+    if output == "text":
+        click.echo("\n".join(lines_of(found, source.locate)))
+    else:
+        show(values_of(found, source.locate), output)
+
+
+def _request(known: "Decoded", method: str, url: str, headers: tuple[str, ...], dice: int | None) -> "Request":
+    """Return the request as the proxy sees it. Raises ClickException for a URL or a header that is none."""
+    from api.tracing import Request
+    from translators.matching.listening import listens
+
+    try:
+        said = urlsplit(url)
+        port = said.port or _PORTS[said.scheme]
+    except (ValueError, KeyError) as error:
+        raise click.ClickException(f"{url!r} is no URL: write http://host:port/path") from error
+    authority = said.netloc.rpartition("@")[2]
+    if not authority:
+        raise click.ClickException(f"{url!r} names no host: write http://host:port/path")
+    pairs = [_header(text) for text in headers]
+    hosts = [value for name, value in pairs if name == "host"]
+    return Request(
+        authority=hosts[-1] if hosts else authority,
+        path=(said.path or "/") + (f"?{said.query}" if said.query else ""),
+        method=method,
+        headers=tuple(pair for pair in pairs if pair[0] != "host"),
+        port=port if said.scheme == "https" or listens(known, port) else 0,
+        dice=dice,
+        tls=said.scheme == "https",
+    )
+
+
+def _header(text: str) -> tuple[str, str]:
+    from translators.patterns import is_header_name
+
+    name, colon, value = text.partition(":")
+    if not colon or not is_header_name(name.strip()):
+        raise click.ClickException(f"{text!r} is no header: write 'name: value'")
+    return name.strip().lower(), value.strip()

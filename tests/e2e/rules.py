@@ -1,0 +1,186 @@
+"""Random rules of a VirtualService, and requests from the same small pools, so that they meet."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+HOSTS = ("web", "other", "copy")
+PORT = 8000
+
+Json = dict[str, Any]
+
+
+def some(pool: tuple[Any, ...], most: int) -> st.SearchStrategy[list[Any]]:
+    return st.lists(st.sampled_from(pool), max_size=most, unique_by=str)
+
+
+def record(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
+    """A mapping in which any of the fields may be missing."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+def strings(*values: str, regexes: tuple[str, ...] = (), absent: bool = False) -> st.SearchStrategy[Json]:
+    """A StringMatch; `absent` adds those that only ask whether something is there."""
+    pool = [*({"exact": v} for v in values), *({"prefix": v} for v in values if v), *({"regex": r} for r in regexes)]
+    return st.sampled_from([*pool, {}, {"regex": "*"}] if absent else pool)
+
+
+def of_one(*names: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
+    """A mapping with one of the names."""
+    return st.dictionaries(st.sampled_from(names), values, min_size=1, max_size=1)
+
+
+NUMBERS = strings("1", "", "1,2", regexes=("1|2", r"\d*", "^1$"), absent=True)
+URI = strings("/a", "/A", "/a/", "/a/b", "/", "/b", regexes=("/a.*", "/[a-z]+", ".*", "/a/?", "(?i)/A", "b"))
+FIELDS = {
+    "method": strings("GET", "P", regexes=("GET|PUT",)),
+    "authority": strings("web:8000", "web", "WEB", regexes=(".*:8000", "(web|other).*")),
+    "scheme": strings("http", "https"),
+    "headers": of_one("x-a", "X-B", values=NUMBERS) | of_one("host", values=strings("web", "WEB:8000")),
+    "withoutHeaders": of_one("x-a", "X-B", values=NUMBERS),
+    "queryParams": of_one("q", "Q", "r", values=NUMBERS),
+    "port": st.sampled_from([8000, 8000, 8000, 9000]),
+}
+PATHS = st.fixed_dictionaries({"uri": URI}, optional={"ignoreUriCase": st.booleans()})
+OTHERS = st.sampled_from(sorted(FIELDS)).flatmap(lambda name: st.fixed_dictionaries({name: FIELDS[name]}))
+MATCH = st.one_of(PATHS, PATHS, OTHERS, OTHERS, st.builds(lambda a, b: a | b, PATHS, OTHERS), st.just({}))
+
+VALUES = st.sampled_from(["s", "t,u", "50%%", "", "1"])
+PAIRS = st.dictionaries(st.sampled_from(["x-a", "X-B", "x-c"]), VALUES, min_size=1, max_size=2)
+HOST = record(Host=st.sampled_from(["set.example", "set:7"]))
+ANSWERED = st.dictionaries(st.sampled_from(["x-r", "X-S"]), VALUES, min_size=1, max_size=1)
+CHANGES = st.fixed_dictionaries(
+    {
+        "request": record(
+            set=st.builds(lambda a, b: a | b, PAIRS, HOST), add=PAIRS, remove=some(("x-a", "X-B", "x-c", "x-none"), 2)
+        )
+    },
+    optional={"response": record(set=ANSWERED, add=ANSWERED, remove=some(("x-r", "x-s"), 1))},
+)
+RULE_CHANGES = st.fixed_dictionaries({"headers": CHANGES})
+REWRITE = st.one_of(
+    st.fixed_dictionaries(
+        {"uri": st.sampled_from(["/new", "/", "/n/", "/new?y=1"])},
+        optional={"authority": st.sampled_from(["re.example", "re:9"])},
+    ),
+    st.fixed_dictionaries({"authority": st.sampled_from(["re.example", "re:9"])}),
+    st.fixed_dictionaries(
+        {
+            "uriRegexRewrite": st.sampled_from(
+                [
+                    {"match": "/a", "rewrite": "/X"},
+                    {"match": "(a)(b)?", "rewrite": r"<\1\2>"},
+                    {"match": "a*", "rewrite": "/-"},
+                    {"match": "^/([^/]*)", "rewrite": r"/\1/\0"},
+                    {"match": "nothing", "rewrite": "/"},
+                    {"match": ".*", "rewrite": "/all"},
+                    {"match": "$", "rewrite": "/end"},
+                    {"match": "/", "rewrite": r"/\\"},
+                ]
+            )
+        }
+    ),
+)
+TO = st.sampled_from(
+    [{"host": "web", "subset": "v1"}, {"host": "web", "subset": "v2"}, {"host": "other"}, {"host": "empty"}]
+)
+MIRRORED = st.sampled_from([{"host": "copy"}, {"host": "web", "subset": "v2"}, {"host": "nowhere"}])
+PERCENT = st.sampled_from([{"value": 0}, {"value": 50}, {"value": 100}])
+
+
+def _mirrors(draw: st.DrawFn) -> Json:
+    kind = draw(st.sampled_from(["none", "one", "many"]))
+    if kind == "one":
+        return {"mirror": draw(MIRRORED), **draw(record(mirrorPercentage=PERCENT))}
+    many = st.lists(st.fixed_dictionaries({"destination": MIRRORED}, optional={"percentage": PERCENT}), max_size=3)
+    return {"mirrors": draw(many)} if kind == "many" else {}
+
+
+@st.composite
+def forwards(draw: st.DrawFn) -> Json:
+    """What sends requests on: destinations with weights, a rewrite, mirrors."""
+    weights = st.sampled_from([0, 1, 1, 50])
+    plain = st.fixed_dictionaries({"destination": TO}, optional={"weight": weights})
+    changing = st.fixed_dictionaries({"destination": TO, "headers": CHANGES, "weight": weights})
+    said = st.one_of(plain, changing, changing)
+    to = draw(st.lists(said, min_size=1, max_size=3))
+    if len(to) > 1 and not any(one.get("weight") for one in to):
+        to[0]["weight"] = 1
+    return {"route": to, **draw(st.one_of(st.just({}), st.fixed_dictionaries({"rewrite": REWRITE}))), **_mirrors(draw)}
+
+
+REDIRECT = record(
+    uri=st.sampled_from(["/r", "/r?z=1"]),
+    authority=st.sampled_from(["red.example", "red:7"]),
+    scheme=st.sampled_from(["http", "https"]),
+    port=st.sampled_from([80, 443, 8080]),
+    redirectCode=st.sampled_from([301, 302, 303, 307, 308]),
+).filter(lambda said: set(said) - {"redirectCode"})
+PREFIX_REDIRECT = st.fixed_dictionaries(
+    {"prefixRewrite": st.sampled_from(["/p", "/", "/p/"])}, optional={"derivePort": st.just("FROM_REQUEST_PORT")}
+)
+ANSWER = st.fixed_dictionaries(
+    {"status": st.sampled_from([200, 404, 503])}, optional={"body": st.just({"string": "said"})}
+)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> Json:
+    """One rule of `http`."""
+    found: Json = {
+        "match": draw(st.lists(MATCH, min_size=1, max_size=2)),
+        **draw(st.one_of(st.just({}), RULE_CHANGES, RULE_CHANGES)),
+    }
+    kind = draw(st.sampled_from(["route", "route", "route", "redirect", "prefix", "answer"]))
+    if kind == "redirect":
+        return {**found, "redirect": draw(REDIRECT)}
+    if kind == "answer":
+        return {**found, "directResponse": draw(ANSWER)}
+    if kind == "prefix":
+        prefix = {"uri": {"prefix": draw(st.sampled_from(["/a", "/A", "/"]))}, "ignoreUriCase": draw(st.booleans())}
+        return {**found, "match": [prefix], "redirect": draw(PREFIX_REDIRECT)}
+    sent = draw(forwards())
+    if "Host" in found.get("headers", {}).get("request", {}).get("set", {}):
+        sent.get("rewrite", {}).pop("authority", None)
+        if not sent.get("rewrite", {"uri": "/"}):
+            del sent["rewrite"]
+    return {**found, **sent}
+
+
+QUERIES = st.sampled_from(["?", "?q", "?q=1", "?q=2&q=1", "?q=1&q=2", "?Q=12&r", "?x=/&q=", "?q=%31", "?q=1?&r=1"])
+WEB = ("web:8000", "web:8000", "WEB:8000", "web.default:8000", "web.default.svc.cluster.local.:8000")
+ELSEWHERE = (
+    *("other:8000", "nobody:8000", "web", "web:9", "web:80", "a.b.example.com:8000", "x.b.example.com:8000"),
+    *("y.x.B.example.com:8000", "b.example.com", "c.example.com:8000", ".example.com:8000", "example.com:8000"),
+)
+ODD_PATHS = (
+    *(
+        "/a//b",
+        "/a/../b",
+        "/./a",
+        "/%61",
+        "/a%2Fb",
+        "/a%20b",
+        "/a%2fb?q=1",
+        "/a\\b",
+        "/a/..",
+        "/a/%2e%2e/b",
+        "/b/a;x=1",
+    ),
+    *("/b/a;x=1", "/~a%7E", "/a|b^", "/a%ZZ", "/a%0b", "/a%00", "/a/b/.%2E/..", '/[{`x}]<>"'),
+)
+REQUESTS = st.fixed_dictionaries(
+    {
+        "authority": st.sampled_from(WEB) | st.sampled_from(WEB) | st.sampled_from(WEB) | st.sampled_from(ELSEWHERE),
+        "method": st.sampled_from(["GET", "GET", "PUT", "DELETE"]),
+        "path": st.sampled_from(["/", "/a", "/A", "/ab", "/a/b", "/A/b", "/b", "/aab/a"])
+        | st.builds(str.__add__, st.sampled_from(["/", "/a", "/A", "/b"]), QUERIES)
+        | st.sampled_from(ODD_PATHS),
+        "headers": st.lists(
+            st.tuples(st.sampled_from(["x-a", "X-B", "x-c"]), st.sampled_from(["1", "2", "", "1,2"])), max_size=3
+        ),
+        "forwarded": st.sampled_from(["", "", "", "http", "https", "foo"]),
+        "proxied": st.booleans(),
+    }
+)  # fmt: skip
+WORLDS = st.lists(rules(), min_size=1, max_size=4)

@@ -1,0 +1,257 @@
+"""What the matcher says becomes of a request is what a real Envoy does with it.
+
+Random rules, random requests; backends that note what arrives. Every difference is a bug, of the matcher or of a rule.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+
+from api.tracing import Outcome, Reply, Request, Sending, Target
+from controlplane.playground.scenery import service
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Received, Workload
+from tests.e2e.raw import Said, say
+from tests.e2e.rules import PORT, REQUESTS, WORLDS
+from tests.e2e.scene import QUIET, complaints, destination_rule, joined, until, versions
+from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
+from translators.matching.answer import answer
+from translators.matching.decoded import decoded
+from translators.matching.headers import edited
+from translators.matching.sending import copied_authority
+
+pytestmark = pytest.mark.envoy
+
+EXAMPLES, ASKED = 100, 16
+"""How many sets of rules, and how many requests for each."""
+OF_INTEREST = ("x-a", "x-b", "x-c")
+OF_ANSWERS = ("x-r", "x-s")
+OUTSIDE = {"*.example.com": "other", "*.b.example.com": "copy", "a.b.example.com": "v1"}
+"""Hosts from outside, and who answers for them."""
+NOBODY = 503
+PAUSE_S = 0.03
+"""How long a copy that should not be is waited for, once for each world."""
+
+
+class Mesh(msgspec.Struct, frozen=True):
+    """Three services, of which `web` has two versions, and a sidecar before them."""
+
+    stage: Stage
+    sidecar: Sidecar
+    workloads: dict[str, Workload]
+
+    async def show(self, rules: Sequence[Any], number: int) -> None:
+        """Replace the rules, and wait until the proxy has them."""
+        said = {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": "web", "labels": {"n": str(number)}},
+            "spec": {"hosts": ["web"], "http": list(rules)},
+        }
+        batches = self.stage.app.batches
+        self.stage.write("rules.yaml", yaml.safe_dump(said))
+        await until(lambda: self.stage.app.batches > batches, "the rules were read")
+        await self.stage.settled()
+        refused = [f.message for f in self.stage.app.plane.findings() if f.severity.value == "error"]
+        assert not [r for r in refused if "nowhere" not in r]
+        assert not complaints(self.stage)
+
+    async def ask(self, request: Request, number: int) -> Said:
+        """Send a request as the matcher was asked about it, with a number to know it again."""
+        line, port = f"{request.method} {request.path}", request.port
+        if not port:
+            line, port = f"{request.method} http://{request.authority}{request.path}", PROXY_PORT
+        headers = (("host", request.authority), ("x-number", str(number)), *request.headers)
+        return await say((self.sidecar.address, port), line, headers)
+
+    def received(self, number: int) -> list[tuple[str, Received]]:
+        """What arrived of a request, and where."""
+        return [
+            (name, one)
+            for name, workload in self.workloads.items()
+            for one in workload.received
+            if one.headers.get("x-number") == str(number)
+        ]
+
+
+async def test_the_matcher_says_what_a_real_envoy_does(stage: Stage) -> None:
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        mesh = await _mesh(stage, stack)
+        numbers = iter(range(1, 1 << 30))
+
+        @settings(
+            max_examples=EXAMPLES,
+            phases=(Phase.reuse, Phase.generate),  # making a failure smaller takes minutes here
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(WORLDS, st.lists(REQUESTS, min_size=ASKED, max_size=ASKED))
+        def holds(rules: list[Any], requests: list[Any]) -> None:
+            wrong = asyncio.run_coroutine_threadsafe(_compare(mesh, rules, requests, numbers), loop).result()
+            if wrong:
+                note(yaml.safe_dump(rules))
+            assert not wrong, "\n".join(wrong)
+
+        await asyncio.to_thread(holds)
+
+
+async def _mesh(stage: Stage, stack: AsyncExitStack) -> Mesh:
+    workloads = {n: await stack.enter_async_context(Workload(n)) for n in ("v1", "v2", "other", "copy")}
+    ports = {name: workload.port for name, workload in workloads.items()}
+    await stage.apply(
+        joined(
+            QUIET,
+            *(service(name, PORT) for name in ("web", "other", "copy", "empty")),
+            versions("web", [ports["v1"], ports["v2"]]),
+            versions("other", [ports["other"]]),
+            versions("copy", [ports["copy"]]),
+            destination_rule("web", {"v1": "v1", "v2": "v2"}),
+            *(_entry(host, ports[name]) for host, name in OUTSIDE.items()),
+        )
+    )
+    return Mesh(stage, await sidecar(stage, PORT), workloads)
+
+
+def _entry(host: str, port: int) -> str:
+    """A ServiceEntry of a host that a workload on this machine answers for."""
+    spec = {
+        "hosts": [host],
+        "resolution": "STATIC",
+        "ports": [{"number": PORT, "name": "http", "protocol": "HTTP"}],
+        "endpoints": [{"address": "127.0.0.1", "ports": {"http": port}}],
+    }
+    name = host.replace("*", "any")
+    head = {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": name}}
+    return yaml.safe_dump({**head, "spec": spec})
+
+
+async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: Any) -> list[str]:
+    await mesh.show(rules, next(numbers))
+    for workload in mesh.workloads.values():
+        workload.received.clear()
+    (stream,) = mesh.stage.app.server.streams()
+    known = decoded(mesh.stage.app.plane.render(stream.proxy))
+    told = []
+    for said in requests:
+        headers = tuple((name.lower(), value) for name, value in said["headers"])
+        if said["forwarded"]:
+            headers = (*headers, ("x-forwarded-proto", said["forwarded"]))
+        port = 0 if said["proxied"] else PORT
+        request = Request(said["authority"], said["path"], said["method"], headers=headers, port=port)
+        number = next(numbers)
+        told.append((number, answer(known, request), await mesh.ask(request, number)))
+    await _copies_came(mesh, told)
+    wrong: list[str] = []
+    for number, outcome, answered in told:
+        found = list(_differences(mesh, number, outcome, answered))
+        wrong += [*found, f"  {outcome}", f"  {answered}", f"  {mesh.received(number)}"] if found else []
+    return wrong
+
+
+async def _copies_came(mesh: Mesh, told: list[tuple[int, Outcome, Said]]) -> None:
+    """Wait for the copies that must come, and a moment for those that must not."""
+    for number, outcome, _ in told:
+        least = sum(_certain(outcome).values())
+        try:
+            await until(lambda n=number, least=least: len(mesh.received(n)) >= least, "copies", 2)
+        except AssertionError:
+            return  # the comparison says what is missing
+    await asyncio.sleep(PAUSE_S)
+
+
+def _certain(outcome: Outcome) -> Counter[str]:
+    """Return how many requests must arrive: the original and the copies of all requests."""
+    if not isinstance(outcome.action, Sending) or outcome.status:
+        return Counter()
+    sure = [c for c in outcome.action.copies if c.numerator >= c.denominator and not c.trouble]
+    if any(to.trouble for to in outcome.action.targets):
+        return Counter()  # perhaps nothing is sent
+    return Counter({"original": 1, "copies": len(sure)})
+
+
+def _differences(mesh: Mesh, number: int, outcome: Outcome, answered: Said) -> Any:
+    """Yield what is not as the matcher says."""
+    received = mesh.received(number)
+    originals = [(n, r) for n, r in received if "x-envoy-internal" not in r.headers]
+    copies = [(n, r) for n, r in received if "x-envoy-internal" in r.headers]
+    workload = answered.header("x-workload")
+    if outcome.status:
+        if answered.status != outcome.status or workload or received:
+            yield f"wanted {outcome.status}, answered {answered.status} by {workload}, {len(received)} arrived"
+        if isinstance(outcome.action, Reply):
+            yield from _reply_differences(outcome.action, answered)
+        return
+    assert isinstance(outcome.action, Sending)
+    if answered.status == NOBODY and not received and any(to.trouble for to in outcome.action.targets):
+        return  # a share goes to nobody
+    if len(originals) != 1:
+        yield f"{len(originals)} requests arrived"
+        return
+    ((name, one),) = originals
+    fitting = [to for to in outcome.action.targets if _arrived_as(to, name, one)]
+    if not fitting:
+        yield f"what arrived at {name} is {one.host} {one.path} {_of_interest(one)}"
+    elif not any(_answer_headers(to.response) == _said_headers(answered) for to in fitting):
+        yield f"the answer carries {_said_headers(answered)}"
+    yield from _copy_differences(outcome.action, fitting, copies)
+
+
+def _reply_differences(action: Reply, answered: Said) -> Any:
+    if (answered.header("location") or "") != action.location:
+        yield f"Location is {answered.header('location')}"
+    if answered.body != action.body:
+        yield f"the body is {answered.body!r}"
+    if _answer_headers(action.response) != _said_headers(answered):
+        yield f"the answer carries {_said_headers(answered)}"
+
+
+def _copy_differences(action: Sending, fitting: list[Target], copies: list[tuple[str, Received]]) -> Any:
+    sure, perhaps = Counter[str](), Counter[str]()
+    for copy in action.copies:
+        if not copy.trouble:
+            place = _place(copy.host, copy.subset)
+            perhaps[place] += copy.numerator > 0
+            sure[place] += copy.numerator >= copy.denominator
+    came = Counter(name for name, _ in copies)
+    if not sure <= came <= perhaps:
+        yield f"copies came to {dict(came)}, wanted {dict(sure)} to {dict(perhaps)}"
+    hosts = {copied_authority(copy, to) for copy in action.copies for to in fitting}
+    for name, one in copies:
+        if one.host not in hosts or not any(_is_as(to, one) for to in fitting):
+            yield f"the copy at {name} is {one.host} {one.path} {_of_interest(one)}"
+
+
+def _arrived_as(to: Target, name: str, one: Received) -> bool:
+    return _place(to.host, to.subset) in {name, "v1 or v2"} and one.host == to.authority and _is_as(to, one)
+
+
+def _is_as(to: Target, one: Received) -> bool:
+    wanted = {name: ",".join(v for k, v in to.headers if k == name) for name in OF_INTEREST if name in dict(to.headers)}
+    return one.path == to.path and _of_interest(one) == wanted
+
+
+def _of_interest(one: Received) -> dict[str, str]:
+    return {name: value for name, value in one.headers.items() if name in OF_INTEREST}
+
+
+def _answer_headers(edits: Any) -> dict[str, str]:
+    made = edited((), edits)
+    return {name: ",".join(v for k, v in made if k == name) for name in OF_ANSWERS if name in dict(made)}
+
+
+def _said_headers(answered: Said) -> dict[str, str]:
+    return {name: value for name in OF_ANSWERS if (value := answered.header(name)) is not None}
+
+
+def _place(host: str, subset: str) -> str:
+    """Return the workload behind a destination."""
+    name = OUTSIDE.get(host, host.partition(".")[0])
+    return (subset or "v1 or v2") if name == "web" else name

@@ -1,0 +1,210 @@
+"""The matcher on Envoy's own messages, where the rules of the inputs do not lead: each case as Envoy does it."""
+
+import pytest
+
+from api.tracing import Copying, HeaderEdit, Request, Target
+from translators import envoy
+from translators.matching.answer import match_problem
+from translators.matching.decoded import Decoded
+from translators.matching.domains import virtual_host
+from translators.matching.headers import edited, request_edits
+from translators.matching.listening import reached
+from translators.matching.normal import normalised
+from translators.matching.paths import path_problem, substituted, with_prefix
+from translators.matching.redirects import location
+from translators.matching.sending import Place, copied_authority, sending
+
+
+def configuration(*domains: str, ignore_port: bool = False) -> envoy.RouteConfiguration:
+    hosts = [envoy.VirtualHost(name=domain, domains=[domain]) for domain in domains]
+    return envoy.RouteConfiguration(virtual_hosts=hosts, ignore_port_in_host_matching=ignore_port)
+
+
+@pytest.mark.parametrize(
+    ("authority", "wanted"),
+    [
+        ("a.b.c", "a.b.c"),
+        ("A.B.C", "a.b.c"),
+        ("x.b.c", "*.b.c"),
+        ("x.y.b.c", "*.b.c"),
+        ("x.c", "*.c"),
+        (".b.c", "*.c"),
+        ("b.c", "*.c"),
+        ("a.z", "a.*"),
+        ("a.b.z", "a.b.*"),
+        ("z", "*"),
+        ("a.b.c:80", "a.b.*"),
+        ("*", "*"),
+    ],
+)
+def test_the_most_specific_name_has_the_request(authority: str, wanted: str):
+    found = virtual_host(configuration("*", "*.c", "*.b.c", "a.b.c", "a.*", "a.b.*"), authority)
+    assert found is not None
+    assert (found[0].name, found[1]) == (wanted, wanted)
+
+
+@pytest.mark.parametrize("authority", ["a:80", "a", "[::1]:80", "[::1]"])
+def test_ports_do_not_count_where_the_configuration_says_so(authority: str):
+    assert virtual_host(configuration("a", "[::1]", ignore_port=True), authority) is not None
+    assert virtual_host(configuration("b", ignore_port=True), authority) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("/a/../b", "/b"),
+        ("/../x", "/x"),
+        ("/a/..", "/"),
+        ("/a/.", "/a/"),
+        ("/a/.%2e/b", "/b"),
+        ("/a//b", "/a//b"),
+        ("/a\\b", "/a/b"),
+        ("/a%5cb", "/a%5cb"),
+        ("/%61%7E", "/a~"),
+        ("/a%2Fb", "/a%2Fb"),
+        ("/a|b^{}", "/a%7Cb%5E%7B%7D"),
+        ("/a?x=/../%61", "/a?x=/../%61"),
+        ("/a%ZZ", "/a%ZZ"),
+        ("/a%00", None),
+        ("/a#f", None),
+        ("*", None),
+    ],
+)
+def test_paths_are_normalised_as_envoy_was_seen_to_do(path: str, wanted: str | None):
+    assert normalised(path) == wanted
+
+
+@pytest.mark.parametrize(
+    ("path", "holds"), [("/a", True), ("/a/b", True), ("/a?b", True), ("/ab", False), ("/", False)]
+)
+def test_a_separated_prefix_ends_at_a_slash(path: str, holds: bool):
+    assert (path_problem(envoy.RouteMatch(path_separated_prefix="/a"), path) == "") is holds
+
+
+def test_chance_in_a_match_needs_dice():
+    match = envoy.RouteMatch(prefix="/")
+    match.runtime_fraction.default_value.numerator = 10
+    assert match_problem(match, Request("a", dice=109)) == ""
+    assert "10 of 100" in match_problem(match, Request("a", dice=110))
+    assert match_problem(match, Request("a")) == ""
+
+
+@pytest.mark.parametrize(
+    ("matcher", "values", "holds"),
+    [
+        (envoy.HeaderMatcher(name="x", present_match=True), ("1",), True),
+        (envoy.HeaderMatcher(name="x", present_match=False), (), True),
+        (envoy.HeaderMatcher(name="x", present_match=True, invert_match=True), ("1",), False),
+        (envoy.HeaderMatcher(name="x", string_match=envoy.StringMatcher(suffix="b")), ("ab",), True),
+        (
+            envoy.HeaderMatcher(name="x", string_match=envoy.StringMatcher(contains="B", ignore_case=True)),
+            ("abc",),
+            True,
+        ),
+        (envoy.HeaderMatcher(name="x", string_match=envoy.StringMatcher(exact="1"), invert_match=True), (), False),
+        (envoy.HeaderMatcher(name="x", string_match=envoy.StringMatcher(exact="1")), ("2", "1"), True),
+        (envoy.HeaderMatcher(name="x", string_match=envoy.StringMatcher(exact="1,2")), ("1", "2"), False),
+    ],
+)
+def test_headers(matcher: envoy.HeaderMatcher, values: tuple[str, ...], holds: bool):
+    request = Request("a", headers=tuple(("x", value) for value in values))
+    assert (match_problem(envoy.RouteMatch(prefix="/", headers=[matcher]), request) == "") is holds
+
+
+@pytest.mark.parametrize(
+    ("pattern", "substitution", "path", "wanted"),
+    [
+        ("a*", "/-", "/baac?a", "/-//-b/-c/-?a"),
+        ("(a)(b)?", r"<\1\2>", "/aab", "/<a><ab>"),
+        ("^/([^/]*)", r"\0\0", "/x/y", "/x/x/y"),
+        ("/", r"\\", "/a", "\\a"),
+        ("none", "x", "/a?b", "/a?b"),
+    ],
+)
+def test_substitutions_are_those_of_re2s_global_replace(pattern: str, substitution: str, path: str, wanted: str):
+    assert substituted(pattern, substitution, path) == wanted
+
+
+def test_a_prefix_is_rewritten_by_its_length_and_a_regex_as_a_whole():
+    assert with_prefix(envoy.RouteMatch(prefix="/AB"), "/abc?q", "/n") == "/nc?q"
+    assert with_prefix(envoy.RouteMatch(safe_regex=envoy.RegexMatcher(regex=".*")), "/abc?q", "/n") == "/n?q"
+
+
+def test_changes_of_one_level_are_removals_then_settings_then_additions():
+    option, said = envoy.HeaderValueOption, envoy.Route(request_headers_to_remove=["gone", "x-a"])
+    for name, action in (
+        ("x-a", option.OVERWRITE_IF_EXISTS_OR_ADD),
+        ("x-b", option.OVERWRITE_IF_EXISTS),
+        ("gone", option.OVERWRITE_IF_EXISTS),
+        ("x-b", option.ADD_IF_ABSENT),
+        ("x-c", option.ADD_IF_ABSENT),
+        ("x-a", option.APPEND_IF_EXISTS_OR_ADD),
+    ):
+        said.request_headers_to_add.add(header=envoy.HeaderValue(key=name, value="100%%"), append_action=action)
+    before = (("gone", "1"), ("x-a", "1"), ("x-b", "1"), ("x-b", "2"))
+    assert edited(before, request_edits([said])) == (
+        ("x-a", "100%"), ("x-b", "100%"), ("x-a", "100%"), ("x-c", "100%"),
+    )  # fmt: skip
+
+
+def test_an_empty_value_is_added_only_where_that_is_said():
+    said = envoy.Route()
+    for name, keep in (("x-a", False), ("x-b", True)):
+        said.request_headers_to_add.add(header=envoy.HeaderValue(key=name), keep_empty_value=keep)
+    assert request_edits([said]) == (HeaderEdit(add=(("x-b", ""),)),)
+
+
+@pytest.mark.parametrize(
+    ("said", "request_", "wanted"),
+    [
+        (envoy.RedirectAction(https_redirect=True), Request("a:80", "/x?q"), "https://a/x?q"),
+        (envoy.RedirectAction(https_redirect=True), Request("a:81", "/x"), "https://a:81/x"),
+        (envoy.RedirectAction(https_redirect=True), Request("[::1]:80", "/"), "https://[::1]/"),
+        (envoy.RedirectAction(port_redirect=8), Request("[::1]:80", "/"), "http://[::1]:8/"),
+        (envoy.RedirectAction(strip_query=True), Request("a", "/x?q"), "http://a/x"),
+        (envoy.RedirectAction(path_redirect="/n?z"), Request("a", "/x?q"), "http://a/n?z"),
+        (envoy.RedirectAction(host_redirect="b"), Request("a:80", "/x"), "http://b/x"),
+    ],
+)
+def test_where_redirects_lead(said: envoy.RedirectAction, request_: Request, wanted: str):
+    assert location(said, envoy.RouteMatch(prefix="/"), request_) == wanted
+
+
+@pytest.mark.parametrize(
+    ("authority", "wanted"),
+    [("a", "a-shadow"), ("a:80", "a-shadow:80"), ("[::1]:80", "[::1]-shadow:80"), ("[::1]", "[::1]-shadow")],
+)
+def test_the_suffix_of_a_copy_stands_before_the_port(authority: str, wanted: str):
+    to = Target("c", "h", 80, "", 1, 1, "/", authority)
+    assert copied_authority(Copying("c", "h", 80, "", 1, 1, suffix=True), to) == wanted
+    assert copied_authority(Copying("c", "h", 80, "", 1, 1, suffix=False), to) == authority
+
+
+def test_mirrors_and_retries_of_the_nearest_level_that_has_some_hold():
+    host = envoy.VirtualHost()
+    host.request_mirror_policies.add(cluster="of the host")
+    host.retry_policy.retry_on = "5xx"
+    place = Place(envoy.Route(route=envoy.RouteAction(cluster="c")), host, envoy.RouteConfiguration())
+    found = sending(Decoded({}, {}, {}, {}), place, Request("a", dice=5))
+    assert [(copy.cluster, copy.numerator, copy.denominator) for copy in found.copies] == [("of the host", 1, 1)]
+    assert (found.retry_on, found.retries, found.timeout_ms) == ("5xx", 1, 15_000)
+    assert [to.trouble for to in found.targets] == ["there is no cluster c"]
+    assert [copy.fires for copy in found.copies] == [False], "what is not sent is not copied"
+
+
+def test_a_port_that_looks_at_bytes_sends_tls_to_its_default_chain():
+    listener = envoy.Listener()
+    listener.address.socket_address.port_value = 9
+    chain = listener.filter_chains.add()
+    chain.filter_chain_match.application_protocols.append("http/1.1")
+    chain.filter_chain_match.transport_protocol = "raw_buffer"
+    manager = envoy.HttpConnectionManager(rds=envoy.Rds(route_config_name="9"))
+    chain.filters.add(typed_config=envoy.packed(manager))
+    bytes_ = listener.default_filter_chain.filters.add()
+    bytes_.typed_config.CopyFrom(envoy.packed(envoy.TcpProxy(cluster="raw")))
+    known = Decoded({"l": listener}, {"9": envoy.RouteConfiguration(name="9")}, {}, {})
+    plain, tls = reached(known, Request("a", port=9)), reached(known, Request("a", port=9, tls=True))
+    assert plain is not None
+    assert tls is not None
+    assert (plain.cluster, plain.routes, tls.cluster) == ("", known.configurations["9"], "raw")
+    assert reached(known, Request("a", port=10)) is None

@@ -1,0 +1,101 @@
+"""A small language for what becomes of requests: `brief(ask(served, "GET http://web:8000/a"))` is `web/v1 as /b`.
+
+A request to a port goes to that port's listener; `proxied` sends it through the HTTP proxy.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from api.resource import ResourceSet
+from api.tracing import Copying, HeaderEdit, Outcome, Reply, Request, Sending, Target
+from translators.matching.answer import answer
+from translators.matching.decoded import Decoded, decoded
+
+Headers = Mapping[str, str | tuple[str, ...]]
+
+
+def ask(
+    served: ResourceSet | Decoded, text: str, headers: Headers | None = None, *, dice: int | None = None,
+    proxied: bool = False,
+) -> Outcome:  # fmt: skip
+    """What becomes of a request, `GET http://host:port/path`; a header may have several values."""
+    method, _, url = text.partition(" ")
+    said = urlsplit(url)
+    pairs = [(name.lower(), v) for name, value in (headers or {}).items() for v in _values(value)]
+    request = Request(
+        authority=said.netloc,
+        path=(said.path or "/") + (f"?{said.query}" if said.query else ""),
+        method=method,
+        headers=tuple(pairs),
+        port=0 if proxied else said.port or 80,
+        dice=dice,
+    )
+    return answer(decoded(served) if isinstance(served, ResourceSet) else served, request)
+
+
+def brief(outcome: Outcome) -> str:
+    """An outcome in few words.
+
+    `web/v1`, `web/v1 90 + web/v2 10`, `web/v1 as /new`, `web/v1 as h.example/new`, `web/v1; copy 50 %` for a mirror,
+    `301 http://...`, `200 text`, `404`; `tcp web` where only bytes are seen, `nothing` where nobody listens.
+    """
+    if not outcome.listener:
+        return "nothing"
+    if outcome.cluster:
+        return f"tcp {_name(outcome.cluster.rpartition('|')[2])}"
+    if isinstance(outcome.action, Reply):
+        return f"{outcome.action.status} {outcome.action.location or outcome.action.body.decode()}".strip()
+    if outcome.status or outcome.action is None:
+        return str(outcome.status)
+    return "; ".join((_sent(outcome.action, outcome.request), *(_copy(copy) for copy in outcome.action.copies)))
+
+
+def headers_of(outcome: Outcome) -> dict[str, str]:
+    """The headers that requests are sent on with; all targets must agree. Repeated ones are joined by `|`."""
+    assert isinstance(outcome.action, Sending)
+    (pairs,) = {to.headers for to in outcome.action.targets}
+    return {name: "|".join(v for n, v in pairs if n == name) for name, _ in pairs}
+
+
+def answer_edits(outcome: Outcome) -> tuple[HeaderEdit, ...]:
+    """What is changed on the answer; all targets must agree."""
+    if isinstance(outcome.action, Reply):
+        return outcome.action.response
+    assert isinstance(outcome.action, Sending)
+    (edits,) = {to.response for to in outcome.action.targets}
+    return edits
+
+
+def reasons(outcome: Outcome) -> list[str]:
+    """Why the routes before did not match."""
+    return [passed.why for passed in outcome.passed]
+
+
+def _sent(said: Sending, request: Request) -> str:
+    shares = [_place(to) + (f" {to.weight}" if to.weight != to.total else "") for to in said.targets]
+    ways = {_way(to, request) for to in said.targets}
+    return " + ".join(shares) + "".join(sorted(ways))
+
+
+def _way(to: Target, request: Request) -> str:
+    host = to.authority if to.authority != request.authority else ""
+    return f" as {host}{to.path}" if host or to.path != request.path else ""
+
+
+def _copy(copy: Copying) -> str:
+    if copy.fires is not None:
+        return f"{_place(copy)} {'yes' if copy.fires else 'no'}"
+    return f"{_place(copy)} {100 * copy.numerator / copy.denominator:g} %"
+
+
+def _place(to: Target | Copying) -> str:
+    port = f":{to.port}" if to.port != 8000 else ""
+    return _name(to.host) + port + (f"/{to.subset}" if to.subset else "") + (" (503)" if to.trouble else "")
+
+
+def _name(host: str) -> str:
+    return host.removesuffix(".default.svc.cluster.local")
+
+
+def _values(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value

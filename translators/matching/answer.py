@@ -1,0 +1,106 @@
+"""A request and the resources of a proxy -> what becomes of the request."""
+
+from http import HTTPStatus
+
+import msgspec
+
+from api.meta import Ref
+from api.tracing import Origin, Outcome, Passed, Reply, Request, Sending
+from translators import envoy
+from translators.matching.decoded import Decoded
+from translators.matching.domains import virtual_host
+from translators.matching.fields import fraction, header_problem, query_problem
+from translators.matching.headers import response_edits
+from translators.matching.listening import reached
+from translators.matching.normal import normalised, scheme_of
+from translators.matching.paths import path_problem
+from translators.matching.redirects import CODES, location
+from translators.matching.sending import Place, sending
+
+
+def answer(known: Decoded, request: Request) -> Outcome:
+    """Return what a proxy that has these resources does with a request."""
+    at = reached(known, request)
+    if at is None:
+        return Outcome(request)
+    found = Outcome(request, listener=at.listener, chain=at.chain, cluster=at.cluster)
+    if at.cluster or request.tls:
+        return found
+    path = normalised(request.path) if at.normalises else request.path
+    if path is None:
+        return msgspec.structs.replace(found, status=HTTPStatus.BAD_REQUEST.value)
+    arrived = msgspec.structs.replace(request, path=path, scheme=scheme_of(request))
+    found = msgspec.structs.replace(found, request=arrived)
+    if at.routes is None:
+        return msgspec.structs.replace(found, status=HTTPStatus.NOT_FOUND.value)
+    return _routed(known, at.routes, found)
+
+
+def _routed(known: Decoded, said: envoy.RouteConfiguration, found: Outcome) -> Outcome:
+    found = msgspec.structs.replace(found, configuration=said.name, status=HTTPStatus.NOT_FOUND.value)
+    host = virtual_host(said, found.request.authority)
+    if host is None:
+        return found
+    passed: list[Passed] = []
+    for route in host[0].routes:
+        why = match_problem(route.match, found.request)
+        if not why:
+            later = len(host[0].routes) - len(passed) - 1
+            found = msgspec.structs.replace(_in_host(found, *host, passed), later=later)
+            return _done(known, Place(route, host[0], said), found)
+        passed.append(Passed(route.name, why, origin(route)))
+    return _in_host(found, *host, passed)
+
+
+def _in_host(found: Outcome, host: envoy.VirtualHost, domain: str, passed: list[Passed]) -> Outcome:
+    return msgspec.structs.replace(found, virtual_host=host.name, domain=domain, passed=tuple(passed))
+
+
+def match_problem(said: envoy.RouteMatch, request: Request) -> str:
+    """Say why a match does not hold, by the first of its parts that fails, or "". With no dice, fractions hold."""
+    if said.HasField("runtime_fraction") and request.dice is not None:
+        numerator, denominator = fraction(said.runtime_fraction.default_value)
+        if request.dice % denominator >= numerator:
+            return f"the request is not among the {numerator} of {denominator} that are chosen by chance"
+    problem = path_problem(said, request.path)
+    problems = (header_problem(one, request) for one in said.headers)
+    asked = (query_problem(one, request.path) for one in said.query_parameters)
+    return problem or next(filter(None, problems), "") or next(filter(None, asked), "")
+
+
+def origin(route: envoy.Route) -> Origin | None:
+    """Return what a route was made from, as its metadata says; None for the routes of services without rules."""
+    said = route.metadata.filter_metadata["istio"].fields if "istio" in route.metadata.filter_metadata else {}
+    if "config" not in said:
+        return None
+    _, _, rest = said["config"].string_value.partition("/apis/")
+    group, _, namespace, kind, name = rest.split("/")
+    return Origin(Ref(f"{group}/{kind}", namespace, name), said["path"].string_value)
+
+
+def _done(known: Decoded, place: Place, found: Outcome) -> Outcome:
+    route = place.route
+    kind = route.WhichOneof("action")
+    action: Sending | Reply
+    if kind == "redirect":
+        where = location(route.redirect, route.match, found.request)
+        action = Reply(CODES[route.redirect.response_code], where, response=response_edits(place.levels))
+    elif kind == "direct_response":
+        said = route.direct_response
+        action = Reply(said.status, body=said.body.inline_bytes, response=response_edits(place.levels))
+    else:
+        action = sending(known, place, found.request)
+    return msgspec.structs.replace(
+        found,
+        route=route.name,
+        origin=origin(route),
+        filters=tuple(sorted(route.typed_per_filter_config)),
+        action=action,
+        status=_status(action),
+    )
+
+
+def _status(action: Sending | Reply) -> int:
+    if isinstance(action, Reply):
+        return action.status
+    return HTTPStatus.SERVICE_UNAVAILABLE.value if all(to.trouble for to in action.targets) else 0
