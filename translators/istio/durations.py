@@ -12,10 +12,22 @@ def optional_ms(text: str | None) -> int:
     return milliseconds(text) if text else 0
 
 
-def duration_findings(about: Ref, path: str, said: Mapping[str, str | None]) -> Iterator[Finding]:
-    """Refuse what is no duration; `said` is by field, and what is not set is not looked at."""
+def duration_findings(
+    about: Ref, path: str, said: Mapping[str, str | None], *, positive: bool = False
+) -> Iterator[Finding]:
+    """Refuse what is no duration, or, where it must be `positive`, 0s.
+
+    `said` is by field, and what is not set is not looked at.
+    """
     for field, text in said.items():
-        try:
-            optional_ms(text)
-        except ValueError as error:
-            yield Finding(about, "InvalidDuration", str(error), f"{path}.{field}")
+        problem = _problem(text, positive=positive) if text else ""
+        if problem:
+            yield Finding(about, "InvalidDuration", problem, f"{path}.{field}")
+
+
+def _problem(text: str, *, positive: bool) -> str:
+    try:
+        found = milliseconds(text)
+    except ValueError as error:
+        return str(error)
+    return "the duration must be longer than 0s" if positive and not found else ""

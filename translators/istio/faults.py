@@ -50,7 +50,7 @@ def _delay_findings(about: Ref, path: str, said: istio.Delay) -> Iterator[Findin
     if not said.fixed_delay:
         message = "only fixedDelay can be served" if said.exponential_delay else "fixedDelay is missing"
         yield Finding(about, "InvalidFault", message, f"{path}.fixedDelay", fix="set fixedDelay, for example 5s")
-    yield from duration_findings(about, path, {"fixedDelay": said.fixed_delay})
+    yield from duration_findings(about, path, {"fixedDelay": said.fixed_delay}, positive=True)
     if not 0 <= said.percent <= _LARGEST_PERCENT:
         yield Finding(about, "InvalidFault", f"{said.percent} is not in 0..100", f"{path}.percent")
     yield from _share_findings(about, path, said.percentage, said=said.percent > 0)
