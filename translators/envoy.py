@@ -213,6 +213,11 @@ def duration(milliseconds: int) -> Duration:
     return Duration(seconds=milliseconds // 1000, nanos=milliseconds % 1000 * 1_000_000)
 
 
+def share(millionths: int) -> FractionalPercent:
+    """Return a fraction in parts per MILLION, the only denominator that we use."""
+    return FractionalPercent(numerator=millionths, denominator=FractionalPercent.MILLION)
+
+
 def to_dict(res: Resource) -> dict[str, Any]:
     """Decode a resource into plain values with Envoy's field names, for people."""
     message = _MESSAGES[res.type_url].FromString(res.body)

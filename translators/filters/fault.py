@@ -2,7 +2,6 @@
 
 from api.proxy import Scope
 from api.routes import Route
-from api.units import MILLION
 from api.view import View
 from translators import envoy
 from translators.contract import Filter, Slot
@@ -21,19 +20,14 @@ def route(said: Route) -> envoy.HTTPFault | None:
     body = envoy.HTTPFault()
     if fault.delay_fraction:
         body.delay.fixed_delay.CopyFrom(envoy.duration(fault.delay_ms))
-        body.delay.percentage.CopyFrom(_share(fault.delay_fraction))
+        body.delay.percentage.CopyFrom(envoy.share(fault.delay_fraction))
     if fault.abort_fraction:
         if fault.abort_grpc:
             body.abort.grpc_status = fault.abort_grpc
         else:
             body.abort.http_status = fault.abort_http
-        body.abort.percentage.CopyFrom(_share(fault.abort_fraction))
+        body.abort.percentage.CopyFrom(envoy.share(fault.abort_fraction))
     return body
-
-
-def _share(fraction: int) -> envoy.FractionalPercent:
-    assert fraction <= MILLION
-    return envoy.FractionalPercent(numerator=fraction, denominator=envoy.FractionalPercent.MILLION)
 
 
 FILTER = Filter(slot=Slot.FAULT, name="envoy.filters.http.fault", chain=chain, route=route)

@@ -14,7 +14,6 @@ from translators.patterns import regex_groups, regex_problem
 
 _CODES = (301, 302, 303, 307, 308)
 _SCHEMES = ("http", "https")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _DERIVED = ("", "FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT")
 _STATUSES = range(200, 600)
 _LARGEST_BODY, _LARGE_BODY = 1 << 20, 100 << 10
@@ -36,15 +35,14 @@ def rewrite_of(rule: istio.HTTPRoute) -> Rewrite:
 
 
 def redirect_of(said: istio.Redirect) -> Redirect:
-    """Return the redirect. A scheme's own port is not said (Istio)."""
-    named = said.port if said.port != _DEFAULT_PORTS.get(said.scheme) else 0
+    """Return the redirect."""
     return Redirect(
         code=said.redirect_code or _CODES[0],
         host=said.authority,
         path=said.uri,
         prefix=said.prefix_rewrite,
         scheme=said.scheme,
-        port=named,
+        port=said.port,
         same_port=said.derive_port == "FROM_REQUEST_PORT",
     )
 

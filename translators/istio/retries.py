@@ -49,7 +49,7 @@ def retry_findings(about: Ref, path: str, said: istio.Retry | None) -> Iterator[
     if said.attempts == 0 and (said.retry_on or said.per_try_timeout or said.backoff):
         message = "http retry policy configured when attempts are set to 0 (disabled)"
         yield Finding(about, "InvalidRetries", message, f"{path}.attempts", fix="set attempts, or leave the rest out")
-    for word in filter(None, (part.strip() for part in said.retry_on.split(","))):
+    for word in _words(said.retry_on):
         if word not in _CONDITIONS and not (word.isdigit() and int(word) in _CODES):
             message = f'"{word}" is not a valid retryOn policy'
             fix = f"use one of {', '.join(sorted(_CONDITIONS))}, or an HTTP status"
@@ -59,7 +59,11 @@ def retry_findings(about: Ref, path: str, said: istio.Retry | None) -> Iterator[
 
 def _conditions(text: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Split words from status codes, which are a condition of their own (Istio)."""
-    words = [word for word in (part.strip() for part in text.split(",")) if word]
+    words = _words(text)
     statuses = tuple(int(word) for word in words if word.isdigit())
     on = [word for word in words if not word.isdigit()]
     return tuple(dict.fromkeys(on + ([_BY_STATUS] if statuses else []))), statuses
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in (part.strip() for part in text.split(",")) if word]

@@ -3,14 +3,10 @@
 from api.tracing import Request
 from translators import envoy
 from translators.matching.paths import substituted, with_prefix
+from translators.parts import actions
 
-CODES = {
-    envoy.RedirectAction.MOVED_PERMANENTLY: 301,
-    envoy.RedirectAction.FOUND: 302,
-    envoy.RedirectAction.SEE_OTHER: 303,
-    envoy.RedirectAction.TEMPORARY_REDIRECT: 307,
-    envoy.RedirectAction.PERMANENT_REDIRECT: 308,
-}
+CODES = {envoys: code for code, envoys in actions.CODES.items()}
+"""HTTP status by Envoy's name for it."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 

@@ -13,7 +13,7 @@ from translators.parts import balancing, filters, headers, matches, mirrors, ret
 from translators.parts.weights import independent
 
 _NOTHING_TO_ANSWER = 500
-_CODES = {
+CODES = {
     301: envoy.RedirectAction.MOVED_PERMANENTLY,
     302: envoy.RedirectAction.FOUND,
     303: envoy.RedirectAction.SEE_OTHER,
@@ -130,7 +130,8 @@ def _rewrite(action: envoy.RouteAction, said: Forward) -> None:
 
 
 def _redirect(said: Redirect, port: int) -> envoy.RedirectAction:
-    action = envoy.RedirectAction(response_code=_CODES[said.code], host_redirect=said.host)
+    """Return a redirect. A scheme's own port is not said (Istio)."""
+    action = envoy.RedirectAction(response_code=CODES[said.code], host_redirect=said.host)
     if said.scheme:
         action.scheme_redirect = said.scheme
     if said.path:

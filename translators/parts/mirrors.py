@@ -35,7 +35,7 @@ def policy(mirror: Mirror, cluster: str) -> envoy.RouteAction.RequestMirrorPolic
     The denominator is always MILLION: Envoy draws one random number for cluster weights and mirrors, and with weights
     that sum to 100, `10/HUNDRED` would copy only what went to the first destination.
     """
-    share = envoy.FractionalPercent(numerator=mirror.fraction, denominator=envoy.FractionalPercent.MILLION)
+    share = envoy.share(mirror.fraction)
     return envoy.RouteAction.RequestMirrorPolicy(
         cluster=cluster,
         runtime_fraction=envoy.RuntimeFractionalPercent(default_value=share),
