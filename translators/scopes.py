@@ -5,7 +5,7 @@ import ipaddress
 import msgspec
 
 from api.meta import Labels
-from api.proxy import ROUTER, Locality, Proxy, Scope
+from api.proxy import ROUTER, Locality, Proxy, Scope, Viewer
 from api.view import View
 
 _LOOPBACK = "127.0.0.1"
@@ -54,7 +54,7 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
     """
     return Scope(
         role=proxy.role,
-        namespace=proxy.namespace,
+        viewer=Viewer(proxy.namespace),
         domain=proxy.domain,
         labels=_chosen(proxy, asked.labels),
         bind=_bind(proxy),
