@@ -29,7 +29,7 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};", type=envoy.Cluster.ORIGINAL_DST)
     body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
     body.connect_timeout.CopyFrom(envoy.duration(view.memo(mesh).connect_timeout_ms))
-    body.upstream_bind_config.source_address.CopyFrom(envoy.SocketAddress(address=_FROM))
+    body.upstream_bind_config.source_address.CopyFrom(envoy.SocketAddress(address=_FROM, port_value=0))
     if found is not None and not found.protocol.is_bytes:
         http = envoy.packed(pools.http(found.protocol, None))
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(http)
