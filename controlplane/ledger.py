@@ -107,10 +107,10 @@ class Ledger:
         yield from self._of_proxies.findings()
 
     def _asked(self, view: View, ref: Ref) -> tuple[Finding, ...]:
-        """Return the findings about an object. Checks look at route tables, which most objects do not have."""
+        """Return the findings about an object. Checks look at what most objects do not have."""
         try:
             said = view.lowered(ref)
-            if not said.tables:
+            if not (said.tables or said.gateways):
                 return said.findings
             self._hold(ref, (findings, ref))
             return view.memo(findings, ref)

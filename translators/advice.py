@@ -13,6 +13,7 @@ def findings(view: View, ref: Ref) -> tuple[Finding, ...]:
     """Return the findings about an object, in the order of the checks."""
     said = view.lowered(ref)
     advice = [f for check in _checks() for table in said.tables for f in check.table(view, table)]
+    advice += [f for check in _checks() for gateway in said.gateways for f in check.gateway(view, gateway)]
     return (*said.findings, *advice)
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from api.finding import Finding
+from api.gateways import Gateway
 from api.mesh import Lowered
 from api.meta import AnyObject, Kind
 from api.proxy import Scope
@@ -64,9 +65,10 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """Advice about what objects mean: findings on a route table, whatever API it was written in."""
+    """Advice about what objects mean: findings on a route table or a gateway, whatever API it was written in."""
 
-    table: Callable[[View, RouteTable], tuple[Finding, ...]]
+    table: Callable[[View, RouteTable], tuple[Finding, ...]] = lambda _, __: ()
+    gateway: Callable[[View, Gateway], tuple[Finding, ...]] = lambda _, __: ()
 
 
 T = TypeVar("T")

@@ -150,4 +150,17 @@ def _selection(obj: Object[istio.Gateway]) -> Iterable[str]:
     return (next((f"{key}={value}" for key, value in sorted(obj.spec.selector.items())), "*"),)
 
 
-INPUT = Input(kinds=(istio.GATEWAY,), lower=lower, validate=validate, indexes={"gateway.selector": _selection})
+def _name(obj: Object[istio.Gateway]) -> Iterable[str]:
+    return (f"{obj.ref.namespace}/{obj.ref.name}",)
+
+
+def _everywhere(_: Object[istio.Gateway]) -> Iterable[str]:
+    return ("*",)
+
+
+INPUT = Input(
+    kinds=(istio.GATEWAY,),
+    lower=lower,
+    validate=validate,
+    indexes={"gateways": _everywhere, "gateway.name": _name, "gateway.selector": _selection},
+)

@@ -117,4 +117,8 @@ def _decoded(encoded: str) -> bytes | None:
         return None
 
 
-INPUT = Input(kinds=(kube.SECRET,), lower=lower, validate=validate)
+def _name(obj: Object[kube.Secret]) -> tuple[str, ...]:
+    return (obj.ref.name,)
+
+
+INPUT = Input(kinds=(kube.SECRET,), lower=lower, validate=validate, indexes={"credential.name": _name})

@@ -32,6 +32,7 @@ _CIPHERS = frozenset(
     )
 )
 _CREDENTIAL = re.compile(r"([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
+_CA = "-cacert"
 _SPKI = re.compile(r"[A-Za-z0-9+/]{43}=")
 _HASH = re.compile(r"[0-9A-Fa-f]{64}|([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}")
 
@@ -108,14 +109,18 @@ def _source_findings(about: Ref, path: str, said: istio.ServerTLSSettings) -> It
         for field, text in (("serverCertificate", pair.server_certificate), ("privateKey", pair.private_key)):
             if not text or "\0" in text:
                 yield _wrong(about, f"{said.mode} requires a file in {field}", f"{where}.{field}")
-    names = [(f"{path}.credentialNames[{i}]", name) for i, name in enumerate(said.credential_names)]
-    names += [
-        (f"{path}.credentialName", said.credential_name),
-        (f"{path}.caCertCredentialName", said.ca_cert_credential_name),
-    ]
-    for where, name in names:
-        if (name or "[" in where) and not _CREDENTIAL.fullmatch(name):
-            yield _wrong(about, f"{name!r} is not the name of a Secret, or namespace/name", where)
+    yield from _name_findings(about, path, said)
+
+
+def _name_findings(about: Ref, path: str, said: istio.ServerTLSSettings) -> Iterator[Finding]:
+    names = [(f"credentialNames[{i}]", name) for i, name in enumerate(said.credential_names)]
+    single = {"credentialName": said.credential_name, "caCertCredentialName": said.ca_cert_credential_name}
+    names += [(field, name) for field, name in single.items() if name]
+    for field, name in names:
+        if not _CREDENTIAL.fullmatch(name):
+            yield _wrong(about, f"{name!r} is not the name of a Secret, or namespace/name", f"{path}.{field}")
+        elif name.endswith(_CA) and field != "caCertCredentialName":
+            yield _wrong(about, f"{name} is the name of a Secret with a CA, by its end {_CA}", f"{path}.{field}")
 
 
 def _client_findings(about: Ref, path: str, said: istio.ServerTLSSettings) -> Iterator[Finding]:
