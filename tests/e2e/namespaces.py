@@ -114,7 +114,7 @@ class Network:
     def sidecar(self, pod: Pod, proxy: Proxy, xds: XdsAddress, folder: Path) -> None:
         """Start the sidecar of a Pod, with the group whose traffic is left alone."""
         config = folder / f"{proxy.name}.json"
-        config.write_text(json.dumps(bootstrap(proxy, xds, ADMIN)))
+        config.write_text(json.dumps(bootstrap(proxy, xds)))
         options = ("--concurrency", "1", "--log-level", "warning", "--use-dynamic-base-id", "--disable-hot-restart")
         self.start(pod, envoy_path(), "-c", str(config), *options, gid=1337, log=folder / f"{proxy.name}.log")
 

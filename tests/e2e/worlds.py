@@ -133,7 +133,10 @@ class Author:
 
     def _streams(self, hosts: list[str]) -> dict[str, Any]:
         """Rules for TLS and TCP; several ask for the same names and ranges."""
-        tls = [{"match": [self._stream(sniHosts=self._some(tuple(hosts), min(2, len(hosts))))], "route": self._shares()} for _ in "12"]
+        tls = [
+            {"match": [self._stream(sniHosts=self._some(tuple(hosts), min(2, len(hosts))))], "route": self._shares()}
+            for _ in "12"
+        ]
         tcp = [{"match": [self._stream()] if self._maybe() else [], "route": self._shares()} for _ in "12"]
         return {"tls": tls, "tcp": tcp}
 
