@@ -24,7 +24,7 @@ from tests.e2e.sidecars import free_address
 from tests.identity.issuers import Authority
 
 GATEWAY = "spiffe://cluster.local/ns/default/sa/gateway"
-LABELS = {"istio": "ingressgateway"}
+LABELS = {"istio": "ingressgateway", "app": "sleep"}
 
 
 class Certificates:
@@ -58,7 +58,7 @@ def secret(name: str, entries: Mapping[str, bytes]) -> str:
 
 
 def gateway(*servers: Mapping[str, Any], name: str = "edge") -> str:
-    return _istio("Gateway", name, {"selector": LABELS, "servers": list(servers)})
+    return _istio("Gateway", name, {"selector": {"istio": LABELS["istio"]}, "servers": list(servers)})
 
 
 def server(port: int, protocol: str, *hosts: str, **more: Any) -> dict[str, Any]:
@@ -109,9 +109,12 @@ class Router:
         return f"{scheme}://{self.address}:{port}{path}"
 
 
-async def router(stage: Stage, *ports: int, delta: bool = True, tls: XdsTls | None = None) -> Router:
+async def router(
+    stage: Stage, *ports: int, delta: bool = True, tls: XdsTls | None = None, unprivileged: bool = False
+) -> Router:
     """Start a router on an address where the ports are free."""
-    proxy = Proxy("router", "gateway", "default", ip=free_address(*ports), labels=LABELS)
+    ip = free_address(*ports)
+    proxy = Proxy("router", "gateway", "default", ip=ip, labels=LABELS, unprivileged=unprivileged)
     return Router(await stage.sidecar(proxy, delta=delta, tls=tls), proxy.ip)
 
 
