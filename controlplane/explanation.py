@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from api.actions import Pairs
-from api.tracing import Copying, HeaderEdit, Origin, Outcome, Reply, Request, Sending, Target
+from api.tracing import Copying, HeaderEdit, Origin, Outcome, Reply, Request, Sending, Share, Target
 from controlplane.ledger import Locate
 from controlplane.report import one_line
 from translators.matching.sending import copied_authority
@@ -43,8 +43,8 @@ class _Words:
             yield _row("listener", f"none: nothing takes this {port}, and the connection fails")
             return
         yield _row("listener", f"{found.listener}{'' if found.request.port else ', the HTTP proxy'} ({found.chain})")
-        if found.cluster:
-            yield _row("sent to", f"{found.cluster}, as bytes: no rule applies, and nothing is copied")
+        if found.shares:
+            yield from _passed_on(found.shares)
         elif found.request.tls:
             yield _row("answer", "none: TLS on a port that takes plain HTTP fails")
         else:
@@ -92,6 +92,12 @@ class _Words:
             yield _row("" if i else "not matched", f"{whose}: {passed.why}")
         if self._found.later:
             yield _row("not asked", f"{self._found.later} more, since the first that matches holds")
+
+
+def _passed_on(shares: tuple[Share, ...]) -> Iterator[str]:
+    for i, share in enumerate(shares):
+        part = f", {_percent(share.weight, share.total)} of the connections" if share.total != share.weight else ""
+        yield _row("" if i else "sent to", f"{share.cluster}{part}, as bytes: nothing is seen of requests, or copied")
 
 
 def _sent(said: Sending, request: Request) -> Iterator[str]:

@@ -23,13 +23,13 @@ def answer(known: Decoded, request: Request) -> Outcome:
     at = reached(known, request)
     if at is None:
         return Outcome(request)
-    found = Outcome(request, listener=at.listener, chain=at.chain, cluster=at.cluster)
-    if at.cluster or request.tls:
+    found = Outcome(request, listener=at.listener, chain=at.chain, shares=at.shares)
+    if at.shares or (request.tls and not at.terminates):
         return found
     path = normalised(request.path) if at.normalises else request.path
     if path is None:
         return msgspec.structs.replace(found, status=HTTPStatus.BAD_REQUEST.value)
-    arrived = msgspec.structs.replace(request, path=path, scheme=scheme_of(request))
+    arrived = msgspec.structs.replace(request, path=path, scheme="https" if request.tls else scheme_of(request))
     found = msgspec.structs.replace(found, request=arrived)
     if at.routes is None:
         return msgspec.structs.replace(found, status=HTTPStatus.NOT_FOUND.value)
@@ -41,6 +41,10 @@ def _routed(known: Decoded, said: envoy.RouteConfiguration, found: Outcome) -> O
     host = virtual_host(said, found.request.authority)
     if host is None:
         return found
+    if host[0].require_tls == envoy.VirtualHost.ALL and found.request.scheme != "https":
+        secure = f"https://{found.request.authority}{found.request.path}"
+        moved = Reply(HTTPStatus.MOVED_PERMANENTLY.value, secure)
+        return msgspec.structs.replace(_in_host(found, *host, []), action=moved, status=moved.status)
     passed: list[Passed] = []
     for route in host[0].routes:
         why = match_problem(route.match, found.request)
