@@ -98,6 +98,21 @@ class Copying(msgspec.Struct, frozen=True):
     trouble: str = ""
 
 
+class Failing(msgspec.Struct, frozen=True):
+    """Failures on purpose: `numerator` of `denominator` requests are answered `status`, and so for those delayed.
+
+    `grpc_status` is told to gRPC clients, whose HTTP status is 200; 0 is none.
+    """
+
+    status: int
+    grpc_status: int
+    numerator: int
+    denominator: int
+    delay_ms: int
+    delay_numerator: int
+    delay_denominator: int
+
+
 class Reply(msgspec.Struct, frozen=True, tag="reply"):
     """An answer from the proxy itself."""
 
@@ -137,6 +152,7 @@ class Outcome(msgspec.Struct, frozen=True):
     passed: tuple[Passed, ...] = ()
     later: int = 0
     filters: tuple[str, ...] = ()
+    failing: Failing | None = None
     action: Sending | Reply | None = None
     shares: tuple[Share, ...] = ()
     status: int = 0

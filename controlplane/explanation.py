@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from api.actions import Pairs
-from api.tracing import Copying, HeaderEdit, Origin, Outcome, Reply, Request, Sending, Share, Target
+from api.tracing import Copying, Failing, HeaderEdit, Origin, Outcome, Reply, Request, Sending, Share, Target
 from controlplane.ledger import Locate
 from controlplane.report import one_line
 from translators.matching.sending import copied_authority
@@ -60,6 +60,8 @@ class _Words:
             yield _row("route", f"none that matches: Envoy answers {found.status}")
         elif found.virtual_host not in _NO_SERVICE:
             yield _row("route", self._route())
+        if found.failing is not None:
+            yield from _failing(found.failing)
         if isinstance(found.action, Sending):
             yield from _sent(found.action, found.request)
         elif isinstance(found.action, Reply):
@@ -137,6 +139,16 @@ def _copied(copy: Copying, targets: tuple[Target, ...]) -> str:
     said = f"{_place(copy)}: {_percent(copy.numerator, copy.denominator)} of the requests{fires}, Host {hosts}"
     guarded = f"through the guarded cluster {copy.cluster}"
     return f"{said}, {guarded}" + (f"; nothing arrives: {copy.trouble}" if copy.trouble else "")
+
+
+def _failing(said: Failing) -> Iterator[str]:
+    if said.delay_numerator:
+        share = _percent(said.delay_numerator, said.delay_denominator)
+        yield _row("fault", f"{share} of the requests are delayed by {said.delay_ms} ms")
+    if said.numerator:
+        what = f"gRPC status {said.grpc_status}" if said.grpc_status else str(said.status)
+        share = _percent(said.numerator, said.denominator)
+        yield _row("fault", f"{share} of the requests are answered {what} on purpose, and not copied")
 
 
 def _answered(said: Reply) -> Iterator[str]:

@@ -96,7 +96,12 @@ def _copy(copy: Copying) -> str:
 
 def _place(to: Target | Copying) -> str:
     port = f":{to.port}" if to.port not in {0, 8000} else ""
-    return (_name(to.host) or to.cluster) + port + (f"/{to.subset}" if to.subset else "") + (" (503)" if to.trouble else "")
+    return (
+        (_name(to.host) or to.cluster)
+        + port
+        + (f"/{to.subset}" if to.subset else "")
+        + (" (503)" if to.trouble else "")
+    )
 
 
 def _name(host: str) -> str:

@@ -9,6 +9,7 @@ from api.tracing import Origin, Outcome, Passed, Reply, Request, Sending
 from translators import envoy
 from translators.matching.decoded import Decoded
 from translators.matching.domains import virtual_host
+from translators.matching.faults import abort, failing
 from translators.matching.fields import fraction, header_problem, query_problem
 from translators.matching.headers import response_edits
 from translators.matching.listening import reached
@@ -83,10 +84,13 @@ def origin(route: envoy.Route) -> Origin | None:
 
 
 def _done(known: Decoded, place: Place, found: Outcome) -> Outcome:
-    route = place.route
+    route, fails = place.route, failing(place.route)
     kind = route.WhichOneof("action")
     action: Sending | Reply
-    if kind == "redirect":
+    aborted = abort(fails, response_edits(place.levels))
+    if aborted is not None:
+        action = aborted
+    elif kind == "redirect":
         where = location(route.redirect, route.match, found.request)
         action = Reply(CODES[route.redirect.response_code], where, response=response_edits(place.levels))
     elif kind == "direct_response":
@@ -99,6 +103,7 @@ def _done(known: Decoded, place: Place, found: Outcome) -> Outcome:
         route=route.name,
         origin=origin(route),
         filters=tuple(sorted(route.typed_per_filter_config)),
+        failing=fails,
         action=action,
         status=_status(action),
     )
