@@ -5,7 +5,7 @@ from msgspec import field
 from api.meta import Kind, Wire
 
 
-class SecretData(Wire, frozen=True):
+class Entries(Wire, frozen=True):
     """The entries of kubernetes.io/tls Secrets, and those of Istio's generic ones. Its repr shows none of them."""
 
     tls_crt: str = field(default="", name="tls.crt")
@@ -18,15 +18,15 @@ class SecretData(Wire, frozen=True):
     crl: str = ""
 
     def __repr__(self) -> str:
-        return "SecretData(...)"
+        return "Entries(...)"
 
 
 class Secret(Wire, frozen=True):
     """v1 Secret: `data` is base64, `stringData` is text and goes before it."""
 
     type: str = "Opaque"
-    data: SecretData = SecretData()
-    string_data: SecretData = SecretData()
+    data: Entries = Entries()
+    string_data: Entries = Entries()
 
 
 SECRET = Kind(group="", versions=("v1",), name="Secret", spec=Secret, whole=True)
