@@ -13,7 +13,7 @@ from api.proxy import Scope
 from api.routes import Route, RouteTable
 from api.view import View
 from translators.gateways import Door, doors
-from translators.shards import COUNT, SHORT, is_in
+from translators.shards import is_in, parts_for
 from translators.tables import catches_all, holds
 from translators.visible import rank
 
@@ -34,7 +34,7 @@ def parts(view: View, scope: Scope, routes: str) -> int:
     said = view.memo(doors, scope, routes)
     seen = sum(len(view.by("gateway.routes", name)) for name in {door.gateway for door in said})
     seen += sum(len(door.server.hosts) for door in said)
-    return COUNT if seen > SHORT else 1
+    return parts_for(seen)
 
 
 def hosts(view: View, scope: Scope, routes: str, part: int) -> tuple[str, ...]:
