@@ -7,13 +7,12 @@ from enum import Enum
 
 import msgspec
 
-from api.actions import Retries
 from api.finding import Finding
 from api.meta import Labels, Ref
-from api.mirrors import Guards
 from api.policies import TrafficPolicy
 from api.proxy import Locality
 from api.routes import RouteTable
+from api.settings import SaidSettings
 
 
 class Protocol(Enum):
@@ -94,19 +93,6 @@ class EndpointGroup(msgspec.Struct, frozen=True):
     endpoints: tuple[Endpoint, ...]
 
 
-class MeshSettings(msgspec.Struct, frozen=True):
-    """What holds for the whole mesh."""
-
-    root_namespace: str = "istio-system"
-    proxy_http_port: int = 15080
-    connect_timeout_ms: int = 10_000
-    allow_any: bool = True
-    access_log: str = "/dev/stdout"
-    retries: Retries = Retries()
-    shadow_suffix: bool = True
-    guards: Guards = Guards()
-
-
 class Lowered(msgspec.Struct, frozen=True):
     """What one Object means, and what we have to say about it."""
 
@@ -115,5 +101,5 @@ class Lowered(msgspec.Struct, frozen=True):
     endpoints: tuple[EndpointGroup, ...] = ()
     tables: tuple[RouteTable, ...] = ()
     policies: tuple[TrafficPolicy, ...] = ()
-    settings: MeshSettings | None = None
+    settings: SaidSettings | None = None
     findings: tuple[Finding, ...] = ()

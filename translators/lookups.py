@@ -1,24 +1,20 @@
 """Memoised questions that outputs, checks and inputs ask; the joins across inputs live here."""
 
+import msgspec
+
 from api.actions import Destination
 from api.hosts import candidates, exported, is_ip
-from api.kinds.mirrorplane import MESH_CONFIG
-from api.manners import Algorithm, Manner
-from api.mesh import Endpoint, MeshSettings, Port, Protocol, Resolution, Service
+from api.manners import Algorithm, Balancing, Manner, Nearness
+from api.mesh import Endpoint, Port, Protocol, Resolution, Service
 from api.meta import Ref
 from api.policies import Subset, TrafficPolicy
 from api.proxy import Caller
 from api.view import View
 from translators import visible
 from translators.names import MIRROR, ClusterName
+from translators.settings import mesh
 
 _AS_EVER = Manner()
-_MESH = Ref(MESH_CONFIG.key, "", "default")
-
-
-def mesh(view: View) -> MeshSettings:
-    """Return the mesh-wide settings."""
-    return view.lowered(_MESH).settings or MeshSettings()
 
 
 def policy(view: View, caller: Caller, host: str) -> TrafficPolicy | None:
@@ -48,9 +44,14 @@ def subset(view: View, caller: Caller, host: str, name: str) -> Subset | None:
 
 
 def manner(view: View, caller: Caller, to: ClusterName) -> Manner:
-    """Return how a caller calls a port of a host, or of a subset of it."""
+    """Return how a caller calls a port of a host, or of a subset of it.
+
+    Istio: where a rule says nothing of localities, the mesh does.
+    """
     found = view.memo(policy, caller, to.host)
-    return found.manner(to.port, to.subset) if found else _AS_EVER
+    said = found.manner(to.port, to.subset) if found else _AS_EVER
+    near = view.memo(mesh).nearness
+    return said if near is None else _near(said, near)
 
 
 def target_port(view: View, namespace: str, to: Destination, listener_port: int) -> int:
@@ -119,6 +120,13 @@ def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint,
     if service.resolution is Resolution.ENDPOINTS:  # only DNS can use names; Istio leaves them out elsewhere
         found = {e for e in found if is_ip(e.address)}
     return tuple(sorted(found))
+
+
+def _near(said: Manner, near: Nearness) -> Manner:
+    balancing = said.balancing or Balancing()
+    if balancing.nearness is not None:
+        return said
+    return msgspec.structs.replace(said, balancing=msgspec.structs.replace(balancing, nearness=near))
 
 
 def _not_callable(view: View, caller: Caller, to: ClusterName) -> tuple[str, str] | None:

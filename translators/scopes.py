@@ -7,6 +7,7 @@ import msgspec
 from api.meta import Labels
 from api.proxy import ROUTER, Locality, Proxy, Scope
 from api.view import View
+from translators.settings import mesh
 
 _LOOPBACK = "127.0.0.1"
 
@@ -28,6 +29,8 @@ def criteria(view: View) -> Criteria:
     """Return what about proxies matters to some object."""
     said = [m for obj in view.by("policy.near", "*") for p in view.lowered(obj.ref).policies for m in p.manners]
     near = [m.balancing.nearness for m in said if m.balancing is not None and m.balancing.nearness is not None]
+    whole = view.memo(mesh).nearness
+    near += [whole] if whole is not None else []
     return Criteria(
         labels=frozenset(
             key
@@ -36,7 +39,8 @@ def criteria(view: View) -> Criteria:
             for route in table.routes
             for key, _ in route.match.source_labels
         ),
-        locality=any(manner.ranks_localities or manner.weighs_localities for manner in said),
+        locality=any(manner.ranks_localities or manner.weighs_localities for manner in said)
+        or (whole is not None and whole.enabled and whole.spreads != ()),
         ranked=frozenset(label.partition("=")[0] for n in near for label in n.by_labels),
         clients=frozenset(
             (policy.namespace, key)

@@ -36,7 +36,9 @@ def foreign_hosts(view: View, scope: Scope, port: int, part: int, of: int) -> tu
 
 def _foreign_of_part(view: View, namespace: str, part: int, of: int) -> tuple[tuple[str, frozenset[int]], ...]:
     tables = [
-        view.memo(_foreign, namespace, obj.ref) for key in keys(namespace, part, of) for obj in view.by("routes", key)
+        view.memo(_foreign, namespace, obj.ref)
+        for key in keys(view, "routes", namespace, part, of)
+        for obj in view.by("routes", key)
     ]
     return tuple(said for of_table in tables for said in of_table if is_in(said[0], part, of))
 

@@ -36,7 +36,7 @@ def hosts(view: View, namespace: str, part: int) -> tuple[str, ...]:
     of = view.memo(services, namespace)
     found = {
         service.host
-        for key in keys(namespace, part, of)
+        for key in keys(view, "services", namespace, part, of)
         for obj in view.by("services", key)
         for service in view.lowered(obj.ref).services
         if is_in(service.host, part, of)

@@ -13,8 +13,10 @@ from api.view import View
 from translators import visible
 from translators.contract import Input
 from translators.istio.policies import Blocks, layer_of, policy_advice, policy_findings
+from translators.settings import mesh
 
 _EVERYONE, _OWN = "*", "."
+_OWN_ONLY = (_OWN,)
 
 
 def lower(view: View, obj: Object[istio.DestinationRule]) -> Lowered:
@@ -28,7 +30,7 @@ def lower(view: View, obj: Object[istio.DestinationRule]) -> Lowered:
         namespace=obj.ref.namespace,
         ref=obj.ref,
         subsets=tuple(_subset(s) for s in spec.subsets),
-        export_to=spec.export_to or (_EVERYONE,) if spec.workload_selector is None else (_OWN,),
+        export_to=_OWN_ONLY if spec.workload_selector else spec.export_to or view.memo(mesh).policies_export_to,
         created=obj.created,
         layer=None if spec.traffic_policy is None else layer_of(spec.traffic_policy),
         clients=tuple(sorted(spec.workload_selector.match_labels.items())) if spec.workload_selector else (),

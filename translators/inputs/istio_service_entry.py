@@ -12,6 +12,7 @@ from api.view import View
 from translators.contract import Input
 from translators.istio.localities import locality_of
 from translators.istio.protocols import by_token
+from translators.settings import mesh
 from translators.shards import places
 
 _RESOLUTIONS = {
@@ -23,7 +24,7 @@ _RESOLUTIONS = {
 _DNS = ("DNS", "DNS_ROUND_ROBIN")
 
 
-def lower(_: View, obj: Object[istio.ServiceEntry]) -> Lowered:
+def lower(view: View, obj: Object[istio.ServiceEntry]) -> Lowered:
     """Return one service for each host. Hosts are taken literally: a ServiceEntry has no short names (Istio)."""
     spec = obj.spec
     ports = tuple(_port(p) for p in spec.ports)
@@ -36,7 +37,7 @@ def lower(_: View, obj: Object[istio.ServiceEntry]) -> Lowered:
             addresses=spec.addresses,
             resolution=_RESOLUTIONS[spec.resolution],
             selector=tuple(sorted(spec.workload_selector.labels.items())) if spec.workload_selector else (),
-            export_to=spec.export_to or ("*",),
+            export_to=spec.export_to or view.memo(mesh).services_export_to,
             external=spec.location != "MESH_INTERNAL",
             created=obj.created,
         )
@@ -139,7 +140,7 @@ def _hosts(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
 
 
 def _places(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
-    return places(obj.spec.export_to or ("*",), obj.ref.namespace, _hosts(obj))
+    return places(obj.spec.export_to, obj.ref.namespace, _hosts(obj))
 
 
 def _self(obj: Object[istio.ServiceEntry]) -> Iterable[str]:

@@ -9,9 +9,10 @@ from api.finding import Finding, Severity
 from api.hosts import covers, fqdn, host_problem
 from api.kinds.istio import virtual_service as istio
 from api.matches import Match
-from api.mesh import Lowered, MeshSettings
+from api.mesh import Lowered
 from api.meta import Object, Ref
 from api.routes import Forward, Route, RouteTable
+from api.settings import MeshSettings
 from api.units import PORTS
 from api.view import View
 from translators.contract import Input
@@ -25,7 +26,7 @@ from translators.istio.matches import match_findings, match_of
 from translators.istio.mirrors import destination_of, mirror_findings, mirrors_of
 from translators.istio.reachable import unreachable_findings
 from translators.istio.retries import retries_of, retry_findings
-from translators.lookups import mesh
+from translators.settings import mesh
 from translators.shards import places
 
 
@@ -34,13 +35,13 @@ def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
 
     A delegate has no hosts, so its table speaks for none; it is there to be checked.
     """
-    spec, settings = obj.spec, mesh(view)
+    spec, settings = obj.spec, view.memo(mesh)
     table = RouteTable(
         ref=obj.ref,
         hosts=hosts_of(obj),
         routes=tuple(route for rule in rules_of(view, obj) for route in _routes(rule, settings)),
         gateways=spec.gateways or ("mesh",),
-        export_to=spec.export_to or ("*",),
+        export_to=spec.export_to or settings.rules_export_to,
         created=obj.created,
     )
     return Lowered(tables=(table,), findings=tuple(delegate_findings(view, obj)))
@@ -76,7 +77,7 @@ def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
 
 
 def _places(obj: Object[istio.VirtualService]) -> Iterable[str]:
-    return places(obj.spec.export_to or ("*",), obj.ref.namespace, hosts_of(obj))
+    return places(obj.spec.export_to, obj.ref.namespace, hosts_of(obj))
 
 
 def _routes(rule: Rule, settings: MeshSettings) -> Iterator[Route]:

@@ -11,6 +11,7 @@ from api.units import PORTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.protocols import of_port
+from translators.settings import mesh
 from translators.shards import places
 
 _EXPORT_TO = "networking.istio.io/exportTo"
@@ -18,7 +19,7 @@ _HEADLESS = "None"
 _ALIAS = "ExternalName"
 
 
-def lower(_: View, obj: Object[kube.ServiceSpec]) -> Lowered:
+def lower(view: View, obj: Object[kube.ServiceSpec]) -> Lowered:
     """Return the service by its cluster DNS name. An ExternalName is DNS's business, not ours."""
     spec = obj.spec
     if spec.type == _ALIAS:
@@ -31,7 +32,7 @@ def lower(_: View, obj: Object[kube.ServiceSpec]) -> Lowered:
         ref=obj.ref,
         addresses=tuple(a for a in addresses if a and a != _HEADLESS),
         selector=tuple(sorted(spec.selector.items())),
-        export_to=_export_to(obj),
+        export_to=_export_to(obj) or view.memo(mesh).services_export_to,
         created=obj.created,
     )
     return Lowered(services=(service,))
@@ -61,7 +62,7 @@ def _port(port: kube.ServicePort) -> Port:
 
 def _export_to(obj: Object[kube.ServiceSpec]) -> tuple[str, ...]:
     said = obj.annotations.get(_EXPORT_TO, "")
-    return tuple(part.strip() for part in said.split(",") if part.strip()) or ("*",)
+    return tuple(part.strip() for part in said.split(",") if part.strip())
 
 
 def _host(obj: Object[kube.ServiceSpec]) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from api.settings import PathForm
 from api.tracing import Request
 from translators import envoy, names
 from translators.matching.decoded import Decoded
@@ -14,14 +15,14 @@ _MANAGER, _PROXY = envoy.HttpConnectionManager, envoy.TcpProxy
 class Reached(msgspec.Struct, frozen=True):
     """A listener and its chain: either routes, or the cluster that bytes are passed on to.
 
-    `normalises`: paths are normalised before routes are looked at.
+    `paths` is what is made of paths before routes are looked at.
     """
 
     listener: str
     chain: str
     routes: envoy.RouteConfiguration | None = None
     cluster: str = ""
-    normalises: bool = False
+    paths: PathForm = PathForm.AS_SAID
 
 
 def reached(known: Decoded, request: Request) -> Reached | None:
@@ -70,8 +71,16 @@ def _reached(known: Decoded, name: str, chain: envoy.FilterChain, place: str) ->
             manager = _MANAGER.FromString(each.typed_config.value)
             inline = manager.route_config if manager.HasField("route_config") else None
             routes = inline or known.configurations.get(manager.rds.route_config_name)
-            return Reached(name, place, routes, normalises=manager.normalize_path.value)
+            return Reached(name, place, routes, paths=_paths(manager))
     return Reached(name, place)
+
+
+def _paths(manager: envoy.HttpConnectionManager) -> PathForm:
+    if not manager.normalize_path.value:
+        return PathForm.AS_SAID
+    if manager.path_with_escaped_slashes_action == envoy.HttpConnectionManager.UNESCAPE_AND_FORWARD:
+        return PathForm.DECODED
+    return PathForm.MERGED if manager.merge_slashes else PathForm.BASE
 
 
 def _routes_of(chain: envoy.FilterChain) -> str:

@@ -3,13 +3,30 @@
 import re
 import string
 
+from api.settings import PathForm
 from api.tracing import Request
 
 _UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
 _ESCAPED = frozenset('"<>^`{|} ')
 _SCHEMES = ("http", "https")
+_ESCAPED_SLASH = re.compile("%2[Ff]|%5[Cc]")
+_SLASHES = re.compile("//+")
 _CODE = re.compile("%[0-9A-Fa-f]{2}")
 _FIRST_BEYOND_ASCII = 0x80
+
+
+def formed(path: str, form: PathForm) -> str | None:
+    """Return a path as a listener makes it before routes are looked at. None: Envoy answers 400."""
+    if form is PathForm.AS_SAID:
+        return path
+    bare, mark, query = path.partition("?")
+    if form is PathForm.DECODED:
+        bare = _ESCAPED_SLASH.sub(lambda found: chr(int(found.group()[1:], 16)), bare)
+    plain = normalised(bare + mark + query)
+    if plain is None or form is PathForm.BASE:
+        return plain
+    bare, mark, query = plain.partition("?")
+    return _SLASHES.sub("/", bare) + mark + query
 
 
 def normalised(path: str) -> str | None:

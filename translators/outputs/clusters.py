@@ -6,16 +6,18 @@ What distinguishes a cluster is a few names; the rest is the same for all of a k
 import msgspec
 
 from api.manners import Algorithm, Balancing, Manner
-from api.mesh import MeshSettings, Protocol, Resolution, Service
+from api.mesh import Protocol, Resolution, Service
 from api.proxy import Caller, Scope
 from api.resource import CLUSTER, Resource
+from api.settings import MeshSettings
 from api.view import View
 from translators import envoy, visible
 from translators.contract import Output
-from translators.lookups import manner, mesh, port_of
+from translators.lookups import manner, port_of
 from translators.names import BLACK_HOLE, MIRROR, PASSTHROUGH, ClusterName, outbound, parse_cluster
 from translators.outputs.routes import http_ports
 from translators.parts import balancing, discovery, live, mirrors, pools, tls, virtual_hosts
+from translators.settings import mesh
 
 _UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _DIALLED = Balancing(Algorithm.DIALLED)
@@ -73,9 +75,10 @@ def _manner(view: View, caller: Caller, service: Service, asked: ClusterName) ->
 def _manners(view: View, protocol: str, mirror: bool, said: Manner) -> bytes:
     """Return what clusters of a kind have in common, encoded: limits, timeouts, how HTTP is spoken, by which line."""
     spoken = Protocol(protocol)
-    settings, http = view.memo(mesh), pools.http(spoken, said.pool)
+    settings = view.memo(mesh)
+    http = pools.http(spoken, said.pool, upgrade=settings.http2)
     body = envoy.Cluster()
-    pools.limit(body, said, settings.connect_timeout_ms)
+    pools.limit(body, said, settings)
     balancing.tune(body, said)
     tls.secure(body, http, said)
     if mirror:

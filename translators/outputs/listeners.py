@@ -5,8 +5,8 @@ from api.resource import LISTENER, Resource
 from api.view import View
 from translators import envoy, names, visible
 from translators.contract import Output
-from translators.lookups import mesh
 from translators.parts import chains
+from translators.settings import mesh
 
 _PRIVILEGED = range(1, 1024)
 
@@ -50,7 +50,7 @@ def _fall_back(view: View, scope: Scope, use: visible.PortUse, body: envoy.Liste
     for name, config in (("tls", envoy.TlsInspector()), ("http", envoy.HttpInspector())):
         inspector = f"envoy.filters.listener.{name}_inspector"
         body.listener_filters.add(name=inspector, typed_config=envoy.packed(config))
-    body.listener_filters_timeout.CopyFrom(envoy.duration(0))
+    body.listener_filters_timeout.CopyFrom(envoy.duration(view.memo(mesh).detection_ms))
     body.continue_on_listener_filters_timeout = True
 
 
