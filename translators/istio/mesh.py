@@ -25,6 +25,8 @@ _PATHS = {
     "DECODE_AND_MERGE_SLASHES": PathForm.DECODED,
 }
 _NOWHERE = "~"
+_SHORTEST_REFRESH_MS = 1
+"""Envoy refuses to ask DNS so often."""
 
 
 def settings_of(said: TrafficSettings) -> dict[str, Any]:
@@ -55,9 +57,9 @@ def settings_findings(about: Ref, path: str, said: TrafficSettings) -> Iterator[
     if said.proxy_http_port and said.proxy_http_port not in PORTS:
         message = "the port is not in 0..65535 (0: no HTTP proxy)"
         yield Finding(about, "InvalidPort", message, f"{path}.proxyHttpPort")
-    positive = {"connectTimeout": said.connect_timeout, "dnsRefreshRate": said.dns_refresh_rate}
-    yield from duration_findings(about, path, positive, positive=True)
+    yield from duration_findings(about, path, {"connectTimeout": said.connect_timeout}, positive=True)
     yield from duration_findings(about, path, {"protocolDetectionTimeout": said.protocol_detection_timeout})
+    yield from _refresh_findings(about, f"{path}.dnsRefreshRate", said.dns_refresh_rate)
     yield from retry_findings(about, f"{path}.defaultHttpRetryPolicy", said.default_http_retry_policy)
     yield from keepalive_findings(about, f"{path}.tcpKeepalive", said.tcp_keepalive)
     yield from nearness_findings(about, f"{path}.localityLbSetting", said.locality_lb_setting)
@@ -69,6 +71,15 @@ def settings_findings(about: Ref, path: str, said: TrafficSettings) -> Iterator[
         if len(set(export)) > 1 and {"*", _NOWHERE} & set(export):
             message = "* (everyone) and ~ (no one) stand alone"
             yield Finding(about, "InvalidExportTo", message, f"{path}.{field}")
+
+
+def _refresh_findings(about: Ref, path: str, text: str | None) -> Iterator[Finding]:
+    """Refuse what is no duration, or one that Envoy does not take."""
+    before, _, field = path.rpartition(".")
+    said = tuple(duration_findings(about, before, {field: text}, positive=True))
+    yield from said
+    if text and not said and milliseconds(text) <= _SHORTEST_REFRESH_MS:
+        yield Finding(about, "InvalidDuration", f"the duration must be longer than {_SHORTEST_REFRESH_MS}ms", path)
 
 
 def _word_findings(about: Ref, path: str, said: TrafficSettings) -> Iterator[Finding]:

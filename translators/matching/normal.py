@@ -10,7 +10,6 @@ _UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
 _ESCAPED = frozenset('"<>^`{|} ')
 _SCHEMES = ("http", "https")
 _ESCAPED_SLASH = re.compile("%2[Ff]|%5[Cc]")
-_SLASHES = re.compile("//+")
 _CODE = re.compile("%[0-9A-Fa-f]{2}")
 _FIRST_BEYOND_ASCII = 0x80
 
@@ -26,7 +25,7 @@ def formed(path: str, form: PathForm) -> str | None:
     if plain is None or form is PathForm.BASE:
         return plain
     bare, mark, query = plain.partition("?")
-    return _SLASHES.sub("/", bare) + mark + query
+    return _merged(bare) + mark + query
 
 
 def normalised(path: str) -> str | None:
@@ -47,6 +46,13 @@ def scheme_of(request: Request) -> str:
     """Return the scheme: that of the URL if the client says one (as to a proxy), else what x-forwarded-proto says."""
     forwarded = dict(request.headers).get("x-forwarded-proto", "")
     return forwarded if request.port and forwarded in _SCHEMES else request.scheme
+
+
+def _merged(path: str) -> str:
+    """Join slashes that follow each other, as Envoy does: a path of nothing else keeps two."""
+    if "//" not in path:
+        return path
+    return "/" + "/".join(filter(None, path.split("/"))) + ("/" if path.endswith("/") else "")
 
 
 def _unescaped(code: str) -> str:
