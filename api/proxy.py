@@ -43,14 +43,25 @@ class Proxy(msgspec.Struct, frozen=True):
         return f"{self.role}~{self.ip}~{self.name}.{self.namespace}~{self.namespace}.svc.{self.domain}"
 
 
+class Viewer(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """Who looks at the mesh: all of a proxy that decides which services and rules it can see."""
+
+    namespace: str
+
+
 class Caller(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Who calls: all of a proxy that decides which policies hold for it.
 
     `labels` holds those that some policy of its namespace selects clients by.
     """
 
-    namespace: str
+    viewer: Viewer
     labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that it calls from."""
+        return self.viewer.namespace
 
 
 class Vantage(msgspec.Struct, frozen=True, order=True, cache_hash=True):
@@ -74,7 +85,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """
 
     role: str
-    namespace: str
+    viewer: Viewer
     domain: str = "cluster.local"
     labels: tuple[tuple[str, str], ...] = ()
     bind: str = "127.0.0.1"
@@ -85,9 +96,14 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     selected: tuple[tuple[str, str], ...] = ()
 
     @property
+    def namespace(self) -> str:
+        """The namespace that the proxy is in."""
+        return self.viewer.namespace
+
+    @property
     def caller(self) -> Caller:
         """Who this proxy is to policies."""
-        return Caller(self.namespace, self.selected)
+        return Caller(self.viewer, self.selected)
 
     @property
     def vantage(self) -> Vantage:

@@ -16,6 +16,7 @@ Suspects = Mapping[tuple[Any, Any], set[str]]
 """What may have changed: names of resources by how they are built (function, key), and (names, scope) of lists."""
 
 _NOTHING: ResourceSet = ResourceSet(0, {}, {}, 0)
+_NONE: frozenset[str] = frozenset()
 
 
 def suspects_of(touched: Iterable[Call], breathe: Callable[[], None]) -> Suspects:
@@ -39,26 +40,28 @@ class Board:
         self.offers: set[Offer] = set()
         self.latest = _NOTHING
         self.ready = False
-        self.failed: dict[tuple[str, str], str] = {}
-        self._engine, self._outputs, self._generations = engine, tuple(outputs), generations
-        self._asked: list[Call] = [(output.names, scope) for output in self._outputs]
-        self._asked += [(output.build, output.key(scope)) for output in self._outputs]
-        self._groups: dict[str, tuple[tuple[str, ...], ...]] = {}
-        self._names: dict[str, set[str]] = {}
+        self._engine, self._generations = engine, generations
+        self._columns = [_Column(engine, output, scope) for output in outputs if output.serves(scope)]
+
+    @property
+    def failed(self) -> dict[tuple[str, str], str]:
+        """Builds that raised and have not succeeded since, by type and name ("" for the list of names)."""
+        return {(column.type_url, name): error for column in self._columns for name, error in column.failed.items()}
 
     def refresh(self, view: View, suspects: Suspects) -> bool:
         """Bring the set up to date; returns whether anything changed."""
-        if self.ready and not self.failed and not any(asked in suspects for asked in self._asked):
+        if self.ready and not any(column.is_suspect(suspects) for column in self._columns):
             return False
-        news = {output.type_url: self._news(view, output, suspects) for output in self._outputs}
-        first, self.ready = not self.ready, True
-        if not first and not any(news.values()):
-            return False
-        resources = dict(self.latest.resources)
-        for type_url, changes in news.items():
+        news: dict[str, dict[str, Resource | None]] = {}
+        for column in self._columns:
+            changes = column.news(view, suspects, self.latest.of(column.type_url))
             if changes:
-                resources[type_url] = _with(self.latest.of(type_url), changes)
-        changed = {type_url: frozenset(changes) for type_url, changes in news.items() if changes}
+                news.setdefault(column.type_url, {}).update(changes)
+        first, self.ready = not self.ready, True
+        if not first and not news:
+            return False
+        changed = {type_url: frozenset(changes) for type_url, changes in news.items()}
+        resources = {**self.latest.resources, **{t: _with(self.latest.of(t), changes) for t, changes in news.items()}}
         self.latest = ResourceSet(next(self._generations), resources, changed, self.latest.generation)
         return True
 
@@ -73,68 +76,87 @@ class Board:
             except Exception:
                 log.exception("a stream of %s failed to take its new set", self.scope)
 
-    def _news(self, view: View, output: Output, suspects: Suspects) -> dict[str, Resource | None]:
-        """Return the resources of one type that are not as before, None for those that are gone."""
-        held = self.latest.of(output.type_url)
-        came, gone = self._named(view, output, suspects)
-        todo = suspects.get((output.build, output.key(self.scope)), set()) & self._names[output.type_url]
-        todo |= {name for type_url, name in self.failed if type_url == output.type_url and name}
+    def close(self) -> None:
+        """Let the engine forget what only this board asked for."""
+        for column in self._columns:
+            column.close()
+
+
+class _Column:
+    """What one output makes for a scope: `failed` are builds that raised, by name ("" for the list of names)."""
+
+    def __init__(self, engine: Engine, output: Output, scope: Scope) -> None:
+        self.type_url = output.type_url
+        self.failed: dict[str, str] = {}
+        self._engine, self._output, self._scope = engine, output, scope
+        self._listing: Call = (output.names, scope)
+        self._making: Call = (output.build, output.key(scope))
+        self._groups: tuple[tuple[str, ...], ...] = ()
+        self._names: set[str] | None = None
+
+    def is_suspect(self, suspects: Suspects) -> bool:
+        """Tell whether anything may not be as before."""
+        return bool(self.failed) or self._listing in suspects or self._making in suspects
+
+    def news(self, view: View, suspects: Suspects, held: Mapping[str, Resource]) -> dict[str, Resource | None]:
+        """Return the resources that are not as those that are held, None for those that are gone."""
+        came, gone = self._named(view, suspects)
+        todo = suspects.get(self._making, _NONE) & (self._names or _NONE)
+        todo |= {name for name in self.failed if name}
         news: dict[str, Resource | None] = {name: None for name in gone if name in held}
         for name in sorted(todo | came):
-            found = self._build(view, output, name)
-            if found is not held.get(name):
+            before = held.get(name)
+            found = self._build(view, name, before)
+            if found is not before:
                 news[name] = found
         return news
 
-    def _named(self, view: View, output: Output, suspects: Suspects) -> tuple[set[str], set[str]]:
+    def close(self) -> None:
+        """Let go of everything that was asked for."""
+        if self._names is not None:
+            self._engine.release([self._listing])
+            self._engine.release(self._calls(self._names))
+            self._names = None
+
+    def _named(self, view: View, suspects: Suspects) -> tuple[set[str], set[str]]:
         """Ask which resources there are, unless that cannot have changed; returns the names that came and went."""
-        call = (output.names, self.scope)
-        if output.type_url not in self._names:
-            self._engine.hold([call])
-            self._names[output.type_url] = set()
-        elif call not in suspects and (output.type_url, "") not in self.failed:
+        if self._names is None:
+            self._engine.hold([self._listing])
+            self._names = set()
+        elif self._listing not in suspects and "" not in self.failed:
             return set(), set()
         try:
-            after = view.memo(output.names, self.scope)
+            after = view.memo(self._output.names, self._scope)
         except Exception as error:
-            self._fail((output.type_url, ""), error)
+            self._fail("", error)
             return set(), set()
-        self.failed.pop((output.type_url, ""), None)
-        came, gone = _difference(self._groups.get(output.type_url, ()), after)
-        self._groups[output.type_url] = after
-        self._names[output.type_url] |= came
-        self._names[output.type_url] -= gone
-        self._engine.hold(self._calls(output, came))
-        self._engine.release(self._calls(output, gone))
+        self.failed.pop("", None)
+        came, gone = _difference(self._groups, after)
+        self._groups = after
+        self._names |= came
+        self._names -= gone
+        self._engine.hold(self._calls(came))
+        self._engine.release(self._calls(gone))
         for name in gone:
-            self.failed.pop((output.type_url, name), None)
+            self.failed.pop(name, None)
         return came, gone
 
-    def _build(self, view: View, output: Output, name: str) -> Resource | None:
+    def _build(self, view: View, name: str, before: Resource | None) -> Resource | None:
         try:
-            found = view.memo(output.build, output.key(self.scope), name)
+            found: Resource | None = view.memo(self._output.build, self._making[1], name)
         except Exception as error:
-            self._fail((output.type_url, name), error)
-            return self.latest.of(output.type_url).get(name)
-        self.failed.pop((output.type_url, name), None)
+            self._fail(name, error)
+            return before
+        self.failed.pop(name, None)
         return found
 
-    def _fail(self, key: tuple[str, str], error: Exception) -> None:
-        if key not in self.failed:
-            log.exception("building %s %s for %s failed; serving the last good one", *key, self.scope)
-        self.failed[key] = f"{type(error).__name__}: {error}"
+    def _fail(self, name: str, error: Exception) -> None:
+        if name not in self.failed:
+            log.exception("building %s %s for %s failed; serving the last good one", self.type_url, name, self._scope)
+        self.failed[name] = f"{type(error).__name__}: {error}"
 
-    def close(self) -> None:
-        """Let the engine forget what only this board asked for."""
-        for output in self._outputs:
-            names = self._names.pop(output.type_url, None)
-            if names is not None:
-                self._engine.release([(output.names, self.scope)])
-                self._engine.release(self._calls(output, names))
-
-    def _calls(self, output: Output, names: Iterable[str]) -> Iterator[Call]:
-        key = output.key(self.scope)
-        return ((output.build, key, name) for name in names)
+    def _calls(self, names: Iterable[str]) -> Iterator[Call]:
+        return ((*self._making, name) for name in names)
 
 
 def _difference(before: tuple[tuple[str, ...], ...], after: tuple[tuple[str, ...], ...]) -> tuple[set[str], set[str]]:

@@ -62,13 +62,18 @@ def _row(stream: StreamStatus, scope: Scope, sharing: int, now: float) -> dict[s
         "name": proxy.name,
         "namespace": proxy.namespace,
         "identity": proxy.identity,
-        "scope": msgspec.to_builtins(scope) | {name: dict(getattr(scope, name)) for name in _LABELS},
+        "scope": _scope_values(scope),
         "sharing_scope": sharing,
         "variant": stream.variant,
         "since": datetime.fromtimestamp(stream.since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "age_seconds": round(max(0.0, now - stream.since), 3),
         "types": {SHORT.get(one.type_url, one.type_url): _type_row(one) for one in _ordered(stream.types)},
     }
+
+
+def _scope_values(scope: Scope) -> dict[str, Any]:
+    values = msgspec.to_builtins(scope) | {name: dict(getattr(scope, name)) for name in _LABELS}
+    return {"role": values.pop("role"), **values.pop("viewer"), **values}
 
 
 def _ordered(types: Iterable[TypeStatus]) -> list[TypeStatus]:

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from api.proxy import Locality, Proxy, Scope
+from api.proxy import Locality, Proxy, Scope, Viewer
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from controlplane.app import App, ServeOptions
 from controlplane.cli import cli
@@ -46,7 +46,9 @@ def status(type_url: str, **fields) -> TypeStatus:
     ],
 )
 def test_a_type_is_in_one_of_four_states(fields: dict, state: str, synced: bool):
-    [row] = proxy_rows([StreamStatus(A, "delta", NOON, (status(ROUTE, **fields),))], [Scope("sidecar", "x")], NOON)
+    [row] = proxy_rows(
+        [StreamStatus(A, "delta", NOON, (status(ROUTE, **fields),))], [Scope("sidecar", Viewer("x"))], NOON
+    )
     assert (row["types"]["RDS"]["state"], row["types"]["RDS"]["synced"]) == (state, synced)
 
 
@@ -56,7 +58,7 @@ def test_a_row_is_plain_and_says_everything():
         StreamStatus(A, "delta", NOON - 5, ()),
     ]
     here = Locality("eu", "a")
-    scope = Scope("sidecar", "default", labels=(("version", "v2"),), locality=here, selected=(("app", "b"),))
+    scope = Scope("sidecar", Viewer("default"), labels=(("version", "v2"),), locality=here, selected=(("app", "b"),))
     first, second = proxy_rows(streams, [scope, scope], NOON)
     assert json.loads(json.dumps(second)) == {
         "id": "sidecar~127.0.0.1~b.default~default.svc.cluster.local",
@@ -96,7 +98,7 @@ def plain(type_url: str) -> dict:
 
 def test_a_line_is_what_istios_people_expect():
     types = (status(CLUSTER), status(LISTENER, in_flight=True), status(ROUTE, nack="bad\nforged \x1b[31m"))
-    [row] = proxy_rows([StreamStatus(B, "sotw", NOON - 7200, types)], [Scope("sidecar", "default")], NOON)
+    [row] = proxy_rows([StreamStatus(B, "sotw", NOON - 7200, types)], [Scope("sidecar", Viewer("default"))], NOON)
     cells, nacks = lines_of(row)
     assert dict(zip(COLUMNS, cells, strict=True)) == {
         "NAME": "b.default",
@@ -115,7 +117,7 @@ def test_a_line_is_what_istios_people_expect():
     ("seconds", "age"), [(0, "0s"), (59.9, "59s"), (60, "1m"), (3599, "59m"), (3600, "1h"), (200_000, "2d"), (-5, "0s")]
 )
 def test_an_age_is_spelt_as_kubectl_does(seconds: float, age: str):
-    [row] = proxy_rows([StreamStatus(A, "sotw", NOON - seconds, ())], [Scope("sidecar", "default")], NOON)
+    [row] = proxy_rows([StreamStatus(A, "sotw", NOON - seconds, ())], [Scope("sidecar", Viewer("default"))], NOON)
     assert lines_of(row)[0][-1] == age
 
 
@@ -125,7 +127,7 @@ def test_a_wide_line_says_which_versions_were_accepted_and_sent():
         status(LISTENER, sent="abcdef0123", acked="0123456789", in_flight=True),
         status(ROUTE, sent="abcdef0123", acked="", nack="no"),
     )
-    [row] = proxy_rows([StreamStatus(A, "sotw", NOON, types)], [Scope("sidecar", "default")], NOON)
+    [row] = proxy_rows([StreamStatus(A, "sotw", NOON, types)], [Scope("sidecar", Viewer("default"))], NOON)
     cells = lines_of(row, wide=True)[0]
     assert cells[2:6] == ("SYNCED 01234567", "STALE 01234567 (sent abcdef01)", "-", "REJECTED none (sent abcdef01)")
 

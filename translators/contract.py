@@ -40,16 +40,18 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """One xDS type: which resources a scope has, and one of them. `build` answers None for what does not exist.
+    """One sort of resource: which of them a scope has, and one of them. `build` answers None for what does not exist.
 
-    `names` come in groups without repeats, so that a long list that changes in one group is compared in one group.
-    `key` is all of a scope that `build` asks for: scopes with equal keys share what is built.
+    `names` come in groups without repeats, so that a long list that changes in one group is compared in one group; no
+    other output of the type may use them. `key` is all of a scope that `build` asks for: scopes with equal keys share
+    what is built. `serves`: which scopes have any.
     """
 
     type_url: str
     names: Callable[[View, Scope], tuple[tuple[str, ...], ...]]
     build: Callable[[View, Any, str], Resource | None]
     key: Callable[[Scope], Any] = lambda scope: scope
+    serves: Callable[[Scope], bool] = lambda _: True
 
 
 class Filter(msgspec.Struct, frozen=True):

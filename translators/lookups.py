@@ -8,7 +8,7 @@ from api.manners import Algorithm, Balancing, Manner, Nearness
 from api.mesh import Endpoint, Port, Protocol, Resolution, Service
 from api.meta import Ref
 from api.policies import Subset, TrafficPolicy
-from api.proxy import Caller
+from api.proxy import Caller, Viewer
 from api.view import View
 from translators import visible
 from translators.names import MIRROR, ClusterName
@@ -25,7 +25,7 @@ def policy(view: View, caller: Caller, host: str) -> TrafficPolicy | None:
     said of the whole host. A rule for some clients goes before those for all, and is merged only with its like.
     """
     namespace = caller.namespace
-    service = view.memo(visible.service, namespace, host)
+    service = view.memo(visible.service, caller.viewer, host)
     levels = (namespace, service.namespace if service else namespace, view.memo(mesh).root_namespace)
     exact, *wider = candidates(host)
     said = (*_policies(view, caller, exact), *(view.memo(_wide_policies, caller, wider[0]) if wider else ()))
@@ -54,11 +54,11 @@ def manner(view: View, caller: Caller, to: ClusterName) -> Manner:
     return said if near is None else _near(said, near)
 
 
-def target_port(view: View, namespace: str, to: Destination, listener_port: int) -> int:
+def target_port(view: View, viewer: Viewer, to: Destination, listener_port: int) -> int:
     """Return the port a destination means: its own, else the service's only one, else the listener's (Istio)."""
     if to.port:
         return to.port
-    service = view.memo(visible.service, namespace, to.host)
+    service = view.memo(visible.service, viewer, to.host)
     return service.ports[0].number if service and len(service.ports) == 1 else listener_port
 
 
@@ -75,7 +75,7 @@ def missing(view: View, caller: Caller, to: Destination, port: int) -> tuple[str
 
     `port` 0 leaves the port unchecked.
     """
-    service = view.memo(visible.service, caller.namespace, to.host)
+    service = view.memo(visible.service, caller.viewer, to.host)
     if service is None:
         return "host", f"no service {to.host} is visible from namespace {caller.namespace}"
     if port and port_of(service, port) is None:
@@ -91,7 +91,7 @@ def no_mirror(view: View, caller: Caller, to: Destination, port: int) -> tuple[s
 
     The field is "" when it is not the destination that is at fault, but how its host is called.
     """
-    service = view.memo(visible.service, caller.namespace, to.host)
+    service = view.memo(visible.service, caller.viewer, to.host)
     if service is not None and service.resolution is Resolution.NONE:
         return "host", f"{to.host} has resolution NONE, so a copy has no address of its own to go to"
     called = ClusterName(MIRROR, port, to.subset, to.host)

@@ -5,7 +5,7 @@ import ipaddress
 import msgspec
 
 from api.meta import Labels
-from api.proxy import ROUTER, Locality, Proxy, Scope
+from api.proxy import ROUTER, Locality, Proxy, Scope, Viewer
 from api.view import View
 from translators.settings import mesh
 
@@ -58,7 +58,7 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
     """
     return Scope(
         role=proxy.role,
-        namespace=proxy.namespace,
+        viewer=Viewer(proxy.namespace),
         domain=proxy.domain,
         labels=_chosen(proxy, asked.labels),
         bind=_bind(proxy),

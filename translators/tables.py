@@ -4,7 +4,7 @@ from api.hosts import covers
 from api.matches import Match
 from api.mesh import Protocol
 from api.meta import Ref
-from api.proxy import Scope
+from api.proxy import Scope, Viewer
 from api.routes import Route, RouteTable
 from api.view import View
 from translators import visible
@@ -18,7 +18,7 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[RouteTable, t
 
     Istio: the most specific host first, then the winner among its tables; one that says nothing here does not claim it.
     """
-    for table in visible.tables_of(view, scope.namespace, host):
+    for table in visible.tables_of(view, scope.viewer, host):
         routes = tuple(r for r in table.routes if _holds(r.match, scope, port))
         if routes:
             return table, routes
@@ -30,20 +30,20 @@ def foreign_hosts(view: View, scope: Scope, port: int, part: int, of: int) -> tu
 
     Istio: they ride along on the HTTP ports of the table's other hosts, and on port 80 when there are none.
     """
-    found = {host for host, ports in view.memo(_foreign_of_part, scope.namespace, part, of) if port in ports}
+    found = {host for host, ports in view.memo(_foreign_of_part, scope.viewer, part, of) if port in ports}
     return tuple(host for host in found if owner(view, scope, host, port) is not None)
 
 
-def _foreign_of_part(view: View, namespace: str, part: int, of: int) -> tuple[tuple[str, frozenset[int]], ...]:
+def _foreign_of_part(view: View, viewer: Viewer, part: int, of: int) -> tuple[tuple[str, frozenset[int]], ...]:
     tables = [
-        view.memo(_foreign, namespace, obj.ref)
-        for key in keys(view, "routes", namespace, part, of)
+        view.memo(_foreign, viewer, obj.ref)
+        for key in keys(view, "routes", viewer.namespace, part, of)
         for obj in view.by("routes", key)
     ]
     return tuple(said for of_table in tables for said in of_table if is_in(said[0], part, of))
 
 
-def _foreign(view: View, namespace: str, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
+def _foreign(view: View, viewer: Viewer, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
     """Return the hosts of an object's tables that no service has, each with the ports it lives on."""
     found: list[tuple[str, frozenset[int]]] = []
     for table in view.lowered(ref).tables:
@@ -52,7 +52,7 @@ def _foreign(view: View, namespace: str, ref: Ref) -> tuple[tuple[str, frozenset
         ports: set[int] = set()
         strangers = []
         for host in table.hosts:
-            known = _ports_of(view, namespace, host)
+            known = _ports_of(view, viewer, host)
             ports |= known
             if not known:
                 strangers.append(host)
@@ -60,13 +60,13 @@ def _foreign(view: View, namespace: str, ref: Ref) -> tuple[tuple[str, frozenset
     return tuple(found)
 
 
-def _ports_of(view: View, namespace: str, host: str) -> set[int]:
+def _ports_of(view: View, viewer: Viewer, host: str) -> set[int]:
     """Return the HTTP ports of the services that a host or wildcard of a table stands for."""
     if not host.startswith("*"):
-        services = [view.memo(visible.service, namespace, host)]
+        services = [view.memo(visible.service, viewer, host)]
     else:
-        hosts = [h for h in view.memo(visible.all_hosts, namespace) if covers(host, h)]
-        services = [view.memo(visible.service, namespace, h) for h in hosts]
+        hosts = [h for h in view.memo(visible.all_hosts, viewer) if covers(host, h)]
+        services = [view.memo(visible.service, viewer, h) for h in hosts]
     return {p.number for s in services if s for p in s.ports if p.protocol not in {Protocol.TCP, Protocol.UDP}}
 
 

@@ -1,9 +1,10 @@
-"""What a namespace can see: exportTo, who wins when several objects speak of one host, and which ports that makes."""
+"""What a viewer can see: exportTo, who wins when several objects speak of one host, and which ports that makes."""
 
 import msgspec
 
 from api.hosts import candidates, exported
 from api.mesh import Port, Protocol, Service
+from api.proxy import Viewer
 from api.routes import RouteTable
 from api.view import View
 from translators.shards import is_in, keys, parts
@@ -14,7 +15,7 @@ _SAYS_HTTP = frozenset({Protocol.HTTP, Protocol.HTTP2})
 
 
 class PortUse(msgspec.Struct, frozen=True):
-    """What a namespace's services use a port number for.
+    """What the services that a viewer sees use a port number for.
 
     `http`: some take HTTP there, or may. `only_http`: all say that they do. `first`: when and by whom the number was
     first taken for something that does not say it is HTTP; such traffic can go nowhere else.
@@ -26,17 +27,17 @@ class PortUse(msgspec.Struct, frozen=True):
     first: tuple[str, str] | None
 
 
-def services(view: View, namespace: str) -> int:
-    """Return in how many parts the services that a namespace sees are asked for (see shards)."""
-    return parts(view, "services", namespace)
+def services(view: View, viewer: Viewer) -> int:
+    """Return in how many parts the services that a viewer sees are asked for (see shards)."""
+    return parts(view, "services", viewer.namespace)
 
 
-def hosts(view: View, namespace: str, part: int) -> tuple[str, ...]:
-    """Return the hosts of the services that a namespace sees, sorted; those of one part."""
-    of = view.memo(services, namespace)
+def hosts(view: View, viewer: Viewer, part: int) -> tuple[str, ...]:
+    """Return the hosts of the services that a viewer sees, sorted; those of one part."""
+    of = view.memo(services, viewer)
     found = {
         service.host
-        for key in keys(view, "services", namespace, part, of)
+        for key in keys(view, "services", viewer.namespace, part, of)
         for obj in view.by("services", key)
         for service in view.lowered(obj.ref).services
         if is_in(service.host, part, of)
@@ -44,13 +45,13 @@ def hosts(view: View, namespace: str, part: int) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def all_hosts(view: View, namespace: str) -> tuple[str, ...]:
-    """Return the hosts of every service that a namespace sees."""
-    return tuple(host for part in range(view.memo(services, namespace)) for host in view.memo(hosts, namespace, part))
+def all_hosts(view: View, viewer: Viewer) -> tuple[str, ...]:
+    """Return the hosts of every service that a viewer sees."""
+    return tuple(host for part in range(view.memo(services, viewer)) for host in view.memo(hosts, viewer, part))
 
 
-def service(view: View, namespace: str, host: str) -> Service | None:
-    """Return the service that a host means to a namespace.
+def service(view: View, viewer: Viewer, host: str) -> Service | None:
+    """Return the service that a host means to a viewer.
 
     Istio: one of the own namespace first, then Kubernetes' over a ServiceEntry's, then the oldest.
     """
@@ -58,44 +59,49 @@ def service(view: View, namespace: str, host: str) -> Service | None:
         service
         for obj in view.by("service.host", host)
         for service in view.lowered(obj.ref).services
-        if service.host == host and exported(service.export_to, service.namespace, namespace)
+        if service.host == host and exported(service.export_to, service.namespace, viewer.namespace)
     ]
     if len(found) == 1:
         return found[0]
     return min(
         found,
-        key=lambda s: (s.namespace != namespace, "/" in s.ref.kind, s.created, s.ref.name, s.namespace),
+        key=lambda s: (s.namespace != viewer.namespace, "/" in s.ref.kind, s.created, s.ref.name, s.namespace),
         default=None,
     )
 
 
-def ports(view: View, namespace: str) -> tuple[PortUse, ...]:
-    """Return the port numbers that a namespace's services use, sorted."""
+def ports(view: View, viewer: Viewer) -> tuple[PortUse, ...]:
+    """Return the port numbers that the services that a viewer sees use, sorted."""
     found: dict[int, PortUse] = {}
-    for part in range(view.memo(services, namespace)):
-        for use in view.memo(_uses, namespace, part):
+    for part in range(view.memo(services, viewer)):
+        for use in view.memo(_uses, viewer, part):
             known = found.get(use.number)
             found[use.number] = _together(known, use) if known else use
     return tuple(found[number] for number in sorted(found))
 
 
-def use_of(view: View, namespace: str, number: int) -> PortUse | None:
+def http_ports(view: View, viewer: Viewer) -> tuple[int, ...]:
+    """Return the port numbers on which some service takes HTTP, or may."""
+    return tuple(use.number for use in view.memo(ports, viewer) if use.http)
+
+
+def use_of(view: View, viewer: Viewer, number: int) -> PortUse | None:
     """Return what a port number is used for, or None when no service has it."""
-    return next((use for use in view.memo(ports, namespace) if use.number == number), None)
+    return next((use for use in view.memo(ports, viewer) if use.number == number), None)
 
 
-def http_hosts(view: View, namespace: str, number: int, part: int) -> tuple[str, ...]:
+def http_hosts(view: View, viewer: Viewer, number: int, part: int) -> tuple[str, ...]:
     """Return the services of a part that take HTTP on a port, or may: the proxy looks at traffic nobody named."""
     return tuple(
         host
-        for host, _, said in view.memo(_ports, namespace, part)
+        for host, _, said in view.memo(_ports, viewer, part)
         for port in said
         if port.number == number and port.protocol not in _NOT_HTTP
     )
 
 
-def tables(view: View, namespace: str, pattern: str) -> tuple[RouteTable, ...]:
-    """Return the route tables for clients of a namespace that name exactly this host or wildcard, winner first.
+def tables(view: View, viewer: Viewer, pattern: str) -> tuple[RouteTable, ...]:
+    """Return the route tables for a viewer that name exactly this host or wildcard, winner first.
 
     Istio: private ones of the own namespace, then those exported to it by name, then public ones; oldest first.
     """
@@ -103,35 +109,35 @@ def tables(view: View, namespace: str, pattern: str) -> tuple[RouteTable, ...]:
         table
         for obj in view.by("route.host", pattern)
         for table in view.lowered(obj.ref).tables
-        if MESH in table.gateways and exported(table.export_to, table.ref.namespace, namespace)
+        if MESH in table.gateways and exported(table.export_to, table.ref.namespace, viewer.namespace)
     ]
-    return tuple(sorted(found, key=lambda t: ("*" in t.export_to, t.ref.namespace != namespace, *t.age)))
+    return tuple(sorted(found, key=lambda t: ("*" in t.export_to, t.ref.namespace != viewer.namespace, *t.age)))
 
 
-def tables_of(view: View, namespace: str, host: str) -> tuple[RouteTable, ...]:
+def tables_of(view: View, viewer: Viewer, host: str) -> tuple[RouteTable, ...]:
     """Return the route tables that speak of a host, winner first: the most specific name for it goes first (Istio)."""
     exact, *wider = candidates(host)
-    return (*tables(view, namespace, exact), *(view.memo(_wide_tables, namespace, wider[0]) if wider else ()))
+    return (*tables(view, viewer, exact), *(view.memo(_wide_tables, viewer, wider[0]) if wider else ()))
 
 
-def _wide_tables(view: View, namespace: str, wildcard: str) -> tuple[RouteTable, ...]:
+def _wide_tables(view: View, viewer: Viewer, wildcard: str) -> tuple[RouteTable, ...]:
     """Return the tables for a wildcard and those above it; all hosts that it is the nearest of share the answer."""
-    return tuple(table for pattern in candidates(wildcard) for table in tables(view, namespace, pattern))
+    return tuple(table for pattern in candidates(wildcard) for table in tables(view, viewer, pattern))
 
 
-def _ports(view: View, namespace: str, part: int) -> tuple[tuple[str, str, tuple[Port, ...]], ...]:
+def _ports(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, str, tuple[Port, ...]], ...]:
     """Return the hosts of a part, each with its age and its ports, UDP left out."""
     found = []
-    for host in view.memo(hosts, namespace, part):
-        seen = view.memo(service, namespace, host)
+    for host in view.memo(hosts, viewer, part):
+        seen = view.memo(service, viewer, host)
         if seen:
             found.append((host, seen.created, tuple(p for p in seen.ports if p.protocol is not Protocol.UDP)))
     return tuple(found)
 
 
-def _uses(view: View, namespace: str, part: int) -> tuple[PortUse, ...]:
+def _uses(view: View, viewer: Viewer, part: int) -> tuple[PortUse, ...]:
     found: dict[int, PortUse] = {}
-    for host, created, said in view.memo(_ports, namespace, part):
+    for host, created, said in view.memo(_ports, viewer, part):
         for port in said:
             says_http = port.protocol in _SAYS_HTTP
             first = None if says_http else (created, host)

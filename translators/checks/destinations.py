@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from api.actions import Destination
 from api.finding import Finding, Severity
 from api.mesh import Protocol, Service
-from api.proxy import Caller
+from api.proxy import Caller, Viewer
 from api.routes import RouteTable
 from api.view import View
 from translators import visible
@@ -30,10 +30,10 @@ def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
 
 
 def _findings(view: View, said: RouteTable, to: Destination, *, mirror: bool) -> Iterator[Finding]:
-    namespace, caller = said.ref.namespace, Caller(said.ref.namespace)
-    port = target_port(view, namespace, to, 0)
+    caller = Caller(Viewer(said.ref.namespace))
+    port = target_port(view, caller.viewer, to, 0)
     problem = no_mirror(view, caller, to, port) if mirror else missing(view, caller, to, port)
-    service = view.memo(visible.service, namespace, to.host)
+    service = view.memo(visible.service, caller.viewer, to.host)
     if problem is not None:
         yield _missing(said, to, problem, mirror=mirror)
     elif service is not None:

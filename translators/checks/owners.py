@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from api.finding import Finding, Severity
+from api.proxy import Viewer
 from api.routes import RouteTable
 from api.view import View
 from translators.contract import Check
@@ -16,7 +17,7 @@ def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
 
 def _taken(view: View, said: RouteTable) -> Iterator[Finding]:
     for i, host in enumerate(said.hosts):
-        first = tables(view, said.ref.namespace, host)[:1]
+        first = tables(view, Viewer(said.ref.namespace), host)[:1]
         if first and first[0].ref != said.ref:
             message = (
                 f"{first[0].ref} names {host} too and is asked first: what this one says of it, mirrors too, holds only"

@@ -9,6 +9,7 @@ from api.kinds.istio import destination_rule as istio
 from api.mesh import Lowered, Resolution
 from api.meta import Object
 from api.policies import Subset, TrafficPolicy
+from api.proxy import Viewer
 from api.view import View
 from translators import visible
 from translators.contract import Input
@@ -54,7 +55,7 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
 def _near_names(view: View, obj: Object[istio.DestinationRule], host: str) -> Iterator[Finding]:
     """Say that what DNS answers has no locality."""
     asked = [path for path, said in _blocks(obj.spec) if said.load_balancer and said.load_balancer.locality_lb_setting]
-    service = visible.service(view, obj.ref.namespace, host) if asked else None
+    service = visible.service(view, Viewer(obj.ref.namespace), host) if asked else None
     if service is not None and service.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}:
         message = f"the addresses of {host} come from DNS, so localities change nothing"
         where = f"{asked[0]}.loadBalancer.localityLbSetting"

@@ -1,110 +1,25 @@
-"""Clusters: one for each port and subset of each visible service, and a guarded one for each target of a mirror.
+"""Clusters that live requests use: one for each port and subset of each visible service, and Istio's two fixed ones."""
 
-What distinguishes a cluster is a few names; the rest is the same for all of a kind, and is encoded once.
-"""
-
-import msgspec
-
-from api.manners import Algorithm, Balancing, Manner
-from api.mesh import Protocol, Resolution, Service
 from api.proxy import Caller, Scope
 from api.resource import CLUSTER, Resource
 from api.settings import MeshSettings
 from api.view import View
 from translators import envoy, visible
 from translators.contract import Output
-from translators.lookups import manner, port_of
-from translators.names import BLACK_HOLE, MIRROR, PASSTHROUGH, ClusterName, outbound, parse_cluster
-from translators.outputs.routes import http_ports
-from translators.parts import balancing, discovery, live, mirrors, pools, tls, virtual_hosts
-from translators.settings import mesh
-
-_UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_DIALLED = Balancing(Algorithm.DIALLED)
+from translators.names import BLACK_HOLE, PASSTHROUGH
+from translators.parts import live
+from translators.parts.clusters import build as of_service
 
 
-def clusters(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
-    """Return the names: live ones, one for each target that a route in use copies to, and Istio's two fixed ones."""
-    parts = range(view.memo(visible.services, scope.namespace))
-    names = tuple(view.memo(live.clusters, scope.caller, part) for part in parts)
-    copies = {
-        name
-        for port in view.memo(http_ports, scope)
-        for part in parts
-        for name in view.memo(virtual_hosts.copies, scope, port, part)
-    }
-    return (*names, tuple(sorted(copies)), (PASSTHROUGH, BLACK_HOLE))
+def names(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
+    """Return the names."""
+    parts = range(view.memo(visible.services, scope.viewer))
+    return (*(view.memo(live.clusters, scope.caller, part) for part in parts), (PASSTHROUGH, BLACK_HOLE))
 
 
 def build(view: View, caller: Caller, name: str) -> Resource | None:
     """Return one cluster, as proxies that are one caller have it."""
-    if name in {PASSTHROUGH, BLACK_HOLE}:
-        return _fixed(name)
-    asked = parse_cluster(name)
-    service = view.memo(visible.service, caller.namespace, asked.host) if asked else None
-    port = port_of(service, asked.port) if service and asked else None
-    if asked is None or service is None or port is None:
-        return None
-    said = _manner(view, caller, service, asked)
-    body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
-    if said.unusable:
-        return _closed(body, asked, service)
-    body.lb_policy = balancing.algorithm(said.balancing)
-    if not discovery.fill(view, caller, body, service, asked):
-        return None
-    _describe(body, asked, service)
-    uses = (outbound(asked.host, asked.port, asked.subset),) if body.type == envoy.Cluster.EDS else ()
-    manners = view.memo(_manners, port.protocol.value, asked.direction == MIRROR, said)
-    return envoy.resource(CLUSTER, name, envoy.encode(body), manners, uses=uses)
-
-
-def _manner(view: View, caller: Caller, service: Service, asked: ClusterName) -> Manner:
-    """Return how a cluster is called; where the client's own address is dialled, nothing is left to choose.
-
-    Only endpoints that come from us have priorities and weights by locality.
-    """
-    said = manner(view, caller, asked)
-    dialled = said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED
-    if dialled or service.resolution is Resolution.NONE:
-        said = msgspec.structs.replace(said, balancing=_DIALLED)
-    elif service.resolution is not Resolution.ENDPOINTS and said.balancing is not None:
-        said = msgspec.structs.replace(said, balancing=msgspec.structs.replace(said.balancing, nearness=None))
-    return mirrors.named(said, service.host) if asked.direction == MIRROR else said
-
-
-def _manners(view: View, protocol: str, mirror: bool, said: Manner) -> bytes:
-    """Return what clusters of a kind have in common, encoded: limits, timeouts, how HTTP is spoken, by which line."""
-    spoken = Protocol(protocol)
-    settings = view.memo(mesh)
-    http = pools.http(spoken, said.pool, upgrade=settings.http2)
-    body = envoy.Cluster()
-    pools.limit(body, said, settings)
-    balancing.tune(body, said)
-    tls.secure(body, http, said)
-    if mirror:
-        mirrors.guard(body, http, settings.guards)
-    if mirror or spoken is not Protocol.TCP or said.by_tls:
-        body.typed_extension_protocol_options[_UPSTREAM_HTTP].CopyFrom(envoy.packed(http))
-    return envoy.encode(body)
-
-
-def _describe(body: envoy.Cluster, asked: ClusterName, service: Service) -> None:
-    """Say in the configuration itself what a cluster is (Istio's metadata)."""
-    said = body.metadata.filter_metadata["istio"].fields
-    described = said["services"].list_value.values.add().struct_value.fields
-    described["host"].string_value = service.host
-    described["name"].string_value = service.ref.name
-    described["namespace"].string_value = service.namespace
-    if asked.subset:
-        said["subset"].string_value = asked.subset
-
-
-def _closed(body: envoy.Cluster, asked: ClusterName, service: Service) -> Resource:
-    """Return a cluster without endpoints: requests are answered 503. Without any, the one before would stay in use."""
-    body.type = envoy.Cluster.STATIC
-    body.connect_timeout.CopyFrom(envoy.duration(MeshSettings().connect_timeout_ms))
-    _describe(body, asked, service)
-    return envoy.resource(CLUSTER, body.name, envoy.encode(body))
+    return _fixed(name) if name in {PASSTHROUGH, BLACK_HOLE} else of_service(view, caller, name)
 
 
 def _fixed(name: str) -> Resource:
@@ -117,4 +32,4 @@ def _fixed(name: str) -> Resource:
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 
 
-OUTPUT = Output(CLUSTER, clusters, build, key=lambda scope: scope.caller)
+OUTPUT = Output(CLUSTER, names, build, key=lambda scope: scope.caller)

@@ -3,7 +3,7 @@
 from api.manners import Manner
 from api.mesh import Endpoint
 from api.meta import Labels, Ref
-from api.proxy import Caller, Scope, Vantage
+from api.proxy import Caller, Scope, Vantage, Viewer
 from api.resource import ENDPOINT, Resource
 from api.view import View
 from translators import envoy, visible
@@ -13,20 +13,20 @@ from translators.names import OUTBOUND, parse_cluster
 from translators.nearness import Group, grouped
 from translators.parts import live
 
-_AS_EVER, _ANYWHERE = Manner(), Vantage(Caller(""))
+_AS_EVER, _ANYWHERE = Manner(), Vantage(Caller(Viewer("")))
 _HEALTHY, _UNHEALTHY = envoy.HealthStatus.Value("HEALTHY"), envoy.HealthStatus.Value("UNHEALTHY")
 
 
 def assignments(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: those of the outbound clusters. A mirror's cluster shares the live one's endpoints."""
-    parts = range(view.memo(visible.services, scope.namespace))
+    parts = range(view.memo(visible.services, scope.viewer))
     return tuple(view.memo(live.from_us, scope.caller, part) for part in parts)
 
 
 def build(view: View, seen_from: Vantage, name: str) -> Resource | None:
     """Return one assignment, as proxies that are one caller have it that see endpoints from one place."""
     asked, caller = parse_cluster(name), seen_from.caller
-    service = view.memo(visible.service, caller.namespace, asked.host) if asked else None
+    service = view.memo(visible.service, caller.viewer, asked.host) if asked else None
     port = port_of(service, asked.port) if service and asked else None
     if asked is None or asked.direction != OUTBOUND or service is None or port is None:
         return None

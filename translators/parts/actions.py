@@ -4,7 +4,7 @@ import msgspec
 
 from api.actions import Answer, Destination, Redirect
 from api.meta import Ref
-from api.proxy import Caller, Scope
+from api.proxy import Caller, Scope, Viewer
 from api.routes import Forward, Route
 from api.view import View
 from translators import envoy, names
@@ -66,8 +66,7 @@ def default(view: View, scope: Scope, host: str, port: int) -> Built:
 
 def _forward(view: View, caller: Caller, said: Forward, port: int) -> envoy.RouteAction:
     action = envoy.RouteAction()
-    namespace = caller.namespace
-    _send(view, namespace, action, said, port)
+    _send(view, caller.viewer, action, said, port)
     for mirror in said.mirrors:
         cluster = mirrors.target(view, caller, mirror.destination, port)
         if cluster is not None:
@@ -88,16 +87,16 @@ def _limit(action: envoy.RouteAction, milliseconds: int) -> None:
         action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(0))
 
 
-def _send(view: View, namespace: str, action: envoy.RouteAction, said: Forward, port: int) -> None:
+def _send(view: View, viewer: Viewer, action: envoy.RouteAction, said: Forward, port: int) -> None:
     """Say where requests go. One destination gets all, whatever its weight; of several, one of weight 0 gets none."""
     to = said.destinations
     if len(to) == 1:
-        action.cluster = _cluster(view, namespace, to[0], port)
+        action.cluster = _cluster(view, viewer, to[0], port)
         return
     shares = independent([d.weight for d in to], [m.fraction for m in said.mirrors])
     for destination, share in zip(to, shares, strict=True):
         if share:
-            name = _cluster(view, namespace, destination, port)
+            name = _cluster(view, viewer, destination, port)
             chosen = action.weighted_clusters.clusters.add(name=name, weight=envoy.UInt32Value(value=share))
             headers.apply(chosen, destination.headers)
             if destination.rewrite_host:
@@ -114,8 +113,8 @@ def _balance(view: View, caller: Caller, action: envoy.RouteAction, said: Forwar
         action.retry_policy.CopyFrom(retries.policy(said.retries or view.memo(mesh).retries, hashed=pinned))
 
 
-def _cluster(view: View, namespace: str, to: Destination, port: int) -> str:
-    return names.outbound(to.host, target_port(view, namespace, to, port), to.subset)
+def _cluster(view: View, viewer: Viewer, to: Destination, port: int) -> str:
+    return names.outbound(to.host, target_port(view, viewer, to, port), to.subset)
 
 
 def _rewrite(action: envoy.RouteAction, said: Forward) -> None:

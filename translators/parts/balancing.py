@@ -53,7 +53,7 @@ def hashes(
     for destination in to:
         rules = view.memo(policy, caller, destination.host)
         if rules is not None and not rules.is_plain:
-            port = target_port(view, caller.namespace, destination, listener_port)
+            port = target_port(view, caller.viewer, destination, listener_port)
             said = rules.manner(port, destination.subset).balancing
             if said is not None and said.key is not None:
                 keys[said.key] = None

@@ -27,8 +27,8 @@ def from_us(view: View, caller: Caller, part: int) -> tuple[str, ...]:
 
 def _by_service(view: View, caller: Caller, part: int) -> tuple[tuple[Resolution, tuple[str, ...]], ...]:
     found = []
-    for host in view.memo(visible.hosts, caller.namespace, part):
-        service = view.memo(visible.service, caller.namespace, host)
+    for host in view.memo(visible.hosts, caller.viewer, part):
+        service = view.memo(visible.service, caller.viewer, host)
         if service is not None:
             found.append((service.resolution, tuple(_names(view, caller, service))))
     return tuple(found)

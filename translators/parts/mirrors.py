@@ -23,7 +23,7 @@ def target(view: View, caller: Caller, to: Destination, listener_port: int) -> s
 
     A missing mirror is dropped here and reported by the check of mirrors; the route it is on does not notice.
     """
-    port = target_port(view, caller.namespace, to, listener_port)
+    port = target_port(view, caller.viewer, to, listener_port)
     if no_mirror(view, caller, to, port) is not None:
         return None
     return names.mirror(to.host, port, to.subset)

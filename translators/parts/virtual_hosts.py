@@ -44,7 +44,7 @@ class Frames(msgspec.Struct, frozen=True):
 
 def on_port(view: View, scope: Scope, port: int) -> Frames:
     """Return all virtual hosts of a port, joined in parts."""
-    parts = [view.memo(_framed, scope, port, part) for part in range(view.memo(visible.services, scope.namespace))]
+    parts = [view.memo(_framed, scope, port, part) for part in range(view.memo(visible.services, scope.viewer))]
     return Frames(tuple(plain for plain, _ in parts), tuple(proxied for _, proxied in parts))
 
 
@@ -83,7 +83,7 @@ def _frame(name: str, said: tuple[str, ...], routes: bytes) -> bytes:
 
 def _fewer(view: View, scope: Scope, port: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the virtual hosts that lose domains to others, with what is left (Envoy: domains must be unique)."""
-    parts = range(view.memo(visible.services, scope.namespace))
+    parts = range(view.memo(visible.services, scope.viewer))
     return distinct(chain.from_iterable(view.memo(_claims, scope, port, part) for part in parts))
 
 
@@ -93,9 +93,9 @@ def _claims(view: View, scope: Scope, port: int, part: int) -> tuple[tuple[str, 
 
 def _of_part(view: View, scope: Scope, port: int, part: int) -> tuple[VirtualHost, ...]:
     """Return a part of the virtual hosts of a port: services with HTTP there, and hosts only route tables know."""
-    of = view.memo(visible.services, scope.namespace)
+    of = view.memo(visible.services, scope.viewer)
     found = {
-        *view.memo(visible.http_hosts, scope.namespace, port, part),
+        *view.memo(visible.http_hosts, scope.viewer, port, part),
         *foreign_hosts(view, scope, port, part, of),
     }
     return tuple(view.memo(_of_host, scope, host, port) for host in sorted(found))
@@ -103,7 +103,7 @@ def _of_part(view: View, scope: Scope, port: int, part: int) -> tuple[VirtualHos
 
 def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     """Return the virtual host of a service, or of a host that only a route table knows."""
-    service = view.memo(visible.service, scope.namespace, host)
+    service = view.memo(visible.service, scope.viewer, host)
     said = owner(view, scope, host, port)
     built = [actions.default(view, scope, host, port)] if said is None else _built(view, scope, said, port)
     routes = b"".join((*(envoy.framed(_ROUTES_FIELD, b.body) for b in built), view.memo(_common)))

@@ -1,6 +1,6 @@
 """Listeners of a sidecar: one for each port that visible services have, and the HTTP proxy's."""
 
-from api.proxy import Scope
+from api.proxy import SIDECAR, Scope
 from api.resource import LISTENER, Resource
 from api.view import View
 from translators import envoy, names, visible
@@ -14,7 +14,7 @@ _PRIVILEGED = range(1, 1024)
 def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, `address_port` (Istio). An unprivileged proxy has none below port 1024: it could not bind."""
     proxy = view.memo(mesh).proxy_http_port
-    numbers = {use.number for use in view.memo(visible.ports, scope.namespace)} | ({proxy} if proxy else set())
+    numbers = {use.number for use in view.memo(visible.ports, scope.viewer)} | ({proxy} if proxy else set())
     bound = sorted(n for n in numbers if not (scope.unprivileged and n in _PRIVILEGED))
     return (tuple(names.listener(scope.bind, number) for number in bound),)
 
@@ -25,7 +25,7 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     body = envoy.Listener(name=name, traffic_direction="OUTBOUND")
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=scope.bind, port_value=port))
     routes = str(port)
-    use = visible.use_of(view, scope.namespace, port)
+    use = visible.use_of(view, scope.viewer, port)
     if port == view.memo(mesh).proxy_http_port:
         routes = names.HTTP_PROXY
         body.filter_chains.append(_http_chain(view, scope, port, routes))
@@ -65,4 +65,4 @@ def _tcp_chain(view: View, scope: Scope, use: visible.PortUse) -> envoy.FilterCh
     return envoy.FilterChain(filters=[chains.tcp(view, scope.caller, names.called(use.first[1], use.number))])
 
 
-OUTPUT = Output(LISTENER, listeners, build)
+OUTPUT = Output(LISTENER, listeners, build, serves=lambda scope: scope.role == SIDECAR)

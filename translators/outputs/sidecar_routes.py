@@ -1,11 +1,11 @@
-"""RouteConfigurations: one for each port that takes HTTP, and `http_proxy` for all of them.
+"""RouteConfigurations of a sidecar: one for each port that takes HTTP, and `http_proxy` for all of them.
 
 A configuration is made of virtual hosts that were encoded before, so a change costs one part of them.
 """
 
 from collections.abc import Iterable
 
-from api.proxy import Scope
+from api.proxy import SIDECAR, Scope
 from api.resource import ROUTE, Resource
 from api.view import View
 from translators import envoy, names, visible
@@ -19,18 +19,13 @@ _LARGEST_DIRECT_RESPONSE = 1 << 20
 def configurations(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names: port numbers in decimal, and the HTTP proxy's (Istio)."""
     proxy = (names.HTTP_PROXY,) if view.memo(mesh).proxy_http_port else ()
-    return ((*(str(number) for number in view.memo(http_ports, scope)), *proxy),)
-
-
-def http_ports(view: View, scope: Scope) -> tuple[int, ...]:
-    """Return the port numbers that have routes."""
-    return tuple(use.number for use in view.memo(visible.ports, scope.namespace) if use.http)
+    return ((*(str(number) for number in view.memo(visible.http_ports, scope.viewer)), *proxy),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one configuration."""
     if name == names.HTTP_PROXY:
-        found = (view.memo(virtual_hosts.on_port, scope, port) for port in view.memo(http_ports, scope))
+        found = (view.memo(virtual_hosts.on_port, scope, port) for port in view.memo(visible.http_ports, scope.viewer))
         return _configuration(view, name, (frame for part in found for frame in part.proxied), ignore_port=False)
     return _configuration(view, name, view.memo(virtual_hosts.on_port, scope, int(name)).plain, ignore_port=True)
 
@@ -44,4 +39,4 @@ def _configuration(view: View, name: str, frames: Iterable[bytes], *, ignore_por
     return envoy.resource(ROUTE, name, head, *frames, rest, envoy.encode(tail))
 
 
-OUTPUT = Output(ROUTE, configurations, build)
+OUTPUT = Output(ROUTE, configurations, build, serves=lambda scope: scope.role == SIDECAR)
