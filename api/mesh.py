@@ -44,7 +44,10 @@ class Port(msgspec.Struct, frozen=True):
 
 
 class Service(msgspec.Struct, frozen=True):
-    """Something with a host name that can be called. `selector` picks workloads of its namespace; empty picks none."""
+    """Something with a host name that can be called. `selector` picks workloads of its namespace; empty picks none.
+
+    `names`: one of them has to be in its certificate, where it is called by TLS and the policy names none.
+    """
 
     host: str
     namespace: str
@@ -56,6 +59,7 @@ class Service(msgspec.Struct, frozen=True):
     export_to: tuple[str, ...] = ("*",)
     external: bool = False
     created: str = ""
+    names: tuple[str, ...] = ()
 
 
 class Workload(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 import msgspec
 
 from api.actions import Destination
-from api.hosts import candidates, exported, is_ip
+from api.hosts import candidates, exported, is_ip, is_unix
 from api.manners import Algorithm, Balancing, Manner, Nearness
 from api.mesh import Endpoint, Port, Protocol, Resolution, Service
 from api.meta import Ref
@@ -102,24 +102,50 @@ def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint,
     """Return everything that answers on a port of the service that an object declares under a host, sorted.
 
     What EndpointSlices (or the service itself) list, else the Pods it selects; WorkloadEntries it selects join either.
+    Istio: what other ServiceEntries of the namespace say of the host, for a port of that name, joins too.
     """
     service = next((s for s in view.lowered(owner).services if s.host == host), None)
     port = port_of(service, number) if service else None
     if service is None or port is None:
         return ()
+    found = _of_port(view, service, port)
+    for other in _others(view, service):
+        found |= {e for p in other.ports if p.name == port.name for e in _of_port(view, other, p)}
+    if service.resolution is Resolution.ENDPOINTS:  # only DNS can use names; Istio leaves them out elsewhere
+        found = {e for e in found if is_ip(e.address) or is_unix(e.address)}
+    else:
+        found = {e for e in found if not is_unix(e.address)}
+    return tuple(sorted(found))
+
+
+def _of_port(view: View, service: Service, port: Port) -> set[Endpoint]:
     stated = view.by("endpoints.service", str(service.ref))
-    listed = [
+    listed = {
         endpoint
         for obj in stated
         for group in view.lowered(obj.ref).endpoints
         if group.service == service.ref and group.port_name == port.name
         for endpoint in group.endpoints
+    }
+    return listed.union(_selected(view, service, port, without_pods=bool(stated) and not _is_entry(service)))
+
+
+def _others(view: View, service: Service) -> list[Service]:
+    """Return the services of the same host that other ServiceEntries of the namespace declare."""
+    if not _is_entry(service):
+        return []
+    return [
+        other
+        for obj in view.by("service.host", service.host)
+        if obj.ref != service.ref and (obj.ref.kind, obj.ref.namespace) == (service.ref.kind, service.namespace)
+        for other in view.lowered(obj.ref).services
+        if other.host == service.host
     ]
-    sliced = bool(stated) and service.resolution is Resolution.ENDPOINTS and not service.external
-    found = {*listed, *_selected(view, service, port, without_pods=sliced)}
-    if service.resolution is Resolution.ENDPOINTS:  # only DNS can use names; Istio leaves them out elsewhere
-        found = {e for e in found if is_ip(e.address)}
-    return tuple(sorted(found))
+
+
+def _is_entry(service: Service) -> bool:
+    """Tell whether it is not Kubernetes' own, so that no EndpointSlices speak for its Pods."""
+    return "/" in service.ref.kind
 
 
 def _near(said: Manner, near: Nearness) -> Manner:
@@ -146,7 +172,8 @@ def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -
         for load in view.lowered(obj.ref).workloads:
             number = _number(dict(load.ports), port)
             if wanted <= set(load.labels) and number and not (load.sliced and without_pods):
-                found.append(Endpoint(load.locality, load.address, number, load.labels, load.healthy, load.weight))
+                where = 0 if is_unix(load.address) else number
+                found.append(Endpoint(load.locality, load.address, where, load.labels, load.healthy, load.weight))
     return found
 
 

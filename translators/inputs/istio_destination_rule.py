@@ -13,10 +13,11 @@ from api.proxy import Viewer
 from api.view import View
 from translators import visible
 from translators.contract import Input
+from translators.istio.exports import export_findings
 from translators.istio.policies import Blocks, layer_of, policy_advice, policy_findings
 from translators.settings import mesh
 
-_EVERYONE, _OWN = "*", "."
+_OWN = "."
 _OWN_ONLY = (_OWN,)
 
 
@@ -99,19 +100,10 @@ def _subset_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
 
 def _export_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     said = obj.spec.export_to
-    for entry, count in Counter(said).items():
-        if count > 1:
-            message = f"duplicate entries in exportTo for entry {entry}"
-            yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
-    if _OWN in said and obj.ref.namespace in said:
-        message = f"duplicate entries in exportTo: . and current namespace {obj.ref.namespace}"
-        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
+    yield from export_findings(obj.ref, said)
     if obj.spec.workload_selector is not None and set(said) - {_OWN, obj.ref.namespace}:
         message = "destination rule with workload selector cannot have exportTo beyond current namespace"
         yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo", fix="leave exportTo out")
-    if _EVERYONE in said and len(set(said)) > 1:
-        message = "cannot have both public (*) and non-public exportTo values for a resource"
-        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
 
 
 def _host(obj: Object[istio.DestinationRule]) -> Iterable[str]:

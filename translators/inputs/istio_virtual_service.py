@@ -20,6 +20,7 @@ from translators.istio.actions import action_findings, answer_of, redirect_of, r
 from translators.istio.cors import cors_findings, cors_of
 from translators.istio.delegates import Rule, delegate_findings, rules_of
 from translators.istio.durations import duration_findings, optional_ms
+from translators.istio.exports import export_findings
 from translators.istio.faults import fault_findings, fault_of
 from translators.istio.headers import header_findings, headers_of, host_of
 from translators.istio.matches import match_findings, match_of
@@ -62,6 +63,7 @@ def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     if not spec.http:
         yield Finding(obj.ref, "NoRules", "there are no http rules", "spec.http", Severity.WARNING)
     yield from _overlap_findings(obj)
+    yield from export_findings(obj.ref, spec.export_to)
     yield from unreachable_findings(obj.ref, spec.http)
     for i, rule in enumerate(spec.http):
         yield from _rule_findings(obj, f"spec.http[{i}]", rule)

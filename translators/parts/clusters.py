@@ -46,13 +46,20 @@ def _manner(view: View, caller: Caller, service: Service, asked: ClusterName) ->
 
     Only endpoints that come from us have priorities and weights by locality.
     """
-    said = manner(view, caller, asked)
+    said = _named(manner(view, caller, asked), service)
     dialled = said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED
     if dialled or service.resolution is Resolution.NONE:
         said = msgspec.structs.replace(said, balancing=_DIALLED)
     elif service.resolution is not Resolution.ENDPOINTS and said.balancing is not None:
         said = msgspec.structs.replace(said, balancing=msgspec.structs.replace(said.balancing, nearness=None))
     return mirrors.named(said, service.host) if asked.direction == MIRROR else said
+
+
+def _named(said: Manner, service: Service) -> Manner:
+    """Return how a service is called; where the policy says no names, its own have to be in its certificate."""
+    if said.tls is None or not service.names or said.tls.names or not said.tls.verify:
+        return said
+    return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, names=service.names))
 
 
 def _manners(view: View, protocol: str, mirror: bool, said: Manner) -> bytes:
