@@ -6,7 +6,7 @@ from api.actions import Destination
 from api.hosts import candidates, exported, is_ip, is_unix
 from api.manners import Algorithm, Balancing, Manner, Nearness
 from api.mesh import Endpoint, Port, Protocol, Resolution, Service
-from api.meta import Ref
+from api.meta import Labels, Ref
 from api.policies import Subset, TrafficPolicy
 from api.proxy import Caller, Viewer
 from api.view import View
@@ -41,6 +41,16 @@ def subset(view: View, caller: Caller, host: str, name: str) -> Subset | None:
     """Return a named subset of a host, or None when no policy defines it."""
     found = view.memo(policy, caller, host)
     return found.subset(name) if found else None
+
+
+def defined_for(view: View, caller: Caller, host: str, name: str) -> Labels:
+    """Return labels of clients of the caller's namespace for which alone a policy defines a subset."""
+    for pattern in candidates(host):
+        for obj in view.by("policy.host", pattern):
+            for said in view.lowered(obj.ref).policies:
+                if said.clients and said.namespace == caller.namespace and said.subset(name):
+                    return said.clients
+    return ()
 
 
 def manner(view: View, caller: Caller, to: ClusterName) -> Manner:

@@ -17,6 +17,7 @@ from api.units import PORTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.actions import action_findings, answer_of, redirect_of, rewrite_findings, rewrite_of
+from translators.istio.annotations import annotation_findings
 from translators.istio.cors import cors_findings, cors_of
 from translators.istio.delegates import Rule, delegate_findings, rules_of
 from translators.istio.durations import duration_findings, optional_ms
@@ -64,6 +65,7 @@ def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
         yield Finding(obj.ref, "NoRules", "there are no http rules", "spec.http", Severity.WARNING)
     yield from _overlap_findings(obj)
     yield from export_findings(obj.ref, spec.export_to)
+    yield from annotation_findings(obj)
     yield from unreachable_findings(obj.ref, spec.http)
     for i, rule in enumerate(spec.http):
         yield from _rule_findings(obj, f"spec.http[{i}]", rule)

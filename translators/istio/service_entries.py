@@ -7,6 +7,7 @@ from api.hosts import host_problem, is_ip, is_range, is_unix
 from api.kinds.istio import service_entry as istio
 from api.meta import Object
 from api.units import PORTS
+from translators.istio.annotations import annotation_findings
 from translators.istio.exports import export_findings
 from translators.istio.protocols import by_token, is_tls, speaks_http
 from translators.istio.workloads import address_problem, workload_findings
@@ -25,6 +26,7 @@ def entry_findings(obj: Entry) -> Iterator[Finding]:
     yield from _source_findings(obj)
     yield from _endpoint_findings(obj)
     yield from export_findings(obj.ref, obj.spec.export_to)
+    yield from annotation_findings(obj)
     for i, name in enumerate(obj.spec.subject_alt_names):
         if not name:
             yield Finding(obj.ref, "InvalidName", "the name is empty", f"spec.subjectAltNames[{i}]")
