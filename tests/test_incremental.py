@@ -184,10 +184,9 @@ class World(RuleBasedStateMachine):
         for detach in self.detach.values():
             detach()
         assert self.plane.publisher.scopes == 0
-        remembered = {
-            call[0].__name__ for call in self.plane.engine.remembered() if call[1:] not in {(OURS,), (ISTIOS,)}
-        }
-        assert remembered <= {"criteria", "mesh"}, "what no proxy asks for is still remembered"
+        settings_of = {(OURS,), (ISTIOS,)}
+        remembered = {c[0].__name__ for c in self.plane.engine.remembered() if c[1:] not in settings_of}
+        assert remembered <= {"criteria", "mesh", "_selecting"}, "what no proxy asks for is still remembered"
         self.patch.undo()
 
     def _connect(self, proxy: Proxy) -> None:

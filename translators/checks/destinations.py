@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from api.actions import Destination
 from api.finding import Finding, Severity
-from api.mesh import Protocol, Service
+from api.mesh import Service
 from api.meta import Labels
 from api.proxy import Caller, Viewer
-from api.routes import Route, RouteTable
+from api.routes import Route, RouteTable, StreamRoute
 from api.view import View
 from translators import visible
 from translators.contract import Check
@@ -23,14 +23,20 @@ def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
 
     What a delegate says is told to the delegate. A rule for some clients is looked at as one of them.
     """
-    own = [(route, d) for route in said.routes if route.ref == said.ref for d in route.destinations]
+    own = [(route, d) for route in _rules(said) if route.ref == said.ref for d in route.destinations]
     found = [f for route, to in own for f in _findings(view, said, route, to, mirror=False)]
     copies = [(route, m.destination) for route in said.routes for m in route.mirrors if m.ref == said.ref]
     found += [f for route, to in copies for f in _findings(view, said, route, to, mirror=True)]
     return tuple(dict.fromkeys(found))
 
 
-def _findings(view: View, said: RouteTable, route: Route, to: Destination, *, mirror: bool) -> Iterator[Finding]:
+def _rules(said: RouteTable) -> tuple[Route | StreamRoute, ...]:
+    return (*said.routes, *said.streams)
+
+
+def _findings(
+    view: View, said: RouteTable, route: Route | StreamRoute, to: Destination, *, mirror: bool
+) -> Iterator[Finding]:
     caller = Caller(Viewer(said.ref.namespace), route.match.source_labels)
     port = target_port(view, caller.viewer, to, 0)
     problem = no_mirror(view, caller, to, port) if mirror else missing(view, caller, to, port)
@@ -79,7 +85,7 @@ def _warnings(said: RouteTable, to: Destination, service: Service, *, mirror: bo
 
 def _not_http(said: RouteTable, to: Destination, service: Service) -> Iterator[Finding]:
     port = port_of(service, to.port or (service.ports[0].number if service.ports else 0))
-    if port is not None and port.protocol is Protocol.TCP:
+    if port is not None and port.protocol.is_bytes:
         message = f"port {port.number} of {to.host} does not say that it is HTTP, and a copy is plain HTTP"
         fix = "name a port whose name or appProtocol says http"
         yield Finding(said.ref, "MirrorNotHttp", message, f"{to.path}.port", Severity.WARNING, fix)

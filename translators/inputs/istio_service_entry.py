@@ -13,7 +13,7 @@ from translators.istio.localities import locality_of
 from translators.istio.protocols import by_token
 from translators.istio.service_entries import entry_findings
 from translators.settings import mesh
-from translators.shards import places
+from translators.shards import places, selected_by, selecting
 
 _RESOLUTIONS = {
     "NONE": Resolution.NONE,
@@ -35,7 +35,7 @@ def lower(view: View, obj: Object[istio.ServiceEntry]) -> Lowered:
             ref=obj.ref,
             addresses=tuple(map(collapsed, spec.addresses)),
             resolution=_RESOLUTIONS[spec.resolution],
-            selector=tuple(sorted(spec.workload_selector.labels.items())) if spec.workload_selector else (),
+            selector=tuple(sorted(_selector(obj).items())),
             export_to=spec.export_to or view.memo(mesh).services_export_to,
             external=spec.location != "MESH_INTERNAL",
             created=obj.created,
@@ -79,9 +79,32 @@ def _self(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
     return (str(obj.ref),)
 
 
+def _addresses(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return obj.spec.addresses
+
+
+def _selects(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return selected_by(obj.ref.namespace, _selector(obj))
+
+
+def _part(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return selecting(_hosts(obj), _selector(obj))
+
+
+def _selector(obj: Object[istio.ServiceEntry]) -> dict[str, str]:
+    return obj.spec.workload_selector.labels if obj.spec.workload_selector else {}
+
+
 INPUT = Input(
     kinds=(istio.SERVICE_ENTRY,),
     lower=lower,
     validate=validate,
-    indexes={"services": _places, "service.host": _hosts, "endpoints.service": _self},
+    indexes={
+        "services": _places,
+        "service.host": _hosts,
+        "service.address": _addresses,
+        "selector": _selects,
+        "selector.part": _part,
+        "endpoints.service": _self,
+    },
 )
