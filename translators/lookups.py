@@ -1,18 +1,17 @@
 """Memoised questions that outputs, checks and inputs ask; the joins across inputs live here."""
 
-import msgspec
-
 from api.actions import Destination
 from api.hosts import candidates, exported, is_ip, is_unix
-from api.manners import Algorithm, Balancing, Manner, Nearness
+from api.manners import Algorithm, Manner
 from api.mesh import Endpoint, Port, Protocol, Resolution, Service
 from api.meta import Labels, Ref
 from api.policies import Subset, TrafficPolicy
 from api.proxy import Caller, Viewer
 from api.view import View
 from translators import visible
+from translators.defaults import with_nearness
 from translators.names import MIRROR, ClusterName
-from translators.settings import mesh
+from translators.settings import ISTIOS, mesh
 
 _AS_EVER = Manner()
 
@@ -23,10 +22,17 @@ def policy(view: View, caller: Caller, host: str) -> TrafficPolicy | None:
     Istio: look in the client's namespace, then in the service's, then in the root namespace; in each, the most
     specific host wins, and rules for one host are merged: oldest first, a subset name counts once, and so does what is
     said of the whole host. A rule for some clients goes before those for all, and is merged only with its like.
+    Where none speaks of localities, the mesh does.
     """
+    settings = view.memo(mesh)
+    found = _of_levels(view, caller, host, settings.root_namespace)
+    return found if settings.nearness is None else with_nearness(found, settings.nearness, host, ISTIOS)
+
+
+def _of_levels(view: View, caller: Caller, host: str, root: str) -> TrafficPolicy | None:
     namespace = caller.namespace
     service = view.memo(visible.service, caller.viewer, host)
-    levels = (namespace, service.namespace if service else namespace, view.memo(mesh).root_namespace)
+    levels = (namespace, service.namespace if service else namespace, root)
     exact, *wider = candidates(host)
     said = (*_policies(view, caller, exact), *(view.memo(_wide_policies, caller, wider[0]) if wider else ()))
     for level in dict.fromkeys(levels):
@@ -54,14 +60,9 @@ def defined_for(view: View, caller: Caller, host: str, name: str) -> Labels:
 
 
 def manner(view: View, caller: Caller, to: ClusterName) -> Manner:
-    """Return how a caller calls a port of a host, or of a subset of it.
-
-    Istio: where a rule says nothing of localities, the mesh does.
-    """
+    """Return how a caller calls a port of a host, or of a subset of it."""
     found = view.memo(policy, caller, to.host)
-    said = found.manner(to.port, to.subset) if found else _AS_EVER
-    near = view.memo(mesh).nearness
-    return said if near is None else _near(said, near)
+    return found.manner(to.port, to.subset) if found else _AS_EVER
 
 
 def target_port(view: View, viewer: Viewer, to: Destination, listener_port: int) -> int:
@@ -156,13 +157,6 @@ def _others(view: View, service: Service) -> list[Service]:
 def _is_entry(service: Service) -> bool:
     """Tell whether it is not Kubernetes' own, so that no EndpointSlices speak for its Pods."""
     return "/" in service.ref.kind
-
-
-def _near(said: Manner, near: Nearness) -> Manner:
-    balancing = said.balancing or Balancing()
-    if balancing.nearness is not None:
-        return said
-    return msgspec.structs.replace(said, balancing=msgspec.structs.replace(balancing, nearness=near))
 
 
 def _not_callable(view: View, caller: Caller, to: ClusterName) -> tuple[str, str] | None:

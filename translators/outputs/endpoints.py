@@ -9,7 +9,7 @@ from api.resource import ENDPOINT, Resource
 from api.view import View
 from translators import envoy, visible
 from translators.contract import Output
-from translators.lookups import endpoints, manner, policy, port_of
+from translators.lookups import endpoints, policy, port_of
 from translators.names import OUTBOUND, parse_cluster
 from translators.nearness import Group, grouped
 from translators.parts import live
@@ -35,7 +35,7 @@ def build(view: View, seen_from: Vantage, name: str) -> Resource | None:
     chosen = rules.subset(asked.subset) if rules and asked.subset else None
     if asked.subset and chosen is None:
         return None
-    said = manner(view, caller, asked)
+    said = rules.manner(asked.port, asked.subset) if rules else _AS_EVER
     labels = chosen.labels if chosen else ()
     if said.outliers is None and said.balancing is None:
         return view.memo(assignment, service.ref, name, labels)
