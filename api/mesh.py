@@ -8,15 +8,14 @@ from enum import Enum
 
 import msgspec
 
-from api.actions import Retries
 from api.credentials import Credential
 from api.finding import Finding
 from api.gateways import Gateway
 from api.meta import Labels, Ref
-from api.mirrors import Guards
 from api.policies import TrafficPolicy
 from api.proxy import Locality
 from api.routes import RouteTable
+from api.settings import SaidSettings
 
 
 class Protocol(Enum):
@@ -65,6 +64,7 @@ class Service(msgspec.Struct, frozen=True):
     """Something with a host name that can be called. `selector` picks workloads of its namespace; empty picks none.
 
     `headless`: clients dial the workloads themselves, whose addresses its name stands for.
+    `names`: one of them has to be in its certificate, where it is called by TLS and the policy names none.
     """
 
     host: str
@@ -78,6 +78,7 @@ class Service(msgspec.Struct, frozen=True):
     external: bool = False
     headless: bool = False
     created: str = ""
+    names: tuple[str, ...] = ()
 
 
 class Workload(msgspec.Struct, frozen=True):
@@ -115,19 +116,6 @@ class EndpointGroup(msgspec.Struct, frozen=True):
     endpoints: tuple[Endpoint, ...]
 
 
-class MeshSettings(msgspec.Struct, frozen=True):
-    """What holds for the whole mesh."""
-
-    root_namespace: str = "istio-system"
-    proxy_http_port: int = 15080
-    connect_timeout_ms: int = 10_000
-    allow_any: bool = True
-    access_log: str = "/dev/stdout"
-    retries: Retries = Retries()
-    shadow_suffix: bool = True
-    guards: Guards = Guards()
-
-
 class Lowered(msgspec.Struct, frozen=True):
     """What one Object means, and what we have to say about it."""
 
@@ -138,5 +126,5 @@ class Lowered(msgspec.Struct, frozen=True):
     policies: tuple[TrafficPolicy, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     credentials: tuple[Credential, ...] = ()
-    settings: MeshSettings | None = None
+    settings: SaidSettings | None = None
     findings: tuple[Finding, ...] = ()

@@ -36,7 +36,7 @@ def foreign_hosts(view: View, scope: Scope, port: int, part: int, of: int) -> tu
 def _foreign_of_part(view: View, viewer: Viewer, part: int, of: int) -> tuple[tuple[str, frozenset[int]], ...]:
     tables = [
         view.memo(_foreign, viewer, obj.ref)
-        for key in keys(viewer.namespace, part, of)
+        for key in keys(view, "routes", viewer.namespace, part, of)
         for obj in view.by("routes", key)
     ]
     return tuple(said for of_table in tables for said in of_table if is_in(said[0], part, of))

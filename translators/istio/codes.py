@@ -22,6 +22,15 @@ _CODES = {
     "InvalidCredential": "IST0161",
     "UnreachableRule": "IST0130",
     "UnreachableMatch": "IST0131",
+    "MisplacedAnnotation": "IST0107",
+    "UnknownAnnotation": "IST0108",
+    "PortNameUnclear": "IST0118",
+    "NotVerified": "IST0128",
+    "PortNotVerified": "IST0129",
+    "AddressesRequired": "IST0134",
+    "SubsetEmpty": "IST0173",
+    "UnknownHost": "IST0174",
+    "ProtocolConflict": "IST0177",
 }
 _REFUSED = frozenset(
     (
@@ -30,7 +39,9 @@ _REFUSED = frozenset(
         *("InvalidFault", "InvalidCors", "InvalidDelegate", "InvalidSubset", "InvalidPort", "InvalidAddress"),
         *("InvalidEndpoint", "InvalidResolution", "DuplicateHost", "DuplicateSubset", "DuplicatePort", "WildcardHost"),
         *("NoHosts", "NoRoute", "TwoEndpointSources", "TooManyEndpoints", "EndpointsUnused", "NothingToResolve"),
-        *("InvalidTls", "NoServers", "InvalidCipher"),
+        *("InvalidExportTo", "InvalidLocation", "InvalidName", "NoTemplate", "InvalidTls", "InvalidLoadBalancer"),
+        *("InvalidHash", "InvalidLocality", "InvalidNumber", "InvalidUpgrade", "InvalidWarmup", "EmptyPolicy"),
+        *("InvalidOutlierDetection", "InvalidRetryBudget", "NoServers", "InvalidCipher"),
     )
 )
 _GROUP = "networking.istio.io/"

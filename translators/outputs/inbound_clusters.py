@@ -6,10 +6,10 @@ from api.view import View
 from translators import envoy
 from translators.contract import Output
 from translators.inbound import entries, entry
-from translators.lookups import mesh
 from translators.names import INBOUND_PASSTHROUGH, inbound, parse_cluster
 from translators.parts import pools
 from translators.parts.clusters import UPSTREAM_HTTP
+from translators.settings import mesh
 
 _FROM = "127.0.0.6"
 """Istio: what comes from here is not brought to the sidecar again."""
@@ -31,7 +31,7 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     body.connect_timeout.CopyFrom(envoy.duration(view.memo(mesh).connect_timeout_ms))
     body.upstream_bind_config.source_address.CopyFrom(envoy.SocketAddress(address=_FROM, port_value=0))
     if found is not None and not found.protocol.is_bytes:
-        http = envoy.packed(pools.http(found.protocol, None))
+        http = envoy.packed(pools.http(found.protocol, None, upgrade=False))
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(http)
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 

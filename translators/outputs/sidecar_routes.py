@@ -8,9 +8,9 @@ from api.resource import ROUTE, Resource
 from api.view import View
 from translators import arrivals, names, visible
 from translators.contract import Output
-from translators.lookups import mesh
 from translators.parts import virtual_hosts
 from translators.parts.configurations import configuration
+from translators.settings import mesh
 
 
 def configurations(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:

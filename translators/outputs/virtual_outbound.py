@@ -5,9 +5,9 @@ from api.resource import LISTENER, Resource
 from api.view import View
 from translators import envoy
 from translators.contract import Output
-from translators.lookups import mesh
 from translators.names import ANYWHERE, BLACK_HOLE, PASSTHROUGH, VIRTUAL_OUTBOUND
 from translators.parts import chains
+from translators.settings import mesh
 
 PORT = 15001
 
