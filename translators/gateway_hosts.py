@@ -47,7 +47,9 @@ def hosts(view: View, scope: Scope, routes: str, part: int) -> tuple[str, ...]:
     found = {host for door in said for host in _of_rules(view, scope, door, part, of) if is_in(host, part, of)}
     for door in said:
         for served in door.server.hosts:
-            if is_in(served.host, part, of) and (door.server.redirect or any(_meeting(view, scope, said, served.host))):
+            if is_in(served.host, part, of) and (
+                door.server.redirect or any(_meeting(view, scope, routes, served.host))
+            ):
                 found.add(served.host)
     return tuple(sorted(found))
 
@@ -58,8 +60,8 @@ def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
     Istio: rules of several tables are appended, oldest first, and those that take every request come last.
     """
     said = view.memo(doors, scope, routes)
-    secure = next((d.server.redirect for d in said if _served(view, d).keys() & set(candidates(host))), False)
-    met = {(table.ref, gateway): table for table, gateway in _meeting(view, scope, said, host)}
+    secure = next((door.server.redirect for door in _covering(view, scope, routes, host)), False)
+    met = {(table.ref, gateway): table for table, gateway in _meeting(view, scope, routes, host)}
     found = [
         route
         for (_, gateway), table in sorted(met.items(), key=lambda item: rank(scope.viewer, item[1]))
@@ -89,9 +91,9 @@ def _of_rules(view: View, scope: Scope, door: Door, part: int, of: int) -> Itera
                 yield from (host for host in table.hosts if _takes_in(view, door, table, host))
 
 
-def _meeting(view: View, scope: Scope, said: tuple[Door, ...], host: str) -> Iterator[tuple[RouteTable, str]]:
+def _meeting(view: View, scope: Scope, routes: str, host: str) -> Iterator[tuple[RouteTable, str]]:
     """Yield the tables that speak for a host, each with the gateway it does so at."""
-    for door in said:
+    for door in _covering(view, scope, routes, host):
         own = _served(view, door).get(host, frozenset())
         for pattern in candidates(host) if own else (host,):
             for obj in view.by("gateway.host", f"{door.gateway}|{pattern}"):
@@ -99,6 +101,21 @@ def _meeting(view: View, scope: Scope, said: tuple[Door, ...], host: str) -> Ite
                     narrowest = pattern == host and _takes_in(view, door, table, host)
                     if _speaks(table, scope, door) and (narrowest or _admits(own, table)):
                         yield table, door.gateway
+
+
+def _covering(view: View, scope: Scope, routes: str, host: str) -> Iterator[Door]:
+    """Yield the servers that take a host, oldest first."""
+    by_host, said = view.memo(_places, scope, routes), view.memo(doors, scope, routes)
+    yield from (said[i] for i in sorted({i for wide in candidates(host) for i in by_host.get(wide, ())}))
+
+
+def _places(view: View, scope: Scope, routes: str) -> Mapping[str, tuple[int, ...]]:
+    """Return which of the servers take each host: their places among them."""
+    found: dict[str, tuple[int, ...]] = {}
+    for i, door in enumerate(view.memo(doors, scope, routes)):
+        for host in _served(view, door):
+            found[host] = (*found.get(host, ()), i)
+    return found
 
 
 def _served(view: View, door: Door) -> Mapping[str, frozenset[str]]:

@@ -1,11 +1,9 @@
 """What a router listens on: the servers of all gateways that select it, merged by address and port (Istio's rules)."""
 
-from collections.abc import Iterator
-
 import msgspec
 
 from api.gateways import Gateway, Server, Speaks
-from api.meta import Ref
+from api.meta import Labels, Ref
 from api.proxy import ROUTER, Scope, Viewer
 from api.view import View
 from translators import credentials, names
@@ -62,19 +60,20 @@ def merged(view: View, scope: Scope) -> Merged:
     Istio: the oldest gateway wins. Plain HTTP servers share a port, and so do servers for TLS that take different
     hosts; nothing else does.
     """
-    found: dict[tuple[str, int], list[Door]] = {}
+    found: dict[tuple[str, int], _Place] = {}
     left_out: list[LeftOut] = []
     for gateway in _gateways(view, scope):
         for server in gateway.servers:
             for port in _ports(view, scope, server.number):
                 door = Door(gateway.ref, gateway.name, server, port, _routes(gateway, server, port))
-                place = found.get((server.bind or scope.bind, port), [])
-                why = _bound(scope, port) or _conflict(place, door)
+                place = found.get((server.bind or scope.bind, port)) or _Place()
+                why = _bound(scope, port) or place.conflict(server)
                 if why:
                     left_out.append(LeftOut(gateway.ref, server, why))
                 else:
-                    found.setdefault((server.bind or scope.bind, port), place).append(door)
-    return Merged(tuple(Opening(*at, tuple(doors)) for at, doors in sorted(found.items())), tuple(left_out))
+                    place.add(door)
+                    found[server.bind or scope.bind, port] = place
+    return Merged(tuple(Opening(*at, tuple(place.doors)) for at, place in sorted(found.items())), tuple(left_out))
 
 
 def doors(view: View, scope: Scope, routes: str) -> tuple[Door, ...]:
@@ -103,11 +102,16 @@ def unserved(view: View, scope: Scope) -> tuple[LeftOut, ...]:
 
 def as_selected(view: View, gateway: Gateway) -> Scope:
     """Return the scope of a router that has just the labels that a gateway selects, beside the gateway."""
-    places = ("*", *(f"{key}={value}" for key, value in gateway.selector))
-    found = [g for key in places for obj in view.by("gateway.selector", key) for g in view.lowered(obj.ref).gateways]
-    refs = sorted(g.ref for g in found if set(g.selector) <= set(gateway.selector))
+    refs = view.memo(_selecting, gateway.selector)
     viewer = Viewer(gateway.ref.namespace)
-    return Scope(ROUTER, viewer, bind=names.ANYWHERE, gateways=tuple(refs), workload=gateway.selector)
+    return Scope(ROUTER, viewer, bind=names.ANYWHERE, gateways=refs, workload=gateway.selector)
+
+
+def _selecting(view: View, labels: Labels) -> tuple[Ref, ...]:
+    """Return the gateways that select routers with these labels."""
+    places = ("*", *(f"{key}={value}" for key, value in labels))
+    found = [g for key in places for obj in view.by("gateway.selector", key) for g in view.lowered(obj.ref).gateways]
+    return tuple(sorted(g.ref for g in found if set(g.selector) <= set(labels)))
 
 
 def _gateways(view: View, scope: Scope) -> list[Gateway]:
@@ -140,21 +144,33 @@ def _bound(scope: Scope, port: int) -> str:
     return ""
 
 
-def _conflict(place: list[Door], door: Door) -> str:
-    """Say why a server cannot join those that have its address and port, or ""."""
-    server = door.server
-    for other in place:
-        whose = f"{other.server.path} of {other.about}"
-        if server.tls != other.server.tls or Speaks.BYTES in _plain(server, other.server):
-            return f"{whose} is older and has port {server.number}: only HTTP with HTTP, or TLS with TLS, can share it"
-        if server.tls and (both := sorted(set(_hosts(server)) & set(_hosts(other.server)))):
-            return f"{whose} is older and takes {', '.join(both)} on port {server.number} already"
-    return ""
+class _Place:
+    """An address and port while servers are put there."""
+
+    def __init__(self) -> None:
+        self.doors: list[Door] = []
+        self._taken: dict[str, Door] = {}
+
+    def add(self, door: Door) -> None:
+        self.doors.append(door)
+        self._taken |= {said.host: door for said in door.server.hosts}
+
+    def conflict(self, server: Server) -> str:
+        """Say why a server cannot join those that are there, or ""."""
+        if not self.doors:
+            return ""
+        first = self.doors[0]
+        bytes_alone = not server.tls and Speaks.BYTES in {server.speaks, first.server.speaks}
+        if server.tls != first.server.tls or bytes_alone:
+            share = "only HTTP with HTTP, or TLS with TLS, can share it"
+            return f"{_whose(first)} is older and has port {server.number}: {share}"
+        for said in server.hosts if server.tls else ():
+            if said.host in self._taken:
+                return (
+                    f"{_whose(self._taken[said.host])} is older and takes {said.host} on port {server.number} already"
+                )
+        return ""
 
 
-def _plain(*servers: Server) -> set[Speaks]:
-    return {server.speaks for server in servers if not server.tls}
-
-
-def _hosts(server: Server) -> Iterator[str]:
-    return (said.host for said in server.hosts)
+def _whose(door: Door) -> str:
+    return f"{door.server.path} of {door.about}"
