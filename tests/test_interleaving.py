@@ -95,7 +95,8 @@ def test_whatever_happens_during_long_work_everyone_ends_up_with_what_a_fresh_wo
         for ref in session.plane.snapshot.objects:
             session.plane.store.apply(ref, None)
         await session.plane.publish()
-        remembered = {c[0].__name__ for c in session.plane.engine.remembered() if c[1:] not in {(OURS,), (ISTIOS,)}}
+        settings_of = {(OURS,), (ISTIOS,)}
+        remembered = {c[0].__name__ for c in session.plane.engine.remembered() if c[1:] not in settings_of}
         assert remembered <= {"criteria", "mesh", "_selecting", "_gateways"}
 
     asyncio.run(play())

@@ -23,7 +23,6 @@ from controlplane.settings import Address
 from tests.e2e.sidecars import free_address
 from tests.identity.issuers import Authority
 
-GATEWAY = "spiffe://cluster.local/ns/default/sa/gateway"
 LABELS = {"istio": "ingressgateway", "app": "sleep"}
 
 
@@ -80,11 +79,11 @@ def _istio(kind: str, name: str, spec: Mapping[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def secured_stage(folder: Path) -> AsyncIterator[tuple[Stage, XdsTls]]:
+async def secured_stage(folder: Path, namespace: str = "default") -> AsyncIterator[tuple[Stage, XdsTls]]:
     """A control plane that wants to know who calls, and what a router proves it with."""
     (folder / "mesh").mkdir()
     authority = Authority(folder)
-    cert, key = authority.client_files(GATEWAY)
+    cert, key = authority.client_files(f"spiffe://cluster.local/ns/{namespace}/sa/gateway")
     security = Security(TlsFiles(authority.cert, authority.key, authority.ca_file))
     async with Stage(folder / "mesh", Address("127.0.0.1", 0), security) as stage:
         yield stage, XdsTls(str(authority.ca_file), str(cert), str(key), server_name="localhost")
