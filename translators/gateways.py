@@ -123,6 +123,8 @@ def _ports(view: View, scope: Scope, number: int) -> tuple[int, ...]:
     """Return what is listened on for a port: that of the router behind the oldest service with this port (Istio)."""
     for service in view.memo(services, scope.namespace, scope.workload):
         port = port_of(service, number)
+        if port is not None and isinstance(port.target, int):
+            return (port.target or number,)
         if port is not None:
             return view.memo(targets, service, port) or (number,)
     return (number,)

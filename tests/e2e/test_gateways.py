@@ -2,12 +2,14 @@
 
 import asyncio
 import ssl
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import grpc
 import pytest
+import yaml
 
 from api.resource import SECRET
 from bootstrap.tls import XdsTls
@@ -113,6 +115,31 @@ async def _bad_secret_changes_nothing(stage: Stage, at: Router, context: ssl.SSL
     await until(lambda: any(f.reason == "InvalidCredential" for f in findings(stage)), "the Secret is refused")
     assert await at.presented(HTTPS, WEB, context) == serial
     assert "PRIVATE" not in repr(findings(stage)) + repr(stage.app.plane.snapshot.objects)
+
+
+async def test_nothing_that_people_can_look_at_shows_a_key(
+    edge: Edge, client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("DEBUG")
+    (stage, tls), issued = edge, Certificates()
+    said = issued.secret("web", WEB)
+    await stage.apply(joined(QUIET, gateway(simple(HTTPS, WEB, credential="web")), said))
+    at = await router(stage, *PORTS, tls=tls)
+    assert await at.presented(HTTPS, WEB, issued.client())
+    (stream,) = stage.app.server.streams()
+    pages = ["findings", "proxies", "objects", f"resources?proxy={stream.proxy.id}"]
+    where = f"http://127.0.0.1:{stage.app.admin_port}"
+    shown = [await (await client.get(f"{where}/debug/{page}")).text() for page in pages]
+    shown += [await (await client.get(f"{where}/metrics")).text(), caplog.text, repr(stage.app.plane.snapshot.objects)]
+    served = stage.app.plane.render(stream.proxy)
+    shown.append(repr(list(map(stage.app.plane.engine.lowered, stage.app.plane.snapshot.objects))))
+    shown.append(repr(served))
+    key = yaml.safe_load(said)["data"]["tls.key"]
+    assert b64decode(key) in served.of(SECRET)["kubernetes://web"].body
+    assert "https.18443" in shown[3], "the pages are those of the router"
+    for text in shown:
+        assert key not in text
+        assert b64decode(key).decode().splitlines()[1] not in text
 
 
 async def test_clients_show_certificates_where_they_must(edge: Edge, client: aiohttp.ClientSession, web: Workload):
