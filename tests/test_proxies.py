@@ -71,6 +71,7 @@ def test_a_row_is_plain_and_says_everything():
             "namespace": "default",
             "domain": "cluster.local",
             "labels": {"version": "v2"},
+            "gateways": [],
             "bind": "127.0.0.1",
             "unprivileged": False,
             "intercepted": False,

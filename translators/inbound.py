@@ -21,10 +21,10 @@ class Entry(msgspec.Struct, frozen=True):
 def entries(view: View, scope: Scope) -> tuple[Entry, ...]:
     """Return the ports by number. Where several services lead to one, the oldest says what it speaks (Istio)."""
     found: dict[int, Entry] = {}
-    for service in view.memo(_services, scope.namespace, scope.workload):
+    for service in view.memo(services, scope.namespace, scope.workload):
         for port in service.ports:
             if port.protocol is not Protocol.UDP:
-                for number in view.memo(_targets, service, port):
+                for number in view.memo(targets, service, port):
                     found.setdefault(number, Entry(number, port.protocol, service.host, port.number))
     return tuple(found[number] for number in sorted(found))
 
@@ -34,7 +34,7 @@ def entry(view: View, scope: Scope, number: int) -> Entry | None:
     return next((each for each in view.memo(entries, scope) if each.port == number), None)
 
 
-def _services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
+def services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
     """Return the services that select workloads with these labels, oldest first."""
     have = set(labels)
     found = [
@@ -47,7 +47,7 @@ def _services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]
     return tuple(sorted(found, key=lambda s: (s.created, s.host)))
 
 
-def _targets(view: View, service: Service, port: Port) -> tuple[int, ...]:
+def targets(view: View, service: Service, port: Port) -> tuple[int, ...]:
     """Return the numbers behind a service's port: the one it states, and those that its workloads have for a name."""
     stated = (port.target or port.number,) if isinstance(port.target, int) else ()
     known = (e.port for e in view.memo(endpoints, service.ref, service.host, port.number))

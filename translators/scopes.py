@@ -4,7 +4,7 @@ import ipaddress
 
 import msgspec
 
-from api.meta import Labels
+from api.meta import Labels, Ref
 from api.proxy import LOOPBACK, REDIRECT, ROUTER, SIDECAR, Locality, Proxy, Scope, Viewer
 from api.routes import RouteTable
 from api.view import View
@@ -12,13 +12,15 @@ from translators.names import ANYWHERE
 from translators.settings import mesh
 from translators.shards import COUNT
 
+_EVERY_ADDRESS = {4: ANYWHERE, 6: "::"}
+
 
 class Criteria(msgspec.Struct, frozen=True):
     """What about proxies matters to some object.
 
     `labels` are keys that some match's sourceLabels name, `ranked` those that some rule compares with endpoints'.
     `locality`: some rule prefers near endpoints. `clients` are namespaces with keys by which their policies select,
-    `workloads` the keys by which services select workloads.
+    `workloads` the keys by which services select workloads; `gateways` are those there are, with what they select.
     """
 
     labels: frozenset[str] = frozenset()
@@ -26,6 +28,7 @@ class Criteria(msgspec.Struct, frozen=True):
     ranked: frozenset[str] = frozenset()
     clients: frozenset[tuple[str, str]] = frozenset()
     workloads: frozenset[str] = frozenset()
+    gateways: tuple[tuple[Ref, Labels], ...] = ()
 
 
 def criteria(view: View) -> Criteria:
@@ -52,6 +55,7 @@ def criteria(view: View) -> Criteria:
             for key, _ in policy.clients
         ),
         workloads=frozenset().union(*(view.memo(_selecting, part) for part in range(COUNT))),
+        gateways=view.memo(_gateways),
     )
 
 
@@ -65,10 +69,11 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
         viewer=Viewer(proxy.namespace),
         domain=proxy.domain,
         labels=_chosen(proxy, asked.labels),
+        gateways=_selected(proxy, asked.gateways) if proxy.role == ROUTER else (),
         bind=_bind(proxy),
         unprivileged=proxy.unprivileged,
         intercepted=_is_intercepted(proxy),
-        workload=_chosen(proxy, asked.workloads) if _is_intercepted(proxy) else (),
+        workload=_chosen(proxy, asked.workloads) if _is_intercepted(proxy) or proxy.role == ROUTER else (),
         identity=proxy.identity if proxy.role == ROUTER else "",
         locality=proxy.locality if asked.locality else Locality(),
         ranked=_chosen(proxy, asked.ranked),
@@ -90,6 +95,16 @@ def _chosen(proxy: Proxy, keys: frozenset[str]) -> Labels:
     return tuple(sorted((k, v) for k, v in proxy.labels.items() if k in keys)) if keys else ()
 
 
+def _gateways(view: View) -> tuple[tuple[Ref, Labels], ...]:
+    """Return the gateways with what they select: a change of their servers is none of this."""
+    return tuple((g.ref, g.selector) for obj in view.by("gateways", "*") for g in view.lowered(obj.ref).gateways)
+
+
+def _selected(proxy: Proxy, gateways: tuple[tuple[Ref, Labels], ...]) -> tuple[Ref, ...]:
+    have = set(proxy.labels.items())
+    return tuple(ref for ref, selector in gateways if set(selector) <= have)
+
+
 def _is_intercepted(proxy: Proxy) -> bool:
     return proxy.role == SIDECAR and proxy.interception == REDIRECT
 
@@ -98,9 +113,11 @@ def _bind(proxy: Proxy) -> str:
     """Return where listeners are bound: loopback, so that only the workload beside the proxy can call out through it.
 
     A proxy whose own address is a loopback one gets that, so that many proxies can share one machine. With
-    interception they are bound to nothing, and take what was meant for any address.
+    interception they are bound to nothing, and take what was meant for any address; a router's are open to everybody.
     """
     if _is_intercepted(proxy):
         return ANYWHERE
     address = ipaddress.ip_address(proxy.ip)
-    return proxy.ip if address.is_loopback else LOOPBACK
+    if address.is_loopback:
+        return proxy.ip
+    return LOOPBACK if proxy.role == SIDECAR else _EVERY_ADDRESS[address.version]

@@ -11,12 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from api.proxy import REDIRECT, SIDECAR, Proxy
+from api.proxy import REDIRECT, ROUTER, SIDECAR, Proxy
 from bootstrap.envoy import XdsAddress
 from controlplane.nodes import read_node
 from controlplane.playground.stage import Stage
 from controlplane.settings import Address
 from tests.builders import SLEEP
+from tests.e2e.ingress import secured_stage
 from tests.e2e.namespaces import network, unavailable
 from tests.e2e.scene import until
 from tests.e2e.sidecars import free_address
@@ -25,6 +26,8 @@ from tests.test_golden import CASES, GOLDEN
 
 pytestmark = pytest.mark.envoy
 
+ROUTER_PORTS = (8080, 8081, 8443, 9000, 9443)
+
 
 def node_of(case: Path) -> Proxy:
     """The proxy of a case."""
@@ -32,12 +35,12 @@ def node_of(case: Path) -> Proxy:
     return read_node(node) if node.exists() else SLEEP
 
 
-def nodes(*, intercepted: bool) -> list[object]:
+def nodes(*, intercepted: bool, role: str = SIDECAR) -> list[object]:
     """The proxies that cases are about, each with its cases."""
     found: dict[str, list[Path]] = {}
     for case in CASES:
         node = node_of(case)
-        if node.role == SIDECAR and (node.interception == REDIRECT) is intercepted:
+        if node.role == role and (node.interception == REDIRECT) is intercepted:
             found.setdefault(repr(node), []).append(case)
     return [
         pytest.param(node_of(cases[0]), cases, id=f"{cases[0].relative_to(GOLDEN)} and {len(cases) - 1} more")
@@ -61,6 +64,15 @@ async def test_envoy_accepts_golden_cases_with_interception(tmp_path: Path, node
             wires.sidecar(wires.pod("it", 2), node, XdsAddress(wires.host, stage.xds.port), tmp_path)
             await until(lambda: len(stage.app.server.streams()) == 1, "the sidecar is connected")
             await accepts(Judge(stage, (tmp_path / f"{node.name}.log").read_text), cases, certificates(tmp_path))
+
+
+@pytest.mark.parametrize(("node", "cases"), nodes(intercepted=False, role=ROUTER))
+async def test_envoy_accepts_golden_cases_of_routers(tmp_path: Path, node: Proxy, cases: list[Path]) -> None:
+    async with secured_stage(tmp_path, node.namespace) as (stage, tls):
+        address = msgspec.structs.replace(node, ip=free_address(*ROUTER_PORTS), unprivileged=True, identity="")
+        envoy = await stage.sidecar(address, tls=tls)
+        (tmp_path / "certs").mkdir()
+        await accepts(Judge(stage, envoy.log), cases, certificates(tmp_path / "certs"))
 
 
 def certificates(folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 
-from api.proxy import Caller, Scope
+from api.proxy import ROUTER, Caller, Scope
 from api.settings import PathForm
 from api.view import View
 from translators import envoy
@@ -32,11 +32,13 @@ def http(view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_
         upgrade_configs=[envoy.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
         normalize_path=envoy.BoolValue(value=paths is not PathForm.AS_SAID),
         merge_slashes=paths in {PathForm.MERGED, PathForm.DECODED},
-        use_remote_address=envoy.BoolValue(value=False),
+        use_remote_address=envoy.BoolValue(value=scope.role == ROUTER),
         stream_idle_timeout=envoy.duration(0),
     )
     if paths is PathForm.DECODED:
         manager.path_with_escaped_slashes_action = envoy.HttpConnectionManager.UNESCAPE_AND_FORWARD
+    if scope.role == ROUTER:
+        _face_outside(manager)
     return envoy.Filter(name="envoy.filters.network.http_connection_manager", typed_config=envoy.packed(manager))
 
 
@@ -69,6 +71,14 @@ def _tcp(view: View, caller: Caller, to: ClusterName, proxy: envoy.TcpProxy) -> 
     if balancing.hashes_source(view, caller, to):
         proxy.hash_policy.add().source_ip.SetInParent()
     return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
+
+
+def _face_outside(manager: envoy.HttpConnectionManager) -> None:
+    """Take nobody's word for who the client is; say of its certificate what was seen (Istio)."""
+    manager.server_name = "istio-envoy"
+    manager.forward_client_cert_details = envoy.HttpConnectionManager.SANITIZE_SET
+    said = manager.set_current_client_cert_details
+    said.subject.value = said.cert = said.dns = said.uri = True
 
 
 @cache
