@@ -11,13 +11,14 @@ import grpc
 import pytest
 import yaml
 
+from api.meta import Ref
 from api.resource import SECRET
 from bootstrap.tls import XdsTls
 from controlplane.playground.scenery import local_pod, service
 from controlplane.playground.stage import Stage
 from controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.ingress import Certificates, Router, Slow, at_edge, gateway, router, secured_stage, server
+from tests.e2e.ingress import Certificates, Router, Slow, at_edge, gateway, router, secret, secured_stage, server
 from tests.e2e.scene import QUIET, complaints, findings, joined, route, until
 from tests.e2e.secured import Secured
 
@@ -160,6 +161,35 @@ async def test_clients_show_certificates_where_they_must(edge: Edge, client: aio
             await status(client, where, WEB, ssl=without, **name)
 
 
+async def test_a_server_is_shut_while_its_secret_is_missing_and_others_are_not(
+    edge: Edge, client: aiohttp.ClientSession, web: Workload
+):
+    (stage, tls), issued = edge, Certificates()
+    some = {"mode": "OPTIONAL_MUTUAL", "credentialName": "web", "caCertCredentialName": "clients"}
+    servers = gateway(
+        server(HTTPS, "HTTPS", WEB, tls=some),
+        {**simple(HTTPS, OTHER, credential="web"), "port": {"number": HTTPS, "name": "second", "protocol": "HTTPS"}},
+    )
+    rules = at_edge("web", [WEB, OTHER], http=[{"route": route(("web", "", 1))}])
+    authority = secret("clients", {"ca.crt": issued.ca.cert_pem.bytes()}).replace("kubernetes.io/tls", "Opaque")
+    certificate = issued.secret("web", WEB, OTHER)
+    await stage.apply(joined(QUIET, servers, rules, behind("web", web.port), certificate))
+    at = await router(stage, *PORTS, tls=tls)
+    where = at.url("https", HTTPS, "/anything")
+    for _ in "12":
+        with pytest.raises(aiohttp.ClientError):
+            await status(client, where, WEB, ssl=issued.client(), server_hostname=WEB)
+        assert await status(client, where, OTHER, ssl=issued.client(), server_hostname=OTHER) == 200
+        await stage.apply(authority)
+        for certified in (False, True):
+            mine = issued.client(certified=certified)
+            assert await status(client, where, WEB, ssl=mine, server_hostname=WEB) == 200
+        assert "client.example.com" in web.received[-1].headers["x-forwarded-client-cert"]
+        await stage.delete(Ref("Secret", "default", "clients"))
+    changed = await at.envoy.stats(r"^listener_manager\.listener_(in_place_updated|modified)$")
+    assert set(changed.values()) == {4}, "each time the listener goes on, and connections on its other chains"
+
+
 async def test_names_choose_certificates_and_http_is_sent_to_https(
     edge: Edge, client: aiohttp.ClientSession, web: Workload
 ):
@@ -191,14 +221,18 @@ async def test_grpc_goes_through_by_http2(edge: Edge):
     number = upstream.add_insecure_port("127.0.0.1:0")
     await upstream.start()
     rules = at_edge("web", [WEB], http=[{"route": route(("echo", "", 1))}])
-    servers = gateway(simple(HTTPS, WEB, credential="web"))
+    servers = gateway(server(HTTP, "GRPC", WEB), simple(HTTPS, WEB, credential="web"))
     await stage.apply(joined(QUIET, servers, rules, behind("echo", number, "grpc"), issued.secret("web", WEB)))
     at = await router(stage, *PORTS, tls=tls)
     trusted = grpc.ssl_channel_credentials(issued.ca.cert_pem.bytes())
     options = [("grpc.ssl_target_name_override", WEB), ("grpc.default_authority", WEB)]
-    async with grpc.aio.secure_channel(f"{at.address}:{HTTPS}", trusted, options) as channel:
-        call = channel.stream_stream("/test.Echo/All")
-        assert [answer async for answer in call(iter([b"one", b"two"]))] == [b"one", b"two"]
+    for channel in (
+        grpc.aio.insecure_channel(f"{at.address}:{HTTP}", options[1:]),
+        grpc.aio.secure_channel(f"{at.address}:{HTTPS}", trusted, options),
+    ):
+        async with channel:
+            call = channel.stream_stream("/test.Echo/All")
+            assert [answer async for answer in call(iter([b"one", b"two"]))] == [b"one", b"two"]
     await upstream.stop(None)
 
 
