@@ -4,12 +4,14 @@ import asyncio
 import ssl
 from base64 import b64decode
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import grpc
 import pytest
 import yaml
+from aiohttp import web as pages
 
 from api.meta import Ref
 from api.resource import SECRET
@@ -18,7 +20,18 @@ from controlplane.playground.scenery import local_pod, service
 from controlplane.playground.stage import Stage
 from controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.ingress import Certificates, Router, Slow, at_edge, gateway, router, secret, secured_stage, server
+from tests.e2e.ingress import (
+    Certificates,
+    Router,
+    Slow,
+    at_edge,
+    destination,
+    gateway,
+    router,
+    secret,
+    secured_stage,
+    server,
+)
 from tests.e2e.scene import QUIET, complaints, findings, joined, route, until
 from tests.e2e.secured import Secured
 
@@ -285,6 +298,56 @@ async def test_tls_is_passed_on_by_name_and_taken_off_for_bytes(
 async def _greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"greetings")
     writer.close()
+
+
+async def test_calls_show_certificates_from_a_secret_and_believe_those_that_it_says(
+    edge: Edge, client: aiohttp.ClientSession
+):
+    (stage, tls), issued = edge, Certificates()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    issued.ca.issue_cert("backend.example.com").configure_cert(context)
+    issued.ca.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    policy = {"host": "web", "trafficPolicy": {"tls": {
+        "mode": "MUTUAL", "credentialName": "client", "sni": "backend.example.com",
+        "subjectAltNames": ["backend.example.com"],
+    }}}  # fmt: skip
+    rules = at_edge("web", [WEB], http=[{"route": route(("web", "", 1)), "mirror": {"host": "web"}}])
+    async with _secure_pages(context) as (number, seen):
+        said = joined(
+            QUIET, gateway(server(HTTP, "HTTP", "*")), rules, behind("web", number, "http"), destination(policy)
+        )
+        await stage.apply(said)
+        at = await router(stage, *PORTS, tls=tls)
+        where = at.url("http", HTTP)
+        assert await status(client, where, WEB) == 503, "the Secret is not there"
+        await stage.apply(issued.secret("client", "client.example.com", ca_crt=issued.ca.cert_pem.bytes()))
+        assert await status(client, where, WEB) == 200
+        await until(lambda: len(seen) == 2, "the request and its copy arrived")
+        assert all(name == "client.example.com" for name in seen)
+        stranger = Certificates().ca.cert_pem.bytes()
+        await stage.apply(issued.secret("client", "client.example.com", ca_crt=stranger))
+        assert await status(client, where, WEB) == 503, "who answers is not who the Secret says"
+
+
+@asynccontextmanager
+async def _secure_pages(context: ssl.SSLContext) -> AsyncIterator[tuple[int, list[str]]]:
+    """A server that wants to see certificates; its port, and the names on those it saw."""
+    seen: list[str] = []
+
+    async def page(request: pages.BaseRequest) -> pages.Response:
+        assert request.transport is not None
+        shown = request.transport.get_extra_info("peercert")
+        seen.extend(name for kind, name in shown["subjectAltName"] if kind == "DNS")
+        return pages.Response(headers={"Connection": "close"})
+
+    runner = pages.ServerRunner(pages.Server(page, access_log=None))
+    await runner.setup()
+    await pages.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    try:
+        yield runner.addresses[0][1], seen
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_router_that_proved_nothing_gets_no_secret_and_serves_the_rest(
