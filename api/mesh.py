@@ -3,12 +3,14 @@
 Services and who answers for them are here; `routes` says where requests go, `policies` how hosts are called.
 """
 
+from collections.abc import Container
 from enum import Enum
 
 import msgspec
 
 from api.actions import Retries
 from api.finding import Finding
+from api.horizons import Horizon
 from api.meta import Labels, Ref
 from api.mirrors import Guards
 from api.policies import TrafficPolicy
@@ -57,6 +59,12 @@ class Service(msgspec.Struct, frozen=True):
     export_to: tuple[str, ...] = ("*",)
     external: bool = False
     created: str = ""
+
+    def less(self, numbers: Container[int]) -> "Service":
+        """Return the service with these ports only; 0 stands for all of them."""
+        if 0 in numbers:
+            return self
+        return msgspec.structs.replace(self, ports=tuple(port for port in self.ports if port.number in numbers))
 
 
 class Workload(msgspec.Struct, frozen=True):
@@ -115,5 +123,6 @@ class Lowered(msgspec.Struct, frozen=True):
     endpoints: tuple[EndpointGroup, ...] = ()
     tables: tuple[RouteTable, ...] = ()
     policies: tuple[TrafficPolicy, ...] = ()
+    horizons: tuple[Horizon, ...] = ()
     settings: MeshSettings | None = None
     findings: tuple[Finding, ...] = ()

@@ -73,7 +73,8 @@ def _row(stream: StreamStatus, scope: Scope, sharing: int, now: float) -> dict[s
 
 def _scope_values(scope: Scope) -> dict[str, Any]:
     values = msgspec.to_builtins(scope) | {name: dict(getattr(scope, name)) for name in _LABELS}
-    return {"role": values.pop("role"), **values.pop("viewer"), **values}
+    seen = values.pop("viewer") | {"horizon": str(scope.viewer.horizon or "")}
+    return {"role": values.pop("role"), **seen, **values}
 
 
 def _ordered(types: Iterable[TypeStatus]) -> list[TypeStatus]:
@@ -102,6 +103,7 @@ def _scope_line(row: Row) -> str:
     said = [scope["role"], scope["namespace"], *labels]
     said += ["/".join(filter(None, scope["locality"].values()))] if any(scope["locality"].values()) else []
     said += ["unprivileged"] if scope["unprivileged"] else []
+    said += [scope["horizon"]] if scope["horizon"] else []
     others = row["sharing_scope"] - 1
     return " ".join([*said, *([f"(+{others})"] if others else [])])
 

@@ -1,6 +1,7 @@
 """Whatever the order of changes, the incremental answer is the answer computed from scratch."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from api.kinds import kube
 from api.kinds.istio import destination_rule as dr
 from api.kinds.istio import service_entry as se
+from api.kinds.istio import sidecar as sc
 from api.kinds.istio import virtual_service as vs
 from api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
 from api.meta import Kind, Object, Ref, Wire
@@ -38,6 +40,24 @@ policies = st.sampled_from(
         dr.TrafficPolicy(
             dr.LoadBalancer(locality_lb_setting=dr.LocalityLbSetting((dr.Distribute("here", {"there": 100}),)))
         ),
+    ]
+)
+imports = st.lists(
+    st.sampled_from(
+        [
+            *("*/*", "./*", "red/*", "blue/a.blue.svc.cluster.local", "*/x.example.com", "~/*", "*/*.cluster.local"),
+            *("red/b.red.svc.cluster.local", "*/*.red.svc.cluster.local", "~*/a.red.svc.cluster.local", "~./*"),
+        ]
+    ),
+    min_size=1,
+    max_size=3,
+)
+listeners = st.tuples(st.sampled_from([None, 80, 8000]), st.sampled_from(["HTTP", "TCP"]), imports)
+beyond = st.sampled_from(
+    [
+        None,
+        sc.OutboundTrafficPolicy(),
+        sc.OutboundTrafficPolicy("ALLOW_ANY", vs.Destination("a.red.svc.cluster.local", port=vs.PortSelector(80))),
     ]
 )
 selectors = st.sampled_from([None, None, dr.WorkloadSelector({"app": "a"}), dr.WorkloadSelector({"app": "b"})])
@@ -130,6 +150,22 @@ class World(RuleBasedStateMachine):
             se.WorkloadEntry("10.9.9.9", {}, {"app": app, "version": "v2"}),
         )
 
+    @rule(
+        ns=spaces, name=names, egress=st.lists(listeners, max_size=3, unique_by=lambda e: e[0]), policy=beyond,
+        label=st.sampled_from([None, {"app": "a"}, {"version": "v1"}]), created=st.sampled_from(["", "2024", "2025"]),
+    )  # fmt: skip
+    def sidecar(self, ns, name, egress, policy, label, created) -> None:
+        said = [
+            sc.EgressListener(sc.SidecarPort(port, protocol) if port else None, hosts=tuple(hosts))
+            for port, protocol, hosts in egress
+        ]
+        spec = sc.Sidecar(
+            workload_selector=se.WorkloadSelector(label) if label else None,
+            egress=tuple(sorted(said, key=lambda each: each.port is None)),
+            outbound_traffic_policy=policy,
+        )
+        self._put(sc.SIDECAR, ns, name, spec, created=created)
+
     @rule(suffix=st.booleans(), root=spaces)
     def mesh_config(self, suffix: bool, root: str) -> None:
         spec = MeshConfig(root_namespace=root, mirroring=Mirroring(shadow_host_suffix=suffix))
@@ -180,7 +216,7 @@ class World(RuleBasedStateMachine):
         self.held.pop(proxy.name, None)
         self.detach[proxy.name] = self.plane.publisher.attach(proxy, offer)
 
-    def _put(self, kind: Kind, ns: str, name: str, spec: Wire, **meta: dict[str, str]) -> None:
+    def _put(self, kind: Kind, ns: str, name: str, spec: Wire, **meta: Any) -> None:
         ref = Ref(kind.key, ns, name)
         self.plane.store.apply(ref, Object(ref, spec, **meta))
 

@@ -9,8 +9,8 @@ from api.meta import Ref
 from api.policies import Subset, TrafficPolicy
 from api.proxy import Caller, Viewer
 from api.view import View
-from translators import visible
-from translators.names import MIRROR, ClusterName
+from translators import horizons, visible
+from translators.names import BLACK_HOLE, MIRROR, PASSTHROUGH, ClusterName, outbound
 
 _AS_EVER = Manner()
 _MESH = Ref(MESH_CONFIG.key, "", "default")
@@ -19,6 +19,15 @@ _MESH = Ref(MESH_CONFIG.key, "", "default")
 def mesh(view: View) -> MeshSettings:
     """Return the mesh-wide settings."""
     return view.lowered(_MESH).settings or MeshSettings()
+
+
+def unknown(view: View, viewer: Viewer) -> str:
+    """Return the cluster for what was meant for hosts that nobody declared (Istio: outboundTrafficPolicy)."""
+    said = horizons.allows_any(view, viewer)
+    if not (view.memo(mesh).allow_any if said is None else said):
+        return BLACK_HOLE
+    to = horizons.forwarder(view, viewer)
+    return outbound(to.host, to.port, to.subset) if to else PASSTHROUGH
 
 
 def policy(view: View, caller: Caller, host: str) -> TrafficPolicy | None:

@@ -1,12 +1,15 @@
 """Proxy -> Scope: keep of a proxy only what may change its configuration."""
 
 import ipaddress
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-from api.meta import Labels
-from api.proxy import ROUTER, Locality, Proxy, Scope, Viewer
+from api.meta import Labels, Ref
+from api.proxy import ROUTER, SIDECAR, Locality, Proxy, Scope, Viewer
 from api.view import View
+from translators.lookups import mesh
 
 _LOOPBACK = "127.0.0.1"
 
@@ -16,12 +19,16 @@ class Criteria(msgspec.Struct, frozen=True):
 
     `labels` are keys that some match's sourceLabels name, `ranked` those that some rule compares with endpoints'.
     `locality`: some rule prefers near endpoints. `clients` are namespaces with keys by which their policies select.
+    `horizons`: of each namespace the labels that proxies must carry, and the object that limits them then; the first
+    holds. `rest`: what limits proxies of namespaces without one of their own for all.
     """
 
     labels: frozenset[str] = frozenset()
     locality: bool = False
     ranked: frozenset[str] = frozenset()
     clients: frozenset[tuple[str, str]] = frozenset()
+    horizons: Mapping[str, tuple[tuple[Labels, Ref], ...]] = {}
+    rest: Ref | None = None
 
 
 def criteria(view: View) -> Criteria:
@@ -44,6 +51,7 @@ def criteria(view: View) -> Criteria:
             for policy in view.lowered(obj.ref).policies
             for key, _ in policy.clients
         ),
+        **_limits(view),
     )
 
 
@@ -54,7 +62,7 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
     """
     return Scope(
         role=proxy.role,
-        viewer=Viewer(proxy.namespace),
+        viewer=Viewer(proxy.namespace, _horizon(proxy, asked) if proxy.role == SIDECAR else None),
         domain=proxy.domain,
         labels=_chosen(proxy, asked.labels),
         bind=_bind(proxy),
@@ -64,6 +72,26 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
         ranked=_chosen(proxy, asked.ranked),
         selected=_chosen(proxy, frozenset(key for namespace, key in asked.clients if namespace == proxy.namespace)),
     )
+
+
+def _limits(view: View) -> dict[str, Any]:
+    """Return `horizons` and `rest` of the criteria. Istio: those with labels go first, the oldest of them."""
+    said = sorted(
+        (h for obj in view.by("horizons", "*") for h in view.lowered(obj.ref).horizons),
+        key=lambda h: (not h.clients, h.created, h.ref.name),
+    )
+    found: dict[str, tuple[tuple[Labels, Ref], ...]] = {}
+    for each in said:
+        found[each.ref.namespace] = (*found.get(each.ref.namespace, ()), (each.clients, each.ref))
+    rest = [ref for clients, ref in found.get(view.memo(mesh).root_namespace, ()) if not clients] if found else []
+    return {"horizons": found, "rest": rest[0] if rest else None}
+
+
+def _horizon(proxy: Proxy, asked: Criteria) -> Ref | None:
+    """Return what limits a proxy: of its own namespace, else of the root namespace, if anything does (Istio)."""
+    own = asked.horizons.get(proxy.namespace, ())
+    carried = proxy.labels.items()
+    return next((ref for clients, ref in own if set(clients) <= carried), asked.rest)
 
 
 def _chosen(proxy: Proxy, keys: frozenset[str]) -> Labels:

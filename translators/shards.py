@@ -28,6 +28,12 @@ def places(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> It
         yield from (f"{to}|{i}" for i in shards)
 
 
+def owned(namespace: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the keys under which an index finds an object by its own namespace, alone and with each shard."""
+    yield namespace
+    yield from (f"{namespace}|{i}" for i in {shard(name) for name in names})
+
+
 def parts(view: View, index: str, namespace: str) -> int:
     """Return in how many parts a namespace sees what such an index holds: COUNT, or 1 when it is short."""
     seen = sum(len(view.by(index, to)) for to in (_EVERYONE, namespace))

@@ -7,7 +7,7 @@ from api.meta import Ref
 from api.proxy import Scope, Viewer
 from api.routes import Route, RouteTable
 from api.view import View
-from translators import visible
+from translators import imports, visible
 from translators.shards import is_in, keys
 
 _FOREIGN_PORT = 80
@@ -18,7 +18,7 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[RouteTable, t
 
     Istio: the most specific host first, then the winner among its tables; one that says nothing here does not claim it.
     """
-    for table in visible.tables_of(view, scope.viewer, host):
+    for table in visible.tables_of(view, scope.viewer, host, port):
         routes = tuple(r for r in table.routes if _holds(r.match, scope, port))
         if routes:
             return table, routes
@@ -35,12 +35,15 @@ def foreign_hosts(view: View, scope: Scope, port: int, part: int, of: int) -> tu
 
 
 def _foreign_of_part(view: View, viewer: Viewer, part: int, of: int) -> tuple[tuple[str, frozenset[int]], ...]:
-    tables = [
-        view.memo(_foreign, viewer, obj.ref)
-        for key in keys(viewer.namespace, part, of)
-        for obj in view.by("routes", key)
-    ]
+    tables = (view.memo(_foreign, viewer, ref) for ref in _with_tables(view, viewer, part, of))
     return tuple(said for of_table in tables for said in of_table if is_in(said[0], part, of))
+
+
+def _with_tables(view: View, viewer: Viewer, part: int, of: int) -> tuple[Ref, ...]:
+    """Return the objects whose tables may speak of hosts of a part."""
+    if viewer.horizon is not None:
+        return view.memo(imports.tables, viewer, part)
+    return tuple(obj.ref for key in keys(viewer.namespace, part, of) for obj in view.by("routes", key))
 
 
 def _foreign(view: View, viewer: Viewer, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
@@ -63,10 +66,10 @@ def _foreign(view: View, viewer: Viewer, ref: Ref) -> tuple[tuple[str, frozenset
 def _ports_of(view: View, viewer: Viewer, host: str) -> set[int]:
     """Return the HTTP ports of the services that a host or wildcard of a table stands for."""
     if not host.startswith("*"):
-        services = [view.memo(visible.service, viewer, host)]
+        services = [visible.listed(view, viewer, host)]
     else:
         hosts = [h for h in view.memo(visible.all_hosts, viewer) if covers(host, h)]
-        services = [view.memo(visible.service, viewer, h) for h in hosts]
+        services = [visible.listed(view, viewer, h) for h in hosts]
     return {p.number for s in services if s for p in s.ports if p.protocol not in {Protocol.TCP, Protocol.UDP}}
 
 

@@ -12,7 +12,7 @@ from api.view import View
 from translators.contract import Input
 from translators.istio.localities import locality_of
 from translators.istio.protocols import by_token
-from translators.shards import places
+from translators.shards import owned, places
 
 _RESOLUTIONS = {
     "NONE": Resolution.NONE,
@@ -142,6 +142,10 @@ def _places(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
     return places(obj.spec.export_to or ("*",), obj.ref.namespace, _hosts(obj))
 
 
+def _owners(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return owned(obj.ref.namespace, _hosts(obj))
+
+
 def _self(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
     return (str(obj.ref),)
 
@@ -150,5 +154,5 @@ INPUT = Input(
     kinds=(istio.SERVICE_ENTRY,),
     lower=lower,
     validate=validate,
-    indexes={"services": _places, "service.host": _hosts, "endpoints.service": _self},
+    indexes={"services": _places, "services.of": _owners, "service.host": _hosts, "endpoints.service": _self},
 )

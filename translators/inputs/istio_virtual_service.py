@@ -26,7 +26,7 @@ from translators.istio.mirrors import destination_of, mirror_findings, mirrors_o
 from translators.istio.reachable import unreachable_findings
 from translators.istio.retries import retries_of, retry_findings
 from translators.lookups import mesh
-from translators.shards import places
+from translators.shards import owned, places
 
 
 def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
@@ -77,6 +77,10 @@ def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
 
 def _places(obj: Object[istio.VirtualService]) -> Iterable[str]:
     return places(obj.spec.export_to or ("*",), obj.ref.namespace, hosts_of(obj))
+
+
+def _owners(obj: Object[istio.VirtualService]) -> Iterable[str]:
+    return owned(obj.ref.namespace, hosts_of(obj))
 
 
 def _routes(rule: Rule, settings: MeshSettings) -> Iterator[Route]:
@@ -189,5 +193,10 @@ INPUT = Input(
     kinds=(istio.VIRTUAL_SERVICE,),
     lower=lower,
     validate=validate,
-    indexes={"routes": _places, "route.host": hosts_of, "route.source_labels": _has_source_labels},
+    indexes={
+        "routes": _places,
+        "routes.of": _owners,
+        "route.host": hosts_of,
+        "route.source_labels": _has_source_labels,
+    },
 )

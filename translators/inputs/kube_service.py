@@ -11,7 +11,7 @@ from api.units import PORTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.protocols import of_port
-from translators.shards import places
+from translators.shards import owned, places
 
 _EXPORT_TO = "networking.istio.io/exportTo"
 _HEADLESS = "None"
@@ -72,9 +72,13 @@ def _places(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
     return places(_export_to(obj), obj.ref.namespace, _host(obj))
 
 
+def _owners(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
+    return owned(obj.ref.namespace, _host(obj))
+
+
 INPUT = Input(
     kinds=(kube.SERVICE,),
     lower=lower,
     validate=validate,
-    indexes={"services": _places, "service.host": _host},
+    indexes={"services": _places, "services.of": _owners, "service.host": _host},
 )

@@ -17,6 +17,10 @@ _CODES = {
     "PortAmbiguous": "IST0112",
     "UnreachableRule": "IST0130",
     "UnreachableMatch": "IST0131",
+    "ConflictingSidecarWorkloadSelectors": "IST0110",
+    "MultipleSidecarsWithoutWorkloadSelectors": "IST0111",
+    "NothingImported": _NOT_FOUND,
+    "ForwarderNotFound": _NOT_FOUND,
 }
 _REFUSED = frozenset(
     (
@@ -24,6 +28,7 @@ _REFUSED = frozenset(
         *("InvalidRule", "InvalidRedirect", "InvalidResponse", "InvalidRewrite", "InvalidHeader", "InvalidRetries"),
         *("InvalidFault", "InvalidCors", "InvalidDelegate", "InvalidSubset", "InvalidPort", "InvalidAddress"),
         *("InvalidEndpoint", "InvalidResolution", "DuplicateHost", "DuplicateSubset", "DuplicatePort", "WildcardHost"),
+        *("EmptyConfiguration", "PortNeeded", "InvalidSelector", "InvalidMode"),
         *("NoHosts", "NoRoute", "TwoEndpointSources", "TooManyEndpoints", "EndpointsUnused", "NothingToResolve"),
     )
 )
