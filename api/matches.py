@@ -1,4 +1,4 @@
-"""Which requests are meant: comparisons with paths, headers and query parameters."""
+"""Which requests and connections are meant: comparisons with paths, headers, query parameters, server names."""
 
 from enum import Enum
 
@@ -29,6 +29,20 @@ class FieldMatch(msgspec.Struct, frozen=True):
     name: str
     match: StringMatch
     invert: bool = False
+
+
+class StreamMatch(msgspec.Struct, frozen=True):
+    """Which connections, from which clients: by the server name that TLS asks for, by where they were meant to go.
+
+    `subnets` are CIDR ranges. Empty fields ask for nothing, and so does `port` 0.
+    """
+
+    server_names: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+    port: int = 0
+    source_labels: Labels = ()
+    source_namespace: str = ""
+    gateways: tuple[str, ...] = ()
 
 
 class Match(msgspec.Struct, frozen=True):

@@ -19,13 +19,27 @@ from api.routes import RouteTable
 
 
 class Protocol(Enum):
-    """What a port speaks. AUTO: nobody said, so the proxy looks at the first bytes."""
+    """What a port speaks. AUTO: nobody said, so the proxy looks at the first bytes. TLS is passed on as it is."""
 
     HTTP = "http"
     HTTP2 = "http2"
+    TLS = "tls"
     TCP = "tcp"
     AUTO = "auto"
     UDP = "udp"
+
+    @property
+    def is_bytes(self) -> bool:
+        """Whether it is passed on unread: there are no requests to route."""
+        return self in _BYTES
+
+    @property
+    def says_http(self) -> bool:
+        """Whether it is HTTP for certain."""
+        return self in _HTTP
+
+
+_BYTES, _HTTP = {Protocol.TLS, Protocol.TCP, Protocol.UDP}, {Protocol.HTTP, Protocol.HTTP2}
 
 
 class Resolution(Enum):
@@ -47,7 +61,10 @@ class Port(msgspec.Struct, frozen=True):
 
 
 class Service(msgspec.Struct, frozen=True):
-    """Something with a host name that can be called. `selector` picks workloads of its namespace; empty picks none."""
+    """Something with a host name that can be called. `selector` picks workloads of its namespace; empty picks none.
+
+    `headless`: clients dial the workloads themselves, whose addresses its name stands for.
+    """
 
     host: str
     namespace: str
@@ -58,6 +75,7 @@ class Service(msgspec.Struct, frozen=True):
     selector: Labels = ()
     export_to: tuple[str, ...] = ("*",)
     external: bool = False
+    headless: bool = False
     created: str = ""
 
     def less(self, numbers: Container[int]) -> "Service":

@@ -9,7 +9,9 @@ from api.meta import Ref
 
 SIDECAR, ROUTER = "sidecar", "router"
 ROLES = (SIDECAR, ROUTER)
-INTERCEPTIONS = ("NONE", "REDIRECT", "TPROXY")
+LOOPBACK = "127.0.0.1"
+REDIRECT, TPROXY = "REDIRECT", "TPROXY"
+INTERCEPTIONS = ("NONE", REDIRECT, TPROXY)
 
 
 class Locality(msgspec.Struct, frozen=True, order=True):
@@ -30,7 +32,7 @@ class Proxy(msgspec.Struct, frozen=True):
     role: str
     name: str
     namespace: str
-    ip: str = "127.0.0.1"
+    ip: str = LOOPBACK
     domain: str = "cluster.local"
     labels: Mapping[str, str] = {}
     locality: Locality = Locality()
@@ -84,6 +86,8 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """What of a Proxy may change its configuration. Proxies with equal scopes share all work and all bytes.
 
     `labels` holds only those that some object selects on. `bind` is the address of listeners that are really bound.
+    `intercepted`: the kernel brings traffic and says where it was meant to go; then `workload` holds the labels that
+    some service selects workloads by, for what comes in.
     `identity` is set where secrets are served: they are never shared with another identity. `locality` and `ranked`,
     labels that are compared with those of endpoints, are set where some rule prefers near endpoints; `selected` are
     those that some policy of the namespace selects clients by.
@@ -93,8 +97,10 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     viewer: Viewer
     domain: str = "cluster.local"
     labels: tuple[tuple[str, str], ...] = ()
-    bind: str = "127.0.0.1"
+    bind: str = LOOPBACK
     unprivileged: bool = False
+    intercepted: bool = False
+    workload: tuple[tuple[str, str], ...] = ()
     identity: str = ""
     locality: Locality = Locality()
     ranked: tuple[tuple[str, str], ...] = ()
@@ -104,6 +110,11 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     def namespace(self) -> str:
         """The namespace that the proxy is in."""
         return self.viewer.namespace
+
+    @property
+    def client(self) -> "Scope":
+        """The scope less what only matters to what comes in: proxies with equal ones send alike."""
+        return msgspec.structs.replace(self, workload=()) if self.workload else self
 
     @property
     def caller(self) -> Caller:

@@ -3,7 +3,7 @@
 import msgspec
 
 from api.actions import Answer, Cors, Destination, Fault, Headers, Redirect, Retries, Rewrite
-from api.matches import Match
+from api.matches import Match, StreamMatch
 from api.meta import Ref
 from api.mirrors import Mirror
 
@@ -45,12 +45,27 @@ class Route(msgspec.Struct, frozen=True):
         return self.action.mirrors if isinstance(self.action, Forward) else ()
 
 
+class StreamRoute(msgspec.Struct, frozen=True):
+    """One rule for connections that are passed on as bytes: TLS by its server name, or any. Nothing is copied."""
+
+    match: StreamMatch
+    destinations: tuple[Destination, ...]
+    ref: Ref
+    path: str = ""
+
+    @property
+    def tls(self) -> bool:
+        """Whether it is about TLS."""
+        return bool(self.match.server_names)
+
+
 class RouteTable(msgspec.Struct, frozen=True):
-    """What one object says about the requests to some hosts, in order."""
+    """What one object says about the requests and the connections to some hosts, in order."""
 
     ref: Ref
     hosts: tuple[str, ...]
     routes: tuple[Route, ...]
+    streams: tuple[StreamRoute, ...] = ()
     gateways: tuple[str, ...] = ("mesh",)
     export_to: tuple[str, ...] = ("*",)
     created: str = ""

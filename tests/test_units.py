@@ -90,7 +90,7 @@ def test_an_ip_is_told_from_a_name():
         (80, "HTTP2-x", "", "http2"),
         (80, "grpc", "", "http2"),
         (80, "grpc-web-x", "", "http"),
-        (80, "https", "", "tcp"),
+        (80, "https", "", "tls"),
         (80, "web", "", "auto"),
         (80, "", "", "auto"),
         (3306, "", "", "tcp"),

@@ -12,7 +12,7 @@ from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
 from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.cluster.v3.outlier_detection_pb2 import OutlierDetection
-from envoy.config.core.v3.address_pb2 import Address, SocketAddress
+from envoy.config.core.v3.address_pb2 import Address, BindConfig, SocketAddress
 from envoy.config.core.v3.base_pb2 import (
     HeaderValue,
     HeaderValueOption,
@@ -31,7 +31,13 @@ from envoy.config.core.v3.proxy_protocol_pb2 import ProxyProtocolConfig
 from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
-from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain, FilterChainMatch, ListenerFilter
+from envoy.config.listener.v3.listener_components_pb2 import (
+    Filter,
+    FilterChain,
+    FilterChainMatch,
+    ListenerFilter,
+    ListenerFilterChainMatchPredicate,
+)
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_components_pb2 import (
     DirectResponseAction,
@@ -54,6 +60,7 @@ from envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.http.upstream_codec.v3.upstream_codec_pb2 import UpstreamCodec
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
+from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
 from envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2 import TlsInspector
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
@@ -96,6 +103,7 @@ __all__ = [
     "AggregatedConfigSource",
     "AnyMessage",
     "ApiVersion",
+    "BindConfig",
     "BoolValue",
     "CertificateValidationContext",
     "CircuitBreakers",
@@ -128,10 +136,12 @@ __all__ = [
     "LbEndpoint",
     "Listener",
     "ListenerFilter",
+    "ListenerFilterChainMatchPredicate",
     "Locality",
     "LocalityLbEndpoints",
     "Message",
     "Metadata",
+    "OriginalDst",
     "OutlierDetection",
     "PreviousHostsPredicate",
     "PreviousPriorities",

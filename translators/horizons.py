@@ -5,7 +5,7 @@ import msgspec
 from api.actions import Destination
 from api.horizons import EgressListener, Horizon
 from api.mesh import Port, Protocol, Service
-from api.proxy import Viewer
+from api.proxy import LOOPBACK, Scope, Viewer
 from api.routes import RouteTable
 from api.view import View
 
@@ -45,10 +45,15 @@ def speaks(listener: EgressListener, table: RouteTable) -> bool:
     return any(listener.speaks_of(table.ref.namespace, host) for host in table.hosts)
 
 
-def bind(view: View, viewer: Viewer, port: int) -> str:
-    """Return the address that a Horizon has calls to a port made at; "" when it names none."""
-    listener = view.memo(horizon, viewer).listener(port) if viewer.horizon else None
-    return listener.bind if listener else ""
+def place(view: View, scope: Scope, port: int) -> tuple[str, bool]:
+    """Return the address at which calls to a port are made, and whether a listener is really bound there."""
+    if scope.viewer.horizon is None:
+        return scope.bind, not scope.intercepted
+    listener = view.memo(horizon, scope.viewer).listener(port)
+    if listener is None:
+        return scope.bind, not scope.intercepted
+    usual = LOOPBACK if listener.bound and scope.intercepted else scope.bind
+    return listener.bind or usual, listener.bound or not scope.intercepted
 
 
 def allows_any(view: View, viewer: Viewer) -> bool | None:

@@ -4,6 +4,9 @@ Names are looked up, and only wildcards are searched for, in parts (see shards).
 imported with it (Istio). Every viewer here has a Horizon.
 """
 
+from collections.abc import Iterator
+
+from api.actions import Destination
 from api.horizons import Horizon, HostSet
 from api.hosts import candidates, covers, exported
 from api.mesh import Service
@@ -103,11 +106,18 @@ def _named_by(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, int], .
         for ref in view.memo(tables, viewer, part)
         for table in view.lowered(ref).tables
         if _is_for(table, viewer) and any(speaks(each, table) for each in egress)
-        for route in table.routes
-        if route.match.source_namespace in {"", viewer.namespace}
-        for to in (*route.destinations, *(mirror.destination for mirror in route.mirrors))
+        for to in _targets(table, viewer.namespace)
     }
     return tuple(sorted(found))
+
+
+def _targets(table: RouteTable, namespace: str) -> Iterator[Destination]:
+    """Yield where the rules of a table that can hold for clients of a namespace send to, and copy to."""
+    for route in (each for each in table.routes if each.match.source_namespace in {"", namespace}):
+        yield from route.destinations
+        yield from (mirror.destination for mirror in route.mirrors)
+    for stream in (each for each in table.streams if each.match.source_namespace in {"", namespace}):
+        yield from stream.destinations
 
 
 def _named_ports(view: View, viewer: Viewer, said: Horizon, host: str) -> Ports:

@@ -4,8 +4,13 @@ import msgspec
 
 PASSTHROUGH = "PassthroughCluster"
 BLACK_HOLE = "BlackHoleCluster"
+INBOUND_PASSTHROUGH = "InboundPassthroughCluster"
 HTTP_PROXY = "http_proxy"
+VIRTUAL_OUTBOUND = "virtualOutbound"
+VIRTUAL_INBOUND = "virtualInbound"
+INBOUND = "inbound"
 OUTBOUND = "outbound"
+ANYWHERE = "0.0.0.0"  # noqa: S104 - where listeners stand that the kernel, or another listener, sends to
 MIRROR = "mirror"
 
 
@@ -45,6 +50,11 @@ def outbound(host: str, port: int, subset: str = "") -> str:
 def mirror(host: str, port: int, subset: str = "") -> str:
     """Return the name of the cluster that copies to a service use: never the live one."""
     return str(ClusterName(MIRROR, port, subset, host))
+
+
+def inbound(port: int) -> str:
+    """Return the name of the cluster that what comes in to a port of the workload uses (Istio)."""
+    return str(ClusterName(INBOUND, port, "", ""))
 
 
 def virtual_host(host: str, port: int) -> str:

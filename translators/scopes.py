@@ -7,18 +7,20 @@ from typing import Any
 import msgspec
 
 from api.meta import Labels, Ref
-from api.proxy import ROUTER, SIDECAR, Locality, Proxy, Scope, Viewer
+from api.proxy import LOOPBACK, REDIRECT, ROUTER, SIDECAR, Locality, Proxy, Scope, Viewer
+from api.routes import RouteTable
 from api.view import View
 from translators.lookups import mesh
-
-_LOOPBACK = "127.0.0.1"
+from translators.names import ANYWHERE
+from translators.shards import COUNT
 
 
 class Criteria(msgspec.Struct, frozen=True):
     """What about proxies matters to some object.
 
     `labels` are keys that some match's sourceLabels name, `ranked` those that some rule compares with endpoints'.
-    `locality`: some rule prefers near endpoints. `clients` are namespaces with keys by which their policies select.
+    `locality`: some rule prefers near endpoints. `clients` are namespaces with keys by which their policies select,
+    `workloads` the keys by which services select workloads.
     `horizons`: of each namespace the labels that proxies must carry, and the object that limits them then; the first
     holds. `rest`: what limits proxies of namespaces without one of their own for all.
     """
@@ -27,6 +29,7 @@ class Criteria(msgspec.Struct, frozen=True):
     locality: bool = False
     ranked: frozenset[str] = frozenset()
     clients: frozenset[tuple[str, str]] = frozenset()
+    workloads: frozenset[str] = frozenset()
     horizons: Mapping[str, tuple[tuple[Labels, Ref], ...]] = {}
     rest: Ref | None = None
 
@@ -40,8 +43,8 @@ def criteria(view: View) -> Criteria:
             key
             for obj in view.by("route.source_labels", "*")
             for table in view.lowered(obj.ref).tables
-            for route in table.routes
-            for key, _ in route.match.source_labels
+            for labels in _compared(table)
+            for key, _ in labels
         ),
         locality=any(manner.ranks_localities or manner.weighs_localities for manner in said),
         ranked=frozenset(label.partition("=")[0] for n in near for label in n.by_labels),
@@ -51,6 +54,7 @@ def criteria(view: View) -> Criteria:
             for policy in view.lowered(obj.ref).policies
             for key, _ in policy.clients
         ),
+        workloads=frozenset().union(*(view.memo(_selecting, part) for part in range(COUNT))),
         **_limits(view),
     )
 
@@ -67,6 +71,8 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
         labels=_chosen(proxy, asked.labels),
         bind=_bind(proxy),
         unprivileged=proxy.unprivileged,
+        intercepted=_is_intercepted(proxy),
+        workload=_chosen(proxy, asked.workloads) if _is_intercepted(proxy) else (),
         identity=proxy.identity if proxy.role == ROUTER else "",
         locality=proxy.locality if asked.locality else Locality(),
         ranked=_chosen(proxy, asked.ranked),
@@ -94,14 +100,31 @@ def _horizon(proxy: Proxy, asked: Criteria) -> Ref | None:
     return next((ref for clients, ref in own if set(clients) <= carried), asked.rest)
 
 
+def _compared(table: RouteTable) -> list[Labels]:
+    return [r.match.source_labels for r in table.routes] + [r.match.source_labels for r in table.streams]
+
+
+def _selecting(view: View, part: int) -> frozenset[str]:
+    """Return the label keys by which services of a part select workloads."""
+    found = (service for obj in view.by("selector.part", str(part)) for service in view.lowered(obj.ref).services)
+    return frozenset(key for service in found for key, _ in service.selector)
+
+
 def _chosen(proxy: Proxy, keys: frozenset[str]) -> Labels:
     return tuple(sorted((k, v) for k, v in proxy.labels.items() if k in keys)) if keys else ()
+
+
+def _is_intercepted(proxy: Proxy) -> bool:
+    return proxy.role == SIDECAR and proxy.interception == REDIRECT
 
 
 def _bind(proxy: Proxy) -> str:
     """Return where listeners are bound: loopback, so that only the workload beside the proxy can call out through it.
 
-    A proxy whose own address is a loopback one gets that, so that many proxies can share one machine.
+    A proxy whose own address is a loopback one gets that, so that many proxies can share one machine. With
+    interception they are bound to nothing, and take what was meant for any address.
     """
+    if _is_intercepted(proxy):
+        return ANYWHERE
     address = ipaddress.ip_address(proxy.ip)
-    return proxy.ip if address.is_loopback else _LOOPBACK
+    return proxy.ip if address.is_loopback else LOOPBACK

@@ -4,7 +4,7 @@ A list of 5,000 virtual hosts is remembered as 64 lists of about 80: a change ru
 a name is in depends on the name alone, so adding one moves no other. A short list is one part, in the order of names.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from zlib import crc32
 
 from api.view import View
@@ -32,6 +32,16 @@ def owned(namespace: str, names: Iterable[str]) -> Iterator[str]:
     """Yield the keys under which an index finds an object by its own namespace, alone and with each shard."""
     yield namespace
     yield from (f"{namespace}|{i}" for i in {shard(name) for name in names})
+
+
+def selected_by(namespace: str, selector: Mapping[str, str]) -> Iterator[str]:
+    """Yield the key under which an index finds what selects workloads: by its first label, `namespace|app=web`."""
+    yield from (f"{namespace}|{key}={value}" for key, value in sorted(selector.items())[:1])
+
+
+def selecting(names: Iterable[str], selector: Mapping[str, str]) -> Iterator[str]:
+    """Yield the shards of the names of what selects workloads; nothing where there is no selector."""
+    yield from {str(shard(name)) for name in names} if selector else ()
 
 
 def parts(view: View, index: str, namespace: str) -> int:

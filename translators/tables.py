@@ -1,8 +1,7 @@
 """Which route tables speak for which hosts: who owns a host on a port, and which of the rules hold for a client."""
 
 from api.hosts import covers
-from api.matches import Match
-from api.mesh import Protocol
+from api.matches import Match, StreamMatch
 from api.meta import Ref
 from api.proxy import Scope, Viewer
 from api.routes import Route, RouteTable
@@ -19,7 +18,7 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[RouteTable, t
     Istio: the most specific host first, then the winner among its tables; one that says nothing here does not claim it.
     """
     for table in visible.tables_of(view, scope.viewer, host, port):
-        routes = tuple(r for r in table.routes if _holds(r.match, scope, port))
+        routes = tuple(r for r in table.routes if holds(r.match, scope, port))
         if routes:
             return table, routes
     return None
@@ -70,10 +69,10 @@ def _ports_of(view: View, viewer: Viewer, host: str) -> set[int]:
     else:
         hosts = [h for h in view.memo(visible.all_hosts, viewer) if covers(host, h)]
         services = [visible.listed(view, viewer, h) for h in hosts]
-    return {p.number for s in services if s for p in s.ports if p.protocol not in {Protocol.TCP, Protocol.UDP}}
+    return {p.number for s in services if s for p in s.ports if not p.protocol.is_bytes}
 
 
-def _holds(match: Match, scope: Scope, port: int) -> bool:
+def holds(match: Match | StreamMatch, scope: Scope, port: int) -> bool:
     """Tell whether a match can hold for clients of a scope on a port. Naming `mesh` overrides the source fields."""
     if match.port not in {0, port}:
         return False

@@ -1,6 +1,4 @@
-"""What a viewer can see: exportTo, who wins when several objects speak of one host, and which ports that makes."""
-
-import msgspec
+"""What a viewer can see: exportTo, who wins when several objects speak of one host."""
 
 from api.hosts import candidates, exported
 from api.mesh import Port, Protocol, Service
@@ -11,21 +9,6 @@ from translators import horizons, imports
 from translators.shards import is_in, keys, parts
 
 MESH = imports.MESH
-_NOT_HTTP = frozenset({Protocol.TCP, Protocol.UDP})
-_SAYS_HTTP = frozenset({Protocol.HTTP, Protocol.HTTP2})
-
-
-class PortUse(msgspec.Struct, frozen=True):
-    """What the services that a viewer sees use a port number for.
-
-    `http`: some take HTTP there, or may. `only_http`: all say that they do. `first`: when and by whom the number was
-    first taken for something that does not say it is HTTP; such traffic can go nowhere else.
-    """
-
-    number: int
-    http: bool
-    only_http: bool
-    first: tuple[str, str] | None
 
 
 def services(view: View, viewer: Viewer) -> int:
@@ -84,34 +67,30 @@ def listed(view: View, viewer: Viewer, host: str) -> Service | None:
     return known if known is None or viewer.horizon is None else horizons.listed(view, viewer, known)
 
 
-def ports(view: View, viewer: Viewer) -> tuple[PortUse, ...]:
-    """Return the port numbers that the services that a viewer sees use, sorted."""
-    found: dict[int, PortUse] = {}
-    for part in range(view.memo(services, viewer)):
-        for use in view.memo(_uses, viewer, part):
-            known = found.get(use.number)
-            found[use.number] = _together(known, use) if known else use
-    return tuple(found[number] for number in sorted(found))
-
-
 def http_ports(view: View, viewer: Viewer) -> tuple[int, ...]:
-    """Return the port numbers on which some service takes HTTP, or may."""
-    return tuple(use.number for use in view.memo(ports, viewer) if use.http)
-
-
-def use_of(view: View, viewer: Viewer, number: int) -> PortUse | None:
-    """Return what a port number is used for, or None when no service has it."""
-    return next((use for use in view.memo(ports, viewer) if use.number == number), None)
+    """Return the port numbers on which some service takes HTTP, or may, sorted."""
+    parts = range(view.memo(services, viewer))
+    return tuple(sorted({number for part in parts for number in view.memo(_http_ports, viewer, part)}))
 
 
 def http_hosts(view: View, viewer: Viewer, number: int, part: int) -> tuple[str, ...]:
     """Return the services of a part that take HTTP on a port, or may: the proxy looks at traffic nobody named."""
     return tuple(
         host
-        for host, _, said in view.memo(_ports, viewer, part)
+        for host, _, said in view.memo(ports_of, viewer, part)
         for port in said
-        if port.number == number and port.protocol not in _NOT_HTTP
+        if port.number == number and not port.protocol.is_bytes
     )
+
+
+def ports_of(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, str, tuple[Port, ...]], ...]:
+    """Return the hosts of a part, each with its age and its ports, UDP left out."""
+    found = []
+    for host in view.memo(hosts, viewer, part):
+        seen = listed(view, viewer, host)
+        if seen:
+            found.append((host, seen.created, tuple(p for p in seen.ports if p.protocol is not Protocol.UDP)))
+    return tuple(found)
 
 
 def tables(view: View, viewer: Viewer, pattern: str) -> tuple[RouteTable, ...]:
@@ -145,28 +124,6 @@ def _wide_tables(view: View, viewer: Viewer, wildcard: str) -> tuple[RouteTable,
     return tuple(table for pattern in candidates(wildcard) for table in tables(view, viewer, pattern))
 
 
-def _ports(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, str, tuple[Port, ...]], ...]:
-    """Return the hosts of a part, each with its age and its ports, UDP left out."""
-    found = []
-    for host in view.memo(hosts, viewer, part):
-        seen = listed(view, viewer, host)
-        if seen:
-            found.append((host, seen.created, tuple(p for p in seen.ports if p.protocol is not Protocol.UDP)))
-    return tuple(found)
-
-
-def _uses(view: View, viewer: Viewer, part: int) -> tuple[PortUse, ...]:
-    found: dict[int, PortUse] = {}
-    for host, created, said in view.memo(_ports, viewer, part):
-        for port in said:
-            says_http = port.protocol in _SAYS_HTTP
-            first = None if says_http else (created, host)
-            use = PortUse(port.number, port.protocol is not Protocol.TCP, says_http, first)
-            known = found.get(port.number)
-            found[port.number] = _together(known, use) if known else use
-    return tuple(found[number] for number in sorted(found))
-
-
-def _together(one: PortUse, other: PortUse) -> PortUse:
-    taken = [first for first in (one.first, other.first) if first]
-    return PortUse(one.number, one.http or other.http, one.only_http and other.only_http, min(taken) if taken else None)
+def _http_ports(view: View, viewer: Viewer, part: int) -> tuple[int, ...]:
+    said = (port for _, _, of_host in view.memo(ports_of, viewer, part) for port in of_host)
+    return tuple(sorted({port.number for port in said if not port.protocol.is_bytes}))

@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
-from api.proxy import INTERCEPTIONS, Locality, NodeIdError, Proxy, parse_node_id
+from api.proxy import INTERCEPTIONS, TPROXY, Locality, NodeIdError, Proxy, parse_node_id
 from controlplane.xds.requests import ProtocolError
 
 SERVED_ROLES = ("sidecar",)
@@ -42,6 +42,8 @@ def _interception(metadata: Struct) -> str:
     mode = _text(metadata, "INTERCEPTION_MODE") or "NONE"
     if mode not in INTERCEPTIONS:
         raise ProtocolError(f"node metadata INTERCEPTION_MODE {mode!r} is none of {', '.join(INTERCEPTIONS)}")
+    if mode == TPROXY:
+        raise ProtocolError("node metadata INTERCEPTION_MODE TPROXY is not served: use REDIRECT")
     return mode
 
 

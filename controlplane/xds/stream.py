@@ -69,12 +69,6 @@ class Stream(Generic[R]):
         """Serve until the proxy or `close` ends the stream. Raises ProtocolError for a request we cannot take."""
         name = f"{self.proxy.id} ({self._variant.name})"
         _log.info("connected: %s", name)
-        if self.proxy.interception != "NONE":
-            _log.warning(
-                "%s: interception %s is not served yet: it gets listeners that its workload has to call",
-                name,
-                self.proxy.interception,
-            )
         link = feed.attach(self.proxy, self.offer, self._variant.name)
         reader = asyncio.create_task(self._read(rpc, link), name=f"xds reader of {name}")
         try:

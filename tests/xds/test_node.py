@@ -19,7 +19,7 @@ def test_the_id_alone_makes_a_proxy() -> None:
 
 
 def test_metadata_and_locality_fill_in_the_rest() -> None:
-    full = node(NAMESPACE="web", LABELS={"app": "sleep"}, INTERCEPTION_MODE="TPROXY", UNPRIVILEGED_POD="true")
+    full = node(NAMESPACE="web", LABELS={"app": "sleep"}, INTERCEPTION_MODE="REDIRECT", UNPRIVILEGED_POD="true")
     full.locality.region, full.locality.zone, full.locality.sub_zone = "r", "z", "s"
 
     assert proxy_of(full) == Proxy(
@@ -29,7 +29,7 @@ def test_metadata_and_locality_fill_in_the_rest() -> None:
         ip="10.0.0.7",
         labels={"app": "sleep"},
         locality=Locality("r", "z", "s"),
-        interception="TPROXY",
+        interception="REDIRECT",
         unprivileged=True,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from api.actions import Destination
 from api.finding import Finding, Severity
-from api.mesh import Protocol, Service
+from api.mesh import Service
 from api.proxy import Caller, Viewer
 from api.routes import RouteTable
 from api.view import View
@@ -23,6 +23,7 @@ def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
     What a delegate says is told to the delegate.
     """
     own = [d for route in said.routes if route.ref == said.ref for d in route.destinations]
+    own += [d for stream in said.streams for d in stream.destinations]
     found = [f for to in own for f in _findings(view, said, to, mirror=False)]
     copies = [m.destination for route in said.routes for m in route.mirrors if m.ref == said.ref]
     found += [f for to in copies for f in _findings(view, said, to, mirror=True)]
@@ -68,7 +69,7 @@ def _warnings(said: RouteTable, to: Destination, service: Service, *, mirror: bo
 
 def _not_http(said: RouteTable, to: Destination, service: Service) -> Iterator[Finding]:
     port = port_of(service, to.port or (service.ports[0].number if service.ports else 0))
-    if port is not None and port.protocol is Protocol.TCP:
+    if port is not None and port.protocol.is_bytes:
         message = f"port {port.number} of {to.host} does not say that it is HTTP, and a copy is plain HTTP"
         fix = "name a port whose name or appProtocol says http"
         yield Finding(said.ref, "MirrorNotHttp", message, f"{to.path}.port", Severity.WARNING, fix)

@@ -12,7 +12,7 @@ from api.view import View
 from translators.contract import Input
 from translators.istio.localities import locality_of
 from translators.istio.protocols import by_token
-from translators.shards import owned, places
+from translators.shards import owned, places, selected_by, selecting
 
 _RESOLUTIONS = {
     "NONE": Resolution.NONE,
@@ -35,7 +35,7 @@ def lower(_: View, obj: Object[istio.ServiceEntry]) -> Lowered:
             ref=obj.ref,
             addresses=spec.addresses,
             resolution=_RESOLUTIONS[spec.resolution],
-            selector=tuple(sorted(spec.workload_selector.labels.items())) if spec.workload_selector else (),
+            selector=tuple(sorted(_selector(obj).items())),
             export_to=spec.export_to or ("*",),
             external=spec.location != "MESH_INTERNAL",
             created=obj.created,
@@ -150,9 +150,33 @@ def _self(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
     return (str(obj.ref),)
 
 
+def _addresses(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return obj.spec.addresses
+
+
+def _selects(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return selected_by(obj.ref.namespace, _selector(obj))
+
+
+def _part(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return selecting(_hosts(obj), _selector(obj))
+
+
+def _selector(obj: Object[istio.ServiceEntry]) -> dict[str, str]:
+    return obj.spec.workload_selector.labels if obj.spec.workload_selector else {}
+
+
 INPUT = Input(
     kinds=(istio.SERVICE_ENTRY,),
     lower=lower,
     validate=validate,
-    indexes={"services": _places, "services.of": _owners, "service.host": _hosts, "endpoints.service": _self},
+    indexes={
+        "services": _places,
+        "services.of": _owners,
+        "service.host": _hosts,
+        "service.address": _addresses,
+        "selector": _selects,
+        "selector.part": _part,
+        "endpoints.service": _self,
+    },
 )

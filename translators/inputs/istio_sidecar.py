@@ -11,9 +11,9 @@ from api.meta import AnyObject, Labels, Object
 from api.proxy import Caller, Viewer
 from api.view import View
 from translators.contract import Input
+from translators.istio.destinations import destination_of
 from translators.istio.egress import egress_findings, egress_of, policy_findings
 from translators.istio.ingress import ingress_findings, ingress_of
-from translators.istio.mirrors import destination_of
 from translators.istio.pools import pool_findings, pool_of
 from translators.lookups import mesh, missing
 

@@ -12,19 +12,20 @@ from api.matches import Match
 from api.mesh import Lowered, MeshSettings
 from api.meta import Object, Ref
 from api.routes import Forward, Route, RouteTable
-from api.units import PORTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.actions import action_findings, answer_of, redirect_of, rewrite_findings, rewrite_of
 from translators.istio.cors import cors_findings, cors_of
 from translators.istio.delegates import Rule, delegate_findings, rules_of
+from translators.istio.destinations import destination_findings, destination_of
 from translators.istio.durations import duration_findings, optional_ms
 from translators.istio.faults import fault_findings, fault_of
 from translators.istio.headers import header_findings, headers_of, host_of
 from translators.istio.matches import match_findings, match_of
-from translators.istio.mirrors import destination_of, mirror_findings, mirrors_of
+from translators.istio.mirrors import mirror_findings, mirrors_of
 from translators.istio.reachable import unreachable_findings
 from translators.istio.retries import retries_of, retry_findings
+from translators.istio.streams import stream_findings, streams_of
 from translators.lookups import mesh
 from translators.shards import owned, places
 
@@ -39,6 +40,7 @@ def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
         ref=obj.ref,
         hosts=hosts_of(obj),
         routes=tuple(route for rule in rules_of(view, obj) for route in _routes(rule, settings)),
+        streams=tuple(streams_of(obj)),
         gateways=spec.gateways or ("mesh",),
         export_to=spec.export_to or ("*",),
         created=obj.created,
@@ -58,12 +60,17 @@ def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     if not spec.hosts and spec.gateways:
         message = "virtual service must have at least one host (a delegate has none, and no gateways)"
         yield Finding(obj.ref, "NoHosts", message, "spec.hosts")
-    if not spec.http:
-        yield Finding(obj.ref, "NoRules", "there are no http rules", "spec.http", Severity.WARNING)
+    if not (spec.http or spec.tls or spec.tcp):
+        yield Finding(obj.ref, "NoRules", "there are no http, tls or tcp rules", "spec.http", Severity.WARNING)
+    for field, rules in (("tls", spec.tls), ("tcp", spec.tcp)):
+        if rules and not spec.hosts:
+            message = f"delegate virtual service must have no {field} route"
+            yield Finding(obj.ref, "InvalidDelegate", message, f"spec.{field}")
     yield from _overlap_findings(obj)
     yield from unreachable_findings(obj.ref, spec.http)
     for i, rule in enumerate(spec.http):
         yield from _rule_findings(obj, f"spec.http[{i}]", rule)
+    yield from stream_findings(obj)
 
 
 def hosts_of(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
@@ -72,7 +79,10 @@ def hosts_of(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
 
 
 def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
-    return ("*",) if any(m.source_labels for rule in obj.spec.http for m in rule.match) else ()
+    spec = obj.spec
+    said = [match.source_labels for rule in spec.http for match in rule.match]
+    said += [match.source_labels for stream in (*spec.tls, *spec.tcp) for match in stream.match]
+    return ("*",) if any(said) else ()
 
 
 def _places(obj: Object[istio.VirtualService]) -> Iterable[str]:
@@ -173,20 +183,11 @@ def _route_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Fi
     places += [(f"{path}.mirror", rule.mirror)] if rule.mirror else []
     places += [(f"{path}.mirrors[{i}].destination", m.destination) for i, m in enumerate(rule.mirrors)]
     for where, to in places:
-        yield from _destination_findings(about, where, to)
+        yield from destination_findings(about, where, to)
     for i, r in enumerate(rule.route):
         if r.weight < 0:
             yield Finding(about, "InvalidWeight", f"weight {r.weight} < 0", f"{path}.route[{i}].weight")
         yield from header_findings(about, f"{path}.route[{i}].headers", r.headers)
-
-
-def _destination_findings(about: Ref, path: str, to: istio.Destination) -> Iterator[Finding]:
-    if problem := host_problem(to.host) or ("invalid destination host *" if to.host == "*" else ""):
-        yield Finding(about, "InvalidDestination", problem, f"{path}.host")
-    if to.port is not None and to.port.number not in PORTS:
-        yield Finding(about, "InvalidDestination", f"port {to.port.number} is not in 1..65535", f"{path}.port.number")
-    if "|" in to.subset:
-        yield Finding(about, "InvalidDestination", f"subset name is invalid: {to.subset!r}", f"{path}.subset")
 
 
 INPUT = Input(

@@ -11,7 +11,7 @@ from api.units import PORTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.protocols import of_port
-from translators.shards import owned, places
+from translators.shards import owned, places, selected_by, selecting
 
 _EXPORT_TO = "networking.istio.io/exportTo"
 _HEADLESS = "None"
@@ -23,13 +23,13 @@ def lower(_: View, obj: Object[kube.ServiceSpec]) -> Lowered:
     spec = obj.spec
     if spec.type == _ALIAS:
         return Lowered()
-    addresses = spec.cluster_ips or (spec.cluster_ip,)
     service = Service(
         host=fqdn(obj.ref.name, obj.ref.namespace),
         namespace=obj.ref.namespace,
         ports=tuple(_port(p) for p in spec.ports),
         ref=obj.ref,
-        addresses=tuple(a for a in addresses if a and a != _HEADLESS),
+        addresses=_addresses(obj),
+        headless=spec.cluster_ip == _HEADLESS,
         selector=tuple(sorted(spec.selector.items())),
         export_to=_export_to(obj),
         created=obj.created,
@@ -68,6 +68,11 @@ def _host(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
     return (fqdn(obj.ref.name, obj.ref.namespace),)
 
 
+def _addresses(obj: Object[kube.ServiceSpec]) -> tuple[str, ...]:
+    said = obj.spec.cluster_ips or (obj.spec.cluster_ip,)
+    return tuple(address for address in said if address and address != _HEADLESS)
+
+
 def _places(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
     return places(_export_to(obj), obj.ref.namespace, _host(obj))
 
@@ -76,9 +81,24 @@ def _owners(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
     return owned(obj.ref.namespace, _host(obj))
 
 
+def _selects(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
+    return selected_by(obj.ref.namespace, obj.spec.selector)
+
+
+def _part(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
+    return selecting(_host(obj), obj.spec.selector)
+
+
 INPUT = Input(
     kinds=(kube.SERVICE,),
     lower=lower,
     validate=validate,
-    indexes={"services": _places, "services.of": _owners, "service.host": _host},
+    indexes={
+        "services": _places,
+        "services.of": _owners,
+        "service.host": _host,
+        "service.address": _addresses,
+        "selector": _selects,
+        "selector.part": _part,
+    },
 )

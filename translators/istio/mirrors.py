@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from api.actions import Destination
 from api.finding import Finding, Severity
-from api.hosts import fqdn
 from api.kinds.istio import virtual_service as istio
 from api.mesh import MeshSettings
 from api.meta import Ref
 from api.mirrors import Mirror
 from api.units import MILLION, millionths
 from translators.istio.delegates import Place, Rule
+from translators.istio.destinations import destination_of
 
 _HUNDRED = 100
 
@@ -22,11 +22,6 @@ def mirrors_of(rule: Rule, mesh: MeshSettings) -> tuple[Mirror, ...]:
         share = MILLION if policy.percentage is None else millionths(policy.percentage.value)
         asked.append(_asked(rule.mirrors, f"mirrors[{i}].destination", policy.destination, share))
     return tuple(Mirror(to, about, share, mesh.shadow_suffix) for to, about, share in asked if share)
-
-
-def destination_of(about: Ref, path: str, to: istio.Destination) -> Destination:
-    """Return a destination; short names are completed with the namespace of the object that says them."""
-    return Destination(fqdn(to.host, about.namespace), to.subset, to.port.number if to.port else 0, path=path)
 
 
 def mirror_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:

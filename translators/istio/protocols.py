@@ -7,8 +7,8 @@ _TOKENS = {
     "http2": Protocol.HTTP2,
     "grpc": Protocol.HTTP2,
     "grpc-web": Protocol.HTTP,
-    "https": Protocol.TCP,
-    "tls": Protocol.TCP,
+    "https": Protocol.TLS,
+    "tls": Protocol.TLS,
     "tcp": Protocol.TCP,
     "mongo": Protocol.TCP,
     "redis": Protocol.TCP,
@@ -16,14 +16,14 @@ _TOKENS = {
     "udp": Protocol.UDP,
     "kubernetes.io/h2c": Protocol.HTTP2,
     "kubernetes.io/ws": Protocol.HTTP,
-    "kubernetes.io/wss": Protocol.TCP,
+    "kubernetes.io/wss": Protocol.TLS,
 }
 _SERVER_FIRST = frozenset({25, 53, 3306, 27017})
 """SMTP, DNS, MySQL, MongoDB: the server speaks first, so waiting for the client to show its protocol never ends."""
 
 
 def by_token(token: str) -> Protocol | None:
-    """Return the protocol a word names, or None. TLS the proxy does not terminate is TCP to it."""
+    """Return the protocol a word names, or None."""
     return _TOKENS.get(token.lower())
 
 

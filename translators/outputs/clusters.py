@@ -17,9 +17,10 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     return (*(view.memo(live.clusters, scope.caller, part) for part in parts), (PASSTHROUGH, BLACK_HOLE))
 
 
-def build(view: View, caller: Caller, name: str) -> Resource | None:
-    """Return one cluster, as proxies that are one caller have it."""
-    return _fixed(name) if name in {PASSTHROUGH, BLACK_HOLE} else of_service(view, caller, name)
+def build(view: View, asker: tuple[Caller, bool], name: str) -> Resource | None:
+    """Return one cluster, as proxies that are one caller have it, with interception or without."""
+    caller, intercepted = asker
+    return _fixed(name) if name in {PASSTHROUGH, BLACK_HOLE} else of_service(view, caller, name, dialled=intercepted)
 
 
 def _fixed(name: str) -> Resource:
@@ -32,4 +33,4 @@ def _fixed(name: str) -> Resource:
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 
 
-OUTPUT = Output(CLUSTER, names, build, key=lambda scope: scope.caller)
+OUTPUT = Output(CLUSTER, names, build, key=lambda scope: (scope.caller, scope.intercepted))

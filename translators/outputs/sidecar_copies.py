@@ -11,12 +11,12 @@ from translators.parts.clusters import build
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, sorted."""
-    parts = range(view.memo(visible.services, scope.viewer))
+    client, parts = scope.client, range(view.memo(visible.services, scope.viewer))
     found = {
         name
         for port in view.memo(visible.http_ports, scope.viewer)
         for part in parts
-        for name in view.memo(virtual_hosts.copies, scope, port, part)
+        for name in view.memo(virtual_hosts.copies, client, port, part)
     }
     return (tuple(sorted(found)),)
 

@@ -1,68 +1,74 @@
-"""Listeners of a sidecar: one for each port that visible services have, and the HTTP proxy's."""
+"""Listeners of a sidecar for what goes out: one for each port that services have, for their own addresses, the proxy's.
 
-from api.proxy import SIDECAR, Scope
+With interception they are bound to nothing: `virtualOutbound` hands them the connections that were meant for them.
+"""
+
+from api.proxy import LOOPBACK, SIDECAR, Scope
 from api.resource import LISTENER, Resource
 from api.view import View
-from translators import envoy, names, visible
+from translators import arrivals, envoy, names, visible
 from translators.contract import Output
+from translators.horizons import place
 from translators.lookups import mesh
-from translators.parts import chains
+from translators.parts import landings
+from translators.parts.landings import Landing
 
 _PRIVILEGED = range(1, 1024)
+_RESERVED = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053, 15090})
+"""Ports that a sidecar with interception uses itself (Istio)."""
 
 
-def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
-    """Return the names, `address_port` (Istio). An unprivileged proxy has none below port 1024: it could not bind."""
-    proxy = view.memo(mesh).proxy_http_port
-    numbers = {use.number for use in view.memo(visible.ports, scope.viewer)} | ({proxy} if proxy else set())
-    bound = sorted(n for n in numbers if not (scope.unprivileged and n in _PRIVILEGED))
-    return (tuple(names.listener(scope.bind, number) for number in bound),)
+def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
+    """Return the names, `address_port` (Istio). An unprivileged proxy binds none below port 1024: it could not."""
+    uses = {use.number for use in arrivals.ports(view, scope.viewer, intercepted=scope.intercepted)}
+    places = ((number, *place(view, scope, number)) for number in sorted(uses))
+    shared = (names.listener(address, n) for n, address, bound in places if not _is_barred(scope, n, bound=bound))
+    parts = range(view.memo(visible.services, scope.viewer)) if scope.intercepted else ()
+    own = (view.memo(_own, scope.client, part) for part in parts)
+    return (tuple(dict.fromkeys((*shared, *_proxy(view, scope)))), *own)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one listener. The HTTP proxy's port is its own: a service on the same port is reached through it."""
-    port = int(name.rpartition("_")[2])
-    body = envoy.Listener(name=name, traffic_direction="OUTBOUND")
-    body.address.socket_address.CopyFrom(envoy.SocketAddress(address=scope.bind, port_value=port))
-    routes = str(port)
-    use = visible.use_of(view, scope.viewer, port)
-    if port == view.memo(mesh).proxy_http_port:
-        routes = names.HTTP_PROXY
-        body.filter_chains.append(_http_chain(view, scope, port, routes))
-    elif use is None:
-        return None
-    elif use.http:
-        body.filter_chains.append(_http_chain(view, scope, port, routes))
-        _fall_back(view, scope, use, body)
+    address, _, port = name.rpartition("_")
+    usual, bound = place(view, scope, int(port))
+    if (name,) == _proxy(view, scope):
+        found: Landing | None = landings.proxy(view, scope, name)
+        bound = True
+    elif address == usual:
+        found = landings.shared(view, scope, name, int(port))
     else:
-        routes = ""
-        body.filter_chains.append(_tcp_chain(view, scope, use))
-    return envoy.resource(LISTENER, name, envoy.encode(body), uses=(routes,) if routes else ())
+        found = landings.own(view, scope, address, int(port))
+        bound = not scope.intercepted
+    if found is None:
+        return None
+    head = envoy.Listener(name=name, traffic_direction="OUTBOUND")
+    head.address.socket_address.CopyFrom(envoy.SocketAddress(address=address, port_value=int(port)))
+    if not bound:
+        head.bind_to_port.value = False
+    return envoy.resource(LISTENER, name, envoy.encode(head), *found.frames, uses=found.routes)
 
 
-def _fall_back(view: View, scope: Scope, use: visible.PortUse, body: envoy.Listener) -> None:
-    """Where a service does not say that it is HTTP, look at the first bytes: what is not HTTP goes to that service."""
-    if use.only_http:
-        return
-    body.filter_chains[0].filter_chain_match.application_protocols.extend(chains.HTTP_ALPN)
-    body.filter_chains[0].filter_chain_match.transport_protocol = "raw_buffer"
-    body.default_filter_chain.CopyFrom(_tcp_chain(view, scope, use))
-    for name, config in (("tls", envoy.TlsInspector()), ("http", envoy.HttpInspector())):
-        inspector = f"envoy.filters.listener.{name}_inspector"
-        body.listener_filters.add(name=inspector, typed_config=envoy.packed(config))
-    body.listener_filters_timeout.CopyFrom(envoy.duration(0))
-    body.continue_on_listener_filters_timeout = True
+def _proxy(view: View, scope: Scope) -> tuple[str, ...]:
+    """Return the name of the HTTP proxy's listener, which is bound to loopback, if there is one."""
+    port = view.memo(mesh).proxy_http_port
+    return (names.listener(LOOPBACK if scope.intercepted else scope.bind, port),) if port else ()
 
 
-def _http_chain(view: View, scope: Scope, port: int, routes: str) -> envoy.FilterChain:
-    prefix = f"outbound_{names.listener(scope.bind, port)}"
-    return envoy.FilterChain(filters=[chains.http(view, scope, routes, prefix)])
+def _is_barred(scope: Scope, number: int, *, bound: bool) -> bool:
+    return (bound and scope.unprivileged and number in _PRIVILEGED) or (scope.intercepted and number in _RESERVED)
 
 
-def _tcp_chain(view: View, scope: Scope, use: visible.PortUse) -> envoy.FilterChain:
-    """Return a chain to the oldest service that does not say it is HTTP: without a name or address, one must win."""
-    assert use.first is not None
-    return envoy.FilterChain(filters=[chains.tcp(view, scope.caller, names.called(use.first[1], use.number))])
+def _own(view: View, scope: Scope, part: int) -> tuple[str, ...]:
+    """Return the names of the listeners of a part of the services' own addresses; the first of a place names it."""
+    viewer, known = scope.viewer, view.memo(visible.hosts, scope.viewer, part)
+    return tuple(
+        names.listener(address, number)
+        for address, number in arrivals.own(view, viewer, part)
+        if number not in _RESERVED
+        and arrivals.at(view, viewer, address, number)[0][0].host in known
+        and place(view, scope, number)[0] != address
+    )
 
 
-OUTPUT = Output(LISTENER, listeners, build, serves=lambda scope: scope.role == SIDECAR)
+OUTPUT = Output(LISTENER, listeners, build, key=lambda scope: scope.client, serves=lambda scope: scope.role == SIDECAR)

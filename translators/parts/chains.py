@@ -1,5 +1,6 @@
 """Filter chains: HTTP with routes by name, TCP to one cluster."""
 
+from collections.abc import Sequence
 from functools import cache
 
 from api.proxy import Caller, Scope
@@ -10,14 +11,20 @@ from translators.names import ClusterName
 from translators.parts import balancing, filters
 from translators.parts.accesslog import access_logs
 
+_TCP_PROXY = "envoy.filters.network.tcp_proxy"
 HTTP_ALPN = ("http/1.0", "http/1.1", "h2c")
 
 
-def http(view: View, scope: Scope, routes: str, stat_prefix: str) -> envoy.Filter:
-    """Return an HTTP connection manager whose routes come by name, with every filter that has a say, in slot order."""
+def http(view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_prefix: str) -> envoy.Filter:
+    """Return an HTTP connection manager with every filter that has a say, in slot order.
+
+    Its routes come by name, or are there.
+    """
+    named = isinstance(routes, str)
     manager = envoy.HttpConnectionManager(
         stat_prefix=f"{stat_prefix};",
-        rds=envoy.Rds(route_config_name=routes, config_source=ads()),
+        rds=envoy.Rds(route_config_name=routes, config_source=ads()) if named else None,
+        route_config=None if named else routes,
         http_filters=filters.chain(view, scope),
         access_log=access_logs(view.memo(mesh)),
         upgrade_configs=[envoy.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
@@ -30,7 +37,25 @@ def http(view: View, scope: Scope, routes: str, stat_prefix: str) -> envoy.Filte
 
 def tcp(view: View, caller: Caller, to: ClusterName) -> envoy.Filter:
     """Return a TCP proxy to one cluster. How long a connection may live and be idle is the proxy's to say (Istio)."""
-    proxy = envoy.TcpProxy(stat_prefix=f"{to};", cluster=str(to), access_log=access_logs(view.memo(mesh)))
+    return _tcp(view, caller, to, envoy.TcpProxy(stat_prefix=f"{to};", cluster=str(to)))
+
+
+def tcp_shared(view: View, caller: Caller, to: Sequence[tuple[ClusterName, int]], stat_prefix: str) -> envoy.Filter:
+    """Return a TCP proxy to clusters by weight; what the policy of the first says of connections holds for all."""
+    proxy = envoy.TcpProxy(stat_prefix=f"{stat_prefix};")
+    for name, weight in to:
+        proxy.weighted_clusters.clusters.add(name=str(name), weight=weight)
+    return _tcp(view, caller, to[0][0], proxy)
+
+
+def straight(view: View, cluster: str) -> envoy.Filter:
+    """Return a TCP proxy to a cluster that no policy is about."""
+    proxy = envoy.TcpProxy(stat_prefix=f"{cluster};", cluster=cluster, access_log=access_logs(view.memo(mesh)))
+    return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
+
+
+def _tcp(view: View, caller: Caller, to: ClusterName, proxy: envoy.TcpProxy) -> envoy.Filter:
+    proxy.access_log.extend(access_logs(view.memo(mesh)))
     pool = manner(view, caller, to).pool
     if pool is not None and pool.tcp_idle_ms is not None:
         proxy.idle_timeout.CopyFrom(envoy.duration(pool.tcp_idle_ms))
@@ -38,7 +63,7 @@ def tcp(view: View, caller: Caller, to: ClusterName) -> envoy.Filter:
         proxy.max_downstream_connection_duration.CopyFrom(envoy.duration(pool.duration_ms))
     if balancing.hashes_source(view, caller, to):
         proxy.hash_policy.add().source_ip.SetInParent()
-    return envoy.Filter(name="envoy.filters.network.tcp_proxy", typed_config=envoy.packed(proxy))
+    return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
 
 
 @cache

@@ -15,18 +15,21 @@ from translators.lookups import manner, mesh, port_of
 from translators.names import MIRROR, ClusterName, outbound, parse_cluster
 from translators.parts import balancing, discovery, mirrors, pools, tls
 
-_UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _DIALLED = Balancing(Algorithm.DIALLED)
 
 
-def build(view: View, caller: Caller, name: str) -> Resource | None:
-    """Return one cluster, as proxies that are one caller have it."""
+def build(view: View, caller: Caller, name: str, *, dialled: bool = False) -> Resource | None:
+    """Return one cluster, as proxies that are one caller have it.
+
+    `dialled`: the proxy knows which address its client wanted, and of a headless service that is the one (Istio).
+    """
     asked = parse_cluster(name)
     service = view.memo(visible.service, caller.viewer, asked.host) if asked else None
     port = port_of(service, asked.port) if service and asked else None
     if asked is None or service is None or port is None:
         return None
-    said = _manner(view, caller, service, asked)
+    said = _manner(view, caller, service, asked, dialled=dialled and service.headless)
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
     if said.unusable:
         return _closed(body, asked, service)
@@ -39,14 +42,14 @@ def build(view: View, caller: Caller, name: str) -> Resource | None:
     return envoy.resource(CLUSTER, name, envoy.encode(body), manners, uses=uses)
 
 
-def _manner(view: View, caller: Caller, service: Service, asked: ClusterName) -> Manner:
+def _manner(view: View, caller: Caller, service: Service, asked: ClusterName, *, dialled: bool) -> Manner:
     """Return how a cluster is called; where the client's own address is dialled, nothing is left to choose.
 
     Only endpoints that come from us have priorities and weights by locality.
     """
     said = manner(view, caller, asked)
-    dialled = said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED
-    if dialled or service.resolution is Resolution.NONE:
+    passes_on = said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED
+    if dialled or passes_on or service.resolution is Resolution.NONE:
         said = msgspec.structs.replace(said, balancing=_DIALLED)
     elif service.resolution is not Resolution.ENDPOINTS and said.balancing is not None:
         said = msgspec.structs.replace(said, balancing=msgspec.structs.replace(said.balancing, nearness=None))
@@ -63,8 +66,8 @@ def _manners(view: View, protocol: str, mirror: bool, said: Manner) -> bytes:
     tls.secure(body, http, said)
     if mirror:
         mirrors.guard(body, http, settings.guards)
-    if mirror or spoken is not Protocol.TCP or said.by_tls:
-        body.typed_extension_protocol_options[_UPSTREAM_HTTP].CopyFrom(envoy.packed(http))
+    if mirror or not spoken.is_bytes or said.by_tls:
+        body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(envoy.packed(http))
     return envoy.encode(body)
 
 

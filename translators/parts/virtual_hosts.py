@@ -48,6 +48,12 @@ def on_port(view: View, scope: Scope, port: int) -> Frames:
     return Frames(tuple(plain for plain, _ in parts), tuple(proxied for _, proxied in parts))
 
 
+def alone(view: View, scope: Scope, host: str, port: int) -> bytes:
+    """Return the virtual host of a service that has a route configuration of its own: it takes every name."""
+    found = view.memo(_of_host, scope, host, port)
+    return _frame(found.name, ("*",), found.routes)
+
+
 def copies(view: View, scope: Scope, port: int, part: int) -> tuple[str, ...]:
     """Return the clusters that the mirrors of one part of a port's virtual hosts send to, sorted."""
     return tuple(sorted({name for host in view.memo(_of_part, scope, port, part) for name in host.copies}))
@@ -109,6 +115,8 @@ def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     built = [actions.default(view, scope, host, port)] if said is None else _built(view, scope, said, port)
     routes = b"".join((*(envoy.framed(_ROUTES_FIELD, b.body) for b in built), view.memo(_common)))
     known = domains(host, service.addresses, scope) if service else (host,)
+    if service is not None and service.headless and scope.intercepted:
+        known += tuple(f"*.{name}" for name in known)  # web-0.web: the name of one workload (Istio)
     return VirtualHost(names.virtual_host(host, port), known, routes, tuple(c for b in built for c in b.copies))
 
 

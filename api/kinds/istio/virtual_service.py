@@ -205,12 +205,39 @@ class HTTPRoute(Wire, frozen=True):
     headers: Headers | None = None
 
 
+class StreamMatch(Wire, frozen=True):
+    """L4MatchAttributes, and TLSMatchAttributes, which have `sniHosts` too: all of what is set must hold."""
+
+    sni_hosts: tuple[str, ...] = ()
+    destination_subnets: tuple[str, ...] = ()
+    port: int = 0
+    source_labels: dict[str, str] = {}
+    source_namespace: str = ""
+    gateways: tuple[str, ...] = ()
+
+
+class StreamDestination(Wire, frozen=True):
+    """A destination of connections and its share of them."""
+
+    destination: Destination
+    weight: int = 0
+
+
+class StreamRoute(Wire, frozen=True):
+    """TCPRoute, TLSRoute: connections that match any of `match` go to `route`."""
+
+    match: tuple[StreamMatch, ...] = ()
+    route: tuple[StreamDestination, ...] = ()
+
+
 class VirtualService(Wire, frozen=True):
     """Routing rules for hosts. Without hosts it is a delegate, whose rules others take over."""
 
     hosts: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
     http: tuple[HTTPRoute, ...] = ()
+    tls: tuple[StreamRoute, ...] = ()
+    tcp: tuple[StreamRoute, ...] = ()
     export_to: tuple[str, ...] = ()
 
 

@@ -1,0 +1,146 @@
+"""Pods for the tests: network namespaces that are joined by a bridge, each with Istio's iptables rules.
+
+Everything is made under names of this process and goes with it; the machine's own namespace only gets one end of a
+cable, so that proxies reach the control plane.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from api.proxy import Proxy
+from bootstrap.envoy import XdsAddress, bootstrap
+from controlplane.playground.proxy import envoy_path, tied
+
+ADMIN = 15000
+_RULES = Path(__file__).parents[2] / "deploy" / "intercept.sh"
+_TOOLS = ("ip", "iptables-restore", "setpriv")
+
+
+def unavailable() -> str:
+    """Say why there can be no Pods here, or ""."""
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if missing:
+        return f"needs {', '.join(missing)}"
+    if os.geteuid() != 0:
+        return "needs root, for network namespaces"
+    try:
+        with network() as made:
+            made.pod("probe", 2)
+    except subprocess.CalledProcessError as error:
+        return f"network namespaces with iptables do not work here: {error.stderr.decode().strip()}"
+    return ""
+
+
+class Pod(msgspec.Struct, frozen=True):
+    """A namespace with an address."""
+
+    namespace: str
+    address: str
+
+    def command(self, *command: str, gid: int = 0) -> list[str]:
+        """Return a command that runs in it."""
+        inside = [_tool("ip"), "netns", "exec", self.namespace]
+        return [*inside, _tool("setpriv"), f"--regid={gid}", "--clear-groups", "--", *command]
+
+    def python(self, script: str, *arguments: str, seconds: float = 20) -> str:
+        """Run a few lines of Python as the workload would; returns what they print."""
+        made = self.command(sys.executable, "-I", "-c", script, *arguments)
+        return subprocess.run(made, capture_output=True, text=True, timeout=seconds, check=True).stdout.strip()
+
+    def stats(self, pattern: str) -> dict[str, int]:
+        """Read the counters of its proxy that match a regular expression."""
+        ask = f"http://127.0.0.1:{ADMIN}/stats?format=json&filter={pattern}"
+        said = self.python("import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())", ask)
+        return {stat["name"]: stat["value"] for stat in json.loads(said)["stats"] if "name" in stat}
+
+
+class Network:
+    """Use through `network`."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._id = f"mp{os.getpid()}"
+        self._prefix = f"10.77.{os.getpid() % 250}"
+        self.host = f"{self._prefix}.254"
+        self._fabric = f"{self._id}-fabric"
+
+    def build(self) -> None:
+        """Make the bridge, and the cable from the machine to it."""
+        self._namespace(self._fabric)
+        self._ip("-n", self._fabric, "link", "add", "bridge", "type", "bridge")
+        self._ip("-n", self._fabric, "link", "set", "bridge", "up")
+        cable = f"{self._id}h"
+        self._ip("link", "add", cable, "type", "veth", "peer", "name", "machine", "netns", self._fabric)
+        self._stack.callback(subprocess.run, [_tool("ip"), "link", "del", cable], capture_output=True)
+        self._plug("machine")
+        self._ip("addr", "add", f"{self.host}/24", "dev", cable)
+        self._ip("link", "set", cable, "up")
+
+    def pod(self, name: str, number: int, *, intercepted: bool = True) -> Pod:
+        """Make a Pod whose address ends in a number (2 to 253)."""
+        pod = Pod(f"{self._id}-{name}", f"{self._prefix}.{number}")
+        self._namespace(pod.namespace)
+        inside = ("-n", pod.namespace)
+        self._ip(*inside, "link", "set", "lo", "up")
+        self._ip(
+            "-n", self._fabric, "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", pod.namespace
+        )
+        self._plug(name)
+        self._ip(*inside, "addr", "add", f"{pod.address}/24", "dev", "eth0")
+        self._ip(*inside, "link", "set", "eth0", "up")
+        self._ip(*inside, "route", "add", "default", "via", self.host)
+        if intercepted:
+            subprocess.run(pod.command("sh", str(_RULES)), check=True, capture_output=True)
+        return pod
+
+    def start(self, pod: Pod, *command: str, gid: int = 0, log: Path) -> None:
+        """Start a command in a Pod; it ends with the network."""
+        with log.open("wb") as out:
+            made = pod.command(*command, gid=gid)
+            process = subprocess.Popen(tied(*made), stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+        self._stack.callback(_end, process)
+
+    def sidecar(self, pod: Pod, proxy: Proxy, xds: XdsAddress, folder: Path) -> None:
+        """Start the sidecar of a Pod, with the group whose traffic is left alone."""
+        config = folder / f"{proxy.name}.json"
+        config.write_text(json.dumps(bootstrap(proxy, xds, ADMIN)))
+        options = ("--concurrency", "1", "--log-level", "warning", "--use-dynamic-base-id", "--disable-hot-restart")
+        self.start(pod, envoy_path(), "-c", str(config), *options, gid=1337, log=folder / f"{proxy.name}.log")
+
+    def _namespace(self, name: str) -> None:
+        self._ip("netns", "add", name)
+        self._stack.callback(subprocess.run, [_tool("ip"), "netns", "del", name], capture_output=True)
+
+    def _plug(self, cable: str) -> None:
+        self._ip("-n", self._fabric, "link", "set", cable, "master", "bridge", "up")
+
+    def _ip(self, *said: str) -> None:
+        subprocess.run([_tool("ip"), *said], check=True, capture_output=True)
+
+
+@contextmanager
+def network() -> Iterator[Network]:
+    """A network without Pods yet; all of it goes at the end."""
+    with ExitStack() as stack:
+        made = Network(stack)
+        made.build()
+        yield made
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name)
+    assert found is not None, f"{name} is not installed"
+    return found

@@ -1,0 +1,46 @@
+"""Listener filters that look at the first bytes of a connection, to tell what it is."""
+
+from collections.abc import Iterable
+
+from translators import envoy
+
+_HTTP, _TLS = (f"envoy.filters.listener.{seen}_inspector" for seen in ("http", "tls"))
+
+
+def original_address(body: envoy.Listener) -> None:
+    """Ask the kernel where connections were meant to go before it brought them here."""
+    body.listener_filters.add(
+        name="envoy.filters.listener.original_dst", typed_config=envoy.packed(envoy.OriginalDst())
+    )
+
+
+def http_on(body: envoy.Listener, ports: Iterable[int]) -> None:
+    """Look for HTTP in what was meant for some ports, and at nothing else: there the server may speak first."""
+    looked_at = envoy.ListenerFilterChainMatchPredicate()
+    for port in ports:
+        only = looked_at.or_match.rules.add().destination_port_range
+        only.start, only.end = port, port + 1
+    rules = looked_at.or_match.rules
+    if not rules:
+        return
+    added = body.listener_filters.add(name=_HTTP, typed_config=envoy.packed(envoy.HttpInspector()))
+    added.filter_disabled.not_match.CopyFrom(rules[0] if len(rules) == 1 else looked_at)
+    _wait(body)
+
+
+def wanted(*, tls: bool, http: bool) -> envoy.Listener:
+    """Return the part of a listener that looks for TLS and for HTTP."""
+    body = envoy.Listener()
+    if tls:
+        body.listener_filters.add(name=_TLS, typed_config=envoy.packed(envoy.TlsInspector()))
+    if http:
+        body.listener_filters.add(name=_HTTP, typed_config=envoy.packed(envoy.HttpInspector()))
+    if tls or http:
+        _wait(body)
+    return body
+
+
+def _wait(body: envoy.Listener) -> None:
+    """Wait for the client's first bytes as long as it takes (Istio's protocolDetectionTimeout)."""
+    body.listener_filters_timeout.CopyFrom(envoy.duration(0))
+    body.continue_on_listener_filters_timeout = True

@@ -1,0 +1,109 @@
+"""What takes the connections to a sidecar's listener: HTTP by its routes, TLS by server names, all else by address."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from api.mesh import Protocol
+from api.proxy import Scope
+from api.view import View
+from translators import arrivals, envoy, names, visible
+from translators.lookups import port_of, unknown
+from translators.parts import chains, inspectors, streams
+from translators.parts.domains import domains
+from translators.parts.streams import Chain
+
+
+class Landing(msgspec.Struct, frozen=True):
+    """The rest of a listener, encoded; `routes` are the route configurations it names."""
+
+    frames: tuple[bytes, ...]
+    routes: tuple[str, ...] = ()
+
+
+def proxy(view: View, scope: Scope, listener: str) -> Landing:
+    """Return what takes the requests of those who use the sidecar as their HTTP proxy."""
+    return _landing([_http(view, scope, listener, names.HTTP_PROXY)], (names.HTTP_PROXY,))
+
+
+def shared(view: View, scope: Scope, listener: str, number: int) -> Landing | None:
+    """Return what takes the connections to a port, whichever service they are meant for."""
+    use = arrivals.use_of(view, scope.viewer, number, intercepted=scope.intercepted)
+    if use is None:
+        return None
+    routes = (str(number),) if use.http else ()
+    http = [_http(view, scope, listener, str(number))] if use.http else []
+    if use.only_http:
+        return _landing(http, routes)
+    tls = use.tls if use.tls != (use.default,) else ()
+    told = [chain for host in tls for chain in _by_name(scope, _of(view, scope, host, number), host)]
+    by_address = [c for host in use.addressed for c in _by_address(view, scope, host, number, http)]
+    rest = _of(view, scope, use.default, number) if use.default else _unknown(view, scope)
+    return _landing([*_sniffed(http), *by_address, *told, *rest], routes)
+
+
+def own(view: View, scope: Scope, address: str, number: int) -> Landing | None:
+    """Return what takes the connections to an address of a service, or of several."""
+    found = arrivals.at(view, scope.viewer, address, number)
+    if not found:
+        return None
+    (first, port), *others = found
+    routes = (names.virtual_host(first.host, number),) if port.protocol is Protocol.AUTO else ()
+    http = [_http(view, scope, names.listener(address, number), name) for name in routes]
+    hosts = [service.host for service, _ in others]
+    told = [chain for host in hosts for chain in _by_name(scope, _of(view, scope, host, number), host)]
+    return _landing([*_sniffed(http), *told, *_of(view, scope, first.host, number)], routes)
+
+
+def _landing(said: Sequence[Chain], routes: tuple[str, ...]) -> Landing:
+    """Return the chains; one that takes everything is the default when there are others."""
+    if len(said) == 1 and said[0].takes_all:
+        return Landing(tuple(streams.framed(said)), routes)
+    everything = [chain for chain in said if chain.takes_all]
+    frames = (*streams.framed(chain for chain in said if not chain.takes_all), *map(streams.default, everything[:1]))
+    sniffs = any(chain.http for chain in said)
+    looks = inspectors.wanted(tls=sniffs or any(chain.names for chain in said), http=sniffs)
+    return Landing((*frames, envoy.encode(looks)), routes)
+
+
+def _http(view: View, scope: Scope, listener: str, routes: str) -> Chain:
+    manager = chains.http(view, scope, routes, f"outbound_{listener}")
+    return Chain((), (), envoy.encode(envoy.FilterChain(filters=[manager])))
+
+
+def _sniffed(said: Iterable[Chain]) -> list[Chain]:
+    return [msgspec.structs.replace(chain, http=True) for chain in said]
+
+
+def _of(view: View, scope: Scope, host: str, number: int) -> tuple[Chain, ...]:
+    service = visible.listed(view, scope.viewer, host)
+    port = port_of(service, number) if service else None
+    return view.memo(streams.of_service, scope, host, number, port.protocol.value) if port else ()
+
+
+def _by_name(scope: Scope, said: Iterable[Chain], host: str) -> Iterator[Chain]:
+    """Yield chains that share a listener with other services': what asks for no name asks for the service's own."""
+    own = tuple(name for name in domains(host, (), scope) if not name.endswith("."))
+    for chain in said:
+        yield chain if chain.names else msgspec.structs.replace(chain, names=own)
+
+
+def _by_address(view: View, scope: Scope, host: str, number: int, http: Iterable[Chain]) -> Iterator[Chain]:
+    """Yield the chains of a service for each of its addresses, so that one more disturbs no other."""
+    service = visible.listed(view, scope.viewer, host)
+    port = port_of(service, number) if service else None
+    if service is None or port is None:
+        return
+    said = [*(_sniffed(http) if port.protocol is Protocol.AUTO else ()), *_of(view, scope, host, number)]
+    for where in arrivals.ranges(view, service, number):
+        for chain in said:
+            yield chain if chain.ranges else msgspec.structs.replace(chain, ranges=(where,))
+
+
+def _unknown(view: View, scope: Scope) -> tuple[Chain, ...]:
+    """Return what takes connections to what no service has (Istio's outboundTrafficPolicy)."""
+    if not scope.intercepted:
+        return ()
+    rest = chains.straight(view, unknown(view, scope.viewer))
+    body = envoy.FilterChain(name="PassthroughFilterChain", filters=[rest])
+    return (Chain((), (), envoy.encode(body)),)
