@@ -131,6 +131,5 @@ class Horizon(msgspec.Struct, frozen=True):
         return any(each.port == 0 and each.hosts.is_everything and each.excluded == HostSet() for each in self.egress)
 
     def listener(self, port: int) -> EgressListener | None:
-        """Return where calls to a port are made: its own listener, else the one for all others."""
-        found = sorted((each for each in self.egress if each.port in {port, 0}), key=lambda each: not each.port)
-        return found[0] if found else None
+        """Return where calls to a port are made: its own listener, else the one for all others, which is the last."""
+        return next((each for each in self.egress if each.port in {port, 0}), None)

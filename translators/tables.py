@@ -6,7 +6,7 @@ from api.meta import Ref
 from api.proxy import Scope, Viewer
 from api.routes import Route, RouteTable
 from api.view import View
-from translators import imports, visible
+from translators import horizons, imports, visible
 from translators.shards import is_in, keys
 
 _FOREIGN_PORT = 80
@@ -58,7 +58,8 @@ def _foreign(view: View, viewer: Viewer, ref: Ref) -> tuple[tuple[str, frozenset
             ports |= known
             if not known:
                 strangers.append(host)
-        found += [(host, frozenset(ports or {_FOREIGN_PORT})) for host in strangers]
+        lives = frozenset(port for port in ports or {_FOREIGN_PORT} if horizons.holds(view, viewer, table, port))
+        found += [(host, lives) for host in strangers]
     return tuple(found)
 
 
