@@ -10,7 +10,8 @@ class Request(msgspec.Struct, frozen=True):
     """A request as it arrives at a proxy. `path` includes the query; names of headers are lower case.
 
     `port` is the listener's, 0 the HTTP proxy's. `dice` is the random number that Envoy draws for a request (0 to
-    2**63 - 1): it decides shares and fractions, and None leaves them open. `tls`: the proxy sees bytes and no request.
+    2**63 - 1): it decides shares and fractions, and None leaves them open. `tls`: it comes by TLS, so the proxy sees it
+    only where TLS ends. `address` is the one that the client dialled, which only matters where the kernel tells.
     """
 
     authority: str
@@ -21,6 +22,7 @@ class Request(msgspec.Struct, frozen=True):
     port: int = 0
     dice: int | None = None
     tls: bool = False
+    address: str = ""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -71,6 +73,14 @@ class Target(msgspec.Struct, frozen=True):
     trouble: str = ""
 
 
+class Share(msgspec.Struct, frozen=True):
+    """A cluster that bytes are passed on to: `weight` of `total` connections."""
+
+    cluster: str
+    weight: int
+    total: int
+
+
 class Copying(msgspec.Struct, frozen=True):
     """A mirror: `numerator` of `denominator` requests are copied to the cluster. `fires` is known with a Request.dice.
 
@@ -86,6 +96,21 @@ class Copying(msgspec.Struct, frozen=True):
     suffix: bool
     fires: bool | None = None
     trouble: str = ""
+
+
+class Failing(msgspec.Struct, frozen=True):
+    """Failures on purpose: `numerator` of `denominator` requests are answered `status`, and so for those delayed.
+
+    `grpc_status` is told to gRPC clients, whose HTTP status is 200; 0 is none.
+    """
+
+    status: int
+    grpc_status: int
+    numerator: int
+    denominator: int
+    delay_ms: int
+    delay_numerator: int
+    delay_denominator: int
 
 
 class Reply(msgspec.Struct, frozen=True, tag="reply"):
@@ -110,7 +135,7 @@ class Sending(msgspec.Struct, frozen=True, tag="sending"):
 class Outcome(msgspec.Struct, frozen=True):
     """What becomes of a request. What was not reached is "" or None: no listener, no virtual host, no route.
 
-    `request` has its path normalised, and the scheme that Envoy takes it to have. `cluster` is set where bytes are
+    `request` has its path normalised, and the scheme that Envoy takes it to have. `shares` is set where bytes are
     passed on and no request is seen (TCP, TLS). `domain` is the name of the virtual host that matched, `later` the
     number of its routes that were not looked at any more. `filters` names those that the route configures. `status` is
     what the proxy answers by itself, 0 when the answer is somebody else's, or when that depends on the target.
@@ -127,6 +152,7 @@ class Outcome(msgspec.Struct, frozen=True):
     passed: tuple[Passed, ...] = ()
     later: int = 0
     filters: tuple[str, ...] = ()
+    failing: Failing | None = None
     action: Sending | Reply | None = None
-    cluster: str = ""
+    shares: tuple[Share, ...] = ()
     status: int = 0

@@ -69,7 +69,8 @@ from envoy_data_plane.google.protobuf import Any as PackedAny
 from envoy_data_plane.google.protobuf import Struct
 
 from api.hosts import is_ip
-from api.proxy import Locality, Proxy
+from api.proxy import REDIRECT, Locality, Proxy
+from bootstrap import health
 from bootstrap.node import check_subdomain, checked, cluster, metadata
 from bootstrap.tls import XdsTls, check_tls, static_secrets, token_filters, transport_socket
 
@@ -111,19 +112,24 @@ class XdsAddressError(ValueError):
 def bootstrap(proxy: Proxy, xds: XdsAddress, admin_port: int = 0) -> dict[str, Any]:
     """Build a proxy's bootstrap as a JSON-ready dict in Envoy's snake_case names.
 
-    The admin interface listens on loopback only, for it has no authentication; port 0 lets the kernel choose.
+    The admin interface listens on loopback only, for it has no authentication; port 0 lets the kernel choose. With
+    interception it is 15000, and the platform may ask two of its pages from outside (`health`).
     Raises NodeError for a proxy with impossible names, XdsAddressError for an impossible address, and XdsTlsError for
     files that do not go together.
     """
     _check_address(xds)
     if xds.tls:
         check_tls(xds.tls)
+    intercepted = proxy.interception == REDIRECT
+    admin_port = admin_port or (health.ADMIN_PORT if intercepted else 0)
     message = Bootstrap(
         node=_node(checked(proxy)),
         admin=Admin(address=_address(LOOPBACK, admin_port)),
         dynamic_resources=_dynamic_resources(xds),
         static_resources=BootstrapStaticResources(
-            clusters=[_xds_cluster(xds)], secrets=static_secrets(xds.tls) if xds.tls else []
+            clusters=[_xds_cluster(xds), *([health.admin_cluster(admin_port)] if intercepted else [])],
+            listeners=health.listeners() if intercepted else [],
+            secrets=static_secrets(xds.tls) if xds.tls else [],
         ),
         bootstrap_extensions=[_internal_listeners()],
         layered_runtime=_runtime(),

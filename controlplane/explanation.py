@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from api.actions import Pairs
-from api.tracing import Copying, HeaderEdit, Origin, Outcome, Reply, Request, Sending, Target
+from api.tracing import Copying, Failing, HeaderEdit, Origin, Outcome, Reply, Request, Sending, Share, Target
 from controlplane.ledger import Locate
 from controlplane.report import one_line
 from translators.matching.sending import copied_authority
@@ -43,8 +43,8 @@ class _Words:
             yield _row("listener", f"none: nothing takes this {port}, and the connection fails")
             return
         yield _row("listener", f"{found.listener}{'' if found.request.port else ', the HTTP proxy'} ({found.chain})")
-        if found.cluster:
-            yield _row("sent to", f"{found.cluster}, as bytes: no rule applies, and nothing is copied")
+        if found.shares:
+            yield from _passed_on(found.shares)
         elif found.request.tls:
             yield _row("answer", "none: TLS on a port that takes plain HTTP fails")
         else:
@@ -60,6 +60,8 @@ class _Words:
             yield _row("route", f"none that matches: Envoy answers {found.status}")
         elif found.virtual_host not in _NO_SERVICE:
             yield _row("route", self._route())
+        if found.failing is not None:
+            yield from _failing(found.failing)
         if isinstance(found.action, Sending):
             yield from _sent(found.action, found.request)
         elif isinstance(found.action, Reply):
@@ -92,6 +94,12 @@ class _Words:
             yield _row("" if i else "not matched", f"{whose}: {passed.why}")
         if self._found.later:
             yield _row("not asked", f"{self._found.later} more, since the first that matches holds")
+
+
+def _passed_on(shares: tuple[Share, ...]) -> Iterator[str]:
+    for i, share in enumerate(shares):
+        part = f", {_percent(share.weight, share.total)} of the connections" if share.total != share.weight else ""
+        yield _row("" if i else "sent to", f"{share.cluster}{part}, as bytes: nothing is seen of requests, or copied")
 
 
 def _sent(said: Sending, request: Request) -> Iterator[str]:
@@ -131,6 +139,16 @@ def _copied(copy: Copying, targets: tuple[Target, ...]) -> str:
     said = f"{_place(copy)}: {_percent(copy.numerator, copy.denominator)} of the requests{fires}, Host {hosts}"
     guarded = f"through the guarded cluster {copy.cluster}"
     return f"{said}, {guarded}" + (f"; nothing arrives: {copy.trouble}" if copy.trouble else "")
+
+
+def _failing(said: Failing) -> Iterator[str]:
+    if said.delay_numerator:
+        share = _percent(said.delay_numerator, said.delay_denominator)
+        yield _row("fault", f"{share} of the requests are delayed by {said.delay_ms} ms")
+    if said.numerator:
+        what = f"gRPC status {said.grpc_status}" if said.grpc_status else str(said.status)
+        share = _percent(said.numerator, said.denominator)
+        yield _row("fault", f"{share} of the requests are answered {what} on purpose, and not copied")
 
 
 def _answered(said: Reply) -> Iterator[str]:

@@ -119,6 +119,31 @@ def test_a_mesh_that_blocks_says_what_it_answers(mesh: Path, node: Path):
     assert told(mesh, node, "GET", "http://nobody:8000/")["answer"][0].startswith("502 by the proxy itself")
 
 
+def test_failures_on_purpose_are_told(mesh: Path, node: Path):
+    fault = {"delay": {"fixedDelay": "2s", "percentage": {"value": 50}}}
+    rule = {"route": route(("httpbin", "", 1)), "mirror": {"host": "httpbin"}}
+    (mesh / "rules.yaml").write_text(virtual_service("httpbin", {**rule, "fault": fault}))
+    said = told(mesh, node, "GET", "http://httpbin:8000/")
+    assert said["fault"] == ["50 % of the requests are delayed by 2000 ms"]
+    assert "copied to" in said
+    fault["abort"] = {"httpStatus": 418, "percentage": {"value": 100}}
+    (mesh / "rules.yaml").write_text(virtual_service("httpbin", {**rule, "fault": fault}))
+    said = told(mesh, node, "GET", "http://httpbin:8000/")
+    assert said["fault"][1] == "100 % of the requests are answered 418 on purpose, and not copied"
+    assert said["answer"][0].startswith("418 by the proxy itself")
+    assert "copied to" not in said
+
+
+def test_a_sidecar_with_interception_is_asked_by_the_address_of_the_service(mesh: Path, node: Path):
+    node.write_text("{name: sleep, ip: 10.0.0.9, interception: REDIRECT}")
+    database = service("database", 5000, "tcp").replace("ports:", "clusterIP: 10.96.0.7\n  ports:")
+    (mesh / "database.yaml").write_text(database)
+    said = told(mesh, node, "GET", "http://database:5000/")
+    assert said["listener"] == ["10.96.0.7_5000 (filter chain 0)"]
+    assert said["sent to"][0].startswith("outbound|5000||database.default.svc.cluster.local, as bytes")
+    assert told(mesh, node, "GET", "http://nobody:81/")["listener"][0].startswith("virtualOutbound")
+
+
 def test_no_route_is_404(mesh: Path, node: Path):
     only = virtual_service("httpbin", {"match": [{"uri": {"exact": "/a"}}], "route": route(("httpbin", "", 1))})
     (mesh / "rules.yaml").write_text(only)

@@ -15,7 +15,7 @@ from api.kinds.istio import sidecar as sc
 from api.kinds.istio import virtual_service as vs
 from api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
 from api.meta import Kind, Object, Ref, Wire
-from api.proxy import Locality, Proxy
+from api.proxy import REDIRECT, Locality, Proxy
 from api.resource import Resource, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
@@ -29,7 +29,8 @@ spaces = st.sampled_from(["red", "blue"])
 versions = st.sampled_from(["v1", "v2"])
 hosts = st.sampled_from(["a", "b.red.svc.cluster.local", "*.blue.svc.cluster.local", "x.example.com"])
 exports = st.sampled_from([(), (".",), ("*",), ("red",)])
-ports = st.sampled_from([("http", 80), ("http", 8000), ("tcp", 8000), ("", 9000)])
+ports = st.sampled_from([("http", 80), ("http", 8000), ("tcp", 8000), ("", 9000), ("tls", 443)])
+addresses = st.sampled_from(["", "None", "10.9.0.1", "10.9.0.2"])
 policies = st.sampled_from(
     [
         None,
@@ -64,11 +65,12 @@ selectors = st.sampled_from([None, None, dr.WorkloadSelector({"app": "a"}), dr.W
 PROXIES = [
     Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}, locality=Locality("here")),
     Proxy("sidecar", "q", "blue", ip="127.0.0.2"),
+    Proxy("sidecar", "r", "red", ip="10.0.0.1", labels={"app": "a", "version": "v1"}, interception=REDIRECT),
 ]
 
 
 class World(RuleBasedStateMachine):
-    """Random manifests in and out of one control plane that two proxies are connected to."""
+    """Random manifests in and out of one control plane that some proxies are connected to."""
 
     short, count = shards.SHORT, shards.COUNT
 
@@ -83,9 +85,12 @@ class World(RuleBasedStateMachine):
         for proxy in PROXIES:
             self._connect(proxy)
 
-    @rule(ns=spaces, name=names, ports=st.lists(ports, max_size=2, unique_by=lambda p: p[1]), export=exports)
-    def service(self, ns: str, name: str, ports: list[tuple[str, int]], export: tuple[str, ...]) -> None:
-        spec = kube.ServiceSpec(tuple(kube.ServicePort(n, f"{p}-{n}" if p else "") for p, n in ports), {"app": name})
+    @rule(
+        ns=spaces, name=names, ports=st.lists(ports, max_size=2, unique_by=lambda p: p[1]), export=exports, ip=addresses
+    )
+    def service(self, ns: str, name: str, ports: list[tuple[str, int]], export: tuple[str, ...], ip: str) -> None:
+        said = tuple(kube.ServicePort(n, f"{p}-{n}" if p else "") for p, n in ports)
+        spec = kube.ServiceSpec(said, {"app": name}, cluster_ip=ip)
         self._put(kube.SERVICE, ns, name, spec, annotations={"networking.istio.io/exportTo": ",".join(export)})
 
     @rule(ns=spaces, name=names, app=names, version=versions, ip=st.integers(1, 3))
@@ -116,6 +121,13 @@ class World(RuleBasedStateMachine):
             name,
             vs.VirtualService(tuple(hosts), http=(rule,), export_to=export),
         )
+
+    @rule(ns=spaces, name=names, host=hosts, to=hosts, label=st.sampled_from([{}, {"app": "a"}]), tls=st.booleans())
+    def streams(self, ns: str, name: str, host: str, to: str, label: dict[str, str], tls: bool) -> None:
+        match = vs.StreamMatch((host,) if tls else (), source_labels=label)
+        route = vs.StreamRoute((match,), (vs.StreamDestination(vs.Destination(to)),))
+        spec = vs.VirtualService((host,), tls=(route,) if tls else (), tcp=() if tls else (route,))
+        self._put(vs.VIRTUAL_SERVICE, ns, name, spec)
 
     @rule(
         ns=spaces, name=names, host=hosts, subsets=st.sets(versions), export=exports, policy=policies, select=selectors

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.tracing import Copying, HeaderEdit, Request, Target
+from api.tracing import Copying, HeaderEdit, Request, Share, Target
 from translators import envoy
 from translators.matching.answer import match_problem
 from translators.matching.decoded import Decoded
@@ -206,5 +206,5 @@ def test_a_port_that_looks_at_bytes_sends_tls_to_its_default_chain():
     plain, tls = reached(known, Request("a", port=9)), reached(known, Request("a", port=9, tls=True))
     assert plain is not None
     assert tls is not None
-    assert (plain.cluster, plain.routes, tls.cluster) == ("", known.configurations["9"], "raw")
+    assert (plain.shares, plain.routes, tls.shares) == ((), known.configurations["9"], (Share("raw", 1, 1),))
     assert reached(known, Request("a", port=10)) is None

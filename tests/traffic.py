@@ -16,9 +16,12 @@ Headers = Mapping[str, str | tuple[str, ...]]
 
 def ask(
     served: ResourceSet | Decoded, text: str, headers: Headers | None = None, *, dice: int | None = None,
-    proxied: bool = False,
+    proxied: bool = False, address: str = "",
 ) -> Outcome:  # fmt: skip
-    """What becomes of a request, `GET http://host:port/path`; a header may have several values."""
+    """What becomes of a request, `GET http://host:port/path`; a header may have several values.
+
+    `address` is the one that the client dials, where the kernel tells.
+    """
     method, _, url = text.partition(" ")
     said = urlsplit(url)
     pairs = [(name.lower(), v) for name, value in (headers or {}).items() for v in _values(value)]
@@ -27,8 +30,10 @@ def ask(
         path=(said.path or "/") + (f"?{said.query}" if said.query else ""),
         method=method,
         headers=tuple(pairs),
-        port=0 if proxied else said.port or 80,
+        port=0 if proxied else said.port or (443 if said.scheme == "https" else 80),
         dice=dice,
+        tls=said.scheme == "https",
+        address=address,
     )
     return answer(decoded(served) if isinstance(served, ResourceSet) else served, request)
 
@@ -41,8 +46,9 @@ def brief(outcome: Outcome) -> str:
     """
     if not outcome.listener:
         return "nothing"
-    if outcome.cluster:
-        return f"tcp {_name(outcome.cluster.rpartition('|')[2])}"
+    if outcome.shares:
+        shares = [(_name(s.cluster.rpartition("|")[2]), s) for s in outcome.shares]
+        return "tcp " + " + ".join(f"{name} {s.weight}" if s.weight != s.total else name for name, s in shares)
     if isinstance(outcome.action, Reply):
         return f"{outcome.action.status} {outcome.action.location or outcome.action.body.decode()}".strip()
     if outcome.status or outcome.action is None:
@@ -89,8 +95,13 @@ def _copy(copy: Copying) -> str:
 
 
 def _place(to: Target | Copying) -> str:
-    port = f":{to.port}" if to.port != 8000 else ""
-    return _name(to.host) + port + (f"/{to.subset}" if to.subset else "") + (" (503)" if to.trouble else "")
+    port = f":{to.port}" if to.port not in {0, 8000} else ""
+    return (
+        (_name(to.host) or to.cluster)
+        + port
+        + (f"/{to.subset}" if to.subset else "")
+        + (" (503)" if to.trouble else "")
+    )
 
 
 def _name(host: str) -> str:

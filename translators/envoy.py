@@ -21,6 +21,7 @@ from envoy.config.core.v3.base_pb2 import (
     RoutingPriority,
     RuntimeDouble,
     RuntimeFractionalPercent,
+    TrafficDirection,
     TransportSocket,
 )
 from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
@@ -169,6 +170,7 @@ __all__ = [
     "TcpProxy",
     "TlsInspector",
     "TlsParameters",
+    "TrafficDirection",
     "TransportSocket",
     "TypedExtensionConfig",
     "UInt32Value",

@@ -33,7 +33,7 @@ _FILES = {
     type=click.IntRange(0, 65535),
     default=0,
     show_default=True,
-    help="Envoy's own admin port on loopback; 0 is any.",
+    help="Envoy's own admin port on loopback; 0 is any, 15000 with interception.",
 )
 @click.option("--xds-ca", default="", help="Who issued the control plane's certificate (PEM); without it, plaintext.")
 @click.option("--xds-cert", default="", help="The proxy's own certificate, with its SPIFFE ID (PEM).")
@@ -43,10 +43,20 @@ _FILES = {
     "--secrets-dir", default="", help="Write here where these files are, so that Envoy follows their changes."
 )
 @click.option("--xds-server-name", default="", help="The name in the control plane's certificate.  [default: its host]")
+@click.option(
+    "--interception",
+    type=click.Choice(["NONE", "REDIRECT"]),
+    default="NONE",
+    show_default=True,
+    help="REDIRECT: iptables bring the workload's traffic (deploy/intercept.sh), whatever it calls.",
+)
 @click.option("--unprivileged", is_flag=True, help="The proxy may not bind ports below 1024.")
 @OUTPUT
 def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **node: str) -> None:
-    """Print the Envoy bootstrap of a proxy; the workload calls out through 127.0.0.1:15080 or the services' ports."""
+    """Print the Envoy bootstrap of a proxy; the workload calls out through 127.0.0.1:15080 or the services' ports.
+
+    With interception it calls whom it likes.
+    """
     from api.proxy import Proxy
     from bootstrap.envoy import XdsAddress, XdsAddressError
     from bootstrap.envoy import bootstrap as made

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 
 from controlplane.commands.shared import SOURCES, loaded, show
 
@@ -38,11 +39,14 @@ def explain(paths: tuple[Path, ...], node: Path, output: str, **asked: object) -
 
     The request goes to the port's own listener where there is one, else through the HTTP proxy.
     """
+    from api.proxy import REDIRECT
     from controlplane.explanation import lines_of, values_of
     from controlplane.nodes import NodeFileError, read_node
     from controlplane.publish import RenderError
     from translators.matching.answer import answer
     from translators.matching.decoded import decoded
+    from translators.matching.dialled import address
+    from translators.scopes import criteria, scope_of
 
     try:
         proxy = read_node(node)
@@ -50,7 +54,10 @@ def explain(paths: tuple[Path, ...], node: Path, output: str, **asked: object) -
         known = decoded(plane.render(proxy))
     except (NodeFileError, RenderError) as error:
         raise click.ClickException(str(error)) from error
-    found = answer(known, _request(known, **asked))  # type: ignore[arg-type]
+    view = plane.engine.view
+    request = _request(known, **asked)  # type: ignore[arg-type]
+    where = address(view, scope_of(proxy, view.memo(criteria)), request.authority.partition(":")[0], request.port)
+    found = answer(known, msgspec.structs.replace(request, address=where if proxy.interception == REDIRECT else ""))
     if output == "text":
         click.echo("\n".join(lines_of(found, source.locate)))
     else:

@@ -21,7 +21,7 @@ from controlplane.playground.proxy import envoy_path, tied
 
 ADMIN = 15000
 _RULES = Path(__file__).parents[2] / "deploy" / "intercept.sh"
-_TOOLS = ("ip", "iptables-restore", "setpriv")
+_TOOLS = ("ip", "iptables", "iptables-restore", "setpriv")
 
 
 def unavailable() -> str:
@@ -97,6 +97,9 @@ class Network:
         self._ip(*inside, "addr", "add", f"{pod.address}/24", "dev", "eth0")
         self._ip(*inside, "link", "set", "eth0", "up")
         self._ip(*inside, "route", "add", "default", "via", self.host)
+        # There is no DNS here; without this, each name would be asked for until it times out.
+        refuse = ("-A", "OUTPUT", "-p", "udp", "--dport", "53", "-j", "REJECT")
+        subprocess.run(pod.command("iptables", *refuse), check=True, capture_output=True)
         if intercepted:
             subprocess.run(pod.command("sh", str(_RULES)), check=True, capture_output=True)
         return pod
@@ -111,7 +114,7 @@ class Network:
     def sidecar(self, pod: Pod, proxy: Proxy, xds: XdsAddress, folder: Path) -> None:
         """Start the sidecar of a Pod, with the group whose traffic is left alone."""
         config = folder / f"{proxy.name}.json"
-        config.write_text(json.dumps(bootstrap(proxy, xds, ADMIN)))
+        config.write_text(json.dumps(bootstrap(proxy, xds)))
         options = ("--concurrency", "1", "--log-level", "warning", "--use-dynamic-base-id", "--disable-hot-restart")
         self.start(pod, envoy_path(), "-c", str(config), *options, gid=1337, log=folder / f"{proxy.name}.log")
 

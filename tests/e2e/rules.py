@@ -124,6 +124,16 @@ ANSWER = st.fixed_dictionaries(
 )
 
 
+SURE = st.fixed_dictionaries({"value": st.sampled_from([0, 100])})
+FAULTS = st.builds(
+    lambda **said: {"fault": {name: one for name, one in said.items() if one}} if any(said.values()) else {},
+    abort=st.none()
+    | st.fixed_dictionaries({"percentage": SURE, "httpStatus": st.sampled_from([418, 503])})
+    | st.fixed_dictionaries({"percentage": SURE, "grpcStatus": st.sampled_from(["UNAVAILABLE", "OK"])}),
+    delay=st.none() | st.fixed_dictionaries({"percentage": SURE, "fixedDelay": st.just("1ms")}),
+)
+
+
 @st.composite
 def rules(draw: st.DrawFn) -> Json:
     """One rule of `http`."""
@@ -139,7 +149,7 @@ def rules(draw: st.DrawFn) -> Json:
     if kind == "prefix":
         prefix = {"uri": {"prefix": draw(st.sampled_from(["/a", "/A", "/"]))}, "ignoreUriCase": draw(st.booleans())}
         return {**found, "match": [prefix], "redirect": draw(PREFIX_REDIRECT)}
-    sent = draw(forwards())
+    sent = {**draw(forwards()), **draw(st.one_of(st.just({}), st.just({}), FAULTS))}
     if "Host" in found.get("headers", {}).get("request", {}).get("set", {}):
         sent.get("rewrite", {}).pop("authority", None)
         if not sent.get("rewrite", {"uri": "/"}):

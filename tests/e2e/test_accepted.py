@@ -5,24 +5,28 @@ One rejected resource takes all that is in it out of service, so no object may b
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 
+from api.proxy import REDIRECT, Proxy
 from api.resource import Resource
+from bootstrap.envoy import XdsAddress
 from controlplane.playground.stage import Stage
+from controlplane.settings import Address
 from tests.e2e.conftest import PROTOCOLS, seed_of_run
 from tests.e2e.decoders import differences
+from tests.e2e.namespaces import network, unavailable
 from tests.e2e.scene import complaints, findings, until
-from tests.e2e.sidecars import Sidecar, sidecar
+from tests.e2e.sidecars import sidecar
 from tests.e2e.worlds import world
 
 pytestmark = pytest.mark.envoy
 
 CORPUS = Path(__file__).parent / "corpus"
-WORLDS = 15
+WORLDS, FEW = 15, 5
 SHOWN = 160  # characters at each end of a complaint that are worth showing: Envoy quotes all that it rejects
 TOGETHER = ("Service", "Pod", "EndpointSlice", "WorkloadEntry", "MeshConfig", "DestinationRule")
 """Kinds that other objects refer to: all of a file's are there all the time."""
@@ -36,7 +40,7 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
     tried = [document for document in documents if document["kind"] not in TOGETHER]
     stage.write("ground.yaml", yaml.safe_dump_all(ground))
     await until(lambda: len(stage.app.plane.snapshot.objects) == len(ground), "the file was read")
-    judge = Judge(stage, await sidecar(stage, delta=delta, unprivileged=True))
+    judge = Judge(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
     judged = {"ground": judge.said()}
     for document in tried:
         await judge.show([document])
@@ -49,21 +53,39 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
 
 @PROTOCOLS
 async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
-    first = seed_of_run()
-    judge = Judge(stage, await sidecar(stage, delta=delta, unprivileged=True))
-    for seed in range(first, first + WORLDS):
-        await judge.show(list(yaml.safe_load_all(world(seed))))
-        wrong = judge.said()
-        assert not wrong, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *wrong))
+    judge = Judge(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
+    await judge.random_worlds(WORLDS)
+
+
+@pytest.mark.skipif(bool(why := unavailable()), reason=why)
+async def test_envoy_accepts_random_worlds_with_interception(tmp_path: Path) -> None:
+    folder = tmp_path / "mesh"
+    folder.mkdir()
+    with network() as wires:
+        async with Stage(folder, Address(wires.host, 0)) as stage:
+            pod = wires.pod("web", 2, intercepted=False)
+            labels = {"app": "web", "version": "v1"}
+            proxy = Proxy("sidecar", "web", "default", pod.address, labels=labels, interception=REDIRECT)
+            wires.sidecar(pod, proxy, XdsAddress(wires.host, stage.xds.port), tmp_path)
+            await until(lambda: len(stage.app.server.streams()) == 1, "the sidecar is connected")
+            await Judge(stage, (tmp_path / "web.log").read_text).random_worlds(FEW)
 
 
 class Judge:
     """An Envoy, and what it and others have to say about what it is shown."""
 
-    def __init__(self, stage: Stage, envoy: Sidecar) -> None:
-        self._stage, self._envoy = stage, envoy
+    def __init__(self, stage: Stage, log: Callable[[], str]) -> None:
+        self._stage, self._log = stage, log
         self._logged = 0
         self._read: set[str] = set()
+
+    async def random_worlds(self, count: int) -> None:
+        """Show a number of worlds, one after the other."""
+        first = seed_of_run()
+        for seed in range(first, first + count):
+            await self.show(list(yaml.safe_load_all(world(seed))))
+            wrong = self.said()
+            assert not wrong, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *wrong))
 
     async def show(self, documents: Sequence[object]) -> None:
         """Replace what is tried, and wait until the proxy has answered all that follows."""
@@ -80,7 +102,7 @@ class Judge:
         app = self._stage.app
         said = [*complaints(self._stage), *(f.message for f in findings(self._stage) if f.reason == "Rejected")]
         said += [f"{key}: {error}" for key, error in app.plane.publisher.failures.items()]
-        lines = self._envoy.envoy.log().splitlines()
+        lines = self._log().splitlines()
         said += [json.loads(line)["msg"] for line in lines[self._logged :]]
         self._logged = len(lines)
         said += [difference for resource in self._new() for difference in differences(resource)]

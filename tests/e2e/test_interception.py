@@ -150,6 +150,13 @@ async def test_a_call_to_a_service_address_is_routed_and_mirrored_through_both_s
         }
 
 
+async def test_the_platform_may_ask_whether_the_sidecar_is_ready_and_how_it_does(mesh: Mesh):
+    read = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())"
+    assert mesh.client.python(read, f"http://{mesh.v1.address}:15021/healthz/ready") == "LIVE"
+    assert "envoy_server_live{} 1" in mesh.client.python(read, f"http://{mesh.v1.address}:15090/stats/prometheus")
+    assert mesh.listen(mesh.v1.address, 15000) in {"", "closed"}
+
+
 async def test_bytes_go_where_the_rule_says_also_when_the_server_speaks_first(mesh: Mesh):
     assert mesh.listen("10.96.0.10", 7000) == "I am v2"
 

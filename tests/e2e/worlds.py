@@ -28,7 +28,8 @@ STRINGS = (
     {},
     {"exact": "ü"},
 )
-ADDRESSES = ("10.0.0.1", "10.0.0.2", "fd00::1", "None", "")
+SUBNETS = ("10.0.0.0/8", "10.1.0.0/8", "10.0.0.1", "fd00::/64", "0.0.0.0/0")
+ADDRESSES = ("10.0.0.1", "10.0.0.2", "fd00::1", "None", "", "10.3.0.0/16")
 PERCENT = (0, 0.0001, 0.1, 12.3456, 50, 99.9999, 100)
 WEIGHTS = (0, 1, 10, 90, 100, 100_000, 900_000, 2**31 - 1)
 POLICIES: dict[str, tuple[dict[str, Any], ...]] = {
@@ -90,7 +91,7 @@ class Author:
         ports = [{"port": n, "name": f"{self._dice.choice(PORT_NAMES)}-{i}".lstrip("-")} for i, n in enumerate(numbers)]
         return {
             "ports": ports,
-            "clusterIP": self._dice.choice(ADDRESSES),
+            "clusterIP": self._dice.choice(ADDRESSES[:-1]),
             "selector": {"app": self._dice.choice(NAMES)},
         }
 
@@ -127,7 +128,26 @@ class Author:
 
     def _rules(self) -> dict[str, Any]:
         hosts = {} if self._dice.random() < 0.15 else {"hosts": self._some(HOSTS, 3)}  # without, it is a delegate
-        return {**hosts, "http": [self._rule() for _ in range(3)], **self._exported()}
+        streams = self._streams(hosts["hosts"]) if hosts and self._maybe() else {}
+        return {**hosts, "http": [self._rule() for _ in range(3)], **streams, **self._exported()}
+
+    def _streams(self, hosts: list[str]) -> dict[str, Any]:
+        """Rules for TLS and TCP; several ask for the same names and ranges."""
+        tls = [
+            {"match": [self._stream(sniHosts=self._some(tuple(hosts), min(2, len(hosts))))], "route": self._shares()}
+            for _ in "12"
+        ]
+        tcp = [{"match": [self._stream()] if self._maybe() else [], "route": self._shares()} for _ in "12"]
+        return {"tls": tls, "tcp": tcp}
+
+    def _stream(self, **said: Any) -> dict[str, Any]:
+        if self._maybe():
+            said["destinationSubnets"] = self._some(SUBNETS, 2)
+        return {**said, "port": self._dice.choice(PORTS)} if self._maybe() else said
+
+    def _shares(self) -> list[dict[str, Any]]:
+        to = [{"destination": self._destination(), "weight": self._dice.choice(WEIGHTS)} for _ in range(2)]
+        return to[: self._dice.choice([1, 2])]
 
     def _rule(self) -> dict[str, Any]:
         to = [{"destination": self._destination(), "weight": self._dice.choice(WEIGHTS)} for _ in range(3)]

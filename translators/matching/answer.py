@@ -9,6 +9,7 @@ from api.tracing import Origin, Outcome, Passed, Reply, Request, Sending
 from translators import envoy
 from translators.matching.decoded import Decoded
 from translators.matching.domains import virtual_host
+from translators.matching.faults import abort, failing
 from translators.matching.fields import fraction, header_problem, query_problem
 from translators.matching.headers import response_edits
 from translators.matching.listening import reached
@@ -23,13 +24,13 @@ def answer(known: Decoded, request: Request) -> Outcome:
     at = reached(known, request)
     if at is None:
         return Outcome(request)
-    found = Outcome(request, listener=at.listener, chain=at.chain, cluster=at.cluster)
-    if at.cluster or request.tls:
+    found = Outcome(request, listener=at.listener, chain=at.chain, shares=at.shares)
+    if at.shares or (request.tls and not at.terminates):
         return found
     path = normalised(request.path) if at.normalises else request.path
     if path is None:
         return msgspec.structs.replace(found, status=HTTPStatus.BAD_REQUEST.value)
-    arrived = msgspec.structs.replace(request, path=path, scheme=scheme_of(request))
+    arrived = msgspec.structs.replace(request, path=path, scheme="https" if request.tls else scheme_of(request))
     found = msgspec.structs.replace(found, request=arrived)
     if at.routes is None:
         return msgspec.structs.replace(found, status=HTTPStatus.NOT_FOUND.value)
@@ -41,6 +42,10 @@ def _routed(known: Decoded, said: envoy.RouteConfiguration, found: Outcome) -> O
     host = virtual_host(said, found.request.authority)
     if host is None:
         return found
+    if host[0].require_tls == envoy.VirtualHost.ALL and found.request.scheme != "https":
+        secure = f"https://{found.request.authority}{found.request.path}"
+        moved = Reply(HTTPStatus.MOVED_PERMANENTLY.value, secure)
+        return msgspec.structs.replace(_in_host(found, *host, []), action=moved, status=moved.status)
     passed: list[Passed] = []
     for route in host[0].routes:
         why = match_problem(route.match, found.request)
@@ -79,10 +84,13 @@ def origin(route: envoy.Route) -> Origin | None:
 
 
 def _done(known: Decoded, place: Place, found: Outcome) -> Outcome:
-    route = place.route
+    route, fails = place.route, failing(place.route)
     kind = route.WhichOneof("action")
     action: Sending | Reply
-    if kind == "redirect":
+    aborted = abort(fails, response_edits(place.levels))
+    if aborted is not None:
+        action = aborted
+    elif kind == "redirect":
         where = location(route.redirect, route.match, found.request)
         action = Reply(CODES[route.redirect.response_code], where, response=response_edits(place.levels))
     elif kind == "direct_response":
@@ -95,6 +103,7 @@ def _done(known: Decoded, place: Place, found: Outcome) -> Outcome:
         route=route.name,
         origin=origin(route),
         filters=tuple(sorted(route.typed_per_filter_config)),
+        failing=fails,
         action=action,
         status=_status(action),
     )

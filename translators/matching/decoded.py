@@ -27,12 +27,12 @@ def decoded(served: ResourceSet) -> Decoded:
     )
 
 
-def trouble(known: Decoded, name: str) -> str:
-    """Say why a cluster cannot be sent to, or "". Without interception there is no original destination."""
+def trouble(known: Decoded, name: str, dialled: str = "") -> str:
+    """Say why a cluster cannot be sent to, or "". Without interception nobody knows which address was dialled."""
     cluster = known.clusters.get(name)
     if cluster is None:
         return f"there is no cluster {name}"
-    if cluster.type == envoy.Cluster.ORIGINAL_DST:
+    if cluster.type == envoy.Cluster.ORIGINAL_DST and not dialled:
         return "without interception nobody knows where the client wanted to go"
     if cluster.type == envoy.Cluster.EDS:
         source = cluster.eds_cluster_config.service_name or name

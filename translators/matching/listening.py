@@ -1,77 +1,93 @@
 """Which listener and filter chain a request comes to, and where its routes are."""
 
+from collections.abc import Iterator
+
 import msgspec
 
-from api.tracing import Request
+from api.tracing import Request, Share
 from translators import envoy, names
 from translators.matching.decoded import Decoded
+from translators.matching.filter_chains import connection_of, taker
 
-_PLAIN = "raw_buffer"
-_HTTP = frozenset({"http/1.0", "http/1.1", "h2c"})
 _MANAGER, _PROXY = envoy.HttpConnectionManager, envoy.TcpProxy
 
 
 class Reached(msgspec.Struct, frozen=True):
-    """A listener and its chain: either routes, or the cluster that bytes are passed on to.
+    """A listener and its chain: either routes, or the clusters that bytes are passed on to.
 
-    `normalises`: paths are normalised before routes are looked at.
+    `normalises`: paths are normalised before routes are looked at. `terminates`: TLS ends here.
     """
 
     listener: str
     chain: str
     routes: envoy.RouteConfiguration | None = None
-    cluster: str = ""
+    shares: tuple[Share, ...] = ()
     normalises: bool = False
+    terminates: bool = False
 
 
 def reached(known: Decoded, request: Request) -> Reached | None:
     """Return what takes a connection to the request's port; None when nothing listens there, or no chain wants it."""
-    for name, listener in known.listeners.items():
-        found = _chain(listener, request) if _is_meant(listener, request) else None
-        if found is not None:
-            chain, place = found
-            return _reached(known, name, chain, place)
-    return None
+    listener = next(_meant(known, request), None)
+    found = taker(listener, connection_of(request)) if listener is not None else None
+    if listener is None or found is None:
+        return None
+    return _reached(known, listener.name, *found)
 
 
 def listens(known: Decoded, port: int) -> bool:
-    """Tell whether a port has a listener of its own: one that is not the HTTP proxy's."""
-    return any(_is_meant(listener, Request("", port=port)) for listener in known.listeners.values())
+    """Tell whether connections to a port get to a listener: with interception all do."""
+    return next(_meant(known, Request("", port=port)), None) is not None
 
 
-def _is_meant(listener: envoy.Listener, request: Request) -> bool:
-    proxy = any(_routes_of(chain) == names.HTTP_PROXY for chain in listener.filter_chains)
-    port = listener.address.socket_address.port_value
-    return proxy if request.port == 0 else port == request.port and not proxy
+def _meant(known: Decoded, request: Request) -> Iterator[envoy.Listener]:
+    """Yield the listeners for a port, most precise first; what the kernel brings goes first to where it was meant."""
+    said = [
+        listener
+        for listener in known.listeners.values()
+        if listener.traffic_direction != envoy.TrafficDirection.INBOUND
+    ]
+    if request.port == 0:
+        yield from (listener for listener in said if _is_proxy(listener))
+        return
+    there = [listener for listener in said if _port(listener) == request.port and not _is_proxy(listener)]
+    if request.address:
+        yield from (one for one in there if one.address.socket_address.address == request.address)
+    yield from (one for one in there if not _is_own(one))
+    yield from (listener for listener in said if listener.use_original_dst.value)
 
 
-def _chain(listener: envoy.Listener, request: Request) -> tuple[envoy.FilterChain, str] | None:
-    """Return the chain that takes a connection, and which it is; ours differ only in whether they want HTTP."""
-    for i, chain in enumerate(listener.filter_chains):
-        if _takes(chain.filter_chain_match, tls=request.tls):
-            return chain, chain.name or f"filter chain {i}"
-    if listener.HasField("default_filter_chain"):
-        return listener.default_filter_chain, listener.default_filter_chain.name or "the default filter chain"
-    return None
+def _is_own(listener: envoy.Listener) -> bool:
+    """Tell whether a listener is only for those who dial its address: not bound, and not for every address."""
+    bound = not listener.HasField("bind_to_port") or listener.bind_to_port.value
+    return not bound and listener.address.socket_address.address != names.ANYWHERE
 
 
-def _takes(said: envoy.FilterChainMatch, *, tls: bool) -> bool:
-    anything = not said.application_protocols and not said.transport_protocol
-    return anything or (
-        not tls and said.transport_protocol == _PLAIN and _HTTP & set(said.application_protocols) != set()
-    )
+def _port(listener: envoy.Listener) -> int:
+    return int(listener.address.socket_address.port_value)
+
+
+def _is_proxy(listener: envoy.Listener) -> bool:
+    return any(_routes_of(chain) == names.HTTP_PROXY for chain in listener.filter_chains)
 
 
 def _reached(known: Decoded, name: str, chain: envoy.FilterChain, place: str) -> Reached:
+    ends = chain.HasField("transport_socket")
     for each in chain.filters:
         if each.typed_config.Is(_PROXY.DESCRIPTOR):
-            return Reached(name, place, cluster=_PROXY.FromString(each.typed_config.value).cluster)
+            return Reached(name, place, shares=_shares(_PROXY.FromString(each.typed_config.value)), terminates=ends)
         if each.typed_config.Is(_MANAGER.DESCRIPTOR):
             manager = _MANAGER.FromString(each.typed_config.value)
             inline = manager.route_config if manager.HasField("route_config") else None
             routes = inline or known.configurations.get(manager.rds.route_config_name)
-            return Reached(name, place, routes, normalises=manager.normalize_path.value)
+            return Reached(name, place, routes, normalises=manager.normalize_path.value, terminates=ends)
     return Reached(name, place)
+
+
+def _shares(said: envoy.TcpProxy) -> tuple[Share, ...]:
+    weighted = said.weighted_clusters.clusters
+    total = sum(each.weight for each in weighted)
+    return tuple(Share(each.name, each.weight, total) for each in weighted) or (Share(said.cluster, 1, 1),)
 
 
 def _routes_of(chain: envoy.FilterChain) -> str:

@@ -85,7 +85,7 @@ def _target(known: Decoded, place: Place, request: Request, share: envoy.Weighte
         authority=action.host_rewrite_literal or share.host_rewrite_literal or request.authority,
         headers=edited(request.headers, request_edits(levels)),
         response=response_edits(levels),
-        trouble=trouble(known, share.name),
+        trouble=trouble(known, share.name, request.address),
     )
 
 

@@ -1,0 +1,97 @@
+"""TLS goes where its server name says, TCP where the rules say; both unread, through a real Envoy."""
+
+import asyncio
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import trustme
+import yaml
+
+from controlplane.playground.scenery import local_pod, service
+from controlplane.playground.stage import Stage
+from tests.e2e.scene import QUIET, complaints, joined
+from tests.e2e.sidecars import Sidecar, sidecar
+
+pytestmark = pytest.mark.envoy
+
+TLS, TCP = 18443, 18700
+AUTHORITY = trustme.CA()
+NAMES = ("one", "two", "three")
+
+
+@pytest.fixture
+async def mesh(stage: Stage) -> AsyncIterator[Sidecar]:
+    """Three services, each with a port for TLS and one for TCP, all of the same numbers."""
+    async with AsyncExitStack() as stack:
+        said = [QUIET]
+        for name in NAMES:
+            secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            AUTHORITY.issue_cert(*(f"{n}.example.com" for n in NAMES), name).configure_cert(secure)
+            for kind, port, context in (("tls", TLS, secure), ("tcp", TCP, None)):
+                server = await asyncio.start_server(greeting(name), "127.0.0.1", 0, ssl=context)
+                await stack.enter_async_context(server)
+                number = server.sockets[0].getsockname()[1]
+                host = f"{name}-{kind}"
+                said += [service(host, port, kind), local_pod(host, host, {"app": host}, number, kind)]
+        await stage.apply(joined(*said))
+        yield await sidecar(stage, TLS, TCP)
+        assert not complaints(stage)
+
+
+def greeting(name: str):
+    """A server that speaks first."""
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(name.encode())
+        await writer.drain()
+        writer.close()
+
+    return greet
+
+
+async def ask(mesh: Sidecar, port: int, name: str = "") -> str:
+    """Connect, with TLS when there is a name to ask for; return who answers."""
+    context = None
+    if name:
+        context = ssl.create_default_context()
+        AUTHORITY.configure_trust(context)
+        context.check_hostname = False
+    reader, writer = await asyncio.open_connection(mesh.address, port, ssl=context, server_hostname=name or None)
+    said = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return said.decode()
+
+
+def rules(host: str, **spec: object) -> str:
+    manifest = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": host}}
+    return yaml.safe_dump({**manifest, "spec": {"hosts": [f"{host}.default.svc.cluster.local"], **spec}})
+
+
+def to(*shares: tuple[str, int]) -> list[dict[str, object]]:
+    return [{"destination": {"host": host}, "weight": weight} for host, weight in shares]
+
+
+async def test_services_that_share_a_port_are_told_apart_by_server_name(mesh: Sidecar):
+    for name in NAMES:
+        assert await ask(mesh, TLS, f"{name}-tls.default.svc.cluster.local") == name
+        assert await ask(mesh, TLS, f"{name}-tls") == name
+
+
+async def test_a_rule_sends_a_server_name_elsewhere_and_splits_it(mesh: Sidecar, stage: Stage):
+    full = "one-tls.default.svc.cluster.local"
+    rule = {"match": [{"port": TLS, "sniHosts": [full]}], "route": to(("two-tls", 1), ("three-tls", 1), ("one-tls", 0))}
+    await stage.apply(rules("one-tls", tls=[rule]))
+    met = Counter([await ask(mesh, TLS, full) for _ in range(60)])
+    assert met.keys() == {"two", "three"}
+    assert await ask(mesh, TLS, "two-tls.default.svc.cluster.local") == "two"
+
+
+async def test_a_rule_sends_bytes_elsewhere_for_clients_it_is_about(mesh: Sidecar, stage: Stage):
+    # Without interception the oldest service has the port; of the same age, the first by name.
+    assert await ask(mesh, TCP) == "one"
+    others = {"match": [{"sourceLabels": {"app": "nobody"}}], "route": to(("three-tcp", 1))}
+    await stage.apply(rules("one-tcp", tcp=[others, {"route": to(("two-tcp", 1))}]))
+    assert await ask(mesh, TCP) == "two"

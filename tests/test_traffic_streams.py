@@ -1,0 +1,45 @@
+"""What becomes of connections: TLS by server name, bytes by rule and, with interception, by the address dialled."""
+
+from pathlib import Path
+
+import pytest
+
+from api.tracing import Outcome
+from controlplane.nodes import read_node
+from tests.builders import plane_of
+from tests.traffic import ask, brief
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+async def served(case: str, url: str, address: str = "") -> Outcome:
+    """A request of the proxy of a golden case, `https://` for TLS."""
+    folder = GOLDEN / case
+    node = folder / "node.yaml"
+    plane = await plane_of((folder / "input.yaml").read_text())
+    return ask(plane.render(read_node(node)), f"GET {url}", address=address)
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "expected"),
+    [
+        ("http://web/", "10.96.0.10", "web:80"),
+        ("http://web/", "10.44.9.9", "web:80"),  # HTTP goes by its Host, wherever it was meant to go
+        ("http://anything:9090/", "10.96.0.10", "web:9090"),  # a service's own listener knows only that service
+        ("https://web:9090/", "10.96.0.10", "tcp web"),
+        ("https://database", "10.96.0.11", "nothing"),  # its rule wants another server name
+        ("https://database.default.svc.cluster.local", "10.96.0.11", "tcp api.example.com"),
+        ("https://api.example.com", "192.0.2.1", "tcp api.example.com"),
+        ("https://other.example.com", "192.0.2.1", "tcp PassthroughCluster"),
+        ("https://x:3306", "10.44.1.1", "tcp queue"),
+        ("https://x:3306", "10.44.1.3", "tcp PassthroughCluster"),
+        ("https://x:3306", "10.96.0.11", "tcp web"),
+        ("http://queue-0.queue/", "10.44.1.1", "queue:80"),
+        ("http://10.44.1.1:5672/", "10.44.1.1", "PassthroughCluster"),
+        ("https://x:9000", "192.0.2.200", "tcp far.example.com"),
+        ("https://x:9000", "192.0.3.1", "tcp PassthroughCluster"),
+        ("http://x:4444", "192.0.3.1", "tcp PassthroughCluster"),
+    ],
+)
+async def test_a_sidecar_with_interception(url: str, address: str, expected: str):
+    assert brief(await served("interception/sidecar", url, address)) == expected
