@@ -13,8 +13,7 @@ from api.view import View
 from translators.contract import Input
 from translators.istio.destinations import destination_of
 from translators.istio.egress import egress_findings, egress_of, policy_findings
-from translators.istio.ingress import ingress_findings, ingress_of
-from translators.istio.pools import pool_findings, pool_of
+from translators.istio.ingress import inbound_pool_findings, inbound_pool_of, ingress_findings, ingress_of
 from translators.lookups import mesh, missing
 
 _EVERYTHING = istio.EgressListener(hosts=("*/*",))
@@ -33,14 +32,14 @@ def lower(view: View, obj: Object[istio.Sidecar]) -> Lowered:
         allow_any=policy.mode == "ALLOW_ANY" if policy else None,
         forwarder=destination_of(obj.ref, _FORWARDER, forwarder) if forwarder else None,
         ingress=tuple(ingress_of(said) for said in spec.ingress),
-        pool=pool_of(spec.inbound_connection_pool),
+        pool=inbound_pool_of(spec.inbound_connection_pool),
     )
     found = (*_others(view, obj), *_imports_nothing(view, horizon), *_forwards_nowhere(view, horizon))
     return Lowered(horizons=(horizon,), findings=found)
 
 
 def validate(obj: Object[istio.Sidecar]) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses, and warn of what is not served."""
+    """Refuse what Istio's validation refuses, and what is not served."""
     spec = obj.spec
     if spec == istio.Sidecar(workload_selector=spec.workload_selector):
         yield Finding(obj.ref, "EmptyConfiguration", "sidecar: empty configuration provided", "spec")
@@ -48,11 +47,7 @@ def validate(obj: Object[istio.Sidecar]) -> Iterator[Finding]:
     yield from egress_findings(obj.ref, spec.egress)
     yield from policy_findings(obj.ref, spec.outbound_traffic_policy)
     yield from ingress_findings(obj.ref, spec.ingress)
-    yield from pool_findings(obj.ref, "spec.inboundConnectionPool", spec.inbound_connection_pool)
-    for field, said in (("ingress", spec.ingress), ("inboundConnectionPool", spec.inbound_connection_pool)):
-        if said:
-            message = f"{field} is read and not served yet: what comes in goes to the workload as without it"
-            yield Finding(obj.ref, "NotServed", message, f"spec.{field}", Severity.WARNING)
+    yield from inbound_pool_findings(obj.ref, "spec.inboundConnectionPool", spec.inbound_connection_pool)
 
 
 def _selector_findings(obj: Object[istio.Sidecar]) -> Iterator[Finding]:

@@ -40,7 +40,7 @@ def egress_findings(about: Ref, said: tuple[istio.EgressListener, ...]) -> Itera
             message = "sidecar: the egress listener with empty port should be the last listener in the list"
             yield Finding(about, "PortNeeded", message, f"{path}.port", fix="there can be one for all other ports")
         if port is not None:
-            yield from _port_findings(about, f"{path}.port", port)
+            yield from port_findings(about, f"{path}.port", port)
             if port.number in seen and port.number:
                 message = "sidecar: ports on IP bound listeners must be unique"
                 yield Finding(about, "DuplicatePort", message, f"{path}.port.number")
@@ -90,23 +90,19 @@ def capture_findings(about: Ref, path: str, mode: str) -> Iterator[Finding]:
 
 
 def port_findings(about: Ref, path: str, port: istio.SidecarPort) -> Iterator[Finding]:
-    """Refuse numbers and protocols that are none."""
+    """Refuse numbers and protocols that are none, and warn of what has no effect."""
     if port.number not in PORTS:
         fix = "without number, Istio takes it for a Unix socket, which is not served"
         yield Finding(about, "InvalidPort", f"port {port.number} is not in 1..65535", f"{path}.number", fix=fix)
-    if by_token(port.protocol) is None and port.protocol.lower() != _PROXY:
-        yield Finding(about, "InvalidPort", f"unsupported protocol: {port.protocol}", f"{path}.protocol")
-    if port.target_port:
-        message = "targetPort has no meaning here: a service says where its port leads"
-        yield Finding(about, "NoEffect", message, f"{path}.targetPort", Severity.WARNING)
-
-
-def _port_findings(about: Ref, path: str, port: istio.SidecarPort) -> Iterator[Finding]:
-    yield from port_findings(about, path, port)
     if port.protocol.lower() == _PROXY:
         message = f"the protocol {port.protocol} is not served for one listener"
         fix = "the HTTP proxy's port is MeshConfig.proxyHttpPort, for all sidecars"
         yield Finding(about, "ProxyPort", message, f"{path}.protocol", fix=fix)
+    elif by_token(port.protocol) is None:
+        yield Finding(about, "InvalidPort", f"unsupported protocol: {port.protocol}", f"{path}.protocol")
     if by_token(port.protocol) is Protocol.UDP:
         message = "UDP is not served: nothing listens on this port"
         yield Finding(about, "NoEffect", message, f"{path}.protocol", Severity.WARNING)
+    if port.target_port:
+        message = "targetPort has no meaning here: a service or the defaultEndpoint says where a port leads"
+        yield Finding(about, "NoEffect", message, f"{path}.targetPort", Severity.WARNING)

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding
+import msgspec
+
+from api.finding import Finding, Severity
 from api.horizons import IngressListener
 from api.hosts import is_ip
+from api.kinds.istio import destination_rule
 from api.kinds.istio import sidecar as istio
+from api.manners import Pool
 from api.mesh import Protocol
 from api.meta import Ref
 from api.units import PORTS
@@ -29,7 +33,7 @@ def ingress_of(said: istio.IngressListener) -> IngressListener:
         bound=said.capture_mode == "NONE",
         address=_LOCAL.get(host, ""),
         target=int(port or 0),
-        pool=pool_of(said.connection_pool),
+        pool=inbound_pool_of(said.connection_pool),
     )
 
 
@@ -50,7 +54,31 @@ def ingress_findings(about: Ref, said: tuple[istio.IngressListener, ...]) -> Ite
         yield from capture_findings(about, f"{path}.captureMode", listener.capture_mode)
         yield from _endpoint_findings(about, f"{path}.defaultEndpoint", listener.default_endpoint)
         yield from _tls_findings(about, f"{path}.tls", listener)
-        yield from pool_findings(about, f"{path}.connectionPool", listener.connection_pool)
+        yield from inbound_pool_findings(about, f"{path}.connectionPool", listener.connection_pool)
+        yield from _listener_findings(about, path, listener)
+
+
+def inbound_pool_findings(about: Ref, path: str, said: destination_rule.ConnectionPool | None) -> Iterator[Finding]:
+    """Refuse what a connection pool is refused for anywhere. The workload is spoken to as its port says (Istio)."""
+    yield from pool_findings(about, path, said)
+    if inbound_pool_of(said) != pool_of(said):
+        message = "h2UpgradePolicy and useClientProtocol change nothing here: the port says what the workload speaks"
+        yield Finding(about, "NoEffect", message, f"{path}.http", Severity.WARNING)
+
+
+def inbound_pool_of(said: destination_rule.ConnectionPool | None) -> Pool | None:
+    """Return the limits of what comes in."""
+    pool = pool_of(said)
+    return msgspec.structs.replace(pool, http2=False, as_client=False) if pool else None
+
+
+def _listener_findings(about: Ref, path: str, said: istio.IngressListener) -> Iterator[Finding]:
+    if said.capture_mode == "NONE":
+        message = "a listener of its own for what comes in is not served: only what the kernel brings is"
+        yield Finding(about, "NotServed", message, f"{path}.captureMode", Severity.WARNING)
+    if said.bind:
+        message = "bind has no effect: what the kernel brings is taken for whatever address it was meant"
+        yield Finding(about, "NoEffect", message, f"{path}.bind", Severity.WARNING)
 
 
 def _endpoint(text: str) -> tuple[str, str]:
