@@ -4,6 +4,8 @@ import ipaddress
 import string
 from collections.abc import Iterable
 
+UNIX = "unix://"
+"""What the address of a Unix socket begins with; the path follows, or `@` and the name of an abstract one."""
 LONGEST_NAME, LONGEST_LABEL = 255, 63
 _LETTERS = frozenset(string.ascii_lowercase + string.digits + "-_")
 
@@ -44,6 +46,19 @@ def is_range(text: str) -> bool:
     except ValueError:
         return False
     return "%" not in text
+
+
+def is_unix(address: str) -> bool:
+    """Tell whether an address is a Unix socket's."""
+    return address.startswith(UNIX)
+
+
+def collapsed(address: str) -> str:
+    """Return an address or a CIDR range; a range of one address is that address."""
+    if "/" not in address:
+        return address
+    network = ipaddress.ip_network(address, strict=False)
+    return str(network.network_address) if network.prefixlen == network.max_prefixlen else address
 
 
 def literal(host: str) -> str:

@@ -79,7 +79,7 @@ class Keepalive(msgspec.Struct, frozen=True):
 class Pool(msgspec.Struct, frozen=True):
     """Connections and requests; limits and durations that are 0 are not set, and an idle timeout of None neither.
 
-    `http2` True: whatever the port says. `as_client`: HTTP is spoken as the client spoke it.
+    `http2` True: whatever the port says; None: as the mesh does. `as_client`: HTTP is spoken as the client spoke it.
     """
 
     connections: int = 0
@@ -93,7 +93,7 @@ class Pool(msgspec.Struct, frozen=True):
     tcp_idle_ms: int | None = None
     http_idle_ms: int | None = None
     keepalive: Keepalive | None = None
-    http2: bool = False
+    http2: bool | None = None
     as_client: bool = False
 
 

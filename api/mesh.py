@@ -8,14 +8,13 @@ from enum import Enum
 
 import msgspec
 
-from api.actions import Retries
 from api.finding import Finding
 from api.horizons import Horizon
 from api.meta import Labels, Ref
-from api.mirrors import Guards
 from api.policies import TrafficPolicy
 from api.proxy import Locality
 from api.routes import RouteTable
+from api.settings import SaidSettings
 
 
 class Protocol(Enum):
@@ -64,6 +63,7 @@ class Service(msgspec.Struct, frozen=True):
     """Something with a host name that can be called. `selector` picks workloads of its namespace; empty picks none.
 
     `headless`: clients dial the workloads themselves, whose addresses its name stands for.
+    `names`: one of them has to be in its certificate, where it is called by TLS and the policy names none.
     """
 
     host: str
@@ -77,6 +77,7 @@ class Service(msgspec.Struct, frozen=True):
     external: bool = False
     headless: bool = False
     created: str = ""
+    names: tuple[str, ...] = ()
 
     def less(self, numbers: Container[int]) -> "Service":
         """Return the service with these ports only; 0 stands for all of them."""
@@ -120,19 +121,6 @@ class EndpointGroup(msgspec.Struct, frozen=True):
     endpoints: tuple[Endpoint, ...]
 
 
-class MeshSettings(msgspec.Struct, frozen=True):
-    """What holds for the whole mesh."""
-
-    root_namespace: str = "istio-system"
-    proxy_http_port: int = 15080
-    connect_timeout_ms: int = 10_000
-    allow_any: bool = True
-    access_log: str = "/dev/stdout"
-    retries: Retries = Retries()
-    shadow_suffix: bool = True
-    guards: Guards = Guards()
-
-
 class Lowered(msgspec.Struct, frozen=True):
     """What one Object means, and what we have to say about it."""
 
@@ -142,5 +130,5 @@ class Lowered(msgspec.Struct, frozen=True):
     tables: tuple[RouteTable, ...] = ()
     policies: tuple[TrafficPolicy, ...] = ()
     horizons: tuple[Horizon, ...] = ()
-    settings: MeshSettings | None = None
+    settings: SaidSettings | None = None
     findings: tuple[Finding, ...] = ()

@@ -13,10 +13,25 @@ class Wire(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=F
     """Base of every type that is read from a manifest. Unknown fields are allowed and reported by the decoder."""
 
 
+class Text(msgspec.Struct, frozen=True):
+    """YAML in a text of a manifest: the one object that holds it, and the two fields that lead to it."""
+
+    namespace: str
+    name: str
+    field: str
+    key: str
+
+    @property
+    def path(self) -> str:
+        """The text's place in the manifest: `data.mesh`."""
+        return f"{self.field}.{self.key}"
+
+
 class Kind(msgspec.Struct, frozen=True):
     """One kind of manifest we read: where it stands in the Kubernetes API, and the type of what we keep of it.
 
     `spec` types the manifest's `spec` field, or, when `whole` is set (EndpointSlice, Pod), the manifest itself.
+    With `text` it types what a text of the one object holds (Istio's ConfigMap); others of the kind are not read.
     All of `versions` are read as the same type: Istio serves its v1alpha3, v1beta1 and v1 with one schema.
     """
 
@@ -26,6 +41,7 @@ class Kind(msgspec.Struct, frozen=True):
     spec: type[Wire]
     whole: bool = False
     namespaced: bool = True
+    text: Text | None = None
 
     @property
     def key(self) -> str:

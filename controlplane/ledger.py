@@ -12,7 +12,7 @@ from api.snapshot import GET, Snapshot
 from api.view import View
 from controlplane.engine import Call, Engine
 from controlplane.rejections import Rejected, Rejections
-from translators.advice import findings
+from translators.advice import findings, is_checked
 
 log = logging.getLogger(__name__)
 Locate = Callable[[Ref, str], tuple[str, int] | None]
@@ -107,10 +107,10 @@ class Ledger:
         yield from self._of_proxies.findings()
 
     def _asked(self, view: View, ref: Ref) -> tuple[Finding, ...]:
-        """Return the findings about an object. Checks look at route tables, which most objects do not have."""
+        """Return the findings about an object. Most objects have nothing that checks look at."""
         try:
             said = view.lowered(ref)
-            if not said.tables:
+            if not is_checked(ref, said):
                 return said.findings
             self._hold(ref, (findings, ref))
             return view.memo(findings, ref)

@@ -13,6 +13,8 @@ from api.kinds.istio import destination_rule as dr
 from api.kinds.istio import service_entry as se
 from api.kinds.istio import sidecar as sc
 from api.kinds.istio import virtual_service as vs
+from api.kinds.istio.mesh_config import CONFIG_MAP
+from api.kinds.istio.mesh_config import MeshConfig as IstioMeshConfig
 from api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
 from api.meta import Kind, Object, Ref, Wire
 from api.proxy import REDIRECT, Locality, Proxy
@@ -23,6 +25,7 @@ from tests.builders import PlainView
 from translators import shards
 from translators.advice import findings
 from translators.scopes import criteria, scope_of
+from translators.settings import ISTIOS, OURS
 
 names = st.sampled_from(["a", "b"])
 spaces = st.sampled_from(["red", "blue"])
@@ -183,6 +186,21 @@ class World(RuleBasedStateMachine):
         spec = MeshConfig(root_namespace=root, mirroring=Mirroring(shadow_host_suffix=suffix))
         self._put(MESH_CONFIG, "", "default", spec)
 
+    @rule(services=exports, rules=exports, policies=exports, near=st.booleans())
+    def istios_mesh_config(self, services, rules, policies, near) -> None:
+        spread = dr.LocalityLbSetting((dr.Distribute("r1", {"r1": 100}),)) if near else None
+        spec = IstioMeshConfig(
+            default_service_export_to=services,
+            default_virtual_service_export_to=rules,
+            default_destination_rule_export_to=policies,
+            locality_lb_setting=spread,
+        )
+        self._put(CONFIG_MAP, "istio-system", "istio", spec)
+
+    @rule()
+    def no_istios_mesh_config(self) -> None:
+        self.plane.store.apply(ISTIOS, None)
+
     @rule(kind=st.sampled_from(catalogue().kinds), ns=spaces, name=names)
     def remove(self, kind: Kind, ns: str, name: str) -> None:
         name = name if kind.namespaced else "default"
@@ -214,8 +232,9 @@ class World(RuleBasedStateMachine):
         for detach in self.detach.values():
             detach()
         assert self.plane.publisher.scopes == 0
-        remembered = {call[0].__name__ for call in self.plane.engine.remembered()}
-        assert remembered <= {"criteria", "_selecting"}, "what no proxy asks for is still remembered"
+        settings_of = {(OURS,), (ISTIOS,)}
+        remembered = {c[0].__name__ for c in self.plane.engine.remembered() if c[1:] not in settings_of}
+        assert remembered <= {"criteria", "mesh", "_selecting"}, "what no proxy asks for is still remembered"
         self.patch.undo()
 
     def _connect(self, proxy: Proxy) -> None:

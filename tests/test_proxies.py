@@ -77,6 +77,8 @@ def test_a_row_is_plain_and_says_everything():
             "labels": {"version": "v2"},
             "bind": "127.0.0.1",
             "unprivileged": False,
+            "intercepted": False,
+            "workload": [],
             "identity": "",
             "locality": {"region": "eu", "zone": "a", "subzone": ""},
             "ranked": {},

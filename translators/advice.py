@@ -1,9 +1,11 @@
 """Everything we have to say about one object: what lowering it found, and what the checks find in what it means."""
 
+from collections.abc import Iterator
 from functools import cache
 
 import translators.checks
 from api.finding import Finding
+from api.mesh import Lowered, Service
 from api.meta import Ref
 from api.view import View
 from translators.contract import Check, discover
@@ -12,8 +14,26 @@ from translators.contract import Check, discover
 def findings(view: View, ref: Ref) -> tuple[Finding, ...]:
     """Return the findings about an object, in the order of the checks."""
     said = view.lowered(ref)
-    advice = [f for check in _checks() for table in said.tables for f in check.table(view, table)]
-    return (*said.findings, *advice)
+    return (*said.findings, *(f for check in _checks() for f in _of(view, check, ref, said)))
+
+
+def is_checked(ref: Ref, said: Lowered) -> bool:
+    """Tell whether any check has something to look at in what an object means."""
+    return bool(said.tables or said.policies or _declared(ref, said))
+
+
+def _of(view: View, check: Check, ref: Ref, said: Lowered) -> Iterator[Finding]:
+    for table in said.tables:
+        yield from check.table(view, table)
+    for policy in said.policies:
+        yield from check.policy(view, policy)
+    for service in _declared(ref, said):
+        yield from check.service(view, service)
+
+
+def _declared(ref: Ref, said: Lowered) -> tuple[Service, ...]:
+    """Return the services that are not Kubernetes' own."""
+    return said.services if "/" in ref.kind else ()
 
 
 @cache

@@ -95,7 +95,11 @@ def ranges(view: View, service: Service, number: int) -> tuple[str, ...]:
     if service.addresses:
         return tuple(a for a in service.addresses if "/" in a)
     if service.headless:
-        return tuple(dict.fromkeys(e.address for e in view.memo(endpoints, service.ref, service.host, number)))
+        return tuple(
+            dict.fromkeys(
+                e.address for e in view.memo(endpoints, service.ref, service.host, number) if is_ip(e.address)
+            )
+        )
     return ()
 
 

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from api.finding import Finding
-from api.mesh import Lowered
+from api.mesh import Lowered, Service
 from api.meta import AnyObject, Kind
+from api.policies import TrafficPolicy
 from api.proxy import Scope
 from api.resource import Resource
 from api.routes import Route, RouteTable
@@ -64,9 +65,14 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """Advice about what objects mean: findings on a route table, whatever API it was written in."""
+    """Advice about what objects mean: findings on what is said, whatever API it was written in.
 
-    table: Callable[[View, RouteTable], tuple[Finding, ...]]
+    `service` is asked about services that users declare by hand, and not about Kubernetes' own, which are many.
+    """
+
+    table: Callable[[View, RouteTable], tuple[Finding, ...]] = lambda *_: ()
+    policy: Callable[[View, TrafficPolicy], tuple[Finding, ...]] = lambda *_: ()
+    service: Callable[[View, Service], tuple[Finding, ...]] = lambda *_: ()
 
 
 T = TypeVar("T")

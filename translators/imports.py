@@ -148,11 +148,11 @@ def _services(view: View, viewer: Viewer, namespace: str, part: int = 0, of: int
     """Return the objects with services of a namespace, of a part; `*`: those that the viewer's can see."""
     if namespace != HostSet.ANY:
         return list(view.by("services.of", namespace if of == 1 else f"{namespace}|{part}"))
-    return [obj for key in keys(viewer.namespace, part, of) for obj in view.by("services", key)]
+    return [obj for key in keys(view, "services", viewer.namespace, part, of) for obj in view.by("services", key)]
 
 
 def _tables(view: View, viewer: Viewer, namespace: str, part: int = 0, of: int = 1) -> list[AnyObject]:
     """Return the objects with tables of a namespace, of a part; `*`: those that the viewer's can see."""
     if namespace != HostSet.ANY:
         return list(view.by("routes.of", namespace if of == 1 else f"{namespace}|{part}"))
-    return [obj for key in keys(viewer.namespace, part, of) for obj in view.by("routes", key)]
+    return [obj for key in keys(view, "routes", viewer.namespace, part, of) for obj in view.by("routes", key)]

@@ -1,24 +1,19 @@
 """Memoised questions that outputs, checks and inputs ask; the joins across inputs live here."""
 
 from api.actions import Destination
-from api.hosts import candidates, exported, is_ip
-from api.kinds.mirrorplane import MESH_CONFIG
+from api.hosts import candidates, exported, is_ip, is_unix
 from api.manners import Algorithm, Manner
-from api.mesh import Endpoint, MeshSettings, Port, Protocol, Resolution, Service
-from api.meta import Ref
+from api.mesh import Endpoint, Port, Protocol, Resolution, Service
+from api.meta import Labels, Ref
 from api.policies import Subset, TrafficPolicy
 from api.proxy import Caller, Viewer
 from api.view import View
 from translators import horizons, visible
+from translators.defaults import with_nearness
 from translators.names import BLACK_HOLE, MIRROR, PASSTHROUGH, ClusterName, outbound
+from translators.settings import ISTIOS, mesh
 
 _AS_EVER = Manner()
-_MESH = Ref(MESH_CONFIG.key, "", "default")
-
-
-def mesh(view: View) -> MeshSettings:
-    """Return the mesh-wide settings."""
-    return view.lowered(_MESH).settings or MeshSettings()
 
 
 def unknown(view: View, viewer: Viewer) -> str:
@@ -36,10 +31,17 @@ def policy(view: View, caller: Caller, host: str) -> TrafficPolicy | None:
     Istio: look in the client's namespace, then in the service's, then in the root namespace; in each, the most
     specific host wins, and rules for one host are merged: oldest first, a subset name counts once, and so does what is
     said of the whole host. A rule for some clients goes before those for all, and is merged only with its like.
+    Where none speaks of localities, the mesh does.
     """
+    settings = view.memo(mesh)
+    found = _of_levels(view, caller, host, settings.root_namespace)
+    return found if settings.nearness is None else with_nearness(found, settings.nearness, host, ISTIOS)
+
+
+def _of_levels(view: View, caller: Caller, host: str, root: str) -> TrafficPolicy | None:
     namespace = caller.namespace
     service = view.memo(visible.service, caller.viewer, host)
-    levels = (namespace, service.namespace if service else namespace, view.memo(mesh).root_namespace)
+    levels = (namespace, service.namespace if service else namespace, root)
     exact, *wider = candidates(host)
     said = (*_policies(view, caller, exact), *(view.memo(_wide_policies, caller, wider[0]) if wider else ()))
     for level in dict.fromkeys(levels):
@@ -54,6 +56,16 @@ def subset(view: View, caller: Caller, host: str, name: str) -> Subset | None:
     """Return a named subset of a host, or None when no policy defines it."""
     found = view.memo(policy, caller, host)
     return found.subset(name) if found else None
+
+
+def defined_for(view: View, caller: Caller, host: str, name: str) -> Labels:
+    """Return labels of clients of the caller's namespace for which alone a policy defines a subset."""
+    for pattern in candidates(host):
+        for obj in view.by("policy.host", pattern):
+            for said in view.lowered(obj.ref).policies:
+                if said.clients and said.namespace == caller.namespace and said.subset(name):
+                    return said.clients
+    return ()
 
 
 def manner(view: View, caller: Caller, to: ClusterName) -> Manner:
@@ -110,24 +122,50 @@ def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint,
     """Return everything that answers on a port of the service that an object declares under a host, sorted.
 
     What EndpointSlices (or the service itself) list, else the Pods it selects; WorkloadEntries it selects join either.
+    Istio: what other ServiceEntries of the namespace say of the host, for a port of that name, joins too.
     """
     service = next((s for s in view.lowered(owner).services if s.host == host), None)
     port = port_of(service, number) if service else None
     if service is None or port is None:
         return ()
+    found = _of_port(view, service, port)
+    for other in _others(view, service):
+        found |= {e for p in other.ports if p.name == port.name for e in _of_port(view, other, p)}
+    if service.resolution is Resolution.ENDPOINTS:  # only DNS can use names; Istio leaves them out elsewhere
+        found = {e for e in found if is_ip(e.address) or is_unix(e.address)}
+    else:
+        found = {e for e in found if not is_unix(e.address)}
+    return tuple(sorted(found))
+
+
+def _of_port(view: View, service: Service, port: Port) -> set[Endpoint]:
     stated = view.by("endpoints.service", str(service.ref))
-    listed = [
+    listed = {
         endpoint
         for obj in stated
         for group in view.lowered(obj.ref).endpoints
         if group.service == service.ref and group.port_name == port.name
         for endpoint in group.endpoints
+    }
+    return listed.union(_selected(view, service, port, without_pods=bool(stated) and not _is_entry(service)))
+
+
+def _others(view: View, service: Service) -> list[Service]:
+    """Return the services of the same host that other ServiceEntries of the namespace declare."""
+    if not _is_entry(service):
+        return []
+    return [
+        other
+        for obj in view.by("service.host", service.host)
+        if obj.ref != service.ref and (obj.ref.kind, obj.ref.namespace) == (service.ref.kind, service.namespace)
+        for other in view.lowered(obj.ref).services
+        if other.host == service.host
     ]
-    sliced = bool(stated) and service.resolution is Resolution.ENDPOINTS and not service.external
-    found = {*listed, *_selected(view, service, port, without_pods=sliced)}
-    if service.resolution is Resolution.ENDPOINTS:  # only DNS can use names; Istio leaves them out elsewhere
-        found = {e for e in found if is_ip(e.address)}
-    return tuple(sorted(found))
+
+
+def _is_entry(service: Service) -> bool:
+    """Tell whether it is not Kubernetes' own, so that no EndpointSlices speak for its Pods."""
+    return "/" in service.ref.kind
 
 
 def _not_callable(view: View, caller: Caller, to: ClusterName) -> tuple[str, str] | None:
@@ -147,7 +185,8 @@ def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -
         for load in view.lowered(obj.ref).workloads:
             number = _number(dict(load.ports), port)
             if wanted <= set(load.labels) and number and not (load.sliced and without_pods):
-                found.append(Endpoint(load.locality, load.address, number, load.labels, load.healthy, load.weight))
+                where = 0 if is_unix(load.address) else number
+                found.append(Endpoint(load.locality, load.address, where, load.labels, load.healthy, load.weight))
     return found
 
 

@@ -3,6 +3,7 @@
 One such text makes Envoy reject all it came with, so it is refused before. Never Python's `re` for a user's regex.
 """
 
+import re
 import string
 
 import re2
@@ -10,6 +11,9 @@ import re2
 LONGEST = 1024
 LARGEST_PROGRAM = 32_768
 """What our bootstrap allows a compiled regex (`re2.max_program_size.error_level`, as Istio's does)."""
+_OPENING = re.compile(r"\^?(?:\((?:\?:|\?P?<\w+>)?)*")
+_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<group>\((?!\?)|\(\?P?<\w+>)")
+"""An escape, a class of characters, or what opens a group that has a number."""
 _TOKEN = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
 
 
@@ -39,6 +43,34 @@ def regex_groups(pattern: str) -> int:
     """Return how many groups a valid regex has."""
     groups: int = re2.compile(pattern).groups
     return groups
+
+
+def may_lose_slash(pattern: str, substitution: str) -> bool:
+    """Tell whether replacing what a valid regex matches in a path may leave it without the slash it begins with.
+
+    As far as the texts show it: the regex takes the first slash, and nothing of the substitution brings one back.
+    """
+    if substitution.startswith("/") or not _takes_slash(pattern):
+        return False
+    if substitution[:1] == "\\" and substitution[1:2].isdigit():
+        number = int(substitution[1])
+        return bool(number) and not _brings_slash(pattern, number)
+    return True
+
+
+def _takes_slash(pattern: str) -> bool:
+    """Tell whether a regex begins with a slash or anything, inside of whatever groups."""
+    bare = _OPENING.sub("", pattern, count=1)
+    return bare.startswith(("/", "\\/", "."))
+
+
+def _brings_slash(pattern: str, number: int) -> bool:
+    """Tell whether a group of a regex begins with a slash, or with all that the regex begins with."""
+    openings = [found.end() for found in _GROUP.finditer(pattern) if found["group"]]
+    if number > len(openings):
+        return False
+    start, first = openings[number - 1], _OPENING.match(pattern)
+    return pattern.startswith(("/", "\\/"), start) or (first is not None and start <= first.end())
 
 
 def _text(error: Exception) -> str:

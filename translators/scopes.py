@@ -10,8 +10,8 @@ from api.meta import Labels, Ref
 from api.proxy import LOOPBACK, REDIRECT, ROUTER, SIDECAR, Locality, Proxy, Scope, Viewer
 from api.routes import RouteTable
 from api.view import View
-from translators.lookups import mesh
 from translators.names import ANYWHERE
+from translators.settings import mesh
 from translators.shards import COUNT
 
 
@@ -38,6 +38,8 @@ def criteria(view: View) -> Criteria:
     """Return what about proxies matters to some object."""
     said = [m for obj in view.by("policy.near", "*") for p in view.lowered(obj.ref).policies for m in p.manners]
     near = [m.balancing.nearness for m in said if m.balancing is not None and m.balancing.nearness is not None]
+    whole = view.memo(mesh).nearness
+    near += [whole] if whole is not None else []
     return Criteria(
         labels=frozenset(
             key
@@ -46,7 +48,8 @@ def criteria(view: View) -> Criteria:
             for labels in _compared(table)
             for key, _ in labels
         ),
-        locality=any(manner.ranks_localities or manner.weighs_localities for manner in said),
+        locality=any(manner.ranks_localities or manner.weighs_localities for manner in said)
+        or (whole is not None and whole.enabled and whole.spreads != ()),
         ranked=frozenset(label.partition("=")[0] for n in near for label in n.by_labels),
         clients=frozenset(
             (policy.namespace, key)

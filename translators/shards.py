@@ -8,11 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from zlib import crc32
 
 from api.view import View
+from translators.settings import mesh
 
 COUNT = 64
+_DEFAULTS = {"services": "services_export_to", "routes": "rules_export_to"}
+"""By index, the setting that holds for objects that do not say who may see them."""
 SHORT = 128
 """Up to so many objects are one part."""
 _EVERYONE = "*"
+_UNSAID = "~default"
+"""Under this, and below it by namespace, stand objects that do not say who may see them: the mesh does, to readers."""
 
 
 def shard(name: str) -> int:
@@ -21,9 +26,13 @@ def shard(name: str) -> int:
 
 
 def places(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> Iterator[str]:
-    """Yield the keys under which an index finds an object: who may see it, alone and with each shard of its names."""
+    """Yield the keys under which an index finds an object: who may see it, alone and with each shard of its names.
+
+    An object that does not say stands under that and its namespace, for whichever default the mesh has.
+    """
     shards = {shard(name) for name in names}
-    for to in {namespace if to == "." else to for to in export_to}:
+    said = {namespace if to == "." else to for to in export_to} or {_UNSAID, f"{_UNSAID}/{namespace}"}
+    for to in said:
         yield to
         yield from (f"{to}|{i}" for i in shards)
 
@@ -46,13 +55,22 @@ def selecting(names: Iterable[str], selector: Mapping[str, str]) -> Iterator[str
 
 def parts(view: View, index: str, namespace: str) -> int:
     """Return in how many parts a namespace sees what such an index holds: COUNT, or 1 when it is short."""
-    seen = sum(len(view.by(index, to)) for to in (_EVERYONE, namespace))
+    seen = sum(len(view.by(index, to)) for to in _seen(view, index, namespace))
     return COUNT if seen > SHORT else 1
 
 
-def keys(namespace: str, part: int, of: int) -> tuple[str, str]:
+def keys(view: View, index: str, namespace: str, part: int, of: int) -> tuple[str, ...]:
     """Return the keys of one part of what a namespace sees: what everyone does, and what is exported to it."""
-    return (_EVERYONE, namespace) if of == 1 else (f"{_EVERYONE}|{part}", f"{namespace}|{part}")
+    seen = _seen(view, index, namespace)
+    return seen if of == 1 else tuple(f"{to}|{part}" for to in seen)
+
+
+def _seen(view: View, index: str, namespace: str) -> tuple[str, ...]:
+    """Return the keys under which an index holds what a namespace sees; the mesh says which of them by default."""
+    default: tuple[str, ...] = getattr(view.memo(mesh), _DEFAULTS[index])
+    if "*" in default or namespace in default:
+        return _EVERYONE, namespace, _UNSAID
+    return (_EVERYONE, namespace, f"{_UNSAID}/{namespace}") if "." in default else (_EVERYONE, namespace)
 
 
 def is_in(name: str, part: int, of: int) -> bool:

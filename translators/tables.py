@@ -42,7 +42,7 @@ def _with_tables(view: View, viewer: Viewer, part: int, of: int) -> tuple[Ref, .
     """Return the objects whose tables may speak of hosts of a part."""
     if viewer.horizon is not None:
         return view.memo(imports.tables, viewer, part)
-    return tuple(obj.ref for key in keys(viewer.namespace, part, of) for obj in view.by("routes", key))
+    return tuple(obj.ref for key in keys(view, "routes", viewer.namespace, part, of) for obj in view.by("routes", key))
 
 
 def _foreign(view: View, viewer: Viewer, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:

@@ -25,7 +25,7 @@ def hosts(view: View, viewer: Viewer, part: int) -> tuple[str, ...]:
     of = view.memo(services, viewer)
     found = {
         service.host
-        for key in keys(viewer.namespace, part, of)
+        for key in keys(view, "services", viewer.namespace, part, of)
         for obj in view.by("services", key)
         for service in view.lowered(obj.ref).services
         if is_in(service.host, part, of)

@@ -1,6 +1,6 @@
 """Our own API group, mirrorplane.io: MeshConfig."""
 
-from api.kinds.istio.virtual_service import Retry
+from api.kinds.istio.mesh_config import TrafficSettings
 from api.meta import Kind, Wire
 
 GROUP = "mirrorplane.io"
@@ -22,24 +22,12 @@ class Mirroring(Wire, frozen=True):
     guards: MirrorGuards = MirrorGuards()
 
 
-class OutboundTrafficPolicy(Wire, frozen=True):
-    """Requests to hosts nobody declared: REGISTRY_ONLY answers 502.
+class MeshConfig(TrafficSettings, frozen=True):
+    """Mesh-wide settings, named as Istio's MeshConfig names them where it has them. Only `default` is read.
 
-    ALLOW_ANY passes them on to where the client dialled; without interception nobody knows where, and they get 503.
+    What it says goes before what Istio's own says, field by field.
     """
 
-    mode: str = "ALLOW_ANY"
-
-
-class MeshConfig(Wire, frozen=True):
-    """Mesh-wide settings, named as Istio's MeshConfig names them where it has them. Only `default` is read."""
-
-    root_namespace: str = "istio-system"
-    proxy_http_port: int | None = None
-    connect_timeout: str = "10s"
-    outbound_traffic_policy: OutboundTrafficPolicy = OutboundTrafficPolicy()
-    access_log_file: str = "/dev/stdout"
-    default_http_retry_policy: Retry | None = None
     mirroring: Mirroring = Mirroring()
 
 

@@ -25,6 +25,7 @@ from controlplane.manifests.scalars import TAG_PREFIX, resolve, resolve_tagged, 
 
 MAX_DEPTH: Final = 64
 MAX_EXPANDED: Final = 10_000
+_LITERAL: Final = "|"
 _MERGE: Final = "<<"
 _NOTHING: Final = object()
 
@@ -104,6 +105,8 @@ class Composer:
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
         self._attach(value, event)
+        if event.style == _LITERAL:
+            self._lines.blocks.append(len(self._lines.keys) - 1)
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:

@@ -13,9 +13,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from api.finding import Finding, Severity
-from api.meta import AnyObject, Kind, Object, Ref, Wire
+from api.meta import AnyObject, Kind, Object, Ref, Text, Wire
+from controlplane.manifests.composer import YamlError
+from controlplane.manifests.documents import read_documents
 from controlplane.manifests.field_errors import explain
 from controlplane.manifests.head import Head, Metadata, misnamed, read_head, without_nulls
+from controlplane.manifests.lines import Lines
 from controlplane.manifests.unknown_fields import UnknownField, unknown_fields
 
 Registry = Mapping[tuple[str, str], Kind]
@@ -47,12 +50,14 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What one manifest came to: an object (`object`), a failure (`findings` say why), or none of our business.
 
     `ref` is None when it has no identity we could read. `ignored` is the kind's key when nobody here reads that kind.
+    `inside` are the lines of a text that was read, and its place in the manifest.
     """
 
     ref: Ref | None = None
     object: AnyObject | None = None
     findings: tuple[Finding, ...] = ()
     ignored: str = ""
+    inside: tuple[str, Lines] | None = None
 
 
 def registry_of(kinds: Iterable[Kind]) -> Registry:
@@ -83,6 +88,8 @@ def decode(manifest: Any, registry: Registry, origin: str = "", accept: Accept =
     if kind is None:
         return _not_read(head, registry)
     namespace = (head.namespace or "default") if kind.namespaced else ""
+    if kind.text and (kind.text.namespace, kind.text.name) != (namespace, head.name):
+        return Decoded(ignored=head.key)
     ref = Ref(kind.key, namespace, head.name)
     path, message = misnamed(manifest, head, kind)
     if message:
@@ -90,7 +97,7 @@ def decode(manifest: Any, registry: Registry, origin: str = "", accept: Accept =
         return Decoded(findings=(Finding(about, NOT_A_MANIFEST, message, path),))
     if head.version not in kind.versions:
         return Decoded(ref, findings=(_unserved(ref, head, kind),))
-    decoded = _read(manifest, kind, ref)
+    decoded = _read(manifest, kind, ref) if kind.text is None else _read_text(manifest, kind, kind.text, ref)
     return _judged(decoded, decoded.object, accept) if decoded.object else decoded
 
 
@@ -102,7 +109,7 @@ def _judged(decoded: Decoded, obj: AnyObject, accept: Accept) -> Decoded:
         message = f"Mirrorplane failed to check this: {type(error).__name__}: {error}"
         said = (Finding(obj.ref, INTERNAL_ERROR, message, fix="report it with the object"),)
     refused = any(finding.severity is Severity.ERROR for finding in said)
-    return Decoded(decoded.ref, None if refused else obj, decoded.findings + said)
+    return Decoded(decoded.ref, None if refused else obj, decoded.findings + said, inside=decoded.inside)
 
 
 def _not_read(head: Head, registry: Registry) -> Decoded:
@@ -127,7 +134,7 @@ def _read(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
         written, root = manifest.get("spec", {}), "spec"
     metadata = _convert(manifest.get("metadata"), Metadata, "metadata", ref)
     spec = _convert(written, kind.spec, root, ref)
-    warnings = tuple(_warnings(manifest, written, kind, ref)) if kind.group not in BUILT_IN_GROUPS else ()
+    warnings = tuple(_told(_unknown(manifest, written, kind), ref)) if kind.group not in BUILT_IN_GROUPS else ()
     if isinstance(metadata, Finding) or isinstance(spec, Finding):
         failed = tuple(finding for finding in (metadata, spec) if isinstance(finding, Finding))
         return Decoded(ref, findings=failed + warnings)
@@ -145,6 +152,29 @@ def _read(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
     )
 
 
+def _read_text(manifest: dict[str, Any], kind: Kind, text: Text, ref: Ref) -> Decoded:
+    """Read a kind that stands as YAML in a text of the manifest. A text that is missing says nothing."""
+    fields = manifest.get(text.field, {})
+    body = fields.get(text.key, "") if isinstance(fields, dict) else None
+    if not isinstance(body, str):
+        return Decoded(ref, findings=(Finding(ref, INVALID_FIELD, "must be a string that holds YAML", text.path),))
+    try:
+        documents = list(read_documents(body.encode()))
+    except YamlError as error:
+        message = f"the text is not YAML: {error.message}" + (f" (its line {error.line})" if error.line else "")
+        return Decoded(ref, findings=(Finding(ref, INVALID_FIELD, message, text.path),))
+    inside = (text.path, documents[0].lines) if documents else None
+    written = without_nulls(documents[0].value) if documents else {}
+    metadata = _convert(manifest.get("metadata"), Metadata, "metadata", ref)
+    spec = _convert(written, kind.spec, text.path, ref)
+    unknown = tuple(_told(unknown_fields(written, kind.spec, text.path), ref))
+    if isinstance(metadata, Finding) or isinstance(spec, Finding):
+        failed = tuple(finding for finding in (metadata, spec) if isinstance(finding, Finding))
+        return Decoded(ref, findings=failed + unknown, inside=inside)
+    obj = Object(ref, spec, created=metadata.creation_timestamp, generation=metadata.generation)
+    return Decoded(ref, obj, unknown, inside=inside)
+
+
 def _convert(value: Any, of: type[T], root: str, ref: Ref) -> T | Finding:
     try:
         return msgspec.convert(value, of)
@@ -153,8 +183,7 @@ def _convert(value: Any, of: type[T], root: str, ref: Ref) -> T | Finding:
         return Finding(ref, INVALID_FIELD, wrong.message, _join(root, wrong.path), fix=wrong.fix)
 
 
-def _warnings(manifest: dict[str, Any], written: dict[str, Any], kind: Kind, ref: Ref) -> Iterator[Finding]:
-    unknown = _unknown(manifest, written, kind)
+def _told(unknown: Iterator[UnknownField], ref: Ref) -> Iterator[Finding]:
     for field in islice(unknown, MOST_UNKNOWN_FIELDS):
         fix = f"did you mean {field.meant}?" if field.meant else ""
         message = f"the field {field.name} is not known here and changes nothing"

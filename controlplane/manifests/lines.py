@@ -22,15 +22,17 @@ class Lines:
     """The 1-based line of every mapping key and sequence item of one document.
 
     Entry `i` is one key (`keys[i]`) or item (`keys[i]` is None) and its subtree: entries `i` to `i + spans[i]`.
+    `blocks` are the entries whose value is a literal text (`|`), which has the lines of the file.
     """
 
-    __slots__ = ("_indexes", "keys", "lines", "root", "spans")
+    __slots__ = ("_indexes", "blocks", "keys", "lines", "root", "spans")
 
     def __init__(self, root: int) -> None:
         self.root = root
         self.keys: list[str | None] = []
         self.lines = array("I")
         self.spans = array("I")
+        self.blocks: list[int] = []
         self._indexes: dict[int, _Index] = {}
 
     def of(self, path: str) -> int:
@@ -38,13 +40,36 @@ class Lines:
 
         Ask when the document is complete. All questions together cost no more than its size and their number.
         """
-        line, start, end = self.root, 0, len(self.keys)
+        found = self._way(path)
+        return self.lines[found[-1]] if found else self.root
+
+    def graft(self, path: str, inner: "Lines") -> None:
+        """Take in the lines of a document that stands as a literal text at a path, so that its fields have theirs.
+
+        Of a text that is written otherwise nobody can tell the lines: it keeps its own.
+        """
+        way = self._way(path)
+        if not way or way[-1] not in self.blocks:
+            return
+        at, first, size = way[-1] + 1, self.lines[way[-1]], len(inner.keys)
+        self.keys[at:at] = inner.keys
+        self.lines[at:at] = array("I", (first + line for line in inner.lines))
+        self.spans[at:at] = inner.spans
+        for entry in way:
+            self.spans[entry] += size
+        self.blocks = [entry + size if entry >= at else entry for entry in self.blocks]
+        self._indexes = {}
+
+    def _way(self, path: str) -> list[int]:
+        """Return the entries of the steps of a path, as far as they are written in the text."""
+        way, start, end = [], 0, len(self.keys)
         for name, index in _STEP.findall(path):
             entry = _pick(self._index(start, end), name or index)
             if entry < 0:
                 break
-            line, start, end = self.lines[entry], entry + 1, entry + self.spans[entry]
-        return line
+            way.append(entry)
+            start, end = entry + 1, entry + self.spans[entry]
+        return way
 
     def find(self, step: str, start: int, end: int) -> int:
         """Return the entry of a key among the siblings from `start`, also while they grow; -1 when absent."""

@@ -81,7 +81,11 @@ class Reader(msgspec.Struct, frozen=True):
 
     def _manifests(self, path: str, number: int, document: Document) -> Iterator[Found]:
         for place, manifest in unfold(document.value):
-            yield Found(decode(manifest, self.registry, path, self.accept), document.lines, number, place)
+            decoded = decode(manifest, self.registry, path, self.accept)
+            if decoded.inside is not None:
+                within, lines = decoded.inside
+                document.lines.graft(f"{place}.{within}", lines)
+            yield Found(decoded, document.lines, number, place)
 
 
 def _read_whole(path: str) -> tuple[bytes, Fingerprint]:

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.envoy
 CORPUS = Path(__file__).parent / "corpus"
 WORLDS, FEW = 15, 5
 SHOWN = 160  # characters at each end of a complaint that are worth showing: Envoy quotes all that it rejects
-TOGETHER = ("Service", "Pod", "EndpointSlice", "WorkloadEntry", "MeshConfig", "DestinationRule")
+TOGETHER = ("ConfigMap", "Service", "Pod", "EndpointSlice", "WorkloadEntry", "MeshConfig", "DestinationRule")
 """Kinds that other objects refer to: all of a file's are there all the time."""
 
 

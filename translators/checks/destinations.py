@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from api.actions import Destination
 from api.finding import Finding, Severity
 from api.mesh import Service
+from api.meta import Labels
 from api.proxy import Caller, Viewer
-from api.routes import RouteTable
+from api.routes import Route, RouteTable, StreamRoute
 from api.view import View
 from translators import visible
 from translators.contract import Check
-from translators.lookups import manner, missing, no_mirror, port_of, target_port
+from translators.lookups import defined_for, manner, missing, no_mirror, port_of, target_port
 from translators.names import MIRROR, ClusterName
 
 _REASONS = {"host": "HostNotFound", "port.number": "PortNotFound", "subset": "SubsetNotFound", "": "NotCallable"}
@@ -20,22 +21,30 @@ _EVERYWHERE = "*"
 def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
     """Return what is wrong with each destination and mirror, seen from the table's own namespace.
 
-    What a delegate says is told to the delegate.
+    What a delegate says is told to the delegate. A rule for some clients is looked at as one of them.
     """
-    own = [d for route in said.routes if route.ref == said.ref for d in route.destinations]
-    own += [d for stream in said.streams for d in stream.destinations]
-    found = [f for to in own for f in _findings(view, said, to, mirror=False)]
-    copies = [m.destination for route in said.routes for m in route.mirrors if m.ref == said.ref]
-    found += [f for to in copies for f in _findings(view, said, to, mirror=True)]
+    own = [(route, d) for route in _rules(said) if route.ref == said.ref for d in route.destinations]
+    found = [f for route, to in own for f in _findings(view, said, route, to, mirror=False)]
+    copies = [(route, m.destination) for route in said.routes for m in route.mirrors if m.ref == said.ref]
+    found += [f for route, to in copies for f in _findings(view, said, route, to, mirror=True)]
     return tuple(dict.fromkeys(found))
 
 
-def _findings(view: View, said: RouteTable, to: Destination, *, mirror: bool) -> Iterator[Finding]:
-    caller = Caller(Viewer(said.ref.namespace))
+def _rules(said: RouteTable) -> tuple[Route | StreamRoute, ...]:
+    return (*said.routes, *said.streams)
+
+
+def _findings(
+    view: View, said: RouteTable, route: Route | StreamRoute, to: Destination, *, mirror: bool
+) -> Iterator[Finding]:
+    caller = Caller(Viewer(said.ref.namespace), route.match.source_labels)
     port = target_port(view, caller.viewer, to, 0)
     problem = no_mirror(view, caller, to, port) if mirror else missing(view, caller, to, port)
     service = view.memo(visible.service, caller.viewer, to.host)
-    if problem is not None:
+    clients = defined_for(view, caller, to.host, to.subset) if problem and problem[0] == "subset" else ()
+    if clients:
+        yield _for_some(said, to, clients)
+    elif problem is not None:
         yield _missing(said, to, problem, mirror=mirror)
     elif service is not None:
         yield from _warnings(said, to, service, mirror=mirror)
@@ -49,6 +58,13 @@ def _missing(said: RouteTable, to: Destination, problem: tuple[str, str], *, mir
     reason = ("Mirror" if mirror else "") + _REASONS[field]
     path = f"{to.path}.{field}".rstrip(".")
     return Finding(said.ref, reason, f"{sentence}: {effect}", path, fix=_fix(field, to))
+
+
+def _for_some(said: RouteTable, to: Destination, clients: Labels) -> Finding:
+    shown = ", ".join(f"{key}={value}" for key, value in clients)
+    message = f"the subset {to.subset} of {to.host} is defined only for clients with {shown}: to others it is missing"
+    fix = f"define it in a DestinationRule without workloadSelector too, or give the rule sourceLabels {shown}"
+    return Finding(said.ref, "SubsetForSome", message, f"{to.path}.subset", Severity.WARNING, fix)
 
 
 def _warnings(said: RouteTable, to: Destination, service: Service, *, mirror: bool) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from api.finding import Finding, Severity
-from api.hosts import fqdn, host_problem
+from api.hosts import covers, fqdn, host_problem
 from api.kinds.istio import destination_rule as istio
 from api.mesh import Lowered, Resolution
 from api.meta import Object
@@ -13,9 +13,13 @@ from api.proxy import Viewer
 from api.view import View
 from translators import visible
 from translators.contract import Input
+from translators.istio.annotations import annotation_findings
+from translators.istio.exports import export_findings
 from translators.istio.policies import Blocks, layer_of, policy_advice, policy_findings
+from translators.settings import mesh
 
-_EVERYONE, _OWN = "*", "."
+_OWN = "."
+_OWN_ONLY = (_OWN,)
 
 
 def lower(view: View, obj: Object[istio.DestinationRule]) -> Lowered:
@@ -29,7 +33,7 @@ def lower(view: View, obj: Object[istio.DestinationRule]) -> Lowered:
         namespace=obj.ref.namespace,
         ref=obj.ref,
         subsets=tuple(_subset(s) for s in spec.subsets),
-        export_to=spec.export_to or (_EVERYONE,) if spec.workload_selector is None else (_OWN,),
+        export_to=_OWN_ONLY if spec.workload_selector else spec.export_to or view.memo(mesh).policies_export_to,
         created=obj.created,
         layer=None if spec.traffic_policy is None else layer_of(spec.traffic_policy),
         clients=tuple(sorted(spec.workload_selector.match_labels.items())) if spec.workload_selector else (),
@@ -44,6 +48,7 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
         yield Finding(obj.ref, "InvalidHost", problem, "spec.host")
     yield from _subset_findings(obj)
     yield from _export_findings(obj)
+    yield from annotation_findings(obj)
     whole = obj.spec.traffic_policy
     ejects = whole is not None and whole.outlier_detection is not None
     for path, said in _policies(obj.spec):
@@ -51,13 +56,23 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
 
 
 def _near_names(view: View, obj: Object[istio.DestinationRule], host: str) -> Iterator[Finding]:
-    """Say that what DNS answers has no locality."""
+    """Say that what DNS answers has no locality, of the host or of those that a wildcard covers."""
     asked = [path for path, said in _blocks(obj.spec) if said.load_balancer and said.load_balancer.locality_lb_setting]
-    service = visible.service(view, Viewer(obj.ref.namespace), host) if asked else None
-    if service is not None and service.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}:
-        message = f"the addresses of {host} come from DNS, so localities change nothing"
+    viewer = Viewer(obj.ref.namespace)
+    meant = _covered(view, viewer, host) if asked else []
+    services = (view.memo(visible.service, viewer, one) for one in meant)
+    looked_up = [s.host for s in services if s and s.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}]
+    if looked_up:
+        more = f" and {len(looked_up) - 1} more" if len(looked_up) > 1 else ""
+        message = f"the addresses of {looked_up[0]}{more} come from DNS, so localities change nothing"
         where = f"{asked[0]}.loadBalancer.localityLbSetting"
         yield Finding(obj.ref, "LocalityLeftOut", message, where, Severity.WARNING)
+
+
+def _covered(view: View, viewer: Viewer, host: str) -> list[str]:
+    if not host.startswith("*"):
+        return [host]
+    return [one for one in view.memo(visible.all_hosts, viewer) if covers(host, one)]
 
 
 def _subset(said: istio.Subset) -> Subset:
@@ -97,19 +112,10 @@ def _subset_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
 
 def _export_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     said = obj.spec.export_to
-    for entry, count in Counter(said).items():
-        if count > 1:
-            message = f"duplicate entries in exportTo for entry {entry}"
-            yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
-    if _OWN in said and obj.ref.namespace in said:
-        message = f"duplicate entries in exportTo: . and current namespace {obj.ref.namespace}"
-        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
+    yield from export_findings(obj.ref, said)
     if obj.spec.workload_selector is not None and set(said) - {_OWN, obj.ref.namespace}:
         message = "destination rule with workload selector cannot have exportTo beyond current namespace"
         yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo", fix="leave exportTo out")
-    if _EVERYONE in said and len(set(said)) > 1:
-        message = "cannot have both public (*) and non-public exportTo values for a resource"
-        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo")
 
 
 def _host(obj: Object[istio.DestinationRule]) -> Iterable[str]:

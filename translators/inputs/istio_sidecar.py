@@ -14,7 +14,8 @@ from translators.contract import Input
 from translators.istio.destinations import destination_of
 from translators.istio.egress import egress_findings, egress_of, policy_findings
 from translators.istio.ingress import inbound_pool_findings, inbound_pool_of, ingress_findings, ingress_of
-from translators.lookups import mesh, missing
+from translators.lookups import missing
+from translators.settings import mesh
 
 _EVERYTHING = istio.EgressListener(hosts=("*/*",))
 _FORWARDER = "spec.outboundTrafficPolicy.egressProxy"

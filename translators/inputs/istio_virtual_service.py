@@ -9,16 +9,19 @@ from api.finding import Finding, Severity
 from api.hosts import covers, fqdn, host_problem
 from api.kinds.istio import virtual_service as istio
 from api.matches import Match
-from api.mesh import Lowered, MeshSettings
+from api.mesh import Lowered
 from api.meta import Object, Ref
 from api.routes import Forward, Route, RouteTable
+from api.settings import MeshSettings
 from api.view import View
 from translators.contract import Input
 from translators.istio.actions import action_findings, answer_of, redirect_of, rewrite_findings, rewrite_of
+from translators.istio.annotations import annotation_findings
 from translators.istio.cors import cors_findings, cors_of
 from translators.istio.delegates import Rule, delegate_findings, rules_of
 from translators.istio.destinations import destination_findings, destination_of
 from translators.istio.durations import duration_findings, optional_ms
+from translators.istio.exports import export_findings
 from translators.istio.faults import fault_findings, fault_of
 from translators.istio.headers import header_findings, headers_of, host_of
 from translators.istio.matches import match_findings, match_of
@@ -26,7 +29,7 @@ from translators.istio.mirrors import mirror_findings, mirrors_of
 from translators.istio.reachable import unreachable_findings
 from translators.istio.retries import retries_of, retry_findings
 from translators.istio.streams import stream_findings, streams_of
-from translators.lookups import mesh
+from translators.settings import mesh
 from translators.shards import owned, places
 
 
@@ -35,14 +38,14 @@ def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
 
     A delegate has no hosts, so its table speaks for none; it is there to be checked.
     """
-    spec, settings = obj.spec, mesh(view)
+    spec, settings = obj.spec, view.memo(mesh)
     table = RouteTable(
         ref=obj.ref,
         hosts=hosts_of(obj),
         routes=tuple(route for rule in rules_of(view, obj) for route in _routes(rule, settings)),
         streams=tuple(streams_of(obj)),
         gateways=spec.gateways or ("mesh",),
-        export_to=spec.export_to or ("*",),
+        export_to=spec.export_to or settings.rules_export_to,
         created=obj.created,
     )
     return Lowered(tables=(table,), findings=tuple(delegate_findings(view, obj)))
@@ -67,6 +70,8 @@ def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
             message = f"delegate virtual service must have no {field} route"
             yield Finding(obj.ref, "InvalidDelegate", message, f"spec.{field}")
     yield from _overlap_findings(obj)
+    yield from export_findings(obj.ref, spec.export_to)
+    yield from annotation_findings(obj)
     yield from unreachable_findings(obj.ref, spec.http)
     for i, rule in enumerate(spec.http):
         yield from _rule_findings(obj, f"spec.http[{i}]", rule)
@@ -86,7 +91,7 @@ def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
 
 
 def _places(obj: Object[istio.VirtualService]) -> Iterable[str]:
-    return places(obj.spec.export_to or ("*",), obj.ref.namespace, hosts_of(obj))
+    return places(obj.spec.export_to, obj.ref.namespace, hosts_of(obj))
 
 
 def _owners(obj: Object[istio.VirtualService]) -> Iterable[str]:

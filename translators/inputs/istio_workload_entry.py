@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding
-from api.hosts import host_problem
+from api.finding import Finding, Severity
+from api.hosts import is_unix
 from api.kinds.istio import service_entry as istio
 from api.mesh import Lowered, Workload
 from api.meta import Object
-from api.units import PORTS, WEIGHTS
 from api.view import View
 from translators.contract import Input
 from translators.istio.localities import locality_of
+from translators.istio.workloads import address_problem, workload_findings
+
+_HEALTH = "proxy.istio.io/health-checks-enabled"
 
 
 def lower(_: View, obj: Object[istio.WorkloadEntry]) -> Lowered:
@@ -28,14 +30,16 @@ def lower(_: View, obj: Object[istio.WorkloadEntry]) -> Lowered:
 
 def validate(obj: Object[istio.WorkloadEntry]) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
-    if problem := host_problem(obj.spec.address):
+    if problem := address_problem(obj.spec.address):
         yield Finding(obj.ref, "InvalidAddress", problem, "spec.address")
-    for name, number in obj.spec.ports.items():
-        if number not in PORTS:
-            yield Finding(obj.ref, "InvalidPort", f"port {number} is not in 1..65535", f"spec.ports.{name}")
-    if obj.spec.weight not in WEIGHTS:
-        message = f"weight {obj.spec.weight} is not in 0..{WEIGHTS[-1]}"
-        yield Finding(obj.ref, "InvalidWeight", message, "spec.weight")
+    if is_unix(obj.spec.address) and len(obj.spec.ports) > 1:
+        message = "a unix address has one port at most"
+        yield Finding(obj.ref, "InvalidAddress", message, "spec.ports")
+    yield from workload_findings(obj.ref, "spec", obj.spec)
+    if obj.annotations.get(_HEALTH) == "true":
+        message = "nobody asks workloads here whether they are well, so this one counts as healthy"
+        path = f"metadata.annotations[{_HEALTH}]"
+        yield Finding(obj.ref, "FieldLeftOut", message, path, Severity.WARNING)
 
 
 def _merged(obj: Object[istio.WorkloadEntry]) -> dict[str, str]:

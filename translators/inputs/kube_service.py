@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding
+from api.finding import Finding, Severity
 from api.hosts import fqdn, is_ip
 from api.kinds import kube
 from api.mesh import Lowered, Port, Protocol, Service
@@ -10,15 +10,17 @@ from api.meta import Object
 from api.units import PORTS
 from api.view import View
 from translators.contract import Input
-from translators.istio.protocols import of_port
+from translators.istio.annotations import EXPORT_TO, annotation_findings
+from translators.istio.protocols import by_token, of_port
+from translators.settings import mesh
 from translators.shards import owned, places, selected_by, selecting
 
-_EXPORT_TO = "networking.istio.io/exportTo"
+_SYSTEM = "kube-"
 _HEADLESS = "None"
 _ALIAS = "ExternalName"
 
 
-def lower(_: View, obj: Object[kube.ServiceSpec]) -> Lowered:
+def lower(view: View, obj: Object[kube.ServiceSpec]) -> Lowered:
     """Return the service by its cluster DNS name. An ExternalName is DNS's business, not ours."""
     spec = obj.spec
     if spec.type == _ALIAS:
@@ -31,7 +33,7 @@ def lower(_: View, obj: Object[kube.ServiceSpec]) -> Lowered:
         addresses=_addresses(obj),
         headless=spec.cluster_ip == _HEADLESS,
         selector=tuple(sorted(spec.selector.items())),
-        export_to=_export_to(obj),
+        export_to=_export_to(obj) or view.memo(mesh).services_export_to,
         created=obj.created,
     )
     return Lowered(services=(service,))
@@ -52,6 +54,19 @@ def validate(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
     for address in (obj.spec.cluster_ip, *obj.spec.cluster_ips):
         if address and address != _HEADLESS and not is_ip(address):
             yield Finding(obj.ref, "InvalidAddress", f"{address!r} is not an IP address", "spec.clusterIP")
+    yield from _name_findings(obj)
+    yield from annotation_findings(obj)
+
+
+def _name_findings(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
+    """Warn of names that say no protocol (Istio IST0118): the proxy has to look. Kubernetes' own keep their names."""
+    for i, port in enumerate(obj.spec.ports):
+        known = port.protocol != "TCP" or not port.name or by_token(port.app_protocol)
+        if not known and of_port(0, port.name) is Protocol.AUTO and not obj.ref.namespace.startswith(_SYSTEM):
+            message = f"the name {port.name} says no protocol, so proxies have to look at what clients send"
+            fix = "begin the name with http, http2, grpc, tcp or tls and a dash, or say appProtocol"
+            path = f"spec.ports[{i}].name"
+            yield Finding(obj.ref, "PortNameUnclear", message, path, Severity.WARNING, fix)
 
 
 def _port(port: kube.ServicePort) -> Port:
@@ -60,8 +75,8 @@ def _port(port: kube.ServicePort) -> Port:
 
 
 def _export_to(obj: Object[kube.ServiceSpec]) -> tuple[str, ...]:
-    said = obj.annotations.get(_EXPORT_TO, "")
-    return tuple(part.strip() for part in said.split(",") if part.strip()) or ("*",)
+    said = obj.annotations.get(EXPORT_TO, "")
+    return tuple(part.strip() for part in said.split(",") if part.strip())
 
 
 def _host(obj: Object[kube.ServiceSpec]) -> Iterable[str]:

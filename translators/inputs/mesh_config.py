@@ -1,36 +1,27 @@
-"""Mirrorplane MeshConfig -> MeshSettings."""
+"""Mirrorplane MeshConfig -> what it says for the mesh."""
 
 from collections.abc import Iterator
 
 from api.finding import Finding
 from api.kinds import mirrorplane
-from api.mesh import Lowered, MeshSettings
+from api.mesh import Lowered
 from api.meta import Object
 from api.mirrors import Guards
-from api.units import PORTS, milliseconds
+from api.settings import said_settings
+from api.units import milliseconds
 from api.view import View
 from translators.contract import Input
-from translators.istio.retries import retries_of, retry_findings
+from translators.istio.durations import duration_findings
+from translators.istio.mesh import LOGS, settings_findings, settings_of
 
 _DEFAULT = "default"
-_MODES = ("ALLOW_ANY", "REGISTRY_ONLY")
-_LOGS = ("", "/dev/stdout", "/dev/stderr", "/dev/null")
-"""Files every Envoy can open: one that it cannot would make it reject every listener."""
 
 
 def lower(_: View, obj: Object[mirrorplane.MeshConfig]) -> Lowered:
-    """Return the settings; what is not set keeps its default."""
-    spec, plain = obj.spec, MeshSettings()
-    port = spec.proxy_http_port
-    settings = MeshSettings(
-        root_namespace=spec.root_namespace,
-        proxy_http_port=plain.proxy_http_port if port is None else port,
-        connect_timeout_ms=milliseconds(spec.connect_timeout),
-        allow_any=spec.outbound_traffic_policy.mode == "ALLOW_ANY",
-        access_log=spec.access_log_file,
-        retries=retries_of(spec.default_http_retry_policy) or plain.retries,
-        shadow_suffix=spec.mirroring.shadow_host_suffix,
-        guards=_guards(spec.mirroring.guards, plain.guards),
+    """Return the settings; what is not set is left to Istio's MeshConfig, but for mirrors, which it does not know."""
+    said, plain = obj.spec.mirroring, Guards()
+    settings = said_settings(
+        **settings_of(obj.spec), shadow_suffix=said.shadow_host_suffix, guards=_guards(said.guards, plain)
     )
     return Lowered(settings=settings)
 
@@ -41,30 +32,13 @@ def validate(obj: Object[mirrorplane.MeshConfig]) -> Iterator[Finding]:
     if obj.ref.name != _DEFAULT:
         message = f"only the MeshConfig named {_DEFAULT} is read"
         yield Finding(obj.ref, "WrongName", message, "metadata.name", fix=f"name it {_DEFAULT}")
-    if spec.outbound_traffic_policy.mode not in _MODES:
-        message = f"mode {spec.outbound_traffic_policy.mode} is none of {', '.join(_MODES)}"
-        yield Finding(obj.ref, "InvalidMode", message, "spec.outboundTrafficPolicy.mode")
-    if spec.access_log_file not in _LOGS:
-        message = f"{spec.access_log_file!r} is none of {', '.join(log for log in _LOGS if log)}, and not empty"
+    yield from settings_findings(obj.ref, "spec", spec)
+    if spec.access_log_file not in {None, *LOGS}:
+        message = f"{spec.access_log_file!r} is none of {', '.join(log for log in LOGS if log)}, and not empty"
         yield Finding(obj.ref, "InvalidAccessLog", message, "spec.accessLogFile")
-    if spec.proxy_http_port and spec.proxy_http_port not in PORTS:
-        yield Finding(obj.ref, "InvalidPort", "the port is not in 0..65535 (0: no HTTP proxy)", "spec.proxyHttpPort")
-    for path, text in (
-        ("spec.connectTimeout", spec.connect_timeout),
-        ("spec.mirroring.guards.deadline", guards.deadline or "1s"),
-        ("spec.mirroring.guards.connectTimeout", guards.connect_timeout or "1s"),
-    ):
-        yield from _duration_findings(obj, path, text)
+    times = {"deadline": guards.deadline, "connectTimeout": guards.connect_timeout}
+    yield from duration_findings(obj.ref, "spec.mirroring.guards", times, positive=True)
     yield from _number_findings(obj, guards)
-    yield from retry_findings(obj.ref, "spec.defaultHttpRetryPolicy", spec.default_http_retry_policy)
-
-
-def _duration_findings(obj: Object[mirrorplane.MeshConfig], path: str, text: str) -> Iterator[Finding]:
-    try:
-        if milliseconds(text) == 0:
-            yield Finding(obj.ref, "InvalidDuration", "the duration must be longer than 0s", path)
-    except ValueError as error:
-        yield Finding(obj.ref, "InvalidDuration", str(error), path)
 
 
 def _number_findings(obj: Object[mirrorplane.MeshConfig], guards: mirrorplane.MirrorGuards) -> Iterator[Finding]:

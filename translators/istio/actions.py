@@ -10,7 +10,7 @@ from api.meta import Ref
 from api.units import PORTS
 from translators.formats import text_problem
 from translators.istio.headers import host_of
-from translators.patterns import regex_groups, regex_problem
+from translators.patterns import may_lose_slash, regex_groups, regex_problem
 
 _CODES = (301, 302, 303, 307, 308)
 _SCHEMES = ("http", "https")
@@ -110,6 +110,10 @@ def _inside_findings(about: Ref, path: str, said: istio.RegexRewrite) -> Iterato
         else ""
     ):
         yield Finding(about, "InvalidRewrite", problem, f"{path}.rewrite")
+    elif said.rewrite and may_lose_slash(said.match, said.rewrite):
+        message = "the path can lose the slash it begins with, and servers refuse such a path"
+        fix = "begin rewrite with /, or leave the first slash out of match"
+        yield Finding(about, "PathWithoutSlash", message, f"{path}.rewrite", Severity.WARNING, fix)
 
 
 def _redirect_findings(about: Ref, path: str, said: istio.Redirect, rule: istio.HTTPRoute) -> Iterator[Finding]:

@@ -21,6 +21,15 @@ _CODES = {
     "MultipleSidecarsWithoutWorkloadSelectors": "IST0111",
     "NothingImported": _NOT_FOUND,
     "ForwarderNotFound": _NOT_FOUND,
+    "MisplacedAnnotation": "IST0107",
+    "UnknownAnnotation": "IST0108",
+    "PortNameUnclear": "IST0118",
+    "NotVerified": "IST0128",
+    "PortNotVerified": "IST0129",
+    "AddressesRequired": "IST0134",
+    "SubsetEmpty": "IST0173",
+    "UnknownHost": "IST0174",
+    "ProtocolConflict": "IST0177",
 }
 _REFUSED = frozenset(
     (
@@ -30,6 +39,9 @@ _REFUSED = frozenset(
         *("InvalidEndpoint", "InvalidResolution", "DuplicateHost", "DuplicateSubset", "DuplicatePort", "WildcardHost"),
         *("EmptyConfiguration", "PortNeeded", "InvalidSelector", "InvalidMode"),
         *("NoHosts", "NoRoute", "TwoEndpointSources", "TooManyEndpoints", "EndpointsUnused", "NothingToResolve"),
+        *("InvalidExportTo", "InvalidLocation", "InvalidName", "NoTemplate", "InvalidTls", "InvalidLoadBalancer"),
+        *("InvalidHash", "InvalidLocality", "InvalidNumber", "InvalidUpgrade", "InvalidWarmup", "EmptyPolicy"),
+        *("InvalidOutlierDetection", "InvalidRetryBudget"),
     )
 )
 _GROUP = "networking.istio.io/"

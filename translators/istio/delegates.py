@@ -14,6 +14,7 @@ from api.hosts import exported
 from api.kinds.istio import virtual_service as istio
 from api.meta import Object, Ref
 from api.view import View
+from translators.settings import mesh
 
 _INHERITED = (
     *("rewrite", "direct_response", "timeout", "retries", "fault", "cors_policy", "headers"),
@@ -73,9 +74,10 @@ def _delegate(view: View, about: Ref, rule: istio.HTTPRoute) -> Object[istio.Vir
     if rule.delegate is None:
         return None
     obj = view.get(Ref(about.kind, rule.delegate.namespace or about.namespace, rule.delegate.name))
-    if obj is None or obj.spec.hosts or not exported(obj.spec.export_to or ("*",), obj.ref.namespace, about.namespace):
+    if obj is None or obj.spec.hosts:
         return None
-    return obj
+    seen_by = obj.spec.export_to or view.memo(mesh).rules_export_to
+    return obj if exported(seen_by, obj.ref.namespace, about.namespace) else None
 
 
 def _merged(place: Place, root: istio.HTTPRoute, there: Place, leaf: istio.HTTPRoute) -> Rule | None:

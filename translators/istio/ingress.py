@@ -61,7 +61,7 @@ def ingress_findings(about: Ref, said: tuple[istio.IngressListener, ...]) -> Ite
 def inbound_pool_findings(about: Ref, path: str, said: destination_rule.ConnectionPool | None) -> Iterator[Finding]:
     """Refuse what a connection pool is refused for anywhere. The workload is spoken to as its port says (Istio)."""
     yield from pool_findings(about, path, said)
-    if inbound_pool_of(said) != pool_of(said):
+    if said is not None and said.http is not None and (said.http.h2_upgrade_policy or said.http.use_client_protocol):
         message = "h2UpgradePolicy and useClientProtocol change nothing here: the port says what the workload speaks"
         yield Finding(about, "NoEffect", message, f"{path}.http", Severity.WARNING)
 
@@ -69,7 +69,7 @@ def inbound_pool_findings(about: Ref, path: str, said: destination_rule.Connecti
 def inbound_pool_of(said: destination_rule.ConnectionPool | None) -> Pool | None:
     """Return the limits of what comes in."""
     pool = pool_of(said)
-    return msgspec.structs.replace(pool, http2=False, as_client=False) if pool else None
+    return msgspec.structs.replace(pool, http2=None, as_client=False) if pool else None
 
 
 def _listener_findings(about: Ref, path: str, said: istio.IngressListener) -> Iterator[Finding]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from api.actions import Destination
 from api.finding import Finding, Severity
 from api.kinds.istio import virtual_service as istio
-from api.mesh import MeshSettings
 from api.meta import Ref
 from api.mirrors import Mirror
+from api.settings import MeshSettings
 from api.units import MILLION, millionths
 from translators.istio.delegates import Place, Rule
 from translators.istio.destinations import destination_of

@@ -10,6 +10,7 @@ from translators.istio.durations import duration_findings, optional_ms
 from translators.istio.numbers import number_findings
 
 _POLICIES = ("", "DEFAULT", "UPGRADE", "DO_NOT_UPGRADE")
+_UPGRADES = {"UPGRADE": True, "DO_NOT_UPGRADE": False}
 _PERCENT = range(101)
 _ALL = 100.0
 
@@ -30,8 +31,8 @@ def pool_of(said: istio.ConnectionPool | None) -> Pool | None:
         duration_ms=optional_ms(tcp.max_connection_duration),
         tcp_idle_ms=_idle(tcp.idle_timeout),
         http_idle_ms=_idle(tcp.idle_timeout if http.idle_timeout is None else http.idle_timeout),
-        keepalive=_keepalive(tcp.tcp_keepalive),
-        http2=http.h2_upgrade_policy == "UPGRADE",
+        keepalive=keepalive_of(tcp.tcp_keepalive),
+        http2=_UPGRADES.get(http.h2_upgrade_policy),
         as_client=http.use_client_protocol,
     )
 
@@ -60,6 +61,13 @@ def retry_share_of(said: istio.RetryBudget | None) -> RetryShare | None:
     return RetryShare(
         plain.percent if said.percent is None else said.percent, said.min_retry_concurrency or plain.least
     )
+
+
+def keepalive_findings(about: Ref, path: str, said: istio.TcpKeepalive | None) -> Iterator[Finding]:
+    """Refuse numbers and durations that are none."""
+    if said is not None:
+        yield from number_findings(about, path, {"probes": said.probes})
+        yield from duration_findings(about, path, {"time": said.time, "interval": said.interval})
 
 
 def pool_findings(about: Ref, path: str, said: istio.ConnectionPool | None) -> Iterator[Finding]:
@@ -116,10 +124,7 @@ def _tcp_findings(about: Ref, path: str, said: istio.TCPSettings) -> Iterator[Fi
         "idleTimeout": said.idle_timeout,
     }
     yield from duration_findings(about, path, durations)
-    if said.tcp_keepalive is not None:
-        alive, where = said.tcp_keepalive, f"{path}.tcpKeepalive"
-        yield from number_findings(about, where, {"probes": alive.probes})
-        yield from duration_findings(about, where, {"time": alive.time, "interval": alive.interval})
+    yield from keepalive_findings(about, f"{path}.tcpKeepalive", said.tcp_keepalive)
 
 
 def _http_findings(about: Ref, path: str, said: istio.HTTPSettings) -> Iterator[Finding]:
@@ -144,7 +149,7 @@ def _idle(text: str | None) -> int | None:
     return None if text is None else optional_ms(text)
 
 
-def _keepalive(said: istio.TcpKeepalive | None) -> Keepalive | None:
+def keepalive_of(said: istio.TcpKeepalive | None) -> Keepalive | None:
     """Return the probes; the system counts whole seconds, and less than one is one."""
     if said is None:
         return None

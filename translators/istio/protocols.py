@@ -27,6 +27,16 @@ def by_token(token: str) -> Protocol | None:
     return _TOKENS.get(token.lower())
 
 
+def speaks_http(token: str) -> bool:
+    """Tell whether a word names HTTP of some version, which says whom it is for."""
+    return by_token(token) in {Protocol.HTTP, Protocol.HTTP2}
+
+
+def is_tls(token: str) -> bool:
+    """Tell whether a word names TLS, whose handshake says whom it is for."""
+    return token.lower() in {"https", "tls"}
+
+
 def of_port(number: int, name: str, app_protocol: str = "") -> Protocol:
     """Choose as Istio does: appProtocol if known, else the name up to its first dash, else look at the traffic."""
     prefix = "grpc-web" if name.lower().startswith("grpc-web") else name.partition("-")[0]

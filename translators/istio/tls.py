@@ -63,6 +63,11 @@ def tls_advice(about: Ref, path: str, said: istio.ClientTLSSettings | None) -> I
     """Say what of it is not served: the object stands all the same, for other ports, subsets and proxies."""
     if said is None:
         return
+    if said.insecure_skip_verify and said.mode in {"SIMPLE", "MUTUAL"}:
+        reason = "PortNotVerified" if ".portLevelSettings[" in path else "NotVerified"
+        message = "the server's certificate is not verified: whoever answers is believed"
+        fix = "leave insecureSkipVerify out, and name the certificates to trust in caCertificates"
+        yield Finding(about, reason, message, f"{path}.insecureSkipVerify", Severity.WARNING, fix)
     if said.mode == "ISTIO_MUTUAL":
         message = (
             "ISTIO_MUTUAL needs certificates for workloads, which are not issued here: requests that it applies to "

@@ -13,7 +13,7 @@ from translators.matching.faults import abort, failing
 from translators.matching.fields import fraction, header_problem, query_problem
 from translators.matching.headers import response_edits
 from translators.matching.listening import reached
-from translators.matching.normal import normalised, scheme_of
+from translators.matching.normal import formed, scheme_of
 from translators.matching.paths import path_problem
 from translators.matching.redirects import CODES, location
 from translators.matching.sending import Place, sending
@@ -27,7 +27,7 @@ def answer(known: Decoded, request: Request) -> Outcome:
     found = Outcome(request, listener=at.listener, chain=at.chain, shares=at.shares)
     if at.shares or (request.tls and not at.terminates):
         return found
-    path = normalised(request.path) if at.normalises else request.path
+    path = formed(request.path, at.paths)
     if path is None:
         return msgspec.structs.replace(found, status=HTTPStatus.BAD_REQUEST.value)
     arrived = msgspec.structs.replace(request, path=path, scheme="https" if request.tls else scheme_of(request))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from api.settings import PathForm
 from api.tracing import Request, Share
 from translators import envoy, names
 from translators.matching.decoded import Decoded
@@ -15,14 +16,14 @@ _MANAGER, _PROXY = envoy.HttpConnectionManager, envoy.TcpProxy
 class Reached(msgspec.Struct, frozen=True):
     """A listener and its chain: either routes, or the clusters that bytes are passed on to.
 
-    `normalises`: paths are normalised before routes are looked at. `terminates`: TLS ends here.
+    `paths` is what is made of paths before routes are looked at. `terminates`: TLS ends here.
     """
 
     listener: str
     chain: str
     routes: envoy.RouteConfiguration | None = None
     shares: tuple[Share, ...] = ()
-    normalises: bool = False
+    paths: PathForm = PathForm.AS_SAID
     terminates: bool = False
 
 
@@ -80,7 +81,7 @@ def _reached(known: Decoded, name: str, chain: envoy.FilterChain, place: str) ->
             manager = _MANAGER.FromString(each.typed_config.value)
             inline = manager.route_config if manager.HasField("route_config") else None
             routes = inline or known.configurations.get(manager.rds.route_config_name)
-            return Reached(name, place, routes, normalises=manager.normalize_path.value, terminates=ends)
+            return Reached(name, place, routes, paths=_paths(manager), terminates=ends)
     return Reached(name, place)
 
 
@@ -88,6 +89,14 @@ def _shares(said: envoy.TcpProxy) -> tuple[Share, ...]:
     weighted = said.weighted_clusters.clusters
     total = sum(each.weight for each in weighted)
     return tuple(Share(each.name, each.weight, total) for each in weighted) or (Share(said.cluster, 1, 1),)
+
+
+def _paths(manager: envoy.HttpConnectionManager) -> PathForm:
+    if not manager.normalize_path.value:
+        return PathForm.AS_SAID
+    if manager.path_with_escaped_slashes_action == envoy.HttpConnectionManager.UNESCAPE_AND_FORWARD:
+        return PathForm.DECODED
+    return PathForm.MERGED if manager.merge_slashes else PathForm.BASE
 
 
 def _routes_of(chain: envoy.FilterChain) -> str:

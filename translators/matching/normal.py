@@ -3,13 +3,29 @@
 import re
 import string
 
+from api.settings import PathForm
 from api.tracing import Request
 
 _UNRESERVED = frozenset(string.ascii_letters + string.digits + "-._~")
 _ESCAPED = frozenset('"<>^`{|} ')
 _SCHEMES = ("http", "https")
+_ESCAPED_SLASH = re.compile("%2[Ff]|%5[Cc]")
 _CODE = re.compile("%[0-9A-Fa-f]{2}")
 _FIRST_BEYOND_ASCII = 0x80
+
+
+def formed(path: str, form: PathForm) -> str | None:
+    """Return a path as a listener makes it before routes are looked at. None: Envoy answers 400."""
+    if form is PathForm.AS_SAID:
+        return path
+    bare, mark, query = path.partition("?")
+    if form is PathForm.DECODED:
+        bare = _ESCAPED_SLASH.sub(lambda found: chr(int(found.group()[1:], 16)), bare)
+    plain = normalised(bare + mark + query)
+    if plain is None or form is PathForm.BASE:
+        return plain
+    bare, mark, query = plain.partition("?")
+    return _merged(bare) + mark + query
 
 
 def normalised(path: str) -> str | None:
@@ -30,6 +46,13 @@ def scheme_of(request: Request) -> str:
     """Return the scheme: that of the URL if the client says one (as to a proxy), else what x-forwarded-proto says."""
     forwarded = dict(request.headers).get("x-forwarded-proto", "")
     return forwarded if request.port and forwarded in _SCHEMES else request.scheme
+
+
+def _merged(path: str) -> str:
+    """Join slashes that follow each other, as Envoy does: a path of nothing else keeps two."""
+    if "//" not in path:
+        return path
+    return "/" + "/".join(filter(None, path.split("/"))) + ("/" if path.endswith("/") else "")
 
 
 def _unescaped(code: str) -> str:

@@ -1,8 +1,8 @@
 """Clusters that live requests use: one for each port and subset of each visible service, and Istio's two fixed ones."""
 
-from api.mesh import MeshSettings
 from api.proxy import Caller, Scope
 from api.resource import CLUSTER, Resource
+from api.settings import MeshSettings
 from api.view import View
 from translators import envoy, visible
 from translators.contract import Output

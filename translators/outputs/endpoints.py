@@ -1,5 +1,6 @@
 """ClusterLoadAssignments: who answers on a service's port, for the clusters whose endpoints come from us."""
 
+from api.hosts import UNIX, is_unix
 from api.manners import Manner
 from api.mesh import Endpoint
 from api.meta import Labels, Ref
@@ -71,8 +72,11 @@ def _assignment(name: str, groups: tuple[Group, ...]) -> Resource:
 
 
 def _fill(endpoint: envoy.LbEndpoint, said: Endpoint) -> None:
-    where = endpoint.endpoint.address.socket_address
-    where.address, where.port_value = said.address, said.port
+    if is_unix(said.address):
+        endpoint.endpoint.address.pipe.path = said.address.removeprefix(UNIX)
+    else:
+        where = endpoint.endpoint.address.socket_address
+        where.address, where.port_value = said.address, said.port
     endpoint.health_status = _HEALTHY if said.healthy else _UNHEALTHY
     endpoint.load_balancing_weight.value = said.weight
 

@@ -7,10 +7,10 @@ from api.view import View
 from translators import envoy
 from translators.contract import Output
 from translators.inbound import Entry, entries, entry
-from translators.lookups import mesh
 from translators.names import INBOUND_PASSTHROUGH, inbound, parse_cluster
 from translators.parts import pools
 from translators.parts.clusters import UPSTREAM_HTTP
+from translators.settings import mesh
 
 _FROM = "127.0.0.6"
 """Istio: what comes from here is not brought to the sidecar again."""
@@ -35,9 +35,9 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
         _dial(body, found.target if found else 0)
     pool = found.pool if found else None
     if pool is not None:
-        pools.limit(body, Manner(pool=pool), timeout)
+        pools.limit(body, Manner(pool=pool), view.memo(mesh))
     if found is not None and not found.protocol.is_bytes:
-        http = envoy.packed(pools.http(found.protocol, pool))
+        http = envoy.packed(pools.http(found.protocol, pool, upgrade=False))
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(http)
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 

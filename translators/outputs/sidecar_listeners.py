@@ -9,9 +9,9 @@ from api.view import View
 from translators import arrivals, envoy, names, visible
 from translators.contract import Output
 from translators.horizons import place
-from translators.lookups import mesh
 from translators.parts import landings
 from translators.parts.landings import Landing
+from translators.settings import mesh
 
 _PRIVILEGED = range(1, 1024)
 _RESERVED = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053, 15090})

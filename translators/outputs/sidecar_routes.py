@@ -10,8 +10,8 @@ from api.resource import ROUTE, Resource
 from api.view import View
 from translators import arrivals, envoy, names, visible
 from translators.contract import Output
-from translators.lookups import mesh
 from translators.parts import virtual_hosts
+from translators.settings import mesh
 
 _LARGEST_DIRECT_RESPONSE = 1 << 20
 

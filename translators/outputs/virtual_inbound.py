@@ -12,6 +12,7 @@ from translators.contract import Output
 from translators.inbound import Entry, entries
 from translators.names import ANYWHERE, BLACK_HOLE, INBOUND_PASSTHROUGH, VIRTUAL_INBOUND, inbound
 from translators.parts import chains, inspectors
+from translators.settings import mesh
 
 PORT = 15006
 _TRIES = 2
@@ -27,7 +28,9 @@ def build(view: View, scope: Scope, name: str) -> Resource:
     body, found = envoy.Listener(name=name, traffic_direction="INBOUND"), view.memo(entries, scope)
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANYWHERE, port_value=PORT))
     inspectors.original_address(body)
-    inspectors.http_on(body, [entry.port for entry in found if entry.protocol is Protocol.AUTO])
+    inspectors.http_on(
+        body, [entry.port for entry in found if entry.protocol is Protocol.AUTO], view.memo(mesh).detection_ms
+    )
     loop = body.filter_chains.add(name="virtualInbound-blackhole", filters=[chains.straight(view, BLACK_HOLE)])
     loop.filter_chain_match.destination_port.value = PORT
     for entry in found:

@@ -1,6 +1,6 @@
 """Access logs: one JSON object a line. JSON, because request text in a text format lets clients forge lines."""
 
-from api.mesh import MeshSettings
+from api.settings import MeshSettings
 from translators import envoy
 
 _FIELDS = {

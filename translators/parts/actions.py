@@ -8,9 +8,10 @@ from api.proxy import Caller, Scope, Viewer
 from api.routes import Forward, Route
 from api.view import View
 from translators import envoy, names
-from translators.lookups import mesh, target_port
+from translators.lookups import target_port
 from translators.parts import balancing, filters, headers, matches, mirrors, retries
 from translators.parts.weights import independent
+from translators.settings import mesh
 
 _NOTHING_TO_ANSWER = 500
 CODES = {

@@ -5,12 +5,14 @@ from functools import cache
 
 from api.manners import Pool
 from api.proxy import Caller, Scope
+from api.settings import PathForm
 from api.view import View
 from translators import envoy
-from translators.lookups import manner, mesh
+from translators.lookups import manner
 from translators.names import ClusterName
 from translators.parts import balancing, filters
 from translators.parts.accesslog import access_logs
+from translators.settings import mesh
 
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 HTTP_ALPN = ("http/1.0", "http/1.1", "h2c")
@@ -21,7 +23,7 @@ def http(view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_
 
     Its routes come by name, or are there.
     """
-    named = isinstance(routes, str)
+    named, paths = isinstance(routes, str), view.memo(mesh).paths
     manager = envoy.HttpConnectionManager(
         stat_prefix=f"{stat_prefix};",
         rds=envoy.Rds(route_config_name=routes, config_source=ads()) if named else None,
@@ -29,10 +31,13 @@ def http(view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_
         http_filters=filters.chain(view, scope),
         access_log=access_logs(view.memo(mesh)),
         upgrade_configs=[envoy.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
-        normalize_path=envoy.BoolValue(value=True),
+        normalize_path=envoy.BoolValue(value=paths is not PathForm.AS_SAID),
+        merge_slashes=paths in {PathForm.MERGED, PathForm.DECODED},
         use_remote_address=envoy.BoolValue(value=False),
         stream_idle_timeout=envoy.duration(0),
     )
+    if paths is PathForm.DECODED:
+        manager.path_with_escaped_slashes_action = envoy.HttpConnectionManager.UNESCAPE_AND_FORWARD
     return envoy.Filter(name="envoy.filters.network.http_connection_manager", typed_config=envoy.packed(manager))
 
 

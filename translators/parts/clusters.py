@@ -6,14 +6,16 @@ What distinguishes a cluster is a few names; the rest is the same for all of a k
 import msgspec
 
 from api.manners import Algorithm, Balancing, Manner
-from api.mesh import MeshSettings, Protocol, Resolution, Service
+from api.mesh import Protocol, Resolution, Service
 from api.proxy import Caller
 from api.resource import CLUSTER, Resource
+from api.settings import MeshSettings
 from api.view import View
 from translators import envoy, visible
-from translators.lookups import manner, mesh, port_of
+from translators.lookups import manner, port_of
 from translators.names import MIRROR, ClusterName, outbound, parse_cluster
 from translators.parts import balancing, discovery, mirrors, pools, tls
+from translators.settings import mesh
 
 UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _DIALLED = Balancing(Algorithm.DIALLED)
@@ -47,7 +49,7 @@ def _manner(view: View, caller: Caller, service: Service, asked: ClusterName, *,
 
     Only endpoints that come from us have priorities and weights by locality.
     """
-    said = manner(view, caller, asked)
+    said = _named(manner(view, caller, asked), service)
     passes_on = said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED
     if dialled or passes_on or service.resolution is Resolution.NONE:
         said = msgspec.structs.replace(said, balancing=_DIALLED)
@@ -56,12 +58,20 @@ def _manner(view: View, caller: Caller, service: Service, asked: ClusterName, *,
     return mirrors.named(said, service.host) if asked.direction == MIRROR else said
 
 
+def _named(said: Manner, service: Service) -> Manner:
+    """Return how a service is called; where the policy says no names, its own have to be in its certificate."""
+    if said.tls is None or not service.names or said.tls.names or not said.tls.verify:
+        return said
+    return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, names=service.names))
+
+
 def _manners(view: View, protocol: str, mirror: bool, said: Manner) -> bytes:
     """Return what clusters of a kind have in common, encoded: limits, timeouts, how HTTP is spoken, by which line."""
     spoken = Protocol(protocol)
-    settings, http = view.memo(mesh), pools.http(spoken, said.pool)
+    settings = view.memo(mesh)
+    http = pools.http(spoken, said.pool, upgrade=settings.http2)
     body = envoy.Cluster()
-    pools.limit(body, said, settings.connect_timeout_ms)
+    pools.limit(body, said, settings)
     balancing.tune(body, said)
     tls.secure(body, http, said)
     if mirror:

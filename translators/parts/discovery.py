@@ -7,8 +7,7 @@ from translators import envoy
 from translators.lookups import endpoints, port_of, subset
 from translators.names import ClusterName, outbound
 from translators.parts.chains import ads
-
-_DNS_REFRESH_MS = 60_000
+from translators.settings import mesh
 
 
 def fill(view: View, caller: Caller, body: envoy.Cluster, service: Service, asked: ClusterName) -> bool:
@@ -28,15 +27,15 @@ def fill(view: View, caller: Caller, body: envoy.Cluster, service: Service, aske
     port = port_of(service, asked.port)
     assert port is not None
     named = _named(view, service, port, set(chosen.labels) if chosen else set())
-    _ask_dns(body, named, once=service.resolution is Resolution.DNS_ROUND_ROBIN)
+    _ask_dns(body, named, view.memo(mesh).dns_refresh_ms, once=service.resolution is Resolution.DNS_ROUND_ROBIN)
     return bool(named)
 
 
-def _ask_dns(body: envoy.Cluster, named: list[Endpoint], *, once: bool) -> None:
+def _ask_dns(body: envoy.Cluster, named: list[Endpoint], refresh_ms: int, *, once: bool) -> None:
     """Ask DNS as Istio has Envoy ask: IPv4, as often as the answer allows. `once`: one address at a time will do."""
     dns = envoy.DnsCluster(
         dns_lookup_family=envoy.DnsLookupFamily.V4_ONLY,
-        dns_refresh_rate=envoy.duration(_DNS_REFRESH_MS),
+        dns_refresh_rate=envoy.duration(refresh_ms),
         respect_dns_ttl=True,
         all_addresses_in_single_endpoint=once,
     )

@@ -14,7 +14,7 @@ def original_address(body: envoy.Listener) -> None:
     )
 
 
-def http_on(body: envoy.Listener, ports: Iterable[int]) -> None:
+def http_on(body: envoy.Listener, ports: Iterable[int], wait_ms: int) -> None:
     """Look for HTTP in what was meant for some ports, and at nothing else: there the server may speak first."""
     looked_at = envoy.ListenerFilterChainMatchPredicate()
     for port in ports:
@@ -25,10 +25,10 @@ def http_on(body: envoy.Listener, ports: Iterable[int]) -> None:
         return
     added = body.listener_filters.add(name=_HTTP, typed_config=envoy.packed(envoy.HttpInspector()))
     added.filter_disabled.not_match.CopyFrom(rules[0] if len(rules) == 1 else looked_at)
-    _wait(body)
+    _wait(body, wait_ms)
 
 
-def wanted(*, tls: bool, http: bool) -> envoy.Listener:
+def wanted(wait_ms: int, *, tls: bool, http: bool) -> envoy.Listener:
     """Return the part of a listener that looks for TLS and for HTTP."""
     body = envoy.Listener()
     if tls:
@@ -36,11 +36,11 @@ def wanted(*, tls: bool, http: bool) -> envoy.Listener:
     if http:
         body.listener_filters.add(name=_HTTP, typed_config=envoy.packed(envoy.HttpInspector()))
     if tls or http:
-        _wait(body)
+        _wait(body, wait_ms)
     return body
 
 
-def _wait(body: envoy.Listener) -> None:
-    """Wait for the client's first bytes as long as it takes (Istio's protocolDetectionTimeout)."""
-    body.listener_filters_timeout.CopyFrom(envoy.duration(0))
+def _wait(body: envoy.Listener, wait_ms: int) -> None:
+    """Wait so long for the client's first bytes; 0 is as long as it takes (Istio's protocolDetectionTimeout)."""
+    body.listener_filters_timeout.CopyFrom(envoy.duration(wait_ms))
     body.continue_on_listener_filters_timeout = True

@@ -12,6 +12,7 @@ from translators.lookups import port_of, unknown
 from translators.parts import chains, inspectors, streams
 from translators.parts.domains import domains
 from translators.parts.streams import Chain
+from translators.settings import mesh
 
 
 class Landing(msgspec.Struct, frozen=True):
@@ -23,7 +24,7 @@ class Landing(msgspec.Struct, frozen=True):
 
 def proxy(view: View, scope: Scope, listener: str) -> Landing:
     """Return what takes the requests of those who use the sidecar as their HTTP proxy."""
-    return _landing([_http(view, scope, listener, names.HTTP_PROXY)], (names.HTTP_PROXY,))
+    return _landing(view, [_http(view, scope, listener, names.HTTP_PROXY)], (names.HTTP_PROXY,))
 
 
 def shared(view: View, scope: Scope, listener: str, number: int) -> Landing | None:
@@ -34,12 +35,12 @@ def shared(view: View, scope: Scope, listener: str, number: int) -> Landing | No
     routes = (str(number),) if use.http else ()
     http = [_http(view, scope, listener, str(number))] if use.http else []
     if use.only_http:
-        return _landing(http, routes)
+        return _landing(view, http, routes)
     tls = use.tls if use.tls != (use.default,) else ()
     told = [chain for host in tls for chain in _by_name(scope, _of(view, scope, host, number), host)]
     by_address = [c for host in use.addressed for c in _by_address(view, scope, host, number, http)]
     rest = _of(view, scope, use.default, number) if use.default else _unknown(view, scope)
-    return _landing([*_sniffed(http), *by_address, *told, *rest], routes)
+    return _landing(view, [*_sniffed(http), *by_address, *told, *rest], routes)
 
 
 def own(view: View, scope: Scope, address: str, number: int) -> Landing | None:
@@ -52,17 +53,18 @@ def own(view: View, scope: Scope, address: str, number: int) -> Landing | None:
     http = [_http(view, scope, names.listener(address, number), name) for name in routes]
     hosts = [service.host for service, _ in others]
     told = [chain for host in hosts for chain in _by_name(scope, _of(view, scope, host, number), host)]
-    return _landing([*_sniffed(http), *told, *_of(view, scope, first.host, number)], routes)
+    return _landing(view, [*_sniffed(http), *told, *_of(view, scope, first.host, number)], routes)
 
 
-def _landing(said: Sequence[Chain], routes: tuple[str, ...]) -> Landing:
+def _landing(view: View, said: Sequence[Chain], routes: tuple[str, ...]) -> Landing:
     """Return the chains; one that takes everything is the default when there are others."""
     if len(said) == 1 and said[0].takes_all:
         return Landing(tuple(streams.framed(said)), routes)
     everything = [chain for chain in said if chain.takes_all]
     frames = (*streams.framed(chain for chain in said if not chain.takes_all), *map(streams.default, everything[:1]))
     sniffs = any(chain.http for chain in said)
-    looks = inspectors.wanted(tls=sniffs or any(chain.names for chain in said), http=sniffs)
+    named = any(chain.names for chain in said)
+    looks = inspectors.wanted(view.memo(mesh).detection_ms, tls=sniffs or named, http=sniffs)
     return Landing((*frames, envoy.encode(looks)), routes)
 
 

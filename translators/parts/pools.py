@@ -2,16 +2,17 @@
 
 from api.manners import Keepalive, Manner, Outliers, Pool
 from api.mesh import Protocol
+from api.settings import MeshSettings
 from translators import envoy
 
 _NO_LIMIT = (1 << 32) - 1
 _SURELY = 100
 
 
-def limit(body: envoy.Cluster, said: Manner, connect_timeout_ms: int) -> None:
+def limit(body: envoy.Cluster, said: Manner, settings: MeshSettings) -> None:
     """Put limits and timeouts on a cluster; what is not said is unlimited (Istio), and connects as the mesh does."""
     pool = said.pool or Pool()
-    body.connect_timeout.CopyFrom(envoy.duration(pool.connect_timeout_ms or connect_timeout_ms))
+    body.connect_timeout.CopyFrom(envoy.duration(pool.connect_timeout_ms or settings.connect_timeout_ms))
     most = body.circuit_breakers.thresholds.add()
     most.max_connections.value = pool.connections or _NO_LIMIT
     most.max_pending_requests.value = pool.pending or _NO_LIMIT
@@ -20,9 +21,10 @@ def limit(body: envoy.Cluster, said: Manner, connect_timeout_ms: int) -> None:
     if said.retry_share is not None:
         most.retry_budget.budget_percent.value = said.retry_share.percent
         most.retry_budget.min_retry_concurrency.value = said.retry_share.least
-    if pool.keepalive is not None:
+    keepalive = settings.keepalive if pool.keepalive is None else pool.keepalive
+    if keepalive is not None:
         body.upstream_connection_options.tcp_keepalive.SetInParent()
-        _keep_alive(body, pool.keepalive)
+        _keep_alive(body, keepalive)
     # Unready endpoints are sent as unhealthy, so Envoy must not fall back to them when all are (Istio).
     healthy = said.outliers.healthy_percent if said.outliers else 0
     body.common_lb_config.healthy_panic_threshold.value = healthy
@@ -30,15 +32,19 @@ def limit(body: envoy.Cluster, said: Manner, connect_timeout_ms: int) -> None:
         body.outlier_detection.CopyFrom(_outliers(said.outliers))
 
 
-def http(protocol: Protocol, said: Pool | None) -> envoy.UpstreamHttp:
-    """Return how HTTP is spoken: as the rule or the port says, or as the client does where nobody does."""
+def http(protocol: Protocol, said: Pool | None, *, upgrade: bool) -> envoy.UpstreamHttp:
+    """Return how HTTP is spoken: as the rule or the port says, or as the client does where nobody does.
+
+    `upgrade`: HTTP/2 is spoken to ports that say HTTP, unless the rule says no (Istio: h2UpgradePolicy).
+    """
     pool = said or Pool()
+    http2_wanted = upgrade and protocol is Protocol.HTTP if pool.http2 is None else pool.http2
     body = envoy.UpstreamHttp()
-    if pool.as_client or (protocol is Protocol.AUTO and not pool.http2):
+    if pool.as_client or (protocol is Protocol.AUTO and not http2_wanted):
         body.use_downstream_protocol_config.http_protocol_options.SetInParent()
         http2 = body.use_downstream_protocol_config.http2_protocol_options
         http2.SetInParent()
-    elif pool.http2 or protocol is Protocol.HTTP2:
+    elif http2_wanted or protocol is Protocol.HTTP2:
         http2 = body.explicit_http_config.http2_protocol_options
         http2.SetInParent()
     else:

@@ -13,9 +13,10 @@ from api.proxy import Scope, Viewer
 from api.routes import Route, RouteTable
 from api.view import View
 from translators import envoy, names, visible
-from translators.lookups import mesh, unknown
+from translators.lookups import unknown
 from translators.parts import actions, retries
 from translators.parts.domains import distinct, domains, with_port
+from translators.settings import mesh
 from translators.tables import foreign_hosts, owner
 
 _VIRTUAL_HOSTS_FIELD = 2

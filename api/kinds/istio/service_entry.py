@@ -1,5 +1,7 @@
 """ServiceEntry: a service that Kubernetes does not know; WorkloadEntry: a workload that it does not run."""
 
+from typing import Any
+
 from api.kinds.istio import GROUP, VERSIONS
 from api.meta import Kind, Wire
 
@@ -19,8 +21,10 @@ class WorkloadEntry(Wire, frozen=True):
     address: str = ""
     ports: dict[str, int] = {}
     labels: dict[str, str] = {}
+    network: str = ""
     locality: str = ""
     weight: int = 1
+    service_account: str = ""
 
 
 class WorkloadSelector(Wire, frozen=True):
@@ -40,7 +44,24 @@ class ServiceEntry(Wire, frozen=True):
     endpoints: tuple[WorkloadEntry, ...] = ()
     workload_selector: WorkloadSelector | None = None
     export_to: tuple[str, ...] = ()
+    subject_alt_names: tuple[str, ...] = ()
+
+
+class GroupMetadata(Wire, frozen=True):
+    """What the entries of a group have."""
+
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class WorkloadGroup(Wire, frozen=True):
+    """What WorkloadEntries of workloads that register themselves are made from. What `probe` holds does not matter."""
+
+    metadata: GroupMetadata = GroupMetadata()
+    template: WorkloadEntry | None = None
+    probe: Any = None
 
 
 SERVICE_ENTRY = Kind(GROUP, VERSIONS, "ServiceEntry", ServiceEntry)
 WORKLOAD_ENTRY = Kind(GROUP, VERSIONS, "WorkloadEntry", WorkloadEntry)
+WORKLOAD_GROUP = Kind(GROUP, VERSIONS, "WorkloadGroup", WorkloadGroup)

@@ -1,0 +1,115 @@
+"""ServiceEntries as clients of a real Envoy notice them: several for one host, sockets, names in certificates."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+from aiohttp import web
+
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e.scene import findings, joined, mesh_config
+from tests.e2e.secured import Secured
+from tests.e2e.sidecars import Sidecar, sidecar
+
+pytestmark = pytest.mark.envoy
+
+HOST, PORT = "api.example.com", 9000
+OK, UNAVAILABLE = 200, 503
+
+
+def entry(name: str, *endpoints: Mapping[str, Any], **spec: Any) -> str:
+    """A ServiceEntry for the host, with these endpoints."""
+    said = {
+        "hosts": [HOST],
+        "ports": [{"number": PORT, "name": "http", "protocol": "HTTP"}],
+        "resolution": "STATIC",
+        "endpoints": [dict(one) for one in endpoints],
+        **spec,
+    }
+    return _istio("ServiceEntry", name, said)
+
+
+def _istio(kind: str, name: str, spec: Mapping[str, Any]) -> str:
+    manifest = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": dict(spec),
+    }
+    text: str = yaml.safe_dump(manifest)
+    return text
+
+
+async def ask(envoy: Sidecar, client: aiohttp.ClientSession) -> tuple[int, str]:
+    async with client.get(f"http://{HOST}:{PORT}/anything", proxy=envoy.proxy) as answer:
+        return answer.status, answer.headers.get("X-Workload", "")
+
+
+async def test_endpoints_of_several_entries_for_one_host_are_called(stage: Stage, client: aiohttp.ClientSession):
+    async with Workload("first") as first, Workload("second") as second:
+        said = [entry(one.name, {"address": "127.0.0.1", "ports": {"http": one.port}}) for one in (first, second)]
+        balanced = {"host": HOST, "trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}}
+        await stage.apply(joined(mesh_config({}), *said, _istio("DestinationRule", "api", balanced)))
+        envoy = await sidecar(stage, PORT)
+        reached = Counter([await ask(envoy, client) for _ in range(6)])
+        assert reached == {(OK, "first"): 3, (OK, "second"): 3}
+
+
+async def test_a_socket_on_the_proxys_machine_is_called(stage: Stage, client: aiohttp.ClientSession, tmp_path: Path):
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text=request.path, headers={"X-Workload": "socket"})
+
+    runner = web.ServerRunner(web.Server(answer, access_log=None), shutdown_timeout=0.2)
+    await runner.setup()
+    try:
+        path = tmp_path / "s"
+        await web.UnixSite(runner, str(path)).start()
+        await stage.apply(joined(mesh_config({}), entry("api", {"address": f"unix://{path}"})))
+        assert await ask(await sidecar(stage, PORT), client) == (OK, "socket")
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_certificate_must_have_a_name_of_the_entry(
+    stage: Stage, client: aiohttp.ClientSession, tmp_path: Path
+):
+    async with Secured(tmp_path, "one.example.com") as secured:
+        here = {"address": "127.0.0.1", "ports": {"http": secured.port}}
+        tls = {"mode": "SIMPLE", "caCertificates": str(secured.ca), "sni": "one.example.com"}
+        rule = _istio("DestinationRule", "api", {"host": HOST, "trafficPolicy": {"tls": tls}})
+        named = entry("api", here, subjectAltNames=["spiffe://a/b", "one.example.com"])
+        await stage.apply(joined(mesh_config({}), named, rule))
+        envoy = await sidecar(stage, PORT)
+        assert await ask(envoy, client) == (OK, "secured")
+        await stage.apply(entry("api", here, subjectAltNames=["two.example.com"]))
+        assert (await ask(envoy, client))[0] == UNAVAILABLE
+        own = {**tls, "subjectAltNames": ["one.example.com"]}
+        await stage.apply(_istio("DestinationRule", "api", {"host": HOST, "trafficPolicy": {"tls": own}}))
+        assert await ask(envoy, client) == (OK, "secured"), "what the rule says goes before"
+        assert not findings(stage)
+
+
+async def test_an_entry_for_nobody_is_seen_by_nobody(stage: Stage, client: aiohttp.ClientSession):
+    async with Workload("first") as first:
+        here = {"address": "127.0.0.1", "ports": {"http": first.port}}
+        strict = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
+        # Another service keeps the port's listener there.
+        other = _istio(
+            "ServiceEntry",
+            "other",
+            {
+                "hosts": ["other.example.com"],
+                "ports": [{"number": PORT, "name": "http", "protocol": "HTTP"}],
+                "resolution": "STATIC",
+            },
+        )
+        await stage.apply(joined(mesh_config(strict), other, entry("api", here)))
+        envoy = await sidecar(stage, PORT)
+        assert await ask(envoy, client) == (OK, "first")
+        await stage.apply(entry("api", here, exportTo=["~"]))
+        assert (await ask(envoy, client))[0] == 502

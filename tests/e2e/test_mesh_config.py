@@ -1,0 +1,79 @@
+"""Istio's MeshConfig, read from its ConfigMap, as clients of a real Envoy notice it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from api.settings import PathForm
+from controlplane.playground.scenery import service
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e.raw import say
+from tests.e2e.scene import joined, mesh_config, versions
+from tests.e2e.sidecars import sidecar
+from translators.matching.normal import formed
+
+pytestmark = pytest.mark.envoy
+
+PORT = 8000
+BAD_REQUEST, NO_UPSTREAM = 400, 502
+FORMS = {
+    "NONE": PathForm.AS_SAID,
+    "BASE": PathForm.BASE,
+    "MERGE_SLASHES": PathForm.MERGED,
+    "DECODE_AND_MERGE_SLASHES": PathForm.DECODED,
+}
+PATHS = (
+    *("/a/b", "/a//b", "//a/b", "/a/./b//../c", "/a%2Fb", "/a%2fb%5Cc", "/a%5c%5Cb", "/a\\b", "/%2e%2e/a", "/a%252Fb"),
+    *("/a///b?x=//y%2F", "/a%2F..%2Fb", "/", "//", "/a/?//", "/a%2f%2fb/", "/..//..//"),
+)
+
+
+def istios(said: Mapping[str, Any]) -> str:
+    """Istio's ConfigMap with these settings, as YAML in a text."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "istio", "namespace": "istio-system"},
+        "data": {"mesh": yaml.safe_dump(dict(said))},
+    }
+    text: str = yaml.safe_dump(manifest)
+    return text
+
+
+@pytest.mark.parametrize("name", FORMS)
+async def test_paths_are_made_what_the_mesh_says_and_what_explain_says(stage: Stage, name: str):
+    async with Workload("v1") as workload:
+        paths = istios({"pathNormalization": {"normalization": name}})
+        await stage.apply(joined(mesh_config({}), paths, service("web", PORT), versions("web", [workload.port])))
+        envoy = await sidecar(stage, PORT)
+        for path in PATHS:
+            workload.received.clear()
+            answer = await say((envoy.address, PORT), f"GET {path}", (("host", "web"),))
+            wanted = formed(path, FORMS[name])
+            arrived = [one.path for one in workload.received]
+            assert arrived == ([wanted] if wanted is not None else []), path
+            assert (answer.status == BAD_REQUEST) == (wanted is None), path
+
+
+async def test_what_does_not_say_who_may_see_it_is_seen_as_the_mesh_says(stage: Stage, client: aiohttp.ClientSession):
+    far = service("far", PORT).replace("metadata:", "metadata:\n  namespace: elsewhere", 1)
+    strict = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
+    await stage.apply(joined(mesh_config({}), istios(strict), service("web", PORT), far))
+    envoy = await sidecar(stage, PORT)
+
+    async def status(host: str) -> int:
+        async with client.get(f"http://{host}:{PORT}/", proxy=envoy.proxy) as answer:
+            return answer.status
+
+    nobody_there = 503
+    assert (await status("web"), await status("far.elsewhere")) == (nobody_there, nobody_there)
+    await stage.apply(istios({**strict, "defaultServiceExportTo": ["."]}))
+    assert (await status("web"), await status("far.elsewhere")) == (nobody_there, NO_UPSTREAM)
+    await stage.apply(istios({**strict, "defaultServiceExportTo": ["~"]}))
+    assert (await status("web"), await status("far.elsewhere")) == (NO_UPSTREAM, NO_UPSTREAM)
+    await stage.apply(istios({**strict, "defaultServiceExportTo": ["default"]}))
+    assert (await status("web"), await status("far.elsewhere")) == (nobody_there, nobody_there)
