@@ -57,6 +57,13 @@ imports = st.lists(
     max_size=3,
 )
 listeners = st.tuples(st.sampled_from([None, 80, 8000]), st.sampled_from(["HTTP", "TCP"]), imports)
+pools = st.sampled_from([None, dr.ConnectionPool(dr.TCPSettings(max_connections=7))])
+entries = st.builds(
+    sc.IngressListener,
+    st.sampled_from([sc.SidecarPort(80, "HTTP"), sc.SidecarPort(8000, "TCP")]),
+    default_endpoint=st.sampled_from(["", "127.0.0.1:9999"]),
+    connection_pool=pools,
+)
 beyond = st.sampled_from(
     [
         None,
@@ -168,14 +175,17 @@ class World(RuleBasedStateMachine):
     @rule(
         ns=spaces, name=names, egress=st.lists(listeners, max_size=3, unique_by=lambda e: e[0]), policy=beyond,
         label=st.sampled_from([None, {"app": "a"}, {"version": "v1"}]), created=st.sampled_from(["", "2024", "2025"]),
+        ingress=st.lists(entries, max_size=1), pool=pools,
     )  # fmt: skip
-    def sidecar(self, ns, name, egress, policy, label, created) -> None:
+    def sidecar(self, ns, name, egress, policy, label, created, ingress, pool) -> None:
         said = [
             sc.EgressListener(sc.SidecarPort(port, protocol) if port else None, hosts=tuple(hosts))
             for port, protocol, hosts in egress
         ]
         spec = sc.Sidecar(
             workload_selector=se.WorkloadSelector(label) if label else None,
+            ingress=tuple(ingress),
+            inbound_connection_pool=pool,
             egress=tuple(sorted(said, key=lambda each: each.port is None)),
             outbound_traffic_policy=policy,
         )

@@ -46,14 +46,17 @@ def hosts(view: View, viewer: Viewer, part: int) -> tuple[str, ...]:
 def offered(view: View, viewer: Viewer, found: list[Service]) -> list[Service]:
     """Return of the services of one host those that a viewer may call, each with the ports that it may.
 
-    Istio: what a listener imports goes before what is only named by a table that holds there.
+    Istio: what a listener imports goes before what is only named by a table that holds there. Those are only asked
+    where that can matter, so that a change of a table does not touch every service.
     """
     if not found:
         return found
     said = view.memo(horizon, viewer)
+    imported = [(s, ports) for s in found if (ports := _imported_ports(said, s))]
+    if imported and all(0 in ports for _, ports in imported):
+        return [s for s, _ in imported]
     named = _named_ports(view, viewer, said, found[0].host)
-    imported = [(s, _imported_ports(said, s)) for s in found]
-    chosen = [(s, ports) for s, ports in imported if ports] or ([(s, ()) for s in found] if named else [])
+    chosen = imported or ([(s, ()) for s in found] if named else [])
     return [less for s, ports in chosen if (less := s.less({*ports, *named})).ports]
 
 
@@ -66,10 +69,14 @@ def tables(view: View, viewer: Viewer, part: int) -> tuple[Ref, ...]:
 
 
 def _by_name(view: View, viewer: Viewer) -> tuple[tuple[Ref, frozenset[int]], ...]:
-    """Return the objects with tables for a name that is imported, or for a wildcard above it, each with its shards."""
+    """Return the objects with tables for names that are imported, each with its shards, sorted."""
     names = {name for each in view.memo(horizon, viewer).egress for name in each.hosts.exact}
-    patterns = {pattern for name in names for pattern in candidates(name)}
-    refs = {obj.ref for pattern in patterns for obj in view.by("route.host", pattern)}
+    return tuple(sorted({said for name in names for said in view.memo(_of_name, name)}, key=lambda said: said[0]))
+
+
+def _of_name(view: View, name: str) -> tuple[tuple[Ref, frozenset[int]], ...]:
+    """Return the objects with tables for a name, or for a wildcard above it, each with the shards of its hosts."""
+    refs = {obj.ref for pattern in candidates(name) for obj in view.by("route.host", pattern)}
     return tuple(
         (ref, frozenset(shard(host) for table in view.lowered(ref).tables for host in table.hosts))
         for ref in sorted(refs)

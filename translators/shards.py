@@ -37,10 +37,9 @@ def places(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> It
         yield from (f"{to}|{i}" for i in shards)
 
 
-def owned(namespace: str, names: Iterable[str]) -> Iterator[str]:
-    """Yield the keys under which an index finds an object by its own namespace, alone and with each shard."""
-    yield namespace
-    yield from (f"{namespace}|{i}" for i in {shard(name) for name in names})
+def owned(namespace: str, names: Iterable[str]) -> Iterable[str]:
+    """Return the keys under which an index finds an object by its own namespace, alone and with each shard."""
+    return {namespace, *[f"{namespace}|{crc32(name.encode()) % COUNT}" for name in names]}
 
 
 def selected_by(namespace: str, selector: Mapping[str, str]) -> Iterator[str]:
