@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from api.finding import Finding
+from api.horizons import Horizon
 from api.mesh import Lowered, Service
 from api.meta import AnyObject, Kind
 from api.policies import TrafficPolicy
@@ -73,6 +74,7 @@ class Check(msgspec.Struct, frozen=True):
     table: Callable[[View, RouteTable], tuple[Finding, ...]] = lambda *_: ()
     policy: Callable[[View, TrafficPolicy], tuple[Finding, ...]] = lambda *_: ()
     service: Callable[[View, Service], tuple[Finding, ...]] = lambda *_: ()
+    horizon: Callable[[View, Horizon], tuple[Finding, ...]] = lambda *_: ()
 
 
 T = TypeVar("T")
