@@ -1,6 +1,7 @@
 """The mesh model: what all inputs mean, whatever API they were written in. Values found by lookup, not a tree.
 
-Services and who answers for them are here; `routes` says where requests go, `policies` how hosts are called.
+Services and who answers for them are here; `routes` says where requests go, `policies` how hosts are called,
+`gateways` where requests come in.
 """
 
 from collections.abc import Container
@@ -8,7 +9,9 @@ from enum import Enum
 
 import msgspec
 
+from api.credentials import Credential
 from api.finding import Finding
+from api.gateways import Gateway
 from api.horizons import Horizon
 from api.meta import Labels, Ref
 from api.policies import TrafficPolicy
@@ -129,6 +132,8 @@ class Lowered(msgspec.Struct, frozen=True):
     endpoints: tuple[EndpointGroup, ...] = ()
     tables: tuple[RouteTable, ...] = ()
     policies: tuple[TrafficPolicy, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
+    credentials: tuple[Credential, ...] = ()
     horizons: tuple[Horizon, ...] = ()
     settings: SaidSettings | None = None
     findings: tuple[Finding, ...] = ()

@@ -85,9 +85,9 @@ class Vantage(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """What of a Proxy may change its configuration. Proxies with equal scopes share all work and all bytes.
 
-    `labels` holds only those that some object selects on. `bind` is the address of listeners that are really bound.
-    `intercepted`: the kernel brings traffic and says where it was meant to go; then `workload` holds the labels that
-    some service selects workloads by, for what comes in.
+    `labels` holds only those that some object selects on, `gateways` those that select a router. `bind` is the address
+    of listeners that are really bound. `intercepted`: the kernel brings traffic and says where it was meant to go.
+    `workload` holds the labels that some service selects workloads by, for what comes in: then, and for routers.
     `identity` is set where secrets are served: they are never shared with another identity. `locality` and `ranked`,
     labels that are compared with those of endpoints, are set where some rule prefers near endpoints; `selected` are
     those that some policy of the namespace selects clients by.
@@ -97,6 +97,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     viewer: Viewer
     domain: str = "cluster.local"
     labels: tuple[tuple[str, str], ...] = ()
+    gateways: tuple[Ref, ...] = ()
     bind: str = LOOPBACK
     unprivileged: bool = False
     intercepted: bool = False

@@ -40,6 +40,7 @@ class Board:
         self.offers: set[Offer] = set()
         self.latest = _NOTHING
         self.ready = False
+        self.remarked: set[object] = set()
         self._engine, self._generations = engine, generations
         self._columns = [_Column(engine, output, scope) for output in outputs if output.serves(scope)]
 

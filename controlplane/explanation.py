@@ -45,7 +45,7 @@ class _Words:
         yield _row("listener", f"{found.listener}{'' if found.request.port else ', the HTTP proxy'} ({found.chain})")
         if found.shares:
             yield from _passed_on(found.shares)
-        elif found.request.tls:
+        elif found.request.tls and not (found.configuration or found.status):
             yield _row("answer", "none: TLS on a port that takes plain HTTP fails")
         else:
             yield from self._routed()
@@ -80,6 +80,8 @@ class _Words:
 
     def _route(self) -> str:
         found = self._found
+        if found.origin is None and isinstance(found.action, Reply):
+            return "none is asked: here plain HTTP is sent to https"
         name = f"{found.route}: " if found.route else ""
         return name + (self._from(found.origin) if found.origin else "to the service itself: no rules are about it")
 

@@ -1,4 +1,4 @@
-"""A proxy described in a small YAML file: role, name, namespace, ip, labels."""
+"""A proxy described in a small YAML file: role, name, namespace, ip, labels, who it has proved to be."""
 
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     locality: Locality = Locality()
     interception: str = "NONE"
     unprivileged: bool = False
+    identity: str = ""
 
 
 def read_node(path: Path) -> Proxy:

@@ -1,10 +1,11 @@
 """From a Snapshot to what each scope is served: the last good ResourceSet of every scope some proxy uses."""
 
+import logging
 from collections.abc import Callable, Iterable
 from itertools import count
 
 from api.meta import Ref
-from api.proxy import Proxy, Scope
+from api.proxy import ROUTER, Proxy, Scope
 from api.resource import SECRET, ResourceSet
 from api.view import View
 from controlplane.board import Board, Offer, suspects_of
@@ -12,7 +13,10 @@ from controlplane.engine import Call, Engine
 from controlplane.garbage import without_collecting
 from controlplane.slices import Slices
 from translators.contract import Output
+from translators.gateways import unserved
 from translators.scopes import criteria, scope_of
+
+log = logging.getLogger(__name__)
 
 
 class RenderError(RuntimeError):
@@ -97,6 +101,7 @@ class Publisher:
         for board in list(self._boards.values()):
             if board.refresh(self._view, suspects) and self._boards.get(board.scope) is board:
                 changed += 1
+                self._remark(board)
                 board.spread()
         self._engine.collect()
         return changed
@@ -139,6 +144,15 @@ class Publisher:
     def _refresh(self, board: Board) -> None:
         with without_collecting(lambda: self._engine.runs):
             board.refresh(self._view, {})
+        self._remark(board)
+
+    def _remark(self, board: Board) -> None:
+        """Log which servers of its gateways a router does not serve, once each: Envoy would say nothing of them."""
+        if board.scope.role == ROUTER:
+            for lost in set(self._view.memo(unserved, board.scope)) - board.remarked:
+                what = f"{lost.server.path} of {lost.about}"
+                log.warning("routers of namespace %s do not serve %s: %s", board.scope.namespace, what, lost.why)
+                board.remarked.add(lost)
 
     def _new_board(self, scope: Scope) -> Board:
         known = (output for output in self._outputs if output.type_url != SECRET or scope.identity)

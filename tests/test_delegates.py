@@ -23,8 +23,8 @@ TOGETHER = {
     "a port with none": ({"port": 80}, {}),
     "different source labels": ({"sourceLabels": {"a": "1"}}, {"sourceLabels": {"b": "2"}}),
     "no namespace with one": ({}, {"sourceNamespace": "x"}),
-    "gateways with some of them": ({"gateways": ["a", "b"]}, {"gateways": ["b"]}),
-    "no gateways with some": ({}, {"gateways": ["a"]}),
+    "gateways with some of them": ({"gateways": ["x/a", "x/b"]}, {"gateways": ["x/b"]}),
+    "no gateways with some": ({}, {"gateways": ["x/a"]}),
 }
 APART = {
     "different exact values": ({"uri": {"exact": "/a"}}, {"uri": {"exact": "/b"}}),
@@ -42,8 +42,8 @@ APART = {
     "another port": ({"port": 80}, {"port": 81}),
     "another value of a source label": ({"sourceLabels": {"a": "1"}}, {"sourceLabels": {"a": "2"}}),
     "a namespace with none": ({"sourceNamespace": "x"}, {}),
-    "gateways with others": ({"gateways": ["a"]}, {"gateways": ["b"]}),
-    "gateways with more": ({"gateways": ["a"]}, {"gateways": ["a", "b"]}),
+    "gateways with others": ({"gateways": ["x/a"]}, {"gateways": ["x/b"]}),
+    "gateways with more": ({"gateways": ["x/a"]}, {"gateways": ["x/a", "x/b"]}),
 }
 
 

@@ -176,3 +176,22 @@ def test_the_values_are_the_same_as_json_and_yaml(mesh: Path, node: Path):
 )
 def test_what_is_asked_wrongly_is_one_line(mesh: Path, node: Path, args: tuple[str, ...], said: str):
     assert said in failed("explain", "-f", mesh, "--proxy", node, *args)
+
+
+def test_a_router_answers_on_the_ports_of_its_gateways():
+    case = Path(__file__).parent / "golden" / "gateways"
+    https, plain, through = (case / name for name in ("https", "plain", "bytes"))
+    said = told(https / "input.yaml", https / "node.yaml", "GET", "https://web.example.com:8443/x")
+    assert said["listener"] == ["127.0.0.9_8443 (filter chain 0)"]
+    assert said["virtual host"][0].endswith("(route configuration https.8443.web.edge.default)")
+    said = told(https / "input.yaml", https / "node.yaml", "GET", "https://stranger.example.com:8443/x")
+    assert said["listener"] == ["none: nothing takes this on port 8443, and the connection fails"]
+    said = told(plain / "input.yaml", plain / "node.yaml", "GET", "http://www.redirected.com/x")
+    assert said["route"] == ["none is asked: here plain HTTP is sent to https"]
+    said = told(plain / "input.yaml", plain / "node.yaml", "GET", "http://web.example.com/x")
+    assert said["copied to"][0].startswith("copy.default.svc.cluster.local")
+    said = told(through / "input.yaml", through / "node.yaml", "GET", "https://b.through.com:8443/x")
+    assert [line.partition(",")[0] for line in said["sent to"]] == [
+        "outbound|443||web.default.svc.cluster.local",
+        "outbound|443|v2|web.default.svc.cluster.local",
+    ]

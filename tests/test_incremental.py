@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -10,12 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from api.kinds import kube
 from api.kinds.istio import destination_rule as dr
+from api.kinds.istio import gateway as gw
 from api.kinds.istio import service_entry as se
 from api.kinds.istio import sidecar as sc
 from api.kinds.istio import virtual_service as vs
 from api.kinds.istio.mesh_config import CONFIG_MAP
 from api.kinds.istio.mesh_config import MeshConfig as IstioMeshConfig
 from api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
+from api.kinds.secret import SECRET, Entries, Secret
 from api.meta import Kind, Object, Ref, Wire
 from api.proxy import REDIRECT, Locality, Proxy
 from api.resource import Resource, ResourceSet
@@ -71,10 +74,31 @@ beyond = st.sampled_from(
         sc.OutboundTrafficPolicy("ALLOW_ANY", vs.Destination("a.red.svc.cluster.local", port=vs.PortSelector(80))),
     ]
 )
+gateways = st.sampled_from(["a", "b", "red/a", "blue/b", "mesh"])
+served = st.sampled_from(["*", "x.example.com", "*.example.com", "red/*", "./b.red.svc.cluster.local"])
+modes = st.sampled_from(
+    [
+        ("HTTP", None),
+        ("HTTP", gw.ServerTLSSettings(https_redirect=True)),
+        ("HTTPS", gw.ServerTLSSettings(mode="SIMPLE", credential_name="a")),
+        ("HTTPS", gw.ServerTLSSettings(mode="MUTUAL", credential_name="b")),
+        ("TLS", gw.ServerTLSSettings()),
+        ("TLS", gw.ServerTLSSettings(mode="SIMPLE", credential_name="a")),
+        ("TCP", None),
+    ]
+)
+servers = st.builds(
+    lambda port, hosts, mode: gw.Server(gw.Port(port, mode[0]), hosts=tuple(hosts), tls=mode[1]),
+    st.sampled_from([80, 443]),
+    st.lists(served, min_size=1, max_size=2, unique=True),
+    modes,
+)
 selectors = st.sampled_from([None, None, dr.WorkloadSelector({"app": "a"}), dr.WorkloadSelector({"app": "b"})])
 PROXIES = [
     Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}, locality=Locality("here")),
     Proxy("sidecar", "q", "blue", ip="127.0.0.2"),
+    Proxy("router", "g", "red", labels={"app": "a"}, identity="spiffe://cluster.local/ns/red/sa/g"),
+    Proxy("router", "h", "blue", ip="127.0.0.3", labels={"app": "b", "version": "v1"}),
     Proxy("sidecar", "r", "red", ip="10.0.0.1", labels={"app": "a", "version": "v1"}, interception=REDIRECT),
 ]
 
@@ -131,6 +155,35 @@ class World(RuleBasedStateMachine):
             name,
             vs.VirtualService(tuple(hosts), http=(rule,), export_to=export),
         )
+
+    @rule(
+        ns=spaces, name=names, hosts=st.lists(hosts, min_size=1, max_size=2, unique=True), to=hosts, export=exports,
+        gateways=st.lists(gateways, min_size=1, max_size=2), path=st.sampled_from(["/x", "/"]), tls=st.booleans(),
+    )  # fmt: skip
+    def rules_at_gateways(self, ns, name, hosts, to, export, gateways, path, tls) -> None:
+        match = vs.MatchRequest(uri=vs.StringMatch(prefix=path), gateways=tuple(gateways) if path == "/x" else ())
+        http = vs.HTTPRoute(
+            match=(match,), route=(vs.RouteDestination(vs.Destination(to)),), mirror=vs.Destination("a")
+        )
+        stream = vs.StreamRoute(
+            (vs.StreamMatch(tuple(hosts) if tls else ()),), (vs.StreamDestination(vs.Destination(to)),)
+        )
+        streams = {"tls" if tls else "tcp": (stream,)}
+        spec = vs.VirtualService(tuple(hosts), tuple(gateways), (http,), export_to=export, **streams)
+        self._put(vs.VIRTUAL_SERVICE, ns, name, spec)
+
+    @rule(
+        ns=spaces, name=names, servers=st.lists(servers, min_size=1, max_size=3),
+        selector=st.sampled_from([{}, {"app": "a"}, {"app": "b"}]),
+    )  # fmt: skip
+    def gateway(self, ns: str, name: str, servers: list[gw.Server], selector: dict[str, str]) -> None:
+        named = (msgspec.structs.replace(s.port, name=f"p{i}") for i, s in enumerate(servers))
+        said = (msgspec.structs.replace(s, port=p) for s, p in zip(servers, named, strict=True))
+        self._put(gw.GATEWAY, ns, name, gw.Gateway(tuple(said), selector))
+
+    @rule(ns=spaces, name=names, content=st.sampled_from(["one", "two", ""]))
+    def secret(self, ns: str, name: str, content: str) -> None:
+        self._put(SECRET, ns, name, Secret(string_data=Entries(tls_crt=content, tls_key=content, ca_crt="ca")))
 
     @rule(ns=spaces, name=names, host=hosts, to=hosts, label=st.sampled_from([{}, {"app": "a"}]), tls=st.booleans())
     def streams(self, ns: str, name: str, host: str, to: str, label: dict[str, str], tls: bool) -> None:
@@ -244,7 +297,8 @@ class World(RuleBasedStateMachine):
         assert self.plane.publisher.scopes == 0
         settings_of = {(OURS,), (ISTIOS,)}
         remembered = {c[0].__name__ for c in self.plane.engine.remembered() if c[1:] not in settings_of}
-        assert remembered <= {"criteria", "mesh", "_selecting"}, "what no proxy asks for is still remembered"
+        known = {"criteria", "mesh", "_selecting", "_gateways", "_horizons", "_rest"}
+        assert remembered <= known, "what no proxy asks for is still remembered"
         self.patch.undo()
 
     def _connect(self, proxy: Proxy) -> None:

@@ -13,6 +13,7 @@ from controlplane.xds.gate import Pace
 from controlplane.xds.requests import DeltaRequest
 from tests.builders import SLEEP, decoded, objects, plane_of
 from translators.contract import Check, Output
+from translators.outputs import sidecar_routes
 
 SERVICE = """
 apiVersion: v1
@@ -49,7 +50,7 @@ class Bug:
 
 @pytest.mark.parametrize("broken", ["build", "names"])
 async def test_a_build_that_raises_keeps_the_last_good_one_and_is_tried_again(broken: str, caplog):
-    routes = next(o for o in catalogue().outputs if o.type_url == ROUTE)
+    routes = sidecar_routes.OUTPUT
     bug = Bug(getattr(routes, broken))
     outputs = tuple(msgspec.structs.replace(o, **{broken: bug}) if o is routes else o for o in catalogue().outputs)
     plane = Plane(msgspec.structs.replace(catalogue(), outputs=outputs))

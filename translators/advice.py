@@ -19,7 +19,7 @@ def findings(view: View, ref: Ref) -> tuple[Finding, ...]:
 
 def is_checked(ref: Ref, said: Lowered) -> bool:
     """Tell whether any check has something to look at in what an object means."""
-    return bool(said.tables or said.policies or said.horizons or _declared(ref, said))
+    return bool(said.tables or said.policies or said.gateways or said.horizons or _declared(ref, said))
 
 
 def _of(view: View, check: Check, ref: Ref, said: Lowered) -> Iterator[Finding]:
@@ -27,6 +27,8 @@ def _of(view: View, check: Check, ref: Ref, said: Lowered) -> Iterator[Finding]:
         yield from check.table(view, table)
     for policy in said.policies:
         yield from check.policy(view, policy)
+    for gateway in said.gateways:
+        yield from check.gateway(view, gateway)
     for service in _declared(ref, said):
         yield from check.service(view, service)
     for horizon in said.horizons:

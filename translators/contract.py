@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from api.finding import Finding
+from api.gateways import Gateway
 from api.horizons import Horizon
 from api.mesh import Lowered, Service
 from api.meta import AnyObject, Kind
@@ -73,6 +74,7 @@ class Check(msgspec.Struct, frozen=True):
 
     table: Callable[[View, RouteTable], tuple[Finding, ...]] = lambda *_: ()
     policy: Callable[[View, TrafficPolicy], tuple[Finding, ...]] = lambda *_: ()
+    gateway: Callable[[View, Gateway], tuple[Finding, ...]] = lambda *_: ()
     service: Callable[[View, Service], tuple[Finding, ...]] = lambda *_: ()
     horizon: Callable[[View, Horizon], tuple[Finding, ...]] = lambda *_: ()
 

@@ -14,6 +14,7 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.cluster.v3.outlier_detection_pb2 import OutlierDetection
 from envoy.config.core.v3.address_pb2 import Address, BindConfig, SocketAddress
 from envoy.config.core.v3.base_pb2 import (
+    DataSource,
     HeaderValue,
     HeaderValueOption,
     Locality,
@@ -82,7 +83,8 @@ from envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
     SubjectAltNameMatcher,
     TlsParameters,
 )
-from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import SdsSecretConfig, Secret
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext, UpstreamTlsContext
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as UpstreamHttp
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
@@ -113,9 +115,11 @@ __all__ = [
     "ConfigSource",
     "Cors",
     "CorsPolicy",
+    "DataSource",
     "DirectResponseAction",
     "DnsCluster",
     "DnsLookupFamily",
+    "DownstreamTlsContext",
     "Duration",
     "Endpoint",
     "FileAccessLog",
@@ -162,6 +166,8 @@ __all__ = [
     "RoutingPriority",
     "RuntimeDouble",
     "RuntimeFractionalPercent",
+    "SdsSecretConfig",
+    "Secret",
     "SocketAddress",
     "StringMatcher",
     "Struct",

@@ -68,6 +68,11 @@ def tables(view: View, viewer: Viewer, part: int) -> tuple[Ref, ...]:
     return tuple(sorted(found))
 
 
+def is_for(table: RouteTable, viewer: Viewer) -> bool:
+    """Tell whether a table is for sidecars, and shown to the namespace of a viewer."""
+    return MESH in table.gateways and exported(table.export_to, table.ref.namespace, viewer.namespace)
+
+
 def _by_name(view: View, viewer: Viewer) -> tuple[tuple[Ref, frozenset[int]], ...]:
     """Return the objects with tables for names that are imported, each with its shards, sorted."""
     names = {name for each in view.memo(horizon, viewer).egress for name in each.hosts.exact}
@@ -112,7 +117,7 @@ def _named_by(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, int], .
         (to.host, to.port)
         for ref in view.memo(tables, viewer, part)
         for table in view.lowered(ref).tables
-        if _is_for(table, viewer) and any(speaks(each, table) for each in egress)
+        if is_for(table, viewer) and any(speaks(each, table) for each in egress)
         for to in _targets(table, viewer.namespace)
     }
     return tuple(sorted(found))
@@ -139,10 +144,6 @@ def _imported_ports(said: Horizon, service: Service) -> Ports:
     numbers = {0, *(port.number for port in service.ports)}
     importing = (each.port for each in said.egress if each.imports(service.namespace, service.host))
     return tuple(port for port in importing if port in numbers)
-
-
-def _is_for(table: RouteTable, viewer: Viewer) -> bool:
-    return MESH in table.gateways and exported(table.export_to, table.ref.namespace, viewer.namespace)
 
 
 def _namespaces(said: Horizon) -> tuple[str, ...]:

@@ -54,15 +54,15 @@ def _stated(said: Horizon) -> tuple[Entry, ...]:
 def _of_services(view: View, scope: Scope) -> tuple[Entry, ...]:
     """Return the ports that services lead to. Where several lead to one, the oldest says what it speaks (Istio)."""
     found: dict[int, Entry] = {}
-    for service in view.memo(_services, scope.namespace, scope.workload):
+    for service in view.memo(services, scope.namespace, scope.workload):
         for port in service.ports:
             if port.protocol is not Protocol.UDP:
-                for number in view.memo(_targets, service, port):
+                for number in view.memo(targets, service, port):
                     found.setdefault(number, Entry(number, port.protocol, service.host, port.number))
     return tuple(found.values())
 
 
-def _services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
+def services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
     """Return the services that select workloads with these labels, oldest first."""
     have = set(labels)
     found = [
@@ -75,7 +75,7 @@ def _services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]
     return tuple(sorted(found, key=lambda s: (s.created, s.host)))
 
 
-def _targets(view: View, service: Service, port: Port) -> tuple[int, ...]:
+def targets(view: View, service: Service, port: Port) -> tuple[int, ...]:
     """Return the numbers behind a service's port: the one it states, and those that its workloads have for a name."""
     stated = (port.target or port.number,) if isinstance(port.target, int) else ()
     known = (e.port for e in view.memo(endpoints, service.ref, service.host, port.number))

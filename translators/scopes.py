@@ -2,7 +2,6 @@
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -14,13 +13,15 @@ from translators.names import ANYWHERE
 from translators.settings import mesh
 from translators.shards import COUNT
 
+_EVERY_ADDRESS = {4: ANYWHERE, 6: "::"}
+
 
 class Criteria(msgspec.Struct, frozen=True):
     """What about proxies matters to some object.
 
     `labels` are keys that some match's sourceLabels name, `ranked` those that some rule compares with endpoints'.
     `locality`: some rule prefers near endpoints. `clients` are namespaces with keys by which their policies select,
-    `workloads` the keys by which services select workloads.
+    `workloads` the keys by which services select workloads; `gateways` are those there are, with what they select.
     `horizons`: of each namespace the labels that proxies must carry, and the object that limits them then; the first
     holds. `rest`: what limits proxies of namespaces without one of their own for all.
     """
@@ -30,6 +31,7 @@ class Criteria(msgspec.Struct, frozen=True):
     ranked: frozenset[str] = frozenset()
     clients: frozenset[tuple[str, str]] = frozenset()
     workloads: frozenset[str] = frozenset()
+    gateways: tuple[tuple[Ref, Labels], ...] = ()
     horizons: Mapping[str, tuple[tuple[Labels, Ref], ...]] = {}
     rest: Ref | None = None
 
@@ -58,7 +60,9 @@ def criteria(view: View) -> Criteria:
             for key, _ in policy.clients
         ),
         workloads=frozenset().union(*(view.memo(_selecting, part) for part in range(COUNT))),
-        **_limits(view),
+        gateways=view.memo(_gateways),
+        horizons=view.memo(_horizons),
+        rest=view.memo(_rest),
     )
 
 
@@ -72,10 +76,11 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
         viewer=Viewer(proxy.namespace, _horizon(proxy, asked) if proxy.role == SIDECAR else None),
         domain=proxy.domain,
         labels=_chosen(proxy, asked.labels),
+        gateways=_selected(proxy, asked.gateways) if proxy.role == ROUTER else (),
         bind=_bind(proxy),
         unprivileged=proxy.unprivileged,
         intercepted=_is_intercepted(proxy),
-        workload=_chosen(proxy, asked.workloads) if _is_intercepted(proxy) else (),
+        workload=_chosen(proxy, asked.workloads) if _is_intercepted(proxy) or proxy.role == ROUTER else (),
         identity=proxy.identity if proxy.role == ROUTER else "",
         locality=proxy.locality if asked.locality else Locality(),
         ranked=_chosen(proxy, asked.ranked),
@@ -83,8 +88,8 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
     )
 
 
-def _limits(view: View) -> dict[str, Any]:
-    """Return `horizons` and `rest` of the criteria. Istio: those with labels go first, the oldest of them."""
+def _horizons(view: View) -> Mapping[str, tuple[tuple[Labels, Ref], ...]]:
+    """Return what limits proxies, by namespace. Istio: those with labels go first, and of them the oldest."""
     said = sorted(
         (h for obj in view.by("horizons", "*") for h in view.lowered(obj.ref).horizons),
         key=lambda h: (not h.clients, h.created, h.ref.name),
@@ -92,8 +97,14 @@ def _limits(view: View) -> dict[str, Any]:
     found: dict[str, tuple[tuple[Labels, Ref], ...]] = {}
     for each in said:
         found[each.ref.namespace] = (*found.get(each.ref.namespace, ()), (each.clients, each.ref))
-    rest = [ref for clients, ref in found.get(view.memo(mesh).root_namespace, ()) if not clients] if found else []
-    return {"horizons": found, "rest": rest[0] if rest else None}
+    return found
+
+
+def _rest(view: View) -> Ref | None:
+    """Return what limits proxies that nothing of their own namespace does: that of the root namespace (Istio)."""
+    known = view.memo(_horizons)
+    root = known.get(view.memo(mesh).root_namespace, ()) if known else ()
+    return next((ref for clients, ref in root if not clients), None)
 
 
 def _horizon(proxy: Proxy, asked: Criteria) -> Ref | None:
@@ -117,6 +128,16 @@ def _chosen(proxy: Proxy, keys: frozenset[str]) -> Labels:
     return tuple(sorted((k, v) for k, v in proxy.labels.items() if k in keys)) if keys else ()
 
 
+def _gateways(view: View) -> tuple[tuple[Ref, Labels], ...]:
+    """Return the gateways with what they select: a change of their servers is none of this."""
+    return tuple((g.ref, g.selector) for obj in view.by("gateways", "*") for g in view.lowered(obj.ref).gateways)
+
+
+def _selected(proxy: Proxy, gateways: tuple[tuple[Ref, Labels], ...]) -> tuple[Ref, ...]:
+    have = set(proxy.labels.items())
+    return tuple(ref for ref, selector in gateways if set(selector) <= have)
+
+
 def _is_intercepted(proxy: Proxy) -> bool:
     return proxy.role == SIDECAR and proxy.interception == REDIRECT
 
@@ -125,9 +146,11 @@ def _bind(proxy: Proxy) -> str:
     """Return where listeners are bound: loopback, so that only the workload beside the proxy can call out through it.
 
     A proxy whose own address is a loopback one gets that, so that many proxies can share one machine. With
-    interception they are bound to nothing, and take what was meant for any address.
+    interception they are bound to nothing, and take what was meant for any address; a router's are open to everybody.
     """
     if _is_intercepted(proxy):
         return ANYWHERE
     address = ipaddress.ip_address(proxy.ip)
-    return proxy.ip if address.is_loopback else LOOPBACK
+    if address.is_loopback:
+        return proxy.ip
+    return LOOPBACK if proxy.role == SIDECAR else _EVERY_ADDRESS[address.version]

@@ -54,7 +54,11 @@ def selecting(names: Iterable[str], selector: Mapping[str, str]) -> Iterator[str
 
 def parts(view: View, index: str, namespace: str) -> int:
     """Return in how many parts a namespace sees what such an index holds: COUNT, or 1 when it is short."""
-    seen = sum(len(view.by(index, to)) for to in _seen(view, index, namespace))
+    return parts_for(sum(len(view.by(index, to)) for to in _seen(view, index, namespace)))
+
+
+def parts_for(seen: int) -> int:
+    """Return in how many parts a list of so many is asked for."""
     return COUNT if seen > SHORT else 1
 
 

@@ -1,7 +1,7 @@
 """Which route tables speak for which hosts: who owns a host on a port, and which of the rules hold for a client."""
 
 from api.hosts import covers
-from api.matches import Match, StreamMatch
+from api.matches import Match, Op, StreamMatch
 from api.meta import Ref
 from api.proxy import Scope, Viewer
 from api.routes import Route, RouteTable
@@ -49,7 +49,7 @@ def _foreign(view: View, viewer: Viewer, ref: Ref) -> tuple[tuple[str, frozenset
     """Return the hosts of an object's tables that no service has, each with the ports it lives on."""
     found: list[tuple[str, frozenset[int]]] = []
     for table in view.lowered(ref).tables:
-        if visible.MESH not in table.gateways:
+        if not imports.is_for(table, viewer):
             continue
         ports: set[int] = set()
         strangers = []
@@ -73,10 +73,16 @@ def _ports_of(view: View, viewer: Viewer, host: str) -> set[int]:
     return {p.number for s in services if s for p in s.ports if not p.protocol.is_bytes}
 
 
-def holds(match: Match | StreamMatch, scope: Scope, port: int) -> bool:
+def holds(match: Match | StreamMatch, scope: Scope, port: int, gateway: str = visible.MESH) -> bool:
     """Tell whether a match can hold for clients of a scope on a port. Naming `mesh` overrides the source fields."""
     if match.port not in {0, port}:
         return False
     if match.gateways:
-        return visible.MESH in match.gateways
+        return gateway in match.gateways
     return set(match.source_labels) <= set(scope.labels) and match.source_namespace in {"", scope.namespace}
+
+
+def catches_all(match: Match) -> bool:
+    """Tell whether a match is every request's, so that nothing behind it is asked (Istio)."""
+    everything = (match.path.op, match.path.value) in {(Op.PREFIX, "/"), (Op.REGEX, ".*")}
+    return everything and not match.headers and not match.query

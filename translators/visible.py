@@ -94,17 +94,22 @@ def ports_of(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, str, tup
 
 
 def tables(view: View, viewer: Viewer, pattern: str) -> tuple[RouteTable, ...]:
-    """Return the route tables for a viewer that name exactly this host or wildcard, winner first.
-
-    Istio: private ones of the own namespace, then those exported to it by name, then public ones; oldest first.
-    """
+    """Return the route tables for a viewer that name exactly this host or wildcard, winner first."""
     found = [
         table
         for obj in view.by("route.host", pattern)
         for table in view.lowered(obj.ref).tables
         if MESH in table.gateways and exported(table.export_to, table.ref.namespace, viewer.namespace)
     ]
-    return tuple(sorted(found, key=lambda t: ("*" in t.export_to, t.ref.namespace != viewer.namespace, *t.age)))
+    return tuple(sorted(found, key=lambda table: rank(viewer, table)))
+
+
+def rank(viewer: Viewer, table: RouteTable) -> tuple[bool, bool, str, str, str]:
+    """Return a sort key for the tables that a viewer sees.
+
+    Istio: private ones of the own namespace, then those exported to it by name, then public ones; oldest first.
+    """
+    return ("*" in table.export_to, table.ref.namespace != viewer.namespace, *table.age)
 
 
 def tables_of(view: View, viewer: Viewer, host: str, port: int) -> tuple[RouteTable, ...]:

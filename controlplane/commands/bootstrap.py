@@ -21,7 +21,13 @@ _FILES = {
 
 
 @click.command()
-@click.option("--role", type=click.Choice(["sidecar"]), default="sidecar", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(["sidecar", "router"]),
+    default="sidecar",
+    show_default=True,
+    help="router: an ingress gateway, whose listeners are what Gateways say.",
+)
 @click.option("--name", required=True, help="The workload's name, for example its Pod's.")
 @click.option("--namespace", default="default", show_default=True)
 @click.option("--ip", default="127.0.0.1", show_default=True, help="The workload's address; a loopback one is bound.")
@@ -55,7 +61,7 @@ _FILES = {
 def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **node: str) -> None:
     """Print the Envoy bootstrap of a proxy; the workload calls out through 127.0.0.1:15080 or the services' ports.
 
-    With interception it calls whom it likes.
+    With interception it calls whom it likes. A router takes traffic from outside.
     """
     from api.proxy import Proxy
     from bootstrap.envoy import XdsAddress, XdsAddressError

@@ -1,20 +1,15 @@
 """TLS from files: the server's certificate, whose clients' certificates hold, and who a certificate speaks for."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from controlplane.identity.caller import Caller, UnauthenticatedError, of_spiffe
 from controlplane.identity.watched import Watched
-
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+from translators.pem import UNREADABLE, check_authorities, check_pair
 
 
 class TlsFiles(msgspec.Struct, frozen=True):
@@ -54,7 +49,7 @@ def caller_of(pem: bytes) -> Caller:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         raise UnauthenticatedError("the client's certificate has no subject alternative name") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise UnauthenticatedError(f"the client's certificate cannot be read: {type(error).__name__}") from error
     found = names.get_values_for_type(x509.UniformResourceIdentifier)
     if len(found) != 1:
@@ -64,26 +59,7 @@ def caller_of(pem: bytes) -> Caller:
 
 def _configuration(certificate: bytes, key: bytes, client_ca: bytes | None = None) -> Any:
     """Check that the files belong together. Raises ValueError, without a word of what is in them."""
-    with _reading("the certificate is not PEM"):
-        public = _spelled(x509.load_pem_x509_certificates(certificate)[0].public_key())
-    with _reading("the key is not an unencrypted PEM private key"):
-        private = load_pem_private_key(key, None)
-    if public != _spelled(private.public_key()):
-        raise ValueError("the key does not belong to the certificate")
+    check_pair(certificate, key)
     if client_ca is not None:
-        with _reading("the client CA is not PEM"):
-            x509.load_pem_x509_certificates(client_ca)
+        check_authorities(client_ca)
     return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca)
-
-
-@contextmanager
-def _reading(problem: str) -> Iterator[None]:
-    try:
-        yield
-    except _UNREADABLE:
-        raise ValueError(problem) from None
-
-
-def _spelled(key: Any) -> bytes:
-    spelled: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return spelled

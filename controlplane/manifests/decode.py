@@ -40,6 +40,9 @@ MOST_UNKNOWN_FIELDS: Final = 20
 BUILT_IN_GROUPS: Final = frozenset({"", "apps", "discovery.k8s.io"})
 """Kubernetes' own groups: we read their kinds in part, so a field we do not know is no news, nor is a kind."""
 
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+"""The whole object once more, also a Secret's content: not kept."""
+
 _HEAD_FIELDS: Final = frozenset({"apiVersion", "kind", "metadata"})
 _FIELDS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 _log = logging.getLogger(__name__)
@@ -144,7 +147,7 @@ def _read(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
             ref=ref,
             spec=spec,
             labels=metadata.labels,
-            annotations=metadata.annotations,
+            annotations={key: said for key, said in metadata.annotations.items() if key != _LAST_APPLIED},
             created=metadata.creation_timestamp,
             generation=metadata.generation,
         ),

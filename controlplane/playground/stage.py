@@ -15,8 +15,10 @@ import yaml
 from api.meta import AnyObject, Ref
 from api.proxy import Proxy
 from bootstrap.envoy import XdsAddress, bootstrap
+from bootstrap.tls import XdsTls
 from controlplane.app import App, ServeOptions
 from controlplane.catalogue import catalogue
+from controlplane.identity.authoriser import Security
 from controlplane.manifests.decode import decode, registry_of
 from controlplane.playground.proxy import EnvoyProcess
 from controlplane.settings import Address
@@ -32,11 +34,15 @@ class StageError(RuntimeError):
 
 
 class Stage:
-    """Use as an async context manager. `xds` keeps the same port when the control plane is started again."""
+    """Use as an async context manager. `xds` keeps the same port when the control plane is started again.
 
-    def __init__(self, folder: Path, xds: Address = _ANY) -> None:
+    With `security`, proxies have to prove who they are.
+    """
+
+    def __init__(self, folder: Path, xds: Address = _ANY, security: Security = Security()) -> None:  # noqa: B008
         self.folder = folder
         self.xds = xds
+        self._security = security
         self.envoys: dict[str, EnvoyProcess] = {}
         self._stack = AsyncExitStack()
         self._app: App | None = None
@@ -58,7 +64,7 @@ class Stage:
 
     async def start(self) -> None:
         """Start a control plane on the folder."""
-        self._app = App(ServeOptions((self.folder,), self.xds, _ANY))
+        self._app = App(ServeOptions((self.folder,), self.xds, _ANY, security=self._security))
         await self._app.start()
         self.xds = Address(self.xds.host, self._app.xds_port)
         self._following = asyncio.create_task(self._app.run())
@@ -71,9 +77,9 @@ class Stage:
             await self._app.close()
         self._app = self._following = None
 
-    async def sidecar(self, proxy: Proxy, *, delta: bool = True) -> EnvoyProcess:
+    async def sidecar(self, proxy: Proxy, *, delta: bool = True, tls: XdsTls | None = None) -> EnvoyProcess:
         """Start an Envoy for a proxy and wait until it serves."""
-        envoy = EnvoyProcess(bootstrap(proxy, XdsAddress(self.xds.host, self.xds.port, delta=delta)))
+        envoy = EnvoyProcess(bootstrap(proxy, XdsAddress(self.xds.host, self.xds.port, delta=delta, tls=tls)))
         self.envoys[proxy.id] = await self._stack.enter_async_context(envoy)
         await self.settled()
         return envoy

@@ -12,7 +12,6 @@ from google.protobuf.struct_pb2 import Struct
 from api.proxy import INTERCEPTIONS, TPROXY, Locality, NodeIdError, Proxy, parse_node_id
 from controlplane.xds.requests import ProtocolError
 
-SERVED_ROLES = ("sidecar",)
 MAX_LABELS = 256
 MAX_TEXT = 1024
 
@@ -23,8 +22,6 @@ def proxy_of(node: Any) -> Proxy:
         role, ip, name, namespace, domain = parse_node_id(_checked("node id", node.id))
     except NodeIdError as error:
         raise ProtocolError(str(error)) from error
-    if role not in SERVED_ROLES:
-        raise ProtocolError(f"node id {node.id!r}: the role {role} is not served yet, only {', '.join(SERVED_ROLES)}")
     return Proxy(
         role=role,
         name=name,

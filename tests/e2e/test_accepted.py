@@ -12,14 +12,16 @@ import pytest
 import yaml
 
 from api.proxy import REDIRECT, Proxy
-from api.resource import Resource
+from api.resource import CLUSTER, LISTENER, ROUTE, SECRET, Resource
 from bootstrap.envoy import XdsAddress
 from controlplane.playground.stage import Stage
 from controlplane.settings import Address
+from tests.e2e import odd_gateways
 from tests.e2e.conftest import PROTOCOLS, seed_of_run
 from tests.e2e.decoders import differences
+from tests.e2e.ingress import Certificates, router, secured_stage
 from tests.e2e.namespaces import network, unavailable
-from tests.e2e.scene import complaints, findings, until
+from tests.e2e.scene import complaints, findings, joined, until
 from tests.e2e.sidecars import sidecar
 from tests.e2e.worlds import world
 
@@ -57,6 +59,20 @@ async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
     await judge.random_worlds(WORLDS)
 
 
+@PROTOCOLS
+async def test_a_router_accepts_random_worlds(tmp_path: Path, delta: bool) -> None:
+    issued = Certificates()
+    authority = issued.ca.cert_pem.bytes()
+    said = [issued.secret(name, "api.example.com") for name in odd_gateways.SECRETS[:2]]
+    said.append(issued.secret("mutual", "*.example.com", ca_crt=authority))
+    async with secured_stage(tmp_path) as (stage, tls):
+        await stage.apply(joined(*said))
+        at = await router(stage, *odd_gateways.PORTS, delta=delta, tls=tls, unprivileged=True)
+        judge = Judge(stage, at.envoy.log)
+        await judge.random_worlds(WORLDS)
+        assert judge.seen >= {LISTENER, ROUTE, SECRET, CLUSTER}
+
+
 @pytest.mark.skipif(bool(why := unavailable()), reason=why)
 async def test_envoy_accepts_random_worlds_with_interception(tmp_path: Path) -> None:
     folder = tmp_path / "mesh"
@@ -78,6 +94,7 @@ class Judge:
         self._stage, self._log = stage, log
         self._logged = 0
         self._read: set[str] = set()
+        self.seen: set[str] = set()
 
     async def random_worlds(self, count: int) -> None:
         """Show a number of worlds, one after the other."""
@@ -115,6 +132,7 @@ class Judge:
             for resource in found.values():
                 if resource.version not in self._read:
                     self._read.add(resource.version)
+                    self.seen.add(resource.type_url)
                     yield resource
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from tests.e2e import odd_gateways
 from tests.e2e.limits import limits
 from tests.e2e.odd_rules import Oddities
 
@@ -78,12 +79,14 @@ class Author:
             *(("networking.istio.io/v1beta1", "VirtualService", self._rules),) * 5,
             *(("networking.istio.io/v1alpha3", "DestinationRule", self._policy),) * 2,
             ("networking.istio.io/v1", "WorkloadEntry", self._workload),
+            *(("networking.istio.io/v1", "Gateway", lambda: odd_gateways.gateway(self._dice)),) * 2,
             ("networking.istio.io/v1", "Sidecar", lambda: limits(self._dice, HOSTS)),
         )
         return [self._manifest(i, *self._dice.choice(kinds)) for i in range(count)]
 
     def _manifest(self, index: int, version: str, kind: str, spec: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        name = self._dice.choice(NAMES) if kind == "Service" else f"o{index}"
+        pools = {"Service": NAMES, "Gateway": odd_gateways.GATEWAYS}
+        name = self._dice.choice(pools[kind]) if kind in pools else f"o{index}"
         labels = {"app": self._dice.choice(NAMES), "version": self._dice.choice(SUBSETS)}
         metadata = {"name": name, "namespace": self._dice.choice(NAMESPACES), "labels": labels}
         return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec()}
@@ -131,6 +134,8 @@ class Author:
     def _rules(self) -> dict[str, Any]:
         hosts = {} if self._dice.random() < 0.15 else {"hosts": self._some(HOSTS, 3)}  # without, it is a delegate
         streams = self._streams(hosts["hosts"]) if hosts and self._maybe() else {}
+        if hosts and self._maybe():
+            streams |= {"gateways": self._some(odd_gateways.NAMED, 3)}
         return {**hosts, "http": [self._rule() for _ in range(3)], **streams, **self._exported()}
 
     def _streams(self, hosts: list[str]) -> dict[str, Any]:

@@ -50,7 +50,6 @@ def test_labels_that_are_no_text_are_left_out() -> None:
         (node("ztunnel~1.2.3.4~a.b~b.svc.cluster.local"), "role 'ztunnel' is none of"),
         (node("sidecar~1.2.3.4~a\nforged.b~b.svc.cluster.local"), "cannot be printed"),
         (node("sidecar~host~a.b~b.svc.cluster.local"), "'host' is not an IP address"),
-        (node("router~1.2.3.4~a.b~b.svc.cluster.local"), "the role router is not served yet"),
         (node("x" * 2000), "2000 characters"),
         (node(INTERCEPTION_MODE="MAGIC"), "INTERCEPTION_MODE 'MAGIC' is none of"),
         (node(NAMESPACE="n" * 2000), "NAMESPACE of 2000 characters"),

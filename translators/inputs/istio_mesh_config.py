@@ -17,7 +17,7 @@ from translators.istio.mesh import LOGS, settings_findings, settings_of
 _PATH = "data.mesh"
 _LOGGED = "access logs are JSON objects of one form, so that no request can forge a line"
 _IDENTITY = "workload certificates are not issued here"
-_INTERCEPTION = "traffic is not intercepted here"
+_PORTS = "with interception the ports are 15001 and 15006"
 _INGRESS = "Ingress is not read here"
 _TELEMETRY = "telemetry is not configured here"
 _WHY = {
@@ -38,15 +38,15 @@ _WHY = {
     "extension_providers": _TELEMETRY,
     "hbone_idle_timeout": "there is no ambient mode here",
     "inbound_cluster_stat_name": "statistics have Istio's default names",
-    "inbound_traffic_policy": _INTERCEPTION,
+    "inbound_traffic_policy": "what comes in goes to the address that was dialled",
     "ingress_class": _INGRESS,
     "ingress_controller_mode": _INGRESS,
     "ingress_selector": _INGRESS,
     "ingress_service": _INGRESS,
     "mesh_mtls": _IDENTITY,
     "outbound_cluster_stat_name": "statistics have Istio's default names",
-    "proxy_inbound_listen_port": _INTERCEPTION,
-    "proxy_listen_port": _INTERCEPTION,
+    "proxy_inbound_listen_port": _PORTS,
+    "proxy_listen_port": _PORTS,
     "service_settings": "there is one cluster here",
     "service_scope_configs": "there is no ambient mode here",
     "thrift_config": "Thrift is served as TCP",

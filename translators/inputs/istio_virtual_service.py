@@ -26,11 +26,12 @@ from translators.istio.faults import fault_findings, fault_of
 from translators.istio.headers import header_findings, headers_of, host_of
 from translators.istio.matches import match_findings, match_of
 from translators.istio.mirrors import mirror_findings, mirrors_of
+from translators.istio.names import MESH, gateway_name
 from translators.istio.reachable import unreachable_findings
 from translators.istio.retries import retries_of, retry_findings
 from translators.istio.streams import stream_findings, streams_of
 from translators.settings import mesh
-from translators.shards import owned, places
+from translators.shards import owned, places, shard
 
 
 def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
@@ -44,7 +45,7 @@ def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
         hosts=hosts_of(obj),
         routes=tuple(route for rule in rules_of(view, obj) for route in _routes(rule, settings)),
         streams=tuple(streams_of(obj)),
-        gateways=spec.gateways or ("mesh",),
+        gateways=gateways_of(obj),
         export_to=spec.export_to or settings.rules_export_to,
         created=obj.created,
     )
@@ -57,7 +58,7 @@ def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     for i, host in enumerate(spec.hosts):
         if problem := host_problem(host):
             yield Finding(obj.ref, "InvalidHost", problem, f"spec.hosts[{i}]")
-    if "*" in spec.hosts and "mesh" in (spec.gateways or ("mesh",)):
+    if "*" in spec.hosts and MESH in gateways_of(obj):
         message = "wildcard host * is not allowed for virtual services bound to the mesh gateway"
         yield Finding(obj.ref, "WildcardHost", message, f"spec.hosts[{spec.hosts.index('*')}]")
     if not spec.hosts and spec.gateways:
@@ -81,6 +82,24 @@ def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
 def hosts_of(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
     """Return the hosts, completed."""
     return tuple(fqdn(host, obj.ref.namespace) for host in obj.spec.hosts)
+
+
+def gateways_of(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
+    """Return where the rules hold: `mesh` for sidecars, gateways as `namespace/name`."""
+    return tuple(gateway_name(name, obj.ref.namespace) for name in obj.spec.gateways) or (MESH,)
+
+
+def _at_gateways(obj: Object[istio.VirtualService]) -> Iterator[str]:
+    """File rules under each gateway, alone and with each shard of their hosts."""
+    shards = {shard(host) for host in hosts_of(obj)}
+    for name in gateways_of(obj):
+        if name != MESH:
+            yield name
+            yield from (f"{name}|{i}" for i in shards)
+
+
+def _hosts_at_gateways(obj: Object[istio.VirtualService]) -> Iterator[str]:
+    return (f"{name}|{host}" for name in gateways_of(obj) if name != MESH for host in hosts_of(obj))
 
 
 def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
@@ -204,5 +223,7 @@ INPUT = Input(
         "routes.of": _owners,
         "route.host": hosts_of,
         "route.source_labels": _has_source_labels,
+        "gateway.routes": _at_gateways,
+        "gateway.host": _hosts_at_gateways,
     },
 )

@@ -12,9 +12,14 @@ _CODES = {
     "MirrorHostNotFound": _NOT_FOUND,
     "MirrorSubsetNotFound": _NOT_FOUND,
     "DelegateNotFound": _NOT_FOUND,
+    "GatewayNotFound": _NOT_FOUND,
+    "CredentialNotFound": _NOT_FOUND,
     "Deprecated": _DEPRECATED,
     "HostTaken": "IST0109",
     "PortAmbiguous": "IST0112",
+    "GatewayConflict": "IST0145",
+    "HostNotAtGateway": "IST0132",
+    "InvalidCredential": "IST0161",
     "UnreachableRule": "IST0130",
     "UnreachableMatch": "IST0131",
     "ConflictingSidecarWorkloadSelectors": "IST0110",
@@ -41,7 +46,7 @@ _REFUSED = frozenset(
         *("NoHosts", "NoRoute", "TwoEndpointSources", "TooManyEndpoints", "EndpointsUnused", "NothingToResolve"),
         *("InvalidExportTo", "InvalidLocation", "InvalidName", "NoTemplate", "InvalidTls", "InvalidLoadBalancer"),
         *("InvalidHash", "InvalidLocality", "InvalidNumber", "InvalidUpgrade", "InvalidWarmup", "EmptyPolicy"),
-        *("InvalidOutlierDetection", "InvalidRetryBudget"),
+        *("InvalidOutlierDetection", "InvalidRetryBudget", "NoServers", "InvalidCipher"),
     )
 )
 _GROUP = "networking.istio.io/"

@@ -14,6 +14,7 @@ from api.hosts import exported
 from api.kinds.istio import virtual_service as istio
 from api.meta import Object, Ref
 from api.view import View
+from translators.istio.names import gateway_name
 from translators.settings import mesh
 
 _INHERITED = (
@@ -66,7 +67,16 @@ def delegate_findings(view: View, obj: Object[istio.VirtualService]) -> Iterator
 
 
 def _rules(obj: Object[istio.VirtualService]) -> Iterator[tuple[Place, istio.HTTPRoute]]:
-    return ((Place(obj.ref, f"spec.http[{i}]"), rule) for i, rule in enumerate(obj.spec.http))
+    return ((Place(obj.ref, f"spec.http[{i}]"), _completed(obj.ref, rule)) for i, rule in enumerate(obj.spec.http))
+
+
+def _completed(about: Ref, rule: istio.HTTPRoute) -> istio.HTTPRoute:
+    """Complete the names of gateways with the namespace of the object that says them."""
+    if not any(match.gateways for match in rule.match):
+        return rule
+    said = [(match, tuple(gateway_name(name, about.namespace) for name in match.gateways)) for match in rule.match]
+    matches = tuple(msgspec.structs.replace(match, gateways=names) for match, names in said)
+    return msgspec.structs.replace(rule, match=matches)
 
 
 def _delegate(view: View, about: Ref, rule: istio.HTTPRoute) -> Object[istio.VirtualService] | None:

@@ -13,6 +13,7 @@ from api.meta import Object, Ref
 from api.routes import StreamRoute
 from api.units import PORTS
 from translators.istio.destinations import destination_findings, destination_of
+from translators.istio.names import gateway_name
 
 VirtualService = Object[istio.VirtualService]
 
@@ -24,7 +25,7 @@ def streams_of(obj: VirtualService) -> Iterator[StreamRoute]:
             path = f"spec.{field}[{i}]"
             to = tuple(_destinations(obj.ref, path, rule))
             for match in rule.match or (istio.StreamMatch(),):
-                yield StreamRoute(_match(match), to, obj.ref, path)
+                yield StreamRoute(_match(match, obj.ref.namespace), to, obj.ref, path)
 
 
 def stream_findings(obj: VirtualService) -> Iterator[Finding]:
@@ -39,14 +40,14 @@ def stream_findings(obj: VirtualService) -> Iterator[Finding]:
                 yield Finding(obj.ref, "InvalidMatch", "TLS route must have at least one match condition", path)
 
 
-def _match(said: istio.StreamMatch) -> StreamMatch:
+def _match(said: istio.StreamMatch, namespace: str) -> StreamMatch:
     return StreamMatch(
         server_names=tuple(name.lower() for name in said.sni_hosts),
         subnets=said.destination_subnets,
         port=said.port,
         source_labels=tuple(sorted(said.source_labels.items())),
         source_namespace=said.source_namespace,
-        gateways=said.gateways,
+        gateways=tuple(gateway_name(name, namespace) for name in said.gateways),
     )
 
 

@@ -29,11 +29,13 @@ class Reached(msgspec.Struct, frozen=True):
 
 def reached(known: Decoded, request: Request) -> Reached | None:
     """Return what takes a connection to the request's port; None when nothing listens there, or no chain wants it."""
-    listener = next(_meant(known, request), None)
-    found = taker(listener, connection_of(request)) if listener is not None else None
-    if listener is None or found is None:
-        return None
-    return _reached(known, listener.name, *found)
+    for i, listener in enumerate(_meant(known, request)):
+        if i and (request.address or listener.use_original_dst.value):
+            return None  # connections go to one listener, and the kernel has told which
+        found = taker(listener, connection_of(request))
+        if found is not None:
+            return _reached(known, listener.name, *found)
+    return None
 
 
 def listens(known: Decoded, port: int) -> bool:

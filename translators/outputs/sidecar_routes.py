@@ -3,17 +3,14 @@
 A configuration is made of virtual hosts that were encoded before, so a change costs one part of them.
 """
 
-from collections.abc import Iterable
-
-from api.proxy import SIDECAR, Scope, Viewer
+from api.proxy import SIDECAR, Scope
 from api.resource import ROUTE, Resource
 from api.view import View
-from translators import arrivals, envoy, names, visible
+from translators import arrivals, names, visible
 from translators.contract import Output
 from translators.parts import virtual_hosts
+from translators.parts.configurations import configuration
 from translators.settings import mesh
-
-_LARGEST_DIRECT_RESPONSE = 1 << 20
 
 
 def configurations(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
@@ -32,23 +29,12 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     if name == names.HTTP_PROXY:
         found = (view.memo(virtual_hosts.on_port, scope, port) for port in view.memo(visible.http_ports, scope.viewer))
         frames = (frame for part in found for frame in part.proxied)
-        return _configuration(view, scope.viewer, name, frames, ignore_port=False)
+        return configuration(name, (*frames, view.memo(virtual_hosts.catch_all, scope.viewer)), ignore_port=False)
     host, _, port = name.rpartition(":")
     if host:
-        alone = virtual_hosts.alone(view, scope, host, int(port))
-        return _configuration(view, scope.viewer, name, (alone,), ignore_port=True)
+        return configuration(name, (virtual_hosts.alone(view, scope, host, int(port)),))
     plain = view.memo(virtual_hosts.on_port, scope, int(port)).plain
-    return _configuration(view, scope.viewer, name, plain, ignore_port=True)
-
-
-def _configuration(view: View, viewer: Viewer, name: str, frames: Iterable[bytes], *, ignore_port: bool) -> Resource:
-    """Return a configuration; one of a single service takes every request, and needs nothing for the rest."""
-    head = envoy.encode(envoy.RouteConfiguration(name=name))
-    tail = envoy.RouteConfiguration(ignore_port_in_host_matching=ignore_port)
-    tail.validate_clusters.CopyFrom(envoy.BoolValue(value=False))
-    tail.max_direct_response_body_size_bytes.CopyFrom(envoy.UInt32Value(value=_LARGEST_DIRECT_RESPONSE))
-    rest = b"" if ":" in name else view.memo(virtual_hosts.catch_all, viewer)
-    return envoy.resource(ROUTE, name, head, *frames, rest, envoy.encode(tail))
+    return configuration(name, (*plain, view.memo(virtual_hosts.catch_all, scope.viewer)))
 
 
 OUTPUT = Output(

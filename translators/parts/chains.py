@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from api.manners import Pool
-from api.proxy import Caller, Scope
+from api.proxy import ROUTER, Caller, Scope
 from api.settings import PathForm
 from api.view import View
 from translators import envoy
@@ -33,11 +33,13 @@ def http(view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_
         upgrade_configs=[envoy.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
         normalize_path=envoy.BoolValue(value=paths is not PathForm.AS_SAID),
         merge_slashes=paths in {PathForm.MERGED, PathForm.DECODED},
-        use_remote_address=envoy.BoolValue(value=False),
+        use_remote_address=envoy.BoolValue(value=scope.role == ROUTER),
         stream_idle_timeout=envoy.duration(0),
     )
     if paths is PathForm.DECODED:
         manager.path_with_escaped_slashes_action = envoy.HttpConnectionManager.UNESCAPE_AND_FORWARD
+    if scope.role == ROUTER:
+        _face_outside(manager)
     return envoy.Filter(name="envoy.filters.network.http_connection_manager", typed_config=envoy.packed(manager))
 
 
@@ -74,6 +76,14 @@ def _limit(proxy: envoy.TcpProxy, pool: Pool | None) -> None:
         proxy.idle_timeout.CopyFrom(envoy.duration(pool.tcp_idle_ms))
     if pool is not None and pool.duration_ms:
         proxy.max_downstream_connection_duration.CopyFrom(envoy.duration(pool.duration_ms))
+
+
+def _face_outside(manager: envoy.HttpConnectionManager) -> None:
+    """Take nobody's word for who the client is; say of its certificate what was seen (Istio)."""
+    manager.server_name = "istio-envoy"
+    manager.forward_client_cert_details = envoy.HttpConnectionManager.SANITIZE_SET
+    said = manager.set_current_client_cert_details
+    said.subject.value = said.cert = said.dns = said.uri = True
 
 
 @cache

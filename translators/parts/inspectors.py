@@ -40,6 +40,11 @@ def wanted(wait_ms: int, *, tls: bool, http: bool) -> envoy.Listener:
     return body
 
 
+def names_on(body: envoy.Listener) -> None:
+    """Look at the server name that TLS asks for; who says nothing for Envoy's 15 seconds is hung up on."""
+    body.listener_filters.add(name=_TLS, typed_config=envoy.packed(envoy.TlsInspector()))
+
+
 def _wait(body: envoy.Listener, wait_ms: int) -> None:
     """Wait so long for the client's first bytes; 0 is as long as it takes (Istio's protocolDetectionTimeout)."""
     body.listener_filters_timeout.CopyFrom(envoy.duration(wait_ms))

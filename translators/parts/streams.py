@@ -46,11 +46,11 @@ def of_service(view: View, scope: Scope, host: str, number: int, protocol: str) 
     """
     made: list[Chain] = []
     if Protocol(protocol) is not Protocol.TCP:
-        made += [_chain(view, scope, r, number) for r in _rules(view, scope, host, number, tls=True)]
+        made += [of_rule(view, scope, r, number) for r in _rules(view, scope, host, number, tls=True)]
     if made and Protocol(protocol) is Protocol.TLS:
         return tuple(made)
     for rule in _rules(view, scope, host, number, tls=False):
-        made.append(_chain(view, scope, rule, number))
+        made.append(of_rule(view, scope, rule, number))
         if not rule.match.subnets:
             return tuple(made)
     return (*made, Chain((), (), envoy.encode(_plain(view, scope, host, number))))
@@ -105,7 +105,8 @@ def _rules(view: View, scope: Scope, host: str, number: int, *, tls: bool) -> tu
     return ()
 
 
-def _chain(view: View, scope: Scope, rule: StreamRoute, number: int) -> Chain:
+def of_rule(view: View, scope: Scope, rule: StreamRoute, number: int) -> Chain:
+    """Return the chain of a rule on a port."""
     body = envoy.FilterChain(filters=[_filter(view, scope, rule, number)])
     return Chain(rule.match.server_names, rule.match.subnets, envoy.encode(body))
 

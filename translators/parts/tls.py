@@ -12,14 +12,14 @@ def secure(body: envoy.Cluster, http: envoy.UpstreamHttp, said: Manner) -> None:
     """Put the transport socket on a cluster, and what goes with it on its HTTP options."""
     socket = None
     if said.tls is not None and said.by_tls:
-        socket = _socket("tls", _tls(said.tls, http))
+        socket = wrapped_socket("tls", _tls(said.tls, http))
     if said.proxy_protocol:
-        inner = socket or _socket("raw_buffer", envoy.RawBuffer())
+        inner = socket or wrapped_socket("raw_buffer", envoy.RawBuffer())
         version = envoy.ProxyProtocolConfig.V2 if said.proxy_protocol > 1 else envoy.ProxyProtocolConfig.V1
         wrapped = envoy.ProxyProtocolUpstreamTransport(
             config=envoy.ProxyProtocolConfig(version=version), transport_socket=inner
         )
-        socket = _socket("upstream_proxy_protocol", wrapped)
+        socket = wrapped_socket("upstream_proxy_protocol", wrapped)
     if socket is not None:
         body.transport_socket.CopyFrom(socket)
 
@@ -54,17 +54,18 @@ def _validation(said: Tls) -> envoy.CertificateValidationContext:
     if said.crl:
         body.crl.filename = said.crl
     for name in said.names:
-        kind = _kind(name)
+        kind = san_kind(name)
         body.match_typed_subject_alt_names.add(san_type=kind, matcher=envoy.StringMatcher(exact=name))
     return body
 
 
-def _kind(name: str) -> "envoy.SubjectAltNameMatcher.SanType":
+def san_kind(name: str) -> "envoy.SubjectAltNameMatcher.SanType":
     """Return what kind of name stands in the certificate: Istio's rules do not say."""
     if "://" in name:
         return envoy.SubjectAltNameMatcher.URI
     return envoy.SubjectAltNameMatcher.IP_ADDRESS if is_ip(name) else envoy.SubjectAltNameMatcher.DNS
 
 
-def _socket(name: str, config: envoy.Message) -> envoy.TransportSocket:
+def wrapped_socket(name: str, config: envoy.Message) -> envoy.TransportSocket:
+    """Wrap the configuration of a transport socket."""
     return envoy.TransportSocket(name=f"envoy.transport_sockets.{name}", typed_config=envoy.packed(config))

@@ -8,7 +8,6 @@ from itertools import chain
 
 import msgspec
 
-from api.matches import Match, Op
 from api.proxy import Scope, Viewer
 from api.routes import Route, RouteTable
 from api.view import View
@@ -17,10 +16,10 @@ from translators.lookups import unknown
 from translators.parts import actions, retries
 from translators.parts.domains import distinct, domains, with_port
 from translators.settings import mesh
-from translators.tables import foreign_hosts, owner
+from translators.tables import catches_all, foreign_hosts, owner
 
 _VIRTUAL_HOSTS_FIELD = 2
-_ROUTES_FIELD = 3
+ROUTES_FIELD = 3
 _NO_UPSTREAM = 502
 
 
@@ -52,7 +51,7 @@ def on_port(view: View, scope: Scope, port: int) -> Frames:
 def alone(view: View, scope: Scope, host: str, port: int) -> bytes:
     """Return the virtual host of a service that has a route configuration of its own: it takes every name."""
     found = view.memo(_of_host, scope, host, port)
-    return _frame(found.name, ("*",), found.routes)
+    return frame(found.name, ("*",), found.routes)
 
 
 def copies(view: View, scope: Scope, port: int, part: int) -> tuple[str, ...]:
@@ -69,7 +68,7 @@ def catch_all(view: View, viewer: Viewer) -> bytes:
         body.route.CopyFrom(envoy.RouteAction(cluster=cluster, timeout=envoy.duration(0)))
     else:
         body.direct_response.CopyFrom(envoy.DirectResponseAction(status=_NO_UPSTREAM))
-    return _frame(name, ("*",), envoy.framed(_ROUTES_FIELD, envoy.encode(body)))
+    return frame(name, ("*",), envoy.framed(ROUTES_FIELD, envoy.encode(body)))
 
 
 def _framed(view: View, scope: Scope, port: int, part: int) -> tuple[bytes, bytes]:
@@ -79,12 +78,13 @@ def _framed(view: View, scope: Scope, port: int, part: int) -> tuple[bytes, byte
     for host in view.memo(_of_part, scope, port, part):
         said = fewer.get(host.name, host.domains) if fewer else host.domains
         if said:
-            plain.append(_frame(host.name, said, host.routes))
-            proxied.append(_frame(host.name, with_port(said, port), host.routes))
+            plain.append(frame(host.name, said, host.routes))
+            proxied.append(frame(host.name, with_port(said, port), host.routes))
     return b"".join(plain), b"".join(proxied)
 
 
-def _frame(name: str, said: tuple[str, ...], routes: bytes) -> bytes:
+def frame(name: str, said: tuple[str, ...], routes: bytes) -> bytes:
+    """Return a virtual host as it stands in a configuration."""
     named = envoy.encode(envoy.VirtualHost(name=name, domains=said))
     return envoy.framed(_VIRTUAL_HOSTS_FIELD, named + routes)
 
@@ -114,14 +114,14 @@ def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     service = visible.listed(view, scope.viewer, host)
     said = owner(view, scope, host, port)
     built = [actions.default(view, scope, host, port)] if said is None else _built(view, scope, said, port)
-    routes = b"".join((*(envoy.framed(_ROUTES_FIELD, b.body) for b in built), view.memo(_common)))
+    routes = b"".join((*(envoy.framed(ROUTES_FIELD, b.body) for b in built), view.memo(common)))
     known = domains(host, service.addresses, scope) if service else (host,)
     if service is not None and service.headless and scope.intercepted:
         known += tuple(f"*.{name}" for name in known)  # web-0.web: the name of one workload (Istio)
     return VirtualHost(names.virtual_host(host, port), known, routes, tuple(c for b in built for c in b.copies))
 
 
-def _common(view: View) -> bytes:
+def common(view: View) -> bytes:
     """Return what all routes have in common, which is said once, on the virtual host."""
     policy = retries.policy(view.memo(mesh).retries)
     return envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=policy))
@@ -133,11 +133,6 @@ def _built(view: View, scope: Scope, said: tuple[RouteTable, tuple[Route, ...]],
     built = []
     for route in routes:
         built.append(actions.route(view, scope, route, port))
-        if _catches_all(route.match):
+        if catches_all(route.match):
             break
     return built
-
-
-def _catches_all(match: Match) -> bool:
-    everything = (match.path.op, match.path.value) in {(Op.PREFIX, "/"), (Op.REGEX, ".*")}
-    return everything and not match.headers and not match.query

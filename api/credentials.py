@@ -1,0 +1,21 @@
+"""Certificates and keys. What is secret in them is never shown: their repr says only whose they are."""
+
+import msgspec
+
+from api.meta import Ref
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """What an object holds for TLS, PEM each, b"" where it has none.
+
+    `chain` and `key` prove who a server is; `ca` says whose clients hold, and `crl` which of those no longer do.
+    """
+
+    ref: Ref
+    chain: bytes = b""
+    key: bytes = b""
+    ca: bytes = b""
+    crl: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Credential({self.ref})"

@@ -1,0 +1,122 @@
+"""Where routers take traffic from outside, whatever API said so: gateways, their servers, how TLS is spoken there."""
+
+from enum import Enum
+
+import msgspec
+
+from api.hosts import covers
+from api.meta import Labels, Ref
+
+EVERYWHERE = "*"
+
+
+class Speaks(Enum):
+    """What clients send to a server, TLS taken off where the router takes it off. BYTES: anything."""
+
+    HTTP = "http"
+    BYTES = "bytes"
+
+
+class Asks(Enum):
+    """What a server that takes TLS off wants of the client: nothing, a certificate, or one if it has any."""
+
+    NOTHING = "nothing"
+    CERTIFICATE = "certificate"
+    CERTIFICATE_IF_ANY = "certificate_if_any"
+
+
+class ServedHost(msgspec.Struct, frozen=True):
+    """A host or wildcard that a server takes, and the namespace whose rules may speak for it (`*`: any)."""
+
+    host: str
+    namespace: str = EVERYWHERE
+
+    def admits(self, namespace: str) -> bool:
+        """Tell whether rules of a namespace may speak for it."""
+        return self.namespace in {EVERYWHERE, namespace}
+
+
+class CertificateFiles(msgspec.Struct, frozen=True):
+    """A certificate chain and its key: names of files on the router's machine."""
+
+    certificate: str
+    key: str
+
+
+class Termination(msgspec.Struct, frozen=True):
+    """How a router takes TLS off.
+
+    `credentials` are Secrets, `name` or `namespace/name`, in the order they are preferred; `files` stand instead of
+    them. `ca_credential` (a Secret) or `ca` (a file) say whose clients' certificates hold, and `names`, `spki` and
+    `hashes` which of those. Versions are Envoy's words, "" its default; so are `ciphers`.
+    """
+
+    asks: Asks = Asks.NOTHING
+    credentials: tuple[str, ...] = ()
+    ca_credential: str = ""
+    files: tuple[CertificateFiles, ...] = ()
+    ca: str = ""
+    crl: str = ""
+    names: tuple[str, ...] = ()
+    spki: tuple[str, ...] = ()
+    hashes: tuple[str, ...] = ()
+    oldest: str = "TLSv1_2"
+    newest: str = "TLSv1_3"
+    ciphers: tuple[str, ...] = ()
+
+
+class Server(msgspec.Struct, frozen=True):
+    """A port of a gateway and the hosts it takes there.
+
+    `number` is the port that clients call; `bind` the address, "" for the router's own. `tls`: what they send is TLS;
+    `termination`: it is taken off. `redirect`: plain HTTP is sent to https. `section` names the server within its
+    gateway; `path` is the field that says all this.
+    """
+
+    number: int
+    speaks: Speaks
+    hosts: tuple[ServedHost, ...]
+    section: str = ""
+    bind: str = ""
+    tls: bool = False
+    termination: Termination | None = None
+    redirect: bool = False
+    stat_prefix: str = ""
+    path: str = ""
+
+    @property
+    def server_names(self) -> tuple[str, ...]:
+        """The names that TLS clients ask for, each once; none when all names are taken."""
+        names = tuple(dict.fromkeys(said.host for said in self.hosts))
+        return () if EVERYWHERE in names else names
+
+
+class Gateway(msgspec.Struct, frozen=True):
+    """Servers for the routers whose labels hold all of `selector`. Rules name it by `name`, `namespace/name`."""
+
+    ref: Ref
+    selector: Labels
+    servers: tuple[Server, ...]
+    created: str = ""
+
+    @property
+    def name(self) -> str:
+        """What rules call it."""
+        return f"{self.ref.namespace}/{self.ref.name}"
+
+    @property
+    def age(self) -> tuple[str, str, str]:
+        """Sort key of Istio's "oldest wins"."""
+        return self.created, self.ref.name, self.ref.namespace
+
+
+def narrower(one: str, other: str) -> str:
+    """Return the more specific of two hosts or wildcards, when one takes in the other, or "" when they have none."""
+    if one == other or includes(one, other):
+        return other
+    return one if includes(other, one) else ""
+
+
+def includes(wide: str, narrow: str) -> bool:
+    """Tell whether a host or wildcard takes in another: `*` all, `*.b` also `*.a.b`."""
+    return wide in {EVERYWHERE, narrow} or covers(wide, narrow)

@@ -1,0 +1,241 @@
+"""A real Envoy as ingress gateway: what clients outside the mesh notice."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import grpc
+import pytest
+
+from api.resource import SECRET
+from bootstrap.tls import XdsTls
+from controlplane.playground.scenery import local_pod, service
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.ingress import Certificates, Router, Slow, at_edge, gateway, router, secured_stage, server
+from tests.e2e.scene import QUIET, complaints, findings, joined, route, until
+from tests.e2e.secured import Secured
+
+pytestmark = pytest.mark.envoy
+
+HTTP, HTTPS, TLS, TCP = 18080, 18443, 18444, 18900
+PORTS = (HTTP, HTTPS, TLS, TCP)
+WEB, OTHER, STRANGER = "web.example.com", "other.example.com", "stranger.example.com"
+Edge = tuple[Stage, XdsTls]
+
+
+@pytest.fixture
+async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
+    async with secured_stage(tmp_path) as made:
+        yield made
+        assert not complaints(made[0])
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[Workload]:
+    async with Workload("web") as made:
+        yield made
+
+
+def behind(name: str, port: int, port_name: str = "http") -> str:
+    """A service of one workload on this machine."""
+    return joined(service(name, 80, port_name), local_pod(name, name, {"app": name}, port, port_name))
+
+
+def simple(port: int, *hosts: str, credential: str, mode: str = "SIMPLE") -> dict[str, object]:
+    return server(port, "HTTPS", *hosts, tls={"mode": mode, "credentialName": credential})
+
+
+async def status(client: aiohttp.ClientSession, at: str, host: str, **more: object) -> int:
+    async with client.get(at, headers={"Host": host}, allow_redirects=False, **more) as answer:  # type: ignore[arg-type]
+        await answer.read()
+        return answer.status
+
+
+@PROTOCOLS
+async def test_plain_http_goes_by_host_and_is_copied(
+    stage: Stage, client: aiohttp.ClientSession, web: Workload, delta: bool
+):
+    async with Workload("copy") as copy, Workload("other") as other, Slow() as slow:
+        rules = [
+            at_edge(WEB, [WEB], http=[{"route": route(("web", "", 1)), "mirror": {"host": "copy"}}]),
+            at_edge(OTHER, [OTHER], http=[{"route": route(("other", "", 1))}]),
+            at_edge("slow", ["slow.example.com"], http=[{"route": route(("slow", "", 1))}]),
+        ]
+        services = [behind(w.name, w.port) for w in (web, copy, other)] + [behind("slow", slow.port)]
+        await stage.apply(joined(QUIET, gateway(server(HTTP, "HTTP", "*.example.com")), *rules, *services))
+        at = await router(stage, *PORTS, delta=delta)
+        assert await status(client, at.url("http", HTTP, "/anything"), WEB) == 200
+        assert await status(client, at.url("http", HTTP, "/anything"), f"{OTHER}:{HTTP}") == 200
+        assert await status(client, at.url("http", HTTP), STRANGER) == 404
+        await until(lambda: bool(copy.received), "the copy arrived")
+        assert [(r.host, r.path) for r in copy.received] == [(f"{WEB}-shadow", "/anything")]
+        assert [r.path for r in other.received] == ["/anything"]
+        assert "mirror|80||copy.default.svc.cluster.local" in await at.envoy.clusters()
+        socket = client.ws_connect(at.url("ws", HTTP), headers={"Host": "slow.example.com"})
+        async with socket as opened:
+            await opened.send_str("hello")
+            assert await opened.receive_str() == "echo hello"
+    assert not complaints(stage)
+
+
+async def test_a_certificate_is_replaced_and_connections_go_on(edge: Edge, client: aiohttp.ClientSession):
+    (stage, tls), issued = edge, Certificates()
+    context = issued.client()
+    async with Slow() as slow:
+        rules = at_edge("web", [WEB], http=[{"route": route(("slow", "", 1))}])
+        edge_servers = gateway(simple(HTTPS, WEB, credential="web"))
+        await stage.apply(joined(QUIET, edge_servers, rules, issued.secret("web", WEB), behind("slow", slow.port)))
+        at = await router(stage, *PORTS, tls=tls)
+        before = await at.presented(HTTPS, WEB, context)
+        where = at.url("https", HTTPS)
+        async with client.get(where, headers={"Host": WEB}, ssl=context, server_hostname=WEB) as download:
+            assert await download.content.readexactly(6) == b"first "
+            await stage.apply(issued.secret("web", WEB))
+            shown = {before}
+            while shown == {before}:
+                shown.add(await at.presented(HTTPS, WEB, context))
+            slow.rest.set()
+            assert await download.read() == b"rest"
+        last = await at.presented(HTTPS, WEB, context)
+        assert last != before
+        drained = (await at.envoy.stats(r"^listener_manager\.listener_(in_place_updated|modified)$")).values()
+        assert not any(drained), "a new certificate is no new listener"
+        await _bad_secret_changes_nothing(stage, at, context, last)
+
+
+async def _bad_secret_changes_nothing(stage: Stage, at: Router, context: ssl.SSLContext, serial: int) -> None:
+    broken = "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\ntype: kubernetes.io/tls\n"
+    stage.write("Secret default web.yaml", broken + 'stringData: {tls.crt: "PRIVATE-1", tls.key: "PRIVATE-2"}\n')
+    await until(lambda: any(f.reason == "InvalidCredential" for f in findings(stage)), "the Secret is refused")
+    assert await at.presented(HTTPS, WEB, context) == serial
+    assert "PRIVATE" not in repr(findings(stage)) + repr(stage.app.plane.snapshot.objects)
+
+
+async def test_clients_show_certificates_where_they_must(edge: Edge, client: aiohttp.ClientSession, web: Workload):
+    (stage, tls), issued = edge, Certificates()
+    authority = issued.ca.cert_pem.bytes()
+    servers = gateway(simple(HTTPS, WEB, credential="web", mode="MUTUAL"))
+    rules = at_edge("web", [WEB], http=[{"route": route(("web", "", 1))}])
+    await stage.apply(
+        joined(QUIET, servers, rules, behind("web", web.port), issued.secret("web", WEB, ca_crt=authority))
+    )
+    at = await router(stage, *PORTS, tls=tls)
+    where, name = at.url("https", HTTPS, "/anything"), {"server_hostname": WEB}
+    assert await status(client, where, WEB, ssl=issued.client(certified=True), **name) == 200
+    assert "client.example.com" in web.received[-1].headers["x-forwarded-client-cert"]
+    for without in (issued.client(), Certificates().client(certified=True)):
+        issued.ca.configure_trust(without)
+        with pytest.raises(aiohttp.ClientError):
+            await status(client, where, WEB, ssl=without, **name)
+
+
+async def test_names_choose_certificates_and_http_is_sent_to_https(
+    edge: Edge, client: aiohttp.ClientSession, web: Workload
+):
+    (stage, tls), one, two = edge, Certificates(), Certificates()
+    servers = gateway(
+        server(HTTP, "HTTP", "*", tls={"httpsRedirect": True}),
+        simple(HTTPS, WEB, credential="one"),
+        {**simple(HTTPS, OTHER, credential="two"), "port": {"number": HTTPS, "name": "second", "protocol": "HTTPS"}},
+    )
+    rules = at_edge("web", [WEB, OTHER], http=[{"route": route(("web", "", 1))}])
+    secrets = [one.secret("one", WEB), two.secret("two", OTHER)]
+    await stage.apply(joined(QUIET, servers, rules, behind("web", web.port), *secrets))
+    at = await router(stage, *PORTS, tls=tls)
+    where = at.url("https", HTTPS, "/anything")
+    assert await status(client, where, WEB, ssl=one.client(), server_hostname=WEB) == 200
+    assert await status(client, where, OTHER, ssl=two.client(), server_hostname=OTHER) == 200
+    assert await status(client, where, OTHER, ssl=one.client(), server_hostname=WEB) == 404
+    with pytest.raises(aiohttp.ClientError):
+        await status(client, where, STRANGER, ssl=one.client(), server_hostname=STRANGER)
+    headers = {"Host": WEB}
+    async with client.get(at.url("http", HTTP, "/a?b"), headers=headers, allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (301, f"https://{WEB}/a?b")
+
+
+async def test_grpc_goes_through_by_http2(edge: Edge):
+    (stage, tls), issued = edge, Certificates()
+    upstream = grpc.aio.server()
+    upstream.add_generic_rpc_handlers([Echo()])
+    number = upstream.add_insecure_port("127.0.0.1:0")
+    await upstream.start()
+    rules = at_edge("web", [WEB], http=[{"route": route(("echo", "", 1))}])
+    servers = gateway(simple(HTTPS, WEB, credential="web"))
+    await stage.apply(joined(QUIET, servers, rules, behind("echo", number, "grpc"), issued.secret("web", WEB)))
+    at = await router(stage, *PORTS, tls=tls)
+    trusted = grpc.ssl_channel_credentials(issued.ca.cert_pem.bytes())
+    options = [("grpc.ssl_target_name_override", WEB), ("grpc.default_authority", WEB)]
+    async with grpc.aio.secure_channel(f"{at.address}:{HTTPS}", trusted, options) as channel:
+        call = channel.stream_stream("/test.Echo/All")
+        assert [answer async for answer in call(iter([b"one", b"two"]))] == [b"one", b"two"]
+    await upstream.stop(None)
+
+
+class Echo(grpc.GenericRpcHandler):
+    """Sends every message back."""
+
+    def service(self, _: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        async def echo(messages, __):
+            async for message in messages:
+                yield message
+
+        return grpc.stream_stream_rpc_method_handler(echo)
+
+
+async def test_tls_is_passed_on_by_name_and_taken_off_for_bytes(
+    stage: Stage, client: aiohttp.ClientSession, tmp_path: Path
+):
+    issued = Certificates()
+    files = tmp_path / "edge.pem", tmp_path / "edge-key.pem"
+    made = issued.ca.issue_cert(OTHER)
+    made.cert_chain_pems[0].write_to_path(str(files[0]))
+    made.private_key_pem.write_to_path(str(files[1]))
+    greeter = await asyncio.start_server(_greet, "127.0.0.1", 0)
+    async with Secured(tmp_path, WEB) as backend, greeter:
+        off = {"mode": "SIMPLE", "serverCertificate": str(files[0]), "privateKey": str(files[1])}
+        servers = gateway(
+            server(TLS, "TLS", WEB, tls={"mode": "PASSTHROUGH"}),
+            {**server(TLS, "TLS", OTHER, tls=off), "port": {"number": TLS, "name": "off", "protocol": "TLS"}},
+            server(TCP, "TCP", "*"),
+        )
+        rules = [
+            at_edge("web", [WEB], tls=[{"match": [{"sniHosts": [WEB]}], "route": route(("secured", "", 1))}]),
+            at_edge("other", [OTHER], tcp=[{"route": route(("greeter", "", 1))}]),
+        ]
+        number = greeter.sockets[0].getsockname()[1]
+        services = [behind("secured", backend.port, "tls"), behind("greeter", number, "tcp")]
+        await stage.apply(joined(QUIET, servers, *rules, *services))
+        at = await router(stage, *PORTS)
+        trust = ssl.create_default_context(cafile=str(backend.ca))
+        assert await status(client, at.url("https", TLS), WEB, ssl=trust, server_hostname=WEB) == 200
+        assert [seen.sni for seen in backend.seen] == [WEB]
+        for port, secure in ((TLS, issued.client()), (TCP, None)):
+            name = OTHER if secure else None
+            reader, writer = await asyncio.open_connection(at.address, port, ssl=secure, server_hostname=name)
+            assert await asyncio.wait_for(reader.read(), 10) == b"greetings"
+            writer.close()
+    assert not complaints(stage)
+
+
+async def _greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"greetings")
+    writer.close()
+
+
+async def test_a_router_that_proved_nothing_gets_no_secret_and_serves_the_rest(
+    stage: Stage, client: aiohttp.ClientSession, web: Workload, caplog: pytest.LogCaptureFixture
+):
+    issued = Certificates()
+    servers = gateway(server(HTTP, "HTTP", "*"), simple(HTTPS, WEB, credential="web"))
+    rules = at_edge("web", [WEB], http=[{"route": route(("web", "", 1))}])
+    await stage.apply(joined(QUIET, servers, rules, behind("web", web.port), issued.secret("web", WEB)))
+    at = await router(stage, *PORTS)
+    assert await status(client, at.url("http", HTTP, "/anything"), WEB) == 200
+    assert set(await at.envoy.listeners()) == {f"{at.address}_{HTTP}"}
+    (stream,) = stage.app.server.streams()
+    assert not stage.app.plane.render(stream.proxy).of(SECRET)
+    assert "spec.servers[1] of Gateway default/edge: the router has not proved who it is" in caplog.text

@@ -1,0 +1,59 @@
+"""Do the servers of a gateway serve? Older gateways for the same routers, Secrets, and rules decide."""
+
+from collections.abc import Iterator
+
+from api.finding import Finding, Severity
+from api.gateways import Gateway, Server, Speaks
+from api.proxy import Scope
+from api.view import View
+from translators.contract import Check
+from translators.gateway_streams import passed_on, sent_on
+from translators.gateways import as_selected, merged
+
+
+def gateway(view: View, said: Gateway) -> tuple[Finding, ...]:
+    """Return what keeps servers from serving, at a router that has the labels that are selected and no others."""
+    scope = as_selected(view, said)
+    return (*_conflicts(view, said, scope), *_secrets(view, said), *_rules(view, said, scope))
+
+
+def _conflicts(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
+    for lost in view.memo(merged, scope).left_out:
+        if lost.about == said.ref:
+            message = f"nothing listens for this server: {lost.why}"
+            yield Finding(said.ref, "GatewayConflict", message, lost.server.path, fix="use another port or other hosts")
+
+
+def _secrets(view: View, said: Gateway) -> Iterator[Finding]:
+    """Look for Secrets in every namespace: it must be the routers', which nobody can tell from here."""
+    for server in said.servers:
+        for name in server.termination.credentials if server.termination is not None else ():
+            if not _exists(view, name):
+                message = f"there is no Secret {name} with a certificate and a key: nobody is let in at this server"
+                path = f"{server.path}.tls.credentialName"
+                yield Finding(said.ref, "CredentialNotFound", message, path, fix="create it in the routers' namespace")
+
+
+def _exists(view: View, name: str) -> bool:
+    owner, _, bare = name.rpartition("/")
+    found = (c for obj in view.by("credential.name", bare) for c in view.lowered(obj.ref).credentials)
+    return any(c.chain and owner in {"", c.ref.namespace} for c in found)
+
+
+def _rules(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
+    """Tell of servers for bytes that no rule is about: nothing listens for them."""
+    for opening in view.memo(merged, scope).openings:
+        for door in opening.doors:
+            passes = door.server.tls and door.server.termination is None
+            if door.about != said.ref or door.server.speaks is not Speaks.BYTES:
+                continue
+            if not (view.memo(passed_on, scope, door) if passes else view.memo(sent_on, scope, door)):
+                yield _idle(said, door.server, "tls" if passes else "tcp")
+
+
+def _idle(said: Gateway, server: Server, field: str) -> Finding:
+    message = f"no VirtualService at this gateway has a {field} rule for it: nothing listens for this server"
+    return Finding(said.ref, "NoRules", message, server.path, Severity.WARNING, f"write one under spec.{field}")
+
+
+CHECK = Check(gateway=gateway)

@@ -1,0 +1,75 @@
+"""Which certificates a router can be sent: the Secrets of its own namespace, and only once it has proved who it is."""
+
+from api.credentials import Credential
+from api.gateways import Asks, Termination
+from api.meta import Ref
+from api.proxy import Scope
+from api.view import View
+
+_KIND = "Secret"
+_PREFIX = "kubernetes://"
+_CA = "-cacert"
+
+
+def certificates(said: Termination) -> tuple[str, ...]:
+    """Return the names of the resources with a server's certificates (Istio's)."""
+    return tuple(_PREFIX + name for name in said.credentials)
+
+
+def authority(said: Termination) -> str:
+    """Return the name of the resource that says whose clients hold, or "" when a file does or nobody is asked.
+
+    Istio: it is called like the Secret, with `-cacert` behind.
+    """
+    if said.asks is Asks.NOTHING or said.ca:
+        return ""
+    name = said.ca_credential or next(iter(said.credentials), "")
+    return f"{_PREFIX}{name}{_CA}" if name else ""
+
+
+def problem(view: View, scope: Scope, said: Termination) -> str:
+    """Say why a router cannot take TLS off as a server says, or "" when it can."""
+    if (said.credentials or authority(said)) and not scope.identity:
+        return "the router has not proved who it is, so it is sent no Secrets"
+    return missing(view, scope.namespace, said)
+
+
+def missing(view: View, namespace: str, said: Termination) -> str:
+    """Say which Secret routers of a namespace lack for this, or ""."""
+    for name in certificates(said):
+        if held(view, namespace, name) is None:
+            return f"namespace {namespace} has no Secret {_bare(name)} with a certificate and a key"
+    name = authority(said)
+    if name and held(view, namespace, name) is None:
+        bare = _bare(name)
+        return f"namespace {namespace} has no Secret {bare}, nor {bare.removesuffix(_CA)}, with a CA (ca.crt)"
+    return ""
+
+
+def is_authority(name: str) -> bool:
+    """Tell whether a resource says whose clients hold; the others are certificates."""
+    return name.endswith(_CA)
+
+
+def held(view: View, namespace: str, name: str) -> Credential | None:
+    """Return what stands behind the name of a resource, to routers of a namespace; None when it is not there.
+
+    Istio: `x-cacert` is the CA of the Secret of that name, or of `x`. Secrets of other namespaces are nobody's.
+    """
+    bare = _bare(name)
+    if not is_authority(name):
+        found = _secret(view, namespace, bare)
+        return found if found is not None and found.chain else None
+    both = (_secret(view, namespace, each) for each in (bare, bare.removesuffix(_CA)))
+    return next((found for found in both if found is not None and found.ca), None)
+
+
+def _secret(view: View, namespace: str, name: str) -> Credential | None:
+    owner, slash, bare = name.rpartition("/")
+    if slash and owner != namespace:
+        return None
+    return next(iter(view.lowered(Ref(_KIND, namespace, bare)).credentials), None)
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix(_PREFIX)

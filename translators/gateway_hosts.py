@@ -1,0 +1,160 @@
+"""Which hosts a router serves behind a route configuration, and by which rules: servers' hosts and rules' hosts, met.
+
+Asked for in parts, as services are (see shards): a change of rules is looked at in the parts of its hosts alone.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from api.gateways import EVERYWHERE, ServedHost, includes
+from api.hosts import candidates, exported
+from api.proxy import Scope
+from api.routes import Route, RouteTable
+from api.view import View
+from translators.gateways import Door, doors
+from translators.shards import is_in, parts_for
+from translators.tables import catches_all, holds
+from translators.visible import rank
+
+
+class HostRules(msgspec.Struct, frozen=True):
+    """A host and what is done with requests for it: the routes of all tables that speak for it, in order.
+
+    `secure`: plain HTTP is sent to https instead.
+    """
+
+    host: str
+    routes: tuple[Route, ...]
+    secure: bool = False
+
+
+def parts(view: View, scope: Scope, routes: str) -> int:
+    """Return in how many parts the hosts are asked for."""
+    said = view.memo(doors, scope, routes)
+    seen = sum(len(view.by("gateway.routes", name)) for name in {door.gateway for door in said})
+    seen += sum(len(door.server.hosts) for door in said)
+    return parts_for(seen)
+
+
+def hosts(view: View, scope: Scope, routes: str, part: int) -> tuple[str, ...]:
+    """Return the hosts of a part, sorted.
+
+    Istio: of a server's host and a rule's, the narrower one is served. A server that sends plain HTTP to https does so
+    for all of its hosts.
+    """
+    said, of = view.memo(doors, scope, routes), view.memo(parts, scope, routes)
+    found = {host for door in said for host in _of_rules(view, scope, door, part, of) if is_in(host, part, of)}
+    for door in said:
+        for served in door.server.hosts:
+            if is_in(served.host, part, of) and (
+                door.server.redirect or any(_meeting(view, scope, routes, served.host))
+            ):
+                found.add(served.host)
+    return tuple(sorted(found))
+
+
+def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
+    """Return what is done with requests for a host.
+
+    Istio: rules of several tables are appended, oldest first, and those that take every request come last.
+    """
+    said = view.memo(doors, scope, routes)
+    secure = next((door.server.redirect for door in _covering(view, scope, routes, host)), False)
+    met = {(table.ref, gateway): table for table, gateway in _meeting(view, scope, routes, host)}
+    found = [
+        route
+        for (_, gateway), table in sorted(met.items(), key=lambda item: rank(scope.viewer, item[1]))
+        for route in _holding(table, scope, said[0].server.number, gateway)
+    ]
+    ordered = sorted(found if len(said) == 1 else dict.fromkeys(found), key=lambda route: catches_all(route.match))
+    return HostRules(host, tuple(ordered), secure)
+
+
+def tables(view: View, scope: Scope, door: Door) -> tuple[RouteTable, ...]:
+    """Return the tables at a server that speak for one of its hosts, winner first."""
+    found = [
+        table
+        for obj in view.by("gateway.routes", door.gateway)
+        for table in view.lowered(obj.ref).tables
+        if _speaks(table, scope, door) and any(_admitted(view, door, table, host) for host in table.hosts)
+    ]
+    return tuple(sorted(found, key=lambda table: rank(scope.viewer, table)))
+
+
+def _of_rules(view: View, scope: Scope, door: Door, part: int, of: int) -> Iterator[str]:
+    """Yield the hosts of rules in a part that a server takes in."""
+    key = door.gateway if of == 1 else f"{door.gateway}|{part}"
+    for obj in view.by("gateway.routes", key):
+        for table in view.lowered(obj.ref).tables:
+            if _speaks(table, scope, door):
+                yield from (host for host in table.hosts if _takes_in(view, door, table, host))
+
+
+def _meeting(view: View, scope: Scope, routes: str, host: str) -> Iterator[tuple[RouteTable, str]]:
+    """Yield the tables that speak for a host, each with the gateway it does so at."""
+    for door in _covering(view, scope, routes, host):
+        own = _served(view, door).get(host, frozenset())
+        for pattern in candidates(host) if own else (host,):
+            for obj in view.by("gateway.host", f"{door.gateway}|{pattern}"):
+                for table in view.lowered(obj.ref).tables:
+                    narrowest = pattern == host and _takes_in(view, door, table, host)
+                    if _speaks(table, scope, door) and (narrowest or _admits(own, table)):
+                        yield table, door.gateway
+
+
+def _covering(view: View, scope: Scope, routes: str, host: str) -> Iterator[Door]:
+    """Yield the servers that take a host, oldest first."""
+    by_host, said = view.memo(_places, scope, routes), view.memo(doors, scope, routes)
+    yield from (said[i] for i in sorted({i for wide in candidates(host) for i in by_host.get(wide, ())}))
+
+
+def _places(view: View, scope: Scope, routes: str) -> Mapping[str, tuple[int, ...]]:
+    """Return which of the servers take each host: their places among them."""
+    found: dict[str, tuple[int, ...]] = {}
+    for i, door in enumerate(view.memo(doors, scope, routes)):
+        for host in _served(view, door):
+            found[host] = (*found.get(host, ()), i)
+    return found
+
+
+def _served(view: View, door: Door) -> Mapping[str, frozenset[str]]:
+    """Return the hosts of a server, each with the namespaces whose rules may speak for it."""
+    found: Mapping[str, frozenset[str]] = view.memo(_hosts_of, door.server.hosts)
+    return found
+
+
+def _hosts_of(_: View, said: tuple[ServedHost, ...]) -> Mapping[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for one in said:
+        found[one.host] = found.get(one.host, frozenset()) | {one.namespace}
+    return found
+
+
+def _admits(namespaces: frozenset[str], table: RouteTable) -> bool:
+    return EVERYWHERE in namespaces or table.ref.namespace in namespaces
+
+
+def _speaks(table: RouteTable, scope: Scope, door: Door) -> bool:
+    visible = exported(table.export_to, table.ref.namespace, scope.namespace)
+    return visible and door.gateway in table.gateways
+
+
+def _takes_in(view: View, door: Door, table: RouteTable, host: str) -> bool:
+    """Tell whether one of a server's hosts is a host of a table, or wider."""
+    served = _served(view, door)
+    return any(_admits(served[wide], table) for wide in candidates(host) if wide in served)
+
+
+def _admitted(view: View, door: Door, table: RouteTable, host: str) -> bool:
+    said = (s.host for s in door.server.hosts if s.admits(table.ref.namespace))
+    return _takes_in(view, door, table, host) or (host.startswith("*") and any(includes(host, one) for one in said))
+
+
+def _holding(table: RouteTable, scope: Scope, port: int, gateway: str) -> Iterator[Route]:
+    """Yield the routes that hold, up to the first that takes every request (Istio)."""
+    for route in table.routes:
+        if holds(route.match, scope, port, gateway):
+            yield route
+            if catches_all(route.match):
+                return

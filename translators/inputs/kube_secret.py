@@ -1,0 +1,124 @@
+"""Kubernetes Secret -> Credential. Only Secrets for TLS mean anything; nothing here says a word of what they hold."""
+
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import msgspec
+
+from api.credentials import Credential
+from api.finding import Finding
+from api.kinds import secret as kube
+from api.mesh import Lowered
+from api.meta import Object
+from api.view import View
+from translators.contract import Input
+from translators.pem import check_authorities, check_pair, check_revocations, check_served
+
+_TLS = "kubernetes.io/tls"
+_ENTRIES = {
+    "chain": ("tls.crt", "cert"),
+    "key": ("tls.key", "key"),
+    "ca": ("ca.crt", "cacert"),
+    "crl": ("ca.crl", "crl"),
+}
+"""What each part of a Credential is called: in Secrets of the type kubernetes.io/tls, and in Istio's generic ones."""
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """An entry of a Secret: where it stands, and its content, None when it is not base64."""
+
+    path: str = ""
+    content: bytes | None = b""
+
+    def __repr__(self) -> str:
+        return f"_Part({self.path})"
+
+
+def lower(_: View, obj: Object[kube.Secret]) -> Lowered:
+    """Return the credential; nothing for a Secret that holds none."""
+    parts = {name: part.content or b"" for name, part in _parts(obj.spec).items()}
+    proves = parts["chain"] and parts["key"]
+    if not proves and not parts["ca"]:
+        return Lowered()
+    own = {"chain": parts["chain"], "key": parts["key"]} if proves else {}
+    return Lowered(credentials=(Credential(obj.ref, ca=parts["ca"], crl=parts["crl"], **own),))
+
+
+def validate(obj: Object[kube.Secret]) -> Iterator[Finding]:
+    """Refuse what Envoy could not use, so that the Secret before it goes on serving."""
+    parts = _parts(obj.spec)
+    for part in parts.values():
+        if part.content is None:
+            yield _finding(obj, part, "this is not base64")
+    if any(part.content is None for part in parts.values()):
+        return
+    yield from _pair_findings(obj, parts)
+    checks: tuple[tuple[str, Callable[[bytes], None]], ...] = (("ca", check_authorities), ("crl", check_revocations))
+    for name, check in checks:
+        if parts[name].content and (parts["chain"].content or _is_certain(parts[name])):
+            yield from _problem(obj, parts[name], partial(check, parts[name].content or b""))
+
+
+def _pair_findings(obj: Object[kube.Secret], parts: dict[str, _Part]) -> Iterator[Finding]:
+    """Refuse half a pair, where it is certain that one is meant: any Secret may have an entry `key`."""
+    chain, key = parts["chain"], parts["key"]
+    if chain.content and key.content:
+        yield from _problem(obj, chain, partial(_check, chain.content, key.content))
+        return
+    meant = obj.spec.type == _TLS or any(part.content and _is_certain(part) for part in (chain, key))
+    if meant:
+        for name, part in (("chain", chain), ("key", key)):
+            if not part.content:
+                where = part if part.path else _Part(f"data[{_ENTRIES[name][0]}]")
+                yield _finding(obj, where, "it is missing or empty, and a certificate is nothing without its key")
+
+
+def _check(chain: bytes, key: bytes) -> None:
+    check_pair(chain, key)
+    check_served(chain)
+
+
+def _problem(obj: Object[kube.Secret], part: _Part, check: Callable[[], None]) -> Iterator[Finding]:
+    try:
+        check()
+    except ValueError as error:
+        yield _finding(obj, part, str(error))
+
+
+def _finding(obj: Object[kube.Secret], part: _Part, message: str) -> Finding:
+    return Finding(obj.ref, "InvalidCredential", message, part.path, fix="what was there before goes on serving")
+
+
+def _is_certain(part: _Part) -> bool:
+    """Tell whether an entry's name says that it is about TLS; `key` and `cert` may be anything."""
+    return any(part.path.endswith(f"[{names[0]}]") for names in _ENTRIES.values())
+
+
+def _parts(spec: kube.Secret) -> dict[str, _Part]:
+    return {name: _part(spec, names) for name, names in _ENTRIES.items()}
+
+
+def _part(spec: kube.Secret, names: tuple[str, ...]) -> _Part:
+    """Return an entry under the first of its names that is there; text goes before base64."""
+    for name in names:
+        attribute = name.replace(".", "_")
+        if text := getattr(spec.string_data, attribute):
+            return _Part(f"stringData[{name}]", text.encode())
+        if encoded := getattr(spec.data, attribute):
+            return _Part(f"data[{name}]", _decoded(encoded))
+    return _Part()
+
+
+def _decoded(encoded: str) -> bytes | None:
+    try:
+        return b64decode("".join(encoded.split()), validate=True)
+    except ValueError:
+        return None
+
+
+def _name(obj: Object[kube.Secret]) -> tuple[str, ...]:
+    return (obj.ref.name,)
+
+
+INPUT = Input(kinds=(kube.SECRET,), lower=lower, validate=validate, indexes={"credential.name": _name})

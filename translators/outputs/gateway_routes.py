@@ -1,0 +1,28 @@
+"""RouteConfigurations of a router: one for each port that takes plain HTTP, one for each server that takes HTTPS.
+
+A configuration is made of virtual hosts that were encoded before, so a change costs one part of them.
+"""
+
+from api.proxy import ROUTER, Scope
+from api.resource import ROUTE, Resource
+from api.view import View
+from translators.contract import Output
+from translators.gateways import doors, merged
+from translators.parts import gateway_chains
+from translators.parts.configurations import configuration
+from translators.parts.gateway_virtual_hosts import frames
+
+
+def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
+    """Return the names: `http.<port>` and `https.<port>.<port name>.<gateway>.<namespace>` (Istio)."""
+    openings = view.memo(merged, scope).openings
+    found = (name for opening in openings for name in view.memo(gateway_chains.routes, scope, opening))
+    return (tuple(dict.fromkeys(found)),)
+
+
+def build(view: View, scope: Scope, name: str) -> Resource | None:
+    """Return one configuration."""
+    return configuration(name, view.memo(frames, scope, name)) if view.memo(doors, scope, name) else None
+
+
+OUTPUT = Output(ROUTE, names, build, serves=lambda scope: scope.role == ROUTER)

@@ -1,0 +1,65 @@
+"""Filter chains of a router's listener: one for plain HTTP, one for each server that TLS names choose between."""
+
+from api.gateways import Speaks, Termination
+from api.proxy import Scope
+from api.routes import StreamRoute
+from api.view import View
+from translators import envoy
+from translators.gateway_streams import passed_on, sent_on
+from translators.gateways import Door, Opening, closed
+from translators.names import ANYWHERE, listener
+from translators.parts import chains, streams
+from translators.parts.streams import Chain
+from translators.parts.termination import HTTP_ALPN, taken_off
+
+
+def of_opening(view: View, scope: Scope, opening: Opening) -> tuple[Chain, ...]:
+    """Return the chains of a listener; none where nothing could be done with connections."""
+    if _is_http(opening.doors[0]):
+        return (_http(view, scope, opening.doors[0]),)
+    return tuple(chain for door in opening.doors for chain in view.memo(_of_door, scope, door))
+
+
+def routes(view: View, scope: Scope, opening: Opening) -> tuple[str, ...]:
+    """Return the names of the route configurations that the chains use."""
+    served = (door.routes for door in opening.doors if door.routes and not closed(view, scope, door))
+    return tuple(dict.fromkeys(served))
+
+
+def _is_http(door: Door) -> bool:
+    return door.server.speaks is Speaks.HTTP and not door.server.tls
+
+
+def _of_door(view: View, scope: Scope, door: Door) -> tuple[Chain, ...]:
+    server = door.server
+    if closed(view, scope, door):
+        return ()
+    if server.speaks is Speaks.HTTP:
+        return (_http(view, scope, door),)
+    if server.tls and server.termination is None:
+        rules = view.memo(passed_on, scope, door)
+        return tuple(Chain(said.names, said.rule.match.subnets, _bytes(view, scope, door, said.rule)) for said in rules)
+    rule = view.memo(sent_on, scope, door)
+    if rule is None:
+        return ()
+    body = _bytes(view, scope, door, rule) + _socket(server.termination, ())
+    return (Chain(server.server_names if server.tls else (), (), body),)
+
+
+def _bytes(view: View, scope: Scope, door: Door, rule: StreamRoute) -> bytes:
+    return streams.of_rule(view, scope, rule, door.server.number).body
+
+
+def _http(view: View, scope: Scope, door: Door) -> Chain:
+    prefix = door.server.stat_prefix or f"outbound_{listener(door.server.bind or ANYWHERE, door.port)}"
+    body = envoy.FilterChain(filters=[chains.http(view, scope, door.routes, prefix)])
+    return Chain(door.server.server_names if door.server.tls else (), (), envoy.encode(body) + _tls(door))
+
+
+def _tls(door: Door) -> bytes:
+    return _socket(door.server.termination, HTTP_ALPN)
+
+
+def _socket(said: Termination | None, speaks: tuple[str, ...]) -> bytes:
+    """Return the socket as the chain's field; nothing where TLS is not taken off."""
+    return envoy.encode(envoy.FilterChain(transport_socket=taken_off(said, speaks))) if said is not None else b""
