@@ -4,6 +4,7 @@ Services and who answers for them are here; `routes` says where requests go, `po
 `gateways` where requests come in.
 """
 
+from collections.abc import Container
 from enum import Enum
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from api.credentials import Credential
 from api.finding import Finding
 from api.gateways import Gateway
+from api.horizons import Horizon
 from api.meta import Labels, Ref
 from api.policies import TrafficPolicy
 from api.proxy import Locality
@@ -80,6 +82,12 @@ class Service(msgspec.Struct, frozen=True):
     created: str = ""
     names: tuple[str, ...] = ()
 
+    def less(self, numbers: Container[int]) -> "Service":
+        """Return the service with these ports only; 0 stands for all of them."""
+        if 0 in numbers:
+            return self
+        return msgspec.structs.replace(self, ports=tuple(port for port in self.ports if port.number in numbers))
+
 
 class Workload(msgspec.Struct, frozen=True):
     """Something that answers: a Pod or a WorkloadEntry. `ports` maps names (container or service port) to numbers.
@@ -126,5 +134,6 @@ class Lowered(msgspec.Struct, frozen=True):
     policies: tuple[TrafficPolicy, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     credentials: tuple[Credential, ...] = ()
+    horizons: tuple[Horizon, ...] = ()
     settings: SaidSettings | None = None
     findings: tuple[Finding, ...] = ()

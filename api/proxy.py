@@ -47,9 +47,13 @@ class Proxy(msgspec.Struct, frozen=True):
 
 
 class Viewer(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """Who looks at the mesh: all of a proxy that decides which services and rules it can see."""
+    """Who looks at the mesh: all of a proxy that decides which services and rules it can see.
+
+    `horizon` is the object that limits what it sees, if one does (Istio: the Sidecar that holds for it).
+    """
 
     namespace: str
+    horizon: Ref | None = None
 
 
 class Caller(msgspec.Struct, frozen=True, order=True, cache_hash=True):

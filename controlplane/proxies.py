@@ -74,7 +74,8 @@ def _row(stream: StreamStatus, scope: Scope, sharing: int, now: float) -> dict[s
 def _scope_values(scope: Scope) -> dict[str, Any]:
     values = msgspec.to_builtins(scope) | {name: dict(getattr(scope, name)) for name in (*_LABELS, "workload")}
     values["gateways"] = [f"{ref.namespace}/{ref.name}" for ref in scope.gateways]
-    return {"role": values.pop("role"), **values.pop("viewer"), **values}
+    seen = values.pop("viewer") | {"horizon": str(scope.viewer.horizon or "")}
+    return {"role": values.pop("role"), **seen, **values}
 
 
 def _ordered(types: Iterable[TypeStatus]) -> list[TypeStatus]:
@@ -103,6 +104,7 @@ def _scope_line(row: Row) -> str:
     said = [scope["role"], scope["namespace"], *labels]
     said += ["/".join(filter(None, scope["locality"].values()))] if any(scope["locality"].values()) else []
     said += [word for word in ("unprivileged", "intercepted") if scope[word]]
+    said += [scope["horizon"]] if scope["horizon"] else []
     others = row["sharing_scope"] - 1
     return " ".join([*said, *([f"(+{others})"] if others else [])])
 

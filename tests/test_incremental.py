@@ -1,6 +1,7 @@
 """Whatever the order of changes, the incremental answer is the answer computed from scratch."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from api.kinds import kube
 from api.kinds.istio import destination_rule as dr
 from api.kinds.istio import gateway as gw
 from api.kinds.istio import service_entry as se
+from api.kinds.istio import sidecar as sc
 from api.kinds.istio import virtual_service as vs
 from api.kinds.istio.mesh_config import CONFIG_MAP
 from api.kinds.istio.mesh_config import MeshConfig as IstioMeshConfig
@@ -45,6 +47,31 @@ policies = st.sampled_from(
         dr.TrafficPolicy(
             dr.LoadBalancer(locality_lb_setting=dr.LocalityLbSetting((dr.Distribute("here", {"there": 100}),)))
         ),
+    ]
+)
+imports = st.lists(
+    st.sampled_from(
+        [
+            *("*/*", "./*", "red/*", "blue/a.blue.svc.cluster.local", "*/x.example.com", "~/*", "*/*.cluster.local"),
+            *("red/b.red.svc.cluster.local", "*/*.red.svc.cluster.local", "~*/a.red.svc.cluster.local", "~./*"),
+        ]
+    ),
+    min_size=1,
+    max_size=3,
+)
+listeners = st.tuples(st.sampled_from([None, 80, 8000]), st.sampled_from(["HTTP", "TCP"]), imports)
+pools = st.sampled_from([None, dr.ConnectionPool(dr.TCPSettings(max_connections=7))])
+entries = st.builds(
+    sc.IngressListener,
+    st.sampled_from([sc.SidecarPort(80, "HTTP"), sc.SidecarPort(8000, "TCP")]),
+    default_endpoint=st.sampled_from(["", "127.0.0.1:9999"]),
+    connection_pool=pools,
+)
+beyond = st.sampled_from(
+    [
+        None,
+        sc.OutboundTrafficPolicy(),
+        sc.OutboundTrafficPolicy("ALLOW_ANY", vs.Destination("a.red.svc.cluster.local", port=vs.PortSelector(80))),
     ]
 )
 gateways = st.sampled_from(["a", "b", "red/a", "blue/b", "mesh"])
@@ -198,6 +225,25 @@ class World(RuleBasedStateMachine):
             se.WorkloadEntry("10.9.9.9", {}, {"app": app, "version": "v2"}),
         )
 
+    @rule(
+        ns=spaces, name=names, egress=st.lists(listeners, max_size=3, unique_by=lambda e: e[0]), policy=beyond,
+        label=st.sampled_from([None, {"app": "a"}, {"version": "v1"}]), created=st.sampled_from(["", "2024", "2025"]),
+        ingress=st.lists(entries, max_size=1), pool=pools,
+    )  # fmt: skip
+    def sidecar(self, ns, name, egress, policy, label, created, ingress, pool) -> None:
+        said = [
+            sc.EgressListener(sc.SidecarPort(port, protocol) if port else None, hosts=tuple(hosts))
+            for port, protocol, hosts in egress
+        ]
+        spec = sc.Sidecar(
+            workload_selector=se.WorkloadSelector(label) if label else None,
+            ingress=tuple(ingress),
+            inbound_connection_pool=pool,
+            egress=tuple(sorted(said, key=lambda each: each.port is None)),
+            outbound_traffic_policy=policy,
+        )
+        self._put(sc.SIDECAR, ns, name, spec, created=created)
+
     @rule(suffix=st.booleans(), root=spaces)
     def mesh_config(self, suffix: bool, root: str) -> None:
         spec = MeshConfig(root_namespace=root, mirroring=Mirroring(shadow_host_suffix=suffix))
@@ -251,7 +297,7 @@ class World(RuleBasedStateMachine):
         assert self.plane.publisher.scopes == 0
         settings_of = {(OURS,), (ISTIOS,)}
         remembered = {c[0].__name__ for c in self.plane.engine.remembered() if c[1:] not in settings_of}
-        known = {"criteria", "mesh", "_selecting", "_gateways"}
+        known = {"criteria", "mesh", "_selecting", "_gateways", "_horizons", "_rest"}
         assert remembered <= known, "what no proxy asks for is still remembered"
         self.patch.undo()
 
@@ -265,7 +311,7 @@ class World(RuleBasedStateMachine):
         self.held.pop(proxy.name, None)
         self.detach[proxy.name] = self.plane.publisher.attach(proxy, offer)
 
-    def _put(self, kind: Kind, ns: str, name: str, spec: Wire, **meta: dict[str, str]) -> None:
+    def _put(self, kind: Kind, ns: str, name: str, spec: Wire, **meta: Any) -> None:
         ref = Ref(kind.key, ns, name)
         self.plane.store.apply(ref, Object(ref, spec, **meta))
 

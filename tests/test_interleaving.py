@@ -97,6 +97,6 @@ def test_whatever_happens_during_long_work_everyone_ends_up_with_what_a_fresh_wo
         await session.plane.publish()
         settings_of = {(OURS,), (ISTIOS,)}
         remembered = {c[0].__name__ for c in session.plane.engine.remembered() if c[1:] not in settings_of}
-        assert remembered <= {"criteria", "mesh", "_selecting", "_gateways"}
+        assert remembered <= {"criteria", "mesh", "_selecting", "_gateways", "_horizons", "_rest"}
 
     asyncio.run(play())

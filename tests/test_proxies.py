@@ -12,6 +12,8 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
+from api.kinds.istio.sidecar import SIDECAR
+from api.meta import Ref
 from api.proxy import Locality, Proxy, Scope, Viewer
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from controlplane.app import App, ServeOptions
@@ -58,7 +60,8 @@ def test_a_row_is_plain_and_says_everything():
         StreamStatus(A, "delta", NOON - 5, ()),
     ]
     here = Locality("eu", "a")
-    scope = Scope("sidecar", Viewer("default"), labels=(("version", "v2"),), locality=here, selected=(("app", "b"),))
+    viewer = Viewer("default", Ref(SIDECAR.key, "default", "own"))
+    scope = Scope("sidecar", viewer, labels=(("version", "v2"),), locality=here, selected=(("app", "b"),))
     first, second = proxy_rows(streams, [scope, scope], NOON)
     assert json.loads(json.dumps(second)) == {
         "id": "sidecar~127.0.0.1~b.default~default.svc.cluster.local",
@@ -69,6 +72,7 @@ def test_a_row_is_plain_and_says_everything():
         "scope": {
             "role": "sidecar",
             "namespace": "default",
+            "horizon": "Sidecar default/own",
             "domain": "cluster.local",
             "labels": {"version": "v2"},
             "gateways": [],
@@ -92,7 +96,7 @@ def test_a_row_is_plain_and_says_everything():
     }
     assert list(second["types"]) == ["CDS", "RDS"]
     assert first["name"] == "a"
-    assert lines_of(second)[0][1] == "sidecar default version=v2 app=b eu/a (+1)"
+    assert lines_of(second)[0][1] == "sidecar default version=v2 app=b eu/a Sidecar default/own (+1)"
 
 
 def plain(type_url: str) -> dict:

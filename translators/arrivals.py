@@ -54,7 +54,7 @@ def own(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, int], ...]:
     found = {
         (address, port.number)
         for host, _, said in view.memo(visible.ports_of, viewer, part)
-        if (service := view.memo(visible.service, viewer, host))
+        if (service := visible.listed(view, viewer, host))
         for port in said
         if not port.protocol.says_http
         for address in addresses(service)
@@ -67,7 +67,7 @@ def sniffed(view: View, viewer: Viewer, part: int) -> tuple[str, ...]:
     return tuple(
         virtual_host(host, port.number)
         for host, _, said in view.memo(visible.ports_of, viewer, part)
-        if (service := view.memo(visible.service, viewer, host)) and addresses(service)
+        if (service := visible.listed(view, viewer, host)) and addresses(service)
         for port in said
         if port.protocol is Protocol.AUTO
     )
@@ -78,7 +78,7 @@ def at(view: View, viewer: Viewer, address: str, number: int) -> tuple[tuple[Ser
     hosts = {s.host for obj in view.by("service.address", address) for s in view.lowered(obj.ref).services}
     found = []
     for host in hosts:
-        service = view.memo(visible.service, viewer, host)
+        service = visible.listed(view, viewer, host)
         port = port_of(service, number) if service else None
         if service and port and address in addresses(service) and not port.protocol.says_http:
             found.append((service, port))
@@ -115,7 +115,7 @@ def _ports(view: View, viewer: Viewer, intercepted: bool) -> tuple[PortUse, ...]
 def _uses(view: View, viewer: Viewer, intercepted: bool, part: int) -> tuple[PortUse, ...]:
     found: dict[int, PortUse] = {}
     for host, created, said in view.memo(visible.ports_of, viewer, part):
-        service = view.memo(visible.service, viewer, host) if intercepted else None
+        service = visible.listed(view, viewer, host) if intercepted else None
         for port in said:
             use = _use(port, host, created) if service is None else _intercepted(service, port)
             known = found.get(port.number)

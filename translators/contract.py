@@ -11,6 +11,7 @@ import msgspec
 
 from api.finding import Finding
 from api.gateways import Gateway
+from api.horizons import Horizon
 from api.mesh import Lowered, Service
 from api.meta import AnyObject, Kind
 from api.policies import TrafficPolicy
@@ -75,6 +76,7 @@ class Check(msgspec.Struct, frozen=True):
     policy: Callable[[View, TrafficPolicy], tuple[Finding, ...]] = lambda *_: ()
     gateway: Callable[[View, Gateway], tuple[Finding, ...]] = lambda *_: ()
     service: Callable[[View, Service], tuple[Finding, ...]] = lambda *_: ()
+    horizon: Callable[[View, Horizon], tuple[Finding, ...]] = lambda *_: ()
 
 
 T = TypeVar("T")

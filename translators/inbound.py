@@ -2,36 +2,64 @@
 
 import msgspec
 
+from api.horizons import Horizon
+from api.manners import Pool
 from api.mesh import Port, Protocol, Service
 from api.meta import Labels
 from api.proxy import Scope
 from api.view import View
+from translators.horizons import horizon
 from translators.lookups import endpoints
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A port of the workload: `service_port` is the one that clients of `host` call."""
+    """A port of the workload: `service_port` is the one that clients of `host` call.
+
+    What comes in goes to `address`, "" for the one that was dialled, and there to port `target`. `pool` limits it.
+    """
 
     port: int
     protocol: Protocol
     host: str
     service_port: int
+    address: str = ""
+    target: int = 0
+    pool: Pool | None = None
 
 
 def entries(view: View, scope: Scope) -> tuple[Entry, ...]:
-    """Return the ports by number. Where several services lead to one, the oldest says what it speaks (Istio)."""
+    """Return the ports by number: what a Horizon states, else what services say (Istio: Sidecar's ingress)."""
+    said = view.memo(horizon, scope.viewer) if scope.viewer.horizon else None
+    found = _stated(said) if said is not None and said.ingress else _of_services(view, scope)
+    pool = said.pool if said is not None else None
+    limited = (msgspec.structs.replace(each, pool=each.pool or pool) if pool else each for each in found)
+    return tuple(sorted(limited, key=lambda each: each.port))
+
+
+def entry(view: View, scope: Scope, number: int) -> Entry | None:
+    """Return one of them, or None."""
+    return next((each for each in view.memo(entries, scope) if each.port == number), None)
+
+
+def _stated(said: Horizon) -> tuple[Entry, ...]:
+    """Return the ports that a Horizon states. Those with a listener of their own are not for what the kernel brings."""
+    host = f"{said.ref.name}.{said.ref.namespace}"
+    return tuple(
+        Entry(each.port, Protocol(each.protocol), host, each.port, each.address, each.target, each.pool)
+        for each in said.ingress
+        if not each.bound and Protocol(each.protocol) is not Protocol.UDP
+    )
+
+
+def _of_services(view: View, scope: Scope) -> tuple[Entry, ...]:
+    """Return the ports that services lead to. Where several lead to one, the oldest says what it speaks (Istio)."""
     found: dict[int, Entry] = {}
     for service in view.memo(services, scope.namespace, scope.workload):
         for port in service.ports:
             if port.protocol is not Protocol.UDP:
                 for number in view.memo(targets, service, port):
                     found.setdefault(number, Entry(number, port.protocol, service.host, port.number))
-    return tuple(found[number] for number in sorted(found))
-
-
-def entry(view: View, scope: Scope, number: int) -> Entry | None:
-    """Return one of them, or None."""
-    return next((each for each in view.memo(entries, scope) if each.port == number), None)
+    return tuple(found.values())
 
 
 def services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:

@@ -8,12 +8,21 @@ from api.meta import Labels, Ref
 from api.policies import Subset, TrafficPolicy
 from api.proxy import Caller, Viewer
 from api.view import View
-from translators import visible
+from translators import horizons, visible
 from translators.defaults import with_nearness
-from translators.names import MIRROR, ClusterName
+from translators.names import BLACK_HOLE, MIRROR, PASSTHROUGH, ClusterName, outbound
 from translators.settings import ISTIOS, mesh
 
 _AS_EVER = Manner()
+
+
+def unknown(view: View, viewer: Viewer) -> str:
+    """Return the cluster for what was meant for hosts that nobody declared (Istio: outboundTrafficPolicy)."""
+    said = horizons.allows_any(view, viewer)
+    if not (view.memo(mesh).allow_any if said is None else said):
+        return BLACK_HOLE
+    to = horizons.forwarder(view, viewer)
+    return outbound(to.host, to.port, to.subset) if to else PASSTHROUGH
 
 
 def policy(view: View, caller: Caller, host: str) -> TrafficPolicy | None:

@@ -1,6 +1,7 @@
 """Proxy -> Scope: keep of a proxy only what may change its configuration."""
 
 import ipaddress
+from collections.abc import Mapping
 
 import msgspec
 
@@ -21,6 +22,8 @@ class Criteria(msgspec.Struct, frozen=True):
     `labels` are keys that some match's sourceLabels name, `ranked` those that some rule compares with endpoints'.
     `locality`: some rule prefers near endpoints. `clients` are namespaces with keys by which their policies select,
     `workloads` the keys by which services select workloads; `gateways` are those there are, with what they select.
+    `horizons`: of each namespace the labels that proxies must carry, and the object that limits them then; the first
+    holds. `rest`: what limits proxies of namespaces without one of their own for all.
     """
 
     labels: frozenset[str] = frozenset()
@@ -29,6 +32,8 @@ class Criteria(msgspec.Struct, frozen=True):
     clients: frozenset[tuple[str, str]] = frozenset()
     workloads: frozenset[str] = frozenset()
     gateways: tuple[tuple[Ref, Labels], ...] = ()
+    horizons: Mapping[str, tuple[tuple[Labels, Ref], ...]] = {}
+    rest: Ref | None = None
 
 
 def criteria(view: View) -> Criteria:
@@ -56,6 +61,8 @@ def criteria(view: View) -> Criteria:
         ),
         workloads=frozenset().union(*(view.memo(_selecting, part) for part in range(COUNT))),
         gateways=view.memo(_gateways),
+        horizons=view.memo(_horizons),
+        rest=view.memo(_rest),
     )
 
 
@@ -66,7 +73,7 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
     """
     return Scope(
         role=proxy.role,
-        viewer=Viewer(proxy.namespace),
+        viewer=Viewer(proxy.namespace, _horizon(proxy, asked) if proxy.role == SIDECAR else None),
         domain=proxy.domain,
         labels=_chosen(proxy, asked.labels),
         gateways=_selected(proxy, asked.gateways) if proxy.role == ROUTER else (),
@@ -79,6 +86,32 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
         ranked=_chosen(proxy, asked.ranked),
         selected=_chosen(proxy, frozenset(key for namespace, key in asked.clients if namespace == proxy.namespace)),
     )
+
+
+def _horizons(view: View) -> Mapping[str, tuple[tuple[Labels, Ref], ...]]:
+    """Return what limits proxies, by namespace. Istio: those with labels go first, and of them the oldest."""
+    said = sorted(
+        (h for obj in view.by("horizons", "*") for h in view.lowered(obj.ref).horizons),
+        key=lambda h: (not h.clients, h.created, h.ref.name),
+    )
+    found: dict[str, tuple[tuple[Labels, Ref], ...]] = {}
+    for each in said:
+        found[each.ref.namespace] = (*found.get(each.ref.namespace, ()), (each.clients, each.ref))
+    return found
+
+
+def _rest(view: View) -> Ref | None:
+    """Return what limits proxies that nothing of their own namespace does: that of the root namespace (Istio)."""
+    known = view.memo(_horizons)
+    root = known.get(view.memo(mesh).root_namespace, ()) if known else ()
+    return next((ref for clients, ref in root if not clients), None)
+
+
+def _horizon(proxy: Proxy, asked: Criteria) -> Ref | None:
+    """Return what limits a proxy: of its own namespace, else of the root namespace, if anything does (Istio)."""
+    own = asked.horizons.get(proxy.namespace, ())
+    carried = proxy.labels.items()
+    return next((ref for clients, ref in own if set(clients) <= carried), asked.rest)
 
 
 def _compared(table: RouteTable) -> list[Labels]:

@@ -37,6 +37,11 @@ def places(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> It
         yield from (f"{to}|{i}" for i in shards)
 
 
+def owned(namespace: str, names: Iterable[str]) -> Iterable[str]:
+    """Return the keys under which an index finds an object by its own namespace, alone and with each shard."""
+    return {namespace, *[f"{namespace}|{crc32(name.encode()) % COUNT}" for name in names]}
+
+
 def selected_by(namespace: str, selector: Mapping[str, str]) -> Iterator[str]:
     """Yield the key under which an index finds what selects workloads: by its first label, `namespace|app=web`."""
     yield from (f"{namespace}|{key}={value}" for key, value in sorted(selector.items())[:1])

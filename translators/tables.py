@@ -6,7 +6,7 @@ from api.meta import Ref
 from api.proxy import Scope, Viewer
 from api.routes import Route, RouteTable
 from api.view import View
-from translators import visible
+from translators import horizons, imports, visible
 from translators.shards import is_in, keys
 
 _FOREIGN_PORT = 80
@@ -17,7 +17,7 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[RouteTable, t
 
     Istio: the most specific host first, then the winner among its tables; one that says nothing here does not claim it.
     """
-    for table in visible.tables_of(view, scope.viewer, host):
+    for table in visible.tables_of(view, scope.viewer, host, port):
         routes = tuple(r for r in table.routes if holds(r.match, scope, port))
         if routes:
             return table, routes
@@ -34,19 +34,22 @@ def foreign_hosts(view: View, scope: Scope, port: int, part: int, of: int) -> tu
 
 
 def _foreign_of_part(view: View, viewer: Viewer, part: int, of: int) -> tuple[tuple[str, frozenset[int]], ...]:
-    tables = [
-        view.memo(_foreign, viewer, obj.ref)
-        for key in keys(view, "routes", viewer.namespace, part, of)
-        for obj in view.by("routes", key)
-    ]
+    tables = (view.memo(_foreign, viewer, ref) for ref in _with_tables(view, viewer, part, of))
     return tuple(said for of_table in tables for said in of_table if is_in(said[0], part, of))
+
+
+def _with_tables(view: View, viewer: Viewer, part: int, of: int) -> tuple[Ref, ...]:
+    """Return the objects whose tables may speak of hosts of a part."""
+    if viewer.horizon is not None:
+        return view.memo(imports.tables, viewer, part)
+    return tuple(obj.ref for key in keys(view, "routes", viewer.namespace, part, of) for obj in view.by("routes", key))
 
 
 def _foreign(view: View, viewer: Viewer, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
     """Return the hosts of an object's tables that no service has, each with the ports it lives on."""
     found: list[tuple[str, frozenset[int]]] = []
     for table in view.lowered(ref).tables:
-        if visible.MESH not in table.gateways:
+        if not imports.is_for(table, viewer):
             continue
         ports: set[int] = set()
         strangers = []
@@ -55,17 +58,18 @@ def _foreign(view: View, viewer: Viewer, ref: Ref) -> tuple[tuple[str, frozenset
             ports |= known
             if not known:
                 strangers.append(host)
-        found += [(host, frozenset(ports or {_FOREIGN_PORT})) for host in strangers]
+        lives = frozenset(port for port in ports or {_FOREIGN_PORT} if horizons.holds(view, viewer, table, port))
+        found += [(host, lives) for host in strangers]
     return tuple(found)
 
 
 def _ports_of(view: View, viewer: Viewer, host: str) -> set[int]:
     """Return the HTTP ports of the services that a host or wildcard of a table stands for."""
     if not host.startswith("*"):
-        services = [view.memo(visible.service, viewer, host)]
+        services = [visible.listed(view, viewer, host)]
     else:
         hosts = [h for h in view.memo(visible.all_hosts, viewer) if covers(host, h)]
-        services = [view.memo(visible.service, viewer, h) for h in hosts]
+        services = [visible.listed(view, viewer, h) for h in hosts]
     return {p.number for s in services if s for p in s.ports if not p.protocol.is_bytes}
 
 

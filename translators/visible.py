@@ -5,18 +5,23 @@ from api.mesh import Port, Protocol, Service
 from api.proxy import Viewer
 from api.routes import RouteTable
 from api.view import View
+from translators import horizons, imports
 from translators.shards import is_in, keys, parts
 
-MESH = "mesh"
+MESH = imports.MESH
 
 
 def services(view: View, viewer: Viewer) -> int:
     """Return in how many parts the services that a viewer sees are asked for (see shards)."""
+    if viewer.horizon is not None:
+        return view.memo(imports.parts, viewer)
     return parts(view, "services", viewer.namespace)
 
 
 def hosts(view: View, viewer: Viewer, part: int) -> tuple[str, ...]:
     """Return the hosts of the services that a viewer sees, sorted; those of one part."""
+    if viewer.horizon is not None:
+        return tuple(host for host in imports.hosts(view, viewer, part) if view.memo(service, viewer, host))
     of = view.memo(services, viewer)
     found = {
         service.host
@@ -36,7 +41,8 @@ def all_hosts(view: View, viewer: Viewer) -> tuple[str, ...]:
 def service(view: View, viewer: Viewer, host: str) -> Service | None:
     """Return the service that a host means to a viewer.
 
-    Istio: one of the own namespace first, then Kubernetes' over a ServiceEntry's, then the oldest.
+    Istio: one of the own namespace first, then Kubernetes' over a ServiceEntry's, then the oldest. With a Horizon it
+    has the ports that may be called; see `listed` for what listeners know of it.
     """
     found = [
         service
@@ -44,6 +50,8 @@ def service(view: View, viewer: Viewer, host: str) -> Service | None:
         for service in view.lowered(obj.ref).services
         if service.host == host and exported(service.export_to, service.namespace, viewer.namespace)
     ]
+    if viewer.horizon is not None:
+        found = imports.offered(view, viewer, found)
     if len(found) == 1:
         return found[0]
     return min(
@@ -51,6 +59,12 @@ def service(view: View, viewer: Viewer, host: str) -> Service | None:
         key=lambda s: (s.namespace != viewer.namespace, "/" in s.ref.kind, s.created, s.ref.name, s.namespace),
         default=None,
     )
+
+
+def listed(view: View, viewer: Viewer, host: str) -> Service | None:
+    """Return the service of a host as listeners know it: with the ports on which clients may name it."""
+    known = view.memo(service, viewer, host)
+    return known if known is None or viewer.horizon is None else horizons.listed(view, viewer, known)
 
 
 def http_ports(view: View, viewer: Viewer) -> tuple[int, ...]:
@@ -73,7 +87,7 @@ def ports_of(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, str, tup
     """Return the hosts of a part, each with its age and its ports, UDP left out."""
     found = []
     for host in view.memo(hosts, viewer, part):
-        seen = view.memo(service, viewer, host)
+        seen = listed(view, viewer, host)
         if seen:
             found.append((host, seen.created, tuple(p for p in seen.ports if p.protocol is not Protocol.UDP)))
     return tuple(found)
@@ -98,10 +112,16 @@ def rank(viewer: Viewer, table: RouteTable) -> tuple[bool, bool, str, str, str]:
     return ("*" in table.export_to, table.ref.namespace != viewer.namespace, *table.age)
 
 
-def tables_of(view: View, viewer: Viewer, host: str) -> tuple[RouteTable, ...]:
-    """Return the route tables that speak of a host, winner first: the most specific name for it goes first (Istio)."""
+def tables_of(view: View, viewer: Viewer, host: str, port: int) -> tuple[RouteTable, ...]:
+    """Return the route tables that speak of a host, winner first: the most specific name for it goes first (Istio).
+
+    With a Horizon, those that hold for calls to a port.
+    """
     exact, *wider = candidates(host)
-    return (*tables(view, viewer, exact), *(view.memo(_wide_tables, viewer, wider[0]) if wider else ()))
+    found = (*tables(view, viewer, exact), *(view.memo(_wide_tables, viewer, wider[0]) if wider else ()))
+    if viewer.horizon is None:
+        return found
+    return tuple(table for table in found if horizons.holds(view, viewer, table, port))
 
 
 def _wide_tables(view: View, viewer: Viewer, wildcard: str) -> tuple[RouteTable, ...]:

@@ -182,3 +182,32 @@ async def test_what_no_service_has_is_passed_on_or_not_as_the_mesh_says(mesh: Me
 async def test_a_workload_may_call_itself_by_its_service(mesh: Mesh):
     said = json.loads(mesh.v1.python(ASK, "http://10.96.0.10/", "reviews"))
     assert said["by"] == "v1"
+
+
+async def test_a_client_that_imports_nothing_is_passed_on_nowhere(mesh: Mesh):
+    await mesh.stage.apply(_limits("sleep", {"egress": [{"hosts": ["~/*"]}], "outboundTrafficPolicy": {}}))
+    for address, port in (("10.96.0.10", 80), ("10.96.0.10", 7000), (mesh.v2.address, 9999)):
+        assert mesh.listen(address, port) in {"", "closed"}
+    await mesh.stage.apply(_limits("sleep", {"egress": [{"hosts": ["./*"]}], "outboundTrafficPolicy": {}}))
+    assert mesh.ask("http://10.96.0.10/", "reviews") == {"by": "v1", "host": "reviews", "peer": "127.0.0.6"}
+    assert mesh.listen("10.96.0.10", 7000) == "I am v2"
+
+
+async def test_what_comes_in_goes_where_the_sidecar_says(mesh: Mesh):
+    ingress = [
+        {"port": {"number": 8080, "protocol": "HTTP"}, "defaultEndpoint": "127.0.0.1:8080"},
+        {"port": {"number": 8888, "protocol": "HTTP"}, "defaultEndpoint": "0.0.0.0:8080"},
+        {"port": {"number": 7777, "protocol": "TCP"}, "defaultEndpoint": "127.0.0.1:7000"},
+    ]
+    await mesh.stage.apply(_limits("reviews", {"ingress": ingress}))
+    assert mesh.ask("http://10.96.0.10/", "reviews") == {"by": "v1", "host": "reviews", "peer": "127.0.0.1"}
+    said = mesh.ask(f"http://{mesh.v2.address}:8888/", "anything.example.com")
+    assert said == {"by": "v2", "host": "anything.example.com", "peer": "127.0.0.6"}
+    assert mesh.listen(mesh.v2.address, 7777) == "I am v2"
+
+
+def _limits(app: str, spec: dict[str, object]) -> str:
+    """A Sidecar for the workloads of an app."""
+    said = {"workloadSelector": {"labels": {"app": app}}, **spec}
+    head = {"apiVersion": "networking.istio.io/v1", "kind": "Sidecar", "metadata": {"name": app}}
+    return yaml.safe_dump({**head, "spec": said})

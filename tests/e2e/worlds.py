@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from tests.e2e import odd_gateways
+from tests.e2e.limits import limits
 from tests.e2e.odd_rules import Oddities
 
 NAMESPACES = ("default", "b", "prod", "istio-system")
@@ -79,6 +80,7 @@ class Author:
             *(("networking.istio.io/v1alpha3", "DestinationRule", self._policy),) * 2,
             ("networking.istio.io/v1", "WorkloadEntry", self._workload),
             *(("networking.istio.io/v1", "Gateway", lambda: odd_gateways.gateway(self._dice)),) * 2,
+            ("networking.istio.io/v1", "Sidecar", lambda: limits(self._dice, HOSTS)),
         )
         return [self._manifest(i, *self._dice.choice(kinds)) for i in range(count)]
 

@@ -13,7 +13,7 @@ from translators.istio.localities import locality_of
 from translators.istio.protocols import by_token
 from translators.istio.service_entries import entry_findings
 from translators.settings import mesh
-from translators.shards import places, selected_by, selecting
+from translators.shards import owned, places, selected_by, selecting
 
 _RESOLUTIONS = {
     "NONE": Resolution.NONE,
@@ -75,6 +75,10 @@ def _places(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
     return places(obj.spec.export_to, obj.ref.namespace, _hosts(obj))
 
 
+def _owners(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return owned(obj.ref.namespace, _hosts(obj))
+
+
 def _self(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
     return (str(obj.ref),)
 
@@ -101,6 +105,7 @@ INPUT = Input(
     validate=validate,
     indexes={
         "services": _places,
+        "services.of": _owners,
         "service.host": _hosts,
         "service.address": _addresses,
         "selector": _selects,

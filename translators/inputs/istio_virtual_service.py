@@ -31,7 +31,7 @@ from translators.istio.reachable import unreachable_findings
 from translators.istio.retries import retries_of, retry_findings
 from translators.istio.streams import stream_findings, streams_of
 from translators.settings import mesh
-from translators.shards import places, shard
+from translators.shards import owned, places, shard
 
 
 def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
@@ -111,6 +111,10 @@ def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
 
 def _places(obj: Object[istio.VirtualService]) -> Iterable[str]:
     return places(obj.spec.export_to, obj.ref.namespace, hosts_of(obj))
+
+
+def _owners(obj: Object[istio.VirtualService]) -> Iterable[str]:
+    return owned(obj.ref.namespace, hosts_of(obj))
 
 
 def _routes(rule: Rule, settings: MeshSettings) -> Iterator[Route]:
@@ -216,6 +220,7 @@ INPUT = Input(
     validate=validate,
     indexes={
         "routes": _places,
+        "routes.of": _owners,
         "route.host": hosts_of,
         "route.source_labels": _has_source_labels,
         "gateway.routes": _at_gateways,

@@ -13,7 +13,7 @@ from translators.contract import Input
 from translators.istio.annotations import EXPORT_TO, annotation_findings
 from translators.istio.protocols import by_token, of_port
 from translators.settings import mesh
-from translators.shards import places, selected_by, selecting
+from translators.shards import owned, places, selected_by, selecting
 
 _SYSTEM = "kube-"
 _HEADLESS = "None"
@@ -92,6 +92,10 @@ def _places(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
     return places(_export_to(obj), obj.ref.namespace, _host(obj))
 
 
+def _owners(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
+    return owned(obj.ref.namespace, _host(obj))
+
+
 def _selects(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
     return selected_by(obj.ref.namespace, obj.spec.selector)
 
@@ -106,6 +110,7 @@ INPUT = Input(
     validate=validate,
     indexes={
         "services": _places,
+        "services.of": _owners,
         "service.host": _host,
         "service.address": _addresses,
         "selector": _selects,

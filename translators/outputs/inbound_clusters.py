@@ -1,11 +1,12 @@
 """Clusters of what comes in: the workload itself, by the address that was dialled, from one that says who calls."""
 
+from api.manners import Manner
 from api.proxy import Scope
 from api.resource import CLUSTER, Resource
 from api.view import View
 from translators import envoy
 from translators.contract import Output
-from translators.inbound import entries, entry
+from translators.inbound import Entry, entries, entry
 from translators.names import INBOUND_PASSTHROUGH, inbound, parse_cluster
 from translators.parts import pools
 from translators.parts.clusters import UPSTREAM_HTTP
@@ -26,14 +27,36 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     found = entry(view, scope, asked.port) if asked else None
     if asked is not None and found is None:
         return None
-    body = envoy.Cluster(name=name, alt_stat_name=f"{name};", type=envoy.Cluster.ORIGINAL_DST)
-    body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
-    body.connect_timeout.CopyFrom(envoy.duration(view.memo(mesh).connect_timeout_ms))
-    body.upstream_bind_config.source_address.CopyFrom(envoy.SocketAddress(address=_FROM, port_value=0))
+    body, timeout = envoy.Cluster(name=name, alt_stat_name=f"{name};"), view.memo(mesh).connect_timeout_ms
+    body.connect_timeout.CopyFrom(envoy.duration(timeout))
+    if found is not None and found.address:
+        _fix(body, found)
+    else:
+        _dial(body, found.target if found else 0)
+    pool = found.pool if found else None
+    if pool is not None:
+        pools.limit(body, Manner(pool=pool), view.memo(mesh))
     if found is not None and not found.protocol.is_bytes:
-        http = envoy.packed(pools.http(found.protocol, None, upgrade=False))
+        http = envoy.packed(pools.http(found.protocol, pool, upgrade=False))
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(http)
     return envoy.resource(CLUSTER, name, envoy.encode(body))
+
+
+def _dial(body: envoy.Cluster, port: int) -> None:
+    """Call the address that was dialled, on a port of its own where there is one."""
+    body.type = envoy.Cluster.ORIGINAL_DST
+    body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
+    body.upstream_bind_config.source_address.CopyFrom(envoy.SocketAddress(address=_FROM, port_value=0))
+    if port:
+        body.original_dst_lb_config.upstream_port_override.value = port
+
+
+def _fix(body: envoy.Cluster, entry: Entry) -> None:
+    body.type = envoy.Cluster.STATIC
+    body.load_assignment.cluster_name = body.name
+    where = envoy.SocketAddress(address=entry.address, port_value=entry.target)
+    endpoint = envoy.Endpoint(address=envoy.Address(socket_address=where))
+    body.load_assignment.endpoints.add().lb_endpoints.add(endpoint=endpoint)
 
 
 OUTPUT = Output(CLUSTER, clusters, build, serves=lambda scope: scope.intercepted)

@@ -3,11 +3,12 @@
 With interception they are bound to nothing: `virtualOutbound` hands them the connections that were meant for them.
 """
 
-from api.proxy import LOOPBACK, SIDECAR, Scope, Viewer
+from api.proxy import LOOPBACK, SIDECAR, Scope
 from api.resource import LISTENER, Resource
 from api.view import View
 from translators import arrivals, envoy, names, visible
 from translators.contract import Output
+from translators.horizons import place
 from translators.parts import landings
 from translators.parts.landings import Landing
 from translators.settings import mesh
@@ -20,30 +21,30 @@ _RESERVED = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053, 1
 def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names, `address_port` (Istio). An unprivileged proxy binds none below port 1024: it could not."""
     uses = {use.number for use in arrivals.ports(view, scope.viewer, intercepted=scope.intercepted)}
-    if scope.intercepted:
-        parts = range(view.memo(visible.services, scope.viewer))
-        own = (view.memo(_own, scope.viewer, part) for part in parts)
-        shared = tuple(names.listener(scope.bind, number) for number in sorted(uses - _RESERVED))
-        return ((*shared, *_proxy(view, scope)), *own)
-    bound = sorted(n for n in uses if not (scope.unprivileged and n in _PRIVILEGED))
-    return (tuple(dict.fromkeys((*(names.listener(scope.bind, n) for n in bound), *_proxy(view, scope)))),)
+    places = ((number, *place(view, scope, number)) for number in sorted(uses))
+    shared = (names.listener(address, n) for n, address, bound in places if not _is_barred(scope, n, bound=bound))
+    parts = range(view.memo(visible.services, scope.viewer)) if scope.intercepted else ()
+    own = (view.memo(_own, scope.client, part) for part in parts)
+    return (tuple(dict.fromkeys((*shared, *_proxy(view, scope)))), *own)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one listener. The HTTP proxy's port is its own: a service on the same port is reached through it."""
     address, _, port = name.rpartition("_")
-    proxies = (name,) == _proxy(view, scope)
-    if proxies:
+    usual, bound = place(view, scope, int(port))
+    if (name,) == _proxy(view, scope):
         found: Landing | None = landings.proxy(view, scope, name)
-    elif address == scope.bind:
+        bound = True
+    elif address == usual:
         found = landings.shared(view, scope, name, int(port))
     else:
         found = landings.own(view, scope, address, int(port))
+        bound = not scope.intercepted
     if found is None:
         return None
     head = envoy.Listener(name=name, traffic_direction="OUTBOUND")
     head.address.socket_address.CopyFrom(envoy.SocketAddress(address=address, port_value=int(port)))
-    if scope.intercepted and not proxies:
+    if not bound:
         head.bind_to_port.value = False
     return envoy.resource(LISTENER, name, envoy.encode(head), *found.frames, uses=found.routes)
 
@@ -54,13 +55,19 @@ def _proxy(view: View, scope: Scope) -> tuple[str, ...]:
     return (names.listener(LOOPBACK if scope.intercepted else scope.bind, port),) if port else ()
 
 
-def _own(view: View, viewer: Viewer, part: int) -> tuple[str, ...]:
+def _is_barred(scope: Scope, number: int, *, bound: bool) -> bool:
+    return (bound and scope.unprivileged and number in _PRIVILEGED) or (scope.intercepted and number in _RESERVED)
+
+
+def _own(view: View, scope: Scope, part: int) -> tuple[str, ...]:
     """Return the names of the listeners of a part of the services' own addresses; the first of a place names it."""
-    known = view.memo(visible.hosts, viewer, part)
+    viewer, known = scope.viewer, view.memo(visible.hosts, scope.viewer, part)
     return tuple(
         names.listener(address, number)
         for address, number in arrivals.own(view, viewer, part)
-        if number not in _RESERVED and arrivals.at(view, viewer, address, number)[0][0].host in known
+        if number not in _RESERVED
+        and arrivals.at(view, viewer, address, number)[0][0].host in known
+        and place(view, scope, number)[0] != address
     )
 
 

@@ -29,12 +29,12 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     if name == names.HTTP_PROXY:
         found = (view.memo(virtual_hosts.on_port, scope, port) for port in view.memo(visible.http_ports, scope.viewer))
         frames = (frame for part in found for frame in part.proxied)
-        return configuration(name, (*frames, view.memo(virtual_hosts.catch_all)), ignore_port=False)
+        return configuration(name, (*frames, view.memo(virtual_hosts.catch_all, scope.viewer)), ignore_port=False)
     host, _, port = name.rpartition(":")
     if host:
         return configuration(name, (virtual_hosts.alone(view, scope, host, int(port)),))
     plain = view.memo(virtual_hosts.on_port, scope, int(port)).plain
-    return configuration(name, (*plain, view.memo(virtual_hosts.catch_all)))
+    return configuration(name, (*plain, view.memo(virtual_hosts.catch_all, scope.viewer)))
 
 
 OUTPUT = Output(

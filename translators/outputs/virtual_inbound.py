@@ -49,7 +49,7 @@ def _add(view: View, scope: Scope, body: envoy.Listener, entry: Entry) -> None:
         if entry.protocol is Protocol.AUTO:
             chain.filter_chain_match.application_protocols.extend(chains.HTTP_ALPN)
     if not entry.protocol.says_http:
-        chain = body.filter_chains.add(name=port, filters=[chains.straight(view, inbound(entry.port))])
+        chain = body.filter_chains.add(name=port, filters=[chains.straight(view, inbound(entry.port), entry.pool)])
         chain.filter_chain_match.destination_port.value = entry.port
 
 

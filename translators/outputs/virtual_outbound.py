@@ -1,13 +1,13 @@
 """The listener that the kernel sends to what a workload calls; it hands connections to the listeners meant for them."""
 
-from api.proxy import Scope
+from api.proxy import Scope, Viewer
 from api.resource import LISTENER, Resource
 from api.view import View
 from translators import envoy
 from translators.contract import Output
-from translators.names import ANYWHERE, BLACK_HOLE, PASSTHROUGH, VIRTUAL_OUTBOUND
+from translators.lookups import unknown
+from translators.names import ANYWHERE, BLACK_HOLE, VIRTUAL_OUTBOUND
 from translators.parts import chains
-from translators.settings import mesh
 
 PORT = 15001
 
@@ -17,16 +17,16 @@ def listeners(_: View, __: Scope) -> tuple[tuple[str, ...]]:
     return ((VIRTUAL_OUTBOUND,),)
 
 
-def build(view: View, _: None, name: str) -> Resource:
+def build(view: View, viewer: Viewer, name: str) -> Resource:
     """Return the listener. What is meant for it itself would come back for ever, and is closed."""
     body = envoy.Listener(name=name, traffic_direction="OUTBOUND")
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANYWHERE, port_value=PORT))
     body.use_original_dst.value = True
     loop = body.filter_chains.add(name="virtualOutbound-blackhole", filters=[chains.straight(view, BLACK_HOLE)])
     loop.filter_chain_match.destination_port.value = PORT
-    rest = PASSTHROUGH if view.memo(mesh).allow_any else BLACK_HOLE
-    body.filter_chains.add(name="virtualOutbound-catchall-tcp", filters=[chains.straight(view, rest)])
+    rest = chains.straight(view, unknown(view, viewer))
+    body.filter_chains.add(name="virtualOutbound-catchall-tcp", filters=[rest])
     return envoy.resource(LISTENER, name, envoy.encode(body))
 
 
-OUTPUT = Output(LISTENER, listeners, build, key=lambda _: None, serves=lambda scope: scope.intercepted)
+OUTPUT = Output(LISTENER, listeners, build, key=lambda scope: scope.viewer, serves=lambda scope: scope.intercepted)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 
+from api.manners import Pool
 from api.proxy import ROUTER, Caller, Scope
 from api.settings import PathForm
 from api.view import View
@@ -55,22 +56,26 @@ def tcp_shared(view: View, caller: Caller, to: Sequence[tuple[ClusterName, int]]
     return _tcp(view, caller, to[0][0], proxy)
 
 
-def straight(view: View, cluster: str) -> envoy.Filter:
-    """Return a TCP proxy to a cluster that no policy is about."""
+def straight(view: View, cluster: str, pool: Pool | None = None) -> envoy.Filter:
+    """Return a TCP proxy to a cluster that no policy is about; a pool says how long a connection may live."""
     proxy = envoy.TcpProxy(stat_prefix=f"{cluster};", cluster=cluster, access_log=access_logs(view.memo(mesh)))
+    _limit(proxy, pool)
     return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
 
 
 def _tcp(view: View, caller: Caller, to: ClusterName, proxy: envoy.TcpProxy) -> envoy.Filter:
     proxy.access_log.extend(access_logs(view.memo(mesh)))
-    pool = manner(view, caller, to).pool
+    _limit(proxy, manner(view, caller, to).pool)
+    if balancing.hashes_source(view, caller, to):
+        proxy.hash_policy.add().source_ip.SetInParent()
+    return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
+
+
+def _limit(proxy: envoy.TcpProxy, pool: Pool | None) -> None:
     if pool is not None and pool.tcp_idle_ms is not None:
         proxy.idle_timeout.CopyFrom(envoy.duration(pool.tcp_idle_ms))
     if pool is not None and pool.duration_ms:
         proxy.max_downstream_connection_duration.CopyFrom(envoy.duration(pool.duration_ms))
-    if balancing.hashes_source(view, caller, to):
-        proxy.hash_policy.add().source_ip.SetInParent()
-    return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
 
 
 def _face_outside(manager: envoy.HttpConnectionManager) -> None:

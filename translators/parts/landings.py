@@ -8,7 +8,7 @@ from api.mesh import Protocol
 from api.proxy import Scope
 from api.view import View
 from translators import arrivals, envoy, names, visible
-from translators.lookups import port_of
+from translators.lookups import port_of, unknown
 from translators.parts import chains, inspectors, streams
 from translators.parts.domains import domains
 from translators.parts.streams import Chain
@@ -78,7 +78,7 @@ def _sniffed(said: Iterable[Chain]) -> list[Chain]:
 
 
 def _of(view: View, scope: Scope, host: str, number: int) -> tuple[Chain, ...]:
-    service = view.memo(visible.service, scope.viewer, host)
+    service = visible.listed(view, scope.viewer, host)
     port = port_of(service, number) if service else None
     return view.memo(streams.of_service, scope, host, number, port.protocol.value) if port else ()
 
@@ -92,7 +92,7 @@ def _by_name(scope: Scope, said: Iterable[Chain], host: str) -> Iterator[Chain]:
 
 def _by_address(view: View, scope: Scope, host: str, number: int, http: Iterable[Chain]) -> Iterator[Chain]:
     """Yield the chains of a service for each of its addresses, so that one more disturbs no other."""
-    service = view.memo(visible.service, scope.viewer, host)
+    service = visible.listed(view, scope.viewer, host)
     port = port_of(service, number) if service else None
     if service is None or port is None:
         return
@@ -106,6 +106,6 @@ def _unknown(view: View, scope: Scope) -> tuple[Chain, ...]:
     """Return what takes connections to what no service has (Istio's outboundTrafficPolicy)."""
     if not scope.intercepted:
         return ()
-    cluster = names.PASSTHROUGH if view.memo(mesh).allow_any else names.BLACK_HOLE
-    body = envoy.FilterChain(name="PassthroughFilterChain", filters=[chains.straight(view, cluster)])
+    rest = chains.straight(view, unknown(view, scope.viewer))
+    body = envoy.FilterChain(name="PassthroughFilterChain", filters=[rest])
     return (Chain((), (), envoy.encode(body)),)

@@ -98,7 +98,7 @@ def _left(chain: Chain, taken: set[tuple[bool, str, str]]) -> Iterator[tuple[tup
 
 def _rules(view: View, scope: Scope, host: str, number: int, *, tls: bool) -> tuple[StreamRoute, ...]:
     """Return the rules of the first table that has any for this client."""
-    for table in visible.tables_of(view, scope.viewer, host):
+    for table in visible.tables_of(view, scope.viewer, host, number):
         found = tuple(r for r in table.streams if r.tls is tls and holds(r.match, scope, number))
         if found:
             return found

@@ -8,10 +8,11 @@ from itertools import chain
 
 import msgspec
 
-from api.proxy import Scope
+from api.proxy import Scope, Viewer
 from api.routes import Route, RouteTable
 from api.view import View
 from translators import envoy, names, visible
+from translators.lookups import unknown
 from translators.parts import actions, retries
 from translators.parts.domains import distinct, domains, with_port
 from translators.settings import mesh
@@ -58,12 +59,13 @@ def copies(view: View, scope: Scope, port: int, part: int) -> tuple[str, ...]:
     return tuple(sorted({name for host in view.memo(_of_part, scope, port, part) for name in host.copies}))
 
 
-def catch_all(view: View) -> bytes:
+def catch_all(view: View, viewer: Viewer) -> bytes:
     """Return the virtual host of everything else: passed through, or answered 502 (Istio's outboundTrafficPolicy)."""
-    name = "allow_any" if view.memo(mesh).allow_any else "block_all"
+    cluster = unknown(view, viewer)
+    name = "block_all" if cluster == names.BLACK_HOLE else "allow_any"
     body = envoy.Route(name=name, match=envoy.RouteMatch(prefix="/"))
-    if view.memo(mesh).allow_any:
-        body.route.CopyFrom(envoy.RouteAction(cluster=names.PASSTHROUGH, timeout=envoy.duration(0)))
+    if cluster != names.BLACK_HOLE:
+        body.route.CopyFrom(envoy.RouteAction(cluster=cluster, timeout=envoy.duration(0)))
     else:
         body.direct_response.CopyFrom(envoy.DirectResponseAction(status=_NO_UPSTREAM))
     return frame(name, ("*",), envoy.framed(ROUTES_FIELD, envoy.encode(body)))
@@ -109,7 +111,7 @@ def _of_part(view: View, scope: Scope, port: int, part: int) -> tuple[VirtualHos
 
 def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     """Return the virtual host of a service, or of a host that only a route table knows."""
-    service = view.memo(visible.service, scope.viewer, host)
+    service = visible.listed(view, scope.viewer, host)
     said = owner(view, scope, host, port)
     built = [actions.default(view, scope, host, port)] if said is None else _built(view, scope, said, port)
     routes = b"".join((*(envoy.framed(ROUTES_FIELD, b.body) for b in built), view.memo(common)))

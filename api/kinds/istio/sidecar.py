@@ -1,0 +1,71 @@
+"""Sidecar: what the proxies of some workloads are told of, where they call out, and where they are called.
+
+Ports are read like those of a ServiceEntry, connection pools and destinations like those of other kinds.
+"""
+
+from api.kinds.istio import GROUP, VERSIONS
+from api.kinds.istio.destination_rule import ConnectionPool
+from api.kinds.istio.service_entry import WorkloadSelector
+from api.kinds.istio.virtual_service import Destination
+from api.meta import Kind, Wire
+
+
+class SidecarPort(Wire, frozen=True):
+    """A port of a listener. Number 0: a Unix socket."""
+
+    number: int = 0
+    protocol: str = ""
+    name: str = ""
+    target_port: int = 0
+
+
+class ServerTLSSettings(Wire, frozen=True):
+    """How TLS is ended where the workload is called."""
+
+    mode: str = "PASSTHROUGH"
+    server_certificate: str = ""
+    private_key: str = ""
+    ca_certificates: str = ""
+    subject_alt_names: tuple[str, ...] = ()
+    https_redirect: bool = False
+    credential_name: str = ""
+
+
+class IngressListener(Wire, frozen=True):
+    """Where the workload is called."""
+
+    port: SidecarPort | None = None
+    bind: str = ""
+    capture_mode: str = "DEFAULT"
+    default_endpoint: str = ""
+    tls: ServerTLSSettings | None = None
+    connection_pool: ConnectionPool | None = None
+
+
+class EgressListener(Wire, frozen=True):
+    """Where the workload calls out, and which `namespace/dnsName` it can call there. No port: all others."""
+
+    port: SidecarPort | None = None
+    bind: str = ""
+    capture_mode: str = "DEFAULT"
+    hosts: tuple[str, ...] = ()
+
+
+class OutboundTrafficPolicy(Wire, frozen=True):
+    """What becomes of requests to hosts that nobody declared; Istio's default here is REGISTRY_ONLY."""
+
+    mode: str = "REGISTRY_ONLY"
+    egress_proxy: Destination | None = None
+
+
+class Sidecar(Wire, frozen=True):
+    """For the workloads of its namespace that carry the labels, or for all of them."""
+
+    workload_selector: WorkloadSelector | None = None
+    ingress: tuple[IngressListener, ...] = ()
+    egress: tuple[EgressListener, ...] = ()
+    inbound_connection_pool: ConnectionPool | None = None
+    outbound_traffic_policy: OutboundTrafficPolicy | None = None
+
+
+SIDECAR = Kind(GROUP, VERSIONS, "Sidecar", Sidecar)

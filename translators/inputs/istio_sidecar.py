@@ -1,0 +1,71 @@
+"""Istio Sidecar -> Horizon."""
+
+from collections.abc import Iterable, Iterator
+
+from api.finding import Finding, Severity
+from api.horizons import Horizon
+from api.kinds.istio import sidecar as istio
+from api.mesh import Lowered
+from api.meta import AnyObject, Labels, Object
+from api.view import View
+from translators.contract import Input
+from translators.istio.destinations import destination_of
+from translators.istio.egress import egress_findings, egress_of, policy_findings
+from translators.istio.ingress import inbound_pool_findings, inbound_pool_of, ingress_findings, ingress_of
+
+_EVERYTHING = istio.EgressListener(hosts=("*/*",))
+_FORWARDER = "spec.outboundTrafficPolicy.egressProxy"
+
+
+def lower(_: View, obj: Object[istio.Sidecar]) -> Lowered:
+    """Return what the proxies that it holds for can call. Without egress it is everything, as it is without Sidecar."""
+    spec, policy = obj.spec, obj.spec.outbound_traffic_policy
+    forwarder = policy.egress_proxy if policy else None
+    horizon = Horizon(
+        ref=obj.ref,
+        clients=_labels(obj),
+        created=obj.created,
+        egress=tuple(egress_of(said) for said in spec.egress or (_EVERYTHING,)),
+        allow_any=policy.mode == "ALLOW_ANY" if policy else None,
+        forwarder=destination_of(obj.ref, _FORWARDER, forwarder) if forwarder else None,
+        ingress=tuple(ingress_of(said) for said in spec.ingress),
+        pool=inbound_pool_of(spec.inbound_connection_pool),
+    )
+    return Lowered(horizons=(horizon,))
+
+
+def validate(obj: Object[istio.Sidecar]) -> Iterator[Finding]:
+    """Refuse what Istio's validation refuses, and what is not served."""
+    spec = obj.spec
+    if spec == istio.Sidecar(workload_selector=spec.workload_selector):
+        yield Finding(obj.ref, "EmptyConfiguration", "sidecar: empty configuration provided", "spec")
+    yield from _selector_findings(obj)
+    yield from egress_findings(obj.ref, spec.egress)
+    yield from policy_findings(obj.ref, spec.outbound_traffic_policy)
+    yield from ingress_findings(obj.ref, spec.ingress)
+    yield from inbound_pool_findings(obj.ref, "spec.inboundConnectionPool", spec.inbound_connection_pool)
+
+
+def _selector_findings(obj: Object[istio.Sidecar]) -> Iterator[Finding]:
+    path = "spec.workloadSelector"
+    if obj.spec.workload_selector is not None and not _labels(obj):
+        message = "workload selector specified without labels: the Sidecar holds for all workloads of the namespace"
+        yield Finding(obj.ref, "EmptySelector", message, path, Severity.WARNING)
+    for key, value in _labels(obj):
+        if not key:
+            yield Finding(obj.ref, "InvalidSelector", f"empty key is not supported in selector: {value!r}", path)
+        if "*" in key + value:
+            message = f"wildcard is not supported in selector: {key}={value}"
+            yield Finding(obj.ref, "InvalidSelector", message, path)
+
+
+def _labels(obj: AnyObject) -> Labels:
+    selector = obj.spec.workload_selector
+    return tuple(sorted(selector.labels.items())) if selector else ()
+
+
+def _places(obj: Object[istio.Sidecar]) -> Iterable[str]:
+    return ("*", obj.ref.namespace)
+
+
+INPUT = Input(kinds=(istio.SIDECAR,), lower=lower, validate=validate, indexes={"horizons": _places})
