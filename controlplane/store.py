@@ -61,7 +61,7 @@ class Store:
         for place in self._touched:
             self._breathe()
             members = self._members[place]
-            if place in self._unsorted:
+            if place in self._unsorted and len(members) > 1:
                 members = self._members[place] = {ref: members[ref] for ref in sorted(members)}
             if members:
                 self._buckets.put(place, tuple(members.values()))

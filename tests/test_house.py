@@ -103,7 +103,11 @@ def test_every_kind_is_read_by_one_input():
 
 def test_every_index_that_is_asked_for_is_made_by_some_input():
     made = {name for i in catalogue().inputs for name in i.indexes} | {"all"}
-    asked = {name for p in FILES for name in re.findall(r"""view\.by\(\s*f?["']([\w.]+)["']""", p.read_text())}
+    asked = {
+        name
+        for p in FILES
+        for name in re.findall(r"""(?:view\.by\(|objects\(view, )\s*f?["']([\w.]+)["']""", p.read_text())
+    }
     assert asked <= made
     assert made - {"all"} <= asked, "an index that nobody asks for is dead weight"
 

@@ -15,7 +15,7 @@ from api.proxy import Viewer
 from api.routes import RouteTable
 from api.view import View
 from translators.horizons import horizon, speaks
-from translators.shards import COUNT, SHORT, is_in, keys, shard
+from translators.shards import COUNT, SHORT, is_in, objects, shard
 
 MESH = "mesh"
 Ports = tuple[int, ...]
@@ -156,11 +156,11 @@ def _services(view: View, viewer: Viewer, namespace: str, part: int = 0, of: int
     """Return the objects with services of a namespace, of a part; `*`: those that the viewer's can see."""
     if namespace != HostSet.ANY:
         return list(view.by("services.of", namespace if of == 1 else f"{namespace}|{part}"))
-    return [obj for key in keys(view, "services", viewer.namespace, part, of) for obj in view.by("services", key)]
+    return list(objects(view, "services", viewer.namespace, part, of))
 
 
 def _tables(view: View, viewer: Viewer, namespace: str, part: int = 0, of: int = 1) -> list[AnyObject]:
     """Return the objects with tables of a namespace, of a part; `*`: those that the viewer's can see."""
     if namespace != HostSet.ANY:
         return list(view.by("routes.of", namespace if of == 1 else f"{namespace}|{part}"))
-    return [obj for key in keys(view, "routes", viewer.namespace, part, of) for obj in view.by("routes", key)]
+    return list(objects(view, "routes", viewer.namespace, part, of))

@@ -7,6 +7,7 @@ a name is in depends on the name alone, so adding one moves no other. A short li
 from collections.abc import Iterable, Iterator, Mapping
 from zlib import crc32
 
+from api.meta import AnyObject
 from api.view import View
 from translators.settings import mesh
 
@@ -17,7 +18,7 @@ SHORT = 128
 """Up to so many objects are one part."""
 _EVERYONE = "*"
 _UNSAID = "~default"
-"""Under this, and below it by namespace, stand objects that do not say who may see them: the mesh does, to readers."""
+"""Under this stand objects that do not say who may see them: the mesh does, to readers."""
 
 
 def shard(name: str) -> int:
@@ -28,10 +29,10 @@ def shard(name: str) -> int:
 def places(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> Iterator[str]:
     """Yield the keys under which an index finds an object: who may see it, alone and with each shard of its names.
 
-    An object that does not say stands under that and its namespace, for whichever default the mesh has.
+    An object that does not say stands under that, for whichever default the mesh has.
     """
     shards = {shard(name) for name in names}
-    said = {namespace if to == "." else to for to in export_to} or {_UNSAID, f"{_UNSAID}/{namespace}"}
+    said = {namespace if to == "." else to for to in export_to} or {_UNSAID}
     for to in said:
         yield to
         yield from (f"{to}|{i}" for i in shards)
@@ -39,7 +40,7 @@ def places(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> It
 
 def owned(namespace: str, names: Iterable[str]) -> Iterable[str]:
     """Return the keys under which an index finds an object by its own namespace, alone and with each shard."""
-    return {namespace, *[f"{namespace}|{crc32(name.encode()) % COUNT}" for name in names]}
+    return {namespace, *[f"{namespace}|{shard(name)}" for name in names]}
 
 
 def selected_by(namespace: str, selector: Mapping[str, str]) -> Iterator[str]:
@@ -54,7 +55,7 @@ def selecting(names: Iterable[str], selector: Mapping[str, str]) -> Iterator[str
 
 def parts(view: View, index: str, namespace: str) -> int:
     """Return in how many parts a namespace sees what such an index holds: COUNT, or 1 when it is short."""
-    return parts_for(sum(len(view.by(index, to)) for to in _seen(view, index, namespace)))
+    return parts_for(sum(len(view.by(where, to)) for where, to in _seen(view, index, namespace)))
 
 
 def parts_for(seen: int) -> int:
@@ -62,18 +63,22 @@ def parts_for(seen: int) -> int:
     return COUNT if seen > SHORT else 1
 
 
-def keys(view: View, index: str, namespace: str, part: int, of: int) -> tuple[str, ...]:
-    """Return the keys of one part of what a namespace sees: what everyone does, and what is exported to it."""
-    seen = _seen(view, index, namespace)
-    return seen if of == 1 else tuple(f"{to}|{part}" for to in seen)
+def objects(view: View, index: str, namespace: str, part: int, of: int) -> Iterator[AnyObject]:
+    """Yield the objects of one part of what a namespace may see: what everyone does, and what is exported to it.
+
+    Where the mesh exports to the own namespace by default, that is all of its objects, whatever they say.
+    """
+    for where, to in _seen(view, index, namespace):
+        yield from view.by(where, to if of == 1 else f"{to}|{part}")
 
 
-def _seen(view: View, index: str, namespace: str) -> tuple[str, ...]:
-    """Return the keys under which an index holds what a namespace sees; the mesh says which of them by default."""
+def _seen(view: View, index: str, namespace: str) -> tuple[tuple[str, str], ...]:
+    """Return the indexes and keys that hold what a namespace sees; the mesh says which of them by default."""
     default: tuple[str, ...] = getattr(view.memo(mesh), _DEFAULTS[index])
+    said = ((index, _EVERYONE), (index, namespace))
     if "*" in default or namespace in default:
-        return _EVERYONE, namespace, _UNSAID
-    return (_EVERYONE, namespace, f"{_UNSAID}/{namespace}") if "." in default else (_EVERYONE, namespace)
+        return (*said, (index, _UNSAID))
+    return (*said, (f"{index}.of", namespace)) if "." in default else said
 
 
 def is_in(name: str, part: int, of: int) -> bool:

@@ -7,7 +7,7 @@ from api.proxy import Scope, Viewer
 from api.routes import Route, RouteTable
 from api.view import View
 from translators import horizons, imports, visible
-from translators.shards import is_in, keys
+from translators.shards import is_in, objects
 
 _FOREIGN_PORT = 80
 
@@ -42,7 +42,7 @@ def _with_tables(view: View, viewer: Viewer, part: int, of: int) -> tuple[Ref, .
     """Return the objects whose tables may speak of hosts of a part."""
     if viewer.horizon is not None:
         return view.memo(imports.tables, viewer, part)
-    return tuple(obj.ref for key in keys(view, "routes", viewer.namespace, part, of) for obj in view.by("routes", key))
+    return tuple(obj.ref for obj in objects(view, "routes", viewer.namespace, part, of))
 
 
 def _foreign(view: View, viewer: Viewer, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:

@@ -6,7 +6,7 @@ from api.proxy import Viewer
 from api.routes import RouteTable
 from api.view import View
 from translators import horizons, imports
-from translators.shards import is_in, keys, parts
+from translators.shards import is_in, objects, parts
 
 MESH = imports.MESH
 
@@ -25,8 +25,7 @@ def hosts(view: View, viewer: Viewer, part: int) -> tuple[str, ...]:
     of = view.memo(services, viewer)
     found = {
         service.host
-        for key in keys(view, "services", viewer.namespace, part, of)
-        for obj in view.by("services", key)
+        for obj in objects(view, "services", viewer.namespace, part, of)
         for service in view.lowered(obj.ref).services
         if is_in(service.host, part, of)
     }
