@@ -65,7 +65,7 @@ class Termination(msgspec.Struct, frozen=True):
     ciphers: tuple[str, ...] = ()
 
 
-class Server(msgspec.Struct, frozen=True):
+class Server(msgspec.Struct, frozen=True, cache_hash=True):
     """A port of a gateway and the hosts it takes there.
 
     `number` is the port that clients call; `bind` the address, "" for the router's own. `tls`: what they send is TLS;

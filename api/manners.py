@@ -157,15 +157,14 @@ class Manner(msgspec.Struct, frozen=True, cache_hash=True):
     proxy_protocol: int = 0
     retry_share: RetryShare | None = None
 
-    @property
-    def unusable(self) -> str:
-        """Say why a sidecar cannot make such calls, or ""."""
+    def unusable(self, *, holds_secrets: bool) -> str:
+        """Say why a proxy that is sent Secrets, or is not, cannot make such calls; "" when it can."""
         if self.tls is None:
             return ""
         if self.tls.security is Security.MESH:
             return "ISTIO_MUTUAL needs certificates for workloads, which are not issued here"
-        if self.tls.security is Security.MUTUAL and self.tls.credential:
-            return "a secret (credentialName) is not sent to sidecars, and MUTUAL needs a certificate"
+        if self.tls.security is Security.MUTUAL and self.tls.credential and not holds_secrets:
+            return "a secret (credentialName) is only sent to routers that prove who they are, and MUTUAL needs it"
         return ""
 
     @property

@@ -59,11 +59,13 @@ class Viewer(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 class Caller(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Who calls: all of a proxy that decides which policies hold for it.
 
-    `labels` holds those that some policy of its namespace selects clients by.
+    `labels` holds those that some policy of its namespace selects clients by. `holds_secrets`: it is sent Secrets of
+    its namespace, so it can show certificates that stand in one.
     """
 
     viewer: Viewer
     labels: tuple[tuple[str, str], ...] = ()
+    holds_secrets: bool = False
 
     @property
     def namespace(self) -> str:
@@ -120,7 +122,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     @property
     def caller(self) -> Caller:
         """Who this proxy is to policies."""
-        return Caller(self.viewer, self.selected)
+        return Caller(self.viewer, self.selected, self.role == ROUTER and bool(self.identity))
 
     @property
     def vantage(self) -> Vantage:

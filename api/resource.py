@@ -28,6 +28,10 @@ class Resource(msgspec.Struct, frozen=True):
     chunks: tuple[bytes, ...]
     uses: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        shown = f"{self.size} bytes" if self.type_url == SECRET else repr(self.chunks)
+        return f"Resource({self.type_url!r}, {self.name!r}, {self.version!r}, {shown}, {self.uses!r})"
+
     @property
     def body(self) -> bytes:
         """The serialised message in one piece, made for whoever asks."""

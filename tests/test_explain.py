@@ -186,9 +186,9 @@ def test_a_router_answers_on_the_ports_of_its_gateways():
     assert said["virtual host"][0].endswith("(route configuration https.8443.web.edge.default)")
     said = told(https / "input.yaml", https / "node.yaml", "GET", "https://stranger.example.com:8443/x")
     assert said["listener"] == ["none: nothing takes this on port 8443, and the connection fails"]
-    said = told(plain / "input.yaml", plain / "node.yaml", "GET", "http://www.redirected.com/x")
+    said = told(plain / "input.yaml", plain / "node.yaml", "GET", "http://www.redirected.com:8080/x")
     assert said["route"] == ["none is asked: here plain HTTP is sent to https"]
-    said = told(plain / "input.yaml", plain / "node.yaml", "GET", "http://web.example.com/x")
+    said = told(plain / "input.yaml", plain / "node.yaml", "GET", "http://web.example.com:8080/x")
     assert said["copied to"][0].startswith("copy.default.svc.cluster.local")
     said = told(through / "input.yaml", through / "node.yaml", "GET", "https://b.through.com:8443/x")
     assert [line.partition(",")[0] for line in said["sent to"]] == [

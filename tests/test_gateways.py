@@ -192,3 +192,19 @@ def merging(made: list[Object]):
 
 def lowered(obj: Object):
     return PlainView(Snapshot(1, {obj.ref: obj}, {}, frozenset()), catalogue().inputs).lowered(obj.ref).gateways
+
+
+async def test_servers_that_spell_one_address_differently_share_its_routes():
+    text = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  servers:
+  - {port: {number: 80, name: a, protocol: HTTP}, hosts: [a.com], tls: {httpsRedirect: true}}
+  - {port: {number: 80, name: b, protocol: HTTP}, hosts: [b.com], bind: 127.0.0.1, tls: {httpsRedirect: true}}
+"""
+    served = await rendered(text, EDGE)
+    (configuration,) = decoded(served, ROUTE).values()
+    assert configuration["name"] == "http.80"
+    assert [host["name"] for host in configuration["virtual_hosts"]] == ["a.com:80", "b.com:80"]

@@ -2,6 +2,7 @@
 
 from api.credentials import Credential
 from api.gateways import Asks, Termination
+from api.manners import Security, Tls
 from api.meta import Ref
 from api.proxy import Scope
 from api.view import View
@@ -11,9 +12,27 @@ _PREFIX = "kubernetes://"
 _CA = "-cacert"
 
 
+def certificate(credential: str) -> str:
+    """Return the name of the resource with a certificate and its key (Istio's)."""
+    return _PREFIX + credential
+
+
+def authority_of(credential: str) -> str:
+    """Return the name of the resource that says whose certificates hold (Istio's)."""
+    return f"{_PREFIX}{credential}{_CA}"
+
+
+def of_calls(said: Tls) -> tuple[str, ...]:
+    """Return the names of the resources that calls by TLS need."""
+    if not said.credential:
+        return ()
+    own = (certificate(said.credential),) if said.security is Security.MUTUAL else ()
+    return (*own, *((authority_of(said.credential),) if said.verify else ()))
+
+
 def certificates(said: Termination) -> tuple[str, ...]:
-    """Return the names of the resources with a server's certificates (Istio's)."""
-    return tuple(_PREFIX + name for name in said.credentials)
+    """Return the names of the resources with a server's certificates."""
+    return tuple(map(certificate, said.credentials))
 
 
 def authority(said: Termination) -> str:
@@ -24,7 +43,7 @@ def authority(said: Termination) -> str:
     if said.asks is Asks.NOTHING or said.ca:
         return ""
     name = said.ca_credential or next(iter(said.credentials), "")
-    return f"{_PREFIX}{name}{_CA}" if name else ""
+    return authority_of(name) if name else ""
 
 
 def problem(view: View, scope: Scope, said: Termination) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from api.gateways import EVERYWHERE, ServedHost, includes
+from api.gateways import EVERYWHERE, Server, includes
 from api.hosts import candidates, exported
 from api.proxy import Scope
 from api.routes import Route, RouteTable
@@ -120,13 +120,13 @@ def _places(view: View, scope: Scope, routes: str) -> Mapping[str, tuple[int, ..
 
 def _served(view: View, door: Door) -> Mapping[str, frozenset[str]]:
     """Return the hosts of a server, each with the namespaces whose rules may speak for it."""
-    found: Mapping[str, frozenset[str]] = view.memo(_hosts_of, door.server.hosts)
+    found: Mapping[str, frozenset[str]] = view.memo(_hosts_of, door.server)
     return found
 
 
-def _hosts_of(_: View, said: tuple[ServedHost, ...]) -> Mapping[str, frozenset[str]]:
+def _hosts_of(_: View, server: Server) -> Mapping[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
-    for one in said:
+    for one in server.hosts:
         found[one.host] = found.get(one.host, frozenset()) | {one.namespace}
     return found
 

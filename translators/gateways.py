@@ -13,7 +13,7 @@ from translators.lookups import port_of
 _PRIVILEGED = range(1, 1024)
 
 
-class Door(msgspec.Struct, frozen=True):
+class Door(msgspec.Struct, frozen=True, cache_hash=True):
     """A server at a router. `gateway` is what rules call its gateway, `port` the one that is listened on.
 
     `routes` is the name of its route configuration, "" where bytes are passed on.
@@ -123,6 +123,8 @@ def _ports(view: View, scope: Scope, number: int) -> tuple[int, ...]:
     """Return what is listened on for a port: that of the router behind the oldest service with this port (Istio)."""
     for service in view.memo(services, scope.namespace, scope.workload):
         port = port_of(service, number)
+        if port is not None and isinstance(port.target, int):
+            return (port.target or number,)
         if port is not None:
             return view.memo(targets, service, port) or (number,)
     return (number,)
@@ -152,6 +154,8 @@ class _Place:
         self._taken: dict[str, Door] = {}
 
     def add(self, door: Door) -> None:
+        if self.doors and not door.server.tls:  # plain HTTP has one chain, however each server spells the address
+            door = msgspec.structs.replace(door, routes=self.doors[0].routes)
         self.doors.append(door)
         self._taken |= {said.host: door for said in door.server.hosts}
 

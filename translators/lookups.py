@@ -172,7 +172,8 @@ def _not_callable(view: View, caller: Caller, to: ClusterName) -> tuple[str, str
     said = manner(view, caller, to)
     if said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED:
         return "", f"{to.host} has the load balancer PASSTHROUGH, so a copy has no address of its own to go to"
-    return ("", f"the DestinationRule of {to.host} cannot be followed: {said.unusable}") if said.unusable else None
+    why = said.unusable(holds_secrets=caller.holds_secrets)
+    return ("", f"the DestinationRule of {to.host} cannot be followed: {why}") if why else None
 
 
 def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -> list[Endpoint]:

@@ -71,6 +71,11 @@ def at_edge(name: str, hosts: list[str], **rules: Any) -> str:
     return _istio("VirtualService", name, {"hosts": hosts, "gateways": ["edge"], **rules})
 
 
+def destination(spec: Mapping[str, Any]) -> str:
+    """A DestinationRule of the name of its host."""
+    return _istio("DestinationRule", spec["host"], spec)
+
+
 def _istio(kind: str, name: str, spec: Mapping[str, Any]) -> str:
     text: str = yaml.safe_dump(
         {"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}

@@ -2,20 +2,36 @@
 
 import asyncio
 import ssl
+from base64 import b64decode
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import grpc
 import pytest
+import yaml
+from aiohttp import web as pages
 
+from api.meta import Ref
 from api.resource import SECRET
 from bootstrap.tls import XdsTls
 from controlplane.playground.scenery import local_pod, service
 from controlplane.playground.stage import Stage
 from controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.ingress import Certificates, Router, Slow, at_edge, gateway, router, secured_stage, server
+from tests.e2e.ingress import (
+    Certificates,
+    Router,
+    Slow,
+    at_edge,
+    destination,
+    gateway,
+    router,
+    secret,
+    secured_stage,
+    server,
+)
 from tests.e2e.scene import QUIET, complaints, findings, joined, route, until
 from tests.e2e.secured import Secured
 
@@ -115,6 +131,31 @@ async def _bad_secret_changes_nothing(stage: Stage, at: Router, context: ssl.SSL
     assert "PRIVATE" not in repr(findings(stage)) + repr(stage.app.plane.snapshot.objects)
 
 
+async def test_nothing_that_people_can_look_at_shows_a_key(
+    edge: Edge, client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("DEBUG")
+    (stage, tls), issued = edge, Certificates()
+    said = issued.secret("web", WEB)
+    await stage.apply(joined(QUIET, gateway(simple(HTTPS, WEB, credential="web")), said))
+    at = await router(stage, *PORTS, tls=tls)
+    assert await at.presented(HTTPS, WEB, issued.client())
+    (stream,) = stage.app.server.streams()
+    pages = ["findings", "proxies", "objects", f"resources?proxy={stream.proxy.id}"]
+    where = f"http://127.0.0.1:{stage.app.admin_port}"
+    shown = [await (await client.get(f"{where}/debug/{page}")).text() for page in pages]
+    shown += [await (await client.get(f"{where}/metrics")).text(), caplog.text, repr(stage.app.plane.snapshot.objects)]
+    served = stage.app.plane.render(stream.proxy)
+    shown.append(repr(list(map(stage.app.plane.engine.lowered, stage.app.plane.snapshot.objects))))
+    shown.append(repr(served))
+    key = yaml.safe_load(said)["data"]["tls.key"]
+    assert b64decode(key) in served.of(SECRET)["kubernetes://web"].body
+    assert "https.18443" in shown[3], "the pages are those of the router"
+    for text in shown:
+        assert key not in text
+        assert b64decode(key).decode().splitlines()[1] not in text
+
+
 async def test_clients_show_certificates_where_they_must(edge: Edge, client: aiohttp.ClientSession, web: Workload):
     (stage, tls), issued = edge, Certificates()
     authority = issued.ca.cert_pem.bytes()
@@ -131,6 +172,35 @@ async def test_clients_show_certificates_where_they_must(edge: Edge, client: aio
         issued.ca.configure_trust(without)
         with pytest.raises(aiohttp.ClientError):
             await status(client, where, WEB, ssl=without, **name)
+
+
+async def test_a_server_is_shut_while_its_secret_is_missing_and_others_are_not(
+    edge: Edge, client: aiohttp.ClientSession, web: Workload
+):
+    (stage, tls), issued = edge, Certificates()
+    some = {"mode": "OPTIONAL_MUTUAL", "credentialName": "web", "caCertCredentialName": "clients"}
+    servers = gateway(
+        server(HTTPS, "HTTPS", WEB, tls=some),
+        {**simple(HTTPS, OTHER, credential="web"), "port": {"number": HTTPS, "name": "second", "protocol": "HTTPS"}},
+    )
+    rules = at_edge("web", [WEB, OTHER], http=[{"route": route(("web", "", 1))}])
+    authority = secret("clients", {"ca.crt": issued.ca.cert_pem.bytes()}).replace("kubernetes.io/tls", "Opaque")
+    certificate = issued.secret("web", WEB, OTHER)
+    await stage.apply(joined(QUIET, servers, rules, behind("web", web.port), certificate))
+    at = await router(stage, *PORTS, tls=tls)
+    where = at.url("https", HTTPS, "/anything")
+    for _ in "12":
+        with pytest.raises(aiohttp.ClientError):
+            await status(client, where, WEB, ssl=issued.client(), server_hostname=WEB)
+        assert await status(client, where, OTHER, ssl=issued.client(), server_hostname=OTHER) == 200
+        await stage.apply(authority)
+        for certified in (False, True):
+            mine = issued.client(certified=certified)
+            assert await status(client, where, WEB, ssl=mine, server_hostname=WEB) == 200
+        assert "client.example.com" in web.received[-1].headers["x-forwarded-client-cert"]
+        await stage.delete(Ref("Secret", "default", "clients"))
+    changed = await at.envoy.stats(r"^listener_manager\.listener_(in_place_updated|modified)$")
+    assert set(changed.values()) == {4}, "each time the listener goes on, and connections on its other chains"
 
 
 async def test_names_choose_certificates_and_http_is_sent_to_https(
@@ -164,14 +234,18 @@ async def test_grpc_goes_through_by_http2(edge: Edge):
     number = upstream.add_insecure_port("127.0.0.1:0")
     await upstream.start()
     rules = at_edge("web", [WEB], http=[{"route": route(("echo", "", 1))}])
-    servers = gateway(simple(HTTPS, WEB, credential="web"))
+    servers = gateway(server(HTTP, "GRPC", WEB), simple(HTTPS, WEB, credential="web"))
     await stage.apply(joined(QUIET, servers, rules, behind("echo", number, "grpc"), issued.secret("web", WEB)))
     at = await router(stage, *PORTS, tls=tls)
     trusted = grpc.ssl_channel_credentials(issued.ca.cert_pem.bytes())
     options = [("grpc.ssl_target_name_override", WEB), ("grpc.default_authority", WEB)]
-    async with grpc.aio.secure_channel(f"{at.address}:{HTTPS}", trusted, options) as channel:
-        call = channel.stream_stream("/test.Echo/All")
-        assert [answer async for answer in call(iter([b"one", b"two"]))] == [b"one", b"two"]
+    for channel in (
+        grpc.aio.insecure_channel(f"{at.address}:{HTTP}", options[1:]),
+        grpc.aio.secure_channel(f"{at.address}:{HTTPS}", trusted, options),
+    ):
+        async with channel:
+            call = channel.stream_stream("/test.Echo/All")
+            assert [answer async for answer in call(iter([b"one", b"two"]))] == [b"one", b"two"]
     await upstream.stop(None)
 
 
@@ -224,6 +298,56 @@ async def test_tls_is_passed_on_by_name_and_taken_off_for_bytes(
 async def _greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"greetings")
     writer.close()
+
+
+async def test_calls_show_certificates_from_a_secret_and_believe_those_that_it_says(
+    edge: Edge, client: aiohttp.ClientSession
+):
+    (stage, tls), issued = edge, Certificates()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    issued.ca.issue_cert("backend.example.com").configure_cert(context)
+    issued.ca.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    policy = {"host": "web", "trafficPolicy": {"tls": {
+        "mode": "MUTUAL", "credentialName": "client", "sni": "backend.example.com",
+        "subjectAltNames": ["backend.example.com"],
+    }}}  # fmt: skip
+    rules = at_edge("web", [WEB], http=[{"route": route(("web", "", 1)), "mirror": {"host": "web"}}])
+    async with _secure_pages(context) as (number, seen):
+        said = joined(
+            QUIET, gateway(server(HTTP, "HTTP", "*")), rules, behind("web", number, "http"), destination(policy)
+        )
+        await stage.apply(said)
+        at = await router(stage, *PORTS, tls=tls)
+        where = at.url("http", HTTP)
+        assert await status(client, where, WEB) == 503, "the Secret is not there"
+        await stage.apply(issued.secret("client", "client.example.com", ca_crt=issued.ca.cert_pem.bytes()))
+        assert await status(client, where, WEB) == 200
+        await until(lambda: len(seen) == 2, "the request and its copy arrived")
+        assert all(name == "client.example.com" for name in seen)
+        stranger = Certificates().ca.cert_pem.bytes()
+        await stage.apply(issued.secret("client", "client.example.com", ca_crt=stranger))
+        assert await status(client, where, WEB) == 503, "who answers is not who the Secret says"
+
+
+@asynccontextmanager
+async def _secure_pages(context: ssl.SSLContext) -> AsyncIterator[tuple[int, list[str]]]:
+    """A server that wants to see certificates; its port, and the names on those it saw."""
+    seen: list[str] = []
+
+    async def page(request: pages.BaseRequest) -> pages.Response:
+        assert request.transport is not None
+        shown = request.transport.get_extra_info("peercert")
+        seen.extend(name for kind, name in shown["subjectAltName"] if kind == "DNS")
+        return pages.Response(headers={"Connection": "close"})
+
+    runner = pages.ServerRunner(pages.Server(page, access_log=None))
+    await runner.setup()
+    await pages.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    try:
+        yield runner.addresses[0][1], seen
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_router_that_proved_nothing_gets_no_secret_and_serves_the_rest(

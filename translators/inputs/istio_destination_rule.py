@@ -136,9 +136,18 @@ def _has_clients(obj: Object[istio.DestinationRule]) -> Iterable[str]:
     return ("*",) if selector is not None and selector.match_labels else ()
 
 
+def _names_secret(obj: Object[istio.DestinationRule]) -> Iterable[str]:
+    return ("*",) if any(said.tls and said.tls.credential_name for _, said in _blocks(obj.spec)) else ()
+
+
 INPUT = Input(
     kinds=(istio.DESTINATION_RULE,),
     lower=lower,
     validate=validate,
-    indexes={"policy.host": _host, "policy.near": _cares_where, "policy.clients": _has_clients},
+    indexes={
+        "policy.host": _host,
+        "policy.near": _cares_where,
+        "policy.clients": _has_clients,
+        "policy.credential": _names_secret,
+    },
 )

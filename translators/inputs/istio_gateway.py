@@ -13,7 +13,8 @@ from api.view import View
 from translators.contract import Input
 from translators.istio.server_tls import NOT_SERVED, termination_of, tls_advice, tls_findings
 
-_HTTP = frozenset({"HTTP", "HTTP2", "GRPC", "GRPC-WEB"})
+_GRPC_WEB = "GRPC-WEB"
+_HTTP = frozenset({"HTTP", "HTTP2", "GRPC", _GRPC_WEB})
 _TLS = frozenset({"HTTPS", "TLS"})
 _TCP = frozenset({"TCP", "MONGO", "REDIS", "MYSQL"})
 _UNIX = "unix:"
@@ -86,6 +87,9 @@ def _advice(about: Ref, path: str, said: istio.Server) -> Iterator[Finding]:
     if said.default_endpoint:
         message = "gateways send nothing to a default endpoint: this changes nothing"
         yield Finding(about, "FieldUnused", message, f"{path}.defaultEndpoint", Severity.WARNING, "leave it out")
+    if _protocol(said) == _GRPC_WEB:
+        message = "it is served as HTTP, and nothing is translated to gRPC: the workload has to speak gRPC-Web"
+        yield Finding(about, "NotTranslated", message, f"{path}.port.protocol", Severity.WARNING)
     if said.tls is not None and _protocol(said) in _TLS:
         yield from tls_advice(about, f"{path}.tls", said.tls)
         if said.tls.https_redirect:

@@ -77,14 +77,13 @@ def tls_advice(about: Ref, path: str, said: istio.ClientTLSSettings | None) -> I
         yield Finding(about, "NoWorkloadCertificates", message, f"{path}.mode", fix=fix)
     if said.credential_name:
         effect = (
-            "requests that it applies to are answered 503"
+            "their requests are answered 503"
             if said.mode == "MUTUAL"
-            else "the server is verified with the system's certificates"
+            else "they verify the server with the system's certificates"
         )
-        message = f"secrets are not sent to sidecars, so credentialName means nothing to them: {effect}"
-        severity = Severity.ERROR if said.mode == "MUTUAL" else Severity.WARNING
-        fix = "name files on the proxy's machine instead"
-        yield Finding(about, "CredentialNotSent", message, f"{path}.credentialName", severity, fix)
+        message = f"credentialName is for routers; secrets are not sent to sidecars: {effect}"
+        fix = "for sidecars, name files on the proxy's machine instead"
+        yield Finding(about, "CredentialNotSent", message, f"{path}.credentialName", Severity.WARNING, fix)
 
 
 def _text_findings(about: Ref, path: str, said: istio.ClientTLSSettings) -> Iterator[Finding]:

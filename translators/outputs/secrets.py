@@ -1,10 +1,11 @@
-"""Secrets: the certificates that a router's servers name, and whose clients' certificates hold there (Istio's names).
+"""Secrets: the certificates that a router's servers and calls name, and whose certificates hold there (Istio's names).
 
 They are made only for scopes that hold a proved identity, and only from Secrets of the router's own namespace.
 """
 
 from collections.abc import Iterator
 
+from api.hosts import exported
 from api.proxy import ROUTER, Scope
 from api.resource import SECRET, Resource
 from api.view import View
@@ -37,6 +38,10 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
 
 
 def _wanted(view: View, scope: Scope) -> Iterator[str]:
+    for obj in view.by("policy.credential", "*"):
+        for said in view.lowered(obj.ref).policies:
+            if exported(said.export_to, said.namespace, scope.namespace):
+                yield from (name for manner in said.manners if manner.tls for name in credentials.of_calls(manner.tls))
     for opening in view.memo(merged, scope).openings:
         for door in opening.doors:
             if door.server.termination is not None:

@@ -11,7 +11,7 @@ from api.proxy import Caller
 from api.resource import CLUSTER, Resource
 from api.settings import MeshSettings
 from api.view import View
-from translators import envoy, visible
+from translators import credentials, envoy, visible
 from translators.lookups import manner, port_of
 from translators.names import MIRROR, ClusterName, outbound, parse_cluster
 from translators.parts import balancing, discovery, mirrors, pools, tls
@@ -33,14 +33,14 @@ def build(view: View, caller: Caller, name: str, *, dialled: bool = False) -> Re
         return None
     said = _manner(view, caller, service, asked, dialled=dialled and service.headless)
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
-    if said.unusable:
+    if said.unusable(holds_secrets=caller.holds_secrets) or _lacks_secret(view, caller, said):
         return _closed(body, asked, service)
     body.lb_policy = balancing.algorithm(said.balancing)
     if not discovery.fill(view, caller, body, service, asked):
         return None
     _describe(body, asked, service)
     uses = (outbound(asked.host, asked.port, asked.subset),) if body.type == envoy.Cluster.EDS else ()
-    manners = view.memo(_manners, port.protocol.value, asked.direction == MIRROR, said)
+    manners = view.memo(_manners, port.protocol.value, asked.direction == MIRROR, _held(said, caller))
     return envoy.resource(CLUSTER, name, envoy.encode(body), manners, uses=uses)
 
 
@@ -63,6 +63,19 @@ def _named(said: Manner, service: Service) -> Manner:
     if said.tls is None or not service.names or said.tls.names or not said.tls.verify:
         return said
     return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, names=service.names))
+
+
+def _held(said: Manner, caller: Caller) -> Manner:
+    """Return how a service is called; a Secret that the proxy is not sent is as good as none (Istio)."""
+    if said.tls is None or not said.tls.credential or caller.holds_secrets:
+        return said
+    return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, credential=""))
+
+
+def _lacks_secret(view: View, caller: Caller, said: Manner) -> bool:
+    if said.tls is None or not said.by_tls or not caller.holds_secrets:
+        return False
+    return any(credentials.held(view, caller.namespace, name) is None for name in credentials.of_calls(said.tls))
 
 
 def _manners(view: View, protocol: str, mirror: bool, said: Manner) -> bytes:

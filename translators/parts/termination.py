@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from api.gateways import Asks, Termination
 from translators import credentials, envoy
-from translators.parts.chains import ads
-from translators.parts.tls import san_kind, wrapped_socket
+from translators.parts.tls import san_kind, secret, wrapped_socket
 
 HTTP_ALPN = ("h2", "http/1.1")
 
@@ -21,7 +20,7 @@ def taken_off(said: Termination, speaks: Sequence[str]) -> envoy.TransportSocket
     common.tls_params.cipher_suites.extend(said.ciphers)
     common.alpn_protocols.extend(speaks)
     for name in credentials.certificates(said):
-        common.tls_certificate_sds_secret_configs.append(_secret(name))
+        common.tls_certificate_sds_secret_configs.append(secret(name))
     for files in said.files:
         certificate = common.tls_certificates.add()
         certificate.certificate_chain.filename = files.certificate
@@ -42,7 +41,7 @@ def _ask(body: envoy.DownstreamTlsContext, said: Termination) -> None:
     authority = credentials.authority(said)
     if authority:
         common.combined_validation_context.default_validation_context.CopyFrom(checks)
-        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(_secret(authority))
+        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(secret(authority))
     else:
         checks.trusted_ca.filename = said.ca
         common.validation_context.CopyFrom(checks)
@@ -50,7 +49,3 @@ def _ask(body: envoy.DownstreamTlsContext, said: Termination) -> None:
 
 def _file(name: str) -> envoy.DataSource | None:
     return envoy.DataSource(filename=name) if name else None
-
-
-def _secret(name: str) -> envoy.SdsSecretConfig:
-    return envoy.SdsSecretConfig(name=name, sds_config=ads())

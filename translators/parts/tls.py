@@ -1,8 +1,9 @@
-"""Tls -> a cluster's transport socket. Certificates are files on the proxy's machine, which Envoy reads itself."""
+"""Tls -> a cluster's transport socket. Certificates are files on the proxy's machine, or come by name (SDS)."""
 
 from api.hosts import is_ip
 from api.manners import Manner, Security, Tls
-from translators import envoy
+from translators import credentials, envoy
+from translators.parts.chains import ads
 
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian, and Envoy's and Istio's images, keep the certificates that everybody trusts."""
@@ -36,11 +37,17 @@ def _tls(said: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContext:
     )
     if http.explicit_http_config.HasField("http2_protocol_options"):
         common.alpn_protocols.append("h2")
-    if said.security is Security.MUTUAL:
+    if said.security is Security.MUTUAL and said.credential:
+        common.tls_certificate_sds_secret_configs.append(secret(credentials.certificate(said.credential)))
+    elif said.security is Security.MUTUAL:
         certificate = common.tls_certificates.add()
         certificate.certificate_chain.filename = said.certificate
         certificate.private_key.filename = said.key
-    if said.verify:
+    if said.verify and said.credential:
+        common.combined_validation_context.default_validation_context.CopyFrom(_names(said))
+        authority = secret(credentials.authority_of(said.credential))
+        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(authority)
+    elif said.verify:
         common.validation_context.CopyFrom(_validation(said))
     if not said.sni:
         http.upstream_http_protocol_options.auto_sni = True
@@ -49,10 +56,15 @@ def _tls(said: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContext:
 
 
 def _validation(said: Tls) -> envoy.CertificateValidationContext:
-    body = envoy.CertificateValidationContext()
+    body = _names(said)
     body.trusted_ca.filename = said.ca or SYSTEM_BUNDLE
     if said.crl:
         body.crl.filename = said.crl
+    return body
+
+
+def _names(said: Tls) -> envoy.CertificateValidationContext:
+    body = envoy.CertificateValidationContext()
     for name in said.names:
         kind = san_kind(name)
         body.match_typed_subject_alt_names.add(san_type=kind, matcher=envoy.StringMatcher(exact=name))
@@ -64,6 +76,11 @@ def san_kind(name: str) -> "envoy.SubjectAltNameMatcher.SanType":
     if "://" in name:
         return envoy.SubjectAltNameMatcher.URI
     return envoy.SubjectAltNameMatcher.IP_ADDRESS if is_ip(name) else envoy.SubjectAltNameMatcher.DNS
+
+
+def secret(name: str) -> envoy.SdsSecretConfig:
+    """Return a reference to a certificate that comes by its name."""
+    return envoy.SdsSecretConfig(name=name, sds_config=ads())
 
 
 def wrapped_socket(name: str, config: envoy.Message) -> envoy.TransportSocket:

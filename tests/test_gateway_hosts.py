@@ -1,0 +1,98 @@
+"""Which hosts a router serves by which rules is what comes of looking at every server's host and every rule's."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.gateways import narrower
+from api.hosts import exported
+from api.kinds.istio import gateway as gw
+from api.kinds.istio import virtual_service as vs
+from api.meta import Object, Ref
+from api.proxy import Proxy
+from controlplane.catalogue import catalogue
+from controlplane.store import Store
+from tests.builders import PlainView
+from translators import gateway_hosts, shards
+from translators.gateways import doors
+from translators.scopes import criteria, scope_of
+from translators.visible import rank
+
+EDGE = Proxy("router", "edge", "red")
+ROUTES = "http.80"
+spaces = st.sampled_from(["red", "blue"])
+hosts = st.sampled_from(["*", "*.com", "*.a.com", "x.a.com", "y.a.com", "b.com", "x.org"])
+served = st.tuples(st.sampled_from(["", "", "./", "*/", "blue/"]), hosts).map("".join)
+gateways = st.lists(
+    st.tuples(spaces, st.lists(served, min_size=1, max_size=3, unique=True), st.booleans()), min_size=1, max_size=3
+)
+rules = st.lists(
+    st.tuples(
+        spaces,
+        st.lists(hosts, min_size=1, max_size=2, unique=True),
+        st.lists(st.sampled_from(["red/g0", "blue/g0", "red/g1", "blue/g2", "mesh"]), min_size=1, max_size=2),
+        st.sampled_from([(), (".",), ("*",), ("red",)]),
+        st.booleans(),
+    ),
+    max_size=5,
+)
+
+
+@pytest.fixture(params=[128, 0], ids=["one part", "many parts"], autouse=True)
+def short(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "SHORT", request.param)
+        yield
+
+
+@given(gateways, rules)
+def test_hosts_and_rules_are_those_of_every_pair(said, told):
+    store = Store(catalogue().inputs)
+    for i, (namespace, names, redirect) in enumerate(said):
+        tls = gw.ServerTLSSettings(https_redirect=True) if redirect else None
+        spec = gw.Gateway((gw.Server(gw.Port(80, "HTTP", "http"), hosts=tuple(names), tls=tls),))
+        ref = Ref(gw.GATEWAY.key, namespace, f"g{i}")
+        store.apply(ref, Object(ref, spec, created=f"2024-0{3 - i}"))
+    for i, (namespace, names, at, export, everything) in enumerate(told):
+        match = vs.MatchRequest(uri=vs.StringMatch(prefix="/" if everything else f"/{i}"))
+        rule = vs.HTTPRoute(match=(match,), redirect=vs.Redirect(uri=f"/{i}"))
+        ref = Ref(vs.VIRTUAL_SERVICE.key, namespace, f"v{i}")
+        store.apply(ref, Object(ref, vs.VirtualService(tuple(names), tuple(at), (rule,), export_to=export)))
+    view = PlainView(store.freeze(), catalogue().inputs)
+    scope = scope_of(EDGE, criteria(view))
+    parts = range(gateway_hosts.parts(view, scope, ROUTES))
+    found = [host for part in parts for host in gateway_hosts.hosts(view, scope, ROUTES, part)]
+    assert len(found) == len(set(found))
+    assert {host: meaning(gateway_hosts.rules(view, scope, ROUTES, host)) for host in found} == by_pairs(view, scope)
+
+
+def meaning(said: gateway_hosts.HostRules) -> tuple[list[str], bool]:
+    return [route.action.path for route in said.routes], said.secure
+
+
+def by_pairs(view: PlainView, scope) -> dict[str, tuple[list[str], bool]]:
+    """Every server's host with every rule's, the narrower of both."""
+    met: dict[str, dict[Ref, object]] = {}
+    open_doors = doors(view, scope, ROUTES)
+    tables = [t for ref in view._snapshot.objects for t in view.lowered(ref).tables]
+    for door in open_doors:
+        for one in door.server.hosts:
+            if door.server.redirect:
+                met.setdefault(one.host, {})
+            for table in (t for t in tables if door.gateway in t.gateways and one.admits(t.ref.namespace)):
+                if exported(table.export_to, table.ref.namespace, scope.namespace):
+                    for host in filter(None, (narrower(one.host, other) for other in table.hosts)):
+                        met.setdefault(host, {})[table.ref] = table
+    return {host: (_ordered(scope, list(said.values())), _secure(open_doors, host)) for host, said in met.items()}
+
+
+def _ordered(scope, said) -> list[str]:
+    routes = [route for table in sorted(said, key=lambda t: rank(scope.viewer, t)) for route in table.routes]
+    return [r.action.path for r in sorted(routes, key=lambda r: r.match.path.value == "/")]
+
+
+def _secure(open_doors, host: str) -> bool:
+    takes = (d.server.redirect for d in open_doors if any(narrower(one.host, host) == host for one in d.server.hosts))
+    return next(takes, False)
