@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from api.kinds import kube
@@ -346,9 +346,31 @@ def worlds(draw: st.DrawFn) -> World:
     return World(of(declared(), 6), of(spoken, 4), of(limited, 3))
 
 
+RED, BLUE = f"a.red.{SVC}", f"a.blue.{SVC}"
+TO_RED = (Rule("", (RED, 0), ()),)
+NAMED_BY_RULES_THAT_DO_NOT_HOLD = World(
+    (Declared(RED, "red", "a", (Port(80, True),), ("*",), False, "2023"),),
+    (
+        Rules("red", "r", (f"b.red.{SVC}",), TO_RED, ("*",), "2023"),
+        Rules("red", "s", (f"*.red.{SVC}",), TO_RED, ("*",), "2023"),
+    ),
+    (Limits("red", "r", "2023", (), (Listener(0, (("*", RED), ("red", "*.example.com"))),), "ALLOW_ANY"),),
+)
+NAMED_BY_RULES_OF_OTHERS = World(
+    (Declared(RED, "red", "a", (Port(80, True), Port(8000, True)), ("*",), False, "2023"),),
+    (
+        Rules("red", "r", (RED, BLUE), TO_RED, (".",), "2023"),
+        Rules("red", "s", (BLUE,), TO_RED, ("*",), "2023"),
+    ),
+    (Limits("blue", "r", "2023", (), (Listener(0, (("*", "*"), ("*", RED))),), "ALLOW_ANY"),),
+)
+
+
 @pytest.mark.parametrize("many", [False, True], ids=["short", "in parts"])
 @settings(max_examples=400, deadline=None)
 @given(world=worlds())
+@example(world=NAMED_BY_RULES_THAT_DO_NOT_HOLD)
+@example(world=NAMED_BY_RULES_OF_OTHERS)
 def test_a_proxy_is_served_what_the_specification_says(many: bool, world: World):
     with pytest.MonkeyPatch.context() as patch:
         if many:
