@@ -13,7 +13,6 @@ from api.mesh import Lowered
 from api.meta import Object
 from api.view import View
 from translators.contract import Input
-from translators.pem import check_authorities, check_pair, check_revocations, check_served
 
 _TLS = "kubernetes.io/tls"
 _ENTRIES = {
@@ -47,6 +46,8 @@ def lower(_: View, obj: Object[kube.Secret]) -> Lowered:
 
 def validate(obj: Object[kube.Secret]) -> Iterator[Finding]:
     """Refuse what Envoy could not use, so that the Secret before it goes on serving."""
+    from translators import pem  # what reads PEM costs 10 MiB, and most worlds have no Secrets
+
     parts = _parts(obj.spec)
     for part in parts.values():
         if part.content is None:
@@ -54,7 +55,10 @@ def validate(obj: Object[kube.Secret]) -> Iterator[Finding]:
     if any(part.content is None for part in parts.values()):
         return
     yield from _pair_findings(obj, parts)
-    checks: tuple[tuple[str, Callable[[bytes], None]], ...] = (("ca", check_authorities), ("crl", check_revocations))
+    checks: tuple[tuple[str, Callable[[bytes], None]], ...] = (
+        ("ca", pem.check_authorities),
+        ("crl", pem.check_revocations),
+    )
     for name, check in checks:
         if parts[name].content and (parts["chain"].content or _is_certain(parts[name])):
             yield from _problem(obj, parts[name], partial(check, parts[name].content or b""))
@@ -75,8 +79,10 @@ def _pair_findings(obj: Object[kube.Secret], parts: dict[str, _Part]) -> Iterato
 
 
 def _check(chain: bytes, key: bytes) -> None:
-    check_pair(chain, key)
-    check_served(chain)
+    from translators import pem
+
+    pem.check_pair(chain, key)
+    pem.check_served(chain)
 
 
 def _problem(obj: Object[kube.Secret], part: _Part, check: Callable[[], None]) -> Iterator[Finding]:
