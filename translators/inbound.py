@@ -9,7 +9,8 @@ from api.meta import Labels
 from api.proxy import Scope
 from api.view import View
 from translators.horizons import horizon
-from translators.lookups import endpoints
+from translators.lookups import endpoints, manner
+from translators.names import called
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -28,12 +29,13 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def entries(view: View, scope: Scope) -> tuple[Entry, ...]:
-    """Return the ports by number: what a Horizon states, else what services say (Istio: Sidecar's ingress)."""
+    """Return the ports by number: what a Horizon states, else what services say (Istio: Sidecar's ingress).
+
+    Istio: the policy for the workload's own service limits what comes in too, unless the Horizon says something.
+    """
     said = view.memo(horizon, scope.viewer) if scope.viewer.horizon else None
-    found = _stated(said) if said is not None and said.ingress else _of_services(view, scope)
-    pool = said.pool if said is not None else None
-    limited = (msgspec.structs.replace(each, pool=each.pool or pool) if pool else each for each in found)
-    return tuple(sorted(limited, key=lambda each: each.port))
+    found = _stated(said) if said is not None and said.ingress else _of_services(view, scope, said)
+    return tuple(sorted(found, key=lambda each: each.port))
 
 
 def entry(view: View, scope: Scope, number: int) -> Entry | None:
@@ -45,21 +47,29 @@ def _stated(said: Horizon) -> tuple[Entry, ...]:
     """Return the ports that a Horizon states. Those with a listener of their own are not for what the kernel brings."""
     host = f"{said.ref.name}.{said.ref.namespace}"
     return tuple(
-        Entry(each.port, Protocol(each.protocol), host, each.port, each.address, each.target, each.pool)
+        Entry(each.port, Protocol(each.protocol), host, each.port, each.address, each.target, each.pool or said.pool)
         for each in said.ingress
         if not each.bound and Protocol(each.protocol) is not Protocol.UDP
     )
 
 
-def _of_services(view: View, scope: Scope) -> tuple[Entry, ...]:
+def _of_services(view: View, scope: Scope, said: Horizon | None) -> tuple[Entry, ...]:
     """Return the ports that services lead to. Where several lead to one, the oldest says what it speaks (Istio)."""
     found: dict[int, Entry] = {}
     for service in view.memo(services, scope.namespace, scope.workload):
         for port in service.ports:
             if port.protocol is not Protocol.UDP:
+                pool = said.pool if said is not None and said.pool else _limits(view, scope, service, port)
                 for number in view.memo(targets, service, port):
-                    found.setdefault(number, Entry(number, port.protocol, service.host, port.number))
+                    entry = Entry(number, port.protocol, service.host, port.number, pool=pool)
+                    found.setdefault(number, entry)
     return tuple(found.values())
+
+
+def _limits(view: View, scope: Scope, service: Service, port: Port) -> Pool | None:
+    """Return what the service's policy limits; which HTTP is spoken is for those who call it to choose."""
+    pool = manner(view, scope.caller, called(service.host, port.number)).pool
+    return pool if pool is None else msgspec.structs.replace(pool, http2=None, as_client=False)
 
 
 def services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
