@@ -142,6 +142,7 @@ def test_a_sidecar_with_interception_is_asked_by_the_address_of_the_service(mesh
     assert said["listener"] == ["10.96.0.7_5000 (filter chain 0)"]
     assert said["sent to"][0].startswith("outbound|5000||database.default.svc.cluster.local, as bytes")
     assert told(mesh, node, "GET", "http://nobody:81/")["listener"][0].startswith("virtualOutbound")
+    assert told(mesh, node, "GET", "http://nobody:8000/")["sent to"] == ["PassthroughCluster"]
 
 
 def test_no_route_is_404(mesh: Path, node: Path):

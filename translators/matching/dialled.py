@@ -6,10 +6,14 @@ from api.view import View
 from translators import visible
 from translators.arrivals import addresses
 from translators.lookups import endpoints
+from translators.names import ANYWHERE
 
 
 def address(view: View, scope: Scope, host: str, port: int) -> str:
-    """Return the first address of the service of that name, of one of its workloads when it is headless; else ""."""
+    """Return the first address of the service of that name, or of one of its workloads when it is headless.
+
+    A host that no service has is somewhere: then it is an address that no listener is for.
+    """
     name = host.strip("[]").lower().removesuffix(".")
     if is_ip(name):
         return name
@@ -19,5 +23,5 @@ def address(view: View, scope: Scope, host: str, port: int) -> str:
         service = visible.service(view, scope.viewer, each)
         if service is not None:
             one = addresses(service) or tuple(e.address for e in endpoints(view, service.ref, service.host, port))
-            return next(iter(one), "")
-    return ""
+            return next(iter(one), ANYWHERE)
+    return ANYWHERE
