@@ -54,11 +54,14 @@ def is_unix(address: str) -> bool:
 
 
 def collapsed(address: str) -> str:
-    """Return an address or a CIDR range; a range of one address is that address."""
+    """Return an address or a CIDR range as it is compared, in its shortest form: IPv6 has many for each.
+
+    A range of one address is that address.
+    """
     if "/" not in address:
-        return address
+        return str(ipaddress.ip_address(address)) if ":" in address else address
     network = ipaddress.ip_network(address, strict=False)
-    return str(network.network_address) if network.prefixlen == network.max_prefixlen else address
+    return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
 
 
 def literal(host: str) -> str:

@@ -1,12 +1,16 @@
 """What becomes of connections: TLS by server name, bytes by rule and, with interception, by the address dialled."""
 
+from ipaddress import ip_address
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from api.proxy import REDIRECT
+from api.resource import LISTENER
 from api.tracing import Outcome
 from controlplane.nodes import read_node
-from tests.builders import plane_of
+from tests.builders import SLEEP, decoded, plane_of, rendered
 from tests.traffic import ask, brief
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -43,3 +47,24 @@ async def served(case: str, url: str, address: str = "") -> Outcome:
 )
 async def test_a_sidecar_with_interception(url: str, address: str, expected: str):
     assert brief(await served("interception/sidecar", url, address)) == expected
+
+
+@pytest.mark.parametrize("others", [("192.0.2.1/32",), ("2001:DB8::1", "2001:db8:0::1", "2001:db8::1/128")])
+async def test_addresses_that_are_spelled_differently_are_one(others: tuple[str, ...]):
+    """Envoy refuses a second listener for an address that another has."""
+    entry = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: e{0}}}
+spec:
+  hosts: [e{0}.example.com]
+  addresses: ["{1}"]
+  resolution: STATIC
+  endpoints: [{{address: 192.0.2.7}}]
+  ports: [{{number: 3306, name: tcp, protocol: TCP}}]
+"""
+    text = "\n---\n".join(entry.format(i, address) for i, address in enumerate(others))
+    found = decoded(await rendered(text, msgspec.structs.replace(SLEEP, interception=REDIRECT)), LISTENER)
+    own = {ip_address(name.rpartition("_")[0]) for name in found if name.endswith("_3306")}
+    assert [name for name in found if name.endswith("_3306")] == [f"{address}_3306" for address in own]
+    assert own == {ip_address(others[0].partition("/")[0])}

@@ -33,7 +33,7 @@ def lower(view: View, obj: Object[istio.ServiceEntry]) -> Lowered:
             namespace=obj.ref.namespace,
             ports=ports,
             ref=obj.ref,
-            addresses=tuple(map(collapsed, spec.addresses)),
+            addresses=_addresses(obj),
             resolution=_RESOLUTIONS[spec.resolution],
             selector=tuple(sorted(_selector(obj).items())),
             export_to=spec.export_to or view.memo(mesh).services_export_to,
@@ -83,8 +83,8 @@ def _self(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
     return (str(obj.ref),)
 
 
-def _addresses(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
-    return obj.spec.addresses
+def _addresses(obj: Object[istio.ServiceEntry]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(collapsed, obj.spec.addresses)))
 
 
 def _selects(obj: Object[istio.ServiceEntry]) -> Iterable[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from api.finding import Finding, Severity
-from api.hosts import fqdn, is_ip
+from api.hosts import collapsed, fqdn, is_ip
 from api.kinds import kube
 from api.mesh import Lowered, Port, Protocol, Service
 from api.meta import Object
@@ -85,7 +85,7 @@ def _host(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
 
 def _addresses(obj: Object[kube.ServiceSpec]) -> tuple[str, ...]:
     said = obj.spec.cluster_ips or (obj.spec.cluster_ip,)
-    return tuple(address for address in said if address and address != _HEADLESS)
+    return tuple(collapsed(address) for address in said if address and address != _HEADLESS)
 
 
 def _places(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
