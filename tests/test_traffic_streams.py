@@ -12,6 +12,7 @@ from api.tracing import Outcome
 from controlplane.nodes import read_node
 from tests.builders import SLEEP, decoded, plane_of, rendered
 from tests.traffic import ask, brief
+from translators.names import VIRTUAL_INBOUND
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -68,3 +69,19 @@ spec:
     own = {ip_address(name.rpartition("_")[0]) for name in found if name.endswith("_3306")}
     assert [name for name in found if name.endswith("_3306")] == [f"{address}_3306" for address in own]
     assert own == {ip_address(others[0].partition("/")[0])}
+
+
+async def test_a_service_that_leads_to_the_port_of_the_sidecar_itself_leaves_the_others_alone():
+    """Envoy refuses a listener with two chains for one port, and all that comes in with it."""
+    text = """
+apiVersion: v1
+kind: Service
+metadata: {name: sleep}
+spec:
+  clusterIP: 10.9.0.1
+  selector: {app: sleep}
+  ports: [{name: tcp, port: 80, targetPort: 15006}, {name: http, port: 15006}, {name: tcp-next, port: 15007}]
+"""
+    served = await rendered(text, msgspec.structs.replace(SLEEP, interception=REDIRECT))
+    chains = decoded(served, LISTENER)[VIRTUAL_INBOUND]["filter_chains"]
+    assert [chain["filter_chain_match"] for chain in chains] == [{"destination_port": p} for p in (15006, 15007)]

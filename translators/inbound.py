@@ -12,6 +12,9 @@ from translators.horizons import horizon
 from translators.lookups import endpoints, manner
 from translators.names import called
 
+PORT = 15006
+"""Where all of it is taken in (Istio)."""
+
 
 class Entry(msgspec.Struct, frozen=True):
     """A port of the workload: `service_port` is the one that clients of `host` call.
@@ -31,11 +34,12 @@ class Entry(msgspec.Struct, frozen=True):
 def entries(view: View, scope: Scope) -> tuple[Entry, ...]:
     """Return the ports by number: what a Horizon states, else what services say (Istio: Sidecar's ingress).
 
-    Istio: the policy for the workload's own service limits what comes in too, unless the Horizon says something.
+    Istio: the policy for the workload's own service limits what comes in too, unless the Horizon says something. The
+    sidecar's own port is none of the workload's: what is meant for it would come back for ever, and is closed.
     """
     said = view.memo(horizon, scope.viewer) if scope.viewer.horizon else None
     found = _stated(said) if said is not None and said.ingress else _of_services(view, scope, said)
-    return tuple(sorted(found, key=lambda each: each.port))
+    return tuple(sorted((each for each in found if each.port != PORT), key=lambda each: each.port))
 
 
 def entry(view: View, scope: Scope, number: int) -> Entry | None:

@@ -9,12 +9,11 @@ from api.resource import LISTENER, Resource
 from api.view import View
 from translators import envoy
 from translators.contract import Output
-from translators.inbound import Entry, entries
+from translators.inbound import PORT, Entry, entries
 from translators.names import ANYWHERE, BLACK_HOLE, INBOUND_PASSTHROUGH, VIRTUAL_INBOUND, inbound
 from translators.parts import chains, inspectors
 from translators.settings import mesh
 
-PORT = 15006
 _TRIES = 2
 
 
