@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.resource import LISTENER
 from api.units import MILLION
+from tests.builders import decoded, rendered
 from translators.parts.weights import independent
 
 weights = st.lists(st.integers(0, 1_000_000), min_size=2, max_size=4).filter(any)
@@ -62,3 +64,25 @@ def test_counted_over_random_ids_the_copies_are_in_proportion(weights: list[int]
     copied = [i for i in drawn if i % MILLION < fraction]
     share = sum(i % total < first for i in copied) / len(copied)
     assert share == pytest.approx(weights[0] / sum(weights), abs=4 * (share * (1 - share) / len(copied)) ** 0.5 + 1e-9)
+
+
+@pytest.mark.parametrize("weight", [2**31, 2**32, 10**30])
+async def test_connections_are_shared_by_weights_of_any_size(weight: int):
+    text = f"""
+apiVersion: v1
+kind: Service
+metadata: {{name: a}}
+spec: {{ports: [{{name: tcp, port: 90}}]}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: a}}
+spec:
+  hosts: [a]
+  tcp: [{{route: [{{destination: {{host: a}}, weight: {weight}}}, {{destination: {{host: a}}, weight: {weight}}}]}}]
+"""
+    (listener,) = [one for name, one in decoded(await rendered(text), LISTENER).items() if name.endswith("_90")]
+    said = listener["filter_chains"][0]["filters"][0]["typed_config"]["weighted_clusters"]["clusters"]
+    one, other = (to["weight"] for to in said)
+    assert one == other
+    assert one + other < 2**32

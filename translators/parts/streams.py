@@ -14,6 +14,7 @@ from translators import envoy, visible
 from translators.lookups import target_port
 from translators.names import ClusterName, called
 from translators.parts import chains
+from translators.parts.weights import fitting
 from translators.tables import holds
 
 _FILTER_CHAINS_FIELD, _DEFAULT_FIELD = 3, 25
@@ -117,7 +118,8 @@ def _plain(view: View, scope: Scope, host: str, number: int) -> envoy.FilterChai
 
 def _filter(view: View, scope: Scope, rule: StreamRoute, number: int) -> envoy.Filter:
     shares = [to for to in rule.destinations if to.weight > 0] if len(rule.destinations) > 1 else rule.destinations
-    weighted = [(_cluster(view, scope, to, number), to.weight) for to in shares]
+    weights = fitting([to.weight for to in shares])
+    weighted = [(_cluster(view, scope, to, number), weight) for to, weight in zip(shares, weights, strict=True)]
     if len(weighted) == 1:
         return chains.tcp(view, scope.caller, weighted[0][0])
     return chains.tcp_shared(view, scope.caller, weighted, f"{rule.ref.name}.{rule.ref.namespace}")

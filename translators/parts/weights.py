@@ -21,7 +21,7 @@ def independent(weights: Sequence[int], fractions: Iterable[int]) -> list[int]:
     Then they are refined a thousandfold, where that fits, and the largest is raised until their sum shares no factor
     with a million: no share moves by more than a few millionths.
     """
-    made = _fitting(list(weights))
+    made = fitting(list(weights))
     if all(n % gcd(sum(made), MILLION) == 0 for n in fractions):
         return made
     if sum(made) <= _LARGEST // _FINER:
@@ -32,8 +32,8 @@ def independent(weights: Sequence[int], fractions: Iterable[int]) -> list[int]:
     return made
 
 
-def _fitting(weights: list[int]) -> list[int]:
-    """Make weights coarser until Envoy can count their sum; none becomes 0."""
+def fitting(weights: list[int]) -> list[int]:
+    """Make weights coarser until Envoy can count their sum; none above 0 becomes 0."""
     while sum(weights) > _LARGEST:
         weights = [-(-weight // _FINER) for weight in weights]
     return weights
