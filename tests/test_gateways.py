@@ -208,3 +208,16 @@ spec:
     (configuration,) = decoded(served, ROUTE).values()
     assert configuration["name"] == "http.80"
     assert [host["name"] for host in configuration["virtual_hosts"]] == ["a.com:80", "b.com:80"]
+
+
+async def test_servers_that_spell_an_address_of_their_own_differently_share_its_listener():
+    text = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  servers:
+  - {port: {number: 80, name: a, protocol: HTTP}, hosts: [a.com], bind: "FD00::A"}
+  - {port: {number: 80, name: b, protocol: HTTP}, hosts: [b.com], bind: "fd00:0::a"}
+"""
+    assert set((await rendered(text, EDGE)).of(LISTENER)) == {"fd00::a_80"}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from api.finding import Finding, Severity
 from api.gateways import Gateway, ServedHost, Server, Speaks
-from api.hosts import host_problem, is_ip, literal
+from api.hosts import collapsed, host_problem, is_ip, literal
 from api.kinds.istio import gateway as istio
 from api.mesh import Lowered
 from api.meta import Object, Ref
@@ -62,7 +62,7 @@ def _server(obj: Object[istio.Gateway], path: str, said: istio.Server) -> Server
         speaks=Speaks.HTTP if http else Speaks.BYTES,
         hosts=tuple(dict.fromkeys(_host(obj.ref.namespace, host) for host in said.hosts)),
         section=said.port.name,
-        bind=said.bind,
+        bind=collapsed(said.bind) if said.bind else "",
         tls=protocol in _TLS,
         termination=termination,
         redirect=said.tls is not None and said.tls.https_redirect,
