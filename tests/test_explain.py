@@ -196,3 +196,11 @@ def test_a_router_answers_on_the_ports_of_its_gateways():
         "outbound|443||web.default.svc.cluster.local",
         "outbound|443|v2|web.default.svc.cluster.local",
     ]
+
+
+def test_the_address_of_a_url_is_the_one_that_is_called_whatever_the_host_header_says(mesh: Path, node: Path):
+    node.write_text("{name: sleep, ip: 10.0.0.9, interception: REDIRECT}")
+    database = service("database", 5000, "tcp").replace("ports:", 'clusterIP: "fd00::7"\n  ports:')
+    (mesh / "database.yaml").write_text(database)
+    for asked in (["http://[FD00:0::7]:5000/"], ["http://database:5000/", "-H", "host: nobody"]):
+        assert told(mesh, node, "GET", *asked)["listener"] == ["fd00::7_5000 (filter chain 0)"]

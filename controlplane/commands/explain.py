@@ -56,7 +56,8 @@ def explain(paths: tuple[Path, ...], node: Path, output: str, **asked: object) -
         raise click.ClickException(str(error)) from error
     view = plane.engine.view
     request = _request(known, **asked)  # type: ignore[arg-type]
-    where = address(view, scope_of(proxy, view.memo(criteria)), request.authority.partition(":")[0], request.port)
+    dialled = urlsplit(str(asked["url"])).hostname or ""  # whatever the Host header says
+    where = address(view, scope_of(proxy, view.memo(criteria)), dialled, request.port)
     found = answer(known, msgspec.structs.replace(request, address=where if proxy.interception == REDIRECT else ""))
     if output == "text":
         click.echo("\n".join(lines_of(found, source.locate)))

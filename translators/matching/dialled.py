@@ -1,6 +1,6 @@
 """Which address a client dials when it asks for a host: what DNS would have told it."""
 
-from api.hosts import fqdn, is_ip
+from api.hosts import collapsed, fqdn, is_ip
 from api.proxy import Scope
 from api.view import View
 from translators import visible
@@ -14,9 +14,9 @@ def address(view: View, scope: Scope, host: str, port: int) -> str:
 
     A host that no service has is somewhere: then it is an address that no listener is for.
     """
-    name = host.strip("[]").lower().removesuffix(".")
+    name = host.lower().removesuffix(".")
     if is_ip(name):
-        return name
+        return collapsed(name)
     suffix = f".svc.{scope.domain}"
     names = (name, fqdn(name, scope.namespace, scope.domain), f"{name}{suffix}", f"{name.removesuffix('.svc')}{suffix}")
     for each in names:
