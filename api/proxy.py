@@ -13,6 +13,9 @@ LOOPBACK = "127.0.0.1"
 REDIRECT, TPROXY = "REDIRECT", "TPROXY"
 INTERCEPTIONS = ("NONE", REDIRECT, TPROXY)
 
+OWN_PORTS = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053, 15090})
+"""Ports that a sidecar with interception uses itself (Istio)."""
+
 
 class Locality(msgspec.Struct, frozen=True, order=True):
     """Where an endpoint or a proxy runs."""

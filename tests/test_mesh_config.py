@@ -3,13 +3,16 @@
 import textwrap
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from api.finding import Finding, Severity
 from api.meta import AnyObject
+from api.proxy import REDIRECT
+from api.resource import LISTENER
 from controlplane.app import file_source
 from controlplane.catalogue import catalogue
-from tests.builders import plane_of
+from tests.builders import SLEEP, plane_of, rendered
 from translators.settings import ISTIOS, mesh
 
 HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n"
@@ -76,3 +79,14 @@ async def test_what_is_not_said_is_as_ever():
     plain = mesh(plane.engine.view)
     plane = await plane_of("apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}\n")
     assert mesh(plane.engine.view) == plain
+
+
+@pytest.mark.parametrize(("port", "listens"), [(15080, True), (15001, False), (15006, False)])
+async def test_the_http_proxy_leaves_the_ports_of_the_sidecar_alone(tmp_path: Path, port: int, listens: bool):
+    """The kernel brings what it intercepts to loopback, where the HTTP proxy would take all of it."""
+    kind = "apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}\n"
+    text = f"{kind}spec: {{proxyHttpPort: {port}}}"
+    served = await rendered(text, msgspec.structs.replace(SLEEP, interception=REDIRECT))
+    assert (f"127.0.0.1_{port}" in served.of(LISTENER)) is listens
+    assert f"127.0.0.1_{port}" in (await rendered(text)).of(LISTENER)
+    assert [found.reason for found in read(tmp_path, text)[1]] == ([] if listens else ["PortTaken"])

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from api.finding import Finding
+from api.finding import Finding, Severity
 from api.kinds.istio.mesh_config import TrafficSettings
 from api.meta import Ref
+from api.proxy import OWN_PORTS
 from api.settings import PathForm
 from api.units import PORTS, milliseconds
 from translators.istio.durations import duration_findings
@@ -57,6 +58,10 @@ def settings_findings(about: Ref, path: str, said: TrafficSettings) -> Iterator[
     if said.proxy_http_port and said.proxy_http_port not in PORTS:
         message = "the port is not in 0..65535 (0: no HTTP proxy)"
         yield Finding(about, "InvalidPort", message, f"{path}.proxyHttpPort")
+    if said.proxy_http_port in OWN_PORTS:
+        message = f"sidecars with interception use port {said.proxy_http_port} themselves: they get no HTTP proxy"
+        fix = "use 15080, or another port"
+        yield Finding(about, "PortTaken", message, f"{path}.proxyHttpPort", Severity.WARNING, fix)
     yield from duration_findings(about, path, {"connectTimeout": said.connect_timeout}, positive=True)
     yield from duration_findings(about, path, {"protocolDetectionTimeout": said.protocol_detection_timeout})
     yield from _refresh_findings(about, f"{path}.dnsRefreshRate", said.dns_refresh_rate)

@@ -3,7 +3,7 @@
 With interception they are bound to nothing: `virtualOutbound` hands them the connections that were meant for them.
 """
 
-from api.proxy import LOOPBACK, SIDECAR, Scope
+from api.proxy import LOOPBACK, OWN_PORTS, SIDECAR, Scope
 from api.resource import LISTENER, Resource
 from api.view import View
 from translators import arrivals, envoy, names, visible
@@ -14,8 +14,6 @@ from translators.parts.landings import Landing
 from translators.settings import mesh
 
 _PRIVILEGED = range(1, 1024)
-_RESERVED = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053, 15090})
-"""Ports that a sidecar with interception uses itself (Istio)."""
 
 
 def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
@@ -50,13 +48,18 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
 
 
 def _proxy(view: View, scope: Scope) -> tuple[str, ...]:
-    """Return the name of the HTTP proxy's listener, which is bound to loopback, if there is one."""
+    """Return the name of the HTTP proxy's listener, which is bound to loopback, if there is one.
+
+    On loopback the kernel also delivers what it brings to the sidecar's own ports, and the nearer address wins.
+    """
     port = view.memo(mesh).proxy_http_port
+    if scope.intercepted and port in OWN_PORTS:
+        return ()
     return (names.listener(LOOPBACK if scope.intercepted else scope.bind, port),) if port else ()
 
 
 def _is_barred(scope: Scope, number: int, *, bound: bool) -> bool:
-    return (bound and scope.unprivileged and number in _PRIVILEGED) or (scope.intercepted and number in _RESERVED)
+    return (bound and scope.unprivileged and number in _PRIVILEGED) or (scope.intercepted and number in OWN_PORTS)
 
 
 def _own(view: View, scope: Scope, part: int) -> tuple[str, ...]:
@@ -65,7 +68,7 @@ def _own(view: View, scope: Scope, part: int) -> tuple[str, ...]:
     return tuple(
         names.listener(address, number)
         for address, number in arrivals.own(view, viewer, part)
-        if number not in _RESERVED
+        if number not in OWN_PORTS
         and arrivals.at(view, viewer, address, number)[0][0].host in known
         and place(view, scope, number)[0] != address
     )
