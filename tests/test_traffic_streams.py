@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from api.proxy import REDIRECT
-from api.resource import LISTENER
+from api.resource import CLUSTER, LISTENER
 from api.tracing import Outcome
 from controlplane.nodes import read_node
 from tests.builders import SLEEP, decoded, plane_of, rendered
@@ -85,3 +85,15 @@ spec:
     served = await rendered(text, msgspec.structs.replace(SLEEP, interception=REDIRECT))
     chains = decoded(served, LISTENER)[VIRTUAL_INBOUND]["filter_chains"]
     assert [chain["filter_chain_match"] for chain in chains] == [{"destination_port": p} for p in (15006, 15007)]
+
+
+async def test_what_no_policy_is_about_has_no_limits():
+    """Envoy's own limit is 1,024 connections or requests, and the sidecar would refuse what the workload can take."""
+    found = (await plane_of((GOLDEN / "interception/sidecar/input.yaml").read_text())).render(
+        read_node(GOLDEN / "interception/sidecar/node.yaml")
+    )
+    passed_on = {n: c for n, c in decoded(found, CLUSTER).items() if "Passthrough" in n}
+    assert len(passed_on) == 2
+    for cluster in passed_on.values():
+        (most,) = cluster["circuit_breakers"]["thresholds"]
+        assert set(most.values()) == {2**32 - 1}

@@ -7,7 +7,7 @@ from api.view import View
 from translators import envoy, visible
 from translators.contract import Output
 from translators.names import BLACK_HOLE, PASSTHROUGH
-from translators.parts import live
+from translators.parts import live, pools
 from translators.parts.clusters import build as of_service
 
 
@@ -28,6 +28,7 @@ def _fixed(name: str) -> Resource:
     if name == PASSTHROUGH:
         body.type = envoy.Cluster.ORIGINAL_DST
         body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
+        pools.unlimited(body)
     else:
         body.type = envoy.Cluster.STATIC
     return envoy.resource(CLUSTER, name, envoy.encode(body))

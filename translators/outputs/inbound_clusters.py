@@ -27,15 +27,12 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     found = entry(view, scope, asked.port) if asked else None
     if asked is not None and found is None:
         return None
-    body, timeout = envoy.Cluster(name=name, alt_stat_name=f"{name};"), view.memo(mesh).connect_timeout_ms
-    body.connect_timeout.CopyFrom(envoy.duration(timeout))
+    body, pool = envoy.Cluster(name=name, alt_stat_name=f"{name};"), found.pool if found else None
     if found is not None and found.address:
         _fix(body, found)
     else:
         _dial(body, found.target if found else 0)
-    pool = found.pool if found else None
-    if pool is not None:
-        pools.limit(body, Manner(pool=pool), view.memo(mesh))
+    pools.limit(body, Manner(pool=pool), view.memo(mesh))
     if found is not None and not found.protocol.is_bytes:
         http = envoy.packed(pools.http(found.protocol, pool, upgrade=False))
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(http)

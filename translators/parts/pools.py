@@ -9,15 +9,16 @@ _NO_LIMIT = (1 << 32) - 1
 _SURELY = 100
 
 
+def unlimited(body: envoy.Cluster) -> None:
+    """Take Envoy's own limits off a cluster that no policy is about (Istio): 1,024 connections, or requests."""
+    _most(body, Pool())
+
+
 def limit(body: envoy.Cluster, said: Manner, settings: MeshSettings) -> None:
     """Put limits and timeouts on a cluster; what is not said is unlimited (Istio), and connects as the mesh does."""
     pool = said.pool or Pool()
     body.connect_timeout.CopyFrom(envoy.duration(pool.connect_timeout_ms or settings.connect_timeout_ms))
-    most = body.circuit_breakers.thresholds.add()
-    most.max_connections.value = pool.connections or _NO_LIMIT
-    most.max_pending_requests.value = pool.pending or _NO_LIMIT
-    most.max_requests.value = pool.requests or _NO_LIMIT
-    most.max_retries.value = pool.retries or _NO_LIMIT
+    most = _most(body, pool)
     if said.retry_share is not None:
         most.retry_budget.budget_percent.value = said.retry_share.percent
         most.retry_budget.min_retry_concurrency.value = said.retry_share.least
@@ -30,6 +31,15 @@ def limit(body: envoy.Cluster, said: Manner, settings: MeshSettings) -> None:
     body.common_lb_config.healthy_panic_threshold.value = healthy
     if said.outliers is not None:
         body.outlier_detection.CopyFrom(_outliers(said.outliers))
+
+
+def _most(body: envoy.Cluster, pool: Pool) -> "envoy.CircuitBreakers.Thresholds":
+    most = body.circuit_breakers.thresholds.add()
+    most.max_connections.value = pool.connections or _NO_LIMIT
+    most.max_pending_requests.value = pool.pending or _NO_LIMIT
+    most.max_requests.value = pool.requests or _NO_LIMIT
+    most.max_retries.value = pool.retries or _NO_LIMIT
+    return most
 
 
 def http(protocol: Protocol, said: Pool | None, *, upgrade: bool) -> envoy.UpstreamHttp:
