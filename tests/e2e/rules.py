@@ -129,7 +129,7 @@ FAULTS = st.builds(
     lambda **said: {"fault": {name: one for name, one in said.items() if one}} if any(said.values()) else {},
     abort=st.none()
     | st.fixed_dictionaries({"percentage": SURE, "httpStatus": st.sampled_from([418, 503])})
-    | st.fixed_dictionaries({"percentage": SURE, "grpcStatus": st.sampled_from(["UNAVAILABLE", "OK"])}),
+    | st.fixed_dictionaries({"percentage": SURE, "grpcStatus": st.sampled_from(["UNAVAILABLE", "INTERNAL"])}),
     delay=st.none() | st.fixed_dictionaries({"percentage": SURE, "fixedDelay": st.just("1ms")}),
 )
 

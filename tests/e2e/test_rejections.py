@@ -24,6 +24,7 @@ from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.scene import joined, mesh_config, until
 from tests.e2e.sidecars import Sidecar, sidecar
 from translators import envoy
+from translators.outputs import sidecar_routes
 
 pytestmark = pytest.mark.envoy
 
@@ -122,7 +123,7 @@ def first_line_of(text: str, name: str) -> int:
 
 def planted() -> Catalogue:
     """The catalogue, with the bug in its routes."""
-    routes = next(output for output in catalogue().outputs if output.type_url == ROUTE)
+    routes = sidecar_routes.OUTPUT
 
     def build(view, key, name: str) -> Resource | None:
         made = routes.build(view, key, name)
