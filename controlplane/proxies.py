@@ -20,7 +20,7 @@ SHORT = {CLUSTER: "CDS", LISTENER: "LDS", ENDPOINT: "EDS", ROUTE: "RDS", SECRET:
 
 COLUMNS = ("NAME", "SCOPE", "CDS", "LDS", "EDS", "RDS", "AGE")
 _TYPES = COLUMNS[2:6]
-_LABELS = ("labels", "ranked", "selected")
+_LABELS = ("labels", "ranked", "selected", "workload")
 _DIGITS = 8
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -102,7 +102,7 @@ def _scope_line(row: Row) -> str:
     labels = {f"{key}={value}": None for name in _LABELS for key, value in scope[name].items()}
     said = [scope["role"], scope["namespace"], *labels]
     said += ["/".join(filter(None, scope["locality"].values()))] if any(scope["locality"].values()) else []
-    said += ["unprivileged"] if scope["unprivileged"] else []
+    said += [word for word in ("unprivileged", "intercepted") if scope[word]]
     others = row["sharing_scope"] - 1
     return " ".join([*said, *([f"(+{others})"] if others else [])])
 

@@ -1,0 +1,92 @@
+"""Every golden case is loaded by a real Envoy, as the proxy it is about, and read by a decoder of another make."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+import trustme
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from api.proxy import REDIRECT, SIDECAR, Proxy
+from bootstrap.envoy import XdsAddress
+from controlplane.nodes import read_node
+from controlplane.playground.stage import Stage
+from controlplane.settings import Address
+from tests.builders import SLEEP
+from tests.e2e.namespaces import network, unavailable
+from tests.e2e.scene import until
+from tests.e2e.sidecars import free_address
+from tests.e2e.test_accepted import Judge
+from tests.test_golden import CASES, GOLDEN
+
+pytestmark = pytest.mark.envoy
+
+
+def node_of(case: Path) -> Proxy:
+    """The proxy of a case."""
+    node = case / "node.yaml"
+    return read_node(node) if node.exists() else SLEEP
+
+
+def nodes(*, intercepted: bool) -> list[object]:
+    """The proxies that cases are about, each with its cases."""
+    found: dict[str, list[Path]] = {}
+    for case in CASES:
+        node = node_of(case)
+        if node.role == SIDECAR and (node.interception == REDIRECT) is intercepted:
+            found.setdefault(repr(node), []).append(case)
+    return [
+        pytest.param(node_of(cases[0]), cases, id=f"{cases[0].relative_to(GOLDEN)} and {len(cases) - 1} more")
+        for cases in found.values()
+    ]
+
+
+@pytest.mark.parametrize(("node", "cases"), nodes(intercepted=False))
+async def test_envoy_accepts_golden_cases(stage: Stage, tmp_path: Path, node: Proxy, cases: list[Path]) -> None:
+    envoy = await stage.sidecar(msgspec.structs.replace(node, ip=free_address()))
+    await accepts(Judge(stage, envoy.log), cases, certificates(tmp_path))
+
+
+@pytest.mark.skipif(bool(why := unavailable()), reason=why)
+@pytest.mark.parametrize(("node", "cases"), nodes(intercepted=True))
+async def test_envoy_accepts_golden_cases_with_interception(tmp_path: Path, node: Proxy, cases: list[Path]) -> None:
+    folder = tmp_path / "mesh"
+    folder.mkdir()
+    with network() as wires:
+        async with Stage(folder, Address(wires.host, 0)) as stage:
+            wires.sidecar(wires.pod("it", 2), node, XdsAddress(wires.host, stage.xds.port), tmp_path)
+            await until(lambda: len(stage.app.server.streams()) == 1, "the sidecar is connected")
+            await accepts(Judge(stage, (tmp_path / f"{node.name}.log").read_text), cases, certificates(tmp_path))
+
+
+def certificates(folder: Path) -> Path:
+    """A folder with the files that cases name below /etc/certs."""
+    authority = trustme.CA()
+    own = authority.issue_cert("web.example.com")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    own.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    own.private_key_pem.write_to_path(folder / "key.pem")
+    (folder / "crl.pem").write_bytes(revocations())
+    return folder
+
+
+def revocations() -> bytes:
+    """A list of revoked certificates with none on it."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nobody")])
+    said = x509.CertificateRevocationListBuilder(name, now, now + timedelta(days=1))
+    return said.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+async def accepts(judge: Judge, cases: list[Path], files: Path) -> None:
+    """Show one case after the other."""
+    wrong = []
+    for case in cases:
+        text = (case / "input.yaml").read_text().replace("/etc/certs", str(files))
+        await judge.show(list(yaml.safe_load_all(text)))
+        wrong += [f"{case.relative_to(GOLDEN)}: {one}" for one in judge.said()]
+    assert not wrong, "\n".join(wrong)
