@@ -105,7 +105,7 @@ def as_selected(view: View, gateway: Gateway) -> Scope:
     """Return the scope of a router that has just the labels that a gateway selects, beside the gateway."""
     places = ("*", *(f"{key}={value}" for key, value in gateway.selector))
     found = [g for key in places for obj in view.by("gateway.selector", key) for g in view.lowered(obj.ref).gateways]
-    refs = sorted(g.ref for g in found if set(g.selector) <= set(gateway.selector))
+    refs = sorted(g.ref for g in found if g.selects(gateway.selector, gateway.ref.namespace))
     viewer = Viewer(gateway.ref.namespace)
     return Scope(ROUTER, viewer, bind=names.ANYWHERE, gateways=tuple(refs), workload=gateway.selector)
 
@@ -130,7 +130,8 @@ def _routes(gateway: Gateway, server: Server, port: int) -> str:
         return ""
     bind = f".{server.bind}" if server.bind else ""
     if server.tls:
-        return f"https.{server.number}.{server.section}.{gateway.ref.name}.{gateway.ref.namespace}{bind}"
+        api = f".{gateway.api}" if gateway.api else ""
+        return f"https.{server.number}.{server.section}.{gateway.ref.name}.{gateway.ref.namespace}{bind}{api}"
     return f"http.{port}{bind}"
 
 
