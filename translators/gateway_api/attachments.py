@@ -45,6 +45,9 @@ def attached(view: View, obj: Route) -> tuple[Attachment, ...]:
 
 def parent_findings(view: View, obj: Route) -> Iterator[Finding]:
     """Say which parents do not take the route. What belongs to other controllers is none of ours."""
+    if not obj.spec.parent_refs:
+        message = "the route names no parent, so its rules hold nowhere"
+        yield Finding(obj.ref, "NoParents", message, "spec.parentRefs", Severity.WARNING, "name a Gateway")
     for i, parent in enumerate(obj.spec.parent_refs):
         path = f"spec.parentRefs[{i}]"
         if _is_gateway(parent):
@@ -118,7 +121,11 @@ def _unattached(view: View, obj: Route, path: str, parent: ParentReference) -> I
         yield Finding(obj.ref, "ParentNotFound", message, path, Severity.WARNING, "correct the name, or create it")
         return
     found = list(_of_parent(view, obj, parent))
-    if found and not any(isinstance(one, Attachment) for one in found):
+    taken = [one for one in found if isinstance(one, Attachment)]
+    if taken and not any(one.hosts for one in taken):
+        message = "more precise listeners of the port take all hosts that it could be for there: no rule holds there"
+        yield Finding(obj.ref, "HostsElsewhere", message, path, Severity.WARNING, "attach it to those listeners")
+    if found and not taken:
         reason = next(reason for reason in _REASONS if reason in found)
         sentence = _SENTENCES[reason].format(obj.ref.namespace, name)
         yield Finding(obj.ref, reason, f"{sentence}: no rule holds there", path)

@@ -52,6 +52,9 @@ def served(obj: Gateway) -> tuple[Served, ...]:
 def listener_findings(obj: Gateway) -> Iterator[Finding]:
     """Say of each listener that is not served why, and which kinds of routes are not."""
     yield from _left_out(obj)
+    if obj.spec.tls.backend is not None:
+        message = "backends are called without a certificate of the Gateway's: this changes nothing"
+        yield Finding(obj.ref, "BackendTlsNotServed", message, "spec.tls.backend")
     for i, listener in enumerate(obj.spec.listeners):
         for j, kind in enumerate(listener.allowed_routes.kinds):
             if (kind.group, kind.kind) != _ROUTE:
@@ -64,6 +67,9 @@ def _left_out(obj: Gateway) -> Iterator[Finding]:
     """Say of each listener that is not served why: what is not served here, and conflicts, in which none wins."""
     for i, listener in enumerate(obj.spec.listeners):
         yield from _not_served(obj.ref, f"spec.listeners[{i}]", listener)
+        if listener.protocol == "HTTPS" and obj.spec.tls.frontend is not None:
+            message = "certificates of clients are not verified here, as spec.tls.frontend wants: nothing listens"
+            yield Finding(obj.ref, "FrontendNotServed", message, f"spec.listeners[{i}].protocol")
     for i, one in enumerate(obj.spec.listeners):
         others = {o.name for o in obj.spec.listeners if o.port == one.port and o.protocol != one.protocol}
         if others and one.protocol in {"HTTP", "HTTPS"}:

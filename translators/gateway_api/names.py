@@ -11,11 +11,17 @@ ROUTER_LABEL = "gateway.networking.k8s.io/gateway-name"
 _LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _HOST = re.compile(rf"(?P<wild>\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _LONGEST = 253
+_SECTION = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def called(namespace: str, name: str) -> str:
     """Return what rules call a Gateway."""
     return gateway_name(API, namespace, name)
+
+
+def section_problem(name: str) -> str:
+    """Return why a listener cannot be called this, or ""."""
+    return "" if _SECTION.fullmatch(name) else f"{name!r} is no name: lower case letters, digits, dashes and dots"
 
 
 def hostname_problem(host: str, *, precise: bool = False) -> str:

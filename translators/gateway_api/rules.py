@@ -55,6 +55,10 @@ def rule_findings(view: View, rule: Rule) -> Iterator[Finding]:
         kind = rule.said.filters[i].type
         message = f"the filter {kind} is not served, and none may be left out: requests are answered {_FAILED}"
         yield Finding(rule.about, "UnsupportedFilter", message, f"{rule.path}.filters[{i}].type")
+    for i, match in enumerate(rule.said.matches):
+        if match.method == "CONNECT":
+            message = "CONNECT is not served at Gateways: no request matches this"
+            yield Finding(rule.about, "UnsupportedMethod", message, f"{rule.path}.matches[{i}].method")
     for i, to in enumerate(rule.said.backend_refs):
         path = f"{rule.path}.backendRefs[{i}]"
         reason, field, sentence = problem(view, rule.about, to)

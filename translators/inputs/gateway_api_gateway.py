@@ -11,7 +11,7 @@ from api.meta import Object, Ref
 from api.view import View
 from translators.contract import Input
 from translators.gateway_api.listeners import Served, is_ours, listener_findings, served
-from translators.gateway_api.names import API, ROUTER_LABEL, called, hostname_problem
+from translators.gateway_api.names import API, ROUTER_LABEL, called, hostname_problem, section_problem
 
 _WITHOUT_TLS, _WITHOUT_HOST = {"HTTP", "TCP", "UDP"}, {"TCP", "UDP"}
 
@@ -38,6 +38,8 @@ def validate(obj: Object[gw.Gateway]) -> Iterator[Finding]:
     for i, said in enumerate(obj.spec.listeners):
         path = f"spec.listeners[{i}]"
         yield from _tls_findings(obj.ref, path, said)
+        if problem := section_problem(said.name):
+            yield Finding(obj.ref, "InvalidListener", problem, f"{path}.name")
         if said.hostname and (problem := hostname_problem(said.hostname)):
             yield Finding(obj.ref, "InvalidHostname", problem, f"{path}.hostname")
         if said.hostname and said.protocol in _WITHOUT_HOST:

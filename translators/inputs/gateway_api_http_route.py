@@ -114,17 +114,27 @@ def _prefix_findings(
 
 
 def _timeout_findings(about: Ref, path: str, said: gw.HTTPRouteTimeouts) -> Iterator[Finding]:
-    fine = True
-    for field, text in (("request", said.request), ("backendRequest", said.backend_request)):
-        if text and not _DURATION.fullmatch(text):
-            fine = False
-            message = f"{text!r} is no duration: up to four of a number and h, m, s or ms, for example 1m30s"
-            yield Finding(about, "InvalidDuration", message, f"{path}.{field}")
-    if fine and said.request and said.backend_request:
+    found = list(_duration_findings(about, path, said))
+    yield from found
+    if not found and said.request and said.backend_request:
         request, backend = milliseconds(said.request), milliseconds(said.backend_request)
         if request and backend > request:
             message = "backendRequest timeout cannot be longer than request timeout"
             yield Finding(about, "InvalidDuration", message, path)
+
+
+def _duration_findings(about: Ref, path: str, said: gw.HTTPRouteTimeouts) -> Iterator[Finding]:
+    for field, text in (("request", said.request), ("backendRequest", said.backend_request)):
+        problem = ""
+        if text and not _DURATION.fullmatch(text):
+            problem = f"{text!r} is no duration: up to four of a number and h, m, s or ms, for example 1m30s"
+        elif text:
+            try:
+                milliseconds(text)
+            except ValueError as error:
+                problem = str(error)
+        if problem:
+            yield Finding(about, "InvalidDuration", problem, f"{path}.{field}")
 
 
 def _at_gateways(obj: Object[gw.HTTPRoute]) -> Iterator[str]:

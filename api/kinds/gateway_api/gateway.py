@@ -1,6 +1,6 @@
 """Gateway: the listeners at which routers take traffic from outside."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
@@ -64,11 +64,19 @@ class Listener(Wire, frozen=True):
     allowed_routes: AllowedRoutes = AllowedRoutes()
 
 
+class GatewayTLSConfig(Wire, frozen=True):
+    """What is asked of clients, and shown to backends, at all listeners."""
+
+    frontend: dict[str, Any] | None = None
+    backend: dict[str, Any] | None = None
+
+
 class Gateway(Wire, frozen=True):
     """Listeners for the routers whose label `gateway.networking.k8s.io/gateway-name` is the Gateway's name."""
 
     gateway_class_name: Annotated[str, Meta(min_length=1, max_length=253)]
     listeners: Annotated[tuple[Listener, ...], Meta(min_length=1, max_length=64)]
+    tls: GatewayTLSConfig = GatewayTLSConfig()
 
 
 GATEWAY = Kind(GROUP, VERSIONS, "Gateway", Gateway)
