@@ -26,6 +26,7 @@ class Destination(msgspec.Struct, frozen=True):
     """Where requests go. `port` 0: the service's only port, else the port of the listener (Istio's rule).
 
     `headers` and `rewrite_host` hold for the requests that go here. `path` is the field of the object that says so.
+    `fails`: there is nothing that could be sent to, and the requests that would go here are answered 500 (Gateway API).
     """
 
     host: str
@@ -35,6 +36,7 @@ class Destination(msgspec.Struct, frozen=True):
     path: str = ""
     headers: Headers = Headers()
     rewrite_host: str = ""
+    fails: bool = False
 
 
 class Rewrite(msgspec.Struct, frozen=True):
@@ -70,7 +72,8 @@ class Retries(msgspec.Struct, frozen=True):
 class Redirect(msgspec.Struct, frozen=True):
     """An answer that sends the client elsewhere. What is "" or 0 stays as the client said it.
 
-    `path` replaces the whole path, `prefix` the part that the match compared. `same_port`: the port that was called.
+    `path` replaces the whole path, `prefix` the part that the match compared, and `substitution` what `pattern` (RE2)
+    finds. `same_port`: the port that was called.
     """
 
     code: int = 301
@@ -80,6 +83,8 @@ class Redirect(msgspec.Struct, frozen=True):
     scheme: str = ""
     port: int = 0
     same_port: bool = False
+    pattern: str = ""
+    substitution: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -70,7 +70,9 @@ class Server(msgspec.Struct, frozen=True, cache_hash=True):
 
     `number` is the port that clients call; `bind` the address, "" for the router's own. `tls`: what they send is TLS;
     `termination`: it is taken off. `redirect`: plain HTTP is sent to https. `section` names the server within its
-    gateway; `path` is the field that says all this.
+    gateway; `path` is the field that says all this, and `credential_path` the one below it that names certificates.
+
+    `isolated`: what no rule takes is not looked for under wider hosts of other servers on the port (Gateway API).
     """
 
     number: int
@@ -83,6 +85,8 @@ class Server(msgspec.Struct, frozen=True, cache_hash=True):
     redirect: bool = False
     stat_prefix: str = ""
     path: str = ""
+    credential_path: str = "tls.credentialName"
+    isolated: bool = False
 
     @property
     def server_names(self) -> tuple[str, ...]:
@@ -92,22 +96,37 @@ class Server(msgspec.Struct, frozen=True, cache_hash=True):
 
 
 class Gateway(msgspec.Struct, frozen=True):
-    """Servers for the routers whose labels hold all of `selector`. Rules name it by `name`, `namespace/name`."""
+    """Servers for the routers whose labels hold all of `selector`. Rules name it by `name`, `namespace/name`.
+
+    `api` stands before the name, so that gateways that were written in several APIs are told apart. `local`: only
+    routers of its own namespace serve it.
+    """
 
     ref: Ref
     selector: Labels
     servers: tuple[Server, ...]
     created: str = ""
+    api: str = ""
+    local: bool = False
 
     @property
     def name(self) -> str:
         """What rules call it."""
-        return f"{self.ref.namespace}/{self.ref.name}"
+        return gateway_name(self.api, self.ref.namespace, self.ref.name)
+
+    def selects(self, labels: Labels, namespace: str) -> bool:
+        """Tell whether a router with these labels in a namespace serves it."""
+        return set(self.selector) <= set(labels) and (not self.local or namespace == self.ref.namespace)
 
     @property
     def age(self) -> tuple[str, str, str]:
         """Sort key of Istio's "oldest wins"."""
         return self.created, self.ref.name, self.ref.namespace
+
+
+def gateway_name(api: str, namespace: str, name: str) -> str:
+    """Return what rules call a gateway."""
+    return f"{api}:{namespace}/{name}" if api else f"{namespace}/{name}"
 
 
 def narrower(one: str, other: str) -> str:

@@ -8,10 +8,11 @@ from api.meta import Labels
 
 
 class Op(Enum):
-    """How a string is compared."""
+    """How a string is compared. BELOW: a path, or one below it; a slash at its end does not count (Gateway API)."""
 
     EXACT = "exact"
     PREFIX = "prefix"
+    BELOW = "below"
     REGEX = "regex"
     PRESENT = "present"
 

@@ -1,5 +1,7 @@
 """Where requests go: rules, and the tables that hold them."""
 
+from enum import Enum
+
 import msgspec
 
 from api.actions import Answer, Cors, Destination, Fault, Headers, Redirect, Retries, Rewrite
@@ -59,8 +61,18 @@ class StreamRoute(msgspec.Struct, frozen=True):
         return bool(self.match.server_names)
 
 
+class Order(Enum):
+    """Which of several rules that match is taken: the first as written, or the one with the most precise match."""
+
+    WRITTEN = "written"
+    PRECISE = "precise"
+
+
 class RouteTable(msgspec.Struct, frozen=True):
-    """What one object says about the requests and the connections to some hosts, in order."""
+    """What one object says about the requests and the connections to some hosts, in order.
+
+    `section`: at its gateways it is only for the server of that name, and its hosts are just those it is for there.
+    """
 
     ref: Ref
     hosts: tuple[str, ...]
@@ -69,6 +81,8 @@ class RouteTable(msgspec.Struct, frozen=True):
     gateways: tuple[str, ...] = ("mesh",)
     export_to: tuple[str, ...] = ("*",)
     created: str = ""
+    section: str = ""
+    order: Order = Order.WRITTEN
 
     @property
     def age(self) -> tuple[str, str, str]:

@@ -57,7 +57,7 @@ class Target(msgspec.Struct, frozen=True):
     """Where requests may go, and as what. `weight` of `total` do; with a Request.dice only one target is left.
 
     `path`, `authority` and `headers` are the request's as it is sent on, as far as the configuration says: Envoy adds
-    some of its own. `trouble` says why it answers 503 itself instead.
+    some of its own. `trouble` says why it answers `status` itself instead.
     """
 
     cluster: str
@@ -71,6 +71,7 @@ class Target(msgspec.Struct, frozen=True):
     headers: Pairs = ()
     response: tuple[HeaderEdit, ...] = ()
     trouble: str = ""
+    status: int = 503
 
 
 class Share(msgspec.Struct, frozen=True):

@@ -110,7 +110,7 @@ def _sent(said: Sending, request: Request) -> Iterator[str]:
         yield _row("" if i else "sent to", f"{_place(to)}{share}")
         yield from _changes(to, request)
         if to.trouble:
-            yield _row("", f"  Envoy answers 503: {to.trouble}")
+            yield _row("", f"  Envoy answers {to.status}: {to.trouble}")
     for i, copy in enumerate(said.copies):
         yield _row("" if i else "copied to", _copied(copy, said.targets))
     limit = f"{said.timeout_ms} ms" if said.timeout_ms else "none"

@@ -10,6 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from api.kinds import kube
+from api.kinds.gateway_api import GROUP
+from api.kinds.gateway_api import gateway as kg
+from api.kinds.gateway_api import gateway_class as gc
+from api.kinds.gateway_api import http_route as hr
+from api.kinds.gateway_api import reference_grant as rg
+from api.kinds.gateway_api import references as refs
 from api.kinds.istio import destination_rule as dr
 from api.kinds.istio import gateway as gw
 from api.kinds.istio import service_entry as se
@@ -27,6 +33,7 @@ from controlplane.plane import Plane
 from tests.builders import PlainView
 from translators import shards
 from translators.advice import findings
+from translators.gateway_api.names import ROUTER_LABEL
 from translators.scopes import criteria, scope_of
 from translators.settings import ISTIOS, OURS
 
@@ -93,12 +100,19 @@ servers = st.builds(
     st.lists(served, min_size=1, max_size=2, unique=True),
     modes,
 )
+listeners = st.tuples(
+    st.sampled_from([80, 443]),
+    st.sampled_from(["", "x.example.com", "*.example.com"]),
+    st.sampled_from(["HTTP", "HTTPS", "TLS"]),
+    st.sampled_from(["All", "Same", "Selector"]),
+)
+paths = st.sampled_from([hr.HTTPPathMatch(), hr.HTTPPathMatch("Exact", "/x"), hr.HTTPPathMatch("PathPrefix", "/x/")])
 selectors = st.sampled_from([None, None, dr.WorkloadSelector({"app": "a"}), dr.WorkloadSelector({"app": "b"})])
 PROXIES = [
     Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}, locality=Locality("here")),
     Proxy("sidecar", "q", "blue", ip="127.0.0.2"),
-    Proxy("router", "g", "red", labels={"app": "a"}, identity="spiffe://cluster.local/ns/red/sa/g"),
-    Proxy("router", "h", "blue", ip="127.0.0.3", labels={"app": "b", "version": "v1"}),
+    Proxy("router", "g", "red", labels={"app": "a", ROUTER_LABEL: "a"}, identity="spiffe://cluster.local/ns/red/sa/g"),
+    Proxy("router", "h", "blue", ip="127.0.0.3", labels={"app": "b", "version": "v1", ROUTER_LABEL: "b"}),
     Proxy("sidecar", "r", "red", ip="10.0.0.1", labels={"app": "a", "version": "v1"}, interception=REDIRECT),
 ]
 
@@ -180,6 +194,42 @@ class World(RuleBasedStateMachine):
         named = (msgspec.structs.replace(s.port, name=f"p{i}") for i, s in enumerate(servers))
         said = (msgspec.structs.replace(s, port=p) for s, p in zip(servers, named, strict=True))
         self._put(gw.GATEWAY, ns, name, gw.Gateway(tuple(said), selector))
+
+    @rule(ours=st.booleans())
+    def gateway_class(self, ours: bool) -> None:
+        self._put(gc.GATEWAY_CLASS, "", "default", gc.GatewayClass(gc.CONTROLLER if ours else "example.com/theirs"))
+
+    @rule(ns=spaces, name=names, listeners=st.lists(listeners, min_size=1, max_size=3, unique_by=lambda x: x[:2]))
+    def listeners(self, ns: str, name: str, listeners: list[tuple[int, str, str, str]]) -> None:
+        said = []
+        for i, (port, host, protocol, places) in enumerate(listeners):
+            tls = kg.ListenerTLSConfig(None, (refs.SecretObjectReference("a"),)) if protocol == "HTTPS" else None
+            selector = kg.LabelSelector({"team": "red"})
+            allowed = kg.AllowedRoutes(kg.RouteNamespaces(places, selector))
+            said.append(kg.Listener(f"l{i}", port, protocol, host, tls, allowed))
+        self._put(kg.GATEWAY, ns, name, kg.Gateway("default", tuple(said)))
+
+    @rule(name=spaces, team=spaces)
+    def namespace(self, name: str, team: str) -> None:
+        self._put(kube.NAMESPACE, "", name, kube.NamespaceSpec(), labels={"team": team})
+
+    @rule(
+        ns=spaces, name=names, at=names, where=spaces, section=st.sampled_from(["", "l0", "l1"]), path=paths,
+        hosts=st.lists(st.sampled_from(["x.example.com", "*.example.com"]), max_size=2, unique=True),
+        backends=st.lists(st.tuples(names, spaces, st.integers(0, 2)), max_size=2),
+    )  # fmt: skip
+    def http_route(self, ns, name, at, where, section, path, hosts, backends) -> None:
+        parent = refs.ParentReference(at, namespace=where, section_name=section)
+        to = tuple(hr.HTTPBackendRef(n, namespace=space, port=80, weight=w) for n, space, w in backends)
+        mirror = hr.HTTPRequestMirrorFilter(refs.BackendObjectReference("a", namespace=where, port=8000))
+        copied = hr.HTTPRouteFilter("RequestMirror", request_mirror=mirror)
+        rule = hr.HTTPRouteRule(matches=(hr.HTTPRouteMatch(path),), filters=(copied,), backend_refs=to)
+        self._put(hr.HTTP_ROUTE, ns, name, hr.HTTPRoute((parent,), tuple(hosts), (rule,)))
+
+    @rule(ns=spaces, name=names, to=st.sampled_from(["", "a"]))
+    def grant(self, ns: str, name: str, to: str) -> None:
+        asks = tuple(rg.ReferenceGrantFrom(GROUP, "HTTPRoute", space) for space in ("red", "blue"))
+        self._put(rg.REFERENCE_GRANT, ns, name, rg.ReferenceGrant(asks, (rg.ReferenceGrantTo("", "Service", to),)))
 
     @rule(ns=spaces, name=names, content=st.sampled_from(["one", "two", ""]))
     def secret(self, ns: str, name: str, content: str) -> None:

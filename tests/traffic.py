@@ -100,7 +100,7 @@ def _place(to: Target | Copying) -> str:
         (_name(to.host) or to.cluster)
         + port
         + (f"/{to.subset}" if to.subset else "")
-        + (" (503)" if to.trouble else "")
+        + (f" ({to.status})" if isinstance(to, Target) and to.trouble else " (503)" if to.trouble else "")
     )
 
 

@@ -12,9 +12,9 @@ from translators.contract import Check, discover
 
 
 def findings(view: View, ref: Ref) -> tuple[Finding, ...]:
-    """Return the findings about an object, in the order of the checks."""
+    """Return the findings about an object, in the order of the checks, each once."""
     said = view.lowered(ref)
-    return (*said.findings, *(f for check in _checks() for f in _of(view, check, ref, said)))
+    return tuple(dict.fromkeys((*said.findings, *(f for check in _checks() for f in _of(view, check, ref, said)))))
 
 
 def is_checked(ref: Ref, said: Lowered) -> bool:

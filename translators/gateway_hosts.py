@@ -10,9 +10,10 @@ import msgspec
 from api.gateways import EVERYWHERE, Server, includes
 from api.hosts import candidates, exported
 from api.proxy import Scope
-from api.routes import Route, RouteTable
+from api.routes import Order, Route, RouteTable
 from api.view import View
 from translators.gateways import Door, doors
+from translators.precedence import precisest
 from translators.shards import is_in, parts_for
 from translators.tables import catches_all, holds
 from translators.visible import rank
@@ -21,12 +22,13 @@ from translators.visible import rank
 class HostRules(msgspec.Struct, frozen=True):
     """A host and what is done with requests for it: the routes of all tables that speak for it, in order.
 
-    `secure`: plain HTTP is sent to https instead.
+    `secure`: plain HTTP is sent to https instead. `kept`: it is served though there may be no routes.
     """
 
     host: str
     routes: tuple[Route, ...]
     secure: bool = False
+    kept: bool = False
 
 
 def parts(view: View, scope: Scope, routes: str) -> int:
@@ -47,9 +49,8 @@ def hosts(view: View, scope: Scope, routes: str, part: int) -> tuple[str, ...]:
     found = {host for door in said for host in _of_rules(view, scope, door, part, of) if is_in(host, part, of)}
     for door in said:
         for served in door.server.hosts:
-            if is_in(served.host, part, of) and (
-                door.server.redirect or any(_meeting(view, scope, routes, served.host))
-            ):
+            kept = door.server.redirect or door.server.isolated
+            if is_in(served.host, part, of) and (kept or any(_meeting(view, scope, routes, served.host))):
                 found.add(served.host)
     return tuple(sorted(found))
 
@@ -57,18 +58,23 @@ def hosts(view: View, scope: Scope, routes: str, part: int) -> tuple[str, ...]:
 def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
     """Return what is done with requests for a host.
 
-    Istio: rules of several tables are appended, oldest first, and those that take every request come last.
+    Istio: rules of several tables are appended, oldest first, and those that take every request come last. Gateway API:
+    those of all tables are ordered by how precise they are; where both meet, Istio's are asked first.
     """
     said = view.memo(doors, scope, routes)
-    secure = next((door.server.redirect for door in _covering(view, scope, routes, host)), False)
-    met = {(table.ref, gateway): table for table, gateway in _meeting(view, scope, routes, host)}
+    covering = tuple(_covering(view, scope, routes, host))
+    secure = next((door.server.redirect for door in covering), False)
+    kept = any(door.server.isolated and host in _served(view, door) for door in covering)
+    met = {(table.ref, table.section, gateway): table for table, gateway in _meeting(view, scope, routes, host)}
     found = [
         route
-        for (_, gateway), table in sorted(met.items(), key=lambda item: rank(scope.viewer, item[1]))
+        for (_, _, gateway), table in sorted(met.items(), key=lambda item: rank(scope.viewer, item[1]))
+        if table.order is Order.WRITTEN
         for route in _holding(table, scope, said[0].server.number, gateway)
     ]
     ordered = sorted(found if len(said) == 1 else dict.fromkeys(found), key=lambda route: catches_all(route.match))
-    return HostRules(host, tuple(ordered), secure)
+    precise = precisest(table for table in met.values() if table.order is Order.PRECISE)
+    return HostRules(host, (*ordered, *precise), secure, kept)
 
 
 def tables(view: View, scope: Scope, door: Door) -> tuple[RouteTable, ...]:
@@ -99,7 +105,8 @@ def _meeting(view: View, scope: Scope, routes: str, host: str) -> Iterator[tuple
             for obj in view.by("gateway.host", f"{door.gateway}|{pattern}"):
                 for table in view.lowered(obj.ref).tables:
                     narrowest = pattern == host and _takes_in(view, door, table, host)
-                    if _speaks(table, scope, door) and (narrowest or _admits(own, table)):
+                    meant = not table.section or host in table.hosts
+                    if meant and _speaks(table, scope, door) and (narrowest or _admits(own, table)):
                         yield table, door.gateway
 
 
@@ -137,7 +144,7 @@ def _admits(namespaces: frozenset[str], table: RouteTable) -> bool:
 
 def _speaks(table: RouteTable, scope: Scope, door: Door) -> bool:
     visible = exported(table.export_to, table.ref.namespace, scope.namespace)
-    return visible and door.gateway in table.gateways
+    return visible and door.gateway in table.gateways and table.section in {"", door.server.section}
 
 
 def _takes_in(view: View, door: Door, table: RouteTable, host: str) -> bool:

@@ -102,16 +102,16 @@ def unserved(view: View, scope: Scope) -> tuple[LeftOut, ...]:
 
 def as_selected(view: View, gateway: Gateway) -> Scope:
     """Return the scope of a router that has just the labels that a gateway selects, beside the gateway."""
-    refs = view.memo(_selecting, gateway.selector)
+    refs = view.memo(_selecting, gateway.selector, gateway.ref.namespace)
     viewer = Viewer(gateway.ref.namespace)
     return Scope(ROUTER, viewer, bind=names.ANYWHERE, gateways=refs, workload=gateway.selector)
 
 
-def _selecting(view: View, labels: Labels) -> tuple[Ref, ...]:
-    """Return the gateways that select routers with these labels."""
+def _selecting(view: View, labels: Labels, namespace: str) -> tuple[Ref, ...]:
+    """Return the gateways that select routers with these labels in a namespace."""
     places = ("*", *(f"{key}={value}" for key, value in labels))
     found = [g for key in places for obj in view.by("gateway.selector", key) for g in view.lowered(obj.ref).gateways]
-    return tuple(sorted(g.ref for g in found if set(g.selector) <= set(labels)))
+    return tuple(sorted(g.ref for g in found if g.selects(labels, namespace)))
 
 
 def _gateways(view: View, scope: Scope) -> list[Gateway]:
@@ -136,7 +136,8 @@ def _routes(gateway: Gateway, server: Server, port: int) -> str:
         return ""
     bind = f".{server.bind}" if server.bind else ""
     if server.tls:
-        return f"https.{server.number}.{server.section}.{gateway.ref.name}.{gateway.ref.namespace}{bind}"
+        api = f".{gateway.api}" if gateway.api else ""
+        return f"https.{server.number}.{server.section}.{gateway.ref.name}.{gateway.ref.namespace}{bind}{api}"
     return f"http.{port}{bind}"
 
 

@@ -10,6 +10,8 @@ VIRTUAL_OUTBOUND = "virtualOutbound"
 VIRTUAL_INBOUND = "virtualInbound"
 INBOUND = "inbound"
 OUTBOUND = "outbound"
+NOWHERE = "NoValidBackend"
+"""A cluster that there never is: what goes there is answered at once."""
 ANYWHERE = "0.0.0.0"  # noqa: S104 - where listeners stand that the kernel, or another listener, sends to
 MIRROR = "mirror"
 

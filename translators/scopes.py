@@ -16,6 +16,18 @@ from translators.shards import COUNT
 _EVERY_ADDRESS = {4: ANYWHERE, 6: "::"}
 
 
+class Selection(msgspec.Struct, frozen=True):
+    """Which routers a gateway is for: those with its labels, of its namespace or ("") of any."""
+
+    gateway: Ref
+    labels: Labels
+    namespace: str = ""
+
+    def holds(self, proxy: Proxy) -> bool:
+        """Tell whether a router is one of them."""
+        return set(self.labels) <= set(proxy.labels.items()) and self.namespace in {"", proxy.namespace}
+
+
 class Criteria(msgspec.Struct, frozen=True):
     """What about proxies matters to some object.
 
@@ -31,7 +43,7 @@ class Criteria(msgspec.Struct, frozen=True):
     ranked: frozenset[str] = frozenset()
     clients: frozenset[tuple[str, str]] = frozenset()
     workloads: frozenset[str] = frozenset()
-    gateways: tuple[tuple[Ref, Labels], ...] = ()
+    gateways: tuple[Selection, ...] = ()
     horizons: Mapping[str, tuple[tuple[Labels, Ref], ...]] = {}
     rest: Ref | None = None
 
@@ -128,14 +140,14 @@ def _chosen(proxy: Proxy, keys: frozenset[str]) -> Labels:
     return tuple(sorted((k, v) for k, v in proxy.labels.items() if k in keys)) if keys else ()
 
 
-def _gateways(view: View) -> tuple[tuple[Ref, Labels], ...]:
+def _gateways(view: View) -> tuple[Selection, ...]:
     """Return the gateways with what they select: a change of their servers is none of this."""
-    return tuple((g.ref, g.selector) for obj in view.by("gateways", "*") for g in view.lowered(obj.ref).gateways)
+    found = (g for obj in view.by("gateways", "*") for g in view.lowered(obj.ref).gateways)
+    return tuple(Selection(g.ref, g.selector, g.ref.namespace if g.local else "") for g in found)
 
 
-def _selected(proxy: Proxy, gateways: tuple[tuple[Ref, Labels], ...]) -> tuple[Ref, ...]:
-    have = set(proxy.labels.items())
-    return tuple(ref for ref, selector in gateways if set(selector) <= have)
+def _selected(proxy: Proxy, gateways: tuple[Selection, ...]) -> tuple[Ref, ...]:
+    return tuple(selection.gateway for selection in gateways if selection.holds(proxy))
 
 
 def _is_intercepted(proxy: Proxy) -> bool:

@@ -114,11 +114,16 @@ class Router:
 
 
 async def router(
-    stage: Stage, *ports: int, delta: bool = True, tls: XdsTls | None = None, unprivileged: bool = False
+    stage: Stage,
+    *ports: int,
+    delta: bool = True,
+    tls: XdsTls | None = None,
+    unprivileged: bool = False,
+    labels: Mapping[str, str] = LABELS,
 ) -> Router:
     """Start a router on an address where the ports are free."""
     ip = free_address(*ports)
-    proxy = Proxy("router", "gateway", "default", ip=ip, labels=LABELS, unprivileged=unprivileged)
+    proxy = Proxy("router", "gateway", "default", ip=ip, labels=labels, unprivileged=unprivileged)
     return Router(await stage.sidecar(proxy, delta=delta, tls=tls), proxy.ip)
 
 

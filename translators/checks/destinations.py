@@ -23,7 +23,7 @@ def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
 
     What a delegate says is told to the delegate. A rule for some clients is looked at as one of them.
     """
-    own = [(route, d) for route in _rules(said) if route.ref == said.ref for d in route.destinations]
+    own = [(route, d) for route in _rules(said) if route.ref == said.ref for d in route.destinations if not d.fails]
     found = [f for route, to in own for f in _findings(view, said, route, to, mirror=False)]
     copies = [(route, m.destination) for route in said.routes for m in route.mirrors if m.ref == said.ref]
     found += [f for route, to in copies for f in _findings(view, said, route, to, mirror=True)]

@@ -30,7 +30,7 @@ def _secrets(view: View, said: Gateway) -> Iterator[Finding]:
         for name in server.termination.credentials if server.termination is not None else ():
             if not _exists(view, name):
                 message = f"there is no Secret {name} with a certificate and a key: nobody is let in at this server"
-                path = f"{server.path}.tls.credentialName"
+                path = f"{server.path}.{server.credential_path}"
                 yield Finding(said.ref, "CredentialNotFound", message, path, fix="create it in the routers' namespace")
 
 

@@ -50,10 +50,13 @@ _REFUSED = frozenset(
     )
 )
 _GROUP = "networking.istio.io/"
+_OTHERS = "gateway.networking.k8s.io/"
 
 
 def code_of(finding: Finding) -> str:
     """Return Istio's code of a finding, or "" where Istio has none. What its validation refuses is one of them."""
+    if finding.about.kind.startswith(_OTHERS):
+        return ""
     if finding.reason in _CODES:
         return _CODES[finding.reason]
     refused = finding.about.kind.startswith(_GROUP) and finding.reason in _REFUSED

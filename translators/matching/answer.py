@@ -112,4 +112,4 @@ def _done(known: Decoded, place: Place, found: Outcome) -> Outcome:
 def _status(action: Sending | Reply) -> int:
     if isinstance(action, Reply):
         return action.status
-    return HTTPStatus.SERVICE_UNAVAILABLE.value if all(to.trouble for to in action.targets) else 0
+    return action.targets[0].status if all(to.trouble for to in action.targets) else 0

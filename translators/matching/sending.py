@@ -1,6 +1,7 @@
 """What a route does that sends requests on: where they go, as what, and what is copied."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import msgspec
 
@@ -44,6 +45,7 @@ def sending(known: Decoded, place: Place, request: Request) -> Sending:
 
 
 _NOTHING_SENT = "the request itself is answered 503, and what is not sent is not copied"
+_FAILS = envoy.RouteAction.INTERNAL_SERVER_ERROR
 _TIMEOUT_MS = 15_000
 """Envoy's own, where a route says nothing."""
 
@@ -73,6 +75,7 @@ def _chosen(
 def _target(known: Decoded, place: Place, request: Request, share: envoy.WeightedCluster.ClusterWeight) -> Target:
     action = place.route.route
     levels = (share, *place.levels)
+    lost = known.clusters.get(share.name) is None and action.cluster_not_found_response_code == _FAILS
     asked = names.parse_cluster(share.name)
     return Target(
         cluster=share.name,
@@ -86,6 +89,7 @@ def _target(known: Decoded, place: Place, request: Request, share: envoy.Weighte
         headers=edited(request.headers, request_edits(levels)),
         response=response_edits(levels),
         trouble=trouble(known, share.name, request.address),
+        status=(HTTPStatus.INTERNAL_SERVER_ERROR if lost else HTTPStatus.SERVICE_UNAVAILABLE).value,
     )
 
 

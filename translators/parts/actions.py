@@ -90,6 +90,8 @@ def _limit(action: envoy.RouteAction, milliseconds: int) -> None:
 def _send(view: View, viewer: Viewer, action: envoy.RouteAction, said: Forward, port: int) -> None:
     """Say where requests go. One destination gets all, whatever its weight; of several, one of weight 0 gets none."""
     to = said.destinations
+    if any(destination.fails for destination in to):
+        action.cluster_not_found_response_code = envoy.RouteAction.INTERNAL_SERVER_ERROR
     if len(to) == 1:
         action.cluster = _cluster(view, viewer, to[0], port)
         return
@@ -114,7 +116,7 @@ def _balance(view: View, caller: Caller, action: envoy.RouteAction, said: Forwar
 
 
 def _cluster(view: View, viewer: Viewer, to: Destination, port: int) -> str:
-    return names.outbound(to.host, target_port(view, viewer, to, port), to.subset)
+    return names.NOWHERE if to.fails else names.outbound(to.host, target_port(view, viewer, to, port), to.subset)
 
 
 def _rewrite(action: envoy.RouteAction, said: Forward) -> None:
@@ -138,6 +140,9 @@ def _redirect(said: Redirect, port: int) -> envoy.RedirectAction:
         action.path_redirect = said.path
     elif said.prefix:
         action.prefix_rewrite = said.prefix
+    elif said.pattern:
+        action.regex_rewrite.pattern.regex = said.pattern
+        action.regex_rewrite.substitution = said.substitution
     number = port if said.same_port else said.port
     if number != _DEFAULT_PORTS.get(said.scheme):
         action.port_redirect = number

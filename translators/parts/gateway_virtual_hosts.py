@@ -34,9 +34,9 @@ def _copies(view: View, scope: Scope, routes: str, part: int) -> frozenset[str]:
 
 
 def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | None:
-    """Return the virtual host of a host; None when no rule holds there and nothing is sent to https."""
+    """Return the virtual host of a host; None when no rule holds there, nothing is sent to https, none has to be."""
     said, port = rules(view, scope, routes, host), view.memo(doors, scope, routes)[0].server.number
-    if not said.routes and not said.secure:
+    if not (said.routes or said.secure or said.kept):
         return None
     built = [actions.route(view, scope, route, port) for route in said.routes]
     body = b"".join((*(envoy.framed(ROUTES_FIELD, b.body) for b in built), view.memo(common)))

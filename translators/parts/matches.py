@@ -11,6 +11,8 @@ def route_match(match: Match) -> envoy.RouteMatch:
         said.path = path.value
     elif path.op is Op.REGEX:
         said.safe_regex.CopyFrom(envoy.RegexMatcher(regex=path.value))
+    elif path.op is Op.BELOW and path.value.rstrip("/"):
+        said.path_separated_prefix = path.value.rstrip("/")
     else:
         said.prefix = path.value
     if match.ignore_case:

@@ -1,0 +1,21 @@
+"""GatewayClass: which controller serves the Gateways that name it."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from api.kinds.gateway_api import GROUP, VERSIONS
+from api.meta import Kind, Wire
+
+CONTROLLER = "mirrorplane.io/gateway-controller"
+"""What a class says to be served here. Classes of other controllers are none of ours."""
+
+
+class GatewayClass(Wire, frozen=True):
+    """`description` is for people."""
+
+    controller_name: Annotated[str, Meta(min_length=1, max_length=253)]
+    description: Annotated[str, Meta(max_length=64)] = ""
+
+
+GATEWAY_CLASS = Kind(GROUP, VERSIONS, "GatewayClass", GatewayClass, namespaced=False)

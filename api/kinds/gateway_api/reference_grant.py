@@ -1,0 +1,34 @@
+"""ReferenceGrant: which objects of other namespaces may name objects of this one."""
+
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from api.kinds.gateway_api import GROUP, VERSIONS
+from api.meta import Kind, Wire
+
+
+class ReferenceGrantFrom(Wire, frozen=True):
+    """Objects of a kind in a namespace."""
+
+    group: str
+    kind: str
+    namespace: str
+
+
+class ReferenceGrantTo(Wire, frozen=True):
+    """An object of a kind, or all of them."""
+
+    group: str
+    kind: str
+    name: str = ""
+
+
+class ReferenceGrant(Wire, frozen=True):
+    """All of `from` may name all of `to`."""
+
+    from_: Annotated[tuple[ReferenceGrantFrom, ...], Meta(min_length=1, max_length=16)] = field(name="from")
+    to: Annotated[tuple[ReferenceGrantTo, ...], Meta(min_length=1, max_length=16)]
+
+
+REFERENCE_GRANT = Kind(GROUP, VERSIONS, "ReferenceGrant", ReferenceGrant)

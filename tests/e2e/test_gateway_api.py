@@ -1,0 +1,203 @@
+"""A real Envoy as the router of a Gateway API Gateway: what clients outside notice, and what is copied."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from controlplane.playground.scenery import local_pod, service
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.ingress import Certificates, Router, router, secured_stage
+from tests.e2e.scene import QUIET, complaints, joined, until
+from tests.e2e.test_accepted import Judge
+from tests.e2e.test_golden_accepted import accepts
+from tests.test_golden import CASES
+
+pytestmark = pytest.mark.envoy
+
+HTTP, HTTPS = 18080, 18443
+WEB, OTHER = "web.example.com", "other.example.com"
+LABELS = {"gateway.networking.k8s.io/gateway-name": "edge"}
+REQUESTS = 200
+
+
+def object_of(kind: str, name: str, spec: Mapping[str, Any]) -> str:
+    manifest = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    text: str = yaml.safe_dump(manifest)
+    return text
+
+
+def edge(*listeners: Mapping[str, Any]) -> str:
+    """The class and the Gateway."""
+    return joined(
+        object_of("GatewayClass", "ours", {"controllerName": "mirrorplane.io/gateway-controller"}),
+        object_of("Gateway", "edge", {"gatewayClassName": "ours", "listeners": list(listeners)}),
+    )
+
+
+def route(host: str, *rules: Mapping[str, Any]) -> str:
+    spec = {"parentRefs": [{"name": "edge"}], "hostnames": [host], "rules": list(rules)}
+    return object_of("HTTPRoute", host, spec)
+
+
+def rule(path: str, *backends: str, filters: tuple[Mapping[str, Any], ...] = ()) -> dict[str, Any]:
+    """A rule for a path prefix; a backend is a name, or `name*weight`."""
+    refs = [{"name": name, "port": 80, "weight": int(w or 1)} for name, _, w in (b.partition("*") for b in backends)]
+    return {"matches": [{"path": {"value": path}}], "backendRefs": refs, "filters": list(filters)}
+
+
+def mirror(name: str, **share: Any) -> dict[str, Any]:
+    return {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": name, "port": 80}, **share}}
+
+
+def behind(*workloads: Workload) -> str:
+    """Services of one workload each on this machine."""
+    return joined(*(joined(service(w.name, 80), local_pod(w.name, w.name, {"app": w.name}, w.port)) for w in workloads))
+
+
+class Caller:
+    """A client of a router: what is answered to a path of a host."""
+
+    def __init__(self, client: aiohttp.ClientSession, at: Router) -> None:
+        self._client, self._at = client, at
+
+    async def get(self, path: str, host: str = WEB) -> tuple[int, str]:
+        """The status, and who answered or where the answer leads to."""
+        asked = self._client.get(self._at.url("http", HTTP, path), headers={"Host": host}, allow_redirects=False)
+        async with asked as answer:
+            await answer.read()
+            return answer.status, answer.headers.get("Location") or answer.headers.get("X-Workload", "")
+
+
+REWRITE = {"type": "URLRewrite", "urlRewrite": {"hostname": OTHER}}
+BELOW = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/anything"}
+TOP = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+FULL = {"type": "ReplaceFullPath", "replaceFullPath": "/anything/full"}
+RULES = (
+    rule("/anything/copied", "web", filters=(mirror("copy"), mirror("missing"), mirror("other", percent=0))),
+    rule("/anything/part", "web", "other", filters=(mirror("copy", fraction={"numerator": 1, "denominator": 2}),)),
+    rule("/below", "web", filters=({**REWRITE, "urlRewrite": {"hostname": OTHER, "path": BELOW}},)),
+    rule("/top/", "web", filters=({**REWRITE, "urlRewrite": {"path": TOP}},)),
+    rule("/full", "web", filters=({**REWRITE, "urlRewrite": {"path": FULL}},)),
+    rule("/moved", filters=({"type": "RequestRedirect", "requestRedirect": {"path": BELOW}},)),
+    rule("/top-moved", filters=({"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "path": TOP}},)),
+    rule("/weights", "web*3", "other*1", filters=({**REWRITE, "urlRewrite": {"path": BELOW}},)),
+    rule("/nobody", "web*0", "missing"),
+    rule("/nothing"),
+    rule("/partly", "web", "missing", filters=({**REWRITE, "urlRewrite": {"path": BELOW}}, mirror("copy"))),
+    rule("/anything", "web"),
+    {**rule("/anything", "other"), "matches": [{"path": {"value": "/anything"}, "method": "POST"}]},
+)
+
+
+@PROTOCOLS
+async def test_a_router_does_what_routes_say(stage: Stage, client: aiohttp.ClientSession, delta: bool):
+    async with Workload("web") as web, Workload("other") as other, Workload("copy") as copy:
+        listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
+        rules = [route(WEB, *RULES), route(OTHER, rule("/", "other"))]
+        await stage.apply(joined(QUIET, edge(listener), *rules, behind(web, other, copy)))
+        at = await router(stage, HTTP, delta=delta, labels=LABELS)
+        caller = Caller(client, at)
+        await _routes_by_host_and_path(caller, client, at)
+        await _changes_what_is_sent(caller, web)
+        await _answers_itself(caller)
+        await _shares(caller)
+        await _copies(caller, web, other, copy)
+    assert not complaints(stage)
+
+
+async def _routes_by_host_and_path(caller: Caller, client: aiohttp.ClientSession, at: Router) -> None:
+    assert await caller.get("/anything/a") == (200, "web")
+    assert await caller.get("/anything", OTHER) == (200, "other")
+    assert await caller.get("/anything", f"{OTHER}:1234") == (200, "other")
+    assert (await caller.get("/anythingelse"))[0] == 404, "prefixes end at slashes"
+    assert (await caller.get("/anything", "stranger.example.com"))[0] == 404
+    async with client.post(at.url("http", HTTP, "/anything"), headers={"Host": WEB}) as answer:
+        assert answer.headers["X-Workload"] == "other"
+
+
+async def _changes_what_is_sent(caller: Caller, web: Workload) -> None:
+    web.received.clear()
+    for path in ("/below/a?b=c", "/below", "/below/", "/top/anything", "/top/", "/top", "/full/x?y=z"):
+        await caller.get(path)
+    assert [(r.host, r.path) for r in web.received[:3]] == [
+        (OTHER, "/anything/a?b=c"),
+        (OTHER, "/anything"),
+        (OTHER, "/anything/"),
+    ]
+    assert [r.path for r in web.received[3:]] == ["/anything", "/", "/", "/anything/full?y=z"]
+
+
+async def _answers_itself(caller: Caller) -> None:
+    assert await caller.get("/moved/a?b") == (302, f"http://{WEB}:{HTTP}/anything/a?b")
+    assert await caller.get("/top-moved/a") == (302, f"https://{WEB}/a")
+    assert await caller.get("/nobody") == (500, "")
+    assert await caller.get("/nothing") == (500, "")
+
+
+async def _shares(caller: Caller) -> None:
+    """Wide bounds: one in ten million runs is further off."""
+    seen = Counter([await caller.get("/weights") for _ in range(REQUESTS)])
+    assert set(seen) == {(200, "web"), (200, "other")}
+    assert 110 <= seen[200, "web"] <= 185
+    seen = Counter([await caller.get("/partly") for _ in range(REQUESTS)])
+    assert set(seen) == {(200, "web"), (500, "")}
+    assert 65 <= seen[500, ""] <= 135
+
+
+async def _copies(caller: Caller, web: Workload, other: Workload, copy: Workload) -> None:
+    for workload in (web, other, copy):
+        workload.received.clear()
+    for i in range(10):
+        assert await caller.get(f"/anything/copied/{i}") == (200, "web")
+    await until(lambda: len(copy.received) == 10, "all were copied")
+    assert {(r.host, r.path) for r in copy.received} == {(WEB, f"/anything/copied/{i}") for i in range(10)}
+    assert (len(web.received), other.received) == (10, []), "nothing is copied by 0 %, nor to what is missing"
+    copy.received.clear()
+    for _ in range(REQUESTS):
+        await caller.get("/anything/part")
+    await until(lambda: len(copy.received) >= 65, "half of them were copied")
+    assert len(copy.received) <= 135
+
+
+async def test_https_ends_at_a_listener_with_its_secret(tmp_path: Path, client: aiohttp.ClientSession):
+    issued = Certificates()
+    async with secured_stage(tmp_path) as (stage, tls), Workload("web") as web:
+        named = {"certificateRefs": [{"name": "web"}]}
+        listeners = [
+            {"name": "https", "port": HTTPS, "protocol": "HTTPS", "hostname": WEB, "tls": named},
+            {"name": "http", "port": HTTP, "protocol": "HTTP"},
+        ]
+        away = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "port": HTTPS, "statusCode": 301}}
+        both = [
+            object_of("HTTPRoute", "web", {"parentRefs": _at("https"), "rules": [rule("/", "web")]}),
+            object_of("HTTPRoute", "away", {"parentRefs": _at("http"), "rules": [rule("/", filters=(away,))]}),
+        ]
+        await stage.apply(joined(QUIET, edge(*listeners), *both, behind(web), issued.secret("web", WEB)))
+        at = await router(stage, HTTP, HTTPS, tls=tls, labels=LABELS)
+        where = at.url("https", HTTPS, "/anything")
+        asked = client.get(where, headers={"Host": WEB}, ssl=issued.client(), server_hostname=WEB)
+        async with asked as answer:
+            assert (answer.status, answer.headers["X-Workload"]) == (200, "web")
+        with pytest.raises(aiohttp.ClientError):
+            await client.get(where, headers={"Host": OTHER}, ssl=issued.client(), server_hostname=OTHER)
+        assert await Caller(client, at).get("/a") == (301, f"https://{WEB}:{HTTPS}/a")
+        assert not complaints(stage)
+
+
+def _at(section: str) -> list[dict[str, str]]:
+    return [{"name": "edge", "sectionName": section}]
+
+
+async def test_envoy_accepts_the_golden_cases(tmp_path: Path):
+    cases = [case for case in CASES if case.parent.name == "gateway_api"]
+    assert len(cases) >= 4
+    async with secured_stage(tmp_path) as (stage, tls):
+        at = await router(stage, *range(8080, 8090), 8443, 9443, tls=tls, labels=LABELS)
+        await accepts(Judge(stage, at.envoy.log), cases, tmp_path)

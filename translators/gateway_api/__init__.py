@@ -1,0 +1,1 @@
+"""What is common to the inputs of Kubernetes' Gateway API."""

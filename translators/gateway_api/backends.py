@@ -1,0 +1,42 @@
+"""BackendObjectReference -> Destination: Services, also of other namespaces where these grant it."""
+
+from collections.abc import Iterator
+
+from api.actions import Destination
+from api.finding import Finding
+from api.hosts import fqdn
+from api.kinds.gateway_api.references import BackendObjectReference
+from api.kinds.kube import SERVICE
+from api.meta import Ref
+from api.view import View
+from translators.gateway_api.grants import permitted
+from translators.lookups import port_of
+
+
+def destination_of(about: Ref, path: str, said: BackendObjectReference) -> Destination:
+    """Return the destination, whether it is there or not."""
+    host = fqdn(said.name, said.namespace or about.namespace)
+    return Destination(host, port=said.port or 0, path=path)
+
+
+def problem(view: View, about: Ref, said: BackendObjectReference) -> tuple[str, str, str]:
+    """Return why nothing can be sent to a backend: reason, field and sentence; ("", "", "") if it can."""
+    if (said.group, said.kind) != ("", "Service"):
+        return "InvalidKind", "kind", f"a {said.kind} cannot be sent to, only a Service"
+    ref = Ref(SERVICE.key, said.namespace or about.namespace, said.name)
+    if not permitted(view, about, ref):
+        sentence = f"no ReferenceGrant in namespace {ref.namespace} lets HTTPRoutes of {about.namespace} refer to {ref}"
+        return "RefNotPermitted", "namespace", sentence
+    service = next(iter(view.lowered(ref).services), None)
+    if service is None:
+        return "BackendNotFound", "name", f"there is no {ref} that requests can be sent to"
+    if said.port is not None and port_of(service, said.port) is None:
+        known = ", ".join(str(port.number) for port in service.ports)
+        return "BackendNotFound", "port", f"{ref} has no port {said.port} (it has {known or 'none'})"
+    return "", "", ""
+
+
+def backend_findings(about: Ref, path: str, said: BackendObjectReference) -> Iterator[Finding]:
+    """Refuse what the API server refuses."""
+    if (said.group, said.kind) == ("", "Service") and said.port is None:
+        yield Finding(about, "InvalidBackend", "Must have port for Service reference", f"{path}.port")

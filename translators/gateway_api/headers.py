@@ -1,0 +1,47 @@
+"""HTTPHeaderFilter -> HeaderChanges."""
+
+from collections.abc import Iterator
+
+from api.actions import HeaderChanges, Pairs
+from api.finding import Finding
+from api.kinds.gateway_api import http_route as gw
+from api.meta import Ref
+from translators.formats import value_problem
+from translators.patterns import is_header_name
+
+
+def changes_of(said: gw.HTTPHeaderFilter | None) -> HeaderChanges:
+    """Return the changes; values are text, so a per cent sign is one."""
+    if said is None:
+        return HeaderChanges()
+    return HeaderChanges(_pairs(said.set), _pairs(said.add), said.remove)
+
+
+def header_findings(about: Ref, path: str, said: gw.HTTPHeaderFilter) -> Iterator[Finding]:
+    """Refuse what the API server refuses, and what Envoy would: the host is URLRewrite's to change."""
+    for field, given in (("set", said.set), ("add", said.add)):
+        seen: set[str] = set()
+        for i, one in enumerate(given):
+            problem = _name_problem(one.name) or value_problem(_text(one.value))
+            if one.name.lower() in seen:
+                problem = f"the header {one.name} is there twice"
+            seen.add(one.name.lower())
+            if problem:
+                yield Finding(about, "InvalidHeader", problem, f"{path}.{field}[{i}]")
+    for i, name in enumerate(said.remove):
+        if problem := _name_problem(name):
+            yield Finding(about, "InvalidHeader", problem, f"{path}.remove[{i}]")
+
+
+def _pairs(said: tuple[gw.HTTPHeader, ...]) -> Pairs:
+    return tuple((one.name, _text(one.value)) for one in said)
+
+
+def _text(value: str) -> str:
+    return value.replace("%", "%%")
+
+
+def _name_problem(name: str) -> str:
+    if name.lower() == "host":
+        return "Envoy does not change the host this way: use URLRewrite with hostname"
+    return "" if is_header_name(name) else f"{name!r} is not the name of a header"

@@ -1,0 +1,66 @@
+"""HTTPRouteMatch -> Match."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from api.finding import Finding
+from api.kinds.gateway_api import http_route as gw
+from api.matches import FieldMatch, Match, Op, StringMatch
+from api.meta import Ref
+from translators.patterns import is_header_name, regex_problem
+
+_OPS = {"Exact": Op.EXACT, "PathPrefix": Op.BELOW, "RegularExpression": Op.REGEX}
+_REGEX = "RegularExpression"
+_WHEN = "when type one of ['Exact', 'PathPrefix']"
+_NEVER_IN, _NEVER_AT_END = ("//", "/./", "/../", "%2f", "%2F", "#"), ("/..", "/.")
+_PATH = re.compile(r"(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+")
+
+
+def match_of(said: gw.HTTPRouteMatch) -> Match:
+    """Return what a match asks for. Of several fields of one name the first counts; headers' names have no case."""
+    headers = [FieldMatch(h.name.lower(), StringMatch(_OPS[h.type], h.value)) for h in said.headers]
+    query = [FieldMatch(q.name, StringMatch(_OPS[q.type], q.value)) for q in said.query_params]
+    method = [FieldMatch(":method", StringMatch(Op.EXACT, said.method))] if said.method else []
+    return Match(path=_path(said.path), headers=(*_firsts(headers), *method), query=_firsts(query))
+
+
+def match_findings(about: Ref, path: str, said: gw.HTTPRouteMatch) -> Iterator[Finding]:
+    """Refuse what the API server refuses, and regexes that Envoy would."""
+    if problem := _path_problem(said.path):
+        yield Finding(about, "InvalidMatch", problem, f"{path}.path")
+    for field, fields in (("headers", said.headers), ("queryParams", said.query_params)):
+        for i, one in enumerate(fields):
+            where = f"{path}.{field}[{i}]"
+            if not is_header_name(one.name):
+                yield Finding(about, "InvalidMatch", f"{one.name!r} is not the name of a header or parameter", where)
+            if one.type == _REGEX and (problem := regex_problem(one.value)):
+                yield Finding(about, "InvalidMatch", problem, f"{where}.value")
+
+
+def _path(said: gw.HTTPPathMatch) -> StringMatch:
+    if said.type == "PathPrefix" and said.value == "/":
+        return StringMatch(Op.PREFIX, "/")
+    return StringMatch(_OPS[said.type], said.value)
+
+
+def _firsts(fields: Iterable[FieldMatch]) -> tuple[FieldMatch, ...]:
+    found: dict[str, FieldMatch] = {}
+    for field in fields:
+        found.setdefault(field.name, field)
+    return tuple(found.values())
+
+
+def _path_problem(said: gw.HTTPPathMatch) -> str:
+    if said.type == _REGEX:
+        return regex_problem(said.value)
+    if not said.value.startswith("/"):
+        return f"value must be an absolute path and start with '/' {_WHEN}"
+    for text in _NEVER_IN:
+        if text in said.value:
+            return f"must not contain '{text}' {_WHEN}"
+    for text in _NEVER_AT_END:
+        if said.value.endswith(text):
+            return f"must not end with '{text}' {_WHEN}"
+    if not _PATH.fullmatch(said.value):
+        return f"must only contain valid characters (matching ^{_PATH.pattern}$) for types ['Exact', 'PathPrefix']"
+    return ""

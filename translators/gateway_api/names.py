@@ -1,0 +1,32 @@
+"""Names in Gateway API: gateways as rules call them, the label of their routers, hosts."""
+
+import re
+
+from api.gateways import gateway_name
+from api.hosts import is_ip
+
+API = "gateway-api"
+ROUTER_LABEL = "gateway.networking.k8s.io/gateway-name"
+"""A router serves the Gateway of its namespace that this label of it names."""
+_LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+_HOST = re.compile(rf"(?P<wild>\*\.)?{_LABEL}(?:\.{_LABEL})*")
+_LONGEST = 253
+_SECTION = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+
+
+def called(namespace: str, name: str) -> str:
+    """Return what rules call a Gateway."""
+    return gateway_name(API, namespace, name)
+
+
+def section_problem(name: str) -> str:
+    """Return why a listener cannot be called this, or ""."""
+    return "" if _SECTION.fullmatch(name) else f"{name!r} is no name: lower case letters, digits, dashes and dots"
+
+
+def hostname_problem(host: str, *, precise: bool = False) -> str:
+    """Return why this is no hostname, or "": Gateway API allows lower case, no addresses, and `*.` unless `precise`."""
+    found = _HOST.fullmatch(host)
+    if found is None or len(host) > _LONGEST or is_ip(host):
+        return f"{host!r} is no hostname: lower case letters, digits, dashes and dots, and no IP address"
+    return f"{host!r} must be precise: no wildcard is allowed here" if precise and found["wild"] else ""
