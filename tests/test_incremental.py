@@ -100,7 +100,7 @@ servers = st.builds(
     st.lists(served, min_size=1, max_size=2, unique=True),
     modes,
 )
-listeners = st.tuples(
+entrances = st.tuples(
     st.sampled_from([80, 443]),
     st.sampled_from(["", "x.example.com", "*.example.com"]),
     st.sampled_from(["HTTP", "HTTPS", "TLS"]),
@@ -199,8 +199,8 @@ class World(RuleBasedStateMachine):
     def gateway_class(self, ours: bool) -> None:
         self._put(gc.GATEWAY_CLASS, "", "default", gc.GatewayClass(gc.CONTROLLER if ours else "example.com/theirs"))
 
-    @rule(ns=spaces, name=names, listeners=st.lists(listeners, min_size=1, max_size=3, unique_by=lambda x: x[:2]))
-    def listeners(self, ns: str, name: str, listeners: list[tuple[int, str, str, str]]) -> None:
+    @rule(ns=spaces, name=names, listeners=st.lists(entrances, min_size=1, max_size=3, unique_by=lambda x: x[:2]))
+    def gateway_listeners(self, ns: str, name: str, listeners: list[tuple[int, str, str, str]]) -> None:
         said = []
         for i, (port, host, protocol, places) in enumerate(listeners):
             tls = kg.ListenerTLSConfig(None, (refs.SecretObjectReference("a"),)) if protocol == "HTTPS" else None
