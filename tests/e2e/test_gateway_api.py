@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,11 +155,16 @@ async def _shares(caller: Caller) -> None:
 async def _copies(caller: Caller, web: Workload, other: Workload, copy: Workload) -> None:
     for workload in (web, other, copy):
         workload.received.clear()
-    for i in range(10):
-        assert await caller.get(f"/anything/copied/{i}") == (200, "web")
-    await until(lambda: len(copy.received) == 10, "all were copied")
-    assert {(r.host, r.path) for r in copy.received} == {(WEB, f"/anything/copied/{i}") for i in range(10)}
-    assert (len(web.received), other.received) == (10, []), "nothing is copied by 0 %, nor to what is missing"
+    paths, asked = {f"/anything/copied/{i}" for i in range(10)}, 0
+    while missing := paths - {r.path for r in copy.received}:  # a copy that cannot connect within a second is let go
+        asked += len(missing)
+        for path in sorted(missing):
+            assert await caller.get(path) == (200, "web")
+        with suppress(AssertionError):
+            await until(lambda: paths <= {r.path for r in copy.received}, "all were copied", 2)
+        assert asked <= 3 * len(paths), "copies are missing again and again"
+    assert {(r.host, r.path) for r in copy.received} == {(WEB, path) for path in paths}
+    assert (len(web.received), other.received) == (asked, []), "nothing is copied by 0 %, nor to what is missing"
     copy.received.clear()
     for _ in range(REQUESTS):
         await caller.get("/anything/part")
