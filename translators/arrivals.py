@@ -5,6 +5,8 @@ where the client wanted to go: what is not HTTP gets a listener for each address
 port's own one stands what has none, or too many: headless services by the addresses of their Pods, ranges.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from api.hosts import is_ip
@@ -104,24 +106,16 @@ def ranges(view: View, service: Service, number: int) -> tuple[str, ...]:
 
 
 def _ports(view: View, viewer: Viewer, intercepted: bool) -> tuple[PortUse, ...]:
-    found: dict[int, PortUse] = {}
-    for part in range(view.memo(visible.services, viewer)):
-        for use in view.memo(_uses, viewer, intercepted, part):
-            known = found.get(use.number)
-            found[use.number] = _together(known, use) if known else use
-    return tuple(found[number] for number in sorted(found))
+    parts = range(view.memo(visible.services, viewer))
+    return _merged(use for part in parts for use in view.memo(_uses, viewer, intercepted, part))
 
 
 def _uses(view: View, viewer: Viewer, intercepted: bool, part: int) -> tuple[PortUse, ...]:
-    found: dict[int, PortUse] = {}
+    found: list[PortUse | None] = []
     for host, created, said in view.memo(visible.ports_of, viewer, part):
         service = visible.listed(view, viewer, host) if intercepted else None
-        for port in said:
-            use = _use(port, host, created) if service is None else _intercepted(service, port)
-            known = found.get(port.number)
-            if use is not None:
-                found[port.number] = _together(known, use) if known else use
-    return tuple(found[number] for number in sorted(found))
+        found += (_use(port, host, created) if service is None else _intercepted(service, port) for port in said)
+    return _merged(use for use in found if use is not None)
 
 
 def _use(port: Port, host: str, created: str) -> PortUse:
@@ -148,6 +142,15 @@ def _intercepted(service: Service, port: Port) -> PortUse | None:
         return None
     use = _use(port, service.host, service.created)
     return msgspec.structs.replace(use, first=None) if use.tls else use
+
+
+def _merged(uses: Iterable[PortUse]) -> tuple[PortUse, ...]:
+    """Return one use of each port, sorted."""
+    found: dict[int, PortUse] = {}
+    for use in uses:
+        known = found.get(use.number)
+        found[use.number] = _together(known, use) if known else use
+    return tuple(found[number] for number in sorted(found))
 
 
 def _together(one: PortUse, other: PortUse) -> PortUse:
