@@ -4,13 +4,14 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
 from api.hosts import is_ip
+from controlplane.adopted import adopted
 from controlplane.playground.stage import Stage
 from tests.e2e.images import Container, curl
 from tests.e2e.kubelet import Cluster
@@ -21,18 +22,11 @@ pytestmark = pytest.mark.envoy
 TUTORIALS = Path(__file__).with_name("tutorials")
 ROUNDS = 3
 HEADERS = re.compile(r'headers: ({.*?}), headerNames: {.*}, method: "(\w+)", .*path: "(.*)" }$')
-ADOPTED = """
-apiVersion: mirrorplane.io/v1alpha1
-kind: AdoptedController
-metadata: {name: %s}
-spec: {controllerName: %s, profile: %s}
-"""
-FSM_CLASS = """
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: fsm}
-spec: {controllerName: flomesh.io/gateway-controller}
-"""
+FLAGS = {
+    "fsm": (("flomesh.io/gateway-controller=fsm",), ("fsm",)),
+    "kgateway": (("kgateway.dev/kgateway=kgateway",), ()),
+}
+"""What the control plane is started with: `--adopt-controller` and `--gateway-class`. FSM makes its class itself."""
 OF_THE_COPY = {"x-forwarded-for", "x-envoy-internal"}
 """Headers that Envoy alters on a copy."""
 LABEL_OF_V1 = [{"op": "add", "path": "/spec/selector/version", "value": "v1"}]
@@ -44,10 +38,11 @@ def step(tutorial: str, name: str) -> str:
     return (TUTORIALS / tutorial / f"{name}.yaml").read_text()
 
 
-@pytest.fixture
-async def cluster(stage: Stage) -> AsyncIterator[Cluster]:
-    async with Cluster(stage) as made:
-        yield made
+@asynccontextmanager
+async def following(tutorial: str, folder: Path) -> AsyncIterator[tuple[Stage, Cluster]]:
+    async with Stage(folder, given=tuple(adopted(*FLAGS[tutorial]))) as stage, Cluster(stage) as cluster:
+        yield stage, cluster
+        assert not complaints(stage)
 
 
 def heads(cluster: Cluster, app: str) -> list[dict[str, str]]:
@@ -76,9 +71,12 @@ def _plain(head: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in head.items() if name not in OF_THE_COPY}
 
 
-async def test_fsm_gateway(stage: Stage, cluster: Cluster):
-    await cluster.apply(ADOPTED % ("fsm", "flomesh.io/gateway-controller", "fsm"))
-    await cluster.apply(FSM_CLASS)
+async def test_fsm_gateway(tmp_path: Path):
+    async with following("fsm", tmp_path) as (stage, cluster):
+        await _fsm_gateway(stage, cluster)
+
+
+async def _fsm_gateway(stage: Stage, cluster: Cluster) -> None:
     await cluster.apply(step("fsm", "1-pipy"), "server")
     assert cluster.pods("server") == ["pipy"]
     await cluster.apply(step("fsm", "2-gateway"), "server")
@@ -116,11 +114,14 @@ async def test_fsm_gateway(stage: Stage, cluster: Cluster):
     await cluster.apply(step("fsm", "3-pipy-mirror"), "server")
     [mirror] = cluster.containers("server", app="pipy-mirror")
     await copied(hello, 1, pipy, mirror)
-    assert not complaints(stage)
 
 
-async def test_kgateway(stage: Stage, cluster: Cluster):
-    await cluster.apply(ADOPTED % ("kgateway", "kgateway.dev/kgateway", "kgateway"))
+async def test_kgateway(tmp_path: Path):
+    async with following("kgateway", tmp_path) as (_, cluster):
+        await _kgateway(cluster)
+
+
+async def _kgateway(cluster: Cluster) -> None:
     await cluster.apply(step("kgateway", "0-prerequisites"))
     gateway = (await cluster.router("http", "kgateway-system")).address
     await cluster.patch("Service", "httpbin", "httpbin", LABEL_OF_V1)
@@ -138,6 +139,7 @@ async def test_kgateway(stage: Stage, cluster: Cluster):
     for line in (*v1.log, *v2.log):
         assert re.match(r'time="[^"]+" status=200 method="GET" uri="/headers" size_bytes=\d+ ', line)
     assert {head["host"] for head in v1.heads} == {"mirror.example:8080"}
+    assert {head["host"] for head in v2.heads} == {"mirror.example-shadow:8080"}
     assert (await curl("-i", f"http://{gateway}:8080/headers")).startswith("HTTP/1.1 404 "), "another domain"
 
     await cluster.delete("Service", "httpbin2", "httpbin")  # the tutorial's clean-up
@@ -149,11 +151,15 @@ async def test_kgateway(stage: Stage, cluster: Cluster):
     await cluster.delete("HTTPRoute", "httpbin-mirror", "httpbin")
     answered = await curl("-i", f"http://{gateway}:8080/headers", "-H", "host: mirror.example:8080")
     assert answered.startswith("HTTP/1.1 404 ")
-    assert not complaints(stage)
 
 
-async def test_slices_follow_pods_and_selectors(stage: Stage, cluster: Cluster):
+async def test_slices_follow_pods_and_selectors(tmp_path: Path):
     """The stand-in itself: without the tutorial's patch, both versions are behind the first Service."""
+    async with following("kgateway", tmp_path) as (stage, cluster):
+        await _slices(stage, cluster)
+
+
+async def _slices(stage: Stage, cluster: Cluster) -> None:
     await cluster.apply(step("kgateway", "0-prerequisites"))
     await cluster.apply(step("kgateway", "1-httpbin2"))
 
