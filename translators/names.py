@@ -14,12 +14,14 @@ NOWHERE = "NoValidBackend"
 """A cluster that there never is: what goes there is answered at once."""
 ANYWHERE = "0.0.0.0"  # noqa: S104 - where listeners stand that the kernel, or another listener, sends to
 MIRROR = "mirror"
+DATAGRAMS = "udp"
 
 
 class ClusterName(msgspec.Struct, frozen=True):
     """`outbound|8000|v1|httpbin.default.svc.cluster.local`: direction, port, subset, host.
 
-    A mirror's dedicated cluster is `mirror|...`: the same endpoints, other limits.
+    A mirror's dedicated cluster is `mirror|...`: the same endpoints, other limits. That of a UDP port is `udp|...`,
+    since a port of TCP may have the same number.
     """
 
     direction: str
@@ -52,6 +54,16 @@ def outbound(host: str, port: int, subset: str = "") -> str:
 def mirror(host: str, port: int, subset: str = "") -> str:
     """Return the name of the cluster that copies to a service use: never the live one."""
     return str(ClusterName(MIRROR, port, subset, host))
+
+
+def datagrams(host: str, port: int) -> str:
+    """Return the name of the cluster that datagrams to a service use."""
+    return str(ClusterName(DATAGRAMS, port, "", host))
+
+
+def assigned(to: ClusterName) -> str:
+    """Return the name of the endpoints that a cluster uses: a mirror's are the live one's."""
+    return str(to) if to.direction == DATAGRAMS else outbound(to.host, to.port, to.subset)
 
 
 def inbound(port: int) -> str:

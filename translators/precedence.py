@@ -14,9 +14,13 @@ def precisest(tables: Iterable[RouteTable]) -> tuple[Route, ...]:
 
     Gateway API: of equal ones the oldest object's, then by `namespace/name`, then as written.
     """
-    oldest = sorted(tables, key=lambda table: (table.created, f"{table.ref.namespace}/{table.ref.name}"))
-    found = [route for table in oldest for route in table.routes]
+    found = [route for table in sorted(tables, key=age) for route in table.routes]
     return tuple(sorted(found, key=lambda route: precision(route.match)))
+
+
+def age(table: RouteTable) -> tuple[str, str]:
+    """Return a sort key, the oldest object first, then by `namespace/name` (Gateway API)."""
+    return table.created, f"{table.ref.namespace}/{table.ref.name}"
 
 
 def precision(match: Match) -> tuple[int, int, bool, int, int]:
