@@ -17,6 +17,11 @@ class NamedRule(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     rule: StreamRoute
 
+    @property
+    def ranges(self) -> tuple[str, ...]:
+        """Where connections must be meant to go; only rules for TLS are asked (Istio)."""
+        return self.rule.match.subnets if self.rule.tls else ()
+
 
 def rules_at(view: View, scope: Scope, door: Door) -> tuple[NamedRule, ...]:
     """Return the rules for bytes that hold at a server, in order; what asks for no names comes last.

@@ -41,9 +41,7 @@ def _of_door(view: View, scope: Scope, door: Door) -> tuple[Chain, ...]:
         return (_http(view, scope, door),)
     socket = _socket(server.termination, ())
     return tuple(
-        Chain(
-            said.names, said.rule.match.subnets if said.rule.tls else (), _bytes(view, scope, door, said.rule) + socket
-        )
+        Chain(said.names, said.ranges, _bytes(view, scope, door, said.rule) + socket)
         for said in view.memo(rules_at, scope, door)
     )
 
