@@ -26,6 +26,7 @@ from translators.gateway_api.matches import match_findings
 from translators.gateway_api.names import called, hostname_problem
 from translators.gateway_api.parents import parent_rules
 from translators.gateway_api.rules import Rule, routes_of, rule_findings
+from translators.gateway_api.shadows import shadowed
 
 _MOST_MATCHES = 128
 _DURATION = re.compile(r"(?:[0-9]{1,5}(?:h|m|s|ms)){1,4}")
@@ -62,10 +63,11 @@ def _rules(obj: Object[gw.HTTPRoute]) -> Iterator[Rule]:
 
 def _table(view: View, obj: Object[gw.HTTPRoute], at: Attachment) -> RouteTable:
     scheme = "https" if at.listener.secure else "http"
+    routes = (r for rule in _rules(obj) for r in routes_of(view, rule, scheme, at.listener.said.port))
     return RouteTable(
         ref=obj.ref,
         hosts=at.hosts,
-        routes=tuple(r for rule in _rules(obj) for r in routes_of(view, rule, scheme, at.listener.said.port)),
+        routes=tuple(shadowed(view, obj, at, route) for route in routes),
         gateways=(called(at.listener.owner),),
         created=obj.created,
         section=at.listener.said.name,
