@@ -8,6 +8,8 @@ import pytest
 from api.resource import CLUSTER, ENDPOINT, LISTENER
 from tests.builders import SLEEP, plane_of, rendered
 from tests.gateway_api import EDGE, GROUP, gateway, made, seen, services
+from tests.test_gateway_api_status import brief as status_of
+from tests.test_gateway_api_status import statuses
 from tests.traffic import ask, brief
 
 PASSED = {"port": 443, "protocol": "TLS", "tls": {"mode": "Passthrough"}}
@@ -187,3 +189,17 @@ async def test_listeners_that_cannot_be_told_apart_are_not_served():
     routes = [stream("TCPRoute", "tcp", "a"), stream("UDPRoute", "udp", "a")]
     text = joined(clash, *routes, udp_service("a"))
     assert list((await rendered(text, EDGE)).of(LISTENER)) == ["127.0.0.1_53_udp"]
+
+
+async def test_routes_that_do_not_serve_are_attached_all_the_same():
+    routes = [stream("TCPRoute", "a", "a", at=NEW), stream("TCPRoute", "b", "a", at=OLD), stream("UDPRoute", "u", "no")]
+    said = await statuses(gateway(TCP, UDP, PASSED), *routes, udp_service("a"))
+    listeners = {one["name"]: one for one in said["Gateway edge"]["listeners"]}
+    assert {name: (one["attachedRoutes"], one["supportedKinds"][0]["kind"]) for name, one in listeners.items()} == {
+        "l0": (2, "TCPRoute"),
+        "l1": (1, "UDPRoute"),
+        "l2": (0, "TLSRoute"),
+    }
+    (beaten,), (nobody,) = said["TCPRoute a"]["parents"], said["UDPRoute u"]["parents"]
+    assert status_of(beaten) == {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}
+    assert status_of(nobody) == {"Accepted": "Accepted", "ResolvedRefs": "!BackendNotFound"}

@@ -41,8 +41,7 @@ class Opening(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """The name of its listener."""
-        name = names.listener(self.address, self.port)
-        return f"{name}_{names.DATAGRAMS}" if self.datagrams else name
+        return names.listener(self.address, self.port, datagrams=self.datagrams)
 
 
 class LeftOut(msgspec.Struct, frozen=True):

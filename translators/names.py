@@ -76,6 +76,11 @@ def virtual_host(host: str, port: int) -> str:
     return f"{host}:{port}"
 
 
-def listener(address: str, port: int) -> str:
-    """Return `address_port` (Istio)."""
-    return f"{address}_{port}"
+def listener(address: str, port: int, *, datagrams: bool = False) -> str:
+    """Return `address_port` (Istio), with `_udp` behind it for datagrams."""
+    return address + listener_place(port, datagrams=datagrams)
+
+
+def listener_place(port: int, *, datagrams: bool) -> str:
+    """Return what the name of a listener says of its port."""
+    return f"_{port}_{DATAGRAMS}" if datagrams else f"_{port}"
