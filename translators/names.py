@@ -14,6 +14,8 @@ NOWHERE = "NoValidBackend"
 """A cluster that there never is: what goes there is answered at once."""
 ANYWHERE = "0.0.0.0"  # noqa: S104 - where listeners stand that the kernel, or another listener, sends to
 MIRROR = "mirror"
+DIALLED = "mirrorplane.dialled_address"
+"""Under this a sidecar with interception remembers the address that a client dialled."""
 
 
 class ClusterName(msgspec.Struct, frozen=True):
