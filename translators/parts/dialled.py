@@ -11,15 +11,13 @@ _NO_RULE = 404
 
 
 def dialled_only(said: Sequence[Built], addresses: Sequence[str]) -> Iterator[bytes]:
-    """Yield the routes, each for requests to these addresses alone, and at last an answer for what none has taken.
-
-    An encoded message behind another of its type is merged into it, which adds to what a route asks for.
-    """
-    only = envoy.encode(envoy.Route(match=envoy.RouteMatch(filter_state=[_any_of(addresses)])))
-    yield from (built.body + only for built in said)
+    """Yield the routes, each for requests to these addresses alone, and at last an answer for what none has taken."""
+    only = _any_of(addresses)
     rest = envoy.Route(match=envoy.RouteMatch(prefix="/"))
     rest.direct_response.status = _NO_RULE
-    yield envoy.encode(rest) + only
+    for route in (*(envoy.Route.FromString(built.body) for built in said), rest):
+        route.match.filter_state.append(only)
+        yield envoy.encode(route)
 
 
 def _any_of(addresses: Sequence[str]) -> envoy.FilterStateMatcher:
