@@ -22,7 +22,7 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[Route, ...] |
     found = visible.tables_of(view, scope.viewer, host, port)
     for table in found:
         if table.port:
-            return precisest(each for each in found if each.port and is_like(each, table))
+            return tuple(one.route for one in precisest(each for each in found if each.port and is_like(each, table)))
         routes = tuple(r for r in table.routes if holds(r.match, scope, port))
         if routes:
             return routes
