@@ -2,8 +2,9 @@
 
 `mirrorplane serve` follows a folder; the next file is written when the one before is answered 200, while 100 requests
 a second go to routes that were there before: none of those may fail. Control plane, Envoy, backend and client are a
-process each, on two cores. `hosts`, `paths`: see `gateway_worlds`. `python -m tests.bench.first_answer 300 hosts`;
-another word is the control plane's `--debounce-quiet` (100ms by default, so a series of changes waits that long).
+process each. `python -m tests.bench.first_answer 300 hosts`: see `gateway_worlds` for `hosts` and `paths`. Two more
+words are how many routes there are before (20), and the control plane's `--debounce-quiet`: 0ms, unless it is said,
+since a series of changes without a pause would wait 100 ms for each.
 """
 
 import asyncio
@@ -34,12 +35,11 @@ from tests.bench.worlds import PORT
 from tests.e2e.sidecars import free_address
 
 LISTENER, XDS, ADMIN = 8000, 15010, 15014
-WARM_UP = 20
 AGE_S = 10.0
 PROBE_S = 0.01
 POLL_S = 0.001
 EACH_S = 30.0
-EDGES = 50
+ENDS = 50
 KINDS = {kind.key: kind for kind in catalogue().kinds}
 
 
@@ -47,12 +47,12 @@ class Client:
     """Asks for routes at a router, and counts what goes wrong with those that were there before."""
 
     def __init__(self, session: aiohttp.ClientSession, at: str, kind: str) -> None:
-        self._session, self._at, self._kind = session, at, kind
+        self._session, self._at, self.kind = session, at, kind
         self.probes = self.errors = 0
         self.slowest_ms = 0.0
 
     async def ask(self, number: int) -> int:
-        host, path = gateway_worlds.asked(self._kind, number)
+        host, path = gateway_worlds.asked(self.kind, number)
         url = f"http://{self._at}:{LISTENER}{path if path != '/' else '/anything'}"
         async with self._session.get(url, headers={"Host": host}) as answer:
             await answer.read()
@@ -83,7 +83,7 @@ class Client:
         self.slowest_ms = max(self.slowest_ms, (time.perf_counter() - began) * 1000)
 
 
-async def measure(count: int, kind: str, quiet: str = "100ms") -> dict[str, float]:
+async def measure(count: int, kind: str, before: int, quiet: str) -> dict[str, float]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = free_port()
@@ -93,7 +93,7 @@ async def measure(count: int, kind: str, quiet: str = "100ms") -> dict[str, floa
             name = f"svc-{i}"
             text = "---\n".join((service(name, PORT), local_pod(name, name, {"app": name}, port)))
             (folder / f"{name}.yaml").write_text(text)
-        for obj in (*gateway_worlds.gateway(LISTENER), *(gateway_worlds.route(kind, i) for i in range(WARM_UP))):
+        for obj in (*gateway_worlds.gateway(LISTENER), *(gateway_worlds.route(kind, i) for i in range(before))):
             write(folder, obj)
         ip = free_address(LISTENER, XDS, ADMIN)
         serve = ("serve", "-f", str(folder), "--debounce-quiet", quiet, "--admin-address", f"{ip}:{ADMIN}")
@@ -101,16 +101,16 @@ async def measure(count: int, kind: str, quiet: str = "100ms") -> dict[str, floa
         await _ready(session, f"http://{ip}:{ADMIN}/readyz")
         proxy = gateway_worlds.router(ip)
         await stack.enter_async_context(EnvoyProcess(bootstrap(proxy, XdsAddress(ip, XDS))))
-        return await one_by_one(folder, Client(session, proxy.ip, kind), count, kind)
+        return await one_by_one(folder, Client(session, proxy.ip, kind), count, before)
 
 
-async def one_by_one(folder: Path, client: Client, count: int, kind: str) -> dict[str, float]:
-    known, times = list(range(WARM_UP)), list[float]()
+async def one_by_one(folder: Path, client: Client, count: int, before: int) -> dict[str, float]:
+    known, times = list(range(before)), list[float]()
     for number in known:
         await client.answered(number)
     probing = asyncio.create_task(client.probe(known))
-    for number in range(WARM_UP, WARM_UP + count):
-        obj, began = gateway_worlds.route(kind, number), time.perf_counter()
+    for number in range(before, before + count):
+        obj, began = gateway_worlds.route(client.kind, number), time.perf_counter()
         write(folder, obj)
         await client.answered(number)
         times.append((time.perf_counter() - began) * 1000)
@@ -123,8 +123,8 @@ async def one_by_one(folder: Path, client: Client, count: int, kind: str) -> dic
         "p50_ms": p50(times),
         "p99_ms": p99(times),
         "max_ms": max(times),
-        "first_ms": statistics.mean(times[:EDGES]),
-        "last_ms": statistics.mean(times[-EDGES:]),
+        "first_ms": statistics.mean(times[:ENDS]),
+        "last_ms": statistics.mean(times[-ENDS:]),
         "probes": client.probes,
         "probe_errors": client.errors,
         "probe_slowest_ms": client.slowest_ms,
@@ -184,4 +184,5 @@ async def _ready(session: aiohttp.ClientSession, url: str) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure(int(sys.argv[1]), *sys.argv[2:]))))
+    asked = sys.argv[1:] + ["20", "0ms"][len(sys.argv) - 3 :]
+    print(json.dumps(asyncio.run(measure(int(asked[0]), asked[1], int(asked[2]), asked[3]))))
