@@ -18,6 +18,7 @@ from tests.gateway_api import route as written
 from tests.test_golden import CASES, outcome
 from translators import shards
 from translators.gateway_api.attachments import counted
+from translators.standing import standing
 
 EDGE_GATEWAY = Ref(GATEWAY.key, "default", "edge")
 MOST_RUNS = 20
@@ -31,17 +32,18 @@ async def served(kind: str, count: int) -> tuple[Plane, list[ResourceSet]]:
     await plane.publish()
     plane.publisher.attach(router(), sets.append)
     await plane.publish()
-    plane.engine.hold([(counted, EDGE_GATEWAY)])
+    plane.engine.hold([(standing, EDGE_GATEWAY)])
+    plane.engine.view.memo(standing, EDGE_GATEWAY)
     assert plane.engine.view.memo(counted, EDGE_GATEWAY) == {"http": count}
     return plane, sets
 
 
 async def runs(plane: Plane, obj: AnyObject) -> int:
-    """How many functions run for a change, with the count of attached routes that status wants to know."""
+    """How many functions run for a change, with the status of the Gateway, which counts its routes."""
     before = plane.engine.runs
     plane.store.apply(obj.ref, obj)
     await plane.publish()
-    plane.engine.view.memo(counted, EDGE_GATEWAY)
+    plane.engine.view.memo(standing, EDGE_GATEWAY)
     return plane.engine.runs - before
 
 
