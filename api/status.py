@@ -22,15 +22,15 @@ class Condition(msgspec.Struct, frozen=True):
 class Section(msgspec.Struct, frozen=True):
     """A part of an object that has conditions of its own: an entry of a list of the status.
 
-    `key` is what tells the entries of a list apart, `facts` what else stands there. `port`: what Envoy listens on for
-    it, 0 where it does not.
+    `key` is what tells the entries of a list apart, `facts` what else stands there. `place`: how the name of Envoy's
+    listener for it ends, "" where it has none.
     """
 
     list: str
     key: Mapping[str, Any]
     conditions: tuple[Condition, ...]
     facts: Mapping[str, Any] = {}
-    port: int = 0
+    place: str = ""
 
 
 class Status(msgspec.Struct, frozen=True):

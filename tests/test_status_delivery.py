@@ -14,7 +14,7 @@ from controlplane.xds.status import StreamStatus, TypeStatus
 WELL = Condition(PROGRAMMED, TRUE, PROGRAMMED)
 SAID = Status(
     (Condition("Accepted", TRUE, "Accepted"), WELL),
-    sections=tuple(Section("listeners", {"name": str(port)}, (WELL,), port=port) for port in (80, 8080)),
+    sections=tuple(Section("listeners", {"name": str(port)}, (WELL,), place=f"_{port}") for port in (80, 8080)),
 )
 ONE, TWO = Delivery("a.default", "127.0.0.1", True), Delivery("b.default", "127.0.0.2", True)
 SLOW = Delivery("c.default", "127.0.0.3", False)
@@ -82,3 +82,11 @@ def test_deliveries_are_by_gateway_and_a_proxy_may_have_many_streams():
     assert moving.settled, "a route that is under way is no reason to take a Gateway for gone"
     sidecar = (StreamStatus(Proxy("sidecar", "s", "default"), "sotw", 0, ()), Scope("sidecar", Viewer("default")))
     assert deliveries([sidecar]) == {}
+
+
+def test_listeners_of_one_number_for_tcp_and_udp_are_told_apart():
+    both = tuple(Section("listeners", {"name": place}, (WELL,), place=place) for place in ("_53", "_53_udp"))
+    for name, parts in (("127.0.0.4_53_udp", [TRUE, "False"]), ("127.0.0.4_53", ["False", TRUE])):
+        refuses = Delivery("d.default", "127.0.0.4", True, (f"Listener: adding {name}: address in use",))
+        found = delivered(Status(SAID.conditions, lists=("listeners",), sections=both), (refuses,))
+        assert [section.conditions[0].status for section in found.sections] == parts

@@ -72,6 +72,12 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 )
 from envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from envoy.extensions.filters.udp.udp_proxy.v3.route_pb2 import Route as UdpRoute
+from envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConfig as UdpProxy
+from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import SourcePortInput as SourcePort
+from envoy.extensions.matching.input_matchers.runtime_fraction.v3.runtime_fraction_pb2 import (
+    RuntimeFraction as FractionMatcher,
+)
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
 from envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2 import (
     PreviousPrioritiesConfig as PreviousPriorities,
@@ -98,6 +104,8 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+from xds.core.v3.extension_pb2 import TypedExtensionConfig as XdsExtension
+from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.v3.typed_struct_pb2 import TypedStruct
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
@@ -131,6 +139,7 @@ __all__ = [
     "FilterChainMatch",
     "FilterStateMatcher",
     "FilterStateValue",
+    "FractionMatcher",
     "FractionalPercent",
     "HTTPFault",
     "HeaderMatcher",
@@ -149,6 +158,7 @@ __all__ = [
     "ListenerFilterChainMatchPredicate",
     "Locality",
     "LocalityLbEndpoints",
+    "Matcher",
     "Message",
     "Metadata",
     "OriginalDst",
@@ -175,6 +185,7 @@ __all__ = [
     "Secret",
     "SetFilterState",
     "SocketAddress",
+    "SourcePort",
     "StringMatcher",
     "Struct",
     "SubjectAltNameMatcher",
@@ -186,11 +197,14 @@ __all__ = [
     "TransportSocket",
     "TypedExtensionConfig",
     "UInt32Value",
+    "UdpProxy",
+    "UdpRoute",
     "UpstreamCodec",
     "UpstreamHttp",
     "UpstreamTlsContext",
     "VirtualHost",
     "WeightedCluster",
+    "XdsExtension",
 ]  # fmt: skip
 
 _MESSAGES = {CLUSTER: Cluster, ENDPOINT: ClusterLoadAssignment, LISTENER: Listener, ROUTE: RouteConfiguration}

@@ -13,7 +13,7 @@ from api.proxy import Scope
 from api.routes import Route, RouteTable
 from api.view import View
 from translators.gateways import Door, doors
-from translators.precedence import Ranked, precisest
+from translators.precedence import Ranked, age, precisest
 from translators.shards import is_in, parts_for
 from translators.tables import catches_all, holds
 from translators.visible import rank
@@ -95,13 +95,18 @@ def precise(view: View, scope: Scope, routes: str, host: str, where: tuple[int, 
 
 
 def tables(view: View, scope: Scope, door: Door) -> tuple[RouteTable, ...]:
-    """Return the tables at a server that speak for one of its hosts, winner first."""
+    """Return the tables at a server that speak for one of its hosts, winner first.
+
+    Gateway API: the oldest, then by `namespace/name`.
+    """
     found = [
         table
         for obj in view.by("gateway.routes", door.gateway)
         for table in view.lowered(obj.ref).tables
         if _speaks(table, scope, door) and any(_admitted(view, door, table, host) for host in table.hosts)
     ]
+    if door.server.isolated:
+        return tuple(sorted(found, key=age))
     return tuple(sorted(found, key=lambda table: rank(scope.viewer, table)))
 
 

@@ -58,7 +58,7 @@ def delivered(said: Status, to: Sequence[Delivery] | None) -> Status:
     return msgspec.structs.replace(
         said,
         conditions=tuple(_agreed(one, outcome) for one in said.conditions),
-        sections=tuple(_of_section(section, _of_port(outcome, section.port, to)) for section in said.sections),
+        sections=tuple(_of_section(section, _at(outcome, section.place, to)) for section in said.sections),
     )
 
 
@@ -101,10 +101,10 @@ def _addresses(said: Status, to: Sequence[Delivery]) -> list[Mapping[str, str]]:
     return [{"type": "IPAddress", "value": ip} for ip in list(found)[:_ADDRESSES]]
 
 
-def _of_port(outcome: Condition, port: int, to: Sequence[Delivery] | None) -> Condition:
+def _at(outcome: Condition, place: str, to: Sequence[Delivery] | None) -> Condition:
     """Return what holds for a listener: where proxies reject listeners of other ports by name, it is served."""
     named = {text for one in to or () for text in one.rejected if text.startswith("Listener:")}
-    others = named and all(f"_{port}:" not in text and f"_{port} " not in text for text in named)
+    others = named and all(f"{place}:" not in text and f"{place} " not in text for text in named)
     every = [text for one in to or () for text in one.rejected]
     if outcome.reason == "Invalid" and others and len(named) == len(set(every)):
         return Condition(PROGRAMMED, TRUE, PROGRAMMED)

@@ -9,6 +9,7 @@ from api.view import View
 from translators.gateway_api.attachments import counted
 from translators.gateway_api.conditions import LISTENER, negative, positive
 from translators.gateway_api.listeners import Verdict, judged
+from translators.names import listener_place
 
 
 def of_owner(view: View, gateway: Ref, owner: Ref) -> tuple[Verdict, ...]:
@@ -25,8 +26,8 @@ def sections(view: View, owner: Ref, verdicts: tuple[Verdict, ...]) -> Iterator[
             "supportedKinds": [{"group": group, "kind": kind} for group, kind in one.kinds],
             "attachedRoutes": routes.get(said.name, 0),
         }
-        port = said.port if one.served else 0
-        yield Section("listeners", {"name": said.name}, tuple(_conditions(one)), facts, port)
+        place = listener_place(said.port, datagrams=said.protocol == "UDP") if one.served else ""
+        yield Section("listeners", {"name": said.name}, tuple(_conditions(one)), facts, place)
 
 
 def accepted(verdicts: tuple[Verdict, ...]) -> Condition:

@@ -26,6 +26,7 @@ from translators.gateway_api.filters import filter_findings, only
 from translators.gateway_api.frontends import Frontend, frontend_findings, indexes, is_meshed, tables_at
 from translators.gateway_api.matches import match_findings
 from translators.gateway_api.names import called, hostname_problem
+from translators.gateway_api.parents import parent_rules
 from translators.gateway_api.rules import Rule, routes_of, rule_findings
 from translators.gateway_api.shadows import shadowed
 
@@ -54,7 +55,7 @@ def validate(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
             " route must be less than 128"
         )
         yield Finding(obj.ref, "InvalidMatch", message, "spec.rules")
-    yield from _parent_findings(obj)
+    yield from parent_rules(obj.ref, obj.spec.parent_refs)
     for rule in _rules(obj):
         yield from _rule_findings(rule)
 
@@ -80,22 +81,6 @@ def _table(view: View, obj: Object[gw.HTTPRoute], at: Attachment) -> RouteTable:
 def _called(view: View, obj: Object[gw.HTTPRoute], at: Frontend) -> Iterator[Route]:
     """Yield the routes for those who call a port of a Service, which is what a listener's port is at a Gateway."""
     return (route for rule in _rules(obj) for route in routes_of(view, rule, "http", at.port))
-
-
-def _parent_findings(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
-    """Refuse two references to one parent that do not say which part of it each is about."""
-    seen: dict[object, list[tuple[str, int | None]]] = {}
-    when = "when parentRefs includes 2 or more references to the same parent"
-    for i, parent in enumerate(obj.spec.parent_refs):
-        place = seen.setdefault((parent.group, parent.kind, parent.namespace or obj.ref.namespace, parent.name), [])
-        part = parent.section_name, parent.port
-        if part in place:
-            message = f"sectionName or port must be unique {when}"
-            yield Finding(obj.ref, "InvalidParent", message, f"spec.parentRefs[{i}]")
-        elif place and ("", None) in (part, *place):
-            message = f"sectionName or port must be specified {when}"
-            yield Finding(obj.ref, "InvalidParent", message, f"spec.parentRefs[{i}]")
-        place.append(part)
 
 
 def _rule_findings(rule: Rule) -> Iterator[Finding]:

@@ -7,6 +7,9 @@ from api.finding import Finding
 from api.kinds.gateway_api.gateway_class import CONTROLLER
 from api.kinds.gateway_api.http_route import HTTP_ROUTE
 from api.kinds.gateway_api.references import ParentReference
+from api.kinds.gateway_api.tcp_route import TCP_ROUTE
+from api.kinds.gateway_api.tls_route import TLS_ROUTE
+from api.kinds.gateway_api.udp_route import UDP_ROUTE
 from api.meta import AnyObject
 from api.status import FALSE, TRUE, Condition, Section, Status
 from api.view import View
@@ -77,4 +80,4 @@ def _echoed(parent: ParentReference) -> dict[str, Any]:
     return kept | {name: value for name, value in more.items() if value}
 
 
-REPORT = Report(kinds=(HTTP_ROUTE,), status=status)
+REPORT = Report(kinds=(HTTP_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE), status=status)

@@ -32,6 +32,12 @@ class BackendObjectReference(Wire, frozen=True):
     port: PortNumber | None = None
 
 
+class BackendRef(BackendObjectReference, frozen=True):
+    """A backend, and its share of the connections."""
+
+    weight: Weight = 1
+
+
 class SecretObjectReference(Wire, frozen=True):
     """A Secret with a certificate."""
 
