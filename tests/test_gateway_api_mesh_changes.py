@@ -13,7 +13,7 @@ from api.resource import LISTENER, ROUTE, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
 from tests.bench.worlds import bare_services
-from tests.builders import SLEEP
+from tests.builders import SLEEP, plane_of
 from tests.gateway_api import made, route, to
 from tests.test_gateway_api_mesh import SERVICE, mesh, of_web
 from tests.test_gateway_api_status import ACCEPTED, brief, refused, statuses, unresolved
@@ -100,3 +100,11 @@ async def test_nothing_is_said_of_services_that_are_not_there():
     alias = made("Service", "alias", {"type": "ExternalName"}, "v1")
     (entry,) = (await statuses(mesh(alias, of_web("r", to("web"), parent={"name": "alias"}))))["HTTPRoute r"]["parents"]
     assert brief(entry) == refused("NoMatchingParent")
+
+
+async def test_routes_for_bytes_have_no_services_as_parents():
+    spec = {"parentRefs": [SERVICE], "rules": [{"backendRefs": [{"name": "next", "port": 9000}]}]}
+    text = mesh(made("TCPRoute", "t", spec))
+    assert "TCPRoute t" not in await statuses(text)
+    (finding,) = (await plane_of(text)).findings()
+    assert (finding.reason, finding.path) == ("ParentNotServed", "spec.parentRefs[0].kind")

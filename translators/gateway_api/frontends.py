@@ -12,7 +12,6 @@ from api.finding import Finding, Severity
 from api.hosts import fqdn
 from api.kinds.gateway_api import GROUP
 from api.kinds.gateway_api.references import ParentReference
-from api.kinds.kube import SERVICE
 from api.mesh import Port, Protocol, Service
 from api.meta import Ref
 from api.routes import Order, Route, RouteTable
@@ -36,16 +35,9 @@ class Frontend(msgspec.Struct, frozen=True):
     consumer: bool
 
 
-def service_of(obj: attachments.Route, parent: ParentReference) -> Ref | None:
-    """Return the Service that is a parent, or None. Gateway API: its group has to be said, it is `""`."""
-    if (parent.group, parent.kind) != ("", "Service"):
-        return None
-    return Ref(SERVICE.key, parent.namespace or obj.ref.namespace, parent.name)
-
-
 def is_served(view: View, obj: attachments.Route, parent: ParentReference) -> bool:
     """Tell whether a parent is a Service that is there: whether a route holds at it is for us to say."""
-    ref = service_of(obj, parent)
+    ref = attachments.service_of(obj, parent)
     return ref is not None and view.get(ref) is not None
 
 
@@ -55,10 +47,10 @@ def is_meshed(view: View, obj: attachments.Route) -> bool:
 
 
 def frontends(view: View, obj: attachments.Route) -> tuple[Frontend, ...]:
-    """Return the ports of Services that a route is attached to, each once, sorted by what names them."""
+    """Return the ports of Services that a route is attached to, each once, in the order of its parents."""
     found: dict[tuple[str, int], Frontend] = {}
     for i, parent in enumerate(obj.spec.parent_refs):
-        service = _service(view, service_of(obj, parent))
+        service = _service(view, attachments.service_of(obj, parent))
         for port in _named(service, parent) if service is not None and not service.headless else ():
             if service is not None and not port.protocol.is_bytes:
                 consumer = service.namespace != obj.ref.namespace
@@ -85,7 +77,7 @@ def tables_at(view: View, obj: attachments.Route, made: Callable[[Frontend], Ite
 def frontend_findings(view: View, obj: attachments.Route) -> Iterator[Finding]:
     """Say at which Services no rule holds, and why."""
     for i, parent in enumerate(obj.spec.parent_refs):
-        ref, path = service_of(obj, parent), f"spec.parentRefs[{i}]"
+        ref, path = attachments.service_of(obj, parent), f"spec.parentRefs[{i}]"
         if ref is not None and view.get(ref) is None:
             message = f"there is no {ref}: {_NOWHERE}"
             fix = "correct the name, or create it"
@@ -141,14 +133,14 @@ def _named(service: Service, parent: ParentReference) -> list[Port]:
 
 
 def _hosts(obj: attachments.Route) -> tuple[str, ...]:
-    refs = (service_of(obj, parent) for parent in obj.spec.parent_refs)
+    refs = (attachments.service_of(obj, parent) for parent in obj.spec.parent_refs)
     return tuple(dict.fromkeys(fqdn(ref.name, ref.namespace) for ref in refs if ref is not None))
 
 
 def _places(obj: attachments.Route) -> Iterator[str]:
     """Yield where others find the route as producers' and its own namespace as consumers'."""
     for export_to, consumer in ((_ALL, False), (_OWN, True)):
-        refs = (service_of(obj, parent) for parent in obj.spec.parent_refs)
+        refs = (attachments.service_of(obj, parent) for parent in obj.spec.parent_refs)
         found = [ref for ref in refs if ref is not None and (ref.namespace != obj.ref.namespace) == consumer]
         if found:
             yield from places(export_to, obj.ref.namespace, (fqdn(ref.name, ref.namespace) for ref in found))
