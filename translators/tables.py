@@ -23,7 +23,7 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[Route, ...] |
     for table in found:
         if table.port:
             alike = (each for each in found if each.port and each.ref.namespace == table.ref.namespace)
-            return tuple(one.route for one in precisest(each for each in alike))
+            return tuple(one.route for one in precisest(alike))
         routes = tuple(r for r in table.routes if holds(r.match, scope, port))
         if routes:
             return routes
