@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from api.kinds.gateway_api import http_route as hr
-from api.kinds.gateway_api import references as refs
 from api.meta import AnyObject, Object, Ref
 from api.proxy import REDIRECT, Proxy
 from api.resource import LISTENER, ROUTE, ResourceSet
@@ -26,13 +25,14 @@ INSIDE = msgspec.structs.replace(SLEEP, ip="10.0.0.9", interception=REDIRECT)
 
 def route_of(number: int, path: str = "/") -> AnyObject:
     """A route that mirrors what is sent to a Service to the next one."""
-    mirror = hr.HTTPRequestMirrorFilter(refs.BackendObjectReference(f"svc-{(number + 1) % COUNT}", port=8000))
-    rule = hr.HTTPRouteRule(
-        matches=(hr.HTTPRouteMatch(hr.HTTPPathMatch("PathPrefix", path)),),
-        filters=(hr.HTTPRouteFilter("RequestMirror", request_mirror=mirror),),
-        backend_refs=(hr.HTTPBackendRef(f"svc-{number}", port=8000),),
-    )
-    spec = hr.HTTPRoute((refs.ParentReference(f"svc-{number}", "", "Service"),), rules=(rule,))
+    mirror = {"backendRef": {"name": f"svc-{(number + 1) % COUNT}", "port": 8000}}
+    rule = {
+        "matches": [{"path": {"value": path}}],
+        "filters": [{"type": "RequestMirror", "requestMirror": mirror}],
+        "backendRefs": [{"name": f"svc-{number}", "port": 8000}],
+    }
+    parent = {**SERVICE, "name": f"svc-{number}"}
+    spec = msgspec.convert({"parentRefs": [parent], "rules": [rule]}, hr.HTTPRoute)
     return Object(Ref(hr.HTTP_ROUTE.key, "default", f"r-{number}"), spec)
 
 
