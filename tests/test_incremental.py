@@ -31,6 +31,7 @@ from api.resource import Resource, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
 from tests.builders import PlainView
+from tests.byte_routes import ByteRoutes
 from translators import shards
 from translators.advice import findings
 from translators.gateway_api.names import ROUTER_LABEL
@@ -117,7 +118,7 @@ PROXIES = [
 ]
 
 
-class World(RuleBasedStateMachine):
+class World(ByteRoutes, RuleBasedStateMachine):
     """Random manifests in and out of one control plane that some proxies are connected to."""
 
     short, count = shards.SHORT, shards.COUNT
