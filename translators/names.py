@@ -15,6 +15,8 @@ NOWHERE = "NoValidBackend"
 ANYWHERE = "0.0.0.0"  # noqa: S104 - where listeners stand that the kernel, or another listener, sends to
 MIRROR = "mirror"
 DATAGRAMS = "udp"
+DIALLED = "mirrorplane.dialled_address"
+"""Under this a sidecar with interception remembers the address that a client dialled."""
 
 
 class ClusterName(msgspec.Struct, frozen=True):

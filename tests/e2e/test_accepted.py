@@ -46,7 +46,7 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
     await until(lambda: len(stage.app.plane.snapshot.objects) == len(ground), "the file was read")
     judge = Judge(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
     judged = {"ground": judge.said()}
-    for document in tried:
+    for document in tried if delta else ():  # what Envoy makes of a resource is no matter of how it came
         await judge.show([document])
         judged[document["metadata"]["name"]] = judge.said()
     await judge.show(tried)
@@ -58,7 +58,7 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
 @PROTOCOLS
 async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
     judge = Judge(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
-    await judge.random_worlds(WORLDS)
+    await judge.random_worlds(WORLDS if delta else FEW)
 
 
 @PROTOCOLS

@@ -1,13 +1,14 @@
-"""Gateway API's HTTPRoute -> RouteTable, one for each listener that it is attached to."""
+"""Gateway API's HTTPRoute -> RouteTable, one for each listener, or port of a Service, that it is attached to."""
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from api.finding import Finding
 from api.kinds.gateway_api import http_route as gw
 from api.mesh import Lowered
 from api.meta import Object, Ref
-from api.routes import Order, RouteTable
+from api.routes import Order, Route, RouteTable
 from api.units import milliseconds
 from api.view import View
 from translators.contract import Input
@@ -22,6 +23,7 @@ from translators.gateway_api.attachments import (
 )
 from translators.gateway_api.backends import backend_findings
 from translators.gateway_api.filters import filter_findings, only
+from translators.gateway_api.frontends import Frontend, frontend_findings, indexes, is_meshed, tables_at
 from translators.gateway_api.matches import match_findings
 from translators.gateway_api.names import called, hostname_problem
 from translators.gateway_api.parents import parent_rules
@@ -33,12 +35,13 @@ _DURATION = re.compile(r"(?:[0-9]{1,5}(?:h|m|s|ms)){1,4}")
 
 
 def lower(view: View, obj: Object[gw.HTTPRoute]) -> Lowered:
-    """Return the rules as they hold at each listener that takes the route."""
+    """Return the rules as they hold at each listener that takes the route, and for clients of each Service."""
     found = attached(view, obj)
-    said = tuple(parent_findings(view, obj))
-    if is_ours(view, obj):
+    said = (*parent_findings(view, obj), *frontend_findings(view, obj))
+    if is_ours(view, obj) or is_meshed(view, obj):
         said += tuple(finding for rule in _rules(obj) for finding in rule_findings(view, rule))
-    return Lowered(tables=tuple(_table(view, obj, one) for one in found if one.holds), findings=said)
+    tables = (_table(view, obj, one) for one in found if one.holds)
+    return Lowered(tables=(*tables, *tables_at(view, obj, partial(_called, view, obj))), findings=said)
 
 
 def validate(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
@@ -73,6 +76,11 @@ def _table(view: View, obj: Object[gw.HTTPRoute], at: Attachment) -> RouteTable:
         section=at.listener.said.name,
         order=Order.PRECISE,
     )
+
+
+def _called(view: View, obj: Object[gw.HTTPRoute], at: Frontend) -> Iterator[Route]:
+    """Yield the routes for those who call a port of a Service, which is what a listener's port is at a Gateway."""
+    return (route for rule in _rules(obj) for route in routes_of(view, rule, "http", at.port))
 
 
 def _rule_findings(rule: Rule) -> Iterator[Finding]:
@@ -135,5 +143,10 @@ INPUT = Input(
     kinds=(gw.HTTP_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes={"gateway.routes": gateway_places, "gateway.host": host_places, "gateway.attached": counting_places},
+    indexes={
+        "gateway.routes": gateway_places,
+        "gateway.host": host_places,
+        "gateway.attached": counting_places,
+        **indexes(),
+    },
 )
