@@ -211,3 +211,12 @@ async def test_routes_that_do_not_serve_are_attached_all_the_same():
     (beaten,), (nobody,) = said["TCPRoute a"]["parents"], said["UDPRoute u"]["parents"]
     assert status_of(beaten) == {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}
     assert status_of(nobody) == {"Accepted": "Accepted", "ResolvedRefs": "!BackendNotFound"}
+
+
+async def test_routes_for_bytes_hold_at_gateways_alone():
+    parent = {"kind": "Service", "group": "", "name": "a"}
+    spec = {"parentRefs": [parent], "rules": [{"backendRefs": [{"name": "a", "port": 8000}]}]}
+    text = joined(made("TCPRoute", "mesh", spec), udp_service("a"))
+    assert await reasons(text) == [("mesh", "UnsupportedValue", "spec.parentRefs[0].kind")]
+    (entry,) = (await statuses(text))["TCPRoute mesh"]["parents"]
+    assert status_of(entry) == {"Accepted": "!UnsupportedValue", "ResolvedRefs": "ResolvedRefs"}
