@@ -220,3 +220,25 @@ async def test_routes_for_bytes_hold_at_gateways_alone():
     assert await reasons(text) == [("mesh", "UnsupportedValue", "spec.parentRefs[0].kind")]
     (entry,) = (await statuses(text))["TCPRoute mesh"]["parents"]
     assert status_of(entry) == {"Accepted": "!UnsupportedValue", "ResolvedRefs": "ResolvedRefs"}
+
+
+async def test_a_router_listens_on_the_ports_behind_its_own_service():
+    ports = [
+        {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 1053},
+        {"name": "dns-tcp", "port": 53, "targetPort": 2053},
+    ]
+    front = made("Service", "edge", {"selector": dict(EDGE.labels), "ports": ports}, "v1")
+    routes = [stream("TCPRoute", "tcp", "a"), stream("UDPRoute", "udp", "a")]
+    served = await rendered(joined(gateway(TCP, UDP), front, *routes, udp_service("a")), EDGE)
+    assert sorted(served.of(LISTENER)) == ["127.0.0.1_1053_udp", "127.0.0.1_2053"]
+
+
+async def test_a_listener_set_brings_listeners_for_bytes():
+    edge = gateway({}).replace("listeners:", "allowedListeners: {namespaces: {from: Same}}\n  listeners:")
+    more = [{"name": "l0", **UDP}, {"name": "l1", **TCP}]
+    added = made("ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": more})
+    parents = [{"kind": "ListenerSet", "name": "more"}]
+    rules = [{"backendRefs": [{"name": "a", "port": 8000}]}]
+    routes = [made(kind, "r", {"parentRefs": parents, "rules": rules}) for kind in ("TCPRoute", "UDPRoute")]
+    served = await rendered(joined(edge, added, *routes, udp_service("a")), EDGE)
+    assert [brief(ask(served, f"GET {scheme}://x:53")) for scheme in ("http", "udp")] == ["tcp a", "udp a"]
