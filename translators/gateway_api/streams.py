@@ -15,9 +15,8 @@ from api.mesh import Lowered
 from api.meta import Object
 from api.routes import Order, RouteTable, StreamRoute
 from api.view import View
-from translators.gateway_api.attachments import Attachment, attached, is_ours, parent_findings
+from translators.gateway_api.attachments import Attachment, attached, is_ours, parent_findings, service_of
 from translators.gateway_api.backends import backend_findings, destination_of, problem
-from translators.gateway_api.frontends import service_of
 from translators.gateway_api.names import called
 from translators.gateway_api.parents import parent_rules
 
