@@ -15,7 +15,7 @@ from api.mesh import Lowered
 from api.meta import Object
 from api.routes import Order, RouteTable, StreamRoute
 from api.view import View
-from translators.gateway_api.attachments import Attachment, attached, is_ours, parent_findings, service_of
+from translators.gateway_api.attachments import Attachment, attached, is_ours, parent_findings
 from translators.gateway_api.backends import backend_findings, destination_of, problem
 from translators.gateway_api.names import called
 from translators.gateway_api.parents import parent_rules
@@ -52,7 +52,7 @@ Route = Object[Spec]  # type: ignore[type-var]
 
 def meaning_of(view: View, obj: Route) -> Lowered:
     """Return the rule as it holds at each listener that takes the route."""
-    said = (*parent_findings(view, obj), *_in_the_mesh(obj))
+    said = tuple(parent_findings(view, obj))
     if is_ours(view, obj):
         said += tuple(_missing(view, obj))
     tables = (_table(view, obj, one) for one in attached(view, obj) if one.holds)
@@ -97,17 +97,6 @@ def _destinations(view: View, obj: Route) -> Iterator[Destination]:
             to = destination_of(obj.ref, f"{_BACKENDS}[{i}]", said)
             fails = bool(problem(view, obj.ref, said)[0])
             yield msgspec.structs.replace(to, weight=said.weight, fails=fails)
-
-
-def _in_the_mesh(obj: Route) -> Iterator[Finding]:
-    """Say that these routes hold nowhere but at Gateways."""
-    kind = obj.ref.kind.rpartition("/")[2]
-    for i, parent in enumerate(obj.spec.parent_refs):
-        service = service_of(obj, parent)
-        if service is not None:
-            message = f"a {kind} is served at Gateways alone: it is nothing to those who call {service}"
-            path = f"spec.parentRefs[{i}].kind"
-            yield Finding(obj.ref, "UnsupportedValue", message, path, fix="attach it to a Gateway")
 
 
 def _missing(view: View, obj: Route) -> Iterator[Finding]:
