@@ -279,7 +279,7 @@ async def test_a_service_with_two_addresses_is_meant_by_both():
 
 
 async def test_the_same_route_serves_at_a_gateway_and_in_the_mesh():
-    text = mesh(gateway({}), route("r", to("next"), parents=[{}, SERVICE]))
+    text = mesh(gateway({}), route("r", to("next"), parents=[{}, SERVICE], hostnames=["any.example.com"]))
     edge = Proxy("router", "edge", "default", labels={"gateway.networking.k8s.io/gateway-name": "edge"})
     assert await seen(text, "GET http://any.example.com/", edge) == "next"
     assert await seen(text, "GET http://web:8000/") == "next"

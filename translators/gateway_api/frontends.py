@@ -87,7 +87,7 @@ def frontend_findings(view: View, obj: attachments.Route) -> Iterator[Finding]:
             yield Finding(obj.ref, "ParentNotServed", message, f"{path}.group", Severity.WARNING, 'say group: ""')
         yield from _rival_findings(view, obj, i)
     hostnames = getattr(obj.spec, "hostnames", ())
-    if hostnames and is_meshed(view, obj):
+    if hostnames and is_meshed(view, obj) and not any(attachments.owners_of(obj)):
         message = "at a Service hostnames are not looked at: what was called decides (Gateway API)"
         fix = "match the header Host, or leave them out"
         yield Finding(obj.ref, "HostnamesIgnored", message, "spec.hostnames", Severity.WARNING, fix)
