@@ -63,12 +63,13 @@ class Caller(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Who calls: all of a proxy that decides which policies hold for it.
 
     `labels` holds those that some policy of its namespace selects clients by. `holds_secrets`: it is sent Secrets of
-    its namespace, so it can show certificates that stand in one.
+    its namespace, so it can show certificates that stand in one. `router`: it calls on behalf of clients outside.
     """
 
     viewer: Viewer
     labels: tuple[tuple[str, str], ...] = ()
     holds_secrets: bool = False
+    router: bool = False
 
     @property
     def namespace(self) -> str:
@@ -125,7 +126,8 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     @property
     def caller(self) -> Caller:
         """Who this proxy is to policies."""
-        return Caller(self.viewer, self.selected, self.role == ROUTER and bool(self.identity))
+        router = self.role == ROUTER
+        return Caller(self.viewer, self.selected, router and bool(self.identity), router)
 
     @property
     def vantage(self) -> Vantage:

@@ -9,8 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from api.kinds import config_map as cm
 from api.kinds import kube
 from api.kinds.gateway_api import GROUP
+from api.kinds.gateway_api import backend_tls_policy as bt
 from api.kinds.gateway_api import gateway as kg
 from api.kinds.gateway_api import gateway_class as gc
 from api.kinds.gateway_api import http_route as hr
@@ -230,6 +232,20 @@ class World(RuleBasedStateMachine):
     def grant(self, ns: str, name: str, to: str) -> None:
         asks = tuple(rg.ReferenceGrantFrom(GROUP, "HTTPRoute", space) for space in ("red", "blue"))
         self._put(rg.REFERENCE_GRANT, ns, name, rg.ReferenceGrant(asks, (rg.ReferenceGrantTo("", "Service", to),)))
+
+    @rule(
+        ns=spaces, name=names, to=names, port=st.sampled_from(["", "http"]), created=st.sampled_from(["", "2020"]),
+        authorities=st.lists(names, max_size=2),
+    )  # fmt: skip
+    def backend_tls_policy(self, ns, name, to, port, created, authorities) -> None:
+        targets = (bt.LocalPolicyTargetReference("", "Service", to, section_name=port),)
+        held = tuple(refs.LocalObjectReference("", "ConfigMap", each) for each in authorities)
+        said = bt.BackendTLSPolicyValidation(f"{name}.example.com", held, None if held else "System")
+        self._put(bt.BACKEND_TLS_POLICY, ns, name, bt.BackendTLSPolicy(targets, said), created=created)
+
+    @rule(ns=spaces, name=names, content=st.sampled_from(["one", "two", ""]))
+    def config_map(self, ns: str, name: str, content: str) -> None:
+        self._put(cm.CONFIG_MAP, ns, name, cm.ConfigMap(cm.Entries(content)))
 
     @rule(ns=spaces, name=names, content=st.sampled_from(["one", "two", ""]))
     def secret(self, ns: str, name: str, content: str) -> None:

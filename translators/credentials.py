@@ -8,6 +8,7 @@ from api.proxy import Scope
 from api.view import View
 
 _KIND = "Secret"
+_AUTHORITIES = "authorities://"
 _PREFIX = "kubernetes://"
 _CA = "-cacert"
 
@@ -20,6 +21,18 @@ def certificate(credential: str) -> str:
 def authority_of(credential: str) -> str:
     """Return the name of the resource that says whose certificates hold (Istio's)."""
     return f"{_PREFIX}{credential}{_CA}"
+
+
+def authorities(said: tuple[Ref, ...]) -> str:
+    """Return the name of the resource with the authorities that some objects hold."""
+    return _AUTHORITIES + ",".join(f"{ref.kind}/{ref.namespace}/{ref.name}" for ref in said)
+
+
+def trusted(view: View, name: str) -> bytes:
+    """Return the authorities behind the name of such a resource, PEM; b"" when the objects hold none."""
+    refs = (Ref(*one.split("/", 2)) for one in name.removeprefix(_AUTHORITIES).split(","))
+    held = (credential.ca for ref in refs for credential in view.lowered(ref).credentials)
+    return b"\n".join(dict.fromkeys(ca for ca in held if ca))
 
 
 def of_calls(said: Tls) -> tuple[str, ...]:

@@ -55,4 +55,6 @@ class Secured:
         connection = request.transport.get_extra_info("ssl_object")
         certified = bool(connection.getpeercert())
         self.seen.append(Seen(request.path, request.headers["Host"], self._names[connection], certified))
-        return web.Response(text="secured", headers={"X-Workload": "secured"})
+        answer = web.Response(text="secured", headers={"X-Workload": "secured"})
+        answer.force_close()  # the next request is verified anew
+        return answer

@@ -12,7 +12,7 @@ from api.units import milliseconds
 from api.view import View
 from translators.contract import Input
 from translators.gateway_api.attachments import Attachment, attached, gateways_of, hosts_of, parent_findings
-from translators.gateway_api.backends import backend_findings
+from translators.gateway_api.backends import backend_findings, services_of
 from translators.gateway_api.filters import filter_findings, only
 from translators.gateway_api.matches import match_findings
 from translators.gateway_api.names import called, hostname_problem
@@ -155,5 +155,5 @@ INPUT = Input(
     kinds=(gw.HTTP_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes={"gateway.routes": _at_gateways, "gateway.host": _hosts_at_gateways},
+    indexes={"gateway.routes": _at_gateways, "gateway.host": _hosts_at_gateways, "route.service": services_of},
 )
