@@ -98,8 +98,8 @@ class Server(msgspec.Struct, frozen=True, cache_hash=True):
 class Gateway(msgspec.Struct, frozen=True):
     """Servers for the routers whose labels hold all of `selector`. Rules name it by `name`, `namespace/name`.
 
-    `api` stands before the name, so that gateways that were written in several APIs are told apart. `local`: only
-    routers of its own namespace serve it.
+    `api` stands before the name, so that gateways that were written in several APIs are told apart. `within`: only
+    routers of that namespace serve it, "" all.
     """
 
     ref: Ref
@@ -107,7 +107,7 @@ class Gateway(msgspec.Struct, frozen=True):
     servers: tuple[Server, ...]
     created: str = ""
     api: str = ""
-    local: bool = False
+    within: str = ""
 
     @property
     def name(self) -> str:
@@ -116,7 +116,7 @@ class Gateway(msgspec.Struct, frozen=True):
 
     def selects(self, labels: Labels, namespace: str) -> bool:
         """Tell whether a router with these labels in a namespace serves it."""
-        return set(self.selector) <= set(labels) and (not self.local or namespace == self.ref.namespace)
+        return set(self.selector) <= set(labels) and self.within in {"", namespace}
 
     @property
     def age(self) -> tuple[str, str, str]:

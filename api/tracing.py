@@ -85,7 +85,7 @@ class Share(msgspec.Struct, frozen=True):
 class Copying(msgspec.Struct, frozen=True):
     """A mirror: `numerator` of `denominator` requests are copied to the cluster. `fires` is known with a Request.dice.
 
-    The copy's authority is the original's with `-shadow` behind the name when `suffix` is set.
+    The copy's authority is the original's with `-shadow` behind the name when `suffix` is set, or `authority`.
     """
 
     cluster: str
@@ -97,6 +97,7 @@ class Copying(msgspec.Struct, frozen=True):
     suffix: bool
     fires: bool | None = None
     trouble: str = ""
+    authority: str = ""
 
 
 class Failing(msgspec.Struct, frozen=True):

@@ -34,7 +34,7 @@ _MOST_LINES = 100
 
 
 class ServeOptions(msgspec.Struct, frozen=True):
-    """What `mirrorplane serve` was asked to do."""
+    """What `mirrorplane serve` was asked to do. `given` are objects beside those of the manifests."""
 
     paths: tuple[Path, ...]
     xds: Address
@@ -42,6 +42,7 @@ class ServeOptions(msgspec.Struct, frozen=True):
     debounce: Debounce = Debounce()
     security: Security = Security()
     pace: Pace = SERVED
+    given: tuple[AnyObject, ...] = ()
 
 
 class ListenError(RuntimeError):
@@ -67,6 +68,7 @@ class App:
         self.options = options
         self.source = file_source(options.paths, known)
         self.plane = Plane(known, self.source.locate)
+        self.plane.add(options.given)
         self.metrics = Metrics(self.plane)
         self.feed = PlaneFeed(self.plane, self.metrics)
         served = ServerOptions(options.pace, options.security)

@@ -1,6 +1,9 @@
 """The one-way flow in one place: changes into the Store, a Snapshot through the Engine, sets and findings out."""
 
+from collections.abc import Iterable
+
 from api.finding import Finding
+from api.meta import AnyObject
 from api.proxy import Proxy
 from api.resource import ResourceSet
 from api.snapshot import Snapshot
@@ -29,6 +32,11 @@ class Plane:
         self.ledger = Ledger(self.engine, locate)
         self.snapshot: Snapshot = EMPTY
         self.published = 0
+
+    def add(self, objects: Iterable[AnyObject]) -> None:
+        """Take in objects that no source has. Nothing is served until publish."""
+        for obj in objects:
+            self.store.apply(obj.ref, obj)
 
     def apply(self, batch: Batch) -> None:
         """Take in what a source saw. Nothing is served until publish."""

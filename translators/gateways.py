@@ -102,8 +102,8 @@ def unserved(view: View, scope: Scope) -> tuple[LeftOut, ...]:
 
 def as_selected(view: View, gateway: Gateway) -> Scope:
     """Return the scope of a router that has just the labels that a gateway selects, beside the gateway."""
-    refs = view.memo(_selecting, gateway.selector, gateway.ref.namespace)
-    viewer = Viewer(gateway.ref.namespace)
+    namespace = gateway.within or gateway.ref.namespace
+    refs, viewer = view.memo(_selecting, gateway.selector, namespace), Viewer(namespace)
     return Scope(ROUTER, viewer, bind=names.ANYWHERE, gateways=refs, workload=gateway.selector)
 
 

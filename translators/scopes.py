@@ -143,7 +143,7 @@ def _chosen(proxy: Proxy, keys: frozenset[str]) -> Labels:
 def _gateways(view: View) -> tuple[Selection, ...]:
     """Return the gateways with what they select: a change of their servers is none of this."""
     found = (g for obj in view.by("gateways", "*") for g in view.lowered(obj.ref).gateways)
-    return tuple(Selection(g.ref, g.selector, g.ref.namespace if g.local else "") for g in found)
+    return tuple(Selection(g.ref, g.selector, g.within) for g in found)
 
 
 def _selected(proxy: Proxy, gateways: tuple[Selection, ...]) -> tuple[Ref, ...]:

@@ -1,4 +1,8 @@
-"""Our own API group, mirrorplane.io: MeshConfig."""
+"""Our own API group, mirrorplane.io: MeshConfig, and what Gateway API leaves to implementations."""
+
+from typing import Annotated, Literal, get_args
+
+from msgspec import Meta
 
 from api.kinds.istio.mesh_config import TrafficSettings
 from api.meta import Kind, Wire
@@ -32,3 +36,36 @@ class MeshConfig(TrafficSettings, frozen=True):
 
 
 MESH_CONFIG = Kind(GROUP, ("v1alpha1",), "MeshConfig", MeshConfig, namespaced=False)
+
+
+class CopiesAtGateways(Wire, frozen=True):
+    """Mirrors of routes of a class. `shadowHostSuffix`: the copy's host gets Envoy's `-shadow`, as in kgateway."""
+
+    shadow_host_suffix: bool = False
+
+
+class GatewayParameters(Wire, frozen=True):
+    """What a GatewayClass may say through its parametersRef."""
+
+    mirroring: CopiesAtGateways = CopiesAtGateways()
+
+
+GATEWAY_PARAMETERS = Kind(GROUP, ("v1alpha1",), "GatewayParameters", GatewayParameters, namespaced=False)
+
+
+Profile = Literal["mirrorplane", "fsm", "kgateway"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+
+
+class AdoptedController(Wire, frozen=True):
+    """A controller whose GatewayClasses are served here, and which product is stood in for.
+
+    `classNames` are of its classes too, whether a GatewayClass of that name is there or not.
+    """
+
+    controller_name: Annotated[str, Meta(min_length=1, max_length=253)]
+    profile: Profile = "mirrorplane"
+    class_names: tuple[str, ...] = ()
+
+
+ADOPTED_CONTROLLER = Kind(GROUP, ("v1alpha1",), "AdoptedController", AdoptedController, namespaced=False)

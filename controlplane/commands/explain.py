@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from controlplane.commands.shared import SOURCES, loaded, show
+from controlplane.commands.shared import Given, loaded, show, sources
 
 if TYPE_CHECKING:
     from api.tracing import Request
@@ -18,7 +18,7 @@ _DICE = click.IntRange(0, (1 << 63) - 1)
 
 
 @click.command()
-@SOURCES
+@sources
 @click.option(
     "--proxy",
     "--from",
@@ -32,7 +32,7 @@ _DICE = click.IntRange(0, (1 << 63) - 1)
 @click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
 @click.argument("method")
 @click.argument("url")
-def explain(paths: tuple[Path, ...], node: Path, output: str, **asked: object) -> None:
+def explain(given: Given, node: Path, output: str, **asked: object) -> None:
     """Say what a proxy does with a request, because of which objects, and why other routes do not match.
 
     For example: mirrorplane explain -f mesh --proxy sleep.yaml GET http://web:8000/path -H 'x-user: me'
@@ -50,7 +50,7 @@ def explain(paths: tuple[Path, ...], node: Path, output: str, **asked: object) -
 
     try:
         proxy = read_node(node)
-        source, plane = loaded(paths)
+        source, plane = loaded(given)
         known = decoded(plane.render(proxy))
     except (NodeFileError, RenderError) as error:
         raise click.ClickException(str(error)) from error

@@ -1,12 +1,9 @@
 """Through which Gateways a BackendTLSPolicy is used: those at which some route sends or copies to a target of it."""
 
-from collections.abc import Iterator
-
 from api.kinds.gateway_api.backend_tls_policy import BackendTLSPolicy
-from api.kinds.gateway_api.gateway import GATEWAY
 from api.meta import Object, Ref
 from api.view import View
-from translators.gateway_api.names import API
+from translators.gateway_api.attachments import attached
 
 
 def ancestors(view: View, obj: Object[BackendTLSPolicy]) -> tuple[Ref, ...]:
@@ -16,12 +13,10 @@ def ancestors(view: View, obj: Object[BackendTLSPolicy]) -> tuple[Ref, ...]:
 
 
 def _leading_to(view: View, service: Ref) -> frozenset[Ref]:
-    return frozenset(gateway for obj in view.by("route.service", str(service)) for gateway in _of_route(view, obj.ref))
+    routes = view.by("route.service", str(service))
+    return frozenset(gateway for obj in routes for gateway in view.memo(_of_route, obj.ref))
 
 
-def _of_route(view: View, route: Ref) -> Iterator[Ref]:
-    for table in view.lowered(route).tables:
-        for name in table.gateways:
-            api, _, place = name.rpartition(":")
-            if api == API:
-                yield Ref(GATEWAY.key, *place.split("/", 1))
+def _of_route(view: View, route: Ref) -> frozenset[Ref]:
+    obj = view.get(route)
+    return frozenset(one.gateway for one in attached(view, obj)) if obj is not None else frozenset()

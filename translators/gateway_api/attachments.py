@@ -1,46 +1,70 @@
-"""Where a route is attached: which listeners of which Gateways, and with which hosts there."""
+"""Where a route is attached: which listeners of which Gateways and ListenerSets, and with which hosts there."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
 from api.finding import Finding, Severity
 from api.gateways import EVERYWHERE, includes, narrower
-from api.kinds.gateway_api import GROUP
 from api.kinds.gateway_api.gateway import GATEWAY
-from api.kinds.gateway_api.http_route import HTTPRoute
+from api.kinds.gateway_api.listener_set import LISTENER_SET
 from api.kinds.gateway_api.references import ParentReference
 from api.meta import Object, Ref
 from api.view import View
-from translators.gateway_api.listeners import Gateway, Served, admits, is_ours, served
+from translators.gateway_api.classes import profile
+from translators.gateway_api.listeners import Listener, Verdict, admits, joined, judged
+from translators.gateway_api.names import called
+from translators.shards import COUNT, shard
 
-Route = Object[HTTPRoute]
 _REASONS = ("NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
 """Why a listener does not take a route, the one told first first."""
 _SENTENCES = {
-    "NotAllowedByListeners": "no listener that it names admits HTTPRoutes of namespace {0}",
+    "NotAllowedByListeners": "no listener that it names admits {kind}s of namespace {namespace}",
     "NoMatchingListenerHostname": "no listener that it names takes one of its hostnames",
-    "NoMatchingParent": "{1} serves no listener of this name and port",
+    "NoMatchingParent": "{parent} has no listener of this name and port",
 }
 
 
+class Spec(Protocol):
+    """What all routes say."""
+
+    @property
+    def parent_refs(self) -> tuple[ParentReference, ...]:
+        """The parents."""
+        ...
+
+
 class Attachment(msgspec.Struct, frozen=True):
-    """A listener that takes a route, and the hosts that the route is for there."""
+    """A listener of a Gateway that takes a route, and the hosts that the route is for there.
+
+    No hosts: more precise listeners have them all. `served`: the listener is.
+    """
 
     gateway: Ref
-    listener: Served
+    listener: Listener
     hosts: tuple[str, ...]
+    served: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the rules hold there."""
+        return self.served and bool(self.hosts)
+
+
+Route = Object[Spec]  # type: ignore[type-var]
 
 
 def attached(view: View, obj: Route) -> tuple[Attachment, ...]:
     """Return the listeners that take a route, each once."""
     found = {
-        (one.gateway, one.listener.said.name): one
+        (one.listener.owner, one.listener.said.name): one
         for parent in obj.spec.parent_refs
-        for one in _of_parent(view, obj, parent)
+        for one in of_parent(view, obj, parent)
         if isinstance(one, Attachment)
     }
-    return tuple(one for one in found.values() if one.hosts)
+    return tuple(found.values())
 
 
 def parent_findings(view: View, obj: Route) -> Iterator[Finding]:
@@ -50,82 +74,151 @@ def parent_findings(view: View, obj: Route) -> Iterator[Finding]:
         yield Finding(obj.ref, "NoParents", message, "spec.parentRefs", Severity.WARNING, "name a Gateway")
     for i, parent in enumerate(obj.spec.parent_refs):
         path = f"spec.parentRefs[{i}]"
-        if _is_gateway(parent):
+        if owner_of(obj, parent) is not None:
             yield from _unattached(view, obj, path, parent)
-        elif parent.group in {GROUP, ""}:
+        elif parent.group == "":
             message = f"a {parent.kind} is no parent that is served here: the rules do not hold there"
             yield Finding(obj.ref, "ParentNotServed", message, f"{path}.kind", fix="attach the route to a Gateway")
 
 
-def gateways_of(obj: Route) -> Iterator[Ref]:
-    """Yield the Gateways that a route names, each once."""
-    yield from dict.fromkeys(_gateway(obj, parent) for parent in obj.spec.parent_refs if _is_gateway(parent))
+def owners_of(obj: Route) -> Iterator[Ref]:
+    """Yield the Gateways and ListenerSets that a route names, each once."""
+    yield from dict.fromkeys(filter(None, (owner_of(obj, parent) for parent in obj.spec.parent_refs)))
+
+
+def owner_of(obj: Route, parent: ParentReference) -> Ref | None:
+    """Return the Gateway or ListenerSet that is a parent; None for what has no listeners."""
+    key = f"{parent.group}/{parent.kind}"
+    if key not in {GATEWAY.key, LISTENER_SET.key}:
+        return None
+    return Ref(key, parent.namespace or obj.ref.namespace, parent.name)
+
+
+def is_ours(view: View, obj: Route) -> bool:
+    """Tell whether any of a route's parents is served here."""
+    return any(served_by(view, owner) is not None for owner in owners_of(obj))
 
 
 def hosts_of(obj: Route) -> tuple[str, ...]:
-    """Return the hosts as written; all where none is."""
-    return tuple(dict.fromkeys(obj.spec.hostnames)) or (EVERYWHERE,)
+    """Return the hosts as written; all where none is, and where routes of the kind name none."""
+    return tuple(dict.fromkeys(getattr(obj.spec, "hostnames", ()))) or (EVERYWHERE,)
 
 
-def _is_gateway(parent: ParentReference) -> bool:
-    return (parent.group, parent.kind) == (GROUP, "Gateway")
+def of_parent(view: View, obj: Route, parent: ParentReference) -> Iterator[Attachment | str]:
+    """Yield, for each listener that a parent reference names, its attachment or why there is none.
 
-
-def _gateway(obj: Route, parent: ParentReference) -> Ref:
-    return Ref(GATEWAY.key, parent.namespace or obj.ref.namespace, parent.name)
-
-
-def _of_parent(view: View, obj: Route, parent: ParentReference) -> Iterator[Attachment | str]:
-    """Yield, for each listener that a parent reference names, its attachment or why there is none."""
-    gateway: Gateway | None = view.get(_gateway(obj, parent)) if _is_gateway(parent) else None
-    if gateway is None or not is_ours(view, gateway):
+    Nothing for a parent that is not there, or belongs to other controllers.
+    """
+    owner = owner_of(obj, parent)
+    gateway = served_by(view, owner) if owner is not None else None
+    if owner is None or gateway is None:
         return
-    every = served(gateway)
-    named = [
-        one for one in every if parent.section_name in {"", one.said.name} and parent.port in {None, one.said.port}
-    ]
-    for listener in named:
-        hosts = tuple(_hosts(obj, listener))
-        if not hosts:
+    every: tuple[Verdict, ...] = view.memo(judged, gateway)
+    named = [one for one in every if one.listener.owner == owner and _is_named(parent, one.listener)]
+    for one in named:
+        hosts = tuple(_hosts(obj, one.listener))
+        if not admits(view, one, _kind(obj), obj.ref.namespace):
+            yield "NoMatchingListenerHostname" if _kind(obj) in one.kinds and not hosts else "NotAllowedByListeners"
+        elif not hosts:
             yield "NoMatchingListenerHostname"
-        elif not admits(view, gateway, listener, obj.ref.namespace):
-            yield "NotAllowedByListeners"
         else:
-            left = tuple(host for host in hosts if not _elsewhere(every, listener, host))
-            yield Attachment(gateway.ref, listener, left)
+            left = tuple(host for host in hosts if not _elsewhere(every, one.listener, host))
+            yield Attachment(gateway, one.listener, left, one.served)
     if not named:
         yield "NoMatchingParent"
 
 
-def _hosts(obj: Route, listener: Served) -> Iterator[str]:
+def served_by(view: View, owner: Ref) -> Ref | None:
+    """Return the Gateway at whose routers an object's listeners are; None when it is not there, or not ours."""
+    obj = view.get(owner)
+    if obj is None:
+        return None
+    gateway = joined(obj) if owner.kind == LISTENER_SET.key else owner
+    found = view.get(gateway) if gateway is not None else None
+    return gateway if found is not None and profile(view, found.spec.gateway_class_name) is not None else None
+
+
+def counted(view: View, owner: Ref) -> Mapping[str, int]:
+    """Return how many routes are attached to each listener that a Gateway or ListenerSet writes down, by its name."""
+    found: Counter[str] = Counter()
+    for part in range(COUNT):
+        found.update(view.memo(_counted, owner, part))
+    return found
+
+
+def counting_places(obj: Route) -> Iterator[str]:
+    """Yield the keys under which the index `gateway.attached` finds a route."""
+    part = shard(str(obj.ref))
+    yield from (f"{called(owner)}|{part}" for owner in owners_of(obj))
+
+
+def gateway_places(obj: Route) -> Iterator[str]:
+    """Yield the keys under which the index `gateway.routes` finds a route: its parents, each shard of its hosts."""
+    shards = {shard(host) for host in hosts_of(obj)}
+    for owner in owners_of(obj):
+        yield called(owner)
+        yield from (f"{called(owner)}|{i}" for i in shards)
+
+
+def host_places(obj: Route) -> Iterator[str]:
+    """Yield the keys under which the index `gateway.host` finds a route: each host at each parent."""
+    for owner in owners_of(obj):
+        yield from (f"{called(owner)}|{host}" for host in hosts_of(obj))
+
+
+def _counted(view: View, owner: Ref, part: int) -> Mapping[str, int]:
+    routes = view.by("gateway.attached", f"{called(owner)}|{part}")
+    return Counter(name for obj in routes for of, name in view.memo(_names, obj.ref) if of == owner)
+
+
+def _names(view: View, ref: Ref) -> tuple[tuple[Ref, str], ...]:
+    obj = view.get(ref)
+    found = attached(view, obj) if obj is not None else ()
+    return tuple((one.listener.owner, one.listener.said.name) for one in found)
+
+
+def _kind(obj: Route) -> tuple[str, str]:
+    group, _, kind = obj.ref.kind.rpartition("/")
+    return group, kind
+
+
+def _is_named(parent: ParentReference, listener: Listener) -> bool:
+    return parent.section_name in {"", listener.said.name} and parent.port in {None, listener.said.port}
+
+
+def _hosts(obj: Route, listener: Listener) -> Iterator[str]:
     """Yield the hosts that both speak of: of two that take one another in, the narrower."""
     met = (narrower(listener.host, host) for host in hosts_of(obj))
     yield from dict.fromkeys(host for host in met if host)
 
 
-def _elsewhere(every: tuple[Served, ...], listener: Served, host: str) -> bool:
+def _elsewhere(every: tuple[Verdict, ...], listener: Listener, host: str) -> bool:
     """Tell whether a more precise listener of the port takes a host: then its requests are only that one's."""
     return any(
-        other.said.port == listener.said.port
-        and other.host != listener.host
-        and includes(listener.host, other.host)
-        and includes(other.host, host)
-        for other in every
+        one.accepted
+        and one.listener.said.port == listener.said.port
+        and one.listener.host != listener.host
+        and includes(listener.host, one.listener.host)
+        and includes(one.listener.host, host)
+        for one in every
     )
 
 
 def _unattached(view: View, obj: Route, path: str, parent: ParentReference) -> Iterator[Finding]:
-    name = _gateway(obj, parent)
-    if view.get(name) is None:
-        message = f"there is no {name}: no rule holds there"
+    owner = owner_of(obj, parent)
+    if owner is not None and view.get(owner) is None:
+        message = f"there is no {owner}: no rule holds there"
         yield Finding(obj.ref, "ParentNotFound", message, path, Severity.WARNING, "correct the name, or create it")
         return
-    found = list(_of_parent(view, obj, parent))
+    found = list(of_parent(view, obj, parent))
     taken = [one for one in found if isinstance(one, Attachment)]
     if taken and not any(one.hosts for one in taken):
         message = "more precise listeners of the port take all hosts that it could be for there: no rule holds there"
         yield Finding(obj.ref, "HostsElsewhere", message, path, Severity.WARNING, "attach it to those listeners")
+    elif taken and not any(one.served for one in taken):
+        message = "no listener that takes it is served: no rule holds there"
+        yield Finding(obj.ref, "ListenersNotServed", message, path, Severity.WARNING, f"see what is said of {owner}")
     if found and not taken:
         reason = next(reason for reason in _REASONS if reason in found)
-        sentence = _SENTENCES[reason].format(obj.ref.namespace, name)
-        yield Finding(obj.ref, reason, f"{sentence}: no rule holds there", path)
+        said = _SENTENCES[reason].format(kind=_kind(obj)[1], namespace=obj.ref.namespace, parent=owner)
+        yield Finding(obj.ref, reason, f"{said}: no rule holds there", path)

@@ -1,29 +1,33 @@
-"""Which of a Gateway's listeners are served, and why the others are not."""
+"""What becomes of the listeners of a Gateway, and of those that ListenerSets add to it: served or not, and why."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import msgspec
 
-from api.finding import Finding
+from api.finding import Finding, Severity
 from api.gateways import EVERYWHERE
 from api.kinds.gateway_api import GROUP
 from api.kinds.gateway_api import gateway as gw
-from api.kinds.gateway_api.gateway_class import CONTROLLER, GATEWAY_CLASS
-from api.kinds.kube import NAMESPACE
+from api.kinds.gateway_api.listener_set import ListenerSet
+from api.kinds.gateway_api.references import SecretObjectReference
 from api.meta import Object, Ref
 from api.view import View
-from translators.gateway_api.selectors import selects
+from translators.gateway_api import selectors
+from translators.gateway_api.classes import profile
+from translators.gateway_api.protocols import RouteKind, clash, kinds_of, protocols
 
 Gateway = Object[gw.Gateway]
-_SECRET, _ROUTE = ("", "Secret"), (GROUP, "HTTPRoute")
-_NAME_LABEL = "kubernetes.io/metadata.name"
+Set = Object[ListenerSet]
+_SECRET = ("", "Secret")
 
 
-class Served(msgspec.Struct, frozen=True):
-    """A listener that is served, and its field."""
+class Listener(msgspec.Struct, frozen=True):
+    """A listener, the Gateway or ListenerSet that it is written in, and its field there."""
 
-    said: gw.Listener
+    owner: Ref
     path: str
+    said: gw.Listener
 
     @property
     def host(self) -> str:
@@ -36,80 +40,177 @@ class Served(msgspec.Struct, frozen=True):
         return self.said.protocol == "HTTPS"
 
 
-def is_ours(view: View, obj: Gateway) -> bool:
-    """Tell whether a Gateway's class is served here."""
-    found = view.get(Ref(GATEWAY_CLASS.key, "", obj.spec.gateway_class_name))
-    return found is not None and found.spec.controller_name == CONTROLLER
+class Verdict(msgspec.Struct, frozen=True):
+    """What becomes of a listener.
+
+    `kinds` of routes may be attached to it. One that is not `accepted` conflicts, or asks for what there is not; one
+    that is not `served` either, or what it names is not there: nothing listens for it.
+    """
+
+    listener: Listener
+    kinds: tuple[RouteKind, ...]
+    findings: tuple[Finding, ...]
+    accepted: bool
+    served: bool
 
 
-def served(obj: Gateway) -> tuple[Served, ...]:
-    """Return the listeners that are served."""
-    left = {finding.path.partition("]")[0] + "]" for finding in _left_out(obj)}
-    said = [Served(listener, f"spec.listeners[{i}]") for i, listener in enumerate(obj.spec.listeners)]
-    return tuple(one for one in said if one.path not in left)
+def judged(view: View, gateway: Ref) -> tuple[Verdict, ...]:
+    """Return what becomes of all listeners of a Gateway, its own first; nothing for one of another controller's class.
+
+    Gateway API: of its own ones that conflict none is served; of those of ListenerSets the first, oldest sets first.
+    """
+    obj: Gateway | None = view.get(gateway)
+    if obj is None or profile(view, obj.spec.gateway_class_name) is None:
+        return ()
+    void = any(gateway_problems(obj))
+    own = listeners_of(obj)
+    found = [_verdict(obj, one, tuple(_conflicts(one, own)), void=void) for one in own]
+    for said in sets_of(view, obj):
+        for one in listeners_of(said):
+            standing = [each.listener for each in found if each.accepted]
+            found.append(_verdict(obj, one, tuple(_preceded(one, standing))[:1], void=void))
+    return tuple(found)
 
 
-def listener_findings(obj: Gateway) -> Iterator[Finding]:
-    """Say of each listener that is not served why, and which kinds of routes are not."""
-    yield from _left_out(obj)
+def listeners_of(obj: Gateway | Set) -> tuple[Listener, ...]:
+    """Return the listeners that an object writes down."""
+    return tuple(Listener(obj.ref, f"spec.listeners[{i}]", said) for i, said in enumerate(obj.spec.listeners))
+
+
+def sets_of(view: View, obj: Gateway) -> tuple[Set, ...]:
+    """Return the ListenerSets that join a Gateway, oldest first."""
+    said: tuple[Set, ...] = view.by("gateway.sets", f"{obj.ref.namespace}/{obj.ref.name}")
+    joining = (one for one in said if is_admitted(view, obj, one.ref.namespace))
+    return tuple(sorted(joining, key=lambda one: (one.created, f"{one.ref.namespace}/{one.ref.name}")))
+
+
+def joined(obj: Set) -> Ref | None:
+    """Return the Gateway that a ListenerSet asks to join."""
+    said = obj.spec.parent_ref
+    if (said.group, said.kind) != (GROUP, "Gateway"):
+        return None
+    return Ref(gw.GATEWAY.key, said.namespace or obj.ref.namespace, said.name)
+
+
+def is_admitted(view: View, obj: Gateway, namespace: str) -> bool:
+    """Tell whether a Gateway lets ListenerSets of a namespace join."""
+    allowed = obj.spec.allowed_listeners.namespaces
+    return selectors.admits(view, (allowed.from_, allowed.selector), obj.ref.namespace, namespace)
+
+
+def admits(view: View, verdict: Verdict, kind: RouteKind, namespace: str) -> bool:
+    """Tell whether routes of a kind and a namespace may be attached to a listener. `Same` is its owner's namespace."""
+    allowed = verdict.listener.said.allowed_routes.namespaces
+    own = verdict.listener.owner.namespace
+    return kind in verdict.kinds and selectors.admits(view, (allowed.from_, allowed.selector), own, namespace)
+
+
+def gateway_problems(obj: Gateway) -> Iterator[Finding]:
+    """Say why a Gateway as a whole is not served."""
+    for i, address in enumerate(obj.spec.addresses):
+        if address.type != "IPAddress":
+            message = f"addresses of type {address.type} cannot be listened on: the Gateway is not served"
+            path = f"spec.addresses[{i}].type"
+            yield Finding(obj.ref, "UnsupportedAddress", message, path, fix="use IPAddress")
+    said = obj.spec.infrastructure.parameters_ref
+    if said is not None:
+        message = f"a {said.kind} of {said.group or 'the core group'} says nothing here: the Gateway is not served"
+        path, fix = "spec.infrastructure.parametersRef", "leave it out, and name GatewayParameters in the GatewayClass"
+        yield Finding(obj.ref, "InvalidParameters", message, path, fix=fix)
+
+
+def _verdict(obj: Gateway, one: Listener, conflicts: tuple[Finding, ...], *, void: bool) -> Verdict:
+    refused = (*_unsupported(one), *conflicts)
+    unresolved = () if refused else tuple(_unresolved(obj, one))
+    kinds, remarks = _kinds(one)
+    return Verdict(
+        listener=one,
+        kinds=kinds,
+        findings=(*refused, *unresolved, *remarks),
+        accepted=not refused,
+        served=not (refused or unresolved or void),
+    )
+
+
+def _kinds(one: Listener) -> tuple[tuple[RouteKind, ...], tuple[Finding, ...]]:
+    """Return which kinds of routes may be attached to a listener, and what is wrong with those that it names."""
+    possible, said = kinds_of(one.said), one.said.allowed_routes.kinds
+    if not said or not possible:
+        return possible, ()
+    remarks = tuple(
+        Finding(
+            one.owner,
+            "InvalidRouteKinds",
+            f"{kind.kind} of {kind.group or 'the core group'} cannot be attached to a listener for {one.said.protocol}",
+            f"{one.path}.allowedRoutes.kinds[{i}]",
+            fix=f"allow {' or '.join(name for _, name in possible)}",
+        )
+        for i, kind in enumerate(said)
+        if (kind.group, kind.kind) not in possible
+    )
+    named = dict.fromkeys((kind.group, kind.kind) for kind in said)
+    return tuple(kind for kind in named if kind in possible), remarks
+
+
+def _unsupported(one: Listener) -> Iterator[Finding]:
+    if one.said.protocol not in protocols():
+        message = f"the protocol {one.said.protocol} is not served at Gateways: nothing listens for this listener"
+        fix = f"use {', '.join(protocols())}"
+        yield Finding(one.owner, "UnsupportedProtocol", message, f"{one.path}.protocol", fix=fix)
+
+
+def _conflicts(one: Listener, own: Iterable[Listener]) -> Iterator[Finding]:
+    """Say which listeners of the same Gateway cannot be told from this one: none of them is served."""
+    others = [other for other in own if other is not one and clash(one.said, other.said)]
+    if others:
+        shown, reason = ", ".join(sorted(other.said.name for other in others)), clash(one.said, others[0].said)
+        message = f"on port {one.said.port} it cannot be told from {shown}: none of them is served"
+        yield Finding(one.owner, reason, message, _field(one, reason), fix="give it a port of its own")
+
+
+def _preceded(one: Listener, standing: Iterable[Listener]) -> Iterator[Finding]:
+    """Say which listeners that came before have the place of this one."""
+    for other in standing:
+        if reason := clash(one.said, other.said):
+            message = f"on port {one.said.port} it cannot be told from listener {other.said.name} of {other.owner}"
+            fix = "give it a port of its own"
+            yield Finding(one.owner, reason, f"{message}, which came first", _field(one, reason), fix=fix)
+
+
+def _field(one: Listener, reason: str) -> str:
+    if reason == "HostnameConflict" and one.said.hostname:
+        return f"{one.path}.hostname"
+    return f"{one.path}.{'protocol' if reason == 'ProtocolConflict' else 'port'}"
+
+
+def _unresolved(obj: Gateway, one: Listener) -> Iterator[Finding]:
+    """Say which of the things that a listener names cannot be used."""
+    if one.said.protocol == "HTTPS" and obj.spec.tls.frontend is not None:
+        message = "certificates of clients are not verified here, as spec.tls.frontend wants: nothing listens"
+        yield Finding(one.owner, "FrontendNotServed", message, f"{one.path}.protocol")
+    if one.said.protocol != "HTTPS" or one.said.tls is None:
+        return
+    if not one.said.tls.certificate_refs:
+        message, fix = "options name no certificate: nothing listens for this listener", "name a Secret"
+        yield Finding(one.owner, "InvalidCertificateRef", message, f"{one.path}.tls", fix=f"{fix} in certificateRefs")
+    yield from chain.from_iterable(
+        _certificate(obj, one, f"{one.path}.tls.certificateRefs[{i}]", ref)
+        for i, ref in enumerate(one.said.tls.certificate_refs)
+    )
+
+
+def _certificate(obj: Gateway, one: Listener, path: str, ref: SecretObjectReference) -> Iterator[Finding]:
+    if (ref.group, ref.kind) != _SECRET:
+        message = f"a certificate is in a Secret, and this is a {ref.kind}: nothing listens for this listener"
+        yield Finding(one.owner, "InvalidCertificateRef", message, f"{path}.kind")
+    if (ref.namespace or one.owner.namespace) != obj.ref.namespace:
+        message = "Secrets of other namespaces are not served to routers: nothing listens for this listener"
+        fix = f"copy it to namespace {obj.ref.namespace}"
+        yield Finding(one.owner, "RefNotPermitted", message, f"{path}.namespace", fix=fix)
+
+
+def backend_tls(obj: Gateway) -> Iterator[Finding]:
+    """Say that the Gateway's own certificate is shown to nobody."""
     if obj.spec.tls.backend is not None:
         message = "backends are called without a certificate of the Gateway's: this changes nothing"
-        yield Finding(obj.ref, "BackendTlsNotServed", message, "spec.tls.backend")
-    for i, listener in enumerate(obj.spec.listeners):
-        for j, kind in enumerate(listener.allowed_routes.kinds):
-            if (kind.group, kind.kind) != _ROUTE:
-                message = f"{kind.kind} of {kind.group or 'the core group'} is not served: only HTTPRoutes are attached"
-                path = f"spec.listeners[{i}].allowedRoutes.kinds[{j}]"
-                yield Finding(obj.ref, "InvalidRouteKinds", message, path, fix="allow HTTPRoute")
-
-
-def _left_out(obj: Gateway) -> Iterator[Finding]:
-    """Say of each listener that is not served why: what is not served here, and conflicts, in which none wins."""
-    for i, listener in enumerate(obj.spec.listeners):
-        yield from _not_served(obj.ref, f"spec.listeners[{i}]", listener)
-        if listener.protocol == "HTTPS" and obj.spec.tls.frontend is not None:
-            message = "certificates of clients are not verified here, as spec.tls.frontend wants: nothing listens"
-            yield Finding(obj.ref, "FrontendNotServed", message, f"spec.listeners[{i}].protocol")
-    for i, one in enumerate(obj.spec.listeners):
-        others = {o.name for o in obj.spec.listeners if o.port == one.port and o.protocol != one.protocol}
-        if others and one.protocol in {"HTTP", "HTTPS"}:
-            shown = ", ".join(sorted(others))
-            message = f"listeners of one port must speak one protocol, and {shown} speaks another: none is served"
-            path = f"spec.listeners[{i}].protocol"
-            yield Finding(obj.ref, "ProtocolConflict", message, path, fix="give it a port of its own")
-
-
-def admits(view: View, obj: Gateway, listener: Served, namespace: str) -> bool:
-    """Tell whether HTTPRoutes of a namespace may be attached to a listener."""
-    allowed = listener.said.allowed_routes
-    if allowed.kinds and _ROUTE not in {(kind.group, kind.kind) for kind in allowed.kinds}:
-        return False
-    places = allowed.namespaces
-    if places.from_ == "Same":
-        return namespace == obj.ref.namespace
-    if places.from_ == "All":
-        return True
-    found = view.get(Ref(NAMESPACE.key, "", namespace))
-    labels = {_NAME_LABEL: namespace, **(found.labels if found is not None else {})}
-    return places.selector is not None and selects(places.selector, labels)
-
-
-def _not_served(about: Ref, path: str, said: gw.Listener) -> Iterator[Finding]:
-    if said.protocol not in {"HTTP", "HTTPS"}:
-        message = f"the protocol {said.protocol} is not served at Gateways: nothing listens for this listener"
-        yield Finding(about, "UnsupportedProtocol", message, f"{path}.protocol", fix="use HTTP or HTTPS")
-    if said.protocol == "HTTPS" and said.tls is not None:
-        if not said.tls.certificate_refs:
-            message = "options name no certificate: nothing listens for this listener"
-            yield Finding(
-                about, "InvalidCertificateRef", message, f"{path}.tls", fix="name a Secret in certificateRefs"
-            )
-        for i, ref in enumerate(said.tls.certificate_refs):
-            where = f"{path}.tls.certificateRefs[{i}]"
-            if (ref.group, ref.kind) != _SECRET:
-                message = f"a certificate is in a Secret, and this is a {ref.kind}: nothing listens for this listener"
-                yield Finding(about, "InvalidCertificateRef", message, f"{where}.kind")
-            if ref.namespace not in {"", about.namespace}:
-                message = "Secrets of other namespaces are not served to routers: nothing listens for this listener"
-                fix = f"copy it to namespace {about.namespace}"
-                yield Finding(about, "CertificateElsewhere", message, f"{where}.namespace", fix=fix)
+        yield Finding(obj.ref, "BackendTlsNotServed", message, "spec.tls.backend", Severity.ERROR)

@@ -4,8 +4,11 @@ import re
 
 from api.gateways import gateway_name
 from api.hosts import is_ip
+from api.kinds.gateway_api.listener_set import LISTENER_SET
+from api.meta import Ref
 
 API = "gateway-api"
+_SETS = "listener-set"
 ROUTER_LABEL = "gateway.networking.k8s.io/gateway-name"
 """A router serves the Gateway of its namespace that this label of it names."""
 _LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
@@ -14,9 +17,14 @@ _LONGEST = 253
 _SECTION = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
-def called(namespace: str, name: str) -> str:
-    """Return what rules call a Gateway."""
-    return gateway_name(API, namespace, name)
+def api_of(owner: Ref) -> str:
+    """Return what tells Gateways and ListenerSets of one name apart."""
+    return _SETS if owner.kind == LISTENER_SET.key else API
+
+
+def called(owner: Ref) -> str:
+    """Return what rules call a Gateway or a ListenerSet."""
+    return gateway_name(api_of(owner), owner.namespace, owner.name)
 
 
 def section_problem(name: str) -> str:

@@ -1,8 +1,25 @@
-"""Label selectors (Kubernetes)."""
+"""Which namespaces may take part, and label selectors (Kubernetes)."""
 
 from collections.abc import Mapping
 
 from api.kinds.gateway_api.gateway import LabelSelector, LabelSelectorRequirement
+from api.kinds.kube import NAMESPACE
+from api.meta import Ref
+from api.view import View
+
+_NAME_LABEL = "kubernetes.io/metadata.name"
+
+
+def admits(view: View, places: tuple[str, LabelSelector | None], own: str, namespace: str) -> bool:
+    """Tell whether `from` and `selector`, said in a namespace of its `own`, let another namespace take part."""
+    from_, selector = places
+    if from_ == "Same":
+        return namespace == own
+    if from_ != "Selector":
+        return from_ == "All"
+    found = view.get(Ref(NAMESPACE.key, "", namespace))
+    labels = {_NAME_LABEL: namespace, **(found.labels if found is not None else {})}
+    return selector is not None and selects(selector, labels)
 
 
 def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:

@@ -3,75 +3,45 @@
 from collections.abc import Iterator
 
 from api.finding import Finding, Severity
-from api.gateways import Gateway, ServedHost, Server, Speaks, Termination
+from api.hosts import is_ip
 from api.kinds.gateway_api import gateway as gw
 from api.kinds.gateway_api.gateway_class import GATEWAY_CLASS
 from api.mesh import Lowered
 from api.meta import Object, Ref
 from api.view import View
 from translators.contract import Input
-from translators.gateway_api.listeners import Served, is_ours, listener_findings, served
-from translators.gateway_api.names import API, ROUTER_LABEL, called, hostname_problem, section_problem
-
-_WITHOUT_TLS, _WITHOUT_HOST = {"HTTP", "TCP", "UDP"}, {"TCP", "UDP"}
+from translators.gateway_api.classes import profile
+from translators.gateway_api.listener_rules import listener_rules
+from translators.gateway_api.listeners import backend_tls, gateway_problems, judged
+from translators.gateway_api.names import called
+from translators.gateway_api.servers import gateway_of, selection_of
 
 
 def lower(view: View, obj: Object[gw.Gateway]) -> Lowered:
     """Return the gateway, with the listeners that are served; nothing for one of another controller's class."""
-    if not is_ours(view, obj):
+    if profile(view, obj.spec.gateway_class_name) is None:
         return Lowered(findings=tuple(_class_findings(view, obj)))
-    gateway = Gateway(
-        ref=obj.ref,
-        selector=_selector(obj),
-        servers=tuple(_server(one) for one in served(obj)),
-        created=obj.created,
-        api=API,
-        local=True,
-    )
-    return Lowered(gateways=(gateway,), findings=tuple(listener_findings(obj)))
+    found = view.memo(judged, obj.ref)
+    own = (finding for one in found if one.listener.owner == obj.ref for finding in one.findings)
+    said = (*gateway_problems(obj), *backend_tls(obj), *own)
+    return Lowered(gateways=(gateway_of(obj, obj.ref, found),), findings=said)
 
 
 def validate(obj: Object[gw.Gateway]) -> Iterator[Finding]:
     """Refuse what the API server refuses."""
-    names: set[str] = set()
-    places: set[tuple[int, str, str]] = set()
-    for i, said in enumerate(obj.spec.listeners):
-        path = f"spec.listeners[{i}]"
-        yield from _tls_findings(obj.ref, path, said)
-        if problem := section_problem(said.name):
-            yield Finding(obj.ref, "InvalidListener", problem, f"{path}.name")
-        if said.hostname and (problem := hostname_problem(said.hostname)):
-            yield Finding(obj.ref, "InvalidHostname", problem, f"{path}.hostname")
-        if said.hostname and said.protocol in _WITHOUT_HOST:
-            message = "hostname must not be specified for protocols ['TCP', 'UDP']"
-            yield Finding(obj.ref, "InvalidListener", message, f"{path}.hostname")
-        if said.name in names:
-            message = "Listener name must be unique within the Gateway"
-            yield Finding(obj.ref, "InvalidListener", message, f"{path}.name")
-        place = said.port, said.protocol, said.hostname
-        if place in places:
-            message = "Combination of port, protocol and hostname must be unique for each listener"
-            yield Finding(obj.ref, "InvalidListener", message, path)
-        names.add(said.name)
-        places.add(place)
+    yield from listener_rules(obj.ref, obj.spec.listeners, "Gateway")
+    yield from _address_findings(obj)
 
 
-def _server(listener: Served) -> Server:
-    said = listener.said
-    termination = None
-    if listener.secure and said.tls is not None:
-        termination = Termination(credentials=tuple(ref.name for ref in said.tls.certificate_refs))
-    return Server(
-        number=said.port,
-        speaks=Speaks.HTTP,
-        hosts=(ServedHost(listener.host),),
-        section=said.name,
-        tls=listener.secure,
-        termination=termination,
-        path=listener.path,
-        credential_path="tls.certificateRefs",
-        isolated=True,
-    )
+def _address_findings(obj: Object[gw.Gateway]) -> Iterator[Finding]:
+    seen: set[tuple[str, str]] = set()
+    for i, said in enumerate(obj.spec.addresses):
+        path = f"spec.addresses[{i}]"
+        if said.type == "IPAddress" and said.value and not is_ip(said.value):
+            yield Finding(obj.ref, "InvalidAddress", f"{said.value!r} is no IP address", f"{path}.value")
+        if said.value and (said.type, said.value) in seen:
+            yield Finding(obj.ref, "InvalidAddress", f"{said.type} values must be unique", path)
+        seen.add((said.type, said.value))
 
 
 def _class_findings(view: View, obj: Object[gw.Gateway]) -> Iterator[Finding]:
@@ -83,32 +53,12 @@ def _class_findings(view: View, obj: Object[gw.Gateway]) -> Iterator[Finding]:
         yield Finding(obj.ref, "NoGatewayClass", message, "spec.gatewayClassName", Severity.WARNING, fix)
 
 
-def _tls_findings(about: Ref, path: str, said: gw.Listener) -> Iterator[Finding]:
-    where = f"{path}.tls"
-    if said.protocol in _WITHOUT_TLS and said.tls is not None:
-        message = "tls must not be specified for protocols ['HTTP', 'TCP', 'UDP']"
-        yield Finding(about, "InvalidTls", message, where)
-    if said.protocol == "HTTPS":
-        if said.tls is None or said.tls.mode not in {None, "Terminate"}:
-            yield Finding(about, "InvalidTls", "tls mode must be Terminate for protocol HTTPS", where)
-    elif said.protocol == "TLS" and (said.tls is None or said.tls.mode is None):
-        yield Finding(about, "InvalidTls", "tls mode must be set for protocol TLS", where)
-    ends = said.tls is not None and said.tls.mode != "Passthrough"
-    if ends and said.tls is not None and not (said.tls.certificate_refs or said.tls.options):
-        message = "certificateRefs or options must be specified when mode is Terminate"
-        yield Finding(about, "InvalidTls", message, where)
-
-
-def _selector(obj: Object[gw.Gateway]) -> tuple[tuple[str, str], ...]:
-    return ((ROUTER_LABEL, obj.ref.name),)
+def _name(obj: Object[gw.Gateway]) -> tuple[str, ...]:
+    return (called(obj.ref),)
 
 
 def _selection(obj: Object[gw.Gateway]) -> tuple[str, ...]:
-    return tuple(f"{key}={value}" for key, value in _selector(obj))
-
-
-def _name(obj: Object[gw.Gateway]) -> tuple[str, ...]:
-    return (called(obj.ref.namespace, obj.ref.name),)
+    return selection_of(obj.ref.name)
 
 
 def _everywhere(_: Object[gw.Gateway]) -> tuple[str, ...]:

@@ -11,13 +11,21 @@ from api.routes import Order, RouteTable
 from api.units import milliseconds
 from api.view import View
 from translators.contract import Input
-from translators.gateway_api.attachments import Attachment, attached, gateways_of, hosts_of, parent_findings
+from translators.gateway_api.attachments import (
+    Attachment,
+    attached,
+    counting_places,
+    gateway_places,
+    host_places,
+    is_ours,
+    parent_findings,
+)
 from translators.gateway_api.backends import backend_findings, services_of
 from translators.gateway_api.filters import filter_findings, only
 from translators.gateway_api.matches import match_findings
 from translators.gateway_api.names import called, hostname_problem
 from translators.gateway_api.rules import Rule, routes_of, rule_findings
-from translators.shards import shard
+from translators.gateway_api.shadows import shadowed
 
 _MOST_MATCHES = 128
 _DURATION = re.compile(r"(?:[0-9]{1,5}(?:h|m|s|ms)){1,4}")
@@ -27,9 +35,9 @@ def lower(view: View, obj: Object[gw.HTTPRoute]) -> Lowered:
     """Return the rules as they hold at each listener that takes the route."""
     found = attached(view, obj)
     said = tuple(parent_findings(view, obj))
-    if found:
+    if is_ours(view, obj):
         said += tuple(finding for rule in _rules(obj) for finding in rule_findings(view, rule))
-    return Lowered(tables=tuple(_table(view, obj, one) for one in found), findings=said)
+    return Lowered(tables=tuple(_table(view, obj, one) for one in found if one.holds), findings=said)
 
 
 def validate(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
@@ -54,11 +62,12 @@ def _rules(obj: Object[gw.HTTPRoute]) -> Iterator[Rule]:
 
 def _table(view: View, obj: Object[gw.HTTPRoute], at: Attachment) -> RouteTable:
     scheme = "https" if at.listener.secure else "http"
+    routes = (r for rule in _rules(obj) for r in routes_of(view, rule, scheme, at.listener.said.port))
     return RouteTable(
         ref=obj.ref,
         hosts=at.hosts,
-        routes=tuple(r for rule in _rules(obj) for r in routes_of(view, rule, scheme, at.listener.said.port)),
-        gateways=(called(at.gateway.namespace, at.gateway.name),),
+        routes=tuple(shadowed(view, obj, at, route) for route in routes),
+        gateways=(called(at.listener.owner),),
         created=obj.created,
         section=at.listener.said.name,
         order=Order.PRECISE,
@@ -137,23 +146,14 @@ def _duration_findings(about: Ref, path: str, said: gw.HTTPRouteTimeouts) -> Ite
             yield Finding(about, "InvalidDuration", problem, f"{path}.{field}")
 
 
-def _at_gateways(obj: Object[gw.HTTPRoute]) -> Iterator[str]:
-    """File a route under each Gateway that it names, alone and with each shard of its hosts."""
-    shards = {shard(host) for host in hosts_of(obj)}
-    for gateway in gateways_of(obj):
-        name = called(gateway.namespace, gateway.name)
-        yield name
-        yield from (f"{name}|{i}" for i in shards)
-
-
-def _hosts_at_gateways(obj: Object[gw.HTTPRoute]) -> Iterator[str]:
-    for gateway in gateways_of(obj):
-        yield from (f"{called(gateway.namespace, gateway.name)}|{host}" for host in hosts_of(obj))
-
-
 INPUT = Input(
     kinds=(gw.HTTP_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes={"gateway.routes": _at_gateways, "gateway.host": _hosts_at_gateways, "route.service": services_of},
+    indexes={
+        "gateway.routes": gateway_places,
+        "gateway.host": host_places,
+        "gateway.attached": counting_places,
+        "route.service": services_of,
+    },
 )

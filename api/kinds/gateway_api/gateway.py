@@ -71,11 +71,50 @@ class GatewayTLSConfig(Wire, frozen=True):
     backend: dict[str, Any] | None = None
 
 
+class GatewaySpecAddress(Wire, frozen=True):
+    """An address that is asked for; without a value, any of the type."""
+
+    type: Annotated[str, Meta(min_length=1, max_length=253)] = "IPAddress"
+    value: Annotated[str, Meta(max_length=253)] = ""
+
+
+class LocalParametersReference(Wire, frozen=True):
+    """An object that says more, beside the Gateway."""
+
+    group: str
+    kind: str
+    name: str
+
+
+class GatewayInfrastructure(Wire, frozen=True):
+    """What is said of what is made for a Gateway. Labels and annotations are for what is made in a cluster."""
+
+    labels: Annotated[dict[str, str], Meta(max_length=8)] = {}
+    annotations: Annotated[dict[str, str], Meta(max_length=16)] = {}
+    parameters_ref: LocalParametersReference | None = None
+
+
+class ListenerNamespaces(Wire, frozen=True):
+    """From which namespaces ListenerSets may join."""
+
+    from_: Literal["All", "Selector", "Same", "None"] = field(default="None", name="from")
+    selector: LabelSelector | None = None
+
+
+class AllowedListeners(Wire, frozen=True):
+    """Which ListenerSets may join: by default, none."""
+
+    namespaces: ListenerNamespaces = ListenerNamespaces()
+
+
 class Gateway(Wire, frozen=True):
     """Listeners for the routers whose label `gateway.networking.k8s.io/gateway-name` is the Gateway's name."""
 
     gateway_class_name: Annotated[str, Meta(min_length=1, max_length=253)]
     listeners: Annotated[tuple[Listener, ...], Meta(min_length=1, max_length=64)]
+    addresses: Annotated[tuple[GatewaySpecAddress, ...], Meta(max_length=16)] = ()
+    infrastructure: GatewayInfrastructure = GatewayInfrastructure()
+    allowed_listeners: AllowedListeners = AllowedListeners()
     tls: GatewayTLSConfig = GatewayTLSConfig()
 
 

@@ -11,10 +11,20 @@ CONTROLLER = "mirrorplane.io/gateway-controller"
 """What a class says to be served here. Classes of other controllers are none of ours."""
 
 
+class ParametersReference(Wire, frozen=True):
+    """An object that says more, of any kind."""
+
+    group: str
+    kind: str
+    name: str
+    namespace: str = ""
+
+
 class GatewayClass(Wire, frozen=True):
-    """`description` is for people."""
+    """`description` is for people; `parametersRef` names our GatewayParameters."""
 
     controller_name: Annotated[str, Meta(min_length=1, max_length=253)]
+    parameters_ref: ParametersReference | None = None
     description: Annotated[str, Meta(max_length=64)] = ""
 
 

@@ -1,0 +1,28 @@
+"""ListenerSet: more listeners for a Gateway, written by others than its owner."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from api.kinds.gateway_api import GROUP
+from api.kinds.gateway_api.gateway import Listener
+from api.meta import Kind, Wire
+
+
+class ParentGatewayReference(Wire, frozen=True):
+    """The Gateway that the listeners are for."""
+
+    name: str
+    group: str = GROUP
+    kind: str = "Gateway"
+    namespace: str = ""
+
+
+class ListenerSet(Wire, frozen=True):
+    """Listeners that join those of a Gateway, if it allows that."""
+
+    parent_ref: ParentGatewayReference
+    listeners: Annotated[tuple[Listener, ...], Meta(min_length=1, max_length=64)]
+
+
+LISTENER_SET = Kind(GROUP, ("v1",), "ListenerSet", ListenerSet)

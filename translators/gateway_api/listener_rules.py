@@ -1,0 +1,54 @@
+"""What the API server refuses of listeners, whoever writes them."""
+
+from collections.abc import Iterator, Sequence
+
+from api.finding import Finding
+from api.kinds.gateway_api import gateway as gw
+from api.meta import Ref
+from translators.gateway_api.names import hostname_problem, section_problem
+
+_WITHOUT_TLS, _WITHOUT_HOST = {"HTTP", "TCP", "UDP"}, {"TCP", "UDP"}
+
+
+def listener_rules(about: Ref, listeners: Sequence[gw.Listener], whole: str) -> Iterator[Finding]:
+    """Yield what is refused of the listeners of an object; `whole` is its kind, as the API server's message has it."""
+    names: set[str] = set()
+    places: set[tuple[int, str, str]] = set()
+    for i, said in enumerate(listeners):
+        path = f"spec.listeners[{i}]"
+        yield from _of_one(about, path, said)
+        if said.name in names:
+            message = f"Listener name must be unique within the {whole}"
+            yield Finding(about, "InvalidListener", message, f"{path}.name")
+        place = said.port, said.protocol, said.hostname
+        if place in places:
+            message = "Combination of port, protocol and hostname must be unique for each listener"
+            yield Finding(about, "InvalidListener", message, path)
+        names.add(said.name)
+        places.add(place)
+
+
+def _of_one(about: Ref, path: str, said: gw.Listener) -> Iterator[Finding]:
+    yield from _tls(about, f"{path}.tls", said)
+    if problem := section_problem(said.name):
+        yield Finding(about, "InvalidListener", problem, f"{path}.name")
+    if said.hostname and (problem := hostname_problem(said.hostname)):
+        yield Finding(about, "InvalidHostname", problem, f"{path}.hostname")
+    if said.hostname and said.protocol in _WITHOUT_HOST:
+        message = "hostname must not be specified for protocols ['TCP', 'UDP']"
+        yield Finding(about, "InvalidListener", message, f"{path}.hostname")
+
+
+def _tls(about: Ref, path: str, said: gw.Listener) -> Iterator[Finding]:
+    if said.protocol in _WITHOUT_TLS and said.tls is not None:
+        message = "tls must not be specified for protocols ['HTTP', 'TCP', 'UDP']"
+        yield Finding(about, "InvalidTls", message, path)
+    if said.protocol == "HTTPS":
+        if said.tls is None or said.tls.mode not in {None, "Terminate"}:
+            yield Finding(about, "InvalidTls", "tls mode must be Terminate for protocol HTTPS", path)
+    elif said.protocol == "TLS" and (said.tls is None or said.tls.mode is None):
+        yield Finding(about, "InvalidTls", "tls mode must be set for protocol TLS", path)
+    ends = said.tls is not None and said.tls.mode != "Passthrough"
+    if ends and said.tls is not None and not (said.tls.certificate_refs or said.tls.options):
+        message = "certificateRefs or options must be specified when mode is Terminate"
+        yield Finding(about, "InvalidTls", message, path)

@@ -1,0 +1,43 @@
+"""A Gateway's or ListenerSet's listeners -> servers of routers."""
+
+from collections.abc import Iterable
+
+from api.gateways import Gateway, ServedHost, Server, Speaks, Termination
+from api.meta import AnyObject, Ref
+from translators.gateway_api.listeners import Listener, Verdict
+from translators.gateway_api.names import ROUTER_LABEL, api_of
+
+
+def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[Verdict]) -> Gateway:
+    """Return what is served of the listeners that an object writes down, at the routers of a Gateway."""
+    return Gateway(
+        ref=obj.ref,
+        selector=((ROUTER_LABEL, gateway.name),),
+        servers=tuple(_server(one.listener) for one in verdicts if one.served and one.listener.owner == obj.ref),
+        created=obj.created,
+        api=api_of(obj.ref),
+        within=gateway.namespace,
+    )
+
+
+def selection_of(gateway: str) -> tuple[str, ...]:
+    """Return the key under which an index finds what serves at the routers of a Gateway of this name."""
+    return (f"{ROUTER_LABEL}={gateway}",)
+
+
+def _server(listener: Listener) -> Server:
+    said = listener.said
+    termination = None
+    if listener.secure and said.tls is not None:
+        termination = Termination(credentials=tuple(ref.name for ref in said.tls.certificate_refs))
+    return Server(
+        number=said.port,
+        speaks=Speaks.HTTP,
+        hosts=(ServedHost(listener.host),),
+        section=said.name,
+        tls=listener.secure,
+        termination=termination,
+        path=listener.path,
+        credential_path="tls.certificateRefs",
+        isolated=True,
+    )

@@ -1,0 +1,78 @@
+"""Gateway API's ListenerSet -> a Gateway beside the one that it joins."""
+
+from collections.abc import Iterator
+
+from api.finding import Finding, Severity
+from api.kinds.gateway_api.listener_set import LISTENER_SET, ListenerSet
+from api.mesh import Lowered
+from api.meta import Object, Ref
+from api.view import View
+from translators.contract import Input
+from translators.gateway_api.classes import profile
+from translators.gateway_api.listener_rules import listener_rules
+from translators.gateway_api.listeners import is_admitted, joined, judged
+from translators.gateway_api.names import called
+from translators.gateway_api.servers import gateway_of, selection_of
+
+Set = Object[ListenerSet]
+
+
+def lower(view: View, obj: Set) -> Lowered:
+    """Return the listeners that are served as a gateway of their own, at the routers of the Gateway that they join."""
+    parent = joined(obj)
+    gateway = view.get(parent) if parent is not None else None
+    if parent is None or gateway is None:
+        return Lowered(findings=_missing(obj, parent))
+    if profile(view, gateway.spec.gateway_class_name) is None:
+        return Lowered()
+    if not is_admitted(view, gateway, obj.ref.namespace):
+        message = f"{parent} lets no ListenerSets of namespace {obj.ref.namespace} join: nothing listens"
+        return Lowered(
+            findings=(Finding(obj.ref, "NotAllowed", message, "spec.parentRef", fix="see allowedListeners"),)
+        )
+    found = view.memo(judged, parent)
+    said = tuple(finding for one in found if one.listener.owner == obj.ref for finding in one.findings)
+    return Lowered(gateways=(gateway_of(obj, parent, found),), findings=said)
+
+
+def validate(obj: Set) -> Iterator[Finding]:
+    """Refuse what the API server refuses."""
+    yield from listener_rules(obj.ref, obj.spec.listeners, "ListenerSet")
+
+
+def _missing(obj: Set, parent: Ref | None) -> tuple[Finding, ...]:
+    if parent is None:
+        return ()
+    message, fix = f"there is no {parent}: nothing listens", "correct the name, or create it"
+    return (Finding(obj.ref, "ParentNotFound", message, "spec.parentRef", Severity.WARNING, fix),)
+
+
+def _name(obj: Set) -> tuple[str, ...]:
+    return (called(obj.ref),)
+
+
+def _parent(obj: Set) -> tuple[str, ...]:
+    parent = joined(obj)
+    return (f"{parent.namespace}/{parent.name}",) if parent is not None else ()
+
+
+def _selection(obj: Set) -> tuple[str, ...]:
+    parent = joined(obj)
+    return selection_of(parent.name) if parent is not None else ()
+
+
+def _everywhere(_: Set) -> tuple[str, ...]:
+    return ("*",)
+
+
+INPUT = Input(
+    kinds=(LISTENER_SET,),
+    lower=lower,
+    validate=validate,
+    indexes={
+        "gateways": _everywhere,
+        "gateway.name": _name,
+        "gateway.selector": _selection,
+        "gateway.sets": _parent,
+    },
+)
