@@ -1,4 +1,7 @@
-"""Certificates and keys. What is secret in them is never shown: their repr says only whose they are."""
+"""Certificates and keys, and who is trusted.
+
+What is secret in them is never shown: their repr says only whose they are.
+"""
 
 import msgspec
 
@@ -19,3 +22,10 @@ class Credential(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Credential({self.ref})"
+
+
+class Trust(msgspec.Struct, frozen=True):
+    """Objects that say together whose certificates hold, and the object that names them, and must be permitted to."""
+
+    asker: Ref
+    authorities: tuple[Ref, ...]

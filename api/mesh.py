@@ -12,6 +12,7 @@ import msgspec
 from api.credentials import Credential
 from api.finding import Finding
 from api.gateways import Gateway
+from api.grants import Grant
 from api.horizons import Horizon
 from api.meta import Labels, Ref
 from api.policies import ServiceTls, TrafficPolicy
@@ -135,6 +136,7 @@ class Lowered(msgspec.Struct, frozen=True):
     service_tls: tuple[ServiceTls, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     credentials: tuple[Credential, ...] = ()
+    grants: tuple[Grant, ...] = ()
     horizons: tuple[Horizon, ...] = ()
     settings: SaidSettings | None = None
     findings: tuple[Finding, ...] = ()

@@ -1,20 +1,27 @@
 """How a router secures the line to a port of a service: the policy for the port, else the one for all of them."""
 
+import msgspec
+
 from api.manners import Tls
 from api.mesh import Port, Service
 from api.policies import ServiceTls
 from api.proxy import Caller
 from api.view import View
-from translators import visible
+from translators import granted, visible
 from translators.names import ClusterName
 
 
 def of_call(view: View, caller: Caller, to: ClusterName) -> Tls | None:
-    """Return how a caller secures the line to a port; None when no policy is about it."""
+    """Return how a caller secures the line to a port; None when no policy is about it.
+
+    Gateway API: the certificate of its Gateway is shown only there.
+    """
     service = view.memo(visible.service, caller.viewer, to.host)
     port = next((p for p in service.ports if p.number == to.port), None) if service is not None else None
     found = of_port(view, service, port) if service is not None and port is not None else None
-    return found.tls if found is not None else None
+    if found is None or caller.shows is None:
+        return found.tls if found is not None else None
+    return msgspec.structs.replace(found.tls, shows=view.memo(granted.shown, caller.shows))
 
 
 def of_port(view: View, service: Service, port: Port) -> ServiceTls | None:
