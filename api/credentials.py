@@ -11,7 +11,8 @@ from api.meta import Ref
 class Credential(msgspec.Struct, frozen=True):
     """What an object holds for TLS, PEM each, b"" where it has none.
 
-    `chain` and `key` prove who a server is; `ca` says whose clients hold, and `crl` which of those no longer do.
+    `chain` and `key` prove who a server is, for one of `names`; `ca` says whose clients hold, and `crl` which of those
+    no longer do.
     """
 
     ref: Ref
@@ -19,6 +20,7 @@ class Credential(msgspec.Struct, frozen=True):
     key: bytes = b""
     ca: bytes = b""
     crl: bytes = b""
+    names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Credential({self.ref})"

@@ -42,6 +42,17 @@ def _problem(key: Any) -> str:
     return ""
 
 
+def names(chain: bytes) -> tuple[str, ...]:
+    """Return the host names that the first certificate of a chain is for; none for what cannot be read."""
+    try:
+        found = x509.load_pem_x509_certificates(chain)[0].extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except (*UNREADABLE, x509.ExtensionNotFound):
+        return ()
+    return tuple(name.lower() for name in found.value.get_values_for_type(x509.DNSName))
+
+
 def check_authorities(pem: bytes) -> None:
     """Check that these are certificates. Raises ValueError."""
     with _reading("the CA is not PEM"):

@@ -15,6 +15,7 @@ from translators.gateway_api import selectors
 from translators.gateway_api.certificates import certificate_findings
 from translators.gateway_api.classes import profile
 from translators.gateway_api.frontends import NO_AUTHORITY, client_findings, termination_of
+from translators.gateway_api.overlaps import overlaps
 from translators.gateway_api.protocols import PASSTHROUGH, RouteKind, clash, kinds_of, protocols
 
 Gateway = Object[gw.Gateway]
@@ -70,7 +71,7 @@ def judged(view: View, gateway: Ref) -> tuple[Verdict, ...]:
         for one in listeners_of(said):
             standing = [each.listener for each in found if each.accepted]
             found.append(_verdict(view, obj, one, tuple(_preceded(one, standing))[:1], void=void))
-    return tuple(found)
+    return tuple(_with_overlaps(view, found))
 
 
 def listeners_of(obj: Gateway | Set) -> tuple[Listener, ...]:
@@ -134,6 +135,19 @@ def _verdict(view: View, obj: Gateway, one: Listener, conflicts: tuple[Finding, 
         served=accepted and not (unresolved or void),
         termination=termination_of(view, obj, one.owner, one.said),
     )
+
+
+def _with_overlaps(view: View, found: list[Verdict]) -> Iterator[Verdict]:
+    """Yield verdicts with what there is to say of listeners that clients may take for one another."""
+    standing = {_place(one.listener): (one.listener.said, one.termination) for one in found if one.accepted}
+    said = overlaps(view, standing)
+    for one in found:
+        more = said.get(_place(one.listener), ())
+        yield msgspec.structs.replace(one, findings=(*one.findings, *more)) if more else one
+
+
+def _place(one: Listener) -> tuple[Ref, str]:
+    return one.owner, one.path
 
 
 def _kinds(one: Listener) -> tuple[tuple[RouteKind, ...], tuple[Finding, ...]]:
