@@ -1,13 +1,16 @@
 """BackendTLSPolicy, rule by rule: which policy holds for a port, for whom, and through which Gateways."""
 
 import pytest
+import trustme
 
-from api.meta import Ref
+from api.kinds.config_map import ConfigMap, Entries
+from api.meta import Object, Ref
 from api.resource import CLUSTER, SECRET
 from controlplane.plane import Plane
 from tests.builders import SLEEP, decoded, plane_of, rendered
 from tests.gateway_api import EDGE, GROUP, gateway, made, route, services, to
 from translators.gateway_api.ancestors import ancestors
+from translators.inputs.kube_config_map import validate
 
 WEB = "web.default.svc.cluster.local"
 KIND = f"{GROUP}/BackendTLSPolicy"
@@ -122,3 +125,28 @@ async def test_ancestors_are_the_gateways_whose_routes_send_or_copy_to_a_target(
     plane = await plane_of(joined(text, route("web", rules, parents=({}, {"name": "other"}))))
     view = plane.engine.view
     assert of("copy") == (edge, other)
+
+
+ONE = trustme.CA().cert_pem.bytes().decode()
+UNFINISHED = "-----BEGIN CERTIFICATE-----\nAAAA\n"
+REVOKED = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("", True),
+        (ONE, True),
+        (ONE + ONE, True),
+        (f"issued by hand\r\n{ONE}".replace("\n", "\r\n"), True),
+        ("no certificate", False),
+        (ONE.rstrip() + ONE, False),
+        (ONE + UNFINISHED, False),
+        (ONE + UNFINISHED + "-----END CERTIFICATE-----\n", False),
+        (ONE + REVOKED, False),
+    ],
+)
+def test_authorities_that_envoy_would_refuse_are_refused(text: str, good: bool):
+    """Which of them Envoy takes was seen with `envoy --mode validate`."""
+    obj = Object(Ref("ConfigMap", "default", "ca"), ConfigMap(Entries(text)))
+    assert [finding.path for finding in validate(obj)] == ([] if good else ["data[ca.crt]"])
