@@ -48,12 +48,16 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class StreamRoute(msgspec.Struct, frozen=True):
-    """One rule for connections that are passed on as bytes: TLS by its server name, or any. Nothing is copied."""
+    """One rule for connections that are passed on as bytes: TLS by its server name, or any. Nothing is copied.
+
+    No destination, or one that `fails`: they are closed. `datagrams`: it is for UDP, whose datagrams are then dropped.
+    """
 
     match: StreamMatch
     destinations: tuple[Destination, ...]
     ref: Ref
     path: str = ""
+    datagrams: bool = False
 
     @property
     def tls(self) -> bool:
@@ -72,6 +76,9 @@ class RouteTable(msgspec.Struct, frozen=True):
     """What one object says about the requests and the connections to some hosts, in order.
 
     `section`: at its gateways it is only for the server of that name, and its hosts are just those it is for there.
+
+    `port`: it is only for calls to this port of the services that are its hosts, and all that is done there: what none
+    of its routes takes is answered 404 (Gateway API). `path` is the field that says for whom it is.
     """
 
     ref: Ref
@@ -83,6 +90,8 @@ class RouteTable(msgspec.Struct, frozen=True):
     created: str = ""
     section: str = ""
     order: Order = Order.WRITTEN
+    port: int = 0
+    path: str = ""
 
     @property
     def age(self) -> tuple[str, str, str]:

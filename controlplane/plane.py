@@ -14,6 +14,7 @@ from controlplane.ledger import Ledger, Locate
 from controlplane.publish import Publisher
 from controlplane.slices import Slices
 from controlplane.sources.changes import Batch
+from controlplane.status.book import Book
 from controlplane.store import Store
 
 
@@ -30,6 +31,7 @@ class Plane:
         self.engine = Engine(catalogue.inputs, self.slices.breathe)
         self.publisher = Publisher(self.engine, catalogue.outputs, self.slices)
         self.ledger = Ledger(self.engine, locate)
+        self.book = Book(self.engine)
         self.snapshot: Snapshot = EMPTY
         self.published = 0
 
@@ -79,6 +81,7 @@ class Plane:
             view = self.engine.advance(self.snapshot)
             touched = self.engine.touched
             self.ledger.refresh(view, self.snapshot, touched)
+            self.book.note(self.snapshot, touched)
             changed = self.publisher.publish(view, touched)
         self.engine.settle(touched)
         self.published = self.snapshot.version

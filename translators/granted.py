@@ -61,6 +61,8 @@ def trusted(view: View, said: Trust) -> bytes:
 
 def missing(view: View, asker: Ref, said: Termination) -> str:
     """Say what an object that asks is not given of what a server needs, or ""."""
+    if not said.credentials:
+        return f"{asker} names no certificate that it could show"
     for name in certificates(said):
         if held(view, asker, name) is None:
             bare = name.removeprefix(_CERTIFICATE)

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from api.matches import Match, Op
 from api.routes import Route, RouteTable
 
@@ -9,14 +11,33 @@ _KINDS = {Op.EXACT: 0, Op.BELOW: 1, Op.PREFIX: 1, Op.REGEX: 2}
 _METHOD = ":method"
 
 
-def precisest(tables: Iterable[RouteTable]) -> tuple[Route, ...]:
+Rank = tuple[int, int, bool, int, int, str, str, int] | tuple[()]
+"""Where a rule stands among all rules for its host: how precise it is, the age of its object, its place there."""
+
+
+class Ranked(msgspec.Struct, frozen=True):
+    """A rule and its place among all rules for its host."""
+
+    rank: Rank
+    route: Route
+
+
+def precisest(tables: Iterable[RouteTable]) -> tuple[Ranked, ...]:
     """Return the rules of all tables, the most precise first.
 
     Gateway API: of equal ones the oldest object's, then by `namespace/name`, then as written.
     """
-    oldest = sorted(tables, key=lambda table: (table.created, f"{table.ref.namespace}/{table.ref.name}"))
-    found = [route for table in oldest for route in table.routes]
-    return tuple(sorted(found, key=lambda route: precision(route.match)))
+    found = [
+        Ranked((*precision(route.match), *age(table), i), route)
+        for table in tables
+        for i, route in enumerate(table.routes)
+    ]
+    return tuple(sorted(found, key=lambda one: one.rank))
+
+
+def age(table: RouteTable) -> tuple[str, str]:
+    """Return a sort key, the oldest object first, then by `namespace/name` (Gateway API)."""
+    return table.created, f"{table.ref.namespace}/{table.ref.name}"
 
 
 def precision(match: Match) -> tuple[int, int, bool, int, int]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from translators.matching.decoded import Decoded
 
 _PORTS = {"http": 80, "https": 443}
+_OWN_LISTENERS = {"https", "udp"}
+"""What is never meant for the HTTP proxy."""
 _DICE = click.IntRange(0, (1 << 63) - 1)
 
 
@@ -37,7 +39,8 @@ def explain(given: Given, node: Path, output: str, **asked: object) -> None:
 
     For example: mirrorplane explain -f mesh --proxy sleep.yaml GET http://web:8000/path -H 'x-user: me'
 
-    The request goes to the port's own listener where there is one, else through the HTTP proxy.
+    The request goes to the port's own listener where there is one, else through the HTTP proxy. A URL of the form
+    udp://host:port asks about datagrams, whatever the method.
     """
     from api.proxy import REDIRECT
     from controlplane.explanation import lines_of, values_of
@@ -85,9 +88,10 @@ def _request(known: "Decoded", method: str, url: str, headers: tuple[str, ...], 
         path=(said.path or "/") + (f"?{said.query}" if said.query else ""),
         method=method,
         headers=tuple(pair for pair in pairs if pair[0] != "host"),
-        port=port if said.scheme == "https" or listens(known, port) else 0,
+        port=port if said.scheme in _OWN_LISTENERS or listens(known, port) else 0,
         dice=dice,
         tls=said.scheme == "https",
+        datagrams=said.scheme == "udp",
     )
 
 

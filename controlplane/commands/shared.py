@@ -16,15 +16,6 @@ if TYPE_CHECKING:
     from controlplane.sources.files import FileSource
 
 OUTPUT = click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
-_FILENAME = click.option(
-    "-f",
-    "--filename",
-    "paths",
-    multiple=True,
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
-    help="A folder of manifests, or a file. May be given more than once.",
-)
 _CONTROLLERS = click.option(
     "--adopt-controller",
     "controllers",
@@ -50,6 +41,24 @@ class Given(msgspec.Struct, frozen=True):
 
 def sources(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say what it is about, and the result as its argument `given`."""
+    return _with_sources(command, required=True)
+
+
+def perhaps_sources(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Do the same for a command that can do without manifests."""
+    return _with_sources(command, required=False)
+
+
+def _with_sources(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
+    filename = click.option(
+        "-f",
+        "--filename",
+        "paths",
+        multiple=True,
+        required=required,
+        type=click.Path(exists=True, path_type=Path),
+        help="A folder of manifests, or a file. May be given more than once.",
+    )
 
     @wraps(command)
     def asked(
@@ -62,7 +71,8 @@ def sources(command: Callable[..., Any]) -> Callable[..., Any]:
         except AdoptionError as error:
             raise click.ClickException(str(error)) from error
 
-    return _FILENAME(_CONTROLLERS(_CLASSES(asked)))
+    options: Callable[..., Any] = filename(_CONTROLLERS(_CLASSES(asked)))
+    return options
 
 
 def loaded(given: Given) -> "tuple[FileSource, Plane]":

@@ -133,7 +133,7 @@ async def test_clients_are_asked_for_certificates_as_their_port_says(edge: Edge,
         assert await seen(certified=True) == [200, 200, 200]
         assert await seen() == [0, 200, 200]
         assert await seen(by_stranger=True) == [0, 200, 200]
-        assert [f.reason for f in findings(stage)] == ["InsecureFrontendValidationMode"]
+        assert [f.reason for f in findings(stage)] == ["ConfigurationChanged"]
         await stage.apply(moved(config_map("clients", stranger.ca.cert_pem.bytes()), "shop"))
         for _ in range(100):
             if await seen(by_stranger=True) == [200, 200, 200]:

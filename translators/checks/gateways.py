@@ -7,7 +7,7 @@ from api.gateways import Gateway, Server, Speaks
 from api.proxy import Scope
 from api.view import View
 from translators.contract import Check
-from translators.gateway_streams import passed_on, sent_on
+from translators.gateway_streams import rules_at
 from translators.gateways import as_selected, merged
 
 
@@ -26,7 +26,8 @@ def _conflicts(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
 
 def _secrets(view: View, said: Gateway) -> Iterator[Finding]:
     """Look for Secrets in every namespace: it must be the routers', which nobody can tell from here."""
-    for server in said.servers:
+    own = (one for one in said.servers if one.termination is not None and one.termination.asker is None)
+    for server in own:
         for name in server.termination.credentials if server.termination is not None else ():
             if not _exists(view, name):
                 message = f"there is no Secret {name} with a certificate and a key: nobody is let in at this server"
@@ -44,16 +45,20 @@ def _rules(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
     """Tell of servers for bytes that no rule is about: nothing listens for them."""
     for opening in view.memo(merged, scope).openings:
         for door in opening.doors:
-            passes = door.server.tls and door.server.termination is None
-            if door.about != said.ref or door.server.speaks is not Speaks.BYTES:
+            if door.about != said.ref or door.server.speaks is Speaks.HTTP:
                 continue
-            if not (view.memo(passed_on, scope, door) if passes else view.memo(sent_on, scope, door)):
-                yield _idle(said, door.server, "tls" if passes else "tcp")
+            if not view.memo(rules_at, scope, door):
+                yield _idle(said, door.server)
 
 
-def _idle(said: Gateway, server: Server, field: str) -> Finding:
-    message = f"no VirtualService at this gateway has a {field} rule for it: nothing listens for this server"
-    return Finding(said.ref, "NoRules", message, server.path, Severity.WARNING, f"write one under spec.{field}")
+def _idle(said: Gateway, server: Server) -> Finding:
+    if said.api:
+        message, fix = "no route is attached to this listener: nothing listens for it", "attach one"
+    else:
+        field = "tls" if server.tls and server.termination is None else "tcp"
+        message = f"no VirtualService at this gateway has a {field} rule for it: nothing listens for this server"
+        fix = f"write one under spec.{field}"
+    return Finding(said.ref, "NoRules", message, server.path, Severity.WARNING, fix)
 
 
 CHECK = Check(gateway=gateway)

@@ -16,7 +16,7 @@ from api.view import View
 from translators.gateway_api.classes import profile
 from translators.gateway_api.listeners import Listener, Verdict, admits, joined, judged
 from translators.gateway_api.names import called
-from translators.shards import COUNT, shard
+from translators.shards import COUNT, nested, shard
 
 _REASONS = ("NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
 """Why a listener does not take a route, the one told first first."""
@@ -71,14 +71,16 @@ def parent_findings(view: View, obj: Route) -> Iterator[Finding]:
     """Say which parents do not take the route. What belongs to other controllers is none of ours."""
     if not obj.spec.parent_refs:
         message = "the route names no parent, so its rules hold nowhere"
-        yield Finding(obj.ref, "NoParents", message, "spec.parentRefs", Severity.WARNING, "name a Gateway")
+        yield Finding(obj.ref, "NoParents", message, "spec.parentRefs", Severity.WARNING, "name a Gateway or a Service")
     for i, parent in enumerate(obj.spec.parent_refs):
         path = f"spec.parentRefs[{i}]"
         if owner_of(obj, parent) is not None:
             yield from _unattached(view, obj, path, parent)
-        elif parent.group == "":
+        elif parent.group == "" and parent.kind != "Service":
             message = f"a {parent.kind} is no parent that is served here: the rules do not hold there"
-            yield Finding(obj.ref, "ParentNotServed", message, f"{path}.kind", fix="attach the route to a Gateway")
+            yield Finding(
+                obj.ref, "ParentNotServed", message, f"{path}.kind", fix="attach the route to a Gateway or a Service"
+            )
 
 
 def owners_of(obj: Route) -> Iterator[Ref]:
@@ -154,16 +156,17 @@ def counting_places(obj: Route) -> Iterator[str]:
 
 def gateway_places(obj: Route) -> Iterator[str]:
     """Yield the keys under which the index `gateway.routes` finds a route: its parents, each shard of its hosts."""
-    shards = {shard(host) for host in hosts_of(obj)}
     for owner in owners_of(obj):
-        yield called(owner)
-        yield from (f"{called(owner)}|{i}" for i in shards)
+        yield from nested(called(owner), hosts_of(obj), obj.ref)
 
 
 def host_places(obj: Route) -> Iterator[str]:
-    """Yield the keys under which the index `gateway.host` finds a route: each host at each parent."""
+    """Yield the keys under which the index `gateway.host` finds a route: each host at each parent, each shard there."""
+    part = shard(str(obj.ref))
     for owner in owners_of(obj):
-        yield from (f"{called(owner)}|{host}" for host in hosts_of(obj))
+        for host in hosts_of(obj):
+            yield f"{called(owner)}|{host}"
+            yield f"{called(owner)}|{host}|{part}"
 
 
 def _counted(view: View, owner: Ref, part: int) -> Mapping[str, int]:

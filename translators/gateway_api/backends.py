@@ -7,7 +7,9 @@ from api.actions import Destination
 from api.finding import Finding
 from api.hosts import fqdn
 from api.kinds.gateway_api.references import BackendObjectReference
+from api.kinds.gateway_api.udp_route import UDP_ROUTE
 from api.kinds.kube import SERVICE
+from api.mesh import Port, Protocol
 from api.meta import AnyObject, Ref
 from api.view import View
 from translators.gateway_api.grants import permitted
@@ -26,15 +28,22 @@ def problem(view: View, about: Ref, said: BackendObjectReference) -> tuple[str, 
         return "InvalidKind", "kind", f"a {said.kind} cannot be sent to, only a Service"
     ref = Ref(SERVICE.key, said.namespace or about.namespace, said.name)
     if not permitted(view, about, ref):
-        sentence = f"no ReferenceGrant in namespace {ref.namespace} lets HTTPRoutes of {about.namespace} refer to {ref}"
+        kind = about.kind.rpartition("/")[2]
+        sentence = f"no ReferenceGrant in namespace {ref.namespace} lets {kind}s of {about.namespace} refer to {ref}"
         return "RefNotPermitted", "namespace", sentence
     service = next(iter(view.lowered(ref).services), None)
     if service is None:
         return "BackendNotFound", "name", f"there is no {ref} that requests can be sent to"
-    if said.port is not None and port_of(service, said.port) is None:
-        known = ", ".join(str(port.number) for port in service.ports)
-        return "BackendNotFound", "port", f"{ref} has no port {said.port} (it has {known or 'none'})"
+    udp = about.kind == UDP_ROUTE.key
+    if said.port is not None and port_of(service, said.port, datagrams=udp) is None:
+        known = ", ".join(_shown(port) for port in service.ports)
+        what = f"port {said.port} for UDP" if udp else f"port {said.port}"
+        return "BackendNotFound", "port", f"{ref} has no {what} (it has {known or 'none'})"
     return "", "", ""
+
+
+def _shown(port: Port) -> str:
+    return f"{port.number} for UDP" if port.protocol is Protocol.UDP else str(port.number)
 
 
 def backend_findings(about: Ref, path: str, said: BackendObjectReference) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from api.view import View
 from translators.gateway_api import selectors
 from translators.gateway_api.certificates import certificate_findings
 from translators.gateway_api.classes import profile
-from translators.gateway_api.frontends import NO_AUTHORITY, client_findings, termination_of
+from translators.gateway_api.clients import NO_AUTHORITY, client_findings, termination_of
 from translators.gateway_api.overlaps import overlaps
 from translators.gateway_api.protocols import PASSTHROUGH, RouteKind, clash, kinds_of, protocols
 
@@ -37,7 +37,12 @@ class Listener(msgspec.Struct, frozen=True):
     @property
     def secure(self) -> bool:
         """Whether clients speak TLS to it."""
-        return self.said.protocol == "HTTPS"
+        return self.said.protocol in {"HTTPS", "TLS"}
+
+    @property
+    def terminates(self) -> bool:
+        """Whether it takes TLS off."""
+        return self.secure and self.said.tls is not None and self.said.tls.mode != PASSTHROUGH
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -45,7 +50,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     `kinds` of routes may be attached to it. One that is not `accepted` conflicts, or asks for what there is not; one
     that is not `served` either, or what it names is not there: nothing listens for it. `termination`: how TLS is taken
-    off there, if it is.
+    off there, if it is. `shut`: it cannot be, so that nobody is let in, and its hosts are no other listener's.
     """
 
     listener: Listener
@@ -54,6 +59,7 @@ class Verdict(msgspec.Struct, frozen=True):
     accepted: bool
     served: bool
     termination: Termination | None = None
+    shut: bool = False
 
 
 def judged(view: View, gateway: Ref) -> tuple[Verdict, ...]:
@@ -126,7 +132,8 @@ def _verdict(view: View, obj: Gateway, one: Listener, conflicts: tuple[Finding, 
     unresolved = () if refused else tuple(_unresolved(view, one))
     clients = () if refused else tuple(client_findings(view, obj, one.owner, one.path, one.said))
     kinds, remarks = _kinds(one)
-    accepted = not refused and all(finding.reason != NO_AUTHORITY for finding in clients)
+    unverified = any(finding.reason == NO_AUTHORITY for finding in clients)
+    accepted = not (refused or unverified)
     return Verdict(
         listener=one,
         kinds=kinds,
@@ -134,6 +141,7 @@ def _verdict(view: View, obj: Gateway, one: Listener, conflicts: tuple[Finding, 
         accepted=accepted,
         served=accepted and not (unresolved or void),
         termination=termination_of(view, obj, one.owner, one.said),
+        shut=one.terminates and not (refused or void) and (unverified or bool(unresolved)),
     )
 
 
@@ -204,7 +212,7 @@ def _field(one: Listener, reason: str) -> str:
 def _unresolved(view: View, one: Listener) -> Iterator[Finding]:
     """Say which of the certificates that a listener names cannot be used."""
     said = one.said.tls
-    if said is None or said.mode == PASSTHROUGH:
+    if not one.terminates or said is None:
         return
     if not said.certificate_refs:
         message, fix = "options name no certificate: nothing listens for this listener", "name a Secret"

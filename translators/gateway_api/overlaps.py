@@ -77,9 +77,9 @@ def _finding(
 ) -> Finding:
     owner, path = place
     shown = f"listener {said[other][0].name}" + (f" of {other[0]}" if other[0] != owner else "")
-    whose = "hosts" if what == "Hostnames" else "the names in its certificate"
+    whose = "its hosts" if what == "Hostnames" else "the names in its certificate"
     message = (
         f"{whose} overlap with those of {shown}: clients may send requests for one by a connection to the other,"
-        " which are answered 421"
+        " which HTTPS listeners answer 421"
     )
     return Finding(owner, f"Overlapping{what}", message, f"{path}.tls", Severity.WARNING)

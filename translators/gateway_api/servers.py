@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from api.gateways import Gateway, ServedHost, Server, Speaks
 from api.kinds.gateway_api.gateway import GATEWAY
 from api.meta import AnyObject, Ref
@@ -9,13 +11,15 @@ from translators.gateway_api.certificates import credentials_of
 from translators.gateway_api.listeners import Verdict
 from translators.gateway_api.names import ROUTER_LABEL, api_of
 
+_SPEAKS = {"HTTP": Speaks.HTTP, "HTTPS": Speaks.HTTP, "UDP": Speaks.DATAGRAMS}
+
 
 def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[Verdict]) -> Gateway:
     """Return what is served of the listeners that an object writes down, at the routers of a Gateway."""
     return Gateway(
         ref=obj.ref,
         selector=((ROUTER_LABEL, gateway.name),),
-        servers=tuple(_server(one) for one in verdicts if one.served and one.listener.owner == obj.ref),
+        servers=tuple(_server(one) for one in verdicts if (one.served or one.shut) and one.listener.owner == obj.ref),
         created=obj.created,
         api=api_of(obj.ref),
         within=gateway.namespace,
@@ -36,14 +40,16 @@ def _shows(obj: AnyObject) -> str:
 
 
 def _server(verdict: Verdict) -> Server:
-    listener, said = verdict.listener, verdict.listener.said
+    listener, said, termination = verdict.listener, verdict.listener.said, verdict.termination
+    if verdict.shut and termination is not None:  # what it names may be there and yet be none that it may name
+        termination = msgspec.structs.replace(termination, credentials=())
     return Server(
         number=said.port,
-        speaks=Speaks.HTTP,
+        speaks=_SPEAKS.get(said.protocol, Speaks.BYTES),
         hosts=(ServedHost(listener.host),),
         section=said.name,
         tls=listener.secure,
-        termination=verdict.termination,
+        termination=termination,
         path=listener.path,
         credential_path="tls.certificateRefs",
         isolated=True,

@@ -12,7 +12,7 @@ from api.view import View
 from translators.contract import Input
 from translators.gateway_api.certificates import shown_findings
 from translators.gateway_api.classes import profile
-from translators.gateway_api.frontends import fallback_findings, frontend_rules
+from translators.gateway_api.clients import fallback_findings, frontend_rules
 from translators.gateway_api.listener_rules import listener_rules
 from translators.gateway_api.listeners import gateway_problems, judged
 from translators.gateway_api.names import called

@@ -1,13 +1,14 @@
-"""Gateway API's HTTPRoute -> RouteTable, one for each listener that it is attached to."""
+"""Gateway API's HTTPRoute -> RouteTable, one for each listener, or port of a Service, that it is attached to."""
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from api.finding import Finding
 from api.kinds.gateway_api import http_route as gw
 from api.mesh import Lowered
 from api.meta import Object, Ref
-from api.routes import Order, RouteTable
+from api.routes import Order, Route, RouteTable
 from api.units import milliseconds
 from api.view import View
 from translators.contract import Input
@@ -22,8 +23,10 @@ from translators.gateway_api.attachments import (
 )
 from translators.gateway_api.backends import backend_findings, services_of
 from translators.gateway_api.filters import filter_findings, only
+from translators.gateway_api.frontends import Frontend, frontend_findings, indexes, is_meshed, tables_at
 from translators.gateway_api.matches import match_findings
 from translators.gateway_api.names import called, hostname_problem
+from translators.gateway_api.parents import parent_rules
 from translators.gateway_api.rules import Rule, routes_of, rule_findings
 from translators.gateway_api.shadows import shadowed
 
@@ -32,12 +35,13 @@ _DURATION = re.compile(r"(?:[0-9]{1,5}(?:h|m|s|ms)){1,4}")
 
 
 def lower(view: View, obj: Object[gw.HTTPRoute]) -> Lowered:
-    """Return the rules as they hold at each listener that takes the route."""
+    """Return the rules as they hold at each listener that takes the route, and for clients of each Service."""
     found = attached(view, obj)
-    said = tuple(parent_findings(view, obj))
-    if is_ours(view, obj):
+    said = (*parent_findings(view, obj), *frontend_findings(view, obj))
+    if is_ours(view, obj) or is_meshed(view, obj):
         said += tuple(finding for rule in _rules(obj) for finding in rule_findings(view, rule))
-    return Lowered(tables=tuple(_table(view, obj, one) for one in found if one.holds), findings=said)
+    tables = (_table(view, obj, one) for one in found if one.holds)
+    return Lowered(tables=(*tables, *tables_at(view, obj, partial(_called, view, obj))), findings=said)
 
 
 def validate(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
@@ -51,7 +55,7 @@ def validate(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
             " route must be less than 128"
         )
         yield Finding(obj.ref, "InvalidMatch", message, "spec.rules")
-    yield from _parent_findings(obj)
+    yield from parent_rules(obj.ref, obj.spec.parent_refs)
     for rule in _rules(obj):
         yield from _rule_findings(rule)
 
@@ -74,20 +78,9 @@ def _table(view: View, obj: Object[gw.HTTPRoute], at: Attachment) -> RouteTable:
     )
 
 
-def _parent_findings(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
-    """Refuse two references to one parent that do not say which part of it each is about."""
-    seen: dict[object, list[tuple[str, int | None]]] = {}
-    when = "when parentRefs includes 2 or more references to the same parent"
-    for i, parent in enumerate(obj.spec.parent_refs):
-        place = seen.setdefault((parent.group, parent.kind, parent.namespace or obj.ref.namespace, parent.name), [])
-        part = parent.section_name, parent.port
-        if part in place:
-            message = f"sectionName or port must be unique {when}"
-            yield Finding(obj.ref, "InvalidParent", message, f"spec.parentRefs[{i}]")
-        elif place and ("", None) in (part, *place):
-            message = f"sectionName or port must be specified {when}"
-            yield Finding(obj.ref, "InvalidParent", message, f"spec.parentRefs[{i}]")
-        place.append(part)
+def _called(view: View, obj: Object[gw.HTTPRoute], at: Frontend) -> Iterator[Route]:
+    """Yield the routes for those who call a port of a Service, which is what a listener's port is at a Gateway."""
+    return (route for rule in _rules(obj) for route in routes_of(view, rule, "http", at.port))
 
 
 def _rule_findings(rule: Rule) -> Iterator[Finding]:
@@ -155,5 +148,6 @@ INPUT = Input(
         "gateway.host": host_places,
         "gateway.attached": counting_places,
         "route.service": services_of,
+        **indexes(),
     },
 )

@@ -9,7 +9,7 @@ from api.settings import PathForm
 from api.view import View
 from translators import envoy
 from translators.lookups import manner
-from translators.names import ClusterName
+from translators.names import DIALLED, ClusterName
 from translators.parts import balancing, filters
 from translators.parts.accesslog import access_logs
 from translators.settings import mesh
@@ -43,17 +43,30 @@ def http(view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_
     return envoy.Filter(name="envoy.filters.network.http_connection_manager", typed_config=envoy.packed(manager))
 
 
+@cache
+def tells_dialled() -> envoy.Filter:
+    """Return what remembers the address that the client dialled, for routes to ask. To be copied, never changed."""
+    said = envoy.SubstitutionFormatString(
+        text_format_source=envoy.DataSource(inline_string="%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%")
+    )
+    kept = envoy.FilterStateValue(object_key=DIALLED, factory_key="envoy.string", format_string=said)
+    body = envoy.SetFilterState(on_new_connection=[kept])
+    return envoy.Filter(name="envoy.filters.network.set_filter_state", typed_config=envoy.packed(body))
+
+
 def tcp(view: View, caller: Caller, to: ClusterName) -> envoy.Filter:
     """Return a TCP proxy to one cluster. How long a connection may live and be idle is the proxy's to say (Istio)."""
     return _tcp(view, caller, to, envoy.TcpProxy(stat_prefix=f"{to};", cluster=str(to)))
 
 
-def tcp_shared(view: View, caller: Caller, to: Sequence[tuple[ClusterName, int]], stat_prefix: str) -> envoy.Filter:
+def tcp_shared(
+    view: View, caller: Caller, to: Sequence[tuple[str, int]], stat_prefix: str, first: ClusterName
+) -> envoy.Filter:
     """Return a TCP proxy to clusters by weight; what the policy of the first says of connections holds for all."""
     proxy = envoy.TcpProxy(stat_prefix=f"{stat_prefix};")
     for name, weight in to:
-        proxy.weighted_clusters.clusters.add(name=str(name), weight=weight)
-    return _tcp(view, caller, to[0][0], proxy)
+        proxy.weighted_clusters.clusters.add(name=name, weight=weight)
+    return _tcp(view, caller, first, proxy)
 
 
 def straight(view: View, cluster: str, pool: Pool | None = None) -> envoy.Filter:

@@ -46,6 +46,12 @@ class ObjectReference(LocalObjectReference, frozen=True):
     namespace: str = ""
 
 
+class BackendRef(BackendObjectReference, frozen=True):
+    """A backend, and its share of the connections."""
+
+    weight: Weight = 1
+
+
 class SecretObjectReference(Wire, frozen=True):
     """A Secret with a certificate."""
 
