@@ -9,6 +9,7 @@ from api.resource import CLUSTER, SECRET
 from controlplane.plane import Plane
 from tests.builders import SLEEP, decoded, plane_of, rendered
 from tests.gateway_api import EDGE, GROUP, gateway, made, route, services, to
+from tests.test_gateway_api_status import brief, statuses
 from translators.gateway_api.ancestors import ancestors
 from translators.inputs.kube_config_map import validate
 
@@ -150,3 +151,38 @@ def test_authorities_that_envoy_would_refuse_are_refused(text: str, good: bool):
     """Which of them Envoy takes was seen with `envoy --mode validate`."""
     obj = Object(Ref("ConfigMap", "default", "ca"), ConfigMap(Entries(text)))
     assert [finding.path for finding in validate(obj)] == ([] if good else ["data[ca.crt]"])
+
+
+HOLDS = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}
+
+
+@pytest.mark.parametrize(
+    ("policies", "found"),
+    [
+        ([policy("a", "web", "ca")], HOLDS),
+        ([policy("a")], HOLDS),
+        ([policy("a"), policy("b", port="http")], HOLDS),
+        ([policy("a", at="2021"), policy("b", at="2020")], HOLDS | {"Accepted": "!Conflicted"}),
+        ([policy("a", port="grpc")], HOLDS | {"Accepted": "!TargetNotFound"}),
+        (
+            [policy("a", "web", "none")],
+            {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidCACertificateRef"},
+        ),
+        (
+            [policy("a", "web", "ca").replace("kind: ConfigMap", "kind: Magic")],
+            {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidKind"},
+        ),
+        ([policy("a", "web", "ca", "none")], HOLDS | {"ResolvedRefs": "!InvalidCACertificateRef"}),
+    ],
+)
+async def test_a_policy_says_at_each_gateway_how_it_stands(policies: list[str], found: dict[str, str]):
+    world = gateway({}), route("web", to("web")), services("web"), authority("ca", "CA")
+    (entry,) = (await statuses(*world, *policies))["BackendTLSPolicy a"]["ancestors"]
+    assert brief(entry) == found
+    group = {"group": GROUP, "kind": "Gateway"}
+    assert entry["ancestorRef"] == {**group, "namespace": "default", "name": "edge"}
+    assert entry["controllerName"] == "mirrorplane.io/gateway-controller"
+
+
+async def test_a_policy_that_no_gateway_uses_has_no_status():
+    assert "BackendTLSPolicy a" not in await statuses(gateway({}), services("web"), policy("a"))

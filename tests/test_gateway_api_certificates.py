@@ -15,6 +15,7 @@ from api.resource import LISTENER, SECRET
 from controlplane.plane import Plane
 from tests.builders import decoded, plane_of
 from tests.gateway_api import EDGE, GROUP, made
+from tests.test_gateway_api_status import brief, statuses
 from translators import granted
 from translators.inputs.gateway_api_gateway import validate
 from translators.outputs import secrets
@@ -244,3 +245,23 @@ async def test_a_certificate_for_backends_that_is_not_there_is_told_and_nothing_
     assert held(plane) == ["certificate://default/web"]
     plane = await plane_of(joined(gateway(listener(), tls=said), secret("web"), secret("own")))
     assert (told(plane), held(plane)) == ([], ["certificate://default/own", "certificate://default/web"])
+
+
+async def test_what_is_said_of_certificates_stands_in_the_status():
+    said = frontend(mode="AllowInsecureFallback") | {"backend": {"clientCertificateRef": {"name": "own"}}}
+    clients = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: clients}\ndata: {ca.crt: CLIENTS}\n"
+    three = listener(host="a.example.com"), listener("b", host="b.example.com"), listener("c", 444, namespace="shop")
+    found = (await statuses(gateway(*three, tls=said), secret("web"), clients))["Gateway edge"]
+    assert brief(found) == {
+        "Accepted": "Accepted",
+        "Programmed": "?Pending",
+        "ResolvedRefs": "!InvalidClientCertificateRef",
+        "InsecureFrontendValidationMode": "ConfigurationChanged",
+    }
+    good = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs", "OverlappingTLSConfig": "OverlappingCertificates"}
+    far = {"Accepted": "Accepted", "ResolvedRefs": "!RefNotPermitted", "Programmed": "!Invalid"}
+    assert [brief(one) for one in found["listeners"]] == [good | {"Programmed": "?Pending"}] * 2 + [far]
+    nobody = await statuses(gateway(tls=frontend()), secret("web"))
+    (one,) = nobody["Gateway edge"]["listeners"]
+    wrong = {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidCACertificateRef", "Programmed": "!Invalid"}
+    assert brief(one) == wrong
