@@ -17,6 +17,7 @@ from tests.e2e.ingress import Router, router
 from tests.e2e.scene import QUIET, complaints, joined, until
 from tests.e2e.secured import Secured
 from tests.e2e.test_gateway_api import LABELS, edge, mirror, object_of, route
+from tests.identity.issuers import SLEEP, Authority
 
 pytestmark = pytest.mark.envoy
 
@@ -117,3 +118,21 @@ async def _names_decide(stage: Stage, client: aiohttp.ClientSession, at: Router,
     await told(503, OTHER)
     await stage.apply(policy("web", "web", port="https"))
     assert await status(client, at) == 503, "the system does not trust it"
+
+
+async def test_a_backend_is_known_by_a_uri(stage: Stage, client: aiohttp.ClientSession, tmp_path: Path):
+    (tmp_path / "issuer").mkdir()
+    issuer = Authority(tmp_path / "issuer")
+    async with Secured(tmp_path, OTHER) as web:
+        web.present(*issuer.client_files(SLEEP))
+        listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
+        held = config_map("web", issuer.ca_file.read_bytes())
+        await stage.apply(joined(QUIET, edge(listener), route(WEB, rule("web")), secured("web", web), held))
+        at = await router(stage, HTTP, labels=LABELS)
+        for uri, wanted in ((SLEEP, 200), (f"{SLEEP}/more", 503), (SLEEP, 200)):
+            names = [{"type": "Hostname", "hostname": OTHER}, {"type": "URI", "uri": uri}]
+            await stage.apply(policy("web", "web", "web", subjectAltNames=names))
+            assert await status(client, at) == wanted
+        await stage.apply(policy("web", "web", "web"))
+        assert await status(client, at) == 503, "its certificate is for no host"
+    assert not complaints(stage)
