@@ -13,7 +13,7 @@ from api.proxy import Scope
 from api.routes import Route, RouteTable
 from api.view import View
 from translators.gateways import Door, doors
-from translators.misdirected import misdirected
+from translators.misdirected import elsewhere
 from translators.precedence import Ranked, age, precisest
 from translators.shards import is_in, parts_for
 from translators.tables import catches_all, holds
@@ -49,14 +49,13 @@ def hosts(view: View, scope: Scope, routes: str, part: int) -> tuple[str, ...]:
     for all of its hosts.
     """
     said, of = view.memo(doors, scope, routes), view.memo(parts, scope, routes)
-    found = {host for host in view.memo(misdirected, scope, routes) if is_in(host, part, of)}
-    found |= {host for door in said for host in _of_rules(view, scope, door, part, of) if is_in(host, part, of)}
+    found = {host for door in said for host in _of_rules(view, scope, door, part, of) if is_in(host, part, of)}
     for door in said:
         for served in door.server.hosts:
             kept = door.server.redirect or door.server.isolated
             if is_in(served.host, part, of) and (kept or any(_meeting(view, scope, routes, served.host))):
                 found.add(served.host)
-    return tuple(sorted(found))
+    return tuple(sorted(found - view.memo(elsewhere, scope, routes)))
 
 
 def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
@@ -65,9 +64,6 @@ def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
     Istio: rules of several tables are appended, oldest first, and those that take every request come last. Gateway API:
     those of all tables are ordered by how precise they are (`precise`); where both meet, Istio's are asked first.
     """
-    away = view.memo(misdirected, scope, routes).get(host)
-    if away is not None:
-        return HostRules(host, (away,))
     said = view.memo(doors, scope, routes)
     covering = tuple(_covering(view, scope, routes, host))
     secure = next((door.server.redirect for door in covering), False)
