@@ -48,7 +48,8 @@ class Output(msgspec.Struct, frozen=True):
 
     `names` come in groups without repeats, so that a long list that changes in one group is compared in one group; no
     other output of the type may use them. `key` is all of a scope that `build` asks for: scopes with equal keys share
-    what is built. `serves`: which scopes have any.
+    what is built. `serves`: which scopes have any. `public`: though it is of the type of secrets, it holds none; what
+    is not goes only to scopes that hold a proved identity.
     """
 
     type_url: str
@@ -56,6 +57,7 @@ class Output(msgspec.Struct, frozen=True):
     build: Callable[[View, Any, str], Resource | None]
     key: Callable[[Scope], Any] = lambda scope: scope
     serves: Callable[[Scope], bool] = lambda _: True
+    public: bool = False
 
 
 class Filter(msgspec.Struct, frozen=True):

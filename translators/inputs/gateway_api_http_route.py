@@ -21,7 +21,7 @@ from translators.gateway_api.attachments import (
     is_ours,
     parent_findings,
 )
-from translators.gateway_api.backends import backend_findings
+from translators.gateway_api.backends import backend_findings, services_of
 from translators.gateway_api.filters import filter_findings, only
 from translators.gateway_api.frontends import Frontend, frontend_findings, indexes, is_meshed, tables_at
 from translators.gateway_api.matches import match_findings
@@ -147,6 +147,7 @@ INPUT = Input(
         "gateway.routes": gateway_places,
         "gateway.host": host_places,
         "gateway.attached": counting_places,
+        "route.service": services_of,
         **indexes(),
     },
 )

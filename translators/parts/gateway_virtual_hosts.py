@@ -12,6 +12,7 @@ from api.view import View
 from translators import envoy, names
 from translators.gateway_hosts import HostRules, Place, hosts, parts, precise, rules
 from translators.gateways import doors
+from translators.misdirected import answer, elsewhere
 from translators.parts import actions
 from translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
 from translators.precedence import Rank
@@ -29,8 +30,17 @@ def frames(view: View, scope: Scope, routes: str) -> tuple[bytes, ...]:
     """Return all virtual hosts of a configuration; one that answers 404 to everything where there are none (Istio)."""
     made = tuple(view.memo(_framed, scope, routes, part) for part in range(view.memo(parts, scope, routes)))
     if any(made):
-        return made
+        return (*made, view.memo(_misdirected, scope, routes))
     return (frame(f"blackhole:{view.memo(doors, scope, routes)[0].server.number}", ("*",), b""),)
+
+
+def _misdirected(view: View, scope: Scope, routes: str) -> bytes:
+    """Return what answers for the hosts of other listeners: one virtual host, for they may be many."""
+    hosts, door = view.memo(elsewhere, scope, routes), view.memo(doors, scope, routes)[0]
+    if not hosts:
+        return b""
+    built = actions.route(view, scope, answer(door), door.server.number)
+    return frame(f"misdirected:{door.server.number}", tuple(sorted(hosts)), envoy.framed(ROUTES_FIELD, built.body))
 
 
 def copies(view: View, scope: Scope, routes: str) -> tuple[str, ...]:

@@ -32,6 +32,20 @@ class BackendObjectReference(Wire, frozen=True):
     port: PortNumber | None = None
 
 
+class LocalObjectReference(Wire, frozen=True):
+    """An object of the same namespace."""
+
+    group: Annotated[str, Meta(max_length=253)]
+    kind: Annotated[str, Meta(min_length=1, max_length=63)]
+    name: Annotated[str, Meta(min_length=1, max_length=253)]
+
+
+class ObjectReference(LocalObjectReference, frozen=True):
+    """An object, of the same namespace where none is said."""
+
+    namespace: str = ""
+
+
 class BackendRef(BackendObjectReference, frozen=True):
     """A backend, and its share of the connections."""
 
