@@ -57,9 +57,20 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
 from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
+from envoy.extensions.common.matching.v3.extension_matcher_pb2 import (
+    ExtensionWithMatcher,
+    ExtensionWithMatcherPerRoute,
+)
+from envoy.extensions.filters.common.matcher.action.v3.skip_action_pb2 import SkipFilter
+from envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite, ExecuteFilterAction
 from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors, CorsPolicy
+from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import ExtAuthz, HttpService
 from envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from envoy.extensions.filters.http.stateful_session.v3.stateful_session_pb2 import (
+    StatefulSession,
+    StatefulSessionPerRoute,
+)
 from envoy.extensions.filters.http.upstream_codec.v3.upstream_codec_pb2 import UpstreamCodec
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
 from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
@@ -70,6 +81,8 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     Rds,
 )
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2 import CookieBasedSessionState
+from envoy.extensions.http.stateful_session.header.v3.header_pb2 import HeaderBasedSessionState
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
 from envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2 import (
     PreviousPrioritiesConfig as PreviousPriorities,
@@ -95,6 +108,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+from xds.type.matcher.v3.matcher_pb2 import Matcher as XdsMatcher
 from xds.type.v3.typed_struct_pb2 import TypedStruct
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
@@ -112,7 +126,9 @@ __all__ = [
     "CircuitBreakers",
     "Cluster",
     "ClusterLoadAssignment",
+    "Composite",
     "ConfigSource",
+    "CookieBasedSessionState",
     "Cors",
     "CorsPolicy",
     "DataSource",
@@ -122,12 +138,17 @@ __all__ = [
     "DownstreamTlsContext",
     "Duration",
     "Endpoint",
+    "ExecuteFilterAction",
+    "ExtAuthz",
+    "ExtensionWithMatcher",
+    "ExtensionWithMatcherPerRoute",
     "FileAccessLog",
     "Filter",
     "FilterChain",
     "FilterChainMatch",
     "FractionalPercent",
     "HTTPFault",
+    "HeaderBasedSessionState",
     "HeaderMatcher",
     "HeaderValue",
     "HeaderValueOption",
@@ -138,6 +159,7 @@ __all__ = [
     "HttpFilter",
     "HttpInspector",
     "HttpProtocolOptions",
+    "HttpService",
     "LbEndpoint",
     "Listener",
     "ListenerFilter",
@@ -168,7 +190,10 @@ __all__ = [
     "RuntimeFractionalPercent",
     "SdsSecretConfig",
     "Secret",
+    "SkipFilter",
     "SocketAddress",
+    "StatefulSession",
+    "StatefulSessionPerRoute",
     "StringMatcher",
     "Struct",
     "SubjectAltNameMatcher",
@@ -185,6 +210,7 @@ __all__ = [
     "UpstreamTlsContext",
     "VirtualHost",
     "WeightedCluster",
+    "XdsMatcher",
 ]  # fmt: skip
 
 _MESSAGES = {CLUSTER: Cluster, ENDPOINT: ClusterLoadAssignment, LISTENER: Listener, ROUTE: RouteConfiguration}

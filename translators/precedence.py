@@ -16,14 +16,22 @@ def precisest(tables: Iterable[RouteTable]) -> tuple[Route, ...]:
     """
     oldest = sorted(tables, key=lambda table: (table.created, f"{table.ref.namespace}/{table.ref.name}"))
     found = [route for table in oldest for route in table.routes]
-    return tuple(sorted(found, key=lambda route: precision(route.match)))
+    return tuple(sorted(found, key=lambda route: route.rank))
 
 
-def precision(match: Match) -> tuple[int, int, bool, int, int]:
-    """Return a sort key, the most precise first.
+def precision(match: Match) -> tuple[int, ...]:
+    """Return the rank of a match of an HTTPRoute.
 
     Gateway API: exact paths, then the longest prefix; a method, more headers, more query parameters. Regexes are last.
     """
     headers = sum(not field.name.startswith(":") for field in match.headers)
     method = any(field.name == _METHOD for field in match.headers)
     return _KINDS[match.path.op], -len(match.path.value), not method, -headers, -len(match.query)
+
+
+def precision_of_call(service: str, method: str, headers: int) -> tuple[int, ...]:
+    """Return the rank of a match of a GRPCRoute.
+
+    Gateway API: the most characters of the service, then of the method, then the most headers.
+    """
+    return -len(service), -len(method), -headers

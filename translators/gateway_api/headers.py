@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from api.actions import HeaderChanges, Pairs
 from api.finding import Finding
-from api.kinds.gateway_api import http_route as gw
+from api.kinds.gateway_api import filters as gw
 from api.meta import Ref
 from translators.formats import value_problem
 from translators.patterns import is_header_name

@@ -16,12 +16,20 @@ _NEVER_IN, _NEVER_AT_END = ("//", "/./", "/../", "%2f", "%2F", "#"), ("/..", "/.
 _PATH = re.compile(r"(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+")
 
 
+_SHOWN = "^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$"
+
+
 def match_of(said: gw.HTTPRouteMatch) -> Match:
     """Return what a match asks for. Of several fields of one name the first counts; headers' names have no case."""
     headers = [FieldMatch(h.name.lower(), StringMatch(_OPS[h.type], h.value)) for h in said.headers]
     query = [FieldMatch(q.name, StringMatch(_OPS[q.type], q.value)) for q in said.query_params]
     method = [FieldMatch(":method", StringMatch(Op.EXACT, said.method))] if said.method else []
     return Match(path=_path(said.path), headers=(*_firsts(headers), *method), query=_firsts(query))
+
+
+def is_path(text: str) -> bool:
+    """Tell whether a text has only characters that paths have."""
+    return _PATH.fullmatch(text) is not None
 
 
 def match_findings(about: Ref, path: str, said: gw.HTTPRouteMatch) -> Iterator[Finding]:
@@ -61,6 +69,6 @@ def _path_problem(said: gw.HTTPPathMatch) -> str:
     for text in _NEVER_AT_END:
         if said.value.endswith(text):
             return f"must not end with '{text}' {_WHEN}"
-    if not _PATH.fullmatch(said.value):
-        return f"must only contain valid characters (matching ^{_PATH.pattern}$) for types ['Exact', 'PathPrefix']"
+    if not is_path(said.value):
+        return f"must only contain valid characters (matching {_SHOWN}) for types ['Exact', 'PathPrefix']"
     return ""

@@ -12,9 +12,11 @@ from translators.contract import Filter, discover
 
 def chain(view: View, scope: Scope) -> list[envoy.HttpFilter]:
     """Return the filters of a scope."""
-    said = [(f.name, f.chain(view, scope)) for f in _filters()]
+    said = [(f, f.chain(view, scope)) for f in _filters()]
     return [
-        envoy.HttpFilter(name=name, typed_config=envoy.packed(config)) for name, config in said if config is not None
+        envoy.HttpFilter(name=f.name, typed_config=envoy.packed(config), disabled=f.asleep)
+        for f, config in said
+        if config is not None
     ]
 
 

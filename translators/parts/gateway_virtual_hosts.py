@@ -6,6 +6,7 @@ from translators import envoy, names
 from translators.gateway_hosts import hosts, parts, rules
 from translators.gateways import doors
 from translators.parts import actions
+from translators.parts.redirects import at_host
 from translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
 
 
@@ -38,7 +39,8 @@ def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | 
     said, port = rules(view, scope, routes, host), view.memo(doors, scope, routes)[0].server.number
     if not (said.routes or said.secure or said.kept):
         return None
-    built = [actions.route(view, scope, route, port) for route in said.routes]
+    placed = [one for route in said.routes for one in at_host(route, host)]
+    built = [actions.route(view, scope, route, port) for route in placed]
     body = b"".join((*(envoy.framed(ROUTES_FIELD, b.body) for b in built), view.memo(common)))
     if said.secure:
         body += envoy.encode(envoy.VirtualHost(require_tls=envoy.VirtualHost.ALL))

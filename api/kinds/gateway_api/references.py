@@ -32,6 +32,14 @@ class BackendObjectReference(Wire, frozen=True):
     port: PortNumber | None = None
 
 
+class LocalObjectReference(Wire, frozen=True):
+    """An object of the same namespace."""
+
+    group: str
+    kind: str
+    name: str
+
+
 class SecretObjectReference(Wire, frozen=True):
     """A Secret with a certificate."""
 
