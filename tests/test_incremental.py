@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from api.kinds import kube
 from api.kinds.gateway_api import GROUP
+from api.kinds.gateway_api import filters as hf
 from api.kinds.gateway_api import gateway as kg
 from api.kinds.gateway_api import gateway_class as gc
 from api.kinds.gateway_api import http_route as hr
@@ -221,8 +222,8 @@ class World(RuleBasedStateMachine):
     def http_route(self, ns, name, at, where, section, path, hosts, backends) -> None:
         parent = refs.ParentReference(at, namespace=where, section_name=section)
         to = tuple(hr.HTTPBackendRef(n, namespace=space, port=80, weight=w) for n, space, w in backends)
-        mirror = hr.HTTPRequestMirrorFilter(refs.BackendObjectReference("a", namespace=where, port=8000))
-        copied = hr.HTTPRouteFilter("RequestMirror", request_mirror=mirror)
+        mirror = hf.HTTPRequestMirrorFilter(refs.BackendObjectReference("a", namespace=where, port=8000))
+        copied = hf.HTTPRouteFilter("RequestMirror", request_mirror=mirror)
         rule = hr.HTTPRouteRule(matches=(hr.HTTPRouteMatch(path),), filters=(copied,), backend_refs=to)
         self._put(hr.HTTP_ROUTE, ns, name, hr.HTTPRoute((parent,), tuple(hosts), (rule,)))
 
