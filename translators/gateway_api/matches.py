@@ -21,10 +21,16 @@ _SHOWN = "^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$"
 
 def match_of(said: gw.HTTPRouteMatch) -> Match:
     """Return what a match asks for. Of several fields of one name the first counts; headers' names have no case."""
-    headers = [FieldMatch(h.name.lower(), StringMatch(_OPS[h.type], h.value)) for h in said.headers]
-    query = [FieldMatch(q.name, StringMatch(_OPS[q.type], q.value)) for q in said.query_params]
-    method = [FieldMatch(":method", StringMatch(Op.EXACT, said.method))] if said.method else []
-    return Match(path=_path(said.path), headers=(*_firsts(headers), *method), query=_firsts(query))
+    method = (FieldMatch(":method", StringMatch(Op.EXACT, said.method)),) if said.method else ()
+    headers = (*fields_of(said.headers, lower=True), *method)
+    return Match(path=_path(said.path), headers=headers, query=fields_of(said.query_params))
+
+
+def fields_of(said: Iterable[gw.HTTPFieldMatch], *, lower: bool = False) -> tuple[FieldMatch, ...]:
+    """Return comparisons with headers (whose names have no case: `lower`) or parameters; of a name the first counts."""
+    return _firsts(
+        FieldMatch(one.name.lower() if lower else one.name, StringMatch(_OPS[one.type], one.value)) for one in said
+    )
 
 
 def is_path(text: str) -> bool:

@@ -6,23 +6,13 @@ from api.finding import Finding
 from api.kinds.gateway_api import http_route as gw
 from api.mesh import Lowered
 from api.meta import Object
-from api.routes import Order, RouteTable
 from api.view import View
 from translators.contract import Input
-from translators.gateway_api.attachments import (
-    Attachment,
-    attached,
-    counting_places,
-    gateway_places,
-    host_places,
-    is_ours,
-    parent_findings,
-)
+from translators.gateway_api.attachments import counting_places, gateway_places, host_places
 from translators.gateway_api.matches import match_findings, match_of
-from translators.gateway_api.names import called
-from translators.gateway_api.remarks import rule_findings
 from translators.gateway_api.rule_checks import host_findings, parent_problems, rules_findings
-from translators.gateway_api.rules import Asked, Rule, routes_of
+from translators.gateway_api.rules import Asked, Rule
+from translators.gateway_api.tables import lowered
 from translators.precedence import precision
 
 _ANYTHING = (gw.HTTPRouteMatch(),)
@@ -30,11 +20,7 @@ _ANYTHING = (gw.HTTPRouteMatch(),)
 
 def lower(view: View, obj: Object[gw.HTTPRoute]) -> Lowered:
     """Return the rules as they hold at each listener that takes the route."""
-    found = attached(view, obj)
-    said = tuple(parent_findings(view, obj))
-    if is_ours(view, obj):
-        said += tuple(finding for rule in _rules(obj) for finding in rule_findings(view, rule))
-    return Lowered(tables=tuple(_table(view, obj, one) for one in found if one.holds), findings=said)
+    return lowered(view, obj, tuple(_rules(obj)))
 
 
 def validate(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
@@ -55,19 +41,6 @@ def _rules(obj: Object[gw.HTTPRoute]) -> Iterator[Rule]:
 def _asked(said: gw.HTTPRouteMatch) -> Asked:
     match = match_of(said)
     return Asked(match, precision(match), said)
-
-
-def _table(view: View, obj: Object[gw.HTTPRoute], at: Attachment) -> RouteTable:
-    scheme = "https" if at.listener.secure else "http"
-    return RouteTable(
-        ref=obj.ref,
-        hosts=at.hosts,
-        routes=tuple(r for rule in _rules(obj) for r in routes_of(view, rule, scheme, at.listener.said.port)),
-        gateways=(called(at.listener.owner),),
-        created=obj.created,
-        section=at.listener.said.name,
-        order=Order.PRECISE,
-    )
 
 
 INPUT = Input(

@@ -1,0 +1,39 @@
+"""Rules at listeners -> RouteTables, alike for HTTPRoutes and GRPCRoutes."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from api.mesh import Lowered
+from api.routes import Order, RouteTable
+from api.view import View
+from translators.gateway_api.attachments import Attachment, Route, attached, is_ours, parent_findings
+from translators.gateway_api.names import called
+from translators.gateway_api.remarks import rule_findings
+from translators.gateway_api.rules import Rule, routes_of
+
+
+def lowered(view: View, obj: Route, rules: Sequence[Rule]) -> Lowered:
+    """Return the rules of an object as they hold at each listener that takes it."""
+    said = tuple(parent_findings(view, obj))
+    if is_ours(view, obj):
+        said += tuple(chain.from_iterable(rule_findings(view, rule) for rule in rules))
+    return Lowered(tables=tuple(_tables(view, obj, rules)), findings=said)
+
+
+def _tables(view: View, obj: Route, rules: Sequence[Rule]) -> Iterator[RouteTable]:
+    for at in attached(view, obj):
+        if at.holds:
+            yield _table(view, obj, rules, at)
+
+
+def _table(view: View, obj: Route, rules: Sequence[Rule], at: Attachment) -> RouteTable:
+    scheme = "https" if at.listener.secure else "http"
+    return RouteTable(
+        ref=obj.ref,
+        hosts=at.hosts,
+        routes=tuple(route for rule in rules for route in routes_of(view, rule, scheme, at.listener.said.port)),
+        gateways=(called(at.listener.owner),),
+        created=obj.created,
+        section=at.listener.said.name,
+        order=Order.PRECISE,
+    )
