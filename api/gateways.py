@@ -11,10 +11,14 @@ EVERYWHERE = "*"
 
 
 class Speaks(Enum):
-    """What clients send to a server, TLS taken off where the router takes it off. BYTES: anything."""
+    """What clients send to a server, TLS taken off where the router takes it off.
+
+    BYTES: anything. DATAGRAMS: anything, by UDP.
+    """
 
     HTTP = "http"
     BYTES = "bytes"
+    DATAGRAMS = "datagrams"
 
 
 class Asks(Enum):
@@ -72,7 +76,8 @@ class Server(msgspec.Struct, frozen=True, cache_hash=True):
     `termination`: it is taken off. `redirect`: plain HTTP is sent to https. `section` names the server within its
     gateway; `path` is the field that says all this, and `credential_path` the one below it that names certificates.
 
-    `isolated`: what no rule takes is not looked for under wider hosts of other servers on the port (Gateway API).
+    `isolated`: what no rule takes is not looked for under wider hosts of other servers on the port, and where TLS is
+    taken off, bytes go by the name that was asked for (Gateway API).
     """
 
     number: int

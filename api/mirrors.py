@@ -33,10 +33,12 @@ class Guards(msgspec.Struct, frozen=True):
 class Mirror(msgspec.Struct, frozen=True):
     """A copy of requests, sent elsewhere; the answer is thrown away.
 
-    `fraction` is in parts per MILLION. `shadow_suffix`: the copy's host gets Envoy's `-shadow`.
+    `fraction` is in parts per MILLION. `shadow_suffix`: the copy's host gets Envoy's `-shadow`; `host`: it is this
+    instead.
     """
 
     destination: Destination
     ref: Ref
     fraction: int = MILLION
     shadow_suffix: bool = False
+    host: str = ""

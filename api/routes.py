@@ -67,12 +67,16 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class StreamRoute(msgspec.Struct, frozen=True):
-    """One rule for connections that are passed on as bytes: TLS by its server name, or any. Nothing is copied."""
+    """One rule for connections that are passed on as bytes: TLS by its server name, or any. Nothing is copied.
+
+    No destination, or one that `fails`: they are closed. `datagrams`: it is for UDP, whose datagrams are then dropped.
+    """
 
     match: StreamMatch
     destinations: tuple[Destination, ...]
     ref: Ref
     path: str = ""
+    datagrams: bool = False
 
     @property
     def tls(self) -> bool:

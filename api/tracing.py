@@ -12,6 +12,7 @@ class Request(msgspec.Struct, frozen=True):
     `port` is the listener's, 0 the HTTP proxy's. `dice` is the random number that Envoy draws for a request (0 to
     2**63 - 1): it decides shares and fractions, and None leaves them open. `tls`: it comes by TLS, so the proxy sees it
     only where TLS ends. `address` is the one that the client dialled, which only matters where the kernel tells.
+    `datagrams`: it is no request, but something by UDP.
     """
 
     authority: str
@@ -23,6 +24,7 @@ class Request(msgspec.Struct, frozen=True):
     dice: int | None = None
     tls: bool = False
     address: str = ""
+    datagrams: bool = False
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -75,17 +77,18 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Share(msgspec.Struct, frozen=True):
-    """A cluster that bytes are passed on to: `weight` of `total` connections."""
+    """A cluster that bytes are passed on to: `weight` of `total` connections. `trouble` says why they are closed."""
 
     cluster: str
     weight: int
     total: int
+    trouble: str = ""
 
 
 class Copying(msgspec.Struct, frozen=True):
     """A mirror: `numerator` of `denominator` requests are copied to the cluster. `fires` is known with a Request.dice.
 
-    The copy's authority is the original's with `-shadow` behind the name when `suffix` is set.
+    The copy's authority is the original's with `-shadow` behind the name when `suffix` is set, or `authority`.
     """
 
     cluster: str
@@ -97,6 +100,7 @@ class Copying(msgspec.Struct, frozen=True):
     suffix: bool
     fires: bool | None = None
     trouble: str = ""
+    authority: str = ""
 
 
 class Failing(msgspec.Struct, frozen=True):

@@ -15,6 +15,8 @@ from controlplane.proxies import Row, proxy_rows
 from controlplane.publish import RenderError
 from controlplane.report import finding_row, resources_of
 from controlplane.settings import Address
+from controlplane.status.keeper import Keeper
+from controlplane.status.rows import status_row
 from controlplane.xds.status import StreamStatus
 from translators.scopes import criteria, scope_of
 
@@ -25,14 +27,17 @@ _PAGES = {
     "/debug/proxies": "connected proxies: what was sent, accepted and rejected",
     "/debug/resources?proxy=NODE_ID": "exactly what a proxy of this node id is served",
     "/debug/objects": "the objects that serve, with their generation",
+    "/debug/status": "their statuses, as `kubectl get -o json` would show them",
 }
 
 
 class Admin:
     """An HTTP server on the admin address."""
 
-    def __init__(self, plane: Plane, metrics: Metrics, streams: Callable[[], Iterable[StreamStatus]]) -> None:
-        self._plane, self._metrics, self._streams = plane, metrics, streams
+    def __init__(
+        self, plane: Plane, metrics: Metrics, streams: Callable[[], Iterable[StreamStatus]], keeper: Keeper
+    ) -> None:
+        self._plane, self._metrics, self._streams, self._keeper = plane, metrics, streams, keeper
         self._runner: web.AppRunner | None = None
         self.ready = False
 
@@ -49,6 +54,7 @@ class Admin:
             app.router.add_get("/debug/proxies", self._proxies)
             app.router.add_get("/debug/resources", self._resources)
             app.router.add_get("/debug/objects", self._objects)
+            app.router.add_get("/debug/status", self._status)
         else:
             log.warning(
                 "admin address %s is not a loopback one: /debug is off, since nothing authenticates it", address
@@ -84,6 +90,10 @@ class Admin:
 
     async def _proxies(self, _: web.Request) -> web.Response:
         return _json(await self._plane.slices.run(self._rows))
+
+    async def _status(self, _: web.Request) -> web.Response:
+        found, objects = await self._keeper.statuses(), self._plane.snapshot.objects
+        return _json([status_row(objects[ref], status) for ref, status in found if ref in objects])
 
     def _rows(self) -> list[Row]:
         """Return a row for each stream: work for Slices."""

@@ -24,8 +24,10 @@ from controlplane.report import finding_line
 from controlplane.settings import Address
 from controlplane.sources.changes import Batch
 from controlplane.sources.files import FileSource
+from controlplane.status.keeper import Keeper
 from controlplane.xds.gate import SERVED, Pace
 from controlplane.xds.server import ServerOptions, XdsServer
+from controlplane.xds.status import StreamStatus
 
 log = logging.getLogger(__name__)
 _GRACE_S = 1.0
@@ -34,7 +36,7 @@ _MOST_LINES = 100
 
 
 class ServeOptions(msgspec.Struct, frozen=True):
-    """What `mirrorplane serve` was asked to do."""
+    """What `mirrorplane serve` was asked to do. `given` are objects beside those of the manifests."""
 
     paths: tuple[Path, ...]
     xds: Address
@@ -42,6 +44,7 @@ class ServeOptions(msgspec.Struct, frozen=True):
     debounce: Debounce = Debounce()
     security: Security = Security()
     pace: Pace = SERVED
+    given: tuple[AnyObject, ...] = ()
 
 
 class ListenError(RuntimeError):
@@ -67,11 +70,13 @@ class App:
         self.options = options
         self.source = file_source(options.paths, known)
         self.plane = Plane(known, self.source.locate)
+        self.plane.add(options.given)
         self.metrics = Metrics(self.plane)
-        self.feed = PlaneFeed(self.plane, self.metrics)
+        self.keeper = Keeper(self.plane, self._statuses)
+        self.feed = PlaneFeed(self.plane, self.metrics, self.keeper.news)
         served = ServerOptions(options.pace, options.security)
         self.server = XdsServer(self.feed, str(options.xds), served)
-        self.admin = Admin(self.plane, self.metrics, self.server.statuses)
+        self.admin = Admin(self.plane, self.metrics, self.server.statuses, self.keeper)
         self.xds_port = self.admin_port = self.batches = 0
         self._stop = asyncio.Event()
         self._said: tuple[Finding, ...] = ()
@@ -94,12 +99,14 @@ class App:
     async def run(self) -> None:
         """Follow the source until `stop` is called; what it saw until then is still published."""
         tidying = asyncio.create_task(tidy(lambda: self.server.connected), name="giving memory back")
+        keeping = asyncio.create_task(self.keeper.run(), name="keeping statuses")
         try:
             async with debounced(self.source.watch(self._stop), self.options.debounce) as batches:
                 async for batch in batches:
                     await self._try(batch, batches.since)
         finally:
             tidying.cancel()
+            keeping.cancel()
 
     def stop(self) -> None:
         """Let `run` return."""
@@ -110,6 +117,9 @@ class App:
         self.admin.ready = False
         await self.server.stop(_GRACE_S)
         await self.admin.stop()
+
+    def _statuses(self) -> Iterable[StreamStatus]:
+        return self.server.statuses()
 
     async def _try(self, batch: Batch, seen: float) -> None:
         try:
@@ -126,6 +136,7 @@ class App:
         self.metrics.publish.observe(took)
         log.info("%d changes, %d scopes changed, published in %.1f ms", len(batch.changes), changed, took * 1000)
         self.batches += 1
+        self.keeper.news()
         await self._say_what_is_new()
 
     async def _say_what_is_new(self) -> None:

@@ -11,6 +11,7 @@ from controlplane.commands.explain import explain
 from controlplane.commands.proxies import proxies
 from controlplane.commands.render import render
 from controlplane.commands.serve import serve
+from controlplane.commands.status import status
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def cli(verbose: bool, log_format: str) -> None:
     start_logging(log_format, verbose=verbose)
 
 
-for command in (serve, render, check, explain, proxies, bootstrap, demo):
+for command in (serve, render, check, explain, status, proxies, bootstrap, demo):
     cli.add_command(command)
 
 if __name__ == "__main__":

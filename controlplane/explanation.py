@@ -37,14 +37,19 @@ class _Words:
 
     def lines(self) -> Iterator[str]:
         found = self._found
-        yield _row("request", f"{found.request.method} {found.request.path}, Host {found.request.authority}")
+        if found.request.datagrams:
+            yield _row("datagrams", f"to {found.request.authority}")
+        else:
+            yield _row("request", f"{found.request.method} {found.request.path}, Host {found.request.authority}")
         if not found.listener:
             port = f"on port {found.request.port}" if found.request.port else "as HTTP proxy"
-            yield _row("listener", f"none: nothing takes this {port}, and the connection fails")
+            what = "datagrams are lost" if found.request.datagrams else "the connection fails"
+            yield _row("listener", f"none: nothing takes this {port}, and {what}")
             return
-        yield _row("listener", f"{found.listener}{'' if found.request.port else ', the HTTP proxy'} ({found.chain})")
+        chain = f" ({found.chain})" if found.chain else ""
+        yield _row("listener", f"{found.listener}{'' if found.request.port else ', the HTTP proxy'}{chain}")
         if found.shares:
-            yield from _passed_on(found.shares)
+            yield from _passed_on(found.shares, datagrams=found.request.datagrams)
         elif found.request.tls and not (found.configuration or found.status):
             yield _row("answer", "none: TLS on a port that takes plain HTTP fails")
         else:
@@ -98,10 +103,13 @@ class _Words:
             yield _row("not asked", f"{self._found.later} more, since the first that matches holds")
 
 
-def _passed_on(shares: tuple[Share, ...]) -> Iterator[str]:
+def _passed_on(shares: tuple[Share, ...], *, datagrams: bool) -> Iterator[str]:
+    what, lost = ("sessions", "dropped") if datagrams else ("connections", "closed")
     for i, share in enumerate(shares):
-        part = f", {_percent(share.weight, share.total)} of the connections" if share.total != share.weight else ""
+        part = f", {_percent(share.weight, share.total)} of the {what}" if share.total != share.weight else ""
         yield _row("" if i else "sent to", f"{share.cluster}{part}, as bytes: nothing is seen of requests, or copied")
+        if share.trouble:
+            yield _row("", f"  they are {lost}: {share.trouble}")
 
 
 def _sent(said: Sending, request: Request) -> Iterator[str]:

@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class PlaneFeed:
-    """The plane as the xDS server sees it (controlplane.xds.feed.Feed)."""
+    """The plane as the xDS server sees it (controlplane.xds.feed.Feed). `news` is told when a proxy did something."""
 
-    def __init__(self, plane: Plane, metrics: Metrics) -> None:
-        self.plane, self.metrics = plane, metrics
+    def __init__(self, plane: Plane, metrics: Metrics, news: Callable[[], None] = lambda: None) -> None:
+        self.plane, self.metrics, self.news = plane, metrics, news
         self.rounds = Rounds()
         self.origins = Origins(plane)
         self._streams: Counter[str] = Counter()
@@ -36,6 +36,7 @@ class PlaneFeed:
         """See Feed.attach."""
         link = PlaneLink(self, proxy, offer, variant)
         self._streams[proxy.id] += 1
+        self.news()
         return link
 
     @contextmanager
@@ -54,6 +55,7 @@ class PlaneFeed:
 
     def left(self, proxy: Proxy) -> None:
         """Forget a stream. What a proxy said goes with its last one: an old may end after its successor began."""
+        self.news()
         self._streams[proxy.id] -= 1
         if not self._streams[proxy.id]:
             del self._streams[proxy.id]
@@ -103,11 +105,13 @@ class PlaneLink:
             said = {name: Rejected(message) for name in names or ("",)}
             ledger.from_proxy(self._proxy.id, type_url, said)
             self._feed.plane.slices.soon(self._explain(type_url, said))
+        self._feed.news()
         log.debug("%s rejected %s %s", self._proxy.id, type_url, version)
 
     def settled(self) -> None:
         """See Link.settled."""
         self._owe(False)
+        self._feed.news()
         self._accepted.update(dict.fromkeys(self._clean, self._version))
         self._feed.converged(self._feed.rounds.settled(self, time.monotonic()))
 

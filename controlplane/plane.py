@@ -1,6 +1,9 @@
 """The one-way flow in one place: changes into the Store, a Snapshot through the Engine, sets and findings out."""
 
+from collections.abc import Iterable
+
 from api.finding import Finding
+from api.meta import AnyObject
 from api.proxy import Proxy
 from api.resource import ResourceSet
 from api.snapshot import Snapshot
@@ -11,6 +14,7 @@ from controlplane.ledger import Ledger, Locate
 from controlplane.publish import Publisher
 from controlplane.slices import Slices
 from controlplane.sources.changes import Batch
+from controlplane.status.book import Book
 from controlplane.store import Store
 
 
@@ -27,8 +31,14 @@ class Plane:
         self.engine = Engine(catalogue.inputs, self.slices.breathe)
         self.publisher = Publisher(self.engine, catalogue.outputs, self.slices)
         self.ledger = Ledger(self.engine, locate)
+        self.book = Book(self.engine)
         self.snapshot: Snapshot = EMPTY
         self.published = 0
+
+    def add(self, objects: Iterable[AnyObject]) -> None:
+        """Take in objects that no source has. Nothing is served until publish."""
+        for obj in objects:
+            self.store.apply(obj.ref, obj)
 
     def apply(self, batch: Batch) -> None:
         """Take in what a source saw. Nothing is served until publish."""
@@ -71,6 +81,7 @@ class Plane:
             view = self.engine.advance(self.snapshot)
             touched = self.engine.touched
             self.ledger.refresh(view, self.snapshot, touched)
+            self.book.note(self.snapshot, touched)
             changed = self.publisher.publish(view, touched)
         self.engine.settle(touched)
         self.published = self.snapshot.version

@@ -118,6 +118,7 @@ def test_bootstrap_prints_a_bootstrap_that_envoy_understands(tmp_path: Path):
         (["serve", "-f", ".", "--jwks", __file__], "not a JSON Web Key Set with a usable key"),
         (["serve", "-f", ".", "--debounce-quiet", "soon"], "--debounce-quiet: 'soon' is not a duration"),
         (["serve", "-f", ".", "--admin-address", ":15014"], "is not an address"),
+        (["check", "-f", ".", "--adopt-controller", "a.b/c"], "'a.b/c' adopts nothing: write CONTROLLER=PROFILE"),
         (["bootstrap", "--name", "UPPER"], "UPPER"),
         (["bootstrap", "--name", "a", "--labels", "novalue"], "novalue"),
         (["bootstrap", "--name", "a", "--ip", "not-an-ip"], "not-an-ip"),

@@ -192,10 +192,28 @@ def test_a_router_answers_on_the_ports_of_its_gateways():
     said = told(plain / "input.yaml", plain / "node.yaml", "GET", "http://web.example.com:8080/x")
     assert said["copied to"][0].startswith("copy.default.svc.cluster.local")
     said = told(through / "input.yaml", through / "node.yaml", "GET", "https://b.through.com:8443/x")
-    assert [line.partition(",")[0] for line in said["sent to"]] == [
-        "outbound|443||web.default.svc.cluster.local",
-        "outbound|443|v2|web.default.svc.cluster.local",
+    clusters = ["outbound|443||web.default.svc.cluster.local", "outbound|443|v2|web.default.svc.cluster.local"]
+    assert [line.partition(",")[0] for line in said["sent to"][::2]] == clusters
+    assert said["sent to"][1::2] == [
+        f"they are closed: nobody is ready to answer for {clusters[0]}",
+        f"they are closed: there is no cluster {clusters[1]}",
     ]
+
+
+def test_datagrams_are_asked_about_by_a_url_of_their_own():
+    case = Path(__file__).parent / "golden" / "gateway_api" / "datagrams"
+    said = told(case / "input.yaml", case / "node.yaml", "SEND", "udp://edge:8082")
+    assert said["datagrams"] == ["to edge:8082"]
+    assert said["listener"] == ["127.0.0.9_8082_udp"]
+    assert [line.partition(", as")[0] for line in said["sent to"]] == [
+        "udp|53||more.default.svc.cluster.local, 50 % of the sessions",
+        "NoValidBackend, 50 % of the sessions",
+        "they are dropped: there is no cluster NoValidBackend",
+    ]
+    said = told(case / "input.yaml", case / "node.yaml", "SEND", "udp://edge:8085")
+    assert said["listener"] == ["none: nothing takes this on port 8085, and datagrams are lost"]
+    by_tcp = told(case / "input.yaml", case / "node.yaml", "GET", "http://edge:8082")
+    assert by_tcp["listener"] == ["127.0.0.9_8082 (filter chain 0)"]
 
 
 def test_the_address_of_a_url_is_the_one_that_is_called_whatever_the_host_header_says(mesh: Path, node: Path):

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from controlplane.adopted import AdoptionError, adopted
 from tests.builders import plane_of
-from tests.gateway_api import gateway, made, route, seen, services, to
+from tests.gateway_api import EDGE, gateway, made, route, seen, services, to
+from tests.traffic import ask, brief
 
 ASK = "GET http://web.example.com"
 OTHER_PORT = {"name": "more", "port": 81, "protocol": "HTTP"}
@@ -110,3 +112,34 @@ async def test_a_gateway_that_asks_for_what_there_is_not_is_not_served(more: dic
     text = "---\n".join([edge(), made("Gateway", "edge", spec), route("web", to("web")), services("web")])
     assert await seen(text, f"{ASK}/") == "nothing"
     assert next(f.reason for f in (await plane_of(text)).findings()) == reason
+
+
+CLASSLESS = [
+    ((), ("fsm",), "web"),
+    ((), ("another",), "nothing"),
+    (("flomesh.io/gateway-controller=fsm",), (), "nothing"),
+]
+
+
+@pytest.mark.parametrize(("controllers", "classes", "found"), CLASSLESS)
+async def test_the_command_line_stands_in_for_a_class(
+    controllers: tuple[str, ...], classes: tuple[str, ...], found: str
+):
+    listener = {"name": "l0", "port": 80, "protocol": "HTTP"}
+    text = "---\n".join(
+        [
+            made("Gateway", "edge", {"gatewayClassName": "fsm", "listeners": [listener]}),
+            route("web", to("web")),
+            services("web"),
+        ]
+    )
+    plane = await plane_of(text)
+    plane.add(adopted(controllers, classes))
+    await plane.publish()
+    assert brief(ask(plane.render(EDGE), f"{ASK}/")) == found
+
+
+@pytest.mark.parametrize("text", ["", "a.b/c", "=fsm", "a.b/c=", "a.b/c=nginx"])
+def test_a_profile_that_there_is_not_is_refused(text: str):
+    with pytest.raises(AdoptionError, match="write CONTROLLER=PROFILE, with one of mirrorplane, fsm, kgateway"):
+        list(adopted([text], ()))

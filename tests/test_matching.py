@@ -206,5 +206,6 @@ def test_a_port_that_looks_at_bytes_sends_tls_to_its_default_chain():
     plain, tls = reached(known, Request("a", port=9)), reached(known, Request("a", port=9, tls=True))
     assert plain is not None
     assert tls is not None
-    assert (plain.shares, plain.routes, tls.shares) == ((), known.configurations["9"], (Share("raw", 1, 1),))
+    raw = Share("raw", 1, 1, "there is no cluster raw")
+    assert (plain.shares, plain.routes, tls.shares) == ((), known.configurations["9"], (raw,))
     assert reached(known, Request("a", port=10)) is None

@@ -18,7 +18,7 @@ def ask(
     served: ResourceSet | Decoded, text: str, headers: Headers | None = None, *, dice: int | None = None,
     proxied: bool = False, address: str = "",
 ) -> Outcome:  # fmt: skip
-    """What becomes of a request, `GET http://host:port/path`; a header may have several values.
+    """What becomes of a request, `GET http://host:port/path`; a header may have several values. `udp://`: by UDP.
 
     `address` is the one that the client dials, where the kernel tells.
     """
@@ -34,6 +34,7 @@ def ask(
         dice=dice,
         tls=said.scheme == "https",
         address=address,
+        datagrams=said.scheme == "udp",
     )
     return answer(decoded(served) if isinstance(served, ResourceSet) else served, request)
 
@@ -42,13 +43,15 @@ def brief(outcome: Outcome) -> str:
     """An outcome in few words.
 
     `web/v1`, `web/v1 90 + web/v2 10`, `web/v1 as /new`, `web/v1 as h.example/new`, `web/v1; copy 50 %` for a mirror,
-    `301 http://...`, `200 text`, `404`; `tcp web` where only bytes are seen, `nothing` where nobody listens.
+    `301 http://...`, `200 text`, `404`; `tcp web` and `udp web` where only bytes are seen, `nothing` where nobody
+    listens.
     """
     if not outcome.listener:
         return "nothing"
     if outcome.shares:
         shares = [(_name(s.cluster.rpartition("|")[2]), s) for s in outcome.shares]
-        return "tcp " + " + ".join(f"{name} {s.weight}" if s.weight != s.total else name for name, s in shares)
+        by = "udp " if outcome.request.datagrams else "tcp "
+        return by + " + ".join(f"{name} {s.weight}" if s.weight != s.total else name for name, s in shares)
     if isinstance(outcome.action, Reply):
         return f"{outcome.action.status} {outcome.action.location or outcome.action.body.decode()}".strip()
     if outcome.status or outcome.action is None:

@@ -1,4 +1,4 @@
-"""What a new file must fill in to become an input, an output, a filter or a check. No list is edited: see discover."""
+"""What a file must fill in to be an input, an output, a filter, a check, a report. No list is edited: see discover."""
 
 import importlib
 import pkgutil
@@ -18,6 +18,7 @@ from api.policies import TrafficPolicy
 from api.proxy import Scope
 from api.resource import Resource
 from api.routes import Route, RouteTable
+from api.status import Status
 from api.view import View
 
 
@@ -83,6 +84,13 @@ class Check(msgspec.Struct, frozen=True):
     gateway: Callable[[View, Gateway], tuple[Finding, ...]] = lambda *_: ()
     service: Callable[[View, Service], tuple[Finding, ...]] = lambda *_: ()
     horizon: Callable[[View, Horizon], tuple[Finding, ...]] = lambda *_: ()
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What is to stand in the status of objects of some kinds; None: it is not ours to write."""
+
+    kinds: tuple[Kind, ...]
+    status: Callable[[View, Any], Status | None]
 
 
 T = TypeVar("T")

@@ -81,8 +81,14 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     Rds,
 )
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from envoy.extensions.filters.udp.udp_proxy.v3.route_pb2 import Route as UdpRoute
+from envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConfig as UdpProxy
 from envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2 import CookieBasedSessionState
 from envoy.extensions.http.stateful_session.header.v3.header_pb2 import HeaderBasedSessionState
+from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import SourcePortInput as SourcePort
+from envoy.extensions.matching.input_matchers.runtime_fraction.v3.runtime_fraction_pb2 import (
+    RuntimeFraction as FractionMatcher,
+)
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
 from envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2 import (
     PreviousPrioritiesConfig as PreviousPriorities,
@@ -108,7 +114,8 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
-from xds.type.matcher.v3.matcher_pb2 import Matcher as XdsMatcher
+from xds.core.v3.extension_pb2 import TypedExtensionConfig as XdsExtension
+from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.v3.typed_struct_pb2 import TypedStruct
 
 from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
@@ -146,6 +153,7 @@ __all__ = [
     "Filter",
     "FilterChain",
     "FilterChainMatch",
+    "FractionMatcher",
     "FractionalPercent",
     "HTTPFault",
     "HeaderBasedSessionState",
@@ -166,6 +174,7 @@ __all__ = [
     "ListenerFilterChainMatchPredicate",
     "Locality",
     "LocalityLbEndpoints",
+    "Matcher",
     "Message",
     "Metadata",
     "OriginalDst",
@@ -192,6 +201,7 @@ __all__ = [
     "Secret",
     "SkipFilter",
     "SocketAddress",
+    "SourcePort",
     "StatefulSession",
     "StatefulSessionPerRoute",
     "StringMatcher",
@@ -205,12 +215,14 @@ __all__ = [
     "TransportSocket",
     "TypedExtensionConfig",
     "UInt32Value",
+    "UdpProxy",
+    "UdpRoute",
     "UpstreamCodec",
     "UpstreamHttp",
     "UpstreamTlsContext",
     "VirtualHost",
     "WeightedCluster",
-    "XdsMatcher",
+    "XdsExtension",
 ]  # fmt: skip
 
 _MESSAGES = {CLUSTER: Cluster, ENDPOINT: ClusterLoadAssignment, LISTENER: Listener, ROUTE: RouteConfiguration}

@@ -10,23 +10,25 @@ import msgspec
 from api.gateways import EVERYWHERE, Server, includes
 from api.hosts import candidates, exported
 from api.proxy import Scope
-from api.routes import Order, Route, RouteTable
+from api.routes import Route, RouteTable
 from api.view import View
 from translators.gateways import Door, doors
-from translators.precedence import precisest
+from translators.precedence import Ranked, age, precisest
 from translators.shards import is_in, parts_for
 from translators.tables import catches_all, holds
 from translators.visible import rank
 
 
 class HostRules(msgspec.Struct, frozen=True):
-    """A host and what is done with requests for it: the routes of all tables that speak for it, in order.
+    """A host and what is done with requests for it: the routes of all Istio's tables that speak for it, in order.
 
-    `secure`: plain HTTP is sent to https instead. `kept`: it is served though there may be no routes.
+    `parts`: in how many parts those of Gateway API are asked for, which come after them. `secure`: plain HTTP is sent
+    to https instead. `kept`: it is served though there may be no routes.
     """
 
     host: str
     routes: tuple[Route, ...]
+    parts: int = 1
     secure: bool = False
     kept: bool = False
 
@@ -59,55 +61,99 @@ def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
     """Return what is done with requests for a host.
 
     Istio: rules of several tables are appended, oldest first, and those that take every request come last. Gateway API:
-    those of all tables are ordered by how precise they are; where both meet, Istio's are asked first.
+    those of all tables are ordered by how precise they are (`precise`); where both meet, Istio's are asked first.
     """
     said = view.memo(doors, scope, routes)
     covering = tuple(_covering(view, scope, routes, host))
     secure = next((door.server.redirect for door in covering), False)
     kept = any(door.server.isolated and host in _served(view, door) for door in covering)
-    met = {(table.ref, table.section, gateway): table for table, gateway in _meeting(view, scope, routes, host)}
+    met = {(table.ref, gateway): table for table, gateway in _meeting(view, scope, routes, host)}
     found = [
         route
-        for (_, _, gateway), table in sorted(met.items(), key=lambda item: rank(scope.viewer, item[1]))
-        if table.order is Order.WRITTEN
+        for (_, gateway), table in sorted(met.items(), key=lambda item: rank(scope.viewer, item[1]))
         for route in _holding(table, scope, said[0].server.number, gateway)
     ]
     ordered = sorted(found if len(said) == 1 else dict.fromkeys(found), key=lambda route: catches_all(route.match))
-    precise = precisest(table for table in met.values() if table.order is Order.PRECISE)
-    return HostRules(host, (*ordered, *precise), secure, kept)
+    seen = sum(len(view.by("gateway.host", key)) for _, key in _precise_places(view, scope, routes, host))
+    return HostRules(host, tuple(ordered), parts_for(seen), secure, kept)
+
+
+def precise(view: View, scope: Scope, routes: str, host: str, where: tuple[int, int]) -> tuple[Ranked, ...]:
+    """Return what is done with requests for a host by Gateway API, the most precise rule first.
+
+    `where` is a part of the objects, and of how many: thousands of routes may share a host.
+    """
+    part, of = where
+    met = {
+        (table.ref, table.section, door.gateway): table
+        for door, key in _precise_places(view, scope, routes, host)
+        for obj in view.by("gateway.host", key if of == 1 else f"{key}|{part}")
+        for table in view.lowered(obj.ref).tables
+        if host in table.hosts and _speaks(table, scope, door)
+    }
+    return precisest(met.values())
 
 
 def tables(view: View, scope: Scope, door: Door) -> tuple[RouteTable, ...]:
-    """Return the tables at a server that speak for one of its hosts, winner first."""
+    """Return the tables at a server that speak for one of its hosts, winner first.
+
+    Gateway API: the oldest, then by `namespace/name`.
+    """
     found = [
         table
         for obj in view.by("gateway.routes", door.gateway)
         for table in view.lowered(obj.ref).tables
         if _speaks(table, scope, door) and any(_admitted(view, door, table, host) for host in table.hosts)
     ]
+    if door.server.isolated:
+        return tuple(sorted(found, key=age))
     return tuple(sorted(found, key=lambda table: rank(scope.viewer, table)))
 
 
 def _of_rules(view: View, scope: Scope, door: Door, part: int, of: int) -> Iterator[str]:
     """Yield the hosts of rules in a part that a server takes in."""
     key = door.gateway if of == 1 else f"{door.gateway}|{part}"
-    for obj in view.by("gateway.routes", key):
-        for table in view.lowered(obj.ref).tables:
-            if _speaks(table, scope, door):
-                yield from (host for host in table.hosts if _takes_in(view, door, table, host))
+    finer = parts_for(len(view.by("gateway.routes", key))) if of > 1 else 1
+    if finer == 1:
+        said = _claims(view, scope, door, key)
+    else:
+        said = frozenset().union(*(view.memo(_claims, scope, door, f"{key}|{i}") for i in range(finer)))
+    yield from (host for host, namespace in said if _takes_in(view, door, namespace, host))
+
+
+def _claims(view: View, scope: Scope, door: Door, key: str) -> frozenset[tuple[str, str]]:
+    """Return the hosts that rules speak of at a server, each with the namespace of who says so."""
+    return frozenset(
+        (host, table.ref.namespace)
+        for obj in view.by("gateway.routes", key)
+        for table in view.lowered(obj.ref).tables
+        if _speaks(table, scope, door)
+        for host in table.hosts
+    )
 
 
 def _meeting(view: View, scope: Scope, routes: str, host: str) -> Iterator[tuple[RouteTable, str]]:
-    """Yield the tables that speak for a host, each with the gateway it does so at."""
+    """Yield Istio's tables that speak for a host, each with the gateway it does so at."""
     for door in _covering(view, scope, routes, host):
         own = _served(view, door).get(host, frozenset())
-        for pattern in candidates(host) if own else (host,):
+        for pattern in _names(view, door, host) if not door.server.isolated else ():
             for obj in view.by("gateway.host", f"{door.gateway}|{pattern}"):
                 for table in view.lowered(obj.ref).tables:
-                    narrowest = pattern == host and _takes_in(view, door, table, host)
-                    meant = not table.section or host in table.hosts
-                    if meant and _speaks(table, scope, door) and (narrowest or _admits(own, table)):
+                    narrowest = pattern == host and _takes_in(view, door, table.ref.namespace, host)
+                    if _speaks(table, scope, door) and (narrowest or _admits(own, table.ref.namespace)):
                         yield table, door.gateway
+
+
+def _precise_places(view: View, scope: Scope, routes: str, host: str) -> Iterator[tuple[Door, str]]:
+    """Yield the listeners of Gateway API that take a host, and the keys under which an index finds their routes."""
+    for door in _covering(view, scope, routes, host):
+        if door.server.isolated:
+            yield from ((door, f"{door.gateway}|{pattern}") for pattern in _names(view, door, host))
+
+
+def _names(view: View, door: Door, host: str) -> tuple[str, ...]:
+    """Return the names by which rules may speak of a host at a server: one that is its own also by wider ones."""
+    return candidates(host) if host in _served(view, door) else (host,)
 
 
 def _covering(view: View, scope: Scope, routes: str, host: str) -> Iterator[Door]:
@@ -138,24 +184,26 @@ def _hosts_of(_: View, server: Server) -> Mapping[str, frozenset[str]]:
     return found
 
 
-def _admits(namespaces: frozenset[str], table: RouteTable) -> bool:
-    return EVERYWHERE in namespaces or table.ref.namespace in namespaces
+def _admits(namespaces: frozenset[str], namespace: str) -> bool:
+    return EVERYWHERE in namespaces or namespace in namespaces
 
 
 def _speaks(table: RouteTable, scope: Scope, door: Door) -> bool:
-    visible = exported(table.export_to, table.ref.namespace, scope.namespace)
-    return visible and door.gateway in table.gateways and table.section in {"", door.server.section}
+    named = door.gateway in table.gateways and table.section in {"", door.server.section}
+    return named and exported(table.export_to, table.ref.namespace, scope.namespace)
 
 
-def _takes_in(view: View, door: Door, table: RouteTable, host: str) -> bool:
-    """Tell whether one of a server's hosts is a host of a table, or wider."""
+def _takes_in(view: View, door: Door, namespace: str, host: str) -> bool:
+    """Tell whether one of a server's hosts is a host of a namespace's rules, or wider."""
     served = _served(view, door)
-    return any(_admits(served[wide], table) for wide in candidates(host) if wide in served)
+    return any(_admits(served[wide], namespace) for wide in candidates(host) if wide in served)
 
 
 def _admitted(view: View, door: Door, table: RouteTable, host: str) -> bool:
     said = (s.host for s in door.server.hosts if s.admits(table.ref.namespace))
-    return _takes_in(view, door, table, host) or (host.startswith("*") and any(includes(host, one) for one in said))
+    return _takes_in(view, door, table.ref.namespace, host) or (
+        host.startswith("*") and any(includes(host, one) for one in said)
+    )
 
 
 def _holding(table: RouteTable, scope: Scope, port: int, gateway: str) -> Iterator[Route]:

@@ -34,9 +34,14 @@ class Opening(msgspec.Struct, frozen=True):
     doors: tuple[Door, ...]
 
     @property
+    def datagrams(self) -> bool:
+        """Whether it is for UDP."""
+        return self.doors[0].server.speaks is Speaks.DATAGRAMS
+
+    @property
     def name(self) -> str:
         """The name of its listener."""
-        return names.listener(self.address, self.port)
+        return names.listener(self.address, self.port, datagrams=self.datagrams)
 
 
 class LeftOut(msgspec.Struct, frozen=True):
@@ -58,22 +63,24 @@ def merged(view: View, scope: Scope) -> Merged:
     """Return what a router of this scope listens on.
 
     Istio: the oldest gateway wins. Plain HTTP servers share a port, and so do servers for TLS that take different
-    hosts; nothing else does.
+    hosts; nothing else does. UDP has ports of its own.
     """
-    found: dict[tuple[str, int], _Place] = {}
+    found: dict[tuple[str, int, bool], _Place] = {}
     left_out: list[LeftOut] = []
     for gateway in _gateways(view, scope):
         for server in gateway.servers:
-            for port in _ports(view, scope, server.number):
+            for port in _ports(view, scope, server):
                 door = Door(gateway.ref, gateway.name, server, port, _routes(gateway, server, port))
-                place = found.get((server.bind or scope.bind, port)) or _Place()
+                at = (server.bind or scope.bind, port, server.speaks is Speaks.DATAGRAMS)
+                place = found.get(at) or _Place()
                 why = _bound(scope, port) or place.conflict(server)
                 if why:
                     left_out.append(LeftOut(gateway.ref, server, why))
                 else:
                     place.add(door)
-                    found[server.bind or scope.bind, port] = place
-    return Merged(tuple(Opening(*at, tuple(place.doors)) for at, place in sorted(found.items())), tuple(left_out))
+                    found[at] = place
+    openings = (Opening(*at[:2], tuple(place.doors)) for at, place in sorted(found.items()))
+    return Merged(tuple(openings), tuple(left_out))
 
 
 def doors(view: View, scope: Scope, routes: str) -> tuple[Door, ...]:
@@ -119,10 +126,11 @@ def _gateways(view: View, scope: Scope) -> list[Gateway]:
     return sorted(found, key=lambda gateway: gateway.age)
 
 
-def _ports(view: View, scope: Scope, number: int) -> tuple[int, ...]:
+def _ports(view: View, scope: Scope, server: Server) -> tuple[int, ...]:
     """Return what is listened on for a port: that of the router behind the oldest service with this port (Istio)."""
+    number = server.number
     for service in view.memo(services, scope.namespace, scope.workload):
-        port = port_of(service, number)
+        port = port_of(service, number, datagrams=server.speaks is Speaks.DATAGRAMS)
         if port is not None and isinstance(port.target, int):
             return (port.target or number,)
         if port is not None:
@@ -165,8 +173,8 @@ class _Place:
         if not self.doors:
             return ""
         first = self.doors[0]
-        bytes_alone = not server.tls and Speaks.BYTES in {server.speaks, first.server.speaks}
-        if server.tls != first.server.tls or bytes_alone:
+        alone = not server.tls and {server.speaks, first.server.speaks} != {Speaks.HTTP}
+        if server.tls != first.server.tls or alone:
             share = "only HTTP with HTTP, or TLS with TLS, can share it"
             return f"{_whose(first)} is older and has port {server.number}: {share}"
         for said in server.hosts if server.tls else ():

@@ -9,7 +9,7 @@ from api.meta import Labels
 from api.proxy import Scope
 from api.view import View
 from translators.horizons import horizon
-from translators.lookups import endpoints, manner
+from translators.lookups import endpoints_of, manner
 from translators.names import called
 
 PORT = 15006
@@ -92,5 +92,5 @@ def services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
 def targets(view: View, service: Service, port: Port) -> tuple[int, ...]:
     """Return the numbers behind a service's port: the one it states, and those that its workloads have for a name."""
     stated = (port.target or port.number,) if isinstance(port.target, int) else ()
-    known = (e.port for e in view.memo(endpoints, service.ref, service.host, port.number))
+    known = (e.port for e in endpoints_of(view, service, port))
     return tuple(sorted({*stated, *known}))

@@ -10,7 +10,7 @@ from api.proxy import Caller, Viewer
 from api.view import View
 from translators import horizons, visible
 from translators.defaults import with_nearness
-from translators.names import BLACK_HOLE, MIRROR, PASSTHROUGH, ClusterName, outbound
+from translators.names import BLACK_HOLE, DATAGRAMS, MIRROR, OUTBOUND, PASSTHROUGH, ClusterName, outbound
 from translators.settings import ISTIOS, mesh
 
 _AS_EVER = Manner()
@@ -82,23 +82,30 @@ def target_port(view: View, viewer: Viewer, to: Destination, listener_port: int)
     return service.ports[0].number if service and len(service.ports) == 1 else listener_port
 
 
-def port_of(service: Service, number: int) -> Port | None:
-    """Return a service's port by number; UDP ports do not count."""
+def port_of(service: Service, number: int, *, datagrams: bool = False) -> Port | None:
+    """Return a service's port by number; with `datagrams` that for UDP, which else does not count."""
     for port in service.ports:
-        if port.number == number and port.protocol is not Protocol.UDP:
+        if port.number == number and (port.protocol is Protocol.UDP) is datagrams:
             return port
     return None
 
 
-def missing(view: View, caller: Caller, to: Destination, port: int) -> tuple[str, str] | None:
+def port_called(service: Service, to: ClusterName) -> Port | None:
+    """Return the port of a service that a cluster calls."""
+    return port_of(service, to.port, datagrams=to.direction == DATAGRAMS)
+
+
+def missing(
+    view: View, caller: Caller, to: Destination, port: int, *, datagrams: bool = False
+) -> tuple[str, str] | None:
     """Say what of a destination does not exist, as (field below the destination, sentence); None when all is there.
 
-    `port` 0 leaves the port unchecked.
+    `port` 0 leaves the port unchecked. With `datagrams` it is one for UDP.
     """
     service = view.memo(visible.service, caller.viewer, to.host)
     if service is None:
         return "host", f"no service {to.host} is visible from namespace {caller.namespace}"
-    if port and port_of(service, port) is None:
+    if port and port_of(service, port, datagrams=datagrams) is None:
         known = ", ".join(str(p.number) for p in service.ports)
         return "port.number", f"service {to.host} has no port {port} (it has {known or 'none'})"
     if to.subset and subset(view, caller, to.host, to.subset) is None:
@@ -124,8 +131,23 @@ def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint,
     What EndpointSlices (or the service itself) list, else the Pods it selects; WorkloadEntries it selects join either.
     Istio: what other ServiceEntries of the namespace say of the host, for a port of that name, joins too.
     """
-    service = next((s for s in view.lowered(owner).services if s.host == host), None)
-    port = port_of(service, number) if service else None
+    return _answering(view, owner, ClusterName(OUTBOUND, number, "", host))
+
+
+def datagram_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
+    """Return the same for a port for UDP."""
+    return _answering(view, owner, ClusterName(DATAGRAMS, number, "", host))
+
+
+def endpoints_of(view: View, service: Service, port: Port) -> tuple[Endpoint, ...]:
+    """Return everything that answers on a port of a service, sorted."""
+    asked = datagram_endpoints if port.protocol is Protocol.UDP else endpoints
+    return view.memo(asked, service.ref, service.host, port.number)
+
+
+def _answering(view: View, owner: Ref, to: ClusterName) -> tuple[Endpoint, ...]:
+    service = next((s for s in view.lowered(owner).services if s.host == to.host), None)
+    port = port_called(service, to) if service else None
     if service is None or port is None:
         return ()
     found = _of_port(view, service, port)

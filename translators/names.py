@@ -16,13 +16,15 @@ ANYWHERE = "0.0.0.0"  # noqa: S104 - where listeners stand that the kernel, or a
 MIRROR = "mirror"
 HTTP2 = "http2"
 _COPY_BY_HTTP2 = "mirror-http2"
+DATAGRAMS = "udp"
 
 
 class ClusterName(msgspec.Struct, frozen=True):
     """`outbound|8000|v1|httpbin.default.svc.cluster.local`: direction, port, subset, host.
 
     A mirror's dedicated cluster is `mirror|...`: the same endpoints, other limits. `http2|...` and `mirror-http2|...`
-    are spoken HTTP/2 to, though the port does not say so.
+    are spoken HTTP/2 to, though the port does not say so. That of
+    a UDP port is `udp|...`, since a port of TCP may have the same number.
     """
 
     direction: str
@@ -72,6 +74,16 @@ def mirror(host: str, port: int, subset: str = "", *, http2: bool = False) -> st
     return str(ClusterName(_COPY_BY_HTTP2 if http2 else MIRROR, port, subset, host))
 
 
+def datagrams(host: str, port: int) -> str:
+    """Return the name of the cluster that datagrams to a service use."""
+    return str(ClusterName(DATAGRAMS, port, "", host))
+
+
+def assigned(to: ClusterName) -> str:
+    """Return the name of the endpoints that a cluster uses: a mirror's are the live one's."""
+    return str(to) if to.direction == DATAGRAMS else outbound(to.host, to.port, to.subset)
+
+
 def inbound(port: int) -> str:
     """Return the name of the cluster that what comes in to a port of the workload uses (Istio)."""
     return str(ClusterName(INBOUND, port, "", ""))
@@ -82,6 +94,11 @@ def virtual_host(host: str, port: int) -> str:
     return f"{host}:{port}"
 
 
-def listener(address: str, port: int) -> str:
-    """Return `address_port` (Istio)."""
-    return f"{address}_{port}"
+def listener(address: str, port: int, *, datagrams: bool = False) -> str:
+    """Return `address_port` (Istio), with `_udp` behind it for datagrams."""
+    return address + listener_place(port, datagrams=datagrams)
+
+
+def listener_place(port: int, *, datagrams: bool) -> str:
+    """Return what the name of a listener says of its port."""
+    return f"_{port}_{DATAGRAMS}" if datagrams else f"_{port}"

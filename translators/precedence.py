@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from api.matches import Match, Op
 from api.routes import Route, RouteTable
 
@@ -9,17 +11,32 @@ _KINDS = {Op.EXACT: 0, Op.BELOW: 1, Op.PREFIX: 1, Op.REGEX: 2}
 _METHOD = ":method"
 
 
-def precisest(tables: Iterable[RouteTable]) -> tuple[Route, ...]:
+Rank = tuple[int | str, ...]
+"""Where a rule stands among all rules for its host: how precise it is, the age of its object, its place there."""
+
+
+class Ranked(msgspec.Struct, frozen=True):
+    """A rule and its place among all rules for its host."""
+
+    rank: Rank
+    route: Route
+
+
+def precisest(tables: Iterable[RouteTable]) -> tuple[Ranked, ...]:
     """Return the rules of all tables, the most precise first.
 
     Gateway API: of equal ones the oldest object's, then by `namespace/name`, then as written.
     """
-    oldest = sorted(tables, key=lambda table: (table.created, f"{table.ref.namespace}/{table.ref.name}"))
-    found = [route for table in oldest for route in table.routes]
-    return tuple(sorted(found, key=lambda route: route.rank))
+    found = [Ranked((*route.rank, *age(table), i), route) for table in tables for i, route in enumerate(table.routes)]
+    return tuple(sorted(found, key=lambda one: one.rank))
 
 
-def precision(match: Match) -> tuple[int, ...]:
+def age(table: RouteTable) -> tuple[str, str]:
+    """Return a sort key, the oldest object first, then by `namespace/name` (Gateway API)."""
+    return table.created, f"{table.ref.namespace}/{table.ref.name}"
+
+
+def precision(match: Match) -> tuple[int, int, int, int, int]:
     """Return the rank of a match of an HTTPRoute.
 
     Gateway API: exact paths, then the longest prefix; a method, more headers, more query parameters. Regexes are last.
@@ -29,9 +46,9 @@ def precision(match: Match) -> tuple[int, ...]:
     return _KINDS[match.path.op], -len(match.path.value), not method, -headers, -len(match.query)
 
 
-def precision_of_call(service: str, method: str, headers: int) -> tuple[int, ...]:
+def precision_of_call(service: str, method: str, headers: int) -> tuple[int, int, int, int, int]:
     """Return the rank of a match of a GRPCRoute.
 
     Gateway API: the most characters of the service, then of the method, then the most headers.
     """
-    return -len(service), -len(method), -headers
+    return -len(service), -len(method), 0, -headers, 0

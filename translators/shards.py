@@ -7,7 +7,7 @@ a name is in depends on the name alone, so adding one moves no other. A short li
 from collections.abc import Iterable, Iterator, Mapping
 from zlib import crc32
 
-from api.meta import AnyObject
+from api.meta import AnyObject, Ref
 from api.view import View
 from translators.settings import mesh
 
@@ -36,6 +36,18 @@ def places(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> It
     for to in said:
         yield to
         yield from (f"{to}|{i}" for i in shards)
+
+
+def nested(where: str, names: Iterable[str], ref: Ref) -> Iterator[str]:
+    """Yield the keys under which an index finds an object at a place, in each shard of its names, and in parts of that.
+
+    Thousands of objects may speak of one name: a shard of many is asked for in parts by what the objects are called.
+    """
+    yield where
+    part = shard(str(ref))
+    for one in {shard(name) for name in names}:
+        yield f"{where}|{one}"
+        yield f"{where}|{one}|{part}"
 
 
 def owned(namespace: str, names: Iterable[str]) -> Iterable[str]:

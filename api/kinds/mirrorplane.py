@@ -1,6 +1,6 @@
 """Our own API group, mirrorplane.io: MeshConfig, and what Gateway API leaves to implementations."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
@@ -53,11 +53,19 @@ class GatewayParameters(Wire, frozen=True):
 GATEWAY_PARAMETERS = Kind(GROUP, ("v1alpha1",), "GatewayParameters", GatewayParameters, namespaced=False)
 
 
+Profile = Literal["mirrorplane", "fsm", "kgateway"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+
+
 class AdoptedController(Wire, frozen=True):
-    """Another controller whose GatewayClasses are served here, and as which product is copied."""
+    """A controller whose GatewayClasses are served here, and which product is stood in for.
+
+    `classNames` are of its classes too, whether a GatewayClass of that name is there or not.
+    """
 
     controller_name: Annotated[str, Meta(min_length=1, max_length=253)]
-    profile: Literal["mirrorplane", "fsm", "kgateway"] = "mirrorplane"
+    profile: Profile = "mirrorplane"
+    class_names: tuple[str, ...] = ()
 
 
 ADOPTED_CONTROLLER = Kind(GROUP, ("v1alpha1",), "AdoptedController", AdoptedController, namespaced=False)

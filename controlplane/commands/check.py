@@ -1,20 +1,19 @@
 """`mirrorplane check`."""
 
 import sys
-from pathlib import Path
 
 import click
 
-from controlplane.commands.shared import SOURCES, loaded
+from controlplane.commands.shared import Given, loaded, sources
 
 
 @click.command()
-@SOURCES
-def check(paths: tuple[Path, ...]) -> None:
+@sources
+def check(given: Given) -> None:
     """Say what is wrong with manifests; exit 1 when there are errors."""
     from controlplane.report import finding_line, has_errors
 
-    source, plane = loaded(paths)
+    source, plane = loaded(given)
     found = plane.findings()
     for finding in found:
         click.echo(finding_line(finding))

@@ -7,18 +7,20 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from controlplane.commands.shared import SOURCES, loaded, show
+from controlplane.commands.shared import Given, loaded, show, sources
 
 if TYPE_CHECKING:
     from api.tracing import Request
     from translators.matching.decoded import Decoded
 
 _PORTS = {"http": 80, "https": 443}
+_OWN_LISTENERS = {"https", "udp"}
+"""What is never meant for the HTTP proxy."""
 _DICE = click.IntRange(0, (1 << 63) - 1)
 
 
 @click.command()
-@SOURCES
+@sources
 @click.option(
     "--proxy",
     "--from",
@@ -32,12 +34,13 @@ _DICE = click.IntRange(0, (1 << 63) - 1)
 @click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
 @click.argument("method")
 @click.argument("url")
-def explain(paths: tuple[Path, ...], node: Path, output: str, **asked: object) -> None:
+def explain(given: Given, node: Path, output: str, **asked: object) -> None:
     """Say what a proxy does with a request, because of which objects, and why other routes do not match.
 
     For example: mirrorplane explain -f mesh --proxy sleep.yaml GET http://web:8000/path -H 'x-user: me'
 
-    The request goes to the port's own listener where there is one, else through the HTTP proxy.
+    The request goes to the port's own listener where there is one, else through the HTTP proxy. A URL of the form
+    udp://host:port asks about datagrams, whatever the method.
     """
     from api.proxy import REDIRECT
     from controlplane.explanation import lines_of, values_of
@@ -50,7 +53,7 @@ def explain(paths: tuple[Path, ...], node: Path, output: str, **asked: object) -
 
     try:
         proxy = read_node(node)
-        source, plane = loaded(paths)
+        source, plane = loaded(given)
         known = decoded(plane.render(proxy))
     except (NodeFileError, RenderError) as error:
         raise click.ClickException(str(error)) from error
@@ -85,9 +88,10 @@ def _request(known: "Decoded", method: str, url: str, headers: tuple[str, ...], 
         path=(said.path or "/") + (f"?{said.query}" if said.query else ""),
         method=method,
         headers=tuple(pair for pair in pairs if pair[0] != "host"),
-        port=port if said.scheme == "https" or listens(known, port) else 0,
+        port=port if said.scheme in _OWN_LISTENERS or listens(known, port) else 0,
         dice=dice,
         tls=said.scheme == "https",
+        datagrams=said.scheme == "udp",
     )
 
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
-from controlplane.commands.shared import OUTPUT, SOURCES, loaded, show
+from controlplane.commands.shared import OUTPUT, Given, loaded, show, sources
 
 
 @click.command()
-@SOURCES
+@sources
 @click.option("--proxy", "node", required=True, type=click.Path(path_type=Path), help="A YAML file: role, name, ...")
 @click.option("--type", "only", type=click.Choice(["listeners", "routes", "clusters", "endpoints"]), default=None)
 @OUTPUT
-def render(paths: tuple[Path, ...], node: Path, only: str | None, output: str) -> None:
+def render(given: Given, node: Path, only: str | None, output: str) -> None:
     """Print exactly the resources that a proxy would be served."""
     from controlplane.nodes import NodeFileError, read_node
     from controlplane.publish import RenderError
@@ -23,7 +23,7 @@ def render(paths: tuple[Path, ...], node: Path, only: str | None, output: str) -
     except NodeFileError as error:
         raise click.ClickException(str(error)) from error
     try:
-        found = resources_of(loaded(paths)[1].render(proxy), only or "")
+        found = resources_of(loaded(given)[1].render(proxy), only or "")
     except RenderError as error:
         raise click.ClickException(str(error)) from error
     show(found[only] if only else found, output)

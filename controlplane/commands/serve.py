@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from controlplane.commands.shared import SOURCES
+from controlplane.commands.shared import Given, sources
 
 log = logging.getLogger(__name__)
 _FILE = click.Path(path_type=Path)
 
 
 @click.command()
-@SOURCES
+@sources
 @click.option("--xds-address", default="127.0.0.1:15010", show_default=True, help="Where proxies connect.")
 @click.option("--admin-address", default="127.0.0.1:15014", show_default=True, help="Health, metrics, debug pages.")
 @click.option("--tls-cert", type=_FILE, help="The server's certificate chain (PEM); read again when it changes.")
@@ -28,7 +28,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--debounce-quiet", default="100ms", show_default=True, help="A storm of changes is over after this.")
 @click.option("--debounce-max", default="10s", show_default=True, help="No change waits longer than this.")
 @click.option("--removal-grace", default="1s", show_default=True, help="What nothing uses any more goes after this.")
-def serve(paths: tuple[Path, ...], xds_address: str, admin_address: str, **flags: Any) -> None:
+def serve(given: Given, xds_address: str, admin_address: str, **flags: Any) -> None:
     """Serve proxies from a folder of manifests, and follow its changes."""
     from controlplane.app import ListenError, ServeOptions
     from controlplane.app import serve as run
@@ -45,7 +45,7 @@ def serve(paths: tuple[Path, ...], xds_address: str, admin_address: str, **flags
         security = security_of(SecurityFlags(**flags), exposed=not xds.is_loopback)
         if not xds.is_loopback and not (security.tls and security.identifies):
             log.warning("--insecure: whoever can reach %s can read the whole configuration", xds)
-        asyncio.run(run(ServeOptions(paths, xds, admin, debounce, security, pace)))
+        asyncio.run(run(ServeOptions(given.paths, xds, admin, debounce, security, pace, given.objects)))
     except (AddressError, SecurityFlagsError, FileProblemError, ListenError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -1,35 +1,89 @@
 """What several commands share: the options, reading manifests once, printing values."""
 
 import asyncio
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
+
+from api.meta import AnyObject
 
 if TYPE_CHECKING:
     from controlplane.plane import Plane
     from controlplane.sources.files import FileSource
 
-SOURCES = click.option(
-    "-f",
-    "--filename",
-    "paths",
-    multiple=True,
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
-    help="A folder of manifests, or a file. May be given more than once.",
-)
 OUTPUT = click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+_CONTROLLERS = click.option(
+    "--adopt-controller",
+    "controllers",
+    multiple=True,
+    metavar="NAME=PROFILE",
+    help="Serve GatewayClasses of this controller as mirrorplane, fsm or kgateway does. May be given more than once.",
+)
+_CLASSES = click.option(
+    "--gateway-class",
+    "classes",
+    multiple=True,
+    metavar="NAME",
+    help="Serve Gateways of this class though there is no such GatewayClass. May be given more than once.",
+)
 
 
-def loaded(paths: tuple[Path, ...]) -> "tuple[FileSource, Plane]":
+class Given(msgspec.Struct, frozen=True):
+    """Where manifests are, and the objects that the command line adds to them."""
+
+    paths: tuple[Path, ...]
+    objects: tuple[AnyObject, ...] = ()
+
+
+def sources(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say what it is about, and the result as its argument `given`."""
+    return _with_sources(command, required=True)
+
+
+def perhaps_sources(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Do the same for a command that can do without manifests."""
+    return _with_sources(command, required=False)
+
+
+def _with_sources(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
+    filename = click.option(
+        "-f",
+        "--filename",
+        "paths",
+        multiple=True,
+        required=required,
+        type=click.Path(exists=True, path_type=Path),
+        help="A folder of manifests, or a file. May be given more than once.",
+    )
+
+    @wraps(command)
+    def asked(
+        paths: tuple[Path, ...], controllers: tuple[str, ...], classes: tuple[str, ...], **more: object
+    ) -> object:
+        from controlplane.adopted import AdoptionError, adopted
+
+        try:
+            return command(Given(paths, tuple(adopted(controllers, classes))), **more)
+        except AdoptionError as error:
+            raise click.ClickException(str(error)) from error
+
+    options: Callable[..., Any] = filename(_CONTROLLERS(_CLASSES(asked)))
+    return options
+
+
+def loaded(given: Given) -> "tuple[FileSource, Plane]":
     """Read manifests once, and return where they came from and the plane that holds them."""
     from controlplane.app import file_source
     from controlplane.catalogue import catalogue
     from controlplane.plane import Plane
 
-    source = file_source(paths, catalogue())
+    source = file_source(given.paths, catalogue())
     plane = Plane(catalogue(), source.locate)
+    plane.add(given.objects)
     plane.apply(source.load())
     asyncio.run(plane.publish())
     return source, plane

@@ -36,13 +36,19 @@ class StageError(RuntimeError):
 class Stage:
     """Use as an async context manager. `xds` keeps the same port when the control plane is started again.
 
-    With `security`, proxies have to prove who they are.
+    With `security`, proxies have to prove who they are. `given` are objects beside those of the folder.
     """
 
-    def __init__(self, folder: Path, xds: Address = _ANY, security: Security = Security()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        folder: Path,
+        xds: Address = _ANY,
+        security: Security = Security(),  # noqa: B008
+        given: tuple[AnyObject, ...] = (),
+    ) -> None:
         self.folder = folder
         self.xds = xds
-        self._security = security
+        self._security, self._given = security, given
         self.envoys: dict[str, EnvoyProcess] = {}
         self._stack = AsyncExitStack()
         self._app: App | None = None
@@ -64,7 +70,8 @@ class Stage:
 
     async def start(self) -> None:
         """Start a control plane on the folder."""
-        self._app = App(ServeOptions((self.folder,), self.xds, _ANY, security=self._security))
+        options = ServeOptions((self.folder,), self.xds, _ANY, security=self._security, given=self._given)
+        self._app = App(options)
         await self._app.start()
         self.xds = Address(self.xds.host, self._app.xds_port)
         self._following = asyncio.create_task(self._app.run())

@@ -30,6 +30,8 @@ pytestmark = pytest.mark.envoy
 CORPUS = Path(__file__).parent / "corpus"
 WORLDS, FEW = 15, 5
 SHOWN = 160  # characters at each end of a complaint that are worth showing: Envoy quotes all that it rejects
+UNAVOIDABLE = "field 'envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig.matcher' is marked as work-in-progress"
+"""The other field that says where datagrams go is deprecated, which Envoy would say as well."""
 TOGETHER = ("ConfigMap", "Service", "Pod", "EndpointSlice", "WorkloadEntry", "MeshConfig", "DestinationRule")
 """Kinds that other objects refer to: all of a file's are there all the time."""
 
@@ -44,7 +46,7 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
     await until(lambda: len(stage.app.plane.snapshot.objects) == len(ground), "the file was read")
     judge = Judge(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
     judged = {"ground": judge.said()}
-    for document in tried:
+    for document in tried if delta else ():  # what Envoy makes of a resource is no matter of how it came
         await judge.show([document])
         judged[document["metadata"]["name"]] = judge.said()
     await judge.show(tried)
@@ -56,7 +58,7 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
 @PROTOCOLS
 async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
     judge = Judge(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
-    await judge.random_worlds(WORLDS)
+    await judge.random_worlds(WORLDS if delta else FEW)
 
 
 @PROTOCOLS
@@ -120,7 +122,8 @@ class Judge:
         said = [*complaints(self._stage), *(f.message for f in findings(self._stage) if f.reason == "Rejected")]
         said += [f"{key}: {error}" for key, error in app.plane.publisher.failures.items()]
         lines = self._log().splitlines()
-        said += [json.loads(line)["msg"] for line in lines[self._logged :]]
+        logged = (json.loads(line)["msg"] for line in lines[self._logged :])
+        said += [line for line in logged if not line.startswith(UNAVOIDABLE)]
         self._logged = len(lines)
         said += [difference for resource in self._new() for difference in differences(resource)]
         return list(dict.fromkeys(_short(one) for one in said))

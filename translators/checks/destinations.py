@@ -38,8 +38,8 @@ def _findings(
     view: View, said: RouteTable, route: Route | StreamRoute, to: Destination, *, mirror: bool
 ) -> Iterator[Finding]:
     caller = Caller(Viewer(said.ref.namespace), route.match.source_labels)
-    port = target_port(view, caller.viewer, to, 0)
-    problem = no_mirror(view, caller, to, port) if mirror else missing(view, caller, to, port)
+    port, udp = target_port(view, caller.viewer, to, 0), isinstance(route, StreamRoute) and route.datagrams
+    problem = no_mirror(view, caller, to, port) if mirror else missing(view, caller, to, port, datagrams=udp)
     service = view.memo(visible.service, caller.viewer, to.host)
     clients = defined_for(view, caller, to.host, to.subset) if problem and problem[0] == "subset" else ()
     if clients:

@@ -7,7 +7,7 @@ from api.gateways import Gateway, Server, Speaks
 from api.proxy import Scope
 from api.view import View
 from translators.contract import Check
-from translators.gateway_streams import passed_on, sent_on
+from translators.gateway_streams import rules_at
 from translators.gateways import as_selected, merged
 
 
@@ -44,16 +44,20 @@ def _rules(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
     """Tell of servers for bytes that no rule is about: nothing listens for them."""
     for opening in view.memo(merged, scope).openings:
         for door in opening.doors:
-            passes = door.server.tls and door.server.termination is None
-            if door.about != said.ref or door.server.speaks is not Speaks.BYTES:
+            if door.about != said.ref or door.server.speaks is Speaks.HTTP:
                 continue
-            if not (view.memo(passed_on, scope, door) if passes else view.memo(sent_on, scope, door)):
-                yield _idle(said, door.server, "tls" if passes else "tcp")
+            if not view.memo(rules_at, scope, door):
+                yield _idle(said, door.server)
 
 
-def _idle(said: Gateway, server: Server, field: str) -> Finding:
-    message = f"no VirtualService at this gateway has a {field} rule for it: nothing listens for this server"
-    return Finding(said.ref, "NoRules", message, server.path, Severity.WARNING, f"write one under spec.{field}")
+def _idle(said: Gateway, server: Server) -> Finding:
+    if said.api:
+        message, fix = "no route is attached to this listener: nothing listens for it", "attach one"
+    else:
+        field = "tls" if server.tls and server.termination is None else "tcp"
+        message = f"no VirtualService at this gateway has a {field} rule for it: nothing listens for this server"
+        fix = f"write one under spec.{field}"
+    return Finding(said.ref, "NoRules", message, server.path, Severity.WARNING, fix)
 
 
 CHECK = Check(gateway=gateway)

@@ -41,7 +41,7 @@ def route(said: Route) -> envoy.ExtensionWithMatcherPerRoute | None:
     return body
 
 
-def _do(matcher: envoy.XdsMatcher, name: str, action: envoy.Message) -> None:
+def _do(matcher: envoy.Matcher, name: str, action: envoy.Message) -> None:
     matcher.on_no_match.action.name = name
     matcher.on_no_match.action.typed_config.CopyFrom(envoy.packed(action))
 

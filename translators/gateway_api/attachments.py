@@ -18,7 +18,7 @@ from api.view import View
 from translators.gateway_api.classes import profile
 from translators.gateway_api.listeners import Listener, Verdict, admits, joined, judged
 from translators.gateway_api.names import called
-from translators.shards import COUNT, shard
+from translators.shards import COUNT, nested, shard
 
 _RIVALLED = "Rivalled"
 _REASONS = (_RIVALLED, "NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
@@ -163,10 +163,8 @@ def counting_places(obj: Route) -> Iterator[str]:
 
 def gateway_places(obj: Route) -> Iterator[str]:
     """Yield the keys under which the index `gateway.routes` finds a route: its parents, each shard of its hosts."""
-    shards = {shard(host) for host in hosts_of(obj)}
     for owner in owners_of(obj):
-        yield called(owner)
-        yield from (f"{called(owner)}|{i}" for i in shards)
+        yield from nested(called(owner), hosts_of(obj), obj.ref)
 
 
 def call_places(obj: Route) -> Iterator[str]:
@@ -175,9 +173,12 @@ def call_places(obj: Route) -> Iterator[str]:
 
 
 def host_places(obj: Route) -> Iterator[str]:
-    """Yield the keys under which the index `gateway.host` finds a route: each host at each parent."""
+    """Yield the keys under which the index `gateway.host` finds a route: each host at each parent, each shard there."""
+    part = shard(str(obj.ref))
     for owner in owners_of(obj):
-        yield from (f"{called(owner)}|{host}" for host in hosts_of(obj))
+        for host in hosts_of(obj):
+            yield f"{called(owner)}|{host}"
+            yield f"{called(owner)}|{host}|{part}"
 
 
 def _counted(view: View, owner: Ref, part: int) -> Mapping[str, int]:

@@ -7,7 +7,10 @@ import msgspec
 from api.actions import Destination
 from api.finding import Finding
 from api.hosts import fqdn
+from api.kinds.gateway_api.grpc_route import GRPC_ROUTE
+from api.kinds.gateway_api.http_route import HTTP_ROUTE
 from api.kinds.gateway_api.references import BackendObjectReference
+from api.kinds.gateway_api.udp_route import UDP_ROUTE
 from api.kinds.kube import SERVICE
 from api.mesh import Port, Protocol, Service
 from api.meta import Ref
@@ -18,6 +21,7 @@ from translators.istio.protocols import by_token
 from translators.lookups import manner, port_of
 from translators.names import called
 
+_OF_REQUESTS = frozenset((HTTP_ROUTE.key, GRPC_ROUTE.key))
 _SOCKETS, _SECURE_SOCKETS = "kubernetes.io/ws", "kubernetes.io/wss"
 
 
@@ -27,6 +31,11 @@ class Use(msgspec.Struct, frozen=True):
     about: Ref
     path: str
     grpc: bool = False
+
+    @property
+    def by_requests(self) -> bool:
+        """Whether requests are sent to it, and not bytes that nobody reads."""
+        return self.about.kind in _OF_REQUESTS
 
 
 def destination_of(view: View, use: Use, said: BackendObjectReference) -> Destination:
@@ -52,13 +61,19 @@ def problem(view: View, use: Use, said: BackendObjectReference) -> tuple[str, st
     service = _service(view, use, said)
     if service is None:
         return "BackendNotFound", "name", f"there is no {ref} that requests can be sent to"
-    port = _port(service, said)
+    udp = about.kind == UDP_ROUTE.key
+    port = _port(service, said, udp=udp)
     if said.port is not None and port is None:
-        known = ", ".join(str(port.number) for port in service.ports)
-        return "BackendNotFound", "port", f"{ref} has no port {said.port} (it has {known or 'none'})"
-    if port is not None and (why := _unspoken(view, use, service, port)):
+        known = ", ".join(_shown(port) for port in service.ports)
+        what = f"port {said.port} for UDP" if udp else f"port {said.port}"
+        return "BackendNotFound", "port", f"{ref} has no {what} (it has {known or 'none'})"
+    if port is not None and use.by_requests and (why := _unspoken(view, use, service, port)):
         return "UnsupportedProtocol", "port", f"port {port.number} of {ref} has the appProtocol {why}"
     return "", "", ""
+
+
+def _shown(port: Port) -> str:
+    return f"{port.number} for UDP" if port.protocol is Protocol.UDP else str(port.number)
 
 
 def backend_findings(about: Ref, path: str, said: BackendObjectReference) -> Iterator[Finding]:
@@ -94,5 +109,5 @@ def _service(view: View, use: Use, said: BackendObjectReference) -> Service | No
     return next(iter(view.lowered(_ref(use, said)).services), None)
 
 
-def _port(service: Service | None, said: BackendObjectReference) -> Port | None:
-    return port_of(service, said.port) if service is not None and said.port is not None else None
+def _port(service: Service | None, said: BackendObjectReference, *, udp: bool = False) -> Port | None:
+    return port_of(service, said.port, datagrams=udp) if service is not None and said.port is not None else None

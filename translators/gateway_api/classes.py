@@ -27,8 +27,10 @@ _SUFFIXED = {"mirrorplane": False, "fsm": False, "kgateway": True}
 def profile(view: View, name: str) -> Profile | None:
     """Return what a class means, or None when it is not there or another controller's."""
     obj = view.get(Ref(gw.GATEWAY_CLASS.key, "", name))
-    adopted = view.memo(_controllers).get(obj.spec.controller_name) if obj is not None else None
-    if obj is None or adopted is None:
+    if obj is None:
+        return view.memo(_stand_ins).get(name)
+    adopted = view.memo(_controllers).get(obj.spec.controller_name)
+    if adopted is None:
         return None
     said = _parameters(view, obj)
     return adopted if said is None else msgspec.structs.replace(adopted, shadow_suffix=said.shadow_host_suffix)
@@ -58,11 +60,18 @@ def class_findings(view: View, obj: Object[gw.GatewayClass]) -> Iterator[Finding
 
 def _controllers(view: View) -> Mapping[str, Profile]:
     """Return the controllers whose classes are served, by name."""
-    found = {gw.CONTROLLER: Profile(gw.CONTROLLER)}
-    for obj in view.by("controllers", "*"):
-        said: mirrorplane.AdoptedController = obj.spec
-        found[said.controller_name] = Profile(said.controller_name, _SUFFIXED[said.profile])
-    return found
+    said = (obj.spec for obj in view.by("controllers", "*"))
+    return {gw.CONTROLLER: Profile(gw.CONTROLLER), **{one.controller_name: _meant(one) for one in said}}
+
+
+def _stand_ins(view: View) -> Mapping[str, Profile]:
+    """Return the classes that are served without being there, by name."""
+    said = (obj.spec for obj in view.by("controllers", "*"))
+    return {name: _meant(one) for one in said for name in one.class_names}
+
+
+def _meant(said: mirrorplane.AdoptedController) -> Profile:
+    return Profile(said.controller_name, _SUFFIXED[said.profile])
 
 
 def _parameters(view: View, obj: Object[gw.GatewayClass]) -> mirrorplane.CopiesAtGateways | None:

@@ -15,7 +15,7 @@ from api.meta import Object, Ref
 from api.view import View
 from translators.gateway_api import selectors
 from translators.gateway_api.classes import profile
-from translators.gateway_api.protocols import RouteKind, clash, kinds_of, protocols
+from translators.gateway_api.protocols import PASSTHROUGH, RouteKind, clash, kinds_of, protocols
 
 Gateway = Object[gw.Gateway]
 Set = Object[ListenerSet]
@@ -37,7 +37,12 @@ class Listener(msgspec.Struct, frozen=True):
     @property
     def secure(self) -> bool:
         """Whether clients speak TLS to it."""
-        return self.said.protocol == "HTTPS"
+        return self.said.protocol in {"HTTPS", "TLS"}
+
+    @property
+    def terminates(self) -> bool:
+        """Whether it takes TLS off."""
+        return self.secure and self.said.tls is not None and self.said.tls.mode != PASSTHROUGH
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -188,7 +193,7 @@ def _unresolved(obj: Gateway, one: Listener) -> Iterator[Finding]:
     if one.said.protocol == "HTTPS" and obj.spec.tls.frontend is not None:
         message = "certificates of clients are not verified here, as spec.tls.frontend wants: nothing listens"
         yield Finding(one.owner, "FrontendNotServed", message, f"{one.path}.protocol")
-    if one.said.protocol != "HTTPS" or one.said.tls is None:
+    if not one.terminates or one.said.tls is None:
         return
     if not one.said.tls.certificate_refs:
         message, fix = "options name no certificate: nothing listens for this listener", "name a Secret"

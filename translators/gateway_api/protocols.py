@@ -9,7 +9,13 @@ RouteKind = tuple[str, str]
 """Group and kind."""
 
 _HTTP: tuple[RouteKind, ...] = ((GROUP, "HTTPRoute"), (GROUP, "GRPCRoute"))
-_KINDS: Mapping[str, tuple[RouteKind, ...]] = {"HTTP": _HTTP, "HTTPS": _HTTP}
+_KINDS: Mapping[str, tuple[RouteKind, ...]] = {
+    "HTTP": _HTTP,
+    "HTTPS": _HTTP,
+    "TLS": ((GROUP, "TLSRoute"),),
+    "TCP": ((GROUP, "TCPRoute"),),
+    "UDP": ((GROUP, "UDPRoute"),),
+}
 """The kinds of routes that a protocol implies. A protocol that is not here is not served."""
 
 PASSTHROUGH = "Passthrough"

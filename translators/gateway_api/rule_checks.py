@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from api.finding import Finding
-from api.kinds.gateway_api.references import ParentReference
 from api.meta import Ref
 from translators.gateway_api.backends import backend_findings
 from translators.gateway_api.filters import Filters, filter_findings, only
@@ -20,22 +19,6 @@ def host_findings(about: Ref, hosts: Sequence[str]) -> Iterator[Finding]:
     for i, host in enumerate(hosts):
         if problem := hostname_problem(host):
             yield Finding(about, "InvalidHostname", problem, f"spec.hostnames[{i}]")
-
-
-def parent_problems(about: Ref, said: Sequence[ParentReference]) -> Iterator[Finding]:
-    """Refuse two references to one parent that do not say which part of it each is about."""
-    seen: dict[object, list[tuple[str, int | None]]] = {}
-    when = "when parentRefs includes 2 or more references to the same parent"
-    for i, parent in enumerate(said):
-        place = seen.setdefault((parent.group, parent.kind, parent.namespace or about.namespace, parent.name), [])
-        part = parent.section_name, parent.port
-        if part in place:
-            message = f"sectionName or port must be unique {when}"
-            yield Finding(about, "InvalidParent", message, f"spec.parentRefs[{i}]")
-        elif place and ("", None) in (part, *place):
-            message = f"sectionName or port must be specified {when}"
-            yield Finding(about, "InvalidParent", message, f"spec.parentRefs[{i}]")
-        place.append(part)
 
 
 def rules_findings(about: Ref, rules: Sequence[Rule]) -> Iterator[Finding]:

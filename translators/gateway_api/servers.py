@@ -7,6 +7,8 @@ from api.meta import AnyObject, Ref
 from translators.gateway_api.listeners import Listener, Verdict
 from translators.gateway_api.names import ROUTER_LABEL, api_of
 
+_SPEAKS = {"HTTP": Speaks.HTTP, "HTTPS": Speaks.HTTP, "UDP": Speaks.DATAGRAMS}
+
 
 def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[Verdict]) -> Gateway:
     """Return what is served of the listeners that an object writes down, at the routers of a Gateway."""
@@ -28,11 +30,11 @@ def selection_of(gateway: str) -> tuple[str, ...]:
 def _server(listener: Listener) -> Server:
     said = listener.said
     termination = None
-    if listener.secure and said.tls is not None:
+    if listener.terminates and said.tls is not None:
         termination = Termination(credentials=tuple(ref.name for ref in said.tls.certificate_refs))
     return Server(
         number=said.port,
-        speaks=Speaks.HTTP,
+        speaks=_SPEAKS.get(said.protocol, Speaks.BYTES),
         hosts=(ServedHost(listener.host),),
         section=said.name,
         tls=listener.secure,

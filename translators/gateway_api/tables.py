@@ -10,6 +10,7 @@ from translators.gateway_api.attachments import Attachment, Route, attached, is_
 from translators.gateway_api.names import called
 from translators.gateway_api.remarks import rule_findings
 from translators.gateway_api.rules import Rule, routes_of
+from translators.gateway_api.shadows import shadowed
 
 
 def lowered(view: View, obj: Route, rules: Sequence[Rule]) -> Lowered:
@@ -28,10 +29,11 @@ def _tables(view: View, obj: Route, rules: Sequence[Rule]) -> Iterator[RouteTabl
 
 def _table(view: View, obj: Route, rules: Sequence[Rule], at: Attachment) -> RouteTable:
     scheme = "https" if at.listener.secure else "http"
+    found = (route for rule in rules for route in routes_of(view, rule, scheme, at.listener.said.port))
     return RouteTable(
         ref=obj.ref,
         hosts=at.hosts,
-        routes=tuple(route for rule in rules for route in routes_of(view, rule, scheme, at.listener.said.port)),
+        routes=tuple(shadowed(view, obj, at, route) for route in found),
         gateways=(called(at.listener.owner),),
         created=obj.created,
         section=at.listener.said.name,

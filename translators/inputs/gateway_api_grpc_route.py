@@ -10,7 +10,8 @@ from api.view import View
 from translators.contract import Input
 from translators.gateway_api.attachments import call_places, counting_places, gateway_places, host_places
 from translators.gateway_api.calls import call_findings, rule_of
-from translators.gateway_api.rule_checks import host_findings, parent_problems, rules_findings
+from translators.gateway_api.parents import parent_rules
+from translators.gateway_api.rule_checks import host_findings, rules_findings
 from translators.gateway_api.rules import Rule
 from translators.gateway_api.tables import lowered
 
@@ -23,7 +24,7 @@ def lower(view: View, obj: Object[gw.GRPCRoute]) -> Lowered:
 def validate(obj: Object[gw.GRPCRoute]) -> Iterator[Finding]:
     """Refuse what the API server refuses, and what Envoy would."""
     yield from host_findings(obj.ref, obj.spec.hostnames)
-    yield from parent_problems(obj.ref, obj.spec.parent_refs)
+    yield from parent_rules(obj.ref, obj.spec.parent_refs)
     for i, rule in enumerate(obj.spec.rules):
         for j, match in enumerate(rule.matches):
             yield from call_findings(obj.ref, f"spec.rules[{i}].matches[{j}]", match)

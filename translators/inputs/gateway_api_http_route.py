@@ -10,7 +10,8 @@ from api.view import View
 from translators.contract import Input
 from translators.gateway_api.attachments import counting_places, gateway_places, host_places
 from translators.gateway_api.matches import match_findings, match_of
-from translators.gateway_api.rule_checks import host_findings, parent_problems, rules_findings
+from translators.gateway_api.parents import parent_rules
+from translators.gateway_api.rule_checks import host_findings, rules_findings
 from translators.gateway_api.rules import Asked, Rule
 from translators.gateway_api.tables import lowered
 from translators.precedence import precision
@@ -26,7 +27,7 @@ def lower(view: View, obj: Object[gw.HTTPRoute]) -> Lowered:
 def validate(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
     """Refuse what the API server refuses, and what Envoy would."""
     yield from host_findings(obj.ref, obj.spec.hostnames)
-    yield from parent_problems(obj.ref, obj.spec.parent_refs)
+    yield from parent_rules(obj.ref, obj.spec.parent_refs)
     for i, rule in enumerate(obj.spec.rules):
         for j, match in enumerate(rule.matches):
             yield from match_findings(obj.ref, f"spec.rules[{i}].matches[{j}]", match)

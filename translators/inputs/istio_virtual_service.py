@@ -31,7 +31,7 @@ from translators.istio.reachable import unreachable_findings
 from translators.istio.retries import retries_of, retry_findings
 from translators.istio.streams import stream_findings, streams_of
 from translators.settings import mesh
-from translators.shards import owned, places, shard
+from translators.shards import nested, owned, places
 
 
 def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
@@ -91,11 +91,9 @@ def gateways_of(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
 
 def _at_gateways(obj: Object[istio.VirtualService]) -> Iterator[str]:
     """File rules under each gateway, alone and with each shard of their hosts."""
-    shards = {shard(host) for host in hosts_of(obj)}
     for name in gateways_of(obj):
         if name != MESH:
-            yield name
-            yield from (f"{name}|{i}" for i in shards)
+            yield from nested(name, hosts_of(obj), obj.ref)
 
 
 def _hosts_at_gateways(obj: Object[istio.VirtualService]) -> Iterator[str]:

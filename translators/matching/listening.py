@@ -7,7 +7,8 @@ import msgspec
 from api.settings import PathForm
 from api.tracing import Request, Share
 from translators import envoy, names
-from translators.matching.decoded import Decoded
+from translators.matching.datagrams import is_for_datagrams, passed_on
+from translators.matching.decoded import Decoded, trouble
 from translators.matching.filter_chains import connection_of, taker
 
 _MANAGER, _PROXY = envoy.HttpConnectionManager, envoy.TcpProxy
@@ -30,11 +31,13 @@ class Reached(msgspec.Struct, frozen=True):
 def reached(known: Decoded, request: Request) -> Reached | None:
     """Return what takes a connection to the request's port; None when nothing listens there, or no chain wants it."""
     for i, listener in enumerate(_meant(known, request)):
+        if request.datagrams:
+            return Reached(listener.name, "", shares=passed_on(known, listener))
         if i and (request.address or listener.use_original_dst.value):
             return None  # connections go to one listener, and the kernel has told which
         found = taker(listener, connection_of(request))
         if found is not None:
-            return _reached(known, listener.name, *found)
+            return _reached(known, listener.name, *found, request.address)
     return None
 
 
@@ -49,6 +52,7 @@ def _meant(known: Decoded, request: Request) -> Iterator[envoy.Listener]:
         listener
         for listener in known.listeners.values()
         if listener.traffic_direction != envoy.TrafficDirection.INBOUND
+        and is_for_datagrams(listener) is request.datagrams
     ]
     if request.port == 0:
         yield from (listener for listener in said if _is_proxy(listener))
@@ -74,11 +78,12 @@ def _is_proxy(listener: envoy.Listener) -> bool:
     return any(_routes_of(chain) == names.HTTP_PROXY for chain in listener.filter_chains)
 
 
-def _reached(known: Decoded, name: str, chain: envoy.FilterChain, place: str) -> Reached:
+def _reached(known: Decoded, name: str, chain: envoy.FilterChain, place: str, address: str) -> Reached:
     ends = chain.HasField("transport_socket")
     for each in chain.filters:
         if each.typed_config.Is(_PROXY.DESCRIPTOR):
-            return Reached(name, place, shares=_shares(_PROXY.FromString(each.typed_config.value)), terminates=ends)
+            shares = _shares(known, _PROXY.FromString(each.typed_config.value), address)
+            return Reached(name, place, shares=shares, terminates=ends)
         if each.typed_config.Is(_MANAGER.DESCRIPTOR):
             manager = _MANAGER.FromString(each.typed_config.value)
             inline = manager.route_config if manager.HasField("route_config") else None
@@ -87,10 +92,10 @@ def _reached(known: Decoded, name: str, chain: envoy.FilterChain, place: str) ->
     return Reached(name, place)
 
 
-def _shares(said: envoy.TcpProxy) -> tuple[Share, ...]:
-    weighted = said.weighted_clusters.clusters
-    total = sum(each.weight for each in weighted)
-    return tuple(Share(each.name, each.weight, total) for each in weighted) or (Share(said.cluster, 1, 1),)
+def _shares(known: Decoded, said: envoy.TcpProxy, address: str) -> tuple[Share, ...]:
+    weighted = [(each.name, each.weight) for each in said.weighted_clusters.clusters] or [(said.cluster, 1)]
+    total = sum(weight for _, weight in weighted)
+    return tuple(Share(name, weight, total, trouble(known, name, address)) for name, weight in weighted)
 
 
 def _paths(manager: envoy.HttpConnectionManager) -> PathForm:

@@ -115,13 +115,14 @@ def _copying(known: Decoded, policy: envoy.RouteAction.RequestMirrorPolicy, dice
         suffix=not policy.disable_shadow_host_suffix_append,
         fires=None if dice is None else not problem and dice % denominator < numerator,
         trouble=problem,
+        authority=policy.host_rewrite_literal,
     )
 
 
 def copied_authority(copy: Copying, target: Target) -> str:
     """Return the authority of a copy of what is sent to a target: the suffix stands before a port (Envoy)."""
-    if not copy.suffix:
-        return target.authority
+    if copy.authority or not copy.suffix:
+        return copy.authority or target.authority
     authority = target.authority
     at = authority.rfind("]:") + 1 if authority.startswith("[") else authority.rfind(":")
     return f"{authority[:at]}-shadow{authority[at:]}" if at > 0 else f"{authority}-shadow"

@@ -9,12 +9,13 @@ from api.resource import ENDPOINT, Resource
 from api.view import View
 from translators import envoy, visible
 from translators.contract import Output
-from translators.lookups import endpoints, policy, port_of
-from translators.names import OUTBOUND, parse_cluster
+from translators.lookups import datagram_endpoints, endpoints, policy, port_called
+from translators.names import DATAGRAMS, OUTBOUND, parse_cluster
 from translators.nearness import Group, grouped
 from translators.parts import live
 
 _AS_EVER, _ANYWHERE = Manner(), Vantage(Caller(Viewer("")))
+_SERVED = {OUTBOUND, DATAGRAMS}
 _HEALTHY, _UNHEALTHY = envoy.HealthStatus.Value("HEALTHY"), envoy.HealthStatus.Value("UNHEALTHY")
 
 
@@ -28,8 +29,8 @@ def build(view: View, seen_from: Vantage, name: str) -> Resource | None:
     """Return one assignment, as proxies that are one caller have it that see endpoints from one place."""
     asked, caller = parse_cluster(name), seen_from.caller
     service = view.memo(visible.service, caller.viewer, asked.host) if asked else None
-    port = port_of(service, asked.port) if service and asked else None
-    if asked is None or asked.direction != OUTBOUND or service is None or port is None:
+    port = port_called(service, asked) if service and asked else None
+    if asked is None or asked.direction not in _SERVED or service is None or port is None:
         return None
     rules = view.memo(policy, caller, asked.host)
     chosen = rules.subset(asked.subset) if rules and asked.subset else None
@@ -56,7 +57,10 @@ def _preferred(found: list[Endpoint], said: Manner) -> list[Endpoint]:
 
 def _chosen(view: View, owner: Ref, name: str, labels: Labels) -> list[Endpoint]:
     asked, wanted = parse_cluster(name), set(labels)
-    found = view.memo(endpoints, owner, asked.host, asked.port) if asked else ()
+    if asked is None:
+        return []
+    answering = datagram_endpoints if asked.direction == DATAGRAMS else endpoints
+    found = view.memo(answering, owner, asked.host, asked.port)
     return [e for e in found if wanted <= set(e.labels)]
 
 

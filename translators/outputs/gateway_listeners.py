@@ -1,4 +1,4 @@
-"""Listeners of a router: one for each address and port that the servers of its gateways want."""
+"""Listeners of a router for TCP: one for each address and port that the servers of its gateways want."""
 
 from api.proxy import ROUTER, Scope
 from api.resource import LISTENER, Resource
@@ -11,7 +11,7 @@ from translators.parts import gateway_chains, inspectors, streams
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, `address_port` (Istio). One that could do nothing with connections is not opened."""
-    openings = view.memo(merged, scope).openings
+    openings = (o for o in view.memo(merged, scope).openings if not o.datagrams)
     return (tuple(o.name for o in openings if view.memo(gateway_chains.of_opening, scope, o)),)
 
 

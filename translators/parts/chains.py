@@ -48,12 +48,14 @@ def tcp(view: View, caller: Caller, to: ClusterName) -> envoy.Filter:
     return _tcp(view, caller, to, envoy.TcpProxy(stat_prefix=f"{to};", cluster=str(to)))
 
 
-def tcp_shared(view: View, caller: Caller, to: Sequence[tuple[ClusterName, int]], stat_prefix: str) -> envoy.Filter:
+def tcp_shared(
+    view: View, caller: Caller, to: Sequence[tuple[str, int]], stat_prefix: str, first: ClusterName
+) -> envoy.Filter:
     """Return a TCP proxy to clusters by weight; what the policy of the first says of connections holds for all."""
     proxy = envoy.TcpProxy(stat_prefix=f"{stat_prefix};")
     for name, weight in to:
-        proxy.weighted_clusters.clusters.add(name=str(name), weight=weight)
-    return _tcp(view, caller, to[0][0], proxy)
+        proxy.weighted_clusters.clusters.add(name=name, weight=weight)
+    return _tcp(view, caller, first, proxy)
 
 
 def straight(view: View, cluster: str, pool: Pool | None = None) -> envoy.Filter:

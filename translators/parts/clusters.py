@@ -12,8 +12,8 @@ from api.resource import CLUSTER, Resource
 from api.settings import MeshSettings
 from api.view import View
 from translators import credentials, envoy, visible
-from translators.lookups import manner, port_of
-from translators.names import ClusterName, outbound, parse_cluster
+from translators.lookups import manner, port_called
+from translators.names import DATAGRAMS, ClusterName, assigned, parse_cluster
 from translators.parts import balancing, discovery, mirrors, pools, tls
 from translators.settings import mesh
 
@@ -28,7 +28,7 @@ def build(view: View, caller: Caller, name: str, *, dialled: bool = False) -> Re
     """
     asked = parse_cluster(name)
     service = view.memo(visible.service, caller.viewer, asked.host) if asked else None
-    port = port_of(service, asked.port) if service and asked else None
+    port = port_called(service, asked) if service and asked else None
     if asked is None or service is None or port is None:
         return None
     said = _manner(view, caller, service, asked, dialled=dialled and service.headless)
@@ -39,7 +39,7 @@ def build(view: View, caller: Caller, name: str, *, dialled: bool = False) -> Re
     if not discovery.fill(view, caller, body, service, asked):
         return None
     _describe(body, asked, service)
-    uses = (outbound(asked.host, asked.port, asked.subset),) if body.type == envoy.Cluster.EDS else ()
+    uses = (assigned(asked),) if body.type == envoy.Cluster.EDS else ()
     spoken = Protocol.HTTP2 if asked.http2 else port.protocol
     manners = view.memo(_manners, spoken.value, asked.copies, _held(_forced(said) if asked.http2 else said, caller))
     return envoy.resource(CLUSTER, name, envoy.encode(body), manners, uses=uses)
@@ -48,9 +48,12 @@ def build(view: View, caller: Caller, name: str, *, dialled: bool = False) -> Re
 def _manner(view: View, caller: Caller, service: Service, asked: ClusterName, *, dialled: bool) -> Manner:
     """Return how a cluster is called; where the client's own address is dialled, nothing is left to choose.
 
-    Only endpoints that come from us have priorities and weights by locality.
+    Only endpoints that come from us have priorities and weights by locality. What is said of connections is nothing to
+    datagrams.
     """
     said = _named(manner(view, caller, asked), service)
+    if asked.direction == DATAGRAMS:
+        said = Manner(balancing=said.balancing, pool=said.pool)
     passes_on = said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED
     if dialled or passes_on or service.resolution is Resolution.NONE:
         said = msgspec.structs.replace(said, balancing=_DIALLED)

@@ -4,8 +4,8 @@ from api.mesh import Endpoint, Port, Resolution, Service
 from api.proxy import Caller, Locality
 from api.view import View
 from translators import envoy
-from translators.lookups import endpoints, port_of, subset
-from translators.names import ClusterName, outbound
+from translators.lookups import endpoints_of, port_called, subset
+from translators.names import ClusterName, assigned
 from translators.parts.chains import ads
 from translators.settings import mesh
 
@@ -20,11 +20,11 @@ def fill(view: View, caller: Caller, body: envoy.Cluster, service: Service, aske
         return True
     if service.resolution is Resolution.ENDPOINTS:
         body.type = envoy.Cluster.EDS
-        body.eds_cluster_config.service_name = outbound(service.host, asked.port, asked.subset)
+        body.eds_cluster_config.service_name = assigned(asked)
         body.eds_cluster_config.eds_config.CopyFrom(ads())
         return True
     chosen = subset(view, caller, service.host, asked.subset) if asked.subset else None
-    port = port_of(service, asked.port)
+    port = port_called(service, asked)
     assert port is not None
     named = _named(view, service, port, set(chosen.labels) if chosen else set())
     _ask_dns(body, named, view.memo(mesh).dns_refresh_ms, once=service.resolution is Resolution.DNS_ROUND_ROBIN)
@@ -51,6 +51,6 @@ def _ask_dns(body: envoy.Cluster, named: list[Endpoint], refresh_ms: int, *, onc
 
 def _named(view: View, service: Service, port: Port, labels: set[tuple[str, str]]) -> list[Endpoint]:
     """Return the names to ask for: the endpoints' addresses, or the host itself when the service lists none (Istio)."""
-    stated = view.memo(endpoints, service.ref, service.host, port.number)
+    stated = endpoints_of(view, service, port)
     number = port.target if isinstance(port.target, int) and port.target else port.number
     return [e for e in stated if labels <= set(e.labels)] if stated else [Endpoint(Locality(), service.host, number)]

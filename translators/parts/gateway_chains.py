@@ -1,13 +1,15 @@
 """Filter chains of a router's listener: one for plain HTTP, one for each server that TLS names choose between."""
 
+from collections.abc import Iterator
+
 from api.gateways import Speaks, Termination
 from api.proxy import Scope
 from api.routes import StreamRoute
 from api.view import View
 from translators import envoy
-from translators.gateway_streams import passed_on, sent_on
+from translators.gateway_streams import rules_at
 from translators.gateways import Door, Opening, closed
-from translators.names import ANYWHERE, listener
+from translators.names import ANYWHERE, NOWHERE, listener
 from translators.parts import chains, streams
 from translators.parts.streams import Chain
 from translators.parts.termination import HTTP_ALPN, taken_off
@@ -17,7 +19,8 @@ def of_opening(view: View, scope: Scope, opening: Opening) -> tuple[Chain, ...]:
     """Return the chains of a listener; none where nothing could be done with connections."""
     if _is_http(opening.doors[0]):
         return (_http(view, scope, opening.doors[0]),)
-    return tuple(chain for door in opening.doors for chain in view.memo(_of_door, scope, door))
+    found = tuple(chain for door in opening.doors for chain in view.memo(_of_door, scope, door))
+    return (*found, *_refusing(view, opening)) if found else ()
 
 
 def routes(view: View, scope: Scope, opening: Opening) -> tuple[str, ...]:
@@ -36,14 +39,19 @@ def _of_door(view: View, scope: Scope, door: Door) -> tuple[Chain, ...]:
         return ()
     if server.speaks is Speaks.HTTP:
         return (_http(view, scope, door),)
-    if server.tls and server.termination is None:
-        rules = view.memo(passed_on, scope, door)
-        return tuple(Chain(said.names, said.rule.match.subnets, _bytes(view, scope, door, said.rule)) for said in rules)
-    rule = view.memo(sent_on, scope, door)
-    if rule is None:
-        return ()
-    body = _bytes(view, scope, door, rule) + _socket(server.termination, ())
-    return (Chain(server.server_names if server.tls else (), (), body),)
+    socket = _socket(server.termination, ())
+    return tuple(
+        Chain(said.names, said.ranges, _bytes(view, scope, door, said.rule) + socket)
+        for said in view.memo(rules_at, scope, door)
+    )
+
+
+def _refusing(view: View, opening: Opening) -> Iterator[Chain]:
+    """Yield what closes connections for the names of a server that no rule takes, so that no wider server has them."""
+    for door in opening.doors:
+        names = door.server.server_names
+        if door.server.isolated and door.server.tls and names:
+            yield Chain(names, (), envoy.encode(envoy.FilterChain(filters=[chains.straight(view, NOWHERE)])))
 
 
 def _bytes(view: View, scope: Scope, door: Door, rule: StreamRoute) -> bytes:

@@ -1,13 +1,29 @@
 """The virtual hosts of a router's route configuration, each encoded once, joined in parts (see shards)."""
 
+from collections.abc import Iterable
+from itertools import chain
+from operator import attrgetter
+
+import msgspec
+
 from api.proxy import Scope
+from api.routes import Route
 from api.view import View
 from translators import envoy, names
-from translators.gateway_hosts import hosts, parts, rules
+from translators.gateway_hosts import hosts, parts, precise, rules
 from translators.gateways import doors
 from translators.parts import actions
 from translators.parts.redirects import at_host
 from translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
+from translators.precedence import Rank
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """An encoded rule in its place in a virtual host, and the clusters that its copies go to."""
+
+    rank: Rank
+    body: bytes
+    copies: tuple[str, ...]
 
 
 def frames(view: View, scope: Scope, routes: str) -> tuple[bytes, ...]:
@@ -37,12 +53,33 @@ def _copies(view: View, scope: Scope, routes: str, part: int) -> frozenset[str]:
 def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | None:
     """Return the virtual host of a host; None when no rule holds there, nothing is sent to https, none has to be."""
     said, port = rules(view, scope, routes, host), view.memo(doors, scope, routes)[0].server.number
-    if not (said.routes or said.secure or said.kept):
+    pieces = [_piece(view, scope, route, port) for route in said.routes]
+    pieces += _precise(view, scope, routes, host, said.parts)
+    if not (pieces or said.secure or said.kept):
         return None
-    placed = [one for route in said.routes for one in at_host(route, host)]
-    built = [actions.route(view, scope, route, port) for route in placed]
-    body = b"".join((*(envoy.framed(ROUTES_FIELD, b.body) for b in built), view.memo(common)))
+    body = b"".join((*(piece.body for piece in pieces), view.memo(common)))
     if said.secure:
         body += envoy.encode(envoy.VirtualHost(require_tls=envoy.VirtualHost.ALL))
     domain = f"[{host}]" if ":" in host else host
-    return VirtualHost(names.virtual_host(host, port), (domain,), body, tuple(c for b in built for c in b.copies))
+    copies = dict.fromkeys(name for piece in pieces for name in piece.copies)
+    return VirtualHost(names.virtual_host(host, port), (domain,), body, tuple(copies))
+
+
+def _precise(view: View, scope: Scope, routes: str, host: str, of: int) -> Iterable[Piece]:
+    """Return the rules of Gateway API, the most precise first. Of many, a change makes one part again."""
+    if of == 1:
+        return _of_part(view, scope, routes, host, (0, 1))
+    parts = (view.memo(_of_part, scope, routes, host, (part, of)) for part in range(of))
+    return sorted(chain.from_iterable(parts), key=attrgetter("rank"))
+
+
+def _of_part(view: View, scope: Scope, routes: str, host: str, where: tuple[int, int]) -> tuple[Piece, ...]:
+    port = view.memo(doors, scope, routes)[0].server.number
+    found = precise(view, scope, routes, host, where)
+    placed = ((said, one.rank) for one in found for said in at_host(one.route, host))
+    return tuple(_piece(view, scope, said, port, rank) for said, rank in placed)
+
+
+def _piece(view: View, scope: Scope, route: Route, port: int, rank: Rank = ()) -> Piece:
+    built = actions.route(view, scope, route, port)
+    return Piece(rank, envoy.framed(ROUTES_FIELD, built.body), built.copies)

@@ -41,6 +41,7 @@ def policy(mirror: Mirror, cluster: str) -> envoy.RouteAction.RequestMirrorPolic
         runtime_fraction=envoy.RuntimeFractionalPercent(default_value=share),
         trace_sampled=envoy.BoolValue(value=False),
         disable_shadow_host_suffix_append=not mirror.shadow_suffix,
+        host_rewrite_literal=mirror.host,
     )
 
 

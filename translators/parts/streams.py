@@ -12,7 +12,7 @@ from api.routes import StreamRoute
 from api.view import View
 from translators import envoy, visible
 from translators.lookups import target_port
-from translators.names import ClusterName, called
+from translators.names import NOWHERE, ClusterName, called
 from translators.parts import chains
 from translators.parts.weights import fitting
 from translators.tables import holds
@@ -118,11 +118,14 @@ def _plain(view: View, scope: Scope, host: str, number: int) -> envoy.FilterChai
 
 def _filter(view: View, scope: Scope, rule: StreamRoute, number: int) -> envoy.Filter:
     shares = [to for to in rule.destinations if to.weight > 0] if len(rule.destinations) > 1 else rule.destinations
-    weights = fitting([to.weight for to in shares])
-    weighted = [(_cluster(view, scope, to, number), weight) for to, weight in zip(shares, weights, strict=True)]
-    if len(weighted) == 1:
-        return chains.tcp(view, scope.caller, weighted[0][0])
-    return chains.tcp_shared(view, scope.caller, weighted, f"{rule.ref.name}.{rule.ref.namespace}")
+    there = [_cluster(view, scope, to, number) for to in shares if not to.fails]
+    if not there:
+        return chains.straight(view, NOWHERE)
+    if len(shares) == 1:
+        return chains.tcp(view, scope.caller, there[0])
+    names = [NOWHERE if to.fails else str(_cluster(view, scope, to, number)) for to in shares]
+    weighted = tuple(zip(names, fitting([to.weight for to in shares]), strict=True))
+    return chains.tcp_shared(view, scope.caller, weighted, f"{rule.ref.name}.{rule.ref.namespace}", there[0])
 
 
 def _cluster(view: View, scope: Scope, to: Destination, number: int) -> ClusterName:

@@ -40,6 +40,12 @@ class LocalObjectReference(Wire, frozen=True):
     name: str
 
 
+class BackendRef(BackendObjectReference, frozen=True):
+    """A backend, and its share of the connections."""
+
+    weight: Weight = 1
+
+
 class SecretObjectReference(Wire, frozen=True):
     """A Secret with a certificate."""
 

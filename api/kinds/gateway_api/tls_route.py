@@ -1,0 +1,29 @@
+"""TLSRoute: where connections by TLS go, told apart by the server names that they ask for."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from api.kinds.gateway_api import GROUP
+from api.kinds.gateway_api.references import BackendRef, ParentReference
+from api.meta import Kind, Wire
+
+VERSIONS = ("v1", "v1alpha2", "v1alpha3")
+
+
+class TLSRouteRule(Wire, frozen=True):
+    """Where connections go, by weight."""
+
+    backend_refs: Annotated[tuple[BackendRef, ...], Meta(min_length=1, max_length=16)]
+    name: str = ""
+
+
+class TLSRoute(Wire, frozen=True):
+    """One rule for connections that ask for one of the hostnames."""
+
+    hostnames: Annotated[tuple[str, ...], Meta(min_length=1, max_length=1024)]
+    rules: Annotated[tuple[TLSRouteRule, ...], Meta(min_length=1, max_length=1)]
+    parent_refs: Annotated[tuple[ParentReference, ...], Meta(max_length=32)] = ()
+
+
+TLS_ROUTE = Kind(GROUP, VERSIONS, "TLSRoute", TLSRoute)

@@ -1,0 +1,28 @@
+"""UDPRoute: where the datagrams go that come to a listener's port."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from api.kinds.gateway_api import GROUP
+from api.kinds.gateway_api.references import BackendRef, ParentReference
+from api.meta import Kind, Wire
+
+VERSIONS = ("v1", "v1alpha2")
+
+
+class UDPRouteRule(Wire, frozen=True):
+    """Where datagrams go, by weight."""
+
+    backend_refs: Annotated[tuple[BackendRef, ...], Meta(min_length=1, max_length=16)]
+    name: str = ""
+
+
+class UDPRoute(Wire, frozen=True):
+    """One rule for all datagrams."""
+
+    rules: Annotated[tuple[UDPRouteRule, ...], Meta(min_length=1, max_length=1)]
+    parent_refs: Annotated[tuple[ParentReference, ...], Meta(max_length=32)] = ()
+
+
+UDP_ROUTE = Kind(GROUP, VERSIONS, "UDPRoute", UDPRoute)

@@ -1,0 +1,3 @@
+"""kgateway's own API group, gateway.kgateway.dev."""
+
+GROUP = "gateway.kgateway.dev"

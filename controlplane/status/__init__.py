@@ -1,0 +1,1 @@
+"""The status of objects: what is said of them, what proxies have accepted, since when."""

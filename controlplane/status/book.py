@@ -1,0 +1,65 @@
+"""The statuses of all objects as they stand, with the times of their transitions."""
+
+import logging
+from collections.abc import Collection, Iterator
+
+from api.meta import Ref
+from api.snapshot import GET, Snapshot
+from api.status import Status
+from api.view import View
+from controlplane.engine import Call, Engine
+from controlplane.status.conditions import Plain, updated
+from controlplane.status.delivery import Deliveries, delivered
+from translators.standing import has_status, standing
+
+log = logging.getLogger(__name__)
+
+
+class Book:
+    """What is said of objects is asked for again where it may have changed; what was shown is kept, for its times."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._shown: dict[Ref, Plain] = {}
+        self._due: set[Ref] = set()
+        self._programmed: set[Ref] = set()
+
+    def note(self, snapshot: Snapshot, touched: Collection[Call]) -> None:
+        """Note which statuses may be others in a snapshot. Nothing is asked yet."""
+        self._due.update(read[1] for read in snapshot.changed if read[0] == GET and has_status(read[1]))
+        self._due.update(call[1] for call in touched if call[0] is standing)
+
+    def refresh(self, view: View, snapshot: Snapshot, to: Deliveries | None, now: str) -> None:
+        """Bring all statuses up to a snapshot and to what proxies have accepted. Work for Slices.
+
+        `now` is RFC 3339, the time of what changed.
+        """
+        due = self._due | self._programmed
+        self._due = set()
+        for ref in due:
+            self._engine.breathe()
+            obj, said = snapshot.objects.get(ref), self._ask(view, ref)
+            if obj is not None and said is not None:
+                found = delivered(said, to.get(ref, ()) if to is not None else None)
+                self._shown[ref] = updated(self._shown.get(ref, {}), found, obj.generation, now)
+
+    def statuses(self) -> Iterator[tuple[Ref, Plain]]:
+        """Yield every status as it was shown last, by Ref."""
+        yield from sorted(self._shown.items())
+
+    def _ask(self, view: View, ref: Ref) -> Status | None:
+        """Return what is said of an object, and hold it; where nothing is, forget what was."""
+        try:
+            said = view.memo(standing, ref)
+        except Exception:
+            log.exception("the status of %s could not be made; the one before stays", ref)
+            return None
+        if said is None and self._shown.pop(ref, None) is not None:
+            self._engine.release([(standing, ref)])
+        elif said is not None and ref not in self._shown:
+            self._engine.hold([(standing, ref)])
+        if said is not None and said.programmed:
+            self._programmed.add(ref)
+        else:
+            self._programmed.discard(ref)
+        return said

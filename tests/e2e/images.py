@@ -1,0 +1,114 @@
+"""The container images of the tutorials, as far as the tutorials use them: what they answer, and what they log."""
+
+import asyncio
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any
+
+from aiohttp import web
+
+LISTENS = re.compile(r"listen\((\d+)\)")
+LINGER_S = 0.2
+
+
+class Container(ABC):
+    """A server that is started as a container says, on an address of its Pod. `heads` are the headers it was sent."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self.port = self.listens(spec)
+        self.log: list[str] = []
+        self.heads: list[dict[str, str]] = []
+
+    async def start(self, address: str) -> None:
+        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=LINGER_S)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, address, self.port).start()
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    def forget(self) -> None:
+        """Begin a new log."""
+        self.log, self.heads = [], []
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.heads.append({name.lower(): value for name, value in request.headers.items()})
+        return await self.answer(request)
+
+    @abstractmethod
+    def listens(self, spec: Mapping[str, Any]) -> int:
+        """Return the port that the container's command says."""
+
+    @abstractmethod
+    async def answer(self, request: web.BaseRequest) -> web.Response: ...
+
+
+class Pipy(Container):
+    """`pipy().listen(8080).serveHTTP(msg=>(console.log(msg.head),msg))`: it logs the head, and sends all back."""
+
+    def listens(self, spec: Mapping[str, Any]) -> int:
+        found = LISTENS.search(" ".join(spec["command"]))
+        assert found is not None, spec
+        return int(found[1])
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        body = await request.read()
+        names = {raw.decode().lower(): raw.decode() for raw, _ in request.raw_headers}
+        now = datetime.now(UTC).isoformat(sep=" ", timespec="milliseconds").partition("+")[0]
+        head = f'protocol: "HTTP/1.1", headers: {json.dumps(self.heads[-1])}, headerNames: {json.dumps(names)}'
+        asked = f'method: "{request.method}", scheme: undefined, authority: undefined, path: "{request.raw_path}"'
+        self.log.append(f"{now} [INF] {{ {head}, {asked} }}")
+        return web.Response(body=body)
+
+
+class GoHttpbin(Container):
+    """`go-httpbin -port 8080`: it answers `/headers`, and logs each request with its status."""
+
+    def listens(self, spec: Mapping[str, Any]) -> int:
+        arguments: Sequence[str] = spec["args"]
+        return int(arguments[arguments.index("-port") + 1])
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        began = perf_counter()
+        there = request.path == "/headers" and request.method == "GET"
+        said = {name.title(): [value] for name, value in self.heads[-1].items()}
+        text = json.dumps({"headers": said}, indent=2) if there else "404 page not found\n"
+        answer = web.Response(text=text, status=HTTPStatus.OK if there else HTTPStatus.NOT_FOUND)
+        fields = {
+            "time": f'"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"',
+            "status": answer.status,
+            "method": f'"{request.method}"',
+            "uri": f'"{request.raw_path}"',
+            "size_bytes": len(text),
+            "duration_ms": f"{(perf_counter() - began) * 1000:.2f}",
+            "user_agent": json.dumps(self.heads[-1].get("user-agent", "")),
+            "client_ip": self.heads[-1].get("x-forwarded-for", request.remote),
+        }
+        self.log.append(" ".join(f"{name}={value}" for name, value in fields.items()))
+        return answer
+
+
+IMAGES = {"flomesh/pipy": Pipy, "docker.io/mccutchen/go-httpbin": GoHttpbin}
+IDLE = frozenset(("curlimages/curl", "gcr.io/solo-public/docs/hey"))
+"""Containers that wait to be asked into, which no test does."""
+
+
+def started_as(spec: Mapping[str, Any]) -> Container | None:
+    """Return what runs for a container; None for one that does nothing. Raises KeyError for an unknown image."""
+    image = spec["image"].partition(":")[0]
+    return None if image in IDLE else IMAGES[image](spec)
+
+
+async def curl(*arguments: str) -> str:
+    """Do what a user does with curl, and return what it prints."""
+    process = await asyncio.create_subprocess_exec(
+        "curl", "-sS", "--max-time", "10", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    printed, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
+    return printed.decode()

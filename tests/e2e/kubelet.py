@@ -1,0 +1,217 @@
+"""What a cluster does with manifests, on this machine: `kubectl` stores them, controllers follow, a kubelet runs Pods.
+
+Written into the folder that the control plane follows, as the API server would have it: Pods with their status, an
+EndpointSlice for each Service that selects Pods, and all else as it was applied. Each Pod has an address of its own,
+so that its ports are those of its manifest.
+"""
+
+import random
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+import yaml
+
+from api.kinds.gateway_api.gateway import GATEWAY
+from api.meta import Kind, Ref
+from api.proxy import Proxy
+from controlplane.catalogue import catalogue
+from controlplane.playground.stage import Stage
+from tests.e2e.images import Container, started_as
+from tests.e2e.ingress import Router
+from tests.e2e.scene import joined
+from tests.e2e.sidecars import free_address
+
+Manifest = dict[str, Any]
+Key = tuple[str, str, str]
+"""Kind, namespace and name of an object."""
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in catalogue().kinds if kind.group != "networking.istio.io"}
+UNSPACED = frozenset(kind.name for kind in KINDS.values() if not kind.namespaced)
+LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+ROUTER_LABEL = "gateway.networking.k8s.io/gateway-name"
+
+
+class Cluster:
+    """Use as an async context manager: its Pods end with it. A method returns when all proxies have what follows."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._objects: dict[Key, Manifest] = {}
+        self._running: dict[Key, list[Container]] = {}
+        self._written: dict[Key, str] = {}
+
+    async def __aenter__(self) -> "Cluster":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for containers in self._running.values():
+            for one in containers:
+                await one.stop()
+
+    async def apply(self, text: str, namespace: str = "default") -> None:
+        """`kubectl apply -n namespace -f -`: what says no namespace is stored in that one."""
+        for obj in filter(None, yaml.safe_load_all(text)):
+            if obj["kind"] not in UNSPACED:
+                obj["metadata"].setdefault("namespace", namespace)
+            self._objects[_key(obj)] = obj
+        await self._reconcile()
+
+    async def patch(self, kind: str, name: str, namespace: str, patch: Iterable[Mapping[str, Any]]) -> None:
+        """`kubectl patch --type=json`; of the operations there is `add`."""
+        obj = self._objects[kind, namespace, name]
+        for one in patch:
+            assert one["op"] == "add", one
+            *above, last = one["path"].strip("/").split("/")
+            place = obj
+            for field in above:
+                place = place[field]
+            place[last] = one["value"]
+        await self._reconcile()
+
+    async def delete(self, kind: str, name: str, namespace: str) -> None:
+        """`kubectl delete`."""
+        del self._objects[kind, namespace, name]
+        await self._reconcile()
+
+    async def router(self, gateway: str, namespace: str) -> Router:
+        """Start what a Gateway is served by, on an address where the ports of its listeners are free."""
+        spec = self._objects[GATEWAY.name, namespace, gateway]["spec"]
+        ip = free_address(*(said["port"] for said in spec["listeners"]))
+        proxy = Proxy("router", gateway, namespace, ip=ip, labels={ROUTER_LABEL: gateway})
+        return Router(await self._stage.sidecar(proxy), ip)
+
+    def pods(self, namespace: str, **labels: str) -> list[str]:
+        """`kubectl get pods -l`: the names of those that run."""
+        return sorted(key[2] for key, _ in self._pods(namespace, labels) if key in self._running)
+
+    def containers(self, namespace: str, **labels: str) -> list[Container]:
+        """Return what runs in Pods with these labels: their logs are what `kubectl logs -l` shows."""
+        return [one for key, _ in self._pods(namespace, labels) for one in self._running.get(key, ())]
+
+    def _pods(self, namespace: str, labels: Mapping[str, str]) -> list[tuple[Key, Manifest]]:
+        found = [(key, obj) for key, obj in self._objects.items() if key[:2] == ("Pod", namespace)]
+        return [(key, obj) for key, obj in found if labels.items() <= obj["metadata"].get("labels", {}).items()]
+
+    async def _reconcile(self) -> None:
+        self._replicate()
+        for key, obj in self._objects.items():
+            if key[0] == "Pod" and key not in self._running:
+                await self._run(key, obj)
+        self._slice()
+        await self._write()
+        for key in [key for key in self._running if key not in self._objects]:
+            for one in self._running.pop(key):
+                await one.stop()
+
+    def _replicate(self) -> None:
+        """Do what Deployments and their ReplicaSets do: as many Pods as they want, of the template as it is now."""
+        wanted: dict[Key, Manifest] = {}
+        for (kind, namespace, _), obj in self._objects.items():
+            for pod in _replicas(obj) if kind == "Deployment" else ():
+                wanted["Pod", namespace, pod["metadata"]["name"]] = pod
+        for key in [key for key, obj in self._objects.items() if _is_replica(obj) and key not in wanted]:
+            del self._objects[key]
+        self._objects = {**wanted, **self._objects}
+
+    async def _run(self, key: Key, pod: Manifest) -> None:
+        """Do what a kubelet does: start the containers, and say where they are."""
+        containers = [one for one in map(started_as, pod["spec"]["containers"]) if one is not None]
+        ip = free_address(*(one.port for one in containers))
+        for one in containers:
+            await one.start(ip)
+        self._running[key] = containers
+        ready = [{"type": name, "status": "True"} for name in ("Initialized", "ContainersReady", "Ready")]
+        pod["status"] = {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}], "conditions": ready}
+
+    def _slice(self) -> None:
+        """Do what the controller of EndpointSlices does: one slice for each Service that selects Pods."""
+        kept = {key: obj for key, obj in self._objects.items() if key[0] != "EndpointSlice"}
+        slices = [
+            self._slice_of(obj) for key, obj in kept.items() if key[0] == "Service" and obj["spec"].get("selector")
+        ]
+        self._objects = {**kept, **{_key(one): one for one in slices}}
+
+    def _slice_of(self, service: Manifest) -> Manifest:
+        namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
+        found = self._pods(namespace, service["spec"]["selector"])
+        ports = [
+            {"name": port.get("name", ""), "protocol": "TCP", "port": port.get("targetPort", port["port"])}
+            for port in service["spec"]["ports"]
+        ]
+        metadata = {
+            "name": f"{name}-{_suffix(name, 5)}",
+            "namespace": namespace,
+            "labels": {"kubernetes.io/service-name": name},
+        }
+        return {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": metadata,
+            "addressType": "IPv4",
+            "endpoints": [_endpoint(pod) for _, pod in found] or None,  # null where there are none, as it really is
+            "ports": ports if found else None,
+        }
+
+    async def _write(self) -> None:
+        """Bring the folder up to what is stored. What no control plane of ours reads lies there too."""
+        texts = {key: yaml.safe_dump(obj, sort_keys=False) for key, obj in self._objects.items()}
+        changed = {key: text for key, text in texts.items() if self._written.get(key) != text}
+        gone, self._written = self._written.keys() - texts.keys(), texts
+        for key in changed.keys() - {key for key in changed if key[0] in KINDS}:
+            self._stage.write(_file_of(key), changed[key])
+        read = [text for key, text in changed.items() if key[0] in KINDS]
+        if read:
+            await self._stage.apply(joined(*read))
+        for key in gone:
+            if key[0] in KINDS:
+                await self._stage.delete(Ref(KINDS[key[0]].key, *key[1:]))
+            else:
+                (self._stage.folder / _file_of(key)).unlink()
+
+
+def _key(obj: Manifest) -> Key:
+    metadata = obj["metadata"]
+    return obj["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def _file_of(key: Key) -> str:
+    return f"{' '.join(key)}.yaml"
+
+
+def _replicas(deployment: Manifest) -> Iterator[Manifest]:
+    """Yield the Pods of a Deployment. The same template makes the same names, so those that run go on."""
+    spec, metadata = deployment["spec"], deployment["metadata"]
+    template = _suffix(yaml.safe_dump(spec["template"]), 9)
+    for number in range(spec["replicas"]):
+        name = f"{metadata['name']}-{template}"
+        yield {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": f"{name}-{_suffix(f'{name} {number}', 5)}",
+                "namespace": metadata["namespace"],
+                "labels": {**spec["template"]["metadata"]["labels"], "pod-template-hash": template},
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": name, "controller": True}],
+            },
+            "spec": deepcopy(spec["template"]["spec"]),
+        }
+
+
+def _is_replica(obj: Manifest) -> bool:
+    return obj["kind"] == "Pod" and "ownerReferences" in obj["metadata"]
+
+
+def _suffix(text: str, length: int) -> str:
+    """Return letters as Kubernetes' own names have them, always the same for the same text."""
+    return "".join(random.Random(zlib.crc32(text.encode())).choices(LETTERS, k=length))
+
+
+def _endpoint(pod: Manifest) -> dict[str, Any]:
+    metadata = pod["metadata"]
+    return {
+        "addresses": [pod["status"]["podIP"]],
+        "conditions": {"ready": True, "serving": True, "terminating": False},
+        "targetRef": {"kind": "Pod", "namespace": metadata["namespace"], "name": metadata["name"]},
+    }

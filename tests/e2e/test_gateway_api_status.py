@@ -1,0 +1,99 @@
+"""Statuses while real Envoys come, accept, reject and leave."""
+
+import asyncio
+import json
+import socket
+import sys
+from typing import Any
+
+import pytest
+
+from controlplane.playground.stage import Stage
+from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.ingress import router
+from tests.e2e.scene import DEADLINE_S, QUIET, joined
+from tests.e2e.test_gateway_api import LABELS, edge, mirror, route, rule
+
+pytestmark = pytest.mark.envoy
+
+HTTP, TAKEN = 18080, 18081
+LISTENER, OTHER = ({"name": f"l{port}", "port": port, "protocol": "HTTP"} for port in (HTTP, TAKEN))
+
+
+async def of_gateway(stage: Stage) -> dict[str, Any]:
+    found = await stage.app.keeper.statuses()
+    return next(dict(status) for ref, status in found if ref.name == "edge")
+
+
+def programmed(entry: Any) -> dict[str, Any]:
+    return next(condition for condition in entry["conditions"] if condition["type"] == "Programmed")
+
+
+def brief(entry: Any) -> str:
+    said = programmed(entry)
+    return f"{said['status']} {said['reason']}"
+
+
+async def becomes(stage: Stage, wanted: str) -> dict[str, Any]:
+    """The Gateway's status, once Programmed is this."""
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + DEADLINE_S
+    while brief(found := await of_gateway(stage)) != wanted:
+        assert clock.time() < deadline, f"Programmed is still {programmed(found)}, not {wanted}"
+        await asyncio.sleep(0.02)
+    return found
+
+
+@PROTOCOLS
+async def test_a_gateway_is_programmed_when_its_proxies_have_accepted_it(stage: Stage, delta: bool):
+    await stage.apply(joined(QUIET, edge(LISTENER), route("web.example.com", rule("/", "web"))))
+    assert "no proxy" in programmed(await becomes(stage, "False Pending"))["message"]
+    at = await router(stage, HTTP, TAKEN, delta=delta, labels=LABELS)
+    found = await becomes(stage, "True Programmed")
+    assert found["addresses"] == [{"type": "IPAddress", "value": at.address}]
+    assert [(one["attachedRoutes"], brief(one)) for one in found["listeners"]] == [(1, "True Programmed")]
+    since = programmed(found)["lastTransitionTime"]
+    await _rejects(stage, at.address)
+    await stage.apply(edge(LISTENER))
+    found = await becomes(stage, "True Programmed")
+    assert programmed(found["listeners"][0])["lastTransitionTime"] == since, "that one was served all the time"
+    await stage.apply(route("more.example.com", rule("/", "web")))
+    found = await of_gateway(stage)
+    assert (brief(found), found["listeners"][0]["attachedRoutes"]) == ("True Programmed", 2)
+    await at.envoy.stop()
+    await becomes(stage, "False Pending")
+
+
+async def _rejects(stage: Stage, address: str) -> None:
+    """Ask for a listener on a port that is taken: its condition says what Envoy says, the others stand."""
+    with socket.create_server((address, TAKEN)):
+        await stage.apply(edge(LISTENER, OTHER))
+        found = await becomes(stage, "False Invalid")
+        assert [brief(one) for one in found["listeners"]] == ["True Programmed", "False Invalid"]
+        for entry in (found, found["listeners"][1]):
+            assert "gateway.default rejects Listener: " in programmed(entry)["message"]
+            assert f"_{TAKEN}" in programmed(entry)["message"]
+
+
+async def test_the_command_shows_what_a_running_control_plane_knows(stage: Stage):
+    broken = rule("/", "missing", filters=(mirror("gone"),))
+    await stage.apply(joined(QUIET, edge(LISTENER), route("web.example.com", broken)))
+    told = await _said(stage)
+    assert "default    edge" in told
+    assert "Gateway default/edge: Programmed=False (Pending): no proxy that serves it is connected" in told
+    assert "HTTPRoute default/web.example.com, parent edge: ResolvedRefs=False (BackendNotFound): " in told
+    rows = json.loads(await _said(stage, "-o", "json"))["items"]
+    assert [(row["kind"], row["metadata"]["name"]) for row in rows] == [
+        ("Gateway", "edge"),
+        ("GatewayClass", "ours"),
+        ("HTTPRoute", "web.example.com"),
+    ]
+
+
+async def _said(stage: Stage, *options: str) -> str:
+    where = f"127.0.0.1:{stage.app.admin_port}"
+    run = [sys.executable, "-m", "controlplane.cli", "status", "--admin-address", where, *options]
+    process = await asyncio.create_subprocess_exec(*run, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    return out.decode()

@@ -1,0 +1,305 @@
+"""Routes for bytes at a real Envoy: TLS by its names, TCP and UDP by weight, and what is not there."""
+
+import asyncio
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
+from api.kinds.gateway_api.tcp_route import TCP_ROUTE
+from api.kinds.gateway_api.tls_route import TLS_ROUTE
+from api.kinds.gateway_api.udp_route import UDP_ROUTE
+from api.meta import Ref
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.ingress import Certificates, Router, router, secured_stage
+from tests.e2e.scene import DEADLINE_S, QUIET, complaints, joined, until
+from tests.e2e.test_gateway_api import LABELS, behind, edge, object_of
+
+pytestmark = pytest.mark.envoy
+
+PORT, TWICE, PARTLY, FAR = 18443, 18444, 18445, 18446
+SESSIONS = 200
+
+
+class Echo(asyncio.DatagramProtocol):
+    """A workload for UDP: answers with its name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name.encode()
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, where: tuple[str | Any, int]) -> None:
+        self._transport.sendto(self._name, where)
+
+
+@asynccontextmanager
+async def workloads(*names: str, secure: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Workloads that greet with their names by TCP, or by TLS, and by UDP, on one number; yields their Services."""
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        said = []
+        for name in names:
+            server = await asyncio.start_server(greeting(name), "127.0.0.1", 0, ssl=secure)
+            await stack.enter_async_context(server)
+            tcp = server.sockets[0].getsockname()[1]
+            udp, _ = await loop.create_datagram_endpoint(lambda name=name: Echo(name), ("127.0.0.1", 0))
+            stack.callback(udp.close)
+            said.append(services(name, tcp, udp.get_extra_info("sockname")[1]))
+        yield joined(*said)
+
+
+def greeting(name: str):
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(name.encode())
+        writer.close()
+
+    return greet
+
+
+def services(name: str, tcp: int, udp: int) -> str:
+    """A Service with a port of each protocol, and who answers there; `far/name` is one of namespace far."""
+    namespace, _, bare = name.rpartition("/")
+    labelled = {"name": bare, "namespace": namespace or "default", "labels": {"kubernetes.io/service-name": bare}}
+    ports = [{"name": "tcp", "port": 53, "protocol": "TCP"}, {"name": "udp", "port": 53, "protocol": "UDP"}]
+    there = [{**port, "port": number} for port, number in zip(ports, (tcp, udp), strict=True)]
+    manifests: list[object] = [
+        {"apiVersion": "v1", "kind": "Service", "metadata": labelled, "spec": {"ports": ports}},
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": labelled,
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["127.0.0.1"]}],
+            "ports": there,
+        },
+    ]
+    text: str = yaml.safe_dump_all(manifests)
+    return text
+
+
+def route(kind: str, name: str, at: Sequence[str], *backends: str, made: int = 2020, **more: Any) -> str:
+    """A route to `name*weight` each; `made` is the year when it was."""
+    refs: list[dict[str, Any]] = []
+    for backend in backends:
+        whole, _, weight = backend.partition("*")
+        namespace, _, bare = whole.rpartition("/")
+        refs.append({"name": bare, "namespace": namespace or "default", "port": 53, "weight": int(weight or 1)})
+    parents = [{"name": "edge", "sectionName": section} for section in at]
+    text = object_of(kind, name, {"parentRefs": parents, "rules": [{"backendRefs": refs}], **more})
+    said = yaml.safe_load(text)
+    said["metadata"]["creationTimestamp"] = f"{made}-01-01T00:00:00Z"
+    return str(yaml.safe_dump(said))
+
+
+def listeners(protocol: str, *ports: int) -> list[dict[str, Any]]:
+    return [{"name": f"{protocol.lower()}-{port}", "port": port, "protocol": protocol} for port in ports]
+
+
+def grant(kind: str) -> str:
+    said = yaml.safe_load(
+        object_of(
+            "ReferenceGrant",
+            kind.lower(),
+            {
+                "from": [{"group": "gateway.networking.k8s.io", "kind": kind, "namespace": "default"}],
+                "to": [{"group": "", "kind": "Service"}],
+            },
+        )
+    )
+    said["metadata"]["namespace"] = "far"
+    return str(yaml.safe_dump(said))
+
+
+async def connect(at: Router, port: int, name: str = "", trusts: ssl.SSLContext | None = None) -> str:
+    """Connect, by TLS when there is a name to ask for; return who answers, "" where the connection is closed."""
+    secure = trusts if name else None
+    try:
+        reader, writer = await asyncio.open_connection(at.address, port, ssl=secure, server_hostname=name or None)
+        said = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+    except (ConnectionError, ssl.SSLEOFError):
+        return ""
+    return said.decode()
+
+
+class Asking(asyncio.DatagramProtocol):
+    """A client for UDP: what was answered."""
+
+    def __init__(self) -> None:
+        self.said = ""
+
+    def datagram_received(self, data: bytes, _: object) -> None:
+        self.said = data.decode()
+
+
+@asynccontextmanager
+async def sessions(at: Router, port: int, count: int = SESSIONS) -> AsyncIterator[list[Asking]]:
+    """Clients that have each sent a datagram from a port of their own."""
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        asking = []
+        for _ in range(count):
+            transport, protocol = await loop.create_datagram_endpoint(Asking, remote_addr=(at.address, port))
+            stack.callback(transport.close)
+            transport.sendto(b"who?")
+            asking.append(protocol)
+        yield asking
+
+
+def tally(asking: Iterable[Asking]) -> Counter[str]:
+    return Counter(one.said for one in asking)
+
+
+async def answering(at: Router, port: int) -> set[str]:
+    return set(await answered(at, port))
+
+
+async def answered(at: Router, port: int) -> Counter[str]:
+    """Who answers when all are answered."""
+    async with sessions(at, port) as asking:
+        await until(lambda: all(one.said for one in asking), "all datagrams were answered")
+        return tally(asking)
+
+
+async def unheard(at: Router, port: int) -> set[str]:
+    """Who answers in the time in which others do."""
+    async with sessions(at, port, 20) as asking:
+        await answered(at, TWICE)
+        return set(tally(asking))
+
+
+async def soon(ask: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+    """Ask until the answer is what is wanted: Envoy's threads take a listener up after it was accepted."""
+    deadline = asyncio.get_running_loop().time() + DEADLINE_S
+    while (said := await ask()) != wanted:
+        assert asyncio.get_running_loop().time() < deadline, f"{said} is still answered"
+
+
+async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path, client: aiohttp.ClientSession):
+    issued, backends = Certificates(), Certificates()
+    secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    backends.ca.issue_cert("*.passed.example.com").configure_cert(secure)
+    ends = {"mode": "Terminate", "certificateRefs": [{"name": "edge"}]}
+    passes = {"mode": "Passthrough"}
+    said = [
+        {"name": "passed", "hostname": "*.passed.example.com", "tls": passes},
+        {"name": "nobody", "hostname": "nobody.passed.example.com", "tls": passes},
+        {"name": "ended", "hostname": "*.ended.example.com", "tls": ends},
+        {"name": "web", "hostname": "web.example.com", "tls": ends, "protocol": "HTTPS"},
+    ]
+    web_route = {
+        "parentRefs": [{"name": "edge", "sectionName": "web"}],
+        "rules": [{"backendRefs": [{"name": "web", "port": 80}]}],
+    }
+    async with secured_stage(tmp_path) as (stage, tls), Workload("web") as web, AsyncExitStack() as stack:
+        by_tls = await stack.enter_async_context(workloads("one", "two", secure=secure))
+        plain = await stack.enter_async_context(workloads("three"))
+        await stage.apply(
+            joined(
+                QUIET,
+                edge(*({"port": PORT, "protocol": "TLS", **one} for one in said)),
+                issued.secret("edge", "a.ended.example.com", "web.example.com"),
+                route("TLSRoute", "one", ["passed"], "one", hostnames=["*.passed.example.com", "*.example.org"]),
+                route("TLSRoute", "two", ["passed"], "two", hostnames=["two.passed.example.com"]),
+                route("TLSRoute", "three", ["ended"], "three", hostnames=["a.ended.example.com"]),
+                object_of("HTTPRoute", "web", web_route),
+                by_tls,
+                plain,
+                behind(web),
+            )
+        )
+        at = await router(stage, PORT, tls=tls, labels=LABELS)
+        ours, theirs = issued.client(), backends.client()
+        assert await connect(at, PORT, "any.passed.example.com", theirs) == "one"
+        assert await connect(at, PORT, "two.passed.example.com", theirs) == "two"
+        assert await connect(at, PORT, "a.ended.example.com", ours) == "three"
+        for name in ("b.ended.example.com", "nobody.passed.example.com", "x.example.org"):
+            assert await connect(at, PORT, name, ours) == "", f"no route is for {name} there"
+        where, host = at.url("https", PORT, "/anything"), "web.example.com"
+        asked = client.get(where, headers={"Host": host}, ssl=ours, server_hostname=host)
+        async with asked as answer:
+            assert answer.headers["X-Workload"] == "web"
+        await stage.delete(Ref(TLS_ROUTE.key, "default", "two"))
+        await soon(lambda: connect(at, PORT, "two.passed.example.com", theirs), "one")
+        assert not complaints(stage)
+
+
+@PROTOCOLS
+async def test_tcp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: Stage, delta: bool):
+    async with workloads("one", "two", "far/far") as behind_it:
+        await stage.apply(
+            joined(
+                QUIET,
+                edge(*listeners("TCP", PORT, TWICE, PARTLY, FAR), *listeners("HTTP", 18080)),
+                route("TCPRoute", "weighted", [f"tcp-{PORT}"], "one*70", "two*30"),
+                route("TCPRoute", "a-younger", [f"tcp-{TWICE}"], "two", made=2021),
+                route("TCPRoute", "older", [f"tcp-{TWICE}"], "one", made=2020),
+                route("TCPRoute", "partly", [f"tcp-{PARTLY}"], "one", "nobody"),
+                route("TCPRoute", "far", [f"tcp-{FAR}", "http-18080"], "far/far"),
+                grant("TCPRoute"),
+                behind_it,
+            )
+        )
+        at = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
+        met = Counter([await connect(at, PORT) for _ in range(SESSIONS)])
+        assert met.keys() == {"one", "two"}
+        assert 105 <= met["one"] <= 172, "wide bounds: one in ten million runs is further off"
+        assert {await connect(at, TWICE) for _ in range(5)} == {"one"}
+        met = Counter([await connect(at, PARTLY) for _ in range(SESSIONS)])
+        assert met.keys() == {"one", ""}
+        assert 62 <= met["one"] <= 138
+        assert await connect(at, FAR) == "far/far"
+        await stage.delete(Ref(TCP_ROUTE.key, "default", "older"))
+        await soon(lambda: connect(at, TWICE), "two")
+        await stage.delete(Ref(REFERENCE_GRANT.key, "far", "tcproute"))
+        await soon(lambda: connect(at, FAR), "")
+        assert not complaints(stage)
+
+
+@PROTOCOLS
+async def test_udp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: Stage, delta: bool):
+    async with workloads("one", "two", "far/far") as behind_it:
+        await stage.apply(
+            joined(
+                QUIET,
+                edge(*listeners("UDP", PORT, TWICE, PARTLY, FAR), *listeners("TCP", PORT)),
+                route("UDPRoute", "weighted", [f"udp-{PORT}"], "one*70", "two*30"),
+                route("TCPRoute", "same-port", [f"tcp-{PORT}"], "two"),
+                route("UDPRoute", "a-younger", [f"udp-{TWICE}"], "two", made=2021),
+                route("UDPRoute", "older", [f"udp-{TWICE}"], "one", made=2020),
+                route("UDPRoute", "partly", [f"udp-{PARTLY}"], "nobody", "one"),
+                route("UDPRoute", "far", [f"udp-{FAR}"], "far/far"),
+                grant("UDPRoute"),
+                behind_it,
+            )
+        )
+        at = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
+        met = await answered(at, PORT)
+        assert met.keys() == {"one", "two"}
+        assert 105 <= met["one"] <= 172
+        assert await connect(at, PORT) == "two"
+        assert await answering(at, TWICE) == {"one"}
+        async with sessions(at, PARTLY) as asking:
+            await until(lambda: tally(asking)["one"] >= 62, "half of them were answered")
+            assert await answering(at, TWICE) == {"one"}, "what was sent later is answered"
+            assert tally(asking).keys() == {"one", ""}
+            assert tally(asking)["one"] <= 138
+        assert await answering(at, FAR) == {"far/far"}
+        await stage.delete(Ref(UDP_ROUTE.key, "default", "older"))
+        await soon(lambda: answering(at, TWICE), {"two"})
+        await stage.apply(route("UDPRoute", "weighted", [f"udp-{PORT}"], "one*0", "two*30"))
+        await soon(lambda: answering(at, PORT), {"two"})
+        await stage.delete(Ref(REFERENCE_GRANT.key, "far", "udproute"))
+        await soon(lambda: unheard(at, FAR), {""})
+        assert not complaints(stage)

@@ -1,0 +1,108 @@
+"""Many routes on one Gateway: what one more costs, and that asking for them in parts changes nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.kinds.gateway_api.gateway import GATEWAY
+from api.meta import AnyObject, Ref
+from api.resource import ROUTE, ResourceSet
+from controlplane.catalogue import catalogue
+from controlplane.plane import Plane
+from tests.bench.gateway_worlds import KINDS, route, router, world
+from tests.builders import decoded, rendered
+from tests.gateway_api import EDGE, fields, gateway, path, services, to
+from tests.gateway_api import route as written
+from tests.test_golden import CASES
+from translators import shards
+from translators.gateway_api.attachments import counted
+
+EDGE_GATEWAY = Ref(GATEWAY.key, "default", "edge")
+MOST_RUNS = 20
+GOLDEN = [case for case in CASES if case.parent.name == "gateway_api" and case.name != "refused"]
+
+
+async def served(kind: str, count: int) -> tuple[Plane, list[ResourceSet]]:
+    plane, sets = Plane(catalogue()), list[ResourceSet]()
+    for obj in world(kind, count):
+        plane.store.apply(obj.ref, obj)
+    await plane.publish()
+    plane.publisher.attach(router(), sets.append)
+    await plane.publish()
+    plane.engine.hold([(counted, EDGE_GATEWAY)])
+    assert plane.engine.view.memo(counted, EDGE_GATEWAY) == {"http": count}
+    return plane, sets
+
+
+async def runs(plane: Plane, obj: AnyObject) -> int:
+    """How many functions run for a change, with the count of attached routes that status wants to know."""
+    before = plane.engine.runs
+    plane.store.apply(obj.ref, obj)
+    await plane.publish()
+    plane.engine.view.memo(counted, EDGE_GATEWAY)
+    return plane.engine.runs - before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_one_route_more_runs_as_many_functions_whatever_their_number(kind: str):
+    found = []
+    for count in (200, 500):
+        plane, sets = await served(kind, count)
+        found.append((await runs(plane, route(kind, count)), await runs(plane, route(kind, count // 2, backend=3))))
+        assert len(sets) == 3
+        assert plane.engine.view.memo(counted, EDGE_GATEWAY) == {"http": count + 1}
+    assert found[0] == found[1]
+    assert 0 < max(found[0]) <= MOST_RUNS
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_all_routes_are_served_the_longest_path_first(kind: str):
+    plane, [latest] = await served(kind, 300)
+    hosts = decoded(latest, ROUTE)["http.80"]["virtual_hosts"]
+    by_host = {host["domains"][0]: _prefixes(host) for host in hosts}
+    if kind == "hosts":
+        assert by_host == {"*": [], **{f"r{i}.example.com": ["/"] for i in range(300)}}
+    else:
+        wanted = sorted((f"/r{i}" for i in range(300)), key=lambda said: (-len(said), f"default{said}"))
+        assert by_host == {"*": [], "www.example.com": wanted}
+    clusters = {r["route"]["cluster"] for host in hosts for r in host.get("routes", ())}
+    assert len(clusters) == 20
+    assert plane.findings() == ()
+
+
+def _prefixes(host: dict[str, Any]) -> list[str]:
+    matches = [r["match"] for r in host.get("routes", ())]
+    return [match.get("path_separated_prefix") or match["prefix"] for match in matches]
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.name)
+async def test_in_parts_the_golden_cases_are_the_same(case: Path, monkeypatch: pytest.MonkeyPatch):
+    text = (case / "input.yaml").read_text()
+    whole = await _hosts(text)
+    assert any(whole.values())
+    monkeypatch.setattr(shards, "SHORT", 0)
+    assert await _hosts(text) == whole
+
+
+async def test_in_parts_routes_of_one_host_keep_their_order(monkeypatch: pytest.MonkeyPatch):
+    rules = [
+        to("till", path("/a"), path("/a", "Exact"), path("/abc")),
+        to("till", path("/a", method="GET"), path("/a", headers=fields("x")), path("/a", headers=fields("x", "y"))),
+        to("till", path("/a", queryParams=fields("q"))),
+    ]
+    many = [written(f"r{i}", *rules, at=f"2026-01-0{9 - i}T00:00:00Z", hostnames=["a.com", "*.com"]) for i in range(9)]
+    text = "---\n".join([gateway({}, {"hostname": "*.com", "name": "com"}), services("till"), *many])
+    whole = await _hosts(text)
+    monkeypatch.setattr(shards, "SHORT", 0)
+    assert await _hosts(text) == whole
+    [a_com] = [host for host in whole["http.80"] if host["domains"] == ["a.com"]]
+    assert len(a_com["routes"]) == 9 * 7
+    owners = [r["metadata"]["filter_metadata"]["istio"]["config"].rpartition("/")[2] for r in a_com["routes"]]
+    assert owners[:9] == [f"r{i}" for i in reversed(range(9))], "the oldest first among equals"
+
+
+async def _hosts(text: str) -> dict[str, list[Any]]:
+    """The virtual hosts of each configuration, in an order of their own."""
+    found = decoded(await rendered(text, EDGE), ROUTE)
+    return {name: sorted(said["virtual_hosts"], key=lambda host: host["domains"]) for name, said in found.items()}

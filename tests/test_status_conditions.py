@@ -1,0 +1,110 @@
+"""Old status + what is said now -> new status: times, generations, what others wrote."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.status import Condition, Section, Status
+from controlplane.status.conditions import updated
+
+THEN, NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"
+GOOD, BAD = Condition("Accepted", "True", "Accepted"), Condition("Accepted", "False", "NoMatchingParent", "why")
+PARENT = {"parentRef": {"name": "edge"}, "controllerName": "mirrorplane.io/gateway-controller"}
+
+
+def parents(*sections: Section) -> Status:
+    return Status(lists=("parents",), sections=sections)
+
+
+def test_a_time_is_that_of_the_change_of_status_alone():
+    first = updated({}, Status((GOOD,)), 1, THEN)
+    assert first["conditions"] == [
+        {
+            "type": "Accepted",
+            "status": "True",
+            "observedGeneration": 1,
+            "lastTransitionTime": THEN,
+            "reason": "Accepted",
+            "message": "",
+        }
+    ]
+    worded = Condition("Accepted", "True", "ListenersNotValid", "some")
+    second = updated(first, Status((worded,)), 2, NOW)["conditions"][0]
+    assert (second["reason"], second["observedGeneration"], second["lastTransitionTime"]) == (worded.reason, 2, THEN)
+    third = updated(first, Status((BAD,)), 2, NOW)["conditions"][0]
+    assert third["lastTransitionTime"] == NOW
+
+
+def test_nothing_is_written_when_nothing_changed():
+    said = parents(Section("parents", PARENT, (GOOD,), {"extra": 1}))
+    first = updated({}, said, 3, THEN)
+    assert updated(first, said, 3, NOW) is first
+    assert updated(first, said, 4, NOW) is not first, "each condition says which generation it is about"
+
+
+def test_entries_and_conditions_of_others_are_left_alone():
+    theirs = {"parentRef": {"name": "other"}, "controllerName": "a.b/c", "conditions": [{"type": "X"}]}
+    foreign = {"type": "example.com/Checked", "status": "True", "lastTransitionTime": THEN}
+    old = {"parents": [theirs], "conditions": [foreign]}
+    new = updated(old, Status((GOOD,), lists=("parents",), sections=(Section("parents", PARENT, (BAD,)),)), 1, NOW)
+    assert new["parents"][0] == theirs
+    assert new["conditions"][0] == foreign
+    assert [entry["controllerName"] for entry in new["parents"]] == ["a.b/c", PARENT["controllerName"]]
+
+
+def test_what_is_not_said_any_more_goes():
+    clash = Condition("Conflicted", "True", "HostnameConflict")
+    one, other = Section("listeners", {"name": "a"}, (GOOD, clash)), Section("listeners", {"name": "b"}, (GOOD,))
+    first = updated({}, Status(lists=("listeners",), sections=(one, other)), 1, THEN)
+    second = updated(
+        first, Status(lists=("listeners",), sections=(Section("listeners", {"name": "a"}, (GOOD,)),)), 2, NOW
+    )
+    assert [(entry["name"], [c["type"] for c in entry["conditions"]]) for entry in second["listeners"]] == [
+        ("a", ["Accepted"])
+    ]
+    assert second["listeners"][0]["conditions"][0]["lastTransitionTime"] == THEN
+    assert updated(first, Status(lists=("listeners",)), 2, NOW)["listeners"] == []
+
+
+def test_a_status_of_a_newer_generation_stays():
+    newer = updated({}, parents(Section("parents", PARENT, (GOOD,))), 7, THEN)
+    assert updated(newer, parents(Section("parents", PARENT, (BAD,))), 6, NOW) is newer
+
+
+kinds = st.sampled_from(["Accepted", "Programmed", "ResolvedRefs"])
+conditions = st.lists(
+    st.builds(Condition, kinds, st.sampled_from(["True", "False"]), st.sampled_from("ab"), st.just("")),
+    unique_by=lambda one: one.type,
+    max_size=3,
+).map(tuple)
+names = st.sampled_from("abc")
+sections = st.lists(
+    st.builds(lambda name, said: Section("listeners", {"name": name}, said), names, conditions),
+    unique_by=lambda one: one.key["name"],
+    max_size=3,
+).map(tuple)
+statuses = st.builds(lambda own, parts: Status(own, lists=("listeners",), sections=parts), conditions, sections)
+
+
+def times(status: Any) -> dict[tuple[str, str], tuple[str, str]]:
+    """The status and time of each condition, by entry and type."""
+    entries = [("", status), *((entry["name"], entry) for entry in status.get("listeners", ()))]
+    return {
+        (name, c["type"]): (c["status"], c["lastTransitionTime"])
+        for name, entry in entries
+        for c in entry.get("conditions", ())
+    }
+
+
+@given(statuses, statuses)
+def test_whatever_came_before_the_same_is_said_and_times_move_only_with_their_status(one: Status, other: Status):
+    first = updated({}, one, 1, THEN)
+    second = updated(first, other, 2, NOW)
+    assert updated(second, other, 2, LATER) is second
+    before, after = times(first), times(second)
+    own = other.conditions or one.conditions
+    assert {key[1] for key in after if not key[0]} == {c.type for c in own}
+    for key, (status, time) in after.items():
+        kept = key in before and before[key][0] == status
+        assert time == (before[key][1] if kept else NOW)

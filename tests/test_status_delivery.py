@@ -1,0 +1,92 @@
+"""What proxies make of a status: Programmed, addresses."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from api.meta import Ref
+from api.proxy import Proxy, Scope, Viewer
+from api.resource import LISTENER, ROUTE
+from api.status import PROGRAMMED, TRUE, Condition, Section, Status
+from controlplane.status.delivery import Delivery, delivered, deliveries
+from controlplane.xds.status import StreamStatus, TypeStatus
+
+WELL = Condition(PROGRAMMED, TRUE, PROGRAMMED)
+SAID = Status(
+    (Condition("Accepted", TRUE, "Accepted"), WELL),
+    sections=tuple(Section("listeners", {"name": str(port)}, (WELL,), place=f"_{port}") for port in (80, 8080)),
+)
+ONE, TWO = Delivery("a.default", "127.0.0.1", True), Delivery("b.default", "127.0.0.2", True)
+SLOW = Delivery("c.default", "127.0.0.3", False)
+REFUSES = Delivery("d.default", "127.0.0.4", True, ("Listener: adding 127.0.0.4_80: address in use",))
+CANNOT = Delivery("e.default", "127.0.0.5", True, ("Cluster: no",))
+
+
+def seen(condition: Condition) -> str:
+    return f"{condition.status} {condition.reason}"
+
+
+CASES = [
+    (None, "Unknown Pending", ("Unknown Pending", "Unknown Pending")),
+    ((), "False Pending", ("False Pending", "False Pending")),
+    ((ONE, TWO), "True Programmed", ("True Programmed", "True Programmed")),
+    ((ONE, SLOW), "False Pending", ("False Pending", "False Pending")),
+    ((ONE, REFUSES), "False Invalid", ("False Invalid", "True Programmed")),
+    ((ONE, CANNOT), "False Invalid", ("False Invalid", "False Invalid")),
+    ((SLOW, REFUSES), "False Invalid", ("False Invalid", "True Programmed")),
+]
+
+
+@pytest.mark.parametrize(("to", "whole", "parts"), CASES)
+def test_programmed_is_what_every_proxy_has_accepted(to: Sequence[Delivery] | None, whole: str, parts: tuple[str, str]):
+    found = delivered(SAID, to)
+    assert found.conditions[0] is SAID.conditions[0]
+    assert seen(found.conditions[1]) == whole
+    assert tuple(seen(section.conditions[0]) for section in found.sections) == parts
+
+
+def test_a_rejection_is_told_in_the_proxy_s_words():
+    condition = delivered(SAID, (ONE, REFUSES)).conditions[1]
+    assert condition.message == "d.default rejects Listener: adding 127.0.0.4_80: address in use"
+    assert "c.default" in delivered(SAID, (ONE, SLOW)).conditions[1].message
+
+
+def test_addresses_are_those_of_the_proxies_or_of_them_those_asked_for():
+    both = [{"type": "IPAddress", "value": ip} for ip in ("127.0.0.1", "127.0.0.2")]
+    assert delivered(SAID, (ONE, TWO)).facts["addresses"] == both
+    asked = Status(SAID.conditions, addresses=("127.0.0.2", ""))
+    assert delivered(asked, (ONE, TWO)).facts["addresses"] == both[1:]
+    lost = delivered(Status(SAID.conditions, addresses=("10.0.0.9",)), (ONE, TWO))
+    assert (seen(lost.conditions[1]), "addresses" in lost.facts) == ("False AddressNotUsable", False)
+
+
+def test_what_cannot_be_programmed_is_no_question_to_proxies():
+    said = Status((Condition(PROGRAMMED, "False", "Invalid", "why"),))
+    assert delivered(said, (ONE,)).conditions == said.conditions
+    assert delivered(Status((Condition("Accepted", TRUE, "Accepted"),)), None).conditions[0].status == TRUE
+
+
+def test_deliveries_are_by_gateway_and_a_proxy_may_have_many_streams():
+    edge, till = Ref("g/Gateway", "default", "edge"), Ref("g/Gateway", "default", "till")
+    scope = Scope("router", Viewer("default"), gateways=(edge, till))
+    proxy = Proxy("router", "a", "default", ip="127.0.0.9")
+
+    def stream(type_url: str, nack: str | None = None, *, pending: bool = False) -> tuple[StreamStatus, Scope]:
+        known = TypeStatus(type_url, "1", "1", nack, True, 0, False, pending, 1)
+        return StreamStatus(proxy, "sotw", 0, (known,)), scope
+
+    found = deliveries([stream(LISTENER, pending=True), stream(ROUTE, "bad")])
+    expected = Delivery("a.default", "127.0.0.9", False, ("RouteConfiguration: bad",))
+    assert found == {edge: [expected], till: [expected]}
+    (moving,) = deliveries([stream(LISTENER), stream(ROUTE, pending=True)])[edge]
+    assert moving.settled, "a route that is under way is no reason to take a Gateway for gone"
+    sidecar = (StreamStatus(Proxy("sidecar", "s", "default"), "sotw", 0, ()), Scope("sidecar", Viewer("default")))
+    assert deliveries([sidecar]) == {}
+
+
+def test_listeners_of_one_number_for_tcp_and_udp_are_told_apart():
+    both = tuple(Section("listeners", {"name": place}, (WELL,), place=place) for place in ("_53", "_53_udp"))
+    for name, parts in (("127.0.0.4_53_udp", [TRUE, "False"]), ("127.0.0.4_53", ["False", TRUE])):
+        refuses = Delivery("d.default", "127.0.0.4", True, (f"Listener: adding {name}: address in use",))
+        found = delivered(Status(SAID.conditions, lists=("listeners",), sections=both), (refuses,))
+        assert [section.conditions[0].status for section in found.sections] == parts

@@ -1,0 +1,72 @@
+"""Findings -> conditions: each says by its reason which condition it makes false, and by its path of which part."""
+
+from collections.abc import Iterable, Mapping
+
+from api.finding import Finding
+from api.status import FALSE, TRUE, Condition
+
+_CONFLICTS = ("HostnameConflict", "ProtocolConflict")
+LISTENER: Mapping[str, tuple[str, ...]] = {
+    "Accepted": (
+        *_CONFLICTS,
+        "PortUnavailable",
+        "UnsupportedProtocol",
+        "UnsupportedValue",
+        "NoValidCACertificate",
+    ),
+    "ResolvedRefs": (
+        "InvalidCertificateRef",
+        "InvalidRouteKinds",
+        "RefNotPermitted",
+        "InvalidCACertificateRef",
+        "InvalidCACertificateKind",
+    ),
+    "Conflicted": _CONFLICTS,
+    "OverlappingTLSConfig": ("OverlappingHostnames", "OverlappingCertificates"),
+}
+"""Reasons by condition, for a listener."""
+GATEWAY: Mapping[str, tuple[str, ...]] = {
+    "Accepted": ("InvalidParameters", "UnsupportedAddress"),
+    "ResolvedRefs": ("RefNotPermitted", "InvalidClientCertificateRef"),
+    "InsecureFrontendValidationMode": ("ConfigurationChanged",),
+}
+ROUTE: Mapping[str, tuple[str, ...]] = {
+    "Accepted": (
+        "NotAllowedByListeners",
+        "NoMatchingListenerHostname",
+        "NoMatchingParent",
+        "UnsupportedValue",
+        "IncompatibleFilters",
+    ),
+    "ResolvedRefs": ("RefNotPermitted", "InvalidKind", "BackendNotFound", "UnsupportedProtocol"),
+}
+PARTLY = ("UnsupportedValue", "UnsupportedFilter", "UnsupportedMethod", "IncompatibleFilters")
+"""Reasons for which rules of a route are answered by an error, and the others go on."""
+
+
+def below(path: str, said: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings about a field or what is below it."""
+    return tuple(f for f in said if f.path == path or f.path.startswith((f"{path}.", f"{path}[")))
+
+
+def positive(kind: str, reasons: Iterable[str], said: Iterable[Finding]) -> Condition:
+    """Return a condition that is true unless a finding has one of these reasons; true, its reason is its name."""
+    found = _with(reasons, said)
+    if not found:
+        return Condition(kind, TRUE, kind)
+    return Condition(kind, FALSE, found[0].reason, _told(found))
+
+
+def negative(kind: str, reasons: Iterable[str], said: Iterable[Finding]) -> tuple[Condition, ...]:
+    """Return a condition that is only there when a finding has one of these reasons."""
+    found = _with(reasons, said)
+    return (Condition(kind, TRUE, found[0].reason, _told(found)),) if found else ()
+
+
+def _with(reasons: Iterable[str], said: Iterable[Finding]) -> list[Finding]:
+    wanted = frozenset(reasons)
+    return [finding for finding in said if finding.reason in wanted]
+
+
+def _told(found: Iterable[Finding]) -> str:
+    return "; ".join(dict.fromkeys(f"{finding.path}: {finding.message}" for finding in found))

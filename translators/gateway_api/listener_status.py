@@ -1,0 +1,58 @@
+"""The part of a status that is about listeners, whoever writes them down."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from api.meta import Ref
+from api.status import FALSE, PROGRAMMED, TRUE, Condition, Section
+from api.view import View
+from translators.gateway_api.attachments import counted
+from translators.gateway_api.conditions import LISTENER, negative, positive
+from translators.gateway_api.listeners import Verdict, judged
+from translators.names import listener_place
+
+
+def of_owner(view: View, gateway: Ref, owner: Ref) -> tuple[Verdict, ...]:
+    """Return what becomes of the listeners that an object writes down, at a Gateway."""
+    return tuple(one for one in view.memo(judged, gateway) if one.listener.owner == owner)
+
+
+def sections(view: View, owner: Ref, verdicts: tuple[Verdict, ...]) -> Iterator[Section]:
+    """Yield an entry for each listener."""
+    routes = view.memo(counted, owner)
+    for one in verdicts:
+        said = one.listener.said
+        facts: dict[str, Any] = {
+            "supportedKinds": [{"group": group, "kind": kind} for group, kind in one.kinds],
+            "attachedRoutes": routes.get(said.name, 0),
+        }
+        place = listener_place(said.port, datagrams=said.protocol == "UDP") if one.served else ""
+        yield Section("listeners", {"name": said.name}, tuple(_conditions(one)), facts, place)
+
+
+def accepted(verdicts: tuple[Verdict, ...]) -> Condition:
+    """Return whether there is anything that can be served.
+
+    Gateway API: with some bad listeners it still is accepted, and the reason says so.
+    """
+    bad = [one.listener.said.name for one in verdicts if not one.accepted]
+    if not bad:
+        return Condition("Accepted", TRUE, "Accepted")
+    message = f"not served: {', '.join(bad)}"
+    return Condition("Accepted", FALSE if len(bad) == len(verdicts) else TRUE, "ListenersNotValid", message)
+
+
+def _conditions(one: Verdict) -> Iterator[Condition]:
+    valid = positive("Accepted", LISTENER["Accepted"], one.findings)
+    resolved = positive("ResolvedRefs", LISTENER["ResolvedRefs"], one.findings)
+    yield valid
+    yield resolved
+    conflicted = negative("Conflicted", LISTENER["Conflicted"], one.findings)
+    yield from conflicted
+    yield from negative("OverlappingTLSConfig", LISTENER["OverlappingTLSConfig"], one.findings)
+    if one.served:
+        yield Condition(PROGRAMMED, TRUE, PROGRAMMED)
+    elif conflicted:
+        yield Condition(PROGRAMMED, FALSE, conflicted[0].reason, conflicted[0].message)
+    else:
+        yield Condition(PROGRAMMED, FALSE, "Invalid", valid.message or resolved.message)

@@ -1,0 +1,46 @@
+"""Gateway API's TLSRoute -> RouteTable, one for each listener that it is attached to."""
+
+from collections.abc import Iterator
+
+from api.finding import Finding
+from api.hosts import is_ip
+from api.kinds.gateway_api.tls_route import TLS_ROUTE, TLSRoute
+from api.mesh import Lowered
+from api.meta import Object
+from api.view import View
+from translators.contract import Input
+from translators.gateway_api.attachments import counting_places, gateway_places
+from translators.gateway_api.names import hostname_problem
+from translators.gateway_api.streams import meaning_of, stream_rules
+
+
+def lower(view: View, obj: Object[TLSRoute]) -> Lowered:
+    """Return the rule as it holds at each listener that takes the route."""
+    return meaning_of(view, obj)
+
+
+def validate(obj: Object[TLSRoute]) -> Iterator[Finding]:
+    """Refuse what the API server refuses."""
+    for i, host in enumerate(obj.spec.hostnames):
+        if problem := _hostname_problem(host):
+            yield Finding(obj.ref, "InvalidHostname", problem, f"spec.hostnames[{i}]")
+    yield from stream_rules(obj)
+
+
+def _hostname_problem(host: str) -> str:
+    """Return why this is no name that TLS asks for, in the words of the API server, or ""."""
+    if is_ip(host):
+        return "Hostnames cannot contain an IP"
+    if not hostname_problem(host):
+        return ""
+    if "*" not in host:
+        return "Hostnames must be valid based on RFC-1123"
+    return "Wildcards on hostnames must be the first label, and the rest of hostname must be valid based on RFC-1123"
+
+
+INPUT = Input(
+    kinds=(TLS_ROUTE,),
+    lower=lower,
+    validate=validate,
+    indexes={"gateway.routes": gateway_places, "gateway.attached": counting_places},
+)

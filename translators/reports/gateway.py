@@ -1,0 +1,45 @@
+"""The status of a Gateway."""
+
+from collections.abc import Iterator
+
+from api.finding import Finding
+from api.kinds.gateway_api import gateway as gw
+from api.meta import Object
+from api.status import FALSE, PROGRAMMED, TRUE, Condition, Status
+from api.view import View
+from translators.contract import Report
+from translators.gateway_api.classes import profile
+from translators.gateway_api.conditions import GATEWAY, negative, positive
+from translators.gateway_api.listener_status import accepted, of_owner, sections
+from translators.gateway_api.listeners import sets_of
+
+
+def status(view: View, obj: Object[gw.Gateway]) -> Status | None:
+    """Return the status; None for a Gateway of another controller's class."""
+    if profile(view, obj.spec.gateway_class_name) is None:
+        return None
+    verdicts = of_owner(view, obj.ref, obj.ref)
+    said = [f for f in view.lowered(obj.ref).findings if not f.path.startswith("spec.listeners")]
+    valid = positive("Accepted", GATEWAY["Accepted"], said)
+    valid = accepted(verdicts) if valid.status == TRUE else valid
+    serves = any(one.served for one in verdicts)
+    programmed = Condition(PROGRAMMED, TRUE, PROGRAMMED)
+    if not serves:
+        programmed = Condition(PROGRAMMED, FALSE, "Invalid", valid.message or "no listener can be served")
+    return Status(
+        conditions=(valid, programmed, *_others(obj, said)),
+        facts={"attachedListenerSets": len(sets_of(view, obj))},
+        lists=("listeners",),
+        sections=tuple(sections(view, obj.ref, verdicts)),
+        addresses=tuple(one.value for one in obj.spec.addresses),
+    )
+
+
+def _others(obj: Object[gw.Gateway], said: list[Finding]) -> Iterator[Condition]:
+    """Yield what is only said of a Gateway that asks for it."""
+    if obj.spec.tls.backend is not None:
+        yield positive("ResolvedRefs", GATEWAY["ResolvedRefs"], said)
+    yield from negative("InsecureFrontendValidationMode", GATEWAY["InsecureFrontendValidationMode"], said)
+
+
+REPORT = Report(kinds=(gw.GATEWAY,), status=status)

@@ -1,0 +1,38 @@
+"""The status of a ListenerSet."""
+
+from api.kinds.gateway_api.listener_set import LISTENER_SET, ListenerSet
+from api.meta import Object
+from api.status import FALSE, PROGRAMMED, TRUE, Condition, Status
+from api.view import View
+from translators.contract import Report
+from translators.gateway_api.attachments import served_by
+from translators.gateway_api.listener_status import accepted, of_owner, sections
+from translators.gateway_api.listeners import is_admitted
+
+
+def status(view: View, obj: Object[ListenerSet]) -> Status | None:
+    """Return the status; None for a set that joins no Gateway, or one of another controller's class."""
+    gateway = served_by(view, obj.ref)
+    if gateway is None:
+        return None
+    parent = view.get(gateway)
+    if parent is not None and not is_admitted(view, parent, obj.ref.namespace):
+        message = f"{gateway} lets no ListenerSets of namespace {obj.ref.namespace} join"
+        return Status(tuple(Condition(kind, FALSE, "NotAllowed", message) for kind in ("Accepted", PROGRAMMED)))
+    verdicts = of_owner(view, gateway, obj.ref)
+    valid = accepted(verdicts)
+    return Status(
+        conditions=(valid, _programmed(valid, serves=any(one.served for one in verdicts))),
+        lists=("listeners",),
+        sections=tuple(sections(view, obj.ref, verdicts)),
+    )
+
+
+def _programmed(valid: Condition, *, serves: bool) -> Condition:
+    if serves:
+        return Condition(PROGRAMMED, TRUE, PROGRAMMED)
+    reason = "ListenersNotValid" if valid.status == FALSE else "Invalid"
+    return Condition(PROGRAMMED, FALSE, reason, valid.message or "no listener can be served")
+
+
+REPORT = Report(kinds=(LISTENER_SET,), status=status)
