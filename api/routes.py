@@ -95,6 +95,9 @@ class RouteTable(msgspec.Struct, frozen=True):
     """What one object says about the requests and the connections to some hosts, in order.
 
     `section`: at its gateways it is only for the server of that name, and its hosts are just those it is for there.
+
+    `port`: it is only for calls to this port of the services that are its hosts, and all that is done there: what none
+    of its routes takes is answered 404 (Gateway API). `path` is the field that says for whom it is.
     """
 
     ref: Ref
@@ -106,6 +109,8 @@ class RouteTable(msgspec.Struct, frozen=True):
     created: str = ""
     section: str = ""
     order: Order = Order.WRITTEN
+    port: int = 0
+    path: str = ""
 
     @property
     def age(self) -> tuple[str, str, str]:

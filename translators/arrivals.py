@@ -1,7 +1,8 @@
 """Where connections to services arrive at a sidecar: on the listener of a port, or on one of the service's own address.
 
 Without interception a workload calls loopback, so all services of a port share one listener. With it the kernel tells
-where the client wanted to go: what is not HTTP gets a listener for each address of its service (Istio), and on the
+where the client wanted to go: what is not HTTP gets a listener for each address of its service (Istio), and so does
+HTTP where Gateway API's routes of the service hold, which are for those who dial it, whatever Host they say. On the
 port's own one stands what has none, or too many: headless services by the addresses of their Pods, ranges.
 """
 
@@ -13,7 +14,7 @@ from api.hosts import is_ip
 from api.mesh import Port, Protocol, Service
 from api.proxy import Viewer
 from api.view import View
-from translators import visible
+from translators import tables, visible
 from translators.lookups import endpoints, port_of
 from translators.names import virtual_host
 
@@ -53,25 +54,27 @@ def use_of(view: View, viewer: Viewer, number: int, *, intercepted: bool) -> Por
 
 def own(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, int], ...]:
     """Return the addresses of a part of the services, with the port, that have listeners of their own."""
+    routed = view.memo(tables.routed, viewer, part)
     found = {
         (address, port.number)
         for host, _, said in view.memo(visible.ports_of, viewer, part)
         if (service := visible.listed(view, viewer, host))
         for port in said
-        if not port.protocol.says_http
+        if not port.protocol.says_http or (host, port.number) in routed
         for address in addresses(service)
     }
     return tuple(sorted(found))
 
 
-def sniffed(view: View, viewer: Viewer, part: int) -> tuple[str, ...]:
-    """Return `host:port` of the services of a part whose own listeners look at what they are sent."""
+def routed_alone(view: View, viewer: Viewer, part: int) -> tuple[str, ...]:
+    """Return `host:port` of the services of a part whose own listeners take HTTP, or look whether it is."""
+    routed = view.memo(tables.routed, viewer, part)
     return tuple(
         virtual_host(host, port.number)
         for host, _, said in view.memo(visible.ports_of, viewer, part)
         if (service := visible.listed(view, viewer, host)) and addresses(service)
         for port in said
-        if port.protocol is Protocol.AUTO
+        if port.protocol is Protocol.AUTO or (host, port.number) in routed
     )
 
 
@@ -82,7 +85,7 @@ def at(view: View, viewer: Viewer, address: str, number: int) -> tuple[tuple[Ser
     for host in hosts:
         service = visible.listed(view, viewer, host)
         port = port_of(service, number) if service else None
-        if service and port and address in addresses(service) and not port.protocol.says_http:
+        if service and port and address in addresses(service) and _is_own(view, viewer, service, port):
             found.append((service, port))
     return tuple(sorted(found, key=lambda each: (each[1].protocol is Protocol.TLS, each[0].created, each[0].host)))
 
@@ -103,6 +106,10 @@ def ranges(view: View, service: Service, number: int) -> tuple[str, ...]:
             )
         )
     return ()
+
+
+def _is_own(view: View, viewer: Viewer, service: Service, port: Port) -> bool:
+    return not port.protocol.says_http or tables.is_routed(view, viewer, service.host, port.number)
 
 
 def _ports(view: View, viewer: Viewer, intercepted: bool) -> tuple[PortUse, ...]:

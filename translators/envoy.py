@@ -62,6 +62,7 @@ from envoy.extensions.common.matching.v3.extension_matcher_pb2 import (
     ExtensionWithMatcherPerRoute,
 )
 from envoy.extensions.filters.common.matcher.action.v3.skip_action_pb2 import SkipFilter
+from envoy.extensions.filters.common.set_filter_state.v3.value_pb2 import FilterStateValue
 from envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite, ExecuteFilterAction
 from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors, CorsPolicy
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import ExtAuthz, HttpService
@@ -80,6 +81,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     HttpFilter,
     Rds,
 )
+from envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 import Config as SetFilterState
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from envoy.extensions.filters.udp.udp_proxy.v3.route_pb2 import Route as UdpRoute
 from envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConfig as UdpProxy
@@ -105,6 +107,7 @@ from envoy.extensions.transport_sockets.tls.v3.common_pb2 import (
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import SdsSecretConfig, Secret
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext, UpstreamTlsContext
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as UpstreamHttp
+from envoy.type.matcher.v3.filter_state_pb2 import FilterStateMatcher
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from envoy.type.v3.percent_pb2 import FractionalPercent
@@ -153,6 +156,8 @@ __all__ = [
     "Filter",
     "FilterChain",
     "FilterChainMatch",
+    "FilterStateMatcher",
+    "FilterStateValue",
     "FractionMatcher",
     "FractionalPercent",
     "HTTPFault",
@@ -199,6 +204,7 @@ __all__ = [
     "RuntimeFractionalPercent",
     "SdsSecretConfig",
     "Secret",
+    "SetFilterState",
     "SkipFilter",
     "SocketAddress",
     "SourcePort",

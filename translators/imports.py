@@ -126,7 +126,7 @@ def _named_by(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, int], .
 def _targets(table: RouteTable, namespace: str) -> Iterator[Destination]:
     """Yield where the rules of a table that can hold for clients of a namespace send to, and copy to."""
     for route in (each for each in table.routes if each.match.source_namespace in {"", namespace}):
-        yield from route.destinations
+        yield from (to for to in route.destinations if not to.fails)
         yield from (mirror.destination for mirror in route.mirrors)
     for stream in (each for each in table.streams if each.match.source_namespace in {"", namespace}):
         yield from stream.destinations

@@ -17,6 +17,8 @@ MIRROR = "mirror"
 HTTP2 = "http2"
 _COPY_BY_HTTP2 = "mirror-http2"
 DATAGRAMS = "udp"
+DIALLED = "mirrorplane.dialled_address"
+"""Under this a sidecar with interception remembers the address that a client dialled."""
 
 
 class ClusterName(msgspec.Struct, frozen=True):

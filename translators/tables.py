@@ -8,21 +8,51 @@ from api.routes import Route, RouteTable
 from api.units import MILLION
 from api.view import View
 from translators import horizons, imports, visible
-from translators.shards import is_in, objects
+from translators.precedence import precisest
+from translators.shards import is_in, objects, shard
 
 _FOREIGN_PORT = 80
 
 
-def owner(view: View, scope: Scope, host: str, port: int) -> tuple[RouteTable, tuple[Route, ...]] | None:
-    """Return the first table that says anything about a host to this client, with the routes that hold for it.
+def owner(view: View, scope: Scope, host: str, port: int) -> tuple[Route, ...] | None:
+    """Return the routes that hold for this client of the first table that says anything about a host to it.
 
     Istio: the most specific host first, then the winner among its tables; one that says nothing here does not claim it.
+    Gateway API: the routes of a service are merged, those of its clients' namespace or else those of its own.
     """
-    for table in visible.tables_of(view, scope.viewer, host, port):
+    found = visible.tables_of(view, scope.viewer, host, port)
+    for table in found:
+        if table.port:
+            return tuple(one.route for one in precisest(each for each in found if each.port and is_like(each, table)))
         routes = tuple(r for r in table.routes if holds(r.match, scope, port))
         if routes:
-            return table, routes
+            return routes
     return None
+
+
+def is_like(one: RouteTable, other: RouteTable) -> bool:
+    """Tell whether two tables for a port of a service are merged: of one kind, and both consumers' or producers'."""
+    return (one.ref.kind, one.ref.namespace) == (other.ref.kind, other.ref.namespace)
+
+
+def is_routed(view: View, viewer: Viewer, host: str, port: int) -> bool:
+    """Tell whether Gateway API's routes of a service say what becomes of calls to a port of it."""
+    part = shard(host) if view.memo(visible.services, viewer) > 1 else 0
+    return (host, port) in view.memo(routed, viewer, part)
+
+
+def routed(view: View, viewer: Viewer, part: int) -> frozenset[tuple[str, int]]:
+    """Return the services of a part for which Gateway API's routes of theirs are asked first, each with the port."""
+    of = view.memo(visible.services, viewer)
+    said = (
+        (host, table.port)
+        for obj in view.by("frontend.routes", "*" if of == 1 else str(part))
+        for table in view.lowered(obj.ref).tables
+        if table.port and imports.is_for(table, viewer)
+        for host in table.hosts
+        if is_in(host, part, of)
+    )
+    return frozenset(one for one in set(said) if any(t.port for t in visible.tables_of(view, viewer, *one)[:1]))
 
 
 def foreign_hosts(view: View, scope: Scope, port: int, part: int, of: int) -> tuple[str, ...]:
@@ -50,7 +80,7 @@ def _foreign(view: View, viewer: Viewer, ref: Ref) -> tuple[tuple[str, frozenset
     """Return the hosts of an object's tables that no service has, each with the ports it lives on."""
     found: list[tuple[str, frozenset[int]]] = []
     for table in view.lowered(ref).tables:
-        if not imports.is_for(table, viewer):
+        if table.port or not imports.is_for(table, viewer):
             continue
         ports: set[int] = set()
         strangers = []

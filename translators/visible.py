@@ -103,24 +103,27 @@ def tables(view: View, viewer: Viewer, pattern: str) -> tuple[RouteTable, ...]:
     return tuple(sorted(found, key=lambda table: rank(viewer, table)))
 
 
-def rank(viewer: Viewer, table: RouteTable) -> tuple[bool, bool, str, str, str]:
+def rank(viewer: Viewer, table: RouteTable) -> tuple[bool, str, bool, str, str, str]:
     """Return a sort key for the tables that a viewer sees.
 
-    Istio: private ones of the own namespace, then those exported to it by name, then public ones; oldest first.
+    Istio: private ones of the own namespace, then those exported to it by name, then public ones; oldest first. Of
+    those as public, Istio's rules go before Gateway API's for one port of a service: GRPCRoutes, then HTTPRoutes.
     """
-    return ("*" in table.export_to, table.ref.namespace != viewer.namespace, *table.age)
+    kind = table.ref.kind if table.port else ""
+    return ("*" in table.export_to, kind, table.ref.namespace != viewer.namespace, *table.age)
 
 
 def tables_of(view: View, viewer: Viewer, host: str, port: int) -> tuple[RouteTable, ...]:
     """Return the route tables that speak of a host, winner first: the most specific name for it goes first (Istio).
 
-    With a Horizon, those that hold for calls to a port.
+    Those that hold for calls to a port: some are for one alone, and so is what a Horizon imports.
     """
     exact, *wider = candidates(host)
     found = (*tables(view, viewer, exact), *(view.memo(_wide_tables, viewer, wider[0]) if wider else ()))
+    here = tuple(table for table in found if not table.port or table.port == port)
     if viewer.horizon is None:
-        return found
-    return tuple(table for table in found if horizons.holds(view, viewer, table, port))
+        return here
+    return tuple(table for table in here if horizons.holds(view, viewer, table, port))
 
 
 def _wide_tables(view: View, viewer: Viewer, wildcard: str) -> tuple[RouteTable, ...]:

@@ -3,9 +3,9 @@
 `hosts`: each route has a hostname of its own; `paths`: all share one, and each has a path of its own.
 """
 
+from api.kinds.gateway_api import filters as gf
 from api.kinds.gateway_api import gateway as gw
 from api.kinds.gateway_api import gateway_class as gc
-from api.kinds.gateway_api import filters as gf
 from api.kinds.gateway_api import http_route as hr
 from api.kinds.gateway_api.references import BackendObjectReference, ParentReference
 from api.kinds.kube import NAMESPACE, NamespaceSpec

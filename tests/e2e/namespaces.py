@@ -104,6 +104,11 @@ class Network:
             subprocess.run(pod.command("sh", str(_RULES)), check=True, capture_output=True)
         return pod
 
+    def answers_for(self, pod: Pod, address: str, client: Pod) -> None:
+        """Have a Pod answer for another address, to one client: what kube-proxy does for a Service of one Pod."""
+        self._ip("-n", pod.namespace, "addr", "add", f"{address}/32", "dev", "eth0")
+        self._ip("-n", client.namespace, "route", "add", address, "dev", "eth0")
+
     def start(self, pod: Pod, *command: str, gid: int = 0, log: Path) -> None:
         """Start a command in a Pod; it ends with the network."""
         with log.open("wb") as out:

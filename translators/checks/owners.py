@@ -1,4 +1,4 @@
-"""Does another object own the host? In the mesh one VirtualService speaks for a host; a second one is not merged."""
+"""Does another object own the host? In the mesh one object speaks for a host; routes of a Service alone are merged."""
 
 from collections.abc import Iterator
 
@@ -7,24 +7,41 @@ from api.proxy import Viewer
 from api.routes import RouteTable
 from api.view import View
 from translators.contract import Check
+from translators.tables import is_like
 from translators.visible import MESH, tables
 
 
 def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
-    """Return a warning for each host that another table is asked about first (Istio IST0109)."""
+    """Return a finding for each host that another table is asked about first (Istio IST0109)."""
     return tuple(_taken(view, said)) if MESH in said.gateways else ()
 
 
 def _taken(view: View, said: RouteTable) -> Iterator[Finding]:
     for i, host in enumerate(said.hosts):
-        first = tables(view, Viewer(said.ref.namespace), host)[:1]
-        if first and first[0].ref != said.ref:
-            message = (
-                f"{first[0].ref} names {host} too and is asked first: what this one says of it, mirrors too, holds only"
-                " for clients for which that one has no rule at all"
-            )
-            fix = "put the rules into one VirtualService, or make one the delegate of the other"
-            yield Finding(said.ref, "HostTaken", message, f"spec.hosts[{i}]", Severity.WARNING, fix)
+        every = tables(view, Viewer(said.ref.namespace), host)
+        found = (each for each in every if not said.port or each.port in {0, said.port})
+        first = next(found, said)
+        if first.ref == said.ref or (said.port and first.port and is_like(said, first)):
+            continue
+        yield _conflicted(said, first) if said.port and first.port else _behind(said, first, host, i)
+
+
+def _conflicted(said: RouteTable, first: RouteTable) -> Finding:
+    """Gateway API: of routes of several kinds for one port of a Service, those of one kind hold."""
+    message = f"{first.ref} is for port {said.port} of the Service too, and routes of its kind go before: no rule holds"
+    return Finding(said.ref, "Conflicted", message, said.path, fix="use routes of one kind for a port")
+
+
+def _behind(said: RouteTable, first: RouteTable, host: str, number: int) -> Finding:
+    where = f" for port {first.port}" if first.port else ""
+    message = (
+        f"{first.ref} names {host} too{where} and is asked first: what this one says of it, mirrors too, holds only"
+        " for clients for which that one has no rule at all"
+    )
+    fix = "put the rules into one VirtualService, or make one the delegate of the other"
+    if said.port or first.port:
+        fix = "write the rules for a host in one of the two APIs"
+    return Finding(said.ref, "HostTaken", message, said.path or f"spec.hosts[{number}]", Severity.WARNING, fix)
 
 
 CHECK = Check(table=table)

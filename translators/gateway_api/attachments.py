@@ -78,14 +78,16 @@ def parent_findings(view: View, obj: Route) -> Iterator[Finding]:
     """Say which parents do not take the route. What belongs to other controllers is none of ours."""
     if not obj.spec.parent_refs:
         message = "the route names no parent, so its rules hold nowhere"
-        yield Finding(obj.ref, "NoParents", message, "spec.parentRefs", Severity.WARNING, "name a Gateway")
+        yield Finding(obj.ref, "NoParents", message, "spec.parentRefs", Severity.WARNING, "name a Gateway or a Service")
     for i, parent in enumerate(obj.spec.parent_refs):
         path = f"spec.parentRefs[{i}]"
         if owner_of(obj, parent) is not None:
             yield from _unattached(view, obj, path, parent)
-        elif parent.group == "":
+        elif parent.group == "" and parent.kind != "Service":
             message = f"a {parent.kind} is no parent that is served here: the rules do not hold there"
-            yield Finding(obj.ref, "ParentNotServed", message, f"{path}.kind", fix="attach the route to a Gateway")
+            yield Finding(
+                obj.ref, "ParentNotServed", message, f"{path}.kind", fix="attach the route to a Gateway or a Service"
+            )
 
 
 def owners_of(obj: Route) -> Iterator[Ref]:

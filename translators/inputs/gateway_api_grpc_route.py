@@ -1,4 +1,4 @@
-"""Gateway API's GRPCRoute -> RouteTable, one for each listener that it is attached to."""
+"""Gateway API's GRPCRoute -> RouteTable, one for each listener, or port of a Service, that it is attached to."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,7 @@ from api.view import View
 from translators.contract import Input
 from translators.gateway_api.attachments import call_places, counting_places, gateway_places, host_places
 from translators.gateway_api.calls import call_findings, rule_of
+from translators.gateway_api.frontends import indexes
 from translators.gateway_api.parents import parent_rules
 from translators.gateway_api.rule_checks import host_findings, rules_findings
 from translators.gateway_api.rules import Rule
@@ -17,7 +18,7 @@ from translators.gateway_api.tables import lowered
 
 
 def lower(view: View, obj: Object[gw.GRPCRoute]) -> Lowered:
-    """Return the rules as they hold at each listener that takes the route."""
+    """Return the rules as they hold at each listener that takes the route, and for clients of each Service."""
     return lowered(view, obj, tuple(_rules(obj)))
 
 
@@ -44,5 +45,6 @@ INPUT = Input(
         "gateway.host": host_places,
         "gateway.attached": counting_places,
         "gateway.calls": call_places,
+        **indexes(),
     },
 )

@@ -1,4 +1,4 @@
-"""Gateway API's HTTPRoute -> RouteTable, one for each listener that it is attached to."""
+"""Gateway API's HTTPRoute -> RouteTable, one for each listener, or port of a Service, that it is attached to."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,7 @@ from api.meta import Object
 from api.view import View
 from translators.contract import Input
 from translators.gateway_api.attachments import counting_places, gateway_places, host_places
+from translators.gateway_api.frontends import indexes
 from translators.gateway_api.matches import match_findings, match_of
 from translators.gateway_api.parents import parent_rules
 from translators.gateway_api.rule_checks import host_findings, rules_findings
@@ -20,7 +21,7 @@ _ANYTHING = (gw.HTTPRouteMatch(),)
 
 
 def lower(view: View, obj: Object[gw.HTTPRoute]) -> Lowered:
-    """Return the rules as they hold at each listener that takes the route."""
+    """Return the rules as they hold at each listener that takes the route, and for clients of each Service."""
     return lowered(view, obj, tuple(_rules(obj)))
 
 
@@ -48,5 +49,10 @@ INPUT = Input(
     kinds=(gw.HTTP_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes={"gateway.routes": gateway_places, "gateway.host": host_places, "gateway.attached": counting_places},
+    indexes={
+        "gateway.routes": gateway_places,
+        "gateway.host": host_places,
+        "gateway.attached": counting_places,
+        **indexes(),
+    },
 )

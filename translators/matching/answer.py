@@ -10,7 +10,7 @@ from translators import envoy
 from translators.matching.decoded import Decoded
 from translators.matching.domains import virtual_host
 from translators.matching.faults import abort, failing
-from translators.matching.fields import fraction, header_problem, query_problem
+from translators.matching.fields import fits, fraction, header_problem, query_problem, wants
 from translators.matching.headers import response_edits
 from translators.matching.listening import reached
 from translators.matching.normal import formed, scheme_of
@@ -68,10 +68,17 @@ def match_problem(said: envoy.RouteMatch, request: Request) -> str:
         numerator, denominator = fraction(said.runtime_fraction.default_value)
         if request.dice % denominator >= numerator:
             return f"the request is not among the {numerator} of {denominator} that are chosen by chance"
-    problem = path_problem(said, request.path)
+    meant = (_meant(one, request) for one in said.filter_state)
+    problem = next(filter(None, (path_problem(said, request.path), *meant)), "")
     problems = (header_problem(one, request) for one in said.headers)
     asked = (query_problem(one, request.path) for one in said.query_parameters)
     return problem or next(filter(None, problems), "") or next(filter(None, asked), "")
+
+
+def _meant(said: envoy.FilterStateMatcher, request: Request) -> str:
+    """Say why a route is not for those who dialled an address; it is the only thing that routes ask connections for."""
+    wanted = said.string_match
+    return "" if fits(wanted, request.address) else f"the address dialled is {request.address!r} ({wants(wanted)})"
 
 
 def origin(route: envoy.Route) -> Origin | None:

@@ -16,12 +16,12 @@ from translators.settings import mesh
 def configurations(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: port numbers in decimal, and the HTTP proxy's (Istio).
 
-    And `host:port` for services with addresses of their own, whose traffic is looked at there.
+    And `host:port` for services with listeners of their own that take HTTP.
     """
     proxy = (names.HTTP_PROXY,) if view.memo(mesh).proxy_http_port else ()
     shared = (*(str(number) for number in view.memo(visible.http_ports, scope.viewer)), *proxy)
     parts = range(view.memo(visible.services, scope.viewer)) if scope.intercepted else ()
-    return (shared, *(view.memo(arrivals.sniffed, scope.viewer, part) for part in parts))
+    return (shared, *(view.memo(arrivals.routed_alone, scope.viewer, part) for part in parts))
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:

@@ -9,7 +9,7 @@ from api.settings import PathForm
 from api.view import View
 from translators import envoy
 from translators.lookups import manner
-from translators.names import ClusterName
+from translators.names import DIALLED, ClusterName
 from translators.parts import balancing, filters
 from translators.parts.accesslog import access_logs
 from translators.settings import mesh
@@ -41,6 +41,17 @@ def http(view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_
     if scope.role == ROUTER:
         _face_outside(manager)
     return envoy.Filter(name="envoy.filters.network.http_connection_manager", typed_config=envoy.packed(manager))
+
+
+@cache
+def tells_dialled() -> envoy.Filter:
+    """Return what remembers the address that the client dialled, for routes to ask. To be copied, never changed."""
+    said = envoy.SubstitutionFormatString(
+        text_format_source=envoy.DataSource(inline_string="%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%")
+    )
+    kept = envoy.FilterStateValue(object_key=DIALLED, factory_key="envoy.string", format_string=said)
+    body = envoy.SetFilterState(on_new_connection=[kept])
+    return envoy.Filter(name="envoy.filters.network.set_filter_state", typed_config=envoy.packed(body))
 
 
 def tcp(view: View, caller: Caller, to: ClusterName) -> envoy.Filter:

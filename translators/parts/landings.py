@@ -33,7 +33,7 @@ def shared(view: View, scope: Scope, listener: str, number: int) -> Landing | No
     if use is None:
         return None
     routes = (str(number),) if use.http else ()
-    http = [_http(view, scope, listener, str(number))] if use.http else []
+    http = [_http(view, scope, listener, str(number), tells=scope.intercepted)] if use.http else []
     if use.only_http:
         return _landing(view, http, routes)
     tls = use.tls if use.tls != (use.default,) else ()
@@ -49,9 +49,11 @@ def own(view: View, scope: Scope, address: str, number: int) -> Landing | None:
     if not found:
         return None
     (first, port), *others = found
-    routes = (names.virtual_host(first.host, number),) if port.protocol is Protocol.AUTO else ()
+    routes = (names.virtual_host(first.host, number),) if not port.protocol.is_bytes else ()
     http = [_http(view, scope, names.listener(address, number), name) for name in routes]
-    hosts = [service.host for service, _ in others]
+    if port.protocol.says_http:
+        return _landing(view, http, routes)
+    hosts = [service.host for service, other in others if not other.protocol.says_http]
     told = [chain for host in hosts for chain in _by_name(scope, _of(view, scope, host, number), host)]
     return _landing(view, [*_sniffed(http), *told, *_of(view, scope, first.host, number)], routes)
 
@@ -68,9 +70,11 @@ def _landing(view: View, said: Sequence[Chain], routes: tuple[str, ...]) -> Land
     return Landing((*frames, envoy.encode(looks)), routes)
 
 
-def _http(view: View, scope: Scope, listener: str, routes: str) -> Chain:
+def _http(view: View, scope: Scope, listener: str, routes: str, *, tells: bool = False) -> Chain:
+    """Return a chain for HTTP; `tells`: its routes can ask which address was dialled."""
     manager = chains.http(view, scope, routes, f"outbound_{listener}")
-    return Chain((), (), envoy.encode(envoy.FilterChain(filters=[manager])))
+    first = [chains.tells_dialled()] if tells else []
+    return Chain((), (), envoy.encode(envoy.FilterChain(filters=[*first, manager])))
 
 
 def _sniffed(said: Iterable[Chain]) -> list[Chain]:

@@ -4,19 +4,22 @@ The virtual hosts of a port are made and joined in parts (see shards): a change 
 configuration is a join of the parts.
 """
 
+from collections.abc import Iterable
 from itertools import chain
 
 import msgspec
 
 from api.proxy import Scope, Viewer
-from api.routes import Route, RouteTable
+from api.routes import Route
 from api.view import View
-from translators import envoy, names, visible
+from translators import arrivals, envoy, names, visible
 from translators.lookups import unknown
 from translators.parts import actions, retries
+from translators.parts.dialled import dialled_only
 from translators.parts.domains import distinct, domains, with_port
+from translators.parts.redirects import at_host
 from translators.settings import mesh
-from translators.tables import catches_all, foreign_hosts, owner
+from translators.tables import catches_all, foreign_hosts, is_routed, owner
 
 _VIRTUAL_HOSTS_FIELD = 2
 ROUTES_FIELD = 3
@@ -26,13 +29,15 @@ _NO_UPSTREAM = 502
 class VirtualHost(msgspec.Struct, frozen=True):
     """A virtual host: `routes` are encoded, with all else that is neither name nor domains.
 
-    `copies` are the clusters that its mirrors send to.
+    `copies` are the clusters that its mirrors send to. `shared` stands for `routes` where what was dialled may be
+    another service: only those who dialled this one are taken then.
     """
 
     name: str
     domains: tuple[str, ...]
     routes: bytes
     copies: tuple[str, ...] = ()
+    shared: bytes = b""
 
 
 class Frames(msgspec.Struct, frozen=True):
@@ -61,6 +66,11 @@ def copies(view: View, scope: Scope, port: int, part: int) -> tuple[str, ...]:
 
 def catch_all(view: View, viewer: Viewer) -> bytes:
     """Return the virtual host of everything else: passed through, or answered 502 (Istio's outboundTrafficPolicy)."""
+    body = _unknown(view, viewer)
+    return frame(body.name, ("*",), envoy.framed(ROUTES_FIELD, envoy.encode(body)))
+
+
+def _unknown(view: View, viewer: Viewer) -> envoy.Route:
     cluster = unknown(view, viewer)
     name = "block_all" if cluster == names.BLACK_HOLE else "allow_any"
     body = envoy.Route(name=name, match=envoy.RouteMatch(prefix="/"))
@@ -68,7 +78,7 @@ def catch_all(view: View, viewer: Viewer) -> bytes:
         body.route.CopyFrom(envoy.RouteAction(cluster=cluster, timeout=envoy.duration(0)))
     else:
         body.direct_response.CopyFrom(envoy.DirectResponseAction(status=_NO_UPSTREAM))
-    return frame(name, ("*",), envoy.framed(ROUTES_FIELD, envoy.encode(body)))
+    return body
 
 
 def _framed(view: View, scope: Scope, port: int, part: int) -> tuple[bytes, bytes]:
@@ -78,7 +88,7 @@ def _framed(view: View, scope: Scope, port: int, part: int) -> tuple[bytes, byte
     for host in view.memo(_of_part, scope, port, part):
         said = fewer.get(host.name, host.domains) if fewer else host.domains
         if said:
-            plain.append(frame(host.name, said, host.routes))
+            plain.append(frame(host.name, said, host.shared or host.routes))
             proxied.append(frame(host.name, with_port(said, port), host.routes))
     return b"".join(plain), b"".join(proxied)
 
@@ -114,11 +124,19 @@ def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     service = visible.listed(view, scope.viewer, host)
     said = owner(view, scope, host, port)
     built = [actions.default(view, scope, host, port)] if said is None else _built(view, scope, said, port)
-    routes = b"".join((*(envoy.framed(ROUTES_FIELD, b.body) for b in built), view.memo(common)))
+    routes = _joined(view, [b.body for b in built])
     known = domains(host, service.addresses, scope) if service else (host,)
     if service is not None and service.headless and scope.intercepted:
         known += tuple(f"*.{name}" for name in known)  # web-0.web: the name of one workload (Istio)
-    return VirtualHost(names.virtual_host(host, port), known, routes, tuple(c for b in built for c in b.copies))
+    dialled = arrivals.addresses(service) if service is not None and scope.intercepted else ()
+    told = dialled and is_routed(view, scope.viewer, host, port)
+    shared = _joined(view, [*dialled_only(built, dialled), envoy.encode(_unknown(view, scope.viewer))]) if told else b""
+    copies = tuple(c for b in built for c in b.copies)
+    return VirtualHost(names.virtual_host(host, port), known, routes, copies, shared)
+
+
+def _joined(view: View, routes: Iterable[bytes]) -> bytes:
+    return b"".join((*(envoy.framed(ROUTES_FIELD, body) for body in routes), view.memo(common)))
 
 
 def common(view: View) -> bytes:
@@ -127,12 +145,14 @@ def common(view: View) -> bytes:
     return envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=policy))
 
 
-def _built(view: View, scope: Scope, said: tuple[RouteTable, tuple[Route, ...]], port: int) -> list[actions.Built]:
-    """Return the routes up to the first that catches everything: what stands behind it is never asked (Istio)."""
-    _, routes = said
+def _built(view: View, scope: Scope, said: tuple[Route, ...], port: int) -> list[actions.Built]:
+    """Return the routes up to the first that catches everything: what stands behind it is never asked (Istio).
+
+    Clients call a service by several names, and redirects keep theirs.
+    """
     built = []
-    for route in routes:
-        built.append(actions.route(view, scope, route, port))
+    for route in said:
+        built += [actions.route(view, scope, one, port) for one in at_host(route, "*")]
         if catches_all(route.match):
             break
     return built

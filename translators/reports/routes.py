@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from api.finding import Finding
+from api.kinds.gateway_api.gateway_class import CONTROLLER
 from api.kinds.gateway_api.http_route import HTTP_ROUTE
 from api.kinds.gateway_api.references import ParentReference
 from api.kinds.gateway_api.tcp_route import TCP_ROUTE
@@ -16,6 +17,7 @@ from translators.contract import Report
 from translators.gateway_api.attachments import owner_of, served_by
 from translators.gateway_api.classes import profile
 from translators.gateway_api.conditions import PARTLY, ROUTE, below, positive
+from translators.gateway_api.frontends import is_served
 
 
 def status(view: View, obj: AnyObject) -> Status | None:
@@ -38,6 +40,8 @@ def _sections(view: View, obj: AnyObject) -> Iterator[Section]:
 
 
 def _controller(view: View, obj: AnyObject, parent: ParentReference) -> str:
+    if is_served(view, obj, parent):
+        return CONTROLLER
     owner = owner_of(obj, parent)
     gateway = served_by(view, owner) if owner is not None else None
     found = view.get(gateway) if gateway is not None else None

@@ -1,0 +1,148 @@
+"""Routes of Services through real Envoys: every feature that Gateway API names for meshes (GAMMA), and copies."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+
+import aiohttp
+import pytest
+
+from api.proxy import Proxy
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e import test_gateway_api_mesh_dialled
+from tests.e2e.mesh_features import ALT, FEATURES, PORT, STAMP, Ask, at, filters, made, route, service_of, services, to
+from tests.e2e.scene import QUIET, complaints, findings, joined
+from tests.e2e.sidecars import PROXY_PORT, Sidecar, free_address, sidecar
+
+pytestmark = pytest.mark.envoy
+
+REQUESTS = 200
+ELSEWHERE = {
+    "MeshHTTPRouteWeight": "test_requests_are_shared_by_weight_and_copied",
+    "MeshConsumerRoute": "test_a_consumers_route_holds_in_its_namespace_alone",
+    "MeshFrontend": "test_with_interception_what_is_dialled_decides",
+    "MeshFrontendHostname": "test_with_interception_what_is_dialled_decides",
+}
+"""What takes a test of its own."""
+
+
+def test_every_feature_of_the_profiles_has_a_test():
+    core = {"MeshBasic", "MeshTrafficSplit", "MeshHTTPRouteWeight"}
+    core |= {f"MeshHTTPRoute{n}" for n in ("Matching", "RedirectHostAndStatus", "RequestHeaderModifier")}
+    extended = ("NamedRule", "QueryParamMatching", "RedirectPath", "RedirectPort", "SchemeRedirect", "RewritePath")
+    more = {f"MeshHTTPRoute{n}" for n in (*extended, "BackendRequestHeaderModifier", "SimpleSameNamespace")}
+    others = {"MeshFrontend", "MeshConsumerRoute", "MeshFrontendHostname", "MeshPorts"}
+    assert FEATURES.keys() | ELSEWHERE.keys() >= core | more | others
+    assert all(name in globals() or hasattr(test_gateway_api_mesh_dialled, name) for name in ELSEWHERE.values())
+
+
+class Client:
+    """A client beside a sidecar."""
+
+    def __init__(self, session: aiohttp.ClientSession, beside: Sidecar) -> None:
+        self._session, self._beside = session, beside
+
+    async def get(self, host: str, ask: Ask) -> tuple[str, Mapping[str, str]]:
+        """Who answered, or the status and where to; and the headers."""
+        url, headers = self._beside.on(ask.port) + ask.path, {"Host": host, **ask.headers}
+        async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
+            await answer.read()
+            where = answer.headers.get("Location", "")
+            said = answer.headers["X-Workload"] if answer.status == 200 else f"{answer.status} {where}".strip()
+            return said, answer.headers
+
+
+async def test_a_sidecar_does_what_routes_of_services_say(stage: Stage, client: aiohttp.ClientSession):
+    async with Workload("v1") as v1, Workload("v2") as v2:
+        routes = (route(service_of(n), *f.rules, **f.parent) for n, f in FEATURES.items() if f.rules)
+        named = map(service_of, FEATURES)
+        await stage.apply(joined(QUIET, services(v1, "v1", *named), services(v2, "v2"), *routes))
+        assert not findings(stage)
+        caller = Client(client, await sidecar(stage, PORT, ALT))
+        by_name = {"v1": v1, "v2": v2}
+        wrong = [
+            f"{name}: {ask.path}: {problem}"
+            for name, feature in FEATURES.items()
+            for ask in feature.asks
+            for problem in await _problems(caller, by_name, service_of(name), ask)
+        ]
+        assert not wrong, "\n".join(wrong)
+    assert not complaints(stage)
+
+
+async def _problems(caller: Client, workloads: Mapping[str, Workload], host: str, ask: Ask) -> list[str]:
+    said, headers = await caller.get(host, ask)
+    found = [] if said == ask.want else [f"{said} instead of {ask.want}"]
+    found += [f"answered {n}: {headers.get(n)}" for n, value in ask.answered.items() if headers.get(n) != value]
+    if said in workloads:
+        received = workloads[said].received[-1]
+        found += [
+            f"got {n}: {received.headers.get(n)}" for n, value in ask.got.items() if received.headers.get(n) != value
+        ]
+        if ask.forwarded and received.path != ask.forwarded:
+            found.append(f"was sent on as {received.path}")
+    return found
+
+
+async def test_requests_are_shared_by_weight_and_copied(stage: Stage, client: aiohttp.ClientSession):
+    """Wide bounds: one in ten million runs is further off."""
+    async with Workload("v1") as v1, Workload("v2") as v2, Workload("copy") as copy:
+        copied = filters("RequestMirror", {"backendRef": {"name": "copy", "port": PORT}})
+        missing = filters("RequestMirror", {"backendRef": {"name": "nobody", "port": PORT}})
+        rules = [
+            to("v1*7", "v2*3", "copy*0", matches=at("/anything")),
+            to("v1", matches=at("/anything/copied"), filters=copied + missing),
+            {"matches": at("/only"), "filters": copied},
+        ]
+        grounds = (services(v1, "v1", "echo"), services(v2, "v2"), services(copy, "copy"))
+        await stage.apply(joined(QUIET, *grounds, route("echo", *rules)))
+        assert [f.reason for f in findings(stage)] == ["BackendNotFound"]
+        caller = Client(client, await sidecar(stage, PORT, ALT))
+        seen = Counter([(await caller.get("echo", Ask("/anything", "")))[0] for _ in range(REQUESTS)])
+        assert seen.keys() == {"v1", "v2"}
+        assert 105 <= seen["v1"] <= 175
+        assert (await caller.get("echo", Ask("/only", "")))[0] == "500"
+        assert not copy.received
+
+        async def copies() -> None:
+            while not copy.received:  # a copy that cannot connect within a second is let go
+                assert (await caller.get("echo", Ask("/anything/copied?x=1", "")))[0] == "v1"
+                await asyncio.sleep(0.1)
+
+        await asyncio.wait_for(copies(), 15)
+        first = copy.received[0]
+        assert (first.host, first.path) == ("echo", "/anything/copied?x=1")
+    assert not complaints(stage)
+
+
+async def test_a_consumers_route_holds_in_its_namespace_alone(stage: Stage, client: aiohttp.ClientSession):
+    async with Workload("v1") as v1, Workload("v2") as v2:
+        asks = [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "consumer"}]
+        grant = {"from": asks, "to": [{"group": "", "kind": "Service"}]}
+        await stage.apply(
+            joined(
+                QUIET,
+                services(v1, "v1"),
+                services(v2, "v2"),
+                route("v1", to("v1", matches=at("/anything"), filters=STAMP), namespace="consumer"),
+                made("ReferenceGrant", "consumer", grant, "gateway.networking.k8s.io/v1beta1"),
+            )
+        )
+        assert not findings(stage)
+        producers = Client(client, await sidecar(stage, PORT, ALT))
+        ip = free_address(PROXY_PORT, PORT, ALT)
+        envoy = await stage.sidecar(Proxy("sidecar", "eater", "consumer", ip=ip))
+        consumers = Client(client, Sidecar(envoy, ip))
+
+        async def seen(who: Client, path: str) -> tuple[str, str | None]:
+            said, headers = await who.get("v1.default", Ask(path, ""))
+            return said, headers.get("X-Header-Set")
+
+        assert await seen(consumers, "/anything") == ("v1", "set")
+        assert await seen(producers, "/anything") == ("v1", None)
+        await stage.apply(route("v1", to("v2")))
+        assert await seen(producers, "/anything") == ("v2", None)
+        assert await seen(consumers, "/anything") == ("v1", "set"), "consumers' routes stand for the producers'"
+        assert await seen(consumers, "/headers") == ("404", None)
+    assert not complaints(stage)

@@ -1,0 +1,166 @@
+"""Services as parents of routes: what clients in the mesh call, and whose routes hold for which of them (GAMMA).
+
+A route of the Service's own namespace is the producer's, and holds for all clients. One of another namespace is a
+consumer's, and holds for the clients of its own namespace only.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import msgspec
+
+from api.finding import Finding, Severity
+from api.hosts import fqdn
+from api.kinds.gateway_api import GROUP
+from api.kinds.gateway_api.references import ParentReference
+from api.kinds.kube import SERVICE
+from api.mesh import Port, Protocol, Service
+from api.meta import Ref
+from api.routes import Order, Route, RouteTable
+from api.view import View
+from translators.gateway_api import attachments
+from translators.shards import owned, places, shard
+
+_NOWHERE = "no rule holds there"
+_ALL, _OWN = ("*",), (".",)
+
+
+class Frontend(msgspec.Struct, frozen=True):
+    """A port of a Service that a route is attached to; `path` is the field that says so, `consumer` whose route it is.
+
+    Its rules hold for clients of the route's own namespace then, and else for all.
+    """
+
+    host: str
+    port: int
+    path: str
+    consumer: bool
+
+
+def service_of(obj: attachments.Route, parent: ParentReference) -> Ref | None:
+    """Return the Service that is a parent, or None. Gateway API: its group has to be said, it is `""`."""
+    if (parent.group, parent.kind) != ("", "Service"):
+        return None
+    return Ref(SERVICE.key, parent.namespace or obj.ref.namespace, parent.name)
+
+
+def is_served(view: View, obj: attachments.Route, parent: ParentReference) -> bool:
+    """Tell whether a parent is a Service that is there: whether a route holds at it is for us to say."""
+    ref = service_of(obj, parent)
+    return ref is not None and view.get(ref) is not None
+
+
+def is_meshed(view: View, obj: attachments.Route) -> bool:
+    """Tell whether any of a route's parents is such a Service."""
+    return any(is_served(view, obj, parent) for parent in obj.spec.parent_refs)
+
+
+def frontends(view: View, obj: attachments.Route) -> tuple[Frontend, ...]:
+    """Return the ports of Services that a route is attached to, each once, sorted by what names them."""
+    found: dict[tuple[str, int], Frontend] = {}
+    for i, parent in enumerate(obj.spec.parent_refs):
+        service = _service(view, service_of(obj, parent))
+        for port in _named(service, parent) if service is not None and not service.headless else ():
+            if service is not None and not port.protocol.is_bytes:
+                consumer = service.namespace != obj.ref.namespace
+                one = Frontend(service.host, port.number, f"spec.parentRefs[{i}]", consumer)
+                found.setdefault((one.host, one.port), one)
+    return tuple(found.values())
+
+
+def tables_at(view: View, obj: attachments.Route, made: Callable[[Frontend], Iterable[Route]]) -> Iterator[RouteTable]:
+    """Yield a table for each port that a route is attached to, with the rules as they are made for that port."""
+    for at in frontends(view, obj):
+        yield RouteTable(
+            ref=obj.ref,
+            hosts=(at.host,),
+            routes=tuple(made(at)),
+            export_to=_OWN if at.consumer else _ALL,
+            created=obj.created,
+            order=Order.PRECISE,
+            port=at.port,
+            path=at.path,
+        )
+
+
+def frontend_findings(view: View, obj: attachments.Route) -> Iterator[Finding]:
+    """Say at which Services no rule holds, and why."""
+    for i, parent in enumerate(obj.spec.parent_refs):
+        ref, path = service_of(obj, parent), f"spec.parentRefs[{i}]"
+        if ref is not None and view.get(ref) is None:
+            message = f"there is no {ref}: {_NOWHERE}"
+            fix = "correct the name, or create it"
+            yield Finding(obj.ref, "ParentNotFound", message, path, Severity.WARNING, fix)
+        elif ref is not None and (problem := _problem(view, ref, parent)):
+            yield Finding(obj.ref, "NoMatchingParent", f"{problem}: {_NOWHERE}", path)
+        elif (parent.group, parent.kind) == (GROUP, "Service"):
+            message = f"there is no Service in {GROUP}, which is what is meant where no group is said: {_NOWHERE}"
+            yield Finding(obj.ref, "ParentNotServed", message, f"{path}.group", Severity.WARNING, 'say group: ""')
+    hostnames = getattr(obj.spec, "hostnames", ())
+    if hostnames and is_meshed(view, obj):
+        message = "at a Service hostnames are not looked at: what was called decides (Gateway API)"
+        fix = "match the header Host, or leave them out"
+        yield Finding(obj.ref, "HostnamesIgnored", message, "spec.hostnames", Severity.WARNING, fix)
+
+
+def indexes() -> Mapping[str, Callable[[attachments.Route], Iterable[str]]]:
+    """Return the indexes by which what routes say in the mesh is found; those of Istio's rules, and one of their own.
+
+    `frontend.routes` holds those with Services as parents, alone and by each shard of their hosts.
+    """
+    return {"routes": _places, "routes.of": _owners, "route.host": _hosts, "frontend.routes": _shards}
+
+
+def _problem(view: View, ref: Ref, parent: ParentReference) -> str:
+    service = _service(view, ref)
+    if service is None:
+        return f"{ref} is an ExternalName, so nobody calls it by an address of its own"
+    if service.headless:
+        return f"{ref} is headless: clients call its workloads, and not the Service"
+    named = _named(service, parent)
+    if not named:
+        known = ", ".join(f"{p.number} {p.name}".strip() for p in service.ports)
+        return f"{ref} has no port of this number and name (it has {known or 'none'})"
+    if all(port.protocol.is_bytes for port in named):
+        return f"{ref} does not take HTTP there, as the name or appProtocol of its port says"
+    return ""
+
+
+def _service(view: View, ref: Ref | None) -> Service | None:
+    return next(iter(view.lowered(ref).services), None) if ref is not None else None
+
+
+def _named(service: Service, parent: ParentReference) -> list[Port]:
+    """Return the ports that a parent reference names; UDP ports do not count."""
+    return [
+        port
+        for port in service.ports
+        if parent.section_name in {"", port.name}
+        and parent.port in {None, port.number}
+        and port.protocol is not Protocol.UDP
+    ]
+
+
+def _hosts(obj: attachments.Route) -> tuple[str, ...]:
+    refs = (service_of(obj, parent) for parent in obj.spec.parent_refs)
+    return tuple(dict.fromkeys(fqdn(ref.name, ref.namespace) for ref in refs if ref is not None))
+
+
+def _places(obj: attachments.Route) -> Iterator[str]:
+    """Yield where others find the route as producers' and its own namespace as consumers'."""
+    for export_to, consumer in ((_ALL, False), (_OWN, True)):
+        refs = (service_of(obj, parent) for parent in obj.spec.parent_refs)
+        found = [ref for ref in refs if ref is not None and (ref.namespace != obj.ref.namespace) == consumer]
+        if found:
+            yield from places(export_to, obj.ref.namespace, (fqdn(ref.name, ref.namespace) for ref in found))
+
+
+def _owners(obj: attachments.Route) -> Iterable[str]:
+    hosts = _hosts(obj)
+    return owned(obj.ref.namespace, hosts) if hosts else ()
+
+
+def _shards(obj: attachments.Route) -> Iterator[str]:
+    hosts = _hosts(obj)
+    if hosts:
+        yield "*"
+        yield from {str(shard(host)) for host in hosts}
