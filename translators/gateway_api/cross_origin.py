@@ -87,7 +87,9 @@ def cors_findings(about: Ref, path: str, said: gw.HTTPCORSFilter) -> Iterator[Fi
                 yield Finding(about, "InvalidCors", message, f"{path}.{field}[{i}]")
     if said.allow_credentials and _ALL in said.expose_headers:
         message = "with allowCredentials, * would be the name of a header: nobody is told of any"
-        yield Finding(about, "UnsupportedValue", message, f"{path}.exposeHeaders", Severity.WARNING, "name the headers")
+        yield Finding(
+            about, "HeadersNotExposed", message, f"{path}.exposeHeaders", Severity.WARNING, "name the headers"
+        )
 
 
 def _narrowed(said: Route, headers: tuple[FieldMatch, ...]) -> Route:

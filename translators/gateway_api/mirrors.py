@@ -47,7 +47,7 @@ def copy_findings(view: View, found: Iterable[Copies], *, redirected: bool) -> I
         elif redirected:
             message = "a redirect is answered by the proxy, so there is nothing to copy: the mirror never happens"
             where = path.removesuffix(".backendRef")
-            yield Finding(about, "IncompatibleFilters", message, where, Severity.WARNING)
+            yield Finding(about, "MirrorUnused", message, where, Severity.WARNING)
 
 
 def _fraction(said: gw.HTTPRequestMirrorFilter) -> int:

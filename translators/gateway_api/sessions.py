@@ -58,11 +58,11 @@ def session_remarks(about: Ref, path: str, said: gw.SessionPersistence | None, b
         return
     if said.idle_timeout:
         message = "sessions do not end when they are idle: only absoluteTimeout ends them"
-        yield Finding(about, "UnsupportedValue", message, f"{path}.idleTimeout", Severity.WARNING)
+        yield Finding(about, "SessionNotKept", message, f"{path}.idleTimeout", Severity.WARNING)
     if said.type == "Header" and said.absolute_timeout:
         message = "sessions that are told by a header do not end: only cookies do"
-        yield Finding(about, "UnsupportedValue", message, f"{path}.absoluteTimeout", Severity.WARNING, "use Cookie")
+        yield Finding(about, "SessionNotKept", message, f"{path}.absoluteTimeout", Severity.WARNING, "use Cookie")
     if backends > 1:
         message = "weights choose the backend of each request anew, and only then a session its endpoint there"
         fix = "send to one backend"
-        yield Finding(about, "UnsupportedValue", message, path, Severity.WARNING, fix)
+        yield Finding(about, "SessionNotKept", message, path, Severity.WARNING, fix)
