@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from api.kinds.gateway_api import filters as hf
 from api.kinds.gateway_api import http_route as hr
 from api.kinds.gateway_api import references as refs
 from api.meta import Kind, Wire
@@ -31,10 +32,10 @@ class MeshRoutes:
         where=_spaces, created=st.sampled_from(["", "2024", "2025"]), weight=st.integers(0, 1),
     )  # fmt: skip
     def mesh_route(self, ns, name, parents, path, to, where, created, weight) -> None:
-        mirror = hr.HTTPRequestMirrorFilter(refs.BackendObjectReference("b", namespace=where, port=80))
+        mirror = hf.HTTPRequestMirrorFilter(refs.BackendObjectReference("b", namespace=where, port=80))
         there = hr.HTTPRouteRule(
             matches=(hr.HTTPRouteMatch(path),),
-            filters=(hr.HTTPRouteFilter("RequestMirror", request_mirror=mirror),),
+            filters=(hf.HTTPRouteFilter("RequestMirror", request_mirror=mirror),),
             backend_refs=(hr.HTTPBackendRef(to, namespace=where, port=80, weight=weight),),
         )
         spec = hr.HTTPRoute(tuple(dict.fromkeys(parents)), rules=(there,))

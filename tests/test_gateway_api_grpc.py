@@ -61,6 +61,7 @@ PRECEDENCE = [
     (method(name="Say", headers=BOTH), method("test.v1.Echo")),
     (method("test.v1.Echo", "Say", headers=ONE), method("test.v1.Echo", "Say", headers=BOTH)),
     ({"headers": BOTH}, method(name="Say")),
+    (method("test[.]v1[.]Echo.*", "Say", "RegularExpression", headers=BOTH), {"headers": ONE}),
 ]
 
 

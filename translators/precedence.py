@@ -46,9 +46,9 @@ def precision(match: Match) -> tuple[int, int, int, int, int]:
     return _KINDS[match.path.op], -len(match.path.value), not method, -headers, -len(match.query)
 
 
-def precision_of_call(service: str, method: str, headers: int) -> tuple[int, int, int, int, int]:
+def precision_of_call(service: str, method: str, headers: int, *, regex: bool) -> tuple[int, int, int, int, int]:
     """Return the rank of a match of a GRPCRoute.
 
-    Gateway API: the most characters of the service, then of the method, then the most headers.
+    Gateway API: the most characters of the service, then of the method, then the most headers. Regexes are last.
     """
-    return -len(service), -len(method), 0, -headers, 0
+    return regex, -len(service), -len(method), -headers, 0

@@ -57,6 +57,8 @@ def call_findings(about: Ref, path: str, said: gw.GRPCRouteMatch) -> Iterator[Fi
         where = f"{path}.headers[{i}]"
         if not is_header_name(one.name):
             yield Finding(about, "InvalidMatch", f"{one.name!r} is not the name of a header", where)
+        if one.name in {other.name for other in said.headers[:i]}:
+            yield Finding(about, "InvalidMatch", f"{one.name} is there twice", where)
         if one.type == _REGEX and (problem := regex_problem(one.value)):
             yield Finding(about, "InvalidMatch", problem, f"{where}.value")
 
@@ -74,7 +76,7 @@ def _method_problems(said: gw.GRPCMethodMatch) -> Iterator[tuple[str, str]]:
 def _asked(said: gw.GRPCRouteMatch) -> Asked:
     method = said.method or gw.GRPCMethodMatch()
     headers = fields_of(said.headers, lower=True)
-    rank = precision_of_call(method.service, method.method, len(headers))
+    rank = precision_of_call(method.service, method.method, len(headers), regex=method.type == _REGEX)
     return Asked(Match(path=_path(method), headers=headers), rank)
 
 

@@ -47,6 +47,8 @@ def match_findings(about: Ref, path: str, said: gw.HTTPRouteMatch) -> Iterator[F
             where = f"{path}.{field}[{i}]"
             if not is_header_name(one.name):
                 yield Finding(about, "InvalidMatch", f"{one.name!r} is not the name of a header or parameter", where)
+            if one.name in {other.name for other in fields[:i]}:
+                yield Finding(about, "InvalidMatch", f"{one.name} is there twice", where)
             if one.type == _REGEX and (problem := regex_problem(one.value)):
                 yield Finding(about, "InvalidMatch", problem, f"{where}.value")
 

@@ -21,11 +21,17 @@ class HTTPPathMatch(Wire, frozen=True):
 
 
 class HTTPFieldMatch(Wire, frozen=True):
-    """A comparison with a header or a query parameter. Of several for one name the first counts."""
+    """A comparison with a header. Of several whose names differ in case alone, the first counts."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     value: Annotated[str, Meta(min_length=1, max_length=4096)]
     type: Literal["Exact", "RegularExpression"] = "Exact"
+
+
+class HTTPQueryParamMatch(HTTPFieldMatch, frozen=True):
+    """A comparison with a query parameter."""
+
+    value: Annotated[str, Meta(min_length=1, max_length=1024)]
 
 
 class HTTPRouteMatch(Wire, frozen=True):
@@ -33,7 +39,7 @@ class HTTPRouteMatch(Wire, frozen=True):
 
     path: HTTPPathMatch = HTTPPathMatch()
     headers: Annotated[tuple[HTTPFieldMatch, ...], Meta(max_length=16)] = ()
-    query_params: Annotated[tuple[HTTPFieldMatch, ...], Meta(max_length=16)] = ()
+    query_params: Annotated[tuple[HTTPQueryParamMatch, ...], Meta(max_length=16)] = ()
     method: Method | None = None
 
 
