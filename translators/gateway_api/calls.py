@@ -71,6 +71,9 @@ def _method_problems(said: gw.GRPCMethodMatch) -> Iterator[tuple[str, str]]:
             yield f".{field}", f"{field} must only contain valid characters (matching {_SHOWN[field]})"
         if text and said.type == _REGEX and (problem := regex_problem(text)):
             yield f".{field}", problem
+            return
+    if said.type == _REGEX and (problem := regex_problem(_path(said).value)):
+        yield "", f"together, {problem}"
 
 
 def _asked(said: gw.GRPCRouteMatch) -> Asked:
