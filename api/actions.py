@@ -26,7 +26,8 @@ class Destination(msgspec.Struct, frozen=True):
     """Where requests go. `port` 0: the service's only port, else the port of the listener (Istio's rule).
 
     `headers` and `rewrite_host` hold for the requests that go here. `path` is the field of the object that says so.
-    `fails`: there is nothing that could be sent to, and the requests that would go here are answered 500 (Gateway API).
+    `fails`: there is nothing that could be sent to, and the requests that would go here are answered 500 (Gateway API);
+    connections are closed, and datagrams are dropped.
     """
 
     host: str

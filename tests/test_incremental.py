@@ -31,6 +31,7 @@ from api.resource import Resource, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
 from tests.builders import PlainView
+from tests.byte_routes import ByteRoutes
 from tests.mesh_routes import MeshRoutes
 from translators import shards
 from translators.advice import findings
@@ -118,7 +119,7 @@ PROXIES = [
 ]
 
 
-class World(MeshRoutes, RuleBasedStateMachine):
+class World(ByteRoutes, MeshRoutes, RuleBasedStateMachine):
     """Random manifests in and out of one control plane that some proxies are connected to."""
 
     short, count = shards.SHORT, shards.COUNT
