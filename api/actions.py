@@ -26,8 +26,9 @@ class Destination(msgspec.Struct, frozen=True):
     """Where requests go. `port` 0: the service's only port, else the port of the listener (Istio's rule).
 
     `headers` and `rewrite_host` hold for the requests that go here. `path` is the field of the object that says so.
-    `fails`: there is nothing that could be sent to, and the requests that would go here are answered 500 (Gateway API);
-    connections are closed, and datagrams are dropped.
+    `fails`: there is nothing that could be sent to: requests that would go here are answered with an error (Gateway
+    API), connections are closed, and datagrams are dropped. `http2`: HTTP/2 is spoken to it, which its port does not
+    say.
     """
 
     host: str
@@ -38,6 +39,7 @@ class Destination(msgspec.Struct, frozen=True):
     headers: Headers = Headers()
     rewrite_host: str = ""
     fails: bool = False
+    http2: bool = False
 
 
 class Rewrite(msgspec.Struct, frozen=True):
@@ -74,7 +76,7 @@ class Redirect(msgspec.Struct, frozen=True):
     """An answer that sends the client elsewhere. What is "" or 0 stays as the client said it.
 
     `path` replaces the whole path, `prefix` the part that the match compared, and `substitution` what `pattern` (RE2)
-    finds. `same_port`: the port that was called.
+    finds. `same_port`: the port that was called. `own_port`: the scheme's own, whatever the client said (Gateway API).
     """
 
     code: int = 301
@@ -84,6 +86,7 @@ class Redirect(msgspec.Struct, frozen=True):
     scheme: str = ""
     port: int = 0
     same_port: bool = False
+    own_port: bool = False
     pattern: str = ""
     substitution: str = ""
 
@@ -115,3 +118,31 @@ class Cors(msgspec.Struct, frozen=True):
     max_age_s: int = -1
     credentials: bool | None = None
     forward_unmatched: bool = True
+
+
+class Authorization(msgspec.Struct, frozen=True):
+    """Who is asked whether a request may go on: by HTTP, at the request's path behind `prefix`, or by Envoy's `grpc`.
+
+    No answer is a no. `headers` are those that are told: none named are all by gRPC, and by HTTP only those that always
+    are. `passed_on` are those of the answer that go on with the request; none named: all that are not about the answer
+    itself. A request whose body is longer than `max_body_bytes` is refused; 0: nobody is told the body.
+    """
+
+    destination: Destination
+    grpc: bool = False
+    prefix: str = ""
+    headers: tuple[str, ...] = ()
+    passed_on: tuple[str, ...] = ()
+    max_body_bytes: int = 0
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Requests that show what the first was given reach its endpoint: a cookie, or a `header` of that name.
+
+    `path` and `ttl_ms` are the cookie's; 0 is until the browser closes.
+    """
+
+    name: str
+    header: bool = False
+    path: str = "/"
+    ttl_ms: int = 0

@@ -5,6 +5,7 @@ from enum import Enum
 import msgspec
 
 from api.meta import Labels
+from api.units import MILLION
 
 
 class Op(Enum):
@@ -47,7 +48,10 @@ class StreamMatch(msgspec.Struct, frozen=True):
 
 
 class Match(msgspec.Struct, frozen=True):
-    """Which requests, from which clients. `port` 0 is any; empty `gateways` is any."""
+    """Which requests, from which clients. `port` 0 is any; empty `gateways` is any.
+
+    `among`: of a MILLION requests so many are meant, by the number that Envoy draws for each (see parts/weights).
+    """
 
     path: StringMatch = StringMatch(Op.PREFIX, "/")
     ignore_case: bool = False
@@ -57,3 +61,4 @@ class Match(msgspec.Struct, frozen=True):
     source_labels: Labels = ()
     source_namespace: str = ""
     gateways: tuple[str, ...] = ()
+    among: int = MILLION

@@ -55,12 +55,16 @@ class Resolution(Enum):
 
 
 class Port(msgspec.Struct, frozen=True):
-    """A port clients call. `target` is a number, a container port's name, or 0 for the same number."""
+    """A port clients call. `target` is a number, a container port's name, or 0 for the same number.
+
+    `app_protocol` is what was said of the protocol in so many words; "" where it is told from the name, or not at all.
+    """
 
     number: int
     name: str = ""
     protocol: Protocol = Protocol.AUTO
     target: int | str = 0
+    app_protocol: str = ""
 
 
 class Service(msgspec.Struct, frozen=True):

@@ -4,16 +4,28 @@ from enum import Enum
 
 import msgspec
 
-from api.actions import Answer, Cors, Destination, Fault, Headers, Redirect, Retries, Rewrite
+from api.actions import (
+    Answer,
+    Authorization,
+    Cors,
+    Destination,
+    Fault,
+    Headers,
+    Redirect,
+    Retries,
+    Rewrite,
+    Session,
+)
 from api.matches import Match, StreamMatch
 from api.meta import Ref
 from api.mirrors import Mirror
 
 
 class Forward(msgspec.Struct, frozen=True):
-    """Requests go to the destinations by weight, and copies go to the mirrors. No destination: all are answered 500.
+    """Requests go to the destinations by weight, and copies go to the mirrors.
 
-    `timeout_ms` 0 means none. `retries` None: as the mesh does.
+    No destination: all are answered `failure`, as is what would go to one that fails. `timeout_ms` 0 means none.
+    `retries` None: as the mesh does.
     """
 
     destinations: tuple[Destination, ...]
@@ -21,10 +33,14 @@ class Forward(msgspec.Struct, frozen=True):
     timeout_ms: int = 0
     retries: Retries | None = None
     rewrite: Rewrite = Rewrite()
+    failure: int = 500
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One rule: what is done with requests that match. `ref` and `path` are the object that says so, and its field."""
+    """One rule: what is done with requests that match. `ref` and `path` are the object that says so, and its field.
+
+    `rank` is its place in a table of Order.PRECISE: of all rules that match, the smallest is taken.
+    """
 
     name: str
     match: Match
@@ -35,6 +51,9 @@ class Route(msgspec.Struct, frozen=True):
     fault: Fault | None = None
     cors: Cors | None = None
     stat_prefix: str = ""
+    authorization: Authorization | None = None
+    session: Session | None = None
+    rank: tuple[int, ...] = ()
 
     @property
     def destinations(self) -> tuple[Destination, ...]:

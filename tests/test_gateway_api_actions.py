@@ -7,14 +7,27 @@ import pytest
 from api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
 from api.meta import Ref
 from api.resource import CLUSTER
+from api.tracing import Request
 from tests.builders import plane_of, rendered
 from tests.gateway_api import EDGE, GROUP, TILL, gateway, made, path, route, seen, services, to
 from tests.traffic import ask, brief, headers_of
+from translators.matching.answer import answer
+from translators.matching.decoded import decoded
 
+HERE = "http://web.example.com"
 REDIRECTS = [
     (80, {"hostname": "h.example"}, "302 http://h.example/a/b?q"),
     (8080, {"hostname": "h.example"}, "302 http://h.example:8080/a/b?q"),
+    (8080, {"scheme": "https", "hostname": "h.example"}, "302 https://h.example/a/b?q"),
     (8080, {"scheme": "https"}, "302 https://web.example.com/a/b?q"),
+    (8080, {"scheme": "http"}, "302 http://web.example.com/a/b?q"),
+    (8080, {"port": 80}, "302 http://web.example.com/a/b?q"),
+    (8080, {}, "302 http://web.example.com:8080/a/b?q"),
+    (8443, {}, "302 http://web.example.com:8443/a/b?q"),
+    (80, {}, "302 http://web.example.com/a/b?q"),
+    (80, {"scheme": "http"}, "302 http://web.example.com/a/b?q"),
+    (80, {"scheme": "https"}, "302 https://web.example.com/a/b?q"),
+    (80, {"port": 443}, "302 http://web.example.com:443/a/b?q"),
     (8080, {"scheme": "http", "hostname": "h.example"}, "302 http://h.example/a/b?q"),
     (80, {"scheme": "https", "port": 8443}, "302 https://web.example.com:8443/a/b?q"),
     (80, {"port": 80, "hostname": "h.example"}, "302 http://h.example/a/b?q"),
@@ -28,9 +41,17 @@ REDIRECTS = [
 @pytest.mark.parametrize(("port", "said", "found"), REDIRECTS)
 async def test_redirects_say_no_port_that_the_scheme_has_anyway(port: int, said: dict[str, Any], found: str):
     moved = {"matches": [path("/a")], "filters": [{"type": "RequestRedirect", "requestRedirect": said}]}
-    served = await rendered("---\n".join([gateway({"port": port}), route("moved", moved)]), EDGE)
-    request = ask(served, f"GET http://web.example.com:{port}/a/b?q")
-    assert brief(request).replace(f"web.example.com:{port}/", "web.example.com/") == found
+    rules = route("moved", moved, hostnames=["web.example.com"])
+    served = await rendered("---\n".join([gateway({"port": port}), rules]), EDGE)
+    assert brief(ask(served, f"GET {HERE}:{port}/a/b?q")) == found, "what the client said of ports is nothing to it"
+
+
+@pytest.mark.parametrize(("host", "found"), [("a.b:8080", "https://a.b:443/"), ("a.b", "https://a.b/")])
+async def test_a_port_that_a_client_said_of_any_host_is_replaced(host: str, found: str):
+    moved = {"filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}]}
+    served = await rendered("---\n".join([gateway({"port": 8080}), route("moved", moved)]), EDGE)
+    asked = decoded(served)
+    assert brief(answer(asked, Request(host, port=8080))) == f"302 {found}"
 
 
 PREFIXES = [

@@ -15,7 +15,6 @@ from api.kinds.gateway_api import GROUP
 from api.kinds.gateway_api import backend_tls_policy as bt
 from api.kinds.gateway_api import gateway as kg
 from api.kinds.gateway_api import gateway_class as gc
-from api.kinds.gateway_api import http_route as hr
 from api.kinds.gateway_api import reference_grant as rg
 from api.kinds.gateway_api import references as refs
 from api.kinds.istio import destination_rule as dr
@@ -34,6 +33,7 @@ from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
 from tests.builders import PlainView
 from tests.byte_routes import ByteRoutes
+from tests.gateway_routes import GatewayRoutes
 from tests.mesh_routes import MeshRoutes
 from translators import shards
 from translators.advice import findings
@@ -110,7 +110,6 @@ entrances = st.tuples(
     st.sampled_from(["HTTP", "HTTPS", "TLS"]),
     st.sampled_from(["All", "Same", "Selector"]),
 )
-paths = st.sampled_from([hr.HTTPPathMatch(), hr.HTTPPathMatch("Exact", "/x"), hr.HTTPPathMatch("PathPrefix", "/x/")])
 selectors = st.sampled_from([None, None, dr.WorkloadSelector({"app": "a"}), dr.WorkloadSelector({"app": "b"})])
 PROXIES = [
     Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}, locality=Locality("here")),
@@ -121,7 +120,7 @@ PROXIES = [
 ]
 
 
-class World(ByteRoutes, MeshRoutes, RuleBasedStateMachine):
+class World(ByteRoutes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
     """Random manifests in and out of one control plane that some proxies are connected to."""
 
     short, count = shards.SHORT, shards.COUNT
@@ -222,19 +221,6 @@ class World(ByteRoutes, MeshRoutes, RuleBasedStateMachine):
     @rule(name=spaces, team=spaces)
     def namespace(self, name: str, team: str) -> None:
         self._put(kube.NAMESPACE, "", name, kube.NamespaceSpec(), labels={"team": team})
-
-    @rule(
-        ns=spaces, name=names, at=names, where=spaces, section=st.sampled_from(["", "l0", "l1"]), path=paths,
-        hosts=st.lists(st.sampled_from(["x.example.com", "*.example.com"]), max_size=2, unique=True),
-        backends=st.lists(st.tuples(names, spaces, st.integers(0, 2)), max_size=2),
-    )  # fmt: skip
-    def http_route(self, ns, name, at, where, section, path, hosts, backends) -> None:
-        parent = refs.ParentReference(at, namespace=where, section_name=section)
-        to = tuple(hr.HTTPBackendRef(n, namespace=space, port=80, weight=w) for n, space, w in backends)
-        mirror = hr.HTTPRequestMirrorFilter(refs.BackendObjectReference("a", namespace=where, port=8000))
-        copied = hr.HTTPRouteFilter("RequestMirror", request_mirror=mirror)
-        rule = hr.HTTPRouteRule(matches=(hr.HTTPRouteMatch(path),), filters=(copied,), backend_refs=to)
-        self._put(hr.HTTP_ROUTE, ns, name, hr.HTTPRoute((parent,), tuple(hosts), (rule,)))
 
     @rule(
         ns=spaces, name=names, to=st.sampled_from(["", "a"]), kind=st.sampled_from(["HTTPRoute", "Gateway"]),

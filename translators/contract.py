@@ -27,6 +27,8 @@ class Slot(IntEnum):
 
     FAULT = 50
     CORS = 60
+    AUTHORIZATION = 70
+    SESSION = 80
     ROUTER = 90
 
 
@@ -61,12 +63,16 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """One HTTP filter: its place, its entry in the chain (None: not in this scope), what it has to say of a route."""
+    """One HTTP filter: its place, its entry in the chain (None: not in this scope), what it has to say of a route.
+
+    `asleep`: it does nothing but on routes that it has something to say of, and those are of Gateway API.
+    """
 
     slot: Slot
     name: str
     chain: Callable[[View, Scope], Any | None]
     route: Callable[[Route], Any | None] = lambda _: None
+    asleep: bool = False
 
 
 class Check(msgspec.Struct, frozen=True):

@@ -57,10 +57,21 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 from envoy.extensions.clusters.common.dns.v3.dns_pb2 import DnsLookupFamily
 from envoy.extensions.clusters.dns.v3.dns_cluster_pb2 import DnsCluster
+from envoy.extensions.common.matching.v3.extension_matcher_pb2 import (
+    ExtensionWithMatcher,
+    ExtensionWithMatcherPerRoute,
+)
+from envoy.extensions.filters.common.matcher.action.v3.skip_action_pb2 import SkipFilter
 from envoy.extensions.filters.common.set_filter_state.v3.value_pb2 import FilterStateValue
+from envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite, ExecuteFilterAction
 from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors, CorsPolicy
+from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import ExtAuthz, HttpService
 from envoy.extensions.filters.http.fault.v3.fault_pb2 import HTTPFault
 from envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from envoy.extensions.filters.http.stateful_session.v3.stateful_session_pb2 import (
+    StatefulSession,
+    StatefulSessionPerRoute,
+)
 from envoy.extensions.filters.http.upstream_codec.v3.upstream_codec_pb2 import UpstreamCodec
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
 from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
@@ -74,6 +85,8 @@ from envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 i
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from envoy.extensions.filters.udp.udp_proxy.v3.route_pb2 import Route as UdpRoute
 from envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConfig as UdpProxy
+from envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2 import CookieBasedSessionState
+from envoy.extensions.http.stateful_session.header.v3.header_pb2 import HeaderBasedSessionState
 from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import SourcePortInput as SourcePort
 from envoy.extensions.matching.input_matchers.runtime_fraction.v3.runtime_fraction_pb2 import (
     RuntimeFraction as FractionMatcher,
@@ -123,7 +136,9 @@ __all__ = [
     "CircuitBreakers",
     "Cluster",
     "ClusterLoadAssignment",
+    "Composite",
     "ConfigSource",
+    "CookieBasedSessionState",
     "Cors",
     "CorsPolicy",
     "DataSource",
@@ -133,6 +148,10 @@ __all__ = [
     "DownstreamTlsContext",
     "Duration",
     "Endpoint",
+    "ExecuteFilterAction",
+    "ExtAuthz",
+    "ExtensionWithMatcher",
+    "ExtensionWithMatcherPerRoute",
     "FileAccessLog",
     "Filter",
     "FilterChain",
@@ -142,6 +161,7 @@ __all__ = [
     "FractionMatcher",
     "FractionalPercent",
     "HTTPFault",
+    "HeaderBasedSessionState",
     "HeaderMatcher",
     "HeaderValue",
     "HeaderValueOption",
@@ -152,6 +172,7 @@ __all__ = [
     "HttpFilter",
     "HttpInspector",
     "HttpProtocolOptions",
+    "HttpService",
     "LbEndpoint",
     "Listener",
     "ListenerFilter",
@@ -184,8 +205,11 @@ __all__ = [
     "SdsSecretConfig",
     "Secret",
     "SetFilterState",
+    "SkipFilter",
     "SocketAddress",
     "SourcePort",
+    "StatefulSession",
+    "StatefulSessionPerRoute",
     "StringMatcher",
     "Struct",
     "SubjectAltNameMatcher",

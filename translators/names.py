@@ -14,6 +14,8 @@ NOWHERE = "NoValidBackend"
 """A cluster that there never is: what goes there is answered at once."""
 ANYWHERE = "0.0.0.0"  # noqa: S104 - where listeners stand that the kernel, or another listener, sends to
 MIRROR = "mirror"
+HTTP2 = "http2"
+_COPY_BY_HTTP2 = "mirror-http2"
 DATAGRAMS = "udp"
 DIALLED = "mirrorplane.dialled_address"
 """Under this a sidecar with interception remembers the address that a client dialled."""
@@ -22,14 +24,25 @@ DIALLED = "mirrorplane.dialled_address"
 class ClusterName(msgspec.Struct, frozen=True):
     """`outbound|8000|v1|httpbin.default.svc.cluster.local`: direction, port, subset, host.
 
-    A mirror's dedicated cluster is `mirror|...`: the same endpoints, other limits. That of a UDP port is `udp|...`,
-    since a port of TCP may have the same number.
+    A mirror's dedicated cluster is `mirror|...`: the same endpoints, other limits. `http2|...` and `mirror-http2|...`
+    are spoken HTTP/2 to, though the port does not say so. That of
+    a UDP port is `udp|...`, since a port of TCP may have the same number.
     """
 
     direction: str
     port: int
     subset: str
     host: str
+
+    @property
+    def copies(self) -> bool:
+        """Whether it is for copies."""
+        return self.direction in {MIRROR, _COPY_BY_HTTP2}
+
+    @property
+    def http2(self) -> bool:
+        """Whether HTTP/2 is spoken to it in any case."""
+        return self.direction in {HTTP2, _COPY_BY_HTTP2}
 
     def __str__(self) -> str:
         return f"{self.direction}|{self.port}|{self.subset}|{self.host}"
@@ -53,9 +66,14 @@ def outbound(host: str, port: int, subset: str = "") -> str:
     return str(called(host, port, subset))
 
 
-def mirror(host: str, port: int, subset: str = "") -> str:
+def http2(host: str, port: int, subset: str = "") -> str:
+    """Return the name of the cluster that requests to a service use which must be HTTP/2."""
+    return str(ClusterName(HTTP2, port, subset, host))
+
+
+def mirror(host: str, port: int, subset: str = "", *, http2: bool = False) -> str:
     """Return the name of the cluster that copies to a service use: never the live one."""
-    return str(ClusterName(MIRROR, port, subset, host))
+    return str(ClusterName(_COPY_BY_HTTP2 if http2 else MIRROR, port, subset, host))
 
 
 def datagrams(host: str, port: int) -> str:

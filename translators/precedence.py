@@ -4,14 +4,17 @@ from collections.abc import Iterable
 
 import msgspec
 
+from api.kinds.gateway_api import GROUP
 from api.matches import Match, Op
+from api.proxy import ROUTER, Scope
 from api.routes import Route, RouteTable
+from api.view import View
 
 _KINDS = {Op.EXACT: 0, Op.BELOW: 1, Op.PREFIX: 1, Op.REGEX: 2}
 _METHOD = ":method"
 
 
-Rank = tuple[int, int, bool, int, int, str, str, int] | tuple[()]
+Rank = tuple[int | str, ...]
 """Where a rule stands among all rules for its host: how precise it is, the age of its object, its place there."""
 
 
@@ -22,16 +25,19 @@ class Ranked(msgspec.Struct, frozen=True):
     route: Route
 
 
+def may_hold(view: View, scope: Scope) -> bool:
+    """Tell whether rules of Gateway API may say what proxies of a scope do."""
+    if scope.role == ROUTER:
+        return any(ref.kind.startswith(f"{GROUP}/") for ref in scope.gateways)
+    return bool(view.by("frontend.routes", "*"))
+
+
 def precisest(tables: Iterable[RouteTable]) -> tuple[Ranked, ...]:
     """Return the rules of all tables, the most precise first.
 
     Gateway API: of equal ones the oldest object's, then by `namespace/name`, then as written.
     """
-    found = [
-        Ranked((*precision(route.match), *age(table), i), route)
-        for table in tables
-        for i, route in enumerate(table.routes)
-    ]
+    found = [Ranked((*route.rank, *age(table), i), route) for table in tables for i, route in enumerate(table.routes)]
     return tuple(sorted(found, key=lambda one: one.rank))
 
 
@@ -40,11 +46,19 @@ def age(table: RouteTable) -> tuple[str, str]:
     return table.created, f"{table.ref.namespace}/{table.ref.name}"
 
 
-def precision(match: Match) -> tuple[int, int, bool, int, int]:
-    """Return a sort key, the most precise first.
+def precision(match: Match) -> tuple[int, int, int, int, int]:
+    """Return the rank of a match of an HTTPRoute.
 
     Gateway API: exact paths, then the longest prefix; a method, more headers, more query parameters. Regexes are last.
     """
     headers = sum(not field.name.startswith(":") for field in match.headers)
     method = any(field.name == _METHOD for field in match.headers)
     return _KINDS[match.path.op], -len(match.path.value), not method, -headers, -len(match.query)
+
+
+def precision_of_call(service: str, method: str, headers: int, *, regex: bool) -> tuple[int, int, int, int, int]:
+    """Return the rank of a match of a GRPCRoute.
+
+    Gateway API: the most characters of the service, then of the method, then the most headers. Regexes are last.
+    """
+    return regex, -len(service), -len(method), -headers, 0

@@ -5,6 +5,7 @@ from api.matches import Match, Op, StreamMatch
 from api.meta import Ref
 from api.proxy import Scope, Viewer
 from api.routes import Route
+from api.units import MILLION
 from api.view import View
 from translators import horizons, imports, visible
 from translators.precedence import precisest
@@ -111,4 +112,4 @@ def holds(match: Match | StreamMatch, scope: Scope, port: int, gateway: str = vi
 def catches_all(match: Match) -> bool:
     """Tell whether a match is every request's, so that nothing behind it is asked (Istio)."""
     everything = (match.path.op, match.path.value) in {(Op.PREFIX, "/"), (Op.REGEX, ".*")}
-    return everything and not match.headers and not match.query
+    return everything and not match.headers and not match.query and match.among == MILLION

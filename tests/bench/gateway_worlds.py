@@ -3,6 +3,7 @@
 `hosts`: each route has a hostname of its own; `paths`: all share one, and each has a path of its own.
 """
 
+from api.kinds.gateway_api import filters as gf
 from api.kinds.gateway_api import gateway as gw
 from api.kinds.gateway_api import gateway_class as gc
 from api.kinds.gateway_api import http_route as hr
@@ -45,7 +46,7 @@ def route(kind: str, number: int, backend: int = 0) -> AnyObject:
     """A route; another `backend` makes it another one."""
     host, path = asked(kind, number)
     copied = BackendObjectReference(f"svc-{(number + 1) % SERVICES}", port=PORT)
-    mirror = hr.HTTPRouteFilter("RequestMirror", request_mirror=hr.HTTPRequestMirrorFilter(copied))
+    mirror = gf.HTTPRouteFilter("RequestMirror", request_mirror=gf.HTTPRequestMirrorFilter(copied))
     rule = hr.HTTPRouteRule(
         matches=(hr.HTTPRouteMatch(hr.HTTPPathMatch(value=path)),),
         filters=(mirror,) if number % MIRRORED == 0 else (),

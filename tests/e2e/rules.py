@@ -150,6 +150,7 @@ def rules(draw: st.DrawFn) -> Json:
         prefix = {"uri": {"prefix": draw(st.sampled_from(["/a", "/A", "/"]))}, "ignoreUriCase": draw(st.booleans())}
         return {**found, "match": [prefix], "redirect": draw(PREFIX_REDIRECT)}
     sent = {**draw(forwards()), **draw(st.one_of(st.just({}), st.just({}), FAULTS))}
+    sent |= {"corsPolicy": draw(CORS)} if draw(st.booleans()) else {}
     if "Host" in found.get("headers", {}).get("request", {}).get("set", {}):
         sent.get("rewrite", {}).pop("authority", None)
         if not sent.get("rewrite", {"uri": "/"}):
@@ -157,6 +158,12 @@ def rules(draw: st.DrawFn) -> Json:
     return {**found, **sent}
 
 
+ORIGINS = st.sampled_from([{"exact": "https://a.b"}, {"regex": ".*"}, {"prefix": "https://c"}])
+CORS = record(
+    allowOrigins=st.lists(ORIGINS, min_size=1, max_size=2, unique_by=str), allowMethods=some(("GET", "*"), 2),
+    allowHeaders=some(("x-a", "*"), 2), allowCredentials=st.booleans(), maxAge=st.just("1m"),
+    unmatchedPreflights=st.sampled_from(["FORWARD", "IGNORE"]),
+)  # fmt: skip
 QUERIES = st.sampled_from(["?", "?q", "?q=1", "?q=2&q=1", "?q=1&q=2", "?Q=12&r", "?x=/&q=", "?q=%31", "?q=1?&r=1"])
 WEB = ("web:8000", "web:8000", "WEB:8000", "web.default:8000", "web.default.svc.cluster.local.:8000")
 ELSEWHERE = (
@@ -191,6 +198,9 @@ REQUESTS = st.fixed_dictionaries(
         ),
         "forwarded": st.sampled_from(["", "", "", "http", "https", "foo"]),
         "proxied": st.booleans(),
+        "origin": st.sampled_from(["", "", "https://a.b", "https://c.d"]),
+        "asked": st.sampled_from(["", "", "x-a, x-b"]),
+        "preflight": st.sampled_from([False, False, True]),
     }
 )  # fmt: skip
 WORLDS = st.lists(rules(), min_size=1, max_size=4)

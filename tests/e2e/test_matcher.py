@@ -34,6 +34,8 @@ EXAMPLES, ASKED = 100, 16
 """How many sets of rules, and how many requests for each."""
 OF_INTEREST = ("x-a", "x-b", "x-c")
 OF_ANSWERS = ("x-r", "x-s")
+ALLOWED, ASKED_HEADERS = "access-control-allow-", "access-control-request-headers"
+Headers = tuple[tuple[str, str], ...]
 OUTSIDE = {"*.example.com": "other", "*.b.example.com": "copy", "a.b.example.com": "v1"}
 """Hosts from outside, and who answers for them."""
 NOBODY = 503
@@ -144,8 +146,9 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
         headers = tuple((name.lower(), value) for name, value in said["headers"])
         if said["forwarded"]:
             headers = (*headers, ("x-forwarded-proto", said["forwarded"]))
+        headers, method = _across(said, headers)
         port = 0 if said["proxied"] else PORT
-        request = Request(said["authority"], said["path"], said["method"], headers=headers, port=port)
+        request = Request(said["authority"], said["path"], method, headers=headers, port=port)
         number = next(numbers)
         told.append((number, answer(known, request), await mesh.ask(request, number)))
     await _copies_came(mesh, told)
@@ -154,6 +157,17 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
         found = list(_differences(mesh, number, outcome, answered))
         wrong += [*found, f"  {outcome}", f"  {answered}", f"  {mesh.received(number)}"] if found else []
     return wrong
+
+
+def _across(said: Any, headers: Headers) -> tuple[Headers, str]:
+    """Return the headers and the method of a request that may come from another origin, or ask whether one may."""
+    if said["origin"]:
+        headers = (*headers, ("origin", said["origin"]))
+    if said["origin"] and said["preflight"]:
+        headers = (*headers, ("access-control-request-method", said["method"]))
+        asked = ((ASKED_HEADERS, said["asked"]),) if said["asked"] else ()
+        return (*headers, *asked), "OPTIONS"
+    return headers, said["method"]
 
 
 async def _copies_came(mesh: Mesh, told: list[tuple[int, Outcome, Said]]) -> None:
@@ -211,6 +225,10 @@ def _reply_differences(action: Reply, answered: Said) -> Any:
         yield f"the body is {answered.body!r}"
     if _answer_headers(action.response) != _said_headers(answered):
         yield f"the answer carries {_said_headers(answered)}"
+    allowed = {name: value for name, value in edited((), action.response) if name.startswith(ALLOWED)}
+    told = {name: value for name, value in answered.headers if name.startswith(ALLOWED) and value}
+    if allowed != told:
+        yield f"the answer allows {told}"
 
 
 def _copy_differences(action: Sending, fitting: list[Target], copies: list[tuple[str, Received]]) -> Any:

@@ -8,6 +8,8 @@ import msgspec
 
 from api.finding import Finding, Severity
 from api.gateways import EVERYWHERE, includes, narrower
+from api.hosts import candidates
+from api.kinds.gateway_api import GROUP
 from api.kinds.gateway_api.gateway import GATEWAY
 from api.kinds.gateway_api.listener_set import LISTENER_SET
 from api.kinds.gateway_api.references import ParentReference
@@ -19,15 +21,20 @@ from translators.gateway_api.listeners import Listener, Verdict, admits, joined,
 from translators.gateway_api.names import called
 from translators.shards import COUNT, nested, shard
 
-_REASONS = ("NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
+_RIVALLED = "Rivalled"
+_REASONS = (_RIVALLED, "NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
 """Why a listener does not take a route, the one told first first."""
 _AT_SERVICES = frozenset(("HTTPRoute", "GRPCRoute"))
 """The kinds of routes that Services are served as parents of (see frontends)."""
 _SENTENCES = {
+    _RIVALLED: "older routes of the other kind have its hostnames at the listeners that it names",
     "NotAllowedByListeners": "no listener that it names admits {kind}s of namespace {namespace}",
     "NoMatchingListenerHostname": "no listener that it names takes one of its hostnames",
     "NoMatchingParent": "{parent} has no listener of this name and port",
 }
+
+
+_HTTP, _GRPC = (GROUP, "HTTPRoute"), (GROUP, "GRPCRoute")
 
 
 class Spec(Protocol):
@@ -135,6 +142,8 @@ def of_parent(view: View, obj: Route, parent: ParentReference) -> Iterator[Attac
             yield "NoMatchingListenerHostname" if _kind(obj) in one.kinds and not hosts else "NotAllowedByListeners"
         elif not hosts:
             yield "NoMatchingListenerHostname"
+        elif _is_rivalled(view, obj, one.listener, hosts):
+            yield _RIVALLED
         else:
             left = tuple(host for host in hosts if not _elsewhere(every, one.listener, host))
             yield Attachment(gateway, one.listener, left, one.served)
@@ -170,6 +179,11 @@ def gateway_places(obj: Route) -> Iterator[str]:
     """Yield the keys under which the index `gateway.routes` finds a route: its parents, each shard of its hosts."""
     for owner in owners_of(obj):
         yield from nested(called(owner), hosts_of(obj), obj.ref)
+
+
+def call_places(obj: Route) -> Iterator[str]:
+    """Yield the keys under which the index `gateway.calls` finds a GRPCRoute: its parents."""
+    yield from (called(owner) for owner in owners_of(obj))
 
 
 def host_places(obj: Route) -> Iterator[str]:
@@ -219,6 +233,43 @@ def _elsewhere(every: tuple[Verdict, ...], listener: Listener, host: str) -> boo
     )
 
 
+def _is_rivalled(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
+    """Tell whether a route of the other kind is attached to a listener for one of these hosts already.
+
+    Gateway API: of an HTTPRoute and a GRPCRoute whose hosts meet the oldest is accepted, then the first by
+    `namespace/name`. What was not accepted itself is nobody's rival.
+    """
+    return any(
+        _age(one) < _age(obj) and _meet(one, listener, hosts) and listener in view.memo(_attached_to, one.ref)
+        for one in _rivals(view, obj, listener, hosts)
+    )
+
+
+def _rivals(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> Iterator[Route]:
+    """Yield the routes of the other kind that may have hosts in common. HTTPRoutes are many, and looked up by host."""
+    place = called(listener.owner)
+    if _kind(obj) == _HTTP:
+        yield from view.by("gateway.calls", place)
+    elif _kind(obj) == _GRPC:
+        wide = any(host.startswith(EVERYWHERE) for host in hosts)
+        keys = [place] if wide else [f"{place}|{one}" for host in hosts for one in candidates(host)]
+        found = (one for key in keys for one in view.by("gateway.routes" if wide else "gateway.host", key))
+        yield from (one for one in found if _kind(one) == _HTTP)
+
+
+def _meet(obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
+    return any(narrower(one, other) for one in _hosts(obj, listener) for other in hosts)
+
+
+def _attached_to(view: View, ref: Ref) -> tuple[Listener, ...]:
+    obj = view.get(ref)
+    return tuple(one.listener for one in attached(view, obj)) if obj is not None else ()
+
+
+def _age(obj: Route) -> tuple[str, str, str]:
+    return obj.created, f"{obj.ref.namespace}/{obj.ref.name}", obj.ref.kind
+
+
 def _unattached(view: View, obj: Route, path: str, parent: ParentReference) -> Iterator[Finding]:
     owner = owner_of(obj, parent)
     if owner is not None and view.get(owner) is None:
@@ -236,4 +287,5 @@ def _unattached(view: View, obj: Route, path: str, parent: ParentReference) -> I
     if found and not taken:
         reason = next(reason for reason in _REASONS if reason in found)
         said = _SENTENCES[reason].format(kind=_kind(obj)[1], namespace=obj.ref.namespace, parent=owner)
-        yield Finding(obj.ref, reason, f"{said}: no rule holds there", path)
+        told = "NotAllowedByListeners" if reason == _RIVALLED else reason
+        yield Finding(obj.ref, told, f"{said}: no rule holds there", path)

@@ -3,42 +3,73 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from api.actions import Destination
 from api.finding import Finding
 from api.hosts import fqdn
+from api.kinds.gateway_api.grpc_route import GRPC_ROUTE
+from api.kinds.gateway_api.http_route import HTTP_ROUTE
 from api.kinds.gateway_api.references import BackendObjectReference
 from api.kinds.gateway_api.udp_route import UDP_ROUTE
 from api.kinds.kube import SERVICE
-from api.mesh import Port, Protocol
+from api.mesh import Port, Protocol, Service
 from api.meta import AnyObject, Ref
+from api.proxy import Caller, Viewer
 from api.view import View
 from translators.gateway_api.grants import permitted
-from translators.lookups import port_of
+from translators.istio.protocols import by_token
+from translators.lookups import manner, port_of
+from translators.names import called
+
+_OF_REQUESTS = frozenset((HTTP_ROUTE.key, GRPC_ROUTE.key))
+_SOCKETS, _SECURE_SOCKETS = "kubernetes.io/ws", "kubernetes.io/wss"
 
 
-def destination_of(about: Ref, path: str, said: BackendObjectReference) -> Destination:
-    """Return the destination, whether it is there or not."""
-    host = fqdn(said.name, said.namespace or about.namespace)
-    return Destination(host, port=said.port or 0, path=path)
+class Use(msgspec.Struct, frozen=True):
+    """The object that names a backend, and the field in which it does. `grpc`: gRPC is spoken to it."""
+
+    about: Ref
+    path: str
+    grpc: bool = False
+
+    @property
+    def by_requests(self) -> bool:
+        """Whether requests are sent to it, and not bytes that nobody reads."""
+        return self.about.kind in _OF_REQUESTS
 
 
-def problem(view: View, about: Ref, said: BackendObjectReference) -> tuple[str, str, str]:
+def destination_of(view: View, use: Use, said: BackendObjectReference) -> Destination:
+    """Return the destination, whether it is there or not.
+
+    Gateway API: what gRPC is sent to speaks HTTP/2, whatever its port says.
+    """
+    host = fqdn(said.name, said.namespace or use.about.namespace)
+    found = _port(_service(view, use, said), said) if use.grpc else None
+    http2 = found is not None and found.protocol is not Protocol.HTTP2
+    return Destination(host, port=said.port or 0, path=use.path, http2=http2)
+
+
+def problem(view: View, use: Use, said: BackendObjectReference) -> tuple[str, str, str]:
     """Return why nothing can be sent to a backend: reason, field and sentence; ("", "", "") if it can."""
     if (said.group, said.kind) != ("", "Service"):
         return "InvalidKind", "kind", f"a {said.kind} cannot be sent to, only a Service"
-    ref = Ref(SERVICE.key, said.namespace or about.namespace, said.name)
+    about, ref = use.about, _ref(use, said)
     if not permitted(view, about, ref):
         kind = about.kind.rpartition("/")[2]
         sentence = f"no ReferenceGrant in namespace {ref.namespace} lets {kind}s of {about.namespace} refer to {ref}"
         return "RefNotPermitted", "namespace", sentence
-    service = next(iter(view.lowered(ref).services), None)
+    service = _service(view, use, said)
     if service is None:
         return "BackendNotFound", "name", f"there is no {ref} that requests can be sent to"
     udp = about.kind == UDP_ROUTE.key
-    if said.port is not None and port_of(service, said.port, datagrams=udp) is None:
+    port = _port(service, said, udp=udp)
+    if said.port is not None and port is None:
         known = ", ".join(_shown(port) for port in service.ports)
         what = f"port {said.port} for UDP" if udp else f"port {said.port}"
         return "BackendNotFound", "port", f"{ref} has no {what} (it has {known or 'none'})"
+    if port is not None and use.by_requests and (why := _unspoken(view, use, service, port)):
+        return "UnsupportedProtocol", "port", f"port {port.number} of {ref} has the appProtocol {why}"
     return "", "", ""
 
 
@@ -65,3 +96,34 @@ def _named(rule: Any) -> Iterator[BackendObjectReference]:
             found = (one.request_mirror, getattr(one, "external_auth", None))
             yield from (said.backend_ref for said in found if said is not None)
     yield from rule.backend_refs
+
+
+def _unspoken(view: View, use: Use, service: Service, port: Port) -> str:
+    """Say which protocol of a port cannot be spoken here, and why; "" when it can.
+
+    Gateway API: a port that says nothing of it is taken to speak what the route is about.
+    """
+    said = port.app_protocol
+    if not said:
+        return ""
+    known = by_token(said)
+    if known is None or known in {Protocol.TCP, Protocol.UDP}:
+        return f"{said}, which is not spoken here"
+    if use.grpc and said in {_SOCKETS, _SECURE_SOCKETS}:
+        return f"{said}, by which no gRPC is spoken"
+    caller = Caller(Viewer(use.about.namespace))
+    if said == _SECURE_SOCKETS and not manner(view, caller, called(service.host, port.number)).by_tls:
+        return f"{said}, and nothing says how TLS is spoken to it"
+    return ""
+
+
+def _ref(use: Use, said: BackendObjectReference) -> Ref:
+    return Ref(SERVICE.key, said.namespace or use.about.namespace, said.name)
+
+
+def _service(view: View, use: Use, said: BackendObjectReference) -> Service | None:
+    return next(iter(view.lowered(_ref(use, said)).services), None)
+
+
+def _port(service: Service | None, said: BackendObjectReference, *, udp: bool = False) -> Port | None:
+    return port_of(service, said.port, datagrams=udp) if service is not None and said.port is not None else None

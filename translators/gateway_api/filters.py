@@ -3,24 +3,26 @@
 from collections.abc import Iterator, Sequence
 
 from api.finding import Finding
-from api.kinds.gateway_api import http_route as gw
+from api.kinds.gateway_api import filters as gw
 from api.meta import Ref
+from translators.gateway_api.authorizations import authorization_findings
 from translators.gateway_api.backends import backend_findings
+from translators.gateway_api.cross_origin import cors_findings
 from translators.gateway_api.headers import header_findings
 from translators.gateway_api.names import hostname_problem
 from translators.gateway_api.paths import path_findings
 
-SERVED = frozenset(
-    ("RequestHeaderModifier", "ResponseHeaderModifier", "RequestMirror", "RequestRedirect", "URLRewrite")
-)
 _FIELDS = {
     "RequestHeaderModifier": ("request_header_modifier", "requestHeaderModifier"),
     "ResponseHeaderModifier": ("response_header_modifier", "responseHeaderModifier"),
     "RequestMirror": ("request_mirror", "requestMirror"),
     "RequestRedirect": ("request_redirect", "requestRedirect"),
     "URLRewrite": ("url_rewrite", "urlRewrite"),
+    "CORS": ("cors", "cors"),
+    "ExternalAuth": ("external_auth", "externalAuth"),
+    "ExtensionRef": ("extension_ref", "extensionRef"),
 }
-_ONCE = frozenset(_FIELDS) - {"RequestMirror"}
+_ONCE = frozenset(_FIELDS) - {"RequestMirror", "ExtensionRef"}
 Filters = Sequence[gw.HTTPRouteFilter]
 
 
@@ -60,6 +62,10 @@ def _contents(about: Ref, path: str, said: gw.HTTPRouteFilter) -> Iterator[Findi
     for field, one in (("requestRedirect", said.request_redirect), ("urlRewrite", said.url_rewrite)):
         if one is not None:
             yield from _place_findings(about, f"{path}.{field}", one)
+    if said.cors is not None:
+        yield from cors_findings(about, f"{path}.cors", said.cors)
+    if said.external_auth is not None:
+        yield from authorization_findings(about, f"{path}.externalAuth", said.external_auth)
 
 
 def _mirror_findings(about: Ref, path: str, said: gw.HTTPRequestMirrorFilter) -> Iterator[Finding]:

@@ -4,14 +4,17 @@ from collections.abc import Iterator
 
 from api.actions import HeaderChanges, Pairs
 from api.finding import Finding
-from api.kinds.gateway_api import http_route as gw
+from api.kinds.gateway_api import filters as gw
 from api.meta import Ref
 from translators.formats import value_problem
 from translators.patterns import is_header_name
 
 
 def changes_of(said: gw.HTTPHeaderFilter | None) -> HeaderChanges:
-    """Return the changes; values are text, so a per cent sign is one."""
+    """Return the changes; values are text, so a per cent sign is one.
+
+    Gateway API: of several entries whose names differ in case alone, the first counts.
+    """
     if said is None:
         return HeaderChanges()
     return HeaderChanges(_pairs(said.set), _pairs(said.add), said.remove)
@@ -23,9 +26,9 @@ def header_findings(about: Ref, path: str, said: gw.HTTPHeaderFilter) -> Iterato
         seen: set[str] = set()
         for i, one in enumerate(given):
             problem = _name_problem(one.name) or value_problem(_text(one.value))
-            if one.name.lower() in seen:
+            if one.name in seen:
                 problem = f"the header {one.name} is there twice"
-            seen.add(one.name.lower())
+            seen.add(one.name)
             if problem:
                 yield Finding(about, "InvalidHeader", problem, f"{path}.{field}[{i}]")
     for i, name in enumerate(said.remove):
@@ -34,7 +37,10 @@ def header_findings(about: Ref, path: str, said: gw.HTTPHeaderFilter) -> Iterato
 
 
 def _pairs(said: tuple[gw.HTTPHeader, ...]) -> Pairs:
-    return tuple((one.name, _text(one.value)) for one in said)
+    firsts: dict[str, gw.HTTPHeader] = {}
+    for one in said:
+        firsts.setdefault(one.name.lower(), one)
+    return tuple((one.name, _text(one.value)) for one in firsts.values())
 
 
 def _text(value: str) -> str:

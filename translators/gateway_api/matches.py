@@ -16,12 +16,26 @@ _NEVER_IN, _NEVER_AT_END = ("//", "/./", "/../", "%2f", "%2F", "#"), ("/..", "/.
 _PATH = re.compile(r"(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+")
 
 
+_SHOWN = "^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$"
+
+
 def match_of(said: gw.HTTPRouteMatch) -> Match:
     """Return what a match asks for. Of several fields of one name the first counts; headers' names have no case."""
-    headers = [FieldMatch(h.name.lower(), StringMatch(_OPS[h.type], h.value)) for h in said.headers]
-    query = [FieldMatch(q.name, StringMatch(_OPS[q.type], q.value)) for q in said.query_params]
-    method = [FieldMatch(":method", StringMatch(Op.EXACT, said.method))] if said.method else []
-    return Match(path=_path(said.path), headers=(*_firsts(headers), *method), query=_firsts(query))
+    method = (FieldMatch(":method", StringMatch(Op.EXACT, said.method)),) if said.method else ()
+    headers = (*fields_of(said.headers, lower=True), *method)
+    return Match(path=_path(said.path), headers=headers, query=fields_of(said.query_params))
+
+
+def fields_of(said: Iterable[gw.HTTPFieldMatch], *, lower: bool = False) -> tuple[FieldMatch, ...]:
+    """Return comparisons with headers (whose names have no case: `lower`) or parameters; of a name the first counts."""
+    return _firsts(
+        FieldMatch(one.name.lower() if lower else one.name, StringMatch(_OPS[one.type], one.value)) for one in said
+    )
+
+
+def is_path(text: str) -> bool:
+    """Tell whether a text has only characters that paths have."""
+    return _PATH.fullmatch(text) is not None
 
 
 def match_findings(about: Ref, path: str, said: gw.HTTPRouteMatch) -> Iterator[Finding]:
@@ -33,6 +47,8 @@ def match_findings(about: Ref, path: str, said: gw.HTTPRouteMatch) -> Iterator[F
             where = f"{path}.{field}[{i}]"
             if not is_header_name(one.name):
                 yield Finding(about, "InvalidMatch", f"{one.name!r} is not the name of a header or parameter", where)
+            if one.name in {other.name for other in fields[:i]}:
+                yield Finding(about, "InvalidMatch", f"{one.name} is there twice", where)
             if one.type == _REGEX and (problem := regex_problem(one.value)):
                 yield Finding(about, "InvalidMatch", problem, f"{where}.value")
 
@@ -61,6 +77,6 @@ def _path_problem(said: gw.HTTPPathMatch) -> str:
     for text in _NEVER_AT_END:
         if said.value.endswith(text):
             return f"must not end with '{text}' {_WHEN}"
-    if not _PATH.fullmatch(said.value):
-        return f"must only contain valid characters (matching ^{_PATH.pattern}$) for types ['Exact', 'PathPrefix']"
+    if not is_path(said.value):
+        return f"must only contain valid characters (matching {_SHOWN}) for types ['Exact', 'PathPrefix']"
     return ""

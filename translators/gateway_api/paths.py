@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import msgspec
 
 from api.finding import Finding
-from api.kinds.gateway_api import http_route as gw
+from api.kinds.gateway_api import filters as gw
+from api.kinds.gateway_api.http_route import HTTPRouteMatch
 from api.meta import Ref
 from translators.formats import text_problem
 
@@ -30,7 +31,7 @@ class NewPath(msgspec.Struct, frozen=True):
         return NewPath(pattern=_EVERYTHING, substitution=self.whole.replace("\\", "\\\\"))
 
 
-def new_path(said: gw.HTTPPathModifier | None, match: gw.HTTPRouteMatch) -> NewPath:
+def new_path(said: gw.HTTPPathModifier | None, match: HTTPRouteMatch) -> NewPath:
     """Return what a path that matches becomes.
 
     Gateway API: where the prefix ended and the rest begins there is one slash, whichever of them wrote it.

@@ -8,7 +8,7 @@ from api.kinds.gateway_api import gateway as gw
 RouteKind = tuple[str, str]
 """Group and kind."""
 
-_HTTP: tuple[RouteKind, ...] = ((GROUP, "HTTPRoute"),)
+_HTTP: tuple[RouteKind, ...] = ((GROUP, "HTTPRoute"), (GROUP, "GRPCRoute"))
 _KINDS: Mapping[str, tuple[RouteKind, ...]] = {
     "HTTP": _HTTP,
     "HTTPS": _HTTP,

@@ -1,161 +1,126 @@
-"""HTTPRouteRule -> what is done with requests: sent on, redirected, answered 500; and copied."""
+"""HTTPRouteRule -> what is done with requests: sent on, redirected, answered with an error; and copied.
 
-from collections.abc import Iterator
+GRPCRoutes say less, in the same words, and are read as HTTPRoutes.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
-from api.actions import Answer, Destination, Headers, Redirect, Rewrite
-from api.finding import Finding, Severity
+from api.actions import Answer, Authorization, Destination, Headers, Redirect, Rewrite
 from api.kinds.gateway_api import http_route as gw
+from api.kinds.gateway_api.filters import HTTPRouteFilter
+from api.matches import Match
 from api.meta import Ref
-from api.mirrors import Mirror
 from api.routes import Forward, Route
-from api.units import MILLION, milliseconds
 from api.view import View
-from translators.gateway_api.backends import destination_of, problem
-from translators.gateway_api.filters import SERVED, Filters, only
+from translators.gateway_api.authorizations import authorization_of
+from translators.gateway_api.backends import Use, destination_of, problem
+from translators.gateway_api.cross_origin import cors_of, with_preflights
+from translators.gateway_api.extensions import extension
+from translators.gateway_api.filters import Filters, only
 from translators.gateway_api.headers import changes_of
-from translators.gateway_api.matches import match_of
+from translators.gateway_api.mirrors import copies_of, mirrors_in
 from translators.gateway_api.paths import new_path
+from translators.gateway_api.redirects import redirect_of
+from translators.gateway_api.retries import retries_of, timeout_of
+from translators.gateway_api.sessions import session_of
+from translators.gateway_api.shares import WHOLE, Share, shares
 
-_FAILED = 500
-_WELL_KNOWN = {"http": 80, "https": 443}
-_AT_BACKENDS = frozenset(("RequestHeaderModifier", "ResponseHeaderModifier", "URLRewrite", "RequestMirror"))
+_FAILED, _UNAVAILABLE = 500, 503
+AT_BACKENDS = frozenset(
+    ("RequestHeaderModifier", "ResponseHeaderModifier", "URLRewrite", "RequestMirror", "RequestRedirect")
+)
+"""The filters that are served for one backend alone."""
+Action = Forward | Redirect | Answer
+Backends = Sequence[tuple[int, gw.HTTPBackendRef]]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A match of a rule: what it asks for, its rank among all (see translators/precedence), how it is written."""
+
+    match: Match
+    rank: tuple[int, ...]
+    said: gw.HTTPRouteMatch = gw.HTTPRouteMatch()
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A rule of an object, and its field."""
+    """A rule of an object, its field, and its matches. `grpc`: it is a GRPCRoute's."""
 
     about: Ref
     path: str
     said: gw.HTTPRouteRule
+    asked: tuple[Asked, ...]
+    grpc: bool = False
 
     @property
-    def unserved(self) -> tuple[int, ...]:
-        """Its filters that are not served: none may be left out, so its requests are answered 500."""
-        return tuple(i for i, one in enumerate(self.said.filters) if one.type not in SERVED)
+    def failure(self) -> int:
+        """What is answered where nothing can be sent to; 503 is UNAVAILABLE to gRPC's clients."""
+        return _UNAVAILABLE if self.grpc else _FAILED
+
+    def use(self, field: str) -> Use:
+        """Return a field of the rule as what names backends."""
+        return Use(self.about, f"{self.path}.{field}", self.grpc)
+
+
+class _Case(msgspec.Struct, frozen=True):
+    """One match of a rule at a listener of some scheme and port."""
+
+    rule: Rule
+    asked: Asked
+    listener: tuple[str, int]
 
 
 def routes_of(view: View, rule: Rule, scheme: str, port: int) -> Iterator[Route]:
-    """Yield the routes of a rule at a listener of some scheme and port, one for each match."""
-    for match in rule.said.matches or (gw.HTTPRouteMatch(),):
-        yield Route(
-            name=rule.said.name,
-            match=match_of(match),
-            action=_action(view, rule, match, (scheme, port)),
-            ref=rule.about,
-            path=rule.path,
-            headers=_headers(rule.said.filters),
-        )
-
-
-def rule_findings(view: View, rule: Rule) -> Iterator[Finding]:
-    """Say which backends and mirrors there are not, and which filters are not served."""
-    for i in rule.unserved:
-        kind = rule.said.filters[i].type
-        message = f"the filter {kind} is not served, and none may be left out: requests are answered {_FAILED}"
-        yield Finding(rule.about, "UnsupportedFilter", message, f"{rule.path}.filters[{i}].type")
-    for i, match in enumerate(rule.said.matches):
-        if match.method == "CONNECT":
-            message = "CONNECT is not served at Gateways: no request matches this"
-            yield Finding(rule.about, "UnsupportedMethod", message, f"{rule.path}.matches[{i}].method")
-    for i, to in enumerate(rule.said.backend_refs):
-        path = f"{rule.path}.backendRefs[{i}]"
-        reason, field, sentence = problem(view, rule.about, to)
-        if reason:
-            message = f"{sentence}: its share of the requests is answered {_FAILED}"
-            yield Finding(rule.about, reason, message, f"{path}.{field}")
-        yield from _filter_findings(rule, path, to)
-    for path, said in _mirrors(rule):
-        reason, field, sentence = problem(view, rule.about, said.backend_ref)
-        if reason:
-            message = f"{sentence}: nothing is copied; the rule itself is not affected"
-            yield Finding(rule.about, reason, message, f"{path}.backendRef.{field}")
-        elif only(rule.said.filters, "RequestRedirect") is not None:
-            message = "a redirect is answered by the proxy, so there is nothing to copy: the mirror never happens"
-            yield Finding(rule.about, "MirrorUnused", message, path, Severity.WARNING)
-
-
-def _action(view: View, rule: Rule, match: gw.HTTPRouteMatch, listener: tuple[str, int]) -> Forward | Redirect | Answer:
-    if rule.unserved:
-        return Answer(_FAILED)
-    redirect = only(rule.said.filters, "RequestRedirect")
-    if redirect is not None and redirect.request_redirect is not None:
-        return _redirect(redirect.request_redirect, match, listener)
-    to = tuple(_destinations(view, rule))
-    return Forward(
-        destinations=to if any(not one.fails for one in to) else (),
-        mirrors=tuple(_copies(view, rule)),
-        timeout_ms=_timeout(rule.said.timeouts),
-        rewrite=_rewrite(rule.said.filters, match),
+    """Yield the routes of a rule at a listener of some scheme and port: for each match one, or some that share it."""
+    cors = only(rule.said.filters, "CORS")
+    whole = Route(
+        name=rule.said.name,
+        match=Match(),
+        action=Answer(rule.failure),
+        ref=rule.about,
+        path=rule.path,
+        headers=headers_of(rule.said.filters),
+        cors=cors_of(cors.cors) if cors is not None else None,
+        authorization=_authorization(view, rule),
+        session=session_of(rule.about, rule.path, rule.said.session_persistence),
     )
+    for asked in rule.asked:
+        made = [
+            msgspec.structs.replace(whole, match=_among(asked.match, share), action=action, rank=asked.rank)
+            for share, action in _actions(view, _Case(rule, asked, (scheme, port)))
+        ]
+        yield from with_preflights(made)
 
 
-def _destinations(view: View, rule: Rule) -> Iterator[Destination]:
-    """Yield where requests go. Those of weight 0 get none."""
-    for i, said in enumerate(rule.said.backend_refs):
-        path = f"{rule.path}.backendRefs[{i}]"
-        to = destination_of(rule.about, path, said)
-        rewrite = only(said.filters, "URLRewrite")
-        if said.weight:
-            yield msgspec.structs.replace(
-                to,
-                weight=said.weight,
-                headers=_headers(said.filters),
-                rewrite_host=rewrite.url_rewrite.hostname if rewrite is not None and rewrite.url_rewrite else "",
-                fails=bool(problem(view, rule.about, said)[0] or list(_unserved_at(said))),
-            )
+def unresolved(view: View, rule: Rule) -> Iterator[tuple[int, str, str, str]]:
+    """Yield the filters that cannot be done: place, reason, field below and sentence. None may be left out."""
+    for i, one in enumerate(rule.said.filters):
+        if one.extension_ref is not None:
+            found = extension(view, rule.about, one.extension_ref)
+            if found.reason:
+                yield i, found.reason, "extensionRef", found.problem
+        if one.external_auth is not None:
+            reason, field, sentence = problem(view, auth_use(rule, i), one.external_auth.backend_ref)
+            if reason:
+                yield i, reason, f"externalAuth.backendRef.{field}", sentence
 
 
-def _unserved_at(said: gw.HTTPBackendRef) -> Iterator[tuple[int, str]]:
+def auth_use(rule: Rule, i: int) -> Use:
+    """Return a filter for authorisation as what names a backend."""
+    said = rule.said.filters[i].external_auth
+    grpc = said is not None and said.protocol == "GRPC"
+    return Use(rule.about, f"{rule.path}.filters[{i}].externalAuth.backendRef", grpc)
+
+
+def unserved_at(said: gw.HTTPBackendRef) -> Iterator[tuple[int, str]]:
     """Yield the filters of a backend that cannot be done for it alone, by their place and name."""
-    for i, one in enumerate(said.filters):
-        moves = one.url_rewrite is not None and one.url_rewrite.path is not None
-        if one.type not in _AT_BACKENDS or moves:
-            yield i, "URLRewrite of the path" if moves else one.type
+    yield from ((i, one.type) for i, one in enumerate(said.filters) if one.type not in AT_BACKENDS)
 
 
-def _filter_findings(rule: Rule, path: str, said: gw.HTTPBackendRef) -> Iterator[Finding]:
-    for i, what in _unserved_at(said):
-        message = (
-            f"{what} is not served for one backend, and no filter may be left out: requests that would go there are"
-            f" answered {_FAILED}"
-        )
-        fix = "put it into the filters of the rule"
-        yield Finding(rule.about, "UnsupportedFilter", message, f"{path}.filters[{i}]", fix=fix)
-    for i, one in enumerate(said.filters):
-        if one.type == "RequestMirror" and len(rule.said.backend_refs) > 1:
-            message = "what goes to one of several backends is not copied alone: this mirror never happens"
-            fix = "put it into the filters of the rule"
-            yield Finding(rule.about, "UnsupportedFilter", message, f"{path}.filters[{i}]", fix=fix)
-
-
-def _mirrors(rule: Rule) -> Iterator[tuple[str, gw.HTTPRequestMirrorFilter]]:
-    """Yield the mirrors of a rule with their fields; those of an only backend are the rule's."""
-    said = [(f"{rule.path}.filters[{i}]", one) for i, one in enumerate(rule.said.filters)]
-    if len(rule.said.backend_refs) == 1:
-        where = f"{rule.path}.backendRefs[0].filters"
-        said += [(f"{where}[{i}]", one) for i, one in enumerate(rule.said.backend_refs[0].filters)]
-    yield from ((f"{path}.requestMirror", one.request_mirror) for path, one in said if one.request_mirror is not None)
-
-
-def _copies(view: View, rule: Rule) -> Iterator[Mirror]:
-    for path, said in _mirrors(rule):
-        share = _share(said)
-        if share and not problem(view, rule.about, said.backend_ref)[0]:
-            yield Mirror(destination_of(rule.about, f"{path}.backendRef", said.backend_ref), rule.about, share)
-
-
-def _share(said: gw.HTTPRequestMirrorFilter) -> int:
-    """Return the share in parts per MILLION."""
-    if said.percent is not None:
-        return said.percent * MILLION // 100
-    if said.fraction is not None:
-        return round(MILLION * said.fraction.numerator / said.fraction.denominator)
-    return MILLION
-
-
-def _headers(filters: Filters) -> Headers:
+def headers_of(filters: Filters) -> Headers:
+    """Return the changes of headers."""
     request, response = only(filters, "RequestHeaderModifier"), only(filters, "ResponseHeaderModifier")
     return Headers(
         changes_of(request.request_header_modifier if request is not None else None),
@@ -163,35 +128,83 @@ def _headers(filters: Filters) -> Headers:
     )
 
 
-def _rewrite(filters: Filters, match: gw.HTTPRouteMatch) -> Rewrite:
-    found = only(filters, "URLRewrite")
-    if found is None or found.url_rewrite is None:
-        return Rewrite()
-    path = new_path(found.url_rewrite.path, match).as_pattern
-    return Rewrite(path.prefix, path.pattern, path.substitution, found.url_rewrite.hostname)
+def _among(match: Match, share: Share) -> Match:
+    return match if share.end == WHOLE.end else msgspec.structs.replace(match, among=share.end)
 
 
-def _redirect(said: gw.HTTPRequestRedirectFilter, match: gw.HTTPRouteMatch, listener: tuple[str, int]) -> Redirect:
-    """Return the redirect.
+def _authorization(view: View, rule: Rule) -> Authorization | None:
+    if any(unresolved(view, rule)):
+        return None
+    found = ((i, one.external_auth) for i, one in enumerate(rule.said.filters) if one.external_auth is not None)
+    return next((authorization_of(view, auth_use(rule, i), said) for i, said in found), None)
 
-    Gateway API: without a port it is that of the scheme, where one is said, else the listener's; a scheme's own port
-    stays unsaid.
-    """
-    scheme, path = said.scheme or listener[0], new_path(said.path, match)
-    port = said.port or (_WELL_KNOWN[said.scheme] if said.scheme else listener[1])
-    return Redirect(
-        code=said.status_code,
-        host=said.hostname,
-        path=path.whole,
-        prefix=path.prefix,
-        scheme=said.scheme or "",
-        port=port if port != _WELL_KNOWN[scheme] else 0,
-        pattern=path.pattern,
-        substitution=path.substitution,
+
+def _actions(view: View, case: _Case) -> Iterator[tuple[Share, Action]]:
+    """Yield what is done, and with which share of the requests."""
+    rule = case.rule
+    redirect = only(rule.said.filters, "RequestRedirect")
+    backends = [(i, to) for i, to in enumerate(rule.said.backend_refs) if to.weight]
+    if any(unresolved(view, rule)):
+        yield WHOLE, Answer(rule.failure)
+    elif redirect is not None and redirect.request_redirect is not None:
+        yield WHOLE, redirect_of(redirect.request_redirect, case.asked.said, case.listener)
+    elif any(_is_apart(rule, to) for _, to in backends):
+        found = zip(backends, shares([to.weight for _, to in backends]), strict=True)
+        yield from ((share, _apart(view, case, one, share)) for one, share in found if share.end > share.start)
+    else:
+        yield WHOLE, _forward(view, case, backends)
+
+
+def _is_apart(rule: Rule, to: gw.HTTPBackendRef) -> bool:
+    """Tell whether something is done for a backend that Envoy cannot do for one of several clusters."""
+    rewrite, whole = only(to.filters, "URLRewrite"), only(rule.said.filters, "URLRewrite")
+    if rewrite is not None and rewrite.url_rewrite is not None and (rewrite.url_rewrite.path or whole is not None):
+        return True
+    return any(one.type in {"RequestRedirect", "RequestMirror"} for one in to.filters)
+
+
+def _apart(view: View, case: _Case, backend: tuple[int, gw.HTTPBackendRef], share: Share) -> Action:
+    redirect = only(backend[1].filters, "RequestRedirect")
+    if redirect is None or redirect.request_redirect is None or any(unserved_at(backend[1])):
+        return _forward(view, case, [backend], share)
+    return redirect_of(redirect.request_redirect, case.asked.said, case.listener)
+
+
+def _forward(view: View, case: _Case, backends: Backends, share: Share = WHOLE) -> Forward:
+    """Return what is sent on of a share of the requests. What an only backend says goes before what the rule says."""
+    rule, filters = case.rule, case.rule.said.filters
+    to = tuple(_destination(view, rule, i, said) for i, said in backends)
+    rewrite = only(filters, "URLRewrite")
+    own = [(i, said.filters) for i, said in backends] if len(backends) == 1 else []
+    copied = chain(
+        mirrors_in(filters, rule.use("filters")),
+        *(mirrors_in(said, rule.use(f"backendRefs[{i}].filters")) for i, said in own),
+    )
+    return Forward(
+        destinations=to if any(not one.fails for one in to) else (),
+        mirrors=tuple(copies_of(view, copied, share)),
+        timeout_ms=timeout_of(rule.said),
+        retries=retries_of(rule.said),
+        rewrite=_rewrite([*(only(said, "URLRewrite") for _, said in own), rewrite], case.asked.said),
+        failure=rule.failure,
     )
 
 
-def _timeout(said: gw.HTTPRouteTimeouts) -> int:
-    """Return how long a request may take: nothing is tried again for being slow, so the first try's time is all."""
-    found = [milliseconds(text) for text in (said.request, said.backend_request) if text]
-    return min((ms for ms in found if ms), default=0)
+def _destination(view: View, rule: Rule, i: int, said: gw.HTTPBackendRef) -> Destination:
+    use = rule.use(f"backendRefs[{i}]")
+    rewrite = only(said.filters, "URLRewrite")
+    return msgspec.structs.replace(
+        destination_of(view, use, said),
+        weight=said.weight,
+        headers=headers_of(said.filters),
+        rewrite_host=rewrite.url_rewrite.hostname if rewrite is not None and rewrite.url_rewrite else "",
+        fails=bool(problem(view, use, said)[0] or list(unserved_at(said))),
+    )
+
+
+def _rewrite(found: Sequence[HTTPRouteFilter | None], match: gw.HTTPRouteMatch) -> Rewrite:
+    """Return what is changed: of the path and of the host what the first says that says anything of it."""
+    said = [one.url_rewrite for one in found if one is not None and one.url_rewrite is not None]
+    path = new_path(next((one.path for one in said if one.path is not None), None), match).as_pattern
+    host = next((one.hostname for one in said if one.hostname), "")
+    return Rewrite(path.prefix, path.pattern, path.substitution, host)

@@ -16,7 +16,7 @@ from api.meta import Object
 from api.routes import Order, RouteTable, StreamRoute
 from api.view import View
 from translators.gateway_api.attachments import Attachment, attached, is_ours, parent_findings
-from translators.gateway_api.backends import backend_findings, destination_of, problem
+from translators.gateway_api.backends import Use, backend_findings, destination_of, problem
 from translators.gateway_api.names import called
 from translators.gateway_api.parents import parent_rules
 
@@ -94,14 +94,14 @@ def _destinations(view: View, obj: Route) -> Iterator[Destination]:
     """Yield where it all goes. Those of weight 0 get nothing."""
     for i, said in enumerate(_backends(obj)):
         if said.weight:
-            to = destination_of(obj.ref, f"{_BACKENDS}[{i}]", said)
-            fails = bool(problem(view, obj.ref, said)[0])
-            yield msgspec.structs.replace(to, weight=said.weight, fails=fails)
+            use = Use(obj.ref, f"{_BACKENDS}[{i}]")
+            fails = bool(problem(view, use, said)[0])
+            yield msgspec.structs.replace(destination_of(view, use, said), weight=said.weight, fails=fails)
 
 
 def _missing(view: View, obj: Route) -> Iterator[Finding]:
     effect = "datagrams is dropped" if obj.ref.kind == UDP_ROUTE.key else "connections is closed"
     for i, said in enumerate(_backends(obj)):
-        reason, field, sentence = problem(view, obj.ref, said)
+        reason, field, sentence = problem(view, Use(obj.ref, f"{_BACKENDS}[{i}]"), said)
         if reason:
             yield Finding(obj.ref, reason, f"{sentence}: its share of the {effect}", f"{_BACKENDS}[{i}].{field}")

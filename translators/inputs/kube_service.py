@@ -72,7 +72,7 @@ def _name_findings(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
 
 def _port(port: kube.ServicePort) -> Port:
     protocol = of_port(port.port, port.name, port.app_protocol) if port.protocol == "TCP" else Protocol.UDP
-    return Port(port.port, port.name, protocol, port.target_port)
+    return Port(port.port, port.name, protocol, port.target_port, port.app_protocol)
 
 
 def _export_to(obj: Object[kube.ServiceSpec]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from translators.matching.fields import fits, fraction, header_problem, query_pr
 from translators.matching.headers import response_edits
 from translators.matching.listening import reached
 from translators.matching.normal import formed, scheme_of
+from translators.matching.origins import preflight
 from translators.matching.paths import path_problem
 from translators.matching.redirects import CODES, location
 from translators.matching.sending import Place, sending
@@ -94,9 +95,9 @@ def _done(known: Decoded, place: Place, found: Outcome) -> Outcome:
     route, fails = place.route, failing(place.route)
     kind = route.WhichOneof("action")
     action: Sending | Reply
-    aborted = abort(fails, response_edits(place.levels))
-    if aborted is not None:
-        action = aborted
+    answered = abort(fails, response_edits(place.levels)) or preflight(route, found.request)
+    if answered is not None:
+        action = answered
     elif kind == "redirect":
         where = location(route.redirect, route.match, found.request)
         action = Reply(CODES[route.redirect.response_code], where, response=response_edits(place.levels))

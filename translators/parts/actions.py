@@ -1,5 +1,7 @@
 """Route -> Envoy Route: what is done with requests that match, and every filter's say about them."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from api.actions import Answer, Destination, Redirect
@@ -13,7 +15,7 @@ from translators.parts import balancing, filters, headers, matches, mirrors, ret
 from translators.parts.weights import independent
 from translators.settings import mesh
 
-_NOTHING_TO_ANSWER = 500
+_FAILED = 500
 CODES = {
     301: envoy.RedirectAction.MOVED_PERMANENTLY,
     302: envoy.RedirectAction.FOUND,
@@ -25,7 +27,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Built(msgspec.Struct, frozen=True):
-    """An encoded route and the clusters its copies go to."""
+    """An encoded route, and the clusters that are only there for such routes: of copies, and of HTTP/2 where needed."""
 
     body: bytes
     copies: tuple[str, ...] = ()
@@ -34,7 +36,7 @@ class Built(msgspec.Struct, frozen=True):
 def route(view: View, scope: Scope, said: Route, port: int) -> Built:
     """Return a rule as it holds on a listener port; mirrors whose target is missing are left out.
 
-    A rule that sends requests on to no destination is answered 500, and nothing is copied.
+    Where a rule sends requests on to no destination, the proxy answers, and nothing is copied.
     """
     body = envoy.Route(name=said.name, match=matches.route_match(said.match), stat_prefix=said.stat_prefix)
     action = said.action
@@ -43,7 +45,7 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
     elif isinstance(action, Answer):
         body.direct_response.CopyFrom(_answer(action))
     elif not action.destinations:
-        body.direct_response.status = _NOTHING_TO_ANSWER
+        body.direct_response.status = action.failure
     else:
         body.route.CopyFrom(_forward(view, scope.caller, action, port))
     only = said.destinations[0] if len(said.destinations) == 1 else None
@@ -52,7 +54,7 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
         headers.apply(body, only.headers)
     filters.apply(body, said)
     body.metadata.CopyFrom(_source(said.ref, said.path))
-    return Built(envoy.encode(body), tuple(p.cluster for p in body.route.request_mirror_policies))
+    return Built(envoy.encode(body), (*(p.cluster for p in body.route.request_mirror_policies), *_by_http2(said)))
 
 
 def default(view: View, scope: Scope, host: str, port: int) -> Built:
@@ -90,7 +92,7 @@ def _limit(action: envoy.RouteAction, milliseconds: int) -> None:
 def _send(view: View, viewer: Viewer, action: envoy.RouteAction, said: Forward, port: int) -> None:
     """Say where requests go. One destination gets all, whatever its weight; of several, one of weight 0 gets none."""
     to = said.destinations
-    if any(destination.fails for destination in to):
+    if said.failure == _FAILED and any(destination.fails for destination in to):
         action.cluster_not_found_response_code = envoy.RouteAction.INTERNAL_SERVER_ERROR
     if len(to) == 1:
         action.cluster = _cluster(view, viewer, to[0], port)
@@ -116,7 +118,18 @@ def _balance(view: View, caller: Caller, action: envoy.RouteAction, said: Forwar
 
 
 def _cluster(view: View, viewer: Viewer, to: Destination, port: int) -> str:
-    return names.NOWHERE if to.fails else names.outbound(to.host, target_port(view, viewer, to, port), to.subset)
+    if to.fails:
+        return names.NOWHERE
+    number = target_port(view, viewer, to, port)
+    return (names.http2 if to.http2 else names.outbound)(to.host, number, to.subset)
+
+
+def _by_http2(said: Route) -> Iterator[str]:
+    """Yield the clusters of a route that speak HTTP/2 to ports which do not say so."""
+    asked = (said.authorization.destination,) if said.authorization is not None else ()
+    for to in (*said.destinations, *asked):
+        if to.http2 and not to.fails:
+            yield names.http2(to.host, to.port, to.subset)
 
 
 def _rewrite(action: envoy.RouteAction, said: Forward) -> None:
@@ -132,7 +145,7 @@ def _rewrite(action: envoy.RouteAction, said: Forward) -> None:
 
 
 def _redirect(said: Redirect, port: int) -> envoy.RedirectAction:
-    """Return a redirect. A scheme's own port is not said (Istio)."""
+    """Return a redirect. A scheme's own port is not said (Istio), unless it must not be the client's."""
     action = envoy.RedirectAction(response_code=CODES[said.code], host_redirect=said.host)
     if said.scheme:
         action.scheme_redirect = said.scheme
@@ -144,7 +157,7 @@ def _redirect(said: Redirect, port: int) -> envoy.RedirectAction:
         action.regex_rewrite.pattern.regex = said.pattern
         action.regex_rewrite.substitution = said.substitution
     number = port if said.same_port else said.port
-    if number != _DEFAULT_PORTS.get(said.scheme):
+    if said.own_port or number != _DEFAULT_PORTS.get(said.scheme):
         action.port_redirect = number
     return action
 

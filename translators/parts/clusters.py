@@ -13,7 +13,7 @@ from api.settings import MeshSettings
 from api.view import View
 from translators import credentials, envoy, visible
 from translators.lookups import manner, port_called
-from translators.names import DATAGRAMS, MIRROR, ClusterName, assigned, parse_cluster
+from translators.names import DATAGRAMS, ClusterName, assigned, parse_cluster
 from translators.parts import balancing, discovery, mirrors, pools, tls
 from translators.settings import mesh
 
@@ -40,7 +40,8 @@ def build(view: View, caller: Caller, name: str, *, dialled: bool = False) -> Re
         return None
     _describe(body, asked, service)
     uses = (assigned(asked),) if body.type == envoy.Cluster.EDS else ()
-    manners = view.memo(_manners, port.protocol.value, asked.direction == MIRROR, _held(said, caller))
+    spoken = Protocol.HTTP2 if asked.http2 else port.protocol
+    manners = view.memo(_manners, spoken.value, asked.copies, _held(_forced(said) if asked.http2 else said, caller))
     return envoy.resource(CLUSTER, name, envoy.encode(body), manners, uses=uses)
 
 
@@ -58,7 +59,7 @@ def _manner(view: View, caller: Caller, service: Service, asked: ClusterName, *,
         said = msgspec.structs.replace(said, balancing=_DIALLED)
     elif service.resolution is not Resolution.ENDPOINTS and said.balancing is not None:
         said = msgspec.structs.replace(said, balancing=msgspec.structs.replace(said.balancing, nearness=None))
-    return mirrors.named(said, service.host) if asked.direction == MIRROR else said
+    return mirrors.named(said, service.host) if asked.copies else said
 
 
 def _named(said: Manner, service: Service) -> Manner:
@@ -66,6 +67,13 @@ def _named(said: Manner, service: Service) -> Manner:
     if said.tls is None or not service.names or said.tls.names or not said.tls.verify:
         return said
     return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, names=service.names))
+
+
+def _forced(said: Manner) -> Manner:
+    """Return how a service is called by HTTP/2, whatever the rule says of versions."""
+    if said.pool is None:
+        return said
+    return msgspec.structs.replace(said, pool=msgspec.structs.replace(said.pool, http2=True, as_client=False))
 
 
 def _held(said: Manner, caller: Caller) -> Manner:

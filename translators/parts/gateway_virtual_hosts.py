@@ -14,6 +14,7 @@ from translators.gateway_hosts import HostRules, Place, hosts, parts, precise, r
 from translators.gateways import doors
 from translators.misdirected import answer, elsewhere
 from translators.parts import actions
+from translators.parts.redirects import at_host
 from translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
 from translators.precedence import Rank
 
@@ -77,8 +78,8 @@ def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | 
 def _precise(view: View, scope: Scope, said: HostRules, port: int) -> Iterable[Piece]:
     """Return the rules of Gateway API, the most precise first. Of many, a change makes one part again."""
     if said.parts == 1:
-        found = precise(view, scope, said.host, said.places)
-        return [_piece(view, scope, one.route, port) for one in found]
+        ranked = precise(view, scope, said.host, said.places)
+        return [_piece(view, scope, route, port) for one in ranked for route in at_host(one.route, said.host)]
     parts = (view.memo(_of_part, scope, (said.host, port), said.places, part) for part in range(said.parts))
     return sorted(chain.from_iterable(parts), key=attrgetter("rank"))
 
@@ -86,7 +87,8 @@ def _precise(view: View, scope: Scope, said: HostRules, port: int) -> Iterable[P
 def _of_part(view: View, scope: Scope, at: tuple[str, int], places: tuple[Place, ...], part: int) -> tuple[Piece, ...]:
     host, port = at
     found = precise(view, scope, host, places, part)
-    return tuple(_piece(view, scope, one.route, port, one.rank) for one in found)
+    placed = ((said, one.rank) for one in found for said in at_host(one.route, host))
+    return tuple(_piece(view, scope, said, port, rank) for said, rank in placed)
 
 
 def _piece(view: View, scope: Scope, route: Route, port: int, rank: Rank = ()) -> Piece:

@@ -26,7 +26,7 @@ def target(view: View, caller: Caller, to: Destination, listener_port: int) -> s
     port = target_port(view, caller.viewer, to, listener_port)
     if no_mirror(view, caller, to, port) is not None:
         return None
-    return names.mirror(to.host, port, to.subset)
+    return names.mirror(to.host, port, to.subset, http2=to.http2)
 
 
 def policy(mirror: Mirror, cluster: str) -> envoy.RouteAction.RequestMirrorPolicy:

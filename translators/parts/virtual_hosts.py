@@ -17,6 +17,7 @@ from translators.lookups import unknown
 from translators.parts import actions, retries
 from translators.parts.dialled import dialled_only
 from translators.parts.domains import distinct, domains, with_port
+from translators.parts.redirects import at_host
 from translators.settings import mesh
 from translators.tables import catches_all, foreign_hosts, is_routed, owner
 
@@ -145,10 +146,13 @@ def common(view: View) -> bytes:
 
 
 def _built(view: View, scope: Scope, said: tuple[Route, ...], port: int) -> list[actions.Built]:
-    """Return the routes up to the first that catches everything: what stands behind it is never asked (Istio)."""
+    """Return the routes up to the first that catches everything: what stands behind it is never asked (Istio).
+
+    Clients call a service by several names, and redirects keep theirs.
+    """
     built = []
     for route in said:
-        built.append(actions.route(view, scope, route, port))
+        built += [actions.route(view, scope, one, port) for one in at_host(route, "*")]
         if catches_all(route.match):
             break
     return built

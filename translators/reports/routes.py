@@ -5,6 +5,7 @@ from typing import Any
 
 from api.finding import Finding
 from api.kinds.gateway_api.gateway_class import CONTROLLER
+from api.kinds.gateway_api.grpc_route import GRPC_ROUTE
 from api.kinds.gateway_api.http_route import HTTP_ROUTE
 from api.kinds.gateway_api.references import ParentReference
 from api.kinds.gateway_api.tcp_route import TCP_ROUTE
@@ -80,4 +81,4 @@ def _echoed(parent: ParentReference) -> dict[str, Any]:
     return kept | {name: value for name, value in more.items() if value}
 
 
-REPORT = Report(kinds=(HTTP_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE), status=status)
+REPORT = Report(kinds=(HTTP_ROUTE, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE), status=status)

@@ -5,19 +5,11 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from api.kinds.gateway_api import GROUP, VERSIONS
-from api.kinds.gateway_api.references import BackendObjectReference, ParentReference, PortNumber, Weight
+from api.kinds.gateway_api.filters import HTTPRouteFilter
+from api.kinds.gateway_api.references import BackendObjectReference, ParentReference, Weight
+from api.kinds.gateway_api.sessions import SessionPersistence
 from api.meta import Kind, Wire
 
-FilterType = Literal[
-    "RequestHeaderModifier",
-    "ResponseHeaderModifier",
-    "RequestMirror",
-    "RequestRedirect",
-    "URLRewrite",
-    "ExtensionRef",
-    "CORS",
-    "ExternalAuth",
-]
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 
 
@@ -29,11 +21,17 @@ class HTTPPathMatch(Wire, frozen=True):
 
 
 class HTTPFieldMatch(Wire, frozen=True):
-    """A comparison with a header or a query parameter. Of several for one name the first counts."""
+    """A comparison with a header. Of several whose names differ in case alone, the first counts."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     value: Annotated[str, Meta(min_length=1, max_length=4096)]
     type: Literal["Exact", "RegularExpression"] = "Exact"
+
+
+class HTTPQueryParamMatch(HTTPFieldMatch, frozen=True):
+    """A comparison with a query parameter."""
+
+    value: Annotated[str, Meta(min_length=1, max_length=1024)]
 
 
 class HTTPRouteMatch(Wire, frozen=True):
@@ -41,74 +39,8 @@ class HTTPRouteMatch(Wire, frozen=True):
 
     path: HTTPPathMatch = HTTPPathMatch()
     headers: Annotated[tuple[HTTPFieldMatch, ...], Meta(max_length=16)] = ()
-    query_params: Annotated[tuple[HTTPFieldMatch, ...], Meta(max_length=16)] = ()
+    query_params: Annotated[tuple[HTTPQueryParamMatch, ...], Meta(max_length=16)] = ()
     method: Method | None = None
-
-
-class HTTPHeader(Wire, frozen=True):
-    """A header and its value."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=256)]
-    value: Annotated[str, Meta(min_length=1, max_length=4096)]
-
-
-class HTTPHeaderFilter(Wire, frozen=True):
-    """Changes of headers."""
-
-    set: Annotated[tuple[HTTPHeader, ...], Meta(max_length=16)] = ()
-    add: Annotated[tuple[HTTPHeader, ...], Meta(max_length=16)] = ()
-    remove: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
-
-
-class HTTPPathModifier(Wire, frozen=True):
-    """What a path becomes."""
-
-    type: Literal["ReplaceFullPath", "ReplacePrefixMatch"]
-    replace_full_path: Annotated[str, Meta(max_length=1024)] | None = None
-    replace_prefix_match: Annotated[str, Meta(max_length=1024)] | None = None
-
-
-class HTTPRequestRedirectFilter(Wire, frozen=True):
-    """An answer that sends the client elsewhere; what is not set stays."""
-
-    scheme: Literal["http", "https"] | None = None
-    hostname: str = ""
-    path: HTTPPathModifier | None = None
-    port: PortNumber | None = None
-    status_code: Literal[301, 302, 303, 307, 308] = 302
-
-
-class HTTPURLRewriteFilter(Wire, frozen=True):
-    """What of a request is changed before it is sent on."""
-
-    hostname: str = ""
-    path: HTTPPathModifier | None = None
-
-
-class Fraction(Wire, frozen=True):
-    """A share."""
-
-    numerator: Annotated[int, Meta(ge=0)]
-    denominator: Annotated[int, Meta(ge=1)] = 100
-
-
-class HTTPRequestMirrorFilter(Wire, frozen=True):
-    """Copies of requests. Neither `percent` nor `fraction`: of all."""
-
-    backend_ref: BackendObjectReference
-    percent: Annotated[int, Meta(ge=0, le=100)] | None = None
-    fraction: Fraction | None = None
-
-
-class HTTPRouteFilter(Wire, frozen=True):
-    """What else is done with a request: `type` says what, and the field of that name how."""
-
-    type: FilterType
-    request_header_modifier: HTTPHeaderFilter | None = None
-    response_header_modifier: HTTPHeaderFilter | None = None
-    request_mirror: HTTPRequestMirrorFilter | None = None
-    request_redirect: HTTPRequestRedirectFilter | None = None
-    url_rewrite: HTTPURLRewriteFilter | None = None
 
 
 class HTTPBackendRef(BackendObjectReference, frozen=True):
@@ -125,6 +57,14 @@ class HTTPRouteTimeouts(Wire, frozen=True):
     backend_request: str = ""
 
 
+class HTTPRouteRetry(Wire, frozen=True):
+    """When to try again. `attempts` are those after the first; None: as we think best."""
+
+    codes: tuple[Annotated[int, Meta(ge=400, le=599)], ...] = ()
+    attempts: int | None = None
+    backoff: str = ""
+
+
 class HTTPRouteRule(Wire, frozen=True):
     """What is done with requests that match any of `matches`."""
 
@@ -133,6 +73,8 @@ class HTTPRouteRule(Wire, frozen=True):
     filters: Annotated[tuple[HTTPRouteFilter, ...], Meta(max_length=16)] = ()
     backend_refs: Annotated[tuple[HTTPBackendRef, ...], Meta(max_length=16)] = ()
     timeouts: HTTPRouteTimeouts = HTTPRouteTimeouts()
+    retry: HTTPRouteRetry | None = None
+    session_persistence: SessionPersistence | None = None
 
 
 class HTTPRoute(Wire, frozen=True):

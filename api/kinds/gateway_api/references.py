@@ -8,42 +8,49 @@ from api.kinds.gateway_api import GROUP
 from api.meta import Wire
 
 PortNumber = Annotated[int, Meta(ge=1, le=65535)]
+_LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+ObjectName = Annotated[str, Meta(min_length=1, max_length=253)]
+KindName = Annotated[str, Meta(min_length=1, max_length=63, pattern="^[a-zA-Z](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$")]
+Group = Annotated[str, Meta(max_length=253, pattern=rf"^(?:{_LABEL}(?:\.{_LABEL})*)?$")]
+"""The core group is ""."""
+Namespace = Annotated[str, Meta(max_length=63, pattern=f"^(?:{_LABEL})?$")]
+SectionName = Annotated[str, Meta(max_length=253, pattern=rf"^(?:{_LABEL}(?:\.{_LABEL})*)?$")]
 Weight = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 class ParentReference(Wire, frozen=True):
     """Where a route is attached: a Gateway, or one of its listeners by `sectionName`, or those of a port."""
 
-    name: str
-    group: str = GROUP
-    kind: str = "Gateway"
-    namespace: str = ""
-    section_name: str = ""
+    name: ObjectName
+    group: Group = GROUP
+    kind: KindName = "Gateway"
+    namespace: Namespace = ""
+    section_name: SectionName = ""
     port: PortNumber | None = None
 
 
 class BackendObjectReference(Wire, frozen=True):
     """Where requests are sent: a Service and one of its ports."""
 
-    name: str
-    group: str = ""
-    kind: str = "Service"
-    namespace: str = ""
+    name: ObjectName
+    group: Group = ""
+    kind: KindName = "Service"
+    namespace: Namespace = ""
     port: PortNumber | None = None
 
 
 class LocalObjectReference(Wire, frozen=True):
     """An object of the same namespace."""
 
-    group: Annotated[str, Meta(max_length=253)]
-    kind: Annotated[str, Meta(min_length=1, max_length=63)]
-    name: Annotated[str, Meta(min_length=1, max_length=253)]
+    group: Group
+    kind: KindName
+    name: ObjectName
 
 
 class ObjectReference(LocalObjectReference, frozen=True):
     """An object, of the same namespace where none is said."""
 
-    namespace: str = ""
+    namespace: Namespace = ""
 
 
 class BackendRef(BackendObjectReference, frozen=True):
@@ -55,7 +62,7 @@ class BackendRef(BackendObjectReference, frozen=True):
 class SecretObjectReference(Wire, frozen=True):
     """A Secret with a certificate."""
 
-    name: str
-    group: str = ""
-    kind: str = "Secret"
-    namespace: str = ""
+    name: ObjectName
+    group: Group = ""
+    kind: KindName = "Secret"
+    namespace: Namespace = ""

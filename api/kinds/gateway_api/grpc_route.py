@@ -1,0 +1,73 @@
+"""GRPCRoute: what is done with calls at the Gateways that it is attached to. It is served in one version, v1."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from api.kinds.gateway_api import GROUP
+from api.kinds.gateway_api.filters import HTTPHeaderFilter, HTTPRequestMirrorFilter
+from api.kinds.gateway_api.http_route import HTTPFieldMatch
+from api.kinds.gateway_api.references import (
+    BackendObjectReference,
+    LocalObjectReference,
+    ParentReference,
+    Weight,
+)
+from api.kinds.gateway_api.sessions import SessionPersistence
+from api.meta import Kind, Wire
+
+FilterType = Literal["RequestHeaderModifier", "ResponseHeaderModifier", "RequestMirror", "ExtensionRef"]
+Name = Annotated[str, Meta(max_length=1024)]
+
+
+class GRPCMethodMatch(Wire, frozen=True):
+    """A comparison with the service and the method that are called; "" is any."""
+
+    type: Literal["Exact", "RegularExpression"] = "Exact"
+    service: Name = ""
+    method: Name = ""
+
+
+class GRPCRouteMatch(Wire, frozen=True):
+    """All of what is set must hold."""
+
+    method: GRPCMethodMatch | None = None
+    headers: Annotated[tuple[HTTPFieldMatch, ...], Meta(max_length=16)] = ()
+
+
+class GRPCRouteFilter(Wire, frozen=True):
+    """What else is done with a call: `type` says what, and the field of that name how."""
+
+    type: FilterType
+    request_header_modifier: HTTPHeaderFilter | None = None
+    response_header_modifier: HTTPHeaderFilter | None = None
+    request_mirror: HTTPRequestMirrorFilter | None = None
+    extension_ref: LocalObjectReference | None = None
+
+
+class GRPCBackendRef(BackendObjectReference, frozen=True):
+    """A backend, its share of the calls, and what is changed on those."""
+
+    weight: Weight = 1
+    filters: Annotated[tuple[GRPCRouteFilter, ...], Meta(max_length=16)] = ()
+
+
+class GRPCRouteRule(Wire, frozen=True):
+    """What is done with calls that match any of `matches`; without any, with all."""
+
+    name: str = ""
+    matches: Annotated[tuple[GRPCRouteMatch, ...], Meta(max_length=64)] = ()
+    filters: Annotated[tuple[GRPCRouteFilter, ...], Meta(max_length=16)] = ()
+    backend_refs: Annotated[tuple[GRPCBackendRef, ...], Meta(max_length=16)] = ()
+    session_persistence: SessionPersistence | None = None
+
+
+class GRPCRoute(Wire, frozen=True):
+    """Rules for hosts; without hostnames, for all that the listeners take."""
+
+    parent_refs: Annotated[tuple[ParentReference, ...], Meta(max_length=32)] = ()
+    hostnames: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
+    rules: Annotated[tuple[GRPCRouteRule, ...], Meta(max_length=16)] = ()
+
+
+GRPC_ROUTE = Kind(GROUP, ("v1",), "GRPCRoute", GRPCRoute)

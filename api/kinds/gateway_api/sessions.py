@@ -1,0 +1,43 @@
+"""Session persistence: requests of one session reach one endpoint."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from api.meta import Wire
+
+Lifetime = Literal["Session", "Permanent"]
+
+
+class CookieConfig(Wire, frozen=True):
+    """The cookie that names a session; `Permanent` ones outlive the browser."""
+
+    name: Annotated[str, Meta(max_length=128)] = ""
+    path: Annotated[str, Meta(max_length=1024)] = "/"
+    lifetime_type: Lifetime = "Session"
+
+
+class HeaderConfig(Wire, frozen=True):
+    """The header that names a session."""
+
+    name: Annotated[str, Meta(max_length=256)] = ""
+
+
+class SessionPersistence(Wire, frozen=True):
+    """How requests of one session find the endpoint of the first.
+
+    `sessionName` and `cookieConfig` are how earlier versions spell `cookie` and `header`.
+    """
+
+    type: Literal["Cookie", "Header"] = "Cookie"
+    absolute_timeout: str = ""
+    idle_timeout: str = ""
+    cookie: CookieConfig | None = None
+    header: HeaderConfig | None = None
+    session_name: Annotated[str, Meta(max_length=128)] = ""
+    cookie_config: CookieConfig | None = None
+
+    @property
+    def told_by_cookie(self) -> CookieConfig:
+        """What is said of the cookie."""
+        return self.cookie or self.cookie_config or CookieConfig()

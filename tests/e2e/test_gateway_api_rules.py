@@ -1,0 +1,323 @@
+"""What rules of HTTPRoutes do in a real Envoy: what the matcher cannot show, because it takes time, state or others."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import aiohttp
+import grpc
+import msgspec
+import pytest
+import yaml
+
+from controlplane.playground.scenery import local_pod, service
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e.guards_of_routes import GOOD, GrpcGuard, Guard
+from tests.e2e.ingress import Router, Slow, router
+from tests.e2e.scene import QUIET, complaints, joined, until, versions
+from tests.e2e.test_gateway_api import LABELS, WEB, behind, edge, mirror, object_of, route, rule
+from tests.e2e.test_gateways import Echo
+
+pytestmark = pytest.mark.envoy
+
+HTTP = 18080
+REQUESTS = 300
+
+
+class World(msgspec.Struct, frozen=True):
+    """A router before workloads, and a client of it."""
+
+    stage: Stage
+    at: Router
+    client: aiohttp.ClientSession
+    web: Workload
+    other: Workload
+    copy: Workload
+
+    async def ask(self, path: str, method: str = "GET", **more: Any) -> tuple[int, dict[str, str], str]:
+        """Return status, headers with names in lower case, and body; the Host is WEB unless said otherwise."""
+        headers = {"Host": WEB, **more.pop("headers", {})}
+        where = self.at.url("http", more.pop("port", HTTP), path)
+        async with self.client.request(method, where, headers=headers, allow_redirects=False, **more) as answer:
+            text = await answer.text()
+            return answer.status, {name.lower(): value for name, value in answer.headers.items()}, text
+
+    def tries(self, path: str) -> int:
+        """How many requests for a path arrived."""
+        return sum(one.path == path for one in self.web.received)
+
+
+def at(path: str, **more: Any) -> dict[str, Any]:
+    return {**rule(path, "web"), **more}
+
+
+def rewritten(prefix: str) -> dict[str, Any]:
+    said = {"type": "ReplacePrefixMatch", "replacePrefixMatch": prefix}
+    return {"type": "URLRewrite", "urlRewrite": {"path": said}}
+
+
+def backend(name: str, weight: int, *filters: dict[str, Any], port: int = 80) -> dict[str, Any]:
+    return {"name": name, "port": port, "weight": weight, "filters": list(filters)}
+
+
+def asks(protocol: str, name: str, port: int = 80, **more: Any) -> dict[str, Any]:
+    said = {"protocol": protocol, "backendRef": {"name": name, "port": port}, **more}
+    return {"type": "ExternalAuth", "externalAuth": said}
+
+
+def cors(**said: Any) -> dict[str, Any]:
+    return {"type": "CORS", "cors": said}
+
+
+@pytest.fixture
+async def world(stage: Stage, client: aiohttp.ClientSession) -> AsyncIterator[World]:
+    """Three workloads, `web` with a second version, and a router for the Gateway."""
+    async with AsyncExitStack() as stack:
+        web, other, copy = [await stack.enter_async_context(Workload(name)) for name in ("web", "other", "copy")]
+        listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
+        await stage.apply(joined(QUIET, edge(listener), route(WEB, rule("/anything", "web")), behind(web, other, copy)))
+        yield World(stage, await router(stage, HTTP, labels=LABELS), client, web, other, copy)
+        assert not complaints(stage)
+
+
+async def test_what_fails_is_tried_again_as_often_as_the_rule_says(world: World):
+    by_code = {"codes": [500], "attempts": 2, "backoff": "1ms"}
+    await world.stage.apply(
+        route(
+            WEB,
+            at("/status", retry=by_code),
+            at("/delay", retry={"attempts": 2, "backoff": "1ms"}, timeouts={"backendRequest": "100ms"}),
+            at("/delay/9", retry={"attempts": 9, "backoff": "1ms"},
+               timeouts={"request": "300ms", "backendRequest": "200ms"}),
+            at("/anything"),
+            at("/status/502"),
+            at("/delay/8", timeouts={"request": "100ms"}),
+        )
+    )  # fmt: skip
+    for path, status, tries in (
+        ("/status/500", 500, 3),
+        ("/status/503", 503, 1),
+        ("/status/502", 502, 1),
+        ("/delay/5", 504, 3),
+        ("/delay/9", 504, 2),
+        ("/delay/8", 504, 1),
+    ):
+        assert ((await world.ask(path))[0], world.tries(path)) == (status, tries), path
+
+
+async def test_lost_connections_are_tried_again(world: World):
+    lost = 0
+
+    async def lose(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal lost
+        lost += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+
+    server = await asyncio.start_server(lose, "127.0.0.1", 0)
+    async with server:
+        number = server.sockets[0].getsockname()[1]
+        said = joined(service("loses", 80), local_pod("loses", "loses", {"app": "loses"}, number))
+        tried = {**rule("/tried", "loses"), "retry": {"attempts": 2, "backoff": "1ms"}}
+        await world.stage.apply(joined(said, route(WEB, tried, rule("/once", "loses"))))
+        assert (await world.ask("/once"))[0] == 503
+        assert lost == 1, "what the mesh tries again is nothing to Gateway API"
+        assert (await world.ask("/tried"))[0] == 503
+        assert lost == 4
+
+
+async def test_sessions_stay_where_they_began(world: World):
+    async with Workload("v1") as one, Workload("v2") as two, Workload("v3") as three:
+        to = {"backendRefs": [{"name": "app", "port": 80}]}
+        by_cookie = {"absoluteTimeout": "1h", "cookie": {"name": "sid", "lifetimeType": "Permanent"}}
+        by_header = {"type": "Header", "header": {"name": "x-session"}}
+        rules = [
+            {**at("/anything/cookie", sessionPersistence=by_cookie), **to},
+            {**at("/anything/header", sessionPersistence=by_header), **to},
+            {**at("/anything/none"), **to},
+        ]
+        ports = [one.port, two.port, three.port]
+        await world.stage.apply(joined(service("app", 80), versions("app", ports), route(WEB, *rules)))
+        status, headers, _ = await world.ask("/anything/cookie")
+        assert (status, "Max-Age=3600" in headers["set-cookie"]) == (200, True)
+        cookie = {"Cookie": headers["set-cookie"].partition(";")[0]}
+        first = headers["x-workload"]
+        for _ in range(12):
+            assert (await world.ask("/anything/cookie", headers=cookie))[1]["x-workload"] == first
+        _, headers, _ = await world.ask("/anything/header")
+        session, first = {"x-session": headers["x-session"]}, headers["x-workload"]
+        for _ in range(12):
+            assert (await world.ask("/anything/header", headers=session))[1]["x-workload"] == first
+        seen = {(await world.ask("/anything/none", headers={**cookie, **session}))[1]["x-workload"] for _ in range(40)}
+        assert seen == {"v1", "v2", "v3"}
+
+
+async def test_each_backend_gets_its_share_in_its_own_way(world: World):
+    rules = (
+        {
+            **rule("/old"),
+            "filters": [mirror("copy", percent=50)],
+            "backendRefs": [
+                backend("web", 2, rewritten("/anything/new")),
+                backend("other", 1, rewritten("/anything/second"), mirror("copy", percent=100)),
+                backend("web", 1, {"type": "RequestRedirect", "requestRedirect": {"hostname": "moved.example.com"}}),
+            ],
+        },
+        {**rule("/only"), "backendRefs": [backend("web", 1, rewritten("/anything/only"), mirror("copy"))]},
+    )
+    await world.stage.apply(route(WEB, *rules))
+    assert (await world.ask("/only"))[1]["x-workload"] == "web"
+    await until(lambda: [one.path for one in world.copy.received] == ["/anything/only"], "the only one was copied")
+    world.copy.received.clear()
+    world.web.received.clear()
+    found = Counter([(await world.ask(f"/old/{i}"))[0] for i in range(REQUESTS)])
+    assert 40 <= found[302] <= 110, "a quarter"
+    assert set(found) == {200, 302}
+    second = {one.path for one in world.other.received}
+    assert len(second) + len(world.web.received) == found[200]
+    assert {one.path.rpartition("/")[0] for one in world.web.received} == {"/anything/new"}
+    await until(lambda: second <= {one.path for one in world.copy.received}, "all of one share were copied", 5)
+    copied = Counter(one.path.split("/")[2] for one in world.copy.received)
+    assert len(second) < copied["second"] < 2 * len(second), "and half of them by the rule too"
+    share = copied["new"] / len(world.web.received)
+    assert 0.3 <= share <= 0.7, "half of the other share were copied"
+
+
+async def test_origins_that_are_allowed_may_read(world: World):
+    some = cors(allowOrigins=["https://www.foo.com", "https://*.bar.com"], allowMethods=["GET", "OPTIONS"],
+                allowHeaders=["x-a", "x-b"], exposeHeaders=["x-c"], allowCredentials=True, maxAge=3600)  # fmt: skip
+    every = cors(allowOrigins=["*"], allowMethods=["*"], allowHeaders=["*"], allowCredentials=True)
+    anyone = cors(allowOrigins=["*"], allowMethods=["PUT"])
+    rules = (
+        at("/anything/some", filters=[some]),
+        at("/anything/every", filters=[every]),
+        at("/anything/one", filters=[anyone]),
+    )
+    await world.stage.apply(route(WEB, *rules))
+
+    async def preflight(path: str, origin: str, *named: str) -> tuple[int, dict[str, str]]:
+        asked = {"Access-Control-Request-Headers": ", ".join(named)} if named else {}
+        headers = {"Origin": origin, "Access-Control-Request-Method": "PUT", **asked}
+        status, told, _ = await world.ask(path, "OPTIONS", headers=headers)
+        prefix = "access-control-"
+        return status, {k.removeprefix(prefix): v for k, v in told.items() if k.startswith(prefix)}
+
+    for origin in ("https://www.foo.com", "https://www.bar.com", "https://a.b.bar.com"):
+        told = {"allow-origin": origin, "allow-methods": "GET,OPTIONS", "allow-headers": "x-a,x-b",
+                "expose-headers": "x-c", "allow-credentials": "true", "max-age": "3600"}  # fmt: skip
+        assert await preflight("/anything/some", origin, "x-a", "x-b") == (200, told)
+    assert await preflight("/anything/some", "https://foobar.com") == (403, {})
+    echoed = {"allow-origin": "https://a.b", "allow-methods": "PUT", "allow-credentials": "true", "max-age": "5"}
+    assert await preflight("/anything/every", "https://a.b") == (200, echoed)
+    assert await preflight("/anything/every", "https://a.b", "x-a", "x-b") == (
+        200,
+        {**echoed, "allow-headers": "x-a, x-b"},
+    )
+    told = {"allow-origin": "https://a.b:1234", "allow-methods": "PUT", "max-age": "5"}
+    assert await preflight("/anything/one", "https://a.b:1234") == (200, told)
+    assert world.web.received == [], "preflights are answered by the proxy"
+    for origin, allowed in (("https://www.foo.com", "https://www.foo.com"), ("https://foobar.com", None)):
+        status, headers, _ = await world.ask("/anything/some", headers={"Origin": origin})
+        assert (status, headers.get("access-control-allow-origin")) == (200, allowed)
+
+
+async def test_nobody_goes_on_whom_nobody_lets_in(world: World):
+    async with Guard() as guard, GrpcGuard() as by_grpc:
+        where = {"guard": guard.port, "by-grpc": by_grpc.port, "dead": 1}
+        pods = [joined(service(n, 80), local_pod(n, n, {"app": n}, p)) for n, p in where.items()]
+        http = {"path": "/check", "allowedHeaders": ["x-a"], "allowedResponseHeaders": ["x-user"]}
+        rules = (
+            at("/anything/http", filters=[asks("HTTP", "guard", http=http)]),
+            at("/anything/all", filters=[asks("HTTP", "guard", http={})]),
+            at("/anything/body", filters=[asks("HTTP", "guard", http={}, forwardBody={"maxSize": 10})]),
+            at("/anything/grpc", filters=[asks("GRPC", "by-grpc", grpc={})]),
+            at("/anything/dead", filters=[asks("HTTP", "dead", http={})]),
+            at("/anything/missing", filters=[asks("HTTP", "missing", http={})]),
+            at("/anything/free"),
+        )
+        await world.stage.apply(joined(*pods, route(WEB, *rules)))
+        good = {"Authorization": GOOD, "X-A": "1", "X-B": "2"}
+        for path, without, status in (
+            ("/anything/http", 401, 200),
+            ("/anything/all", 401, 200),
+            ("/anything/grpc", 403, 200),
+            ("/anything/dead", 403, 403),
+            ("/anything/missing", 500, 500),
+            ("/anything/free", 200, 200),
+        ):
+            assert (await world.ask(path))[0] == without, path
+            assert (await world.ask(path, headers=good))[0] == status, path
+        told = next(headers for line, headers, _ in guard.told if "x-a" in headers)
+        assert "GET /check/anything/http" in [line for line, _, _ in guard.told]
+        assert told["x-a"] == "1"
+        assert "x-b" not in told
+        received = {one.path: one.headers for one in world.web.received}
+        assert received["/anything/http"]["x-user"] == "joe"
+        assert "x-said" not in received["/anything/http"]
+        assert received["/anything/all"]["x-said"] == "no"
+        assert received["/anything/grpc"]["x-user"] == "joe"
+        assert by_grpc.told[-1].attributes.request.http.headers["x-b"] == "2"
+        assert (await world.ask("/anything/body", "POST", data=b"hello", headers=good))[0] == 200
+        assert guard.told[-1][2] == b"hello"
+        assert (await world.ask("/anything/body", "POST", data=b"longer than ten", headers=good))[0] == 413
+
+
+async def test_web_sockets_and_http2_go_to_ports_that_say_so(world: World):
+    upstream = grpc.aio.server()
+    upstream.add_generic_rpc_handlers([Echo()])
+    number = upstream.add_insecure_port("127.0.0.1:0")
+    await upstream.start()
+    async with Slow() as slow:
+        sockets = yaml.safe_load(service("sockets", 80))
+        sockets["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/ws"
+        http2 = yaml.safe_load(service("http2", 80))
+        http2["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/h2c"
+        said = joined(
+            *(yaml.safe_dump(one) for one in (sockets, http2)),
+            local_pod("sockets", "sockets", {"app": "sockets"}, slow.port),
+            local_pod("http2", "http2", {"app": "http2"}, number),
+            route(WEB, rule("/ws", "sockets"), rule("/test.Echo", "http2")),
+        )
+        await world.stage.apply(said)
+        async with world.client.ws_connect(world.at.url("http", HTTP, "/ws"), headers={"Host": WEB}) as socket:
+            await socket.send_str("hello")
+            assert (await socket.receive()).data == "echo hello"
+        options = [("grpc.default_authority", WEB)]
+        async with grpc.aio.insecure_channel(f"{world.at.address}:{HTTP}", options) as channel:
+            call = channel.stream_stream("/test.Echo/All")
+            assert [answer async for answer in call(iter([b"one", b"two"]))] == [b"one", b"two"]
+    await upstream.stop(None)
+
+
+def redirected(host: str, **said: Any) -> dict[str, Any]:
+    return {**rule(host), "filters": [{"type": "RequestRedirect", "requestRedirect": said}]}
+
+
+async def test_redirects_lead_to_the_right_port(world: World):
+    rules = (
+        redirected("/https", scheme="https"),
+        redirected("/http", scheme="http"),
+        redirected("/port", port=80),
+        redirected("/here", statusCode=301),
+        redirected("/host", hostname="h.example"),
+        redirected("/secure-port", scheme="https", port=8443),
+        redirected("/secure-host", scheme="https", hostname="h.example"),
+    )
+    anywhere = object_of("HTTPRoute", "any", {"parentRefs": [{"name": "edge"}], "rules": [redirected("/x", port=80)]})
+    await world.stage.apply(joined(route(WEB, *rules), anywhere))
+    for path, found in (
+        ("/https/a?b", f"https://{WEB}/https/a?b"),
+        ("/http", f"http://{WEB}/http"),
+        ("/port", f"http://{WEB}/port"),
+        ("/here", f"http://{WEB}:{HTTP}/here"),
+        ("/host", f"http://h.example:{HTTP}/host"),
+        ("/secure-port", f"https://{WEB}:8443/secure-port"),
+        ("/secure-host", "https://h.example/secure-host"),
+    ):
+        for host in (WEB, f"{WEB}:{HTTP}"):
+            assert (await world.ask(path, headers={"Host": host}))[1]["location"] == found, host
+    assert (await world.ask("/x", headers={"Host": "any.example"}))[1]["location"] == "http://any.example/x"
+    assert (await world.ask("/x", headers={"Host": "any.example:1234"}))[1]["location"] == "http://any.example:80/x"

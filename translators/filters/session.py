@@ -1,0 +1,35 @@
+"""Sessions: always in the chain, so that the first makes no listener drain, and asleep until a route asks for some."""
+
+from api.proxy import Scope
+from api.routes import Route
+from api.view import View
+from translators import envoy
+from translators.contract import Filter, Slot
+
+
+def chain(_: View, __: Scope) -> envoy.StatefulSession:
+    """Return the filter's configuration."""
+    return envoy.StatefulSession()
+
+
+def route(said: Route) -> envoy.StatefulSessionPerRoute | None:
+    """Return what names the sessions of a route."""
+    session = said.session
+    if session is None:
+        return None
+    body = envoy.StatefulSessionPerRoute()
+    state = body.stateful_session.session_state
+    if session.header:
+        state.name = "envoy.http.stateful_session.header"
+        state.typed_config.CopyFrom(envoy.packed(envoy.HeaderBasedSessionState(name=session.name)))
+        return body
+    cookie = envoy.CookieBasedSessionState()
+    cookie.cookie.name, cookie.cookie.path = session.name, session.path
+    if session.ttl_ms:
+        cookie.cookie.ttl.CopyFrom(envoy.duration(session.ttl_ms))
+    state.name = "envoy.http.stateful_session.cookie"
+    state.typed_config.CopyFrom(envoy.packed(cookie))
+    return body
+
+
+FILTER = Filter(slot=Slot.SESSION, name="envoy.filters.http.stateful_session", chain=chain, route=route, asleep=True)

@@ -1,0 +1,50 @@
+"""Gateway API's GRPCRoute -> RouteTable, one for each listener, or port of a Service, that it is attached to."""
+
+from collections.abc import Iterator
+
+from api.finding import Finding
+from api.kinds.gateway_api import grpc_route as gw
+from api.mesh import Lowered
+from api.meta import Object
+from api.view import View
+from translators.contract import Input
+from translators.gateway_api.attachments import call_places, counting_places, gateway_places, host_places
+from translators.gateway_api.calls import call_findings, rule_of
+from translators.gateway_api.frontends import indexes
+from translators.gateway_api.parents import parent_rules
+from translators.gateway_api.rule_checks import host_findings, rules_findings
+from translators.gateway_api.rules import Rule
+from translators.gateway_api.tables import lowered
+
+
+def lower(view: View, obj: Object[gw.GRPCRoute]) -> Lowered:
+    """Return the rules as they hold at each listener that takes the route, and for clients of each Service."""
+    return lowered(view, obj, tuple(_rules(obj)))
+
+
+def validate(obj: Object[gw.GRPCRoute]) -> Iterator[Finding]:
+    """Refuse what the API server refuses, and what Envoy would."""
+    yield from host_findings(obj.ref, obj.spec.hostnames)
+    yield from parent_rules(obj.ref, obj.spec.parent_refs)
+    for i, rule in enumerate(obj.spec.rules):
+        for j, match in enumerate(rule.matches):
+            yield from call_findings(obj.ref, f"spec.rules[{i}].matches[{j}]", match)
+    yield from rules_findings(obj.ref, tuple(_rules(obj)))
+
+
+def _rules(obj: Object[gw.GRPCRoute]) -> Iterator[Rule]:
+    yield from (rule_of(obj.ref, f"spec.rules[{i}]", said) for i, said in enumerate(obj.spec.rules))
+
+
+INPUT = Input(
+    kinds=(gw.GRPC_ROUTE,),
+    lower=lower,
+    validate=validate,
+    indexes={
+        "gateway.routes": gateway_places,
+        "gateway.host": host_places,
+        "gateway.attached": counting_places,
+        "gateway.calls": call_places,
+        **indexes(),
+    },
+)
