@@ -27,7 +27,8 @@ class Destination(msgspec.Struct, frozen=True):
 
     `headers` and `rewrite_host` hold for the requests that go here. `path` is the field of the object that says so.
     `fails`: there is nothing that could be sent to, and the requests that would go here are answered with an error
-    (Gateway API). `http2`: HTTP/2 is spoken to it, which its port does not say.
+    (Gateway API); connections are closed, and datagrams are dropped. `http2`: HTTP/2 is spoken to it, which its port
+    does not say.
     """
 
     host: str

@@ -99,6 +99,16 @@ async def test_of_policies_the_most_specific_holds_then_the_oldest(
     assert await copies(world(*policies)) == hosts
 
 
+async def test_a_policy_says_at_which_gateways_it_holds():
+    plane = await plane_of(world(policy("p", ROUTE), policy("lost", {"kind": "HTTPRoute", "name": "gone"})))
+    plane.book.refresh(plane.engine.view, plane.snapshot, None, "2026-01-01T00:00:00Z")
+    found = {ref.name: said for ref, said in plane.book.statuses() if ref.kind.endswith("TrafficPolicy")}
+    assert set(found) == {"p"}
+    (entry,) = found["p"]["ancestors"]
+    assert entry["ancestorRef"] == {"group": GROUP, "kind": "Gateway", "namespace": "default", "name": "edge"}
+    assert [(c["type"], c["status"]) for c in entry["conditions"]] == [("Accepted", "True"), ("Attached", "True")]
+
+
 async def test_policies_without_a_target_are_told():
     missing = policy("p", {"kind": "HTTPRoute", "name": "gone"})
     said = (await plane_of(world(missing))).findings()

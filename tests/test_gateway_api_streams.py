@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from api.proxy import Caller, Viewer
 from api.resource import CLUSTER, ENDPOINT, LISTENER
 from tests.builders import SLEEP, plane_of, rendered
 from tests.gateway_api import EDGE, GROUP, gateway, made, seen, services
 from tests.test_gateway_api_status import brief as status_of
 from tests.test_gateway_api_status import statuses
 from tests.traffic import ask, brief
+from translators.parts import live
 
 PASSED = {"port": 443, "protocol": "TLS", "tls": {"mode": "Passthrough"}}
 TCP, UDP = {"port": 53, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}
@@ -115,6 +117,12 @@ async def test_sidecars_know_nothing_of_udp():
     assert not [name for name in names if "udp" in name]
 
 
+async def test_a_number_that_both_protocols_have_is_one_cluster_of_tcp():
+    plane = await plane_of(udp_service("a"))
+    found = plane.engine.view.memo(live.clusters, Caller(Viewer("default")), 0)
+    assert found == ("outbound|8000||a.default.svc.cluster.local",)
+
+
 SHARES = [
     ("by weight", [{"name": "a", "weight": 70}, {"name": "b", "weight": 30}], (70, "a"), (30, "b")),
     ("none of weight 0", [{"name": "a", "weight": 0}, {"name": "b"}], (1, "b")),
@@ -203,3 +211,33 @@ async def test_routes_that_do_not_serve_are_attached_all_the_same():
     (beaten,), (nobody,) = said["TCPRoute a"]["parents"], said["UDPRoute u"]["parents"]
     assert status_of(beaten) == {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}
     assert status_of(nobody) == {"Accepted": "Accepted", "ResolvedRefs": "!BackendNotFound"}
+
+
+async def test_routes_for_bytes_hold_at_gateways_alone():
+    parent = {"kind": "Service", "group": "", "name": "a"}
+    spec = {"parentRefs": [parent], "rules": [{"backendRefs": [{"name": "a", "port": 8000}]}]}
+    text = joined(made("TCPRoute", "mesh", spec), udp_service("a"))
+    assert await reasons(text) == [("mesh", "ParentNotServed", "spec.parentRefs[0].kind")]
+    assert await statuses(text) == {}
+
+
+async def test_a_router_listens_on_the_ports_behind_its_own_service():
+    ports = [
+        {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 1053},
+        {"name": "dns-tcp", "port": 53, "targetPort": 2053},
+    ]
+    front = made("Service", "edge", {"selector": dict(EDGE.labels), "ports": ports}, "v1")
+    routes = [stream("TCPRoute", "tcp", "a"), stream("UDPRoute", "udp", "a")]
+    served = await rendered(joined(gateway(TCP, UDP), front, *routes, udp_service("a")), EDGE)
+    assert sorted(served.of(LISTENER)) == ["127.0.0.1_1053_udp", "127.0.0.1_2053"]
+
+
+async def test_a_listener_set_brings_listeners_for_bytes():
+    edge = gateway({}).replace("listeners:", "allowedListeners: {namespaces: {from: Same}}\n  listeners:")
+    more = [{"name": "l0", **UDP}, {"name": "l1", **TCP}]
+    added = made("ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": more})
+    parents = [{"kind": "ListenerSet", "name": "more"}]
+    rules = [{"backendRefs": [{"name": "a", "port": 8000}]}]
+    routes = [made(kind, "r", {"parentRefs": parents, "rules": rules}) for kind in ("TCPRoute", "UDPRoute")]
+    served = await rendered(joined(edge, added, *routes, udp_service("a")), EDGE)
+    assert [brief(ask(served, f"GET {scheme}://x:53")) for scheme in ("http", "udp")] == ["tcp a", "udp a"]

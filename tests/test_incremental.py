@@ -30,6 +30,7 @@ from api.resource import Resource, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
 from tests.builders import PlainView
+from tests.byte_routes import ByteRoutes
 from tests.gateway_routes import GatewayRoutes
 from tests.mesh_routes import MeshRoutes
 from translators import shards
@@ -117,7 +118,7 @@ PROXIES = [
 ]
 
 
-class World(GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
+class World(ByteRoutes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
     """Random manifests in and out of one control plane that some proxies are connected to."""
 
     short, count = shards.SHORT, shards.COUNT

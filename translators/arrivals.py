@@ -109,7 +109,7 @@ def ranges(view: View, service: Service, number: int) -> tuple[str, ...]:
 
 
 def _is_own(view: View, viewer: Viewer, service: Service, port: Port) -> bool:
-    return not port.protocol.says_http or tables.is_routed(view, viewer, service.host, port.number)
+    return not port.protocol.says_http or view.memo(tables.is_routed, viewer, service.host, port.number)
 
 
 def _ports(view: View, viewer: Viewer, intercepted: bool) -> tuple[PortUse, ...]:

@@ -3,7 +3,7 @@
 Asked for in parts, as services are (see shards): a change of rules is looked at in the parts of its hosts alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -18,16 +18,20 @@ from translators.shards import is_in, parts_for
 from translators.tables import catches_all, holds
 from translators.visible import rank
 
+Place = tuple[Door, str]
+"""A listener of Gateway API, and a key under which an index finds routes of it."""
+
 
 class HostRules(msgspec.Struct, frozen=True):
     """A host and what is done with requests for it: the routes of all Istio's tables that speak for it, in order.
 
-    `parts`: in how many parts those of Gateway API are asked for, which come after them. `secure`: plain HTTP is sent
-    to https instead. `kept`: it is served though there may be no routes.
+    `places` are where those of Gateway API are looked up, in so many `parts`: they come after them (see `precise`).
+    `secure`: plain HTTP is sent to https instead. `kept`: it is served though there may be no routes.
     """
 
     host: str
     routes: tuple[Route, ...]
+    places: tuple[Place, ...] = ()
     parts: int = 1
     secure: bool = False
     kept: bool = False
@@ -52,7 +56,7 @@ def hosts(view: View, scope: Scope, routes: str, part: int) -> tuple[str, ...]:
     for door in said:
         for served in door.server.hosts:
             kept = door.server.redirect or door.server.isolated
-            if is_in(served.host, part, of) and (kept or any(_meeting(view, scope, routes, served.host))):
+            if is_in(served.host, part, of) and (kept or _is_met(view, scope, routes, served.host)):
                 found.add(served.host)
     return tuple(sorted(found))
 
@@ -67,27 +71,29 @@ def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
     covering = tuple(_covering(view, scope, routes, host))
     secure = next((door.server.redirect for door in covering), False)
     kept = any(door.server.isolated and host in _served(view, door) for door in covering)
-    met = {(table.ref, gateway): table for table, gateway in _meeting(view, scope, routes, host)}
+    met = {(table.ref, gateway): table for table, gateway in _meeting(view, scope, covering, host)}
     found = [
         route
         for (_, gateway), table in sorted(met.items(), key=lambda item: rank(scope.viewer, item[1]))
         for route in _holding(table, scope, said[0].server.number, gateway)
     ]
     ordered = sorted(found if len(said) == 1 else dict.fromkeys(found), key=lambda route: catches_all(route.match))
-    seen = sum(len(view.by("gateway.host", key)) for _, key in _precise_places(view, scope, routes, host))
-    return HostRules(host, tuple(ordered), parts_for(seen), secure, kept)
+    places = tuple(_precise_places(view, covering, host))
+    seen = sum(len(view.by("gateway.host", key)) for _, key in places)
+    return HostRules(host, tuple(ordered), places, parts_for(seen), secure, kept)
 
 
-def precise(view: View, scope: Scope, routes: str, host: str, where: tuple[int, int]) -> tuple[Ranked, ...]:
+def precise(
+    view: View, scope: Scope, host: str, places: tuple[Place, ...], part: int | None = None
+) -> tuple[Ranked, ...]:
     """Return what is done with requests for a host by Gateway API, the most precise rule first.
 
-    `where` is a part of the objects, and of how many: thousands of routes may share a host.
+    With a `part` only by a part of the objects: thousands of routes may share a host.
     """
-    part, of = where
     met = {
         (table.ref, table.section, door.gateway): table
-        for door, key in _precise_places(view, scope, routes, host)
-        for obj in view.by("gateway.host", key if of == 1 else f"{key}|{part}")
+        for door, key in places
+        for obj in view.by("gateway.host", key if part is None else f"{key}|{part}")
         for table in view.lowered(obj.ref).tables
         if host in table.hosts and _speaks(table, scope, door)
     }
@@ -132,9 +138,14 @@ def _claims(view: View, scope: Scope, door: Door, key: str) -> frozenset[tuple[s
     )
 
 
-def _meeting(view: View, scope: Scope, routes: str, host: str) -> Iterator[tuple[RouteTable, str]]:
+def _is_met(view: View, scope: Scope, routes: str, host: str) -> bool:
+    """Tell whether any of Istio's tables speaks for a host."""
+    return any(_meeting(view, scope, _covering(view, scope, routes, host), host))
+
+
+def _meeting(view: View, scope: Scope, covering: Iterable[Door], host: str) -> Iterator[tuple[RouteTable, str]]:
     """Yield Istio's tables that speak for a host, each with the gateway it does so at."""
-    for door in _covering(view, scope, routes, host):
+    for door in covering:
         own = _served(view, door).get(host, frozenset())
         for pattern in _names(view, door, host) if not door.server.isolated else ():
             for obj in view.by("gateway.host", f"{door.gateway}|{pattern}"):
@@ -144,9 +155,9 @@ def _meeting(view: View, scope: Scope, routes: str, host: str) -> Iterator[tuple
                         yield table, door.gateway
 
 
-def _precise_places(view: View, scope: Scope, routes: str, host: str) -> Iterator[tuple[Door, str]]:
+def _precise_places(view: View, covering: Iterable[Door], host: str) -> Iterator[Place]:
     """Yield the listeners of Gateway API that take a host, and the keys under which an index finds their routes."""
-    for door in _covering(view, scope, routes, host):
+    for door in covering:
         if door.server.isolated:
             yield from ((door, f"{door.gateway}|{pattern}") for pattern in _names(view, door, host))
 

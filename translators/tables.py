@@ -4,7 +4,7 @@ from api.hosts import covers
 from api.matches import Match, Op, StreamMatch
 from api.meta import Ref
 from api.proxy import Scope, Viewer
-from api.routes import Route, RouteTable
+from api.routes import Route
 from api.units import MILLION
 from api.view import View
 from translators import horizons, imports, visible
@@ -23,16 +23,12 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[Route, ...] |
     found = visible.tables_of(view, scope.viewer, host, port)
     for table in found:
         if table.port:
-            return tuple(one.route for one in precisest(each for each in found if each.port and is_like(each, table)))
+            alike = (each for each in found if each.port and each.ref.namespace == table.ref.namespace)
+            return tuple(one.route for one in precisest(alike))
         routes = tuple(r for r in table.routes if holds(r.match, scope, port))
         if routes:
             return routes
     return None
-
-
-def is_like(one: RouteTable, other: RouteTable) -> bool:
-    """Tell whether two tables for a port of a service are merged: of one kind, and both consumers' or producers'."""
-    return (one.ref.kind, one.ref.namespace) == (other.ref.kind, other.ref.namespace)
 
 
 def is_routed(view: View, viewer: Viewer, host: str, port: int) -> bool:

@@ -103,14 +103,13 @@ def tables(view: View, viewer: Viewer, pattern: str) -> tuple[RouteTable, ...]:
     return tuple(sorted(found, key=lambda table: rank(viewer, table)))
 
 
-def rank(viewer: Viewer, table: RouteTable) -> tuple[bool, str, bool, str, str, str]:
+def rank(viewer: Viewer, table: RouteTable) -> tuple[bool, bool, bool, str, str, str]:
     """Return a sort key for the tables that a viewer sees.
 
     Istio: private ones of the own namespace, then those exported to it by name, then public ones; oldest first. Of
-    those as public, Istio's rules go before Gateway API's for one port of a service: GRPCRoutes, then HTTPRoutes.
+    those as public, Istio's rules go before Gateway API's for one port of a service.
     """
-    kind = table.ref.kind if table.port else ""
-    return ("*" in table.export_to, kind, table.ref.namespace != viewer.namespace, *table.age)
+    return ("*" in table.export_to, table.port != 0, table.ref.namespace != viewer.namespace, *table.age)
 
 
 def tables_of(view: View, viewer: Viewer, host: str, port: int) -> tuple[RouteTable, ...]:

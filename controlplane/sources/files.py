@@ -19,7 +19,7 @@ from controlplane.manifests.decode import Accept, Registry, accept_all
 from controlplane.manifests.documents import require_libyaml
 from controlplane.sources.changes import Batch
 from controlplane.sources.holding import NOTHING, Holding, hold
-from controlplane.sources.listing import SUFFIXES, Fingerprint, Listing, TooDeepError, is_below
+from controlplane.sources.listing import SUFFIXES, Fingerprint, Listing, TooDeepError, absolute, is_below
 from controlplane.sources.quiet import until_quiet
 from controlplane.sources.reading import Problem, Reader, Reading
 from controlplane.sources.remarks import remarks
@@ -136,7 +136,7 @@ class FileSource:
         self, listing: Listing, touched: Collection[str], *, patient: bool
     ) -> Iterator[tuple[str, Holding | None]]:
         for path, mark in listing.files.items():
-            if self._read_as.get(path) == mark and str(Path(path).absolute()) not in touched:
+            if self._read_as.get(path) == mark and absolute(path) not in touched:
                 continue
             self._read_as.pop(path, None)
             try:

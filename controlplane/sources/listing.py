@@ -73,6 +73,11 @@ class Listing:
             self._add(entry.path, entry.stat, depth + 1)
 
 
+def absolute(path: str) -> str:
+    """Return a listed path as events name it. Asked for every file at every event, so it does no more than it must."""
+    return path if path.startswith(os.sep) else str(Path(path).absolute())
+
+
 def is_below(path: str, folder: str) -> bool:
     """Whether a path is somewhere below a folder."""
     return path.startswith(folder.rstrip(os.sep) + os.sep)

@@ -5,10 +5,9 @@ field is valid YAML, so only its age tells a half-written file from an edit.
 """
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Final
 
-from controlplane.sources.listing import Fingerprint
+from controlplane.sources.listing import Fingerprint, absolute
 
 QUIET_S: Final = 0.2
 """A file that was not written for so long is taken to be whole."""
@@ -35,7 +34,7 @@ def _in_place(path: str, mark: Fingerprint, read_as: Mapping[str, Fingerprint], 
     if last is None:
         return True
     same_file = mark[:2] == last[:2]
-    return same_file and (mark != last or str(Path(path).absolute()) in touched)
+    return same_file and (mark != last or absolute(path) in touched)
 
 
 def _left(mark: Fingerprint, now: float) -> float:

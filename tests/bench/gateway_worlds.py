@@ -39,7 +39,7 @@ def world(kind: str, count: int) -> list[AnyObject]:
 
 def asked(kind: str, number: int) -> tuple[str, str]:
     """The host and path that a route is for."""
-    return (f"r{number}.example.com", "/") if kind == "hosts" else ("www.example.com", f"/r{number}")
+    return (f"r{number}.example.com", "/") if kind == "hosts" else ("www.example.com", f"/anything/r{number}")
 
 
 def route(kind: str, number: int, backend: int = 0) -> AnyObject:

@@ -134,10 +134,17 @@ async def connect(at: Router, port: int, name: str = "", trusts: ssl.SSLContext 
 
 
 class Asking(asyncio.DatagramProtocol):
-    """A client for UDP: what was answered."""
+    """A client for UDP: what was answered last."""
 
     def __init__(self) -> None:
         self.said = ""
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def ask(self) -> None:
+        self.said = ""
+        self._transport.sendto(b"who?")
 
     def datagram_received(self, data: bytes, _: object) -> None:
         self.said = data.decode()
@@ -152,7 +159,7 @@ async def sessions(at: Router, port: int, count: int = SESSIONS) -> AsyncIterato
         for _ in range(count):
             transport, protocol = await loop.create_datagram_endpoint(Asking, remote_addr=(at.address, port))
             stack.callback(transport.close)
-            transport.sendto(b"who?")
+            protocol.ask()
             asking.append(protocol)
         yield asking
 
@@ -169,6 +176,11 @@ async def answered(at: Router, port: int) -> Counter[str]:
     """Who answers when all are answered."""
     async with sessions(at, port) as asking:
         await until(lambda: all(one.said for one in asking), "all datagrams were answered")
+        first = [one.said for one in asking]
+        for one in asking:
+            one.ask()
+        await until(lambda: all(one.said for one in asking), "all datagrams were answered again")
+        assert [one.said for one in asking] == first, "a session stays with whom it has"
         return tally(asking)
 
 

@@ -7,29 +7,20 @@ from api.proxy import Viewer
 from api.routes import RouteTable
 from api.view import View
 from translators.contract import Check
-from translators.tables import is_like
 from translators.visible import MESH, tables
 
 
 def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
-    """Return a finding for each host that another table is asked about first (Istio IST0109)."""
+    """Return a warning for each host that another table is asked about first (Istio IST0109)."""
     return tuple(_taken(view, said)) if MESH in said.gateways else ()
 
 
 def _taken(view: View, said: RouteTable) -> Iterator[Finding]:
     for i, host in enumerate(said.hosts):
         every = tables(view, Viewer(said.ref.namespace), host)
-        found = (each for each in every if not said.port or each.port in {0, said.port})
-        first = next(found, said)
-        if first.ref == said.ref or (said.port and first.port and is_like(said, first)):
-            continue
-        yield _conflicted(said, first) if said.port and first.port else _behind(said, first, host, i)
-
-
-def _conflicted(said: RouteTable, first: RouteTable) -> Finding:
-    """Gateway API: of routes of several kinds for one port of a Service, those of one kind hold."""
-    message = f"{first.ref} is for port {said.port} of the Service too, and routes of its kind go before: no rule holds"
-    return Finding(said.ref, "Conflicted", message, said.path, fix="use routes of one kind for a port")
+        first = next((each for each in every if not said.port or each.port in {0, said.port}), said)
+        if first.ref != said.ref and not (said.port and first.port):
+            yield _behind(said, first, host, i)
 
 
 def _behind(said: RouteTable, first: RouteTable, host: str, number: int) -> Finding:

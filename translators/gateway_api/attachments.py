@@ -13,6 +13,7 @@ from api.kinds.gateway_api import GROUP
 from api.kinds.gateway_api.gateway import GATEWAY
 from api.kinds.gateway_api.listener_set import LISTENER_SET
 from api.kinds.gateway_api.references import ParentReference
+from api.kinds.kube import SERVICE
 from api.meta import Object, Ref
 from api.view import View
 from translators.gateway_api.classes import profile
@@ -23,6 +24,8 @@ from translators.shards import COUNT, nested, shard
 _RIVALLED = "Rivalled"
 _REASONS = (_RIVALLED, "NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
 """Why a listener does not take a route, the one told first first."""
+_AT_SERVICES = frozenset(("HTTPRoute", "GRPCRoute"))
+"""The kinds of routes that Services are served as parents of (see frontends)."""
 _SENTENCES = {
     _RIVALLED: "older routes of the other kind have its hostnames at the listeners that it names",
     "NotAllowedByListeners": "no listener that it names admits {kind}s of namespace {namespace}",
@@ -83,11 +86,10 @@ def parent_findings(view: View, obj: Route) -> Iterator[Finding]:
         path = f"spec.parentRefs[{i}]"
         if owner_of(obj, parent) is not None:
             yield from _unattached(view, obj, path, parent)
-        elif parent.group == "" and parent.kind != "Service":
-            message = f"a {parent.kind} is no parent that is served here: the rules do not hold there"
-            yield Finding(
-                obj.ref, "ParentNotServed", message, f"{path}.kind", fix="attach the route to a Gateway or a Service"
-            )
+        elif parent.group == "" and service_of(obj, parent) is None:
+            message = f"a {parent.kind} is no parent of {_kind(obj)[1]}s that is served here: no rule holds there"
+            fix = "attach the route to a Gateway"
+            yield Finding(obj.ref, "ParentNotServed", message, f"{path}.kind", fix=fix)
 
 
 def owners_of(obj: Route) -> Iterator[Ref]:
@@ -101,6 +103,16 @@ def owner_of(obj: Route, parent: ParentReference) -> Ref | None:
     if key not in {GATEWAY.key, LISTENER_SET.key}:
         return None
     return Ref(key, parent.namespace or obj.ref.namespace, parent.name)
+
+
+def service_of(obj: Route, parent: ParentReference) -> Ref | None:
+    """Return the Service that is a parent of a route for requests; None for other parents, and other routes.
+
+    Gateway API: its group has to be said, it is `""`.
+    """
+    if (parent.group, parent.kind) != ("", "Service") or _kind(obj)[1] not in _AT_SERVICES:
+        return None
+    return Ref(SERVICE.key, parent.namespace or obj.ref.namespace, parent.name)
 
 
 def is_ours(view: View, obj: Route) -> bool:

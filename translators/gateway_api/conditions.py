@@ -35,6 +35,7 @@ ROUTE: Mapping[str, tuple[str, ...]] = {
         "NotAllowedByListeners",
         "NoMatchingListenerHostname",
         "NoMatchingParent",
+        "Conflicted",
         "UnsupportedValue",
         "IncompatibleFilters",
     ),

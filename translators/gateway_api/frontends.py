@@ -12,7 +12,6 @@ from api.finding import Finding, Severity
 from api.hosts import fqdn
 from api.kinds.gateway_api import GROUP
 from api.kinds.gateway_api.references import ParentReference
-from api.kinds.kube import SERVICE
 from api.mesh import Port, Protocol, Service
 from api.meta import Ref
 from api.routes import Order, Route, RouteTable
@@ -22,6 +21,7 @@ from translators.shards import owned, places, shard
 
 _NOWHERE = "no rule holds there"
 _ALL, _OWN = ("*",), (".",)
+_GRPC = f"{GROUP}/GRPCRoute"
 
 
 class Frontend(msgspec.Struct, frozen=True):
@@ -36,16 +36,9 @@ class Frontend(msgspec.Struct, frozen=True):
     consumer: bool
 
 
-def service_of(obj: attachments.Route, parent: ParentReference) -> Ref | None:
-    """Return the Service that is a parent, or None. Gateway API: its group has to be said, it is `""`."""
-    if (parent.group, parent.kind) != ("", "Service"):
-        return None
-    return Ref(SERVICE.key, parent.namespace or obj.ref.namespace, parent.name)
-
-
 def is_served(view: View, obj: attachments.Route, parent: ParentReference) -> bool:
     """Tell whether a parent is a Service that is there: whether a route holds at it is for us to say."""
-    ref = service_of(obj, parent)
+    ref = attachments.service_of(obj, parent)
     return ref is not None and view.get(ref) is not None
 
 
@@ -55,14 +48,11 @@ def is_meshed(view: View, obj: attachments.Route) -> bool:
 
 
 def frontends(view: View, obj: attachments.Route) -> tuple[Frontend, ...]:
-    """Return the ports of Services that a route is attached to, each once, sorted by what names them."""
+    """Return the ports of Services that a route is attached to, each once, in the order of its parents."""
     found: dict[tuple[str, int], Frontend] = {}
-    for i, parent in enumerate(obj.spec.parent_refs):
-        service = _service(view, service_of(obj, parent))
-        for port in _named(service, parent) if service is not None and not service.headless else ():
-            if service is not None and not port.protocol.is_bytes:
-                consumer = service.namespace != obj.ref.namespace
-                one = Frontend(service.host, port.number, f"spec.parentRefs[{i}]", consumer)
+    for i in range(len(obj.spec.parent_refs)):
+        for one in _of_parent(view, obj, i):
+            if not _is_rivalled(view, obj, one):
                 found.setdefault((one.host, one.port), one)
     return tuple(found.values())
 
@@ -85,7 +75,7 @@ def tables_at(view: View, obj: attachments.Route, made: Callable[[Frontend], Ite
 def frontend_findings(view: View, obj: attachments.Route) -> Iterator[Finding]:
     """Say at which Services no rule holds, and why."""
     for i, parent in enumerate(obj.spec.parent_refs):
-        ref, path = service_of(obj, parent), f"spec.parentRefs[{i}]"
+        ref, path = attachments.service_of(obj, parent), f"spec.parentRefs[{i}]"
         if ref is not None and view.get(ref) is None:
             message = f"there is no {ref}: {_NOWHERE}"
             fix = "correct the name, or create it"
@@ -95,6 +85,7 @@ def frontend_findings(view: View, obj: attachments.Route) -> Iterator[Finding]:
         elif (parent.group, parent.kind) == (GROUP, "Service"):
             message = f"there is no Service in {GROUP}, which is what is meant where no group is said: {_NOWHERE}"
             yield Finding(obj.ref, "ParentNotServed", message, f"{path}.group", Severity.WARNING, 'say group: ""')
+        yield from _rival_findings(view, obj, i)
     hostnames = getattr(obj.spec, "hostnames", ())
     if hostnames and is_meshed(view, obj):
         message = "at a Service hostnames are not looked at: what was called decides (Gateway API)"
@@ -108,6 +99,44 @@ def indexes() -> Mapping[str, Callable[[attachments.Route], Iterable[str]]]:
     `frontend.routes` holds those with Services as parents, alone and by each shard of their hosts.
     """
     return {"routes": _places, "routes.of": _owners, "route.host": _hosts, "frontend.routes": _shards}
+
+
+def _rival_findings(view: View, obj: attachments.Route, i: int) -> Iterator[Finding]:
+    """Say at which ports routes of another kind hold; a route that is left with none is not accepted (Gateway API)."""
+    found = list(_of_parent(view, obj, i))
+    lost = [str(one.port) for one in found if _is_rivalled(view, obj, one)]
+    if lost:
+        message = (
+            f"GRPCRoutes of its namespace are for port {', '.join(lost)} of {found[0].host}, and go before: {_NOWHERE}"
+        )
+        whole = len(lost) == len(found)
+        reason, severity = ("Conflicted", Severity.ERROR) if whole else ("PortConflicted", Severity.WARNING)
+        fix = "use routes of one kind for a port"
+        yield Finding(obj.ref, reason, message, f"spec.parentRefs[{i}]", severity, fix)
+
+
+def _is_rivalled(view: View, obj: attachments.Route, at: Frontend) -> bool:
+    """Tell whether routes of another kind hold instead, consumers' for consumers' and producers' for producers'.
+
+    Gateway API: for a port of a Service GRPCRoutes go before HTTPRoutes.
+    """
+    if obj.ref.kind == _GRPC:
+        return False
+    others = (one for one in view.by("route.host", at.host) if one.ref.kind == _GRPC)
+    alike = (one for one in others if one.ref.namespace == obj.ref.namespace)
+    return any((f.host, f.port) == (at.host, at.port) for one in alike for f in frontends(view, one))
+
+
+def _of_parent(view: View, obj: attachments.Route, i: int) -> Iterator[Frontend]:
+    """Yield the ports that a parent stands for, and that take HTTP."""
+    parent = obj.spec.parent_refs[i]
+    service = _service(view, attachments.service_of(obj, parent))
+    if service is None or service.headless:
+        return
+    for port in _named(service, parent):
+        if not port.protocol.is_bytes:
+            consumer = service.namespace != obj.ref.namespace
+            yield Frontend(service.host, port.number, f"spec.parentRefs[{i}]", consumer)
 
 
 def _problem(view: View, ref: Ref, parent: ParentReference) -> str:
@@ -141,14 +170,14 @@ def _named(service: Service, parent: ParentReference) -> list[Port]:
 
 
 def _hosts(obj: attachments.Route) -> tuple[str, ...]:
-    refs = (service_of(obj, parent) for parent in obj.spec.parent_refs)
+    refs = (attachments.service_of(obj, parent) for parent in obj.spec.parent_refs)
     return tuple(dict.fromkeys(fqdn(ref.name, ref.namespace) for ref in refs if ref is not None))
 
 
 def _places(obj: attachments.Route) -> Iterator[str]:
     """Yield where others find the route as producers' and its own namespace as consumers'."""
     for export_to, consumer in ((_ALL, False), (_OWN, True)):
-        refs = (service_of(obj, parent) for parent in obj.spec.parent_refs)
+        refs = (attachments.service_of(obj, parent) for parent in obj.spec.parent_refs)
         found = [ref for ref in refs if ref is not None and (ref.namespace != obj.ref.namespace) == consumer]
         if found:
             yield from places(export_to, obj.ref.namespace, (fqdn(ref.name, ref.namespace) for ref in found))

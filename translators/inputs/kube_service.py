@@ -18,6 +18,7 @@ from translators.shards import owned, places, selected_by, selecting
 _SYSTEM = "kube-"
 _HEADLESS = "None"
 _ALIAS = "ExternalName"
+_NOT_SERVED = "SCTP"
 
 
 def lower(view: View, obj: Object[kube.ServiceSpec]) -> Lowered:
@@ -28,7 +29,7 @@ def lower(view: View, obj: Object[kube.ServiceSpec]) -> Lowered:
     service = Service(
         host=fqdn(obj.ref.name, obj.ref.namespace),
         namespace=obj.ref.namespace,
-        ports=tuple(_port(p) for p in spec.ports),
+        ports=tuple(_port(p) for p in spec.ports if p.protocol != _NOT_SERVED),
         ref=obj.ref,
         addresses=_addresses(obj),
         headless=spec.cluster_ip == _HEADLESS,

@@ -10,12 +10,12 @@ from api.proxy import Scope
 from api.routes import Route
 from api.view import View
 from translators import envoy, names
-from translators.gateway_hosts import hosts, parts, precise, rules
+from translators.gateway_hosts import HostRules, Place, hosts, parts, precise, rules
 from translators.gateways import doors
 from translators.parts import actions
 from translators.parts.redirects import at_host
 from translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
-from translators.precedence import Rank
+from translators.precedence import Rank, Ranked
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | 
     """Return the virtual host of a host; None when no rule holds there, nothing is sent to https, none has to be."""
     said, port = rules(view, scope, routes, host), view.memo(doors, scope, routes)[0].server.number
     pieces = [_piece(view, scope, route, port) for route in said.routes]
-    pieces += _precise(view, scope, routes, host, said.parts)
+    pieces += _precise(view, scope, said, port)
     if not (pieces or said.secure or said.kept):
         return None
     body = b"".join((*(piece.body for piece in pieces), view.memo(common)))
@@ -65,17 +65,20 @@ def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | 
     return VirtualHost(names.virtual_host(host, port), (domain,), body, tuple(copies))
 
 
-def _precise(view: View, scope: Scope, routes: str, host: str, of: int) -> Iterable[Piece]:
+def _precise(view: View, scope: Scope, said: HostRules, port: int) -> Iterable[Piece]:
     """Return the rules of Gateway API, the most precise first. Of many, a change makes one part again."""
-    if of == 1:
-        return _of_part(view, scope, routes, host, (0, 1))
-    parts = (view.memo(_of_part, scope, routes, host, (part, of)) for part in range(of))
+    if said.parts == 1:
+        return _pieces(view, scope, (said.host, port), precise(view, scope, said.host, said.places))
+    parts = (view.memo(_of_part, scope, (said.host, port), said.places, part) for part in range(said.parts))
     return sorted(chain.from_iterable(parts), key=attrgetter("rank"))
 
 
-def _of_part(view: View, scope: Scope, routes: str, host: str, where: tuple[int, int]) -> tuple[Piece, ...]:
-    port = view.memo(doors, scope, routes)[0].server.number
-    found = precise(view, scope, routes, host, where)
+def _of_part(view: View, scope: Scope, at: tuple[str, int], places: tuple[Place, ...], part: int) -> tuple[Piece, ...]:
+    return _pieces(view, scope, at, precise(view, scope, at[0], places, part))
+
+
+def _pieces(view: View, scope: Scope, at: tuple[str, int], found: Iterable[Ranked]) -> tuple[Piece, ...]:
+    host, port = at
     placed = ((said, one.rank) for one in found for said in at_host(one.route, host))
     return tuple(_piece(view, scope, said, port, rank) for said, rank in placed)
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from api.mesh import Resolution, Service
+from api.mesh import Protocol, Resolution, Service
 from api.proxy import Caller
 from api.view import View
 from translators import visible
-from translators.lookups import policy, port_of
+from translators.lookups import policy
 from translators.names import outbound
 
 
@@ -37,5 +37,5 @@ def _by_service(view: View, caller: Caller, part: int) -> tuple[tuple[Resolution
 def _names(view: View, caller: Caller, service: Service) -> Iterator[str]:
     rules = view.memo(policy, caller, service.host)
     subsets = ["", *(s.name for s in rules.subsets)] if rules else [""]
-    for number in (p.number for p in service.ports if port_of(service, p.number)):
+    for number in (p.number for p in service.ports if p.protocol is not Protocol.UDP):
         yield from (outbound(service.host, number, name) for name in subsets)

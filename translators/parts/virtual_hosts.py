@@ -129,7 +129,7 @@ def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     if service is not None and service.headless and scope.intercepted:
         known += tuple(f"*.{name}" for name in known)  # web-0.web: the name of one workload (Istio)
     dialled = arrivals.addresses(service) if service is not None and scope.intercepted else ()
-    told = dialled and is_routed(view, scope.viewer, host, port)
+    told = bool(dialled) and view.memo(is_routed, scope.viewer, host, port)
     shared = _joined(view, [*dialled_only(built, dialled), envoy.encode(_unknown(view, scope.viewer))]) if told else b""
     copies = tuple(c for b in built for c in b.copies)
     return VirtualHost(names.virtual_host(host, port), known, routes, copies, shared)
