@@ -26,9 +26,9 @@ class Destination(msgspec.Struct, frozen=True):
     """Where requests go. `port` 0: the service's only port, else the port of the listener (Istio's rule).
 
     `headers` and `rewrite_host` hold for the requests that go here. `path` is the field of the object that says so.
-    `fails`: there is nothing that could be sent to, and the requests that would go here are answered with an error
-    (Gateway API); connections are closed, and datagrams are dropped. `http2`: HTTP/2 is spoken to it, which its port
-    does not say.
+    `fails`: there is nothing that could be sent to: requests that would go here are answered with an error (Gateway
+    API), connections are closed, and datagrams are dropped. `http2`: HTTP/2 is spoken to it, which its port does not
+    say.
     """
 
     host: str

@@ -4,6 +4,7 @@ from enum import Enum
 
 import msgspec
 
+from api.credentials import Trust
 from api.hosts import covers
 from api.meta import Labels, Ref
 
@@ -22,11 +23,15 @@ class Speaks(Enum):
 
 
 class Asks(Enum):
-    """What a server that takes TLS off wants of the client: nothing, a certificate, or one if it has any."""
+    """What a server that takes TLS off wants of the client: nothing, a certificate, or one if it has any.
+
+    ANY_CERTIFICATE: one if it has any, and one that does not hold will do as well.
+    """
 
     NOTHING = "nothing"
     CERTIFICATE = "certificate"
     CERTIFICATE_IF_ANY = "certificate_if_any"
+    ANY_CERTIFICATE = "any_certificate"
 
 
 class ServedHost(msgspec.Struct, frozen=True):
@@ -53,6 +58,9 @@ class Termination(msgspec.Struct, frozen=True):
     `credentials` are Secrets, `name` or `namespace/name`, in the order they are preferred; `files` stand instead of
     them. `ca_credential` (a Secret) or `ca` (a file) say whose clients' certificates hold, and `names`, `spki` and
     `hashes` which of those. Versions are Envoy's words, "" its default; so are `ciphers`.
+
+    With an `asker`, `credentials` are all `namespace/name`, and that object must be permitted to name them. `trust`
+    says whose clients' certificates hold, instead of `ca_credential` and `ca`.
     """
 
     asks: Asks = Asks.NOTHING
@@ -67,6 +75,8 @@ class Termination(msgspec.Struct, frozen=True):
     oldest: str = "TLSv1_2"
     newest: str = "TLSv1_3"
     ciphers: tuple[str, ...] = ()
+    asker: Ref | None = None
+    trust: Trust | None = None
 
 
 class Server(msgspec.Struct, frozen=True, cache_hash=True):
@@ -104,7 +114,8 @@ class Gateway(msgspec.Struct, frozen=True):
     """Servers for the routers whose labels hold all of `selector`. Rules name it by `name`, `namespace/name`.
 
     `api` stands before the name, so that gateways that were written in several APIs are told apart. `within`: only
-    routers of that namespace serve it, "" all.
+    routers of that namespace serve it, "" all. `shows` is a Secret, `namespace/name`, whose certificate its routers
+    show to servers that ask for one; the gateway must be permitted to name it.
     """
 
     ref: Ref
@@ -113,6 +124,7 @@ class Gateway(msgspec.Struct, frozen=True):
     created: str = ""
     api: str = ""
     within: str = ""
+    shows: str = ""
 
     @property
     def name(self) -> str:

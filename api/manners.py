@@ -4,6 +4,8 @@ from enum import Enum
 
 import msgspec
 
+from api.meta import Ref
+
 
 class Algorithm(Enum):
     """How an endpoint is chosen. DIALLED: it is not, the address that the client dialled is called."""
@@ -127,6 +129,9 @@ class Tls(msgspec.Struct, frozen=True):
 
     `sni` "": the host of each request. `names`: one of them has to be in the server's certificate. `credential` is a
     secret that holds the certificates, which only routers are sent.
+
+    `authorities` are objects that say together whose certificates hold, instead of `ca`; `shows` is a Secret,
+    `namespace/name`, whose certificate is shown to servers that ask for one. `broken`: why nobody can be called so.
     """
 
     security: Security
@@ -138,6 +143,9 @@ class Tls(msgspec.Struct, frozen=True):
     sni: str = ""
     names: tuple[str, ...] = ()
     verify: bool = True
+    authorities: tuple[Ref, ...] = ()
+    shows: str = ""
+    broken: str = ""
 
 
 class RetryShare(msgspec.Struct, frozen=True):
@@ -163,6 +171,8 @@ class Manner(msgspec.Struct, frozen=True, cache_hash=True):
             return ""
         if self.tls.security is Security.MESH:
             return "ISTIO_MUTUAL needs certificates for workloads, which are not issued here"
+        if self.tls.broken:
+            return self.tls.broken
         if self.tls.security is Security.MUTUAL and self.tls.credential and not holds_secrets:
             return "a secret (credentialName) is only sent to routers that prove who they are, and MUTUAL needs it"
         return ""

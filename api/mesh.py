@@ -12,9 +12,10 @@ import msgspec
 from api.credentials import Credential
 from api.finding import Finding
 from api.gateways import Gateway
+from api.grants import Grant
 from api.horizons import Horizon
 from api.meta import Labels, Ref
-from api.policies import TrafficPolicy
+from api.policies import ServiceTls, TrafficPolicy
 from api.proxy import Locality
 from api.routes import RouteTable
 from api.settings import SaidSettings
@@ -136,8 +137,10 @@ class Lowered(msgspec.Struct, frozen=True):
     endpoints: tuple[EndpointGroup, ...] = ()
     tables: tuple[RouteTable, ...] = ()
     policies: tuple[TrafficPolicy, ...] = ()
+    service_tls: tuple[ServiceTls, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     credentials: tuple[Credential, ...] = ()
+    grants: tuple[Grant, ...] = ()
     horizons: tuple[Horizon, ...] = ()
     settings: SaidSettings | None = None
     findings: tuple[Finding, ...] = ()

@@ -45,8 +45,12 @@ class Kind(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """`group/Name`, or just `Name` for the core group: what `Ref.kind` holds."""
-        return f"{self.group}/{self.name}" if self.group else self.name
+        """`group/Name`, or just `Name` for the core group: what `Ref.kind` holds.
+
+        What stands in a text has a key of its own (`mesh/ConfigMap`): others of the kind may be read too.
+        """
+        group = self.text.key if self.text else self.group
+        return f"{group}/{self.name}" if group else self.name
 
 
 class Ref(msgspec.Struct, frozen=True, order=True, cache_hash=True):

@@ -1,8 +1,8 @@
-"""How hosts are called: subsets, and what holds for calls to them."""
+"""How hosts are called: subsets, and what holds for calls to them; how routers secure the line to services."""
 
 import msgspec
 
-from api.manners import Layer, Manner, overlaid
+from api.manners import Layer, Manner, Tls, overlaid
 from api.meta import Labels, Ref
 
 _NOTHING = Layer()
@@ -63,3 +63,18 @@ class TrafficPolicy(msgspec.Struct, frozen=True):
     @property
     def _layers(self) -> tuple[Layer, ...]:
         return (self.layer or Layer(), *(subset.layer for subset in self.subsets))
+
+
+class ServiceTls(msgspec.Struct, frozen=True):
+    """How routers secure the line to a service (Gateway API: BackendTLSPolicy). `port` is a port's name, "" for all."""
+
+    service: Ref
+    port: str
+    tls: Tls
+    ref: Ref
+    created: str = ""
+
+    @property
+    def age(self) -> tuple[str, str, str]:
+        """Sort key of Gateway API's "oldest wins"."""
+        return self.created, self.ref.namespace, self.ref.name

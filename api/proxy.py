@@ -63,12 +63,15 @@ class Caller(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Who calls: all of a proxy that decides which policies hold for it.
 
     `labels` holds those that some policy of its namespace selects clients by. `holds_secrets`: it is sent Secrets of
-    its namespace, so it can show certificates that stand in one.
+    its namespace, so it can show certificates that stand in one. `router`: it calls on behalf of clients outside.
+    `shows`: the gateway that says which certificate.
     """
 
     viewer: Viewer
     labels: tuple[tuple[str, str], ...] = ()
     holds_secrets: bool = False
+    router: bool = False
+    shows: Ref | None = None
 
     @property
     def namespace(self) -> str:
@@ -95,7 +98,8 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     `workload` holds the labels that some service selects workloads by, for what comes in: then, and for routers.
     `identity` is set where secrets are served: they are never shared with another identity. `locality` and `ranked`,
     labels that are compared with those of endpoints, are set where some rule prefers near endpoints; `selected` are
-    those that some policy of the namespace selects clients by.
+    those that some policy of the namespace selects clients by. `shows` is a gateway that says which certificate its
+    routers show to servers, for those that have proved who they are.
     """
 
     role: str
@@ -111,6 +115,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     locality: Locality = Locality()
     ranked: tuple[tuple[str, str], ...] = ()
     selected: tuple[tuple[str, str], ...] = ()
+    shows: Ref | None = None
 
     @property
     def namespace(self) -> str:
@@ -125,7 +130,8 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     @property
     def caller(self) -> Caller:
         """Who this proxy is to policies."""
-        return Caller(self.viewer, self.selected, self.role == ROUTER and bool(self.identity))
+        router = self.role == ROUTER
+        return Caller(self.viewer, self.selected, router and bool(self.identity), router, self.shows)
 
     @property
     def vantage(self) -> Vantage:

@@ -155,7 +155,7 @@ class Publisher:
                 board.remarked.add(lost)
 
     def _new_board(self, scope: Scope) -> Board:
-        known = (output for output in self._outputs if output.type_url != SECRET or scope.identity)
+        known = (o for o in self._outputs if o.type_url != SECRET or o.public or scope.identity)
         return Board(self._engine, known, scope, self._generations)
 
     def _leave(self, scope: Scope, offer: Offer) -> None:

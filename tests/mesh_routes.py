@@ -2,22 +2,18 @@
 
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from api.kinds.gateway_api import filters as hf
 from api.kinds.gateway_api import http_route as hr
-from api.kinds.gateway_api import references as refs
 from api.meta import Kind, Wire
 
 _names, _spaces = st.sampled_from(["a", "b"]), st.sampled_from(["red", "blue"])
-_paths = st.sampled_from([hr.HTTPPathMatch(), hr.HTTPPathMatch("Exact", "/x"), hr.HTTPPathMatch("PathPrefix", "/x/")])
-_parents = st.builds(
-    lambda name, namespace, port, section: refs.ParentReference(name, "", "Service", namespace, section, port),
-    _names,
-    _spaces,
-    st.sampled_from([None, 80, 8000]),
-    st.sampled_from(["", "", "80-http"]),
+_matches = st.sampled_from([{}, {"path": {"type": "Exact", "value": "/x"}}, {"path": {"value": "/x/"}}])
+_parents = st.fixed_dictionaries(
+    {"group": st.just(""), "kind": st.just("Service"), "name": _names, "namespace": _spaces},
+    optional={"port": st.sampled_from([80, 8000]), "sectionName": st.just("80-http")},
 )
 
 
@@ -28,15 +24,15 @@ class MeshRoutes:
         raise NotImplementedError
 
     @rule(
-        ns=_spaces, name=_names, parents=st.lists(_parents, min_size=1, max_size=2), path=_paths, to=_names,
-        where=_spaces, created=st.sampled_from(["", "2024", "2025"]), weight=st.integers(0, 1),
+        ns=_spaces, name=_names, parents=st.lists(_parents, min_size=1, max_size=2, unique_by=str), match=_matches,
+        to=_names, where=_spaces, created=st.sampled_from(["", "2024", "2025"]), weight=st.integers(0, 1),
     )  # fmt: skip
-    def mesh_route(self, ns, name, parents, path, to, where, created, weight) -> None:
-        mirror = hf.HTTPRequestMirrorFilter(refs.BackendObjectReference("b", namespace=where, port=80))
-        there = hr.HTTPRouteRule(
-            matches=(hr.HTTPRouteMatch(path),),
-            filters=(hf.HTTPRouteFilter("RequestMirror", request_mirror=mirror),),
-            backend_refs=(hr.HTTPBackendRef(to, namespace=where, port=80, weight=weight),),
-        )
-        spec = hr.HTTPRoute(tuple(dict.fromkeys(parents)), rules=(there,))
+    def mesh_route(self, ns, name, parents, match, to, where, created, weight) -> None:
+        mirror = {"backendRef": {"name": "b", "namespace": where, "port": 80}}
+        there = {
+            "matches": [match],
+            "filters": [{"type": "RequestMirror", "requestMirror": mirror}],
+            "backendRefs": [{"name": to, "namespace": where, "port": 80, "weight": weight}],
+        }
+        spec = msgspec.convert({"parentRefs": parents, "rules": [there]}, hr.HTTPRoute)
         self._put(hr.HTTP_ROUTE, ns, name, spec, created=created)

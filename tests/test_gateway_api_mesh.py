@@ -157,6 +157,11 @@ async def test_a_backend_in_another_namespace_needs_a_grant_and_the_parent_none(
     assert await told(text) == ["RefNotPermitted spec.rules[0].backendRefs[0].namespace"]
 
 
+async def test_a_consumer_that_may_not_see_the_service_is_told():
+    hidden = made("Service", "web", {"ports": PORTS}, "v1", annotations={"networking.istio.io/exportTo": "."})
+    assert await told("---\n".join([hidden, consumer("c", {})])) == ["NoMatchingParent spec.parentRefs[0]"]
+
+
 async def test_redirects_take_the_port_of_the_service_for_the_listeners():
     def moved(**said: Any) -> str:
         return of_web("r", {"filters": [{"type": "RequestRedirect", "requestRedirect": said}]})
@@ -274,7 +279,7 @@ async def test_a_service_with_two_addresses_is_meant_by_both():
 
 
 async def test_the_same_route_serves_at_a_gateway_and_in_the_mesh():
-    text = mesh(gateway({}), route("r", to("next"), parents=[{}, SERVICE]))
+    text = mesh(gateway({}), route("r", to("next"), parents=[{}, SERVICE], hostnames=["any.example.com"]))
     edge = Proxy("router", "edge", "default", labels={"gateway.networking.k8s.io/gateway-name": "edge"})
     assert await seen(text, "GET http://any.example.com/", edge) == "next"
     assert await seen(text, "GET http://web:8000/") == "next"

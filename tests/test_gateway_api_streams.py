@@ -218,7 +218,7 @@ async def test_routes_for_bytes_hold_at_gateways_alone():
     spec = {"parentRefs": [parent], "rules": [{"backendRefs": [{"name": "a", "port": 8000}]}]}
     text = joined(made("TCPRoute", "mesh", spec), udp_service("a"))
     assert await reasons(text) == [("mesh", "ParentNotServed", "spec.parentRefs[0].kind")]
-    assert await statuses(text) == {}
+    assert await statuses(text) == {}, "nothing is said of what is not ours"
 
 
 async def test_a_router_listens_on_the_ports_behind_its_own_service():

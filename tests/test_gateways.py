@@ -90,9 +90,10 @@ def test_a_secret_is_read_in_each_of_its_forms():
         Secret("Opaque", string_data=Entries(tls_crt=issued["tls_crt"].decode(), tls_key=issued["tls_key"].decode())),
     ]
     ref = Ref("Secret", "default", "web")
+    whole = Credential(ref, issued["tls_crt"], issued["tls_key"], names=("web.example.com",))
     for spec in forms:
         assert not list(INPUT.validate(Object(ref, spec)))
-        assert meaning(spec).credentials == (Credential(ref, issued["tls_crt"], issued["tls_key"]),)
+        assert meaning(spec).credentials == (whole,)
     assert meaning(Secret(string_data=Entries(key="a password"))) == Lowered()
 
 

@@ -9,8 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from api.kinds import config_map as cm
 from api.kinds import kube
 from api.kinds.gateway_api import GROUP
+from api.kinds.gateway_api import backend_tls_policy as bt
 from api.kinds.gateway_api import gateway as kg
 from api.kinds.gateway_api import gateway_class as gc
 from api.kinds.gateway_api import reference_grant as rg
@@ -200,28 +202,56 @@ class World(ByteRoutes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
     def gateway_class(self, ours: bool) -> None:
         self._put(gc.GATEWAY_CLASS, "", "default", gc.GatewayClass(gc.CONTROLLER if ours else "example.com/theirs"))
 
-    @rule(ns=spaces, name=names, listeners=st.lists(entrances, min_size=1, max_size=3, unique_by=lambda x: x[:2]))
-    def gateway_listeners(self, ns: str, name: str, listeners: list[tuple[int, str, str, str]]) -> None:
-        said = []
+    @rule(
+        ns=spaces, name=names, where=spaces, asks=st.booleans(), shows=st.booleans(),
+        listeners=st.lists(entrances, min_size=1, max_size=3, unique_by=lambda x: x[:2]),
+    )  # fmt: skip
+    def gateway_listeners(self, ns, name, where, asks, shows, listeners) -> None:
+        said, held = [], refs.SecretObjectReference("a", namespace=where)
         for i, (port, host, protocol, places) in enumerate(listeners):
-            tls = kg.ListenerTLSConfig(None, (refs.SecretObjectReference("a"),)) if protocol == "HTTPS" else None
+            tls = kg.ListenerTLSConfig(None, (held,)) if protocol == "HTTPS" else None
             selector = kg.LabelSelector({"team": "red"})
             allowed = kg.AllowedRoutes(kg.RouteNamespaces(places, selector))
             said.append(kg.Listener(f"l{i}", port, protocol, host, tls, allowed))
-        self._put(kg.GATEWAY, ns, name, kg.Gateway("default", tuple(said)))
+        clients = kg.FrontendTLSValidation((refs.ObjectReference("", "ConfigMap", "a", where),))
+        asked = kg.FrontendTLSConfig(kg.TLSConfig(clients)) if asks else None
+        both = kg.GatewayTLSConfig(asked, kg.GatewayBackendTLS(held) if shows else None)
+        self._put(kg.GATEWAY, ns, name, kg.Gateway("default", tuple(said), tls=both))
 
     @rule(name=spaces, team=spaces)
     def namespace(self, name: str, team: str) -> None:
         self._put(kube.NAMESPACE, "", name, kube.NamespaceSpec(), labels={"team": team})
 
-    @rule(ns=spaces, name=names, to=st.sampled_from(["", "a"]))
-    def grant(self, ns: str, name: str, to: str) -> None:
-        asks = tuple(rg.ReferenceGrantFrom(GROUP, "HTTPRoute", space) for space in ("red", "blue"))
-        self._put(rg.REFERENCE_GRANT, ns, name, rg.ReferenceGrant(asks, (rg.ReferenceGrantTo("", "Service", to),)))
+    @rule(
+        ns=spaces, name=names, to=st.sampled_from(["", "a"]), kind=st.sampled_from(["HTTPRoute", "Gateway"]),
+        named=st.sampled_from(["Service", "Secret", "ConfigMap"]),
+    )  # fmt: skip
+    def grant(self, ns: str, name: str, to: str, kind: str, named: str) -> None:
+        asks = tuple(rg.ReferenceGrantFrom(GROUP, kind, space) for space in ("red", "blue"))
+        self._put(rg.REFERENCE_GRANT, ns, name, rg.ReferenceGrant(asks, (rg.ReferenceGrantTo("", named, to),)))
+
+    @rule(
+        ns=spaces, name=names, to=names, port=st.sampled_from(["", "http"]), created=st.sampled_from(["", "2020"]),
+        authorities=st.lists(names, max_size=2),
+    )  # fmt: skip
+    def backend_tls_policy(self, ns, name, to, port, created, authorities) -> None:
+        targets = (bt.LocalPolicyTargetReference("", "Service", to, section_name=port),)
+        held = tuple(refs.LocalObjectReference("", "ConfigMap", each) for each in authorities)
+        said = bt.BackendTLSPolicyValidation(f"{name}.example.com", held, None if held else "System")
+        self._put(bt.BACKEND_TLS_POLICY, ns, name, bt.BackendTLSPolicy(targets, said), created=created)
+
+    @rule(ns=spaces, name=names, content=st.sampled_from(["one", "two", ""]))
+    def config_map(self, ns: str, name: str, content: str) -> None:
+        self._put(cm.CONFIG_MAP, ns, name, cm.ConfigMap(cm.Entries(content)))
 
     @rule(ns=spaces, name=names, content=st.sampled_from(["one", "two", ""]))
     def secret(self, ns: str, name: str, content: str) -> None:
-        self._put(SECRET, ns, name, Secret(string_data=Entries(tls_crt=content, tls_key=content, ca_crt="ca")))
+        self._put(
+            SECRET,
+            ns,
+            name,
+            Secret("kubernetes.io/tls", string_data=Entries(tls_crt=content, tls_key=content, ca_crt="ca")),
+        )
 
     @rule(ns=spaces, name=names, host=hosts, to=hosts, label=st.sampled_from([{}, {"app": "a"}]), tls=st.booleans())
     def streams(self, ns: str, name: str, host: str, to: str, label: dict[str, str], tls: bool) -> None:

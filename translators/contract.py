@@ -50,7 +50,8 @@ class Output(msgspec.Struct, frozen=True):
 
     `names` come in groups without repeats, so that a long list that changes in one group is compared in one group; no
     other output of the type may use them. `key` is all of a scope that `build` asks for: scopes with equal keys share
-    what is built. `serves`: which scopes have any.
+    what is built. `serves`: which scopes have any. `public`: though it is of the type of secrets, it holds none; what
+    is not goes only to scopes that hold a proved identity.
     """
 
     type_url: str
@@ -58,12 +59,13 @@ class Output(msgspec.Struct, frozen=True):
     build: Callable[[View, Any, str], Resource | None]
     key: Callable[[Scope], Any] = lambda scope: scope
     serves: Callable[[Scope], bool] = lambda _: True
+    public: bool = False
 
 
 class Filter(msgspec.Struct, frozen=True):
     """One HTTP filter: its place, its entry in the chain (None: not in this scope), what it has to say of a route.
 
-    `asleep`: it does nothing, and costs nothing, but on routes that it has something to say of.
+    `asleep`: it does nothing but on routes that it has something to say of, and those are of Gateway API.
     """
 
     slot: Slot

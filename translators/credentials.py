@@ -1,4 +1,7 @@
-"""Which certificates a router can be sent: the Secrets of its own namespace, and only once it has proved who it is."""
+"""Which certificates a router can be sent, once it has proved who it is: those of its own namespace's Secrets.
+
+Those that an object asks for in its own name are found by `granted`.
+"""
 
 from api.credentials import Credential
 from api.gateways import Asks, Termination
@@ -6,6 +9,7 @@ from api.manners import Security, Tls
 from api.meta import Ref
 from api.proxy import Scope
 from api.view import View
+from translators import granted
 
 _KIND = "Secret"
 _PREFIX = "kubernetes://"
@@ -32,7 +36,7 @@ def of_calls(said: Tls) -> tuple[str, ...]:
 
 def certificates(said: Termination) -> tuple[str, ...]:
     """Return the names of the resources with a server's certificates."""
-    return tuple(map(certificate, said.credentials))
+    return granted.certificates(said) if said.asker is not None else tuple(map(certificate, said.credentials))
 
 
 def authority(said: Termination) -> str:
@@ -40,7 +44,9 @@ def authority(said: Termination) -> str:
 
     Istio: it is called like the Secret, with `-cacert` behind.
     """
-    if said.asks is Asks.NOTHING or said.ca:
+    if said.trust is not None:
+        return granted.authorities(said.trust.authorities)
+    if said.asks is Asks.NOTHING or said.ca or said.asker is not None:
         return ""
     name = said.ca_credential or next(iter(said.credentials), "")
     return authority_of(name) if name else ""
@@ -55,6 +61,8 @@ def problem(view: View, scope: Scope, said: Termination) -> str:
 
 def missing(view: View, namespace: str, said: Termination) -> str:
     """Say which Secret routers of a namespace lack for this, or ""."""
+    if said.asker is not None:
+        return granted.missing(view, said.asker, said)
     for name in certificates(said):
         if held(view, namespace, name) is None:
             return f"namespace {namespace} has no Secret {_bare(name)} with a certificate and a key"
@@ -67,7 +75,7 @@ def missing(view: View, namespace: str, said: Termination) -> str:
 
 def is_authority(name: str) -> bool:
     """Tell whether a resource says whose clients hold; the others are certificates."""
-    return name.endswith(_CA)
+    return name.startswith(_PREFIX) and name.endswith(_CA)
 
 
 def held(view: View, namespace: str, name: str) -> Credential | None:

@@ -13,6 +13,7 @@ from api.proxy import Scope
 from api.routes import Route, RouteTable
 from api.view import View
 from translators.gateways import Door, doors
+from translators.misdirected import elsewhere
 from translators.precedence import Ranked, age, precisest
 from translators.shards import is_in, parts_for
 from translators.tables import catches_all, holds
@@ -58,7 +59,7 @@ def hosts(view: View, scope: Scope, routes: str, part: int) -> tuple[str, ...]:
             kept = door.server.redirect or door.server.isolated
             if is_in(served.host, part, of) and (kept or _is_met(view, scope, routes, served.host)):
                 found.add(served.host)
-    return tuple(sorted(found))
+    return tuple(sorted(found - view.memo(elsewhere, scope, routes)))
 
 
 def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:

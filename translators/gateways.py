@@ -2,7 +2,7 @@
 
 import msgspec
 
-from api.gateways import Gateway, Server, Speaks
+from api.gateways import Gateway, Server, Speaks, Termination
 from api.meta import Labels, Ref
 from api.proxy import ROUTER, Scope, Viewer
 from api.view import View
@@ -93,6 +93,12 @@ def closed(view: View, scope: Scope, door: Door) -> str:
     """Say why TLS cannot be taken off at a server, so that nobody is let in there; "" when it can, or need not be."""
     said = door.server.termination
     return credentials.problem(view, scope, said) if said is not None else ""
+
+
+def terminations(view: View, scope: Scope) -> tuple[Termination, ...]:
+    """Return how TLS is taken off at the servers of a router, for each where it is."""
+    said = (door.server.termination for opening in view.memo(merged, scope).openings for door in opening.doors)
+    return tuple(one for one in said if one is not None)
 
 
 def unserved(view: View, scope: Scope) -> tuple[LeftOut, ...]:

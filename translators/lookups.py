@@ -1,5 +1,7 @@
 """Memoised questions that outputs, checks and inputs ask; the joins across inputs live here."""
 
+import msgspec
+
 from api.actions import Destination
 from api.hosts import candidates, exported, is_ip, is_unix
 from api.manners import Algorithm, Manner
@@ -8,7 +10,7 @@ from api.meta import Labels, Ref
 from api.policies import Subset, TrafficPolicy
 from api.proxy import Caller, Viewer
 from api.view import View
-from translators import horizons, visible
+from translators import horizons, service_tls, visible
 from translators.defaults import with_nearness
 from translators.names import BLACK_HOLE, DATAGRAMS, MIRROR, OUTBOUND, PASSTHROUGH, ClusterName, outbound
 from translators.settings import ISTIOS, mesh
@@ -69,9 +71,14 @@ def defined_for(view: View, caller: Caller, host: str, name: str) -> Labels:
 
 
 def manner(view: View, caller: Caller, to: ClusterName) -> Manner:
-    """Return how a caller calls a port of a host, or of a subset of it."""
+    """Return how a caller calls a port of a host, or of a subset of it.
+
+    Gateway API: what a BackendTLSPolicy says goes before what a DestinationRule says of TLS, at routers.
+    """
     found = view.memo(policy, caller, to.host)
-    return found.manner(to.port, to.subset) if found else _AS_EVER
+    said = found.manner(to.port, to.subset) if found else _AS_EVER
+    secured = service_tls.of_call(view, caller, to) if caller.router else None
+    return said if secured is None else msgspec.structs.replace(said, tls=secured)
 
 
 def target_port(view: View, viewer: Viewer, to: Destination, listener_port: int) -> int:
@@ -195,7 +202,8 @@ def _not_callable(view: View, caller: Caller, to: ClusterName) -> tuple[str, str
     if said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED:
         return "", f"{to.host} has the load balancer PASSTHROUGH, so a copy has no address of its own to go to"
     why = said.unusable(holds_secrets=caller.holds_secrets)
-    return ("", f"the DestinationRule of {to.host} cannot be followed: {why}") if why else None
+    said_by = "BackendTLSPolicy" if said.tls is not None and said.tls.broken else "DestinationRule"
+    return ("", f"the {said_by} of {to.host} cannot be followed: {why}") if why else None
 
 
 def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -> list[Endpoint]:

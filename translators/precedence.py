@@ -4,8 +4,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from api.kinds.gateway_api import GROUP
 from api.matches import Match, Op
+from api.proxy import ROUTER, Scope
 from api.routes import Route, RouteTable
+from api.view import View
 
 _KINDS = {Op.EXACT: 0, Op.BELOW: 1, Op.PREFIX: 1, Op.REGEX: 2}
 _METHOD = ":method"
@@ -20,6 +23,13 @@ class Ranked(msgspec.Struct, frozen=True):
 
     rank: Rank
     route: Route
+
+
+def may_hold(view: View, scope: Scope) -> bool:
+    """Tell whether rules of Gateway API may say what proxies of a scope do."""
+    if scope.role == ROUTER:
+        return any(ref.kind.startswith(f"{GROUP}/") for ref in scope.gateways)
+    return bool(view.by("frontend.routes", "*"))
 
 
 def precisest(tables: Iterable[RouteTable]) -> tuple[Ranked, ...]:

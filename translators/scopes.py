@@ -17,11 +17,15 @@ _EVERY_ADDRESS = {4: ANYWHERE, 6: "::"}
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """Which routers a gateway is for: those with its labels, of its namespace or ("") of any."""
+    """Which routers a gateway is for: those with its labels, of its namespace or ("") of any.
+
+    `shows`: it says which certificate they show to servers.
+    """
 
     gateway: Ref
     labels: Labels
     namespace: str = ""
+    shows: bool = False
 
     def holds(self, proxy: Proxy) -> bool:
         """Tell whether a router is one of them."""
@@ -97,6 +101,7 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
         locality=proxy.locality if asked.locality else Locality(),
         ranked=_chosen(proxy, asked.ranked),
         selected=_chosen(proxy, frozenset(key for namespace, key in asked.clients if namespace == proxy.namespace)),
+        shows=_shows(proxy, asked.gateways) if proxy.role == ROUTER and proxy.identity else None,
     )
 
 
@@ -143,11 +148,15 @@ def _chosen(proxy: Proxy, keys: frozenset[str]) -> Labels:
 def _gateways(view: View) -> tuple[Selection, ...]:
     """Return the gateways with what they select: a change of their servers is none of this."""
     found = (g for obj in view.by("gateways", "*") for g in view.lowered(obj.ref).gateways)
-    return tuple(Selection(g.ref, g.selector, g.within) for g in found)
+    return tuple(Selection(g.ref, g.selector, g.within, bool(g.shows)) for g in found)
 
 
 def _selected(proxy: Proxy, gateways: tuple[Selection, ...]) -> tuple[Ref, ...]:
     return tuple(selection.gateway for selection in gateways if selection.holds(proxy))
+
+
+def _shows(proxy: Proxy, gateways: tuple[Selection, ...]) -> Ref | None:
+    return next((selection.gateway for selection in gateways if selection.shows and selection.holds(proxy)), None)
 
 
 def _is_intercepted(proxy: Proxy) -> bool:

@@ -21,8 +21,8 @@ from controlplane.manifests.head import Head, Metadata, misnamed, read_head, wit
 from controlplane.manifests.lines import Lines
 from controlplane.manifests.unknown_fields import UnknownField, unknown_fields
 
-Registry = Mapping[tuple[str, str], Kind]
-"""Every kind we read, by API group and kind name."""
+Registry = Mapping[tuple[str, ...], Kind]
+"""Every kind we read, by API group and kind name; one that is read of a single object, by `namespace/name` too."""
 
 Accept = Callable[[AnyObject], Iterable[Finding]]
 """What else there is to say about a valid object, looked at alone. An ERROR refuses it, and so does an exception."""
@@ -64,10 +64,11 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
 
 
 def registry_of(kinds: Iterable[Kind]) -> Registry:
-    """Return the kinds by group and name. Raises ValueError when two share both."""
-    found: dict[tuple[str, str], Kind] = {}
+    """Return the kinds by group and name. Raises ValueError when two share both and are for the same objects."""
+    found: dict[tuple[str, ...], Kind] = {}
     for kind in kinds:
-        if found.setdefault((kind.group, kind.name), kind) != kind:
+        only = (f"{kind.text.namespace}/{kind.text.name}",) if kind.text else ()
+        if found.setdefault((kind.group, kind.name, *only), kind) != kind:
             raise ValueError(f"two kinds are called {kind.key}")
     return found
 
@@ -87,12 +88,10 @@ def decode(manifest: Any, registry: Registry, origin: str = "", accept: Accept =
     head = read_head(manifest)
     if isinstance(head, str):
         return Decoded(findings=(Finding(Ref("", "", origin), NOT_A_MANIFEST, head),))
-    kind = registry.get((head.group, head.kind))
+    kind = _kind_of(head, registry)
     if kind is None:
         return _not_read(head, registry)
     namespace = (head.namespace or "default") if kind.namespaced else ""
-    if kind.text and (kind.text.namespace, kind.text.name) != (namespace, head.name):
-        return Decoded(ignored=head.key)
     ref = Ref(kind.key, namespace, head.name)
     path, message = misnamed(manifest, head, kind)
     if message:
@@ -115,8 +114,13 @@ def _judged(decoded: Decoded, obj: AnyObject, accept: Accept) -> Decoded:
     return Decoded(decoded.ref, None if refused else obj, decoded.findings + said, inside=decoded.inside)
 
 
+def _kind_of(head: Head, registry: Registry) -> Kind | None:
+    only = f"{head.namespace or 'default'}/{head.name}"
+    return registry.get((head.group, head.kind, only)) or registry.get((head.group, head.kind))
+
+
 def _not_read(head: Head, registry: Registry) -> Decoded:
-    ours = head.group not in BUILT_IN_GROUPS and any(group == head.group for group, _ in registry)
+    ours = head.group not in BUILT_IN_GROUPS and any(group == head.group for group, *_ in registry)
     if not ours:
         return Decoded(ignored=head.key)
     about = Ref(head.key, head.namespace, head.name)

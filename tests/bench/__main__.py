@@ -94,11 +94,43 @@ LAG: Rows = {
     )
     for key, what, form in (("lag_ms", "latest turn", "{:.0f} ms"), ("ms", "until all answered", "{:,.0f} ms"))
 }
+GATEWAY: Rows = {
+    "cold_s": ("cold build", "{:.2f} s"),
+    **{
+        f"{change}_{key}": (f"one route {change}, {label}", form)
+        for change in ("changed", "added")
+        for key, label, form in (
+            ("p50_ms", "p50", "{:.1f} ms"),
+            ("p99_ms", "p99", "{:.1f} ms"),
+            ("runs", "functions that run", "{:.0f}"),
+            ("bytes", "bytes pushed", "{:,.0f}"),
+        )
+    },
+    "rss_mib": ("memory", "{:.0f} MiB"),
+}
+FIRST: Rows = {
+    "mean_ms": ("from the file to the first answer, mean", "{:.0f} ms"),
+    "p50_ms": ("p50", "{:.0f} ms"),
+    "p99_ms": ("p99", "{:.0f} ms"),
+    "max_ms": ("max", "{:.0f} ms"),
+    "first_ms": ("mean of the first 50", "{:.0f} ms"),
+    "last_ms": ("mean of the last 50", "{:.0f} ms"),
+    "probes": ("requests to other routes meanwhile", "{:,.0f}"),
+    "probe_errors": ("of those that failed", "{:.0f}"),
+    "probe_slowest_ms": ("the slowest of those", "{:.0f} ms"),
+}
 FULL = ("5000 mirrored", "5000 plain")
 TABLES = (
     ("N services before one proxy that sees them all", "cold", ("100 mirrored", "1000 mirrored", *FULL), COLD),
     ("N services before S scopes that see five each", "scopes", ("5000 100",), SCOPES),
     ("With a real Envoy, N services, each with a mirror", "ack", ("10", "1000", "3000"), ACK),
+    (
+        "N routes on one Gateway, one changed, one added",
+        "gateway",
+        ("1000 hosts", "5000 hosts", "1000 paths", "5000 paths"),
+        GATEWAY,
+    ),
+    ("With a real Envoy, N routes added one after the other", "first_answer", ("300 hosts", "300 paths"), FIRST),
     ("One resource of K kB to 1,000 clients, on one core", "fanout", ("1", "30", "300"), FANOUT),
     (
         "Connected and idle: N clients of 1,000 services or of one resource",

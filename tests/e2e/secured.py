@@ -37,6 +37,10 @@ class Secured:
         self.seen: list[Seen] = []
         self.port = 0
 
+    def present(self, cert: Path, key: Path) -> None:
+        """Show another certificate."""
+        self._tls.load_cert_chain(cert, key)
+
     async def __aenter__(self) -> "Secured":
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=0.2)
         await self._runner.setup()
@@ -55,4 +59,6 @@ class Secured:
         connection = request.transport.get_extra_info("ssl_object")
         certified = bool(connection.getpeercert())
         self.seen.append(Seen(request.path, request.headers["Host"], self._names[connection], certified))
-        return web.Response(text="secured", headers={"X-Workload": "secured"})
+        answer = web.Response(text="secured", headers={"X-Workload": "secured"})
+        answer.force_close()  # the next request is verified anew
+        return answer

@@ -37,7 +37,7 @@ def _rules(said: RouteTable) -> tuple[Route | StreamRoute, ...]:
 def _findings(
     view: View, said: RouteTable, route: Route | StreamRoute, to: Destination, *, mirror: bool
 ) -> Iterator[Finding]:
-    caller = Caller(Viewer(said.ref.namespace), route.match.source_labels)
+    caller = Caller(Viewer(said.ref.namespace), route.match.source_labels, router=visible.MESH not in said.gateways)
     port, udp = target_port(view, caller.viewer, to, 0), isinstance(route, StreamRoute) and route.datagrams
     problem = no_mirror(view, caller, to, port) if mirror else missing(view, caller, to, port, datagrams=udp)
     service = view.memo(visible.service, caller.viewer, to.host)
@@ -96,7 +96,7 @@ def _fix(field: str, to: Destination) -> str:
         return "correct the host, or create the Service"
     if field == "subset":
         return f"add the subset {to.subset} to a DestinationRule for {to.host}"
-    return "name one of the service's ports" if field else f"change the DestinationRule of {to.host}"
+    return "name one of the service's ports" if field else f"change the policy of {to.host}"
 
 
 CHECK = Check(table=table)

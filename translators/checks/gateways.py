@@ -26,7 +26,8 @@ def _conflicts(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
 
 def _secrets(view: View, said: Gateway) -> Iterator[Finding]:
     """Look for Secrets in every namespace: it must be the routers', which nobody can tell from here."""
-    for server in said.servers:
+    own = (one for one in said.servers if one.termination is not None and one.termination.asker is None)
+    for server in own:
         for name in server.termination.credentials if server.termination is not None else ():
             if not _exists(view, name):
                 message = f"there is no Secret {name} with a certificate and a key: nobody is let in at this server"

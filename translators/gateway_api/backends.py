@@ -1,6 +1,7 @@
 """BackendObjectReference -> Destination: Services, also of other namespaces where these grant it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -13,7 +14,7 @@ from api.kinds.gateway_api.references import BackendObjectReference
 from api.kinds.gateway_api.udp_route import UDP_ROUTE
 from api.kinds.kube import SERVICE
 from api.mesh import Port, Protocol, Service
-from api.meta import Ref
+from api.meta import AnyObject, Ref
 from api.proxy import Caller, Viewer
 from api.view import View
 from translators.gateway_api.grants import permitted
@@ -80,6 +81,21 @@ def backend_findings(about: Ref, path: str, said: BackendObjectReference) -> Ite
     """Refuse what the API server refuses."""
     if (said.group, said.kind) == ("", "Service") and said.port is None:
         yield Finding(about, "InvalidBackend", "Must have port for Service reference", f"{path}.port")
+
+
+def services_of(obj: AnyObject) -> Iterator[str]:
+    """Yield the Services that a route of any kind sends or copies to, each once, as an index files it under them."""
+    said = (to for rule in obj.spec.rules for to in _named(rule))
+    yield from dict.fromkeys(str(Ref(SERVICE.key, to.namespace or obj.ref.namespace, to.name)) for to in said)
+
+
+def _named(rule: Any) -> Iterator[BackendObjectReference]:
+    """Yield the backends of a rule, and those that filters send to: mirrors, and who is asked if a request may pass."""
+    for place in (rule, *rule.backend_refs):
+        for one in getattr(place, "filters", ()):
+            found = (one.request_mirror, getattr(one, "external_auth", None))
+            yield from (said.backend_ref for said in found if said is not None)
+    yield from rule.backend_refs
 
 
 def _unspoken(view: View, use: Use, service: Service, port: Port) -> str:

@@ -41,6 +41,11 @@ ROUTE: Mapping[str, tuple[str, ...]] = {
     ),
     "ResolvedRefs": ("RefNotPermitted", "InvalidKind", "BackendNotFound", "UnsupportedProtocol"),
 }
+BACKEND_TLS: Mapping[str, tuple[str, ...]] = {
+    "Accepted": ("Conflicted", "Invalid", "TargetNotFound", "NoValidCACertificate"),
+    "ResolvedRefs": ("InvalidCACertificateRef", "InvalidKind"),
+}
+"""Reasons by condition, for a BackendTLSPolicy."""
 PARTLY = ("UnsupportedValue", "UnsupportedFilter", "UnsupportedMethod", "IncompatibleFilters")
 """Reasons for which rules of a route are answered by an error, and the others go on."""
 

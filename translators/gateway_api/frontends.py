@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from api.finding import Finding, Severity
-from api.hosts import fqdn
+from api.hosts import exported, fqdn
 from api.kinds.gateway_api import GROUP
 from api.kinds.gateway_api.references import ParentReference
 from api.mesh import Port, Protocol, Service
@@ -80,14 +80,14 @@ def frontend_findings(view: View, obj: attachments.Route) -> Iterator[Finding]:
             message = f"there is no {ref}: {_NOWHERE}"
             fix = "correct the name, or create it"
             yield Finding(obj.ref, "ParentNotFound", message, path, Severity.WARNING, fix)
-        elif ref is not None and (problem := _problem(view, ref, parent)):
+        elif ref is not None and (problem := _problem(view, obj, ref, parent)):
             yield Finding(obj.ref, "NoMatchingParent", f"{problem}: {_NOWHERE}", path)
         elif (parent.group, parent.kind) == (GROUP, "Service"):
             message = f"there is no Service in {GROUP}, which is what is meant where no group is said: {_NOWHERE}"
             yield Finding(obj.ref, "ParentNotServed", message, f"{path}.group", Severity.WARNING, 'say group: ""')
         yield from _rival_findings(view, obj, i)
     hostnames = getattr(obj.spec, "hostnames", ())
-    if hostnames and is_meshed(view, obj):
+    if hostnames and is_meshed(view, obj) and not any(attachments.owners_of(obj)):
         message = "at a Service hostnames are not looked at: what was called decides (Gateway API)"
         fix = "match the header Host, or leave them out"
         yield Finding(obj.ref, "HostnamesIgnored", message, "spec.hostnames", Severity.WARNING, fix)
@@ -139,12 +139,14 @@ def _of_parent(view: View, obj: attachments.Route, i: int) -> Iterator[Frontend]
             yield Frontend(service.host, port.number, f"spec.parentRefs[{i}]", consumer)
 
 
-def _problem(view: View, ref: Ref, parent: ParentReference) -> str:
+def _problem(view: View, obj: attachments.Route, ref: Ref, parent: ParentReference) -> str:
     service = _service(view, ref)
     if service is None:
         return f"{ref} is an ExternalName, so nobody calls it by an address of its own"
     if service.headless:
         return f"{ref} is headless: clients call its workloads, and not the Service"
+    if not exported(service.export_to, service.namespace, obj.ref.namespace):
+        return f"{ref} is exported to {', '.join(service.export_to)}, and not to namespace {obj.ref.namespace}"
     named = _named(service, parent)
     if not named:
         known = ", ".join(f"{p.number} {p.name}".strip() for p in service.ports)

@@ -1,25 +1,25 @@
 """What becomes of the listeners of a Gateway, and of those that ListenerSets add to it: served or not, and why."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 
 import msgspec
 
-from api.finding import Finding, Severity
-from api.gateways import EVERYWHERE
+from api.finding import Finding
+from api.gateways import EVERYWHERE, Termination
 from api.kinds.gateway_api import GROUP
 from api.kinds.gateway_api import gateway as gw
 from api.kinds.gateway_api.listener_set import ListenerSet
-from api.kinds.gateway_api.references import SecretObjectReference
 from api.meta import Object, Ref
 from api.view import View
 from translators.gateway_api import selectors
+from translators.gateway_api.certificates import certificate_findings
 from translators.gateway_api.classes import profile
+from translators.gateway_api.clients import NO_AUTHORITY, client_findings, termination_of
+from translators.gateway_api.overlaps import overlaps
 from translators.gateway_api.protocols import PASSTHROUGH, RouteKind, clash, kinds_of, protocols
 
 Gateway = Object[gw.Gateway]
 Set = Object[ListenerSet]
-_SECRET = ("", "Secret")
 
 
 class Listener(msgspec.Struct, frozen=True):
@@ -49,7 +49,8 @@ class Verdict(msgspec.Struct, frozen=True):
     """What becomes of a listener.
 
     `kinds` of routes may be attached to it. One that is not `accepted` conflicts, or asks for what there is not; one
-    that is not `served` either, or what it names is not there: nothing listens for it.
+    that is not `served` either, or what it names is not there: nothing listens for it. `termination`: how TLS is taken
+    off there, if it is. `shut`: it cannot be, so that nobody is let in, and its hosts are no other listener's.
     """
 
     listener: Listener
@@ -57,6 +58,8 @@ class Verdict(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
     accepted: bool
     served: bool
+    termination: Termination | None = None
+    shut: bool = False
 
 
 def judged(view: View, gateway: Ref) -> tuple[Verdict, ...]:
@@ -69,12 +72,12 @@ def judged(view: View, gateway: Ref) -> tuple[Verdict, ...]:
         return ()
     void = any(gateway_problems(obj))
     own = listeners_of(obj)
-    found = [_verdict(obj, one, tuple(_conflicts(one, own)), void=void) for one in own]
+    found = [_verdict(view, obj, one, tuple(_conflicts(one, own)), void=void) for one in own]
     for said in sets_of(view, obj):
         for one in listeners_of(said):
             standing = [each.listener for each in found if each.accepted]
-            found.append(_verdict(obj, one, tuple(_preceded(one, standing))[:1], void=void))
-    return tuple(found)
+            found.append(_verdict(view, obj, one, tuple(_preceded(one, standing))[:1], void=void))
+    return tuple(_with_overlaps(view, found))
 
 
 def listeners_of(obj: Gateway | Set) -> tuple[Listener, ...]:
@@ -124,17 +127,35 @@ def gateway_problems(obj: Gateway) -> Iterator[Finding]:
         yield Finding(obj.ref, "InvalidParameters", message, path, fix=fix)
 
 
-def _verdict(obj: Gateway, one: Listener, conflicts: tuple[Finding, ...], *, void: bool) -> Verdict:
+def _verdict(view: View, obj: Gateway, one: Listener, conflicts: tuple[Finding, ...], *, void: bool) -> Verdict:
     refused = (*_unsupported(one), *conflicts)
-    unresolved = () if refused else tuple(_unresolved(obj, one))
+    unresolved = () if refused else tuple(_unresolved(view, one))
+    clients = () if refused else tuple(client_findings(view, obj, one.owner, one.path, one.said))
     kinds, remarks = _kinds(one)
+    unverified = any(finding.reason == NO_AUTHORITY for finding in clients)
+    accepted = not (refused or unverified)
     return Verdict(
         listener=one,
         kinds=kinds,
-        findings=(*refused, *unresolved, *remarks),
-        accepted=not refused,
-        served=not (refused or unresolved or void),
+        findings=(*refused, *unresolved, *clients, *remarks),
+        accepted=accepted,
+        served=accepted and not (unresolved or void),
+        termination=termination_of(view, obj, one.owner, one.said),
+        shut=one.terminates and not (refused or void) and (unverified or bool(unresolved)),
     )
+
+
+def _with_overlaps(view: View, found: list[Verdict]) -> Iterator[Verdict]:
+    """Yield verdicts with what there is to say of listeners that clients may take for one another."""
+    standing = {_place(one.listener): (one.listener.said, one.termination) for one in found if one.accepted}
+    said = overlaps(view, standing)
+    for one in found:
+        more = said.get(_place(one.listener), ())
+        yield msgspec.structs.replace(one, findings=(*one.findings, *more)) if more else one
+
+
+def _place(one: Listener) -> tuple[Ref, str]:
+    return one.owner, one.path
 
 
 def _kinds(one: Listener) -> tuple[tuple[RouteKind, ...], tuple[Finding, ...]]:
@@ -188,34 +209,12 @@ def _field(one: Listener, reason: str) -> str:
     return f"{one.path}.{'protocol' if reason == 'ProtocolConflict' else 'port'}"
 
 
-def _unresolved(obj: Gateway, one: Listener) -> Iterator[Finding]:
-    """Say which of the things that a listener names cannot be used."""
-    if one.said.protocol == "HTTPS" and obj.spec.tls.frontend is not None:
-        message = "certificates of clients are not verified here, as spec.tls.frontend wants: nothing listens"
-        yield Finding(one.owner, "FrontendNotServed", message, f"{one.path}.protocol")
-    if not one.terminates or one.said.tls is None:
+def _unresolved(view: View, one: Listener) -> Iterator[Finding]:
+    """Say which of the certificates that a listener names cannot be used."""
+    said = one.said.tls
+    if not one.terminates or said is None:
         return
-    if not one.said.tls.certificate_refs:
+    if not said.certificate_refs:
         message, fix = "options name no certificate: nothing listens for this listener", "name a Secret"
         yield Finding(one.owner, "InvalidCertificateRef", message, f"{one.path}.tls", fix=f"{fix} in certificateRefs")
-    yield from chain.from_iterable(
-        _certificate(obj, one, f"{one.path}.tls.certificateRefs[{i}]", ref)
-        for i, ref in enumerate(one.said.tls.certificate_refs)
-    )
-
-
-def _certificate(obj: Gateway, one: Listener, path: str, ref: SecretObjectReference) -> Iterator[Finding]:
-    if (ref.group, ref.kind) != _SECRET:
-        message = f"a certificate is in a Secret, and this is a {ref.kind}: nothing listens for this listener"
-        yield Finding(one.owner, "InvalidCertificateRef", message, f"{path}.kind")
-    if (ref.namespace or one.owner.namespace) != obj.ref.namespace:
-        message = "Secrets of other namespaces are not served to routers: nothing listens for this listener"
-        fix = f"copy it to namespace {obj.ref.namespace}"
-        yield Finding(one.owner, "RefNotPermitted", message, f"{path}.namespace", fix=fix)
-
-
-def backend_tls(obj: Gateway) -> Iterator[Finding]:
-    """Say that the Gateway's own certificate is shown to nobody."""
-    if obj.spec.tls.backend is not None:
-        message = "backends are called without a certificate of the Gateway's: this changes nothing"
-        yield Finding(obj.ref, "BackendTlsNotServed", message, "spec.tls.backend", Severity.ERROR)
+    yield from certificate_findings(view, one.owner, f"{one.path}.tls.certificateRefs", said.certificate_refs)

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable
 
-from api.gateways import Gateway, ServedHost, Server, Speaks, Termination
+import msgspec
+
+from api.gateways import Gateway, ServedHost, Server, Speaks
+from api.kinds.gateway_api.gateway import GATEWAY
 from api.meta import AnyObject, Ref
-from translators.gateway_api.listeners import Listener, Verdict
+from translators.gateway_api.certificates import credentials_of
+from translators.gateway_api.listeners import Verdict
 from translators.gateway_api.names import ROUTER_LABEL, api_of
 
 _SPEAKS = {"HTTP": Speaks.HTTP, "HTTPS": Speaks.HTTP, "UDP": Speaks.DATAGRAMS}
@@ -15,10 +19,11 @@ def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[Verdict]) -> Gat
     return Gateway(
         ref=obj.ref,
         selector=((ROUTER_LABEL, gateway.name),),
-        servers=tuple(_server(one.listener) for one in verdicts if one.served and one.listener.owner == obj.ref),
+        servers=tuple(_server(one) for one in verdicts if (one.served or one.shut) and one.listener.owner == obj.ref),
         created=obj.created,
         api=api_of(obj.ref),
         within=gateway.namespace,
+        shows=_shows(obj),
     )
 
 
@@ -27,11 +32,17 @@ def selection_of(gateway: str) -> tuple[str, ...]:
     return (f"{ROUTER_LABEL}={gateway}",)
 
 
-def _server(listener: Listener) -> Server:
-    said = listener.said
-    termination = None
-    if listener.terminates and said.tls is not None:
-        termination = Termination(credentials=tuple(ref.name for ref in said.tls.certificate_refs))
+def _shows(obj: AnyObject) -> str:
+    """Return the Secret whose certificate is shown to backends; ListenerSets name none."""
+    said = obj.spec.tls.backend if obj.ref.kind == GATEWAY.key else None
+    ref = said.client_certificate_ref if said is not None else None
+    return next(iter(credentials_of(obj.ref, (ref,))), "") if ref is not None else ""
+
+
+def _server(verdict: Verdict) -> Server:
+    listener, said, termination = verdict.listener, verdict.listener.said, verdict.termination
+    if verdict.shut and termination is not None:  # what it names may be there and yet be none that it may name
+        termination = msgspec.structs.replace(termination, credentials=())
     return Server(
         number=said.port,
         speaks=_SPEAKS.get(said.protocol, Speaks.BYTES),

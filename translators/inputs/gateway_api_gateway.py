@@ -10,9 +10,11 @@ from api.mesh import Lowered
 from api.meta import Object, Ref
 from api.view import View
 from translators.contract import Input
+from translators.gateway_api.certificates import shown_findings
 from translators.gateway_api.classes import profile
+from translators.gateway_api.clients import fallback_findings, frontend_rules
 from translators.gateway_api.listener_rules import listener_rules
-from translators.gateway_api.listeners import backend_tls, gateway_problems, judged
+from translators.gateway_api.listeners import gateway_problems, judged
 from translators.gateway_api.names import called
 from translators.gateway_api.servers import gateway_of, selection_of
 
@@ -23,7 +25,7 @@ def lower(view: View, obj: Object[gw.Gateway]) -> Lowered:
         return Lowered(findings=tuple(_class_findings(view, obj)))
     found = view.memo(judged, obj.ref)
     own = (finding for one in found if one.listener.owner == obj.ref for finding in one.findings)
-    said = (*gateway_problems(obj), *backend_tls(obj), *own)
+    said = (*gateway_problems(obj), *shown_findings(view, obj), *fallback_findings(obj), *own)
     return Lowered(gateways=(gateway_of(obj, obj.ref, found),), findings=said)
 
 
@@ -31,6 +33,7 @@ def validate(obj: Object[gw.Gateway]) -> Iterator[Finding]:
     """Refuse what the API server refuses."""
     yield from listener_rules(obj.ref, obj.spec.listeners, "Gateway")
     yield from _address_findings(obj)
+    yield from frontend_rules(obj)
 
 
 def _address_findings(obj: Object[gw.Gateway]) -> Iterator[Finding]:

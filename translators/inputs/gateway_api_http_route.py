@@ -9,6 +9,7 @@ from api.meta import Object
 from api.view import View
 from translators.contract import Input
 from translators.gateway_api.attachments import counting_places, gateway_places, host_places
+from translators.gateway_api.backends import services_of
 from translators.gateway_api.frontends import indexes
 from translators.gateway_api.matches import match_findings, match_of
 from translators.gateway_api.parents import parent_rules
@@ -53,6 +54,7 @@ INPUT = Input(
         "gateway.routes": gateway_places,
         "gateway.host": host_places,
         "gateway.attached": counting_places,
+        "route.service": services_of,
         **indexes(),
     },
 )

@@ -1,19 +1,26 @@
-"""Gateway API's ReferenceGrant: asked by objects of other namespaces; alone it means nothing."""
+"""Gateway API's ReferenceGrant -> Grant."""
 
-from api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
+from api.grants import Grant
+from api.kinds.gateway_api import reference_grant as gw
 from api.mesh import Lowered
-from api.meta import AnyObject
+from api.meta import Object
 from api.view import View
 from translators.contract import Input
 
 
-def lower(_: View, __: AnyObject) -> Lowered:
-    """Return nothing."""
-    return Lowered()
+def lower(_: View, obj: Object[gw.ReferenceGrant]) -> Lowered:
+    """Return the grant."""
+    askers = frozenset((_key(one.group, one.kind), one.namespace) for one in obj.spec.from_)
+    named = frozenset((_key(one.group, one.kind), one.name) for one in obj.spec.to)
+    return Lowered(grants=(Grant(obj.ref.namespace, askers, named),))
 
 
-def _namespace(obj: AnyObject) -> tuple[str, ...]:
+def _key(group: str, kind: str) -> str:
+    return f"{group}/{kind}" if group else kind
+
+
+def _namespace(obj: Object[gw.ReferenceGrant]) -> tuple[str, ...]:
     return (obj.ref.namespace,)
 
 
-INPUT = Input(kinds=(REFERENCE_GRANT,), lower=lower, indexes={"grants": _namespace})
+INPUT = Input(kinds=(gw.REFERENCE_GRANT,), lower=lower, indexes={"grants": _namespace})

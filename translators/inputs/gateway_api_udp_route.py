@@ -9,6 +9,7 @@ from api.meta import Object
 from api.view import View
 from translators.contract import Input
 from translators.gateway_api.attachments import counting_places, gateway_places
+from translators.gateway_api.backends import services_of
 from translators.gateway_api.streams import meaning_of, stream_rules
 
 
@@ -26,5 +27,5 @@ INPUT = Input(
     kinds=(UDP_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes={"gateway.routes": gateway_places, "gateway.attached": counting_places},
+    indexes={"gateway.routes": gateway_places, "gateway.attached": counting_places, "route.service": services_of},
 )

@@ -40,8 +40,11 @@ def lower(_: View, obj: Object[kube.Secret]) -> Lowered:
     proves = parts["chain"] and parts["key"]
     if not proves and not parts["ca"]:
         return Lowered()
-    own = {"chain": parts["chain"], "key": parts["key"]} if proves else {}
-    return Lowered(credentials=(Credential(obj.ref, ca=parts["ca"], crl=parts["crl"], **own),))
+    said = Credential(obj.ref, ca=parts["ca"], crl=parts["crl"])
+    if proves:
+        names = _names(parts["chain"])
+        said = msgspec.structs.replace(said, chain=parts["chain"], key=parts["key"], names=names)
+    return Lowered(credentials=(said,))
 
 
 def validate(obj: Object[kube.Secret]) -> Iterator[Finding]:
@@ -76,6 +79,12 @@ def _pair_findings(obj: Object[kube.Secret], parts: dict[str, _Part]) -> Iterato
             if not part.content:
                 where = part if part.path else _Part(f"data[{_ENTRIES[name][0]}]")
                 yield _finding(obj, where, "it is missing or empty, and a certificate is nothing without its key")
+
+
+def _names(chain: bytes) -> tuple[str, ...]:
+    from translators import pem
+
+    return pem.names(chain)
 
 
 def _check(chain: bytes, key: bytes) -> None:

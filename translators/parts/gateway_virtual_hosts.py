@@ -12,10 +12,11 @@ from api.view import View
 from translators import envoy, names
 from translators.gateway_hosts import HostRules, Place, hosts, parts, precise, rules
 from translators.gateways import doors
+from translators.misdirected import answer, elsewhere
 from translators.parts import actions
 from translators.parts.redirects import at_host
 from translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
-from translators.precedence import Rank, Ranked
+from translators.precedence import Rank
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -30,8 +31,17 @@ def frames(view: View, scope: Scope, routes: str) -> tuple[bytes, ...]:
     """Return all virtual hosts of a configuration; one that answers 404 to everything where there are none (Istio)."""
     made = tuple(view.memo(_framed, scope, routes, part) for part in range(view.memo(parts, scope, routes)))
     if any(made):
-        return made
+        return (*made, view.memo(_misdirected, scope, routes))
     return (frame(f"blackhole:{view.memo(doors, scope, routes)[0].server.number}", ("*",), b""),)
+
+
+def _misdirected(view: View, scope: Scope, routes: str) -> bytes:
+    """Return what answers for the hosts of other listeners: one virtual host, for they may be many."""
+    hosts, door = view.memo(elsewhere, scope, routes), view.memo(doors, scope, routes)[0]
+    if not hosts:
+        return b""
+    built = actions.route(view, scope, answer(door), door.server.number)
+    return frame(f"misdirected:{door.server.number}", tuple(sorted(hosts)), envoy.framed(ROUTES_FIELD, built.body))
 
 
 def copies(view: View, scope: Scope, routes: str) -> tuple[str, ...]:
@@ -68,17 +78,15 @@ def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | 
 def _precise(view: View, scope: Scope, said: HostRules, port: int) -> Iterable[Piece]:
     """Return the rules of Gateway API, the most precise first. Of many, a change makes one part again."""
     if said.parts == 1:
-        return _pieces(view, scope, (said.host, port), precise(view, scope, said.host, said.places))
+        ranked = precise(view, scope, said.host, said.places)
+        return [_piece(view, scope, route, port) for one in ranked for route in at_host(one.route, said.host)]
     parts = (view.memo(_of_part, scope, (said.host, port), said.places, part) for part in range(said.parts))
     return sorted(chain.from_iterable(parts), key=attrgetter("rank"))
 
 
 def _of_part(view: View, scope: Scope, at: tuple[str, int], places: tuple[Place, ...], part: int) -> tuple[Piece, ...]:
-    return _pieces(view, scope, at, precise(view, scope, at[0], places, part))
-
-
-def _pieces(view: View, scope: Scope, at: tuple[str, int], found: Iterable[Ranked]) -> tuple[Piece, ...]:
     host, port = at
+    found = precise(view, scope, host, places, part)
     placed = ((said, one.rank) for one in found for said in at_host(one.route, host))
     return tuple(_piece(view, scope, said, port, rank) for said, rank in placed)
 

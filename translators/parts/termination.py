@@ -38,6 +38,8 @@ def _ask(body: envoy.DownstreamTlsContext, said: Termination) -> None:
     )
     for name in said.names:
         checks.match_typed_subject_alt_names.add(san_type=san_kind(name), matcher=envoy.StringMatcher(exact=name))
+    if said.asks is Asks.ANY_CERTIFICATE:
+        checks.trust_chain_verification = envoy.CertificateValidationContext.ACCEPT_UNTRUSTED
     authority = credentials.authority(said)
     if authority:
         common.combined_validation_context.default_validation_context.CopyFrom(checks)

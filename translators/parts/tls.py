@@ -2,7 +2,7 @@
 
 from api.hosts import is_ip
 from api.manners import Manner, Security, Tls
-from translators import credentials, envoy
+from translators import credentials, envoy, granted
 from translators.parts.chains import ads
 
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -43,7 +43,13 @@ def _tls(said: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContext:
         certificate = common.tls_certificates.add()
         certificate.certificate_chain.filename = said.certificate
         certificate.private_key.filename = said.key
-    if said.verify and said.credential:
+    if said.shows:
+        common.tls_certificate_sds_secret_configs.append(secret(granted.certificate(said.shows)))
+    if said.authorities:
+        common.combined_validation_context.default_validation_context.CopyFrom(_names(said))
+        named = secret(granted.authorities(said.authorities))
+        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(named)
+    elif said.verify and said.credential:
         common.combined_validation_context.default_validation_context.CopyFrom(_names(said))
         authority = secret(credentials.authority_of(said.credential))
         common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(authority)

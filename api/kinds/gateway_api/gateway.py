@@ -1,11 +1,11 @@
 """Gateway: the listeners at which routers take traffic from outside."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
 from api.kinds.gateway_api import GROUP, VERSIONS
-from api.kinds.gateway_api.references import PortNumber, SecretObjectReference
+from api.kinds.gateway_api.references import ObjectReference, PortNumber, SecretObjectReference
 from api.meta import Kind, Wire
 
 
@@ -64,11 +64,46 @@ class Listener(Wire, frozen=True):
     allowed_routes: AllowedRoutes = AllowedRoutes()
 
 
+class FrontendTLSValidation(Wire, frozen=True):
+    """Whose certificates of clients hold, and what becomes of clients without one."""
+
+    ca_certificate_refs: Annotated[tuple[ObjectReference, ...], Meta(min_length=1, max_length=16)] = field(
+        name="caCertificateRefs"
+    )
+    mode: Literal["AllowValidOnly", "AllowInsecureFallback"] = "AllowValidOnly"
+
+
+class TLSConfig(Wire, frozen=True):
+    """What is asked of clients; without a validation, nothing."""
+
+    validation: FrontendTLSValidation | None = None
+
+
+class TLSPortConfig(Wire, frozen=True):
+    """What is asked of clients at one port."""
+
+    port: PortNumber
+    tls: TLSConfig
+
+
+class FrontendTLSConfig(Wire, frozen=True):
+    """What is asked of clients at HTTPS listeners; what is said for a port holds there instead."""
+
+    default: TLSConfig
+    per_port: Annotated[tuple[TLSPortConfig, ...], Meta(max_length=64)] = ()
+
+
+class GatewayBackendTLS(Wire, frozen=True):
+    """What is shown to backends that ask for a certificate."""
+
+    client_certificate_ref: SecretObjectReference | None = None
+
+
 class GatewayTLSConfig(Wire, frozen=True):
     """What is asked of clients, and shown to backends, at all listeners."""
 
-    frontend: dict[str, Any] | None = None
-    backend: dict[str, Any] | None = None
+    frontend: FrontendTLSConfig | None = None
+    backend: GatewayBackendTLS | None = None
 
 
 class GatewaySpecAddress(Wire, frozen=True):

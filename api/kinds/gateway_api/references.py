@@ -47,6 +47,12 @@ class LocalObjectReference(Wire, frozen=True):
     name: ObjectName
 
 
+class ObjectReference(LocalObjectReference, frozen=True):
+    """An object, of the same namespace where none is said."""
+
+    namespace: Namespace = ""
+
+
 class BackendRef(BackendObjectReference, frozen=True):
     """A backend, and its share of the connections."""
 

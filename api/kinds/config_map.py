@@ -1,0 +1,20 @@
+"""Kubernetes' ConfigMap, as far as it holds certificates of authorities."""
+
+from msgspec import field
+
+from api.meta import Kind, Wire
+
+
+class Entries(Wire, frozen=True):
+    """The entry that is read. What else a ConfigMap holds is none of ours."""
+
+    ca_crt: str = field(default="", name="ca.crt")
+
+
+class ConfigMap(Wire, frozen=True):
+    """v1 ConfigMap."""
+
+    data: Entries = Entries()
+
+
+CONFIG_MAP = Kind(group="", versions=("v1",), name="ConfigMap", spec=ConfigMap, whole=True)

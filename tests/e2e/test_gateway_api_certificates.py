@@ -1,0 +1,229 @@
+"""A real Envoy as the router of a Gateway with HTTPS: which certificates are shown and wanted, who is misdirected."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from api.meta import Ref
+from api.resource import SECRET
+from bootstrap.tls import XdsTls
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e.ingress import Certificates, Router, router, secured_stage
+from tests.e2e.scene import QUIET, complaints, findings, joined
+from tests.e2e.secured import Secured
+from tests.e2e.test_gateway_api import LABELS, behind, object_of, route, rule
+from tests.e2e.test_gateway_api_tls import BACKEND, config_map, policy, secured
+
+pytestmark = pytest.mark.envoy
+
+HTTPS, OTHER, LAX = 18443, 18444, 18445
+WEB = "web.example.com"
+Edge = tuple[Stage, XdsTls]
+
+
+@pytest.fixture
+async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
+    async with secured_stage(tmp_path) as made:
+        yield made
+        assert not complaints(made[0])
+
+
+def https(name: str, port: int = HTTPS, host: str = "", **ref: str) -> dict[str, Any]:
+    """A listener whose certificate is in the Secret `web`, unless `ref` says otherwise."""
+    tls = {"certificateRefs": [{"name": "web", **ref}]}
+    return {"name": name, "port": port, "protocol": "HTTPS", "tls": tls, **({"hostname": host} if host else {})}
+
+
+def gateway(*listeners: Mapping[str, Any], **more: Any) -> str:
+    return joined(
+        object_of("GatewayClass", "ours", {"controllerName": "mirrorplane.io/gateway-controller"}),
+        object_of("Gateway", "edge", {"gatewayClassName": "ours", "listeners": list(listeners), **more}),
+    )
+
+
+def moved(manifest: str, namespace: str) -> str:
+    """The same object in another namespace."""
+    said = yaml.safe_load(manifest)
+    said["metadata"]["namespace"] = namespace
+    text: str = yaml.safe_dump(said)
+    return text
+
+
+def grant(namespace: str, kind: str) -> str:
+    to, asks = {"group": "", "kind": kind}, {"kind": "Gateway", "namespace": "default"}
+    said = {"from": [{"group": "gateway.networking.k8s.io", **asks}], "to": [to]}
+    return moved(object_of("ReferenceGrant", "grant", said), namespace)
+
+
+async def status(
+    client: aiohttp.ClientSession, at: Router, issued: Certificates, port: int = HTTPS, *, certified: bool = False
+) -> int:
+    """The status that a client gets, 0 when it is not let in."""
+    asked = client.get(
+        at.url("https", port, "/anything"),
+        headers={"Host": WEB},
+        ssl=issued.client(certified=certified),
+        server_hostname=WEB,
+    )
+    try:
+        async with asked as answer:
+            await answer.read()
+            return answer.status
+    except aiohttp.ClientError:
+        return 0
+
+
+async def test_a_certificate_of_another_namespace_is_shown_while_that_grants_it(
+    edge: Edge, client: aiohttp.ClientSession
+):
+    (stage, tls), issued = edge, Certificates()
+    async with Workload("web") as web:
+        listeners = gateway(https("far", namespace="shop"), https("near", OTHER))
+        held = [issued.secret("web", WEB), moved(issued.secret("web", WEB), "shop")]
+        await stage.apply(joined(QUIET, listeners, route(WEB, rule("/", "web")), behind(web), *held))
+        at = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
+        (stream,) = stage.app.server.streams()
+        for _ in "12":
+            assert await status(client, at, issued) == 0
+            assert await status(client, at, issued, OTHER) == 200
+            assert list(stage.app.plane.render(stream.proxy).of(SECRET)) == ["certificate://default/web"]
+            assert [f.path for f in findings(stage) if f.reason == "RefNotPermitted"] == [
+                "spec.listeners[0].tls.certificateRefs[0].namespace"
+            ]
+            await stage.apply(grant("shop", "Secret"))
+            assert await status(client, at, issued) == 200
+            assert not findings(stage)
+            await stage.delete(Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
+        await stage.delete(Ref("Secret", "default", "web"))
+        assert await status(client, at, issued, OTHER) == 0
+        assert {f.reason for f in findings(stage)} >= {"RefNotPermitted", "InvalidCertificateRef"}
+
+
+async def test_clients_are_asked_for_certificates_as_their_port_says(edge: Edge, client: aiohttp.ClientSession):
+    (stage, tls), issued, stranger = edge, Certificates(), Certificates()
+    trusting = [{"group": "", "kind": "ConfigMap", "name": "clients", "namespace": "shop"}]
+    frontend = {
+        "default": {"validation": {"caCertificateRefs": trusting}},
+        "perPort": [
+            {"port": OTHER, "tls": {}},
+            {"port": LAX, "tls": {"validation": {"caCertificateRefs": trusting, "mode": "AllowInsecureFallback"}}},
+        ],
+    }
+    async with Workload("web") as web:
+        listeners = [https("strict"), https("free", OTHER), https("lax", LAX)]
+        said = gateway(*listeners, tls={"frontend": frontend})
+        authority = moved(config_map("clients", issued.ca.cert_pem.bytes()), "shop")
+        objects = [route(WEB, rule("/", "web")), behind(web), issued.secret("web", WEB), authority]
+        await stage.apply(joined(QUIET, said, *objects, grant("shop", "ConfigMap")))
+        at = await router(stage, HTTPS, OTHER, LAX, tls=tls, labels=LABELS)
+        issued.ca.configure_trust(context := stranger.client(certified=True))
+
+        async def seen(*, by_stranger: bool = False, certified: bool = False) -> list[int]:
+            if not by_stranger:
+                return [await status(client, at, issued, port, certified=certified) for port in (HTTPS, OTHER, LAX)]
+            stranger.client = lambda **_: context  # type: ignore[method-assign]
+            return [await status(client, at, stranger, port) for port in (HTTPS, OTHER, LAX)]
+
+        assert await seen(certified=True) == [200, 200, 200]
+        assert await seen() == [0, 200, 200]
+        assert await seen(by_stranger=True) == [0, 200, 200]
+        assert [f.reason for f in findings(stage)] == ["ConfigurationChanged"]
+        await stage.apply(moved(config_map("clients", stranger.ca.cert_pem.bytes()), "shop"))
+        for _ in range(100):
+            if await seen(by_stranger=True) == [200, 200, 200]:
+                break
+        assert await seen(certified=True) == [0, 200, 200]
+        await stage.delete(Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
+        assert await seen(certified=True) == [0, 200, 0], "what verified clients is gone: nobody is let in"
+        assert {f.reason for f in findings(stage)} >= {"RefNotPermitted", "NoValidCACertificate"}
+
+
+async def test_the_certificate_of_the_gateway_is_shown_to_backends(
+    edge: Edge, client: aiohttp.ClientSession, tmp_path: Path
+):
+    (stage, tls), issued = edge, Certificates()
+    (tmp_path / "backend").mkdir()
+    async with Secured(tmp_path / "backend", BACKEND, client_certificates=True) as web:
+        own = {"name": "own", "namespace": "shop"}
+        said = gateway(https("https"), tls={"backend": {"clientCertificateRef": own}})
+        pair = {"tls.crt": web.cert.read_text(), "tls.key": web.key.read_text()}
+        shown = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}, "type": "kubernetes.io/tls"}
+        mine = moved(yaml.safe_dump({**shown, "stringData": pair}), "shop")
+        to = [{"backendRefs": [{"name": "web", "port": 443}]}]
+        held = [issued.secret("web", WEB), config_map("web", web.ca.read_bytes()), policy("web", "web", "web")]
+        await stage.apply(joined(QUIET, said, route(WEB, *to), secured("web", web), *held, mine))
+        at = await router(stage, HTTPS, tls=tls, labels=LABELS)
+        assert await status(client, at, issued) == 503
+        assert [f.reason for f in findings(stage)] == ["RefNotPermitted"]
+        await stage.apply(grant("shop", "Secret"))
+        assert await status(client, at, issued) == 200
+        assert web.seen[-1].certified
+        await stage.delete(Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
+        assert await status(client, at, issued) == 503
+
+
+ANY, SECOND, WILD, FOURTH = "example.org", "second-example.org", "third.wildcard.org", "fourth-example.wildcard.org"
+MISDIRECTED = [
+    (ANY, ANY, 200),
+    (ANY, SECOND, 421),
+    (ANY, WILD, 421),
+    (ANY, FOURTH, 421),
+    (ANY, "unknown-example.org", 404),
+    (SECOND, SECOND, 200),
+    (SECOND, ANY, 421),
+    (SECOND, "unknown-example.org", 421),
+    (WILD, WILD, 200),
+    (WILD, "sibling.wildcard.org", 200),
+    (WILD, FOURTH, 421),
+    (WILD, SECOND, 421),
+    (WILD, "unknown-example.org", 421),
+    (FOURTH, FOURTH, 200),
+    (FOURTH, f"{FOURTH}:443", 200),
+    (FOURTH, WILD, 421),
+    ("unknown-example.org", ANY, 200),
+    ("unknown-example.org", f"{SECOND}:443", 421),
+]
+"""The server name that TLS asked for, the :authority of the request, and what is answered."""
+
+
+async def test_a_request_by_the_wrong_connection_is_answered_421(edge: Edge, tmp_path: Path):
+    (stage, tls), issued = edge, Certificates()
+    issued.ca.cert_pem.write_to_path(str(tmp_path / "issuer.pem"))
+    names = (ANY, SECOND, "*.wildcard.org", FOURTH)
+    async with Workload("web") as web:
+        listeners = [https(f"l{i}", host=host if i else "") for i, host in enumerate(names)]
+        held = issued.secret("web", *names, "unknown-example.org")
+        alone = https("alone", OTHER, SECOND), https("next", OTHER, FOURTH)
+        rules = [
+            _at(section, host) for section, host in (("l0", ANY), ("l1", ""), ("l2", ""), ("l3", ""), ("alone", ""))
+        ]
+        await stage.apply(joined(QUIET, gateway(*listeners, *alone), *rules, behind(web), held))
+        at = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
+        asked = [_by_http2(at, tmp_path / "issuer.pem", HTTPS, name, host) for name, host, _ in MISDIRECTED]
+        seen = [(name, host, await one) for (name, host, _), one in zip(MISDIRECTED, asked, strict=True)]
+        assert seen == MISDIRECTED
+        apart = [await _by_http2(at, tmp_path / "issuer.pem", OTHER, SECOND, host) for host in (SECOND, FOURTH, ANY)]
+        assert apart == [200, 421, 404], "what no listener takes is not found"
+
+
+def _at(section: str, host: str) -> str:
+    spec = {"parentRefs": [{"name": "edge", "sectionName": section}], "rules": [rule("/", "web")]}
+    return object_of("HTTPRoute", section, {**spec, **({"hostnames": [host]} if host else {})})
+
+
+async def _by_http2(at: Router, issuer: Path, port: int, name: str, host: str) -> int:
+    """Return the status of a request by HTTP/2 for a host, by a connection for a name."""
+    where = f"{name}:{port}"
+    says = ["-H", f"Host: {host}", "--cacert", str(issuer), "--resolve", f"{where}:{at.address}"]
+    told = ["-s", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "--http2", f"https://{where}/anything"]
+    asked = await asyncio.create_subprocess_exec("curl", *says, *told, stdout=asyncio.subprocess.PIPE)
+    out, _ = await asked.communicate()
+    version, _, code = out.decode().partition(" ")
+    assert version == "2"
+    return int(code)

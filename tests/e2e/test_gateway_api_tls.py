@@ -1,0 +1,138 @@
+"""A real Envoy as the router of a Gateway: how it speaks TLS to backends, and to clients."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import trustme
+import yaml
+
+from api.meta import Ref
+from controlplane.playground.scenery import local_pod, service
+from controlplane.playground.stage import Stage
+from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.ingress import Router, router
+from tests.e2e.scene import QUIET, complaints, joined, until
+from tests.e2e.secured import Secured
+from tests.e2e.test_gateway_api import LABELS, edge, mirror, object_of, route
+from tests.identity.issuers import SLEEP, Authority
+
+pytestmark = pytest.mark.envoy
+
+HTTP = 18080
+WEB, BACKEND, OTHER = "web.example.com", "backend.example.com", "other.example.com"
+
+
+def config_map(name: str, *authorities: bytes) -> str:
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+    text: str = yaml.safe_dump({**manifest, "data": {"ca.crt": b"".join(authorities).decode()}})
+    return text
+
+
+def policy(name: str, target: str, *authorities: str, port: str = "", **validation: Any) -> str:
+    """A BackendTLSPolicy for a Service, and the ConfigMaps that it names; without any the system is trusted."""
+    refs = [{"group": "", "kind": "ConfigMap", "name": each} for each in authorities]
+    trusted: Mapping[str, Any] = {"caCertificateRefs": refs} if refs else {"wellKnownCACertificates": "System"}
+    to = {"group": "", "kind": "Service", "name": target, **({"sectionName": port} if port else {})}
+    said = {"hostname": BACKEND, **trusted, **validation}
+    return object_of("BackendTLSPolicy", name, {"targetRefs": [to], "validation": said})
+
+
+def secured(name: str, workload: Secured) -> str:
+    pod = local_pod(name, name, {"app": name}, workload.port, "https")
+    return joined(service(name, 443, "https"), pod)
+
+
+def rule(name: str, *copies: str) -> dict[str, Any]:
+    filters = [mirror(copy) for copy in copies]
+    for one in filters:
+        one["requestMirror"]["backendRef"]["port"] = 443
+    return {"backendRefs": [{"name": name, "port": 443}], "filters": filters}
+
+
+async def status(client: aiohttp.ClientSession, at: Router, path: str = "/") -> int:
+    async with client.get(at.url("http", HTTP, path), headers={"Host": WEB}) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def turns(client: aiohttp.ClientSession, at: Router, wanted: int) -> None:
+    """Ask until a status comes: a resource that is named elsewhere arrives when it arrives."""
+    for _ in range(200):
+        if await status(client, at) == wanted:
+            return
+    raise AssertionError(f"never answered {wanted}")
+
+
+@PROTOCOLS
+async def test_backends_and_copies_are_called_by_tls(
+    stage: Stage, client: aiohttp.ClientSession, tmp_path: Path, delta: bool
+):
+    folders = tmp_path / "live", tmp_path / "copy"
+    for folder in folders:
+        folder.mkdir()
+    async with Secured(folders[0], BACKEND) as web, Secured(folders[1], BACKEND) as copy:
+        policies = [policy("web", "web", "web", port="https"), policy("copy", "copy", "copy", "web")]
+        held = [config_map("web", web.ca.read_bytes()), config_map("copy", copy.ca.read_bytes())]
+        listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
+        backends = [secured("web", web), secured("copy", copy)]
+        await stage.apply(joined(QUIET, edge(listener), route(WEB, rule("web", "copy")), *backends, *policies, *held))
+        at = await router(stage, HTTP, delta=delta, labels=LABELS)
+        await turns(client, at, 200)
+        await until(lambda: bool(copy.seen), "the copy arrived")
+        assert {(s.host, s.sni) for s in (*web.seen, *copy.seen)} == {(WEB, BACKEND)}
+        await _authorities_change_alone(stage, client, at, web)
+        await _names_decide(stage, client, at, web)
+    assert not complaints(stage)
+
+
+async def _authorities_change_alone(stage: Stage, client: aiohttp.ClientSession, at: Router, web: Secured) -> None:
+    before = await at.envoy.stats(r"^cluster_manager\.cluster_(modified|added|removed)$")
+    stranger = trustme.CA().cert_pem.bytes()
+    await stage.apply(config_map("web", stranger))
+    await turns(client, at, 503)
+    await stage.apply(config_map("web", stranger, web.ca.read_bytes()))
+    await turns(client, at, 200)
+    assert await at.envoy.stats(r"^cluster_manager\.cluster_(modified|added|removed)$") == before
+    web.seen.clear()
+    await stage.delete(Ref("ConfigMap", "default", "web"))
+    assert await status(client, at) == 503
+    assert not web.seen, "without an authority nobody is called, and never in plain text"
+    await stage.apply(config_map("web", web.ca.read_bytes()))
+    assert await status(client, at) == 200
+
+
+async def _names_decide(stage: Stage, client: aiohttp.ClientSession, at: Router, web: Secured) -> None:
+    async def told(wanted: int, *names: str, **said: Any) -> None:
+        if names:
+            said["subjectAltNames"] = [{"type": "Hostname", "hostname": name} for name in names]
+        await stage.apply(policy("web", "web", "web", port="https", **said))
+        assert await status(client, at) == wanted
+
+    await told(503, hostname=OTHER)
+    web.seen.clear()
+    await told(200, OTHER, BACKEND, hostname=OTHER)
+    assert [s.sni for s in web.seen] == [OTHER]
+    await told(503, OTHER)
+    await stage.apply(policy("web", "web", port="https"))
+    assert await status(client, at) == 503, "the system does not trust it"
+
+
+async def test_a_backend_is_known_by_a_uri(stage: Stage, client: aiohttp.ClientSession, tmp_path: Path):
+    (tmp_path / "issuer").mkdir()
+    issuer = Authority(tmp_path / "issuer")
+    async with Secured(tmp_path, OTHER) as web:
+        web.present(*issuer.client_files(SLEEP))
+        listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
+        held = config_map("web", issuer.ca_file.read_bytes())
+        await stage.apply(joined(QUIET, edge(listener), route(WEB, rule("web")), secured("web", web), held))
+        at = await router(stage, HTTP, labels=LABELS)
+        for uri, wanted in ((SLEEP, 200), (f"{SLEEP}/more", 503), (SLEEP, 200)):
+            names = [{"type": "Hostname", "hostname": OTHER}, {"type": "URI", "uri": uri}]
+            await stage.apply(policy("web", "web", "web", subjectAltNames=names))
+            assert await status(client, at) == wanted
+        await stage.apply(policy("web", "web", "web"))
+        assert await status(client, at) == 503, "its certificate is for no host"
+    assert not complaints(stage)

@@ -1,0 +1,35 @@
+"""How a router secures the line to a port of a service: the policy for the port, else the one for all of them."""
+
+import msgspec
+
+from api.manners import Tls
+from api.mesh import Port, Service
+from api.policies import ServiceTls
+from api.proxy import Caller
+from api.view import View
+from translators import granted, visible
+from translators.names import ClusterName
+
+
+def of_call(view: View, caller: Caller, to: ClusterName) -> Tls | None:
+    """Return how a caller secures the line to a port; None when no policy is about it.
+
+    Gateway API: the certificate of its Gateway is shown only there.
+    """
+    service = view.memo(visible.service, caller.viewer, to.host)
+    port = next((p for p in service.ports if p.number == to.port), None) if service is not None else None
+    found = of_port(view, service, port) if service is not None and port is not None else None
+    if found is None or caller.shows is None:
+        return found.tls if found is not None else None
+    return msgspec.structs.replace(found.tls, shows=view.memo(granted.shown, caller.shows))
+
+
+def of_port(view: View, service: Service, port: Port) -> ServiceTls | None:
+    """Return the policy for a port of a service. Gateway API: its own goes first, then the oldest."""
+    found = [
+        said
+        for obj in view.by("service.tls", str(service.ref))
+        for said in view.lowered(obj.ref).service_tls
+        if said.service == service.ref and said.port in {"", port.name}
+    ]
+    return min(found, key=lambda said: (not said.port, *said.age), default=None)
