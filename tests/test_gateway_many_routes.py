@@ -7,7 +7,9 @@ import msgspec
 import pytest
 import yaml
 
+from api.kinds.gateway_api import gateway as gw
 from api.kinds.gateway_api.gateway import GATEWAY
+from api.kinds.gateway_api.http_route import HTTP_ROUTE
 from api.meta import AnyObject, Ref
 from api.resource import ROUTE, ResourceSet
 from controlplane.catalogue import catalogue
@@ -23,6 +25,7 @@ from translators.standing import standing
 
 EDGE_GATEWAY = Ref(GATEWAY.key, "default", "edge")
 MOST_RUNS = 20
+HTTP = {"protocol": "HTTP"}
 GOLDEN = [case for case in CASES if case.parent.name == "gateway_api"]
 
 
@@ -144,3 +147,21 @@ async def test_hundreds_of_routes_of_both_kinds_for_one_host_ask_for_no_tower_of
     assert not plane.engine.failures
     assert {f.about.kind.rpartition("/")[2] for f in plane.findings()} == {"HTTPRoute"}, "the oldest is a GRPCRoute"
     assert len(plane.findings()) == 150
+
+
+async def test_a_listener_set_of_another_port_reads_no_route_again():
+    plane, _ = await served("hosts", 20)
+    text = made(
+        "ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": [{"name": "x", "port": 81, **HTTP}]}
+    )
+    before = plane.snapshot.objects[EDGE_GATEWAY]
+    asking = gw.AllowedListeners(gw.ListenerNamespaces("All"))
+    await runs(
+        plane, msgspec.structs.replace(before, spec=msgspec.structs.replace(before.spec, allowed_listeners=asking))
+    )
+    entries = dict(plane.engine._entries)
+    await runs(plane, objects(text)[0])
+    assert plane.snapshot.index["gateway.sets", "default/edge"]
+    routes = {plane.engine.lowered(ref) for ref in plane.snapshot.objects if ref.kind == HTTP_ROUTE.key}
+    assert len(routes) == 20
+    assert all(plane.engine._entries[call] is entries[call] for call in routes)

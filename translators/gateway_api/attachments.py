@@ -17,7 +17,7 @@ from api.kinds.kube import SERVICE
 from api.meta import Object, Ref
 from api.view import View
 from translators.gateway_api.classes import profile_at
-from translators.gateway_api.listeners import Listener, Verdict, admits, joined, judged
+from translators.gateway_api.listeners import Listener, Verdict, admits, is_finer, joined, seen_by
 from translators.gateway_api.names import called
 from translators.shards import COUNT, nested, shard
 
@@ -138,7 +138,7 @@ def of_parent(view: View, obj: Route, parent: ParentReference) -> Iterator[Attac
     gateway = served_by(view, owner) if owner is not None else None
     if owner is None or gateway is None:
         return
-    every: tuple[Verdict, ...] = view.memo(judged, gateway)
+    every: tuple[Verdict, ...] = view.memo(seen_by, gateway, owner)
     named = [one for one in every if one.listener.owner == owner and _is_named(parent, one.listener)]
     for one in named:
         hosts = tuple(_hosts(obj, one.listener))
@@ -231,14 +231,7 @@ def _hosts(obj: Route, listener: Listener) -> Iterator[str]:
 
 def _elsewhere(every: tuple[Verdict, ...], listener: Listener, host: str) -> bool:
     """Tell whether a more precise listener of the port takes a host: then its requests are only that one's."""
-    return any(
-        one.accepted
-        and one.listener.said.port == listener.said.port
-        and one.listener.host != listener.host
-        and includes(listener.host, one.listener.host)
-        and includes(one.listener.host, host)
-        for one in every
-    )
+    return any(one.accepted and is_finer(one.listener, listener) and includes(one.listener.host, host) for one in every)
 
 
 def _is_rivalled(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
