@@ -25,7 +25,6 @@ from translators.standing import standing
 
 EDGE_GATEWAY = Ref(GATEWAY.key, "default", "edge")
 MOST_RUNS = 20
-HTTP = {"protocol": "HTTP"}
 GOLDEN = [case for case in CASES if case.parent.name == "gateway_api"]
 
 
