@@ -253,6 +253,24 @@ async def again(plane: Plane, at: str, *texts: str, generation: int = 1) -> dict
     return {f"{ref.kind.rpartition('/')[2]} {ref.name}": status for ref, status in plane.book.statuses()}
 
 
+def of_istio(at: str) -> str:
+    """A Gateway of Istio that is for the routers of ours, and takes their port 80."""
+    server = {"port": {"number": 80, "name": "bytes", "protocol": "TCP"}, "hosts": ["*"]}
+    spec = {"selector": {"gateway.networking.k8s.io/gateway-name": "edge"}, "servers": [server]}
+    return made("Gateway", "bytes", spec, "networking.istio.io/v1", creationTimestamp=at)
+
+
+@pytest.mark.parametrize(("at", "taken"), [("2020-01-01T00:00:00Z", True), ("2030-01-01T00:00:00Z", False)])
+async def test_a_port_that_an_older_gateway_has_is_not_available(at: str, taken: bool):
+    ours = gateway({}, {"port": 81}).replace("name: edge", 'name: edge\n  creationTimestamp: "2025-01-01T00:00:00Z"')
+    said = (await statuses(ours, of_istio(at)))["Gateway edge"]
+    first, second = map(brief, said["listeners"])
+    assert second["Accepted"] == "Accepted"
+    assert first["Accepted"] == ("!PortUnavailable" if taken else "Accepted")
+    assert first["Programmed"] == ("!Invalid" if taken else "?Pending")
+    assert brief(said)["Accepted"] == ("ListenersNotValid" if taken else "Accepted")
+
+
 async def test_a_class_that_goes_to_another_controller_takes_its_entries_along():
     plane = await plane_of("---\n".join([gateway({}), services("web"), route("web", to("web"))]))
     plane.add(adopted(["flomesh.io/gateway-controller=fsm"], []))

@@ -150,9 +150,8 @@ async def test_hundreds_of_routes_of_both_kinds_for_one_host_ask_for_no_tower_of
 
 async def test_a_listener_set_of_another_port_reads_no_route_again():
     plane, _ = await served("hosts", 20)
-    text = made(
-        "ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": [{"name": "x", "port": 81, **HTTP}]}
-    )
+    more = {"name": "x", "port": 81, "protocol": "HTTP"}
+    text = made("ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": [more]})
     before = plane.snapshot.objects[EDGE_GATEWAY]
     asking = gw.AllowedListeners(gw.ListenerNamespaces("All"))
     await runs(

@@ -34,11 +34,7 @@ _SENTENCES = {
 }
 
 
-_FILED = {
-    (GROUP, "HTTPRoute"): ("gateway.calls", "gateway.calls"),
-    (GROUP, "GRPCRoute"): ("gateway.routes", "gateway.host"),
-}
-"""The kinds of routes that are one another's rivals: where those of a kind find the others, all and by host."""
+_HTTP, _GRPC = (GROUP, "HTTPRoute"), (GROUP, "GRPCRoute")
 
 
 class Spec(Protocol):
@@ -249,14 +245,21 @@ def _is_rivalled(view: View, obj: Route, listener: Listener, hosts: tuple[str, .
 
 def _rivals(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> Iterator[Route]:
     """Yield the routes of the other kind that may have hosts in common, looked up by host where it is no wildcard."""
-    every, by_host = _FILED.get(_kind(obj), ("", ""))
-    if not every:
+    other = {_HTTP: _GRPC, _GRPC: _HTTP}.get(_kind(obj))
+    if other is None:
         return
     place = called(listener.owner)
     wide = any(host.startswith(EVERYWHERE) for host in hosts)
     keys = [place] if wide else [f"{place}|{one}" for host in hosts for one in candidates(host)]
-    found = {one.ref: one for key in keys for one in view.by(every if wide else by_host, key)}
-    yield from (one for one in found.values() if _kind(one) in _FILED and _kind(one) != _kind(obj))
+    found = {one.ref: one for key in keys for one in _filed(view, other, key, wide=wide)}
+    yield from (one for one in found.values() if _kind(one) == other)
+
+
+def _filed(view: View, kind: tuple[str, str], key: str, *, wide: bool) -> tuple[Route, ...]:
+    """Return the routes at a parent, or at one of its hosts. GRPCRoutes are few, and found among themselves."""
+    if kind == _GRPC:
+        return view.by("gateway.calls", key)
+    return view.by("gateway.routes", key) if wide else view.by("gateway.host", key)
 
 
 def _meet(obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
