@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from api.finding import Finding, Severity
 from api.hosts import is_ip
 from api.kinds.gateway_api import gateway as gw
@@ -10,7 +12,7 @@ from api.mesh import Lowered
 from api.meta import Object, Ref
 from api.view import View
 from translators.contract import Input
-from translators.gateway_api.certificates import shown_findings
+from translators.gateway_api.certificates import shown_by, shown_findings
 from translators.gateway_api.classes import profile
 from translators.gateway_api.clients import fallback_findings, frontend_rules
 from translators.gateway_api.listener_rules import listener_rules
@@ -26,7 +28,8 @@ def lower(view: View, obj: Object[gw.Gateway]) -> Lowered:
     found = view.memo(judged, obj.ref)
     own = (finding for one in found if one.listener.owner == obj.ref for finding in one.findings)
     said = (*gateway_problems(obj), *shown_findings(view, obj), *fallback_findings(obj), *own)
-    return Lowered(gateways=(gateway_of(obj, obj.ref, found),), findings=said)
+    served = msgspec.structs.replace(gateway_of(obj, obj.ref, found), shows=shown_by(view, obj))
+    return Lowered(gateways=(served,), findings=said)
 
 
 def validate(obj: Object[gw.Gateway]) -> Iterator[Finding]:
