@@ -9,6 +9,7 @@ from api.meta import Object
 from api.view import View
 from translators.contract import Input
 from translators.gateway_api.attachments import call_places, counting_places, gateway_places, host_places
+from translators.gateway_api.backends import services_of
 from translators.gateway_api.calls import call_findings, rule_of
 from translators.gateway_api.frontends import indexes
 from translators.gateway_api.parents import parent_rules
@@ -45,6 +46,7 @@ INPUT = Input(
         "gateway.host": host_places,
         "gateway.attached": counting_places,
         "gateway.calls": call_places,
+        "route.service": services_of,
         **indexes(),
     },
 )
