@@ -170,3 +170,15 @@ async def test_what_a_port_speaks_must_be_spoken_here(said: str, found: str):
     assert brief(ask(plane.render(EDGE), GET)).split(" ")[0] == found
     reasons = [f.reason for f in plane.findings() if f.severity.value == "error"]
     assert reasons == ([] if found == "web" else ["UnsupportedProtocol"])
+
+
+async def test_secure_sockets_need_to_know_how_tls_is_spoken():
+    ports = [{"name": "http", "port": 8000, "appProtocol": "kubernetes.io/wss"}]
+    target = {"group": "", "kind": "Service", "name": "web"}
+    validation = {"hostname": "web.example.com", "wellKnownCACertificates": "System"}
+    policy = made("BackendTLSPolicy", "web", {"targetRefs": [target], "validation": validation})
+    text = [gateway({}), route("web", to("web")), services("web"), made("Service", "web", {"ports": ports}, "v1")]
+    assert brief(ask((await plane_of("---\n".join(text))).render(EDGE), GET)) == "500"
+    plane = await plane_of("---\n".join([*text, policy]))
+    assert brief(ask(plane.render(EDGE), GET)) == "web"
+    assert not [f for f in plane.findings() if f.severity.value == "error"]

@@ -227,7 +227,7 @@ async def test_origins_that_are_allowed_may_read(world: World):
 async def test_nobody_goes_on_whom_nobody_lets_in(world: World):
     async with Guard() as guard, GrpcGuard() as by_grpc:
         where = {"guard": guard.port, "by-grpc": by_grpc.port, "dead": 1}
-        pods = [joined(service(n, 80), local_pod(n, n, {"app": n}, p)) for n, p in where.items()]
+        pods = [joined(service(n, 80, "any"), local_pod(n, n, {"app": n}, p, "any")) for n, p in where.items()]
         http = {"path": "/check", "allowedHeaders": ["x-a"], "allowedResponseHeaders": ["x-user"]}
         rules = (
             at("/anything/http", filters=[asks("HTTP", "guard", http=http)]),

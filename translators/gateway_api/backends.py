@@ -111,7 +111,7 @@ def _unspoken(view: View, use: Use, service: Service, port: Port) -> str:
         return f"{said}, which is not spoken here"
     if use.grpc and said in {_SOCKETS, _SECURE_SOCKETS}:
         return f"{said}, by which no gRPC is spoken"
-    caller = Caller(Viewer(use.about.namespace))
+    caller = Caller(Viewer(use.about.namespace), router=True)
     if said == _SECURE_SOCKETS and not manner(view, caller, called(service.host, port.number)).by_tls:
         return f"{said}, and nothing says how TLS is spoken to it"
     return ""
