@@ -74,6 +74,7 @@ def _row(stream: StreamStatus, scope: Scope, sharing: int, now: float) -> dict[s
 def _scope_values(scope: Scope) -> dict[str, Any]:
     values = msgspec.to_builtins(scope) | {name: dict(getattr(scope, name)) for name in (*_LABELS, "workload")}
     values["gateways"] = [f"{ref.namespace}/{ref.name}" for ref in scope.gateways]
+    values["shows"] = str(scope.shows or "")
     seen = values.pop("viewer") | {"horizon": str(scope.viewer.horizon or "")}
     return {"role": values.pop("role"), **seen, **values}
 

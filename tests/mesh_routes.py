@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from api.kinds.gateway_api import grpc_route as gr
 from api.kinds.gateway_api import http_route as hr
 from api.meta import Kind, Wire
 
@@ -36,3 +37,8 @@ class MeshRoutes:
         }
         spec = msgspec.convert({"parentRefs": parents, "rules": [there]}, hr.HTTPRoute)
         self._put(hr.HTTP_ROUTE, ns, name, spec, created=created)
+
+    @rule(ns=_spaces, name=_names, parents=st.lists(_parents, min_size=1, max_size=2, unique_by=str), to=_names)
+    def mesh_calls(self, ns, name, parents, to) -> None:
+        there = {"matches": [{"method": {"service": "x"}}], "backendRefs": [{"name": to, "port": 80}]}
+        self._put(gr.GRPC_ROUTE, ns, name, msgspec.convert({"parentRefs": parents, "rules": [there]}, gr.GRPCRoute))

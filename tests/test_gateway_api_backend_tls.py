@@ -15,6 +15,7 @@ from translators.inputs.kube_config_map import validate
 
 WEB = "web.default.svc.cluster.local"
 KIND = f"{GROUP}/BackendTLSPolicy"
+BOTH_PORTS = "  - {name: dns, port: 8000, protocol: UDP}\n  - {name: http, port: 8000}\n"
 
 
 def policy(name: str, target: str = "web", *authorities: str, port: str = "", at: str = "", namespace: str = "default"):
@@ -62,6 +63,13 @@ async def test_of_policies_for_a_port_one_holds(policies: list[str], sni: str):
     plane = await plane_of(joined(gateway({}), route("web", to("web", filters=[copied])), services("web"), *policies))
     assert asked(plane) == sni
     assert asked(plane, "mirror") == sni, "copies are called as the service is"
+
+
+@pytest.mark.parametrize(("port", "sni"), [("dns", ""), ("http", "a.example.com"), ("", "a.example.com")])
+async def test_a_port_for_udp_of_the_same_number_is_another(port: str, sni: str):
+    both = services("web").replace("  - name: http\n    port: 8000\n", BOTH_PORTS, 1)
+    assert BOTH_PORTS in both
+    assert asked(await plane_of(joined(both, policy("a", port=port)))) == sni
 
 
 async def test_sidecars_are_not_told():

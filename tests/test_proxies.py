@@ -76,6 +76,7 @@ def test_a_row_is_plain_and_says_everything():
             "domain": "cluster.local",
             "labels": {"version": "v2"},
             "gateways": [],
+            "shows": "",
             "bind": "127.0.0.1",
             "unprivileged": False,
             "intercepted": False,

@@ -3,21 +3,24 @@
 import msgspec
 
 from api.manners import Tls
-from api.mesh import Port, Service
+from api.mesh import Port, Protocol, Service
 from api.policies import ServiceTls
 from api.proxy import Caller
 from api.view import View
 from translators import granted, visible
-from translators.names import ClusterName
+from translators.names import DATAGRAMS, ClusterName
 
 
 def of_call(view: View, caller: Caller, to: ClusterName) -> Tls | None:
-    """Return how a caller secures the line to a port; None when no policy is about it.
+    """Return how a caller secures the line to a port; None when no policy is about it. Datagrams have no TLS.
 
     Gateway API: the certificate of its Gateway is shown only there.
     """
+    if to.direction == DATAGRAMS:
+        return None
     service = view.memo(visible.service, caller.viewer, to.host)
-    port = next((p for p in service.ports if p.number == to.port), None) if service is not None else None
+    ports = service.ports if service is not None else ()
+    port = next((p for p in ports if p.number == to.port and p.protocol is not Protocol.UDP), None)
     found = of_port(view, service, port) if service is not None and port is not None else None
     if found is None or caller.shows is None:
         return found.tls if found is not None else None

@@ -18,10 +18,12 @@ _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 HTTP_ALPN = ("http/1.0", "http/1.1", "h2c")
 
 
-def http(view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_prefix: str) -> envoy.Filter:
+def http(
+    view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_prefix: str, longest_ms: int = 0
+) -> envoy.Filter:
     """Return an HTTP connection manager with every filter that has a say, in slot order.
 
-    Its routes come by name, or are there.
+    Its routes come by name, or are there. `longest_ms`: so old a connection is ended, between requests.
     """
     named, paths = isinstance(routes, str), view.memo(mesh).paths
     manager = envoy.HttpConnectionManager(
@@ -40,6 +42,9 @@ def http(view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_
         manager.path_with_escaped_slashes_action = envoy.HttpConnectionManager.UNESCAPE_AND_FORWARD
     if scope.role == ROUTER:
         _face_outside(manager)
+    if longest_ms:  # no request is lost by it: HTTP/1.1 clients are told with an answer, HTTP/2 ones beforehand
+        manager.common_http_protocol_options.max_connection_duration.CopyFrom(envoy.duration(longest_ms))
+        manager.http1_safe_max_connection_duration = True
     return envoy.Filter(name="envoy.filters.network.http_connection_manager", typed_config=envoy.packed(manager))
 
 

@@ -14,6 +14,9 @@ from translators.parts.domains import domains
 from translators.parts.streams import Chain
 from translators.settings import mesh
 
+_LONGEST_MS = 60_000
+"""How old a connection gets that is only right while a service has routes of its own."""
+
 
 class Landing(msgspec.Struct, frozen=True):
     """The rest of a listener, encoded; `routes` are the route configurations it names."""
@@ -49,10 +52,11 @@ def own(view: View, scope: Scope, address: str, number: int) -> Landing | None:
     if not found:
         return None
     (first, port), *others = found
-    routes = (names.virtual_host(first.host, number),) if not port.protocol.is_bytes else ()
-    http = [_http(view, scope, names.listener(address, number), name) for name in routes]
+    own = names.virtual_host(first.host, number)
     if port.protocol.says_http:
-        return _landing(view, http, routes)
+        return _landing(view, [_alone(view, scope, names.listener(address, number), own)], (own,))
+    routes = (own,) if port.protocol is Protocol.AUTO else ()
+    http = [_http(view, scope, names.listener(address, number), name) for name in routes]
     hosts = [service.host for service, other in others if not other.protocol.says_http]
     told = [chain for host in hosts for chain in _by_name(scope, _of(view, scope, host, number), host)]
     return _landing(view, [*_sniffed(http), *told, *_of(view, scope, first.host, number)], routes)
@@ -75,6 +79,16 @@ def _http(view: View, scope: Scope, listener: str, routes: str, *, tells: bool =
     manager = chains.http(view, scope, routes, f"outbound_{listener}")
     first = [chains.tells_dialled()] if tells else []
     return Chain((), (), envoy.encode(envoy.FilterChain(filters=[*first, manager])))
+
+
+def _alone(view: View, scope: Scope, listener: str, routes: str) -> Chain:
+    """Return a chain for HTTP to a service whose own routes hold.
+
+    When the last of them goes, so does the listener; connections that came by it would obey them until Envoy has
+    drained it (10 minutes), so none gets old.
+    """
+    manager = chains.http(view, scope, routes, f"outbound_{listener}", _LONGEST_MS)
+    return Chain((), (), envoy.encode(envoy.FilterChain(filters=[manager])))
 
 
 def _sniffed(said: Iterable[Chain]) -> list[Chain]:

@@ -1,0 +1,163 @@
+"""GRPCRoutes of Services through real Envoys: the features that Gateway API names for meshes (GAMMA), and copies."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from controlplane.playground.scenery import local_pod
+from controlplane.playground.stage import Stage
+from tests.e2e.mesh_features import GATEWAY_API, PORT, fields, made, to
+from tests.e2e.scene import QUIET, complaints, findings, joined, until
+from tests.e2e.sidecars import Sidecar, sidecar
+
+pytestmark = pytest.mark.envoy
+
+CALLS = 200
+
+
+class Named(grpc.GenericRpcHandler):
+    """A gRPC server that answers each call with its name and the metadata of the call, and remembers the methods."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.port = name, 0
+        self.called: list[str] = []
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        async def answer(_: bytes, call: grpc.aio.ServicerContext) -> bytes:
+            self.called.append(handler_call_details.method)
+            return json.dumps([self.name, dict(call.invocation_metadata())], default=str).encode()
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+@asynccontextmanager
+async def server(name: str) -> AsyncIterator[Named]:
+    made, handler = grpc.aio.server(), Named(name)
+    made.add_generic_rpc_handlers([handler])
+    handler.port = made.add_insecure_port("127.0.0.1:0")
+    await made.start()
+    yield handler
+    await made.stop(None)
+
+
+def services(workload: Named, *names: str) -> str:
+    ports = [{"name": "grpc", "port": PORT}]
+    return joined(
+        *(made("Service", name, {"ports": ports}, "v1") for name in names),
+        *(local_pod(name, name, {"app": name}, workload.port, "grpc") for name in names),
+    )
+
+
+def route(service: str, *rules: Mapping[str, Any], kind: str = "GRPCRoute") -> str:
+    parents = [{"group": "", "kind": "Service", "name": service}]
+    return made(kind, service, {"parentRefs": parents, "rules": list(rules)}, GATEWAY_API)
+
+
+class Client:
+    """Calls services through a sidecar."""
+
+    def __init__(self, beside: Sidecar) -> None:
+        self._beside = beside
+
+    async def call(
+        self, host: str, method: str = "/shop.Till/Pay", metadata: Sequence[tuple[str, str]] = ()
+    ) -> tuple[str, Mapping[str, str]]:
+        """Return who answered, or the status; and the metadata that it was sent."""
+        options = [("grpc.default_authority", host)]
+        async with grpc.aio.insecure_channel(f"{self._beside.address}:{PORT}", options) as channel:
+            try:
+                said = json.loads(await channel.unary_unary(method)(b"", metadata=tuple(metadata), timeout=15))
+            except grpc.aio.AioRpcError as error:
+                return error.code().name, {}
+        return said[0], said[1]
+
+
+@pytest.fixture
+async def servers() -> AsyncIterator[dict[str, Named]]:
+    async with AsyncExitStack() as stack:
+        yield {name: await stack.enter_async_context(server(name)) for name in ("v1", "v2", "copy")}
+
+
+FEATURES = {
+    "MeshBasic": "test_calls_go_where_routes_of_the_service_say",
+    "MeshGRPCRouteRequestHeaderModifier": "test_calls_go_where_routes_of_the_service_say",
+    "MeshGRPCRouteWeight": "test_calls_are_shared_by_weight",
+}
+"""Gateway API's names for what is tried here."""
+
+
+def test_every_feature_of_the_profile_has_a_test():
+    assert all(name in globals() for name in FEATURES.values())
+
+
+async def test_calls_go_where_routes_of_the_service_say(stage: Stage, servers: dict[str, Named]):
+    v1, v2, copy = servers.values()
+    changes = {"set": fields("x-set", "rule"), "add": fields("x-add", "rule"), "remove": ["x-gone"]}
+    mirror = {"backendRef": {"name": "copy", "port": PORT}}
+    rules = [
+        to("v1", matches=[{"method": {"service": "shop.Till", "method": "Pay"}}]),
+        to("v2", matches=[{"method": {"service": "shop.Till"}}]),
+        to(
+            "v1",
+            matches=[{"method": {"service": "shop.Copied"}}],
+            filters=[{"type": "RequestMirror", "requestMirror": mirror}],
+        ),
+        to(
+            "v2",
+            matches=[{"method": {"service": "shop.Changed"}}],
+            filters=[{"type": "RequestHeaderModifier", "requestHeaderModifier": changes}],
+        ),
+        {"matches": [{"method": {"service": "shop.Nobody"}}]},
+    ]
+    grounds = [services(v1, "v1", "plain", "echo"), services(v2, "v2"), services(copy, "copy")]
+    await stage.apply(joined(QUIET, *grounds, route("echo", *rules)))
+    assert not findings(stage)
+    client = Client(await sidecar(stage, PORT))
+    assert (await client.call("plain"))[0] == "v1"
+    assert (await client.call("echo"))[0] == "v1"
+    assert (await client.call("echo", "/shop.Till/Refund"))[0] == "v2"
+    assert (await client.call("echo", "/shop.Other/Pay"))[0] == "UNIMPLEMENTED"
+    assert (await client.call("echo", "/shop.Nobody/Pay"))[0] == "UNAVAILABLE"
+    sent = [("x-set", "mine"), ("x-add", "mine"), ("x-gone", "mine")]
+    who, got = await client.call("echo", "/shop.Changed/Any", sent)
+    assert (who, got["x-set"], "x-gone" in got) == ("v2", "rule", False)
+    assert "rule" in got["x-add"]
+
+    async def copied() -> None:
+        while not copy.called:  # a copy that cannot connect within a second is let go
+            assert (await client.call("echo", "/shop.Copied/Any"))[0] == "v1"
+            await asyncio.sleep(0.1)
+
+    await asyncio.wait_for(copied(), 15)
+    assert copy.called[0] == "/shop.Copied/Any"
+    await until(lambda: set(copy.called) == {"/shop.Copied/Any"}, "nothing else was copied")
+    assert not complaints(stage)
+
+
+async def test_calls_are_shared_by_weight(stage: Stage, servers: dict[str, Named]):
+    """Wide bounds: one in ten million runs is further off."""
+    v1, v2, copy = servers.values()
+    grounds = [services(v1, "v1", "echo"), services(v2, "v2"), services(copy, "copy")]
+    await stage.apply(joined(QUIET, *grounds, route("echo", to("v1*7", "v2*3", "copy*0"))))
+    client = Client(await sidecar(stage, PORT))
+    seen = Counter([(await client.call("echo"))[0] for _ in range(CALLS)])
+    assert seen.keys() == {"v1", "v2"}
+    assert 105 <= seen["v1"] <= 175
+
+
+async def test_grpc_routes_go_before_http_routes_of_the_service(stage: Stage, servers: dict[str, Named]):
+    v1, v2, _ = servers.values()
+    grounds = [services(v1, "v1", "echo"), services(v2, "v2")]
+    await stage.apply(joined(QUIET, *grounds, route("echo", to("v2"), kind="HTTPRoute")))
+    client = Client(await sidecar(stage, PORT))
+    assert (await client.call("echo"))[0] == "v2"
+    await stage.apply(route("echo", to("v1")))
+    assert (await client.call("echo"))[0] == "v1"
+    assert [(f.reason, f.path) for f in findings(stage)] == [("Conflicted", "spec.parentRefs[0]")]
+    assert not complaints(stage)
