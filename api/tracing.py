@@ -144,6 +144,8 @@ class Outcome(msgspec.Struct, frozen=True):
     passed on and no request is seen (TCP, TLS). `domain` is the name of the virtual host that matched, `later` the
     number of its routes that were not looked at any more. `filters` names those that the route configures. `status` is
     what the proxy answers by itself, 0 when the answer is somebody else's, or when that depends on the target.
+    Without a Request.dice the route may be only for `numerator` of `denominator` requests; what becomes of the others
+    is left open.
     """
 
     request: Request
@@ -161,3 +163,5 @@ class Outcome(msgspec.Struct, frozen=True):
     action: Sending | Reply | None = None
     shares: tuple[Share, ...] = ()
     status: int = 0
+    numerator: int = 1
+    denominator: int = 1

@@ -7,6 +7,8 @@ import pytest
 from api.resource import ROUTE
 from tests.builders import decoded, plane_of, rendered
 from tests.gateway_api import EDGE, gateway, made, path, route, services, to
+from tests.test_gateway_api_status import ACCEPTED, refused, statuses, unresolved
+from tests.test_gateway_api_status import brief as conditions
 from tests.traffic import ask, brief
 
 GET = "GET http://web.example.com/"
@@ -182,3 +184,27 @@ async def test_secure_sockets_need_to_know_how_tls_is_spoken():
     plane = await plane_of("---\n".join([*text, policy]))
     assert brief(ask(plane.render(EDGE), GET)) == "web"
     assert not [f for f in plane.findings() if f.severity.value == "error"]
+
+
+def sending(**more: Any) -> dict[str, Any]:
+    return to("web", path("/b"), **more)
+
+
+SIEVE = {"type": "ExtensionRef", "extensionRef": {"group": "example.com", "kind": "Sieve", "name": "fine"}}
+AT_BACKEND = {"backendRefs": [{"name": "web", "port": 8000, "filters": [cors(allowOrigins=["*"])]}]}
+CONDITIONS = [
+    ((sending(filters=[SIEVE]),), unresolved("InvalidKind")),
+    ((sending(filters=[UNRESOLVED[0][0]]),), unresolved("BackendNotFound")),
+    ((sending(filters=[UNRESOLVED[1][0]]),), unresolved("RefNotPermitted")),
+    ((sending(filters=[cors(exposeHeaders=["*"], allowCredentials=True)]),), ACCEPTED),
+    ((sending(sessionPersistence={"idleTimeout": "1m"}),), ACCEPTED),
+    ((to("web", path("/a"), **AT_BACKEND), sending()), {**ACCEPTED, "PartiallyInvalid": "UnsupportedValue"}),
+    ((to("web", path("/a"), **AT_BACKEND),), refused("UnsupportedValue")),
+]
+
+
+@pytest.mark.parametrize(("rules", "found"), CONDITIONS)
+async def test_what_is_wrong_with_filters_is_in_the_status(rules: tuple[dict[str, Any], ...], found: dict[str, str]):
+    told = await statuses(gateway({}), route("web", *rules), services("web"))
+    (parent,) = told["HTTPRoute web"]["parents"]
+    assert conditions(parent) == found
