@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.resource import ROUTE
+from api.resource import CLUSTER, ROUTE
 from tests.builders import decoded, plane_of, rendered
 from tests.gateway_api import EDGE, gateway, made, path, route, services, to
 from tests.test_gateway_api_status import ACCEPTED, refused, statuses, unresolved
@@ -208,3 +208,15 @@ async def test_what_is_wrong_with_filters_is_in_the_status(rules: tuple[dict[str
     told = await statuses(gateway({}), route("web", *rules), services("web"))
     (parent,) = told["HTTPRoute web"]["parents"]
     assert conditions(parent) == found
+
+
+@pytest.mark.parametrize(("protocol", "name"), [("HTTP", "outbound"), ("GRPC", "http2")])
+async def test_who_is_asked_is_known_to_clients_that_import_little(protocol: str, name: str):
+    said = {"type": "ExternalAuth", "externalAuth": {"protocol": protocol, protocol.lower(): {}, **GUARD}}
+    spec = {"parentRefs": [{"group": "", "kind": "Service", "name": "web"}], "rules": [to("web", filters=[said])]}
+    little = {"egress": [{"hosts": ["./web.default.svc.cluster.local"]}]}
+    sidecar = made("Sidecar", "default", little, "networking.istio.io/v1")
+    text = "---\n".join([made("HTTPRoute", "web", spec), sidecar, services("web", "guard", "other")])
+    found = (await rendered(text)).of(CLUSTER)
+    assert f"{name}|8000||guard.default.svc.cluster.local" in found
+    assert "outbound|8000||other.default.svc.cluster.local" not in found
