@@ -119,12 +119,17 @@ class Failing(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True, tag="reply"):
-    """An answer from the proxy itself."""
+    """An answer from the proxy itself.
+
+    `response` is what is changed on it; where a share of the route was chosen before (a failure on purpose), it is one
+    of `ways` instead.
+    """
 
     status: int
     location: str = ""
     body: bytes = b""
     response: tuple[HeaderEdit, ...] = ()
+    ways: tuple[tuple[HeaderEdit, ...], ...] = ()
 
 
 class Sending(msgspec.Struct, frozen=True, tag="sending"):

@@ -1,4 +1,4 @@
-"""Sessions: in every chain where routes may ask for some, so that the first makes no listener drain; asleep till then."""
+"""Sessions: in every chain where routes may ask for some, so that the first makes no listener drain."""
 
 from api.proxy import Scope
 from api.routes import Route

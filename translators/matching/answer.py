@@ -105,7 +105,11 @@ def _done(known: Decoded, place: Place, found: Outcome) -> Outcome:
     route, fails = place.route, failing(place.route)
     kind = route.WhichOneof("action")
     action: Sending | Reply
-    answered = abort(fails, response_edits(place.levels)) or preflight(route, found.request)
+    answered = abort(fails, response_edits(place.levels))
+    if answered is not None and kind == "route":
+        ways = dict.fromkeys(to.response for to in sending(known, place, found.request).targets)
+        answered = msgspec.structs.replace(answered, ways=tuple(ways))
+    answered = answered or preflight(route, found.request)
     if answered is not None:
         action = answered
     elif kind == "redirect":
