@@ -238,6 +238,17 @@ async def test_one_port_is_told_about_once():
     assert list(validate(obj)) == [Finding(obj.ref, "InvalidTls", message, "spec.tls.frontend.perPort[1].port")]
 
 
+@pytest.mark.parametrize("name", ["shop/web", "../web", "certificate://shop/web", "kubernetes://web"])
+async def test_what_is_no_name_of_a_secret_takes_nothing_else_down(name: str):
+    own = secret("own", "a.example.com")
+    theirs = secret("web", namespace="shop")
+    bad, good = listener(host="b.example.com", cert=name), listener("good", host="a.example.com", cert="own")
+    plane = await plane_of(joined(gateway(bad, good), own, theirs))
+    assert told(plane)[0] == ("InvalidCertificateRef", f"{REF}.name")
+    assert held(plane) == ["certificate://default/own"]
+    assert not plane.engine.failures
+
+
 async def test_a_certificate_for_backends_that_is_not_there_is_told_and_nothing_else_is_touched():
     said = {"backend": {"clientCertificateRef": {"name": "own"}}}
     plane = await plane_of(joined(gateway(listener(), tls=said), secret("web")))

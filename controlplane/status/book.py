@@ -8,7 +8,7 @@ from api.snapshot import GET, Snapshot
 from api.status import Status
 from api.view import View
 from controlplane.engine import Call, Engine
-from controlplane.status.conditions import Plain, updated
+from controlplane.status.conditions import Plain, own, updated
 from controlplane.status.delivery import Deliveries, delivered
 from translators.standing import has_status, standing
 
@@ -41,7 +41,8 @@ class Book:
             obj, said = snapshot.objects.get(ref), self._ask(view, ref)
             if obj is not None and said is not None:
                 found = delivered(said, to.get(ref, ()) if to is not None else None)
-                self._shown[ref] = updated(self._shown.get(ref, {}), found, obj.generation, now)
+                before = own(self._shown.get(ref, {}), found, obj.generation)
+                self._shown[ref] = updated(before, found, obj.generation, now)
 
     def statuses(self) -> Iterator[tuple[Ref, Plain]]:
         """Yield every status as it was shown last, by Ref."""

@@ -16,8 +16,8 @@ from api.kinds.gateway_api.references import ParentReference
 from api.kinds.kube import SERVICE
 from api.meta import Object, Ref
 from api.view import View
-from translators.gateway_api.classes import profile
-from translators.gateway_api.listeners import Listener, Verdict, admits, joined, judged
+from translators.gateway_api.classes import profile_at
+from translators.gateway_api.listeners import Listener, Verdict, admits, is_finer, joined, seen_by
 from translators.gateway_api.names import called
 from translators.shards import COUNT, nested, shard
 
@@ -134,7 +134,7 @@ def of_parent(view: View, obj: Route, parent: ParentReference) -> Iterator[Attac
     gateway = served_by(view, owner) if owner is not None else None
     if owner is None or gateway is None:
         return
-    every: tuple[Verdict, ...] = view.memo(judged, gateway)
+    every: tuple[Verdict, ...] = view.memo(seen_by, gateway, owner)
     named = [one for one in every if one.listener.owner == owner and _is_named(parent, one.listener)]
     for one in named:
         hosts = tuple(_hosts(obj, one.listener))
@@ -153,12 +153,14 @@ def of_parent(view: View, obj: Route, parent: ParentReference) -> Iterator[Attac
 
 def served_by(view: View, owner: Ref) -> Ref | None:
     """Return the Gateway at whose routers an object's listeners are; None when it is not there, or not ours."""
-    obj = view.get(owner)
-    if obj is None:
-        return None
-    gateway = joined(obj) if owner.kind == LISTENER_SET.key else owner
-    found = view.get(gateway) if gateway is not None else None
-    return gateway if found is not None and profile(view, found.spec.gateway_class_name) is not None else None
+    gateway = owner
+    if owner.kind == LISTENER_SET.key:
+        obj = view.get(owner)
+        asked = joined(obj) if obj is not None else None
+        if asked is None:
+            return None
+        gateway = asked
+    return gateway if profile_at(view, gateway) is not None else None
 
 
 def counted(view: View, owner: Ref) -> Mapping[str, int]:
@@ -182,8 +184,10 @@ def gateway_places(obj: Route) -> Iterator[str]:
 
 
 def call_places(obj: Route) -> Iterator[str]:
-    """Yield the keys under which the index `gateway.calls` finds a GRPCRoute: its parents."""
-    yield from (called(owner) for owner in owners_of(obj))
+    """Yield the keys under which the index `gateway.calls` finds a GRPCRoute: its parents, and each host there."""
+    for owner in owners_of(obj):
+        yield called(owner)
+        yield from (f"{called(owner)}|{host}" for host in hosts_of(obj))
 
 
 def host_places(obj: Route) -> Iterator[str]:
@@ -223,38 +227,39 @@ def _hosts(obj: Route, listener: Listener) -> Iterator[str]:
 
 def _elsewhere(every: tuple[Verdict, ...], listener: Listener, host: str) -> bool:
     """Tell whether a more precise listener of the port takes a host: then its requests are only that one's."""
-    return any(
-        one.accepted
-        and one.listener.said.port == listener.said.port
-        and one.listener.host != listener.host
-        and includes(listener.host, one.listener.host)
-        and includes(one.listener.host, host)
-        for one in every
-    )
+    return any(one.accepted and is_finer(one.listener, listener) and includes(one.listener.host, host) for one in every)
 
 
 def _is_rivalled(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
     """Tell whether a route of the other kind is attached to a listener for one of these hosts already.
 
     Gateway API: of an HTTPRoute and a GRPCRoute whose hosts meet the oldest is accepted, then the first by
-    `namespace/name`. What was not accepted itself is nobody's rival.
+    `namespace/name`. What was not accepted itself is nobody's rival. The oldest are asked first: they have few rivals
+    of their own, so that hundreds are no tower of questions.
     """
+    older = (one for one in _rivals(view, obj, listener, hosts) if _age(one) < _age(obj))
     return any(
-        _age(one) < _age(obj) and _meet(one, listener, hosts) and listener in view.memo(_attached_to, one.ref)
-        for one in _rivals(view, obj, listener, hosts)
+        _meet(one, listener, hosts) and listener in view.memo(_attached_to, one.ref) for one in sorted(older, key=_age)
     )
 
 
 def _rivals(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> Iterator[Route]:
-    """Yield the routes of the other kind that may have hosts in common. HTTPRoutes are many, and looked up by host."""
+    """Yield the routes of the other kind that may have hosts in common, looked up by host where it is no wildcard."""
+    other = {_HTTP: _GRPC, _GRPC: _HTTP}.get(_kind(obj))
+    if other is None:
+        return
     place = called(listener.owner)
-    if _kind(obj) == _HTTP:
-        yield from view.by("gateway.calls", place)
-    elif _kind(obj) == _GRPC:
-        wide = any(host.startswith(EVERYWHERE) for host in hosts)
-        keys = [place] if wide else [f"{place}|{one}" for host in hosts for one in candidates(host)]
-        found = (one for key in keys for one in view.by("gateway.routes" if wide else "gateway.host", key))
-        yield from (one for one in found if _kind(one) == _HTTP)
+    wide = any(host.startswith(EVERYWHERE) for host in hosts)
+    keys = [place] if wide else [f"{place}|{one}" for host in hosts for one in candidates(host)]
+    found = {one.ref: one for key in keys for one in _filed(view, other, key, wide=wide)}
+    yield from (one for one in found.values() if _kind(one) == other)
+
+
+def _filed(view: View, kind: tuple[str, str], key: str, *, wide: bool) -> tuple[Route, ...]:
+    """Return the routes at a parent, or at one of its hosts. GRPCRoutes are few, and found among themselves."""
+    if kind == _GRPC:
+        return view.by("gateway.calls", key)
+    return view.by("gateway.routes", key) if wide else view.by("gateway.host", key)
 
 
 def _meet(obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
@@ -272,7 +277,7 @@ def _age(obj: Route) -> tuple[str, str, str]:
 
 def _unattached(view: View, obj: Route, path: str, parent: ParentReference) -> Iterator[Finding]:
     owner = owner_of(obj, parent)
-    if owner is not None and view.get(owner) is None:
+    if owner is not None and served_by(view, owner) is None and view.get(owner) is None:
         message = f"there is no {owner}: no rule holds there"
         yield Finding(obj.ref, "ParentNotFound", message, path, Severity.WARNING, "correct the name, or create it")
         return
