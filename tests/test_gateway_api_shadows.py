@@ -8,7 +8,7 @@ import pytest
 from api.tracing import Sending
 from tests.builders import plane_of, rendered
 from tests.gateway_api import EDGE, made, route, services, to
-from tests.traffic import ask
+from tests.traffic import ask, brief
 from translators.matching.sending import copied_authority
 
 MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "copy", "port": 8000}}}
@@ -97,6 +97,21 @@ async def test_of_policies_the_most_specific_holds_then_the_oldest(
     policies: tuple[str, ...], hosts: tuple[str, str, str]
 ):
     assert await copies(world(*policies)) == hosts
+
+
+async def test_a_rule_names_a_policy_itself():
+    spec = {"requestMirror": {"hostRewriteLiteral": "a.b"}}
+    named = made("TrafficPolicy", "own", spec, "gateway.kgateway.dev/v1alpha1")
+    ref = {"group": "gateway.kgateway.dev", "kind": "TrafficPolicy", "name": "own"}
+    rules = [
+        {**to("web", {"path": {"value": "/a"}}), "filters": [MIRROR, {"type": "ExtensionRef", "extensionRef": ref}]},
+        {**to("web", {"path": {"value": "/b"}}), "filters": [MIRROR]},
+    ]
+    text = "---\n".join([world(policy("p", ROUTE)), route("web", *rules)])
+    assert await copies(f"{text}---\n{named}") == ("a.b", SUFFIXED, SUFFIXED)
+    lost = await rendered(text, EDGE)
+    assert brief(ask(lost, f"GET http://{HOST}/a")) == "500", "a filter that is not there may not be left out"
+    assert brief(ask(lost, f"GET http://{HOST}/b")).startswith("web")
 
 
 async def test_a_policy_says_at_which_gateways_it_holds():

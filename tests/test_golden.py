@@ -1,19 +1,23 @@
-"""Golden cases: a folder with `input.yaml` (and `node.yaml`), and what a proxy is served for it, a file for each type.
+"""Golden cases: a folder with `input.yaml` (and `node.yaml`), what a proxy is served for it by type, and statuses.
 
 `pytest tests/test_golden.py --golden-rewrite` writes the expected files anew and deletes those that no longer belong.
 The function under test is the one behind `mirrorplane render` and the server.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from api.meta import Ref
 from controlplane.app import file_source
 from controlplane.catalogue import catalogue
 from controlplane.nodes import read_node
 from controlplane.plane import Plane
 from controlplane.report import finding_line, resources_of
+from controlplane.status.conditions import Plain
 from tests.builders import SLEEP
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -42,7 +46,29 @@ async def outcome(case: Path) -> dict[str, str]:
     files = {
         f"{name}.yaml": yaml.safe_dump(found, sort_keys=False) for name, found in resources_of(served).items() if found
     }
-    return {**files, **({"findings.txt": "\n".join(said) + "\n"} if said else {})}
+    statuses = {str(ref): short(found) for ref, found in standing_of(plane)}
+    return {
+        **files,
+        **({"status.yaml": yaml.safe_dump(statuses, sort_keys=False)} if statuses else {}),
+        **({"findings.txt": "\n".join(said) + "\n"} if said else {}),
+    }
+
+
+def short(status: Any) -> Any:
+    """A status with each condition in one line, less what is the same everywhere."""
+    if isinstance(status, Mapping):
+        return {name: _lines(value) if name == "conditions" else short(value) for name, value in status.items()}
+    return [short(entry) for entry in status] if isinstance(status, list) else status
+
+
+def _lines(conditions: list[Plain]) -> dict[str, str]:
+    return {c["type"]: f"{c['status']} {c['reason']} {c['message']}".strip() for c in conditions}
+
+
+def standing_of(plane: Plane) -> list[tuple[Ref, Plain]]:
+    """The statuses from the same run, as far as they can be told without proxies."""
+    plane.book.refresh(plane.engine.view, plane.snapshot, None, "2026-01-01T00:00:00Z")
+    return list(plane.book.statuses())
 
 
 def rewrite(case: Path, made: dict[str, str]) -> None:

@@ -51,8 +51,8 @@ def own(old: Plain, said: Status, generation: int) -> Plain:
     if _is_newer(old, generation):
         return {}
     spoken = {section.key.get(_CONTROLLER) for section in said.sections}
-    kept = {name: [one for one in old.get(name, ()) if one.get(_CONTROLLER) in spoken] for name in said.lists}
-    return old if all(kept[name] == old.get(name) for name in kept) else {**old, **kept}
+    kept = {name: [one for one in old[name] if one.get(_CONTROLLER) in spoken] for name in said.lists if name in old}
+    return old if all(kept[name] == old[name] for name in kept) else {**old, **kept}
 
 
 def _entries(old: Iterable[Plain], said: Iterable[Section], generation: int, now: str) -> list[Plain]:

@@ -120,10 +120,11 @@ async def router(
     tls: XdsTls | None = None,
     unprivileged: bool = False,
     labels: Mapping[str, str] = LABELS,
+    name: str = "gateway",
 ) -> Router:
     """Start a router on an address where the ports are free."""
     ip = free_address(*ports)
-    proxy = Proxy("router", "gateway", "default", ip=ip, labels=labels, unprivileged=unprivileged)
+    proxy = Proxy("router", name, "default", ip=ip, labels=labels, unprivileged=unprivileged)
     return Router(await stage.sidecar(proxy, delta=delta, tls=tls), proxy.ip)
 
 

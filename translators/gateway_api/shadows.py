@@ -21,11 +21,14 @@ class Style(msgspec.Struct, frozen=True):
     host: str = ""
 
 
-def shadowed(view: View, obj: AnyObject, at: Attachment, route: Route) -> Route:
-    """Return a route of an object at a listener with its copies' hosts as they have to be there."""
+def shadowed(view: View, obj: AnyObject, at: Attachment, route: Route, own: RequestMirrorPolicy | None = None) -> Route:
+    """Return a route of an object at a listener with its copies' hosts as they have to be there.
+
+    What its rule itself names (`own`) goes before all policies that are for it.
+    """
     if not route.mirrors or not isinstance(route.action, Forward):
         return route
-    said = style(view, obj, at, route.name)
+    said = said_style(own) if own is not None else style(view, obj, at, route.name)
     copies = tuple(
         msgspec.structs.replace(copy, shadow_suffix=said.suffix, host=said.host) for copy in route.action.mirrors
     )

@@ -8,6 +8,7 @@ from api.mesh import Lowered
 from api.routes import Order, RouteTable
 from api.view import View
 from translators.gateway_api.attachments import Attachment, Route, attached, is_ours, parent_findings
+from translators.gateway_api.extensions import said_of_copies
 from translators.gateway_api.frontends import Frontend, frontend_findings, is_meshed, tables_at
 from translators.gateway_api.names import called
 from translators.gateway_api.remarks import rule_findings
@@ -29,14 +30,19 @@ def lowered(view: View, obj: Route, rules: Sequence[Rule]) -> Lowered:
 
 
 def _table(view: View, obj: Route, rules: Sequence[Rule], at: Attachment) -> RouteTable:
-    scheme = "https" if at.listener.secure else "http"
-    found = (route for rule in rules for route in routes_of(view, rule, scheme, at.listener.said.port))
     return RouteTable(
         ref=obj.ref,
         hosts=at.hosts,
-        routes=tuple(shadowed(view, obj, at, route) for route in found),
+        routes=tuple(chain.from_iterable(_at_listener(view, obj, rule, at) for rule in rules)),
         gateways=(called(at.listener.owner),),
         created=obj.created,
         section=at.listener.said.name,
         order=Order.PRECISE,
     )
+
+
+def _at_listener(view: View, obj: Route, rule: Rule, at: Attachment) -> Iterator[routes.Route]:
+    scheme = "https" if at.listener.secure else "http"
+    own = said_of_copies(view, rule.about, rule.said.filters)
+    for route in routes_of(view, rule, scheme, at.listener.said.port):
+        yield shadowed(view, obj, at, route, own)

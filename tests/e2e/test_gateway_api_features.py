@@ -1,0 +1,219 @@
+"""Every feature that Gateway API names for HTTP at Gateways, through real Envoys as their routers."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+import yaml
+
+from api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
+from api.meta import Ref
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e.gateway_asks import (
+    ACCEPTED,
+    APART,
+    HTTP,
+    OURS,
+    Ask,
+    Feature,
+    Route,
+    admitting,
+    brief,
+    gateway,
+    host_of,
+    listener,
+    manifests,
+    name_of,
+    served,
+)
+from tests.e2e.gateway_features import FILTERS, MATCHES
+from tests.e2e.gateway_listener_features import FEATURES as OF_LISTENERS
+from tests.e2e.gateway_share_features import BOUNDS, COPIES, EVERY, REQUESTS, WEIGHTS
+from tests.e2e.ingress import Certificates, Router, router, secured_stage
+from tests.e2e.mesh_features import SENT, at, services
+from tests.e2e.scene import QUIET, complaints, joined, until
+from tests.e2e.test_gateway_api_streams import soon
+
+pytestmark = pytest.mark.envoy
+
+LABEL = "gateway.networking.k8s.io/gateway-name"
+_RULES = {
+    name: [{**rule, "matches": at(f"/anything/{i}")} for i, (rule, _) in enumerate(rules)]
+    for name, rules in COPIES.items()
+}
+FEATURES = {
+    **MATCHES,
+    **FILTERS,
+    **OF_LISTENERS,
+    **EVERY,
+    **WEIGHTS,
+    **{name: Feature([Route(rules)]) for name, rules in _RULES.items()},
+}
+
+
+class World(msgspec.Struct, frozen=True):
+    """Routers of two Gateways before workloads, and a client of them."""
+
+    stage: Stage
+    client: aiohttp.ClientSession
+    issued: Certificates
+    routers: Mapping[str, Router]
+    workloads: Mapping[str, Workload]
+
+    async def get(self, host: str, ask: Ask) -> tuple[str, Mapping[str, str]]:
+        """Who answered, or the status and where to, or that no connection came to be; and the headers."""
+        where = self.routers[ask.gateway].url("https" if ask.secure else "http", ask.port, ask.path)
+        more: dict[str, Any] = {"ssl": self.issued.client(), "server_hostname": host} if ask.secure else {}
+        headers = {"Host": host, **ask.headers}
+        try:
+            async with self.client.request(ask.method, where, headers=headers, allow_redirects=False, **more) as answer:
+                await answer.read()
+        except aiohttp.ClientConnectionError:
+            return "closed", {}
+        leads = answer.headers.get("Location", "")
+        said = answer.headers["X-Workload"] if answer.status == 200 else f"{answer.status} {leads}".strip()
+        return said, answer.headers
+
+
+def _ground(issued: Certificates, workloads: Mapping[str, Workload]) -> str:
+    """What all features stand on: the Gateways, Services, Secrets."""
+    own = [one for feature in FEATURES.values() for one in feature.listeners]
+    v1, far = workloads["v1"].port, workloads["far"].port
+    secrets = {"web": "default", "named": APART, "of-set": APART, "alone": APART, "every": "open"}
+    labels = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": APART, "labels": {"side": "apart"}}}
+    return joined(
+        QUIET,
+        OURS,
+        yaml.safe_dump(labels),
+        gateway(listener("http", HTTP), *own, allowedListeners=admitting()),
+        gateway(listener("http", HTTP), name="second"),
+        *(services(workloads[name], name) for name in ("v1", "v2", "v3")),
+        served("far", far, APART),
+        served("alone", far, APART),
+        served("by-hand", v1),
+        served("headless", v1, clusterIP="None"),
+        served("longer", workloads["v6"].port, "default", "::1", clusterIP="None"),
+        *(_secret(issued, name, namespace) for name, namespace in secrets.items()),
+    )
+
+
+def _secret(issued: Certificates, name: str, namespace: str) -> str:
+    said = yaml.safe_load(issued.secret(name, "*.example.com", "example.org"))
+    said["metadata"]["namespace"] = namespace
+    text: str = yaml.safe_dump(said)
+    return text
+
+
+@pytest.fixture
+async def world(tmp_path: Path, client: aiohttp.ClientSession) -> AsyncIterator[World]:
+    issued, names = Certificates(), ("v1", "v2", "v3", "far")
+    async with secured_stage(tmp_path) as (stage, tls), AsyncExitStack() as stack:
+        workloads = {name: await stack.enter_async_context(Workload(name)) for name in names}
+        workloads["v6"] = Workload("v1")
+        await workloads["v6"].start("::1")
+        stack.push_async_callback(workloads["v6"].stop)
+        await stage.apply(joined(_ground(issued, workloads), manifests(FEATURES)))
+        ports = {HTTP, *(ask.port for feature in FEATURES.values() for ask in feature.asks)}
+        routers = {
+            name: await router(stage, *ports, tls=tls, labels={LABEL: name}, name=name) for name in ("edge", "second")
+        }
+        yield World(stage, client, issued, routers, workloads)
+        assert not complaints(stage)
+
+
+async def test_gateways_do_what_routes_say(world: World):
+    wrong = [
+        f"{name}: {ask.path} at {ask.host or host_of(name)}:{ask.port}: {problem}"
+        for name, feature in FEATURES.items()
+        for ask in feature.asks
+        for problem in await _problems(world, ask.host or host_of(name), ask)
+    ]
+    assert not wrong, "\n".join(wrong)
+    wrong = [problem async for problem in _conditions(world.stage)]
+    assert not wrong, "\n".join(wrong)
+    await _shares(world)
+    await _copies(world)
+    await _grants_are_withdrawn(world)
+
+
+async def _problems(world: World, host: str, ask: Ask) -> list[str]:
+    said, headers = await world.get(host, ask)
+    found = [] if said == ask.want else [f"{said} instead of {ask.want}"]
+    found += [f"answered {n}: {headers.get(n)}" for n, value in ask.answered.items() if headers.get(n) != value]
+    if not (ask.got or ask.forwarded or ask.arrived):
+        return found
+    received = world.workloads[said].received[-1]
+    found += [f"got {n}: {received.headers.get(n)}" for n, v in ask.got.items() if received.headers.get(n) != v]
+    if ask.forwarded and received.path != ask.forwarded:
+        found.append(f"was sent on as {received.path}")
+    if ask.arrived and received.host != ask.arrived:
+        found.append(f"was sent on to {received.host}")
+    return found
+
+
+async def _conditions(stage: Stage) -> AsyncIterator[str]:
+    """Yield what is wrong in the statuses of the routes."""
+    said = {(ref.namespace, ref.name): status for ref, status in await stage.app.keeper.statuses()}
+    for name, feature in FEATURES.items():
+        for i, route in enumerate(feature.routes):
+            parents = said[route.namespace, name_of(name, i)]["parents"]
+            found = [brief(one) for one in parents]
+            wanted = {**ACCEPTED, **route.conditions}
+            if found != [wanted] * len(route.parents):
+                yield f"{name_of(name, i)}: {found} instead of {wanted}"
+
+
+async def _shares(world: World) -> None:
+    for name in WEIGHTS:
+        world.workloads["v2"].received.clear()
+        seen = Counter([(await world.get(host_of(name), Ask("/anything", "")))[0] for _ in range(REQUESTS)])
+        assert seen.keys() == {"v1", "v2"}
+        least, most = BOUNDS[0.7]
+        assert least <= seen["v1"] <= most, name
+    assert {one.headers["x-sent-to"] for one in world.workloads["v2"].received} == {"v2"}
+
+
+async def _copies(world: World) -> None:
+    for name, rules in COPIES.items():
+        for i, (rule, shares) in enumerate(rules):
+            await _copied(world, host_of(name), f"/anything/{i}", shares)
+            changes = any(one["type"] == "RequestHeaderModifier" for one in rule["filters"])
+            assert changes == (world.workloads["v1"].received[-1].headers.get("x-set") == "rule"), name
+
+
+async def _copied(world: World, host: str, path: str, shares: Mapping[str, float]) -> None:
+    def arrived(workload: str, query: str) -> int:
+        said = world.workloads[workload].received
+        return sum((one.host, one.path) == (host, path + query) for one in said)
+
+    async def ask(query: str) -> None:
+        assert (await world.get(host, Ask(path + query, "", SENT)))[0] == "v1"
+
+    while not all(arrived(one, "?warm=1") for one in shares):  # a copy that cannot connect in a second is let go
+        await ask("?warm=1")
+    query = "?id=1&more=2"
+    for _ in range(REQUESTS):
+        await ask(query)
+    bounds = {name: BOUNDS[share] for name, share in shares.items()}
+    await until(lambda: all(arrived(n, query) >= least for n, (least, _) in bounds.items()), f"copies of {path} came")
+    assert all(arrived(n, query) <= most for n, (_, most) in bounds.items()), path
+
+
+async def _grants_are_withdrawn(world: World) -> None:
+    """Nothing is sent where a grant was, nor is a certificate shown."""
+    for grant in ("far", "secret-named"):
+        await world.stage.delete(Ref(REFERENCE_GRANT.key, APART, grant))
+    host = host_of("HTTPRouteReferenceGrant")
+    assert (await world.get(host, Ask("/anything", "")))[0] == "500"
+    name = "GatewaySecretReferenceGrantSpecific"
+
+    async def shown() -> str:
+        return (await world.get(host_of(name), OF_LISTENERS[name].asks[0]))[0]
+
+    await soon(shown, "closed")
