@@ -17,7 +17,7 @@ from translators.gateway_api.classes import profile
 from translators.gateway_api.clients import fallback_findings, frontend_rules
 from translators.gateway_api.listener_rules import listener_rules
 from translators.gateway_api.listeners import gateway_problems, judged
-from translators.gateway_api.names import called
+from translators.gateway_api.names import called, hostname_problem
 from translators.gateway_api.servers import gateway_of, selection_of
 
 
@@ -45,6 +45,8 @@ def _address_findings(obj: Object[gw.Gateway]) -> Iterator[Finding]:
         path = f"spec.addresses[{i}]"
         if said.type == "IPAddress" and said.value and not is_ip(said.value):
             yield Finding(obj.ref, "InvalidAddress", f"{said.value!r} is no IP address", f"{path}.value")
+        if said.type == "Hostname" and said.value and (problem := hostname_problem(said.value, precise=True)):
+            yield Finding(obj.ref, "InvalidAddress", problem, f"{path}.value")
         if said.value and (said.type, said.value) in seen:
             yield Finding(obj.ref, "InvalidAddress", f"{said.type} values must be unique", path)
         seen.add((said.type, said.value))
