@@ -23,6 +23,7 @@ from translators.scopes import criteria, scope_of
 
 PROVED = msgspec.structs.replace(EDGE, identity="spiffe://cluster.local/ns/default/sa/edge")
 ISSUER = trustme.CA()
+TYPE = "kubernetes.io/tls"
 REF = "spec.listeners[0].tls.certificateRefs[0]"
 
 
@@ -256,6 +257,17 @@ async def test_a_certificate_for_backends_that_is_not_there_is_told_and_nothing_
     assert held(plane) == ["certificate://default/web"]
     plane = await plane_of(joined(gateway(listener(), tls=said), secret("web"), secret("own")))
     assert (told(plane), held(plane)) == ([], ["certificate://default/own", "certificate://default/web"])
+
+
+@pytest.mark.parametrize(
+    ("ref", "kind"),
+    [({}, "Opaque"), ({"kind": "ConfigMap"}, "kubernetes.io/tls"), ({"group": "a.b"}, "kubernetes.io/tls")],
+)
+async def test_what_is_no_certificate_for_backends_is_not_shown_to_them(ref: dict[str, str], kind: str):
+    said = {"backend": {"clientCertificateRef": {"name": "own", **ref}}}
+    plane = await plane_of(joined(gateway(listener(), tls=said), secret("web"), secret("own", kind=kind)))
+    assert [reason for reason, _ in told(plane)] == ["InvalidClientCertificateRef"]
+    assert held(plane) == ["certificate://default/web"]
 
 
 async def test_what_is_said_of_certificates_stands_in_the_status():

@@ -28,6 +28,14 @@ def shown_findings(view: View, obj: Object[Gateway]) -> Iterator[Finding]:
         yield from _finding(view, obj.ref, (path, "InvalidClientCertificateRef", effect), said)
 
 
+def shown_by(view: View, obj: Object[Gateway]) -> str:
+    """Return the Secret whose certificate a Gateway shows to backends, "" where there is none that it could."""
+    said = obj.spec.tls.backend.client_certificate_ref if obj.spec.tls.backend is not None else None
+    if said is None or any(shown_findings(view, obj)):
+        return ""
+    return next(iter(credentials_of(obj.ref, (said,))))
+
+
 def credentials_of(owner: Ref, refs: Iterable[SecretObjectReference]) -> tuple[str, ...]:
     """Return what references lead to, as nouns name it: `namespace/name`."""
     return tuple(f"{ref.namespace or owner.namespace}/{ref.name}" for ref in refs)
