@@ -36,14 +36,14 @@ class Section(msgspec.Struct, frozen=True):
 class Status(msgspec.Struct, frozen=True):
     """The status of an object. `lists` are there even when they have no sections.
 
-    `addresses` are those asked for, where the object is to be programmed into proxies.
+    `addresses` are those asked for, where the object's status tells which ones the proxies have; else None.
     """
 
     conditions: tuple[Condition, ...] = ()
     facts: Mapping[str, Any] = {}
     lists: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[str, ...] | None = None
 
     @property
     def programmed(self) -> bool:

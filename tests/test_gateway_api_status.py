@@ -202,7 +202,8 @@ async def test_a_listener_set_says_how_it_stands():
     spec = {"gatewayClassName": "ours", "listeners": [{"name": "l0", "port": 80, "protocol": "HTTP"}], **allowed}
     edge = made("Gateway", "edge", spec)
     taken = [{"name": "t", "port": 80, "protocol": "HTTP"}, {"name": "m", "port": 81, "protocol": "HTTP"}]
-    more = made("ListenerSet", "more", {**parent, "listeners": taken})
+    none = made("ListenerSet", "none", {**parent, "listeners": taken[:1]}, creationTimestamp="2026-01-01T00:00:00Z")
+    more = f"{none}---\n" + made("ListenerSet", "more", {**parent, "listeners": taken})
     at_set = route("web", to("web"), parents=[{"kind": "ListenerSet", "name": "more"}])
     said = await statuses(gateway({}), edge, more, at_set, services("web"))
     assert brief(said["ListenerSet more"]) == {"Accepted": "ListenersNotValid", "Programmed": "?Pending"}

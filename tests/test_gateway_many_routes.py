@@ -21,7 +21,7 @@ from tests.gateway_api import EDGE, fields, gateway, made, path, services, to
 from tests.gateway_api import route as written
 from tests.test_golden import CASES, outcome
 from translators import shards
-from translators.gateway_api.attachments import counted
+from translators.gateway_api.counting import counted
 from translators.standing import standing
 
 EDGE_GATEWAY = Ref(GATEWAY.key, "default", "edge")

@@ -53,11 +53,16 @@ def test_a_rejection_is_told_in_the_proxy_s_words():
 
 def test_addresses_are_those_of_the_proxies_or_of_them_those_asked_for():
     both = [{"type": "IPAddress", "value": ip} for ip in ("127.0.0.1", "127.0.0.2")]
-    assert delivered(SAID, (ONE, TWO)).facts["addresses"] == both
+    assert delivered(Status(SAID.conditions, addresses=()), (ONE, TWO)).facts["addresses"] == both
     asked = Status(SAID.conditions, addresses=("127.0.0.2", ""))
     assert delivered(asked, (ONE, TWO)).facts["addresses"] == both[1:]
-    lost = delivered(Status(SAID.conditions, addresses=("10.0.0.9",)), (ONE, TWO))
-    assert (seen(lost.conditions[1]), "addresses" in lost.facts) == ("False AddressNotUsable", False)
+    for addresses, found in (("10.0.0.9",), []), (("127.0.0.1", "10.0.0.9"), both[:1]):
+        lost = delivered(Status(SAID.conditions, addresses=addresses), (ONE, TWO))
+        assert (seen(lost.conditions[1]), lost.facts["addresses"]) == ("False AddressNotUsable", found)
+        assert lost.conditions[1].message == "no connected proxy has the address 10.0.0.9"
+    refused = Status((Condition(PROGRAMMED, "False", "Invalid"),), addresses=())
+    assert delivered(refused, (ONE,)).facts == {"addresses": []}, "those of before are taken back"
+    assert "addresses" not in delivered(SAID, (ONE,)).facts, "a ListenerSet has none"
 
 
 def test_what_cannot_be_programmed_is_no_question_to_proxies():

@@ -13,7 +13,6 @@ from controlplane.xds.status import StreamStatus, TypeStatus
 
 _ADDRESSES = 16
 _SHOWN = 3
-_UNUSABLE = "AddressNotUsable"
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -48,12 +47,12 @@ def delivered(said: Status, to: Sequence[Delivery] | None) -> Status:
     """Return a status as the proxies leave it. None: nobody could ask them.
 
     Gateway API: Programmed means that the configuration is where it has to be; here, that every connected proxy that
-    serves the Gateway has accepted it.
+    serves the Gateway has accepted it, and that every address that is asked for is one of theirs.
     """
     if not said.programmed:
         return said
     outcome = _outcome(said, to)
-    if to and outcome.reason != _UNUSABLE:
+    if to and said.addresses is not None:
         said = msgspec.structs.replace(said, facts={**said.facts, "addresses": _addresses(said, to)})
     return msgspec.structs.replace(
         said,
@@ -80,10 +79,11 @@ def _outcome(said: Status, to: Sequence[Delivery] | None) -> Condition:
         return Condition(PROGRAMMED, UNKNOWN, "Pending", "only a running control plane knows what proxies accept")
     if not to:
         return Condition(PROGRAMMED, FALSE, "Pending", "no proxy that serves it is connected")
-    wanted = [address for address in said.addresses if address]
-    if wanted and not _addresses(said, to):
-        message = f"no connected proxy has the address {', '.join(wanted)}"
-        return Condition(PROGRAMMED, FALSE, _UNUSABLE, message)
+    there = {one.ip for one in to}
+    unusable = [address for address in said.addresses or () if address and address not in there]
+    if unusable:
+        message = f"no connected proxy has the address {', '.join(unusable)}"
+        return Condition(PROGRAMMED, FALSE, "AddressNotUsable", message)
     refused = [f"{one.proxy} rejects {text}" for one in to for text in one.rejected]
     if refused:
         return Condition(PROGRAMMED, FALSE, "Invalid", "; ".join(refused[:_SHOWN]))
@@ -95,8 +95,10 @@ def _outcome(said: Status, to: Sequence[Delivery] | None) -> Condition:
 
 
 def _addresses(said: Status, to: Sequence[Delivery]) -> list[Mapping[str, str]]:
-    """Return the addresses of the proxies, or those of them that are asked for."""
-    wanted = {address for address in said.addresses if address}
+    """Return the addresses of the proxies, or those of them that are asked for; none where nothing can be served."""
+    if any(one.type == PROGRAMMED and one.status == FALSE for one in said.conditions):
+        return []
+    wanted = {address for address in said.addresses or () if address}
     found = dict.fromkeys(one.ip for one in to if not wanted or one.ip in wanted)
     return [{"type": "IPAddress", "value": ip} for ip in list(found)[:_ADDRESSES]]
 

@@ -158,8 +158,12 @@ async def _problems(world: World, host: str, ask: Ask) -> list[str]:
 
 
 async def _conditions(stage: Stage) -> AsyncIterator[str]:
-    """Yield what is wrong in the statuses of the routes."""
+    """Yield what is wrong in the statuses of the routes, and of the sets that are served."""
     said = {(ref.namespace, ref.name): status for ref, status in await stage.app.keeper.statuses()}
+    for namespace, name in (("default", "set"), ("default", "secure"), (APART, "far-set")):
+        status = said[namespace, name]
+        if brief(status) != {"Accepted": "Accepted", "Programmed": "Programmed"} or "addresses" in status:
+            yield f"{name}: {status}"
     for name, feature in FEATURES.items():
         for i, route in enumerate(feature.routes):
             parents = said[route.namespace, name_of(name, i)]["parents"]

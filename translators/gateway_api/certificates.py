@@ -8,7 +8,7 @@ from api.kinds.gateway_api.references import SecretObjectReference
 from api.kinds.secret import SECRET
 from api.meta import Object, Ref
 from api.view import View
-from translators.gateway_api.grants import permitted
+from translators.grants import permitted
 
 _TLS = "kubernetes.io/tls"
 _FIX = "create a Secret of the type kubernetes.io/tls with tls.crt and tls.key"

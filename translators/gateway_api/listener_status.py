@@ -9,8 +9,8 @@ from api.finding import Finding
 from api.meta import Ref
 from api.status import FALSE, PROGRAMMED, TRUE, Condition, Section
 from api.view import View
-from translators.gateway_api.attachments import counted
 from translators.gateway_api.conditions import LISTENER, negative, positive
+from translators.gateway_api.counting import counted
 from translators.gateway_api.listeners import Verdict, seen_by
 from translators.gateways import as_selected, merged
 from translators.names import listener_place

@@ -1,6 +1,7 @@
 """Names in Gateway API: gateways as rules call them, the label of their routers, hosts."""
 
 import re
+from hashlib import sha256
 
 from api.gateways import gateway_name
 from api.hosts import is_ip
@@ -10,11 +11,23 @@ from api.meta import Ref
 API = "gateway-api"
 _SETS = "listener-set"
 ROUTER_LABEL = "gateway.networking.k8s.io/gateway-name"
-"""A router serves the Gateway of its namespace that this label of it names."""
+"""A router serves the Gateway of its namespace that this label of it names, as `router_label` has it."""
+_LONGEST_LABEL, _OF_HASH = 63, 10
 _LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _HOST = re.compile(rf"(?P<wild>\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _LONGEST = 253
 _SECTION = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+
+
+def router_label(gateway: str) -> str:
+    """Return what routers of a Gateway have as their label: its name, or what stands for one that is no label.
+
+    Gateway API: values made of names are cut and told apart by a hash, as a label has at most 63 characters.
+    """
+    if len(gateway) <= _LONGEST_LABEL:
+        return gateway
+    digest = sha256(gateway.encode()).hexdigest()[:_OF_HASH]
+    return f"{gateway[: _LONGEST_LABEL - _OF_HASH - 1]}-{digest}"
 
 
 def api_of(owner: Ref) -> str:

@@ -7,7 +7,7 @@ import msgspec
 from api.gateways import Gateway, ServedHost, Server, Speaks
 from api.meta import AnyObject, Ref
 from translators.gateway_api.listeners import Verdict
-from translators.gateway_api.names import ROUTER_LABEL, api_of
+from translators.gateway_api.names import ROUTER_LABEL, api_of, router_label
 
 _SPEAKS = {"HTTP": Speaks.HTTP, "HTTPS": Speaks.HTTP, "UDP": Speaks.DATAGRAMS}
 
@@ -16,7 +16,7 @@ def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[Verdict]) -> Gat
     """Return what is served of the listeners that an object writes down, at the routers of a Gateway."""
     return Gateway(
         ref=obj.ref,
-        selector=((ROUTER_LABEL, gateway.name),),
+        selector=((ROUTER_LABEL, router_label(gateway.name)),),
         servers=tuple(_server(one) for one in verdicts if (one.served or one.shut) and one.listener.owner == obj.ref),
         created=obj.created,
         api=api_of(obj.ref),
@@ -26,7 +26,7 @@ def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[Verdict]) -> Gat
 
 def selection_of(gateway: str) -> tuple[str, ...]:
     """Return the key under which an index finds what serves at the routers of a Gateway of this name."""
-    return (f"{ROUTER_LABEL}={gateway}",)
+    return (f"{ROUTER_LABEL}={router_label(gateway)}",)
 
 
 def _server(verdict: Verdict) -> Server:

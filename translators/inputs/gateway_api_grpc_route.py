@@ -8,10 +8,9 @@ from api.mesh import Lowered
 from api.meta import Object
 from api.view import View
 from translators.contract import Input
-from translators.gateway_api.attachments import call_places
 from translators.gateway_api.calls import call_findings, rule_of
 from translators.gateway_api.parents import parent_rules
-from translators.gateway_api.places import OF_REQUESTS
+from translators.gateway_api.places import OF_REQUESTS, call_places
 from translators.gateway_api.rule_checks import host_findings, rules_findings
 from translators.gateway_api.rules import Rule
 from translators.gateway_api.tables import lowered

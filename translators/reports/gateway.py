@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from api.finding import Finding
 from api.kinds.gateway_api import gateway as gw
-from api.meta import Object
+from api.meta import Object, Ref
 from api.status import FALSE, PROGRAMMED, TRUE, Condition, Status
 from api.view import View
 from translators.contract import Report
 from translators.gateway_api.classes import profile
 from translators.gateway_api.conditions import GATEWAY, negative, positive
 from translators.gateway_api.listener_status import accepted, of_owner, sections
-from translators.gateway_api.listeners import sets_of
+from translators.gateway_api.listeners import judged
 
 
 def status(view: View, obj: Object[gw.Gateway]) -> Status | None:
@@ -28,11 +28,16 @@ def status(view: View, obj: Object[gw.Gateway]) -> Status | None:
         programmed = Condition(PROGRAMMED, FALSE, "Invalid", valid.message or "no listener can be served")
     return Status(
         conditions=(valid, programmed, *_others(obj, said)),
-        facts={"attachedListenerSets": len(sets_of(view, obj))},
+        facts={"attachedListenerSets": len(_joined(view, obj))},
         lists=("listeners",),
         sections=tuple(sections(view, obj.ref, verdicts)),
         addresses=tuple(one.value for one in obj.spec.addresses),
     )
+
+
+def _joined(view: View, obj: Object[gw.Gateway]) -> set[Ref]:
+    """Return the ListenerSets that are accepted: those with a listener that is."""
+    return {one.listener.owner for one in view.memo(judged, obj.ref) if one.accepted} - {obj.ref}
 
 
 def _others(obj: Object[gw.Gateway], said: list[Finding]) -> Iterator[Condition]:

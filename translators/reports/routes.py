@@ -15,10 +15,10 @@ from api.meta import AnyObject
 from api.status import FALSE, TRUE, Condition, Section, Status
 from api.view import View
 from translators.contract import Report
-from translators.gateway_api.attachments import owner_of, served_by
 from translators.gateway_api.classes import profile_at
 from translators.gateway_api.conditions import PARTLY, ROUTE, below, positive
 from translators.gateway_api.frontends import is_served
+from translators.gateway_api.owners import owner_of, served_by
 
 
 def status(view: View, obj: AnyObject) -> Status | None:

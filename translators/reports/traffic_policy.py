@@ -9,8 +9,9 @@ from api.meta import Object, Ref
 from api.status import TRUE, Condition, Section, Status
 from api.view import View
 from translators.contract import Report
-from translators.gateway_api.attachments import attached, served_by
+from translators.gateway_api.attachments import attached
 from translators.gateway_api.classes import profile_at
+from translators.gateway_api.owners import served_by
 
 _MOST = 16
 

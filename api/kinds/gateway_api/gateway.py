@@ -159,7 +159,10 @@ class AllowedListeners(Wire, frozen=True):
 
 
 class Gateway(Wire, frozen=True):
-    """Listeners for the routers whose label `gateway.networking.k8s.io/gateway-name` is the Gateway's name."""
+    """Listeners for the routers whose label `gateway.networking.k8s.io/gateway-name` is the Gateway's name.
+
+    Of a name of more than 63 characters the first 52, a dash, and the first ten hexadecimal digits of its SHA-256.
+    """
 
     gateway_class_name: Annotated[str, Meta(min_length=1, max_length=253)]
     listeners: Annotated[tuple[Listener, ...], Meta(min_length=1, max_length=64)]

@@ -1,0 +1,168 @@
+"""The tests that Gateway API names for Gateways, by the features that they take, and where ours are."""
+
+from collections.abc import Mapping
+
+_HTTP, _SETS, _TLS = "Gateway HTTPRoute", "Gateway ListenerSet", "Gateway TLSRoute"
+_CLIENTS = f"{_HTTP} GatewayFrontendClientCertificateValidation"
+_TO_BACKENDS = f"{_HTTP} GatewayBackendClientCertificate BackendTLSPolicy"
+_BY_FEATURES: Mapping[str, str] = {
+    "Gateway": """
+        GatewayListenerUnsupportedProtocol GatewayInvalidParametersRef GatewayInvalidRouteKind
+        GatewayInvalidTLSConfiguration GatewayModifyListeners GatewayNameMaximumLength GatewayObservedGenerationBump
+        GatewayClassObservedGenerationBump""",
+    "Gateway ReferenceGrant": """
+        GatewaySecretInvalidReferenceGrant GatewaySecretMissingReferenceGrant GatewaySecretReferenceGrantAllInNamespace
+        GatewaySecretReferenceGrantSpecific""",
+    "Gateway GatewayInfrastructurePropagation": "GatewayInfrastructure",
+    "Gateway GatewayAddressEmpty": "GatewayOptionalAddressValue",
+    "Gateway GatewayStaticAddresses": "GatewayStaticAddresses",
+    _HTTP: """
+        GatewayWithAttachedRoutes HTTPRouteSimpleSameNamespace HTTPRouteCrossNamespace HTTPRouteMultipleGateways
+        HTTPRouteExactPathMatching HTTPRoutePathMatchOrder HTTPRouteMatching HTTPRouteMatchingAcrossRoutes
+        HTTPRouteHeaderMatching HTTPRouteHostnameIntersection HTTPRouteListenerHostnameMatching HTTPRouteHTTPSListener
+        HTTPRouteInvalidBackendRefUnknownKind HTTPRouteInvalidNonExistentBackendRef
+        HTTPRouteInvalidCrossNamespaceParentRef HTTPRouteInvalidParentRefNotMatchingSectionName HTTPRouteNoBackendRefs
+        HTTPRouteObservedGenerationBump HTTPRouteRedirectHostAndStatus HTTPRouteRequestHeaderModifier
+        HTTPRouteServiceTypes HTTPRouteWeight""",
+    f"{_HTTP} ReferenceGrant": """
+        HTTPRouteInvalidCrossNamespaceBackendRef HTTPRouteInvalidReferenceGrant
+        HTTPRoutePartiallyInvalidViaInvalidReferenceGrant HTTPRouteReferenceGrant""",
+    f"{_HTTP} TLSRoute": "HTTPRouteDisallowedKind",
+    f"{_HTTP} GatewayPort8080": "GatewayWithAttachedRoutesWithPort8080",
+    f"{_HTTP} GatewayHTTPListenerIsolation": "GatewayHTTPListenerIsolation",
+    _CLIENTS: """
+        GatewayFrontendClientCertificateValidation GatewayFrontendInvalidDefaultClientCertificateValidation
+        GatewayInvalidFrontendClientCertificateValidation""",
+    f"{_CLIENTS} GatewayFrontendClientCertificateValidationInsecureFallback": (
+        "GatewayFrontendClientCertificateValidationInsecureFallback"
+    ),
+    _TO_BACKENDS: "GatewayInvalidTLSBackendConfiguration GatewayTLSBackendClientCertificate",
+    **{f"{_HTTP} HTTPRoute{code}RedirectStatusCode": f"HTTPRoute{code}Redirect" for code in (303, 307, 308)},
+    **{
+        f"{_HTTP} HTTPRoute{name}": f"HTTPRoute{name}"
+        for name in (
+            "BackendProtocolH2C",
+            "BackendProtocolWebSocket",
+            "BackendRequestRedirect",
+            "BackendURLRewrite",
+            "CORS",
+            "MethodMatching",
+            "QueryParamMatching",
+            "RequestMirror",
+            "RequestMultipleMirrors",
+            "RequestPercentageMirror",
+            "Retry",
+        )
+    },
+    f"{_HTTP} HTTPRouteBackendRequestHeaderModification": (
+        "HTTPRouteBackendRequestHeaderModifier HTTPRouteRequestHeaderModifierBackendWeights"
+    ),
+    f"{_HTTP} GatewayHTTPSListenerDetectMisdirectedRequests": "HTTPRouteHTTPSListenerDetectMisdirectedRequests",
+    f"{_HTTP} HTTPRouteDestinationPortMatching": "HTTPRouteInvalidParentRefNotMatchingListenerPort",
+    f"{_HTTP} HTTPRouteParentRefPort": (
+        "HTTPRouteInvalidParentRefSectionNameNotMatchingPort HTTPRouteListenerPortMatching"
+    ),
+    f"{_HTTP} HTTPRouteNamedRouteRule": "HTTPRouteNamedRule",
+    f"{_HTTP} HTTPRoutePathRedirect": "HTTPRouteRedirectPath",
+    f"{_HTTP} HTTPRoutePortRedirect": "HTTPRouteRedirectPort",
+    f"{_HTTP} HTTPRoutePortRedirect GatewayPort8080": "HTTPRouteRedirectPortAndScheme",
+    f"{_HTTP} HTTPRouteSchemeRedirect": "HTTPRouteRedirectScheme",
+    f"{_HTTP} HTTPRouteResponseHeaderModification": "HTTPRouteResponseHeaderModifier",
+    f"{_HTTP} HTTPRouteRetry HTTPRouteRetryConnectionError": "HTTPRouteRetryConnectionError",
+    f"{_HTTP} HTTPRouteRetry HTTPRouteRetryBackendTimeout HTTPRouteRequestTimeout HTTPRouteBackendTimeout": (
+        "HTTPRouteRetryWithTimeouts"
+    ),
+    f"{_HTTP} HTTPRouteHostRewrite": "HTTPRouteRewriteHost",
+    f"{_HTTP} HTTPRoutePathRewrite": "HTTPRouteRewritePath",
+    f"{_HTTP} HTTPRouteRequestTimeout": "HTTPRouteTimeoutRequest",
+    f"{_HTTP} HTTPRouteBackendTimeout": "HTTPRouteTimeoutBackendRequest",
+    f"{_HTTP} BackendTLSPolicy": """
+        BackendTLSPolicy BackendTLSPolicyConflictResolution BackendTLSPolicyInvalidCACertificateRef
+        BackendTLSPolicyInvalidKind BackendTLSPolicyObservedGenerationBump""",
+    f"{_HTTP} BackendTLSPolicy BackendTLSPolicySANValidation": "BackendTLSPolicySANValidation",
+    "Gateway GRPCRoute BackendTLSPolicy": "BackendTLSPolicyGRPCRoute",
+    f"{_TLS} TLSRouteModeTerminate BackendTLSPolicy": "BackendTLSPolicyTLSRouteTerminate",
+    _SETS: """
+        ListenerSetAllowedNamespaceNone ListenerSetAllowedNamespaceSame ListenerSetAllowedNamespaceSelector
+        ListenerSetDefaultNotAllowed ListenerSetHostnameConflict ListenerSetProtocolConflict""",
+    f"{_SETS} ReferenceGrant": "ListenerSetReferenceGrant",
+    f"{_SETS} HTTPRoute": """
+        ListenerSetAllowedRoutesNamespaces ListenerSetDualParentRefIndependence
+        ListenerSetGatewayParentSectionNameNotFound ListenerSetHTTPRouting ListenerSetRouteStatusScopedToParentRef""",
+    f"{_SETS} HTTPRoute TLSRoute": "ListenerSetAllowedRoutesSupportedKinds",
+    "Gateway GRPCRoute": """
+        GRPCExactMethodMatching GRPCRouteHeaderMatching GRPCRouteListenerHostnameMatching GRPCRouteWeight""",
+    "Gateway GRPCRoute GRPCRouteNamedRouteRule": "GRPCRouteNamedRule",
+    "Gateway GRPCRoute GRPCRouteRequestHeaderModifier": "GRPCRouteRequestHeaderModifier",
+    _TLS: """
+        TLSRouteHostnameIntersection TLSRouteInvalidBackendRefNonexistent TLSRouteInvalidBackendRefUnknownKind
+        TLSRouteInvalidNoMatchingListener TLSRouteInvalidNoMatchingListenerHostname
+        TLSRouteListenerPassthroughSupportedKinds TLSRouteListenerTerminateNotSupported TLSRouteSimpleSameNamespace""",
+    f"{_TLS} ReferenceGrant": "TLSRouteInvalidReferenceGrant",
+    f"{_TLS} TLSRouteModeTerminate": """
+        TLSRouteListenerTerminateSupportedKinds TLSRouteListenerMixedTerminationNotSupported
+        TLSRouteTerminateSimpleSameNamespace""",
+    f"{_TLS} TLSRouteModeTerminate TLSRouteModeMixed": "TLSRouteMixedTerminationSameNamespace",
+    "Gateway TCPRoute": """
+        TCPRouteMultipleRoutesAttachment TCPRouteInvalidBackendRefNonexistent TCPRouteInvalidNonTCPListener
+        TCPRouteParentRefAttachAll TCPRouteParentRefPortAndSectionName TCPRouteWeightedRouting""",
+    "Gateway TCPRoute ReferenceGrant": "TCPRouteInvalidCrossNamespaceBackendRef TCPRouteReferenceGrant",
+    "Gateway UDPRoute": """
+        UDPRoute UDPRouteInvalidBackendRefNonexistent UDPRouteMultipleRoutesAttachment UDPRouteNotAllowedByListeners
+        UDPRouteParentRefAttachAllListeners UDPRouteParentRefPortAndSectionName UDPRouteWeightedRouting""",
+    "Gateway UDPRoute ReferenceGrant": "UDPRouteInvalidCrossNamespaceBackendRef UDPRouteReferenceGrant",
+}
+NAMED: Mapping[str, frozenset[str]] = {
+    name: frozenset(features.split()) for features, names in _BY_FEATURES.items() for name in names.split()
+}
+"""The features that a test takes."""
+
+NOT_HERE: Mapping[str, str] = {
+    "GatewayInfrastructure": "nothing is made for a Gateway that its labels could be copied to: routers are the user's",
+    "TLSRouteListenerTerminateNotSupported": "of those who do not take TLS off; we do",
+    "TLSRouteListenerMixedTerminationNotSupported": "of those who do not mix modes on a port; we do",
+}
+"""What we have no test for, and why."""
+
+_CHANGES, _STREAMS, _RULES = "test_gateway_api_changes", "test_gateway_api_streams", "test_gateway_api_rules"
+_CERTIFICATES, _BACKEND_TLS = "test_gateway_api_certificates", "test_gateway_api_tls"
+_ALL_CHANGES = "test_listeners_come_and_go_and_addresses_are_the_routers"
+ELSEWHERE: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(
+        (
+            "GatewayModifyListeners",
+            "GatewayStaticAddresses",
+            "GatewayOptionalAddressValue",
+            "GatewayObservedGenerationBump",
+            "GatewayClassObservedGenerationBump",
+            "HTTPRouteObservedGenerationBump",
+            "BackendTLSPolicyObservedGenerationBump",
+        ),
+        (_CHANGES, _ALL_CHANGES),
+    ),
+    "GatewayNameMaximumLength": (_CHANGES, "test_a_gateway_may_have_the_longest_name"),
+    **{
+        f"GatewayFrontendClientCertificateValidation{mode}": (
+            _CERTIFICATES,
+            "test_clients_are_asked_for_certificates_as_their_port_says",
+        )
+        for mode in ("", "InsecureFallback")
+    },
+    "GatewayTLSBackendClientCertificate": (_CERTIFICATES, "test_the_certificate_of_the_gateway_is_shown_to_backends"),
+    "HTTPRouteHTTPSListenerDetectMisdirectedRequests": (
+        _CERTIFICATES,
+        "test_a_request_by_the_wrong_connection_is_answered_421",
+    ),
+    "HTTPRouteBackendProtocolH2C": (_RULES, "test_web_sockets_and_http2_go_to_ports_that_say_so"),
+    "HTTPRouteBackendProtocolWebSocket": (_RULES, "test_web_sockets_and_http2_go_to_ports_that_say_so"),
+    "HTTPRouteCORS": (_RULES, "test_origins_that_are_allowed_may_read"),
+    "HTTPRouteRetry": (_RULES, "test_what_fails_is_tried_again_as_often_as_the_rule_says"),
+    "HTTPRouteRetryWithTimeouts": (_RULES, "test_what_fails_is_tried_again_as_often_as_the_rule_says"),
+    "HTTPRouteRetryConnectionError": (_RULES, "test_lost_connections_are_tried_again"),
+    "BackendTLSPolicy": (_BACKEND_TLS, "test_backends_and_copies_are_called_by_tls"),
+    "BackendTLSPolicySANValidation": (_BACKEND_TLS, "test_a_backend_is_known_by_a_uri"),
+    "GRPCRouteWeight": ("test_gateway_api_grpc", "test_shares_that_lead_nowhere_are_unavailable"),
+    "TCPRouteWeightedRouting": (_STREAMS, "test_tcp_goes_by_weight_and_to_nobody_where_nothing_is_granted"),
+    "UDPRouteWeightedRouting": (_STREAMS, "test_udp_goes_by_weight_and_to_nobody_where_nothing_is_granted"),
+}
+"""What takes a test of its own: its module and its name."""

@@ -1,0 +1,311 @@
+"""The features that Gateway API names and that are about statuses: objects, and the conditions that follow."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import yaml
+
+from tests.e2e.gateway_asks import (
+    APART,
+    Route,
+    brief,
+    gateway,
+    grant,
+    listener,
+    route_of,
+    served,
+)
+from tests.e2e.ingress import Certificates
+from tests.e2e.mesh_features import made, to
+
+Said = Mapping[str, str | int | None]
+
+
+class State(msgspec.Struct, frozen=True):
+    """Objects, and by `Kind name` what their statuses say: of the whole by "", of parts by name or number.
+
+    `refused` are objects that are not taken in at all. A part has conditions as `brief` has them, a Gateway `sets`, a
+    listener `kinds` and `routes`. Parts are named all or none.
+    """
+
+    objects: Sequence[str]
+    found: Mapping[str, Mapping[str, Said]]
+    refused: Sequence[str] = ()
+
+
+def described(status: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a status says, in the words of a State."""
+    whole = brief(status) if "conditions" in status else {}
+    found: dict[str, dict[str, Any]] = {"": {**whole, "sets": status.get("attachedListenerSets")}}
+    for one in status.get("listeners", ()):
+        names = " ".join(sorted(kind["kind"] for kind in one["supportedKinds"]))
+        found[one["name"]] = {**brief(one), "kinds": names, "routes": one["attachedRoutes"]}
+    for i, one in enumerate(status.get("parents", status.get("ancestors", ()))):
+        found[str(i)] = brief(one)
+    return found
+
+
+WELL: Said = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs", "Conflicted": None}
+BOTH = "GRPCRoute HTTPRoute"
+SECRET = Certificates().secret("web", "*.example.com")
+_FAR = SECRET.replace("name: web", "name: web\n  namespace: apart")
+_BROKEN = SECRET.replace("name: web", "name: broken").replace("tls.crt: ", "tls.crt: AAAA")
+
+
+def _https(name: str, port: int, secret: str = "web", **ref: str) -> dict[str, Any]:
+    tls = {"certificateRefs": [{"name": secret, **ref}]}
+    return listener(name, port, f"{name}.example.com", "HTTPS", tls=tls)
+
+
+def allowing(*names: str) -> dict[str, Any]:
+    return {"allowedRoutes": {"kinds": [{"kind": name} for name in names]}}
+
+
+def route(name: str, *parents: Mapping[str, Any], hosts: Sequence[str] = (), **more: Any) -> str:
+    return route_of(name, 0, Route([to("v1")], hosts, parents or [{}], **more))
+
+
+def _validation(name: str, kind: str = "ConfigMap", **more: str) -> dict[str, Any]:
+    return {"validation": {"caCertificateRefs": [{"group": "", "kind": kind, "name": name, **more}]}}
+
+
+def _clients(name: str = "clients") -> str:
+    data = {"ca.crt": Certificates().ca.cert_pem.bytes().decode()}
+    text: str = yaml.safe_dump(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": data}
+    )
+    return text
+
+
+def _attached(port: int) -> State:
+    """How many routes are attached, also where the listener itself is not well."""
+    return State(
+        [
+            gateway(listener("one", port), name="one"),
+            gateway(listener("two", port), name="two"),
+            gateway({**_https("unresolved", port, "gone"), "hostname": ""}, name="unresolved"),
+            *(route(f"r{i}", {"name": name}) for i, name in enumerate(("one", "two", "two", "unresolved"))),
+            served("v1", 1),
+        ],
+        {
+            "Gateway one": {"": {"Accepted": "Accepted"}, "one": {**WELL, "routes": 1, "kinds": BOTH}},
+            "Gateway two": {"two": {"routes": 2}},
+            "Gateway unresolved": {
+                "unresolved": {"Accepted": "Accepted", "ResolvedRefs": "!InvalidCertificateRef", "routes": 1}
+            },
+        },
+    )
+
+
+GATEWAYS = {
+    "GatewayListenerUnsupportedProtocol": State(
+        [
+            gateway(listener("good", 80), listener("bad", 81, protocol="example.com/magic"), name="some"),
+            gateway(listener("bad", 81, protocol="example.com/magic"), name="none"),
+        ],
+        {
+            "Gateway some": {
+                "": {"Accepted": "ListenersNotValid"},
+                "good": {**WELL, "kinds": BOTH},
+                "bad": {"Accepted": "!UnsupportedProtocol", "Programmed": "!Invalid", "kinds": ""},
+            },
+            "Gateway none": {"": {"Accepted": "!ListenersNotValid"}, "bad": {"Accepted": "!UnsupportedProtocol"}},
+        },
+    ),
+    "GatewayInvalidParametersRef": State(
+        [
+            gateway(
+                listener("http", 80),
+                infrastructure={"parametersRef": {"group": "example.com", "kind": "Gone", "name": "gone"}},
+            )
+        ],
+        {"Gateway edge": {"": {"Accepted": "!InvalidParameters"}}},
+    ),
+    "GatewayInvalidRouteKind": State(
+        [
+            gateway(listener("only", 80, **allowing("Magic")), name="only"),
+            gateway(listener("mixed", 80, **allowing("Magic", "HTTPRoute")), name="mixed"),
+        ],
+        {
+            "Gateway only": {"only": {"ResolvedRefs": "!InvalidRouteKinds", "kinds": ""}},
+            "Gateway mixed": {"mixed": {"ResolvedRefs": "!InvalidRouteKinds", "kinds": "HTTPRoute"}},
+        },
+    ),
+    "GatewayInvalidTLSConfiguration": State(
+        [
+            gateway(
+                _https("gone", 443, "gone"),
+                _https("group", 444, group="example.com"),
+                _https("kind", 445, kind="Magic"),
+                _https("broken", 446, "broken"),
+                _https("good", 447),
+            ),
+            SECRET,
+        ],
+        {
+            "Gateway edge": {
+                "good": {**WELL, "kinds": BOTH},
+                **{
+                    name: {"ResolvedRefs": "!InvalidCertificateRef", "Programmed": "!Invalid", "kinds": BOTH}
+                    for name in ("gone", "group", "kind", "broken")
+                },
+            }
+        },
+        [_BROKEN],
+    ),
+    "GatewaySecretMissingReferenceGrant": State(
+        [gateway(_https("far", 443, namespace=APART)), _FAR],
+        {
+            "Gateway edge": {
+                "far": {"Accepted": "Accepted", "ResolvedRefs": "!RefNotPermitted", "Programmed": "!Invalid"}
+            }
+        },
+    ),
+    "GatewaySecretInvalidReferenceGrant": State(
+        [
+            gateway(_https("far", 443, namespace=APART)),
+            _FAR,
+            grant("wrong", "Gateway", "Secret", "another"),
+        ],
+        {"Gateway edge": {"far": {"ResolvedRefs": "!RefNotPermitted", "Programmed": "!Invalid"}}},
+    ),
+    "GatewayWithAttachedRoutes": _attached(80),
+    "GatewayWithAttachedRoutesWithPort8080": _attached(8080),
+    "GatewayFrontendInvalidDefaultClientCertificateValidation": State(
+        [
+            gateway(
+                _https("bad", 443),
+                _https("good", 444),
+                listener("http", 80),
+                tls={
+                    "frontend": {
+                        "default": _validation("gone"),
+                        "perPort": [{"port": 444, "tls": _validation("clients")}],
+                    }
+                },
+            ),
+            SECRET,
+            _clients(),
+        ],
+        {
+            "Gateway edge": {
+                "": {"Accepted": "ListenersNotValid"},
+                "bad": {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidCACertificateRef"},
+                "good": WELL,
+                "http": WELL,
+            }
+        },
+    ),
+    "GatewayInvalidFrontendClientCertificateValidation": State(
+        [
+            gateway(
+                _https("good", 443),
+                _https("gone", 444),
+                _https("kind", 445),
+                _https("far", 446),
+                tls={
+                    "frontend": {
+                        "default": _validation("clients"),
+                        "perPort": [
+                            {"port": 444, "tls": _validation("gone")},
+                            {"port": 445, "tls": _validation("clients", "Magic")},
+                            {"port": 446, "tls": _validation("clients", namespace=APART)},
+                        ],
+                    }
+                },
+            ),
+            SECRET,
+            _clients(),
+        ],
+        {
+            "Gateway edge": {
+                "good": WELL,
+                "gone": {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidCACertificateRef"},
+                "kind": {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidCACertificateKind"},
+                "far": {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!RefNotPermitted"},
+            }
+        },
+    ),
+    "GatewayInvalidTLSBackendConfiguration": State(
+        [
+            *(
+                gateway(listener("http", 80), name=name, tls={"backend": {"clientCertificateRef": ref}})
+                for name, ref in {
+                    "good": {"name": "web"},
+                    "gone": {"name": "gone"},
+                    "kind": {"kind": "Magic", "name": "web"},
+                    "broken": {"name": "broken"},
+                    "far": {"name": "web", "namespace": APART},
+                }.items()
+            ),
+            SECRET,
+        ],
+        {
+            "Gateway good": {"": {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}},
+            "Gateway far": {"": {"Accepted": "Accepted", "ResolvedRefs": "!RefNotPermitted"}},
+            **{
+                f"Gateway {name}": {"": {"Accepted": "Accepted", "ResolvedRefs": "!InvalidClientCertificateRef"}}
+                for name in ("gone", "kind", "broken")
+            },
+        },
+        [_BROKEN],
+    ),
+    "HTTPRouteDisallowedKind": State(
+        [
+            gateway(listener("http", 80, **allowing("HTTPRoute"))),
+            route("tls", kind="TLSRoute", hosts=["a.example.com"]),
+            served("v1", 1),
+        ],
+        {
+            "TLSRoute tls-0": {"0": {"Accepted": "!NotAllowedByListeners", "ResolvedRefs": "ResolvedRefs"}},
+            "Gateway edge": {"http": {**WELL, "routes": 0, "kinds": "HTTPRoute"}},
+        },
+    ),
+}
+"""Of Gateways, their listeners and what is attached."""
+
+
+def _policy(name: str, *authorities: Mapping[str, str], section: str = "", year: int = 2020) -> str:
+    target = {"group": "", "kind": "Service", "name": "v1", **({"sectionName": section} if section else {})}
+    trusted = [{"group": "", "kind": "ConfigMap", "name": "clients", **one} for one in authorities or ({},)]
+    validation = {"hostname": "backend.example.com", "caCertificateRefs": trusted}
+    said = yaml.safe_load(made("BackendTLSPolicy", name, {"targetRefs": [target], "validation": validation}))
+    said["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
+    text: str = yaml.safe_dump(said)
+    return text
+
+
+def _trusting(*policies: str) -> list[str]:
+    return [gateway(listener("http", 80)), route("web"), served("v1", 1), _clients(), *policies]
+
+
+POLICIES = {
+    "BackendTLSPolicyConflictResolution": State(
+        _trusting(
+            _policy("older", year=2019),
+            _policy("newer"),
+            _policy("named", section="http"),
+            _policy("z-named", section="http"),
+        ),
+        {
+            "BackendTLSPolicy older": {"0": WELL},
+            "BackendTLSPolicy newer": {"0": {"Accepted": "!Conflicted"}},
+            "BackendTLSPolicy named": {"0": WELL},
+            "BackendTLSPolicy z-named": {"0": {"Accepted": "!Conflicted"}},
+        },
+    ),
+    "BackendTLSPolicyInvalidCACertificateRef": State(
+        _trusting(_policy("gone", {"name": "gone"})),
+        {
+            "BackendTLSPolicy gone": {
+                "0": {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidCACertificateRef"}
+            }
+        },
+    ),
+    "BackendTLSPolicyInvalidKind": State(
+        _trusting(_policy("kind", {"kind": "Magic"})),
+        {"BackendTLSPolicy kind": {"0": {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidKind"}}},
+    ),
+}
+"""Of policies for TLS to backends."""

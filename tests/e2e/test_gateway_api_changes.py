@@ -1,0 +1,126 @@
+"""Gateways that change while a real Envoy serves them: their listeners, addresses, generations and long names."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import aiohttp
+import pytest
+
+from api.meta import Ref
+from controlplane.playground.stage import Stage
+from controlplane.playground.workload import Workload
+from tests.e2e.gateway_asks import CONTROLLER, HTTP, OURS, Route, brief, gateway, listener, route_of, served
+from tests.e2e.gateway_states import described
+from tests.e2e.ingress import Router, router
+from tests.e2e.mesh_features import made, to
+from tests.e2e.scene import QUIET, complaints, joined
+from tests.e2e.test_gateway_api_streams import soon
+
+pytestmark = pytest.mark.envoy
+
+OTHER = 18081
+LABEL = "gateway.networking.k8s.io/gateway-name"
+WELL = {"Accepted": "Accepted", "Programmed": "Programmed"}
+
+
+async def said(stage: Stage, name: str = "edge", kind: str = "Gateway") -> dict[str, Any]:
+    found = await stage.app.keeper.statuses()
+    return next(dict(status) for ref, status in found if (ref.name, ref.kind.rpartition("/")[2]) == (name, kind))
+
+
+async def status(client: aiohttp.ClientSession, at: Router, port: int) -> int:
+    """The status that a client gets, 0 when nothing listens."""
+    try:
+        async with client.get(at.url("http", port, "/anything")) as answer:
+            return answer.status
+    except aiohttp.ClientConnectionError:
+        return 0
+
+
+async def test_listeners_come_and_go_and_addresses_are_the_routers(stage: Stage, client: aiohttp.ClientSession):
+    async with Workload("v1") as v1:
+        one, two = listener("one", HTTP), listener("two", OTHER)
+        route = route_of("web", 0, Route([to("v1")], [], [{}]))
+        await stage.apply(joined(QUIET, OURS, gateway(one), route, served("v1", v1.port)))
+        at = await router(stage, HTTP, OTHER, labels={LABEL: "edge"})
+        for listeners, statuses in (((one,), (200, 0)), ((one, two), (200, 200)), ((two,), (0, 200))):
+            await stage.apply(gateway(*listeners))
+            await until_programmed(stage, [each["name"] for each in listeners])
+
+            async def seen() -> tuple[int, int]:
+                return await status(client, at, HTTP), await status(client, at, OTHER)
+
+            await soon(seen, statuses)
+        await _addresses(stage, at.address)
+        await _generations(stage)
+    assert not complaints(stage)
+
+
+async def until_programmed(stage: Stage, names: Sequence[str]) -> None:
+    async def seen() -> dict[str, Any]:
+        return {name: part.get("Programmed") for name, part in described(await said(stage)).items()}
+
+    await soon(seen, dict.fromkeys(["", *names], "Programmed"))
+
+
+async def _addresses(stage: Stage, usable: str) -> None:
+    """GatewayStaticAddresses, GatewayOptionalAddressValue: what cannot be had is told, what is said is had."""
+    fine, unusable = {"type": "IPAddress", "value": usable}, {"type": "IPAddress", "value": "192.0.2.1"}
+    magic = {"type": "example.com/magic", "value": "x"}
+    for asked, conditions, addresses in (
+        ([magic, unusable, fine], {"Accepted": "!UnsupportedAddress", "Programmed": "!Invalid"}, []),
+        ([unusable], {**WELL, "Programmed": "!AddressNotUsable"}, []),
+        ([unusable, fine], {**WELL, "Programmed": "!AddressNotUsable"}, [fine]),
+        ([fine], WELL, [fine]),
+        ([{"type": "IPAddress"}], WELL, [fine]),
+        ([{}], WELL, [fine]),
+    ):
+        await stage.apply(gateway(listener("two", OTHER), addresses=asked))
+
+        async def seen() -> tuple[dict[str, str], Any]:
+            found = await said(stage)
+            return brief(found), found.get("addresses")
+
+        await soon(seen, (conditions, addresses))
+
+
+async def _generations(stage: Stage) -> None:
+    """Conditions are of the generation that they are about, all of them: of classes, Gateways, routes and policies."""
+    before: dict[Ref, int] = {}
+    for number in (1, 2, 3):
+        validation = {"hostname": f"v{number}.example.com", "wellKnownCACertificates": "System"}
+        target = {"group": "", "kind": "Service", "name": "v1"}
+        texts = [
+            made("GatewayClass", "ours", {"controllerName": CONTROLLER, "description": f"{number}"}),
+            gateway(listener("two", OTHER), listener(f"more-{number}", OTHER, f"v{number}.example.com")),
+            route_of("web", 0, Route([{**to("v1"), "name": f"v{number}"}], [], [{}])),
+            made("BackendTLSPolicy", "v1", {"targetRefs": [target], "validation": validation}),
+        ]
+        await stage.apply(joined(*texts))
+        found = dict(await stage.app.keeper.statuses())
+        wanted = {ref: stage.app.plane.snapshot.objects[ref].generation for ref in found}
+        assert len(found) == len(texts)
+        assert all(wanted[ref] == earlier + 1 for ref, earlier in before.items())
+        assert {ref: set(_observed(status)) for ref, status in found.items()} == {r: {n} for r, n in wanted.items()}
+        before = wanted
+
+
+def _observed(said: Any) -> list[int]:
+    if isinstance(said, list | tuple):
+        return [number for one in said for number in _observed(one)]
+    if not isinstance(said, Mapping):
+        return []
+    own = [said["observedGeneration"]] if "lastTransitionTime" in said else []
+    return own + [number for one in said.values() for number in _observed(one)]
+
+
+async def test_a_gateway_may_have_the_longest_name(stage: Stage, client: aiohttp.ClientSession):
+    name = "-".join(["long"] * 50)[:253]
+    async with Workload("v1") as v1:
+        route = route_of("web", 0, Route([to("v1")], [], [{"name": name}]))
+        stage.write("long.yaml", gateway(listener("http", HTTP), name=name))  # no file may have such a name
+        await stage.apply(joined(QUIET, OURS, route, served("v1", v1.port)))
+        at = await router(stage, HTTP, labels={LABEL: f"{name[:52]}-{sha256(name.encode()).hexdigest()[:10]}"})
+        assert await status(client, at, HTTP) == 200
+        assert brief(await said(stage, name)) == WELL

@@ -1,0 +1,213 @@
+"""Every feature that Gateway API names for gRPC at Gateways, through one real Envoy as the router."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import grpc
+import msgspec
+import pytest
+import trustme
+
+from controlplane.playground.scenery import local_pod
+from controlplane.playground.stage import Stage
+from tests.e2e.gateway_asks import (
+    ACCEPTED,
+    HTTP,
+    OURS,
+    Route,
+    brief,
+    gateway,
+    host_of,
+    listener,
+    name_of,
+    route_of,
+)
+from tests.e2e.ingress import Router, router
+from tests.e2e.mesh_features import PORT, fields, filters, made, to
+from tests.e2e.scene import QUIET, complaints, joined
+from tests.e2e.test_gateway_api_grpc import Speaker
+from tests.e2e.test_gateway_api_tls import config_map, policy
+
+pytestmark = pytest.mark.envoy
+
+NAMED = 18301
+LABELS = {"gateway.networking.k8s.io/gateway-name": "edge"}
+BACKEND = "backend.example.com"
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A call of a method; `host` is the feature's own unless said. `want` is who answers, or the status."""
+
+    method: str
+    want: str
+    metadata: Mapping[str, str] = {}
+    got: Mapping[str, str | None] = {}
+    host: str = ""
+    port: int = HTTP
+
+
+class Feature(msgspec.Struct, frozen=True):
+    routes: Sequence[Route]
+    calls: Sequence[Call]
+    listeners: Sequence[Mapping[str, Any]] = ()
+
+
+def _calls(*rules: Mapping[str, Any], **more: Any) -> Route:
+    return Route(rules, kind="GRPCRoute", **more)
+
+
+def _when(**method: str) -> list[dict[str, Any]]:
+    return [{"method": method}]
+
+
+def _with(*headers: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"headers": list(headers)}]
+
+
+_ONE, _TWO, _ORANGE = fields("version", "one")[0], fields("version", "two")[0], fields("color", "orange")[0]
+_CHANGES = {"set": fields("x-set", "rule"), "remove": ["x-gone"]}
+_SENT = {"x-set": "mine", "x-gone": "mine"}
+FEATURES = {
+    "GRPCExactMethodMatching": Feature(
+        [
+            _calls(
+                to("v1", matches=_when(service="shop.Till", method="Pay")),
+                to("v2", matches=_when(service="shop.Till", method="Refund")),
+                to("v3", matches=_when(service="shop.Till.V2")),
+            )
+        ],
+        [
+            Call("/shop.Till/Pay", "v1"),
+            Call("/shop.Till/Refund", "v2"),
+            Call("/shop.Till.V2/Pay", "v3"),
+            Call("/shop.Till/Other", "UNIMPLEMENTED"),
+            Call("/shop.Till/pay", "UNIMPLEMENTED"),
+            Call("/shop.Other/Pay", "UNIMPLEMENTED"),
+        ],
+    ),
+    "GRPCRouteHeaderMatching": Feature(
+        [
+            _calls(
+                to("v1", matches=_with(_ONE)),
+                to("v2", matches=_with(_TWO)),
+                to("v3", matches=_with(_TWO, _ORANGE)),
+                to("v1", matches=[*_with(fields("color", "blue")[0]), *_with(fields("color", "green")[0])]),
+                to("v3", matches=[{**_when(service="shop.Till")[0], "headers": [_ONE]}]),
+            )
+        ],
+        [
+            Call("/a.A/B", "v1", {"version": "one"}),
+            Call("/a.A/B", "v2", {"version": "two"}),
+            Call("/a.A/B", "v3", {"version": "two", "color": "orange"}),
+            Call("/a.A/B", "v1", {"color": "blue"}),
+            Call("/a.A/B", "v1", {"color": "green"}),
+            Call("/shop.Till/Pay", "v3", {"version": "one"}),
+            Call("/a.A/B", "UNIMPLEMENTED", {"color": "orange"}),
+            Call("/a.A/B", "UNIMPLEMENTED"),
+        ],
+    ),
+    "GRPCRouteListenerHostnameMatching": Feature(
+        [
+            _calls(to("v1"), hosts=[], parents=[{"sectionName": "bar"}]),
+            _calls(to("v2"), hosts=[], parents=[{"sectionName": "foo-bar"}]),
+            _calls(to("v3"), hosts=[], parents=[{"sectionName": "wild-bar"}, {"sectionName": "wild-foo"}]),
+        ],
+        [
+            Call("/a.A/B", want, host=host, port=NAMED)
+            for host, want in {
+                "bar.com": "v1",
+                "foo.bar.com": "v2",
+                "baz.bar.com": "v3",
+                "a.b.bar.com": "v3",
+                "multiple.prefixes.foo.com": "v3",
+                "foo.com": "UNIMPLEMENTED",
+                "no.matching.host": "UNIMPLEMENTED",
+            }.items()
+        ],
+        [
+            listener("bar", NAMED, "bar.com"),
+            listener("foo-bar", NAMED, "foo.bar.com"),
+            listener("wild-bar", NAMED, "*.bar.com"),
+            listener("wild-foo", NAMED, "*.foo.com"),
+        ],
+    ),
+    "GRPCRouteNamedRule": Feature(
+        [
+            _calls(
+                to("v1", name="first", matches=_when(service="a.First")),
+                to("v2", name="second", matches=_when(service="a.Second")),
+            )
+        ],
+        [Call("/a.First/A", "v1"), Call("/a.Second/A", "v2")],
+    ),
+    "GRPCRouteRequestHeaderModifier": Feature(
+        [_calls(to("v1", filters=filters("RequestHeaderModifier", _CHANGES)))],
+        [
+            Call("/a.A/B", "v1", _SENT, {"x-set": "rule", "x-gone": None}),
+            Call("/a.A/B", "v1", {"x-kept": "mine"}, {"x-set": "rule", "x-kept": "mine"}),
+        ],
+    ),
+    "BackendTLSPolicyGRPCRoute": Feature([_calls(to("secured"))], [Call("/a.A/B", "secured")]),
+}
+
+
+class Secured(Speaker):
+    """A gRPC server that speaks TLS only."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.ca = trustme.CA()
+
+    async def __aenter__(self) -> "Secured":
+        issued = self.ca.issue_cert(BACKEND)
+        pair = issued.private_key_pem.bytes(), b"".join(one.bytes() for one in issued.cert_chain_pems)
+        self._server = grpc.aio.server()
+        self._server.add_generic_rpc_handlers([self])
+        self.port = self._server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+        await self._server.start()
+        return self
+
+
+def _behind(speaker: Speaker) -> str:
+    ports = [{"name": "grpc", "port": PORT}]
+    pod = local_pod(speaker.name, speaker.name, {"app": speaker.name}, speaker.port, "grpc")
+    return joined(made("Service", speaker.name, {"ports": ports}, "v1"), pod)
+
+
+async def test_calls_go_where_routes_say(stage: Stage):
+    async with Speaker("v1") as v1, Speaker("v2") as v2, Speaker("v3") as v3, Secured("secured") as secured:
+        speakers = {one.name: one for one in (v1, v2, v3, secured)}
+        own = [one for feature in FEATURES.values() for one in feature.listeners]
+        routes = [route_of(name, i, one) for name, f in FEATURES.items() for i, one in enumerate(f.routes)]
+        held = [policy("secured", "secured", "secured"), config_map("secured", secured.ca.cert_pem.bytes())]
+        pods = [_behind(one) for one in speakers.values()]
+        await stage.apply(joined(QUIET, OURS, gateway(listener("http", HTTP), *own), *routes, *pods, *held))
+        at = await router(stage, HTTP, NAMED, labels=LABELS)
+        wrong = [
+            f"{name}: {call.method} at {call.host}: {problem}"
+            for name, feature in FEATURES.items()
+            for call in feature.calls
+            for problem in await _problems(at, call.host or host_of(name), call, speakers)
+        ]
+        assert not wrong, "\n".join(wrong)
+        said = {ref.name: status for ref, status in await stage.app.keeper.statuses()}
+        named = [name_of(name, i) for name, feature in FEATURES.items() for i, _ in enumerate(feature.routes)]
+        assert all(brief(one) == ACCEPTED for name in named for one in said[name]["parents"])
+    assert not complaints(stage)
+
+
+async def _problems(at: Router, host: str, call: Call, speakers: Mapping[str, Speaker]) -> list[str]:
+    options = [("grpc.default_authority", host)]
+    async with grpc.aio.insecure_channel(f"{at.address}:{call.port}", options) as channel:
+        try:
+            answer = await channel.unary_unary(call.method)(b"", metadata=tuple(call.metadata.items()), timeout=15)
+        except grpc.aio.AioRpcError as error:
+            said = error.code().name
+        else:
+            said = answer.decode().strip()
+    found = [] if said == call.want else [f"{said} instead of {call.want}"]
+    if call.got and said in speakers:
+        method, metadata = speakers[said].calls[-1]
+        found += [] if method == call.method else [f"{method} arrived"]
+        found += [f"got {n}: {metadata.get(n)}" for n, value in call.got.items() if metadata.get(n) != value]
+    return found
