@@ -254,6 +254,17 @@ async def again(plane: Plane, at: str, *texts: str, generation: int = 1) -> dict
     return {f"{ref.kind.rpartition('/')[2]} {ref.name}": status for ref, status in plane.book.statuses()}
 
 
+async def test_routes_count_where_they_are_accepted():
+    none = {"method": "CONNECT"}
+    rules = {"none": [to("web", none)], "some": [to("web", none), to("web")], "whole": [to("web")]}
+    routes = [route(name, *said, hostnames=["web.example.com"]) for name, said in rules.items()]
+    spec = {"parentRefs": [{"name": "edge"}], "hostnames": ["calls.example.com"]}
+    said = await statuses(gateway({}), services("web"), *routes, made("GRPCRoute", "no-rules", spec))
+    assert brief(said["HTTPRoute none"]["parents"][0])["Accepted"] == "!UnsupportedValue"
+    assert brief(said["GRPCRoute no-rules"]["parents"][0]) == ACCEPTED
+    assert said["Gateway edge"]["listeners"][0]["attachedRoutes"] == 3, "all but one"
+
+
 def of_istio(at: str) -> str:
     """A Gateway of Istio that is for the routers of ours, and takes their port 80."""
     server = {"port": {"number": 80, "name": "bytes", "protocol": "TCP"}, "hosts": ["*"]}
