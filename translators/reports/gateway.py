@@ -11,7 +11,7 @@ from translators.contract import Report
 from translators.gateway_api.classes import profile
 from translators.gateway_api.conditions import GATEWAY, negative, positive
 from translators.gateway_api.listener_status import accepted, of_owner, sections
-from translators.gateway_api.listeners import sets_of
+from translators.gateway_api.listeners import gateway_problems, sets_of
 
 
 def status(view: View, obj: Object[gw.Gateway]) -> Status | None:
@@ -28,11 +28,18 @@ def status(view: View, obj: Object[gw.Gateway]) -> Status | None:
         programmed = Condition(PROGRAMMED, FALSE, "Invalid", valid.message or "no listener can be served")
     return Status(
         conditions=(valid, programmed, *_others(obj, said)),
-        facts={"attachedListenerSets": len(sets_of(view, obj))},
+        facts={"attachedListenerSets": _sets(view, obj)},
         lists=("listeners",),
         sections=tuple(sections(view, obj.ref, verdicts)),
         addresses=tuple(one.value for one in obj.spec.addresses),
     )
+
+
+def _sets(view: View, obj: Object[gw.Gateway]) -> int:
+    """Return how many ListenerSets have joined: those of which nothing can be served are not accepted (Gateway API)."""
+    if any(gateway_problems(obj)):
+        return 0
+    return sum(any(one.accepted for one in of_owner(view, obj.ref, said.ref)) for said in sets_of(view, obj))
 
 
 def _others(obj: Object[gw.Gateway], said: list[Finding]) -> Iterator[Condition]:
