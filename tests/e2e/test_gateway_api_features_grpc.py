@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 import msgspec
 import pytest
@@ -230,3 +231,19 @@ async def test_calls_come_by_tls_too(tmp_path: Path):
                 await channel.unary_unary("/shop.Other/Pay")(b"", timeout=15)
             assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
         assert not complaints(stage)
+
+
+async def test_requests_of_http1_are_http2_where_the_port_says_so(stage: Stage, client: aiohttp.ClientSession):
+    """HTTPRouteBackendProtocolH2C. What answers is a gRPC server, as it speaks HTTP/2 only."""
+    async with Speaker("v1") as v1:
+        ports = [{"name": "http", "port": PORT, "appProtocol": "kubernetes.io/h2c"}]
+        pod = local_pod("v1", "v1", {"app": "v1"}, v1.port)
+        route = route_of("HTTPRouteBackendProtocolH2C", 0, Route([to("v1")]))
+        there = made("Service", "v1", {"ports": ports}, "v1")
+        await stage.apply(joined(QUIET, OURS, gateway(listener("http", HTTP)), route, there, pod))
+        at = await router(stage, HTTP, labels=LABELS)
+        headers = {"Host": host_of("HTTPRouteBackendProtocolH2C"), "Content-Type": "application/grpc", "TE": "trailers"}
+        async with client.post(at.url("http", HTTP, "/any.Any/Any"), headers=headers, data=bytes(5)) as answer:
+            assert (answer.status, answer.version) == (200, aiohttp.HttpVersion11)
+            assert await answer.read() == b"\0" + len(b"v1 ").to_bytes(4) + b"v1 "
+    assert not complaints(stage)
