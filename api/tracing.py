@@ -119,12 +119,17 @@ class Failing(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True, tag="reply"):
-    """An answer from the proxy itself."""
+    """An answer from the proxy itself.
+
+    `response` is what is changed on it; where a share of the route was chosen before (a failure on purpose), it is one
+    of `ways` instead.
+    """
 
     status: int
     location: str = ""
     body: bytes = b""
     response: tuple[HeaderEdit, ...] = ()
+    ways: tuple[tuple[HeaderEdit, ...], ...] = ()
 
 
 class Sending(msgspec.Struct, frozen=True, tag="sending"):
@@ -144,6 +149,8 @@ class Outcome(msgspec.Struct, frozen=True):
     passed on and no request is seen (TCP, TLS). `domain` is the name of the virtual host that matched, `later` the
     number of its routes that were not looked at any more. `filters` names those that the route configures. `status` is
     what the proxy answers by itself, 0 when the answer is somebody else's, or when that depends on the target.
+    Without a Request.dice the route may be only for `numerator` of `denominator` requests; what becomes of the others
+    is left open.
     """
 
     request: Request
@@ -161,3 +168,5 @@ class Outcome(msgspec.Struct, frozen=True):
     action: Sending | Reply | None = None
     shares: tuple[Share, ...] = ()
     status: int = 0
+    numerator: int = 1
+    denominator: int = 1

@@ -65,6 +65,9 @@ class _Words:
             yield _row("route", f"none that matches: Envoy answers {found.status}")
         elif found.virtual_host not in _NO_SERVICE:
             yield _row("route", self._route())
+        if found.numerator < found.denominator:
+            share = _percent(found.numerator, found.denominator)
+            yield _row("", f"  only for {share} of the requests: the others are for the next route that matches")
         if found.failing is not None:
             yield from _failing(found.failing)
         if isinstance(found.action, Sending):

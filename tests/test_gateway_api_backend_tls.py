@@ -134,6 +134,10 @@ async def test_ancestors_are_the_gateways_whose_routes_send_or_copy_to_a_target(
     plane = await plane_of(joined(text, route("web", rules, parents=({}, {"name": "other"}))))
     view = plane.engine.view
     assert of("copy") == (edge, other)
+    refs = {"parentRefs": [{"name": "other"}], "rules": [{"backendRefs": [{"name": "idle", "port": 8000}]}]}
+    plane = await plane_of(joined(text, made("GRPCRoute", "calls", refs)))
+    view = plane.engine.view
+    assert (of("web"), of("idle")) == ((edge,), (other,))
 
 
 ONE = trustme.CA().cert_pem.bytes().decode()

@@ -23,6 +23,7 @@ from translators.scopes import criteria, scope_of
 
 PROVED = msgspec.structs.replace(EDGE, identity="spiffe://cluster.local/ns/default/sa/edge")
 ISSUER = trustme.CA()
+TYPE = "kubernetes.io/tls"
 REF = "spec.listeners[0].tls.certificateRefs[0]"
 
 
@@ -238,6 +239,17 @@ async def test_one_port_is_told_about_once():
     assert list(validate(obj)) == [Finding(obj.ref, "InvalidTls", message, "spec.tls.frontend.perPort[1].port")]
 
 
+@pytest.mark.parametrize("name", ["shop/web", "../web", "certificate://shop/web", "kubernetes://web"])
+async def test_what_is_no_name_of_a_secret_takes_nothing_else_down(name: str):
+    own = secret("own", "a.example.com")
+    theirs = secret("web", namespace="shop")
+    bad, good = listener(host="b.example.com", cert=name), listener("good", host="a.example.com", cert="own")
+    plane = await plane_of(joined(gateway(bad, good), own, theirs))
+    assert told(plane)[0] == ("InvalidCertificateRef", f"{REF}.name")
+    assert held(plane) == ["certificate://default/own"]
+    assert not plane.engine.failures
+
+
 async def test_a_certificate_for_backends_that_is_not_there_is_told_and_nothing_else_is_touched():
     said = {"backend": {"clientCertificateRef": {"name": "own"}}}
     plane = await plane_of(joined(gateway(listener(), tls=said), secret("web")))
@@ -245,6 +257,17 @@ async def test_a_certificate_for_backends_that_is_not_there_is_told_and_nothing_
     assert held(plane) == ["certificate://default/web"]
     plane = await plane_of(joined(gateway(listener(), tls=said), secret("web"), secret("own")))
     assert (told(plane), held(plane)) == ([], ["certificate://default/own", "certificate://default/web"])
+
+
+@pytest.mark.parametrize(
+    ("ref", "kind"),
+    [({}, "Opaque"), ({"kind": "ConfigMap"}, "kubernetes.io/tls"), ({"group": "a.b"}, "kubernetes.io/tls")],
+)
+async def test_what_is_no_certificate_for_backends_is_not_shown_to_them(ref: dict[str, str], kind: str):
+    said = {"backend": {"clientCertificateRef": {"name": "own", **ref}}}
+    plane = await plane_of(joined(gateway(listener(), tls=said), secret("web"), secret("own", kind=kind)))
+    assert [reason for reason, _ in told(plane)] == ["InvalidClientCertificateRef"]
+    assert held(plane) == ["certificate://default/web"]
 
 
 async def test_what_is_said_of_certificates_stands_in_the_status():

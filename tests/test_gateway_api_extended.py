@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from api.resource import ROUTE
+from api.resource import CLUSTER, ROUTE
 from tests.builders import decoded, plane_of, rendered
 from tests.gateway_api import EDGE, gateway, made, path, route, services, to
+from tests.test_gateway_api_status import ACCEPTED, refused, statuses, unresolved
+from tests.test_gateway_api_status import brief as conditions
 from tests.traffic import ask, brief
 
 GET = "GET http://web.example.com/"
@@ -182,3 +184,39 @@ async def test_secure_sockets_need_to_know_how_tls_is_spoken():
     plane = await plane_of("---\n".join([*text, policy]))
     assert brief(ask(plane.render(EDGE), GET)) == "web"
     assert not [f for f in plane.findings() if f.severity.value == "error"]
+
+
+def sending(**more: Any) -> dict[str, Any]:
+    return to("web", path("/b"), **more)
+
+
+SIEVE = {"type": "ExtensionRef", "extensionRef": {"group": "example.com", "kind": "Sieve", "name": "fine"}}
+AT_BACKEND = {"backendRefs": [{"name": "web", "port": 8000, "filters": [cors(allowOrigins=["*"])]}]}
+CONDITIONS = [
+    ((sending(filters=[SIEVE]),), unresolved("InvalidKind")),
+    ((sending(filters=[UNRESOLVED[0][0]]),), unresolved("BackendNotFound")),
+    ((sending(filters=[UNRESOLVED[1][0]]),), unresolved("RefNotPermitted")),
+    ((sending(filters=[cors(exposeHeaders=["*"], allowCredentials=True)]),), ACCEPTED),
+    ((sending(sessionPersistence={"idleTimeout": "1m"}),), ACCEPTED),
+    ((to("web", path("/a"), **AT_BACKEND), sending()), {**ACCEPTED, "PartiallyInvalid": "UnsupportedValue"}),
+    ((to("web", path("/a"), **AT_BACKEND),), refused("UnsupportedValue")),
+]
+
+
+@pytest.mark.parametrize(("rules", "found"), CONDITIONS)
+async def test_what_is_wrong_with_filters_is_in_the_status(rules: tuple[dict[str, Any], ...], found: dict[str, str]):
+    told = await statuses(gateway({}), route("web", *rules), services("web"))
+    (parent,) = told["HTTPRoute web"]["parents"]
+    assert conditions(parent) == found
+
+
+@pytest.mark.parametrize(("protocol", "name"), [("HTTP", "outbound"), ("GRPC", "http2")])
+async def test_who_is_asked_is_known_to_clients_that_import_little(protocol: str, name: str):
+    said = {"type": "ExternalAuth", "externalAuth": {"protocol": protocol, protocol.lower(): {}, **GUARD}}
+    spec = {"parentRefs": [{"group": "", "kind": "Service", "name": "web"}], "rules": [to("web", filters=[said])]}
+    little = {"egress": [{"hosts": ["./web.default.svc.cluster.local"]}]}
+    sidecar = made("Sidecar", "default", little, "networking.istio.io/v1")
+    text = "---\n".join([made("HTTPRoute", "web", spec), sidecar, services("web", "guard", "other")])
+    found = (await rendered(text)).of(CLUSTER)
+    assert f"{name}|8000||guard.default.svc.cluster.local" in found
+    assert "outbound|8000||other.default.svc.cluster.local" not in found

@@ -8,6 +8,8 @@ import pytest
 from api.resource import CLUSTER
 from tests.builders import decoded, objects, plane_of, rendered
 from tests.gateway_api import EDGE, gateway, made, route, services, to
+from tests.test_gateway_api_status import ACCEPTED, refused, statuses
+from tests.test_gateway_api_status import brief as conditions
 from tests.traffic import ask, brief
 from translators.inputs.gateway_api_grpc_route import INPUT
 
@@ -146,6 +148,13 @@ async def test_of_an_http_and_a_grpc_route_for_one_host_the_older_is_accepted(
     )
     answers = {"both": "calls", "nobody": "404"}
     assert brief(ask(served, HOST + ECHO)) == answers.get(found, found)
+
+
+async def test_both_are_told_whether_they_are_accepted():
+    said = [gateway({}), calls("calls", rule("web"), at=NEWER), route("web", to("web"), at=OLDER), services("web")]
+    told = await statuses(*said)
+    found = {kind: conditions(told[kind]["parents"][0]) for kind in ("HTTPRoute web", "GRPCRoute calls")}
+    assert found == {"HTTPRoute web": ACCEPTED, "GRPCRoute calls": refused("NotAllowedByListeners")}
 
 
 async def test_a_route_that_was_not_accepted_is_nobodys_rival():

@@ -169,6 +169,10 @@ async def test_redirects_take_the_port_of_the_service_for_the_listeners():
     request = "GET http://web:8080/a"
     assert await seen(mesh(moved(hostname="x.example.com")), request) == "302 http://x.example.com:8080/a"
     assert await seen(mesh(moved(hostname="x.example.com", scheme="https")), request) == "302 https://x.example.com/a"
+    assert await seen(mesh(moved(scheme="https")), request) == "302 https://web:443/a", "the port is not the called one"
+    assert await seen(mesh(moved(scheme="https")), request, INSIDE, WEB) == "302 https://web:443/a", (
+        "the port is not the called one"
+    )
     assert await seen(mesh(moved(port=1234, statusCode=301)), request) == "301 http://web:1234/a"
 
 

@@ -108,3 +108,25 @@ async def test_routes_for_bytes_have_no_services_as_parents():
     assert "TCPRoute t" not in await statuses(text)
     (finding,) = (await plane_of(text)).findings()
     assert (finding.reason, finding.path) == ("ParentNotServed", "spec.parentRefs[0].kind")
+
+
+RIVALS = [
+    ("the same port", {"port": 8000}, {"port": 8000}, refused("Conflicted"), ["Conflicted"]),
+    ("all ports", {}, {}, refused("Conflicted"), ["Conflicted"]),
+    ("one of its ports", {}, {"port": 8000}, ACCEPTED, ["PortConflicted"]),
+    ("another port", {"port": 8080}, {"port": 8000}, ACCEPTED, []),
+]
+
+
+@pytest.mark.parametrize(("asks", "calls", "said", "told"), [r[1:] for r in RIVALS], ids=[r[0] for r in RIVALS])
+async def test_grpc_routes_go_before_http_routes_of_a_port(
+    asks: dict[str, Any], calls: dict[str, Any], said: dict[str, str], told: list[str]
+):
+    spec = {"parentRefs": [{**SERVICE, **calls}], "rules": [{"backendRefs": [{"name": "next", "port": 8000}]}]}
+    text = mesh(of_web("r", to("old"), parent=asks), made("GRPCRoute", "g", spec))
+    found = await statuses(text)
+    assert brief(found["HTTPRoute r"]["parents"][0]) == said
+    assert brief(found["GRPCRoute g"]["parents"][0]) == ACCEPTED
+    plane = await plane_of(text)
+    assert [f.reason for f in plane.findings()] == told
+    assert outcome(ask(plane.render(SLEEP), "POST http://web:8000/x.Y/Z")) == "next"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.resource import ResourceSet
+from controlplane.explanation import lines_of
 from tests.builders import rendered
 from tests.gateway_api import EDGE, gateway, path, route, services
 from tests.traffic import ask, brief
@@ -105,6 +106,14 @@ def test_shares_leave_nothing_over(weights: tuple[int, ...]):
     assert all(one.end == other.start for one, other in pairwise(found))
     for weight, share in zip(weights, found, strict=True):
         assert abs((share.end - share.start) / MILLION - weight / sum(weights)) <= 1 / MILLION
+
+
+async def test_explain_says_that_a_route_is_not_for_all():
+    found = ask(await served(backend("web", moved("h.example")), backend("other", weight=3)), f"GET {HOST}/a")
+    told = lines_of(found, lambda *_: None)
+    assert any("only for 25 % of the requests: the others are for the next route that matches" in one for one in told)
+    asked = ask(await served(backend("web")), f"GET {HOST}/a")
+    assert not any("only for" in line for line in lines_of(asked, lambda *_: None))
 
 
 def test_a_mirror_of_nothing_copies_nothing():

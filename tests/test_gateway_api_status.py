@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from api.meta import Ref
+from controlplane.adopted import adopted
+from controlplane.plane import Plane
 from controlplane.status.conditions import Plain
-from tests.builders import plane_of
+from tests.builders import objects, plane_of
 from tests.gateway_api import GROUP, TILL, gateway, made, path, route, services, to
 
 NOW = "2026-01-01T00:00:00Z"
@@ -199,7 +202,8 @@ async def test_a_listener_set_says_how_it_stands():
     spec = {"gatewayClassName": "ours", "listeners": [{"name": "l0", "port": 80, "protocol": "HTTP"}], **allowed}
     edge = made("Gateway", "edge", spec)
     taken = [{"name": "t", "port": 80, "protocol": "HTTP"}, {"name": "m", "port": 81, "protocol": "HTTP"}]
-    more = made("ListenerSet", "more", {**parent, "listeners": taken})
+    none = made("ListenerSet", "none", {**parent, "listeners": taken[:1]}, creationTimestamp="2026-01-01T00:00:00Z")
+    more = f"{none}---\n" + made("ListenerSet", "more", {**parent, "listeners": taken})
     at_set = route("web", to("web"), parents=[{"kind": "ListenerSet", "name": "more"}])
     said = await statuses(gateway({}), edge, more, at_set, services("web"))
     assert brief(said["ListenerSet more"]) == {"Accepted": "ListenersNotValid", "Programmed": "?Pending"}
@@ -250,3 +254,48 @@ async def test_a_status_goes_with_its_object_and_comes_again():
         assert (ref in found) is not gone
         counts = found[Ref(f"{GROUP}/Gateway", "default", "edge")]["listeners"][0]["attachedRoutes"]
         assert counts == (0 if gone else 1)
+
+
+async def again(plane: Plane, at: str, *texts: str, generation: int = 1) -> dict[str, Plain]:
+    """The statuses after a change at some time, by `Kind name`."""
+    for obj in objects("---\n".join(texts)):
+        plane.store.apply(obj.ref, msgspec.structs.replace(obj, generation=generation))
+    await plane.publish()
+    plane.book.refresh(plane.engine.view, plane.snapshot, None, at)
+    return {f"{ref.kind.rpartition('/')[2]} {ref.name}": status for ref, status in plane.book.statuses()}
+
+
+def of_istio(at: str) -> str:
+    """A Gateway of Istio that is for the routers of ours, and takes their port 80."""
+    server = {"port": {"number": 80, "name": "bytes", "protocol": "TCP"}, "hosts": ["*"]}
+    spec = {"selector": {"gateway.networking.k8s.io/gateway-name": "edge"}, "servers": [server]}
+    return made("Gateway", "bytes", spec, "networking.istio.io/v1", creationTimestamp=at)
+
+
+@pytest.mark.parametrize(("at", "taken"), [("2020-01-01T00:00:00Z", True), ("2030-01-01T00:00:00Z", False)])
+async def test_a_port_that_an_older_gateway_has_is_not_available(at: str, taken: bool):
+    ours = gateway({}, {"port": 81}).replace("name: edge", 'name: edge\n  creationTimestamp: "2025-01-01T00:00:00Z"')
+    said = (await statuses(ours, of_istio(at)))["Gateway edge"]
+    first, second = map(brief, said["listeners"])
+    assert second["Accepted"] == "Accepted"
+    assert first["Accepted"] == ("!PortUnavailable" if taken else "Accepted")
+    assert first["Programmed"] == ("!Invalid" if taken else "?Pending")
+    assert brief(said)["Accepted"] == ("ListenersNotValid" if taken else "Accepted")
+
+
+async def test_a_class_that_goes_to_another_controller_takes_its_entries_along():
+    plane = await plane_of("---\n".join([gateway({}), services("web"), route("web", to("web"))]))
+    plane.add(adopted(["flomesh.io/gateway-controller=fsm"], []))
+    await again(plane, NOW)
+    said = await again(plane, NOW, gateway({}, controller="flomesh.io/gateway-controller"))
+    (entry,) = said["HTTPRoute web"]["parents"]
+    assert entry["controllerName"] == "flomesh.io/gateway-controller"
+    assert "HTTPRoute web" not in await again(plane, NOW, gateway({}, controller="somebody.else/controller"))
+
+
+async def test_an_object_that_was_made_anew_has_a_status_of_its_own():
+    plane = await plane_of("---\n".join([gateway({}), services("web")]))
+    await again(plane, "then", route("web", to("web")), generation=7)
+    (entry,) = (await again(plane, NOW, route("web", to("gone"))))["HTTPRoute web"]["parents"]
+    assert brief(entry) == unresolved("BackendNotFound")
+    assert {(c["observedGeneration"], c["lastTransitionTime"]) for c in entry["conditions"]} == {(1, NOW)}

@@ -3,21 +3,24 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
+from api.kinds.gateway_api import gateway as gw
 from api.kinds.gateway_api.gateway import GATEWAY
+from api.kinds.gateway_api.http_route import HTTP_ROUTE
 from api.meta import AnyObject, Ref
 from api.resource import ROUTE, ResourceSet
 from controlplane.catalogue import catalogue
 from controlplane.plane import Plane
-from tests.bench.gateway_worlds import KINDS, route, router, world
-from tests.builders import decoded, rendered
-from tests.gateway_api import EDGE, fields, gateway, path, services, to
+from tests.bench.gateway_worlds import KINDS, MIRRORED, route, router, world
+from tests.builders import decoded, objects, plane_of, rendered
+from tests.gateway_api import EDGE, fields, gateway, made, path, services, to
 from tests.gateway_api import route as written
 from tests.test_golden import CASES, outcome
 from translators import shards
-from translators.gateway_api.attachments import counted
+from translators.gateway_api.counting import counted
 from translators.standing import standing
 
 EDGE_GATEWAY = Ref(GATEWAY.key, "default", "edge")
@@ -116,3 +119,47 @@ async def _hosts(text: str) -> dict[str, list[Any]]:
     """The virtual hosts of each configuration, in an order of their own."""
     found = decoded(await rendered(text, EDGE), ROUTE)
     return {name: sorted(said["virtual_hosts"], key=lambda host: host["domains"]) for name, said in found.items()}
+
+
+async def test_a_grpc_route_is_nothing_to_routes_of_other_hosts():
+    said = {"hostnames": ["calls.example.com"], "parentRefs": [{"name": "edge"}]}
+    [call] = objects(made("GRPCRoute", "calls", {**said, "rules": [{"backendRefs": [{"name": "svc-1", "port": 80}]}]}))
+    found = []
+    for count in (200, 500):
+        plane, _ = await served("hosts", count)
+        found.append(await runs(plane, call))
+    assert found[0] == found[1] <= MOST_RUNS
+
+
+async def test_a_label_of_the_gateway_is_nothing_to_routes_without_mirrors():
+    plane, _ = await served("hosts", 200)
+    before = plane.snapshot.objects[EDGE_GATEWAY]
+    assert await runs(plane, msgspec.structs.replace(before, labels={"a": "b"})) <= MOST_RUNS + 200 // MIRRORED
+
+
+async def test_hundreds_of_routes_of_both_kinds_for_one_host_ask_for_no_tower_of_answers():
+    said = {"parentRefs": [{"name": "edge"}], "rules": [{"backendRefs": [{"name": "till", "port": 8000}]}]}
+    kinds = ["GRPCRoute", "HTTPRoute"] * 150
+    times = [f"2026-01-01T00:{i // 60:02}:{i % 60:02}Z" for i in range(len(kinds))]
+    many = [made(kind, f"r{999 - i}", said, creationTimestamp=times[i]) for i, kind in enumerate(kinds)]
+    plane = await plane_of("---\n".join([gateway({}), services("till"), *many]))
+    assert not plane.engine.failures
+    assert {f.about.kind.rpartition("/")[2] for f in plane.findings()} == {"HTTPRoute"}, "the oldest is a GRPCRoute"
+    assert len(plane.findings()) == 150
+
+
+async def test_a_listener_set_of_another_port_reads_no_route_again():
+    plane, _ = await served("hosts", 20)
+    more = {"name": "x", "port": 81, "protocol": "HTTP"}
+    text = made("ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": [more]})
+    before = plane.snapshot.objects[EDGE_GATEWAY]
+    asking = gw.AllowedListeners(gw.ListenerNamespaces("All"))
+    await runs(
+        plane, msgspec.structs.replace(before, spec=msgspec.structs.replace(before.spec, allowed_listeners=asking))
+    )
+    entries = dict(plane.engine._entries)
+    await runs(plane, objects(text)[0])
+    assert plane.snapshot.index["gateway.sets", "default/edge"]
+    routes = {plane.engine.lowered(ref) for ref in plane.snapshot.objects if ref.kind == HTTP_ROUTE.key}
+    assert len(routes) == 20
+    assert all(plane.engine._entries[call] is entries[call] for call in routes)

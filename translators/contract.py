@@ -65,7 +65,7 @@ class Output(msgspec.Struct, frozen=True):
 class Filter(msgspec.Struct, frozen=True):
     """One HTTP filter: its place, its entry in the chain (None: not in this scope), what it has to say of a route.
 
-    `asleep`: it does nothing but on routes that it has something to say of, and those are of Gateway API.
+    `asleep`: it does nothing, and costs nothing, but on routes that it has something to say of.
     """
 
     slot: Slot

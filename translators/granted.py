@@ -23,9 +23,9 @@ def certificate(credential: str) -> str:
 def held(view: View, asker: Ref, name: str) -> Credential | None:
     """Return what stands behind the name of such a resource, to an object that asks; None when it may not, or is not.
 
-    Raises ValueError for a name of another form.
+    A reference may say anything that is no name at all, slashes too: there is no such Secret.
     """
-    namespace, bare = name.removeprefix(_CERTIFICATE).split("/")
+    namespace, _, bare = name.removeprefix(_CERTIFICATE).partition("/")
     ref = Ref(_SECRET, namespace, bare)
     if not permitted(view, asker, ref):
         return None

@@ -124,10 +124,12 @@ def _named_by(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, int], .
 
 
 def _targets(table: RouteTable, namespace: str) -> Iterator[Destination]:
-    """Yield where the rules of a table that can hold for clients of a namespace send to, and copy to."""
+    """Yield where rules of a table that can hold for clients of a namespace send and copy to, and whom they ask."""
     for route in (each for each in table.routes if each.match.source_namespace in {"", namespace}):
         yield from (to for to in route.destinations if not to.fails)
         yield from (mirror.destination for mirror in route.mirrors)
+        if route.authorization is not None:
+            yield route.authorization.destination
     for stream in (each for each in table.streams if each.match.source_namespace in {"", namespace}):
         yield from stream.destinations
 

@@ -17,6 +17,7 @@ MIRROR = "mirror"
 HTTP2 = "http2"
 _COPY_BY_HTTP2 = "mirror-http2"
 DATAGRAMS = "udp"
+SEALED = "sealed"
 DIALLED = "mirrorplane.dialled_address"
 """Under this a sidecar with interception remembers the address that a client dialled."""
 
@@ -25,8 +26,8 @@ class ClusterName(msgspec.Struct, frozen=True):
     """`outbound|8000|v1|httpbin.default.svc.cluster.local`: direction, port, subset, host.
 
     A mirror's dedicated cluster is `mirror|...`: the same endpoints, other limits. `http2|...` and `mirror-http2|...`
-    are spoken HTTP/2 to, though the port does not say so. That of
-    a UDP port is `udp|...`, since a port of TCP may have the same number.
+    are spoken HTTP/2 to, though the port does not say so. That of a UDP port is `udp|...`, since a port of TCP may have
+    the same number. `sealed|...` is for TLS that is passed on, where a policy has live requests wrapped in TLS.
     """
 
     direction: str

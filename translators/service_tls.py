@@ -8,15 +8,17 @@ from api.policies import ServiceTls
 from api.proxy import Caller
 from api.view import View
 from translators import granted, visible
-from translators.names import DATAGRAMS, ClusterName
+from translators.names import DATAGRAMS, SEALED, ClusterName
 
 
 def of_call(view: View, caller: Caller, to: ClusterName) -> Tls | None:
-    """Return how a caller secures the line to a port; None when no policy is about it. Datagrams have no TLS.
+    """Return how a caller secures the line to a port; None when no policy is about it.
+
+    Datagrams have no TLS, and what is passed on is TLS already.
 
     Gateway API: the certificate of its Gateway is shown only there.
     """
-    if to.direction == DATAGRAMS:
+    if to.direction in {DATAGRAMS, SEALED}:
         return None
     service = view.memo(visible.service, caller.viewer, to.host)
     ports = service.ports if service is not None else ()

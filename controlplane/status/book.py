@@ -1,14 +1,14 @@
 """The statuses of all objects as they stand, with the times of their transitions."""
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from api.meta import Ref
 from api.snapshot import GET, Snapshot
 from api.status import Status
 from api.view import View
 from controlplane.engine import Call, Engine
-from controlplane.status.conditions import Plain, updated
+from controlplane.status.conditions import Plain, own, updated
 from controlplane.status.delivery import Deliveries, delivered
 from translators.standing import has_status, standing
 
@@ -29,19 +29,23 @@ class Book:
         self._due.update(read[1] for read in snapshot.changed if read[0] == GET and has_status(read[1]))
         self._due.update(call[1] for call in touched if call[0] is standing)
 
-    def refresh(self, view: View, snapshot: Snapshot, to: Deliveries | None, now: str) -> None:
+    def refresh(self, view: View, snapshot: Snapshot, ask: Callable[[], Deliveries] | None, now: str) -> None:
         """Bring all statuses up to a snapshot and to what proxies have accepted. Work for Slices.
 
-        `now` is RFC 3339, the time of what changed.
+        Proxies are only asked (by `ask`) where there is something to be programmed. `now` is RFC 3339, the time of what
+        changed.
         """
-        due = self._due | self._programmed
+        due, asked = self._due | self._programmed, None
         self._due = set()
         for ref in due:
             self._engine.breathe()
             obj, said = snapshot.objects.get(ref), self._ask(view, ref)
             if obj is not None and said is not None:
-                found = delivered(said, to.get(ref, ()) if to is not None else None)
-                self._shown[ref] = updated(self._shown.get(ref, {}), found, obj.generation, now)
+                if asked is None and ask is not None and said.programmed:
+                    asked = ask()
+                found = delivered(said, asked.get(ref, ()) if asked is not None else None)
+                before = own(self._shown.get(ref, {}), found, obj.generation)
+                self._shown[ref] = updated(before, found, obj.generation, now)
 
     def statuses(self) -> Iterator[tuple[Ref, Plain]]:
         """Yield every status as it was shown last, by Ref."""

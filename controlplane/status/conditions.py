@@ -42,6 +42,19 @@ def updated(old: Plain, said: Status, generation: int, now: str) -> Plain:
     return old if new == old else new
 
 
+def own(old: Plain, said: Status, generation: int) -> Plain:
+    """Return what of a status that nobody else writes the next one is made from.
+
+    No entries of controllers that are not spoken for any more; nothing at all of an object that was made anew, which
+    Kubernetes counts from one again.
+    """
+    if _is_newer(old, generation):
+        return {}
+    spoken = {section.key.get(_CONTROLLER) for section in said.sections}
+    kept = {name: [one for one in old[name] if one.get(_CONTROLLER) in spoken] for name in said.lists if name in old}
+    return old if all(kept[name] == old[name] for name in kept) else {**old, **kept}
+
+
 def _entries(old: Iterable[Plain], said: Iterable[Section], generation: int, now: str) -> list[Plain]:
     """Return the entries of a list: those of other controllers, then ours."""
     before, sections = list(old), list(said)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from api.meta import Ref
+from api.proxy import ROUTER
 from controlplane.plane import Plane
 from controlplane.status.conditions import Plain
 from controlplane.status.delivery import Deliveries, deliveries
@@ -45,8 +46,9 @@ class Keeper:
 
     def _refresh(self) -> None:
         plane = self._plane
-        plane.book.refresh(plane.engine.view, plane.snapshot, self._deliveries(), rfc3339(datetime.now(UTC)))
+        plane.book.refresh(plane.engine.view, plane.snapshot, self._deliveries, rfc3339(datetime.now(UTC)))
 
     def _deliveries(self) -> Deliveries:
         each, asked = self._plane.slices.each, self._plane.engine.view.memo(criteria)
-        return deliveries((stream, scope_of(stream.proxy, asked)) for stream in each(list(self._streams())))
+        routers = [stream for stream in self._streams() if stream.proxy.role == ROUTER]
+        return deliveries((stream, scope_of(stream.proxy, asked)) for stream in each(routers))

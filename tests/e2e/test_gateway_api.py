@@ -163,7 +163,8 @@ async def _copies(caller: Caller, web: Workload, other: Workload, copy: Workload
         with suppress(AssertionError):
             await until(lambda: paths <= {r.path for r in copy.received}, "all were copied", 2)
         assert asked <= 3 * len(paths), "copies are missing again and again"
-    assert {(r.host, r.path) for r in copy.received} == {(WEB, path) for path in paths}
+    copied = {(r.host, r.path) for r in copy.received if r.path.startswith("/anything/copied")}  # others may be late
+    assert copied == {(WEB, path) for path in paths}
     assert (len(web.received), other.received) == (asked, []), "nothing is copied by 0 %, nor to what is missing"
     copy.received.clear()
     for _ in range(REQUESTS):

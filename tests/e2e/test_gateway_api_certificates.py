@@ -168,6 +168,23 @@ async def test_the_certificate_of_the_gateway_is_shown_to_backends(
         assert await status(client, at, issued) == 503
 
 
+async def test_bytes_are_taken_off_one_line_of_tls_and_put_on_another(
+    edge: Edge, client: aiohttp.ClientSession, tmp_path: Path
+):
+    (stage, tls), issued = edge, Certificates()
+    (tmp_path / "backend").mkdir()
+    async with Secured(tmp_path / "backend", BACKEND) as web:
+        ended = {"mode": "Terminate", "certificateRefs": [{"name": "web"}]}
+        listener = {"name": "tls", "port": HTTPS, "protocol": "TLS", "tls": ended}
+        to = {"backendRefs": [{"name": "web", "port": 443}]}
+        said = object_of("TLSRoute", "web", {"parentRefs": [{"name": "edge"}], "hostnames": [WEB], "rules": [to]})
+        held = [issued.secret("web", WEB), config_map("web", web.ca.read_bytes()), policy("web", "web", "web")]
+        await stage.apply(joined(QUIET, gateway(listener), said, secured("web", web), *held))
+        at = await router(stage, HTTPS, tls=tls, labels=LABELS)
+        assert await status(client, at, issued) == 200
+        assert [(one.host, one.sni) for one in web.seen] == [(WEB, BACKEND)]
+
+
 ANY, SECOND, WILD, FOURTH = "example.org", "second-example.org", "third.wildcard.org", "fourth-example.wildcard.org"
 MISDIRECTED = [
     (ANY, ANY, 200),

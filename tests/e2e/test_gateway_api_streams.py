@@ -198,6 +198,13 @@ async def soon(ask: Callable[[], Awaitable[Any]], wanted: Any) -> None:
         assert asyncio.get_running_loop().time() < deadline, f"{said} is still answered"
 
 
+WRAPPED = {
+    "targetRefs": [{"group": "", "kind": "Service", "name": "one"}],
+    "validation": {"hostname": "one.example.com", "wellKnownCACertificates": "System"},
+}
+"""How requests to a service are to be wrapped in TLS: this is nothing to TLS that is passed on."""
+
+
 async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path, client: aiohttp.ClientSession):
     issued, backends = Certificates(), Certificates()
     secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -226,6 +233,7 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
                 route("TLSRoute", "two", ["passed"], "two", hostnames=["two.passed.example.com"]),
                 route("TLSRoute", "three", ["ended"], "three", hostnames=["a.ended.example.com"]),
                 object_of("HTTPRoute", "web", web_route),
+                object_of("BackendTLSPolicy", "one", WRAPPED),
                 by_tls,
                 plain,
                 behind(web),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import grpc
 import pytest
 import trustme
 import yaml
@@ -17,6 +18,7 @@ from tests.e2e.ingress import Router, router
 from tests.e2e.scene import QUIET, complaints, joined, until
 from tests.e2e.secured import Secured
 from tests.e2e.test_gateway_api import LABELS, edge, mirror, object_of, route
+from tests.e2e.test_gateways import Echo
 from tests.identity.issuers import SLEEP, Authority
 
 pytestmark = pytest.mark.envoy
@@ -135,4 +137,25 @@ async def test_a_backend_is_known_by_a_uri(stage: Stage, client: aiohttp.ClientS
             assert await status(client, at) == wanted
         await stage.apply(policy("web", "web", "web"))
         assert await status(client, at) == 503, "its certificate is for no host"
+    assert not complaints(stage)
+
+
+async def test_calls_go_to_a_backend_by_tls(stage: Stage):
+    issuer = trustme.CA()
+    shown = issuer.issue_cert(BACKEND)
+    upstream = grpc.aio.server()
+    upstream.add_generic_rpc_handlers([Echo()])
+    pair = shown.private_key_pem.bytes(), shown.cert_chain_pems[0].bytes()
+    number = upstream.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    await upstream.start()
+    listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
+    rules = {"parentRefs": [{"name": "edge"}], "rules": [{"backendRefs": [{"name": "echo", "port": 443}]}]}
+    backend = service("echo", 443, "https"), local_pod("echo", "echo", {"app": "echo"}, number, "https")
+    trusted = policy("echo", "echo", "ca"), config_map("ca", issuer.cert_pem.bytes())
+    await stage.apply(joined(QUIET, edge(listener), object_of("GRPCRoute", "echo", rules), *backend, *trusted))
+    at = await router(stage, HTTP, labels=LABELS)
+    async with grpc.aio.insecure_channel(f"{at.address}:{HTTP}") as channel:
+        call = channel.stream_stream("/test.Echo/All")
+        assert [answer async for answer in call(iter([b"one", b"two"]))] == [b"one", b"two"]
+    await upstream.stop(None)
     assert not complaints(stage)

@@ -11,7 +11,12 @@ from translators.visible import MESH
 
 
 def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
-    """Return an error for each gateway that is not there (Istio IST0101), a warning for each host it does not take."""
+    """Return an error for each gateway that is not there (Istio IST0101), a warning for each host it does not take.
+
+    Nothing for a table at one section of a gateway: it was made for that section and its hosts (Gateway API).
+    """
+    if said.section:
+        return ()
     return tuple(finding for name in said.gateways if name != MESH for finding in _at(view, said, name))
 
 

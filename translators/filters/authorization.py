@@ -1,7 +1,8 @@
 """Asking somebody else whether a request may go on: who is asked stands on the route, and no listener knows.
 
 Envoy's filter reads whom to ask, and what to tell them, from its place in the chain, so that each new rule would make
-listeners drain. A composite filter takes the whole of it from the route instead. It is asleep on all other routes.
+listeners drain. A composite filter takes the whole of it from the route instead. It is asleep on all other routes, and
+in every chain: a connection of before the first such route would have the route without the filter, and pass unasked.
 """
 
 import re

@@ -1,15 +1,16 @@
-"""Sessions: always in the chain, so that the first makes no listener drain, and asleep until a route asks for some."""
+"""Sessions: in every chain where routes may ask for some, so that the first makes no listener drain."""
 
 from api.proxy import Scope
 from api.routes import Route
 from api.view import View
 from translators import envoy
 from translators.contract import Filter, Slot
+from translators.precedence import may_hold
 
 
-def chain(_: View, __: Scope) -> envoy.StatefulSession:
+def chain(view: View, scope: Scope) -> envoy.StatefulSession | None:
     """Return the filter's configuration."""
-    return envoy.StatefulSession()
+    return envoy.StatefulSession() if view.memo(may_hold, scope) else None
 
 
 def route(said: Route) -> envoy.StatefulSessionPerRoute | None:

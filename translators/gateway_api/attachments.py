@@ -1,8 +1,6 @@
 """Where a route is attached: which listeners of which Gateways and ListenerSets, and with which hosts there."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterator
 
 import msgspec
 
@@ -10,22 +8,16 @@ from api.finding import Finding, Severity
 from api.gateways import EVERYWHERE, includes, narrower
 from api.hosts import candidates
 from api.kinds.gateway_api import GROUP
-from api.kinds.gateway_api.gateway import GATEWAY
-from api.kinds.gateway_api.listener_set import LISTENER_SET
 from api.kinds.gateway_api.references import ParentReference
-from api.kinds.kube import SERVICE
-from api.meta import Object, Ref
+from api.meta import Ref
 from api.view import View
-from translators.gateway_api.classes import profile
-from translators.gateway_api.listeners import Listener, Verdict, admits, joined, judged
+from translators.gateway_api.listeners import Listener, Verdict, admits, is_finer, seen_by
 from translators.gateway_api.names import called
-from translators.shards import COUNT, nested, shard
+from translators.gateway_api.owners import Route, hosts_of, kind_of, owner_of, served_by, service_of
 
 _RIVALLED = "Rivalled"
 _REASONS = (_RIVALLED, "NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
 """Why a listener does not take a route, the one told first first."""
-_AT_SERVICES = frozenset(("HTTPRoute", "GRPCRoute"))
-"""The kinds of routes that Services are served as parents of (see frontends)."""
 _SENTENCES = {
     _RIVALLED: "older routes of the other kind have its hostnames at the listeners that it names",
     "NotAllowedByListeners": "no listener that it names admits {kind}s of namespace {namespace}",
@@ -35,15 +27,6 @@ _SENTENCES = {
 
 
 _HTTP, _GRPC = (GROUP, "HTTPRoute"), (GROUP, "GRPCRoute")
-
-
-class Spec(Protocol):
-    """What all routes say."""
-
-    @property
-    def parent_refs(self) -> tuple[ParentReference, ...]:
-        """The parents."""
-        ...
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -61,9 +44,6 @@ class Attachment(msgspec.Struct, frozen=True):
     def holds(self) -> bool:
         """Whether the rules hold there."""
         return self.served and bool(self.hosts)
-
-
-Route = Object[Spec]  # type: ignore[type-var]
 
 
 def attached(view: View, obj: Route) -> tuple[Attachment, ...]:
@@ -87,42 +67,9 @@ def parent_findings(view: View, obj: Route) -> Iterator[Finding]:
         if owner_of(obj, parent) is not None:
             yield from _unattached(view, obj, path, parent)
         elif parent.group == "" and service_of(obj, parent) is None:
-            message = f"a {parent.kind} is no parent of {_kind(obj)[1]}s that is served here: no rule holds there"
+            message = f"a {parent.kind} is no parent of {kind_of(obj)[1]}s that is served here: no rule holds there"
             fix = "attach the route to a Gateway"
             yield Finding(obj.ref, "ParentNotServed", message, f"{path}.kind", fix=fix)
-
-
-def owners_of(obj: Route) -> Iterator[Ref]:
-    """Yield the Gateways and ListenerSets that a route names, each once."""
-    yield from dict.fromkeys(filter(None, (owner_of(obj, parent) for parent in obj.spec.parent_refs)))
-
-
-def owner_of(obj: Route, parent: ParentReference) -> Ref | None:
-    """Return the Gateway or ListenerSet that is a parent; None for what has no listeners."""
-    key = f"{parent.group}/{parent.kind}"
-    if key not in {GATEWAY.key, LISTENER_SET.key}:
-        return None
-    return Ref(key, parent.namespace or obj.ref.namespace, parent.name)
-
-
-def service_of(obj: Route, parent: ParentReference) -> Ref | None:
-    """Return the Service that is a parent of a route for requests; None for other parents, and other routes.
-
-    Gateway API: its group has to be said, it is `""`.
-    """
-    if (parent.group, parent.kind) != ("", "Service") or _kind(obj)[1] not in _AT_SERVICES:
-        return None
-    return Ref(SERVICE.key, parent.namespace or obj.ref.namespace, parent.name)
-
-
-def is_ours(view: View, obj: Route) -> bool:
-    """Tell whether any of a route's parents is served here."""
-    return any(served_by(view, owner) is not None for owner in owners_of(obj))
-
-
-def hosts_of(obj: Route) -> tuple[str, ...]:
-    """Return the hosts as written; all where none is, and where routes of the kind name none."""
-    return tuple(dict.fromkeys(getattr(obj.spec, "hostnames", ()))) or (EVERYWHERE,)
 
 
 def of_parent(view: View, obj: Route, parent: ParentReference) -> Iterator[Attachment | str]:
@@ -134,12 +81,12 @@ def of_parent(view: View, obj: Route, parent: ParentReference) -> Iterator[Attac
     gateway = served_by(view, owner) if owner is not None else None
     if owner is None or gateway is None:
         return
-    every: tuple[Verdict, ...] = view.memo(judged, gateway)
+    every: tuple[Verdict, ...] = view.memo(seen_by, gateway, owner)
     named = [one for one in every if one.listener.owner == owner and _is_named(parent, one.listener)]
     for one in named:
         hosts = tuple(_hosts(obj, one.listener))
-        if not admits(view, one, _kind(obj), obj.ref.namespace):
-            yield "NoMatchingListenerHostname" if _kind(obj) in one.kinds and not hosts else "NotAllowedByListeners"
+        if not admits(view, one, kind_of(obj), obj.ref.namespace):
+            yield "NoMatchingListenerHostname" if kind_of(obj) in one.kinds and not hosts else "NotAllowedByListeners"
         elif not hosts:
             yield "NoMatchingListenerHostname"
         elif _is_rivalled(view, obj, one.listener, hosts):
@@ -149,66 +96,6 @@ def of_parent(view: View, obj: Route, parent: ParentReference) -> Iterator[Attac
             yield Attachment(gateway, one.listener, left, one.served)
     if not named:
         yield "NoMatchingParent"
-
-
-def served_by(view: View, owner: Ref) -> Ref | None:
-    """Return the Gateway at whose routers an object's listeners are; None when it is not there, or not ours."""
-    obj = view.get(owner)
-    if obj is None:
-        return None
-    gateway = joined(obj) if owner.kind == LISTENER_SET.key else owner
-    found = view.get(gateway) if gateway is not None else None
-    return gateway if found is not None and profile(view, found.spec.gateway_class_name) is not None else None
-
-
-def counted(view: View, owner: Ref) -> Mapping[str, int]:
-    """Return how many routes are attached to each listener that a Gateway or ListenerSet writes down, by its name."""
-    found: Counter[str] = Counter()
-    for part in range(COUNT):
-        found.update(view.memo(_counted, owner, part))
-    return found
-
-
-def counting_places(obj: Route) -> Iterator[str]:
-    """Yield the keys under which the index `gateway.attached` finds a route."""
-    part = shard(str(obj.ref))
-    yield from (f"{called(owner)}|{part}" for owner in owners_of(obj))
-
-
-def gateway_places(obj: Route) -> Iterator[str]:
-    """Yield the keys under which the index `gateway.routes` finds a route: its parents, each shard of its hosts."""
-    for owner in owners_of(obj):
-        yield from nested(called(owner), hosts_of(obj), obj.ref)
-
-
-def call_places(obj: Route) -> Iterator[str]:
-    """Yield the keys under which the index `gateway.calls` finds a GRPCRoute: its parents."""
-    yield from (called(owner) for owner in owners_of(obj))
-
-
-def host_places(obj: Route) -> Iterator[str]:
-    """Yield the keys under which the index `gateway.host` finds a route: each host at each parent, each shard there."""
-    part = shard(str(obj.ref))
-    for owner in owners_of(obj):
-        for host in hosts_of(obj):
-            yield f"{called(owner)}|{host}"
-            yield f"{called(owner)}|{host}|{part}"
-
-
-def _counted(view: View, owner: Ref, part: int) -> Mapping[str, int]:
-    routes = view.by("gateway.attached", f"{called(owner)}|{part}")
-    return Counter(name for obj in routes for of, name in view.memo(_names, obj.ref) if of == owner)
-
-
-def _names(view: View, ref: Ref) -> tuple[tuple[Ref, str], ...]:
-    obj = view.get(ref)
-    found = attached(view, obj) if obj is not None else ()
-    return tuple((one.listener.owner, one.listener.said.name) for one in found)
-
-
-def _kind(obj: Route) -> tuple[str, str]:
-    group, _, kind = obj.ref.kind.rpartition("/")
-    return group, kind
 
 
 def _is_named(parent: ParentReference, listener: Listener) -> bool:
@@ -223,38 +110,39 @@ def _hosts(obj: Route, listener: Listener) -> Iterator[str]:
 
 def _elsewhere(every: tuple[Verdict, ...], listener: Listener, host: str) -> bool:
     """Tell whether a more precise listener of the port takes a host: then its requests are only that one's."""
-    return any(
-        one.accepted
-        and one.listener.said.port == listener.said.port
-        and one.listener.host != listener.host
-        and includes(listener.host, one.listener.host)
-        and includes(one.listener.host, host)
-        for one in every
-    )
+    return any(one.accepted and is_finer(one.listener, listener) and includes(one.listener.host, host) for one in every)
 
 
 def _is_rivalled(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
     """Tell whether a route of the other kind is attached to a listener for one of these hosts already.
 
     Gateway API: of an HTTPRoute and a GRPCRoute whose hosts meet the oldest is accepted, then the first by
-    `namespace/name`. What was not accepted itself is nobody's rival.
+    `namespace/name`. What was not accepted itself is nobody's rival. The oldest are asked first: they have few rivals
+    of their own, so that hundreds are no tower of questions.
     """
+    older = (one for one in _rivals(view, obj, listener, hosts) if _age(one) < _age(obj))
     return any(
-        _age(one) < _age(obj) and _meet(one, listener, hosts) and listener in view.memo(_attached_to, one.ref)
-        for one in _rivals(view, obj, listener, hosts)
+        _meet(one, listener, hosts) and listener in view.memo(_attached_to, one.ref) for one in sorted(older, key=_age)
     )
 
 
 def _rivals(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> Iterator[Route]:
-    """Yield the routes of the other kind that may have hosts in common. HTTPRoutes are many, and looked up by host."""
+    """Yield the routes of the other kind that may have hosts in common, looked up by host where it is no wildcard."""
+    other = {_HTTP: _GRPC, _GRPC: _HTTP}.get(kind_of(obj))
+    if other is None:
+        return
     place = called(listener.owner)
-    if _kind(obj) == _HTTP:
-        yield from view.by("gateway.calls", place)
-    elif _kind(obj) == _GRPC:
-        wide = any(host.startswith(EVERYWHERE) for host in hosts)
-        keys = [place] if wide else [f"{place}|{one}" for host in hosts for one in candidates(host)]
-        found = (one for key in keys for one in view.by("gateway.routes" if wide else "gateway.host", key))
-        yield from (one for one in found if _kind(one) == _HTTP)
+    wide = any(host.startswith(EVERYWHERE) for host in hosts)
+    keys = [place] if wide else [f"{place}|{one}" for host in hosts for one in candidates(host)]
+    found = {one.ref: one for key in keys for one in _filed(view, other, key, wide=wide)}
+    yield from (one for one in found.values() if kind_of(one) == other)
+
+
+def _filed(view: View, kind: tuple[str, str], key: str, *, wide: bool) -> tuple[Route, ...]:
+    """Return the routes at a parent, or at one of its hosts. GRPCRoutes are few, and found among themselves."""
+    if kind == _GRPC:
+        return view.by("gateway.calls", key)
+    return view.by("gateway.routes", key) if wide else view.by("gateway.host", key)
 
 
 def _meet(obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
@@ -272,7 +160,7 @@ def _age(obj: Route) -> tuple[str, str, str]:
 
 def _unattached(view: View, obj: Route, path: str, parent: ParentReference) -> Iterator[Finding]:
     owner = owner_of(obj, parent)
-    if owner is not None and view.get(owner) is None:
+    if owner is not None and served_by(view, owner) is None and view.get(owner) is None:
         message = f"there is no {owner}: no rule holds there"
         yield Finding(obj.ref, "ParentNotFound", message, path, Severity.WARNING, "correct the name, or create it")
         return
@@ -286,6 +174,6 @@ def _unattached(view: View, obj: Route, path: str, parent: ParentReference) -> I
         yield Finding(obj.ref, "ListenersNotServed", message, path, Severity.WARNING, f"see what is said of {owner}")
     if found and not taken:
         reason = next(reason for reason in _REASONS if reason in found)
-        said = _SENTENCES[reason].format(kind=_kind(obj)[1], namespace=obj.ref.namespace, parent=owner)
+        said = _SENTENCES[reason].format(kind=kind_of(obj)[1], namespace=obj.ref.namespace, parent=owner)
         told = "NotAllowedByListeners" if reason == _RIVALLED else reason
         yield Finding(obj.ref, told, f"{said}: no rule holds there", path)

@@ -7,7 +7,7 @@ from api.kinds.gateway_api.references import LocalObjectReference, ObjectReferen
 from api.kinds.secret import SECRET
 from api.meta import Kind, Ref
 from api.view import View
-from translators.gateway_api.grants import permitted
+from translators.grants import permitted
 
 LOCAL, ANY = (CONFIG_MAP,), (CONFIG_MAP, SECRET)
 """Which kinds may be named: those of policies, and those of Gateways."""

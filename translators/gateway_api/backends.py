@@ -17,7 +17,7 @@ from api.mesh import Port, Protocol, Service
 from api.meta import AnyObject, Ref
 from api.proxy import Caller, Viewer
 from api.view import View
-from translators.gateway_api.grants import permitted
+from translators.grants import permitted
 from translators.istio.protocols import by_token
 from translators.lookups import manner, port_of
 from translators.names import called

@@ -8,7 +8,7 @@ from api.kinds.gateway_api.references import SecretObjectReference
 from api.kinds.secret import SECRET
 from api.meta import Object, Ref
 from api.view import View
-from translators.gateway_api.grants import permitted
+from translators.grants import permitted
 
 _TLS = "kubernetes.io/tls"
 _FIX = "create a Secret of the type kubernetes.io/tls with tls.crt and tls.key"
@@ -26,6 +26,14 @@ def shown_findings(view: View, obj: Object[Gateway]) -> Iterator[Finding]:
     if said is not None:
         path, effect = "spec.tls.backend.clientCertificateRef", "none is shown to backends"
         yield from _finding(view, obj.ref, (path, "InvalidClientCertificateRef", effect), said)
+
+
+def shown_by(view: View, obj: Object[Gateway]) -> str:
+    """Return the Secret whose certificate a Gateway shows to backends, "" where there is none that it could."""
+    said = obj.spec.tls.backend.client_certificate_ref if obj.spec.tls.backend is not None else None
+    if said is None or any(shown_findings(view, obj)):
+        return ""
+    return next(iter(credentials_of(obj.ref, (said,))))
 
 
 def credentials_of(owner: Ref, refs: Iterable[SecretObjectReference]) -> tuple[str, ...]:

@@ -36,6 +36,15 @@ def profile(view: View, name: str) -> Profile | None:
     return adopted if said is None else msgspec.structs.replace(adopted, shadow_suffix=said.shadow_host_suffix)
 
 
+def profile_at(view: View, gateway: Ref) -> Profile | None:
+    """Return what the class of a Gateway means; None when it is not there, or another controller's.
+
+    Remembered by itself: thousands of routes ask, and what else a Gateway says is nothing to them.
+    """
+    found: Profile | None = view.memo(_profile_at, gateway)
+    return found
+
+
 def is_ours(view: View, obj: Object[gw.GatewayClass]) -> bool:
     """Tell whether a class is of a controller that is served here."""
     return obj.spec.controller_name in view.memo(_controllers)
@@ -56,6 +65,11 @@ def class_findings(view: View, obj: Object[gw.GatewayClass]) -> Iterator[Finding
     else:
         message = f"there is no GatewayParameters {said.name}: the defaults hold"
         yield Finding(obj.ref, "InvalidParameters", message, "spec.parametersRef.name", fix="create it")
+
+
+def _profile_at(view: View, gateway: Ref) -> Profile | None:
+    obj = view.get(gateway)
+    return profile(view, obj.spec.gateway_class_name) if obj is not None else None
 
 
 def _controllers(view: View) -> Mapping[str, Profile]:

@@ -16,7 +16,7 @@ from api.mesh import Port, Protocol, Service
 from api.meta import Ref
 from api.routes import Order, Route, RouteTable
 from api.view import View
-from translators.gateway_api import attachments
+from translators.gateway_api import owners
 from translators.shards import owned, places, shard
 
 _NOWHERE = "no rule holds there"
@@ -36,18 +36,18 @@ class Frontend(msgspec.Struct, frozen=True):
     consumer: bool
 
 
-def is_served(view: View, obj: attachments.Route, parent: ParentReference) -> bool:
+def is_served(view: View, obj: owners.Route, parent: ParentReference) -> bool:
     """Tell whether a parent is a Service that is there: whether a route holds at it is for us to say."""
-    ref = attachments.service_of(obj, parent)
+    ref = owners.service_of(obj, parent)
     return ref is not None and view.get(ref) is not None
 
 
-def is_meshed(view: View, obj: attachments.Route) -> bool:
+def is_meshed(view: View, obj: owners.Route) -> bool:
     """Tell whether any of a route's parents is such a Service."""
     return any(is_served(view, obj, parent) for parent in obj.spec.parent_refs)
 
 
-def frontends(view: View, obj: attachments.Route) -> tuple[Frontend, ...]:
+def frontends(view: View, obj: owners.Route) -> tuple[Frontend, ...]:
     """Return the ports of Services that a route is attached to, each once, in the order of its parents."""
     found: dict[tuple[str, int], Frontend] = {}
     for i in range(len(obj.spec.parent_refs)):
@@ -57,7 +57,7 @@ def frontends(view: View, obj: attachments.Route) -> tuple[Frontend, ...]:
     return tuple(found.values())
 
 
-def tables_at(view: View, obj: attachments.Route, made: Callable[[Frontend], Iterable[Route]]) -> Iterator[RouteTable]:
+def tables_at(view: View, obj: owners.Route, made: Callable[[Frontend], Iterable[Route]]) -> Iterator[RouteTable]:
     """Yield a table for each port that a route is attached to, with the rules as they are made for that port."""
     for at in frontends(view, obj):
         yield RouteTable(
@@ -72,10 +72,10 @@ def tables_at(view: View, obj: attachments.Route, made: Callable[[Frontend], Ite
         )
 
 
-def frontend_findings(view: View, obj: attachments.Route) -> Iterator[Finding]:
+def frontend_findings(view: View, obj: owners.Route) -> Iterator[Finding]:
     """Say at which Services no rule holds, and why."""
     for i, parent in enumerate(obj.spec.parent_refs):
-        ref, path = attachments.service_of(obj, parent), f"spec.parentRefs[{i}]"
+        ref, path = owners.service_of(obj, parent), f"spec.parentRefs[{i}]"
         if ref is not None and view.get(ref) is None:
             message = f"there is no {ref}: {_NOWHERE}"
             fix = "correct the name, or create it"
@@ -87,13 +87,13 @@ def frontend_findings(view: View, obj: attachments.Route) -> Iterator[Finding]:
             yield Finding(obj.ref, "ParentNotServed", message, f"{path}.group", Severity.WARNING, 'say group: ""')
         yield from _rival_findings(view, obj, i)
     hostnames = getattr(obj.spec, "hostnames", ())
-    if hostnames and is_meshed(view, obj) and not any(attachments.owners_of(obj)):
+    if hostnames and is_meshed(view, obj) and not any(owners.owners_of(obj)):
         message = "at a Service hostnames are not looked at: what was called decides (Gateway API)"
         fix = "match the header Host, or leave them out"
         yield Finding(obj.ref, "HostnamesIgnored", message, "spec.hostnames", Severity.WARNING, fix)
 
 
-def indexes() -> Mapping[str, Callable[[attachments.Route], Iterable[str]]]:
+def indexes() -> Mapping[str, Callable[[owners.Route], Iterable[str]]]:
     """Return the indexes by which what routes say in the mesh is found; those of Istio's rules, and one of their own.
 
     `frontend.routes` holds those with Services as parents, alone and by each shard of their hosts.
@@ -101,7 +101,7 @@ def indexes() -> Mapping[str, Callable[[attachments.Route], Iterable[str]]]:
     return {"routes": _places, "routes.of": _owners, "route.host": _hosts, "frontend.routes": _shards}
 
 
-def _rival_findings(view: View, obj: attachments.Route, i: int) -> Iterator[Finding]:
+def _rival_findings(view: View, obj: owners.Route, i: int) -> Iterator[Finding]:
     """Say at which ports routes of another kind hold; a route that is left with none is not accepted (Gateway API)."""
     found = list(_of_parent(view, obj, i))
     lost = [str(one.port) for one in found if _is_rivalled(view, obj, one)]
@@ -115,7 +115,7 @@ def _rival_findings(view: View, obj: attachments.Route, i: int) -> Iterator[Find
         yield Finding(obj.ref, reason, message, f"spec.parentRefs[{i}]", severity, fix)
 
 
-def _is_rivalled(view: View, obj: attachments.Route, at: Frontend) -> bool:
+def _is_rivalled(view: View, obj: owners.Route, at: Frontend) -> bool:
     """Tell whether routes of another kind hold instead, consumers' for consumers' and producers' for producers'.
 
     Gateway API: for a port of a Service GRPCRoutes go before HTTPRoutes.
@@ -127,10 +127,10 @@ def _is_rivalled(view: View, obj: attachments.Route, at: Frontend) -> bool:
     return any((f.host, f.port) == (at.host, at.port) for one in alike for f in frontends(view, one))
 
 
-def _of_parent(view: View, obj: attachments.Route, i: int) -> Iterator[Frontend]:
+def _of_parent(view: View, obj: owners.Route, i: int) -> Iterator[Frontend]:
     """Yield the ports that a parent stands for, and that take HTTP."""
     parent = obj.spec.parent_refs[i]
-    service = _service(view, attachments.service_of(obj, parent))
+    service = _service(view, owners.service_of(obj, parent))
     if service is None or service.headless:
         return
     for port in _named(service, parent):
@@ -139,7 +139,7 @@ def _of_parent(view: View, obj: attachments.Route, i: int) -> Iterator[Frontend]
             yield Frontend(service.host, port.number, f"spec.parentRefs[{i}]", consumer)
 
 
-def _problem(view: View, obj: attachments.Route, ref: Ref, parent: ParentReference) -> str:
+def _problem(view: View, obj: owners.Route, ref: Ref, parent: ParentReference) -> str:
     service = _service(view, ref)
     if service is None:
         return f"{ref} is an ExternalName, so nobody calls it by an address of its own"
@@ -171,26 +171,26 @@ def _named(service: Service, parent: ParentReference) -> list[Port]:
     ]
 
 
-def _hosts(obj: attachments.Route) -> tuple[str, ...]:
-    refs = (attachments.service_of(obj, parent) for parent in obj.spec.parent_refs)
+def _hosts(obj: owners.Route) -> tuple[str, ...]:
+    refs = (owners.service_of(obj, parent) for parent in obj.spec.parent_refs)
     return tuple(dict.fromkeys(fqdn(ref.name, ref.namespace) for ref in refs if ref is not None))
 
 
-def _places(obj: attachments.Route) -> Iterator[str]:
+def _places(obj: owners.Route) -> Iterator[str]:
     """Yield where others find the route as producers' and its own namespace as consumers'."""
     for export_to, consumer in ((_ALL, False), (_OWN, True)):
-        refs = (attachments.service_of(obj, parent) for parent in obj.spec.parent_refs)
+        refs = (owners.service_of(obj, parent) for parent in obj.spec.parent_refs)
         found = [ref for ref in refs if ref is not None and (ref.namespace != obj.ref.namespace) == consumer]
         if found:
             yield from places(export_to, obj.ref.namespace, (fqdn(ref.name, ref.namespace) for ref in found))
 
 
-def _owners(obj: attachments.Route) -> Iterable[str]:
+def _owners(obj: owners.Route) -> Iterable[str]:
     hosts = _hosts(obj)
     return owned(obj.ref.namespace, hosts) if hosts else ()
 
 
-def _shards(obj: attachments.Route) -> Iterator[str]:
+def _shards(obj: owners.Route) -> Iterator[str]:
     hosts = _hosts(obj)
     if hosts:
         yield "*"

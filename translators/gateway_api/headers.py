@@ -32,7 +32,7 @@ def header_findings(about: Ref, path: str, said: gw.HTTPHeaderFilter) -> Iterato
             if problem:
                 yield Finding(about, "InvalidHeader", problem, f"{path}.{field}[{i}]")
     for i, name in enumerate(said.remove):
-        if problem := _name_problem(name):
+        if problem := "it is there twice" if name in said.remove[:i] else _name_problem(name):
             yield Finding(about, "InvalidHeader", problem, f"{path}.remove[{i}]")
 
 

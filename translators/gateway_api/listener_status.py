@@ -3,18 +3,27 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
+from api.finding import Finding
 from api.meta import Ref
 from api.status import FALSE, PROGRAMMED, TRUE, Condition, Section
 from api.view import View
-from translators.gateway_api.attachments import counted
 from translators.gateway_api.conditions import LISTENER, negative, positive
+from translators.gateway_api.counting import counted
 from translators.gateway_api.listeners import Verdict, judged
+from translators.gateways import LeftOut, as_selected, merged
 from translators.names import listener_place
 
 
 def of_owner(view: View, gateway: Ref, owner: Ref) -> tuple[Verdict, ...]:
-    """Return what becomes of the listeners that an object writes down, at a Gateway."""
-    return tuple(one for one in view.memo(judged, gateway) if one.listener.owner == owner)
+    """Return what becomes of the listeners that an object writes down, at a Gateway.
+
+    Gateways of Istio may be for the same routers: where an older one has the port, none of ours is available.
+    """
+    found = tuple(one for one in view.memo(judged, gateway) if one.listener.owner == owner)
+    lost = {one.server.path: one.why for one in _left_out(view, owner) if one.about == owner}
+    return tuple(_unavailable(one, lost[one.listener.path]) if one.listener.path in lost else one for one in found)
 
 
 def sections(view: View, owner: Ref, verdicts: tuple[Verdict, ...]) -> Iterator[Section]:
@@ -40,6 +49,17 @@ def accepted(verdicts: tuple[Verdict, ...]) -> Condition:
         return Condition("Accepted", TRUE, "Accepted")
     message = f"not served: {', '.join(bad)}"
     return Condition("Accepted", FALSE if len(bad) == len(verdicts) else TRUE, "ListenersNotValid", message)
+
+
+def _left_out(view: View, owner: Ref) -> Iterator[LeftOut]:
+    """Yield the servers that routers of an object's gateway do not serve."""
+    for said in view.lowered(owner).gateways:
+        yield from view.memo(merged, as_selected(view, said)).left_out
+
+
+def _unavailable(one: Verdict, why: str) -> Verdict:
+    told = Finding(one.listener.owner, "PortUnavailable", f"nothing listens: {why}", f"{one.listener.path}.port")
+    return msgspec.structs.replace(one, findings=(*one.findings, told), accepted=False, served=False)
 
 
 def _conditions(one: Verdict) -> Iterator[Condition]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from api.finding import Finding
-from api.gateways import EVERYWHERE, Termination
+from api.gateways import EVERYWHERE, Termination, includes
 from api.kinds.gateway_api import GROUP
 from api.kinds.gateway_api import gateway as gw
 from api.kinds.gateway_api.listener_set import ListenerSet
@@ -78,6 +78,26 @@ def judged(view: View, gateway: Ref) -> tuple[Verdict, ...]:
             standing = [each.listener for each in found if each.accepted]
             found.append(_verdict(view, obj, one, tuple(_preceded(one, standing))[:1], void=void))
     return tuple(_with_overlaps(view, found))
+
+
+def seen_by(view: View, gateway: Ref, owner: Ref) -> tuple[Verdict, ...]:
+    """Return what matters to the routes of one object: its own listeners, and those that take hosts from them.
+
+    Gateway API: the most precise listener of a port has a host to itself. One of more listeners that takes nothing
+    from an object's own changes nothing here.
+    """
+    every = view.memo(judged, gateway)
+    own = [one.listener for one in every if one.listener.owner == owner]
+    return tuple(
+        one
+        for one in every
+        if one.listener.owner == owner or (one.accepted and any(is_finer(one.listener, other) for other in own))
+    )
+
+
+def is_finer(one: Listener, other: Listener) -> bool:
+    """Tell whether a listener takes hosts from another of its port, because it is more precise."""
+    return one.said.port == other.said.port and one.host != other.host and includes(other.host, one.host)
 
 
 def listeners_of(obj: Gateway | Set) -> tuple[Listener, ...]:

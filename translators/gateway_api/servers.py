@@ -5,9 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from api.gateways import Gateway, ServedHost, Server, Speaks
-from api.kinds.gateway_api.gateway import GATEWAY
 from api.meta import AnyObject, Ref
-from translators.gateway_api.certificates import credentials_of
 from translators.gateway_api.listeners import Verdict
 from translators.gateway_api.names import ROUTER_LABEL, api_of, router_label
 
@@ -23,20 +21,12 @@ def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[Verdict]) -> Gat
         created=obj.created,
         api=api_of(obj.ref),
         within=gateway.namespace,
-        shows=_shows(obj),
     )
 
 
 def selection_of(gateway: str) -> tuple[str, ...]:
     """Return the key under which an index finds what serves at the routers of a Gateway of this name."""
     return (f"{ROUTER_LABEL}={router_label(gateway)}",)
-
-
-def _shows(obj: AnyObject) -> str:
-    """Return the Secret whose certificate is shown to backends; ListenerSets name none."""
-    said = obj.spec.tls.backend if obj.ref.kind == GATEWAY.key else None
-    ref = said.client_certificate_ref if said is not None else None
-    return next(iter(credentials_of(obj.ref, (ref,))), "") if ref is not None else ""
 
 
 def _server(verdict: Verdict) -> Server:

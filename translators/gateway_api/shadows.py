@@ -9,7 +9,7 @@ from api.meta import AnyObject, Object
 from api.routes import Forward, Route
 from api.view import View
 from translators.gateway_api.attachments import Attachment
-from translators.gateway_api.classes import profile
+from translators.gateway_api.classes import profile_at
 
 Policy = Object[TrafficPolicy]
 
@@ -67,8 +67,7 @@ def target_places(obj: Policy) -> Iterator[str]:
 
 
 def _class_style(view: View, at: Attachment) -> Style:
-    gateway = view.get(at.gateway)
-    found = profile(view, gateway.spec.gateway_class_name) if gateway is not None else None
+    found = profile_at(view, at.gateway)
     return Style(suffix=found is not None and found.shadow_suffix)
 
 

@@ -15,9 +15,10 @@ from api.mesh import Lowered
 from api.meta import Object
 from api.routes import Order, RouteTable, StreamRoute
 from api.view import View
-from translators.gateway_api.attachments import Attachment, attached, is_ours, parent_findings
+from translators.gateway_api.attachments import Attachment, attached, parent_findings
 from translators.gateway_api.backends import Use, backend_findings, destination_of, problem
 from translators.gateway_api.names import called
+from translators.gateway_api.owners import is_ours
 from translators.gateway_api.parents import parent_rules
 
 _BACKENDS = "spec.rules[0].backendRefs"

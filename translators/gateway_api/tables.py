@@ -7,10 +7,11 @@ from api import routes
 from api.mesh import Lowered
 from api.routes import Order, RouteTable
 from api.view import View
-from translators.gateway_api.attachments import Attachment, Route, attached, is_ours, parent_findings
+from translators.gateway_api.attachments import Attachment, attached, parent_findings
 from translators.gateway_api.extensions import said_of_copies
 from translators.gateway_api.frontends import Frontend, frontend_findings, is_meshed, tables_at
 from translators.gateway_api.names import called
+from translators.gateway_api.owners import Route, is_ours
 from translators.gateway_api.remarks import rule_findings
 from translators.gateway_api.rules import Rule, routes_of
 from translators.gateway_api.shadows import shadowed

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from api.finding import Finding, Severity
 from api.hosts import is_ip
 from api.kinds.gateway_api import gateway as gw
@@ -10,12 +12,12 @@ from api.mesh import Lowered
 from api.meta import Object, Ref
 from api.view import View
 from translators.contract import Input
-from translators.gateway_api.certificates import shown_findings
+from translators.gateway_api.certificates import shown_by, shown_findings
 from translators.gateway_api.classes import profile
 from translators.gateway_api.clients import fallback_findings, frontend_rules
 from translators.gateway_api.listener_rules import listener_rules
 from translators.gateway_api.listeners import gateway_problems, judged
-from translators.gateway_api.names import called
+from translators.gateway_api.names import called, hostname_problem
 from translators.gateway_api.servers import gateway_of, selection_of
 
 
@@ -26,7 +28,8 @@ def lower(view: View, obj: Object[gw.Gateway]) -> Lowered:
     found = view.memo(judged, obj.ref)
     own = (finding for one in found if one.listener.owner == obj.ref for finding in one.findings)
     said = (*gateway_problems(obj), *shown_findings(view, obj), *fallback_findings(obj), *own)
-    return Lowered(gateways=(gateway_of(obj, obj.ref, found),), findings=said)
+    served = msgspec.structs.replace(gateway_of(obj, obj.ref, found), shows=shown_by(view, obj))
+    return Lowered(gateways=(served,), findings=said)
 
 
 def validate(obj: Object[gw.Gateway]) -> Iterator[Finding]:
@@ -42,6 +45,8 @@ def _address_findings(obj: Object[gw.Gateway]) -> Iterator[Finding]:
         path = f"spec.addresses[{i}]"
         if said.type == "IPAddress" and said.value and not is_ip(said.value):
             yield Finding(obj.ref, "InvalidAddress", f"{said.value!r} is no IP address", f"{path}.value")
+        if said.type == "Hostname" and said.value and (problem := hostname_problem(said.value, precise=True)):
+            yield Finding(obj.ref, "InvalidAddress", problem, f"{path}.value")
         if said.value and (said.type, said.value) in seen:
             yield Finding(obj.ref, "InvalidAddress", f"{said.type} values must be unique", path)
         seen.add((said.type, said.value))

@@ -8,10 +8,9 @@ from api.mesh import Lowered
 from api.meta import Object
 from api.view import View
 from translators.contract import Input
-from translators.gateway_api.attachments import call_places, counting_places, gateway_places, host_places
 from translators.gateway_api.calls import call_findings, rule_of
-from translators.gateway_api.frontends import indexes
 from translators.gateway_api.parents import parent_rules
+from translators.gateway_api.places import OF_REQUESTS, call_places
 from translators.gateway_api.rule_checks import host_findings, rules_findings
 from translators.gateway_api.rules import Rule
 from translators.gateway_api.tables import lowered
@@ -40,11 +39,5 @@ INPUT = Input(
     kinds=(gw.GRPC_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes={
-        "gateway.routes": gateway_places,
-        "gateway.host": host_places,
-        "gateway.attached": counting_places,
-        "gateway.calls": call_places,
-        **indexes(),
-    },
+    indexes={**OF_REQUESTS, "gateway.calls": call_places},
 )

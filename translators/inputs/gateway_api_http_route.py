@@ -8,11 +8,9 @@ from api.mesh import Lowered
 from api.meta import Object
 from api.view import View
 from translators.contract import Input
-from translators.gateway_api.attachments import counting_places, gateway_places, host_places
-from translators.gateway_api.backends import services_of
-from translators.gateway_api.frontends import indexes
 from translators.gateway_api.matches import match_findings, match_of
 from translators.gateway_api.parents import parent_rules
+from translators.gateway_api.places import OF_REQUESTS
 from translators.gateway_api.rule_checks import host_findings, rules_findings
 from translators.gateway_api.rules import Asked, Rule
 from translators.gateway_api.tables import lowered
@@ -50,11 +48,5 @@ INPUT = Input(
     kinds=(gw.HTTP_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes={
-        "gateway.routes": gateway_places,
-        "gateway.host": host_places,
-        "gateway.attached": counting_places,
-        "route.service": services_of,
-        **indexes(),
-    },
+    indexes=OF_REQUESTS,
 )

@@ -42,7 +42,11 @@ def validate(obj: Set) -> Iterator[Finding]:
 
 def _missing(obj: Set, parent: Ref | None) -> tuple[Finding, ...]:
     if parent is None:
-        return ()
+        said = obj.spec.parent_ref
+        message = f"a {said.kind} of {said.group or 'the core group'} takes no ListenerSets: nothing listens"
+        return (
+            Finding(obj.ref, "ParentNotServed", message, "spec.parentRef.kind", Severity.WARNING, "name a Gateway"),
+        )
     message, fix = f"there is no {parent}: nothing listens", "correct the name, or create it"
     return (Finding(obj.ref, "ParentNotFound", message, "spec.parentRef", Severity.WARNING, fix),)
 

@@ -8,8 +8,7 @@ from api.mesh import Lowered
 from api.meta import Object
 from api.view import View
 from translators.contract import Input
-from translators.gateway_api.attachments import counting_places, gateway_places
-from translators.gateway_api.backends import services_of
+from translators.gateway_api.places import OF_ROUTES
 from translators.gateway_api.streams import meaning_of, stream_rules
 
 
@@ -27,5 +26,5 @@ INPUT = Input(
     kinds=(TCP_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes={"gateway.routes": gateway_places, "gateway.attached": counting_places, "route.service": services_of},
+    indexes=OF_ROUTES,
 )

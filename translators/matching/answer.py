@@ -52,10 +52,20 @@ def _routed(known: Decoded, said: envoy.RouteConfiguration, found: Outcome) -> O
         why = match_problem(route.match, found.request)
         if not why:
             later = len(host[0].routes) - len(passed) - 1
-            found = msgspec.structs.replace(_in_host(found, *host, passed), later=later)
+            found = msgspec.structs.replace(
+                _in_host(found, *host, passed), later=later, **_chance(route, found.request)
+            )
             return _done(known, Place(route, host[0], said), found)
         passed.append(Passed(route.name, why, origin(route)))
     return _in_host(found, *host, passed)
+
+
+def _chance(route: envoy.Route, request: Request) -> dict[str, int]:
+    """Return of how many requests a route is for how many, where that is left open."""
+    if request.dice is not None or not route.match.HasField("runtime_fraction"):
+        return {}
+    numerator, denominator = fraction(route.match.runtime_fraction.default_value)
+    return {"numerator": numerator, "denominator": denominator}
 
 
 def _in_host(found: Outcome, host: envoy.VirtualHost, domain: str, passed: list[Passed]) -> Outcome:
@@ -95,7 +105,11 @@ def _done(known: Decoded, place: Place, found: Outcome) -> Outcome:
     route, fails = place.route, failing(place.route)
     kind = route.WhichOneof("action")
     action: Sending | Reply
-    answered = abort(fails, response_edits(place.levels)) or preflight(route, found.request)
+    answered = abort(fails, response_edits(place.levels))
+    if answered is not None and kind == "route":
+        ways = dict.fromkeys(to.response for to in sending(known, place, found.request).targets)
+        answered = msgspec.structs.replace(answered, ways=tuple(ways))
+    answered = answered or preflight(route, found.request)
     if answered is not None:
         action = answered
     elif kind == "redirect":

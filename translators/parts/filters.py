@@ -8,13 +8,11 @@ from api.routes import Route
 from api.view import View
 from translators import envoy
 from translators.contract import Filter, discover
-from translators.precedence import may_hold
 
 
 def chain(view: View, scope: Scope) -> list[envoy.HttpFilter]:
-    """Return the filters of a scope; those that sleep where some route may wake them."""
-    awake = not view.memo(may_hold, scope)
-    said = [(f, f.chain(view, scope)) for f in _filters() if not (awake and f.asleep)]
+    """Return the filters of a scope."""
+    said = [(f, f.chain(view, scope)) for f in _filters()]
     return [
         envoy.HttpFilter(name=f.name, typed_config=envoy.packed(config), disabled=f.asleep)
         for f, config in said

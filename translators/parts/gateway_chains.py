@@ -10,7 +10,7 @@ from translators import envoy
 from translators.gateway_streams import rules_at
 from translators.gateways import Door, Opening, closed
 from translators.names import ANYWHERE, NOWHERE, listener
-from translators.parts import chains, streams
+from translators.parts import chains, sealed, streams
 from translators.parts.streams import Chain
 from translators.parts.termination import HTTP_ALPN, taken_off
 
@@ -55,6 +55,8 @@ def _refusing(view: View, opening: Opening) -> Iterator[Chain]:
 
 
 def _bytes(view: View, scope: Scope, door: Door, rule: StreamRoute) -> bytes:
+    if sealed.passes_on(door):
+        return streams.of_rule(view, scope, rule, door.server.number, sealed.cluster).body
     return streams.of_rule(view, scope, rule, door.server.number).body
 
 

@@ -1,6 +1,6 @@
 """Filter chains for connections that are passed on as bytes: to a service, or as its route tables say."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_network
 
 import msgspec
@@ -19,6 +19,7 @@ from translators.tables import holds
 
 _FILTER_CHAINS_FIELD, _DEFAULT_FIELD = 3, 25
 _EVERY_NAME = "*"
+Meant = Callable[[View, Scope, ClusterName], ClusterName]
 
 
 class Chain(msgspec.Struct, frozen=True):
@@ -106,9 +107,9 @@ def _rules(view: View, scope: Scope, host: str, number: int, *, tls: bool) -> tu
     return ()
 
 
-def of_rule(view: View, scope: Scope, rule: StreamRoute, number: int) -> Chain:
-    """Return the chain of a rule on a port."""
-    body = envoy.FilterChain(filters=[_filter(view, scope, rule, number)])
+def of_rule(view: View, scope: Scope, rule: StreamRoute, number: int, meant: Meant = lambda _, __, to: to) -> Chain:
+    """Return the chain of a rule on a port. `meant` says which cluster stands for one that live requests use."""
+    body = envoy.FilterChain(filters=[_filter(view, scope, rule, number, meant)])
     return Chain(rule.match.server_names, rule.match.subnets, envoy.encode(body))
 
 
@@ -116,17 +117,24 @@ def _plain(view: View, scope: Scope, host: str, number: int) -> envoy.FilterChai
     return envoy.FilterChain(filters=[chains.tcp(view, scope.caller, called(host, number))])
 
 
-def _filter(view: View, scope: Scope, rule: StreamRoute, number: int) -> envoy.Filter:
-    shares = [to for to in rule.destinations if to.weight > 0] if len(rule.destinations) > 1 else rule.destinations
-    there = [_cluster(view, scope, to, number) for to in shares if not to.fails]
+def sharing(rule: StreamRoute) -> Sequence[Destination]:
+    """Return where connections go: an only destination gets all, of several those of weight 0 get none."""
+    return [to for to in rule.destinations if to.weight > 0] if len(rule.destinations) > 1 else rule.destinations
+
+
+def cluster_of(view: View, scope: Scope, to: Destination, number: int) -> ClusterName:
+    """Return the cluster that live requests to a destination use."""
+    return called(to.host, target_port(view, scope.viewer, to, number), to.subset)
+
+
+def _filter(view: View, scope: Scope, rule: StreamRoute, number: int, meant: Meant) -> envoy.Filter:
+    shares = sharing(rule)
+    named = [None if to.fails else meant(view, scope, cluster_of(view, scope, to, number)) for to in shares]
+    there = [name for name in named if name is not None]
     if not there:
         return chains.straight(view, NOWHERE)
     if len(shares) == 1:
         return chains.tcp(view, scope.caller, there[0])
-    names = [NOWHERE if to.fails else str(_cluster(view, scope, to, number)) for to in shares]
+    names = [NOWHERE if name is None else str(name) for name in named]
     weighted = tuple(zip(names, fitting([to.weight for to in shares]), strict=True))
     return chains.tcp_shared(view, scope.caller, weighted, f"{rule.ref.name}.{rule.ref.namespace}", there[0])
-
-
-def _cluster(view: View, scope: Scope, to: Destination, number: int) -> ClusterName:
-    return called(to.host, target_port(view, scope.viewer, to, number), to.subset)

@@ -8,7 +8,7 @@ from api.status import Condition, Section, Status
 from api.view import View
 from translators.contract import Report
 from translators.gateway_api.ancestors import ancestors
-from translators.gateway_api.classes import profile
+from translators.gateway_api.classes import profile_at
 from translators.gateway_api.conditions import BACKEND_TLS, positive
 
 _MOST = 16
@@ -25,8 +25,7 @@ def status(view: View, obj: Object[BackendTLSPolicy]) -> Status | None:
 def _sections(view: View, gateways: tuple[Ref, ...], conditions: tuple[Condition, ...]) -> Iterator[Section]:
     """Yield an entry for each Gateway; what is said of the policy is the same for all."""
     for ref in gateways:
-        obj = view.get(ref)
-        served = profile(view, obj.spec.gateway_class_name) if obj is not None else None
+        served = profile_at(view, ref)
         if served is not None:
             group, _, kind = ref.kind.rpartition("/")
             named = {"group": group, "kind": kind, "namespace": ref.namespace, "name": ref.name}

@@ -6,9 +6,9 @@ from api.meta import Object
 from api.status import FALSE, PROGRAMMED, TRUE, Condition, Status
 from api.view import View
 from translators.contract import Report
-from translators.gateway_api.attachments import served_by
 from translators.gateway_api.listener_status import accepted, of_owner, sections
 from translators.gateway_api.listeners import Verdict, gateway_problems, is_admitted
+from translators.gateway_api.owners import served_by
 
 
 def status(view: View, obj: Object[ListenerSet]) -> Status | None:

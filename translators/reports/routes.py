@@ -15,10 +15,10 @@ from api.meta import AnyObject
 from api.status import FALSE, TRUE, Condition, Section, Status
 from api.view import View
 from translators.contract import Report
-from translators.gateway_api.attachments import owner_of, served_by
-from translators.gateway_api.classes import profile
+from translators.gateway_api.classes import profile_at
 from translators.gateway_api.conditions import PARTLY, ROUTE, below, positive
 from translators.gateway_api.frontends import is_served
+from translators.gateway_api.owners import owner_of, served_by
 
 
 def status(view: View, obj: AnyObject) -> Status | None:
@@ -45,8 +45,7 @@ def _controller(view: View, obj: AnyObject, parent: ParentReference) -> str:
         return CONTROLLER
     owner = owner_of(obj, parent)
     gateway = served_by(view, owner) if owner is not None else None
-    found = view.get(gateway) if gateway is not None else None
-    served = profile(view, found.spec.gateway_class_name) if found is not None else None
+    served = profile_at(view, gateway) if gateway is not None else None
     return served.controller if served is not None else ""
 
 

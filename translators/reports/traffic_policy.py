@@ -9,8 +9,9 @@ from api.meta import Object, Ref
 from api.status import TRUE, Condition, Section, Status
 from api.view import View
 from translators.contract import Report
-from translators.gateway_api.attachments import attached, served_by
-from translators.gateway_api.classes import profile
+from translators.gateway_api.attachments import attached
+from translators.gateway_api.classes import profile_at
+from translators.gateway_api.owners import served_by
 
 _MOST = 16
 
@@ -34,8 +35,7 @@ def _gateways(view: View, about: Ref, said: PolicyTarget) -> Iterator[Ref]:
 
 
 def _section(view: View, gateway: Ref) -> Section | None:
-    obj = view.get(gateway)
-    served = profile(view, obj.spec.gateway_class_name) if obj is not None else None
+    served = profile_at(view, gateway)
     if served is None:
         return None
     group, _, kind = gateway.kind.rpartition("/")

@@ -5,8 +5,24 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from api.kinds.gateway_api import GROUP, VERSIONS
-from api.kinds.gateway_api.references import ObjectReference, PortNumber, SecretObjectReference
+from api.kinds.gateway_api.references import (
+    DomainPath,
+    Group,
+    KindName,
+    ObjectName,
+    ObjectReference,
+    PortNumber,
+    SecretObjectReference,
+)
 from api.meta import Kind, Wire
+
+_PROTOCOL, _ADDRESS = "[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?", "Hostname|IPAddress|NamedAddress"
+_PREFIX = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*/"
+_Key = Annotated[
+    str, Meta(max_length=317, pattern=rf"^(?:{_PREFIX})?(?:[A-Za-z0-9][-A-Za-z0-9_.]{{0,61}})?[A-Za-z0-9]\Z")
+]
+_LabelValue = Annotated[str, Meta(max_length=63, pattern=r"^(?:(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?\Z")]
+_Text = Annotated[str, Meta(max_length=4096)]
 
 
 class LabelSelectorRequirement(Wire, frozen=True):
@@ -34,8 +50,8 @@ class RouteNamespaces(Wire, frozen=True):
 class RouteGroupKind(Wire, frozen=True):
     """A kind of route."""
 
-    kind: str
-    group: str = GROUP
+    kind: KindName
+    group: Group = GROUP
 
 
 class AllowedRoutes(Wire, frozen=True):
@@ -50,7 +66,7 @@ class ListenerTLSConfig(Wire, frozen=True):
 
     mode: Literal["Terminate", "Passthrough"] | None = None
     certificate_refs: Annotated[tuple[SecretObjectReference, ...], Meta(max_length=64)] = ()
-    options: Annotated[dict[str, str], Meta(max_length=16)] = {}
+    options: Annotated[dict[_Key, _Text], Meta(max_length=16)] = {}
 
 
 class Listener(Wire, frozen=True):
@@ -58,7 +74,7 @@ class Listener(Wire, frozen=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=253)]
     port: PortNumber
-    protocol: Annotated[str, Meta(min_length=1, max_length=255)]
+    protocol: Annotated[str, Meta(min_length=1, max_length=255, pattern=rf"^(?:{_PROTOCOL}|{DomainPath})\Z")]
     hostname: Annotated[str, Meta(max_length=253)] = ""
     tls: ListenerTLSConfig | None = None
     allowed_routes: AllowedRoutes = AllowedRoutes()
@@ -109,23 +125,23 @@ class GatewayTLSConfig(Wire, frozen=True):
 class GatewaySpecAddress(Wire, frozen=True):
     """An address that is asked for; without a value, any of the type."""
 
-    type: Annotated[str, Meta(min_length=1, max_length=253)] = "IPAddress"
+    type: Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^(?:{_ADDRESS}|{DomainPath})\Z")] = "IPAddress"
     value: Annotated[str, Meta(max_length=253)] = ""
 
 
 class LocalParametersReference(Wire, frozen=True):
     """An object that says more, beside the Gateway."""
 
-    group: str
-    kind: str
-    name: str
+    group: Group
+    kind: KindName
+    name: ObjectName
 
 
 class GatewayInfrastructure(Wire, frozen=True):
     """What is said of what is made for a Gateway. Labels and annotations are for what is made in a cluster."""
 
-    labels: Annotated[dict[str, str], Meta(max_length=8)] = {}
-    annotations: Annotated[dict[str, str], Meta(max_length=16)] = {}
+    labels: Annotated[dict[_Key, _LabelValue], Meta(max_length=8)] = {}
+    annotations: Annotated[dict[_Key, _Text], Meta(max_length=16)] = {}
     parameters_ref: LocalParametersReference | None = None
 
 

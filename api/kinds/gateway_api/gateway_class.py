@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from api.kinds.gateway_api import GROUP, VERSIONS
+from api.kinds.gateway_api.references import DomainPath, Group, KindName, Namespace, ObjectName
 from api.meta import Kind, Wire
 
 CONTROLLER = "mirrorplane.io/gateway-controller"
@@ -14,16 +15,16 @@ CONTROLLER = "mirrorplane.io/gateway-controller"
 class ParametersReference(Wire, frozen=True):
     """An object that says more, of any kind."""
 
-    group: str
-    kind: str
-    name: str
-    namespace: str = ""
+    group: Group
+    kind: KindName
+    name: ObjectName
+    namespace: Namespace = ""
 
 
 class GatewayClass(Wire, frozen=True):
     """`description` is for people; `parametersRef` names our GatewayParameters."""
 
-    controller_name: Annotated[str, Meta(min_length=1, max_length=253)]
+    controller_name: Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^{DomainPath}\Z")]
     parameters_ref: ParametersReference | None = None
     description: Annotated[str, Meta(max_length=64)] = ""
 

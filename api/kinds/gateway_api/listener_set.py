@@ -6,16 +6,17 @@ from msgspec import Meta
 
 from api.kinds.gateway_api import GROUP
 from api.kinds.gateway_api.gateway import Listener
+from api.kinds.gateway_api.references import Group, KindName, Namespace, ObjectName
 from api.meta import Kind, Wire
 
 
 class ParentGatewayReference(Wire, frozen=True):
     """The Gateway that the listeners are for."""
 
-    name: str
-    group: str = GROUP
-    kind: str = "Gateway"
-    namespace: str = ""
+    name: ObjectName
+    group: Group = GROUP
+    kind: KindName = "Gateway"
+    namespace: Namespace = ""
 
 
 class ListenerSet(Wire, frozen=True):

@@ -5,23 +5,24 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from api.kinds.gateway_api import GROUP, VERSIONS
+from api.kinds.gateway_api.references import Group, KindName, Namespace
 from api.meta import Kind, Wire
 
 
 class ReferenceGrantFrom(Wire, frozen=True):
     """Objects of a kind in a namespace."""
 
-    group: str
-    kind: str
-    namespace: str
+    group: Group
+    kind: KindName
+    namespace: Annotated[Namespace, Meta(min_length=1)]
 
 
 class ReferenceGrantTo(Wire, frozen=True):
     """An object of a kind, or all of them."""
 
-    group: str
-    kind: str
-    name: str = ""
+    group: Group
+    kind: KindName
+    name: Annotated[str, Meta(max_length=253)] = ""
 
 
 class ReferenceGrant(Wire, frozen=True):

@@ -10,11 +10,14 @@ from api.meta import Wire
 PortNumber = Annotated[int, Meta(ge=1, le=65535)]
 _LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 ObjectName = Annotated[str, Meta(min_length=1, max_length=253)]
-KindName = Annotated[str, Meta(min_length=1, max_length=63, pattern="^[a-zA-Z](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$")]
-Group = Annotated[str, Meta(max_length=253, pattern=rf"^(?:{_LABEL}(?:\.{_LABEL})*)?$")]
+KindName = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[a-zA-Z](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?\Z")]
+Group = Annotated[str, Meta(max_length=253, pattern=rf"^(?:{_LABEL}(?:\.{_LABEL})*)?\Z")]
 """The core group is ""."""
-Namespace = Annotated[str, Meta(max_length=63, pattern=f"^(?:{_LABEL})?$")]
-SectionName = Annotated[str, Meta(max_length=253, pattern=rf"^(?:{_LABEL}(?:\.{_LABEL})*)?$")]
+Namespace = Annotated[str, Meta(max_length=63, pattern=rf"^(?:{_LABEL})?\Z")]
+SectionName = Annotated[str, Meta(max_length=253, pattern=rf"^(?:{_LABEL}(?:\.{_LABEL})*)?\Z")]
+_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
+DomainPath = rf"{_LABEL}(?:\.{_LABEL})*/{_PATH}"
+"""What is somebody's own is called, as a regex: `example.com/what`."""
 Weight = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from api.kinds.gateway_api import GROUP
-from api.kinds.gateway_api.references import BackendRef, ParentReference
+from api.kinds.gateway_api.references import BackendRef, ParentReference, SectionName
 from api.meta import Kind, Wire
 
 VERSIONS = ("v1", "v1alpha2", "v1alpha3")
@@ -15,7 +15,7 @@ class TLSRouteRule(Wire, frozen=True):
     """Where connections go, by weight."""
 
     backend_refs: Annotated[tuple[BackendRef, ...], Meta(min_length=1, max_length=16)]
-    name: str = ""
+    name: SectionName = ""
 
 
 class TLSRoute(Wire, frozen=True):

@@ -1,0 +1,313 @@
+"""Odd worlds of Gateway API by throwing dice: listeners and routes of all kinds that meet on few ports and hosts."""
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+
+GROUP = "gateway.networking.k8s.io"
+PORTS = {18080: ("HTTP",), 18000: ("HTTP",), 443: ("HTTPS", "TLS"), 15443: ("HTTPS", "TLS"), 18001: ("TCP", "UDP")}
+HOSTS = (
+    *("", "*.example.com", "api.example.com", "a.b.example.com", "*.b.example.com", "example.com"),
+    *("x" * 63 + ".example.com", ".".join(["a" * 50] * 4), "xn--bcher-kva.example"),
+)
+ILLEGAL = (
+    "/x?q=1",
+    "//",
+    "/x%",
+    "ü",
+    " ",
+    "\t",
+    "host",
+    "connection",
+    "(",
+    "(?=x)",
+    "1.5s",
+    "\n",
+    "a b",
+    "é",
+    "*",
+    "10.0.0.1",
+    "%REQ(x)%",
+    "API.example.com",
+    -1,
+    0,
+    65536,
+    1.5,
+    None,
+    {},
+    [],
+    "x" * 254,
+)
+ODD = 0.003
+NAMES = ("edge", "one", "two", "one", "two", "svc-0", "svc-1", "gone", "a/b", "kubernetes://one", "x" * 253)
+SPACES = ("", "default", "b", "gone")
+TEXTS = ("/", "/x", "/x/", "/a/b", "/%20", "/a;b=c", "/" + "y" * 1000, "/a=b&c", "/~a:b@c")
+VALUES = ("1", "%%", "%PROTOCOL%", "%REQ(x-a)%", "%DOWNSTREAM_REMOTE_ADDRESS%", "x" * 4096, "a,b")
+HEADERS = ("x-a", "X-B", "cookie", "te", "grpc-status", "x-envoy-max-retries", "!#$", "via", "server", "date")
+REGEXES = (".*", "/(a)(b)?", "[a-z]+", "^/v([0-9]+)/(.*)$", "a{1,50}")
+DURATIONS = ("0s", "1ms", "1s", "10h", "1s500ms")
+KINDS = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
+
+
+class Odd:
+    """A world by throwing dice."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+
+    def world(self) -> str:
+        """Return manifests."""
+        return yaml.safe_dump_all(self._objects())
+
+    def _objects(self) -> Iterator[dict[str, Any]]:
+        yield self._made("GatewayClass", "ours", {"controllerName": "mirrorplane.io/gateway-controller"})
+        yield self._made("Gateway", "edge", self._gateway())
+        for i in range(self.dice.randint(0, 2)):
+            parent = {"parentRef": {"name": self.one(("edge",) * 9 + (f"set-{i}",)), "namespace": "default"}}
+            yield self._made("ListenerSet", f"set-{i}", {**parent, "listeners": self._listeners()}, space=True)
+        for i in range(2):
+            ports = [{"name": f"http-{n}", "port": n, **self._maybe(appProtocol=self._token())} for n in (80, 443)]
+            yield self._service(f"svc-{i}", [*ports, {"name": "dns", "port": 53, "protocol": "UDP"}])
+        for i in range(self.dice.randint(1, 12)):
+            kind = self.dice.choice(KINDS[:2] if self.dice.random() < 0.7 else KINDS)
+            yield self._made(kind, f"r{i}", self._route(kind), space=True)
+        for i in range(self.dice.randint(0, 3)):
+            yield self._made("BackendTLSPolicy", f"tls-{i}", self._policy())
+        for i in range(self.dice.randint(0, 2)):
+            yield self._made("ReferenceGrant", f"g-{i}", self._grant(), space=True)
+
+    def _gateway(self) -> dict[str, Any]:
+        validation = {"caCertificateRefs": [self._ref(self.one(("Secret", "ConfigMap")))], "mode": "AllowValidOnly"}
+        tls = {
+            "frontend": {"default": {"validation": validation}},
+            "backend": {"clientCertificateRef": {"name": self.one(NAMES)}},
+        }
+        return {
+            "gatewayClassName": "ours",
+            "listeners": self._listeners(),
+            "allowedListeners": {"namespaces": {"from": self.one(("All", "Same", "None"))}},
+            **({"tls": dict(self.dice.sample(sorted(tls.items()), 1))} if self.dice.random() < 0.3 else {}),
+            **self._maybe(addresses=[{"value": self.one(("127.0.0.1", "::1"))}]),
+        }
+
+    def _listeners(self) -> list[dict[str, Any]]:
+        return [self._listener(i) for i in range(self.dice.choice((1, 2, 4, 8)))]
+
+    def _listener(self, i: int) -> dict[str, Any]:
+        port = self.dice.choice(tuple(PORTS))
+        protocol = self.dice.choice(PORTS[port] if self.dice.random() < 0.95 else ("HTTP", "TLS", "UDP", "SCTP"))
+        said: dict[str, Any] = {"name": f"l{i}", "port": self.one((port,)), "protocol": protocol}
+        if protocol in {"HTTPS", "TLS"}:
+            refs = [self._maybe(namespace=self.one(SPACES[:3])) | {"name": self.one(NAMES[1:])} for _ in range(2)]
+            mode = "Terminate" if protocol == "HTTPS" else self.dice.choice(("Terminate", "Passthrough"))
+            said["tls"] = {
+                "mode": mode,
+                **({"certificateRefs": refs[: self.dice.randint(1, 2)]} if mode[0] == "T" else {}),
+            }
+        if protocol not in {"TCP", "UDP"}:
+            said |= {"hostname": host} if (host := self.one(HOSTS)) else {}
+        kinds = [{"kind": self.one(KINDS)}]
+        return said | self._maybe(
+            allowedRoutes={"namespaces": {"from": self.one(("All", "All", "Same"))}, **self._maybe(kinds=kinds)}
+        )
+
+    def _route(self, kind: str) -> dict[str, Any]:
+        parents = [
+            {"name": "edge", "namespace": "default", **self._maybe(sectionName=f"l{self.dice.randint(0, 3)}")},
+            {"name": "svc-0", "kind": "Service", "group": "", "namespace": "default"},
+        ]
+        parents.append({"name": "set-0", "kind": "ListenerSet", "namespace": "default"})
+        hosts = [host for host in self._some(HOSTS) if host]
+        bytes_ = kind in KINDS[2:]
+        rules = [
+            {**self._rule(kind), **self._maybe(name=f"n{i}")} for i in range(1 if bytes_ else self.dice.randint(1, 4))
+        ]
+        hostnames = (
+            {"hostnames": hosts or ["api.example.com"]}
+            if kind not in KINDS[3:] and (hosts or kind == "TLSRoute")
+            else {}
+        )
+        return {"parentRefs": self._some(parents), "rules": rules, **hostnames}
+
+    def _rule(self, kind: str) -> dict[str, Any]:
+        backends = [self._backend(kind) for _ in range(self.dice.randint(0 if kind in KINDS[:2] else 1, 3))]
+        if kind in KINDS[2:]:
+            return {"backendRefs": backends}
+        matches = [self._match(kind) for _ in range(self.dice.randint(0, 3))]
+        said: dict[str, Any] = {"matches": matches, "filters": self._filters(kind), "backendRefs": backends}
+        said |= self._maybe(sessionPersistence=self._session())
+        if kind == "HTTPRoute":
+            said |= self._maybe(timeouts={"request": self.one(DURATIONS), "backendRequest": self.one(DURATIONS)})
+            said |= self._maybe(
+                retry={
+                    "codes": self._some((400, 500, 503, 599)),
+                    "attempts": self.one((0, 1, 9)),
+                    "backoff": self.one(DURATIONS),
+                }
+            )
+        return said
+
+    def _match(self, kind: str) -> dict[str, Any]:
+        headers = [
+            {"name": self.one(HEADERS), "value": self.one(VALUES)},
+            {"name": self.one(HEADERS), "type": "RegularExpression", "value": self.one(REGEXES)},
+        ]
+        if kind == "GRPCRoute":
+            method = {
+                "service": self.one(("a.B", "x", ".a.b")),
+                "method": self.one(("Get", "a_b")),
+                "type": self.one(("Exact", "RegularExpression")),
+            }
+            return {"method": method, **self._maybe(headers=headers[:1])}
+        path = {"type": self.one(("Exact", "PathPrefix", "RegularExpression")), "value": self.one(TEXTS)}
+        query = [{"name": self.one(("q", "a.b", "x_y")), "value": self.one(VALUES)}]
+        return {
+            **self._maybe(path=path),
+            **self._maybe(headers=headers),
+            **self._maybe(queryParams=query),
+            **self._maybe(method=self.one(("GET", "CONNECT", "OPTIONS"))),
+        }
+
+    def _filters(self, kind: str) -> list[dict[str, Any]]:
+        changes = {
+            "set": [{"name": self.one(HEADERS), "value": self.one(VALUES)}],
+            "add": [{"name": self.one(HEADERS), "value": self.one(VALUES)}],
+            "remove": self._some(HEADERS),
+        }
+        path = self.dice.choice(
+            (
+                {"type": "ReplaceFullPath", "replaceFullPath": self.one(TEXTS)},
+                {"type": "ReplacePrefixMatch", "replacePrefixMatch": self.one((*TEXTS, ""))},
+            )
+        )
+        known: dict[str, Any] = {
+            "RequestHeaderModifier": {"requestHeaderModifier": changes},
+            "ResponseHeaderModifier": {"responseHeaderModifier": changes},
+            "RequestMirror": {
+                "requestMirror": {"backendRef": self._to(), **self._maybe(percent=self.one((0, 1, 50, 100)))}
+            },
+            "RequestRedirect": {
+                "requestRedirect": {
+                    "scheme": self.one(("http", "https")),
+                    **self._maybe(path=path),
+                    **self._maybe(port=self.one((80, 8080))),
+                    **self._maybe(hostname=self.one(HOSTS[2:])),
+                }
+            },
+            "URLRewrite": {"urlRewrite": {**self._maybe(hostname=self.one(HOSTS[2:])), "path": path}},
+            "CORS": {
+                "cors": {
+                    "allowOrigins": self.one((["*"], ["https://*.x.y", "http://a:8080"])),
+                    "allowMethods": self.one((["*"], ["GET", "PUT"])),
+                    "allowHeaders": self._some(HEADERS[:3]),
+                    "allowCredentials": self.one((True, False)),
+                    "maxAge": self.one((1, 2**31)),
+                }
+            },
+            "ExternalAuth": {
+                "externalAuth": self.dice.choice(
+                    (
+                        {"protocol": "GRPC", "grpc": {"allowedHeaders": self._some(HEADERS)}},
+                        {
+                            "protocol": "HTTP",
+                            "http": {
+                                "path": self.one(TEXTS),
+                                "allowedHeaders": self._some(HEADERS),
+                                "allowedResponseHeaders": self._some(HEADERS),
+                            },
+                        },
+                    )
+                )
+                | {"backendRef": self._to(), **self._maybe(forwardBody={"maxSize": self.one((0, 1, 60000))})}
+            },
+            "ExtensionRef": {"extensionRef": {"group": "x.y", "kind": "Z", "name": "z"}},
+        }
+        names = (
+            self._some(tuple(known)[:3] if kind == "GRPCRoute" else tuple(known), 3) if self.dice.random() < 0.5 else []
+        )
+        return [{"type": name, **known[name]} for name in names]
+
+    def _backend(self, kind: str) -> dict[str, Any]:
+        said = {**self._to(), **self._maybe(weight=self.one((0, 1, 7, 1_000_000)))}
+        return said | self._maybe(filters=self._filters(kind)) if kind in KINDS[:2] else said
+
+    def _to(self) -> dict[str, Any]:
+        return {
+            "name": self.one(("svc-0", "svc-1", "svc-1", "gone")),
+            "port": self.one((80, 443, 53, 99)),
+            **self._maybe(namespace=self.one(SPACES[1:])),
+        }
+
+    def _session(self) -> dict[str, Any]:
+        kind = self.dice.choice(("Cookie", "Header"))
+        said = {
+            "type": kind,
+            **self._maybe(sessionName=self.one(("s", "x" * 128))),
+            **self._maybe(absoluteTimeout=self.one(DURATIONS)),
+        }
+        return said | (
+            self._maybe(
+                cookie={"lifetimeType": self.one(("Session", "Permanent")), **self._maybe(path=self.one(TEXTS))}
+            )
+            if kind == "Cookie"
+            else {}
+        )
+
+    def _policy(self) -> dict[str, Any]:
+        target = {"group": "", "kind": "Service", "name": self.one(NAMES), **self._maybe(sectionName="http-443")}
+        trust = self.dice.choice(
+            ({"wellKnownCACertificates": "System"}, {"caCertificateRefs": [self._ref("ConfigMap")]})
+        )
+        names = [
+            {"type": "Hostname", "hostname": "a.b"},
+            {"type": "URI", "uri": self.one(("spiffe://a/b", "x", "http://["))},
+        ]
+        return {
+            "targetRefs": [target],
+            "validation": {"hostname": self.one(HOSTS[2:]), **trust, **self._maybe(subjectAltNames=self._some(names))},
+        }
+
+    def _grant(self) -> dict[str, Any]:
+        asks = [
+            {"group": GROUP, "kind": self.one((*KINDS, "Gateway", "ListenerSet")), "namespace": self.one(SPACES[1:])}
+        ]
+        return {"from": asks, "to": [{"group": "", "kind": self.one(("Service", "Secret", "ConfigMap"))}]}
+
+    def _ref(self, kind: str) -> dict[str, Any]:
+        return {"group": "", "kind": kind, "name": self.one(NAMES)}
+
+    def _token(self) -> str:
+        return str(
+            self.one(
+                ("kubernetes.io/h2c", "kubernetes.io/ws", "kubernetes.io/wss", "http", "https", "grpc", "tcp", "x")
+            )
+        )
+
+    def _service(self, name: str, ports: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {"ports": ports, **self._maybe(clusterIP="10.0.0.9")},
+        }
+
+    def _made(self, kind: str, name: str, spec: dict[str, Any], *, space: bool = False) -> dict[str, Any]:
+        at = f"2026-01-01T00:00:{self.dice.randint(10, 59)}Z"
+        metadata = {
+            "name": name,
+            "creationTimestamp": at,
+            **({"namespace": "b"} if space and self.dice.random() < 0.15 else {}),
+        }
+        return {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+    def one(self, pool: Sequence[Any]) -> Any:
+        """One of these; now and then what is none of them."""
+        return self.dice.choice(ILLEGAL if self.dice.random() < ODD else pool)
+
+    def _some(self, pool: Sequence[Any], most: int = 2) -> list[Any]:
+        return self.dice.sample(pool, self.dice.randint(1, min(most, len(pool))))
+
+    def _maybe(self, **said: Any) -> dict[str, Any]:
+        return said if self.dice.random() < 0.4 else {}

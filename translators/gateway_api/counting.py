@@ -1,0 +1,29 @@
+"""How many routes are attached to each listener: counted in parts, so that one more route is one part again."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from api.meta import Ref
+from api.view import View
+from translators.gateway_api.attachments import attached
+from translators.gateway_api.names import called
+from translators.shards import COUNT
+
+
+def counted(view: View, owner: Ref) -> Mapping[str, int]:
+    """Return how many routes are attached to each listener that a Gateway or ListenerSet writes down, by its name."""
+    found: Counter[str] = Counter()
+    for part in range(COUNT):
+        found.update(view.memo(_counted, owner, part))
+    return found
+
+
+def _counted(view: View, owner: Ref, part: int) -> Mapping[str, int]:
+    routes = view.by("gateway.attached", f"{called(owner)}|{part}")
+    return Counter(name for obj in routes for of, name in view.memo(_names, obj.ref) if of == owner)
+
+
+def _names(view: View, ref: Ref) -> tuple[tuple[Ref, str], ...]:
+    obj = view.get(ref)
+    found = attached(view, obj) if obj is not None else ()
+    return tuple((one.listener.owner, one.listener.said.name) for one in found)
