@@ -152,3 +152,21 @@ def test_names_that_are_no_labels_are_told_apart_by_labels():
     assert labels[:2] == names[:2]
     assert len(set(labels)) == len(names)
     assert {len(label) for label in labels[2:]} == {63}
+
+
+NAMES = ("gateway-api:default/edge", "edge.gateway-api:default", "./gateway-api:default/edge", "default/edge", "edge")
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_rules_of_istio_do_not_hold_at_a_gateway_whatever_they_call_it(name: str):
+    rule = {"route": [{"destination": {"host": "till.shop.svc.cluster.local", "port": {"number": 8000}}}]}
+    spec = {"hosts": ["web.example.com"], "gateways": [name], "http": [rule], "tcp": [rule]}
+    theirs = made("VirtualService", "theirs", spec, "networking.istio.io/v1", namespace="shop")
+    listeners = edge(None, {}, {"port": 81, "protocol": "TCP"})
+    said = [listeners, route("web", to("web")), services("web"), services("till", namespace="shop"), theirs]
+    plane = await plane_of("---\n".join(said))
+    served = plane.render(EDGE)
+    assert [brief(ask(served, f"{ASK}:{port}")) for port in (80, 81)] == ["web", "nothing"]
+    assert ("GatewayNotFound", "VirtualService") in [
+        (f.reason, f.about.kind.rpartition("/")[2]) for f in plane.findings()
+    ]

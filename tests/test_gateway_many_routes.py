@@ -10,6 +10,7 @@ import yaml
 from api.kinds.gateway_api import gateway as gw
 from api.kinds.gateway_api.gateway import GATEWAY
 from api.kinds.gateway_api.http_route import HTTP_ROUTE
+from api.kinds.kube import NAMESPACE
 from api.meta import AnyObject, Ref
 from api.resource import ROUTE, ResourceSet
 from controlplane.catalogue import catalogue
@@ -163,3 +164,19 @@ async def test_a_listener_set_of_another_port_reads_no_route_again():
     routes = {plane.engine.lowered(ref) for ref in plane.snapshot.objects if ref.kind == HTTP_ROUTE.key}
     assert len(routes) == 20
     assert all(plane.engine._entries[call] is entries[call] for call in routes)
+
+
+async def test_a_label_of_a_namespace_that_no_selector_asks_for_is_nothing_to_its_routes():
+    plane, _ = await served("hosts", 50)
+    before, ours = plane.snapshot.objects[EDGE_GATEWAY], Ref(NAMESPACE.key, "", "default")
+    asked = gw.RouteNamespaces("Selector", gw.LabelSelector({"may": "join"}))
+    [listener] = before.spec.listeners
+    listener = msgspec.structs.replace(listener, allowed_routes=gw.AllowedRoutes(asked))
+    spec = msgspec.structs.replace(before.spec, listeners=(listener,))
+    joining = msgspec.structs.replace(plane.snapshot.objects[ours], labels={"may": "join"})
+    await runs(plane, joining)
+    await runs(plane, msgspec.structs.replace(before, spec=spec))
+    assert plane.engine.view.memo(counted, EDGE_GATEWAY) == {"http": 50}
+    assert await runs(plane, msgspec.structs.replace(joining, labels={"may": "join", "other": "a"})) <= MOST_RUNS
+    assert await runs(plane, msgspec.structs.replace(joining, labels={"other": "a"})) > 50
+    assert plane.engine.view.memo(counted, EDGE_GATEWAY) == {}

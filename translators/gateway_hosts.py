@@ -201,7 +201,7 @@ def _admits(namespaces: frozenset[str], namespace: str) -> bool:
 
 
 def _speaks(table: RouteTable, scope: Scope, door: Door) -> bool:
-    named = door.gateway in table.gateways and table.section in {"", door.server.section}
+    named = door.gateway in table.gateways and table.section == (door.server.section if door.server.isolated else "")
     return named and exported(table.export_to, table.ref.namespace, scope.namespace)
 
 

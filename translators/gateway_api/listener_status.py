@@ -11,8 +11,8 @@ from api.status import FALSE, PROGRAMMED, TRUE, Condition, Section
 from api.view import View
 from translators.gateway_api.conditions import LISTENER, negative, positive
 from translators.gateway_api.counting import counted
-from translators.gateway_api.listeners import Verdict, judged
-from translators.gateways import LeftOut, as_selected, merged
+from translators.gateway_api.listeners import Verdict, seen_by
+from translators.gateways import as_selected, merged
 from translators.names import listener_place
 
 
@@ -21,8 +21,8 @@ def of_owner(view: View, gateway: Ref, owner: Ref) -> tuple[Verdict, ...]:
 
     Gateways of Istio may be for the same routers: where an older one has the port, none of ours is available.
     """
-    found = tuple(one for one in view.memo(judged, gateway) if one.listener.owner == owner)
-    lost = {one.server.path: one.why for one in _left_out(view, owner) if one.about == owner}
+    found = tuple(one for one in view.memo(seen_by, gateway, owner) if one.listener.owner == owner)
+    lost = dict(view.memo(_left_out, owner))
     return tuple(_unavailable(one, lost[one.listener.path]) if one.listener.path in lost else one for one in found)
 
 
@@ -51,10 +51,11 @@ def accepted(verdicts: tuple[Verdict, ...]) -> Condition:
     return Condition("Accepted", FALSE if len(bad) == len(verdicts) else TRUE, "ListenersNotValid", message)
 
 
-def _left_out(view: View, owner: Ref) -> Iterator[LeftOut]:
-    """Yield the servers that routers of an object's gateway do not serve."""
-    for said in view.lowered(owner).gateways:
-        yield from view.memo(merged, as_selected(view, said)).left_out
+def _left_out(view: View, owner: Ref) -> tuple[tuple[str, str], ...]:
+    """Return the servers of an object that routers of its gateway do not serve, by their field, and why."""
+    scopes = (as_selected(view, said) for said in view.lowered(owner).gateways)
+    found = (one for scope in scopes for one in view.memo(merged, scope).left_out if one.about == owner)
+    return tuple((one.server.path, one.why) for one in found)
 
 
 def _unavailable(one: Verdict, why: str) -> Verdict:

@@ -1,6 +1,6 @@
 """What becomes of the listeners of a Gateway, and of those that ListenerSets add to it: served or not, and why."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -86,13 +86,10 @@ def seen_by(view: View, gateway: Ref, owner: Ref) -> tuple[Verdict, ...]:
     Gateway API: the most precise listener of a port has a host to itself. One of more listeners that takes nothing
     from an object's own changes nothing here.
     """
-    every = view.memo(judged, gateway)
-    own = [one.listener for one in every if one.listener.owner == owner]
-    return tuple(
-        one
-        for one in every
-        if one.listener.owner == owner or (one.accepted and any(is_finer(one.listener, other) for other in own))
-    )
+    own: tuple[Verdict, ...] = view.memo(_by_owner, gateway).get(owner, ())
+    wide = [one.listener for one in own if one.listener.host.startswith(EVERYWHERE)]
+    others = (one for one in view.memo(judged, gateway) if one.listener.owner != owner and one.accepted) if wide else ()
+    return (*own, *(one for one in others if any(is_finer(one.listener, other) for other in wide)))
 
 
 def is_finer(one: Listener, other: Listener) -> bool:
@@ -145,6 +142,13 @@ def gateway_problems(obj: Gateway) -> Iterator[Finding]:
         message = f"a {said.kind} of {said.group or 'the core group'} says nothing here: the Gateway is not served"
         path, fix = "spec.infrastructure.parametersRef", "leave it out, and name GatewayParameters in the GatewayClass"
         yield Finding(obj.ref, "InvalidParameters", message, path, fix=fix)
+
+
+def _by_owner(view: View, gateway: Ref) -> Mapping[Ref, tuple[Verdict, ...]]:
+    found: dict[Ref, list[Verdict]] = {}
+    for one in view.memo(judged, gateway):
+        found.setdefault(one.listener.owner, []).append(one)
+    return {owner: tuple(verdicts) for owner, verdicts in found.items()}
 
 
 def _verdict(view: View, obj: Gateway, one: Listener, conflicts: tuple[Finding, ...], *, void: bool) -> Verdict:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from api.kinds.gateway_api.gateway import LabelSelector, LabelSelectorRequirement
 from api.kinds.kube import NAMESPACE
-from api.meta import Ref
+from api.meta import Labels, Ref
 from api.view import View
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
@@ -17,15 +17,23 @@ def admits(view: View, places: tuple[str, LabelSelector | None], own: str, names
         return namespace == own
     if from_ != "Selector":
         return from_ == "All"
-    found = view.get(Ref(NAMESPACE.key, "", namespace))
-    labels = {_NAME_LABEL: namespace, **(found.labels if found is not None else {})}
-    return selector is not None and selects(selector, labels)
+    if selector is None:
+        return False
+    keys = tuple(sorted({*selector.match_labels, *(one.key for one in selector.match_expressions)}))
+    return selects(selector, dict(view.memo(_labels, namespace, keys)))
 
 
 def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
     """Tell whether labels are as a selector wants them."""
     alike = selector.match_labels.items() <= labels.items()
     return alike and all(_holds(one, labels) for one in selector.match_expressions)
+
+
+def _labels(view: View, namespace: str, keys: tuple[str, ...]) -> Labels:
+    """Return those labels of a namespace that a selector looks at: of a change of others nothing follows."""
+    found = view.get(Ref(NAMESPACE.key, "", namespace))
+    labels = {_NAME_LABEL: namespace, **(found.labels if found is not None else {})}
+    return tuple((key, labels[key]) for key in keys if key in labels)
 
 
 def _holds(said: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:

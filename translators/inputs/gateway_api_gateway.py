@@ -16,7 +16,7 @@ from translators.gateway_api.certificates import shown_by, shown_findings
 from translators.gateway_api.classes import profile
 from translators.gateway_api.clients import fallback_findings, frontend_rules
 from translators.gateway_api.listener_rules import listener_rules
-from translators.gateway_api.listeners import gateway_problems, judged
+from translators.gateway_api.listeners import gateway_problems, seen_by
 from translators.gateway_api.names import called, hostname_problem
 from translators.gateway_api.servers import gateway_of, selection_of
 
@@ -25,7 +25,7 @@ def lower(view: View, obj: Object[gw.Gateway]) -> Lowered:
     """Return the gateway, with the listeners that are served; nothing for one of another controller's class."""
     if profile(view, obj.spec.gateway_class_name) is None:
         return Lowered(findings=tuple(_class_findings(view, obj)))
-    found = view.memo(judged, obj.ref)
+    found = view.memo(seen_by, obj.ref, obj.ref)
     own = (finding for one in found if one.listener.owner == obj.ref for finding in one.findings)
     said = (*gateway_problems(obj), *shown_findings(view, obj), *fallback_findings(obj), *own)
     served = msgspec.structs.replace(gateway_of(obj, obj.ref, found), shows=shown_by(view, obj))

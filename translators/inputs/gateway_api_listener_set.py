@@ -10,7 +10,7 @@ from api.view import View
 from translators.contract import Input
 from translators.gateway_api.classes import profile
 from translators.gateway_api.listener_rules import listener_rules
-from translators.gateway_api.listeners import is_admitted, joined, judged
+from translators.gateway_api.listeners import is_admitted, joined, seen_by
 from translators.gateway_api.names import called
 from translators.gateway_api.servers import gateway_of, selection_of
 
@@ -30,7 +30,7 @@ def lower(view: View, obj: Set) -> Lowered:
         return Lowered(
             findings=(Finding(obj.ref, "NotAllowed", message, "spec.parentRef", fix="see allowedListeners"),)
         )
-    found = view.memo(judged, parent)
+    found = view.memo(seen_by, parent, obj.ref)
     said = tuple(finding for one in found if one.listener.owner == obj.ref for finding in one.findings)
     return Lowered(gateways=(gateway_of(obj, parent, found),), findings=said)
 
