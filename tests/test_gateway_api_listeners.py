@@ -9,6 +9,7 @@ from controlplane.adopted import AdoptionError, adopted
 from tests.builders import plane_of
 from tests.gateway_api import EDGE, gateway, made, route, seen, services, to
 from tests.traffic import ask, brief
+from translators.gateway_api.names import router_label
 
 ASK = "GET http://web.example.com"
 OTHER_PORT = {"name": "more", "port": 81, "protocol": "HTTP"}
@@ -143,6 +144,14 @@ async def test_the_command_line_stands_in_for_a_class(
 def test_a_profile_that_there_is_not_is_refused(text: str):
     with pytest.raises(AdoptionError, match="write CONTROLLER=PROFILE, with one of mirrorplane, fsm, kgateway"):
         list(adopted([text], ()))
+
+
+def test_names_that_are_no_labels_are_told_apart_by_labels():
+    names = ["a" * 62, "a" * 63, "a" * 64, "a" * 65, "a" * 253]
+    labels = [router_label(name) for name in names]
+    assert labels[:2] == names[:2]
+    assert len(set(labels)) == len(names)
+    assert {len(label) for label in labels[2:]} == {63}
 
 
 NAMES = ("gateway-api:default/edge", "edge.gateway-api:default", "./gateway-api:default/edge", "default/edge", "edge")

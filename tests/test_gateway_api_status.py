@@ -220,6 +220,17 @@ async def test_a_listener_set_says_how_it_stands():
     assert [one["name"] for one in said["Gateway edge"]["listeners"]] == ["l0"]
 
 
+@pytest.mark.parametrize(("more", "found"), REJECTED)
+async def test_a_set_of_a_gateway_that_cannot_be_served_says_so(more: dict[str, Any], found: str):
+    listeners = [{"name": "l0", "port": 80, "protocol": "HTTP"}]
+    allowed = {"allowedListeners": {"namespaces": {"from": "Same"}}}
+    edge = made("Gateway", "edge", {"gatewayClassName": "ours", "listeners": listeners, **allowed, **more})
+    joins = made("ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": [{**listeners[0], "port": 81}]})
+    said = await statuses(gateway({}), edge, joins)
+    assert brief(said["ListenerSet more"]) == {"Accepted": "!ParentNotAccepted", "Programmed": "!ParentNotProgrammed"}
+    assert (brief(said["Gateway edge"])["Accepted"], said["Gateway edge"]["attachedListenerSets"]) == (found, 0)
+
+
 async def test_a_class_says_what_is_supported_in_order():
     said = (await statuses(gateway({})))["GatewayClass ours"]
     names = [one["name"] for one in said["supportedFeatures"]]

@@ -360,6 +360,20 @@ SETS = {
             )
         ],
     ),
+    "ListenerSetHostnameConflict": Feature(
+        [
+            Route([to("v3")], ["two.example.net"], [_of_set("lost", "z-late")]),
+            Route([to("v3")], ["three.example.net"], [_of_set("won", "z-late")]),
+        ],
+        [
+            *_hosts("v2", SET, "two.example.net", path="/headers"),
+            *_hosts("404", SET, "two.example.net"),
+            *_hosts("v3", SET, "three.example.net"),
+        ],
+        objects=[
+            listener_set("z-late", listener("lost", SET, "two.example.net"), listener("won", SET, "three.example.net"))
+        ],
+    ),
 }
 """Listeners that ListenerSets add to the Gateway."""
 

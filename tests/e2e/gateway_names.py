@@ -153,7 +153,10 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
         _CERTIFICATES,
         "test_a_request_by_the_wrong_connection_is_answered_421",
     ),
-    "HTTPRouteBackendProtocolH2C": (_RULES, "test_web_sockets_and_http2_go_to_ports_that_say_so"),
+    "HTTPRouteBackendProtocolH2C": (
+        "test_gateway_api_features_grpc",
+        "test_requests_of_http1_are_http2_where_the_port_says_so",
+    ),
     "HTTPRouteBackendProtocolWebSocket": (_RULES, "test_web_sockets_and_http2_go_to_ports_that_say_so"),
     "HTTPRouteCORS": (_RULES, "test_origins_that_are_allowed_may_read"),
     "HTTPRouteRetry": (_RULES, "test_what_fails_is_tried_again_as_often_as_the_rule_says"),

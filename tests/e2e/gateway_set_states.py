@@ -36,7 +36,7 @@ def _conflict(reason: str, between: str, own: Mapping[str, Any], other: Mapping[
             listener_set("second", {**other, "name": "lost", "port": 81}),
         ],
         {
-            "Gateway edge": {"": {"Accepted": "Accepted"}, "own": WELL},
+            "Gateway edge": {"": {"Accepted": "Accepted", "sets": 1}, "own": WELL},
             "ListenerSet first": {"": {"Accepted": "ListenersNotValid"}, "won": WELL, "lost": lost},
             "ListenerSet second": {
                 "": {"Accepted": "!ListenersNotValid", "Programmed": "!ListenersNotValid"},

@@ -7,8 +7,8 @@ from tests.e2e.gateway_asks import Ask, Feature, Route, backends
 from tests.e2e.mesh_features import CHANGES, PORT, at, fields, filters, to
 
 REQUESTS = 200
-BOUNDS = {0.2: (10, 70), 0.35: (34, 106), 0.5: (62, 138), 0.7: (105, 175), 1: (REQUESTS, REQUESTS)}
-"""How many of the requests may be a share of them: one in ten million runs is further off."""
+BOUNDS = {0.2: (10, 70), 0.35: (34, 106), 0.5: (62, 138), 0.7: (105, 175), 1: (REQUESTS - 10, REQUESTS)}
+"""How many of the requests may be a share of them: one in ten million runs is further off. Copies may get lost."""
 
 
 def copied(name: str, **share: Any) -> dict[str, Any]:

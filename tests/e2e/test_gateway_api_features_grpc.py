@@ -1,8 +1,10 @@
 """Every feature that Gateway API names for gRPC at Gateways, through one real Envoy as the router."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 import msgspec
 import pytest
@@ -22,7 +24,7 @@ from tests.e2e.gateway_asks import (
     name_of,
     route_of,
 )
-from tests.e2e.ingress import Router, router
+from tests.e2e.ingress import Certificates, Router, router, secured_stage
 from tests.e2e.mesh_features import PORT, fields, filters, made, to
 from tests.e2e.scene import QUIET, complaints, joined
 from tests.e2e.test_gateway_api_grpc import Speaker
@@ -30,7 +32,7 @@ from tests.e2e.test_gateway_api_tls import config_map, policy
 
 pytestmark = pytest.mark.envoy
 
-NAMED = 18301
+NAMED, HTTPS = 18301, 18443
 LABELS = {"gateway.networking.k8s.io/gateway-name": "edge"}
 BACKEND = "backend.example.com"
 
@@ -211,3 +213,37 @@ async def _problems(at: Router, host: str, call: Call, speakers: Mapping[str, Sp
         found += [] if method == call.method else [f"{method} arrived"]
         found += [f"got {n}: {metadata.get(n)}" for n, value in call.got.items() if metadata.get(n) != value]
     return found
+
+
+async def test_calls_come_by_tls_too(tmp_path: Path):
+    issued, host = Certificates(), host_of("GRPCRoute")
+    secured = listener("https", HTTPS, host, "HTTPS", tls={"certificateRefs": [{"name": "web"}]})
+    async with secured_stage(tmp_path) as (stage, tls), Speaker("v1") as v1:
+        rules = _calls(to("v1", matches=_when(service="shop.Till")), parents=[{"sectionName": "https"}])
+        made = route_of("GRPCRoute", 0, rules)
+        await stage.apply(joined(QUIET, OURS, gateway(secured), made, _behind(v1), issued.secret("web", host)))
+        at = await router(stage, HTTPS, tls=tls, labels=LABELS)
+        trusts = grpc.ssl_channel_credentials(issued.ca.cert_pem.bytes())
+        named = [("grpc.ssl_target_name_override", host), ("grpc.default_authority", host)]
+        async with grpc.aio.secure_channel(f"{at.address}:{HTTPS}", trusts, named) as channel:
+            assert (await channel.unary_unary("/shop.Till/Pay")(b"", timeout=15)).decode().strip() == "v1"
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await channel.unary_unary("/shop.Other/Pay")(b"", timeout=15)
+            assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        assert not complaints(stage)
+
+
+async def test_requests_of_http1_are_http2_where_the_port_says_so(stage: Stage, client: aiohttp.ClientSession):
+    """HTTPRouteBackendProtocolH2C. What answers is a gRPC server, as it speaks HTTP/2 only."""
+    async with Speaker("v1") as v1:
+        ports = [{"name": "http", "port": PORT, "appProtocol": "kubernetes.io/h2c"}]
+        pod = local_pod("v1", "v1", {"app": "v1"}, v1.port)
+        route = route_of("HTTPRouteBackendProtocolH2C", 0, Route([to("v1")]))
+        there = made("Service", "v1", {"ports": ports}, "v1")
+        await stage.apply(joined(QUIET, OURS, gateway(listener("http", HTTP)), route, there, pod))
+        at = await router(stage, HTTP, labels=LABELS)
+        headers = {"Host": host_of("HTTPRouteBackendProtocolH2C"), "Content-Type": "application/grpc", "TE": "trailers"}
+        async with client.post(at.url("http", HTTP, "/any.Any/Any"), headers=headers, data=bytes(5)) as answer:
+            assert (answer.status, answer.version) == (200, aiohttp.HttpVersion11)
+            assert await answer.read() == b"\0" + len(b"v1 ").to_bytes(4) + b"v1 "
+    assert not complaints(stage)

@@ -11,7 +11,7 @@ from translators.contract import Report
 from translators.gateway_api.classes import profile
 from translators.gateway_api.conditions import GATEWAY, negative, positive
 from translators.gateway_api.listener_status import accepted, of_owner, sections
-from translators.gateway_api.listeners import judged
+from translators.gateway_api.listeners import gateway_problems, judged
 
 
 def status(view: View, obj: Object[gw.Gateway]) -> Status | None:
@@ -36,7 +36,9 @@ def status(view: View, obj: Object[gw.Gateway]) -> Status | None:
 
 
 def _joined(view: View, obj: Object[gw.Gateway]) -> set[Ref]:
-    """Return the ListenerSets that are accepted: those with a listener that is."""
+    """Return the ListenerSets that are accepted: those with a listener that is, at a Gateway that could be served."""
+    if any(gateway_problems(obj)):
+        return set()
     return {one.listener.owner for one in view.memo(judged, obj.ref) if one.accepted} - {obj.ref}
 
 

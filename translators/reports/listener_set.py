@@ -1,12 +1,13 @@
 """The status of a ListenerSet."""
 
+from api.kinds.gateway_api.gateway import Gateway
 from api.kinds.gateway_api.listener_set import LISTENER_SET, ListenerSet
 from api.meta import Object
 from api.status import FALSE, PROGRAMMED, TRUE, Condition, Status
 from api.view import View
 from translators.contract import Report
 from translators.gateway_api.listener_status import accepted, of_owner, sections
-from translators.gateway_api.listeners import is_admitted
+from translators.gateway_api.listeners import Verdict, gateway_problems, is_admitted
 from translators.gateway_api.owners import served_by
 
 
@@ -20,12 +21,23 @@ def status(view: View, obj: Object[ListenerSet]) -> Status | None:
         message = f"{gateway} lets no ListenerSets of namespace {obj.ref.namespace} join"
         return Status(tuple(Condition(kind, FALSE, "NotAllowed", message) for kind in ("Accepted", PROGRAMMED)))
     verdicts = of_owner(view, gateway, obj.ref)
-    valid = accepted(verdicts)
     return Status(
-        conditions=(valid, _programmed(valid, serves=any(one.served for one in verdicts))),
+        conditions=_conditions(parent, verdicts),
         lists=("listeners",),
         sections=tuple(sections(view, obj.ref, verdicts)),
     )
+
+
+def _conditions(parent: Object[Gateway] | None, verdicts: tuple[Verdict, ...]) -> tuple[Condition, ...]:
+    problems = tuple(gateway_problems(parent)) if parent is not None else ()
+    if problems:
+        said = problems[0].message
+        return (
+            Condition("Accepted", FALSE, "ParentNotAccepted", said),
+            Condition(PROGRAMMED, FALSE, "ParentNotProgrammed", said),
+        )
+    valid = accepted(verdicts)
+    return valid, _programmed(valid, serves=any(one.served for one in verdicts))
 
 
 def _programmed(valid: Condition, *, serves: bool) -> Condition:
