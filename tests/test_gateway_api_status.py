@@ -12,6 +12,7 @@ from controlplane.plane import Plane
 from controlplane.status.conditions import Plain
 from tests.builders import objects, plane_of
 from tests.gateway_api import GROUP, TILL, gateway, made, path, route, services, to
+from translators.standing import standing
 
 NOW = "2026-01-01T00:00:00Z"
 MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "gone", "port": 8000}}}
@@ -302,6 +303,19 @@ async def test_a_class_that_goes_to_another_controller_takes_its_entries_along()
     (entry,) = said["HTTPRoute web"]["parents"]
     assert entry["controllerName"] == "flomesh.io/gateway-controller"
     assert "HTTPRoute web" not in await again(plane, NOW, gateway({}, controller="somebody.else/controller"))
+
+
+async def test_statuses_come_with_what_they_depend_on_in_any_order():
+    ours, edge = gateway({}).split("---\n")
+    plane = await plane_of("---\n".join([services("web"), route("web", to("web"))]))
+    assert await again(plane, NOW) == {}
+    assert await again(plane, NOW, edge) == {}
+    assert list(await again(plane, NOW, ours)) == ["Gateway edge", "GatewayClass ours", "HTTPRoute web"]
+    for ref in list(plane.snapshot.objects):
+        plane.store.apply(ref, None)
+    assert await again(plane, NOW) == {}
+    plane.engine.collect()
+    assert not [call for call in plane.engine.remembered() if call[0] is standing], "nothing is held for what is gone"
 
 
 async def test_an_object_that_was_made_anew_has_a_status_of_its_own():
