@@ -318,6 +318,15 @@ async def test_statuses_come_with_what_they_depend_on_in_any_order():
     assert not [call for call in plane.engine.remembered() if call[0] is standing], "nothing is held for what is gone"
 
 
+async def test_a_listener_set_that_may_not_join_any_more_has_no_listeners_left():
+    every = "allowedListeners: {namespaces: {from: All}}"
+    both = gateway({}).replace("  gatewayClassName", f"  {every}\n  gatewayClassName")
+    more = {"parentRef": {"name": "edge"}, "listeners": [{"name": "x", "port": 81, "protocol": "HTTP"}]}
+    plane = await plane_of("---\n".join([both, made("ListenerSet", "more", more)]))
+    assert [one["name"] for one in (await again(plane, NOW))["ListenerSet more"]["listeners"]] == ["x"]
+    assert (await again(plane, NOW, gateway({})))["ListenerSet more"]["listeners"] == []
+
+
 async def test_an_object_that_was_made_anew_has_a_status_of_its_own():
     plane = await plane_of("---\n".join([gateway({}), services("web")]))
     await again(plane, "then", route("web", to("web")), generation=7)
