@@ -170,3 +170,9 @@ async def test_rules_of_istio_do_not_hold_at_a_gateway_whatever_they_call_it(nam
     assert ("GatewayNotFound", "VirtualService") in [
         (f.reason, f.about.kind.rpartition("/")[2]) for f in plane.findings()
     ]
+
+
+async def test_a_listener_for_https_without_a_certificate_lets_nobody_in():
+    text = "---\n".join([edge(None, {"protocol": "HTTPS"}, {"port": 81}), route("web", to("web")), services("web")])
+    assert (await seen(text, f"{ASK}:80/"), await seen(text, f"{ASK}:81/")) == ("nothing", "web")
+    assert await seen(text, "GET https://web.example.com:80/") == "nothing"

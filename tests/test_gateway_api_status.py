@@ -136,6 +136,12 @@ LISTENERS = [
         ["HTTPRoute"],
     ),
     (
+        "nothing of TLS",
+        {"protocol": "HTTPS"},
+        {**unresolved("InvalidCertificateRef"), "Programmed": "!Invalid"},
+        ["HTTPRoute"],
+    ),
+    (
         "no certificate",
         {"protocol": "HTTPS", "tls": {"certificateRefs": [{"kind": "Magic", "name": "x"}]}},
         {**unresolved("InvalidCertificateRef"), "Programmed": "!Invalid"},

@@ -12,7 +12,7 @@ from api.meta import Object, Ref
 from api.view import View
 from translators.gateway_api import authorities
 from translators.gateway_api.certificates import credentials_of
-from translators.gateway_api.protocols import PASSTHROUGH
+from translators.gateway_api.protocols import ends_tls
 
 Gateway = Object[gw.Gateway]
 NO_AUTHORITY = "NoValidCACertificate"
@@ -23,9 +23,10 @@ _FRONTEND = "spec.tls.frontend"
 
 def termination_of(view: View, obj: Gateway, owner: Ref, said: gw.Listener) -> Termination | None:
     """Return how TLS is taken off at a listener of a Gateway or of a ListenerSet; None where it is passed on."""
-    if said.tls is None or said.tls.mode == PASSTHROUGH:
+    if not ends_tls(said):
         return None
-    plain = Termination(credentials=credentials_of(owner, said.tls.certificate_refs), asker=owner)
+    refs = said.tls.certificate_refs if said.tls is not None else ()
+    plain = Termination(credentials=credentials_of(owner, refs), asker=owner)
     _, asked = _validation(obj, said)
     if asked is None:
         return plain

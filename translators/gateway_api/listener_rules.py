@@ -43,10 +43,9 @@ def _tls(about: Ref, path: str, said: gw.Listener) -> Iterator[Finding]:
     if said.protocol in _WITHOUT_TLS and said.tls is not None:
         message = "tls must not be specified for protocols ['HTTP', 'TCP', 'UDP']"
         yield Finding(about, "InvalidTls", message, path)
-    if said.protocol == "HTTPS":
-        if said.tls is None or said.tls.mode not in {None, "Terminate"}:
-            yield Finding(about, "InvalidTls", "tls mode must be Terminate for protocol HTTPS", path)
-    elif said.protocol == "TLS" and (said.tls is None or said.tls.mode is None):
+    if said.protocol == "HTTPS" and said.tls is not None and said.tls.mode not in {None, "Terminate"}:
+        yield Finding(about, "InvalidTls", "tls mode must be Terminate for protocol HTTPS", path)
+    if said.protocol == "TLS" and said.tls is None:
         yield Finding(about, "InvalidTls", "tls mode must be set for protocol TLS", path)
     ends = said.tls is not None and said.tls.mode != "Passthrough"
     if ends and said.tls is not None and not (said.tls.certificate_refs or said.tls.options):

@@ -16,7 +16,7 @@ from translators.gateway_api.certificates import certificate_findings
 from translators.gateway_api.classes import profile
 from translators.gateway_api.clients import NO_AUTHORITY, client_findings, termination_of
 from translators.gateway_api.overlaps import overlaps
-from translators.gateway_api.protocols import PASSTHROUGH, RouteKind, clash, kinds_of, protocols
+from translators.gateway_api.protocols import RouteKind, clash, ends_tls, kinds_of, protocols
 
 Gateway = Object[gw.Gateway]
 Set = Object[ListenerSet]
@@ -42,7 +42,7 @@ class Listener(msgspec.Struct, frozen=True):
     @property
     def terminates(self) -> bool:
         """Whether it takes TLS off."""
-        return self.secure and self.said.tls is not None and self.said.tls.mode != PASSTHROUGH
+        return ends_tls(self.said)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -235,10 +235,9 @@ def _field(one: Listener, reason: str) -> str:
 
 def _unresolved(view: View, one: Listener) -> Iterator[Finding]:
     """Say which of the certificates that a listener names cannot be used."""
-    said = one.said.tls
-    if not one.terminates or said is None:
-        return
-    if not said.certificate_refs:
-        message, fix = "options name no certificate: nothing listens for this listener", "name a Secret"
-        yield Finding(one.owner, "InvalidCertificateRef", message, f"{one.path}.tls", fix=f"{fix} in certificateRefs")
-    yield from certificate_findings(view, one.owner, f"{one.path}.tls.certificateRefs", said.certificate_refs)
+    refs = one.said.tls.certificate_refs if one.said.tls is not None else ()
+    if one.terminates and not refs:
+        message, fix = "no certificate is named: nothing listens for this listener", "name a Secret in certificateRefs"
+        yield Finding(one.owner, "InvalidCertificateRef", message, f"{one.path}.tls", fix=fix)
+    if one.terminates:
+        yield from certificate_findings(view, one.owner, f"{one.path}.tls.certificateRefs", refs)

@@ -44,3 +44,9 @@ def clash(one: gw.Listener, other: gw.Listener) -> str:
     if one.protocol != other.protocol and not {one.protocol, other.protocol} <= _BY_NAME:
         return "ProtocolConflict"
     return "HostnameConflict" if one.hostname == other.hostname else ""
+
+
+def ends_tls(said: gw.Listener) -> bool:
+    """Tell whether a listener takes TLS off, which one for HTTPS does whatever it says or does not say."""
+    passes = said.tls is not None and said.tls.mode == PASSTHROUGH
+    return said.protocol in {"HTTPS", "TLS"} and not passes

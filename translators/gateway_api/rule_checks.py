@@ -1,6 +1,6 @@
 """What the API server refuses of routes that send HTTP or gRPC requests on, and what Envoy would."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from api.finding import Finding
 from api.meta import Ref
@@ -49,19 +49,27 @@ def _rule_findings(rule: Rule) -> Iterator[Finding]:
         path = f"{rule.path}.backendRefs[{i}]"
         yield from backend_findings(about, path, to)
         yield from filter_findings(about, f"{path}.filters", to.filters)
-        yield from _prefix_findings(rule, f"{path}.filters", to.filters, "Within backendRefs, when")
+        yield from _prefix_findings(rule, f"{path}.filters", to.filters, _AT_BACKEND)
     yield from retry_findings(about, rule.path, said)
     yield from session_findings(about, f"{rule.path}.sessionPersistence", said.session_persistence)
 
 
-def _prefix_findings(rule: Rule, path: str, filters: Filters, when: str = "When") -> Iterator[Finding]:
+_EVERYWHERE = {"RequestRedirect": "When", "URLRewrite": "When"}
+_AT_BACKEND = {"RequestRedirect": "Within backendRefs, when", "URLRewrite": "Within backendRefs, When"}
+"""How the API server's messages begin, by the type of a filter."""
+
+
+def _prefix_findings(
+    rule: Rule, path: str, filters: Filters, when: Mapping[str, str] = _EVERYWHERE
+) -> Iterator[Finding]:
     """Refuse to replace a prefix where not exactly one is matched."""
     for i, one in enumerate(filters):
         said = one.request_redirect or one.url_rewrite
+        kind = "RequestRedirect" if one.request_redirect is not None else "URLRewrite"
         replaces = said is not None and said.path is not None and said.path.replace_prefix_match is not None
         if replaces and [match.path.type for match in rule.said.matches] != ["PathPrefix"]:
             message = (
-                f"{when} using {one.type} filter with path.replacePrefixMatch, exactly one PathPrefix match must be"
+                f"{when[kind]} using {kind} filter with path.replacePrefixMatch, exactly one PathPrefix match must be"
                 " specified"
             )
             yield Finding(rule.about, "InvalidFilter", message, f"{path}[{i}]")
