@@ -12,6 +12,7 @@ from controlplane.plane import Plane
 from controlplane.status.conditions import Plain
 from tests.builders import objects, plane_of
 from tests.gateway_api import GROUP, TILL, gateway, made, path, route, services, to
+from translators.standing import standing
 
 NOW = "2026-01-01T00:00:00Z"
 MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "gone", "port": 8000}}}
@@ -271,6 +272,17 @@ async def again(plane: Plane, at: str, *texts: str, generation: int = 1) -> dict
     return {f"{ref.kind.rpartition('/')[2]} {ref.name}": status for ref, status in plane.book.statuses()}
 
 
+async def test_routes_count_where_they_are_accepted():
+    none = {"method": "CONNECT"}
+    rules = {"none": [to("web", none)], "some": [to("web", none), to("web")], "whole": [to("web")]}
+    routes = [route(name, *said, hostnames=["web.example.com"]) for name, said in rules.items()]
+    spec = {"parentRefs": [{"name": "edge"}], "hostnames": ["calls.example.com"]}
+    said = await statuses(gateway({}), services("web"), *routes, made("GRPCRoute", "no-rules", spec))
+    assert brief(said["HTTPRoute none"]["parents"][0])["Accepted"] == "!UnsupportedValue"
+    assert brief(said["GRPCRoute no-rules"]["parents"][0]) == ACCEPTED
+    assert said["Gateway edge"]["listeners"][0]["attachedRoutes"] == 3, "all but one"
+
+
 def of_istio(at: str) -> str:
     """A Gateway of Istio that is for the routers of ours, and takes their port 80."""
     server = {"port": {"number": 80, "name": "bytes", "protocol": "TCP"}, "hosts": ["*"]}
@@ -297,6 +309,28 @@ async def test_a_class_that_goes_to_another_controller_takes_its_entries_along()
     (entry,) = said["HTTPRoute web"]["parents"]
     assert entry["controllerName"] == "flomesh.io/gateway-controller"
     assert "HTTPRoute web" not in await again(plane, NOW, gateway({}, controller="somebody.else/controller"))
+
+
+async def test_statuses_come_with_what_they_depend_on_in_any_order():
+    ours, edge = gateway({}).split("---\n")
+    plane = await plane_of("---\n".join([services("web"), route("web", to("web"))]))
+    assert await again(plane, NOW) == {}
+    assert await again(plane, NOW, edge) == {}
+    assert list(await again(plane, NOW, ours)) == ["Gateway edge", "GatewayClass ours", "HTTPRoute web"]
+    for ref in list(plane.snapshot.objects):
+        plane.store.apply(ref, None)
+    assert await again(plane, NOW) == {}
+    plane.engine.collect()
+    assert not [call for call in plane.engine.remembered() if call[0] is standing], "nothing is held for what is gone"
+
+
+async def test_a_listener_set_that_may_not_join_any_more_has_no_listeners_left():
+    every = "allowedListeners: {namespaces: {from: All}}"
+    both = gateway({}).replace("  gatewayClassName", f"  {every}\n  gatewayClassName")
+    more = {"parentRef": {"name": "edge"}, "listeners": [{"name": "x", "port": 81, "protocol": "HTTP"}]}
+    plane = await plane_of("---\n".join([both, made("ListenerSet", "more", more)]))
+    assert [one["name"] for one in (await again(plane, NOW))["ListenerSet more"]["listeners"]] == ["x"]
+    assert (await again(plane, NOW, gateway({})))["ListenerSet more"]["listeners"] == []
 
 
 async def test_an_object_that_was_made_anew_has_a_status_of_its_own():

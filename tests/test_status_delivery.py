@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from api.meta import Ref
@@ -10,6 +11,12 @@ from api.resource import LISTENER, ROUTE
 from api.status import PROGRAMMED, TRUE, Condition, Section, Status
 from controlplane.status.delivery import Delivery, delivered, deliveries
 from controlplane.xds.status import StreamStatus, TypeStatus
+from tests.builders import plane_of
+from tests.gateway_api import EDGE, GROUP, gateway, services
+from tests.test_gateway_api_certificates import secret
+from translators.gateways import unserved
+from translators.scopes import criteria, scope_of
+from translators.standing import standing
 
 WELL = Condition(PROGRAMMED, TRUE, PROGRAMMED)
 SAID = Status(
@@ -87,6 +94,34 @@ def test_deliveries_are_by_gateway_and_a_proxy_may_have_many_streams():
     assert moving.settled, "a route that is under way is no reason to take a Gateway for gone"
     sidecar = (StreamStatus(Proxy("sidecar", "s", "default"), "sotw", 0, ()), Scope("sidecar", Viewer("default")))
     assert deliveries([sidecar]) == {}
+
+
+def test_a_listener_at_which_a_proxy_takes_nobody_in_is_not_programmed():
+    shut = Delivery("f.default", "127.0.0.6", True, unserved={"80": "it cannot listen there"})
+    found = delivered(SAID, (ONE, shut))
+    assert [seen(section.conditions[0]) for section in found.sections] == ["False Invalid", "True Programmed"]
+    assert found.sections[0].conditions[0].message == "f.default takes nobody in: it cannot listen there"
+    assert seen(found.conditions[1]) == "True Programmed"
+    whole = delivered(SAID, (msgspec.structs.replace(shut, unserved={"80": "a", "8080": "b"}),))
+    assert seen(whole.conditions[1]) == "False Invalid"
+
+
+async def test_what_a_router_cannot_do_is_not_programmed_at_it():
+    tls = {"port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "web"}]}}
+    plane = await plane_of("---\n".join([gateway({}, {"port": 8080}, tls), secret("web"), services("web")]))
+    view = plane.engine.view
+    proxy = msgspec.structs.replace(EDGE, unprivileged=True)
+    stream = StreamStatus(proxy, "sotw", 0, (TypeStatus(LISTENER, "1", "1", None, True, 0, False, False, 1),))
+    edge = Ref(f"{GROUP}/Gateway", "default", "edge")
+    ((ref, [one]),) = deliveries([(stream, scope_of(proxy, view.memo(criteria)))], lambda s: unserved(view, s)).items()
+    assert (ref, list(one.unserved)) == (edge, ["l0", "l2"])
+    assert "port 80" in one.unserved["l0"]
+    assert "not proved who it is" in one.unserved["l2"]
+    said = standing(view, edge)
+    assert said is not None
+    found = delivered(said, (one,))
+    parts = [c.status for section in found.sections for c in section.conditions if c.type == PROGRAMMED]
+    assert parts == ["False", TRUE, "False"]
 
 
 def test_listeners_of_one_number_for_tcp_and_udp_are_told_apart():

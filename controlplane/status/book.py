@@ -23,6 +23,7 @@ class Book:
         self._shown: dict[Ref, Plain] = {}
         self._due: set[Ref] = set()
         self._programmed: set[Ref] = set()
+        self._held: set[Ref] = set()
 
     def note(self, snapshot: Snapshot, touched: Collection[Call]) -> None:
         """Note which statuses may be others in a snapshot. Nothing is asked yet."""
@@ -39,7 +40,9 @@ class Book:
         self._due = set()
         for ref in due:
             self._engine.breathe()
-            obj, said = snapshot.objects.get(ref), self._ask(view, ref)
+            obj = snapshot.objects.get(ref)
+            self._hold(ref, there=obj is not None)
+            said = self._ask(view, ref)
             if obj is not None and said is not None:
                 if asked is None and ask is not None and said.programmed:
                     asked = ask()
@@ -52,18 +55,25 @@ class Book:
         yield from sorted(self._shown.items())
 
     def _ask(self, view: View, ref: Ref) -> Status | None:
-        """Return what is said of an object, and hold it; where nothing is, forget what was."""
+        """Return what is said of an object; where nothing is, forget what was."""
         try:
             said = view.memo(standing, ref)
         except Exception:
             log.exception("the status of %s could not be made; the one before stays", ref)
             return None
-        if said is None and self._shown.pop(ref, None) is not None:
-            self._engine.release([(standing, ref)])
-        elif said is not None and ref not in self._shown:
-            self._engine.hold([(standing, ref)])
+        if said is None:
+            self._shown.pop(ref, None)
         if said is not None and said.programmed:
             self._programmed.add(ref)
         else:
             self._programmed.discard(ref)
         return said
+
+    def _hold(self, ref: Ref, *, there: bool) -> None:
+        """Hold what is said of an object while it is there: nothing may become something with what comes later."""
+        if there and ref not in self._held:
+            self._held.add(ref)
+            self._engine.hold([(standing, ref)])
+        elif not there and ref in self._held:
+            self._held.remove(ref)
+            self._engine.release([(standing, ref)])

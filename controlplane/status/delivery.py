@@ -1,7 +1,7 @@
 """What proxies have accepted of a Gateway, and what of its status follows from that. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -10,25 +10,35 @@ from api.proxy import ROUTER, Scope
 from api.resource import LISTENER
 from api.status import FALSE, PROGRAMMED, TRUE, UNKNOWN, Condition, Section, Status
 from controlplane.xds.status import StreamStatus, TypeStatus
+from translators.gateways import LeftOut
 
 _ADDRESSES = 16
 _SHOWN = 3
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """How far a proxy is: `settled` when it has the listeners it should; `rejected` is what it rejects, and why."""
+    """How far a proxy is: `settled` when it has the listeners it should; `rejected` is what it rejects, and why.
+
+    `unserved` are the listeners of the object that it does not take anybody in at, by name, and why.
+    """
 
     proxy: str
     ip: str
     settled: bool
     rejected: tuple[str, ...] = ()
+    unserved: Mapping[str, str] = {}
 
 
 Deliveries = Mapping[Ref, Sequence[Delivery]]
 
 
-def deliveries(streams: Iterable[tuple[StreamStatus, Scope]]) -> Deliveries:
-    """Return how far the routers of each gateway are. A proxy may have a stream for each type."""
+def deliveries(
+    streams: Iterable[tuple[StreamStatus, Scope]], unserved: Callable[[Scope], Iterable[LeftOut]] = lambda _: ()
+) -> Deliveries:
+    """Return how far the routers of each gateway are. A proxy may have a stream for each type.
+
+    `unserved` says which servers a router of a scope does not take anybody in at.
+    """
     by_proxy: defaultdict[str, list[StreamStatus]] = defaultdict(list)
     scopes: dict[str, Scope] = {}
     for stream, scope in streams:
@@ -37,9 +47,10 @@ def deliveries(streams: Iterable[tuple[StreamStatus, Scope]]) -> Deliveries:
             scopes[stream.proxy.id] = scope
     found: defaultdict[Ref, list[Delivery]] = defaultdict(list)
     for proxy, of_proxy in sorted(by_proxy.items()):
-        delivery = _delivery(of_proxy)
+        delivery, shut = _delivery(of_proxy), tuple(unserved(scopes[proxy]))
         for ref in scopes[proxy].gateways:
-            found[ref].append(delivery)
+            own = {one.server.section: one.why for one in shut if one.about == ref}
+            found[ref].append(msgspec.structs.replace(delivery, unserved=own))
     return found
 
 
@@ -54,10 +65,10 @@ def delivered(said: Status, to: Sequence[Delivery] | None) -> Status:
     outcome = _outcome(said, to)
     if to and said.addresses is not None:
         said = msgspec.structs.replace(said, facts={**said.facts, "addresses": _addresses(said, to)})
+    sections = tuple(_of_section(one, _open(one, _at(outcome, one.place, to), to)) for one in said.sections)
+    whole = outcome if outcome.status != TRUE else _any(sections, outcome)
     return msgspec.structs.replace(
-        said,
-        conditions=tuple(_agreed(one, outcome) for one in said.conditions),
-        sections=tuple(_of_section(section, _at(outcome, section.place, to)) for section in said.sections),
+        said, conditions=tuple(_agreed(one, whole) for one in said.conditions), sections=sections
     )
 
 
@@ -111,6 +122,23 @@ def _at(outcome: Condition, place: str, to: Sequence[Delivery] | None) -> Condit
     if outcome.reason == "Invalid" and others and len(named) == len(set(every)):
         return Condition(PROGRAMMED, TRUE, PROGRAMMED)
     return outcome
+
+
+def _open(said: Section, outcome: Condition, to: Sequence[Delivery] | None) -> Condition:
+    """Return what holds for a listener where what proxies have accepted may be that they take nobody in at it."""
+    name = said.key.get("name", "")
+    shut = [f"{one.proxy} takes nobody in: {one.unserved[name]}" for one in to or () if name in one.unserved]
+    if not shut or outcome.status != TRUE:
+        return outcome
+    return Condition(PROGRAMMED, FALSE, "Invalid", "; ".join(shut[:_SHOWN]))
+
+
+def _any(sections: Sequence[Section], outcome: Condition) -> Condition:
+    """Return what holds for an object: it is programmed if any of its listeners is."""
+    found = [one.status for section in sections for one in section.conditions if one.type == PROGRAMMED]
+    if not found or TRUE in found:
+        return outcome
+    return Condition(PROGRAMMED, FALSE, "Invalid", "nobody is let in at any of its listeners")
 
 
 def _of_section(said: Section, outcome: Condition) -> Section:

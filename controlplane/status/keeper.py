@@ -10,6 +10,7 @@ from controlplane.plane import Plane
 from controlplane.status.conditions import Plain
 from controlplane.status.delivery import Deliveries, deliveries
 from controlplane.xds.status import StreamStatus
+from translators.gateways import unserved
 from translators.scopes import criteria, scope_of
 
 _QUIET_S = 0.2
@@ -49,6 +50,8 @@ class Keeper:
         plane.book.refresh(plane.engine.view, plane.snapshot, self._deliveries, rfc3339(datetime.now(UTC)))
 
     def _deliveries(self) -> Deliveries:
-        each, asked = self._plane.slices.each, self._plane.engine.view.memo(criteria)
+        each, view = self._plane.slices.each, self._plane.engine.view
+        asked = view.memo(criteria)
         routers = [stream for stream in self._streams() if stream.proxy.role == ROUTER]
-        return deliveries((stream, scope_of(stream.proxy, asked)) for stream in each(routers))
+        scoped = ((stream, scope_of(stream.proxy, asked)) for stream in each(routers))
+        return deliveries(scoped, lambda scope: view.memo(unserved, scope))

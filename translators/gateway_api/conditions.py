@@ -55,6 +55,17 @@ def below(path: str, said: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(f for f in said if f.path == path or f.path.startswith((f"{path}.", f"{path}[")))
 
 
+def lost_rules(said: Iterable[Finding]) -> list[str]:
+    """Return the numbers of the rules of a route that are not served, as they stand in paths."""
+    rules = (f.path for f in below("spec.rules", said) if f.reason in PARTLY)
+    return list(dict.fromkeys(path.removeprefix("spec.rules[").partition("]")[0] for path in rules))
+
+
+def is_lost(said: Iterable[Finding], rules: int) -> bool:
+    """Tell whether none of so many rules of a route is served, so that the route is not accepted."""
+    return rules > 0 and len(lost_rules(said)) == rules
+
+
 def positive(kind: str, reasons: Iterable[str], said: Iterable[Finding]) -> Condition:
     """Return a condition that is true unless a finding has one of these reasons; true, its reason is its name."""
     found = _with(reasons, said)

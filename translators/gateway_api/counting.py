@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from api.meta import Ref
 from api.view import View
 from translators.gateway_api.attachments import attached
+from translators.gateway_api.conditions import is_lost
 from translators.gateway_api.names import called
 from translators.shards import COUNT
 
@@ -24,6 +25,8 @@ def _counted(view: View, owner: Ref, part: int) -> Mapping[str, int]:
 
 
 def _names(view: View, ref: Ref) -> tuple[tuple[Ref, str], ...]:
+    """Return the listeners at which a route counts. Gateway API: those count that are accepted."""
     obj = view.get(ref)
-    found = attached(view, obj) if obj is not None else ()
-    return tuple((one.listener.owner, one.listener.said.name) for one in found)
+    if obj is None or is_lost(view.lowered(ref).findings, len(obj.spec.rules)):
+        return ()
+    return tuple((one.listener.owner, one.listener.said.name) for one in attached(view, obj))

@@ -19,7 +19,8 @@ def status(view: View, obj: Object[ListenerSet]) -> Status | None:
     parent = view.get(gateway)
     if parent is not None and not is_admitted(view, parent, obj.ref.namespace):
         message = f"{gateway} lets no ListenerSets of namespace {obj.ref.namespace} join"
-        return Status(tuple(Condition(kind, FALSE, "NotAllowed", message) for kind in ("Accepted", PROGRAMMED)))
+        refused = tuple(Condition(kind, FALSE, "NotAllowed", message) for kind in ("Accepted", PROGRAMMED))
+        return Status(refused, lists=("listeners",))
     verdicts = of_owner(view, gateway, obj.ref)
     return Status(
         conditions=_conditions(parent, verdicts),

@@ -16,7 +16,7 @@ from api.status import FALSE, TRUE, Condition, Section, Status
 from api.view import View
 from translators.contract import Report
 from translators.gateway_api.classes import profile_at
-from translators.gateway_api.conditions import PARTLY, ROUTE, below, positive
+from translators.gateway_api.conditions import PARTLY, ROUTE, below, is_lost, lost_rules, positive
 from translators.gateway_api.frontends import is_served
 from translators.gateway_api.owners import owner_of, served_by
 
@@ -52,24 +52,17 @@ def _controller(view: View, obj: AnyObject, parent: ParentReference) -> str:
 def _accepted(obj: AnyObject, about: tuple[Finding, ...], rules: tuple[Finding, ...]) -> Condition:
     """Return whether the route is attached, and has at least one rule that is served."""
     found = positive("Accepted", ROUTE["Accepted"], about)
-    lost = _lost(rules)
-    if found.status == FALSE or len(lost) < len(obj.spec.rules):
+    if found.status == FALSE or not is_lost(rules, len(obj.spec.rules)):
         return found
     told = "; ".join(dict.fromkeys(finding.message for finding in rules if finding.reason in PARTLY))
     return Condition("Accepted", FALSE, "UnsupportedValue", told)
 
 
 def _partly(valid: Condition, rules: tuple[Finding, ...]) -> Iterator[Condition]:
-    lost = _lost(rules)
+    lost = lost_rules(rules)
     if lost and valid.status == TRUE:
         told = "; ".join(f"{finding.path}: {finding.message}" for finding in rules if finding.reason in PARTLY)
         yield Condition("PartiallyInvalid", TRUE, "UnsupportedValue", f"Dropped Rule {', '.join(lost)}: {told}")
-
-
-def _lost(rules: tuple[Finding, ...]) -> list[str]:
-    """Return the numbers of the rules that are not served, as they stand in paths."""
-    numbers = (f.path.removeprefix("spec.rules[").partition("]")[0] for f in rules if f.reason in PARTLY)
-    return list(dict.fromkeys(numbers))
 
 
 def _echoed(parent: ParentReference) -> dict[str, Any]:
