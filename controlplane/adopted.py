@@ -6,8 +6,6 @@ from api.kinds.gateway_api.gateway_class import CONTROLLER
 from api.kinds.mirrorplane import ADOPTED_CONTROLLER, PROFILES, AdoptedController
 from api.meta import AnyObject, Object, Ref
 
-_SAID = "command line"
-
 
 class AdoptionError(ValueError):
     """A `NAME=PROFILE` that is none. The message says what is wrong with it."""
@@ -24,11 +22,11 @@ def adopted(controllers: Iterable[str], classes: Iterable[str]) -> Iterator[AnyO
         if not name or profile is None:
             known = ", ".join(PROFILES)
             raise AdoptionError(f"{text!r} adopts nothing: write CONTROLLER=PROFILE, with one of {known}")
-        yield _object(name, AdoptedController(name, profile))
+        yield _object(f"--adopt-controller {name}", AdoptedController(name, profile))
     names = tuple(dict.fromkeys(classes))
     if names:
-        yield _object(CONTROLLER, AdoptedController(CONTROLLER, class_names=names))
+        yield _object("--gateway-class", AdoptedController(CONTROLLER, class_names=names))
 
 
 def _object(name: str, said: AdoptedController) -> AnyObject:
-    return Object(Ref(ADOPTED_CONTROLLER.key, "", f"{name} ({_SAID})"), said, generation=1)
+    return Object(Ref(ADOPTED_CONTROLLER.key, "", name), said, generation=1)

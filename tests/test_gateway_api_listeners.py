@@ -118,6 +118,7 @@ async def test_a_gateway_that_asks_for_what_there_is_not_is_not_served(more: dic
 CLASSLESS = [
     ((), ("fsm",), "web"),
     ((), ("another",), "nothing"),
+    (("mirrorplane.io/gateway-controller=kgateway",), ("fsm",), "web"),
     (("flomesh.io/gateway-controller=fsm",), (), "nothing"),
 ]
 

@@ -16,6 +16,8 @@ _EXPECTED: Final = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
 _ENUM: Final = re.compile(r"Invalid enum value (.+)")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _ANY_KEY: Final = "[...]"
+_END: Final = r"\\Z"
+"""How msgspec quotes the end of a text in a regex, where the API server says `$`."""
 _WORDS: Final = {
     "int": "a whole number",
     "float": "a number",
@@ -39,6 +41,7 @@ def explain(error: msgspec.ValidationError, value: Any, of: Any) -> FieldError:
     """Return the first mistake of `value` as a person would say it; `error` is what converting it to `of` raised."""
     match = _AT.match(str(error))
     what, path = (match["what"], match["path"] or "") if match else (str(error), "")
+    what = what.replace(_END, "$")
     before, any_key, _ = path.partition(_ANY_KEY)
     if any_key:
         return _below_mapping(before, value, of) or FieldError(before.lstrip("."), what, "")
