@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from api.meta import Ref
+
 TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
 PROGRAMMED = "Programmed"
 """The condition that only proxies can make true: what is said here holds if they agree."""
@@ -36,7 +38,8 @@ class Section(msgspec.Struct, frozen=True):
 class Status(msgspec.Struct, frozen=True):
     """The status of an object. `lists` are there even when they have no sections.
 
-    `addresses` are those asked for, where the object's status tells which ones the proxies have; else None.
+    `addresses` are those asked for, where the object's status tells which ones the proxies have; else None. `served_by`
+    is the Gateway whose routers have to accept what is to be programmed, where that is another object.
     """
 
     conditions: tuple[Condition, ...] = ()
@@ -44,6 +47,7 @@ class Status(msgspec.Struct, frozen=True):
     lists: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
     addresses: tuple[str, ...] | None = None
+    served_by: Ref | None = None
 
     @property
     def programmed(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controlplane.adopted import AdoptionError, adopted
-from tests.builders import plane_of
+from tests.builders import objects, plane_of
 from tests.gateway_api import EDGE, gateway, made, route, seen, services, to
 from tests.traffic import ask, brief
 from translators.gateway_api.names import router_label
@@ -177,3 +177,17 @@ async def test_a_listener_for_https_without_a_certificate_lets_nobody_in():
     text = "---\n".join([edge(None, {"protocol": "HTTPS"}, {"port": 81}), route("web", to("web")), services("web")])
     assert (await seen(text, f"{ASK}:80/"), await seen(text, f"{ASK}:81/")) == ("nothing", "web")
     assert await seen(text, "GET https://web.example.com:80/") == "nothing"
+
+
+async def test_one_more_listener_set_builds_no_host_of_the_gateway_again():
+    said = "---\n".join([edge({"from": "Same"}), route("web", to("web")), services("web")])
+    plane = await plane_of(said)
+    plane.publisher.attach(EDGE, lambda _: None)
+    await plane.publish()
+    before = {call: entry for call, entry in plane.engine._entries.items() if call[0].__name__ == "_of_host"}
+    (more,) = objects(listener_set("more", OTHER_PORT))
+    plane.store.apply(more.ref, more)
+    await plane.publish()
+    assert before
+    assert all(plane.engine._entries[call] is entry for call, entry in before.items())
+    assert brief(ask(plane.render(EDGE), f"{ASK}:81/")) == "404"

@@ -22,6 +22,7 @@ from tests.gateway_api import route as written
 from tests.test_golden import CASES, outcome
 from translators import shards
 from translators.gateway_api.counting import counted
+from translators.gateways import joining_place
 from translators.standing import standing
 
 EDGE_GATEWAY = Ref(GATEWAY.key, "default", "edge")
@@ -160,7 +161,7 @@ async def test_a_listener_set_of_another_port_reads_no_route_again():
     )
     entries = dict(plane.engine._entries)
     await runs(plane, objects(text)[0])
-    assert plane.snapshot.index["gateway.sets", "default/edge"]
+    assert plane.snapshot.index["gateway.joined", joining_place(EDGE_GATEWAY)]
     routes = {plane.engine.lowered(ref) for ref in plane.snapshot.objects if ref.kind == HTTP_ROUTE.key}
     assert len(routes) == 20
     assert all(plane.engine._entries[call] is entries[call] for call in routes)

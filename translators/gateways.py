@@ -1,5 +1,7 @@
 """What a router listens on: the servers of all gateways that select it, merged by address and port (Istio's rules)."""
 
+from collections.abc import Iterator
+
 import msgspec
 
 from api.gateways import Gateway, Server, Speaks, Termination
@@ -113,6 +115,11 @@ def unserved(view: View, scope: Scope) -> tuple[LeftOut, ...]:
     return (*found.left_out, *shut)
 
 
+def joining_place(gateway: Ref) -> str:
+    """Return the key under which the index `gateway.joined` finds what joins a gateway, at whatever routers it has."""
+    return f"{gateway.kind}|{gateway.namespace}/{gateway.name}"
+
+
 def as_selected(view: View, gateway: Gateway) -> Scope:
     """Return the scope of a router that has just the labels that a gateway selects, beside the gateway."""
     namespace = gateway.within or gateway.ref.namespace
@@ -128,8 +135,13 @@ def _selecting(view: View, labels: Labels, namespace: str) -> tuple[Ref, ...]:
 
 
 def _gateways(view: View, scope: Scope) -> list[Gateway]:
-    found = [gateway for ref in scope.gateways for gateway in view.lowered(ref).gateways]
-    return sorted(found, key=lambda gateway: gateway.age)
+    """Return the gateways of a scope, and those that join them, oldest first."""
+    refs = dict.fromkeys(one for ref in scope.gateways for one in (ref, *_joining(view, ref)))
+    return sorted((gateway for ref in refs for gateway in view.lowered(ref).gateways), key=lambda one: one.age)
+
+
+def _joining(view: View, ref: Ref) -> Iterator[Ref]:
+    yield from (obj.ref for obj in view.by("gateway.joined", joining_place(ref)))
 
 
 def _ports(view: View, scope: Scope, server: Server) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """The statuses of all objects as they stand, with the times of their transitions."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from api.meta import Ref
 from api.snapshot import GET, Snapshot
@@ -9,7 +9,7 @@ from api.status import Status
 from api.view import View
 from controlplane.engine import Call, Engine
 from controlplane.status.conditions import Plain, own, updated
-from controlplane.status.delivery import Deliveries, delivered
+from controlplane.status.delivery import Deliveries, Delivery, delivered
 from translators.standing import has_status, standing
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Book:
             if obj is not None and said is not None:
                 if asked is None and ask is not None and said.programmed:
                     asked = ask()
-                found = delivered(said, asked.get(ref, ()) if asked is not None else None)
+                found = delivered(said, _of(asked, ref, said) if asked is not None else None)
                 before = own(self._shown.get(ref, {}), found, obj.generation)
                 self._shown[ref] = updated(before, found, obj.generation, now)
 
@@ -77,3 +77,8 @@ class Book:
         elif not there and ref in self._held:
             self._held.remove(ref)
             self._engine.release([(standing, ref)])
+
+
+def _of(asked: Deliveries, ref: Ref, said: Status) -> Sequence[Delivery]:
+    """Return how far the routers of an object are: of itself, else of the Gateway that it joins."""
+    return asked.get(ref, ()) or asked.get(said.served_by or ref, ())

@@ -37,7 +37,8 @@ def deliveries(
 ) -> Deliveries:
     """Return how far the routers of each gateway are. A proxy may have a stream for each type.
 
-    `unserved` says which servers a router of a scope does not take anybody in at.
+    `unserved` says which servers a router of a scope does not take anybody in at. What joins a gateway is only there
+    where some of its own are such; else it is as far as its gateway.
     """
     by_proxy: defaultdict[str, list[StreamStatus]] = defaultdict(list)
     scopes: dict[str, Scope] = {}
@@ -48,7 +49,7 @@ def deliveries(
     found: defaultdict[Ref, list[Delivery]] = defaultdict(list)
     for proxy, of_proxy in sorted(by_proxy.items()):
         delivery, shut = _delivery(of_proxy), tuple(unserved(scopes[proxy]))
-        for ref in scopes[proxy].gateways:
+        for ref in dict.fromkeys((*scopes[proxy].gateways, *(one.about for one in shut))):
             own = {one.server.section: one.why for one in shut if one.about == ref}
             found[ref].append(msgspec.structs.replace(delivery, unserved=own))
     return found

@@ -17,6 +17,7 @@ from translators.gateway_api.classes import profile
 from translators.gateway_api.clients import NO_AUTHORITY, client_findings, termination_of
 from translators.gateway_api.overlaps import overlaps
 from translators.gateway_api.protocols import RouteKind, clash, ends_tls, kinds_of, protocols
+from translators.gateways import joining_place
 
 Gateway = Object[gw.Gateway]
 Set = Object[ListenerSet]
@@ -104,7 +105,7 @@ def listeners_of(obj: Gateway | Set) -> tuple[Listener, ...]:
 
 def sets_of(view: View, obj: Gateway) -> tuple[Set, ...]:
     """Return the ListenerSets that join a Gateway, oldest first."""
-    said: tuple[Set, ...] = view.by("gateway.sets", f"{obj.ref.namespace}/{obj.ref.name}")
+    said: tuple[Set, ...] = view.by("gateway.joined", joining_place(obj.ref))
     joining = (one for one in said if is_admitted(view, obj, one.ref.namespace))
     return tuple(sorted(joining, key=lambda one: (one.created, f"{one.ref.namespace}/{one.ref.name}")))
 

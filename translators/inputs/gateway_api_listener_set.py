@@ -13,6 +13,7 @@ from translators.gateway_api.listener_rules import listener_rules
 from translators.gateway_api.listeners import is_admitted, joined, seen_by
 from translators.gateway_api.names import called
 from translators.gateway_api.servers import gateway_of, selection_of
+from translators.gateways import joining_place
 
 Set = Object[ListenerSet]
 
@@ -57,7 +58,7 @@ def _name(obj: Set) -> tuple[str, ...]:
 
 def _parent(obj: Set) -> tuple[str, ...]:
     parent = joined(obj)
-    return (f"{parent.namespace}/{parent.name}",) if parent is not None else ()
+    return (joining_place(parent),) if parent is not None else ()
 
 
 def _selection(obj: Set) -> tuple[str, ...]:
@@ -65,18 +66,13 @@ def _selection(obj: Set) -> tuple[str, ...]:
     return selection_of(parent.name) if parent is not None else ()
 
 
-def _everywhere(_: Set) -> tuple[str, ...]:
-    return ("*",)
-
-
 INPUT = Input(
     kinds=(LISTENER_SET,),
     lower=lower,
     validate=validate,
     indexes={
-        "gateways": _everywhere,
         "gateway.name": _name,
         "gateway.selector": _selection,
-        "gateway.sets": _parent,
+        "gateway.joined": _parent,
     },
 )

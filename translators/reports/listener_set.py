@@ -26,6 +26,7 @@ def status(view: View, obj: Object[ListenerSet]) -> Status | None:
         conditions=_conditions(parent, verdicts),
         lists=("listeners",),
         sections=tuple(sections(view, obj.ref, verdicts)),
+        served_by=gateway,
     )
 
 
