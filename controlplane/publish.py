@@ -13,7 +13,7 @@ from controlplane.engine import Call, Engine
 from controlplane.garbage import without_collecting
 from controlplane.slices import Slices
 from translators.contract import Output
-from translators.gateways import unserved
+from translators.routers.doors import unserved
 from translators.scopes import criteria, scope_of
 
 log = logging.getLogger(__name__)

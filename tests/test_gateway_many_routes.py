@@ -22,7 +22,7 @@ from tests.gateway_api import route as written
 from tests.test_golden import CASES, outcome
 from translators import shards
 from translators.gateway_api.counting import counted
-from translators.gateways import joining_place
+from translators.routers.doors import joining_place
 from translators.standing import standing
 
 EDGE_GATEWAY = Ref(GATEWAY.key, "default", "edge")

@@ -14,7 +14,7 @@ from controlplane.xds.status import StreamStatus, TypeStatus
 from tests.builders import plane_of
 from tests.gateway_api import EDGE, GROUP, gateway, services
 from tests.test_gateway_api_certificates import secret
-from translators.gateways import unserved
+from translators.routers.doors import unserved
 from translators.scopes import criteria, scope_of
 from translators.standing import standing
 

@@ -10,9 +10,10 @@ from api.meta import Labels, Ref
 from api.policies import Subset, TrafficPolicy
 from api.proxy import Caller, Viewer
 from api.view import View
-from translators import horizons, service_tls, visible
+from translators import horizons, visible
 from translators.defaults import with_nearness
 from translators.names import BLACK_HOLE, DATAGRAMS, MIRROR, OUTBOUND, PASSTHROUGH, ClusterName, outbound
+from translators.routers import service_tls
 from translators.settings import ISTIOS, mesh
 
 _AS_EVER = Manner()

@@ -10,7 +10,7 @@ from api.proxy import ROUTER, Scope
 from api.resource import LISTENER
 from api.status import FALSE, PROGRAMMED, TRUE, UNKNOWN, Condition, Section, Status
 from controlplane.xds.status import StreamStatus, TypeStatus
-from translators.gateways import LeftOut
+from translators.routers.doors import LeftOut
 
 _ADDRESSES = 16
 _SHOWN = 3

@@ -10,7 +10,7 @@ from controlplane.plane import Plane
 from controlplane.status.conditions import Plain
 from controlplane.status.delivery import Deliveries, deliveries
 from controlplane.xds.status import StreamStatus
-from translators.gateways import unserved
+from translators.routers.doors import unserved
 from translators.scopes import criteria, scope_of
 
 _QUIET_S = 0.2

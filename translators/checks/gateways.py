@@ -7,8 +7,8 @@ from api.gateways import Gateway, Server, Speaks
 from api.proxy import Scope
 from api.view import View
 from translators.contract import Check
-from translators.gateway_streams import rules_at
-from translators.gateways import as_selected, merged
+from translators.routers.doors import as_selected, merged
+from translators.routers.streams import rules_at
 
 
 def gateway(view: View, said: Gateway) -> tuple[Finding, ...]:

@@ -12,8 +12,8 @@ from api.view import View
 from translators.gateway_api.conditions import LISTENER, negative, positive
 from translators.gateway_api.counting import counted
 from translators.gateway_api.listeners import Verdict, seen_by
-from translators.gateways import as_selected, merged
 from translators.names import listener_place
+from translators.routers.doors import as_selected, merged
 
 
 def of_owner(view: View, gateway: Ref, owner: Ref) -> tuple[Verdict, ...]:

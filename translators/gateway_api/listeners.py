@@ -17,7 +17,7 @@ from translators.gateway_api.classes import profile
 from translators.gateway_api.clients import NO_AUTHORITY, client_findings, termination_of
 from translators.gateway_api.overlaps import overlaps
 from translators.gateway_api.protocols import RouteKind, clash, ends_tls, kinds_of, protocols
-from translators.gateways import joining_place
+from translators.routers.doors import joining_place
 
 Gateway = Object[gw.Gateway]
 Set = Object[ListenerSet]

@@ -13,7 +13,7 @@ from translators.gateway_api.listener_rules import listener_rules
 from translators.gateway_api.listeners import is_admitted, joined, seen_by
 from translators.gateway_api.names import called
 from translators.gateway_api.servers import gateway_of, selection_of
-from translators.gateways import joining_place
+from translators.routers.doors import joining_place
 
 Set = Object[ListenerSet]
 

@@ -11,7 +11,7 @@ from api.resource import SECRET, Resource
 from api.view import View
 from translators import envoy, granted
 from translators.contract import Output
-from translators.gateways import terminations
+from translators.routers.doors import terminations
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:

@@ -5,8 +5,8 @@ from api.resource import LISTENER, Resource
 from api.view import View
 from translators import envoy
 from translators.contract import Output
-from translators.gateways import Opening, merged
 from translators.parts import gateway_chains, inspectors, streams
+from translators.routers.doors import Opening, merged
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:

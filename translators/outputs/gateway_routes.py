@@ -7,10 +7,10 @@ from api.proxy import ROUTER, Scope
 from api.resource import ROUTE, Resource
 from api.view import View
 from translators.contract import Output
-from translators.gateways import doors, merged
 from translators.parts import gateway_chains
 from translators.parts.configurations import configuration
 from translators.parts.gateway_virtual_hosts import frames
+from translators.routers.doors import doors, merged
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:

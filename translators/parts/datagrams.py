@@ -12,11 +12,11 @@ from api.routes import StreamRoute
 from api.units import MILLION
 from api.view import View
 from translators import envoy
-from translators.gateway_streams import sent_on
-from translators.gateways import Opening, merged
 from translators.names import DATAGRAMS, NOWHERE, ClusterName, datagrams
 from translators.parts import balancing
 from translators.parts.accesslog import access_logs
+from translators.routers.doors import Opening, merged
+from translators.routers.streams import sent_on
 from translators.settings import mesh
 
 

@@ -7,12 +7,12 @@ from api.proxy import Scope
 from api.routes import StreamRoute
 from api.view import View
 from translators import envoy
-from translators.gateway_streams import rules_at
-from translators.gateways import Door, Opening, closed
 from translators.names import ANYWHERE, NOWHERE, listener
 from translators.parts import chains, sealed, streams
 from translators.parts.streams import Chain
 from translators.parts.termination import HTTP_ALPN, taken_off
+from translators.routers.doors import Door, Opening, closed
+from translators.routers.streams import rules_at
 
 
 def of_opening(view: View, scope: Scope, opening: Opening) -> tuple[Chain, ...]:

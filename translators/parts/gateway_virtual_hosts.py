@@ -10,13 +10,13 @@ from api.proxy import Scope
 from api.routes import Route
 from api.view import View
 from translators import envoy, names
-from translators.gateway_hosts import HostRules, Place, hosts, parts, precise, rules
-from translators.gateways import doors
-from translators.misdirected import answer, elsewhere
 from translators.parts import actions
 from translators.parts.redirects import at_host
 from translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
 from translators.precedence import Rank
+from translators.routers.doors import doors
+from translators.routers.hosts import HostRules, Place, hosts, parts, precise, rules
+from translators.routers.misdirected import answer, elsewhere
 
 
 class Piece(msgspec.Struct, frozen=True):

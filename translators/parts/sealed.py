@@ -7,11 +7,11 @@ import msgspec
 from api.proxy import Scope
 from api.routes import StreamRoute
 from api.view import View
-from translators import service_tls
-from translators.gateway_streams import rules_at
-from translators.gateways import Door, merged
 from translators.names import SEALED, ClusterName
 from translators.parts.streams import cluster_of, sharing
+from translators.routers import service_tls
+from translators.routers.doors import Door, merged
+from translators.routers.streams import rules_at
 
 
 def passes_on(door: Door) -> bool:

@@ -15,23 +15,24 @@ from api.proxy import Proxy
 from controlplane.catalogue import catalogue
 from controlplane.store import Store
 from tests.builders import PlainView
-from translators import gateway_hosts, shards
-from translators.gateways import doors
+from translators import shards
+from translators.routers import hosts
+from translators.routers.doors import doors
 from translators.scopes import criteria, scope_of
 from translators.visible import rank
 
 EDGE = Proxy("router", "edge", "red")
 ROUTES = "http.80"
 spaces = st.sampled_from(["red", "blue"])
-hosts = st.sampled_from(["*", "*.com", "*.a.com", "x.a.com", "y.a.com", "b.com", "x.org"])
-served = st.tuples(st.sampled_from(["", "", "./", "*/", "blue/"]), hosts).map("".join)
+names = st.sampled_from(["*", "*.com", "*.a.com", "x.a.com", "y.a.com", "b.com", "x.org"])
+served = st.tuples(st.sampled_from(["", "", "./", "*/", "blue/"]), names).map("".join)
 gateways = st.lists(
     st.tuples(spaces, st.lists(served, min_size=1, max_size=3, unique=True), st.booleans()), min_size=1, max_size=3
 )
 rules = st.lists(
     st.tuples(
         spaces,
-        st.lists(hosts, min_size=1, max_size=2, unique=True),
+        st.lists(names, min_size=1, max_size=2, unique=True),
         st.lists(st.sampled_from(["red/g0", "blue/g0", "red/g1", "blue/g2", "mesh"]), min_size=1, max_size=2),
         st.sampled_from([(), (".",), ("*",), ("red",)]),
         st.booleans(),
@@ -62,13 +63,13 @@ def test_hosts_and_rules_are_those_of_every_pair(said, told):
         store.apply(ref, Object(ref, vs.VirtualService(tuple(names), tuple(at), (rule,), export_to=export)))
     view = PlainView(store.freeze(), catalogue().inputs)
     scope = scope_of(EDGE, criteria(view))
-    parts = range(gateway_hosts.parts(view, scope, ROUTES))
-    found = [host for part in parts for host in gateway_hosts.hosts(view, scope, ROUTES, part)]
+    parts = range(hosts.parts(view, scope, ROUTES))
+    found = [host for part in parts for host in hosts.hosts(view, scope, ROUTES, part)]
     assert len(found) == len(set(found))
-    assert {host: meaning(gateway_hosts.rules(view, scope, ROUTES, host)) for host in found} == by_pairs(view, scope)
+    assert {host: meaning(hosts.rules(view, scope, ROUTES, host)) for host in found} == by_pairs(view, scope)
 
 
-def meaning(said: gateway_hosts.HostRules) -> tuple[list[str], bool]:
+def meaning(said: hosts.HostRules) -> tuple[list[str], bool]:
     return [route.action.path for route in said.routes], said.secure
 
 

@@ -22,8 +22,8 @@ from api.snapshot import Snapshot
 from controlplane.catalogue import catalogue
 from controlplane.manifests.decode import decode, registry_of
 from tests.builders import PlainView, decoded, objects, plane_of, rendered
-from translators.gateways import merged
 from translators.inputs.kube_secret import INPUT
+from translators.routers.doors import merged
 from translators.scopes import criteria, scope_of
 
 LABELS = {"istio": "ingressgateway"}

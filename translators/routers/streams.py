@@ -6,8 +6,8 @@ from api.gateways import narrower
 from api.proxy import Scope
 from api.routes import RouteTable, StreamRoute
 from api.view import View
-from translators.gateway_hosts import tables
-from translators.gateways import Door
+from translators.routers.doors import Door
+from translators.routers.hosts import tables
 from translators.tables import holds
 
 

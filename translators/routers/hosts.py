@@ -12,9 +12,9 @@ from api.hosts import candidates, exported
 from api.proxy import Scope
 from api.routes import Route, RouteTable
 from api.view import View
-from translators.gateways import Door, doors
-from translators.misdirected import elsewhere
 from translators.precedence import Ranked, age, precisest
+from translators.routers.doors import Door, doors
+from translators.routers.misdirected import elsewhere
 from translators.shards import is_in, parts_for
 from translators.tables import catches_all, holds
 from translators.visible import rank

@@ -10,7 +10,7 @@ from api.matches import Match
 from api.proxy import Scope
 from api.routes import Route
 from api.view import View
-from translators.gateways import Door, doors, merged
+from translators.routers.doors import Door, doors, merged
 
 _MISDIRECTED = 421
 
