@@ -155,6 +155,34 @@ async def test_sessions_stay_where_they_began(world: World):
         assert seen == {"v1", "v2", "v3"}
 
 
+async def test_sessions_stay_at_the_backend_and_the_endpoint_where_they_began(world: World):
+    async with Workload("v1") as one, Workload("v2") as two:
+        refs = [{"name": name, "port": 80} for name in ("app", "other", "gone")]
+        several = {**at("/anything", sessionPersistence={"cookie": {"name": "sid"}}), "backendRefs": refs}
+        known = joined(service("app", 80), versions("app", [one.port, two.port]))
+        await world.stage.apply(joined(known, route(WEB, several)))
+        begun = {}
+        for _ in range(90):
+            status, workload, cookies = await _begun(world, "")
+            assert (status, len(cookies)) in {(200, 2), (500, 0)}, "nobody is kept at what fails"
+            if status == 200:
+                begun["; ".join(sorted(cookies))] = workload
+        assert set(begun.values()) == {"v1", "v2", "other"}
+        for cookies, workload in begun.items():
+            for _ in range(8):
+                status, now, anew = await _begun(world, f"a=b; {cookies}")
+                assert (status, now) == (200, workload)
+                assert not any(cookie.startswith("sid-backend") for cookie in anew)
+
+
+async def _begun(world: World, cookies: str) -> tuple[int, str, list[str]]:
+    """Ask as a client with some cookies: the status, who answered, and the cookies that were given."""
+    headers = {"Host": WEB, **({"Cookie": cookies} if cookies else {})}
+    async with world.client.get(world.at.url("http", HTTP, "/anything"), headers=headers) as answer:
+        given = [cookie.partition(";")[0] for cookie in answer.headers.getall("Set-Cookie", [])]
+        return answer.status, answer.headers.get("X-Workload", ""), given
+
+
 async def test_each_backend_gets_its_share_in_its_own_way(world: World):
     rules = (
         {

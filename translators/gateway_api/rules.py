@@ -23,6 +23,7 @@ from translators.gateway_api.filters import Filters, only
 from translators.gateway_api.headers import changes_of
 from translators.gateway_api.mirrors import copies_of, mirrors_in
 from translators.gateway_api.paths import new_path
+from translators.gateway_api.pins import given, pin_of, shown
 from translators.gateway_api.redirects import redirect_of
 from translators.gateway_api.retries import retries_of, timeout_of
 from translators.gateway_api.sessions import session_of
@@ -87,9 +88,13 @@ def routes_of(view: View, rule: Rule, scheme: str, port: int) -> Iterator[Route]
         session=session_of(rule.about, rule.path, rule.said.session_persistence),
     )
     for asked in rule.asked:
+        case = _Case(rule, asked, (scheme, port))
+        if _is_pinned(view, whole, rule):
+            yield from with_preflights(list(_pinned(view, case, whole)))
+            continue
         made = [
             msgspec.structs.replace(whole, match=_among(asked.match, share), action=action, rank=asked.rank)
-            for share, action in _actions(view, _Case(rule, asked, (scheme, port)))
+            for share, action in _actions(view, case)
         ]
         yield from with_preflights(made)
 
@@ -153,6 +158,34 @@ def _actions(view: View, case: _Case) -> Iterator[tuple[Share, Action]]:
         yield from ((share, _apart(view, case, one, share)) for one, share in found if share.end > share.start)
     else:
         yield WHOLE, _forward(view, case, backends)
+
+
+def _is_pinned(view: View, whole: Route, rule: Rule) -> bool:
+    """Tell whether sessions have to be kept at one of several backends, which only cookies can."""
+    several = sum(1 for to in rule.said.backend_refs if to.weight) > 1
+    kept = whole.session is not None and not whole.session.header
+    return several and kept and only(rule.said.filters, "RequestRedirect") is None and not any(unresolved(view, rule))
+
+
+def _pinned(view: View, case: _Case, whole: Route) -> Iterator[Route]:
+    """Yield a route to each backend for those whose session began there, and then one for its share of all others.
+
+    Gateway API: a backend of weight 0 keeps its sessions, and gets no new ones. Nobody is pinned to what fails.
+    """
+    rule, asked, session = case.rule, case.asked, whole.session
+    assert session is not None
+    pins = [pin_of(session, rule.about, to) for to in rule.said.backend_refs]
+    alike = msgspec.structs.replace(whole, rank=asked.rank)
+    for i, to in enumerate(rule.said.backend_refs):
+        action = _apart(view, case, (i, to), WHOLE)
+        yield msgspec.structs.replace(alike, match=shown(asked.match, pins[i]), action=action)
+    backends = [(i, to) for i, to in enumerate(rule.said.backend_refs) if to.weight]
+    for (i, to), share in zip(backends, shares([to.weight for _, to in backends]), strict=True):
+        action = _apart(view, case, (i, to), share)
+        lasts = not isinstance(action, Forward) or action.destinations
+        headers = given(whole.headers, pins[i]) if lasts else whole.headers
+        if share.end > share.start:
+            yield msgspec.structs.replace(alike, match=_among(asked.match, share), action=action, headers=headers)
 
 
 def _is_apart(rule: Rule, to: gw.HTTPBackendRef) -> bool:

@@ -62,7 +62,7 @@ def session_remarks(about: Ref, path: str, said: gw.SessionPersistence | None, b
     if said.type == "Header" and said.absolute_timeout:
         message = "sessions that are told by a header do not end: only cookies do"
         yield Finding(about, "SessionNotKept", message, f"{path}.absoluteTimeout", Severity.WARNING, "use Cookie")
-    if backends > 1:
+    if backends > 1 and said.type == "Header":
         message = "weights choose the backend of each request anew, and only then a session its endpoint there"
-        fix = "send to one backend"
+        fix = "use Cookie, or send to one backend"
         yield Finding(about, "SessionNotKept", message, path, Severity.WARNING, fix)
