@@ -10,15 +10,15 @@ from translators.gateway_api.names import hostname_problem, section_problem
 _WITHOUT_TLS, _WITHOUT_HOST = {"HTTP", "TCP", "UDP"}, {"TCP", "UDP"}
 
 
-def listener_rules(about: Ref, listeners: Sequence[gw.Listener], whole: str) -> Iterator[Finding]:
-    """Yield what is refused of the listeners of an object; `whole` is its kind, as the API server's message has it."""
+def listener_rules(about: Ref, listeners: Sequence[gw.Listener]) -> Iterator[Finding]:
+    """Yield what is refused of the listeners of an object. The API server says "Gateway" of ListenerSets, too."""
     names: set[str] = set()
     places: set[tuple[int, str, str]] = set()
     for i, said in enumerate(listeners):
         path = f"spec.listeners[{i}]"
         yield from _of_one(about, path, said)
         if said.name in names:
-            message = f"Listener name must be unique within the {whole}"
+            message = "Listener name must be unique within the Gateway"
             yield Finding(about, "InvalidListener", message, f"{path}.name")
         place = said.port, said.protocol, said.hostname
         if place in places:

@@ -34,7 +34,7 @@ def lower(view: View, obj: Object[gw.Gateway]) -> Lowered:
 
 def validate(obj: Object[gw.Gateway]) -> Iterator[Finding]:
     """Refuse what the API server refuses."""
-    yield from listener_rules(obj.ref, obj.spec.listeners, "Gateway")
+    yield from listener_rules(obj.ref, obj.spec.listeners)
     yield from _address_findings(obj)
     yield from frontend_rules(obj)
 

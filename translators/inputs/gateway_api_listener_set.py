@@ -38,7 +38,7 @@ def lower(view: View, obj: Set) -> Lowered:
 
 def validate(obj: Set) -> Iterator[Finding]:
     """Refuse what the API server refuses."""
-    yield from listener_rules(obj.ref, obj.spec.listeners, "ListenerSet")
+    yield from listener_rules(obj.ref, obj.spec.listeners)
 
 
 def _missing(obj: Set, parent: Ref | None) -> tuple[Finding, ...]:
