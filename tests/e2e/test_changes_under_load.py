@@ -176,8 +176,11 @@ async def test_random_edits_fail_no_request(stage: Stage, delta: bool) -> None:
 
 
 def _is_last(stage: Stage) -> bool:
-    """Tell whether nothing but the last rules is there."""
-    objects = stage.app.plane.snapshot.objects
+    """Tell whether nothing but the last rules is there, and proxies have been offered what follows from them."""
+    plane = stage.app.plane
+    if plane.published != plane.snapshot.version:
+        return False
+    objects = plane.snapshot.objects
     rules = {ref.name: obj.spec.http[0].name for ref, obj in objects.items() if ref.kind == VIRTUAL_SERVICE.key}
     return rules == dict.fromkeys(HOSTS, LAST)
 
