@@ -2,7 +2,7 @@
 
 import msgspec
 
-from api.matches import StringMatch
+from mirrorplane.api.matches import StringMatch
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -5,7 +5,7 @@ What is secret in them is never shown: their repr says only whose they are.
 
 import msgspec
 
-from api.meta import Ref
+from mirrorplane.api.meta import Ref
 
 
 class Credential(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from enum import Enum
 
 import msgspec
 
-from api.meta import Ref
+from mirrorplane.api.meta import Ref
 
 
 class Severity(Enum):

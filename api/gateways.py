@@ -4,9 +4,9 @@ from enum import Enum
 
 import msgspec
 
-from api.credentials import Trust
-from api.hosts import covers
-from api.meta import Labels, Ref
+from mirrorplane.api.credentials import Trust
+from mirrorplane.api.hosts import covers
+from mirrorplane.api.meta import Labels, Ref
 
 EVERYWHERE = "*"
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from api.meta import Ref
+from mirrorplane.api.meta import Ref
 
 
 class Grant(msgspec.Struct, frozen=True):

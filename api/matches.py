@@ -4,8 +4,8 @@ from enum import Enum
 
 import msgspec
 
-from api.meta import Labels
-from api.units import MILLION
+from mirrorplane.api.meta import Labels
+from mirrorplane.api.units import MILLION
 
 
 class Op(Enum):

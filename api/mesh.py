@@ -9,16 +9,16 @@ from enum import Enum
 
 import msgspec
 
-from api.credentials import Credential
-from api.finding import Finding
-from api.gateways import Gateway
-from api.grants import Grant
-from api.horizons import Horizon
-from api.meta import Labels, Ref
-from api.policies import ServiceTls, TrafficPolicy
-from api.proxy import Locality
-from api.routes import RouteTable
-from api.settings import SaidSettings
+from mirrorplane.api.credentials import Credential
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.gateways import Gateway
+from mirrorplane.api.grants import Grant
+from mirrorplane.api.meta import Labels, Ref
+from mirrorplane.api.proxy import Locality
+from mirrorplane.api.routes import RouteTable
+from mirrorplane.api.settings import SaidSettings
+from mirrorplane.api.sidecar_scope import Horizon
+from mirrorplane.api.traffic_policy import ServiceTls, TrafficPolicy
 
 
 class Protocol(Enum):

@@ -4,9 +4,9 @@ from typing import ClassVar
 
 import msgspec
 
-from api.actions import Destination
-from api.meta import Ref
-from api.units import MILLION
+from mirrorplane.api.actions import Destination
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.units import MILLION
 
 
 class Guards(msgspec.Struct, frozen=True):

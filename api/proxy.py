@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from api.hosts import is_ip
-from api.meta import Ref
+from mirrorplane.api.hosts import is_ip
+from mirrorplane.api.meta import Ref
 
 SIDECAR, ROUTER = "sidecar", "router"
 ROLES = (SIDECAR, ROUTER)

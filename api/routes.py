@@ -4,7 +4,7 @@ from enum import Enum
 
 import msgspec
 
-from api.actions import (
+from mirrorplane.api.actions import (
     Answer,
     Authorization,
     Cors,
@@ -16,9 +16,9 @@ from api.actions import (
     Rewrite,
     Session,
 )
-from api.matches import Match, StreamMatch
-from api.meta import Ref
-from api.mirrors import Mirror
+from mirrorplane.api.matches import Match, StreamMatch
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.mirrors import Mirror
 
 
 class Forward(msgspec.Struct, frozen=True):

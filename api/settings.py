@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from api.actions import Retries
-from api.manners import Keepalive, Nearness
-from api.mirrors import Guards
+from mirrorplane.api.actions import Retries
+from mirrorplane.api.cluster_policy import Keepalive, Nearness
+from mirrorplane.api.mirrors import Guards
 
 
 class PathForm(Enum):

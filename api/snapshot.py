@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from api.meta import AnyObject, Ref
+from mirrorplane.api.meta import AnyObject, Ref
 
 GET, BY = "get", "by"
 ReadKey = tuple[Any, ...]

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from api.meta import Ref
+from mirrorplane.api.meta import Ref
 
 TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
 PROGRAMMED = "Programmed"

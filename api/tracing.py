@@ -2,8 +2,8 @@
 
 import msgspec
 
-from api.actions import Pairs
-from api.meta import Ref
+from mirrorplane.api.actions import Pairs
+from mirrorplane.api.meta import Ref
 
 
 class Request(msgspec.Struct, frozen=True):

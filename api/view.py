@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from api.mesh import Lowered
-from api.meta import AnyObject, Ref
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import AnyObject, Ref
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -68,11 +68,11 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
 from envoy_data_plane.google.protobuf import Any as PackedAny
 from envoy_data_plane.google.protobuf import Struct
 
-from api.hosts import is_ip
-from api.proxy import REDIRECT, Locality, Proxy
-from bootstrap import health
-from bootstrap.node import check_subdomain, checked, cluster, metadata
-from bootstrap.tls import XdsTls, check_tls, static_secrets, token_filters, transport_socket
+from mirrorplane.api.hosts import is_ip
+from mirrorplane.api.proxy import REDIRECT, Locality, Proxy
+from mirrorplane.bootstrap import health
+from mirrorplane.bootstrap.node import check_subdomain, checked, cluster, metadata
+from mirrorplane.bootstrap.tls import XdsTls, check_tls, static_secrets, token_filters, transport_socket
 
 XDS_CLUSTER = "xds-grpc"
 LOOPBACK = "127.0.0.1"

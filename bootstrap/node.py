@@ -1,13 +1,13 @@
 """Who a proxy says it is: the names, labels and metadata of its xDS Node, checked before Envoy ever reads them.
 
-Separate from `bootstrap.envoy` because the command line needs these checks, and Envoy's messages import slowly.
+Separate from `mirrorplane.bootstrap.envoy` because the command line needs these checks, and Envoy's messages import slowly.
 """
 
 import re
 from typing import Any
 
-from api.hosts import is_ip
-from api.proxy import INTERCEPTIONS, ROLES, Proxy
+from mirrorplane.api.hosts import is_ip
+from mirrorplane.api.proxy import INTERCEPTIONS, ROLES, Proxy
 
 MAX_LABEL = 63
 MAX_SUBDOMAIN = 253

@@ -37,7 +37,7 @@ from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.google.protobuf import Any as PackedAny
 
-from api.hosts import is_ip
+from mirrorplane.api.hosts import is_ip
 
 _CA, _OWN, _BEARER = "xds-ca", "xds-certificate", "xds-bearer"
 

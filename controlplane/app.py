@@ -9,25 +9,25 @@ from pathlib import Path
 
 import msgspec
 
-from api.finding import Finding
-from api.meta import AnyObject
-from controlplane.admin import Admin
-from controlplane.catalogue import Catalogue, catalogue
-from controlplane.debounce import Debounce, debounced
-from controlplane.feedback import PlaneFeed
-from controlplane.garbage import spare, tidy
-from controlplane.identity.authoriser import Security
-from controlplane.manifests.decode import registry_of
-from controlplane.observe.metrics import Metrics
-from controlplane.plane import Plane
-from controlplane.report import finding_line
-from controlplane.settings import Address
-from controlplane.sources.changes import Batch
-from controlplane.sources.files import FileSource
-from controlplane.status.keeper import Keeper
-from controlplane.xds.gate import SERVED, Pace
-from controlplane.xds.server import ServerOptions, XdsServer
-from controlplane.xds.status import StreamStatus
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.meta import AnyObject
+from mirrorplane.controlplane.admin.server import Admin
+from mirrorplane.controlplane.engine.catalogue import Catalogue, catalogue
+from mirrorplane.controlplane.engine.gc_policy import spare, tidy
+from mirrorplane.controlplane.feed import PlaneFeed
+from mirrorplane.controlplane.findings.format import finding_line
+from mirrorplane.controlplane.identity.authoriser import Security
+from mirrorplane.controlplane.manifests.decode import registry_of
+from mirrorplane.controlplane.observe.metrics import Metrics
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.settings import Address
+from mirrorplane.controlplane.sources.changes import Batch
+from mirrorplane.controlplane.sources.debounce import Debounce, debounced
+from mirrorplane.controlplane.sources.files.source import FileSource
+from mirrorplane.controlplane.status_updater import Keeper
+from mirrorplane.controlplane.xds.push_order import SERVED, Pace
+from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
+from mirrorplane.controlplane.xds.status import StreamStatus
 
 log = logging.getLogger(__name__)
 _GRACE_S = 1.0

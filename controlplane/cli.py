@@ -4,14 +4,14 @@ import sys
 
 import click
 
-from controlplane.commands.bootstrap import bootstrap
-from controlplane.commands.check import check
-from controlplane.commands.demo import demo
-from controlplane.commands.explain import explain
-from controlplane.commands.proxies import proxies
-from controlplane.commands.render import render
-from controlplane.commands.serve import serve
-from controlplane.commands.status import status
+from mirrorplane.controlplane.commands.bootstrap import bootstrap
+from mirrorplane.controlplane.commands.check import check
+from mirrorplane.controlplane.commands.demo import demo
+from mirrorplane.controlplane.commands.explain import explain
+from mirrorplane.controlplane.commands.proxies import proxies
+from mirrorplane.controlplane.commands.render import render
+from mirrorplane.controlplane.commands.serve import serve
+from mirrorplane.controlplane.commands.status import status
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
 @click.version_option(package_name="mirrorplane")
 def cli(verbose: bool, log_format: str) -> None:
     """Serve Envoy proxies from Istio's and other mirroring APIs, so that a copy never hurts the original."""
-    from controlplane.observe.logs import start_logging
+    from mirrorplane.controlplane.observe.logs import start_logging
 
     start_logging(log_format, verbose=verbose)
 

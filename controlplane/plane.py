@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable
 
-from api.finding import Finding
-from api.meta import AnyObject
-from api.proxy import Proxy
-from api.resource import ResourceSet
-from api.snapshot import Snapshot
-from controlplane.catalogue import Catalogue
-from controlplane.engine import EMPTY, Engine
-from controlplane.garbage import without_collecting
-from controlplane.ledger import Ledger, Locate
-from controlplane.publish import Publisher
-from controlplane.slices import Slices
-from controlplane.sources.changes import Batch
-from controlplane.status.book import Book
-from controlplane.store import Store
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.meta import AnyObject
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import ResourceSet
+from mirrorplane.api.snapshot import Snapshot
+from mirrorplane.controlplane.engine.catalogue import Catalogue
+from mirrorplane.controlplane.engine.engine import EMPTY, Engine
+from mirrorplane.controlplane.engine.executor import Slices
+from mirrorplane.controlplane.engine.gc_policy import without_collecting
+from mirrorplane.controlplane.engine.store import Store
+from mirrorplane.controlplane.findings.store import Ledger, Locate
+from mirrorplane.controlplane.publish.publisher import Publisher
+from mirrorplane.controlplane.sources.changes import Batch
+from mirrorplane.controlplane.status.cache import Book
 
 
 class Plane:

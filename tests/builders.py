@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 import yaml
 
-from api.mesh import Lowered
-from api.meta import AnyObject, Object, Ref
-from api.proxy import Proxy
-from api.resource import ResourceSet
-from api.snapshot import Snapshot
-from controlplane.catalogue import catalogue
-from controlplane.plane import Plane
-from translators.contract import Input
-from translators.envoy import to_dict
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import AnyObject, Object, Ref
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import ResourceSet
+from mirrorplane.api.snapshot import Snapshot
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.envoy import to_dict
 
 SLEEP = Proxy(role="sidecar", name="sleep", namespace="default", labels={"app": "sleep"})
 

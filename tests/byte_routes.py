@@ -6,13 +6,13 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from api.kinds import kube
-from api.kinds.gateway_api import GROUP, gateway, references
-from api.kinds.gateway_api import reference_grant as rg
-from api.kinds.gateway_api.tcp_route import TCP_ROUTE, TCPRoute, TCPRouteRule
-from api.kinds.gateway_api.tls_route import TLS_ROUTE, TLSRoute, TLSRouteRule
-from api.kinds.gateway_api.udp_route import UDP_ROUTE, UDPRoute, UDPRouteRule
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds import kube
+from mirrorplane.api.kinds.gateway_api import GROUP, gateway, references
+from mirrorplane.api.kinds.gateway_api import reference_grant as rg
+from mirrorplane.api.kinds.gateway_api.tcp_route import TCP_ROUTE, TCPRoute, TCPRouteRule
+from mirrorplane.api.kinds.gateway_api.tls_route import TLS_ROUTE, TLSRoute, TLSRouteRule
+from mirrorplane.api.kinds.gateway_api.udp_route import UDP_ROUTE, UDPRoute, UDPRouteRule
+from mirrorplane.api.meta import Kind, Wire
 
 names, spaces = st.sampled_from(["a", "b"]), st.sampled_from(["red", "blue"])
 hosts = st.sampled_from(["", "x.example.com", "*.example.com"])

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from api.finding import Finding
-from api.kinds.istio.virtual_service import VIRTUAL_SERVICE
-from api.kinds.kube import NAMESPACE, SERVICE
-from api.meta import AnyObject, Ref
-from controlplane.manifests.decode import registry_of
-from controlplane.sources.changes import Batch
-from controlplane.sources.files import FileSource
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds.istio.virtual_service import VIRTUAL_SERVICE
+from mirrorplane.api.kinds.kube import NAMESPACE, SERVICE
+from mirrorplane.api.meta import AnyObject, Ref
+from mirrorplane.controlplane.manifests.decode import registry_of
+from mirrorplane.controlplane.sources.changes import Batch
+from mirrorplane.controlplane.sources.files.source import FileSource
 
 REGISTRY = registry_of([SERVICE, NAMESPACE, VIRTUAL_SERVICE])
 BROKEN = "apiVersion: v1\nkind: Service\nmetadata: {name: [\n"

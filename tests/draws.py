@@ -5,10 +5,10 @@ For the test of incremental answers (tests/test_incremental.py).
 
 from hypothesis import strategies as st
 
-from api.kinds.istio import destination_rule as dr
-from api.kinds.istio import gateway as gw
-from api.kinds.istio import sidecar as sc
-from api.kinds.istio import virtual_service as vs
+from mirrorplane.api.kinds.istio import destination_rule as dr
+from mirrorplane.api.kinds.istio import gateway as gw
+from mirrorplane.api.kinds.istio import sidecar as sc
+from mirrorplane.api.kinds.istio import virtual_service as vs
 
 names = st.sampled_from(["a", "b"])
 spaces = st.sampled_from(["red", "blue"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from api.proxy import Proxy
+from mirrorplane.api.proxy import Proxy
 from tests.builders import rendered
 from tests.traffic import Headers, ask, brief
 

@@ -5,11 +5,11 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from api.kinds.gateway_api import filters as hf
-from api.kinds.gateway_api import grpc_route as gr
-from api.kinds.gateway_api import http_route as hr
-from api.kinds.gateway_api import references as refs
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.gateway_api import filters as hf
+from mirrorplane.api.kinds.gateway_api import grpc_route as gr
+from mirrorplane.api.kinds.gateway_api import http_route as hr
+from mirrorplane.api.kinds.gateway_api import references as refs
+from mirrorplane.api.meta import Kind, Wire
 
 _names, _spaces = st.sampled_from(["a", "b"]), st.sampled_from(["red", "blue"])
 _paths = st.sampled_from([hr.HTTPPathMatch(), hr.HTTPPathMatch("Exact", "/x"), hr.HTTPPathMatch("PathPrefix", "/x/")])

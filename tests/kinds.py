@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
-from api.finding import Finding
-from api.kinds.kube import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
-from api.meta import Kind, Ref, Wire
-from controlplane.manifests.decode import Decoded, registry_of
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds.kube import ENDPOINT_SLICE, NAMESPACE, POD, SERVICE
+from mirrorplane.api.meta import Kind, Ref, Wire
+from mirrorplane.controlplane.manifests.decode import Decoded, registry_of
 
 
 class Target(Wire, frozen=True):

@@ -6,9 +6,9 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from api.kinds.gateway_api import grpc_route as gr
-from api.kinds.gateway_api import http_route as hr
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.gateway_api import grpc_route as gr
+from mirrorplane.api.kinds.gateway_api import http_route as hr
+from mirrorplane.api.meta import Kind, Wire
 
 _names, _spaces = st.sampled_from(["a", "b"]), st.sampled_from(["red", "blue"])
 _matches = st.sampled_from([{}, {"path": {"type": "Exact", "value": "/x"}}, {"path": {"value": "/x/"}}])

@@ -7,12 +7,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from api.finding import Finding
-from api.meta import Ref
-from controlplane.app import App, ServeOptions
-from controlplane.playground.scenery import service
-from controlplane.report import finding_line
-from controlplane.settings import Address, AddressError, parse_address
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.meta import Ref
+from mirrorplane.controlplane.app import App, ServeOptions
+from mirrorplane.controlplane.findings.format import finding_line
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.settings import Address, AddressError, parse_address
 
 ANY = Address("127.0.0.1", 0)
 

@@ -19,16 +19,22 @@ from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.proxy import Locality, Proxy, parse_node_id
-from bootstrap.node import NodeError, checked, parse_labels
-from bootstrap.tls import XdsTls, XdsTlsError
-from controlplane.playground.ports import held_ports
-from controlplane.playground.proxy import EnvoyFailedError, EnvoyMissingError, EnvoyOptions, EnvoyProcess, envoy_path
+from mirrorplane.api.proxy import Locality, Proxy, parse_node_id
+from mirrorplane.bootstrap.node import NodeError, checked, parse_labels
+from mirrorplane.bootstrap.tls import XdsTls, XdsTlsError
+from mirrorplane.controlplane.playground.ports import held_ports
+from mirrorplane.controlplane.playground.proxy import (
+    EnvoyFailedError,
+    EnvoyMissingError,
+    EnvoyOptions,
+    EnvoyProcess,
+    envoy_path,
+)
 from tests.builders import SLEEP
 
 with warnings.catch_warnings():  # envoy-data-plane declares its validators in a way that pydantic calls deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
-    from bootstrap.envoy import XdsAddress, XdsAddressError, bootstrap
+    from mirrorplane.bootstrap.envoy import XdsAddress, XdsAddressError, bootstrap
 
 try:
     ENVOY = envoy_path()
@@ -227,7 +233,7 @@ def test_the_id_of_any_accepted_proxy_splits_into_what_it_was_made_of(name: str,
 
 
 def test_checking_names_does_not_load_envoys_messages() -> None:
-    program = "import sys, bootstrap.node, controlplane.playground.proxy; sys.exit('envoy_data_plane' in sys.modules)"
+    program = "import sys, mirrorplane.bootstrap.node, controlplane.playground.proxy; sys.exit('envoy_data_plane' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
 
 

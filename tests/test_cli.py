@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from controlplane.playground.scenery import TUTORIAL, local_pod, tutorial
+from mirrorplane.controlplane.playground.manifests import TUTORIAL, local_pod, tutorial
 
-MIRRORPLANE = [sys.executable, "-m", "controlplane.cli"]
+MIRRORPLANE = [sys.executable, "-m", "mirrorplane.controlplane.cli"]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from controlplane.observe.convergence import Rounds
+from mirrorplane.controlplane.observe.convergence import Rounds
 
 STREAMS = st.sampled_from("abc")
 LIMIT = 3

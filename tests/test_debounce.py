@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api.finding import Finding
-from api.kinds import kube
-from api.meta import Object, Ref
-from controlplane.commands.serve import serve
-from controlplane.debounce import Debounce, Storm, debounced
-from controlplane.sources.changes import Batch, Change
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds import kube
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.controlplane.commands.serve import serve
+from mirrorplane.controlplane.sources.changes import Batch, Change
+from mirrorplane.controlplane.sources.debounce import Debounce, Storm, debounced
 
 PACE = Debounce(quiet=0.1, longest=1.0)
 HOUR = Debounce(quiet=3600.0, longest=7200.0)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.finding import Finding, Severity
-from api.meta import Kind, Object, Ref
-from controlplane.manifests.decode import (
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.meta import Kind, Object, Ref
+from mirrorplane.controlplane.manifests.decode import (
     INTERNAL_ERROR,
     INVALID_FIELD,
     NOT_A_MANIFEST,
@@ -19,7 +19,7 @@ from controlplane.manifests.decode import (
     decode,
     registry_of,
 )
-from controlplane.manifests.head import unfold
+from mirrorplane.controlplane.manifests.head import unfold
 from tests.kinds import MESH, REF, REGISTRY, TARGET, Mesh, Rule, Whole, manifest, only
 
 

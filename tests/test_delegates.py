@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.kinds.istio import virtual_service as istio
-from api.meta import Object, Ref
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.translators.istio.delegates import rules_of
 from tests.builders import plane_of
-from translators.istio.delegates import rules_of
 
 ROOT, LEAF = (Ref(istio.VIRTUAL_SERVICE.key, "default", name) for name in ("root", "leaf"))
 

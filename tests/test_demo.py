@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.playground import demo
-from controlplane.playground.scenery import TUTORIAL, tutorial
+from mirrorplane.controlplane.playground import demo
+from mirrorplane.controlplane.playground.manifests import TUTORIAL, tutorial
 
 pytestmark = pytest.mark.envoy
-DEMO = [sys.executable, "-m", "controlplane.cli", "demo"]
+DEMO = [sys.executable, "-m", "mirrorplane.controlplane.cli", "demo"]
 
 
 def descendants(pid: int) -> set[int]:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.manifests import documents
-from controlplane.manifests.composer import YamlError
-from controlplane.manifests.documents import MAX_BYTES, Document, read_documents, require_libyaml
-from controlplane.manifests.lines import Lines
-from controlplane.manifests.scalars import resolve
+from mirrorplane.controlplane.manifests import documents
+from mirrorplane.controlplane.manifests.composer import YamlError
+from mirrorplane.controlplane.manifests.documents import MAX_BYTES, Document, read_documents, require_libyaml
+from mirrorplane.controlplane.manifests.lines import Lines
+from mirrorplane.controlplane.manifests.scalars import resolve
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from api.kinds import kube
-from api.mesh import Lowered
-from api.meta import Object, Ref
-from api.snapshot import Snapshot
-from controlplane.engine import CycleError, Engine
-from translators.contract import Input
+from mirrorplane.api.kinds import kube
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.snapshot import Snapshot
+from mirrorplane.controlplane.engine.engine import CycleError, Engine
+from mirrorplane.translators.contract import Input
 
 POD = Ref("Pod", "d", "p")
 OTHER = Ref("Pod", "d", "q")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from controlplane.playground.scenery import service
+from mirrorplane.controlplane.playground.manifests import service
 from tests.e2e.scene import destination_rule, joined, route, versions, virtual_service
 from tests.test_cli import failed, run
 

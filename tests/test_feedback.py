@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.finding import Finding
-from api.meta import Ref
-from api.proxy import Proxy
-from api.resource import CLUSTER, LISTENER, ROUTE, ResourceSet
-from controlplane.feedback import PlaneFeed, PlaneLink
-from controlplane.observe.metrics import Metrics
-from controlplane.plane import Plane
-from controlplane.rejections import FEW, MOST_OBJECTS
-from controlplane.slices import Slices
-from controlplane.sources.changes import Batch, Change
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import CLUSTER, LISTENER, ROUTE, ResourceSet
+from mirrorplane.controlplane.engine.executor import Slices
+from mirrorplane.controlplane.feed import PlaneFeed, PlaneLink
+from mirrorplane.controlplane.findings.nacks import FEW, MOST_OBJECTS
+from mirrorplane.controlplane.observe.metrics import Metrics
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.sources.changes import Batch, Change
 from tests.builders import SLEEP, objects, plane_of
 
 SERVICE = """

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from api.finding import Finding, Severity
-from api.meta import AnyObject, Ref
-from controlplane.manifests.documents import MAX_BYTES
-from controlplane.report import finding_line
-from controlplane.sources.files import FileSource
-from controlplane.sources.listing import MAX_DEPTH, Listing
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.meta import AnyObject, Ref
+from mirrorplane.controlplane.findings.format import finding_line
+from mirrorplane.controlplane.manifests.documents import MAX_BYTES
+from mirrorplane.controlplane.sources.files.listing import MAX_DEPTH, Listing
+from mirrorplane.controlplane.sources.files.source import FileSource
 from tests.desk import BROKEN, MIRRORING, REGISTRY, Desk, ref, service, swap
 
 

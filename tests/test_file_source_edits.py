@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from controlplane.sources.quiet import until_quiet
+from mirrorplane.controlplane.sources.files.settle import until_quiet
 from tests.desk import BROKEN, MIRRORING, Desk, service, swap
 
 NAMES = ("a", "b", "c")

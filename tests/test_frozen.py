@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.frozen import Freezable
+from mirrorplane.controlplane.engine.persistent_map import Freezable
 
 steps = st.lists(st.one_of(st.tuples(st.integers(0, 600), st.integers()), st.integers(0, 600), st.none()))
 

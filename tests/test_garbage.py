@@ -2,7 +2,7 @@
 
 import asyncio
 
-from controlplane import garbage
+from mirrorplane.controlplane.engine import gc_policy
 
 
 async def test_memory_is_given_back_when_the_number_of_proxies_is_another_one(monkeypatch):
@@ -12,8 +12,8 @@ async def test_memory_is_given_back_when_the_number_of_proxies_is_another_one(mo
         looked.append(connected[min(len(looked), 4)])
         return looked[-1]
 
-    monkeypatch.setattr(garbage, "give_back", lambda: given.append(len(looked)))
-    tidying = asyncio.create_task(garbage.tidy(count, every=0))
+    monkeypatch.setattr(gc_policy, "give_back", lambda: given.append(len(looked)))
+    tidying = asyncio.create_task(gc_policy.tidy(count, every=0))
     while len(looked) < 8:
         await asyncio.sleep(0.001)
     tidying.cancel()
@@ -23,10 +23,10 @@ async def test_memory_is_given_back_when_the_number_of_proxies_is_another_one(mo
 def test_giving_back_leaves_what_is_in_use_alone():
     held = [bytes([number]) * 5000 for number in range(200)]
     del held[::2]
-    garbage.give_back()
+    gc_policy.give_back()
     assert all(block == bytes([2 * number + 1]) * 5000 for number, block in enumerate(held))
 
 
 def test_a_c_library_that_cannot_be_asked_is_left_alone(monkeypatch):
-    monkeypatch.setattr(garbage.ctypes, "CDLL", lambda _: object())
-    garbage.give_back()
+    monkeypatch.setattr(gc_policy.ctypes, "CDLL", lambda _: object())
+    gc_policy.give_back()

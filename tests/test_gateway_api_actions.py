@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
-from api.meta import Ref
-from api.resource import CLUSTER
-from api.tracing import Request
+from mirrorplane.api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.resource import CLUSTER
+from mirrorplane.api.tracing import Request
+from mirrorplane.translators.matching.decoded import decoded
+from mirrorplane.translators.matching.outcome import answer
 from tests.builders import plane_of, rendered
 from tests.gateway_api import EDGE, GROUP, TILL, gateway, made, path, route, seen, services, to
 from tests.traffic import ask, brief, headers_of
-from translators.matching.answer import answer
-from translators.matching.decoded import decoded
 
 HERE = "http://web.example.com"
 REDIRECTS = [

@@ -3,15 +3,15 @@
 import pytest
 import trustme
 
-from api.kinds.config_map import ConfigMap, Entries
-from api.meta import Object, Ref
-from api.resource import CLUSTER, SECRET
-from controlplane.plane import Plane
+from mirrorplane.api.kinds.config_map import ConfigMap, Entries
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.resource import CLUSTER, SECRET
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.translators.gateway_api.attachment.ancestors import ancestors
+from mirrorplane.translators.inputs.kube_config_map import validate
 from tests.builders import SLEEP, decoded, plane_of, rendered
 from tests.gateway_api import EDGE, GROUP, gateway, made, route, services, to
 from tests.test_gateway_api_status import brief, statuses
-from translators.gateway_api.ancestors import ancestors
-from translators.inputs.kube_config_map import validate
 
 WEB = "web.default.svc.cluster.local"
 KIND = f"{GROUP}/BackendTLSPolicy"

@@ -8,18 +8,18 @@ import pytest
 import trustme
 import yaml
 
-from api.finding import Finding
-from api.meta import Ref
-from api.proxy import Proxy
-from api.resource import LISTENER, SECRET
-from controlplane.plane import Plane
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import LISTENER, SECRET
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.translators.inputs.gateway_api_gateway import validate
+from mirrorplane.translators.outputs import secrets
+from mirrorplane.translators.scopes import criteria, scope_of
+from mirrorplane.translators.secrets import referenced_secrets
 from tests.builders import decoded, plane_of
 from tests.gateway_api import EDGE, GROUP, made
 from tests.test_gateway_api_status import brief, statuses
-from translators import granted
-from translators.inputs.gateway_api_gateway import validate
-from translators.outputs import secrets
-from translators.scopes import criteria, scope_of
 
 PROVED = msgspec.structs.replace(EDGE, identity="spiffe://cluster.local/ns/default/sa/edge")
 ISSUER = trustme.CA()
@@ -89,7 +89,7 @@ SHOPS = ["certificate://shop/web"]
     ],
 )
 async def test_a_certificate_of_another_namespace_is_sent_if_a_grant_says_so(granted: tuple[str, ...], sent: list[str]):
-    plane = await plane_of(joined(gateway(FAR), secret("web", namespace="shop"), *granted))
+    plane = await plane_of(joined(gateway(FAR), secret("web", namespace="shop"), *referenced_secrets))
     assert held(plane) == sent
     assert bool(plane.render(PROVED).of(LISTENER)) == bool(sent)
     assert told(plane) == ([] if sent else [("RefNotPermitted", f"{REF}.namespace")])
@@ -113,11 +113,11 @@ async def test_grants_are_looked_at_where_a_secret_is_made():
     assert made_of["certificate://shop/other"] is None, "granted, and named by nobody"
     assert secrets.OUTPUT.build(view, scope, "certificate://default/web") is None, "its own, and named by nobody"
     asker = Ref(f"{GROUP}/Gateway", "default", "edge")
-    assert granted.held(view, asker, SHOPS[0]) is not None
+    assert referenced_secrets.held(view, asker, SHOPS[0]) is not None
     plane.store.apply(Ref(f"{GROUP}/ReferenceGrant", "shop", "for-gateway"), None)
     await plane.publish()
     view = plane.engine.view
-    assert granted.held(view, asker, SHOPS[0]) is None
+    assert referenced_secrets.held(view, asker, SHOPS[0]) is None
     assert secrets.OUTPUT.build(view, scope, SHOPS[0]) is None
 
 

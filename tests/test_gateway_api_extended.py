@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.resource import CLUSTER, ROUTE
+from mirrorplane.api.resource import CLUSTER, ROUTE
 from tests.builders import decoded, plane_of, rendered
 from tests.gateway_api import EDGE, gateway, made, path, route, services, to
 from tests.test_gateway_api_status import ACCEPTED, refused, statuses, unresolved

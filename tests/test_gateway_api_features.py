@@ -2,11 +2,11 @@
 
 import importlib
 
+from mirrorplane.translators.gateway_api.gateway.features import SUPPORTED
 from tests.e2e import gateway_byte_features, gateway_set_states
 from tests.e2e import test_gateway_api_features as of_http
 from tests.e2e import test_gateway_api_features_grpc as of_calls
 from tests.e2e.gateway_names import ELSEWHERE, NAMED, NOT_HERE
-from translators.gateway_api.features import SUPPORTED
 
 TRIED = {
     *(name for name, feature in of_http.FEATURES.items() if feature.asks),

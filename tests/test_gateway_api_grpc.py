@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from api.resource import CLUSTER
+from mirrorplane.api.resource import CLUSTER
+from mirrorplane.translators.inputs.gateway_api_grpc_route import INPUT
 from tests.builders import decoded, objects, plane_of, rendered
 from tests.gateway_api import EDGE, gateway, made, route, services, to
 from tests.test_gateway_api_status import ACCEPTED, refused, statuses
 from tests.test_gateway_api_status import brief as conditions
 from tests.traffic import ask, brief
-from translators.inputs.gateway_api_grpc_route import INPUT
 
 HOST = "POST http://web.example.com"
 OLDER, NEWER = "2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from controlplane.adopted import AdoptionError, adopted
+from mirrorplane.controlplane.commands.adopted_classes import AdoptionError, adopted
+from mirrorplane.translators.gateway_api.names import router_label
 from tests.builders import objects, plane_of
 from tests.gateway_api import EDGE, gateway, made, route, seen, services, to
 from tests.traffic import ask, brief
-from translators.gateway_api.names import router_label
 
 ASK = "GET http://web.example.com"
 OTHER_PORT = {"name": "more", "port": 81, "protocol": "HTTP"}

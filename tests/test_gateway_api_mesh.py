@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.proxy import REDIRECT, Proxy
-from api.resource import LISTENER, ROUTE
+from mirrorplane.api.proxy import REDIRECT, Proxy
+from mirrorplane.api.resource import LISTENER, ROUTE
 from tests.builders import SLEEP, plane_of, rendered
 from tests.gateway_api import GROUP, gateway, made, path, route, services, to
 from tests.traffic import ask, brief

@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.kinds.gateway_api import http_route as hr
-from api.meta import AnyObject, Object, Ref
-from api.proxy import REDIRECT, Proxy
-from api.resource import LISTENER, ROUTE, ResourceSet
-from controlplane.catalogue import catalogue
-from controlplane.plane import Plane
+from mirrorplane.api.kinds.gateway_api import http_route as hr
+from mirrorplane.api.meta import AnyObject, Object, Ref
+from mirrorplane.api.proxy import REDIRECT, Proxy
+from mirrorplane.api.resource import LISTENER, ROUTE, ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
 from tests.bench.worlds import bare_services
 from tests.builders import SLEEP, plane_of
 from tests.gateway_api import made, route, to

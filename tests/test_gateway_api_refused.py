@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from controlplane.catalogue import catalogue
-from controlplane.manifests.decode import Decoded, decode, registry_of
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.manifests.decode import Decoded, decode, registry_of
 from tests.builders import plane_of
 from tests.gateway_api import GROUP, gateway, made
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.resource import LISTENER
+from mirrorplane.api.resource import LISTENER
 from tests.builders import plane_of, rendered
 from tests.gateway_api import EDGE, TILL, fields, gateway, made, path, route, seen, services, to
 from tests.traffic import ask, brief

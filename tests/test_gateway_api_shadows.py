@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from api.tracing import Sending
+from mirrorplane.api.tracing import Sending
+from mirrorplane.translators.matching.forwarding import copied_authority
 from tests.builders import plane_of, rendered
 from tests.gateway_api import EDGE, made, route, services, to
 from tests.traffic import ask, brief
-from translators.matching.sending import copied_authority
 
 MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "copy", "port": 8000}}}
 HOST = "web.example.com"

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from api.resource import ResourceSet
-from controlplane.explanation import lines_of
+from mirrorplane.api.resource import ResourceSet
+from mirrorplane.controlplane.query.explanation import lines_of
+from mirrorplane.translators.gateway_api.route.rule_split import Share, shares
 from tests.builders import rendered
 from tests.gateway_api import EDGE, gateway, path, route, services
 from tests.traffic import ask, brief
-from translators.gateway_api.shares import Share, shares
 
 MILLION = 1_000_000
 HOST = "http://web.example.com"

@@ -6,13 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from api.meta import Ref
-from controlplane.adopted import adopted
-from controlplane.plane import Plane
-from controlplane.status.conditions import Plain
+from mirrorplane.api.meta import Ref
+from mirrorplane.controlplane.commands.adopted_classes import adopted
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.status.conditions import Plain
+from mirrorplane.translators.object_status import standing
 from tests.builders import objects, plane_of
 from tests.gateway_api import GROUP, TILL, gateway, made, path, route, services, to
-from translators.standing import standing
 
 NOW = "2026-01-01T00:00:00Z"
 MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "gone", "port": 8000}}}

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from api.proxy import Caller, Viewer
-from api.resource import CLUSTER, ENDPOINT, LISTENER
+from mirrorplane.api.proxy import Caller, Viewer
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER
+from mirrorplane.translators.parts import service_clusters
 from tests.builders import SLEEP, plane_of, rendered
 from tests.gateway_api import EDGE, GROUP, gateway, made, seen, services
 from tests.test_gateway_api_status import brief as status_of
 from tests.test_gateway_api_status import statuses
 from tests.traffic import ask, brief
-from translators.parts import live
 
 PASSED = {"port": 443, "protocol": "TLS", "tls": {"mode": "Passthrough"}}
 TCP, UDP = {"port": 53, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}
@@ -119,7 +119,7 @@ async def test_sidecars_know_nothing_of_udp():
 
 async def test_a_number_that_both_protocols_have_is_one_cluster_of_tcp():
     plane = await plane_of(udp_service("a"))
-    found = plane.engine.view.memo(live.clusters, Caller(Viewer("default")), 0)
+    found = plane.engine.view.memo(service_clusters.clusters, Caller(Viewer("default")), 0)
     assert found == ("outbound|8000||a.default.svc.cluster.local",)
 
 

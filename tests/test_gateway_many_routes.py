@@ -7,23 +7,23 @@ import msgspec
 import pytest
 import yaml
 
-from api.kinds.gateway_api import gateway as gw
-from api.kinds.gateway_api.gateway import GATEWAY
-from api.kinds.gateway_api.http_route import HTTP_ROUTE
-from api.kinds.kube import NAMESPACE
-from api.meta import AnyObject, Ref
-from api.resource import ROUTE, ResourceSet
-from controlplane.catalogue import catalogue
-from controlplane.plane import Plane
+from mirrorplane.api.kinds.gateway_api import gateway as gw
+from mirrorplane.api.kinds.gateway_api.gateway import GATEWAY
+from mirrorplane.api.kinds.gateway_api.http_route import HTTP_ROUTE
+from mirrorplane.api.kinds.kube import NAMESPACE
+from mirrorplane.api.meta import AnyObject, Ref
+from mirrorplane.api.resource import ROUTE, ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.translators import partitions
+from mirrorplane.translators.gateway_api.attachment.attached_routes import counted
+from mirrorplane.translators.object_status import standing
+from mirrorplane.translators.routers.servers import joining_place
 from tests.bench.gateway_worlds import KINDS, MIRRORED, route, router, world
 from tests.builders import decoded, objects, plane_of, rendered
 from tests.gateway_api import EDGE, fields, gateway, made, path, services, to
 from tests.gateway_api import route as written
 from tests.test_golden import CASES, outcome
-from translators import shards
-from translators.gateway_api.counting import counted
-from translators.routers.doors import joining_place
-from translators.standing import standing
 
 EDGE_GATEWAY = Ref(GATEWAY.key, "default", "edge")
 MOST_RUNS = 20
@@ -60,7 +60,9 @@ async def test_one_route_more_runs_as_many_functions_whatever_their_number(kind:
         found.append((await runs(plane, route(kind, count)), await runs(plane, route(kind, count // 2, backend=3))))
         assert len(sets) == 3
         assert plane.engine.view.memo(counted, EDGE_GATEWAY) == {"http": count + 1}
-        assert max(len(entry.reads) for entry in plane.engine._entries.values()) < 2 * shards.COUNT, "none reads all"
+        assert max(len(entry.reads) for entry in plane.engine._entries.values()) < 2 * partitions.COUNT, (
+            "none reads all"
+        )
     assert found[0] == found[1]
     assert 0 < max(found[0]) <= MOST_RUNS
 
@@ -88,7 +90,7 @@ def _prefixes(host: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.name)
 async def test_in_parts_the_golden_cases_are_the_same(case: Path, monkeypatch: pytest.MonkeyPatch):
     whole = _ordered(await outcome(case))
-    monkeypatch.setattr(shards, "SHORT", 0)
+    monkeypatch.setattr(partitions, "SHORT", 0)
     assert _ordered(await outcome(case)) == whole
 
 
@@ -109,7 +111,7 @@ async def test_in_parts_routes_of_one_host_keep_their_order(monkeypatch: pytest.
     many = [written(f"r{i}", *rules, at=f"2026-01-0{9 - i}T00:00:00Z", hostnames=["a.com", "*.com"]) for i in range(9)]
     text = "---\n".join([gateway({}, {"hostname": "*.com", "name": "com"}), services("till"), *many])
     whole = await _hosts(text)
-    monkeypatch.setattr(shards, "SHORT", 0)
+    monkeypatch.setattr(partitions, "SHORT", 0)
     assert await _hosts(text) == whole
     [a_com] = [host for host in whole["http.80"] if host["domains"] == ["a.com"]]
     assert len(a_com["routes"]) == 9 * 7

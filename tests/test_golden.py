@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from api.meta import Ref
-from controlplane.app import file_source
-from controlplane.catalogue import catalogue
-from controlplane.nodes import read_node
-from controlplane.plane import Plane
-from controlplane.report import finding_line, resources_of
-from controlplane.status.conditions import Plain
+from mirrorplane.api.meta import Ref
+from mirrorplane.controlplane.app import file_source
+from mirrorplane.controlplane.commands.node_file import read_node
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.findings.format import finding_line, resources_of
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.status.conditions import Plain
 from tests.builders import SLEEP
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import translators.checks
-import translators.filters
-from api.resource import PUSH_ORDER
-from controlplane.catalogue import catalogue
-from translators.contract import Check, Filter, discover
+from mirrorplane.api.resource import PUSH_ORDER
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.translators import checks, filters, parts
+from mirrorplane.translators.contract import Check, Filter, discover
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("api", "translators", "bootstrap", "controlplane")
@@ -117,11 +116,11 @@ def test_every_output_has_its_place_in_the_push_order():
 
 
 def test_filters_and_checks_fill_in_their_contracts():
-    filters = discover(translators.filters, "FILTER", Filter).values()
-    assert len({f.slot for f in filters}) == len(filters), "two filters in one slot have no order"
-    assert discover(translators.checks, "CHECK", Check)
+    slots = discover(filters, "FILTER", Filter).values()
+    assert len({f.slot for f in slots}) == len(slots), "two filters in one slot have no order"
+    assert discover(checks, "CHECK", Check)
 
 
 def test_a_file_that_does_not_fill_in_its_contract_is_an_error():
-    with pytest.raises(TypeError, match=r"translators\.parts\.\w+ must define INPUT"):
-        discover(__import__("translators.parts").parts, "INPUT", Check)
+    with pytest.raises(TypeError, match=r"mirrorplane\.translators\.parts\.\w+ must define INPUT"):
+        discover(parts, "INPUT", Check)

@@ -9,28 +9,33 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from api.kinds import config_map as cm
-from api.kinds import kube
-from api.kinds.gateway_api import GROUP
-from api.kinds.gateway_api import backend_tls_policy as bt
-from api.kinds.gateway_api import gateway as kg
-from api.kinds.gateway_api import gateway_class as gc
-from api.kinds.gateway_api import reference_grant as rg
-from api.kinds.gateway_api import references as refs
-from api.kinds.istio import destination_rule as dr
-from api.kinds.istio import gateway as gw
-from api.kinds.istio import service_entry as se
-from api.kinds.istio import sidecar as sc
-from api.kinds.istio import virtual_service as vs
-from api.kinds.istio.mesh_config import CONFIG_MAP
-from api.kinds.istio.mesh_config import MeshConfig as IstioMeshConfig
-from api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
-from api.kinds.secret import SECRET, Entries, Secret
-from api.meta import Kind, Object, Ref, Wire
-from api.proxy import REDIRECT, Locality, Proxy
-from api.resource import Resource, ResourceSet
-from controlplane.catalogue import catalogue
-from controlplane.plane import Plane
+from mirrorplane.api.kinds import config_map as cm
+from mirrorplane.api.kinds import kube
+from mirrorplane.api.kinds.gateway_api import GROUP
+from mirrorplane.api.kinds.gateway_api import backend_tls_policy as bt
+from mirrorplane.api.kinds.gateway_api import gateway as kg
+from mirrorplane.api.kinds.gateway_api import gateway_class as gc
+from mirrorplane.api.kinds.gateway_api import reference_grant as rg
+from mirrorplane.api.kinds.gateway_api import references as refs
+from mirrorplane.api.kinds.istio import destination_rule as dr
+from mirrorplane.api.kinds.istio import gateway as gw
+from mirrorplane.api.kinds.istio import service_entry as se
+from mirrorplane.api.kinds.istio import sidecar as sc
+from mirrorplane.api.kinds.istio import virtual_service as vs
+from mirrorplane.api.kinds.istio.mesh_config import CONFIG_MAP
+from mirrorplane.api.kinds.istio.mesh_config import MeshConfig as IstioMeshConfig
+from mirrorplane.api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
+from mirrorplane.api.kinds.secret import SECRET, Entries, Secret
+from mirrorplane.api.meta import Kind, Object, Ref, Wire
+from mirrorplane.api.proxy import REDIRECT, Locality, Proxy
+from mirrorplane.api.resource import Resource, ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.translators import partitions
+from mirrorplane.translators.findings import findings
+from mirrorplane.translators.gateway_api.names import ROUTER_LABEL
+from mirrorplane.translators.scopes import criteria, scope_of
+from mirrorplane.translators.settings import ISTIOS, OURS
 from tests.builders import PlainView
 from tests.byte_routes import ByteRoutes
 from tests.draws import (
@@ -53,11 +58,6 @@ from tests.draws import (
 )
 from tests.gateway_routes import GatewayRoutes
 from tests.mesh_routes import MeshRoutes
-from translators import shards
-from translators.advice import findings
-from translators.gateway_api.names import ROUTER_LABEL
-from translators.scopes import criteria, scope_of
-from translators.settings import ISTIOS, OURS
 
 PROXIES = [
     Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}, locality=Locality("here")),
@@ -71,13 +71,13 @@ PROXIES = [
 class World(ByteRoutes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
     """Random manifests in and out of one control plane that some proxies are connected to."""
 
-    short, count = shards.SHORT, shards.COUNT
+    short, count = partitions.SHORT, partitions.COUNT
 
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(shards, "SHORT", self.short)
-        self.patch.setattr(shards, "COUNT", self.count)
+        self.patch.setattr(partitions, "SHORT", self.short)
+        self.patch.setattr(partitions, "COUNT", self.count)
         self.plane = Plane(catalogue())
         self.held: dict[str, ResourceSet] = {}
         self.detach = {}

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.proxy import Proxy
-from api.resource import ResourceSet
-from controlplane.catalogue import catalogue
-from controlplane.plane import Plane
-from controlplane.sources.changes import Batch, Change
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.sources.changes import Batch, Change
+from mirrorplane.translators.settings import ISTIOS, OURS
 from tests.builders import PlainView, objects
 from tests.test_incremental import from_scratch
-from translators.settings import ISTIOS, OURS
 
 WEB = """
 apiVersion: v1

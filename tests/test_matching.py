@@ -2,17 +2,17 @@
 
 import pytest
 
-from api.tracing import Copying, HeaderEdit, Request, Share, Target
-from translators import envoy
-from translators.matching.answer import match_problem
-from translators.matching.decoded import Decoded
-from translators.matching.domains import virtual_host
-from translators.matching.headers import edited, request_edits
-from translators.matching.listening import reached
-from translators.matching.normal import normalised
-from translators.matching.paths import path_problem, substituted, with_prefix
-from translators.matching.redirects import location
-from translators.matching.sending import Place, copied_authority, sending
+from mirrorplane.api.tracing import Copying, HeaderEdit, Request, Share, Target
+from mirrorplane.translators import envoy
+from mirrorplane.translators.matching.decoded import Decoded
+from mirrorplane.translators.matching.domains import virtual_host
+from mirrorplane.translators.matching.forwarding import Place, copied_authority, sending
+from mirrorplane.translators.matching.headers import edited, request_edits
+from mirrorplane.translators.matching.listeners import reached
+from mirrorplane.translators.matching.outcome import match_problem
+from mirrorplane.translators.matching.path_normalization import normalised
+from mirrorplane.translators.matching.paths import path_problem, substituted, with_prefix
+from mirrorplane.translators.matching.redirects import location
 
 
 def configuration(*domains: str, ignore_port: bool = False) -> envoy.RouteConfiguration:

@@ -6,14 +6,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from api.finding import Finding, Severity
-from api.meta import AnyObject
-from api.proxy import REDIRECT
-from api.resource import LISTENER
-from controlplane.app import file_source
-from controlplane.catalogue import catalogue
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.meta import AnyObject
+from mirrorplane.api.proxy import REDIRECT
+from mirrorplane.api.resource import LISTENER
+from mirrorplane.controlplane.app import file_source
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.translators.settings import ISTIOS, mesh
 from tests.builders import SLEEP, plane_of, rendered
-from translators.settings import ISTIOS, mesh
 
 HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n"
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from api.proxy import Proxy
-from api.resource import CLUSTER, PUSH_ORDER
-from controlplane.feedback import PlaneFeed
-from controlplane.observe.metrics import OTHER, Metrics
-from controlplane.plane import Plane
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import CLUSTER, PUSH_ORDER
+from mirrorplane.controlplane.feed import PlaneFeed
+from mirrorplane.controlplane.observe.metrics import OTHER, Metrics
+from mirrorplane.controlplane.plane import Plane
 from tests.builders import SLEEP, plane_of
 
 WORLD = """

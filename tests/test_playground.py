@@ -22,14 +22,16 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.playground.ports import held_ports
-from controlplane.playground.proxy import (
-    EnvoyMissingError,
-    envoy_path,
-    tied,
+from mirrorplane.controlplane.playground.ports import held_ports
+from mirrorplane.controlplane.playground.proxy import EnvoyMissingError, envoy_path, tied
+from mirrorplane.controlplane.playground.stuck_servers import (
+    Stuck,
+    blackholed,
+    never_reading,
+    reading_slowly,
+    resetting,
 )
-from controlplane.playground.stuck import Stuck, blackholed, never_reading, reading_slowly, resetting
-from controlplane.playground.workload import EMPTY_SHA256, Received, Workload, access_line
+from mirrorplane.controlplane.playground.workload import EMPTY_SHA256, Received, Workload, access_line
 
 try:
     envoy_path()
@@ -204,7 +206,7 @@ def child(*command: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-WORKLOAD = (sys.executable, "-m", "controlplane.playground.workload", "--name", "httpbin-v1")
+WORKLOAD = (sys.executable, "-m", "mirrorplane.controlplane.playground.workload", "--name", "httpbin-v1")
 
 
 def line_of(process: subprocess.Popen[str]) -> str:

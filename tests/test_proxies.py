@@ -12,16 +12,16 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from api.kinds.istio.sidecar import SIDECAR
-from api.meta import Ref
-from api.proxy import Locality, Proxy, Scope, Viewer
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
-from controlplane.app import App, ServeOptions
-from controlplane.cli import cli
-from controlplane.playground.scenery import service
-from controlplane.proxies import COLUMNS, lines_of, proxy_rows
-from controlplane.settings import Address
-from controlplane.xds.status import StreamStatus, TypeStatus
+from mirrorplane.api.kinds.istio.sidecar import SIDECAR
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.proxy import Locality, Proxy, Scope, Viewer
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from mirrorplane.controlplane.app import App, ServeOptions
+from mirrorplane.controlplane.cli import cli
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.query.proxies import COLUMNS, lines_of, proxy_rows
+from mirrorplane.controlplane.settings import Address
+from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
 from tests.e2e.scene import until
 from tests.xds.peers import ADS, Peer
 
@@ -153,7 +153,7 @@ async def mirrorplane(*args: object) -> tuple[int, str]:
     """Run the command line in a process of its own; returns its exit code and all it printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "controlplane.cli", *map(str, args)),
+        *("-m", "mirrorplane.controlplane.cli", *map(str, args)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

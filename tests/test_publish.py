@@ -4,16 +4,16 @@ import msgspec
 import pytest
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
 
-from api.proxy import Proxy
-from api.resource import CLUSTER, ROUTE, SECRET, Resource, ResourceSet
-from controlplane.catalogue import catalogue
-from controlplane.plane import Plane
-from controlplane.xds.delta import DeltaSession
-from controlplane.xds.gate import Pace
-from controlplane.xds.requests import DeltaRequest
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import CLUSTER, ROUTE, SECRET, Resource, ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.xds.delta import DeltaSession
+from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.requests import DeltaRequest
+from mirrorplane.translators.contract import Check, Output
+from mirrorplane.translators.outputs import sidecar_routes
 from tests.builders import SLEEP, decoded, objects, plane_of
-from translators.contract import Check, Output
-from translators.outputs import sidecar_routes
 
 SERVICE = """
 apiVersion: v1
@@ -207,7 +207,7 @@ async def test_an_object_whose_check_raises_is_told_and_harms_no_other(monkeypat
     def broken(*_):
         raise KeyError("a bug")
 
-    monkeypatch.setattr("translators.advice._checks", lambda: (Check(table=broken),))
+    monkeypatch.setattr("mirrorplane.translators.findings._checks", lambda: (Check(table=broken),))
     plane = await plane_of(SERVICE % 80 + "---" + RULE)
     assert [(f.reason, f.about.name) for f in plane.findings()] == [("InternalError", "web")]
     assert "outbound|80||web.default.svc.cluster.local" in plane.render(SLEEP).of(CLUSTER)

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from controlplane.rejections import FEW, Rejected, Rejections
+from mirrorplane.controlplane.findings.nacks import FEW, Rejected, Rejections
 
 PROXIES, TYPES, TEXTS = (
     st.sampled_from("abc"),

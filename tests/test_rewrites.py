@@ -3,7 +3,7 @@
 import pytest
 import re2
 
-from translators.patterns import may_lose_slash
+from mirrorplane.translators.patterns import may_lose_slash
 
 LOSES = [
     ("^/old/(.*)$", r"\1", "/old/x"),

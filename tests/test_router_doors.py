@@ -9,22 +9,22 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.credentials import Credential
-from api.kinds.istio import gateway as gw
-from api.kinds.kube import SERVICE
-from api.kinds.secret import SECRET as SECRET_KIND
-from api.kinds.secret import Entries, Secret
-from api.mesh import Lowered
-from api.meta import Object, Ref
-from api.proxy import Proxy
-from api.resource import LISTENER, ROUTE, SECRET
-from api.snapshot import Snapshot
-from controlplane.catalogue import catalogue
-from controlplane.manifests.decode import decode, registry_of
+from mirrorplane.api.credentials import Credential
+from mirrorplane.api.kinds.istio import gateway as gw
+from mirrorplane.api.kinds.kube import SERVICE
+from mirrorplane.api.kinds.secret import SECRET as SECRET_KIND
+from mirrorplane.api.kinds.secret import Entries, Secret
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import LISTENER, ROUTE, SECRET
+from mirrorplane.api.snapshot import Snapshot
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.manifests.decode import decode, registry_of
+from mirrorplane.translators.inputs.kube_secret import INPUT
+from mirrorplane.translators.routers.servers import merged
+from mirrorplane.translators.scopes import criteria, scope_of
 from tests.builders import PlainView, decoded, objects, plane_of, rendered
-from translators.inputs.kube_secret import INPUT
-from translators.routers.doors import merged
-from translators.scopes import criteria, scope_of
 
 LABELS = {"istio": "ingressgateway"}
 EDGE = Proxy("router", "edge", "default", labels=LABELS, identity="spiffe://cluster.local/ns/default/sa/edge")

@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.gateways import narrower
-from api.hosts import exported
-from api.kinds.istio import gateway as gw
-from api.kinds.istio import virtual_service as vs
-from api.meta import Object, Ref
-from api.proxy import Proxy
-from controlplane.catalogue import catalogue
-from controlplane.store import Store
+from mirrorplane.api.gateways import narrower
+from mirrorplane.api.hosts import exported
+from mirrorplane.api.kinds.istio import gateway as gw
+from mirrorplane.api.kinds.istio import virtual_service as vs
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.engine.store import Store
+from mirrorplane.translators import partitions
+from mirrorplane.translators.lookups.services import rank
+from mirrorplane.translators.routers import hosts
+from mirrorplane.translators.routers.servers import doors
+from mirrorplane.translators.scopes import criteria, scope_of
 from tests.builders import PlainView
-from translators import shards
-from translators.routers import hosts
-from translators.routers.doors import doors
-from translators.scopes import criteria, scope_of
-from translators.visible import rank
 
 EDGE = Proxy("router", "edge", "red")
 ROUTES = "http.80"
@@ -44,7 +44,7 @@ rules = st.lists(
 @pytest.fixture(params=[128, 0], ids=["one part", "many parts"], autouse=True)
 def short(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shards, "SHORT", request.param)
+        patch.setattr(partitions, "SHORT", request.param)
         yield
 
 

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from api.kinds import kube
-from api.kinds.istio import service_entry as se
-from api.kinds.istio import sidecar as sc
-from api.kinds.istio import virtual_service as vs
-from api.meta import AnyObject, Object, Ref
-from api.proxy import Proxy
-from api.resource import CLUSTER, LISTENER, ROUTE, ResourceSet
-from controlplane.catalogue import catalogue
-from controlplane.plane import Plane
+from mirrorplane.api.kinds import kube
+from mirrorplane.api.kinds.istio import service_entry as se
+from mirrorplane.api.kinds.istio import sidecar as sc
+from mirrorplane.api.kinds.istio import virtual_service as vs
+from mirrorplane.api.meta import AnyObject, Object, Ref
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import CLUSTER, LISTENER, ROUTE, ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.translators import partitions
 from tests.builders import decoded
-from translators import shards
 
 ROOT = "istio-system"
 SVC = "svc.cluster.local"
@@ -374,8 +374,8 @@ NAMED_BY_RULES_OF_OTHERS = World(
 def test_a_proxy_is_served_what_the_specification_says(many: bool, world: World):
     with pytest.MonkeyPatch.context() as patch:
         if many:
-            patch.setattr(shards, "SHORT", 1)
-            patch.setattr(shards, "COUNT", 3)
+            patch.setattr(partitions, "SHORT", 1)
+            patch.setattr(partitions, "COUNT", 3)
         plane = Plane(catalogue())
         for obj in manifests(world):
             assert not [f for f in catalogue().by_kind[obj.ref.kind].validate(obj) if f.reason == "InvalidHost"]

@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from api.kinds.istio import sidecar as sc
-from api.meta import AnyObject, Object, Ref
-from api.resource import CLUSTER, ENDPOINT, ROUTE, ResourceSet
-from controlplane.catalogue import catalogue
-from controlplane.plane import Plane
+from mirrorplane.api.kinds.istio import sidecar as sc
+from mirrorplane.api.meta import AnyObject, Object, Ref
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, ROUTE, ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
 from tests.bench.worlds import annotated, mirrored_services, moved_pod, virtual_service
 from tests.builders import SLEEP, decoded
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from controlplane.slices import Slices
+from mirrorplane.controlplane.engine.executor import Slices
 
 
 def steps(slices: Slices, said: list[str], name: str, count: int = 3):

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.status import Condition, Section, Status
-from controlplane.status.conditions import updated
+from mirrorplane.api.status import Condition, Section, Status
+from mirrorplane.controlplane.status.conditions import updated
 
 THEN, NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"
 GOOD, BAD = Condition("Accepted", "True", "Accepted"), Condition("Accepted", "False", "NoMatchingParent", "why")

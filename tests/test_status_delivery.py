@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from api.meta import Ref
-from api.proxy import Proxy, Scope, Viewer
-from api.resource import LISTENER, ROUTE
-from api.status import PROGRAMMED, TRUE, Condition, Section, Status
-from controlplane.status.delivery import Delivery, delivered, deliveries
-from controlplane.xds.status import StreamStatus, TypeStatus
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.proxy import Proxy, Scope, Viewer
+from mirrorplane.api.resource import LISTENER, ROUTE
+from mirrorplane.api.status import PROGRAMMED, TRUE, Condition, Section, Status
+from mirrorplane.controlplane.status.programmed import Delivery, delivered, deliveries
+from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
+from mirrorplane.translators.object_status import standing
+from mirrorplane.translators.routers.servers import unserved
+from mirrorplane.translators.scopes import criteria, scope_of
 from tests.builders import plane_of
 from tests.gateway_api import EDGE, GROUP, gateway, services
 from tests.test_gateway_api_certificates import secret
-from translators.routers.doors import unserved
-from translators.scopes import criteria, scope_of
-from translators.standing import standing
 
 WELL = Condition(PROGRAMMED, TRUE, PROGRAMMED)
 SAID = Status(

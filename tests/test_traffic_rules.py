@@ -6,9 +6,9 @@ import msgspec
 import pytest
 import yaml
 
-from api.proxy import Proxy
-from api.resource import ResourceSet
-from controlplane.playground.scenery import local_pod
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import ResourceSet
+from mirrorplane.controlplane.playground.manifests import local_pod
 from tests.builders import SLEEP, rendered
 from tests.e2e.scene import mesh_config
 from tests.traffic import answer_edits, ask, brief, headers_of, reasons

@@ -6,13 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from api.proxy import REDIRECT
-from api.resource import CLUSTER, LISTENER
-from api.tracing import Outcome
-from controlplane.nodes import read_node
+from mirrorplane.api.proxy import REDIRECT
+from mirrorplane.api.resource import CLUSTER, LISTENER
+from mirrorplane.api.tracing import Outcome
+from mirrorplane.controlplane.commands.node_file import read_node
+from mirrorplane.translators.names import VIRTUAL_INBOUND
 from tests.builders import SLEEP, decoded, plane_of, rendered
 from tests.traffic import ask, brief
-from translators.names import VIRTUAL_INBOUND
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from api.hosts import candidates, covers, exported, fqdn, is_ip
-from api.proxy import NodeIdError, Proxy, Scope, Viewer, parse_node_id
-from api.units import millionths, milliseconds
-from translators.istio.protocols import of_port
-from translators.parts.domains import domains, with_port
+from mirrorplane.api.hosts import candidates, covers, exported, fqdn, is_ip
+from mirrorplane.api.proxy import NodeIdError, Proxy, Scope, Viewer, parse_node_id
+from mirrorplane.api.units import millionths, milliseconds
+from mirrorplane.translators.parts.domains import domains, with_port
+from mirrorplane.translators.port_protocols import of_port
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from api.finding import Severity
-from controlplane.manifests import unknown_fields
-from controlplane.manifests.decode import MOST_UNKNOWN_FIELDS, UNKNOWN_FIELD, decode
+from mirrorplane.api.finding import Severity
+from mirrorplane.controlplane.manifests import unknown_fields
+from mirrorplane.controlplane.manifests.decode import MOST_UNKNOWN_FIELDS, UNKNOWN_FIELD, decode
 from tests.kinds import REF, REGISTRY, TARGET, manifest, only
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.resource import LISTENER
-from api.units import MILLION
+from mirrorplane.api.resource import LISTENER
+from mirrorplane.api.units import MILLION
+from mirrorplane.translators.parts.weights import independent
 from tests.builders import decoded, rendered
-from translators.parts.weights import independent
 
 weights = st.lists(st.integers(0, 1_000_000), min_size=2, max_size=4).filter(any)
 fractions = st.lists(st.integers(1, MILLION), max_size=3)

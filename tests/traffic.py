@@ -6,10 +6,10 @@ A request to a port goes to that port's listener; `proxied` sends it through the
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from api.resource import ResourceSet
-from api.tracing import Copying, HeaderEdit, Outcome, Reply, Request, Sending, Target
-from translators.matching.answer import answer
-from translators.matching.decoded import Decoded, decoded
+from mirrorplane.api.resource import ResourceSet
+from mirrorplane.api.tracing import Copying, HeaderEdit, Outcome, Reply, Request, Sending, Target
+from mirrorplane.translators.matching.decoded import Decoded, decoded
+from mirrorplane.translators.matching.outcome import answer
 
 Headers = Mapping[str, str | tuple[str, ...]]
 

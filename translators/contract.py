@@ -9,17 +9,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from api.finding import Finding
-from api.gateways import Gateway
-from api.horizons import Horizon
-from api.mesh import Lowered, Service
-from api.meta import AnyObject, Kind
-from api.policies import TrafficPolicy
-from api.proxy import Scope
-from api.resource import Resource
-from api.routes import Route, RouteTable
-from api.status import Status
-from api.view import View
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.gateways import Gateway
+from mirrorplane.api.mesh import Lowered, Service
+from mirrorplane.api.meta import AnyObject, Kind
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.resource import Resource
+from mirrorplane.api.routes import Route, RouteTable
+from mirrorplane.api.sidecar_scope import Horizon
+from mirrorplane.api.status import Status
+from mirrorplane.api.traffic_policy import TrafficPolicy
+from mirrorplane.api.view import View
 
 
 class Slot(IntEnum):

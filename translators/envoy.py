@@ -121,8 +121,8 @@ from xds.core.v3.extension_pb2 import TypedExtensionConfig as XdsExtension
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.v3.typed_struct_pb2 import TypedStruct
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
-from api.wire import varint
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
+from mirrorplane.api.wire import varint
 
 __all__ = [
     "AccessLog",

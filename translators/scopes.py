@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from api.meta import Labels, Ref
-from api.proxy import LOOPBACK, REDIRECT, ROUTER, SIDECAR, Locality, Proxy, Scope, Viewer
-from api.routes import RouteTable
-from api.view import View
-from translators.names import ANYWHERE
-from translators.settings import mesh
-from translators.shards import COUNT
+from mirrorplane.api.meta import Labels, Ref
+from mirrorplane.api.proxy import LOOPBACK, REDIRECT, ROUTER, SIDECAR, Locality, Proxy, Scope, Viewer
+from mirrorplane.api.routes import RouteTable
+from mirrorplane.api.view import View
+from mirrorplane.translators.names import ANYWHERE
+from mirrorplane.translators.partitions import COUNT
+from mirrorplane.translators.settings import mesh
 
 _EVERY_ADDRESS = {4: ANYWHERE, 6: "::"}
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import field
 
-from api.meta import Kind, Wire
+from mirrorplane.api.meta import Kind, Wire
 
 
 class ServicePort(Wire, frozen=True):

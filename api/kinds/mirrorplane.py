@@ -4,8 +4,8 @@ from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
-from api.kinds.istio.mesh_config import TrafficSettings
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.istio.mesh_config import TrafficSettings
+from mirrorplane.api.meta import Kind, Wire
 
 GROUP = "mirrorplane.io"
 

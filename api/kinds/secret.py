@@ -2,7 +2,7 @@
 
 from msgspec import field
 
-from api.meta import Kind, Wire
+from mirrorplane.api.meta import Kind, Wire
 
 
 class Entries(Wire, frozen=True):

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from controlplane.commands.shared import OUTPUT, show
+from mirrorplane.controlplane.commands.options import OUTPUT, show
 
 if TYPE_CHECKING:
-    from bootstrap.tls import XdsTls
+    from mirrorplane.bootstrap.tls import XdsTls
 
 _FILES = {
     "ca": "xds_ca",
@@ -63,12 +63,12 @@ def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **n
 
     With interception it calls whom it likes. A router takes traffic from outside.
     """
-    from api.proxy import Proxy
-    from bootstrap.envoy import XdsAddress, XdsAddressError
-    from bootstrap.envoy import bootstrap as made
-    from bootstrap.node import NodeError, checked, parse_labels
-    from bootstrap.tls import XdsTlsError, secret_files
-    from controlplane.settings import AddressError, parse_address
+    from mirrorplane.api.proxy import Proxy
+    from mirrorplane.bootstrap.envoy import XdsAddress, XdsAddressError
+    from mirrorplane.bootstrap.envoy import bootstrap as made
+    from mirrorplane.bootstrap.node import NodeError, checked, parse_labels
+    from mirrorplane.bootstrap.tls import XdsTlsError, secret_files
+    from mirrorplane.controlplane.settings import AddressError, parse_address
 
     try:
         where, tls = parse_address(xds_address), _tls(node)
@@ -91,7 +91,7 @@ def _write(path: Path, value: object) -> None:
 
 def _tls(flags: dict[str, str]) -> "XdsTls | None":
     """Take what is about TLS out of the flags; paths become absolute, since an Envoy may be started anywhere."""
-    from bootstrap.tls import XdsTls
+    from mirrorplane.bootstrap.tls import XdsTls
 
     paths = {field: flags.pop(flag) for field, flag in _FILES.items()}
     found = XdsTls(

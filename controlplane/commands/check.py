@@ -4,14 +4,14 @@ import sys
 
 import click
 
-from controlplane.commands.shared import Given, loaded, sources
+from mirrorplane.controlplane.commands.options import Given, loaded, sources
 
 
 @click.command()
 @sources
 def check(given: Given) -> None:
     """Say what is wrong with manifests; exit 1 when there are errors."""
-    from controlplane.report import finding_line, has_errors
+    from mirrorplane.controlplane.findings.format import finding_line, has_errors
 
     source, plane = loaded(given)
     found = plane.findings()

@@ -9,8 +9,8 @@ import click
 @click.option("--keep", is_flag=True, help="Leave everything up afterwards, and print what to try.")
 def demo(keep: bool) -> None:
     """Play Istio's mirroring tutorial with real Envoys on this machine, then a mirror that is stuck."""
-    from controlplane.observe.logs import quieten
-    from controlplane.playground.demo import play
+    from mirrorplane.controlplane.observe.logs import quieten
+    from mirrorplane.controlplane.playground.demo import play
 
     quieten()
     sys.exit(play(keep=keep))

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from controlplane.commands.shared import Given, loaded, show, sources
+from mirrorplane.controlplane.commands.options import Given, loaded, show, sources
 
 if TYPE_CHECKING:
-    from api.tracing import Request
-    from translators.matching.decoded import Decoded
+    from mirrorplane.api.tracing import Request
+    from mirrorplane.translators.matching.decoded import Decoded
 
 _PORTS = {"http": 80, "https": 443}
 _OWN_LISTENERS = {"https", "udp"}
@@ -42,14 +42,14 @@ def explain(given: Given, node: Path, output: str, **asked: object) -> None:
     The request goes to the port's own listener where there is one, else through the HTTP proxy. A URL of the form
     udp://host:port asks about datagrams, whatever the method.
     """
-    from api.proxy import REDIRECT
-    from controlplane.explanation import lines_of, values_of
-    from controlplane.nodes import NodeFileError, read_node
-    from controlplane.publish import RenderError
-    from translators.matching.answer import answer
-    from translators.matching.decoded import decoded
-    from translators.matching.dialled import address
-    from translators.scopes import criteria, scope_of
+    from mirrorplane.api.proxy import REDIRECT
+    from mirrorplane.controlplane.commands.node_file import NodeFileError, read_node
+    from mirrorplane.controlplane.publish.publisher import RenderError
+    from mirrorplane.controlplane.query.explanation import lines_of, values_of
+    from mirrorplane.translators.matching.decoded import decoded
+    from mirrorplane.translators.matching.original_dst import address
+    from mirrorplane.translators.matching.outcome import answer
+    from mirrorplane.translators.scopes import criteria, scope_of
 
     try:
         proxy = read_node(node)
@@ -70,8 +70,8 @@ def explain(given: Given, node: Path, output: str, **asked: object) -> None:
 
 def _request(known: "Decoded", method: str, url: str, headers: tuple[str, ...], dice: int | None) -> "Request":
     """Return the request as the proxy sees it. Raises ClickException for a URL or a header that is none."""
-    from api.tracing import Request
-    from translators.matching.listening import listens
+    from mirrorplane.api.tracing import Request
+    from mirrorplane.translators.matching.listeners import listens
 
     try:
         said = urlsplit(url)
@@ -96,7 +96,7 @@ def _request(known: "Decoded", method: str, url: str, headers: tuple[str, ...], 
 
 
 def _header(text: str) -> tuple[str, str]:
-    from translators.patterns import is_header_name
+    from mirrorplane.translators.patterns import is_header_name
 
     name, colon, value = text.partition(":")
     if not colon or not is_header_name(name.strip()):

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from controlplane.commands.asking import ADMIN_ADDRESS, asked
+from mirrorplane.controlplane.commands.admin_client import ADMIN_ADDRESS, asked
 
 _PATH = "/debug/proxies"
 _WIDE = 1000
@@ -35,7 +35,7 @@ def _show(rows: list[Any], *, wide: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from controlplane.proxies import COLUMNS, lines_of
+    from mirrorplane.controlplane.query.proxies import COLUMNS, lines_of
 
     console = Console(highlight=False, width=_WIDE)  # long rows are the terminal's to wrap: a cut name is no name
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))

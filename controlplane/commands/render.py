@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from controlplane.commands.shared import OUTPUT, Given, loaded, show, sources
+from mirrorplane.controlplane.commands.options import OUTPUT, Given, loaded, show, sources
 
 
 @click.command()
@@ -14,9 +14,9 @@ from controlplane.commands.shared import OUTPUT, Given, loaded, show, sources
 @OUTPUT
 def render(given: Given, node: Path, only: str | None, output: str) -> None:
     """Print exactly the resources that a proxy would be served."""
-    from controlplane.nodes import NodeFileError, read_node
-    from controlplane.publish import RenderError
-    from controlplane.report import resources_of
+    from mirrorplane.controlplane.commands.node_file import NodeFileError, read_node
+    from mirrorplane.controlplane.findings.format import resources_of
+    from mirrorplane.controlplane.publish.publisher import RenderError
 
     try:
         proxy = read_node(node)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from controlplane.commands.shared import Given, sources
+from mirrorplane.controlplane.commands.options import Given, sources
 
 log = logging.getLogger(__name__)
 _FILE = click.Path(path_type=Path)
@@ -30,13 +30,13 @@ _FILE = click.Path(path_type=Path)
 @click.option("--removal-grace", default="1s", show_default=True, help="What nothing uses any more goes after this.")
 def serve(given: Given, xds_address: str, admin_address: str, **flags: Any) -> None:
     """Serve proxies from a folder of manifests, and follow its changes."""
-    from controlplane.app import ListenError, ServeOptions
-    from controlplane.app import serve as run
-    from controlplane.debounce import Debounce
-    from controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_of
-    from controlplane.identity.watched import FileProblemError
-    from controlplane.settings import AddressError, parse_address
-    from controlplane.xds.gate import Pace
+    from mirrorplane.controlplane.app import ListenError, ServeOptions
+    from mirrorplane.controlplane.app import serve as run
+    from mirrorplane.controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_of
+    from mirrorplane.controlplane.identity.watched_files import FileProblemError
+    from mirrorplane.controlplane.settings import AddressError, parse_address
+    from mirrorplane.controlplane.sources.debounce import Debounce
+    from mirrorplane.controlplane.xds.push_order import Pace
 
     debounce = Debounce(_seconds(flags, "debounce_quiet"), _seconds(flags, "debounce_max"))
     pace = Pace(grace=_seconds(flags, "removal_grace"))
@@ -52,7 +52,7 @@ def serve(given: Given, xds_address: str, admin_address: str, **flags: Any) -> N
 
 def _seconds(flags: dict[str, Any], name: str) -> float:
     """Take a duration out of the flags."""
-    from api.units import milliseconds
+    from mirrorplane.api.units import milliseconds
 
     try:
         return milliseconds(flags.pop(name)) / 1000

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controlplane.commands.asking import ADMIN_ADDRESS, asked
-from controlplane.commands.shared import Given, loaded, perhaps_sources, show
+from mirrorplane.controlplane.commands.admin_client import ADMIN_ADDRESS, asked
+from mirrorplane.controlplane.commands.options import Given, loaded, perhaps_sources, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +37,8 @@ def _computed(given: Given) -> list[Any]:
     """Return the statuses that manifests have of themselves."""
     from datetime import UTC, datetime
 
-    from controlplane.status.keeper import rfc3339
-    from controlplane.status.rows import status_row
+    from mirrorplane.controlplane.status.format import status_row
+    from mirrorplane.controlplane.status_updater import rfc3339
 
     _, plane = loaded(given)
     plane.book.refresh(plane.engine.view, plane.snapshot, None, rfc3339(datetime.now(UTC)))
@@ -51,7 +51,7 @@ def _show(rows: "Sequence[Any]") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from controlplane.status.rows import tables, troubles
+    from mirrorplane.controlplane.status.format import tables, troubles
 
     console = Console(highlight=False, width=_WIDE)  # long rows are the terminal's to wrap: a cut name is no name
     for kind, (titles, *lines) in tables(rows):

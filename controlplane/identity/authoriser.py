@@ -7,10 +7,10 @@ from typing import Any
 import grpc
 import msgspec
 
-from api.proxy import Proxy
-from controlplane.identity.caller import Caller, ForbiddenError, UnauthenticatedError
-from controlplane.identity.certificates import TlsFiles, caller_of, server_credentials
-from controlplane.identity.tokens import TokenRules, Tokens
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.controlplane.identity.caller import Caller, ForbiddenError, UnauthenticatedError
+from mirrorplane.controlplane.identity.certificates import TlsFiles, caller_of, server_credentials
+from mirrorplane.controlplane.identity.tokens import TokenRules, Tokens
 
 _BEARER = "bearer "
 

@@ -7,9 +7,9 @@ import grpc
 import msgspec
 from cryptography import x509
 
-from controlplane.identity.caller import Caller, UnauthenticatedError, of_spiffe
-from controlplane.identity.watched import Watched
-from translators.pem import UNREADABLE, check_authorities, check_pair
+from mirrorplane.controlplane.identity.caller import Caller, UnauthenticatedError, of_spiffe
+from mirrorplane.controlplane.identity.watched_files import Watched
+from mirrorplane.translators.secrets.pem import UNREADABLE, check_authorities, check_pair
 
 
 class TlsFiles(msgspec.Struct, frozen=True):

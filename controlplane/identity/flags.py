@@ -4,9 +4,9 @@ from pathlib import Path
 
 import msgspec
 
-from controlplane.identity.authoriser import Security
-from controlplane.identity.certificates import TlsFiles
-from controlplane.identity.tokens import TokenRules
+from mirrorplane.controlplane.identity.authoriser import Security
+from mirrorplane.controlplane.identity.certificates import TlsFiles
+from mirrorplane.controlplane.identity.tokens import TokenRules
 
 _SECURE = "serve TLS (--tls-cert, --tls-key) and say how proxies prove who they are (--client-ca or --jwks)"
 

@@ -7,8 +7,8 @@ from typing import Any
 import jwt
 import msgspec
 
-from controlplane.identity.caller import Caller, UnauthenticatedError, of_subject
-from controlplane.identity.watched import Watched
+from mirrorplane.controlplane.identity.caller import Caller, UnauthenticatedError, of_subject
+from mirrorplane.controlplane.identity.watched_files import Watched
 
 LEEWAY_S = 10
 LONGEST_TOKEN = 8192

@@ -20,8 +20,8 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from controlplane.manifests.lines import Lines
-from controlplane.manifests.scalars import TAG_PREFIX, resolve, resolve_tagged, show_tag
+from mirrorplane.controlplane.manifests.lines import Lines
+from mirrorplane.controlplane.manifests.scalars import TAG_PREFIX, resolve, resolve_tagged, show_tag
 
 MAX_DEPTH: Final = 64
 MAX_EXPANDED: Final = 10_000

@@ -12,14 +12,14 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from api.finding import Finding, Severity
-from api.meta import AnyObject, Kind, Object, Ref, Text, Wire
-from controlplane.manifests.composer import YamlError
-from controlplane.manifests.documents import read_documents
-from controlplane.manifests.field_errors import explain
-from controlplane.manifests.head import Head, Metadata, misnamed, read_head, without_nulls
-from controlplane.manifests.lines import Lines
-from controlplane.manifests.unknown_fields import UnknownField, unknown_fields
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.meta import AnyObject, Kind, Object, Ref, Text, Wire
+from mirrorplane.controlplane.manifests.composer import YamlError
+from mirrorplane.controlplane.manifests.documents import read_documents
+from mirrorplane.controlplane.manifests.field_errors import explain
+from mirrorplane.controlplane.manifests.head import Head, Metadata, misnamed, read_head, without_nulls
+from mirrorplane.controlplane.manifests.lines import Lines
+from mirrorplane.controlplane.manifests.unknown_fields import UnknownField, unknown_fields
 
 Registry = Mapping[tuple[str, ...], Kind]
 """Every kind we read, by API group and kind name; one that is read of a single object, by `namespace/name` too."""

@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from controlplane.manifests.composer import Composer, YamlError
-from controlplane.manifests.lines import Lines
+from mirrorplane.controlplane.manifests.composer import Composer, YamlError
+from mirrorplane.controlplane.manifests.lines import Lines
 
 MAX_BYTES: Final = 32 * 1024 * 1024
 

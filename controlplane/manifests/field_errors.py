@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
-from controlplane.manifests.unknown_fields import closest, fields_of, is_struct, item_type, value_type
+from mirrorplane.controlplane.manifests.unknown_fields import closest, fields_of, is_struct, item_type, value_type
 
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(.+)`")

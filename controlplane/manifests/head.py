@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from api.meta import Kind, Wire
+from mirrorplane.api.meta import Kind, Wire
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")

@@ -18,9 +18,9 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api.resource import PUSH_ORDER
-from controlplane.plane import Plane
-from controlplane.rejections import short
+from mirrorplane.api.resource import PUSH_ORDER
+from mirrorplane.controlplane.findings.nacks import short
+from mirrorplane.controlplane.plane import Plane
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"

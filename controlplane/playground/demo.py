@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 from rich.table import Table
 
-from api.proxy import Proxy
-from controlplane.app import ListenError
-from controlplane.playground.logged import LoggedWorkload
-from controlplane.playground.proxy import EnvoyFailedError, EnvoyMissingError
-from controlplane.playground.scenery import TUTORIAL, local_pod, service, tutorial
-from controlplane.playground.stage import Stage, StageError
-from controlplane.playground.stuck import Stuck, never_reading
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.controlplane.app import ListenError
+from mirrorplane.controlplane.playground.logged_workload import LoggedWorkload
+from mirrorplane.controlplane.playground.manifests import TUTORIAL, local_pod, service, tutorial
+from mirrorplane.controlplane.playground.proxy import EnvoyFailedError, EnvoyMissingError
+from mirrorplane.controlplane.playground.stage import Stage, StageError
+from mirrorplane.controlplane.playground.stuck_servers import Stuck, never_reading
 
 REQUESTS = 10
 UPLOAD_BYTES = 64 << 20

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import yaml
 
-from api.meta import AnyObject, Ref
-from api.proxy import Proxy
-from bootstrap.envoy import XdsAddress, bootstrap
-from bootstrap.tls import XdsTls
-from controlplane.app import App, ServeOptions
-from controlplane.catalogue import catalogue
-from controlplane.identity.authoriser import Security
-from controlplane.manifests.decode import decode, registry_of
-from controlplane.playground.proxy import EnvoyProcess
-from controlplane.settings import Address
+from mirrorplane.api.meta import AnyObject, Ref
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
+from mirrorplane.bootstrap.tls import XdsTls
+from mirrorplane.controlplane.app import App, ServeOptions
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.identity.authoriser import Security
+from mirrorplane.controlplane.manifests.decode import decode, registry_of
+from mirrorplane.controlplane.playground.proxy import EnvoyProcess
+from mirrorplane.controlplane.settings import Address
 
 _DEADLINE_S = 15.0
 _POLL_S = 0.005

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from api.finding import Finding
-from api.meta import AnyObject, Ref
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.meta import AnyObject, Ref
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):

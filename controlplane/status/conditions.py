@@ -7,7 +7,7 @@ nothing is written when nothing changed. What others wrote is left alone.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from api.status import Condition, Section, Status
+from mirrorplane.api.status import Condition, Section, Status
 
 Plain = Mapping[str, Any]
 _OURS = frozenset(

@@ -11,9 +11,9 @@ import msgspec
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.message import DecodeError
 
-from api.proxy import Proxy
-from controlplane.xds.node import proxy_of
-from controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.controlplane.xds.node import proxy_of
+from mirrorplane.controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
 
 MAX_TYPE_URL = 256
 MAX_NACK = 4096

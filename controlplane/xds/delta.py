@@ -4,11 +4,11 @@ A name that does not exist is answered at once in `removed_resources`, so a prox
 back says what it holds; what it holds and we do not know goes the way of everything that vanished.
 """
 
-from api.resource import CLUSTER, LISTENER
-from controlplane.xds.frames import delta_response
-from controlplane.xds.requests import MAX_NAMES, WILDCARD, DeltaRequest, Outcome, ProtocolError
-from controlplane.xds.session import Session
-from controlplane.xds.subscription import Flight, Subscription
+from mirrorplane.api.resource import CLUSTER, LISTENER
+from mirrorplane.controlplane.xds.frames import delta_response
+from mirrorplane.controlplane.xds.requests import MAX_NAMES, WILDCARD, DeltaRequest, Outcome, ProtocolError
+from mirrorplane.controlplane.xds.session import Session
+from mirrorplane.controlplane.xds.subscription import Flight, Subscription
 
 
 class DeltaSession(Session[DeltaRequest]):

@@ -7,8 +7,8 @@ calls are made on the event loop, some of them thousands of times a second; none
 from collections.abc import Callable
 from typing import Protocol
 
-from api.proxy import Proxy
-from api.resource import ResourceSet
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import ResourceSet
 
 Offer = Callable[[ResourceSet], None]
 

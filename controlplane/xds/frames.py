@@ -7,8 +7,8 @@ bytes are those `SerializeToString` would give.
 
 from collections.abc import Iterable
 
-from api.resource import Resource
-from api.wire import varint
+from mirrorplane.api.resource import Resource
+from mirrorplane.api.wire import varint
 
 _VERSION, _RESOURCES, _TYPE_URL, _NONCE, _REMOVED = (bytes([field << 3 | 2]) for field in (1, 2, 4, 5, 6))
 _ANY_TYPE, _ANY_VALUE = (bytes([field << 3 | 2]) for field in (1, 2))

@@ -9,8 +9,8 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
-from api.proxy import INTERCEPTIONS, TPROXY, Locality, NodeIdError, Proxy, parse_node_id
-from controlplane.xds.requests import ProtocolError
+from mirrorplane.api.proxy import INTERCEPTIONS, TPROXY, Locality, NodeIdError, Proxy, parse_node_id
+from mirrorplane.controlplane.xds.requests import ProtocolError
 
 MAX_LABELS = 256
 MAX_TEXT = 1024

@@ -10,9 +10,9 @@ from typing import Any
 
 import grpc
 
-from controlplane.identity.caller import ForbiddenError, UnauthenticatedError
-from controlplane.xds.requests import ProtocolError
-from controlplane.xds.status import shortened
+from mirrorplane.controlplane.identity.caller import ForbiddenError, UnauthenticatedError
+from mirrorplane.controlplane.xds.requests import ProtocolError
+from mirrorplane.controlplane.xds.status import shortened
 
 _log = logging.getLogger(__name__)
 

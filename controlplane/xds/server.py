@@ -13,16 +13,16 @@ from typing import Any
 import grpc
 import msgspec
 
-from controlplane.identity.authoriser import Authoriser, Security, credentials
-from controlplane.identity.caller import Caller
-from controlplane.xds.decode import Hello
-from controlplane.xds.feed import Feed
-from controlplane.xds.gate import SERVED, Pace
-from controlplane.xds.refusals import REFUSED, Refusals, SilentError
-from controlplane.xds.services import Method, methods
-from controlplane.xds.shared import Shared
-from controlplane.xds.status import StreamStatus
-from controlplane.xds.stream import DELTA, SOTW, Stream, Variant
+from mirrorplane.controlplane.identity.authoriser import Authoriser, Security, credentials
+from mirrorplane.controlplane.identity.caller import Caller
+from mirrorplane.controlplane.xds.decode import Hello
+from mirrorplane.controlplane.xds.feed import Feed
+from mirrorplane.controlplane.xds.push_order import SERVED, Pace
+from mirrorplane.controlplane.xds.refusals import REFUSED, Refusals, SilentError
+from mirrorplane.controlplane.xds.services import Method, methods
+from mirrorplane.controlplane.xds.shared_responses import Shared
+from mirrorplane.controlplane.xds.status import StreamStatus
+from mirrorplane.controlplane.xds.stream import DELTA, SOTW, Stream, Variant
 
 
 class ServerOptions(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 
 
 class Method(msgspec.Struct, frozen=True):

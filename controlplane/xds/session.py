@@ -11,13 +11,13 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from api.resource import CLUSTER, ENDPOINT, PUSH_ORDER, SECRET, ResourceSet
-from controlplane.xds.gate import Gate, Others, Pace
-from controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
-from controlplane.xds.shared import Shared
-from controlplane.xds.shelf import Change, Shelf
-from controlplane.xds.status import TypeStatus
-from controlplane.xds.subscription import Flight, Subscription
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, PUSH_ORDER, SECRET, ResourceSet
+from mirrorplane.controlplane.xds.push_order import Gate, Others, Pace
+from mirrorplane.controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
+from mirrorplane.controlplane.xds.served_resources import Change, Shelf
+from mirrorplane.controlplane.xds.shared_responses import Shared
+from mirrorplane.controlplane.xds.status import TypeStatus
+from mirrorplane.controlplane.xds.subscription import Flight, Subscription
 
 MAX_TYPES = 64
 _NONCE = 16

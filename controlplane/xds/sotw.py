@@ -6,13 +6,13 @@ A CDS or LDS response holds everything; of the other types a response holds what
 
 from collections.abc import Iterator
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, Resource
-from controlplane.xds.frames import empty_assignment, sotw_response
-from controlplane.xds.names import Names
-from controlplane.xds.requests import WILDCARD, Outcome, SotwRequest
-from controlplane.xds.session import Session
-from controlplane.xds.shelf import USERS
-from controlplane.xds.subscription import Flight, Subscription
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, Resource
+from mirrorplane.controlplane.xds.frames import empty_assignment, sotw_response
+from mirrorplane.controlplane.xds.names import Names
+from mirrorplane.controlplane.xds.requests import WILDCARD, Outcome, SotwRequest
+from mirrorplane.controlplane.xds.served_resources import USERS
+from mirrorplane.controlplane.xds.session import Session
+from mirrorplane.controlplane.xds.subscription import Flight, Subscription
 
 WHOLE = (CLUSTER, LISTENER)
 """Types whose response holds everything, and whose empty list of names means everything."""

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from api.proxy import Proxy
-from controlplane.xds.requests import WILDCARD
-from controlplane.xds.subscription import Subscription
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.controlplane.xds.requests import WILDCARD
+from mirrorplane.controlplane.xds.subscription import Subscription
 
 LONGEST_TEXT = 2000
 """How many characters of what a proxy complains are kept: Envoy quotes all that it rejects."""

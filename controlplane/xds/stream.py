@@ -13,16 +13,16 @@ from typing import Any, Generic, TypeVar
 import grpc
 import msgspec
 
-from api.resource import ResourceSet
-from controlplane.xds import decode
-from controlplane.xds.delta import DeltaSession
-from controlplane.xds.feed import Feed, Link
-from controlplane.xds.gate import Gate, Others, Pace
-from controlplane.xds.requests import Ack, DeltaRequest, Nack, Outcome, ProtocolError, SotwRequest, Unserved
-from controlplane.xds.session import Session
-from controlplane.xds.shared import Shared
-from controlplane.xds.sotw import SotwSession
-from controlplane.xds.status import StreamStatus, shortened
+from mirrorplane.api.resource import ResourceSet
+from mirrorplane.controlplane.xds import decode
+from mirrorplane.controlplane.xds.delta import DeltaSession
+from mirrorplane.controlplane.xds.feed import Feed, Link
+from mirrorplane.controlplane.xds.push_order import Gate, Others, Pace
+from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack, Outcome, ProtocolError, SotwRequest, Unserved
+from mirrorplane.controlplane.xds.session import Session
+from mirrorplane.controlplane.xds.shared_responses import Shared
+from mirrorplane.controlplane.xds.sotw import SotwSession
+from mirrorplane.controlplane.xds.status import StreamStatus, shortened
 
 _log = logging.getLogger(__name__)
 

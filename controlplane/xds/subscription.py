@@ -9,11 +9,11 @@ from itertools import islice
 
 import msgspec
 
-from api.resource import Resource
-from controlplane.xds.names import Names
-from controlplane.xds.shelf import Change
-from controlplane.xds.suspects import Suspects, blamed
-from controlplane.xds.versions import shift, spelled, term
+from mirrorplane.api.resource import Resource
+from mirrorplane.controlplane.xds.nack_bisect import Suspects, blamed
+from mirrorplane.controlplane.xds.names import Names
+from mirrorplane.controlplane.xds.served_resources import Change
+from mirrorplane.controlplane.xds.versions import shift, spelled, term
 
 NONE: Set[str] = frozenset()
 """No names. Most streams never have trouble, and four empty sets for each of their types are 900 bytes."""

@@ -14,13 +14,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from api.proxy import Proxy
-from api.resource import ROUTE, Resource, ResourceSet
-from bootstrap.envoy import XdsAddress, bootstrap
-from controlplane.playground.proxy import EnvoyProcess
-from controlplane.playground.stage import Stage
-from controlplane.sources.changes import Batch, Change
-from controlplane.xds.feed import Link, Offer
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import ROUTE, Resource, ResourceSet
+from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
+from mirrorplane.controlplane.playground.proxy import EnvoyProcess
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.sources.changes import Batch, Change
+from mirrorplane.controlplane.xds.feed import Link, Offer
 from tests.bench.bare import BareServer, response
 from tests.bench.gauges import p50, p99
 from tests.bench.herd import until

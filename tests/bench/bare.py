@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 from envoy.service.discovery.v3 import discovery_pb2
 
-from api.resource import Resource, ResourceSet
-from controlplane.xds.frames import delta_response, sotw_response
+from mirrorplane.api.resource import Resource, ResourceSet
+from mirrorplane.controlplane.xds.frames import delta_response, sotw_response
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 METHODS = {"DeltaAggregatedResources": True, "StreamAggregatedResources": False}

@@ -14,8 +14,8 @@ import msgspec
 from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
-from api.resource import CLUSTER
-from api.wire import varint
+from mirrorplane.api.resource import CLUSTER
+from mirrorplane.api.wire import varint
 from tests.bench.http2 import READ, WHOLE, Connection
 
 ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"

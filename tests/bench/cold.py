@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from api.meta import AnyObject
-from api.proxy import Proxy
-from api.resource import ResourceSet
-from controlplane.catalogue import catalogue
-from controlplane.plane import Plane
+from mirrorplane.api.meta import AnyObject
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.translators import envoy
 from tests.bench import worlds
 from tests.bench.gauges import p50, p99
 from tests.bench.herd import until
-from translators import envoy
 
 CHANGES = 50
 PROXY = Proxy("sidecar", "bench", "default")

@@ -15,23 +15,23 @@ import time
 
 import msgspec
 
-from api.kinds.mirrorplane import MESH_CONFIG, MeshConfig
-from api.meta import Object, Ref
-from api.proxy import Proxy, Scope
-from api.resource import ROUTE, Resource, ResourceSet
-from api.view import View
-from controlplane.catalogue import catalogue
-from controlplane.feedback import PlaneFeed, PlaneLink
-from controlplane.garbage import spare
-from controlplane.observe.metrics import Metrics
-from controlplane.plane import Plane
-from controlplane.xds.feed import Offer
-from controlplane.xds.server import XdsServer
+from mirrorplane.api.kinds.mirrorplane import MESH_CONFIG, MeshConfig
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.proxy import Proxy, Scope
+from mirrorplane.api.resource import ROUTE, Resource, ResourceSet
+from mirrorplane.api.view import View
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.engine.gc_policy import spare
+from mirrorplane.controlplane.feed import PlaneFeed, PlaneLink
+from mirrorplane.controlplane.observe.metrics import Metrics
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.xds.feed import Offer
+from mirrorplane.controlplane.xds.server import XdsServer
+from mirrorplane.translators.contract import Output
 from tests.bench.bare import BareServer, response
 from tests.bench.clients import Clients
 from tests.bench.gauges import cores, p50, p99
 from tests.bench.herd import connections_for, herd, until
-from translators.contract import Output
 
 STREAMS = 1000
 CHANGES = 15

@@ -24,11 +24,11 @@ import aiohttp
 import msgspec
 import yaml
 
-from api.meta import AnyObject
-from bootstrap.envoy import XdsAddress, bootstrap
-from controlplane.catalogue import catalogue
-from controlplane.playground.proxy import EnvoyProcess, tied
-from controlplane.playground.scenery import local_pod, service
+from mirrorplane.api.meta import AnyObject
+from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.playground.manifests import local_pod, service
+from mirrorplane.controlplane.playground.proxy import EnvoyProcess, tied
 from tests.bench import gateway_worlds
 from tests.bench.gauges import p50, p99
 from tests.bench.worlds import PORT
@@ -88,7 +88,7 @@ async def measure(count: int, kind: str, before: int, quiet: str) -> dict[str, f
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = free_port()
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        await stack.enter_async_context(running("controlplane.playground.workload", *_workload(port)))
+        await stack.enter_async_context(running("mirrorplane.controlplane.playground.workload", *_workload(port)))
         for i in range(gateway_worlds.SERVICES):
             name = f"svc-{i}"
             text = "---\n".join((service(name, PORT), local_pod(name, name, {"app": name}, port)))
@@ -97,7 +97,7 @@ async def measure(count: int, kind: str, before: int, quiet: str) -> dict[str, f
             write(folder, obj)
         ip = free_address(LISTENER, XDS, ADMIN)
         serve = ("serve", "-f", str(folder), "--debounce-quiet", quiet, "--admin-address", f"{ip}:{ADMIN}")
-        await stack.enter_async_context(running("controlplane.cli", *serve, "--xds-address", f"{ip}:{XDS}"))
+        await stack.enter_async_context(running("mirrorplane.controlplane.cli", *serve, "--xds-address", f"{ip}:{XDS}"))
         await _ready(session, f"http://{ip}:{ADMIN}/readyz")
         proxy = gateway_worlds.router(ip)
         await stack.enter_async_context(EnvoyProcess(bootstrap(proxy, XdsAddress(ip, XDS))))

@@ -11,10 +11,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from api.meta import AnyObject
-from api.resource import ResourceSet
-from controlplane.catalogue import catalogue
-from controlplane.plane import Plane
+from mirrorplane.api.meta import AnyObject
+from mirrorplane.api.resource import ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
 from tests.bench import gateway_worlds
 from tests.bench.cold import resident
 from tests.bench.gauges import p50, p99

@@ -3,14 +3,14 @@
 `hosts`: each route has a hostname of its own; `paths`: all share one, and each has a path of its own.
 """
 
-from api.kinds.gateway_api import filters as gf
-from api.kinds.gateway_api import gateway as gw
-from api.kinds.gateway_api import gateway_class as gc
-from api.kinds.gateway_api import http_route as hr
-from api.kinds.gateway_api.references import BackendObjectReference, ParentReference
-from api.kinds.kube import NAMESPACE, NamespaceSpec
-from api.meta import AnyObject, Object, Ref
-from api.proxy import Proxy
+from mirrorplane.api.kinds.gateway_api import filters as gf
+from mirrorplane.api.kinds.gateway_api import gateway as gw
+from mirrorplane.api.kinds.gateway_api import gateway_class as gc
+from mirrorplane.api.kinds.gateway_api import http_route as hr
+from mirrorplane.api.kinds.gateway_api.references import BackendObjectReference, ParentReference
+from mirrorplane.api.kinds.kube import NAMESPACE, NamespaceSpec
+from mirrorplane.api.meta import AnyObject, Object, Ref
+from mirrorplane.api.proxy import Proxy
 from tests.bench.worlds import PORT, plain_services
 
 SERVICES = 20

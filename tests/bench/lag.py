@@ -16,21 +16,21 @@ from contextlib import AsyncExitStack
 
 import msgspec
 
-from api.kinds import mirrorplane
-from api.kinds.istio.virtual_service import VIRTUAL_SERVICE
-from api.meta import AnyObject, Object, Ref
-from api.proxy import Proxy
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
-from controlplane.catalogue import catalogue
-from controlplane.feedback import PlaneFeed
-from controlplane.garbage import spare
-from controlplane.observe.metrics import Metrics
-from controlplane.plane import Plane
-from controlplane.sources.changes import Batch, Change
-from controlplane.xds.delta import DeltaSession
-from controlplane.xds.gate import SERVED
-from controlplane.xds.requests import Ack, DeltaRequest, Nack
-from controlplane.xds.shared import Shared
+from mirrorplane.api.kinds import mirrorplane
+from mirrorplane.api.kinds.istio.virtual_service import VIRTUAL_SERVICE
+from mirrorplane.api.meta import AnyObject, Object, Ref
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.engine.gc_policy import spare
+from mirrorplane.controlplane.feed import PlaneFeed
+from mirrorplane.controlplane.observe.metrics import Metrics
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.sources.changes import Batch, Change
+from mirrorplane.controlplane.xds.delta import DeltaSession
+from mirrorplane.controlplane.xds.push_order import SERVED
+from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack
+from mirrorplane.controlplane.xds.shared_responses import Shared
 from tests.bench.gauges import Ticker
 from tests.bench.herd import until
 from tests.bench.worlds import mirrored_services, virtual_service

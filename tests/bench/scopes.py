@@ -9,11 +9,11 @@ import sys
 import time
 from collections.abc import Callable
 
-from api.meta import AnyObject
-from api.proxy import Proxy
-from api.resource import ResourceSet
-from controlplane.catalogue import catalogue
-from controlplane.plane import Plane
+from mirrorplane.api.meta import AnyObject
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
 from tests.bench import worlds
 from tests.bench.cold import repeated, resident
 from tests.bench.herd import until

@@ -14,12 +14,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 
-from api.meta import AnyObject, Ref
-from api.resource import CLUSTER, ENDPOINT
-from controlplane.app import App, ServeOptions
-from controlplane.debounce import Debounce
-from controlplane.settings import Address
-from controlplane.sources.changes import Batch, Change
+from mirrorplane.api.meta import AnyObject, Ref
+from mirrorplane.api.resource import CLUSTER, ENDPOINT
+from mirrorplane.controlplane.app import App, ServeOptions
+from mirrorplane.controlplane.settings import Address
+from mirrorplane.controlplane.sources.changes import Batch, Change
+from mirrorplane.controlplane.sources.debounce import Debounce
 from tests.bench.clients import Clients
 from tests.bench.cold import resident
 from tests.bench.gauges import Ticker, cores, slope

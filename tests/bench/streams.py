@@ -17,11 +17,11 @@ from pathlib import Path
 
 import msgspec
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
-from controlplane.app import App, ServeOptions
-from controlplane.garbage import give_back
-from controlplane.settings import Address
-from controlplane.sources.changes import Batch, Change
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from mirrorplane.controlplane.app import App, ServeOptions
+from mirrorplane.controlplane.engine.gc_policy import give_back
+from mirrorplane.controlplane.settings import Address
+from mirrorplane.controlplane.sources.changes import Batch, Change
 from tests.bench.clients import Clients
 from tests.bench.cold import resident
 from tests.bench.gauges import cores

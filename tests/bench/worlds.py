@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from api.kinds import kube
-from api.kinds.istio import destination_rule as dr
-from api.kinds.istio import virtual_service as vs
-from api.meta import AnyObject, Kind, Object, Ref, Wire
+from mirrorplane.api.kinds import kube
+from mirrorplane.api.kinds.istio import destination_rule as dr
+from mirrorplane.api.kinds.istio import virtual_service as vs
+from mirrorplane.api.meta import AnyObject, Kind, Object, Ref, Wire
 
 PORT = 8000
 

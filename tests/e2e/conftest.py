@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.stage import Stage
 
 CI_SEED = 20261120
 PROTOCOLS = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])

@@ -12,7 +12,7 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 from pydantic_core import SchemaValidator
 
-from api.resource import Resource
+from mirrorplane.api.resource import Resource
 
 ANY = "google.protobuf.Any"
 TYPED_STRUCT = "xds.type.v3.TypedStruct"

@@ -13,13 +13,13 @@ import yaml
 from aiohttp import WSMsgType, web
 from cryptography import x509
 
-from api.proxy import Proxy
-from bootstrap.tls import XdsTls
-from controlplane.identity.authoriser import Security
-from controlplane.identity.certificates import TlsFiles
-from controlplane.playground.proxy import EnvoyProcess
-from controlplane.playground.stage import Stage
-from controlplane.settings import Address
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.bootstrap.tls import XdsTls
+from mirrorplane.controlplane.identity.authoriser import Security
+from mirrorplane.controlplane.identity.certificates import TlsFiles
+from mirrorplane.controlplane.playground.proxy import EnvoyProcess
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.settings import Address
 from tests.e2e.sidecars import free_address
 from tests.identity.issuers import Authority
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
-from api.kinds.gateway_api.gateway import GATEWAY
-from api.meta import Kind, Ref
-from api.proxy import Proxy
-from controlplane.catalogue import catalogue
-from controlplane.playground.stage import Stage
+from mirrorplane.api.kinds.gateway_api.gateway import GATEWAY
+from mirrorplane.api.meta import Kind, Ref
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.images import Container, started_as
 from tests.e2e.ingress import Router
 from tests.e2e.scene import joined

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from controlplane.playground.scenery import local_pod
-from controlplane.playground.workload import Workload
+from mirrorplane.controlplane.playground.manifests import local_pod
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.scene import joined
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from api.proxy import Proxy
-from bootstrap.envoy import XdsAddress, bootstrap
-from controlplane.playground.proxy import envoy_path, tied
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
+from mirrorplane.controlplane.playground.proxy import envoy_path, tied
 
 ADMIN = 15000
 _RULES = Path(__file__).parents[2] / "deploy" / "intercept.sh"

@@ -6,13 +6,13 @@ from typing import Any
 
 import yaml
 
-from api.finding import Finding
-from api.kinds.istio.destination_rule import DESTINATION_RULE
-from api.kinds.istio.virtual_service import VIRTUAL_SERVICE
-from api.kinds.kube import ENDPOINT_SLICE
-from api.meta import Ref
-from controlplane.playground.scenery import local_pod
-from controlplane.playground.stage import Stage
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds.istio.destination_rule import DESTINATION_RULE
+from mirrorplane.api.kinds.istio.virtual_service import VIRTUAL_SERVICE
+from mirrorplane.api.kinds.kube import ENDPOINT_SLICE
+from mirrorplane.api.meta import Ref
+from mirrorplane.controlplane.playground.manifests import local_pod
+from mirrorplane.controlplane.playground.stage import Stage
 
 DEADLINE_S = 15.0
 

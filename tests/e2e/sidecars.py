@@ -5,9 +5,9 @@ import socket
 
 import msgspec
 
-from api.proxy import Proxy
-from controlplane.playground.proxy import EnvoyProcess
-from controlplane.playground.stage import Stage
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.controlplane.playground.proxy import EnvoyProcess
+from mirrorplane.controlplane.playground.stage import Stage
 
 PROXY_PORT = 15080
 _ATTEMPTS = 100

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from api.proxy import REDIRECT, Proxy
-from api.resource import CLUSTER, LISTENER, ROUTE, Resource
-from bootstrap.envoy import XdsAddress
-from controlplane.playground.stage import Stage
-from controlplane.settings import Address
+from mirrorplane.api.proxy import REDIRECT, Proxy
+from mirrorplane.api.resource import CLUSTER, LISTENER, ROUTE, Resource
+from mirrorplane.bootstrap.envoy import XdsAddress
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.settings import Address
 from tests.e2e import odd_gateways
 from tests.e2e.conftest import PROTOCOLS, seed_of_run
 from tests.e2e.decoders import differences

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import aiohttp
 import pytest
 
-from controlplane.playground.scenery import service
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Received, Workload
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Received, Workload
 from tests.e2e.scene import QUIET, findings, joined, route, versions, virtual_service
 from tests.e2e.sidecars import Sidecar, sidecar
 

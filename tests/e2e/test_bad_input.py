@@ -10,10 +10,10 @@ import aiohttp
 import msgspec
 import pytest
 
-from api.finding import Severity
-from controlplane.playground.scenery import service
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.api.finding import Severity
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.scene import (
     complaints,
     destination_rule,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from api.kinds.istio.virtual_service import VIRTUAL_SERVICE
-from controlplane.playground.scenery import service
-from controlplane.playground.stage import Stage
+from mirrorplane.api.kinds.istio.virtual_service import VIRTUAL_SERVICE
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.conftest import PROTOCOLS, seed_of_run
 from tests.e2e.load import Address, by_host, by_proxy, flood, steady
 from tests.e2e.scene import (

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from aiohttp import web
 
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.scene import findings, joined, mesh_config
 from tests.e2e.secured import Secured
 from tests.e2e.sidecars import Sidecar, sidecar

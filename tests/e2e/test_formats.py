@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controlplane.playground.proxy import envoy_path
-from translators.formats import PLAIN, value_problem
+from mirrorplane.controlplane.playground.proxy import envoy_path
+from mirrorplane.translators.formats import PLAIN, value_problem
 
 pytestmark = pytest.mark.envoy
 

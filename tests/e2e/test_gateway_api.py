@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 import yaml
 
-from controlplane.playground.scenery import local_pod, service
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.controlplane.playground.manifests import local_pod, service
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.ingress import Certificates, Router, router, secured_stage
 from tests.e2e.scene import QUIET, complaints, joined, until

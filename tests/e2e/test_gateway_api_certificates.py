@@ -9,11 +9,11 @@ import aiohttp
 import pytest
 import yaml
 
-from api.meta import Ref
-from api.resource import SECRET
-from bootstrap.tls import XdsTls
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.resource import SECRET
+from mirrorplane.bootstrap.tls import XdsTls
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.ingress import Certificates, Router, router, secured_stage
 from tests.e2e.scene import QUIET, complaints, findings, joined
 from tests.e2e.secured import Secured

@@ -7,9 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from api.meta import Ref
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.api.meta import Ref
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.gateway_asks import CONTROLLER, HTTP, OURS, Route, brief, gateway, listener, route_of, served
 from tests.e2e.gateway_states import described
 from tests.e2e.ingress import Router, router

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 import yaml
 
-from api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
-from api.meta import Ref
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
+from mirrorplane.api.meta import Ref
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.gateway_asks import (
     ACCEPTED,
     APART,

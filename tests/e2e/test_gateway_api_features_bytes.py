@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.gateway_asks import ACCEPTED, HTTP, OURS, brief, gateway, listener, name_of, route_of
 from tests.e2e.gateway_byte_features import CONTROL, FEATURES, Dial
 from tests.e2e.ingress import Certificates, Router, router, secured_stage

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 import trustme
 
-from controlplane.playground.scenery import local_pod
-from controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.manifests import local_pod
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.gateway_asks import (
     ACCEPTED,
     HTTP,

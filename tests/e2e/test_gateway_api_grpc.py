@@ -9,8 +9,8 @@ import grpc
 import msgspec
 import pytest
 
-from controlplane.playground.scenery import local_pod, service
-from controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.manifests import local_pod, service
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.ingress import Router, router
 from tests.e2e.scene import QUIET, complaints, joined, until
 from tests.e2e.test_gateway_api import LABELS, WEB, edge, mirror, object_of

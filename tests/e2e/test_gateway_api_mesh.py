@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import aiohttp
 import pytest
 
-from api.proxy import Proxy
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e import test_gateway_api_mesh_dialled
 from tests.e2e.mesh_features import ALT, FEATURES, PORT, STAMP, Ask, at, filters, made, route, service_of, services, to
 from tests.e2e.scene import QUIET, complaints, findings, joined

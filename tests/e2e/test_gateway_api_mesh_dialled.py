@@ -11,10 +11,10 @@ import msgspec
 import pytest
 import yaml
 
-from api.proxy import REDIRECT, Proxy
-from bootstrap.envoy import XdsAddress
-from controlplane.playground.stage import Stage
-from controlplane.settings import Address
+from mirrorplane.api.proxy import REDIRECT, Proxy
+from mirrorplane.bootstrap.envoy import XdsAddress
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.settings import Address
 from tests.e2e.mesh_features import ALT, STAMP, at, made, route, to
 from tests.e2e.namespaces import Pod, network, unavailable
 from tests.e2e.scene import QUIET, complaints, joined, until
@@ -71,7 +71,15 @@ async def dialled(tmp_path: Path) -> AsyncIterator[Dialled]:
             for name, pod in pods.items():
                 proxy = Proxy("sidecar", name, "default", pod.address, labels={"app": name}, interception=REDIRECT)
                 wires.sidecar(pod, proxy, XdsAddress(wires.host, stage.xds.port), tmp_path)
-                command = ("-m", "controlplane.playground.workload", "--name", name, "--address", "0.0.0.0", "--port")
+                command = (
+                    "-m",
+                    "mirrorplane.controlplane.playground.workload",
+                    "--name",
+                    name,
+                    "--address",
+                    "0.0.0.0",
+                    "--port",
+                )
                 wires.start(pod, sys.executable, *command, str(ALT), log=tmp_path / f"{name}.out")
             await until(lambda: len(stage.app.server.streams()) == len(pods), "all sidecars are connected")
             logs = [tmp_path / f"{name}.out" for name in pods]

@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import pytest
 
-from controlplane.playground.scenery import local_pod
-from controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.manifests import local_pod
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.mesh_features import GATEWAY_API, PORT, fields, made, to
 from tests.e2e.scene import QUIET, complaints, findings, joined, until
 from tests.e2e.sidecars import Sidecar, sidecar

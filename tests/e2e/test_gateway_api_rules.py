@@ -12,9 +12,9 @@ import msgspec
 import pytest
 import yaml
 
-from controlplane.playground.scenery import local_pod, service
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.controlplane.playground.manifests import local_pod, service
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.guards_of_routes import GOOD, GrpcGuard, Guard
 from tests.e2e.ingress import Router, Slow, router
 from tests.e2e.scene import QUIET, complaints, joined, until, versions

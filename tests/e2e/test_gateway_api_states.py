@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.gateway_asks import APART, OURS
 from tests.e2e.gateway_set_states import STATES
 from tests.e2e.gateway_states import State, described

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.ingress import router
 from tests.e2e.scene import DEADLINE_S, QUIET, joined
@@ -92,7 +92,7 @@ async def test_the_command_shows_what_a_running_control_plane_knows(stage: Stage
 
 async def _said(stage: Stage, *options: str) -> str:
     where = f"127.0.0.1:{stage.app.admin_port}"
-    run = [sys.executable, "-m", "controlplane.cli", "status", "--admin-address", where, *options]
+    run = [sys.executable, "-m", "mirrorplane.controlplane.cli", "status", "--admin-address", where, *options]
     process = await asyncio.create_subprocess_exec(*run, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
     assert process.returncode == 0

@@ -12,13 +12,13 @@ import aiohttp
 import pytest
 import yaml
 
-from api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
-from api.kinds.gateway_api.tcp_route import TCP_ROUTE
-from api.kinds.gateway_api.tls_route import TLS_ROUTE
-from api.kinds.gateway_api.udp_route import UDP_ROUTE
-from api.meta import Ref
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
+from mirrorplane.api.kinds.gateway_api.tcp_route import TCP_ROUTE
+from mirrorplane.api.kinds.gateway_api.tls_route import TLS_ROUTE
+from mirrorplane.api.kinds.gateway_api.udp_route import UDP_ROUTE
+from mirrorplane.api.meta import Ref
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.ingress import Certificates, Router, router, secured_stage
 from tests.e2e.scene import DEADLINE_S, QUIET, complaints, joined, until

@@ -10,9 +10,9 @@ import pytest
 import trustme
 import yaml
 
-from api.meta import Ref
-from controlplane.playground.scenery import local_pod, service
-from controlplane.playground.stage import Stage
+from mirrorplane.api.meta import Ref
+from mirrorplane.controlplane.playground.manifests import local_pod, service
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.ingress import Router, router
 from tests.e2e.scene import QUIET, complaints, joined, until

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from api.hosts import is_ip
-from controlplane.adopted import adopted
-from controlplane.playground.stage import Stage
+from mirrorplane.api.hosts import is_ip
+from mirrorplane.controlplane.commands.adopted_classes import adopted
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.images import Container, curl
 from tests.e2e.kubelet import Cluster
 from tests.e2e.scene import complaints, until

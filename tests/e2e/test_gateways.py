@@ -13,12 +13,12 @@ import pytest
 import yaml
 from aiohttp import web as pages
 
-from api.meta import Ref
-from api.resource import SECRET
-from bootstrap.tls import XdsTls
-from controlplane.playground.scenery import local_pod, service
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.resource import SECRET
+from mirrorplane.bootstrap.tls import XdsTls
+from mirrorplane.controlplane.playground.manifests import local_pod, service
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.ingress import (
     Certificates,

@@ -11,11 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from api.proxy import REDIRECT, ROUTER, SIDECAR, Proxy
-from bootstrap.envoy import XdsAddress
-from controlplane.nodes import read_node
-from controlplane.playground.stage import Stage
-from controlplane.settings import Address
+from mirrorplane.api.proxy import REDIRECT, ROUTER, SIDECAR, Proxy
+from mirrorplane.bootstrap.envoy import XdsAddress
+from mirrorplane.controlplane.commands.node_file import read_node
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.settings import Address
 from tests.builders import SLEEP
 from tests.e2e.ingress import secured_stage
 from tests.e2e.namespaces import network, unavailable

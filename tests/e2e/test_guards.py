@@ -13,11 +13,11 @@ import aiohttp
 import msgspec
 import pytest
 
-from controlplane.playground.ports import held_ports
-from controlplane.playground.scenery import service
-from controlplane.playground.stage import Stage
-from controlplane.playground.stuck import blackholed, never_reading, reading_slowly, resetting
-from controlplane.playground.workload import Workload
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.playground.ports import held_ports
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.stuck_servers import blackholed, never_reading, reading_slowly, resetting
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.scene import DEADLINE_S, findings, joined, mesh_config, route, versions, virtual_service
 from tests.e2e.sidecars import Sidecar, sidecar
 
@@ -146,7 +146,7 @@ async def test_a_target_that_is_not_there_never_touches_a_request_and_is_reporte
 
 async def test_without_the_guards_a_stuck_target_hangs_the_upload(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """The experiment that shows that the tests above can fail."""
-    monkeypatch.setattr("translators.parts.mirrors.guard", lambda *_: None)
+    monkeypatch.setattr("mirrorplane.translators.parts.mirrors.guard", lambda *_: None)
     async with never_reading() as stuck:
         await web.stage.apply(joined(service("bad", PORT), versions("bad", [stuck.port])))
         await web.mirror_to({"host": "bad"})

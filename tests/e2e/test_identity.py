@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.app import App, ServeOptions
-from controlplane.identity.authoriser import Security
-from controlplane.identity.certificates import TlsFiles
-from controlplane.identity.tokens import TokenRules
-from controlplane.playground.proxy import EnvoyProcess
-from controlplane.settings import Address
+from mirrorplane.controlplane.app import App, ServeOptions
+from mirrorplane.controlplane.identity.authoriser import Security
+from mirrorplane.controlplane.identity.certificates import TlsFiles
+from mirrorplane.controlplane.identity.tokens import TokenRules
+from mirrorplane.controlplane.playground.proxy import EnvoyProcess
+from mirrorplane.controlplane.settings import Address
 from tests.e2e.scene import until
 from tests.identity.issuers import SLEEP, Authority, Signer
 
@@ -40,7 +40,7 @@ def bootstrap(app: App, authority: Authority, *flags: object) -> dict:
     command = [
         sys.executable,
         "-m",
-        "controlplane.cli",
+        "mirrorplane.controlplane.cli",
         "bootstrap",
         "--name",
         "sleep",

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 import yaml
 
-from api.proxy import REDIRECT, Proxy
-from bootstrap.envoy import XdsAddress
-from controlplane.playground.stage import Stage
-from controlplane.settings import Address
+from mirrorplane.api.proxy import REDIRECT, Proxy
+from mirrorplane.bootstrap.envoy import XdsAddress
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.settings import Address
 from tests.e2e.namespaces import Pod, network, unavailable
 from tests.e2e.scene import joined, mesh_config, until
 

@@ -15,18 +15,18 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
-from api.tracing import Outcome, Reply, Request, Sending, Target
-from controlplane.playground.scenery import service
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Received, Workload
+from mirrorplane.api.tracing import Outcome, Reply, Request, Sending, Target
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Received, Workload
+from mirrorplane.translators.matching.decoded import decoded
+from mirrorplane.translators.matching.forwarding import copied_authority
+from mirrorplane.translators.matching.headers import edited
+from mirrorplane.translators.matching.outcome import answer
 from tests.e2e.raw import Said, say
 from tests.e2e.rules import PORT, REQUESTS, WORLDS
 from tests.e2e.scene import QUIET, complaints, destination_rule, joined, until, versions
 from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
-from translators.matching.answer import answer
-from translators.matching.decoded import decoded
-from translators.matching.headers import edited
-from translators.matching.sending import copied_authority
 
 pytestmark = pytest.mark.envoy
 

@@ -7,14 +7,14 @@ import aiohttp
 import pytest
 import yaml
 
-from api.settings import PathForm
-from controlplane.playground.scenery import service
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.api.settings import PathForm
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
+from mirrorplane.translators.matching.path_normalization import formed
 from tests.e2e.raw import say
 from tests.e2e.scene import joined, mesh_config, versions
 from tests.e2e.sidecars import sidecar
-from translators.matching.normal import formed
 
 pytestmark = pytest.mark.envoy
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mirrorplane.translators.gateway_api.names import ROUTER_LABEL
 from tests.e2e import odd_listeners
 from tests.e2e.conftest import seed_of_run
 from tests.e2e.ingress import Certificates, router, secured_stage
 from tests.e2e.scene import joined
 from tests.e2e.test_accepted import Judge
-from translators.gateway_api.names import ROUTER_LABEL
 
 pytestmark = pytest.mark.envoy
 

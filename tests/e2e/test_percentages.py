@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from controlplane.playground.scenery import service
-from controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.load import by_proxy, flood
 from tests.e2e.scene import QUIET, destination_rule, findings, joined, route, versions, virtual_service
 from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from aiohttp import web
 
-from api.proxy import Locality
-from controlplane.playground.scenery import service
-from controlplane.playground.stage import Stage
-from controlplane.playground.stuck import never_reading
-from controlplane.playground.workload import Workload
+from mirrorplane.api.proxy import Locality
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.stuck_servers import never_reading
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.scene import DEADLINE_S, findings, joined, mesh_config, route, until, versions, virtual_service
 from tests.e2e.secured import Secured

@@ -14,17 +14,17 @@ import aiohttp
 import msgspec
 import pytest
 
-from api.meta import Ref
-from api.resource import ROUTE, Resource
-from controlplane.app import App
-from controlplane.catalogue import Catalogue, catalogue
-from controlplane.playground.scenery import service
-from controlplane.playground.stage import Stage
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.resource import ROUTE, Resource
+from mirrorplane.controlplane.app import App
+from mirrorplane.controlplane.engine.catalogue import Catalogue, catalogue
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.translators import envoy
+from mirrorplane.translators.outputs import sidecar_routes
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.scene import joined, mesh_config, until
 from tests.e2e.sidecars import Sidecar, sidecar
-from translators import envoy
-from translators.outputs import sidecar_routes
 
 pytestmark = pytest.mark.envoy
 
@@ -37,7 +37,7 @@ ROUTES, CULPRIT = Ref("RouteConfiguration", "", str(PORT)), Ref("Service", "defa
 @pytest.fixture
 async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     """A control plane with the bug, on a folder with two services on one port."""
-    monkeypatch.setattr("controlplane.app.catalogue", planted)
+    monkeypatch.setattr("mirrorplane.controlplane.app.catalogue", planted)
     (tmp_path / "mesh.yaml").write_text(mesh(SHOP))
     async with Stage(tmp_path) as made:
         yield made
@@ -102,7 +102,7 @@ async def proxies(app: App, *flags: str) -> str:
     """Run `mirrorplane proxies`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "controlplane.cli", "proxies", "--admin-address", f"127.0.0.1:{app.admin_port}", *flags),
+        *("-m", "mirrorplane.controlplane.cli", "proxies", "--admin-address", f"127.0.0.1:{app.admin_port}", *flags),
         stdout=asyncio.subprocess.PIPE,
     )
     printed, _ = await process.communicate()

@@ -15,11 +15,11 @@ import aiohttp
 import msgspec
 import pytest
 
-from bootstrap.envoy import XdsAddress, bootstrap
-from controlplane.playground.ports import held_ports
-from controlplane.playground.proxy import EnvoyProcess, tied
-from controlplane.playground.scenery import service
-from controlplane.playground.stage import Stage
+from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.playground.ports import held_ports
+from mirrorplane.controlplane.playground.proxy import EnvoyProcess, tied
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.load import Rate, by_host, by_proxy, flood, steady
 from tests.e2e.scene import QUIET, destination_rule, joined, route, until, versions, virtual_service
@@ -140,7 +140,7 @@ async def test_kill_9_of_the_real_command_fails_no_request(
     (folder / "mesh.yaml").write_text(world.manifests())
     proxy = sleeper(PORT)
     with held_ports(2) as (xds, admin):
-        command = [sys.executable, "-m", "controlplane.cli", "serve", "-f", str(folder)]
+        command = [sys.executable, "-m", "mirrorplane.controlplane.cli", "serve", "-f", str(folder)]
         command += ["--xds-address", f"127.0.0.1:{xds}", "--admin-address", f"127.0.0.1:{admin}"]
         envoy = EnvoyProcess(bootstrap(proxy, XdsAddress("127.0.0.1", xds, delta=delta)))
     proxies = f"http://127.0.0.1:{admin}/debug/proxies"

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 import yaml
 
-from api.kinds.istio.sidecar import SIDECAR
-from api.meta import Ref
-from controlplane.playground.scenery import local_pod, service
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.api.kinds.istio.sidecar import SIDECAR
+from mirrorplane.api.meta import Ref
+from mirrorplane.controlplane.playground.manifests import local_pod, service
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.scene import complaints, joined, route, until, virtual_service
 from tests.e2e.sidecars import Sidecar, free_address, sidecar
 

@@ -10,8 +10,8 @@ import pytest
 import trustme
 import yaml
 
-from controlplane.playground.scenery import local_pod, service
-from controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.manifests import local_pod, service
+from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.scene import QUIET, complaints, joined
 from tests.e2e.sidecars import Sidecar, sidecar
 

@@ -17,11 +17,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bootstrap.envoy import XdsAddress, bootstrap
-from controlplane.playground.proxy import envoy_path
-from controlplane.playground.scenery import service
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Workload
+from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.playground.proxy import envoy_path
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.scene import joined, route, until, versions, virtual_service
 from tests.e2e.sidecars import PROXY_PORT, sleeper
 

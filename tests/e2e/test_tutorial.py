@@ -11,9 +11,9 @@ import aiohttp
 import msgspec
 import pytest
 
-from controlplane.playground.scenery import TUTORIAL, service, tutorial
-from controlplane.playground.stage import Stage
-from controlplane.playground.workload import Received, Workload
+from mirrorplane.controlplane.playground.manifests import TUTORIAL, service, tutorial
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Received, Workload
 from tests.e2e.scene import joined, mesh_config, until, versions, virtual_service_of
 from tests.e2e.sidecars import Sidecar, sidecar
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.identity.authoriser import Security
-from controlplane.identity.certificates import TlsFiles
-from controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_of
-from controlplane.identity.tokens import TokenRules
+from mirrorplane.controlplane.identity.authoriser import Security
+from mirrorplane.controlplane.identity.certificates import TlsFiles
+from mirrorplane.controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_of
+from mirrorplane.controlplane.identity.tokens import TokenRules
 
 CERT, KEY, CA, JWKS = (Path(f"/{name}") for name in ("cert", "key", "ca", "jwks"))
 TLS = {"tls_cert": CERT, "tls_key": KEY}

@@ -16,13 +16,13 @@ import pytest
 import trustme
 from envoy.service.discovery.v3 import discovery_pb2
 
-from api.resource import CLUSTER
-from controlplane.identity.authoriser import Authoriser, Security
-from controlplane.identity.caller import Caller, UnauthenticatedError
-from controlplane.identity.certificates import TlsFiles
-from controlplane.identity.tokens import TokenRules
-from controlplane.xds.server import ServerOptions, XdsServer
-from controlplane.xds.services import Method, methods
+from mirrorplane.api.resource import CLUSTER
+from mirrorplane.controlplane.identity.authoriser import Authoriser, Security
+from mirrorplane.controlplane.identity.caller import Caller, UnauthenticatedError
+from mirrorplane.controlplane.identity.certificates import TlsFiles
+from mirrorplane.controlplane.identity.tokens import TokenRules
+from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
+from mirrorplane.controlplane.xds.services import Method, methods
 from tests.identity.issuers import SLEEP, Authority, Signer
 from tests.xds.peers import TableFeed
 from tests.xds.worlds import SMALL

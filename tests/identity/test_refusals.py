@@ -5,10 +5,10 @@ import logging
 import grpc
 import pytest
 
-from controlplane.identity.caller import ForbiddenError, UnauthenticatedError
-from controlplane.xds.refusals import LINES, REFUSED, WINDOW_S, Refusals, SilentError
-from controlplane.xds.requests import ProtocolError
-from controlplane.xds.status import LONGEST_TEXT
+from mirrorplane.controlplane.identity.caller import ForbiddenError, UnauthenticatedError
+from mirrorplane.controlplane.xds.refusals import LINES, REFUSED, WINDOW_S, Refusals, SilentError
+from mirrorplane.controlplane.xds.requests import ProtocolError
+from mirrorplane.controlplane.xds.status import LONGEST_TEXT
 
 
 class Rpc:

@@ -12,21 +12,21 @@ from tempfile import mkdtemp
 import pytest
 import trustme
 
-from api.proxy import Proxy
-from controlplane.identity.authoriser import Security
-from controlplane.identity.certificates import TlsFiles
-from controlplane.identity.tokens import TokenRules
-from controlplane.playground.ports import held_ports
-from controlplane.playground.proxy import EnvoyProcess
-from controlplane.xds.server import ServerOptions, XdsServer
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.controlplane.identity.authoriser import Security
+from mirrorplane.controlplane.identity.certificates import TlsFiles
+from mirrorplane.controlplane.identity.tokens import TokenRules
+from mirrorplane.controlplane.playground.ports import held_ports
+from mirrorplane.controlplane.playground.proxy import EnvoyProcess
+from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
 from tests.identity.issuers import Authority, Signer, client
 from tests.xds.peers import TableFeed
 from tests.xds.worlds import SMALL
 
 with warnings.catch_warnings():  # envoy-data-plane declares its validators in a way that pydantic calls deprecated
     warnings.simplefilter("ignore", DeprecationWarning)
-    from bootstrap.envoy import XdsAddress, bootstrap
-    from bootstrap.tls import XdsTls, secret_files
+    from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
+    from mirrorplane.bootstrap.tls import XdsTls, secret_files
 
 pytestmark = pytest.mark.envoy
 PROXY = Proxy(role="sidecar", name="sleep", namespace="default")

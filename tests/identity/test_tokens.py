@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.identity.caller import Caller, UnauthenticatedError
-from controlplane.identity.tokens import LEEWAY_S, LONGEST_TOKEN, TokenRules, Tokens
-from controlplane.identity.watched import FileProblemError
+from mirrorplane.controlplane.identity.caller import Caller, UnauthenticatedError
+from mirrorplane.controlplane.identity.tokens import LEEWAY_S, LONGEST_TOKEN, TokenRules, Tokens
+from mirrorplane.controlplane.identity.watched_files import FileProblemError
 from tests.identity.issuers import Signer
 
 anything = st.recursive(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.identity.watched import FileProblemError, Watched
+from mirrorplane.controlplane.identity.watched_files import FileProblemError, Watched
 
 STEPS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4)), max_size=12)
 

@@ -14,8 +14,8 @@ from collections import deque
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
-from controlplane.xds.requests import DeltaRequest, SotwRequest
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from mirrorplane.controlplane.xds.requests import DeltaRequest, SotwRequest
 from tests.xds.worlds import UNDECODABLE, UNUSABLE, name_of, salt_of, uses_of
 
 USED = {ENDPOINT: CLUSTER, ROUTE: LISTENER}

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import grpc
 from envoy.service.discovery.v3 import discovery_pb2
 
-from api.proxy import Proxy
-from api.resource import ResourceSet
-from controlplane.xds.feed import Offer
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.api.resource import ResourceSet
+from mirrorplane.controlplane.xds.feed import Offer
 from tests.xds.worlds import World, first_set, next_set
 
 ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService"

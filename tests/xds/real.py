@@ -17,7 +17,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from google.protobuf.message import Message
 from xxhash import xxh3_64_hexdigest
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, ResourceSet
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, ResourceSet
 from tests.xds.peers import NODE_ID
 
 BINARY = Path(sys.executable).parent / "envoy"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from api.resource import CLUSTER, ENDPOINT, ROUTE
-from controlplane.xds.requests import Ack, DeltaRequest, Nack
-from controlplane.xds.suspects import MAX_CULPRITS, Suspects, blamed
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, ROUTE
+from mirrorplane.controlplane.xds.nack_bisect import MAX_CULPRITS, Suspects, blamed
+from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack
 from tests.xds.test_delta import Asked, Got, everything
 from tests.xds.worlds import SMALL, Item, having
 

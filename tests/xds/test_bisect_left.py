@@ -1,7 +1,7 @@
 """What a proxy no longer asks for is neither blamed nor counted against what was sent beside it."""
 
-from api.resource import CLUSTER, ENDPOINT
-from controlplane.xds.requests import Ack, DeltaRequest, Nack, SotwRequest
+from mirrorplane.api.resource import CLUSTER, ENDPOINT
+from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack, SotwRequest
 from tests.xds.test_bisect import BY_NAME, Judge, changed, many
 from tests.xds.test_sotw import everything as everything_sotw
 from tests.xds.worlds import SMALL, Item, having

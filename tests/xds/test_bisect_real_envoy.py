@@ -20,8 +20,8 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from google.protobuf.message import Message
 from xxhash import xxh3_64_hexdigest
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
-from controlplane.xds.server import XdsServer
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
+from mirrorplane.controlplane.xds.server import XdsServer
 from tests.xds.peers import TableFeed
 from tests.xds.real import BINARY, backend, envoy, free_ports, set_after
 

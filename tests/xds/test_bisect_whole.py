@@ -2,9 +2,9 @@
 
 import pytest
 
-from api.resource import CLUSTER, LISTENER, Resource
-from controlplane.xds.requests import Ack, Nack
-from controlplane.xds.versions import digest
+from mirrorplane.api.resource import CLUSTER, LISTENER, Resource
+from mirrorplane.controlplane.xds.requests import Ack, Nack
+from mirrorplane.controlplane.xds.versions import digest
 from tests.xds.test_sotw import Asked
 from tests.xds.worlds import Item, World, first_set, having, resource, salt_of
 

@@ -12,8 +12,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
-from controlplane.xds.gate import Pace
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from mirrorplane.controlplane.xds.push_order import Pace
 from tests.xds.model import ORDER
 from tests.xds.wire import Wire
 from tests.xds.worlds import UNDECODABLE, UNUSABLE, Item, World, having

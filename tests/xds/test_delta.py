@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from envoy.service.discovery.v3 import discovery_pb2
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
-from controlplane.xds.delta import DeltaSession
-from controlplane.xds.gate import Pace
-from controlplane.xds.requests import DeltaRequest, Nack, Unserved
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from mirrorplane.controlplane.xds.delta import DeltaSession
+from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.requests import DeltaRequest, Nack, Unserved
 from tests.xds.test_sotw import everything as everything_sotw
 from tests.xds.worlds import SMALL, Item, first_set, having, next_set, without
 

@@ -6,8 +6,8 @@ from envoy.service.discovery.v3 import discovery_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.resource import CLUSTER, ENDPOINT, Resource
-from controlplane.xds.frames import delta_response, empty_assignment, sotw_response
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, Resource
+from mirrorplane.controlplane.xds.frames import delta_response, empty_assignment, sotw_response
 
 texts = st.text(max_size=200)
 chunks = st.lists(st.one_of(st.binary(max_size=300), st.just(b"x" * 20_000)), max_size=3).map(tuple)

@@ -5,8 +5,8 @@ import gc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.xds import names as module
-from controlplane.xds.names import Names
+from mirrorplane.controlplane.xds import names as module
+from mirrorplane.controlplane.xds.names import Names
 
 some = st.sets(st.integers(0, 60).map(str), max_size=40)
 

@@ -4,9 +4,9 @@ import pytest
 from envoy.config.core.v3 import base_pb2
 from google.protobuf.json_format import ParseDict
 
-from api.proxy import Locality, Proxy
-from controlplane.xds.node import proxy_of
-from controlplane.xds.requests import ProtocolError
+from mirrorplane.api.proxy import Locality, Proxy
+from mirrorplane.controlplane.xds.node import proxy_of
+from mirrorplane.controlplane.xds.requests import ProtocolError
 from tests.xds.peers import NODE_ID
 
 

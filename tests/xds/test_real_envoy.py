@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
-from controlplane.xds.gate import Pace
-from controlplane.xds.server import ServerOptions, XdsServer
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
+from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
 from tests.xds.peers import TableFeed
 from tests.xds.real import BINARY, backend, envoy, free_port, resources, set_after
 

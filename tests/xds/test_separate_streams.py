@@ -7,10 +7,10 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.resource import CLUSTER, LISTENER, ROUTE, ResourceSet
-from controlplane.xds.delta import DeltaSession
-from controlplane.xds.gate import Pace
-from controlplane.xds.requests import DeltaRequest
+from mirrorplane.api.resource import CLUSTER, LISTENER, ROUTE, ResourceSet
+from mirrorplane.controlplane.xds.delta import DeltaSession
+from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.requests import DeltaRequest
 from tests.xds.peers import Peer, TableFeed
 from tests.xds.test_server import channel, feed, server, until  # noqa: F401 - fixtures
 from tests.xds.worlds import Item, first_set, having, next_set

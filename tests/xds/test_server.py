@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER
-from controlplane.xds.requests import DeltaRequest
-from controlplane.xds.server import ServerOptions, XdsServer
-from controlplane.xds.status import LONGEST_TEXT
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER
+from mirrorplane.controlplane.xds.requests import DeltaRequest
+from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
+from mirrorplane.controlplane.xds.status import LONGEST_TEXT
 from tests.xds.peers import ADS, NODE_ID, Peer, TableFeed
 from tests.xds.worlds import SMALL, Item, having
 
@@ -130,7 +130,7 @@ async def test_a_message_over_the_limit_is_refused_unread(channel) -> None:
 
 
 async def test_a_nack_reaches_the_feed_and_the_log(feed: TableFeed, channel, caplog) -> None:
-    caplog.set_level(logging.WARNING, "controlplane.xds")
+    caplog.set_level(logging.WARNING, "mirrorplane.controlplane.xds")
     peer = Peer(channel, DELTA_ADS, delta=True)
     await peer.send(CLUSTER)
     response = await peer.read()

@@ -8,13 +8,13 @@ from envoy.service.discovery.v3 import discovery_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.resource import CLUSTER, ENDPOINT, Resource, ResourceSet
-from controlplane.xds.delta import DeltaSession
-from controlplane.xds.gate import Pace
-from controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
-from controlplane.xds.session import MAX_TYPES
-from controlplane.xds.sotw import SotwSession
-from controlplane.xds.versions import digest
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, Resource, ResourceSet
+from mirrorplane.controlplane.xds.delta import DeltaSession
+from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
+from mirrorplane.controlplane.xds.session import MAX_TYPES
+from mirrorplane.controlplane.xds.sotw import SotwSession
+from mirrorplane.controlplane.xds.versions import digest
 from tests.xds.worlds import SMALL, Item, first_set, having, next_set
 
 DELTA = discovery_pb2.DeltaDiscoveryResponse

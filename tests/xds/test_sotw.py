@@ -6,11 +6,11 @@ import pytest
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
-from controlplane.xds.gate import Pace
-from controlplane.xds.requests import Ack, Nack, SotwRequest, Unserved
-from controlplane.xds.shared import Shared
-from controlplane.xds.sotw import SotwSession
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.requests import Ack, Nack, SotwRequest, Unserved
+from mirrorplane.controlplane.xds.shared_responses import Shared
+from mirrorplane.controlplane.xds.sotw import SotwSession
 from tests.xds.worlds import SMALL, Item, first_set, having, name_of, next_set, without
 
 RUNTIME = "type.googleapis.com/envoy.service.runtime.v3.Runtime"

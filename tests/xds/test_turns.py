@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from controlplane.xds.turns import Turns
+from mirrorplane.controlplane.xds.write_scheduler import Turns
 
 
 def busy(seconds: float) -> None:

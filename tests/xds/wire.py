@@ -11,11 +11,11 @@ from collections import deque
 
 from envoy.service.discovery.v3 import discovery_pb2
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
-from controlplane.xds.delta import DeltaSession
-from controlplane.xds.gate import Pace
-from controlplane.xds.requests import Ack, Nack
-from controlplane.xds.sotw import SotwSession
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
+from mirrorplane.controlplane.xds.delta import DeltaSession
+from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.requests import Ack, Nack
+from mirrorplane.controlplane.xds.sotw import SotwSession
 from tests.xds.model import ORDER, USED, DeltaProxy, SotwProxy
 from tests.xds.worlds import World, first_set, next_set, resource, uses_of
 

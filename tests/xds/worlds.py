@@ -10,7 +10,7 @@ import msgspec
 from envoy.config.endpoint.v3 import endpoint_pb2
 from xxhash import xxh3_64_hexdigest
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, ResourceSet
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, ResourceSet
 
 UNDECODABLE, UNUSABLE = 8, 9
 """Salts that the model proxy rejects: the first before it has applied anything, the second on its way through."""

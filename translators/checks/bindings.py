@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.gateways import Gateway, narrower
-from api.routes import RouteTable
-from api.view import View
-from translators.contract import Check
-from translators.visible import MESH
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.gateways import Gateway, narrower
+from mirrorplane.api.routes import RouteTable
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Check
+from mirrorplane.translators.lookups.services import MESH
 
 
 def table(view: View, said: RouteTable) -> tuple[Finding, ...]:

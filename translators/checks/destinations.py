@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from api.actions import Destination
-from api.finding import Finding, Severity
-from api.mesh import Service
-from api.meta import Labels
-from api.proxy import Caller, Viewer
-from api.routes import Route, RouteTable, StreamRoute
-from api.view import View
-from translators import visible
-from translators.contract import Check
-from translators.lookups import defined_for, manner, missing, no_mirror, port_of, target_port
-from translators.names import MIRROR, ClusterName
+from mirrorplane.api.actions import Destination
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.mesh import Service
+from mirrorplane.api.meta import Labels
+from mirrorplane.api.proxy import Caller, Viewer
+from mirrorplane.api.routes import Route, RouteTable, StreamRoute
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Check
+from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.policies import defined_for, manner, missing, no_mirror, port_of, target_port
+from mirrorplane.translators.names import MIRROR, ClusterName
 
 _REASONS = {"host": "HostNotFound", "port.number": "PortNotFound", "subset": "SubsetNotFound", "": "NotCallable"}
 _EVERYWHERE = "*"
@@ -37,10 +37,10 @@ def _rules(said: RouteTable) -> tuple[Route | StreamRoute, ...]:
 def _findings(
     view: View, said: RouteTable, route: Route | StreamRoute, to: Destination, *, mirror: bool
 ) -> Iterator[Finding]:
-    caller = Caller(Viewer(said.ref.namespace), route.match.source_labels, router=visible.MESH not in said.gateways)
+    caller = Caller(Viewer(said.ref.namespace), route.match.source_labels, router=services.MESH not in said.gateways)
     port, udp = target_port(view, caller.viewer, to, 0), isinstance(route, StreamRoute) and route.datagrams
     problem = no_mirror(view, caller, to, port) if mirror else missing(view, caller, to, port, datagrams=udp)
-    service = view.memo(visible.service, caller.viewer, to.host)
+    service = view.memo(services.service, caller.viewer, to.host)
     clients = defined_for(view, caller, to.host, to.subset) if problem and problem[0] == "subset" else ()
     if clients:
         yield _for_some(said, to, clients)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.gateways import Gateway, Server, Speaks
-from api.proxy import Scope
-from api.view import View
-from translators.contract import Check
-from translators.routers.doors import as_selected, merged
-from translators.routers.streams import rules_at
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.gateways import Gateway, Server, Speaks
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Check
+from mirrorplane.translators.routers.l4_routes import rules_at
+from mirrorplane.translators.routers.servers import as_selected, merged
 
 
 def gateway(view: View, said: Gateway) -> tuple[Finding, ...]:

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.mesh import Service
-from api.policies import Subset, TrafficPolicy
-from api.proxy import Viewer
-from api.view import View
-from translators import visible
-from translators.contract import Check
-from translators.lookups import endpoints
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.mesh import Service
+from mirrorplane.api.proxy import Viewer
+from mirrorplane.api.traffic_policy import Subset, TrafficPolicy
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Check
+from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.policies import endpoints
 
 
 def policy(view: View, said: TrafficPolicy) -> tuple[Finding, ...]:
     """Return what is missing, seen from the policy's own namespace. A wildcard may wait for its hosts."""
     if said.host.startswith("*"):
         return ()
-    service = view.memo(visible.service, Viewer(said.namespace), said.host)
+    service = view.memo(services.service, Viewer(said.namespace), said.host)
     if service is None:
         message = f"no service {said.host} is visible from namespace {said.namespace}: the rule holds for nobody there"
         fix = "correct the host, or create the Service"

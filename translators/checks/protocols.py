@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.hosts import exported
-from api.mesh import Port, Service
-from api.view import View
-from translators.contract import Check
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import exported
+from mirrorplane.api.mesh import Port, Service
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Check
 
 
 def service(view: View, said: Service) -> tuple[Finding, ...]:

@@ -1,11 +1,11 @@
 """Sharing answers across origins: always in the chain (Istio), and silent until a route asks for it."""
 
-from api.proxy import Scope
-from api.routes import Route
-from api.view import View
-from translators import envoy
-from translators.contract import Filter, Slot
-from translators.parts.matches import string_matcher
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.routes import Route
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy
+from mirrorplane.translators.contract import Filter, Slot
+from mirrorplane.translators.parts.matches import string_matcher
 
 
 def chain(_: View, __: Scope) -> envoy.Cors:

@@ -1,10 +1,10 @@
 """Failures on purpose: always in the chain (Istio), and silent until a route asks for some."""
 
-from api.proxy import Scope
-from api.routes import Route
-from api.view import View
-from translators import envoy
-from translators.contract import Filter, Slot
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.routes import Route
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy
+from mirrorplane.translators.contract import Filter, Slot
 
 
 def chain(_: View, __: Scope) -> envoy.HTTPFault:

@@ -1,9 +1,9 @@
 """The router: always there, always last."""
 
-from api.proxy import Scope
-from api.view import View
-from translators import envoy
-from translators.contract import Filter, Slot
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy
+from mirrorplane.translators.contract import Filter, Slot
 
 
 def chain(_: View, __: Scope) -> envoy.Router:

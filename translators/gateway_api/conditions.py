@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from api.finding import Finding
-from api.status import FALSE, TRUE, Condition
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.status import FALSE, TRUE, Condition
 
 _CONFLICTS = ("HostnameConflict", "ProtocolConflict")
 LISTENER: Mapping[str, tuple[str, ...]] = {

@@ -3,10 +3,10 @@
 import re
 from hashlib import sha256
 
-from api.gateways import gateway_name
-from api.hosts import is_ip
-from api.kinds.gateway_api.listener_set import LISTENER_SET
-from api.meta import Ref
+from mirrorplane.api.gateways import gateway_name
+from mirrorplane.api.hosts import is_ip
+from mirrorplane.api.kinds.gateway_api.listener_set import LISTENER_SET
+from mirrorplane.api.meta import Ref
 
 API = "gateway-api"
 _SETS = "listener-set"

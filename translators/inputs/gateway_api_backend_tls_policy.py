@@ -3,17 +3,17 @@
 import re
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.kinds.gateway_api import backend_tls_policy as gw
-from api.kinds.kube import SERVICE
-from api.manners import Security, Tls
-from api.mesh import Lowered
-from api.meta import Object, Ref
-from api.policies import ServiceTls
-from api.view import View
-from translators.contract import Input
-from translators.gateway_api.authorities import LOCAL, problem, usable
-from translators.gateway_api.names import hostname_problem
+from mirrorplane.api.cluster_policy import Security, Tls
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.gateway_api import backend_tls_policy as gw
+from mirrorplane.api.kinds.kube import SERVICE
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.traffic_policy import ServiceTls
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.gateway_api.gateway.ca_refs import LOCAL, problem, usable
+from mirrorplane.translators.gateway_api.names import hostname_problem
 
 Policy = Object[gw.BackendTLSPolicy]
 _SERVICE = ("", "Service")

@@ -1,11 +1,11 @@
 """Gateway API's GatewayClass: read for its controller, which Gateways ask for; alone it means nothing."""
 
-from api.kinds.gateway_api.gateway_class import GATEWAY_CLASS, GatewayClass
-from api.mesh import Lowered
-from api.meta import Object
-from api.view import View
-from translators.contract import Input
-from translators.gateway_api.classes import class_findings
+from mirrorplane.api.kinds.gateway_api.gateway_class import GATEWAY_CLASS, GatewayClass
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.gateway_api.gateway.classes import class_findings
 
 
 def lower(view: View, obj: Object[GatewayClass]) -> Lowered:

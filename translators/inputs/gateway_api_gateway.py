@@ -4,21 +4,21 @@ from collections.abc import Iterator
 
 import msgspec
 
-from api.finding import Finding, Severity
-from api.hosts import is_ip
-from api.kinds.gateway_api import gateway as gw
-from api.kinds.gateway_api.gateway_class import GATEWAY_CLASS
-from api.mesh import Lowered
-from api.meta import Object, Ref
-from api.view import View
-from translators.contract import Input
-from translators.gateway_api.certificates import shown_by, shown_findings
-from translators.gateway_api.classes import profile
-from translators.gateway_api.clients import fallback_findings, frontend_rules
-from translators.gateway_api.listener_rules import listener_rules
-from translators.gateway_api.listeners import gateway_problems, seen_by
-from translators.gateway_api.names import called, hostname_problem
-from translators.gateway_api.servers import gateway_of, selection_of
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import is_ip
+from mirrorplane.api.kinds.gateway_api import gateway as gw
+from mirrorplane.api.kinds.gateway_api.gateway_class import GATEWAY_CLASS
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.gateway_api.gateway.certificates import shown_by, shown_findings
+from mirrorplane.translators.gateway_api.gateway.classes import profile
+from mirrorplane.translators.gateway_api.gateway.frontend_tls import fallback_findings, frontend_rules
+from mirrorplane.translators.gateway_api.gateway.listener_validation import listener_rules
+from mirrorplane.translators.gateway_api.gateway.listeners import gateway_problems, seen_by
+from mirrorplane.translators.gateway_api.gateway.servers import gateway_of, selection_of
+from mirrorplane.translators.gateway_api.names import called, hostname_problem
 
 
 def lower(view: View, obj: Object[gw.Gateway]) -> Lowered:

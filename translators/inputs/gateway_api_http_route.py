@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding
-from api.kinds.gateway_api import http_route as gw
-from api.mesh import Lowered
-from api.meta import Object
-from api.view import View
-from translators.contract import Input
-from translators.gateway_api.matches import match_findings, match_of
-from translators.gateway_api.parents import parent_rules
-from translators.gateway_api.places import OF_REQUESTS
-from translators.gateway_api.rule_checks import host_findings, rules_findings
-from translators.gateway_api.rules import Asked, Rule
-from translators.gateway_api.tables import lowered
-from translators.precedence import precision
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds.gateway_api import http_route as gw
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.gateway_api.attachment.parent_validation import parent_rules
+from mirrorplane.translators.gateway_api.route.indexes import OF_REQUESTS
+from mirrorplane.translators.gateway_api.route.matches import match_findings, match_of
+from mirrorplane.translators.gateway_api.route.route_tables import lowered
+from mirrorplane.translators.gateway_api.route.rule_validation import host_findings, rules_findings
+from mirrorplane.translators.gateway_api.route.rules import Asked, Rule
+from mirrorplane.translators.lookups.precedence import precision
 
 _ANYTHING = (gw.HTTPRouteMatch(),)
 

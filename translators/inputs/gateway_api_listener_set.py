@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.kinds.gateway_api.listener_set import LISTENER_SET, ListenerSet
-from api.mesh import Lowered
-from api.meta import Object, Ref
-from api.view import View
-from translators.contract import Input
-from translators.gateway_api.classes import profile
-from translators.gateway_api.listener_rules import listener_rules
-from translators.gateway_api.listeners import is_admitted, joined, seen_by
-from translators.gateway_api.names import called
-from translators.gateway_api.servers import gateway_of, selection_of
-from translators.routers.doors import joining_place
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.gateway_api.listener_set import LISTENER_SET, ListenerSet
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.gateway_api.gateway.classes import profile
+from mirrorplane.translators.gateway_api.gateway.listener_validation import listener_rules
+from mirrorplane.translators.gateway_api.gateway.listeners import is_admitted, joined, seen_by
+from mirrorplane.translators.gateway_api.gateway.servers import gateway_of, selection_of
+from mirrorplane.translators.gateway_api.names import called
+from mirrorplane.translators.routers.servers import joining_place
 
 Set = Object[ListenerSet]
 

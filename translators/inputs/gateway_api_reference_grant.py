@@ -1,11 +1,11 @@
 """Gateway API's ReferenceGrant -> Grant."""
 
-from api.grants import Grant
-from api.kinds.gateway_api import reference_grant as gw
-from api.mesh import Lowered
-from api.meta import Object
-from api.view import View
-from translators.contract import Input
+from mirrorplane.api.grants import Grant
+from mirrorplane.api.kinds.gateway_api import reference_grant as gw
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
 
 
 def lower(_: View, obj: Object[gw.ReferenceGrant]) -> Lowered:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding
-from api.kinds.gateway_api.tcp_route import TCP_ROUTE, TCPRoute
-from api.mesh import Lowered
-from api.meta import Object
-from api.view import View
-from translators.contract import Input
-from translators.gateway_api.places import OF_ROUTES
-from translators.gateway_api.streams import meaning_of, stream_rules
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds.gateway_api.tcp_route import TCP_ROUTE, TCPRoute
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.gateway_api.route.indexes import OF_ROUTES
+from mirrorplane.translators.gateway_api.route.l4_routes import meaning_of, stream_rules
 
 
 def lower(view: View, obj: Object[TCPRoute]) -> Lowered:

@@ -1,10 +1,10 @@
 """Our GatewayParameters and AdoptedController: asked by GatewayClasses; alone they mean nothing."""
 
-from api.kinds.mirrorplane import ADOPTED_CONTROLLER, GATEWAY_PARAMETERS
-from api.mesh import Lowered
-from api.meta import AnyObject
-from api.view import View
-from translators.contract import Input
+from mirrorplane.api.kinds.mirrorplane import ADOPTED_CONTROLLER, GATEWAY_PARAMETERS
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import AnyObject
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
 
 
 def lower(_: View, __: AnyObject) -> Lowered:

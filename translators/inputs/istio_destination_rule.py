@@ -3,20 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding, Severity
-from api.hosts import covers, fqdn, host_problem
-from api.kinds.istio import destination_rule as istio
-from api.mesh import Lowered, Resolution
-from api.meta import Object
-from api.policies import Subset, TrafficPolicy
-from api.proxy import Viewer
-from api.view import View
-from translators import visible
-from translators.contract import Input
-from translators.istio.annotations import annotation_findings
-from translators.istio.exports import export_findings
-from translators.istio.policies import Blocks, layer_of, policy_advice, policy_findings
-from translators.settings import mesh
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import covers, fqdn, host_problem
+from mirrorplane.api.kinds.istio import destination_rule as istio
+from mirrorplane.api.mesh import Lowered, Resolution
+from mirrorplane.api.meta import Object
+from mirrorplane.api.proxy import Viewer
+from mirrorplane.api.traffic_policy import Subset, TrafficPolicy
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.istio.annotations import annotation_findings
+from mirrorplane.translators.istio.exports import export_findings
+from mirrorplane.translators.istio.traffic_policy import Blocks, layer_of, policy_advice, policy_findings
+from mirrorplane.translators.lookups import services as visible
+from mirrorplane.translators.settings import mesh
 
 _OWN = "."
 _OWN_ONLY = (_OWN,)

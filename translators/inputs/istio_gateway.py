@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding, Severity
-from api.gateways import Gateway, ServedHost, Server, Speaks
-from api.hosts import collapsed, host_problem, is_ip, literal
-from api.kinds.istio import gateway as istio
-from api.mesh import Lowered
-from api.meta import Object, Ref
-from api.units import PORTS
-from api.view import View
-from translators.contract import Input
-from translators.istio.server_tls import NOT_SERVED, termination_of, tls_advice, tls_findings
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.gateways import Gateway, ServedHost, Server, Speaks
+from mirrorplane.api.hosts import collapsed, host_problem, is_ip, literal
+from mirrorplane.api.kinds.istio import gateway as istio
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.units import PORTS
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.istio.server_tls import NOT_SERVED, termination_of, tls_advice, tls_findings
 
 _GRPC_WEB = "GRPC-WEB"
 _HTTP = frozenset({"HTTP", "HTTP2", "GRPC", _GRPC_WEB})

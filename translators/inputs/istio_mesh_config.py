@@ -5,14 +5,14 @@ from typing import Any
 
 from msgspec.structs import fields
 
-from api.finding import Finding, Severity
-from api.kinds.istio import mesh_config as istio
-from api.mesh import Lowered
-from api.meta import Object
-from api.settings import said_settings
-from api.view import View
-from translators.contract import Input
-from translators.istio.mesh import LOGS, settings_findings, settings_of
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.istio import mesh_config as istio
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object
+from mirrorplane.api.settings import said_settings
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.istio.mesh import LOGS, settings_findings, settings_of
 
 _PATH = "data.mesh"
 _LOGGED = "access logs are JSON objects of one form, so that no request can forge a line"

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding
-from api.hosts import collapsed, is_unix, literal
-from api.kinds.istio import service_entry as istio
-from api.mesh import Endpoint, EndpointGroup, Lowered, Port, Protocol, Resolution, Service
-from api.meta import Object
-from api.view import View
-from translators.contract import Input
-from translators.istio.localities import locality_of
-from translators.istio.protocols import by_token
-from translators.istio.service_entries import entry_findings
-from translators.settings import mesh
-from translators.shards import owned, places, selected_by, selecting
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.hosts import collapsed, is_unix, literal
+from mirrorplane.api.kinds.istio import service_entry as istio
+from mirrorplane.api.mesh import Endpoint, EndpointGroup, Lowered, Port, Protocol, Resolution, Service
+from mirrorplane.api.meta import Object
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.istio.localities import locality_of
+from mirrorplane.translators.istio.service_entries import entry_findings
+from mirrorplane.translators.partitions import owned, places, selected_by, selecting
+from mirrorplane.translators.port_protocols import by_token
+from mirrorplane.translators.settings import mesh
 
 _RESOLUTIONS = {
     "NONE": Resolution.NONE,

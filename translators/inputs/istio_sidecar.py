@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding, Severity
-from api.horizons import Horizon
-from api.kinds.istio import sidecar as istio
-from api.mesh import Lowered
-from api.meta import AnyObject, Labels, Object
-from api.view import View
-from translators.contract import Input
-from translators.istio.destinations import destination_of
-from translators.istio.egress import egress_findings, egress_of, policy_findings
-from translators.istio.ingress import inbound_pool_findings, inbound_pool_of, ingress_findings, ingress_of
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.istio import sidecar as istio
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import AnyObject, Labels, Object
+from mirrorplane.api.sidecar_scope import Horizon
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.istio.destinations import destination_of
+from mirrorplane.translators.istio.egress import egress_findings, egress_of, policy_findings
+from mirrorplane.translators.istio.ingress import inbound_pool_findings, inbound_pool_of, ingress_findings, ingress_of
 
 _EVERYTHING = istio.EgressListener(hosts=("*/*",))
 _FORWARDER = "spec.outboundTrafficPolicy.egressProxy"

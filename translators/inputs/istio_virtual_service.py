@@ -4,34 +4,34 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from api.actions import Answer, Destination, Redirect
-from api.finding import Finding, Severity
-from api.hosts import covers, fqdn, host_problem
-from api.kinds.istio import virtual_service as istio
-from api.matches import Match
-from api.mesh import Lowered
-from api.meta import Object, Ref
-from api.routes import Forward, Route, RouteTable
-from api.settings import MeshSettings
-from api.view import View
-from translators.contract import Input
-from translators.istio.actions import action_findings, answer_of, redirect_of, rewrite_findings, rewrite_of
-from translators.istio.annotations import annotation_findings
-from translators.istio.cors import cors_findings, cors_of
-from translators.istio.delegates import Rule, delegate_findings, rules_of
-from translators.istio.destinations import destination_findings, destination_of
-from translators.istio.durations import duration_findings, optional_ms
-from translators.istio.exports import export_findings
-from translators.istio.faults import fault_findings, fault_of
-from translators.istio.headers import header_findings, headers_of, host_of
-from translators.istio.matches import match_findings, match_of
-from translators.istio.mirrors import mirror_findings, mirrors_of
-from translators.istio.names import MESH, gateway_name
-from translators.istio.reachable import unreachable_findings
-from translators.istio.retries import retries_of, retry_findings
-from translators.istio.streams import stream_findings, streams_of
-from translators.settings import mesh
-from translators.shards import nested, owned, places
+from mirrorplane.api.actions import Answer, Destination, Redirect
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import covers, fqdn, host_problem
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.matches import Match
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.routes import Forward, Route, RouteTable
+from mirrorplane.api.settings import MeshSettings
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.istio.actions import action_findings, answer_of, redirect_of, rewrite_findings, rewrite_of
+from mirrorplane.translators.istio.annotations import annotation_findings
+from mirrorplane.translators.istio.cors import cors_findings, cors_of
+from mirrorplane.translators.istio.delegates import Rule, delegate_findings, rules_of
+from mirrorplane.translators.istio.destinations import destination_findings, destination_of
+from mirrorplane.translators.istio.durations import duration_findings, optional_ms
+from mirrorplane.translators.istio.exports import export_findings
+from mirrorplane.translators.istio.faults import fault_findings, fault_of
+from mirrorplane.translators.istio.headers import header_findings, headers_of, host_of
+from mirrorplane.translators.istio.l4_routes import stream_findings, streams_of
+from mirrorplane.translators.istio.matches import match_findings, match_of
+from mirrorplane.translators.istio.mirrors import mirror_findings, mirrors_of
+from mirrorplane.translators.istio.names import MESH, gateway_name
+from mirrorplane.translators.istio.retries import retries_of, retry_findings
+from mirrorplane.translators.istio.unreachable_rules import unreachable_findings
+from mirrorplane.translators.partitions import nested, owned, places
+from mirrorplane.translators.settings import mesh
 
 
 def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:

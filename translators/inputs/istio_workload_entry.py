@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding, Severity
-from api.hosts import is_unix
-from api.kinds.istio import service_entry as istio
-from api.mesh import Lowered, Workload
-from api.meta import Object
-from api.view import View
-from translators.contract import Input
-from translators.istio.localities import locality_of
-from translators.istio.workloads import address_problem, workload_findings
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import is_unix
+from mirrorplane.api.kinds.istio import service_entry as istio
+from mirrorplane.api.mesh import Lowered, Workload
+from mirrorplane.api.meta import Object
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.istio.localities import locality_of
+from mirrorplane.translators.istio.workloads import address_problem, workload_findings
 
 _HEALTH = "proxy.istio.io/health-checks-enabled"
 

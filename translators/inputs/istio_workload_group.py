@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.kinds.istio import service_entry as istio
-from api.mesh import Lowered
-from api.meta import Object
-from api.view import View
-from translators.contract import Input
-from translators.istio.workloads import address_problem, workload_findings
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.istio import service_entry as istio
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.istio.workloads import address_problem, workload_findings
 
 
 def lower(_: View, __: Object[istio.WorkloadGroup]) -> Lowered:

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from api.finding import Finding, Severity
-from api.kinds.gateway_api import GROUP
-from api.kinds.kgateway.traffic_policy import TRAFFIC_POLICY, Targeted, TrafficPolicy
-from api.mesh import Lowered
-from api.meta import Object, Ref
-from api.view import View
-from translators.contract import Input
-from translators.formats import text_problem
-from translators.gateway_api.shadows import target_places
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.gateway_api import GROUP
+from mirrorplane.api.kinds.kgateway.traffic_policy import TRAFFIC_POLICY, Targeted, TrafficPolicy
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.formats import text_problem
+from mirrorplane.translators.gateway_api.attachment.mirror_host import target_places
 
 Policy = Object[TrafficPolicy]
 _KINDS = ("Gateway", "HTTPRoute", "GRPCRoute", "ListenerSet")

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from api.credentials import Credential
-from api.finding import Finding
-from api.kinds import config_map as kube
-from api.mesh import Lowered
-from api.meta import Object
-from api.view import View
-from translators.contract import Input
+from mirrorplane.api.credentials import Credential
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds import config_map as kube
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
 
 
 def lower(_: View, obj: Object[kube.ConfigMap]) -> Lowered:
@@ -21,7 +21,7 @@ def validate(obj: Object[kube.ConfigMap]) -> Iterator[Finding]:
     """Refuse what Envoy could not use, so that the ConfigMap before it goes on serving."""
     if not obj.spec.data.ca_crt:
         return
-    from translators import pem  # what reads PEM costs 10 MiB, and most worlds have no certificates
+    from mirrorplane.translators.secrets import pem
 
     try:
         pem.check_authorities(obj.spec.data.ca_crt.encode())

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding
-from api.hosts import is_ip
-from api.kinds import kube
-from api.mesh import Endpoint, EndpointGroup, Lowered
-from api.meta import Labels, Object, Ref
-from api.proxy import Locality
-from api.units import PORTS
-from api.view import View
-from translators.contract import Input
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.hosts import is_ip
+from mirrorplane.api.kinds import kube
+from mirrorplane.api.mesh import Endpoint, EndpointGroup, Lowered
+from mirrorplane.api.meta import Labels, Object, Ref
+from mirrorplane.api.proxy import Locality
+from mirrorplane.api.units import PORTS
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
 
 _NAMES = "FQDN"
 

@@ -1,10 +1,10 @@
 """Kubernetes Namespace: read for its labels, which selectors of other APIs ask for; alone it means nothing."""
 
-from api.kinds import kube
-from api.mesh import Lowered
-from api.meta import AnyObject
-from api.view import View
-from translators.contract import Input
+from mirrorplane.api.kinds import kube
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import AnyObject
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
 
 
 def lower(_: View, __: AnyObject) -> Lowered:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding
-from api.hosts import is_ip
-from api.kinds import kube
-from api.mesh import Lowered, Workload
-from api.meta import Object
-from api.units import PORTS
-from api.view import View
-from translators.contract import Input
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.hosts import is_ip
+from mirrorplane.api.kinds import kube
+from mirrorplane.api.mesh import Lowered, Workload
+from mirrorplane.api.meta import Object
+from mirrorplane.api.units import PORTS
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
 
 _OVER = frozenset({"Succeeded", "Failed"})
 

@@ -6,13 +6,13 @@ from functools import partial
 
 import msgspec
 
-from api.credentials import Credential
-from api.finding import Finding
-from api.kinds import secret as kube
-from api.mesh import Lowered
-from api.meta import Object
-from api.view import View
-from translators.contract import Input
+from mirrorplane.api.credentials import Credential
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds import secret as kube
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
 
 _TLS = "kubernetes.io/tls"
 _ENTRIES = {
@@ -49,7 +49,7 @@ def lower(_: View, obj: Object[kube.Secret]) -> Lowered:
 
 def validate(obj: Object[kube.Secret]) -> Iterator[Finding]:
     """Refuse what Envoy could not use, so that the Secret before it goes on serving."""
-    from translators import pem  # what reads PEM costs 10 MiB, and most worlds have no Secrets
+    from mirrorplane.translators.secrets import pem
 
     parts = _parts(obj.spec)
     for part in parts.values():
@@ -82,13 +82,13 @@ def _pair_findings(obj: Object[kube.Secret], parts: dict[str, _Part]) -> Iterato
 
 
 def _names(chain: bytes) -> tuple[str, ...]:
-    from translators import pem
+    from mirrorplane.translators.secrets import pem
 
     return pem.names(chain)
 
 
 def _check(chain: bytes, key: bytes) -> None:
-    from translators import pem
+    from mirrorplane.translators.secrets import pem
 
     pem.check_pair(chain, key)
     pem.check_served(chain)

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 
-from api.finding import Finding, Severity
-from api.hosts import collapsed, fqdn, is_ip
-from api.kinds import kube
-from api.mesh import Lowered, Port, Protocol, Service
-from api.meta import Object
-from api.units import PORTS
-from api.view import View
-from translators.contract import Input
-from translators.istio.annotations import EXPORT_TO, annotation_findings
-from translators.istio.protocols import by_token, of_port
-from translators.settings import mesh
-from translators.shards import owned, places, selected_by, selecting
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import collapsed, fqdn, is_ip
+from mirrorplane.api.kinds import kube
+from mirrorplane.api.mesh import Lowered, Port, Protocol, Service
+from mirrorplane.api.meta import Object
+from mirrorplane.api.units import PORTS
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.istio.annotations import EXPORT_TO, annotation_findings
+from mirrorplane.translators.partitions import owned, places, selected_by, selecting
+from mirrorplane.translators.port_protocols import by_token, of_port
+from mirrorplane.translators.settings import mesh
 
 _SYSTEM = "kube-"
 _HEADLESS = "None"

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding
-from api.kinds import mirrorplane
-from api.mesh import Lowered
-from api.meta import Object
-from api.mirrors import Guards
-from api.settings import said_settings
-from api.units import milliseconds
-from api.view import View
-from translators.contract import Input
-from translators.istio.durations import duration_findings
-from translators.istio.mesh import LOGS, settings_findings, settings_of
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds import mirrorplane
+from mirrorplane.api.mesh import Lowered
+from mirrorplane.api.meta import Object
+from mirrorplane.api.mirrors import Guards
+from mirrorplane.api.settings import said_settings
+from mirrorplane.api.units import milliseconds
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Input
+from mirrorplane.translators.istio.durations import duration_findings
+from mirrorplane.translators.istio.mesh import LOGS, settings_findings, settings_of
 
 _DEFAULT = "default"
 

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterator
 
-from api.actions import Answer, Redirect, Rewrite
-from api.finding import Finding, Severity
-from api.kinds.istio import virtual_service as istio
-from api.meta import Ref
-from api.units import PORTS
-from translators.formats import text_problem
-from translators.istio.headers import host_of
-from translators.patterns import may_lose_slash, regex_groups, regex_problem
+from mirrorplane.api.actions import Answer, Redirect, Rewrite
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.units import PORTS
+from mirrorplane.translators.formats import text_problem
+from mirrorplane.translators.istio.headers import host_of
+from mirrorplane.translators.patterns import may_lose_slash, regex_groups, regex_problem
 
 _CODES = (301, 302, 303, 307, 308)
 _SCHEMES = ("http", "https")

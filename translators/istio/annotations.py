@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.meta import AnyObject
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.meta import AnyObject
 
 EXPORT_TO = "networking.istio.io/exportTo"
 _GROUP = "networking.istio.io/"

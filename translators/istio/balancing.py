@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from itertools import takewhile
 
-from api.finding import Finding, Severity
-from api.kinds.istio import destination_rule as istio
-from api.manners import Algorithm, Balancing, HashKey, Warming
-from api.meta import Ref
-from translators.istio.durations import duration_findings, optional_ms
-from translators.istio.nearness import nearness_findings, nearness_of
-from translators.istio.numbers import number_findings
+from mirrorplane.api.cluster_policy import Algorithm, Balancing, HashKey, Warming
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.istio import destination_rule as istio
+from mirrorplane.api.meta import Ref
+from mirrorplane.translators.istio.durations import duration_findings, optional_ms
+from mirrorplane.translators.istio.locality_lb import nearness_findings, nearness_of
+from mirrorplane.translators.istio.numbers import number_findings
 
 _SIMPLE = {
     "": Algorithm.LEAST_REQUEST,

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from api.actions import Cors
-from api.finding import Finding, Severity
-from api.kinds.istio import virtual_service as istio
-from api.matches import Op, StringMatch
-from api.meta import Ref
-from translators.istio.durations import duration_findings, optional_ms
-from translators.istio.matches import string_of, string_problem
-from translators.patterns import is_header_name
+from mirrorplane.api.actions import Cors
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.matches import Op, StringMatch
+from mirrorplane.api.meta import Ref
+from mirrorplane.translators.istio.durations import duration_findings, optional_ms
+from mirrorplane.translators.istio.matches import string_of, string_problem
+from mirrorplane.translators.patterns import is_header_name
 
 _PREFLIGHTS = ("", "UNSPECIFIED", "FORWARD", "IGNORE")
 _METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"])

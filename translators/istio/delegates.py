@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from api.finding import Finding
-from api.hosts import exported
-from api.kinds.istio import virtual_service as istio
-from api.meta import Object, Ref
-from api.view import View
-from translators.istio.names import gateway_name
-from translators.settings import mesh
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.hosts import exported
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.view import View
+from mirrorplane.translators.istio.names import gateway_name
+from mirrorplane.translators.settings import mesh
 
 _INHERITED = (
     *("rewrite", "direct_response", "timeout", "retries", "fault", "cors_policy", "headers"),

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from api.actions import Destination
-from api.finding import Finding
-from api.hosts import fqdn, host_problem
-from api.kinds.istio import virtual_service as istio
-from api.meta import Ref
-from api.units import PORTS
+from mirrorplane.api.actions import Destination
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.hosts import fqdn, host_problem
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.units import PORTS
 
 
 def destination_of(about: Ref, path: str, to: istio.Destination) -> Destination:

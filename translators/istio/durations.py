@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from api.finding import Finding
-from api.meta import Ref
-from api.units import milliseconds
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.units import milliseconds
 
 
 def optional_ms(text: str | None) -> int:

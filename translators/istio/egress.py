@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.horizons import EgressListener
-from api.hosts import host_problem, is_ip
-from api.kinds.istio import sidecar as istio
-from api.mesh import Protocol
-from api.meta import Ref
-from api.units import PORTS
-from translators.istio.hostsets import excluded_of, host_set_findings, imported_of
-from translators.istio.protocols import by_token
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import host_problem, is_ip
+from mirrorplane.api.kinds.istio import sidecar as istio
+from mirrorplane.api.mesh import Protocol
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.sidecar_scope import EgressListener
+from mirrorplane.api.units import PORTS
+from mirrorplane.translators.istio.host_selectors import excluded_of, host_set_findings, imported_of
+from mirrorplane.translators.port_protocols import by_token
 
 CAPTURE_MODES = ("DEFAULT", "IPTABLES", "NONE")
 _MODES = ("REGISTRY_ONLY", "ALLOW_ANY")

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from api.finding import Finding
-from api.meta import Ref
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.meta import Ref
 
 _EVERYONE, _OWN, _NOBODY = "*", ".", "~"
 _PATH = "spec.exportTo"

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from api.actions import Fault
-from api.finding import Finding, Severity
-from api.kinds.istio import virtual_service as istio
-from api.meta import Ref
-from api.units import MILLION, millionths
-from translators.istio.durations import duration_findings, optional_ms
+from mirrorplane.api.actions import Fault
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.units import MILLION, millionths
+from mirrorplane.translators.istio.durations import duration_findings, optional_ms
 
 _GRPC = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"),

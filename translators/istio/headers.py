@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from api.actions import HeaderChanges, Headers, Pairs
-from api.finding import Finding
-from api.kinds.istio import virtual_service as istio
-from api.meta import Ref
-from translators.formats import text_problem, value_problem
-from translators.patterns import is_header_name
+from mirrorplane.api.actions import HeaderChanges, Headers, Pairs
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.meta import Ref
+from mirrorplane.translators.formats import text_problem, value_problem
+from mirrorplane.translators.patterns import is_header_name
 
 _HOSTS = frozenset({"host", ":authority"})
 

@@ -4,18 +4,18 @@ from collections.abc import Iterator
 
 import msgspec
 
-from api.finding import Finding, Severity
-from api.horizons import IngressListener
-from api.hosts import is_ip
-from api.kinds.istio import destination_rule
-from api.kinds.istio import sidecar as istio
-from api.manners import Pool
-from api.mesh import Protocol
-from api.meta import Ref
-from api.units import PORTS
-from translators.istio.egress import bind_findings, capture_findings, port_findings
-from translators.istio.pools import pool_findings, pool_of
-from translators.istio.protocols import by_token
+from mirrorplane.api.cluster_policy import Pool
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import is_ip
+from mirrorplane.api.kinds.istio import destination_rule
+from mirrorplane.api.kinds.istio import sidecar as istio
+from mirrorplane.api.mesh import Protocol
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.sidecar_scope import IngressListener
+from mirrorplane.api.units import PORTS
+from mirrorplane.translators.istio.connection_pool import pool_findings, pool_of
+from mirrorplane.translators.istio.egress import bind_findings, capture_findings, port_findings
+from mirrorplane.translators.port_protocols import by_token
 
 _UNIX = "unix://"
 _LOCAL = {"127.0.0.1": "127.0.0.1", "::1": "::1"}

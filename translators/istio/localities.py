@@ -1,6 +1,6 @@
 """Istio's `region/zone/subzone`."""
 
-from api.proxy import Locality
+from mirrorplane.api.proxy import Locality
 
 
 def locality_of(text: str) -> Locality:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding
-from api.kinds.istio import virtual_service as istio
-from api.matches import FieldMatch, Match, Op, StringMatch
-from api.meta import Ref
-from translators.patterns import LONGEST, is_header_name, regex_problem
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.matches import FieldMatch, Match, Op, StringMatch
+from mirrorplane.api.meta import Ref
+from mirrorplane.translators.patterns import LONGEST, is_header_name, regex_problem
 
 _ANY = "*"
 

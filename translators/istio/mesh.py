@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
-from api.finding import Finding, Severity
-from api.kinds.istio.mesh_config import TrafficSettings
-from api.meta import Ref
-from api.proxy import OWN_PORTS
-from api.settings import PathForm
-from api.units import PORTS, milliseconds
-from translators.istio.durations import duration_findings
-from translators.istio.nearness import nearness_findings, nearness_of
-from translators.istio.pools import keepalive_findings, keepalive_of
-from translators.istio.retries import retries_of, retry_findings
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.istio.mesh_config import TrafficSettings
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.proxy import OWN_PORTS
+from mirrorplane.api.settings import PathForm
+from mirrorplane.api.units import PORTS, milliseconds
+from mirrorplane.translators.istio.connection_pool import keepalive_findings, keepalive_of
+from mirrorplane.translators.istio.durations import duration_findings
+from mirrorplane.translators.istio.locality_lb import nearness_findings, nearness_of
+from mirrorplane.translators.istio.retries import retries_of, retry_findings
 
 LOGS = ("", "/dev/stdout", "/dev/stderr", "/dev/null")
 """Files every Envoy can open: one that it cannot would make it reject every listener."""

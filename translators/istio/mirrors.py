@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from api.actions import Destination
-from api.finding import Finding, Severity
-from api.kinds.istio import virtual_service as istio
-from api.meta import Ref
-from api.mirrors import Mirror
-from api.settings import MeshSettings
-from api.units import MILLION, millionths
-from translators.istio.delegates import Place, Rule
-from translators.istio.destinations import destination_of
+from mirrorplane.api.actions import Destination
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.mirrors import Mirror
+from mirrorplane.api.settings import MeshSettings
+from mirrorplane.api.units import MILLION, millionths
+from mirrorplane.translators.istio.delegates import Place, Rule
+from mirrorplane.translators.istio.destinations import destination_of
 
 _HUNDRED = 100
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from api.finding import Finding
-from api.meta import Ref
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.meta import Ref
 
 NUMBERS = range(1 << 31)
 """What Istio's int32 fields can hold; 0 is not set."""

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from api.actions import Retries
-from api.finding import Finding
-from api.kinds.istio import virtual_service as istio
-from api.meta import Ref
-from translators.istio.durations import duration_findings, optional_ms
+from mirrorplane.api.actions import Retries
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.meta import Ref
+from mirrorplane.translators.istio.durations import duration_findings, optional_ms
 
 _BY_STATUS = "retriable-status-codes"
 _CODES = frozenset(status.value for status in HTTPStatus)

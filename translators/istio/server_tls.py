@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.gateways import Asks, CertificateFiles, Termination
-from api.kinds.istio import gateway as istio
-from api.meta import Ref
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.gateways import Asks, CertificateFiles, Termination
+from mirrorplane.api.kinds.istio import gateway as istio
+from mirrorplane.api.meta import Ref
 
 PASSTHROUGH = "PASSTHROUGH"
 _ASKS = {"SIMPLE": Asks.NOTHING, "MUTUAL": Asks.CERTIFICATE, "OPTIONAL_MUTUAL": Asks.CERTIFICATE_IF_ANY}

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.hosts import host_problem, is_ip, is_range, is_unix
-from api.kinds.istio import service_entry as istio
-from api.meta import Object
-from api.units import PORTS
-from translators.istio.annotations import annotation_findings
-from translators.istio.exports import export_findings
-from translators.istio.protocols import by_token, is_tls, speaks_http
-from translators.istio.workloads import address_problem, workload_findings
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import host_problem, is_ip, is_range, is_unix
+from mirrorplane.api.kinds.istio import service_entry as istio
+from mirrorplane.api.meta import Object
+from mirrorplane.api.units import PORTS
+from mirrorplane.translators.istio.annotations import annotation_findings
+from mirrorplane.translators.istio.exports import export_findings
+from mirrorplane.translators.istio.workloads import address_problem, workload_findings
+from mirrorplane.translators.port_protocols import by_token, is_tls, speaks_http
 
 _DNS = ("DNS", "DNS_ROUND_ROBIN")
 _RESOLUTIONS = ("NONE", "STATIC", *_DNS)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from api.finding import Finding, Severity
-from api.kinds.istio import destination_rule as istio
-from api.manners import Security, Tls
-from api.meta import Ref
+from mirrorplane.api.cluster_policy import Security, Tls
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.istio import destination_rule as istio
+from mirrorplane.api.meta import Ref
 
 _MODES = {
     "DISABLE": Security.PLAIN,

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterator
 
-from api.finding import Finding, Severity
-from api.hosts import UNIX, host_problem, is_unix
-from api.kinds.istio import service_entry as istio
-from api.meta import Ref
-from api.units import PORTS, WEIGHTS
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import UNIX, host_problem, is_unix
+from mirrorplane.api.kinds.istio import service_entry as istio
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.units import PORTS, WEIGHTS
 
 _LONGEST_SOCKET = 107
 """What a socket's address has room for; Envoy refuses longer ones."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
-from translators import envoy
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
+from mirrorplane.translators import envoy
 
 
 class Decoded(msgspec.Struct, frozen=True):

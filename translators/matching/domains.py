@@ -1,6 +1,6 @@
 """Which virtual host a request belongs to."""
 
-from translators import envoy
+from mirrorplane.translators import envoy
 
 _ANY = "*"
 

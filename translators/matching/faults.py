@@ -2,9 +2,9 @@
 
 from http import HTTPStatus
 
-from api.tracing import Failing, HeaderEdit, Reply
-from translators import envoy
-from translators.matching.fields import fraction
+from mirrorplane.api.tracing import Failing, HeaderEdit, Reply
+from mirrorplane.translators import envoy
+from mirrorplane.translators.matching.fields import fraction
 
 _FILTER = "envoy.filters.http.fault"
 _BODY = b"fault filter abort"

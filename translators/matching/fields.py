@@ -2,8 +2,8 @@
 
 import re2
 
-from api.tracing import Request
-from translators import envoy
+from mirrorplane.api.tracing import Request
+from mirrorplane.translators import envoy
 
 _DENOMINATORS = {
     envoy.FractionalPercent.HUNDRED: 100,

@@ -10,8 +10,8 @@ from ipaddress import ip_address, ip_network
 
 import msgspec
 
-from api.tracing import Request
-from translators import envoy
+from mirrorplane.api.tracing import Request
+from mirrorplane.translators import envoy
 
 _HTTP, _TLS, _PLAIN = frozenset({"http/1.0", "http/1.1", "h2c"}), "tls", "raw_buffer"
 _Wants = Callable[[envoy.FilterChainMatch], int | None]

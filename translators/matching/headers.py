@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from api.actions import Pairs
-from api.tracing import HeaderEdit
-from translators import envoy
+from mirrorplane.api.actions import Pairs
+from mirrorplane.api.tracing import HeaderEdit
+from mirrorplane.translators import envoy
 
 _Option: TypeAlias = envoy.HeaderValueOption
 Level: TypeAlias = envoy.Route | envoy.WeightedCluster.ClusterWeight | envoy.VirtualHost | envoy.RouteConfiguration

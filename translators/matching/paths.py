@@ -2,8 +2,8 @@
 
 import re2
 
-from translators import envoy
-from translators.matching.fields import full_match
+from mirrorplane.translators import envoy
+from mirrorplane.translators.matching.fields import full_match
 
 
 def path_problem(said: envoy.RouteMatch, path: str) -> str:

@@ -1,9 +1,9 @@
 """Where a redirect leads to."""
 
-from api.tracing import Request
-from translators import envoy
-from translators.matching.paths import substituted, with_prefix
-from translators.parts import actions
+from mirrorplane.api.tracing import Request
+from mirrorplane.translators import envoy
+from mirrorplane.translators.matching.paths import substituted, with_prefix
+from mirrorplane.translators.parts import actions
 
 CODES = {envoys: code for code, envoys in actions.CODES.items()}
 """HTTP status by Envoy's name for it."""

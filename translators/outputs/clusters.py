@@ -1,20 +1,21 @@
 """Clusters that live requests use: one for each port and subset of each visible service, and Istio's two fixed ones."""
 
-from api.proxy import Caller, Scope
-from api.resource import CLUSTER, Resource
-from api.settings import MeshSettings
-from api.view import View
-from translators import envoy, visible
-from translators.contract import Output
-from translators.names import BLACK_HOLE, PASSTHROUGH
-from translators.parts import live, pools
-from translators.parts.clusters import build as of_service
+from mirrorplane.api.proxy import Caller, Scope
+from mirrorplane.api.resource import CLUSTER, Resource
+from mirrorplane.api.settings import MeshSettings
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.lookups import services
+from mirrorplane.translators.names import BLACK_HOLE, PASSTHROUGH
+from mirrorplane.translators.parts import connection_pool, service_clusters
+from mirrorplane.translators.parts.clusters import build as of_service
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names."""
-    parts = range(view.memo(visible.services, scope.viewer))
-    return (*(view.memo(live.clusters, scope.caller, part) for part in parts), (PASSTHROUGH, BLACK_HOLE))
+    parts = range(view.memo(services.services, scope.viewer))
+    return (*(view.memo(service_clusters.clusters, scope.caller, part) for part in parts), (PASSTHROUGH, BLACK_HOLE))
 
 
 def build(view: View, asker: tuple[Caller, bool], name: str) -> Resource | None:
@@ -28,7 +29,7 @@ def _fixed(name: str) -> Resource:
     if name == PASSTHROUGH:
         body.type = envoy.Cluster.ORIGINAL_DST
         body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
-        pools.unlimited(body)
+        connection_pool.unlimited(body)
     else:
         body.type = envoy.Cluster.STATIC
     return envoy.resource(CLUSTER, name, envoy.encode(body))

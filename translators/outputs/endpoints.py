@@ -1,18 +1,19 @@
 """ClusterLoadAssignments: who answers on a service's port, for the clusters whose endpoints come from us."""
 
-from api.hosts import UNIX, is_unix
-from api.manners import Manner
-from api.mesh import Endpoint
-from api.meta import Labels, Ref
-from api.proxy import Caller, Scope, Vantage, Viewer
-from api.resource import ENDPOINT, Resource
-from api.view import View
-from translators import envoy, visible
-from translators.contract import Output
-from translators.lookups import datagram_endpoints, endpoints, policy, port_called
-from translators.names import DATAGRAMS, OUTBOUND, parse_cluster
-from translators.nearness import Group, grouped
-from translators.parts import live
+from mirrorplane.api.cluster_policy import Manner
+from mirrorplane.api.hosts import UNIX, is_unix
+from mirrorplane.api.mesh import Endpoint
+from mirrorplane.api.meta import Labels, Ref
+from mirrorplane.api.proxy import Caller, Scope, Vantage, Viewer
+from mirrorplane.api.resource import ENDPOINT, Resource
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.locality_lb import Group, grouped
+from mirrorplane.translators.lookups.policies import datagram_endpoints, endpoints, policy, port_called
+from mirrorplane.translators.names import DATAGRAMS, OUTBOUND, parse_cluster
+from mirrorplane.translators.parts import service_clusters
 
 _AS_EVER, _ANYWHERE = Manner(), Vantage(Caller(Viewer("")))
 _SERVED = {OUTBOUND, DATAGRAMS}
@@ -21,14 +22,14 @@ _HEALTHY, _UNHEALTHY = envoy.HealthStatus.Value("HEALTHY"), envoy.HealthStatus.V
 
 def assignments(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: those of the outbound clusters. A mirror's cluster shares the live one's endpoints."""
-    parts = range(view.memo(visible.services, scope.viewer))
-    return tuple(view.memo(live.from_us, scope.caller, part) for part in parts)
+    parts = range(view.memo(services.services, scope.viewer))
+    return tuple(view.memo(service_clusters.from_us, scope.caller, part) for part in parts)
 
 
 def build(view: View, seen_from: Vantage, name: str) -> Resource | None:
     """Return one assignment, as proxies that are one caller have it that see endpoints from one place."""
     asked, caller = parse_cluster(name), seen_from.caller
-    service = view.memo(visible.service, caller.viewer, asked.host) if asked else None
+    service = view.memo(services.service, caller.viewer, asked.host) if asked else None
     port = port_called(service, asked) if service and asked else None
     if asked is None or asked.direction not in _SERVED or service is None or port is None:
         return None

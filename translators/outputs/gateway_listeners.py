@@ -1,29 +1,29 @@
 """Listeners of a router for TCP: one for each address and port that the servers of its gateways want."""
 
-from api.proxy import ROUTER, Scope
-from api.resource import LISTENER, Resource
-from api.view import View
-from translators import envoy
-from translators.contract import Output
-from translators.parts import gateway_chains, inspectors, streams
-from translators.routers.doors import Opening, merged
+from mirrorplane.api.proxy import ROUTER, Scope
+from mirrorplane.api.resource import LISTENER, Resource
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.parts import gateway_filter_chains, inspectors, l4_filter_chains
+from mirrorplane.translators.routers.servers import Opening, merged
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, `address_port` (Istio). One that could do nothing with connections is not opened."""
     openings = (o for o in view.memo(merged, scope).openings if not o.datagrams)
-    return (tuple(o.name for o in openings if view.memo(gateway_chains.of_opening, scope, o)),)
+    return (tuple(o.name for o in openings if view.memo(gateway_filter_chains.of_opening, scope, o)),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one listener."""
     opening = next((o for o in view.memo(merged, scope).openings if o.name == name), None)
-    chains = view.memo(gateway_chains.of_opening, scope, opening) if opening is not None else ()
+    chains = view.memo(gateway_filter_chains.of_opening, scope, opening) if opening is not None else ()
     if opening is None or not chains:
         return None
     head = envoy.encode(_head(opening))
-    uses = view.memo(gateway_chains.routes, scope, opening)
-    return envoy.resource(LISTENER, name, head, *streams.framed(chains), uses=uses)
+    uses = view.memo(gateway_filter_chains.routes, scope, opening)
+    return envoy.resource(LISTENER, name, head, *l4_filter_chains.framed(chains), uses=uses)
 
 
 def _head(opening: Opening) -> envoy.Listener:

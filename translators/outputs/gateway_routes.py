@@ -3,20 +3,20 @@
 A configuration is made of virtual hosts that were encoded before, so a change costs one part of them.
 """
 
-from api.proxy import ROUTER, Scope
-from api.resource import ROUTE, Resource
-from api.view import View
-from translators.contract import Output
-from translators.parts import gateway_chains
-from translators.parts.configurations import configuration
-from translators.parts.gateway_virtual_hosts import frames
-from translators.routers.doors import doors, merged
+from mirrorplane.api.proxy import ROUTER, Scope
+from mirrorplane.api.resource import ROUTE, Resource
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.parts import gateway_filter_chains
+from mirrorplane.translators.parts.gateway_virtual_hosts import frames
+from mirrorplane.translators.parts.route_configuration import configuration
+from mirrorplane.translators.routers.servers import doors, merged
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names: `http.<port>` and `https.<port>.<port name>.<gateway>.<namespace>` (Istio)."""
     openings = view.memo(merged, scope).openings
-    found = (name for opening in openings for name in view.memo(gateway_chains.routes, scope, opening))
+    found = (name for opening in openings for name in view.memo(gateway_filter_chains.routes, scope, opening))
     return (tuple(dict.fromkeys(found)),)
 
 

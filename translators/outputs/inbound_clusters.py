@@ -1,16 +1,16 @@
 """Clusters of what comes in: the workload itself, by the address that was dialled, from one that says who calls."""
 
-from api.manners import Manner
-from api.proxy import Scope
-from api.resource import CLUSTER, Resource
-from api.view import View
-from translators import envoy
-from translators.contract import Output
-from translators.inbound import Entry, entries, entry
-from translators.names import INBOUND_PASSTHROUGH, inbound, parse_cluster
-from translators.parts import pools
-from translators.parts.clusters import UPSTREAM_HTTP
-from translators.settings import mesh
+from mirrorplane.api.cluster_policy import Manner
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.resource import CLUSTER, Resource
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.names import INBOUND_PASSTHROUGH, inbound, parse_cluster
+from mirrorplane.translators.parts import connection_pool
+from mirrorplane.translators.parts.clusters import UPSTREAM_HTTP
+from mirrorplane.translators.settings import mesh
+from mirrorplane.translators.sidecars.inbound import Entry, entries, entry
 
 _FROM = "127.0.0.6"
 """Istio: what comes from here is not brought to the sidecar again."""
@@ -32,9 +32,9 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
         _fix(body, found)
     else:
         _dial(body, found.target if found else 0)
-    pools.limit(body, Manner(pool=pool), view.memo(mesh))
+    connection_pool.limit(body, Manner(pool=pool), view.memo(mesh))
     if found is not None and not found.protocol.is_bytes:
-        http = envoy.packed(pools.http(found.protocol, pool, upgrade=False))
+        http = envoy.packed(connection_pool.http(found.protocol, pool, upgrade=False))
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(http)
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 

@@ -3,25 +3,27 @@
 With interception they are bound to nothing: `virtualOutbound` hands them the connections that were meant for them.
 """
 
-from api.proxy import LOOPBACK, OWN_PORTS, SIDECAR, Scope
-from api.resource import LISTENER, Resource
-from api.view import View
-from translators import arrivals, envoy, names, visible
-from translators.contract import Output
-from translators.horizons import place
-from translators.parts import landings
-from translators.parts.landings import Landing
-from translators.settings import mesh
+from mirrorplane.api.proxy import LOOPBACK, OWN_PORTS, SIDECAR, Scope
+from mirrorplane.api.resource import LISTENER, Resource
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy, names
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.sidecar_scope import place
+from mirrorplane.translators.parts import outbound_filter_chains
+from mirrorplane.translators.parts.outbound_filter_chains import Landing
+from mirrorplane.translators.settings import mesh
+from mirrorplane.translators.sidecars import outbound_listeners
 
 _PRIVILEGED = range(1, 1024)
 
 
 def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names, `address_port` (Istio). An unprivileged proxy binds none below port 1024: it could not."""
-    uses = {use.number for use in arrivals.ports(view, scope.viewer, intercepted=scope.intercepted)}
+    uses = {use.number for use in outbound_listeners.ports(view, scope.viewer, intercepted=scope.intercepted)}
     places = ((number, *place(view, scope, number)) for number in sorted(uses))
     shared = (names.listener(address, n) for n, address, bound in places if not _is_barred(scope, n, bound=bound))
-    parts = range(view.memo(visible.services, scope.viewer)) if scope.intercepted else ()
+    parts = range(view.memo(services.services, scope.viewer)) if scope.intercepted else ()
     own = (view.memo(_own, scope.client, part) for part in parts)
     return (tuple(dict.fromkeys((*shared, *_proxy(view, scope)))), *own)
 
@@ -31,12 +33,12 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     address, _, port = name.rpartition("_")
     usual, bound = place(view, scope, int(port))
     if (name,) == _proxy(view, scope):
-        found: Landing | None = landings.proxy(view, scope, name)
+        found: Landing | None = outbound_filter_chains.proxy(view, scope, name)
         bound = True
     elif address == usual:
-        found = landings.shared(view, scope, name, int(port))
+        found = outbound_filter_chains.shared(view, scope, name, int(port))
     else:
-        found = landings.own(view, scope, address, int(port))
+        found = outbound_filter_chains.own(view, scope, address, int(port))
         bound = not scope.intercepted
     if found is None:
         return None
@@ -64,12 +66,12 @@ def _is_barred(scope: Scope, number: int, *, bound: bool) -> bool:
 
 def _own(view: View, scope: Scope, part: int) -> tuple[str, ...]:
     """Return the names of the listeners of a part of the services' own addresses; the first of a place names it."""
-    viewer, known = scope.viewer, view.memo(visible.hosts, scope.viewer, part)
+    viewer, known = scope.viewer, view.memo(services.hosts, scope.viewer, part)
     return tuple(
         names.listener(address, number)
-        for address, number in arrivals.own(view, viewer, part)
+        for address, number in outbound_listeners.own(view, viewer, part)
         if number not in OWN_PORTS
-        and arrivals.at(view, viewer, address, number)[0][0].host in known
+        and outbound_listeners.at(view, viewer, address, number)[0][0].host in known
         and place(view, scope, number)[0] != address
     )
 

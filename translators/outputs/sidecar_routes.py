@@ -3,14 +3,16 @@
 A configuration is made of virtual hosts that were encoded before, so a change costs one part of them.
 """
 
-from api.proxy import SIDECAR, Scope
-from api.resource import ROUTE, Resource
-from api.view import View
-from translators import arrivals, names, visible
-from translators.contract import Output
-from translators.parts import virtual_hosts
-from translators.parts.configurations import configuration
-from translators.settings import mesh
+from mirrorplane.api.proxy import SIDECAR, Scope
+from mirrorplane.api.resource import ROUTE, Resource
+from mirrorplane.api.view import View
+from mirrorplane.translators import names
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.lookups import services
+from mirrorplane.translators.parts import virtual_hosts
+from mirrorplane.translators.parts.route_configuration import configuration
+from mirrorplane.translators.settings import mesh
+from mirrorplane.translators.sidecars import outbound_listeners
 
 
 def configurations(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
@@ -19,15 +21,15 @@ def configurations(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     And `host:port` for services with listeners of their own that take HTTP.
     """
     proxy = (names.HTTP_PROXY,) if view.memo(mesh).proxy_http_port else ()
-    shared = (*(str(number) for number in view.memo(visible.http_ports, scope.viewer)), *proxy)
-    parts = range(view.memo(visible.services, scope.viewer)) if scope.intercepted else ()
-    return (shared, *(view.memo(arrivals.routed_alone, scope.viewer, part) for part in parts))
+    shared = (*(str(number) for number in view.memo(services.http_ports, scope.viewer)), *proxy)
+    parts = range(view.memo(services.services, scope.viewer)) if scope.intercepted else ()
+    return (shared, *(view.memo(outbound_listeners.routed_alone, scope.viewer, part) for part in parts))
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one configuration."""
     if name == names.HTTP_PROXY:
-        found = (view.memo(virtual_hosts.on_port, scope, port) for port in view.memo(visible.http_ports, scope.viewer))
+        found = (view.memo(virtual_hosts.on_port, scope, port) for port in view.memo(services.http_ports, scope.viewer))
         frames = (frame for part in found for frame in part.proxied)
         return configuration(name, (*frames, view.memo(virtual_hosts.catch_all, scope.viewer)), ignore_port=False)
     host, _, port = name.rpartition(":")

@@ -3,16 +3,16 @@
 What no service has goes straight to the workload, unread: there the workload may be the one that speaks first.
 """
 
-from api.mesh import Protocol
-from api.proxy import Scope
-from api.resource import LISTENER, Resource
-from api.view import View
-from translators import envoy
-from translators.contract import Output
-from translators.inbound import PORT, Entry, entries
-from translators.names import ANYWHERE, BLACK_HOLE, INBOUND_PASSTHROUGH, VIRTUAL_INBOUND, inbound
-from translators.parts import chains, inspectors
-from translators.settings import mesh
+from mirrorplane.api.mesh import Protocol
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.resource import LISTENER, Resource
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.names import ANYWHERE, BLACK_HOLE, INBOUND_PASSTHROUGH, VIRTUAL_INBOUND, inbound
+from mirrorplane.translators.parts import inspectors, network_filters
+from mirrorplane.translators.settings import mesh
+from mirrorplane.translators.sidecars.inbound import PORT, Entry, entries
 
 _TRIES = 2
 
@@ -30,11 +30,11 @@ def build(view: View, scope: Scope, name: str) -> Resource:
     inspectors.http_on(
         body, [entry.port for entry in found if entry.protocol is Protocol.AUTO], view.memo(mesh).detection_ms
     )
-    loop = body.filter_chains.add(name="virtualInbound-blackhole", filters=[chains.straight(view, BLACK_HOLE)])
+    loop = body.filter_chains.add(name="virtualInbound-blackhole", filters=[network_filters.straight(view, BLACK_HOLE)])
     loop.filter_chain_match.destination_port.value = PORT
     for entry in found:
         _add(view, scope, body, entry)
-    rest = envoy.FilterChain(name=VIRTUAL_INBOUND, filters=[chains.straight(view, INBOUND_PASSTHROUGH)])
+    rest = envoy.FilterChain(name=VIRTUAL_INBOUND, filters=[network_filters.straight(view, INBOUND_PASSTHROUGH)])
     body.default_filter_chain.CopyFrom(rest)
     return envoy.resource(LISTENER, name, envoy.encode(body))
 
@@ -46,9 +46,11 @@ def _add(view: View, scope: Scope, body: envoy.Listener, entry: Entry) -> None:
         chain = body.filter_chains.add(name=port, filters=[_http(view, scope, entry)])
         chain.filter_chain_match.destination_port.value = entry.port
         if entry.protocol is Protocol.AUTO:
-            chain.filter_chain_match.application_protocols.extend(chains.HTTP_ALPN)
+            chain.filter_chain_match.application_protocols.extend(network_filters.HTTP_ALPN)
     if not entry.protocol.says_http:
-        chain = body.filter_chains.add(name=port, filters=[chains.straight(view, inbound(entry.port), entry.pool)])
+        chain = body.filter_chains.add(
+            name=port, filters=[network_filters.straight(view, inbound(entry.port), entry.pool)]
+        )
         chain.filter_chain_match.destination_port.value = entry.port
 
 
@@ -65,7 +67,7 @@ def _http(view: View, scope: Scope, entry: Entry) -> envoy.Filter:
     if entry.protocol is not Protocol.HTTP2:
         route.route.retry_policy.retry_on = "reset-before-request"
         route.route.retry_policy.num_retries.value = _TRIES
-    return chains.http(view, scope, routes, f"inbound_{ANYWHERE}_{entry.port}")
+    return network_filters.http(view, scope, routes, f"inbound_{ANYWHERE}_{entry.port}")
 
 
 OUTPUT = Output(LISTENER, listeners, build, serves=lambda scope: scope.intercepted)

@@ -1,13 +1,13 @@
 """The listener that the kernel sends to what a workload calls; it hands connections to the listeners meant for them."""
 
-from api.proxy import Scope, Viewer
-from api.resource import LISTENER, Resource
-from api.view import View
-from translators import envoy
-from translators.contract import Output
-from translators.lookups import unknown
-from translators.names import ANYWHERE, BLACK_HOLE, VIRTUAL_OUTBOUND
-from translators.parts import chains
+from mirrorplane.api.proxy import Scope, Viewer
+from mirrorplane.api.resource import LISTENER, Resource
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.lookups.policies import unknown
+from mirrorplane.translators.names import ANYWHERE, BLACK_HOLE, VIRTUAL_OUTBOUND
+from mirrorplane.translators.parts import network_filters
 
 PORT = 15001
 
@@ -22,9 +22,11 @@ def build(view: View, viewer: Viewer, name: str) -> Resource:
     body = envoy.Listener(name=name, traffic_direction="OUTBOUND")
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANYWHERE, port_value=PORT))
     body.use_original_dst.value = True
-    loop = body.filter_chains.add(name="virtualOutbound-blackhole", filters=[chains.straight(view, BLACK_HOLE)])
+    loop = body.filter_chains.add(
+        name="virtualOutbound-blackhole", filters=[network_filters.straight(view, BLACK_HOLE)]
+    )
     loop.filter_chain_match.destination_port.value = PORT
-    rest = chains.straight(view, unknown(view, viewer))
+    rest = network_filters.straight(view, unknown(view, viewer))
     body.filter_chains.add(name="virtualOutbound-catchall-tcp", filters=[rest])
     return envoy.resource(LISTENER, name, envoy.encode(body))
 

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import msgspec
 
-from api.actions import Answer, Destination, Redirect
-from api.meta import Ref
-from api.proxy import Caller, Scope, Viewer
-from api.routes import Forward, Route
-from api.view import View
-from translators import envoy, names
-from translators.lookups import target_port
-from translators.parts import balancing, filters, headers, matches, mirrors, retries
-from translators.parts.weights import independent
-from translators.settings import mesh
+from mirrorplane.api.actions import Answer, Destination, Redirect
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.proxy import Caller, Scope, Viewer
+from mirrorplane.api.routes import Forward, Route
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy, names
+from mirrorplane.translators.lookups.policies import target_port
+from mirrorplane.translators.parts import balancing, headers, http_filters, matches, mirrors, retries
+from mirrorplane.translators.parts.weights import independent
+from mirrorplane.translators.settings import mesh
 
 _FAILED = 500
 CODES = {
@@ -52,7 +52,7 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
     headers.apply(body, said.headers)
     if only is not None:
         headers.apply(body, only.headers)
-    filters.apply(body, said)
+    http_filters.apply(body, said)
     body.metadata.CopyFrom(_source(said.ref, said.path))
     return Built(envoy.encode(body), (*(p.cluster for p in body.route.request_mirror_policies), *_by_http2(said)))
 

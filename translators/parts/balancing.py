@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from api.actions import Destination
-from api.manners import Algorithm, Balancing, HashKey, Manner, Warming
-from api.proxy import Caller
-from api.view import View
-from translators import envoy
-from translators.lookups import manner, policy, target_port
-from translators.names import ClusterName
+from mirrorplane.api.actions import Destination
+from mirrorplane.api.cluster_policy import Algorithm, Balancing, HashKey, Manner, Warming
+from mirrorplane.api.proxy import Caller
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy
+from mirrorplane.translators.lookups.policies import manner, policy, target_port
+from mirrorplane.translators.names import ClusterName
 
 _LARGEST_RING = 8 << 20
 _RING = 1024

@@ -5,17 +5,19 @@ What distinguishes a cluster is a few names; the rest is the same for all of a k
 
 import msgspec
 
-from api.manners import Algorithm, Balancing, Manner
-from api.mesh import Protocol, Resolution, Service
-from api.proxy import Caller
-from api.resource import CLUSTER, Resource
-from api.settings import MeshSettings
-from api.view import View
-from translators import credentials, envoy, visible
-from translators.lookups import manner, port_called
-from translators.names import DATAGRAMS, ClusterName, assigned, parse_cluster
-from translators.parts import balancing, discovery, mirrors, pools, tls
-from translators.settings import mesh
+from mirrorplane.api.cluster_policy import Algorithm, Balancing, Manner
+from mirrorplane.api.mesh import Protocol, Resolution, Service
+from mirrorplane.api.proxy import Caller
+from mirrorplane.api.resource import CLUSTER, Resource
+from mirrorplane.api.settings import MeshSettings
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy
+from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.policies import manner, port_called
+from mirrorplane.translators.names import DATAGRAMS, ClusterName, assigned, parse_cluster
+from mirrorplane.translators.parts import balancing, connection_pool, endpoint_discovery, mirrors, upstream_tls
+from mirrorplane.translators.secrets import own_secrets
+from mirrorplane.translators.settings import mesh
 
 UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _DIALLED = Balancing(Algorithm.DIALLED)
@@ -27,7 +29,7 @@ def build(view: View, caller: Caller, name: str, *, dialled: bool = False) -> Re
     `dialled`: the proxy knows which address its client wanted, and of a headless service that is the one (Istio).
     """
     asked = parse_cluster(name)
-    service = view.memo(visible.service, caller.viewer, asked.host) if asked else None
+    service = view.memo(services.service, caller.viewer, asked.host) if asked else None
     port = port_called(service, asked) if service and asked else None
     if asked is None or service is None or port is None:
         return None
@@ -36,7 +38,7 @@ def build(view: View, caller: Caller, name: str, *, dialled: bool = False) -> Re
     if said.unusable(holds_secrets=caller.holds_secrets) or _lacks_secret(view, caller, said):
         return _closed(body, asked, service)
     body.lb_policy = balancing.algorithm(said.balancing)
-    if not discovery.fill(view, caller, body, service, asked):
+    if not endpoint_discovery.fill(view, caller, body, service, asked):
         return None
     _describe(body, asked, service)
     uses = (assigned(asked),) if body.type == envoy.Cluster.EDS else ()
@@ -86,18 +88,18 @@ def _held(said: Manner, caller: Caller) -> Manner:
 def _lacks_secret(view: View, caller: Caller, said: Manner) -> bool:
     if said.tls is None or not said.by_tls or not caller.holds_secrets:
         return False
-    return any(credentials.held(view, caller.namespace, name) is None for name in credentials.of_calls(said.tls))
+    return any(own_secrets.held(view, caller.namespace, name) is None for name in own_secrets.of_calls(said.tls))
 
 
 def _manners(view: View, protocol: str, mirror: bool, said: Manner) -> bytes:
     """Return what clusters of a kind have in common, encoded: limits, timeouts, how HTTP is spoken, by which line."""
     spoken = Protocol(protocol)
     settings = view.memo(mesh)
-    http = pools.http(spoken, said.pool, upgrade=settings.http2)
+    http = connection_pool.http(spoken, said.pool, upgrade=settings.http2)
     body = envoy.Cluster()
-    pools.limit(body, said, settings)
+    connection_pool.limit(body, said, settings)
     balancing.tune(body, said)
-    tls.secure(body, http, said)
+    upstream_tls.secure(body, http, said)
     if mirror:
         mirrors.guard(body, http, settings.guards)
     if mirror or not spoken.is_bytes or said.by_tls:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from api.hosts import is_ip
-from api.proxy import Scope
+from mirrorplane.api.hosts import is_ip
+from mirrorplane.api.proxy import Scope
 
 
 def domains(host: str, addresses: Iterable[str], scope: Scope) -> tuple[str, ...]:

@@ -6,17 +6,17 @@ from operator import attrgetter
 
 import msgspec
 
-from api.proxy import Scope
-from api.routes import Route
-from api.view import View
-from translators import envoy, names
-from translators.parts import actions
-from translators.parts.redirects import at_host
-from translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
-from translators.precedence import Rank
-from translators.routers.doors import doors
-from translators.routers.hosts import HostRules, Place, hosts, parts, precise, rules
-from translators.routers.misdirected import answer, elsewhere
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.routes import Route
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy, names
+from mirrorplane.translators.lookups.precedence import Rank
+from mirrorplane.translators.parts import actions
+from mirrorplane.translators.parts.redirects import at_host
+from mirrorplane.translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
+from mirrorplane.translators.routers.hosts import HostRules, Place, hosts, parts, precise, rules
+from mirrorplane.translators.routers.misdirected import answer, elsewhere
+from mirrorplane.translators.routers.servers import doors
 
 
 class Piece(msgspec.Struct, frozen=True):

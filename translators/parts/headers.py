@@ -2,8 +2,8 @@
 
 from collections.abc import MutableSequence
 
-from api.actions import HeaderChanges, Headers
-from translators import envoy
+from mirrorplane.api.actions import HeaderChanges, Headers
+from mirrorplane.translators import envoy
 
 _SET = envoy.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _ADD = envoy.HeaderValueOption.APPEND_IF_EXISTS_OR_ADD

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from translators import envoy
+from mirrorplane.translators import envoy
 
 _HTTP, _TLS = (f"envoy.filters.listener.{seen}_inspector" for seen in ("http", "tls"))
 

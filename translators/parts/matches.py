@@ -1,8 +1,8 @@
 """Match -> RouteMatch."""
 
-from api.matches import FieldMatch, Match, Op, StringMatch
-from api.units import MILLION
-from translators import envoy
+from mirrorplane.api.matches import FieldMatch, Match, Op, StringMatch
+from mirrorplane.api.units import MILLION
+from mirrorplane.translators import envoy
 
 
 def route_match(match: Match) -> envoy.RouteMatch:

@@ -7,13 +7,13 @@ a copy be dropped before it can push back.
 
 import msgspec
 
-from api.actions import Destination
-from api.manners import Manner
-from api.mirrors import Guards, Mirror
-from api.proxy import Caller
-from api.view import View
-from translators import envoy, names
-from translators.lookups import no_mirror, target_port
+from mirrorplane.api.actions import Destination
+from mirrorplane.api.cluster_policy import Manner
+from mirrorplane.api.mirrors import Guards, Mirror
+from mirrorplane.api.proxy import Caller
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy, names
+from mirrorplane.translators.lookups.policies import no_mirror, target_port
 
 BODY_SIZE_LIMIT = "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit"
 

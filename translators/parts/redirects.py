@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from api.actions import Redirect
-from api.matches import FieldMatch, Op, StringMatch
-from api.routes import Route
+from mirrorplane.api.actions import Redirect
+from mirrorplane.api.matches import FieldMatch, Op, StringMatch
+from mirrorplane.api.routes import Route
 
 _WITH_PORT = FieldMatch(":authority", StringMatch(Op.REGEX, r".*:[0-9]+"))
 

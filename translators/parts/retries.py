@@ -1,7 +1,7 @@
 """Retries -> RetryPolicy. Copies are never retried."""
 
-from api.actions import Retries
-from translators import envoy
+from mirrorplane.api.actions import Retries
+from mirrorplane.translators import envoy
 
 _SELECTIONS = 5
 _UPDATE_EVERY = 2

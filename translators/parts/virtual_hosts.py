@@ -9,17 +9,19 @@ from itertools import chain
 
 import msgspec
 
-from api.proxy import Scope, Viewer
-from api.routes import Route
-from api.view import View
-from translators import arrivals, envoy, names, visible
-from translators.lookups import unknown
-from translators.parts import actions, retries
-from translators.parts.dialled import dialled_only
-from translators.parts.domains import distinct, domains, with_port
-from translators.parts.redirects import at_host
-from translators.settings import mesh
-from translators.tables import catches_all, foreign_hosts, is_routed, owner
+from mirrorplane.api.proxy import Scope, Viewer
+from mirrorplane.api.routes import Route
+from mirrorplane.api.view import View
+from mirrorplane.translators import envoy, names
+from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.policies import unknown
+from mirrorplane.translators.lookups.route_tables import catches_all, foreign_hosts, is_routed, owner
+from mirrorplane.translators.parts import actions, retries
+from mirrorplane.translators.parts.domains import distinct, domains, with_port
+from mirrorplane.translators.parts.original_dst import dialled_only
+from mirrorplane.translators.parts.redirects import at_host
+from mirrorplane.translators.settings import mesh
+from mirrorplane.translators.sidecars import outbound_listeners
 
 _VIRTUAL_HOSTS_FIELD = 2
 ROUTES_FIELD = 3
@@ -49,7 +51,7 @@ class Frames(msgspec.Struct, frozen=True):
 
 def on_port(view: View, scope: Scope, port: int) -> Frames:
     """Return all virtual hosts of a port, joined in parts."""
-    parts = [view.memo(_framed, scope, port, part) for part in range(view.memo(visible.services, scope.viewer))]
+    parts = [view.memo(_framed, scope, port, part) for part in range(view.memo(services.services, scope.viewer))]
     return Frames(tuple(plain for plain, _ in parts), tuple(proxied for _, proxied in parts))
 
 
@@ -101,7 +103,7 @@ def frame(name: str, said: tuple[str, ...], routes: bytes) -> bytes:
 
 def _fewer(view: View, scope: Scope, port: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the virtual hosts that lose domains to others, with what is left (Envoy: domains must be unique)."""
-    parts = range(view.memo(visible.services, scope.viewer))
+    parts = range(view.memo(services.services, scope.viewer))
     return distinct(chain.from_iterable(view.memo(_claims, scope, port, part) for part in parts))
 
 
@@ -111,9 +113,9 @@ def _claims(view: View, scope: Scope, port: int, part: int) -> tuple[tuple[str, 
 
 def _of_part(view: View, scope: Scope, port: int, part: int) -> tuple[VirtualHost, ...]:
     """Return a part of the virtual hosts of a port: services with HTTP there, and hosts only route tables know."""
-    of = view.memo(visible.services, scope.viewer)
+    of = view.memo(services.services, scope.viewer)
     found = {
-        *view.memo(visible.http_hosts, scope.viewer, port, part),
+        *view.memo(services.http_hosts, scope.viewer, port, part),
         *foreign_hosts(view, scope, port, part, of),
     }
     return tuple(view.memo(_of_host, scope, host, port) for host in sorted(found))
@@ -121,14 +123,14 @@ def _of_part(view: View, scope: Scope, port: int, part: int) -> tuple[VirtualHos
 
 def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     """Return the virtual host of a service, or of a host that only a route table knows."""
-    service = visible.listed(view, scope.viewer, host)
+    service = services.listed(view, scope.viewer, host)
     said = owner(view, scope, host, port)
     built = [actions.default(view, scope, host, port)] if said is None else _built(view, scope, said, port)
     routes = _joined(view, [b.body for b in built])
     known = domains(host, service.addresses, scope) if service else (host,)
     if service is not None and service.headless and scope.intercepted:
         known += tuple(f"*.{name}" for name in known)  # web-0.web: the name of one workload (Istio)
-    dialled = arrivals.addresses(service) if service is not None and scope.intercepted else ()
+    dialled = outbound_listeners.addresses(service) if service is not None and scope.intercepted else ()
     told = bool(dialled) and view.memo(is_routed, scope.viewer, host, port)
     shared = _joined(view, [*dialled_only(built, dialled), envoy.encode(_unknown(view, scope.viewer))]) if told else b""
     copies = tuple(c for b in built for c in b.copies)

@@ -8,7 +8,7 @@ gcd(total, 1,000,000); weights 100,000/900,000 with a mirror of 10 % would copy 
 from collections.abc import Iterable, Sequence
 from math import gcd
 
-from api.units import MILLION
+from mirrorplane.api.units import MILLION
 
 _FINER = 1000
 _LARGEST = 4_000_000_000

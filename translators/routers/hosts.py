@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from api.gateways import EVERYWHERE, Server, includes
-from api.hosts import candidates, exported
-from api.proxy import Scope
-from api.routes import Route, RouteTable
-from api.view import View
-from translators.precedence import Ranked, age, precisest
-from translators.routers.doors import Door, doors
-from translators.routers.misdirected import elsewhere
-from translators.shards import is_in, parts_for
-from translators.tables import catches_all, holds
-from translators.visible import rank
+from mirrorplane.api.gateways import EVERYWHERE, Server, includes
+from mirrorplane.api.hosts import candidates, exported
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.routes import Route, RouteTable
+from mirrorplane.api.view import View
+from mirrorplane.translators.lookups.precedence import Ranked, age, precisest
+from mirrorplane.translators.lookups.route_tables import catches_all, holds
+from mirrorplane.translators.lookups.services import rank
+from mirrorplane.translators.partitions import is_in, parts_for
+from mirrorplane.translators.routers.misdirected import elsewhere
+from mirrorplane.translators.routers.servers import Door, doors
 
 Place = tuple[Door, str]
 """A listener of Gateway API, and a key under which an index finds routes of it."""

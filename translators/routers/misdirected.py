@@ -4,13 +4,13 @@ Clients send requests for several hosts by one HTTP/2 connection if its certific
 a request whose host belongs to another listener of the port is answered 421, and the client connects anew.
 """
 
-from api.actions import Answer
-from api.gateways import Speaks
-from api.matches import Match
-from api.proxy import Scope
-from api.routes import Route
-from api.view import View
-from translators.routers.doors import Door, doors, merged
+from mirrorplane.api.actions import Answer
+from mirrorplane.api.gateways import Speaks
+from mirrorplane.api.matches import Match
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.routes import Route
+from mirrorplane.api.view import View
+from mirrorplane.translators.routers.servers import Door, doors, merged
 
 _MISDIRECTED = 421
 

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from api.kinds.gateway_api import GROUP
-from api.kinds.gateway_api.references import LocalObjectReference
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.gateway_api import GROUP
+from mirrorplane.api.kinds.gateway_api.references import LocalObjectReference
+from mirrorplane.api.meta import Kind, Wire
 
 
 class LocalPolicyTargetReference(LocalObjectReference, frozen=True):

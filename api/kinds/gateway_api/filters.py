@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from api.kinds.gateway_api.references import BackendObjectReference, LocalObjectReference, PortNumber
-from api.meta import Wire
+from mirrorplane.api.kinds.gateway_api.references import BackendObjectReference, LocalObjectReference, PortNumber
+from mirrorplane.api.meta import Wire
 
 FilterType = Literal[
     "RequestHeaderModifier",

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from api.kinds.gateway_api import GROUP, VERSIONS
-from api.kinds.gateway_api.references import (
+from mirrorplane.api.kinds.gateway_api import GROUP, VERSIONS
+from mirrorplane.api.kinds.gateway_api.references import (
     DomainPath,
     Group,
     KindName,
@@ -14,7 +14,7 @@ from api.kinds.gateway_api.references import (
     PortNumber,
     SecretObjectReference,
 )
-from api.meta import Kind, Wire
+from mirrorplane.api.meta import Kind, Wire
 
 _PROTOCOL, _ADDRESS = "[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?", "Hostname|IPAddress|NamedAddress"
 _PREFIX = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*/"

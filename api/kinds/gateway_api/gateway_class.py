@@ -4,9 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from api.kinds.gateway_api import GROUP, VERSIONS
-from api.kinds.gateway_api.references import DomainPath, Group, KindName, Namespace, ObjectName
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.gateway_api import GROUP, VERSIONS
+from mirrorplane.api.kinds.gateway_api.references import DomainPath, Group, KindName, Namespace, ObjectName
+from mirrorplane.api.meta import Kind, Wire
 
 CONTROLLER = "mirrorplane.io/gateway-controller"
 """What a class says to be served here. Classes of other controllers are none of ours."""

@@ -4,17 +4,17 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from api.kinds.gateway_api import GROUP
-from api.kinds.gateway_api.filters import HTTPHeaderFilter, HTTPRequestMirrorFilter
-from api.kinds.gateway_api.http_route import HTTPFieldMatch
-from api.kinds.gateway_api.references import (
+from mirrorplane.api.kinds.gateway_api import GROUP
+from mirrorplane.api.kinds.gateway_api.filters import HTTPHeaderFilter, HTTPRequestMirrorFilter
+from mirrorplane.api.kinds.gateway_api.http_route import HTTPFieldMatch
+from mirrorplane.api.kinds.gateway_api.references import (
     BackendObjectReference,
     LocalObjectReference,
     ParentReference,
     Weight,
 )
-from api.kinds.gateway_api.sessions import SessionPersistence
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.gateway_api.sessions import SessionPersistence
+from mirrorplane.api.meta import Kind, Wire
 
 FilterType = Literal["RequestHeaderModifier", "ResponseHeaderModifier", "RequestMirror", "ExtensionRef"]
 Name = Annotated[str, Meta(max_length=1024)]

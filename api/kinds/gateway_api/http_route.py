@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from api.kinds.gateway_api import GROUP, VERSIONS
-from api.kinds.gateway_api.filters import HTTPRouteFilter
-from api.kinds.gateway_api.references import BackendObjectReference, ParentReference, Weight
-from api.kinds.gateway_api.sessions import SessionPersistence
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.gateway_api import GROUP, VERSIONS
+from mirrorplane.api.kinds.gateway_api.filters import HTTPRouteFilter
+from mirrorplane.api.kinds.gateway_api.references import BackendObjectReference, ParentReference, Weight
+from mirrorplane.api.kinds.gateway_api.sessions import SessionPersistence
+from mirrorplane.api.meta import Kind, Wire
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
 

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from api.kinds.gateway_api import GROUP
-from api.kinds.gateway_api.gateway import Listener
-from api.kinds.gateway_api.references import Group, KindName, Namespace, ObjectName
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.gateway_api import GROUP
+from mirrorplane.api.kinds.gateway_api.gateway import Listener
+from mirrorplane.api.kinds.gateway_api.references import Group, KindName, Namespace, ObjectName
+from mirrorplane.api.meta import Kind, Wire
 
 
 class ParentGatewayReference(Wire, frozen=True):

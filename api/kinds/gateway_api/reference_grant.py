@@ -4,9 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from api.kinds.gateway_api import GROUP, VERSIONS
-from api.kinds.gateway_api.references import Group, KindName, Namespace
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.gateway_api import GROUP, VERSIONS
+from mirrorplane.api.kinds.gateway_api.references import Group, KindName, Namespace
+from mirrorplane.api.meta import Kind, Wire
 
 
 class ReferenceGrantFrom(Wire, frozen=True):

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from api.kinds.gateway_api import GROUP
-from api.meta import Wire
+from mirrorplane.api.kinds.gateway_api import GROUP
+from mirrorplane.api.meta import Wire
 
 PortNumber = Annotated[int, Meta(ge=1, le=65535)]
 _LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from api.meta import Wire
+from mirrorplane.api.meta import Wire
 
 Lifetime = Literal["Session", "Permanent"]
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from api.kinds.gateway_api import GROUP
-from api.kinds.gateway_api.references import BackendRef, ParentReference, SectionName
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.gateway_api import GROUP
+from mirrorplane.api.kinds.gateway_api.references import BackendRef, ParentReference, SectionName
+from mirrorplane.api.meta import Kind, Wire
 
 VERSIONS = ("v1", "v1alpha2")
 

@@ -5,8 +5,8 @@ A block that is None was not set: a broader one holds. Numbers that are 0 and du
 
 from msgspec import field
 
-from api.kinds.istio import GROUP, VERSIONS
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.istio import GROUP, VERSIONS
+from mirrorplane.api.meta import Kind, Wire
 
 
 class HTTPCookie(Wire, frozen=True):

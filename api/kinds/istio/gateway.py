@@ -1,7 +1,7 @@
 """Gateway: the ports at which routers take traffic from outside."""
 
-from api.kinds.istio import GROUP, VERSIONS
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.istio import GROUP, VERSIONS
+from mirrorplane.api.meta import Kind, Wire
 
 
 class Port(Wire, frozen=True):

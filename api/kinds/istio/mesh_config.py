@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import field
 
-from api.kinds.istio.destination_rule import LocalityLbSetting, TcpKeepalive
-from api.kinds.istio.virtual_service import Retry
-from api.meta import Kind, Text, Wire
+from mirrorplane.api.kinds.istio.destination_rule import LocalityLbSetting, TcpKeepalive
+from mirrorplane.api.kinds.istio.virtual_service import Retry
+from mirrorplane.api.meta import Kind, Text, Wire
 
 
 class OutboundTrafficPolicy(Wire, frozen=True):

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from api.kinds.istio import GROUP, VERSIONS
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.istio import GROUP, VERSIONS
+from mirrorplane.api.meta import Kind, Wire
 
 
 class Port(Wire, frozen=True):

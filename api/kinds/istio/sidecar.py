@@ -3,11 +3,11 @@
 Ports are read like those of a ServiceEntry, connection pools and destinations like those of other kinds.
 """
 
-from api.kinds.istio import GROUP, VERSIONS
-from api.kinds.istio.destination_rule import ConnectionPool
-from api.kinds.istio.service_entry import WorkloadSelector
-from api.kinds.istio.virtual_service import Destination
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.istio import GROUP, VERSIONS
+from mirrorplane.api.kinds.istio.destination_rule import ConnectionPool
+from mirrorplane.api.kinds.istio.service_entry import WorkloadSelector
+from mirrorplane.api.kinds.istio.virtual_service import Destination
+from mirrorplane.api.meta import Kind, Wire
 
 
 class SidecarPort(Wire, frozen=True):

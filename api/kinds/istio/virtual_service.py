@@ -2,8 +2,8 @@
 
 from msgspec import field
 
-from api.kinds.istio import GROUP, VERSIONS
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.istio import GROUP, VERSIONS
+from mirrorplane.api.meta import Kind, Wire
 
 
 class StringMatch(Wire, frozen=True):

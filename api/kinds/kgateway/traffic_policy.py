@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from api.kinds.kgateway import GROUP
-from api.meta import Kind, Wire
+from mirrorplane.api.kinds.kgateway import GROUP
+from mirrorplane.api.meta import Kind, Wire
 
 
 class Targeted(Wire, frozen=True):

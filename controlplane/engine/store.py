@@ -1,0 +1,79 @@
+"""The one mutable world. One writer; readers get frozen Snapshots."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+from mirrorplane.api.meta import AnyObject, Ref
+from mirrorplane.api.snapshot import BY, GET, ReadKey, Snapshot
+from mirrorplane.controlplane.engine.persistent_map import Freezable
+from mirrorplane.translators.contract import Input
+
+Place = tuple[str, str]
+
+
+class Store:
+    """All objects and the index buckets over them.
+
+    Applying is O(places of the object); freezing costs what was applied since, and sorts only buckets with new members.
+    """
+
+    def __init__(self, inputs: Iterable[Input], breathe: Callable[[], None] = lambda: None) -> None:
+        self._inputs = {kind.key: i for i in inputs for kind in i.kinds}
+        self._objects = Freezable[Ref, AnyObject]()
+        self._members: defaultdict[Place, dict[Ref, AnyObject]] = defaultdict(dict)
+        self._unsorted: set[Place] = set()
+        self._buckets = Freezable[Place, tuple[AnyObject, ...]]()
+        self._touched: set[Place] = set()
+        self._changed: set[ReadKey] = set()
+        self._version = 0
+        self._breathe = breathe
+        self._changed_at: dict[Ref, int] = {}
+
+    def apply(self, ref: Ref, obj: AnyObject | None) -> bool:
+        """Put an object, or remove it with None. Returns whether anything changed. A kind nobody reads is refused."""
+        old = self._objects.get(ref)
+        if old == obj or ref.kind not in self._inputs:
+            return False
+        before, after = self._places(old), self._places(obj)
+        for place in before - after:
+            del self._members[place][ref]
+        if obj is None:
+            self._objects.drop(ref)
+            self._changed_at.pop(ref, None)
+        else:
+            self._objects.put(ref, obj)
+            self._changed_at[ref] = self._version + 1
+            for place in after:
+                self._members[place][ref] = obj
+            self._unsorted |= after - before
+        self._changed.add((GET, ref))
+        self._changed.update((BY, *place) for place in before | after)
+        self._touched |= before | after
+        return True
+
+    def changed_at(self, ref: Ref) -> int:
+        """Return the version of the first Snapshot that held an object as it is now; 0 when there is none."""
+        return self._changed_at.get(ref, 0)
+
+    def freeze(self) -> Snapshot:
+        """Return the world as it is now, with what changed since the last call. Nothing may be applied meanwhile."""
+        self._version += 1
+        for place in self._touched:
+            self._breathe()
+            members = self._members[place]
+            if place in self._unsorted and len(members) > 1:
+                members = self._members[place] = {ref: members[ref] for ref in sorted(members)}
+            if members:
+                self._buckets.put(place, tuple(members.values()))
+            else:
+                del self._members[place]
+                self._buckets.drop(place)
+        changed = frozenset(self._changed)
+        self._changed, self._touched, self._unsorted = set(), set(), set()
+        return Snapshot(self._version, self._objects.freeze(), self._buckets.freeze(), changed)
+
+    def _places(self, obj: AnyObject | None) -> set[Place]:
+        if obj is None:
+            return set()
+        indexes = self._inputs[obj.ref.kind].indexes
+        return {(name, key) for name, keys_of in indexes.items() for key in keys_of(obj)}

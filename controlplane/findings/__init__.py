@@ -1,0 +1,1 @@
+"""Every finding there is, whoever made it, and how findings are printed."""

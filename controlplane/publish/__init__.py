@@ -1,0 +1,1 @@
+"""From a Snapshot to the ResourceSet of every scope in use."""

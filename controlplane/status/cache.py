@@ -1,0 +1,84 @@
+"""The statuses of all objects as they stand, with the times of their transitions."""
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.snapshot import GET, Snapshot
+from mirrorplane.api.status import Status
+from mirrorplane.api.view import View
+from mirrorplane.controlplane.engine.engine import Call, Engine
+from mirrorplane.controlplane.status.conditions import Plain, own, updated
+from mirrorplane.controlplane.status.programmed import Deliveries, Delivery, delivered
+from mirrorplane.translators.object_status import has_status, standing
+
+log = logging.getLogger(__name__)
+
+
+class Book:
+    """What is said of objects is asked for again where it may have changed; what was shown is kept, for its times."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._shown: dict[Ref, Plain] = {}
+        self._due: set[Ref] = set()
+        self._programmed: set[Ref] = set()
+        self._held: set[Ref] = set()
+
+    def note(self, snapshot: Snapshot, touched: Collection[Call]) -> None:
+        """Note which statuses may be others in a snapshot. Nothing is asked yet."""
+        self._due.update(read[1] for read in snapshot.changed if read[0] == GET and has_status(read[1]))
+        self._due.update(call[1] for call in touched if call[0] is standing)
+
+    def refresh(self, view: View, snapshot: Snapshot, ask: Callable[[], Deliveries] | None, now: str) -> None:
+        """Bring all statuses up to a snapshot and to what proxies have accepted. Work for Slices.
+
+        Proxies are only asked (by `ask`) where there is something to be programmed. `now` is RFC 3339, the time of what
+        changed.
+        """
+        due, asked = self._due | self._programmed, None
+        self._due = set()
+        for ref in due:
+            self._engine.breathe()
+            obj = snapshot.objects.get(ref)
+            self._hold(ref, there=obj is not None)
+            said = self._ask(view, ref)
+            if obj is not None and said is not None:
+                if asked is None and ask is not None and said.programmed:
+                    asked = ask()
+                found = delivered(said, _of(asked, ref, said) if asked is not None else None)
+                before = own(self._shown.get(ref, {}), found, obj.generation)
+                self._shown[ref] = updated(before, found, obj.generation, now)
+
+    def statuses(self) -> Iterator[tuple[Ref, Plain]]:
+        """Yield every status as it was shown last, by Ref."""
+        yield from sorted(self._shown.items())
+
+    def _ask(self, view: View, ref: Ref) -> Status | None:
+        """Return what is said of an object; where nothing is, forget what was."""
+        try:
+            said = view.memo(standing, ref)
+        except Exception:
+            log.exception("the status of %s could not be made; the one before stays", ref)
+            return None
+        if said is None:
+            self._shown.pop(ref, None)
+        if said is not None and said.programmed:
+            self._programmed.add(ref)
+        else:
+            self._programmed.discard(ref)
+        return said
+
+    def _hold(self, ref: Ref, *, there: bool) -> None:
+        """Hold what is said of an object while it is there: nothing may become something with what comes later."""
+        if there and ref not in self._held:
+            self._held.add(ref)
+            self._engine.hold([(standing, ref)])
+        elif not there and ref in self._held:
+            self._held.remove(ref)
+            self._engine.release([(standing, ref)])
+
+
+def _of(asked: Deliveries, ref: Ref, said: Status) -> Sequence[Delivery]:
+    """Return how far the routers of an object are: of itself, else of the Gateway that it joins."""
+    return asked.get(ref, ()) or asked.get(said.served_by or ref, ())

@@ -1,0 +1,1 @@
+"""Which routes are attached to which listeners and Services, and why others are not."""

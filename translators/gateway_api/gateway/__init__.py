@@ -1,0 +1,1 @@
+"""Gateways, ListenerSets and GatewayClasses: which listeners are served, and how."""

@@ -1,0 +1,1 @@
+"""What the rules of HTTPRoute, GRPCRoute, TLSRoute, TCPRoute and UDPRoute mean."""

@@ -1,0 +1,63 @@
+"""What `istioctl analyze` calls our findings, where it means the same.
+
+https://istio.io/latest/docs/reference/config/analysis/ has the list.
+"""
+
+from mirrorplane.api.finding import Finding
+
+_NOT_FOUND, _INVALID, _DEPRECATED = "IST0101", "IST0106", "IST0002"
+_CODES = {
+    "HostNotFound": _NOT_FOUND,
+    "SubsetNotFound": _NOT_FOUND,
+    "MirrorHostNotFound": _NOT_FOUND,
+    "MirrorSubsetNotFound": _NOT_FOUND,
+    "DelegateNotFound": _NOT_FOUND,
+    "GatewayNotFound": _NOT_FOUND,
+    "CredentialNotFound": _NOT_FOUND,
+    "Deprecated": _DEPRECATED,
+    "HostTaken": "IST0109",
+    "PortAmbiguous": "IST0112",
+    "GatewayConflict": "IST0145",
+    "HostNotAtGateway": "IST0132",
+    "InvalidCredential": "IST0161",
+    "UnreachableRule": "IST0130",
+    "UnreachableMatch": "IST0131",
+    "ConflictingSidecarWorkloadSelectors": "IST0110",
+    "MultipleSidecarsWithoutWorkloadSelectors": "IST0111",
+    "NothingImported": _NOT_FOUND,
+    "ForwarderNotFound": _NOT_FOUND,
+    "MisplacedAnnotation": "IST0107",
+    "UnknownAnnotation": "IST0108",
+    "PortNameUnclear": "IST0118",
+    "NotVerified": "IST0128",
+    "PortNotVerified": "IST0129",
+    "AddressesRequired": "IST0134",
+    "SubsetEmpty": "IST0173",
+    "UnknownHost": "IST0174",
+    "ProtocolConflict": "IST0177",
+}
+_REFUSED = frozenset(
+    (
+        *("InvalidHost", "InvalidDestination", "InvalidMatch", "InvalidMirror", "InvalidWeight", "InvalidDuration"),
+        *("InvalidRule", "InvalidRedirect", "InvalidResponse", "InvalidRewrite", "InvalidHeader", "InvalidRetries"),
+        *("InvalidFault", "InvalidCors", "InvalidDelegate", "InvalidSubset", "InvalidPort", "InvalidAddress"),
+        *("InvalidEndpoint", "InvalidResolution", "DuplicateHost", "DuplicateSubset", "DuplicatePort", "WildcardHost"),
+        *("EmptyConfiguration", "PortNeeded", "InvalidSelector", "InvalidMode"),
+        *("NoHosts", "NoRoute", "TwoEndpointSources", "TooManyEndpoints", "EndpointsUnused", "NothingToResolve"),
+        *("InvalidExportTo", "InvalidLocation", "InvalidName", "NoTemplate", "InvalidTls", "InvalidLoadBalancer"),
+        *("InvalidHash", "InvalidLocality", "InvalidNumber", "InvalidUpgrade", "InvalidWarmup", "EmptyPolicy"),
+        *("InvalidOutlierDetection", "InvalidRetryBudget", "NoServers", "InvalidCipher"),
+    )
+)
+_GROUP = "networking.istio.io/"
+_OTHERS = "gateway.networking.k8s.io/"
+
+
+def code_of(finding: Finding) -> str:
+    """Return Istio's code of a finding, or "" where Istio has none. What its validation refuses is one of them."""
+    if finding.about.kind.startswith(_OTHERS):
+        return ""
+    if finding.reason in _CODES:
+        return _CODES[finding.reason]
+    refused = finding.about.kind.startswith(_GROUP) and finding.reason in _REFUSED
+    return _INVALID if refused else ""

@@ -1,0 +1,94 @@
+"""TLSRoute, TCPRoute -> StreamRoute."""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from mirrorplane.api.actions import Destination
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.hosts import covers, fqdn, host_problem, is_range
+from mirrorplane.api.kinds.istio import virtual_service as istio
+from mirrorplane.api.matches import StreamMatch
+from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.routes import StreamRoute
+from mirrorplane.api.units import PORTS
+from mirrorplane.translators.istio.destinations import destination_findings, destination_of
+from mirrorplane.translators.istio.names import gateway_name
+
+VirtualService = Object[istio.VirtualService]
+
+
+def streams_of(obj: VirtualService) -> Iterator[StreamRoute]:
+    """Return the rules, one for each match of each; those for TLS first, which ask for more."""
+    for field, rules in (("tls", obj.spec.tls), ("tcp", obj.spec.tcp)):
+        for i, rule in enumerate(rules):
+            path = f"spec.{field}[{i}]"
+            to = tuple(_destinations(obj.ref, path, rule))
+            for match in rule.match or (istio.StreamMatch(),):
+                yield StreamRoute(_match(match, obj.ref.namespace), to, obj.ref, path)
+
+
+def stream_findings(obj: VirtualService) -> Iterator[Finding]:
+    """Refuse what Istio's validation refuses."""
+    for field, rules in (("tls", obj.spec.tls), ("tcp", obj.spec.tcp)):
+        for i, rule in enumerate(rules):
+            path = f"spec.{field}[{i}]"
+            yield from _route_findings(obj.ref, path, rule)
+            for j, match in enumerate(rule.match):
+                yield from _match_findings(obj, f"{path}.match[{j}]", match, tls=field == "tls")
+            if field == "tls" and not rule.match:
+                yield Finding(obj.ref, "InvalidMatch", "TLS route must have at least one match condition", path)
+
+
+def _match(said: istio.StreamMatch, namespace: str) -> StreamMatch:
+    return StreamMatch(
+        server_names=tuple(name.lower() for name in said.sni_hosts),
+        subnets=said.destination_subnets,
+        port=said.port,
+        source_labels=tuple(sorted(said.source_labels.items())),
+        source_namespace=said.source_namespace,
+        gateways=tuple(gateway_name(name, namespace) for name in said.gateways),
+    )
+
+
+def _destinations(about: Ref, path: str, rule: istio.StreamRoute) -> Iterator[Destination]:
+    for i, to in enumerate(rule.route):
+        said = destination_of(about, f"{path}.route[{i}].destination", to.destination)
+        yield msgspec.structs.replace(said, weight=to.weight)
+
+
+def _route_findings(about: Ref, path: str, rule: istio.StreamRoute) -> Iterator[Finding]:
+    if not rule.route:
+        yield Finding(about, "NoDestination", "a route with a destination is required", f"{path}.route")
+    if len(rule.route) > 1 and sum(to.weight for to in rule.route) <= 0:
+        yield Finding(about, "InvalidWeight", "total destination weight = 0", f"{path}.route")
+    for i, to in enumerate(rule.route):
+        yield from destination_findings(about, f"{path}.route[{i}].destination", to.destination)
+        if to.weight < 0:
+            yield Finding(about, "InvalidWeight", f"weight {to.weight} < 0", f"{path}.route[{i}].weight")
+
+
+def _match_findings(obj: VirtualService, path: str, match: istio.StreamMatch, *, tls: bool) -> Iterator[Finding]:
+    if match.port and match.port not in PORTS:
+        yield Finding(obj.ref, "InvalidPort", f"port {match.port} is not in 1..65535", f"{path}.port")
+    for i, subnet in enumerate(match.destination_subnets):
+        if not is_range(subnet):
+            message = f"{subnet!r} is neither an IP address nor a range of them (10.1.0.0/16)"
+            yield Finding(obj.ref, "InvalidSubnet", message, f"{path}.destinationSubnets[{i}]")
+    if tls and not match.sni_hosts:
+        yield Finding(obj.ref, "InvalidMatch", "TLS match must have at least one SNI host", f"{path}.sniHosts")
+    if not tls and match.sni_hosts:
+        message = "a tcp rule cannot look at server names"
+        yield Finding(obj.ref, "InvalidMatch", message, f"{path}.sniHosts", fix="write it under spec.tls")
+    for i, name in enumerate(match.sni_hosts):
+        if problem := _name_problem(name, [fqdn(host, obj.ref.namespace) for host in obj.spec.hosts]):
+            yield Finding(obj.ref, "InvalidMatch", problem, f"{path}.sniHosts[{i}]")
+
+
+def _name_problem(name: str, hosts: Iterable[str]) -> str:
+    """Return why a server name cannot be asked for, or "". Istio: it must be one of the hosts, or below one."""
+    if problem := host_problem(name):
+        return problem
+    if not any(covers(host, name.lower()) for host in hosts):
+        return f"SNI host {name!r} is not a compatible subset of any of the virtual service hosts: [{', '.join(hosts)}]"
+    return ""

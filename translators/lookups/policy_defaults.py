@@ -1,0 +1,34 @@
+"""What the mesh says of how hosts are called, put under what their policies say."""
+
+import msgspec
+
+from mirrorplane.api.cluster_policy import Balancing, Layer, Manner, Nearness
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.traffic_policy import TrafficPolicy
+
+
+def with_nearness(said: TrafficPolicy | None, near: Nearness, host: str, by: Ref) -> TrafficPolicy:
+    """Return a policy in which the mesh speaks of localities wherever it does not itself (Istio).
+
+    Where nobody says anything of a host, the policy is the mesh's, and `by` says who speaks for it.
+    """
+    base = said or TrafficPolicy(host, by.namespace, by)
+    subsets = tuple(msgspec.structs.replace(s, layer=_subsets(s.layer, near)) for s in base.subsets)
+    return msgspec.structs.replace(base, subsets=subsets, layer=_whole(base.layer or Layer(), near))
+
+
+def _whole(said: Layer, near: Nearness) -> Layer:
+    return Layer(_near(said.whole, near), tuple((port, _near(manner, near)) for port, manner in said.ports))
+
+
+def _subsets(said: Layer, near: Nearness) -> Layer:
+    """Leave a subset that says nothing of balancing what its host has; what it says of a port stands alone."""
+    whole = said.whole if said.whole.balancing is None else _near(said.whole, near)
+    return Layer(whole, tuple((port, _near(manner, near)) for port, manner in said.ports))
+
+
+def _near(said: Manner, near: Nearness) -> Manner:
+    balancing = said.balancing or Balancing()
+    if balancing.nearness is not None:
+        return said
+    return msgspec.structs.replace(said, balancing=msgspec.structs.replace(balancing, nearness=near))

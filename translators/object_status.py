@@ -1,0 +1,27 @@
+"""The status of an object, whatever kind it is."""
+
+from collections.abc import Mapping
+from functools import cache
+
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.status import Status
+from mirrorplane.api.view import View
+from mirrorplane.translators import status
+from mirrorplane.translators.contract import Report, discover
+
+
+def standing(view: View, ref: Ref) -> Status | None:
+    """Return what is to stand in the status of an object; None where nothing is to be said."""
+    obj, report = view.get(ref), _reports().get(ref.kind)
+    return report.status(view, obj) if obj is not None and report is not None else None
+
+
+def has_status(ref: Ref) -> bool:
+    """Tell whether objects of this kind have a status of ours."""
+    return ref.kind in _reports()
+
+
+@cache
+def _reports() -> Mapping[str, Report]:
+    found = discover(status, "REPORT", Report).values()
+    return {kind.key: report for report in found for kind in report.kinds}

@@ -1,0 +1,18 @@
+"""Clusters that a router's mirrors send to: a guarded one for each target that a route in use copies to."""
+
+from mirrorplane.api.proxy import ROUTER, Scope
+from mirrorplane.api.resource import CLUSTER
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.outputs.gateway_routes import names as configurations
+from mirrorplane.translators.parts.clusters import build
+from mirrorplane.translators.parts.gateway_virtual_hosts import copies
+
+
+def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
+    """Return the names, sorted."""
+    (said,) = view.memo(configurations, scope)
+    return (tuple(sorted({name for routes in said for name in view.memo(copies, scope, routes)})),)
+
+
+OUTPUT = Output(CLUSTER, names, build, key=lambda scope: scope.caller, serves=lambda scope: scope.role == ROUTER)

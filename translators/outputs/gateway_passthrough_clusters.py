@@ -1,0 +1,16 @@
+"""Clusters for TLS that a router passes on as it is, to services that it calls by TLS otherwise."""
+
+from mirrorplane.api.proxy import ROUTER, Scope
+from mirrorplane.api.resource import CLUSTER
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.parts import tls_passthrough
+from mirrorplane.translators.parts.clusters import build
+
+
+def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
+    """Return the names, sorted."""
+    return (view.memo(tls_passthrough.clusters, scope),)
+
+
+OUTPUT = Output(CLUSTER, names, build, key=lambda scope: scope.caller, serves=lambda scope: scope.role == ROUTER)

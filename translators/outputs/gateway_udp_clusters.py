@@ -1,0 +1,16 @@
+"""Clusters that a router passes datagrams on to: those that its rules in use name, and no others."""
+
+from mirrorplane.api.proxy import ROUTER, Scope
+from mirrorplane.api.resource import CLUSTER
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Output
+from mirrorplane.translators.parts import udp
+from mirrorplane.translators.parts.clusters import build
+
+
+def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
+    """Return the names, sorted."""
+    return (view.memo(udp.clusters, scope),)
+
+
+OUTPUT = Output(CLUSTER, names, build, key=lambda scope: scope.caller, serves=lambda scope: scope.role == ROUTER)

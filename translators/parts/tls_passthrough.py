@@ -1,0 +1,41 @@
+"""TLS that a router passes on as it is: it is not wrapped again, though a policy says TLS for the service."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.routes import StreamRoute
+from mirrorplane.api.view import View
+from mirrorplane.translators.lookups import backend_tls
+from mirrorplane.translators.names import SEALED, ClusterName
+from mirrorplane.translators.parts.l4_filter_chains import cluster_of, sharing
+from mirrorplane.translators.routers.l4_routes import rules_at
+from mirrorplane.translators.routers.servers import Door, merged
+
+
+def passes_on(door: Door) -> bool:
+    """Tell whether a server leaves TLS as it is."""
+    return door.server.tls and door.server.termination is None
+
+
+def cluster(view: View, scope: Scope, to: ClusterName) -> ClusterName:
+    """Return the cluster for TLS that is passed on to where live requests would go."""
+    secured = scope.caller.router and backend_tls.of_call(view, scope.caller, to) is not None
+    return msgspec.structs.replace(to, direction=SEALED) if secured else to
+
+
+def clusters(view: View, scope: Scope) -> tuple[str, ...]:
+    """Return the names of those that are there for this alone, sorted."""
+    found = (to for door, rule in _rules(view, scope) for to in _clusters(view, scope, rule, door.server.number))
+    return tuple(sorted({str(to) for to in found if to.direction == SEALED}))
+
+
+def _rules(view: View, scope: Scope) -> Iterator[tuple[Door, StreamRoute]]:
+    for opening in view.memo(merged, scope).openings:
+        for door in filter(passes_on, opening.doors):
+            yield from ((door, said.rule) for said in view.memo(rules_at, scope, door))
+
+
+def _clusters(view: View, scope: Scope, rule: StreamRoute, number: int) -> Iterator[ClusterName]:
+    yield from (cluster(view, scope, cluster_of(view, scope, to, number)) for to in sharing(rule) if not to.fails)

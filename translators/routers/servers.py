@@ -1,0 +1,208 @@
+"""What a router listens on: the servers of all gateways that select it, merged by address and port (Istio's rules)."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from mirrorplane.api.gateways import Gateway, Server, Speaks, Termination
+from mirrorplane.api.meta import Labels, Ref
+from mirrorplane.api.proxy import ROUTER, Scope, Viewer
+from mirrorplane.api.view import View
+from mirrorplane.translators import names
+from mirrorplane.translators.lookups.policies import port_of
+from mirrorplane.translators.secrets import own_secrets
+from mirrorplane.translators.sidecars.inbound import services, targets
+
+_PRIVILEGED = range(1, 1024)
+
+
+class Door(msgspec.Struct, frozen=True, cache_hash=True):
+    """A server at a router. `gateway` is what rules call its gateway, `port` the one that is listened on.
+
+    `routes` is the name of its route configuration, "" where bytes are passed on.
+    """
+
+    about: Ref
+    gateway: str
+    server: Server
+    port: int
+    routes: str = ""
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """An address and port that a router listens on, and the servers that share it, oldest first."""
+
+    address: str
+    port: int
+    doors: tuple[Door, ...]
+
+    @property
+    def datagrams(self) -> bool:
+        """Whether it is for UDP."""
+        return self.doors[0].server.speaks is Speaks.DATAGRAMS
+
+    @property
+    def name(self) -> str:
+        """The name of its listener."""
+        return names.listener(self.address, self.port, datagrams=self.datagrams)
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """A server that a router does not listen for, and a sentence that says why."""
+
+    about: Ref
+    server: Server
+    why: str
+
+
+class Merged(msgspec.Struct, frozen=True):
+    """What a router listens on, by address and port, and what had to be left out."""
+
+    openings: tuple[Opening, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def merged(view: View, scope: Scope) -> Merged:
+    """Return what a router of this scope listens on.
+
+    Istio: the oldest gateway wins. Plain HTTP servers share a port, and so do servers for TLS that take different
+    hosts; nothing else does. UDP has ports of its own.
+    """
+    found: dict[tuple[str, int, bool], _Place] = {}
+    left_out: list[LeftOut] = []
+    for gateway in _gateways(view, scope):
+        for server in gateway.servers:
+            for port in _ports(view, scope, server):
+                door = Door(gateway.ref, gateway.name, server, port, _routes(gateway, server, port))
+                at = (server.bind or scope.bind, port, server.speaks is Speaks.DATAGRAMS)
+                place = found.get(at) or _Place()
+                why = _bound(scope, port) or place.conflict(server)
+                if why:
+                    left_out.append(LeftOut(gateway.ref, server, why))
+                else:
+                    place.add(door)
+                    found[at] = place
+    openings = (Opening(*at[:2], tuple(place.doors)) for at, place in sorted(found.items()))
+    return Merged(tuple(openings), tuple(left_out))
+
+
+def doors(view: View, scope: Scope, routes: str) -> tuple[Door, ...]:
+    """Return the servers that share a route configuration, oldest first."""
+    openings = view.memo(merged, scope).openings
+    return tuple(door for opening in openings for door in opening.doors if door.routes == routes)
+
+
+def closed(view: View, scope: Scope, door: Door) -> str:
+    """Say why TLS cannot be taken off at a server, so that nobody is let in there; "" when it can, or need not be."""
+    said = door.server.termination
+    return own_secrets.problem(view, scope, said) if said is not None else ""
+
+
+def terminations(view: View, scope: Scope) -> tuple[Termination, ...]:
+    """Return how TLS is taken off at the servers of a router, for each where it is."""
+    said = (door.server.termination for opening in view.memo(merged, scope).openings for door in opening.doors)
+    return tuple(one for one in said if one is not None)
+
+
+def unserved(view: View, scope: Scope) -> tuple[LeftOut, ...]:
+    """Return every server that a router does not take anybody in at, and why."""
+    found = view.memo(merged, scope)
+    shut = [
+        LeftOut(door.about, door.server, why)
+        for opening in found.openings
+        for door in opening.doors
+        if (why := closed(view, scope, door))
+    ]
+    return (*found.left_out, *shut)
+
+
+def joining_place(gateway: Ref) -> str:
+    """Return the key under which the index `gateway.joined` finds what joins a gateway, at whatever routers it has."""
+    return f"{gateway.kind}|{gateway.namespace}/{gateway.name}"
+
+
+def as_selected(view: View, gateway: Gateway) -> Scope:
+    """Return the scope of a router that has just the labels that a gateway selects, beside the gateway."""
+    namespace = gateway.within or gateway.ref.namespace
+    refs, viewer = view.memo(_selecting, gateway.selector, namespace), Viewer(namespace)
+    return Scope(ROUTER, viewer, bind=names.ANYWHERE, gateways=refs, workload=gateway.selector)
+
+
+def _selecting(view: View, labels: Labels, namespace: str) -> tuple[Ref, ...]:
+    """Return the gateways that select routers with these labels in a namespace."""
+    places = ("*", *(f"{key}={value}" for key, value in labels))
+    found = [g for key in places for obj in view.by("gateway.selector", key) for g in view.lowered(obj.ref).gateways]
+    return tuple(sorted(g.ref for g in found if g.selects(labels, namespace)))
+
+
+def _gateways(view: View, scope: Scope) -> list[Gateway]:
+    """Return the gateways of a scope, and those that join them, oldest first."""
+    refs = dict.fromkeys(one for ref in scope.gateways for one in (ref, *_joining(view, ref)))
+    return sorted((gateway for ref in refs for gateway in view.lowered(ref).gateways), key=lambda one: one.age)
+
+
+def _joining(view: View, ref: Ref) -> Iterator[Ref]:
+    yield from (obj.ref for obj in view.by("gateway.joined", joining_place(ref)))
+
+
+def _ports(view: View, scope: Scope, server: Server) -> tuple[int, ...]:
+    """Return what is listened on for a port: that of the router behind the oldest service with this port (Istio)."""
+    number = server.number
+    for service in view.memo(services, scope.namespace, scope.workload):
+        port = port_of(service, number, datagrams=server.speaks is Speaks.DATAGRAMS)
+        if port is not None and isinstance(port.target, int):
+            return (port.target or number,)
+        if port is not None:
+            return view.memo(targets, service, port) or (number,)
+    return (number,)
+
+
+def _routes(gateway: Gateway, server: Server, port: int) -> str:
+    """Return the name of a server's route configuration, Istio's: plain HTTP servers of a port share one."""
+    if server.speaks is not Speaks.HTTP:
+        return ""
+    bind = f".{server.bind}" if server.bind else ""
+    if server.tls:
+        api = f".{gateway.api}" if gateway.api else ""
+        return f"https.{server.number}.{server.section}.{gateway.ref.name}.{gateway.ref.namespace}{bind}{api}"
+    return f"http.{port}{bind}"
+
+
+def _bound(scope: Scope, port: int) -> str:
+    if scope.unprivileged and port in _PRIVILEGED:
+        return f"the router is unprivileged and cannot listen on port {port}"
+    return ""
+
+
+class _Place:
+    """An address and port while servers are put there."""
+
+    def __init__(self) -> None:
+        self.doors: list[Door] = []
+        self._taken: dict[str, Door] = {}
+
+    def add(self, door: Door) -> None:
+        if self.doors and not door.server.tls:  # plain HTTP has one chain, however each server spells the address
+            door = msgspec.structs.replace(door, routes=self.doors[0].routes)
+        self.doors.append(door)
+        self._taken |= {said.host: door for said in door.server.hosts}
+
+    def conflict(self, server: Server) -> str:
+        """Say why a server cannot join those that are there, or ""."""
+        if not self.doors:
+            return ""
+        first = self.doors[0]
+        alone = not server.tls and {server.speaks, first.server.speaks} != {Speaks.HTTP}
+        if server.tls != first.server.tls or alone:
+            share = "only HTTP with HTTP, or TLS with TLS, can share it"
+            return f"{_whose(first)} is older and has port {server.number}: {share}"
+        for said in server.hosts if server.tls else ():
+            if said.host in self._taken:
+                return (
+                    f"{_whose(self._taken[said.host])} is older and takes {said.host} on port {server.number} already"
+                )
+        return ""
+
+
+def _whose(door: Door) -> str:
+    return f"{door.server.path} of {door.about}"

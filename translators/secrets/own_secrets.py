@@ -1,0 +1,104 @@
+"""Which certificates a router can be sent, once it has proved who it is: those of its own namespace's Secrets.
+
+Those that an object asks for in its own name are found by `granted`.
+"""
+
+from mirrorplane.api.cluster_policy import Security, Tls
+from mirrorplane.api.credentials import Credential
+from mirrorplane.api.gateways import Asks, Termination
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.view import View
+from mirrorplane.translators.secrets import referenced_secrets
+
+_KIND = "Secret"
+_PREFIX = "kubernetes://"
+_CA = "-cacert"
+
+
+def certificate(credential: str) -> str:
+    """Return the name of the resource with a certificate and its key (Istio's)."""
+    return _PREFIX + credential
+
+
+def authority_of(credential: str) -> str:
+    """Return the name of the resource that says whose certificates hold (Istio's)."""
+    return f"{_PREFIX}{credential}{_CA}"
+
+
+def of_calls(said: Tls) -> tuple[str, ...]:
+    """Return the names of the resources that calls by TLS need."""
+    if not said.credential:
+        return ()
+    own = (certificate(said.credential),) if said.security is Security.MUTUAL else ()
+    return (*own, *((authority_of(said.credential),) if said.verify else ()))
+
+
+def certificates(said: Termination) -> tuple[str, ...]:
+    """Return the names of the resources with a server's certificates."""
+    return (
+        referenced_secrets.certificates(said) if said.asker is not None else tuple(map(certificate, said.credentials))
+    )
+
+
+def authority(said: Termination) -> str:
+    """Return the name of the resource that says whose clients hold, or "" when a file does or nobody is asked.
+
+    Istio: it is called like the Secret, with `-cacert` behind.
+    """
+    if said.trust is not None:
+        return referenced_secrets.authorities(said.trust.authorities)
+    if said.asks is Asks.NOTHING or said.ca or said.asker is not None:
+        return ""
+    name = said.ca_credential or next(iter(said.credentials), "")
+    return authority_of(name) if name else ""
+
+
+def problem(view: View, scope: Scope, said: Termination) -> str:
+    """Say why a router cannot take TLS off as a server says, or "" when it can."""
+    if (said.credentials or authority(said)) and not scope.identity:
+        return "the router has not proved who it is, so it is sent no Secrets"
+    return missing(view, scope.namespace, said)
+
+
+def missing(view: View, namespace: str, said: Termination) -> str:
+    """Say which Secret routers of a namespace lack for this, or ""."""
+    if said.asker is not None:
+        return referenced_secrets.missing(view, said.asker, said)
+    for name in certificates(said):
+        if held(view, namespace, name) is None:
+            return f"namespace {namespace} has no Secret {_bare(name)} with a certificate and a key"
+    name = authority(said)
+    if name and held(view, namespace, name) is None:
+        bare = _bare(name)
+        return f"namespace {namespace} has no Secret {bare}, nor {bare.removesuffix(_CA)}, with a CA (ca.crt)"
+    return ""
+
+
+def is_authority(name: str) -> bool:
+    """Tell whether a resource says whose clients hold; the others are certificates."""
+    return name.startswith(_PREFIX) and name.endswith(_CA)
+
+
+def held(view: View, namespace: str, name: str) -> Credential | None:
+    """Return what stands behind the name of a resource, to routers of a namespace; None when it is not there.
+
+    Istio: `x-cacert` is the CA of the Secret of that name, or of `x`. Secrets of other namespaces are nobody's.
+    """
+    bare = _bare(name)
+    if not is_authority(name):
+        found = _secret(view, namespace, bare)
+        return found if found is not None and found.chain else None
+    both = (_secret(view, namespace, each) for each in (bare, bare.removesuffix(_CA)))
+    return next((found for found in both if found is not None and found.ca), None)
+
+
+def _secret(view: View, namespace: str, name: str) -> Credential | None:
+    owner, slash, bare = name.rpartition("/")
+    if slash and owner != namespace:
+        return None
+    return next(iter(view.lowered(Ref(_KIND, namespace, bare)).credentials), None)
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix(_PREFIX)

@@ -1,0 +1,1 @@
+"""What a sidecar listens on, outbound and inbound."""

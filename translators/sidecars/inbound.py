@@ -1,0 +1,96 @@
+"""What comes in to a workload with interception: the ports that services say it has, and what they speak."""
+
+import msgspec
+
+from mirrorplane.api.cluster_policy import Pool
+from mirrorplane.api.mesh import Port, Protocol, Service
+from mirrorplane.api.meta import Labels
+from mirrorplane.api.proxy import Scope
+from mirrorplane.api.sidecar_scope import Horizon
+from mirrorplane.api.view import View
+from mirrorplane.translators.lookups.policies import endpoints_of, manner
+from mirrorplane.translators.lookups.sidecar_scope import horizon
+from mirrorplane.translators.names import called
+
+PORT = 15006
+"""Where all of it is taken in (Istio)."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A port of the workload: `service_port` is the one that clients of `host` call.
+
+    What comes in goes to `address`, "" for the one that was dialled, and there to port `target`. `pool` limits it.
+    """
+
+    port: int
+    protocol: Protocol
+    host: str
+    service_port: int
+    address: str = ""
+    target: int = 0
+    pool: Pool | None = None
+
+
+def entries(view: View, scope: Scope) -> tuple[Entry, ...]:
+    """Return the ports by number: what a Horizon states, else what services say (Istio: Sidecar's ingress).
+
+    Istio: the policy for the workload's own service limits what comes in too, unless the Horizon says something. The
+    sidecar's own port is none of the workload's: what is meant for it would come back for ever, and is closed.
+    """
+    said = view.memo(horizon, scope.viewer) if scope.viewer.horizon else None
+    found = _stated(said) if said is not None and said.ingress else _of_services(view, scope, said)
+    return tuple(sorted((each for each in found if each.port != PORT), key=lambda each: each.port))
+
+
+def entry(view: View, scope: Scope, number: int) -> Entry | None:
+    """Return one of them, or None."""
+    return next((each for each in view.memo(entries, scope) if each.port == number), None)
+
+
+def _stated(said: Horizon) -> tuple[Entry, ...]:
+    """Return the ports that a Horizon states. Those with a listener of their own are not for what the kernel brings."""
+    host = f"{said.ref.name}.{said.ref.namespace}"
+    return tuple(
+        Entry(each.port, Protocol(each.protocol), host, each.port, each.address, each.target, each.pool or said.pool)
+        for each in said.ingress
+        if not each.bound and Protocol(each.protocol) is not Protocol.UDP
+    )
+
+
+def _of_services(view: View, scope: Scope, said: Horizon | None) -> tuple[Entry, ...]:
+    """Return the ports that services lead to. Where several lead to one, the oldest says what it speaks (Istio)."""
+    found: dict[int, Entry] = {}
+    for service in view.memo(services, scope.namespace, scope.workload):
+        for port in service.ports:
+            if port.protocol is not Protocol.UDP:
+                pool = said.pool if said is not None and said.pool else _limits(view, scope, service, port)
+                for number in view.memo(targets, service, port):
+                    entry = Entry(number, port.protocol, service.host, port.number, pool=pool)
+                    found.setdefault(number, entry)
+    return tuple(found.values())
+
+
+def _limits(view: View, scope: Scope, service: Service, port: Port) -> Pool | None:
+    """Return what the service's policy limits; which HTTP is spoken is for those who call it to choose."""
+    pool = manner(view, scope.caller, called(service.host, port.number)).pool
+    return pool if pool is None else msgspec.structs.replace(pool, http2=None, as_client=False)
+
+
+def services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
+    """Return the services that select workloads with these labels, oldest first."""
+    have = set(labels)
+    found = [
+        service
+        for key, value in labels
+        for obj in view.by("selector", f"{namespace}|{key}={value}")
+        for service in view.lowered(obj.ref).services
+        if set(service.selector) <= have
+    ]
+    return tuple(sorted(found, key=lambda s: (s.created, s.host)))
+
+
+def targets(view: View, service: Service, port: Port) -> tuple[int, ...]:
+    """Return the numbers behind a service's port: the one it states, and those that its workloads have for a name."""
+    stated = (port.target or port.number,) if isinstance(port.target, int) else ()
+    known = (e.port for e in endpoints_of(view, service, port))
+    return tuple(sorted({*stated, *known}))

@@ -1,0 +1,21 @@
+"""The status of a GatewayClass: whether it is served, and what is."""
+
+from mirrorplane.api.kinds.gateway_api.gateway_class import GATEWAY_CLASS, GatewayClass
+from mirrorplane.api.meta import Object
+from mirrorplane.api.status import Status
+from mirrorplane.api.view import View
+from mirrorplane.translators.contract import Report
+from mirrorplane.translators.gateway_api.conditions import positive
+from mirrorplane.translators.gateway_api.gateway.classes import class_findings, is_ours
+from mirrorplane.translators.gateway_api.gateway.features import SUPPORTED
+
+
+def status(view: View, obj: Object[GatewayClass]) -> Status | None:
+    """Return the status; None for a class of another controller."""
+    if not is_ours(view, obj):
+        return None
+    accepted = positive("Accepted", ("InvalidParameters",), class_findings(view, obj))
+    return Status((accepted,), facts={"supportedFeatures": [{"name": name} for name in SUPPORTED]})
+
+
+REPORT = Report(kinds=(GATEWAY_CLASS,), status=status)
