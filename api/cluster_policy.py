@@ -8,14 +8,14 @@ from mirrorplane.api.meta import Ref
 
 
 class Algorithm(Enum):
-    """How an endpoint is chosen. DIALLED: it is not, the address that the client dialled is called."""
+    """How an endpoint is chosen. ORIGINAL_DST: it is not, the address that the client dialled is called."""
 
     LEAST_REQUEST = "least_request"
     ROUND_ROBIN = "round_robin"
     RANDOM = "random"
     RING_HASH = "ring_hash"
     MAGLEV = "maglev"
-    DIALLED = "dialled"
+    ORIGINAL_DST = "dialled"
 
 
 class HashKey(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ class HashKey(msgspec.Struct, frozen=True):
     source_ip: bool = False
 
 
-class Warming(msgspec.Struct, frozen=True):
+class SlowStart(msgspec.Struct, frozen=True):
     """How the share of a new endpoint grows from a percentage to the whole; `aggression` 1.0 is evenly."""
 
     duration_ms: int
@@ -40,14 +40,14 @@ class Warming(msgspec.Struct, frozen=True):
     aggression: float = 1.0
 
 
-class Spread(msgspec.Struct, frozen=True):
+class LocalityDistribution(msgspec.Struct, frozen=True):
     """From localities like `origin`, so many per cent go to each of `to`. A pattern may end in `*`."""
 
     origin: str
     to: tuple[tuple[str, int], ...]
 
 
-class Nearness(msgspec.Struct, frozen=True):
+class LocalityLb(msgspec.Struct, frozen=True):
     """Which localities are called from where.
 
     `failover` says which region stands in for which. `by_labels` ranks endpoints by labels that they share with the
@@ -55,7 +55,7 @@ class Nearness(msgspec.Struct, frozen=True):
     """
 
     enabled: bool = True
-    spreads: tuple[Spread, ...] = ()
+    spreads: tuple[LocalityDistribution, ...] = ()
     failover: tuple[tuple[str, str], ...] = ()
     by_labels: tuple[str, ...] = ()
 
@@ -66,8 +66,8 @@ class Balancing(msgspec.Struct, frozen=True):
     algorithm: Algorithm = Algorithm.LEAST_REQUEST
     key: HashKey | None = None
     size: int = 0
-    warming: Warming | None = None
-    nearness: Nearness | None = None
+    slow_start: SlowStart | None = None
+    locality_lb: LocalityLb | None = None
 
 
 class Keepalive(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ class Keepalive(msgspec.Struct, frozen=True):
     interval_s: int = 0
 
 
-class Pool(msgspec.Struct, frozen=True):
+class ConnectionPool(msgspec.Struct, frozen=True):
     """Connections and requests; limits and durations that are 0 are not set, and an idle timeout of None neither.
 
     `http2` True: whatever the port says; None: as the mesh does. `as_client`: HTTP is spoken as the client spoke it.
@@ -99,7 +99,7 @@ class Pool(msgspec.Struct, frozen=True):
     as_client: bool = False
 
 
-class Outliers(msgspec.Struct, frozen=True):
+class OutlierDetection(msgspec.Struct, frozen=True):
     """After how many failures in a row an endpoint is left alone; 0 never, None as Envoy does.
 
     `most_percent` of the endpoints are left alone at most. With fewer than `healthy_percent` in order, all are called.
@@ -115,13 +115,13 @@ class Outliers(msgspec.Struct, frozen=True):
     healthy_percent: int = 0
 
 
-class Security(Enum):
+class TlsMode(Enum):
     """What is spoken: plain text; TLS; TLS with a certificate of ours; the same with the mesh's own certificates."""
 
-    PLAIN = "plain"
+    DISABLE = "plain"
     TLS = "tls"
     MUTUAL = "mutual"
-    MESH = "mesh"
+    ISTIO_MUTUAL = "mesh"
 
 
 class Tls(msgspec.Struct, frozen=True):
@@ -134,7 +134,7 @@ class Tls(msgspec.Struct, frozen=True):
     `namespace/name`, whose certificate is shown to servers that ask for one. `broken`: why nobody can be called so.
     """
 
-    security: Security
+    security: TlsMode
     certificate: str = ""
     key: str = ""
     ca: str = ""
@@ -148,74 +148,78 @@ class Tls(msgspec.Struct, frozen=True):
     broken: str = ""
 
 
-class RetryShare(msgspec.Struct, frozen=True):
+class RetryBudget(msgspec.Struct, frozen=True):
     """How many retries may be under way: a percentage of the requests, or `least` if that is more."""
 
     percent: float = 20.0
     least: int = 3
 
 
-class Manner(msgspec.Struct, frozen=True, cache_hash=True):
+class ClusterPolicy(msgspec.Struct, frozen=True, cache_hash=True):
     """How calls are made; a block that is None is not set. `proxy_protocol` is 0 for none, else its version."""
 
     balancing: Balancing | None = None
-    pool: Pool | None = None
-    outliers: Outliers | None = None
+    pool: ConnectionPool | None = None
+    outlier_detection: OutlierDetection | None = None
     tls: Tls | None = None
     proxy_protocol: int = 0
-    retry_share: RetryShare | None = None
+    retry_budget: RetryBudget | None = None
 
     def unusable(self, *, holds_secrets: bool) -> str:
         """Say why a proxy that is sent Secrets, or is not, cannot make such calls; "" when it can."""
         if self.tls is None:
             return ""
-        if self.tls.security is Security.MESH:
+        if self.tls.security is TlsMode.ISTIO_MUTUAL:
             return "ISTIO_MUTUAL needs certificates for workloads, which are not issued here"
         if self.tls.broken:
             return self.tls.broken
-        if self.tls.security is Security.MUTUAL and self.tls.credential and not holds_secrets:
+        if self.tls.security is TlsMode.MUTUAL and self.tls.credential and not holds_secrets:
             return "a secret (credentialName) is only sent to routers that prove who they are, and MUTUAL needs it"
         return ""
 
     @property
-    def by_tls(self) -> bool:
+    def uses_tls(self) -> bool:
         """Tell whether the proxy speaks TLS to the host."""
-        return self.tls is not None and self.tls.security is not Security.PLAIN
+        return self.tls is not None and self.tls.security is not TlsMode.DISABLE
 
     @property
     def ranks_localities(self) -> bool:
         """Tell whether near endpoints go first (Istio: only where those that fail are left alone)."""
-        near = self.balancing.nearness if self.balancing else None
-        return self.outliers is not None and (near is None or (near.enabled and not near.spreads))
+        near = self.balancing.locality_lb if self.balancing else None
+        return self.outlier_detection is not None and (near is None or (near.enabled and not near.spreads))
 
     @property
     def weighs_localities(self) -> bool:
         """Tell whether localities get shares of their own."""
-        near = self.balancing.nearness if self.balancing else None
-        return near is not None and near.enabled and (bool(near.spreads) or self.outliers is not None)
+        near = self.balancing.locality_lb if self.balancing else None
+        return near is not None and near.enabled and (bool(near.spreads) or self.outlier_detection is not None)
 
 
 class Layer(msgspec.Struct, frozen=True):
     """What one policy says: for all ports, and for single ones instead."""
 
-    whole: Manner = Manner()
-    ports: tuple[tuple[int, Manner], ...] = ()
+    whole: ClusterPolicy = ClusterPolicy()
+    ports: tuple[tuple[int, ClusterPolicy], ...] = ()
 
-    def on(self, port: int) -> Manner | None:
+    def on(self, port: int) -> ClusterPolicy | None:
         """Return what is said of a single port, if anything is."""
-        return next((manner for number, manner in self.ports if number == port), None)
+        return next((cluster_policy for number, cluster_policy in self.ports if number == port), None)
 
 
-def overlaid(base: Manner, layer: Layer, port: int) -> Manner:
+def overlaid(base: ClusterPolicy, layer: Layer, port: int) -> ClusterPolicy:
     """Return what a subset makes of what holds for its host.
 
     Istio: block by block; then what the subset says of the port replaces its four blocks, also those it leaves out.
     """
     said = {name: value for name, value in msgspec.structs.asdict(layer.whole).items() if value}
-    manner = msgspec.structs.replace(base, **said) if said else base
+    cluster_policy = msgspec.structs.replace(base, **said) if said else base
     single = layer.on(port)
     if single is None:
-        return manner
+        return cluster_policy
     return msgspec.structs.replace(
-        manner, balancing=single.balancing, pool=single.pool, outliers=single.outliers, tls=single.tls
+        cluster_policy,
+        balancing=single.balancing,
+        pool=single.pool,
+        outlier_detection=single.outlier_detection,
+        tls=single.tls,
     )

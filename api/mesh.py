@@ -16,9 +16,9 @@ from mirrorplane.api.grants import Grant
 from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.proxy import Locality
 from mirrorplane.api.routes import RouteTable
-from mirrorplane.api.settings import SaidSettings
-from mirrorplane.api.sidecar_scope import Horizon
-from mirrorplane.api.traffic_policy import ServiceTls, TrafficPolicy
+from mirrorplane.api.settings import SettingsOverlay
+from mirrorplane.api.sidecar_scope import SidecarScope
+from mirrorplane.api.traffic_policy import BackendTls, TrafficPolicy
 
 
 class Protocol(Enum):
@@ -137,10 +137,10 @@ class Lowered(msgspec.Struct, frozen=True):
     endpoints: tuple[EndpointGroup, ...] = ()
     tables: tuple[RouteTable, ...] = ()
     policies: tuple[TrafficPolicy, ...] = ()
-    service_tls: tuple[ServiceTls, ...] = ()
+    backend_tls: tuple[BackendTls, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     credentials: tuple[Credential, ...] = ()
     grants: tuple[Grant, ...] = ()
-    horizons: tuple[Horizon, ...] = ()
-    settings: SaidSettings | None = None
+    sidecar_scopes: tuple[SidecarScope, ...] = ()
+    settings: SettingsOverlay | None = None
     findings: tuple[Finding, ...] = ()

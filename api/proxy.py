@@ -49,17 +49,17 @@ class Proxy(msgspec.Struct, frozen=True):
         return f"{self.role}~{self.ip}~{self.name}.{self.namespace}~{self.namespace}.svc.{self.domain}"
 
 
-class Viewer(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+class Visibility(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Who looks at the mesh: all of a proxy that decides which services and rules it can see.
 
-    `horizon` is the object that limits what it sees, if one does (Istio: the Sidecar that holds for it).
+    `sidecar` is the object that limits what it sees, if one does (Istio: the Sidecar that holds for it).
     """
 
     namespace: str
-    horizon: Ref | None = None
+    sidecar: Ref | None = None
 
 
-class Caller(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+class ClientKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Who calls: all of a proxy that decides which policies hold for it.
 
     `labels` holds those that some policy of its namespace selects clients by. `holds_secrets`: it is sent Secrets of
@@ -67,7 +67,7 @@ class Caller(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     `shows`: the gateway that says which certificate.
     """
 
-    viewer: Viewer
+    visibility: Visibility
     labels: tuple[tuple[str, str], ...] = ()
     holds_secrets: bool = False
     router: bool = False
@@ -76,16 +76,16 @@ class Caller(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     @property
     def namespace(self) -> str:
         """The namespace that it calls from."""
-        return self.viewer.namespace
+        return self.visibility.namespace
 
 
-class Vantage(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+class EndpointView(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Who sees endpoints from where; where is only set when some rule asks for it.
 
     `labels` holds those that some rule compares with the endpoints' own.
     """
 
-    caller: Caller
+    caller: ClientKey
     locality: Locality = Locality()
     labels: tuple[tuple[str, str], ...] = ()
 
@@ -103,7 +103,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """
 
     role: str
-    viewer: Viewer
+    visibility: Visibility
     domain: str = "cluster.local"
     labels: tuple[tuple[str, str], ...] = ()
     gateways: tuple[Ref, ...] = ()
@@ -120,7 +120,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     @property
     def namespace(self) -> str:
         """The namespace that the proxy is in."""
-        return self.viewer.namespace
+        return self.visibility.namespace
 
     @property
     def client(self) -> "Scope":
@@ -128,15 +128,15 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
         return msgspec.structs.replace(self, workload=()) if self.workload else self
 
     @property
-    def caller(self) -> Caller:
+    def caller(self) -> ClientKey:
         """Who this proxy is to policies."""
         router = self.role == ROUTER
-        return Caller(self.viewer, self.selected, router and bool(self.identity), router, self.shows)
+        return ClientKey(self.visibility, self.selected, router and bool(self.identity), router, self.shows)
 
     @property
-    def vantage(self) -> Vantage:
+    def endpoint_view(self) -> EndpointView:
         """From where this proxy sees endpoints."""
-        return Vantage(self.caller, self.locality, self.ranked)
+        return EndpointView(self.caller, self.locality, self.ranked)
 
 
 class NodeIdError(ValueError):

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from mirrorplane.api.actions import Retries
-from mirrorplane.api.cluster_policy import Keepalive, Nearness
+from mirrorplane.api.cluster_policy import Keepalive, LocalityLb
 from mirrorplane.api.mirrors import Guards
 
 
@@ -25,7 +25,7 @@ class PathForm(Enum):
 class MeshSettings(msgspec.Struct, frozen=True):
     """What holds for the whole mesh.
 
-    `..._export_to` is what holds for services, rules and policies that do not say who may see them. `nearness` and
+    `..._export_to` is what holds for services, rules and policies that do not say who may see them. `locality_lb` and
     `keepalive` hold where a policy says nothing; `http2`: hosts that say they take HTTP are called by HTTP/2 then.
     """
 
@@ -42,23 +42,23 @@ class MeshSettings(msgspec.Struct, frozen=True):
     detection_ms: int = 0
     keepalive: Keepalive | None = None
     http2: bool = False
-    nearness: Nearness | None = None
+    locality_lb: LocalityLb | None = None
     paths: PathForm = PathForm.BASE
     shadow_suffix: bool = True
     guards: Guards = Guards()
 
 
-class SaidSettings(msgspec.Struct, frozen=True):
+class SettingsOverlay(msgspec.Struct, frozen=True):
     """Settings that one object says: fields of MeshSettings with their values. All others it leaves to others."""
 
     fields: tuple[tuple[str, Any], ...] = ()
 
 
-def said_settings(**fields: Any) -> SaidSettings:
+def settings_overlay(**fields: Any) -> SettingsOverlay:
     """Return what is said; a field that is None is not."""
-    return SaidSettings(tuple((name, value) for name, value in fields.items() if value is not None))
+    return SettingsOverlay(tuple((name, value) for name, value in fields.items() if value is not None))
 
 
-def together(*said: SaidSettings | None) -> MeshSettings:
+def together(*said: SettingsOverlay | None) -> MeshSettings:
     """Return what several objects come to, field by field: the first that says a field is heard."""
     return MeshSettings(**{name: value for one in reversed(said) if one for name, value in one.fields})

@@ -6,7 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from mirrorplane.api.actions import Destination
-from mirrorplane.api.cluster_policy import Pool
+from mirrorplane.api.cluster_policy import ConnectionPool
 from mirrorplane.api.hosts import covers
 from mirrorplane.api.meta import Labels, Ref
 
@@ -18,7 +18,7 @@ class HostPattern(msgspec.Struct, frozen=True):
     host: str
 
 
-class HostSet(msgspec.Struct, frozen=True):
+class HostSelector(msgspec.Struct, frozen=True):
     """Hosts by who declares them. `exact`: the namespaces of each name.
 
     For a namespace, `*` stands for any and `.` for that of whoever looks.
@@ -35,10 +35,10 @@ class HostSet(msgspec.Struct, frozen=True):
         """Tell whether nothing is left out."""
         return HostPattern(self.ANY, self.ANY) in self.wide
 
-    def seen_from(self, namespace: str) -> "HostSet":
+    def seen_from(self, namespace: str) -> "HostSelector":
         """Return the set with the namespace of whoever looks put in."""
         exact = {host: frozenset(self._put(namespace, said) for said in named) for host, named in self.exact.items()}
-        return HostSet(exact, tuple(HostPattern(self._put(namespace, p.namespace), p.host) for p in self.wide))
+        return HostSelector(exact, tuple(HostPattern(self._put(namespace, p.namespace), p.host) for p in self.wide))
 
     def has(self, namespace: str, host: str) -> bool:
         """Tell whether a host or wildcard that a namespace declares is in the set, as a whole."""
@@ -68,8 +68,8 @@ class EgressListener(msgspec.Struct, frozen=True):
     `bound`: the listener is really bound, whatever brings the other traffic.
     """
 
-    hosts: HostSet
-    excluded: HostSet = HostSet()
+    hosts: HostSelector
+    excluded: HostSelector = HostSelector()
     port: int = 0
     protocol: str = ""
     bind: str = ""
@@ -96,10 +96,10 @@ class IngressListener(msgspec.Struct, frozen=True):
     bound: bool = False
     address: str = ""
     target: int = 0
-    pool: Pool | None = None
+    pool: ConnectionPool | None = None
 
 
-class Horizon(msgspec.Struct, frozen=True):
+class SidecarScope(msgspec.Struct, frozen=True):
     """What clients of a namespace can call. With `clients`, labels, it is for those that carry them.
 
     `allow_any` None: as the mesh does with hosts that nobody declared; what is let through goes to `forwarder`.
@@ -113,9 +113,9 @@ class Horizon(msgspec.Struct, frozen=True):
     allow_any: bool | None = None
     forwarder: Destination | None = None
     ingress: tuple[IngressListener, ...] = ()
-    pool: Pool | None = None
+    pool: ConnectionPool | None = None
 
-    def seen_from(self, namespace: str) -> "Horizon":
+    def seen_from(self, namespace: str) -> "SidecarScope":
         """Return it as it is for a client of a namespace."""
         listeners = (
             msgspec.structs.replace(
@@ -128,7 +128,9 @@ class Horizon(msgspec.Struct, frozen=True):
     @property
     def is_unlimited(self) -> bool:
         """Tell whether every service can be called on all of its ports."""
-        return any(each.port == 0 and each.hosts.is_everything and each.excluded == HostSet() for each in self.egress)
+        return any(
+            each.port == 0 and each.hosts.is_everything and each.excluded == HostSelector() for each in self.egress
+        )
 
     def listener(self, port: int) -> EgressListener | None:
         """Return where calls to a port are made: its own listener, else the one for all others, which is the last."""

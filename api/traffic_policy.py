@@ -2,7 +2,7 @@
 
 import msgspec
 
-from mirrorplane.api.cluster_policy import Layer, Manner, Tls, overlaid
+from mirrorplane.api.cluster_policy import ClusterPolicy, Layer, Tls, overlaid
 from mirrorplane.api.meta import Labels, Ref
 
 _NOTHING = Layer()
@@ -41,12 +41,12 @@ class TrafficPolicy(msgspec.Struct, frozen=True):
         return self.layer is None and all(subset.layer is _NOTHING for subset in self.subsets)
 
     @property
-    def manners(self) -> tuple[Manner, ...]:
+    def cluster_policies(self) -> tuple[ClusterPolicy, ...]:
         """All manners that are said, of whatever port and subset, and what they come to together."""
         ports = {number for layer in self._layers for number, _ in layer.ports} | {0}
-        return tuple(self.manner(port, subset) for port in sorted(ports) for subset in ("", *self._names))
+        return tuple(self.cluster_policy(port, subset) for port in sorted(ports) for subset in ("", *self._names))
 
-    def manner(self, port: int, subset: str = "") -> Manner:
+    def cluster_policy(self, port: int, subset: str = "") -> ClusterPolicy:
         """Return what holds for calls to a port of the host, or of a subset of it.
 
         Istio: what is said of a single port replaces what is said of all, also what it leaves out.
@@ -65,7 +65,7 @@ class TrafficPolicy(msgspec.Struct, frozen=True):
         return (self.layer or Layer(), *(subset.layer for subset in self.subsets))
 
 
-class ServiceTls(msgspec.Struct, frozen=True):
+class BackendTls(msgspec.Struct, frozen=True):
     """How routers secure the line to a service (Gateway API: BackendTLSPolicy). `port` is a port's name, "" for all."""
 
     service: Ref

@@ -1,6 +1,6 @@
 """Who a proxy says it is: the names, labels and metadata of its xDS Node, checked before Envoy ever reads them.
 
-Separate from `mirrorplane.bootstrap.envoy` because the command line needs these checks, and Envoy's messages import slowly.
+Separate from `bootstrap.envoy` because the command line needs these checks, and Envoy's messages import slowly.
 """
 
 import re

@@ -24,8 +24,8 @@ from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.sources.changes import Batch
 from mirrorplane.controlplane.sources.debounce import Debounce, debounced
 from mirrorplane.controlplane.sources.files.source import FileSource
-from mirrorplane.controlplane.status_updater import Keeper
-from mirrorplane.controlplane.xds.push_order import SERVED, Pace
+from mirrorplane.controlplane.status_updater import StatusUpdater
+from mirrorplane.controlplane.xds.push_order import SERVED, PushLimits
 from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
 from mirrorplane.controlplane.xds.status import StreamStatus
 
@@ -43,7 +43,7 @@ class ServeOptions(msgspec.Struct, frozen=True):
     admin: Address
     debounce: Debounce = Debounce()
     security: Security = Security()
-    pace: Pace = SERVED
+    pace: PushLimits = SERVED
     given: tuple[AnyObject, ...] = ()
 
 
@@ -72,7 +72,7 @@ class App:
         self.plane = Plane(known, self.source.locate)
         self.plane.add(options.given)
         self.metrics = Metrics(self.plane)
-        self.keeper = Keeper(self.plane, self._statuses)
+        self.keeper = StatusUpdater(self.plane, self._statuses)
         self.feed = PlaneFeed(self.plane, self.metrics, self.keeper.news)
         served = ServerOptions(options.pace, options.security)
         self.server = XdsServer(self.feed, str(options.xds), served)
@@ -154,7 +154,7 @@ class App:
                 log.log(level, "%sand %d more: see `mirrorplane check` or /debug/findings", prefix, more)
 
     def _without(self, findings: tuple[Finding, ...], others: tuple[Finding, ...]) -> list[Finding]:
-        """Return findings that are not among others, by place: work for Slices."""
+        """Return findings that are not among others, by place: work for CooperativeExecutor."""
         known = set(self.plane.slices.each(others))
         return [finding for finding in self.plane.slices.each(findings) if finding not in known]
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class PlaneFeed:
-    """The plane as the xDS server sees it (mirrorplane.controlplane.xds.feed.Feed). `news` is told when a proxy did something."""
+    """The plane as the xDS server sees it (see xds/feed.py). `news` is called when a proxy answered or left."""
 
     def __init__(self, plane: Plane, metrics: Metrics, news: Callable[[], None] = lambda: None) -> None:
         self.plane, self.metrics, self.news = plane, metrics, news
@@ -28,9 +28,9 @@ class PlaneFeed:
         self.origins = Origins(plane)
         self._streams: Counter[str] = Counter()
 
-    def breathe(self) -> None:
+    def checkpoint(self) -> None:
         """See Feed.breathe."""
-        self.plane.slices.breathe()
+        self.plane.slices.checkpoint()
 
     def attach(self, proxy: Proxy, offer: Offer, variant: str) -> "PlaneLink":
         """See Feed.attach."""

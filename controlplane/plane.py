@@ -9,13 +9,13 @@ from mirrorplane.api.resource import ResourceSet
 from mirrorplane.api.snapshot import Snapshot
 from mirrorplane.controlplane.engine.catalogue import Catalogue
 from mirrorplane.controlplane.engine.engine import EMPTY, Engine
-from mirrorplane.controlplane.engine.executor import Slices
+from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.engine.gc_policy import without_collecting
 from mirrorplane.controlplane.engine.store import Store
-from mirrorplane.controlplane.findings.store import Ledger, Locate
+from mirrorplane.controlplane.findings.store import FindingStore, Locate
 from mirrorplane.controlplane.publish.publisher import Publisher
 from mirrorplane.controlplane.sources.changes import Batch
-from mirrorplane.controlplane.status.cache import Book
+from mirrorplane.controlplane.status.cache import StatusCache
 
 
 class Plane:
@@ -26,12 +26,12 @@ class Plane:
     """
 
     def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None, slice_s: float = 0.005) -> None:
-        self.slices = Slices(slice_s)
-        self.store = Store(catalogue.inputs, self.slices.breathe)
-        self.engine = Engine(catalogue.inputs, self.slices.breathe)
+        self.slices = CooperativeExecutor(slice_s)
+        self.store = Store(catalogue.inputs, self.slices.checkpoint)
+        self.engine = Engine(catalogue.inputs, self.slices.checkpoint)
         self.publisher = Publisher(self.engine, catalogue.outputs, self.slices)
-        self.ledger = Ledger(self.engine, locate)
-        self.book = Book(self.engine)
+        self.ledger = FindingStore(self.engine, locate)
+        self.book = StatusCache(self.engine)
         self.snapshot: Snapshot = EMPTY
         self.published = 0
 
@@ -44,7 +44,7 @@ class Plane:
         """Take in what a source saw. Nothing is served until publish."""
         for change in batch.changes:
             self.store.apply(change.ref, change.obj)
-            self.slices.breathe()
+            self.slices.checkpoint()
         self.ledger.from_source(batch.findings)
 
     async def take(self, batch: Batch) -> int:

@@ -21,7 +21,7 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Keeper:
+class StatusUpdater:
     """Keeps the statuses of a running control plane: proxies' answers count, and times are those of what happened."""
 
     def __init__(self, plane: Plane, streams: Callable[[], Iterable[StreamStatus]]) -> None:

@@ -233,7 +233,8 @@ def test_the_id_of_any_accepted_proxy_splits_into_what_it_was_made_of(name: str,
 
 
 def test_checking_names_does_not_load_envoys_messages() -> None:
-    program = "import sys, mirrorplane.bootstrap.node, controlplane.playground.proxy; sys.exit('envoy_data_plane' in sys.modules)"
+    imports = "import sys, mirrorplane.bootstrap.node, mirrorplane.controlplane.playground.proxy"
+    program = f"{imports}; sys.exit('envoy_data_plane' in sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
 
 

@@ -10,7 +10,7 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import CLUSTER, LISTENER, ROUTE, ResourceSet
-from mirrorplane.controlplane.engine.executor import Slices
+from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.feed import PlaneFeed, PlaneLink
 from mirrorplane.controlplane.findings.nacks import FEW, MOST_OBJECTS
 from mirrorplane.controlplane.observe.metrics import Metrics
@@ -129,9 +129,9 @@ async def test_it_goes_when_the_proxy_accepts_the_resource(desk: Desk):
 
 
 async def test_what_is_found_out_of_a_rejection_that_was_taken_back_meanwhile_is_not_told(desk: Desk):
-    desk.plane.slices = Slices(0.0)  # every step of long work waits for its turn
-    desk.plane.slices.soon(desk.plane.slices.breathe)
-    desk.plane.engine.breathe = desk.plane.slices.breathe
+    desk.plane.slices = CooperativeExecutor(0.0)  # every step of long work waits for its turn
+    desk.plane.slices.soon(desk.plane.slices.checkpoint)
+    desk.plane.engine.checkpoint = desk.plane.slices.checkpoint
     link = desk.connect()
     link.rejected(ROUTE, ("80",), "v1", "no")
     assert desk.rejected().keys() == {resource("80")}, "the rejection itself is told at once"

@@ -89,7 +89,7 @@ SHOPS = ["certificate://shop/web"]
     ],
 )
 async def test_a_certificate_of_another_namespace_is_sent_if_a_grant_says_so(granted: tuple[str, ...], sent: list[str]):
-    plane = await plane_of(joined(gateway(FAR), secret("web", namespace="shop"), *referenced_secrets))
+    plane = await plane_of(joined(gateway(FAR), secret("web", namespace="shop"), *granted))
     assert held(plane) == sent
     assert bool(plane.render(PROVED).of(LISTENER)) == bool(sent)
     assert told(plane) == ([] if sent else [("RefNotPermitted", f"{REF}.namespace")])

@@ -228,7 +228,7 @@ async def test_a_service_that_is_not_exported_has_no_routes_elsewhere():
     assert ask(await rendered(text), "GET http://web/").virtual_host == "web.default.svc.cluster.local:80"
 
 
-DIALLED = [
+ORIGINAL_DST = [
     ("web", WEB, "/a", "next"),
     ("web", WEB, "/b", "404"),
     ("anything.example.com", WEB, "/a", "next"),
@@ -241,7 +241,7 @@ DIALLED = [
 ]
 
 
-@pytest.mark.parametrize(("host", "address", "asked", "found"), DIALLED)
+@pytest.mark.parametrize(("host", "address", "asked", "found"), ORIGINAL_DST)
 async def test_with_interception_what_was_dialled_decides_and_not_the_host(
     host: str, address: str, asked: str, found: str
 ):

@@ -80,8 +80,11 @@ def test_names_say_what_things_are(path: Path):
 
 
 def test_only_one_door_leads_to_envoys_messages():
-    doors = {named(p) for p in FILES if any(re.match(r"(envoy|xds|udpa)\.", name) for name in imported(p))}
-    assert all(door == "translators/envoy.py" or door.startswith("controlplane/xds/") for door in doors)
+    gateway_servers = {named(p) for p in FILES if any(re.match(r"(envoy|xds|udpa)\.", name) for name in imported(p))}
+    assert all(
+        gateway_server == "translators/envoy.py" or gateway_server.startswith("controlplane/xds/")
+        for gateway_server in gateway_servers
+    )
 
 
 def test_only_the_settings_read_the_environment():

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from mirrorplane.api.kinds.istio.sidecar import SIDECAR
 from mirrorplane.api.meta import Ref
-from mirrorplane.api.proxy import Locality, Proxy, Scope, Viewer
+from mirrorplane.api.proxy import Locality, Proxy, Scope, Visibility
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.cli import cli
@@ -49,7 +49,7 @@ def status(type_url: str, **fields) -> TypeStatus:
 )
 def test_a_type_is_in_one_of_four_states(fields: dict, state: str, synced: bool):
     [row] = proxy_rows(
-        [StreamStatus(A, "delta", NOON, (status(ROUTE, **fields),))], [Scope("sidecar", Viewer("x"))], NOON
+        [StreamStatus(A, "delta", NOON, (status(ROUTE, **fields),))], [Scope("sidecar", Visibility("x"))], NOON
     )
     assert (row["types"]["RDS"]["state"], row["types"]["RDS"]["synced"]) == (state, synced)
 
@@ -60,8 +60,8 @@ def test_a_row_is_plain_and_says_everything():
         StreamStatus(A, "delta", NOON - 5, ()),
     ]
     here = Locality("eu", "a")
-    viewer = Viewer("default", Ref(SIDECAR.key, "default", "own"))
-    scope = Scope("sidecar", viewer, labels=(("version", "v2"),), locality=here, selected=(("app", "b"),))
+    visibility = Visibility("default", Ref(SIDECAR.key, "default", "own"))
+    scope = Scope("sidecar", visibility, labels=(("version", "v2"),), locality=here, selected=(("app", "b"),))
     first, second = proxy_rows(streams, [scope, scope], NOON)
     assert json.loads(json.dumps(second)) == {
         "id": "sidecar~127.0.0.1~b.default~default.svc.cluster.local",
@@ -72,7 +72,7 @@ def test_a_row_is_plain_and_says_everything():
         "scope": {
             "role": "sidecar",
             "namespace": "default",
-            "horizon": "Sidecar default/own",
+            "sidecar": "Sidecar default/own",
             "domain": "cluster.local",
             "labels": {"version": "v2"},
             "gateways": [],
@@ -106,7 +106,7 @@ def plain(type_url: str) -> dict:
 
 def test_a_line_is_what_istios_people_expect():
     types = (status(CLUSTER), status(LISTENER, in_flight=True), status(ROUTE, nack="bad\nforged \x1b[31m"))
-    [row] = proxy_rows([StreamStatus(B, "sotw", NOON - 7200, types)], [Scope("sidecar", Viewer("default"))], NOON)
+    [row] = proxy_rows([StreamStatus(B, "sotw", NOON - 7200, types)], [Scope("sidecar", Visibility("default"))], NOON)
     cells, nacks = lines_of(row)
     assert dict(zip(COLUMNS, cells, strict=True)) == {
         "NAME": "b.default",
@@ -125,7 +125,7 @@ def test_a_line_is_what_istios_people_expect():
     ("seconds", "age"), [(0, "0s"), (59.9, "59s"), (60, "1m"), (3599, "59m"), (3600, "1h"), (200_000, "2d"), (-5, "0s")]
 )
 def test_an_age_is_spelt_as_kubectl_does(seconds: float, age: str):
-    [row] = proxy_rows([StreamStatus(A, "sotw", NOON - seconds, ())], [Scope("sidecar", Viewer("default"))], NOON)
+    [row] = proxy_rows([StreamStatus(A, "sotw", NOON - seconds, ())], [Scope("sidecar", Visibility("default"))], NOON)
     assert lines_of(row)[0][-1] == age
 
 
@@ -135,7 +135,7 @@ def test_a_wide_line_says_which_versions_were_accepted_and_sent():
         status(LISTENER, sent="abcdef0123", acked="0123456789", in_flight=True),
         status(ROUTE, sent="abcdef0123", acked="", nack="no"),
     )
-    [row] = proxy_rows([StreamStatus(A, "sotw", NOON, types)], [Scope("sidecar", Viewer("default"))], NOON)
+    [row] = proxy_rows([StreamStatus(A, "sotw", NOON, types)], [Scope("sidecar", Visibility("default"))], NOON)
     cells = lines_of(row, wide=True)[0]
     assert cells[2:6] == ("SYNCED 01234567", "STALE 01234567 (sent abcdef01)", "-", "REJECTED none (sent abcdef01)")
 

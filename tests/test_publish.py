@@ -9,7 +9,7 @@ from mirrorplane.api.resource import CLUSTER, ROUTE, SECRET, Resource, ResourceS
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.xds.delta import DeltaSession
-from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.push_order import PushLimits
 from mirrorplane.controlplane.xds.requests import DeltaRequest
 from mirrorplane.translators.contract import Check, Output
 from mirrorplane.translators.outputs import sidecar_routes
@@ -125,7 +125,7 @@ async def test_a_proxy_that_moves_between_scopes_ends_up_with_what_a_fresh_one_i
         if sessions:
             sessions[0].offer(served)
         else:
-            sessions.append(DeltaSession(served, Pace(), 0.0))
+            sessions.append(DeltaSession(served, PushLimits(), 0.0))
             sessions[0].receive(DeltaRequest(ROUTE, ("80",)))
         while (message := sessions[0].next(0.0)) is not None:
             response = DeltaDiscoveryResponse.FromString(message)

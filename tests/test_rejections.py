@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mirrorplane.controlplane.findings.nacks import FEW, Rejected, Rejections
+from mirrorplane.controlplane.findings.nacks import FEW, NackStore, Rejected
 
 PROXIES, TYPES, TEXTS = (
     st.sampled_from("abc"),
@@ -48,7 +48,7 @@ class Claims(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rejections, self.oracle = Rejections(), Oracle()
+        self.rejections, self.oracle = NackStore(), Oracle()
 
     @rule(proxy=PROXIES, kind=TYPES, names=NAMES, text=TEXTS)
     def reject(self, proxy: str, kind: str, names: set[str], text: str) -> None:

@@ -164,14 +164,18 @@ def test_every_server_is_served_or_left_out_and_envoy_can_tell_those_that_share_
     found = merging(made)
     dice.shuffle(made)
     assert merging(made) == found, "age decides, and not the order of reading"
-    doors = [(door.about, door.server) for opening in found.openings for door in opening.doors]
+    gateway_servers = [
+        (gateway_server.about, gateway_server.server)
+        for binding in found.bindings
+        for gateway_server in binding.gateway_servers
+    ]
     lost = [(one.about, one.server) for one in found.left_out]
-    assert sorted(map(repr, doors + lost)) == sorted(
+    assert sorted(map(repr, gateway_servers + lost)) == sorted(
         repr((g.ref, s)) for m in made for g in lowered(m) for s in g.servers
     )
-    assert len({(o.address, o.port) for o in found.openings}) == len(found.openings)
-    for opening in found.openings:
-        for one, other in combinations([door.server for door in opening.doors], 2):
+    assert len({(o.address, o.port) for o in found.bindings}) == len(found.bindings)
+    for binding in found.bindings:
+        for one, other in combinations([gateway_server.server for gateway_server in binding.gateway_servers], 2):
             assert one.tls == other.tls
             assert one.tls or one.speaks is other.speaks
             assert not one.tls or not {h.host for h in one.hosts} & {h.host for h in other.hosts}

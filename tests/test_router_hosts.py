@@ -17,7 +17,7 @@ from mirrorplane.controlplane.engine.store import Store
 from mirrorplane.translators import partitions
 from mirrorplane.translators.lookups.services import rank
 from mirrorplane.translators.routers import hosts
-from mirrorplane.translators.routers.servers import doors
+from mirrorplane.translators.routers.servers import gateway_servers
 from mirrorplane.translators.scopes import criteria, scope_of
 from tests.builders import PlainView
 
@@ -76,13 +76,13 @@ def meaning(said: hosts.HostRules) -> tuple[list[str], bool]:
 def by_pairs(view: PlainView, scope) -> dict[str, tuple[list[str], bool]]:
     """Every server's host with every rule's, the narrower of both."""
     met: dict[str, dict[Ref, object]] = {}
-    open_doors = doors(view, scope, ROUTES)
+    open_doors = gateway_servers(view, scope, ROUTES)
     tables = [t for ref in view._snapshot.objects for t in view.lowered(ref).tables]
-    for door in open_doors:
-        for one in door.server.hosts:
-            if door.server.redirect:
+    for gateway_server in open_doors:
+        for one in gateway_server.server.hosts:
+            if gateway_server.server.redirect:
                 met.setdefault(one.host, {})
-            for table in (t for t in tables if door.gateway in t.gateways and one.admits(t.ref.namespace)):
+            for table in (t for t in tables if gateway_server.gateway in t.gateways and one.admits(t.ref.namespace)):
                 if exported(table.export_to, table.ref.namespace, scope.namespace):
                     for host in filter(None, (narrower(one.host, other) for other in table.hosts)):
                         met.setdefault(host, {})[table.ref] = table
@@ -90,7 +90,7 @@ def by_pairs(view: PlainView, scope) -> dict[str, tuple[list[str], bool]]:
 
 
 def _ordered(scope, said) -> list[str]:
-    routes = [route for table in sorted(said, key=lambda t: rank(scope.viewer, t)) for route in table.routes]
+    routes = [route for table in sorted(said, key=lambda t: rank(scope.visibility, t)) for route in table.routes]
     return [r.action.path for r in sorted(routes, key=lambda r: r.match.path.value == "/")]
 
 

@@ -4,23 +4,23 @@ import asyncio
 
 import pytest
 
-from mirrorplane.controlplane.engine.executor import Slices
+from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 
 
-def steps(slices: Slices, said: list[str], name: str, count: int = 3):
+def steps(slices: CooperativeExecutor, said: list[str], name: str, count: int = 3):
     """Work that says each of its steps, and could pause after each."""
 
     def work() -> str:
         for i in range(count):
             said.append(f"{name}{i}")
-            slices.breathe()
+            slices.checkpoint()
         return name
 
     return work
 
 
 async def test_other_tasks_run_between_slices():
-    slices, said = Slices(length=0), []
+    slices, said = CooperativeExecutor(length=0), []
 
     async def other() -> None:
         for _ in range(3):
@@ -34,7 +34,7 @@ async def test_other_tasks_run_between_slices():
 
 
 async def test_work_within_its_slice_is_not_interrupted():
-    slices, said = Slices(length=60), []
+    slices, said = CooperativeExecutor(length=60), []
     task = asyncio.create_task(asyncio.sleep(0))
     slices.soon(steps(slices, said, "a"))
     assert said == ["a0", "a1", "a2"]
@@ -43,7 +43,7 @@ async def test_work_within_its_slice_is_not_interrupted():
 
 
 async def test_work_is_done_one_after_the_other():
-    slices, said = Slices(length=0), []
+    slices, said = CooperativeExecutor(length=0), []
     slices.soon(steps(slices, said, "a"))
     answers = await asyncio.gather(slices.run(steps(slices, said, "b")), slices.run(steps(slices, said, "c")))
     assert answers == ["b", "c"]
@@ -51,7 +51,7 @@ async def test_work_is_done_one_after_the_other():
 
 
 async def test_who_stops_waiting_stops_nothing():
-    slices, said = Slices(length=0), []
+    slices, said = CooperativeExecutor(length=0), []
     task = asyncio.create_task(slices.run(steps(slices, said, "a")))
     await asyncio.sleep(0)
     task.cancel()
@@ -62,10 +62,10 @@ async def test_who_stops_waiting_stops_nothing():
 
 
 async def test_an_error_reaches_who_waits_and_no_other_work(caplog):
-    slices, said = Slices(length=0), []
+    slices, said = CooperativeExecutor(length=0), []
 
     def broken() -> None:
-        slices.breathe()
+        slices.checkpoint()
         raise ZeroDivisionError("a bug")
 
     slices.soon(broken)
@@ -76,18 +76,18 @@ async def test_an_error_reaches_who_waits_and_no_other_work(caplog):
 
 
 def test_without_an_event_loop_work_is_simply_done():
-    slices, said = Slices(length=0), []
+    slices, said = CooperativeExecutor(length=0), []
     slices.soon(steps(slices, said, "a"))
     assert said == ["a0", "a1", "a2"]
 
 
 def test_when_the_loop_ends_work_that_is_half_done_is_unwound():
-    slices, said = Slices(length=0), []
+    slices, said = CooperativeExecutor(length=0), []
 
     def tidy() -> None:
         try:
             while True:
-                slices.breathe()
+                slices.checkpoint()
         finally:
             said.append("unwound")
 

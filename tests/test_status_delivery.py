@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from mirrorplane.api.meta import Ref
-from mirrorplane.api.proxy import Proxy, Scope, Viewer
+from mirrorplane.api.proxy import Proxy, Scope, Visibility
 from mirrorplane.api.resource import LISTENER, ROUTE
 from mirrorplane.api.status import PROGRAMMED, TRUE, Condition, Section, Status
 from mirrorplane.controlplane.status.programmed import Delivery, delivered, deliveries
@@ -80,7 +80,7 @@ def test_what_cannot_be_programmed_is_no_question_to_proxies():
 
 def test_deliveries_are_by_gateway_and_a_proxy_may_have_many_streams():
     edge, till = Ref("g/Gateway", "default", "edge"), Ref("g/Gateway", "default", "till")
-    scope = Scope("router", Viewer("default"), gateways=(edge, till))
+    scope = Scope("router", Visibility("default"), gateways=(edge, till))
     proxy = Proxy("router", "a", "default", ip="127.0.0.9")
 
     def stream(type_url: str, nack: str | None = None, *, pending: bool = False) -> tuple[StreamStatus, Scope]:
@@ -92,7 +92,7 @@ def test_deliveries_are_by_gateway_and_a_proxy_may_have_many_streams():
     assert found == {edge: [expected], till: [expected]}
     (moving,) = deliveries([stream(LISTENER), stream(ROUTE, pending=True)])[edge]
     assert moving.settled, "a route that is under way is no reason to take a Gateway for gone"
-    sidecar = (StreamStatus(Proxy("sidecar", "s", "default"), "sotw", 0, ()), Scope("sidecar", Viewer("default")))
+    sidecar = (StreamStatus(Proxy("sidecar", "s", "default"), "sotw", 0, ()), Scope("sidecar", Visibility("default")))
     assert deliveries([sidecar]) == {}
 
 

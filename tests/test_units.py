@@ -3,7 +3,7 @@
 import pytest
 
 from mirrorplane.api.hosts import candidates, covers, exported, fqdn, is_ip
-from mirrorplane.api.proxy import NodeIdError, Proxy, Scope, Viewer, parse_node_id
+from mirrorplane.api.proxy import NodeIdError, Proxy, Scope, Visibility, parse_node_id
 from mirrorplane.api.units import millionths, milliseconds
 from mirrorplane.translators.parts.domains import domains, with_port
 from mirrorplane.translators.port_protocols import of_port
@@ -106,16 +106,16 @@ def test_a_port_speaks_what_istio_says(number: int, name: str, app_protocol: str
 
 def test_short_names_of_another_namespace_need_the_namespace():
     host = "web.blue.svc.cluster.local"
-    own = domains(host, ("10.0.0.1", "fd00::A", "0.0.0.0", "10.0.0.0/8"), Scope("sidecar", Viewer("blue")))
+    own = domains(host, ("10.0.0.1", "fd00::A", "0.0.0.0", "10.0.0.0/8"), Scope("sidecar", Visibility("blue")))
     assert own == (host, f"{host}.", "web", "web.blue.svc", "web.blue", "10.0.0.1", "[fd00::a]")
-    other = domains(host, (), Scope("sidecar", Viewer("red")))
+    other = domains(host, (), Scope("sidecar", Visibility("red")))
     assert other == (host, f"{host}.", "web.blue", "web.blue.svc")
 
 
 def test_hosts_outside_the_cluster_have_no_short_names():
-    assert domains("example.com", (), Scope("sidecar", Viewer("red"))) == ("example.com", "example.com.")
-    assert domains("*.example.com", (), Scope("sidecar", Viewer("red"))) == ("*.example.com",)
-    assert domains("192.0.2.1", (), Scope("sidecar", Viewer("red"))) == ("192.0.2.1",)
+    assert domains("example.com", (), Scope("sidecar", Visibility("red"))) == ("example.com", "example.com.")
+    assert domains("*.example.com", (), Scope("sidecar", Visibility("red"))) == ("*.example.com",)
+    assert domains("192.0.2.1", (), Scope("sidecar", Visibility("red"))) == ("192.0.2.1",)
 
 
 def test_clients_of_an_http_proxy_say_the_port_unless_it_is_80():

@@ -16,7 +16,7 @@ from mirrorplane.api.meta import AnyObject, Kind
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.resource import Resource
 from mirrorplane.api.routes import Route, RouteTable
-from mirrorplane.api.sidecar_scope import Horizon
+from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.status import Status
 from mirrorplane.api.traffic_policy import TrafficPolicy
 from mirrorplane.api.view import View
@@ -85,7 +85,7 @@ class Check(msgspec.Struct, frozen=True):
     policy: Callable[[View, TrafficPolicy], tuple[Finding, ...]] = lambda *_: ()
     gateway: Callable[[View, Gateway], tuple[Finding, ...]] = lambda *_: ()
     service: Callable[[View, Service], tuple[Finding, ...]] = lambda *_: ()
-    horizon: Callable[[View, Horizon], tuple[Finding, ...]] = lambda *_: ()
+    sidecar_scope: Callable[[View, SidecarScope], tuple[Finding, ...]] = lambda *_: ()
 
 
 class Report(msgspec.Struct, frozen=True):

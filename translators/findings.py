@@ -19,7 +19,7 @@ def findings(view: View, ref: Ref) -> tuple[Finding, ...]:
 
 def is_checked(ref: Ref, said: Lowered) -> bool:
     """Tell whether any check has something to look at in what an object means."""
-    return bool(said.tables or said.policies or said.gateways or said.horizons or _declared(ref, said))
+    return bool(said.tables or said.policies or said.gateways or said.sidecar_scopes or _declared(ref, said))
 
 
 def _of(view: View, check: Check, ref: Ref, said: Lowered) -> Iterator[Finding]:
@@ -31,8 +31,8 @@ def _of(view: View, check: Check, ref: Ref, said: Lowered) -> Iterator[Finding]:
         yield from check.gateway(view, gateway)
     for service in _declared(ref, said):
         yield from check.service(view, service)
-    for horizon in said.horizons:
-        yield from check.horizon(view, horizon)
+    for sidecar_scope in said.sidecar_scopes:
+        yield from check.sidecar_scope(view, sidecar_scope)
 
 
 def _declared(ref: Ref, said: Lowered) -> tuple[Service, ...]:

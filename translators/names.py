@@ -18,7 +18,7 @@ HTTP2 = "http2"
 _COPY_BY_HTTP2 = "mirror-http2"
 DATAGRAMS = "udp"
 SEALED = "sealed"
-DIALLED = "mirrorplane.dialled_address"
+ORIGINAL_DST = "mirrorplane.dialled_address"
 """Under this a sidecar with interception remembers the address that a client dialled."""
 
 

@@ -66,10 +66,10 @@ def _takes_slash(pattern: str) -> bool:
 
 def _brings_slash(pattern: str, number: int) -> bool:
     """Tell whether a group of a regex begins with a slash, or with all that the regex begins with."""
-    openings = [found.end() for found in _GROUP.finditer(pattern) if found["group"]]
-    if number > len(openings):
+    bindings = [found.end() for found in _GROUP.finditer(pattern) if found["group"]]
+    if number > len(bindings):
         return False
-    start, first = openings[number - 1], _OPENING.match(pattern)
+    start, first = bindings[number - 1], _OPENING.match(pattern)
     return pattern.startswith(("/", "\\/"), start) or (first is not None and start <= first.end())
 
 

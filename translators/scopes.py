@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mirrorplane.api.meta import Labels, Ref
-from mirrorplane.api.proxy import LOOPBACK, REDIRECT, ROUTER, SIDECAR, Locality, Proxy, Scope, Viewer
+from mirrorplane.api.proxy import LOOPBACK, REDIRECT, ROUTER, SIDECAR, Locality, Proxy, Scope, Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.names import ANYWHERE
@@ -38,8 +38,8 @@ class Criteria(msgspec.Struct, frozen=True):
     `labels` are keys that some match's sourceLabels name, `ranked` those that some rule compares with endpoints'.
     `locality`: some rule prefers near endpoints. `clients` are namespaces with keys by which their policies select,
     `workloads` the keys by which services select workloads; `gateways` are those there are, with what they select.
-    `horizons`: of each namespace the labels that proxies must carry, and the object that limits them then; the first
-    holds. `rest`: what limits proxies of namespaces without one of their own for all.
+    `sidecar_scopes`: of each namespace the labels that proxies must carry, and the object that limits them
+    then; the first holds. `rest`: what limits proxies of namespaces without one of their own for all.
     """
 
     labels: frozenset[str] = frozenset()
@@ -48,15 +48,17 @@ class Criteria(msgspec.Struct, frozen=True):
     clients: frozenset[tuple[str, str]] = frozenset()
     workloads: frozenset[str] = frozenset()
     gateways: tuple[Selection, ...] = ()
-    horizons: Mapping[str, tuple[tuple[Labels, Ref], ...]] = {}
+    sidecar_scopes: Mapping[str, tuple[tuple[Labels, Ref], ...]] = {}
     rest: Ref | None = None
 
 
 def criteria(view: View) -> Criteria:
     """Return what about proxies matters to some object."""
-    said = [m for obj in view.by("policy.near", "*") for p in view.lowered(obj.ref).policies for m in p.manners]
-    near = [m.balancing.nearness for m in said if m.balancing is not None and m.balancing.nearness is not None]
-    whole = view.memo(mesh).nearness
+    said = [
+        m for obj in view.by("policy.near", "*") for p in view.lowered(obj.ref).policies for m in p.cluster_policies
+    ]
+    near = [m.balancing.locality_lb for m in said if m.balancing is not None and m.balancing.locality_lb is not None]
+    whole = view.memo(mesh).locality_lb
     near += [whole] if whole is not None else []
     return Criteria(
         labels=frozenset(
@@ -66,7 +68,7 @@ def criteria(view: View) -> Criteria:
             for labels in _compared(table)
             for key, _ in labels
         ),
-        locality=any(manner.ranks_localities or manner.weighs_localities for manner in said)
+        locality=any(cluster_policy.ranks_localities or cluster_policy.weighs_localities for cluster_policy in said)
         or (whole is not None and whole.enabled and whole.spreads != ()),
         ranked=frozenset(label.partition("=")[0] for n in near for label in n.by_labels),
         clients=frozenset(
@@ -77,7 +79,7 @@ def criteria(view: View) -> Criteria:
         ),
         workloads=frozenset().union(*(view.memo(_selecting, part) for part in range(COUNT))),
         gateways=view.memo(_gateways),
-        horizons=view.memo(_horizons),
+        sidecar_scopes=view.memo(_horizons),
         rest=view.memo(_rest),
     )
 
@@ -89,7 +91,7 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
     """
     return Scope(
         role=proxy.role,
-        viewer=Viewer(proxy.namespace, _horizon(proxy, asked) if proxy.role == SIDECAR else None),
+        visibility=Visibility(proxy.namespace, _horizon(proxy, asked) if proxy.role == SIDECAR else None),
         domain=proxy.domain,
         labels=_chosen(proxy, asked.labels),
         gateways=_selected(proxy, asked.gateways) if proxy.role == ROUTER else (),
@@ -108,7 +110,7 @@ def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
 def _horizons(view: View) -> Mapping[str, tuple[tuple[Labels, Ref], ...]]:
     """Return what limits proxies, by namespace. Istio: those with labels go first, and of them the oldest."""
     said = sorted(
-        (h for obj in view.by("horizons", "*") for h in view.lowered(obj.ref).horizons),
+        (h for obj in view.by("sidecar_scopes", "*") for h in view.lowered(obj.ref).sidecar_scopes),
         key=lambda h: (not h.clients, h.created, h.ref.name),
     )
     found: dict[str, tuple[tuple[Labels, Ref], ...]] = {}
@@ -126,7 +128,7 @@ def _rest(view: View) -> Ref | None:
 
 def _horizon(proxy: Proxy, asked: Criteria) -> Ref | None:
     """Return what limits a proxy: of its own namespace, else of the root namespace, if anything does (Istio)."""
-    own = asked.horizons.get(proxy.namespace, ())
+    own = asked.sidecar_scopes.get(proxy.namespace, ())
     carried = proxy.labels.items()
     return next((ref for clients, ref in own if set(clients) <= carried), asked.rest)
 

@@ -16,7 +16,7 @@ from mirrorplane.controlplane.publish.publisher import RenderError
 from mirrorplane.controlplane.query.proxies import Row, proxy_rows
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.status.format import status_row
-from mirrorplane.controlplane.status_updater import Keeper
+from mirrorplane.controlplane.status_updater import StatusUpdater
 from mirrorplane.controlplane.xds.status import StreamStatus
 from mirrorplane.translators.scopes import criteria, scope_of
 
@@ -35,7 +35,7 @@ class Admin:
     """An HTTP server on the admin address."""
 
     def __init__(
-        self, plane: Plane, metrics: Metrics, streams: Callable[[], Iterable[StreamStatus]], keeper: Keeper
+        self, plane: Plane, metrics: Metrics, streams: Callable[[], Iterable[StreamStatus]], keeper: StatusUpdater
     ) -> None:
         self._plane, self._metrics, self._streams, self._keeper = plane, metrics, streams, keeper
         self._runner: web.AppRunner | None = None
@@ -96,7 +96,7 @@ class Admin:
         return _json([status_row(objects[ref], status) for ref, status in found if ref in objects])
 
     def _rows(self) -> list[Row]:
-        """Return a row for each stream: work for Slices."""
+        """Return a row for each stream: work for CooperativeExecutor."""
         each, asked = self._plane.slices.each, self._plane.engine.view.memo(criteria)
         streams = list(each(self._streams()))
         scopes = [scope_of(stream.proxy, asked) for stream in each(streams)]

@@ -36,10 +36,10 @@ def serve(given: Given, xds_address: str, admin_address: str, **flags: Any) -> N
     from mirrorplane.controlplane.identity.watched_files import FileProblemError
     from mirrorplane.controlplane.settings import AddressError, parse_address
     from mirrorplane.controlplane.sources.debounce import Debounce
-    from mirrorplane.controlplane.xds.push_order import Pace
+    from mirrorplane.controlplane.xds.push_order import PushLimits
 
     debounce = Debounce(_seconds(flags, "debounce_quiet"), _seconds(flags, "debounce_max"))
-    pace = Pace(grace=_seconds(flags, "removal_grace"))
+    pace = PushLimits(grace=_seconds(flags, "removal_grace"))
     try:
         xds, admin = parse_address(xds_address), parse_address(admin_address)
         security = security_of(SecurityFlags(**flags), exposed=not xds.is_loopback)

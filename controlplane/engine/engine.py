@@ -45,10 +45,10 @@ class Engine:
     """The memory of one world. Single-threaded; always answers for the snapshot given to the last `advance`.
 
     `hold` what is asked for again and again from outside; any other answer is forgotten at the next `collect`.
-    `breathe` is called now and then between two functions, so that long work can make room for other things.
+    `checkpoint` is called now and then between two functions, so that long work can make room for other things.
     """
 
-    def __init__(self, inputs: Iterable[Input], breathe: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, inputs: Iterable[Input], checkpoint: Callable[[], None] = lambda: None) -> None:
         self._lower = {kind.key: i.lower for i in inputs for kind in i.kinds}
         self.lowering: Callable[[View, Ref], Lowered] = self._lower_object
         self._entries: dict[Call, Entry] = {}
@@ -57,7 +57,7 @@ class Engine:
         self._touched: set[Call] = set()
         self._orphans: set[Call] = set()
         self._running: dict[Call, None] = {}
-        self.breathe = breathe
+        self.checkpoint = checkpoint
         self._busy = 0
         self._snapshot = EMPTY
         self.runs = 0
@@ -79,13 +79,13 @@ class Engine:
         return OutsideView(self)
 
     def advance(self, snapshot: Snapshot) -> "OutsideView":
-        """Move to a snapshot and return the view on it. Suspects everything behind a changed read."""
+        """Move to a snapshot and return the view on it. Mark everything behind a changed read."""
         self._snapshot = snapshot
         todo: list[ReadKey] = list(snapshot.changed)
         self._busy += 1
         try:
             while todo:
-                self.breathe()
+                self.checkpoint()
                 todo += self._suspect(todo.pop())
         finally:
             self._busy -= 1
@@ -101,7 +101,7 @@ class Engine:
             entry.suspects = {read}
             if call in self._held:
                 self._touched.add(call)
-            self.breathe()
+            self.checkpoint()
             yield call
 
     @property
@@ -120,7 +120,7 @@ class Engine:
     def release(self, calls: Iterable[Call]) -> None:
         """Take back one `hold` of each call."""
         for call in calls:
-            self.breathe()
+            self.checkpoint()
             self._held[call] -= 1
             if self._held[call] <= 0:
                 del self._held[call]
@@ -129,7 +129,7 @@ class Engine:
     def collect(self) -> None:
         """Forget every call that nobody holds and nothing reads. Not in the middle of work, which may rest on them."""
         while self._orphans and not self._busy:
-            self.breathe()
+            self.checkpoint()
             call = self._orphans.pop()
             if call in self._held or self._readers.of(call):
                 continue
@@ -142,7 +142,7 @@ class Engine:
         found: set[Ref] = set()
         seen, todo = {call}, [call]
         while todo:
-            self.breathe()
+            self.checkpoint()
             entry = self._entries.get(todo.pop())
             for read, answer in entry.reads.items() if entry else ():
                 if read[0] == GET:
@@ -209,7 +209,7 @@ class Engine:
 
     def _holds(self, entry: Entry) -> bool:
         """Check the suspect reads in the order they were made: a later one may depend on an earlier answer."""
-        self.breathe()
+        self.checkpoint()
         suspects = entry.suspects or ()
         for read in suspects if len(suspects) == 1 else [read for read in entry.reads if read in suspects]:
             try:
@@ -231,7 +231,7 @@ class Engine:
             raise CycleError(f"a translator asks for its own answer: {path}")
         reads: dict[ReadKey, Any] = {}
         self._running[call] = None
-        self.breathe()
+        self.checkpoint()
         try:
             value = call[0](RecordingView(self, reads), *call[1:])
         finally:

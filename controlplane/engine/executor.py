@@ -24,7 +24,7 @@ class _Job(msgspec.Struct, eq=False):
     answer: "asyncio.Future[Any] | None" = None
 
 
-class Slices:
+class CooperativeExecutor:
     """Runs one piece of work at a time, in order, and lets the event loop run every `length` seconds of it."""
 
     def __init__(self, length: float) -> None:
@@ -58,7 +58,7 @@ class Slices:
             self._step()
         self._go_on()
 
-    def breathe(self) -> None:
+    def checkpoint(self) -> None:
         """Pause here if this is work, and its slice is over."""
         if self._running is not None and time.perf_counter() >= self._until and getcurrent() is self._running:
             self._running.parent.switch()
@@ -66,7 +66,7 @@ class Slices:
     def each(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items, pausing between them as work does."""
         for item in items:
-            self.breathe()
+            self.checkpoint()
             yield item
 
     def _go_on(self) -> None:

@@ -17,7 +17,7 @@ class Store:
     Applying is O(places of the object); freezing costs what was applied since, and sorts only buckets with new members.
     """
 
-    def __init__(self, inputs: Iterable[Input], breathe: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, inputs: Iterable[Input], checkpoint: Callable[[], None] = lambda: None) -> None:
         self._inputs = {kind.key: i for i in inputs for kind in i.kinds}
         self._objects = Freezable[Ref, AnyObject]()
         self._members: defaultdict[Place, dict[Ref, AnyObject]] = defaultdict(dict)
@@ -26,7 +26,7 @@ class Store:
         self._touched: set[Place] = set()
         self._changed: set[ReadKey] = set()
         self._version = 0
-        self._breathe = breathe
+        self._breathe = checkpoint
         self._changed_at: dict[Ref, int] = {}
 
     def apply(self, ref: Ref, obj: AnyObject | None) -> bool:

@@ -65,7 +65,7 @@ class _Complaint:
             yield _Case(kind, name, self.text), Rejected(self.text)
 
 
-class Rejections:
+class NackStore:
     """What each proxy rejects now: by proxy, type and name of the resource ("" where no resource was named)."""
 
     def __init__(self) -> None:

@@ -11,14 +11,14 @@ from mirrorplane.api.resource import Resource
 from mirrorplane.api.snapshot import GET, Snapshot
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.engine import Call, Engine
-from mirrorplane.controlplane.findings.nacks import Rejected, Rejections
+from mirrorplane.controlplane.findings.nacks import NackStore, Rejected
 from mirrorplane.translators.findings import findings, is_checked
 
 log = logging.getLogger(__name__)
 Locate = Callable[[Ref, str], tuple[str, int] | None]
 
 
-class Ledger:
+class FindingStore:
     """Findings as they stand now. `locate` gives a finding about an object its file and line.
 
     They are put together when somebody asks, and kept until something changes.
@@ -29,7 +29,7 @@ class Ledger:
         self._of_sources: dict[str, tuple[Finding, ...]] = {}
         self._of_objects: dict[Ref, tuple[Finding, ...]] = {}
         self._held: dict[Ref, list[Call]] = {}
-        self._of_proxies = Rejections()
+        self._of_proxies = NackStore()
         self._all: tuple[Finding, ...] | None = None
         self._edition = 0
 
@@ -89,7 +89,7 @@ class Ledger:
             return known
         edition, found = self._edition, set()
         for finding in list(self._said()):
-            self._engine.breathe()
+            self._engine.checkpoint()
             found.add(self._placed(finding))
         told = tuple(sorted(found, key=lambda f: (f.file, f.line, f.about, f.path, f.reason, f.message)))
         if edition == self._edition:  # nothing changed while this paused

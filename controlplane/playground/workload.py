@@ -1,6 +1,6 @@
 """An httpbin-like HTTP workload that logs as gunicorn does, so that a mesh can be tried and tested without containers.
 
-It runs as a process of its own (`python -m mirrorplane.controlplane.playground.workload --name httpbin-v1`) for the demo, and
+It runs as a process of its own for the demo (`python -m mirrorplane.controlplane.playground.workload --name v1`), and
 inside a test, which then asks it what it received. Separate from `stuck`, whose servers misbehave on purpose.
 """
 

@@ -9,9 +9,9 @@ from mirrorplane.api.proxy import ROUTER, Proxy, Scope
 from mirrorplane.api.resource import SECRET, ResourceSet
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.engine import Call, Engine
-from mirrorplane.controlplane.engine.executor import Slices
+from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.engine.gc_policy import without_collecting
-from mirrorplane.controlplane.publish.scope_cache import Board, Offer, suspects_of
+from mirrorplane.controlplane.publish.scope_cache import Offer, ScopeCache, suspects_of
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.routers.servers import unserved
 from mirrorplane.translators.scopes import criteria, scope_of
@@ -24,20 +24,20 @@ class RenderError(RuntimeError):
 
 
 class Publisher:
-    """Keeps a Board for every scope in use, and offers each proxy the set of its scope.
+    """Keeps a ScopeCache for every scope in use, and offers each proxy the set of its scope.
 
     A scope that nobody uses any more is forgotten, with everything only it had asked for. Secrets are only ever made
     for a scope that holds the identity they are for.
     """
 
-    def __init__(self, engine: Engine, outputs: Iterable[Output], slices: Slices) -> None:
+    def __init__(self, engine: Engine, outputs: Iterable[Output], slices: CooperativeExecutor) -> None:
         self._engine, self._outputs, self._slices = engine, tuple(outputs), slices
         self._view: View = engine.view
         self._criteria = self._view.memo(criteria)
         self._engine.hold([(criteria,)])
         self._generations = count(1)
-        self._leaving: list[Board] = []
-        self._boards: dict[Scope, Board] = {}
+        self._leaving: list[ScopeCache] = []
+        self._boards: dict[Scope, ScopeCache] = {}
         self._proxies: dict[Offer, tuple[Proxy, Scope]] = {}
 
     @property
@@ -67,7 +67,7 @@ class Publisher:
     def render(self, proxy: Proxy) -> ResourceSet:
         """Return what the proxy is or would be offered, and remember nothing for it. Raises RenderError.
 
-        In a running server this is work for Slices.
+        In a running server this is work for CooperativeExecutor.
         """
         scope = scope_of(proxy, self._criteria)
         known = self._boards.get(scope)
@@ -84,7 +84,7 @@ class Publisher:
     def origins(self, offer: Offer, type_url: str, name: str) -> frozenset[Ref]:
         """Return the Refs of every object that a resource of a proxy was made from; empty when it has no such.
 
-        Work for Slices.
+        Work for CooperativeExecutor.
         """
         if offer not in self._proxies:
             return frozenset()  # it left
@@ -97,7 +97,7 @@ class Publisher:
         """Bring every scope up to a view; returns how many sets changed."""
         self._view = view
         self._move()
-        suspects, changed = suspects_of(touched, self._slices.breathe), 0
+        suspects, changed = suspects_of(touched, self._slices.checkpoint), 0
         for board in list(self._boards.values()):
             if board.refresh(self._view, suspects) and self._boards.get(board.scope) is board:
                 changed += 1
@@ -114,7 +114,7 @@ class Publisher:
         self._criteria = asked
         for offer, (proxy, old) in list(self._proxies.items()):
             scope = scope_of(proxy, asked)
-            self._slices.breathe()
+            self._slices.checkpoint()
             if scope != old and offer in self._proxies:
                 self._proxies[offer] = (proxy, scope)
                 self._leave(old, offer)
@@ -128,25 +128,25 @@ class Publisher:
             self._leave(found[1], offer)
             self._slices.soon(self._forget)
 
-    def _join(self, scope: Scope, offer: Offer) -> Board:
+    def _join(self, scope: Scope, offer: Offer) -> ScopeCache:
         board = self._boards.get(scope)
         if board is None:
             board = self._boards[scope] = self._new_board(scope)
         board.offers.add(offer)
         return board
 
-    def _open(self, board: Board) -> None:
+    def _open(self, board: ScopeCache) -> None:
         """Make a new board's set, unless a publish has done it meanwhile, or nobody is left who wants it."""
         if not board.ready and board.offers:
             self._refresh(board)
             board.spread()
 
-    def _refresh(self, board: Board) -> None:
+    def _refresh(self, board: ScopeCache) -> None:
         with without_collecting(lambda: self._engine.runs):
             board.refresh(self._view, {})
         self._remark(board)
 
-    def _remark(self, board: Board) -> None:
+    def _remark(self, board: ScopeCache) -> None:
         """Log which servers of its gateways a router does not serve, once each: Envoy would say nothing of them."""
         if board.scope.role == ROUTER:
             for lost in set(self._view.memo(unserved, board.scope)) - board.remarked:
@@ -154,9 +154,9 @@ class Publisher:
                 log.warning("routers of namespace %s do not serve %s: %s", board.scope.namespace, what, lost.why)
                 board.remarked.add(lost)
 
-    def _new_board(self, scope: Scope) -> Board:
+    def _new_board(self, scope: Scope) -> ScopeCache:
         known = (o for o in self._outputs if o.type_url != SECRET or o.public or scope.identity)
-        return Board(self._engine, known, scope, self._generations)
+        return ScopeCache(self._engine, known, scope, self._generations)
 
     def _leave(self, scope: Scope, offer: Offer) -> None:
         board = self._boards[scope]

@@ -12,23 +12,23 @@ from mirrorplane.translators.contract import Output
 
 log = logging.getLogger(__name__)
 Offer = Callable[[ResourceSet], None]
-Suspects = Mapping[tuple[Any, Any], set[str]]
+NackBisect = Mapping[tuple[Any, Any], set[str]]
 """What may have changed: names of resources by how they are built (function, key), and (names, scope) of lists."""
 
 _NOTHING: ResourceSet = ResourceSet(0, {}, {}, 0)
 _NONE: frozenset[str] = frozenset()
 
 
-def suspects_of(touched: Iterable[Call], breathe: Callable[[], None]) -> Suspects:
+def suspects_of(touched: Iterable[Call], checkpoint: Callable[[], None]) -> NackBisect:
     """Return the suspects among touched calls: (build, key, name) and (names, scope)."""
     found: dict[tuple[Any, Any], set[str]] = {}
     for call in touched:
         found.setdefault(call[:2], set()).update(call[2:])
-        breathe()
+        checkpoint()
     return found
 
 
-class Board:
+class ScopeCache:
     """One scope's resources and who wants them.
 
     A build that raises is our bug: the last good resource stays, and the build is tried again at the next publish.
@@ -49,7 +49,7 @@ class Board:
         """Builds that raised and have not succeeded since, by type and name ("" for the list of names)."""
         return {(column.type_url, name): error for column in self._columns for name, error in column.failed.items()}
 
-    def refresh(self, view: View, suspects: Suspects) -> bool:
+    def refresh(self, view: View, suspects: NackBisect) -> bool:
         """Bring the set up to date; returns whether anything changed."""
         if self.ready and not any(column.is_suspect(suspects) for column in self._columns):
             return False
@@ -69,7 +69,7 @@ class Board:
     def spread(self) -> None:
         """Offer the set to everyone who wants it. What one of them does wrong is not the others' loss."""
         for offer in list(self.offers):
-            self._engine.breathe()
+            self._engine.checkpoint()
             if offer not in self.offers:
                 continue  # it left meanwhile
             try:
@@ -95,11 +95,11 @@ class _Column:
         self._groups: tuple[tuple[str, ...], ...] = ()
         self._names: set[str] | None = None
 
-    def is_suspect(self, suspects: Suspects) -> bool:
+    def is_suspect(self, suspects: NackBisect) -> bool:
         """Tell whether anything may not be as before."""
         return bool(self.failed) or self._listing in suspects or self._making in suspects
 
-    def news(self, view: View, suspects: Suspects, held: Mapping[str, Resource]) -> dict[str, Resource | None]:
+    def news(self, view: View, suspects: NackBisect, held: Mapping[str, Resource]) -> dict[str, Resource | None]:
         """Return the resources that are not as those that are held, None for those that are gone."""
         came, gone = self._named(view, suspects)
         todo = suspects.get(self._making, _NONE) & (self._names or _NONE)
@@ -119,7 +119,7 @@ class _Column:
             self._engine.release(self._calls(self._names))
             self._names = None
 
-    def _named(self, view: View, suspects: Suspects) -> tuple[set[str], set[str]]:
+    def _named(self, view: View, suspects: NackBisect) -> tuple[set[str], set[str]]:
         """Ask which resources there are, unless that cannot have changed; returns the names that came and went."""
         if self._names is None:
             self._engine.hold([self._listing])

@@ -75,7 +75,7 @@ def _scope_values(scope: Scope) -> dict[str, Any]:
     values = msgspec.to_builtins(scope) | {name: dict(getattr(scope, name)) for name in (*_LABELS, "workload")}
     values["gateways"] = [f"{ref.namespace}/{ref.name}" for ref in scope.gateways]
     values["shows"] = str(scope.shows or "")
-    seen = values.pop("viewer") | {"horizon": str(scope.viewer.horizon or "")}
+    seen = values.pop("visibility") | {"sidecar": str(scope.visibility.sidecar or "")}
     return {"role": values.pop("role"), **seen, **values}
 
 
@@ -105,7 +105,7 @@ def _scope_line(row: Row) -> str:
     said = [scope["role"], scope["namespace"], *labels]
     said += ["/".join(filter(None, scope["locality"].values()))] if any(scope["locality"].values()) else []
     said += [word for word in ("unprivileged", "intercepted") if scope[word]]
-    said += [scope["horizon"]] if scope["horizon"] else []
+    said += [scope["sidecar"]] if scope["sidecar"] else []
     others = row["sharing_scope"] - 1
     return " ".join([*said, *([f"(+{others})"] if others else [])])
 

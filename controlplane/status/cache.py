@@ -15,7 +15,7 @@ from mirrorplane.translators.object_status import has_status, standing
 log = logging.getLogger(__name__)
 
 
-class Book:
+class StatusCache:
     """What is said of objects is asked for again where it may have changed; what was shown is kept, for its times."""
 
     def __init__(self, engine: Engine) -> None:
@@ -31,7 +31,7 @@ class Book:
         self._due.update(call[1] for call in touched if call[0] is standing)
 
     def refresh(self, view: View, snapshot: Snapshot, ask: Callable[[], Deliveries] | None, now: str) -> None:
-        """Bring all statuses up to a snapshot and to what proxies have accepted. Work for Slices.
+        """Bring all statuses up to a snapshot and to what proxies have accepted. Work for CooperativeExecutor.
 
         Proxies are only asked (by `ask`) where there is something to be programmed. `now` is RFC 3339, the time of what
         changed.
@@ -39,7 +39,7 @@ class Book:
         due, asked = self._due | self._programmed, None
         self._due = set()
         for ref in due:
-            self._engine.breathe()
+            self._engine.checkpoint()
             obj = snapshot.objects.get(ref)
             self._hold(ref, there=obj is not None)
             said = self._ask(view, ref)

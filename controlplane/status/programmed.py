@@ -10,7 +10,7 @@ from mirrorplane.api.proxy import ROUTER, Scope
 from mirrorplane.api.resource import LISTENER
 from mirrorplane.api.status import FALSE, PROGRAMMED, TRUE, UNKNOWN, Condition, Section, Status
 from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
-from mirrorplane.translators.routers.servers import LeftOut
+from mirrorplane.translators.routers.servers import UnservedServer
 
 _ADDRESSES = 16
 _SHOWN = 3
@@ -33,7 +33,7 @@ Deliveries = Mapping[Ref, Sequence[Delivery]]
 
 
 def deliveries(
-    streams: Iterable[tuple[StreamStatus, Scope]], unserved: Callable[[Scope], Iterable[LeftOut]] = lambda _: ()
+    streams: Iterable[tuple[StreamStatus, Scope]], unserved: Callable[[Scope], Iterable[UnservedServer]] = lambda _: ()
 ) -> Deliveries:
     """Return how far the routers of each gateway are. A proxy may have a stream for each type.
 

@@ -8,7 +8,7 @@ from mirrorplane.api.resource import CLUSTER, LISTENER
 from mirrorplane.controlplane.xds.frames import delta_response
 from mirrorplane.controlplane.xds.requests import MAX_NAMES, WILDCARD, DeltaRequest, Outcome, ProtocolError
 from mirrorplane.controlplane.xds.session import Session
-from mirrorplane.controlplane.xds.subscription import Flight, Subscription
+from mirrorplane.controlplane.xds.subscription import InFlight, Subscription
 
 
 class DeltaSession(Session[DeltaRequest]):
@@ -70,7 +70,7 @@ class DeltaSession(Session[DeltaRequest]):
         for name in names.difference(sub.names):
             sub.uncover(name, self._wanted(sub, name))
 
-    def _frame(self, sub: Subscription, flight: Flight) -> bytes:
+    def _frame(self, sub: Subscription, flight: InFlight) -> bytes:
         found = [self._shelf.get(sub.type_url, name) for name in flight.names]
         resources = [resource for resource in found if resource]
         removed = [name for name, resource in zip(flight.names, found, strict=True) if resource is None]

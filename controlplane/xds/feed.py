@@ -41,5 +41,5 @@ class Feed(Protocol):
         `variant` is sotw or delta. The first offer may be made before this returns.
         """
 
-    def breathe(self) -> None:
+    def checkpoint(self) -> None:
         """Pause here, now and then, during an offer that many changes make long work."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Set
 
 MAX_CULPRITS = 16
-"""Rejections that may name culprits before a search is given up: then nearly everything is bad."""
+"""NackStore that may name culprits before a search is given up: then nearly everything is bad."""
 
 _LISTED = re.compile(r"Error adding/updating (cluster|listener)\(s\) (.*)", re.DOTALL)
 
@@ -27,7 +27,7 @@ def blamed(message: str, names: Collection[str]) -> set[str]:
     return {name for name, colon, _ in entries if colon}.intersection(names)
 
 
-class Suspects:
+class NackBisect:
     """Groups of names out of rejected responses. Each is sent on its own; one that is rejected again is split."""
 
     def __init__(self) -> None:

@@ -12,14 +12,14 @@ from math import inf
 import msgspec
 
 from mirrorplane.api.resource import LISTENER, PUSH_ORDER, ROUTE
-from mirrorplane.controlplane.xds.served_resources import USERS, Change, Shelf
+from mirrorplane.controlplane.xds.served_resources import USERS, Change, ServedResources
 from mirrorplane.controlplane.xds.subscription import Subscription
 
 GATED = {type_url: PUSH_ORDER[: PUSH_ORDER.index(type_url)] for type_url in (LISTENER, ROUTE)}
 """Types that wait for earlier ones. Endpoints and secrets never do: Envoy withholds a cluster's ACK until they come."""
 
 
-class Pace(msgspec.Struct, frozen=True):
+class PushLimits(msgspec.Struct, frozen=True):
     """How fast a proxy is sent what changes.
 
     `patience`: seconds that an un-ACKed type holds back later types. `grace`: seconds that removals wait longer.
@@ -31,19 +31,19 @@ class Pace(msgspec.Struct, frozen=True):
     most: int = 1000
 
 
-SERVED = Pace(grace=1.0)
+SERVED = PushLimits(grace=1.0)
 """What a server does unless it is told otherwise: requests on their way have a second before a cluster is removed."""
 
-Others = Callable[[], Iterable["Gate"]]
+Others = Callable[[], Iterable["PushOrder"]]
 
 
-class Gate:
+class PushOrder:
     """The order of one stream. `others` are the gates of the same proxy's other streams.
 
     `resumed` says that the proxy came back with state, so that types it has not named yet may still be in use.
     """
 
-    def __init__(self, pace: Pace, now: float, shelf: Shelf, others: Others) -> None:
+    def __init__(self, pace: PushLimits, now: float, shelf: ServedResources, others: Others) -> None:
         self.subscriptions: Mapping[str, Subscription] = {}
         self.resumed = False
         self._pace, self._opened, self._shelf, self._others = pace, now, shelf, others
@@ -93,7 +93,7 @@ class Gate:
             if type_url in other.subscriptions:
                 yield other.subscriptions[type_url], self._lags(other, now)
 
-    def _lags(self, other: "Gate", now: float) -> bool:
+    def _lags(self, other: "PushOrder", now: float) -> bool:
         return other.generation != self.generation and now < self._looked[1] + self._pace.patience
 
     def _holds_back(self, sub: Subscription, now: float) -> bool:

@@ -46,14 +46,14 @@ class _Kept(msgspec.Struct, frozen=True):
 Changes = Mapping[str, Sequence[Change]]
 
 
-class Moves:
+class SnapshotDiff:
     """What changes from one set to the next: worked out once for all streams that make this step.
 
-    `breathe` is called between changes, of which there may be thousands.
+    `checkpoint` is called between changes, of which there may be thousands.
     """
 
-    def __init__(self, breathe: Callable[[], None] = lambda: None) -> None:
-        self._breathe = breathe
+    def __init__(self, checkpoint: Callable[[], None] = lambda: None) -> None:
+        self._breathe = checkpoint
         self._made: tuple[ResourceSet, ResourceSet, Changes] | None = None
 
     def between(self, old: ResourceSet, new: ResourceSet) -> "Changes":
@@ -74,13 +74,13 @@ class Moves:
                 yield change
 
 
-class Shelf:
+class ServedResources:
     """The served resources of one stream. `grace` is how many seconds a vanished resource outlives its last user."""
 
-    def __init__(self, resources: ResourceSet, grace: float = 0.0, moves: Moves | None = None) -> None:
+    def __init__(self, resources: ResourceSet, grace: float = 0.0, moves: SnapshotDiff | None = None) -> None:
         self._set = resources
         self._grace = grace
-        self._moves = moves or Moves()
+        self._moves = moves or SnapshotDiff()
         self._kept: dict[str, dict[str, _Kept]] = {type_url: {} for type_url in USERS}
 
     def get(self, type_url: str, name: str) -> Resource | None:

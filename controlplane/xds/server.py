@@ -17,7 +17,7 @@ from mirrorplane.controlplane.identity.authoriser import Authoriser, Security, c
 from mirrorplane.controlplane.identity.caller import Caller
 from mirrorplane.controlplane.xds.decode import Hello
 from mirrorplane.controlplane.xds.feed import Feed
-from mirrorplane.controlplane.xds.push_order import SERVED, Pace
+from mirrorplane.controlplane.xds.push_order import SERVED, PushLimits
 from mirrorplane.controlplane.xds.refusals import REFUSED, Refusals, SilentError
 from mirrorplane.controlplane.xds.services import Method, methods
 from mirrorplane.controlplane.xds.shared_responses import Shared
@@ -35,7 +35,7 @@ class ServerOptions(msgspec.Struct, frozen=True):
     `first_message` is how long a stream may take to say who it is, and a connection to shake hands.
     """
 
-    pace: Pace = SERVED
+    pace: PushLimits = SERVED
     security: Security = Security()
     first_message: float = 10.0
     reuse_port: bool = False
@@ -59,7 +59,7 @@ class XdsServer:
         self._credentials = credentials(options.security)
         self._streams: set[Stream[Any]] = set()
         self._beside: dict[tuple[str, str], set[Stream[Any]]] = {}
-        self._shared = Shared(feed.breathe)
+        self._shared = Shared(feed.checkpoint)
         self._refusals = Refusals()
         self._server: Any = None
 

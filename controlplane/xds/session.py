@@ -12,12 +12,12 @@ from typing import Generic, TypeVar
 import msgspec
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, PUSH_ORDER, SECRET, ResourceSet
-from mirrorplane.controlplane.xds.push_order import Gate, Others, Pace
+from mirrorplane.controlplane.xds.push_order import Others, PushLimits, PushOrder
 from mirrorplane.controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
-from mirrorplane.controlplane.xds.served_resources import Change, Shelf
+from mirrorplane.controlplane.xds.served_resources import Change, ServedResources
 from mirrorplane.controlplane.xds.shared_responses import Shared
 from mirrorplane.controlplane.xds.status import TypeStatus
-from mirrorplane.controlplane.xds.subscription import Flight, Subscription
+from mirrorplane.controlplane.xds.subscription import InFlight, Subscription
 
 MAX_TYPES = 64
 _NONCE = 16
@@ -29,12 +29,12 @@ class Session(ABC, Generic[R]):
     """The protocol state of one stream; `R` is the request it understands."""
 
     def __init__(
-        self, resources: ResourceSet, pace: Pace, now: float, shared: Shared | None = None, others: Others = tuple
+        self, resources: ResourceSet, pace: PushLimits, now: float, shared: Shared | None = None, others: Others = tuple
     ) -> None:
         self._shared = shared or Shared()
-        self._shelf = Shelf(resources, pace.grace, self._shared.moves)
+        self._shelf = ServedResources(resources, pace.grace, self._shared.moves)
         self._most = pace.most
-        self.gate = Gate(pace, now, self._shelf, others)
+        self.gate = PushOrder(pace, now, self._shelf, others)
         self._subscriptions: dict[str, Subscription] = {}
         self._nonces = itertools.count(1)
         self._warming: set[str] = set()
@@ -46,7 +46,7 @@ class Session(ABC, Generic[R]):
         """Take a request. Raises ProtocolError when it asks for more than a stream may."""
 
     @abstractmethod
-    def _frame(self, sub: Subscription, flight: Flight) -> bytes:
+    def _frame(self, sub: Subscription, flight: InFlight) -> bytes:
         """Return the response that brings `flight.names`."""
 
     def offer(self, resources: ResourceSet) -> None:
@@ -144,7 +144,7 @@ class Session(ABC, Generic[R]):
         version = self._version(sub, names)
         # A search for culprits takes many responses. Later types are patient with all of it, not with each.
         at = sub.last.at if sub.last and sub.suspects else now
-        flight = Flight(self._nonce(sub, version), version, names, at)
+        flight = InFlight(self._nonce(sub, version), version, names, at)
         key = (type(self), sub.type_url, version, flight.nonce, names)
         if sub.type_url == SECRET:  # never in anything that is shared, whatever a hash says
             frame = self._frame(sub, flight)

@@ -4,8 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from mirrorplane.controlplane.xds.served_resources import Moves
-from mirrorplane.controlplane.xds.write_scheduler import Turns
+from mirrorplane.controlplane.xds.served_resources import SnapshotDiff
+from mirrorplane.controlplane.xds.write_scheduler import WriteScheduler
 
 
 class Shared:
@@ -13,9 +13,9 @@ class Shared:
 
     MOST = 8
 
-    def __init__(self, breathe: Callable[[], None] = lambda: None) -> None:
-        self.moves = Moves(breathe)
-        self.turns = Turns()
+    def __init__(self, checkpoint: Callable[[], None] = lambda: None) -> None:
+        self.moves = SnapshotDiff(checkpoint)
+        self.turns = WriteScheduler()
         self._frames: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
 
     def frame(self, key: tuple[Any, ...], make: Callable[[], bytes]) -> bytes:

@@ -12,7 +12,7 @@ from mirrorplane.controlplane.xds.names import Names
 from mirrorplane.controlplane.xds.requests import WILDCARD, Outcome, SotwRequest
 from mirrorplane.controlplane.xds.served_resources import USERS
 from mirrorplane.controlplane.xds.session import Session
-from mirrorplane.controlplane.xds.subscription import Flight, Subscription
+from mirrorplane.controlplane.xds.subscription import InFlight, Subscription
 
 WHOLE = (CLUSTER, LISTENER)
 """Types whose response holds everything, and whose empty list of names means everything."""
@@ -100,7 +100,7 @@ class SotwSession(Session[SotwRequest]):
     def _nothing(self, type_url: str) -> str:
         return _ABSENT if type_url == ENDPOINT else ""
 
-    def _frame(self, sub: Subscription, flight: Flight) -> bytes:
+    def _frame(self, sub: Subscription, flight: InFlight) -> bytes:
         found = self._all(sub, flight.names) if sub.whole else (self._find(sub.type_url, n) for n in flight.names)
         return sotw_response(sub.type_url, flight.version, flight.nonce, filter(None, found))
 

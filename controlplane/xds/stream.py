@@ -17,7 +17,7 @@ from mirrorplane.api.resource import ResourceSet
 from mirrorplane.controlplane.xds import decode
 from mirrorplane.controlplane.xds.delta import DeltaSession
 from mirrorplane.controlplane.xds.feed import Feed, Link
-from mirrorplane.controlplane.xds.push_order import Gate, Others, Pace
+from mirrorplane.controlplane.xds.push_order import Others, PushLimits, PushOrder
 from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack, Outcome, ProtocolError, SotwRequest, Unserved
 from mirrorplane.controlplane.xds.session import Session
 from mirrorplane.controlplane.xds.shared_responses import Shared
@@ -35,7 +35,7 @@ class Variant(msgspec.Struct, Generic[R], frozen=True):
     name: str
     hello: Callable[[bytes], decode.Hello[R]]
     request: Callable[[bytes], R]
-    session: Callable[[ResourceSet, Pace, float, Shared, Others], Session[R]]
+    session: Callable[[ResourceSet, PushLimits, float, Shared, Others], Session[R]]
 
 
 SOTW = Variant("sotw", decode.sotw_hello, decode.sotw_request, SotwSession)
@@ -49,7 +49,7 @@ class Stream(Generic[R]):
     """
 
     def __init__(
-        self, variant: Variant[R], hello: decode.Hello[R], *, pace: Pace, type_url: str, shared: Shared
+        self, variant: Variant[R], hello: decode.Hello[R], *, pace: PushLimits, type_url: str, shared: Shared
     ) -> None:
         self.proxy = hello.proxy
         self.beside: Set[Stream[Any]] = frozenset()
@@ -100,7 +100,7 @@ class Stream(Generic[R]):
         self._wake_others()
 
     @property
-    def gate(self) -> Gate | None:
+    def gate(self) -> PushOrder | None:
         """The order of this stream's types, once there is a set."""
         return self._session.gate if self._session else None
 
@@ -176,7 +176,7 @@ class Stream(Generic[R]):
         else:
             self._wake.set()
 
-    def _others(self) -> Iterator[Gate]:
+    def _others(self) -> Iterator[PushOrder]:
         return (gate for other in self.beside if other is not self and (gate := other.gate))
 
     def _wake_others(self) -> None:

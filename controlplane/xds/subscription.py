@@ -10,7 +10,7 @@ from itertools import islice
 import msgspec
 
 from mirrorplane.api.resource import Resource
-from mirrorplane.controlplane.xds.nack_bisect import Suspects, blamed
+from mirrorplane.controlplane.xds.nack_bisect import NackBisect, blamed
 from mirrorplane.controlplane.xds.names import Names
 from mirrorplane.controlplane.xds.served_resources import Change
 from mirrorplane.controlplane.xds.versions import shift, spelled, term
@@ -22,7 +22,7 @@ NONE: Set[str] = frozenset()
 _MORE = term("there is", "more to come")
 
 
-class Flight(msgspec.Struct, frozen=True):
+class InFlight(msgspec.Struct, frozen=True):
     """A response on its way: `names` are the resources it is to bring, `at` is when patience with it began."""
 
     nonce: str
@@ -56,9 +56,9 @@ class Subscription:
         self.rejected: Set[str] = NONE
         self.culprits: Set[str] = NONE
         self.blamed: Set[str] = NONE
-        self.suspects = Suspects()
+        self.suspects = NackBisect()
         self.good: dict[str, Resource | None] = {}
-        self.last: Flight | None = None
+        self.last: InFlight | None = None
         self.in_flight = False
         self.acked = ""
         self.complaint: str | None = None
@@ -185,7 +185,7 @@ class Subscription:
             return tuple(sorted(self.suspects.next))
         return tuple(sorted(islice(fresh, None if self.whole else most)) or sorted(self.owed)[:1])
 
-    def sent(self, flight: Flight, bringing: Mapping[str, Resource | None]) -> None:
+    def sent(self, flight: InFlight, bringing: Mapping[str, Resource | None]) -> None:
         """Take a response as sent; `bringing` are its names and resources, needed of a whole type only."""
         self._tried = bool(self.suspects) and self.suspects.next == set(flight.names)
         if len(flight.names) == len(self.owed) and not self.rejected:

@@ -9,7 +9,7 @@ import time
 from collections import deque
 
 
-class Turns:
+class WriteScheduler:
     """Lets writers go on as long as a turn of the loop is not longer than `length` seconds; the rest wait in order.
 
     How many of those that wait go on in one turn is found out: twice as many after a short one, half after a long one.

@@ -39,8 +39,8 @@ class Heard:
         self._feed = stage.app.server._feed
         self.settled = asyncio.Event()
 
-    def breathe(self) -> None:
-        self._feed.breathe()
+    def checkpoint(self) -> None:
+        self._feed.checkpoint()
 
     def attach(self, proxy: Proxy, offer: Offer, variant: str) -> Link:
         link = self._feed.attach(proxy, offer, variant)

@@ -103,7 +103,7 @@ class Mesh:
         self.plane = Plane(catalogue())
         self.feed = PlaneFeed(self.plane, Metrics(self.plane))
         self.clients: list[Client] = []
-        self.shared = Shared(self.feed.breathe)
+        self.shared = Shared(self.feed.checkpoint)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Mesh":

@@ -26,7 +26,7 @@ async def test_connections_go_where_routes_say(tmp_path: Path):
     secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     theirs.ca.issue_cert(*HOSTS).configure_cert(secure)
     async with secured_stage(tmp_path) as (stage, tls), AsyncExitStack() as stack:
-        by_tls = await stack.enter_async_context(workloads("one", "two", "again", secure=secure))
+        uses_tls = await stack.enter_async_context(workloads("one", "two", "again", secure=secure))
         plain = await stack.enter_async_context(workloads("three", "four", "far/far", "far/alone"))
         features = FEATURES.items()
         own = [one for _, feature in features for one in feature.listeners]
@@ -36,7 +36,7 @@ async def test_connections_go_where_routes_say(tmp_path: Path):
                 OURS,
                 gateway(listener("http", HTTP), *own),
                 issued.secret("web", *HOSTS),
-                by_tls,
+                uses_tls,
                 plain,
                 _trusted(theirs),
                 *(route_of(name, i, one) for name, feature in features for i, one in enumerate(feature.routes)),

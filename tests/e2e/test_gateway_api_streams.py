@@ -222,7 +222,7 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
         "rules": [{"backendRefs": [{"name": "web", "port": 80}]}],
     }
     async with secured_stage(tmp_path) as (stage, tls), Workload("web") as web, AsyncExitStack() as stack:
-        by_tls = await stack.enter_async_context(workloads("one", "two", secure=secure))
+        uses_tls = await stack.enter_async_context(workloads("one", "two", secure=secure))
         plain = await stack.enter_async_context(workloads("three"))
         await stage.apply(
             joined(
@@ -234,7 +234,7 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
                 route("TLSRoute", "three", ["ended"], "three", hostnames=["a.ended.example.com"]),
                 object_of("HTTPRoute", "web", web_route),
                 object_of("BackendTLSPolicy", "one", WRAPPED),
-                by_tls,
+                uses_tls,
                 plain,
                 behind(web),
             )

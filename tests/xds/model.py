@@ -106,7 +106,7 @@ class ModelProxy:
     def _reject(self, type_url: str, nonce: str, resources: dict[str, bytes], error: str) -> None:
         self.answer(type_url, nonce, error=error)
         if type_url == ENDPOINT:
-            self.warming -= resources.keys()  # A failed fetch ends the warming too.
+            self.slow_start -= resources.keys()  # A failed fetch ends the warming too.
             self._finish_clusters()
         elif type_url == CLUSTER and LISTENER not in self.asked:
             self.ask(LISTENER)
@@ -114,7 +114,7 @@ class ModelProxy:
     def _begin(self) -> None:
         self.outbox.clear()
         self.asked: dict[str, set[str]] = {}
-        self.warming: set[str] = set()
+        self.slow_start: set[str] = set()
         self.withheld: str | None = None
 
     def _forget(self) -> None:
@@ -122,7 +122,7 @@ class ModelProxy:
         self.has_clusters = False  # whether clusters, be it none, ever came; listeners are asked for after that
 
     def _finish_clusters(self) -> None:
-        if self.withheld is None or self.warming:
+        if self.withheld is None or self.slow_start:
             return
         self.answer(CLUSTER, self.withheld)
         self.withheld = None
@@ -135,17 +135,17 @@ class ModelProxy:
         self.held[type_url] = new
         if type_url == CLUSTER:
             needed = {name for cluster in changed for name in uses_of(new[cluster])}
-            self.warming = (self.warming | needed) & self.wanted(ENDPOINT)
-            self.resubscribe(ENDPOINT, warming=needed)
+            self.slow_start = (self.slow_start | needed) & self.wanted(ENDPOINT)
+            self.resubscribe(ENDPOINT, slow_start=needed)
         elif type_url == LISTENER:
-            self.resubscribe(ROUTE, warming=set())
+            self.resubscribe(ROUTE, slow_start=set())
         elif type_url == ENDPOINT:
-            self.warming -= resources.keys() | removed
+            self.slow_start -= resources.keys() | removed
 
-    def resubscribe(self, type_url: str, warming: set[str]) -> None:
+    def resubscribe(self, type_url: str, slow_start: set[str]) -> None:
         wanted = self.wanted(type_url)
         self.held[type_url] = {name: body for name, body in self.held[type_url].items() if name in wanted}
-        if wanted != self.asked.get(type_url, set()) or self.asks_again(warming):
+        if wanted != self.asked.get(type_url, set()) or self.asks_again(slow_start):
             self.ask(type_url)
 
 
@@ -172,8 +172,8 @@ class SotwProxy(ModelProxy):
         wanted = self.wanted(type_url)
         return self.held[type_url] | {name: body for name, body in resources.items() if name in wanted}
 
-    def asks_again(self, warming: set[str]) -> bool:
-        return bool(warming)
+    def asks_again(self, slow_start: set[str]) -> bool:
+        return bool(slow_start)
 
     def accept(self, type_url: str) -> None:
         self.versions[type_url] = self._pending

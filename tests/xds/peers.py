@@ -46,7 +46,7 @@ class TableFeed:
         offer(self.set)
         return link
 
-    def breathe(self) -> None:
+    def checkpoint(self) -> None:
         """What a test offers is short."""
 
     def publish(self, world: World) -> None:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, ROUTE
-from mirrorplane.controlplane.xds.nack_bisect import MAX_CULPRITS, Suspects, blamed
+from mirrorplane.controlplane.xds.nack_bisect import MAX_CULPRITS, NackBisect, blamed
 from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack
 from tests.xds.test_delta import Asked, Got, everything
 from tests.xds.worlds import SMALL, Item, having
@@ -84,7 +84,7 @@ def test_whom_envoy_itself_names(message: str, expected: set[str]) -> None:
 
 
 def test_suspects_are_tried_in_halves_the_newest_first() -> None:
-    suspects = Suspects()
+    suspects = NackBisect()
     suspects.split(["d", "c", "b", "a", "e"])
     assert suspects.next == {"a", "b", "c"}
     suspects.drop({"a", "b", "c"})

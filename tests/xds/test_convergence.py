@@ -13,7 +13,7 @@ from hypothesis.stateful import (
 )
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
-from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.push_order import PushLimits
 from tests.xds.model import ORDER
 from tests.xds.wire import Wire
 from tests.xds.worlds import UNDECODABLE, UNUSABLE, Item, World, having
@@ -45,7 +45,7 @@ class Convergence(RuleBasedStateMachine):
 
     @initialize(world=worlds(), grace=st.sampled_from([0.0, 2.0]), most=st.sampled_from([1, 2, 1000]))
     def start(self, world: World, grace: float, most: int) -> None:
-        self.wire = Wire(world, delta=self.delta, pace=Pace(grace=grace, most=most))
+        self.wire = Wire(world, delta=self.delta, pace=PushLimits(grace=grace, most=most))
 
     @rule(world=worlds(), skipped=st.integers(0, 1))
     def publish(self, world: World, skipped: int) -> None:

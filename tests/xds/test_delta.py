@@ -6,7 +6,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from mirrorplane.controlplane.xds.delta import DeltaSession
-from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.push_order import PushLimits
 from mirrorplane.controlplane.xds.requests import DeltaRequest, Nack, Unserved
 from tests.xds.test_sotw import everything as everything_sotw
 from tests.xds.worlds import SMALL, Item, first_set, having, next_set, without
@@ -27,7 +27,7 @@ class Asked:
 
     def __init__(self, world=SMALL, *, grace: float = 0.0, most: int = 1000) -> None:
         self.set = first_set(world)
-        self.session = DeltaSession(self.set, Pace(grace=grace, most=most), now=0.0)
+        self.session = DeltaSession(self.set, PushLimits(grace=grace, most=most), now=0.0)
         self.nonce: dict[str, str] = {}
 
     def ask(self, type_url: str, *names: str, leave: tuple[str, ...] = (), initial=None):

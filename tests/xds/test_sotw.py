@@ -7,7 +7,7 @@ from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
-from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.push_order import PushLimits
 from mirrorplane.controlplane.xds.requests import Ack, Nack, SotwRequest, Unserved
 from mirrorplane.controlplane.xds.shared_responses import Shared
 from mirrorplane.controlplane.xds.sotw import SotwSession
@@ -21,7 +21,7 @@ class Asked:
 
     def __init__(self, world=SMALL, *, grace: float = 0.0, patience: float = 5.0) -> None:
         self.set = first_set(world)
-        self.session = SotwSession(self.set, Pace(patience, grace), now=0.0)
+        self.session = SotwSession(self.set, PushLimits(patience, grace), now=0.0)
         self.names: dict[str, tuple[str, ...]] = {}
         self.version: dict[str, str] = {}
         self.nonces: dict[str, list[str]] = {}
@@ -204,7 +204,7 @@ def test_nonces_differ_from_one_response_to_the_next_even_if_nothing_else_does()
 def test_two_streams_of_one_set_send_the_very_same_bytes_unless_they_are_secrets(type_url: str, shared: bool) -> None:
     frames, cache = [], Shared()
     for _ in range(2):
-        session = SotwSession(first_set({type_url: {"x": Item()}}), Pace(), 0.0, cache)
+        session = SotwSession(first_set({type_url: {"x": Item()}}), PushLimits(), 0.0, cache)
         session.receive(SotwRequest(type_url, ("x",)))
         frames.append(session.next(0.0))
 

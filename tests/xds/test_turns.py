@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from mirrorplane.controlplane.xds.write_scheduler import Turns
+from mirrorplane.controlplane.xds.write_scheduler import WriteScheduler
 
 
 def busy(seconds: float) -> None:
@@ -12,7 +12,7 @@ def busy(seconds: float) -> None:
         pass
 
 
-async def writers(turns: Turns, count: int, seconds: float, done: list[int]) -> list[asyncio.Task[None]]:
+async def writers(turns: WriteScheduler, count: int, seconds: float, done: list[int]) -> list[asyncio.Task[None]]:
     async def write(number: int) -> None:
         await turns.take()
         busy(seconds)
@@ -32,19 +32,19 @@ async def rounds(tasks: list[asyncio.Task[None]]) -> int:
 
 async def test_long_work_of_many_is_spread_over_turns_of_the_loop():
     done: list[int] = []
-    assert await rounds(await writers(Turns(0.001), 10, 0.002, done)) >= 10
+    assert await rounds(await writers(WriteScheduler(0.001), 10, 0.002, done)) >= 10
     assert done == list(range(10))
 
 
 async def test_short_work_of_many_shares_turns():
     done: list[int] = []
-    assert await rounds(await writers(Turns(10.0), 1000, 0.0, done)) <= 3
+    assert await rounds(await writers(WriteScheduler(10.0), 1000, 0.0, done)) <= 3
     assert done == list(range(1000))
 
 
 async def test_one_that_stops_waiting_does_not_take_a_turn_from_others():
     done: list[int] = []
-    tasks = await writers(Turns(0.0), 6, 0.0001, done)
+    tasks = await writers(WriteScheduler(0.0), 6, 0.0001, done)
     await asyncio.sleep(0)
     for task in tasks[2:4]:
         task.cancel()

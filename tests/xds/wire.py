@@ -13,7 +13,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from mirrorplane.controlplane.xds.delta import DeltaSession
-from mirrorplane.controlplane.xds.push_order import Pace
+from mirrorplane.controlplane.xds.push_order import PushLimits
 from mirrorplane.controlplane.xds.requests import Ack, Nack
 from mirrorplane.controlplane.xds.sotw import SotwSession
 from tests.xds.model import ORDER, USED, DeltaProxy, SotwProxy
@@ -21,7 +21,7 @@ from tests.xds.worlds import World, first_set, next_set, resource, uses_of
 
 
 class Wire:
-    def __init__(self, world: World, *, delta: bool, pace: Pace) -> None:
+    def __init__(self, world: World, *, delta: bool, pace: PushLimits) -> None:
         self.delta, self.pace, self.now = delta, pace, 0.0
         self.world, self.set = world, first_set(world)
         self.proxy = DeltaProxy() if delta else SotwProxy()

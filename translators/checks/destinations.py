@@ -6,12 +6,19 @@ from mirrorplane.api.actions import Destination
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.mesh import Service
 from mirrorplane.api.meta import Labels
-from mirrorplane.api.proxy import Caller, Viewer
+from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.routes import Route, RouteTable, StreamRoute
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import defined_for, manner, missing, no_mirror, port_of, target_port
+from mirrorplane.translators.lookups.policies import (
+    cluster_policy,
+    defined_for,
+    missing,
+    no_mirror,
+    port_of,
+    target_port,
+)
 from mirrorplane.translators.names import MIRROR, ClusterName
 
 _REASONS = {"host": "HostNotFound", "port.number": "PortNotFound", "subset": "SubsetNotFound", "": "NotCallable"}
@@ -37,10 +44,12 @@ def _rules(said: RouteTable) -> tuple[Route | StreamRoute, ...]:
 def _findings(
     view: View, said: RouteTable, route: Route | StreamRoute, to: Destination, *, mirror: bool
 ) -> Iterator[Finding]:
-    caller = Caller(Viewer(said.ref.namespace), route.match.source_labels, router=services.MESH not in said.gateways)
-    port, udp = target_port(view, caller.viewer, to, 0), isinstance(route, StreamRoute) and route.datagrams
+    caller = ClientKey(
+        Visibility(said.ref.namespace), route.match.source_labels, router=services.MESH not in said.gateways
+    )
+    port, udp = target_port(view, caller.visibility, to, 0), isinstance(route, StreamRoute) and route.datagrams
     problem = no_mirror(view, caller, to, port) if mirror else missing(view, caller, to, port, datagrams=udp)
-    service = view.memo(services.service, caller.viewer, to.host)
+    service = view.memo(services.service, caller.visibility, to.host)
     clients = defined_for(view, caller, to.host, to.subset) if problem and problem[0] == "subset" else ()
     if clients:
         yield _for_some(said, to, clients)
@@ -48,7 +57,7 @@ def _findings(
         yield _missing(said, to, problem, mirror=mirror)
     elif service is not None:
         yield from _warnings(said, to, service, mirror=mirror)
-        if mirror and not manner(view, caller, ClusterName(MIRROR, port, to.subset, to.host)).by_tls:
+        if mirror and not cluster_policy(view, caller, ClusterName(MIRROR, port, to.subset, to.host)).uses_tls:
             yield from _not_http(said, to, service)
 
 

@@ -43,12 +43,12 @@ def _exists(view: View, name: str) -> bool:
 
 def _rules(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
     """Tell of servers for bytes that no rule is about: nothing listens for them."""
-    for opening in view.memo(merged, scope).openings:
-        for door in opening.doors:
-            if door.about != said.ref or door.server.speaks is Speaks.HTTP:
+    for binding in view.memo(merged, scope).bindings:
+        for gateway_server in binding.gateway_servers:
+            if gateway_server.about != said.ref or gateway_server.server.speaks is Speaks.HTTP:
                 continue
-            if not view.memo(rules_at, scope, door):
-                yield _idle(said, door.server)
+            if not view.memo(rules_at, scope, gateway_server):
+                yield _idle(said, gateway_server.server)
 
 
 def _idle(said: Gateway, server: Server) -> Finding:

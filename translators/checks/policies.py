@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.mesh import Service
-from mirrorplane.api.proxy import Viewer
+from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.traffic_policy import Subset, TrafficPolicy
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
@@ -16,7 +16,7 @@ def policy(view: View, said: TrafficPolicy) -> tuple[Finding, ...]:
     """Return what is missing, seen from the policy's own namespace. A wildcard may wait for its hosts."""
     if said.host.startswith("*"):
         return ()
-    service = view.memo(services.service, Viewer(said.namespace), said.host)
+    service = view.memo(services.service, Visibility(said.namespace), said.host)
     if service is None:
         message = f"no service {said.host} is visible from namespace {said.namespace}: the rule holds for nobody there"
         fix = "correct the host, or create the Service"

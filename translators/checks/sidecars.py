@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.hosts import candidates, exported
-from mirrorplane.api.proxy import Caller, Viewer
-from mirrorplane.api.sidecar_scope import Horizon
+from mirrorplane.api.proxy import ClientKey, Visibility
+from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups.policies import missing
@@ -14,13 +14,13 @@ from mirrorplane.translators.settings import mesh
 _SELECTOR = "spec.workloadSelector"
 
 
-def horizon(view: View, said: Horizon) -> tuple[Finding, ...]:
+def sidecar_scope(view: View, said: SidecarScope) -> tuple[Finding, ...]:
     """Return which older ones hold instead (Istio IST0110, IST0111), and which names nobody declares."""
     return (*_others(view, said), *_imports_nothing(view, said), *_forwards_nowhere(view, said))
 
 
-def _others(view: View, said: Horizon) -> Iterator[Finding]:
-    found = (h for obj in view.by("horizons", said.ref.namespace) for h in view.lowered(obj.ref).horizons)
+def _others(view: View, said: SidecarScope) -> Iterator[Finding]:
+    found = (h for obj in view.by("sidecar_scopes", said.ref.namespace) for h in view.lowered(obj.ref).sidecar_scopes)
     for other in (h for h in found if (h.created, h.ref.name) < (said.created, said.ref.name)):
         if not said.clients and not other.clients:
             message = f"{other.ref} is older and has no workload selector either: this one holds for nobody"
@@ -30,7 +30,7 @@ def _others(view: View, said: Horizon) -> Iterator[Finding]:
             yield Finding(said.ref, "ConflictingSidecarWorkloadSelectors", message, _SELECTOR)
 
 
-def _selected(view: View, said: Horizon, other: Horizon) -> str:
+def _selected(view: View, said: SidecarScope, other: SidecarScope) -> str:
     """Return a workload that both select by labels, or ""."""
     wanted = {*said.clients, *other.clients}
     if not said.clients or not other.clients:
@@ -41,7 +41,7 @@ def _selected(view: View, said: Horizon, other: Horizon) -> str:
     return str(next(chosen, ""))
 
 
-def _imports_nothing(view: View, said: Horizon) -> Iterator[Finding]:
+def _imports_nothing(view: View, said: SidecarScope) -> Iterator[Finding]:
     """Warn of names that nobody declares, or not so that they could be seen. Other namespaces see other things."""
     own = said.ref.namespace
     if own == view.memo(mesh).root_namespace:
@@ -65,9 +65,9 @@ def _is_declared(view: View, own: str, namespace: str, host: str) -> bool:
     return any(namespace in {"*", by} and exported(to, by, own) for by, to in declared)
 
 
-def _forwards_nowhere(view: View, said: Horizon) -> Iterator[Finding]:
+def _forwards_nowhere(view: View, said: SidecarScope) -> Iterator[Finding]:
     to = said.forwarder
-    problem = missing(view, Caller(Viewer(said.ref.namespace)), to, to.port) if to else None
+    problem = missing(view, ClientKey(Visibility(said.ref.namespace)), to, to.port) if to else None
     if problem is not None:
         field, sentence = problem
         path = f"spec.outboundTrafficPolicy.egressProxy.{field}"
@@ -75,4 +75,4 @@ def _forwards_nowhere(view: View, said: Horizon) -> Iterator[Finding]:
         yield Finding(said.ref, "ForwarderNotFound", message, path, fix="create it, or correct this")
 
 
-CHECK = Check(horizon=horizon)
+CHECK = Check(sidecar_scope=sidecar_scope)

@@ -1,15 +1,15 @@
-"""Gateway API's BackendTLSPolicy -> ServiceTls, one for each target."""
+"""Gateway API's BackendTLSPolicy -> BackendTls, one for each target."""
 
 import re
 from collections.abc import Iterator
 
-from mirrorplane.api.cluster_policy import Security, Tls
+from mirrorplane.api.cluster_policy import Tls, TlsMode
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.gateway_api import backend_tls_policy as gw
 from mirrorplane.api.kinds.kube import SERVICE
 from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object, Ref
-from mirrorplane.api.traffic_policy import ServiceTls
+from mirrorplane.api.traffic_policy import BackendTls
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.gateway_api.gateway.ca_refs import LOCAL, problem, usable
@@ -24,8 +24,8 @@ _CAS = "spec.validation.caCertificateRefs"
 def lower(view: View, obj: Policy) -> Lowered:
     """Return how the targets are called; one without a single authority keeps them from being called at all."""
     tls = _tls(view, obj)
-    found = tuple(ServiceTls(service, port, tls, obj.ref, obj.created) for service, port in _claims(obj))
-    return Lowered(service_tls=found, findings=(*_target_findings(view, obj), *_authority_findings(view, obj)))
+    found = tuple(BackendTls(service, port, tls, obj.ref, obj.created) for service, port in _claims(obj))
+    return Lowered(backend_tls=found, findings=(*_target_findings(view, obj), *_authority_findings(view, obj)))
 
 
 def validate(obj: Policy) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def _tls(view: View, obj: Policy) -> Tls:
     names = tuple(name.hostname or name.uri for name in said.subject_alt_names) or (said.hostname,)
     authorities = usable(view, obj.ref, said.ca_certificate_refs, LOCAL)
     broken = f"{obj.ref} names no authority that there is" if said.ca_certificate_refs and not authorities else ""
-    return Tls(Security.TLS, sni=said.hostname, names=names, authorities=authorities, broken=broken)
+    return Tls(TlsMode.TLS, sni=said.hostname, names=names, authorities=authorities, broken=broken)
 
 
 def _target_findings(view: View, obj: Policy) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from mirrorplane.api.hosts import covers, fqdn, host_problem
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.mesh import Lowered, Resolution
 from mirrorplane.api.meta import Object
-from mirrorplane.api.proxy import Viewer
+from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.traffic_policy import Subset, TrafficPolicy
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
@@ -58,9 +58,9 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
 def _near_names(view: View, obj: Object[istio.DestinationRule], host: str) -> Iterator[Finding]:
     """Say that what DNS answers has no locality, of the host or of those that a wildcard covers."""
     asked = [path for path, said in _blocks(obj.spec) if said.load_balancer and said.load_balancer.locality_lb_setting]
-    viewer = Viewer(obj.ref.namespace)
-    meant = _covered(view, viewer, host) if asked else []
-    services = (view.memo(visible.service, viewer, one) for one in meant)
+    visibility = Visibility(obj.ref.namespace)
+    meant = _covered(view, visibility, host) if asked else []
+    services = (view.memo(visible.service, visibility, one) for one in meant)
     looked_up = [s.host for s in services if s and s.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}]
     if looked_up:
         more = f" and {len(looked_up) - 1} more" if len(looked_up) > 1 else ""
@@ -69,10 +69,10 @@ def _near_names(view: View, obj: Object[istio.DestinationRule], host: str) -> It
         yield Finding(obj.ref, "LocalityLeftOut", message, where, Severity.WARNING)
 
 
-def _covered(view: View, viewer: Viewer, host: str) -> list[str]:
+def _covered(view: View, visibility: Visibility, host: str) -> list[str]:
     if not host.startswith("*"):
         return [host]
-    return [one for one in view.memo(visible.all_hosts, viewer) if covers(host, one)]
+    return [one for one in view.memo(visible.all_hosts, visibility) if covers(host, one)]
 
 
 def _subset(said: istio.Subset) -> Subset:

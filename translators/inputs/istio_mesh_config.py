@@ -9,7 +9,7 @@ from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import mesh_config as istio
 from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object
-from mirrorplane.api.settings import said_settings
+from mirrorplane.api.settings import settings_overlay
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.mesh import LOGS, settings_findings, settings_of
@@ -62,7 +62,7 @@ _AS_DONE = {"access_log_encoding": "JSON", "verify_certificate_at_client": True}
 
 def lower(_: View, obj: Object[istio.MeshConfig]) -> Lowered:
     """Return the settings; what is not set is left to others."""
-    return Lowered(settings=said_settings(**settings_of(obj.spec)))
+    return Lowered(settings=settings_overlay(**settings_of(obj.spec)))
 
 
 def validate(obj: Object[istio.MeshConfig]) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Istio Sidecar -> Horizon."""
+"""Istio Sidecar -> SidecarScope."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,7 +6,7 @@ from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import sidecar as istio
 from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import AnyObject, Labels, Object
-from mirrorplane.api.sidecar_scope import Horizon
+from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.destinations import destination_of
@@ -21,7 +21,7 @@ def lower(_: View, obj: Object[istio.Sidecar]) -> Lowered:
     """Return what the proxies that it holds for can call. Without egress it is everything, as it is without Sidecar."""
     spec, policy = obj.spec, obj.spec.outbound_traffic_policy
     forwarder = policy.egress_proxy if policy else None
-    horizon = Horizon(
+    sidecar_scope = SidecarScope(
         ref=obj.ref,
         clients=_labels(obj),
         created=obj.created,
@@ -31,7 +31,7 @@ def lower(_: View, obj: Object[istio.Sidecar]) -> Lowered:
         ingress=tuple(ingress_of(said) for said in spec.ingress),
         pool=inbound_pool_of(spec.inbound_connection_pool),
     )
-    return Lowered(horizons=(horizon,))
+    return Lowered(sidecar_scopes=(sidecar_scope,))
 
 
 def validate(obj: Object[istio.Sidecar]) -> Iterator[Finding]:
@@ -68,4 +68,4 @@ def _places(obj: Object[istio.Sidecar]) -> Iterable[str]:
     return ("*", obj.ref.namespace)
 
 
-INPUT = Input(kinds=(istio.SIDECAR,), lower=lower, validate=validate, indexes={"horizons": _places})
+INPUT = Input(kinds=(istio.SIDECAR,), lower=lower, validate=validate, indexes={"sidecar_scopes": _places})

@@ -7,7 +7,7 @@ from mirrorplane.api.kinds import mirrorplane
 from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object
 from mirrorplane.api.mirrors import Guards
-from mirrorplane.api.settings import said_settings
+from mirrorplane.api.settings import settings_overlay
 from mirrorplane.api.units import milliseconds
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
@@ -20,7 +20,7 @@ _DEFAULT = "default"
 def lower(_: View, obj: Object[mirrorplane.MeshConfig]) -> Lowered:
     """Return the settings; what is not set is left to Istio's MeshConfig, but for mirrors, which it does not know."""
     said, plain = obj.spec.mirroring, Guards()
-    settings = said_settings(
+    settings = settings_overlay(
         **settings_of(obj.spec), shadow_suffix=said.shadow_host_suffix, guards=_guards(said.guards, plain)
     )
     return Lowered(settings=settings)

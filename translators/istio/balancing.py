@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import takewhile
 
-from mirrorplane.api.cluster_policy import Algorithm, Balancing, HashKey, Warming
+from mirrorplane.api.cluster_policy import Algorithm, Balancing, HashKey, SlowStart
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
@@ -18,7 +18,7 @@ _SIMPLE = {
     "LEAST_CONN": Algorithm.LEAST_REQUEST,
     "ROUND_ROBIN": Algorithm.ROUND_ROBIN,
     "RANDOM": Algorithm.RANDOM,
-    "PASSTHROUGH": Algorithm.DIALLED,
+    "PASSTHROUGH": Algorithm.ORIGINAL_DST,
 }
 _WARMED = frozenset({Algorithm.LEAST_REQUEST, Algorithm.ROUND_ROBIN})
 _LARGEST_TABLE = 5_000_011
@@ -36,12 +36,12 @@ def balancing_of(said: istio.LoadBalancer | None) -> Balancing | None:
     hashed, near = said.consistent_hash, nearness_of(said.locality_lb_setting)
     if hashed is None:
         algorithm = _SIMPLE[said.simple]
-        warming = _warming(said) if algorithm in _WARMED else None
-        return Balancing(algorithm, warming=warming, nearness=near)
+        slow_start = _warming(said) if algorithm in _WARMED else None
+        return Balancing(algorithm, slow_start=slow_start, locality_lb=near)
     if hashed.maglev is not None:
-        return Balancing(Algorithm.MAGLEV, _key(hashed), hashed.maglev.table_size, nearness=near)
+        return Balancing(Algorithm.MAGLEV, _key(hashed), hashed.maglev.table_size, locality_lb=near)
     size = hashed.ring_hash.minimum_ring_size if hashed.ring_hash else hashed.minimum_ring_size
-    return Balancing(Algorithm.RING_HASH, _key(hashed), size, nearness=near)
+    return Balancing(Algorithm.RING_HASH, _key(hashed), size, locality_lb=near)
 
 
 def balancing_findings(about: Ref, path: str, said: istio.LoadBalancer | None) -> Iterator[Finding]:
@@ -72,16 +72,16 @@ def _key(said: istio.ConsistentHash) -> HashKey:
     return HashKey(header=said.http_header_name, query=said.http_query_parameter_name, source_ip=said.use_source_ip)
 
 
-def _warming(said: istio.LoadBalancer) -> Warming | None:
+def _warming(said: istio.LoadBalancer) -> SlowStart | None:
     if said.warmup is not None:
-        plain = Warming(optional_ms(said.warmup.duration))
+        plain = SlowStart(optional_ms(said.warmup.duration))
         least, aggression = said.warmup.minimum_percent, said.warmup.aggression
-        return Warming(
+        return SlowStart(
             plain.duration_ms,
             plain.least_percent if least is None else least,
             plain.aggression if aggression is None else aggression,
         )
-    return Warming(optional_ms(said.warmup_duration_secs)) if optional_ms(said.warmup_duration_secs) else None
+    return SlowStart(optional_ms(said.warmup_duration_secs)) if optional_ms(said.warmup_duration_secs) else None
 
 
 def _hash_findings(about: Ref, path: str, said: istio.ConsistentHash) -> Iterator[Finding]:

@@ -1,8 +1,8 @@
-"""ConnectionPoolSettings -> Pool, OutlierDetection -> Outliers, RetryBudget -> RetryShare."""
+"""ConnectionPoolSettings -> ConnectionPool, OutlierDetection -> OutlierDetection, RetryBudget -> RetryBudget."""
 
 from collections.abc import Iterator
 
-from mirrorplane.api.cluster_policy import Keepalive, Outliers, Pool, RetryShare
+from mirrorplane.api.cluster_policy import ConnectionPool, Keepalive, OutlierDetection, RetryBudget
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
@@ -15,12 +15,12 @@ _PERCENT = range(101)
 _ALL = 100.0
 
 
-def pool_of(said: istio.ConnectionPool | None) -> Pool | None:
+def pool_of(said: istio.ConnectionPool | None) -> ConnectionPool | None:
     """Return the limits of connections and requests, and how HTTP is spoken."""
     if said is None:
         return None
     tcp, http = said.tcp or istio.TCPSettings(), said.http or istio.HTTPSettings()
-    return Pool(
+    return ConnectionPool(
         connections=tcp.max_connections,
         pending=http.http1_max_pending_requests,
         requests=http.http2_max_requests,
@@ -37,11 +37,11 @@ def pool_of(said: istio.ConnectionPool | None) -> Pool | None:
     )
 
 
-def outliers_of(said: istio.OutlierDetection | None) -> Outliers | None:
+def outliers_of(said: istio.OutlierDetection | None) -> OutlierDetection | None:
     """Return when an endpoint is left alone."""
     if said is None:
         return None
-    return Outliers(
+    return OutlierDetection(
         server_errors=said.consecutive_5xx_errors,
         gateway_errors=said.consecutive_gateway_errors,
         local_failures=said.consecutive_local_origin_failures,
@@ -53,12 +53,12 @@ def outliers_of(said: istio.OutlierDetection | None) -> Outliers | None:
     )
 
 
-def retry_share_of(said: istio.RetryBudget | None) -> RetryShare | None:
+def retry_share_of(said: istio.RetryBudget | None) -> RetryBudget | None:
     """Return how many retries there may be."""
     if said is None:
         return None
-    plain = RetryShare()
-    return RetryShare(
+    plain = RetryBudget()
+    return RetryBudget(
         plain.percent if said.percent is None else said.percent, said.min_retry_concurrency or plain.least
     )
 

@@ -1,22 +1,22 @@
-"""Hosts of an egress listener, `namespace/dnsName` -> HostSet."""
+"""Hosts of an egress listener, `namespace/dnsName` -> HostSelector."""
 
 from collections.abc import Iterable, Iterator
 
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.hosts import LONGEST_LABEL, host_problem, is_ip, literal
 from mirrorplane.api.meta import Ref
-from mirrorplane.api.sidecar_scope import HostPattern, HostSet
+from mirrorplane.api.sidecar_scope import HostPattern, HostSelector
 
 _NONE, _ANY = "~", "*"
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
-def imported_of(hosts: Iterable[str]) -> HostSet:
+def imported_of(hosts: Iterable[str]) -> HostSelector:
     """Return what is imported. `~` alone is no namespace, and imports nothing (Istio)."""
     return _set(_split(host) for host in hosts if not host.startswith(_NONE))
 
 
-def excluded_of(hosts: Iterable[str]) -> HostSet:
+def excluded_of(hosts: Iterable[str]) -> HostSelector:
     """Return what is excluded again: `~namespace/dnsName`."""
     found = (host.removeprefix(_NONE) for host in hosts if host.startswith(_NONE))
     return _set(_split(host) for host in found if not host.startswith("/"))
@@ -32,7 +32,7 @@ def host_set_findings(about: Ref, path: str, hosts: tuple[str, ...]) -> Iterator
             yield Finding(about, "InvalidHost", problem, f"{path}[{i}]")
             continue
         where, name = _split(host)
-        said = about.namespace if where == HostSet.OWN else where, name
+        said = about.namespace if where == HostSelector.OWN else where, name
         if said in seen:
             message = f"duplicated egress host: {host}"
             yield Finding(about, "SuperfluousHosts", message, f"{path}[{i}]", Severity.WARNING)
@@ -65,7 +65,7 @@ def _problem(host: str) -> str:
 
 def _is_namespace(name: str) -> bool:
     """Tell whether it is a DNS label, or says the own namespace or any, of which a part can be excluded too."""
-    if name in {HostSet.OWN, HostSet.ANY}:
+    if name in {HostSelector.OWN, HostSelector.ANY}:
         return True
     return 0 < len(name) <= LONGEST_LABEL and set(name) <= _LETTERS and name[0] != "-" and name[-1] != "-"
 
@@ -75,7 +75,7 @@ def _split(host: str) -> tuple[str, str]:
     return where, literal(name)
 
 
-def _set(said: Iterable[tuple[str, str]]) -> HostSet:
+def _set(said: Iterable[tuple[str, str]]) -> HostSelector:
     exact: dict[str, frozenset[str]] = {}
     wide = []
     for where, host in said:
@@ -83,4 +83,4 @@ def _set(said: Iterable[tuple[str, str]]) -> HostSet:
             wide.append(HostPattern(where, host))
         else:
             exact[host] = exact.get(host, frozenset()) | {where}
-    return HostSet(exact, tuple(dict.fromkeys(wide)))
+    return HostSelector(exact, tuple(dict.fromkeys(wide)))

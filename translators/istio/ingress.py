@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mirrorplane.api.cluster_policy import Pool
+from mirrorplane.api.cluster_policy import ConnectionPool
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.hosts import is_ip
 from mirrorplane.api.kinds.istio import destination_rule
@@ -66,7 +66,7 @@ def inbound_pool_findings(about: Ref, path: str, said: destination_rule.Connecti
         yield Finding(about, "NoEffect", message, f"{path}.http", Severity.WARNING)
 
 
-def inbound_pool_of(said: destination_rule.ConnectionPool | None) -> Pool | None:
+def inbound_pool_of(said: destination_rule.ConnectionPool | None) -> ConnectionPool | None:
     """Return the limits of what comes in."""
     pool = pool_of(said)
     return msgspec.structs.replace(pool, http2=None, as_client=False) if pool else None

@@ -1,8 +1,8 @@
-"""LocalityLoadBalancerSetting -> Nearness."""
+"""LocalityLoadBalancerSetting -> LocalityLb."""
 
 from collections.abc import Iterator
 
-from mirrorplane.api.cluster_policy import Nearness, Spread
+from mirrorplane.api.cluster_policy import LocalityDistribution, LocalityLb
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
@@ -11,13 +11,13 @@ _ALL = 100
 _SHARES = range(1, _ALL + 1)
 
 
-def nearness_of(said: istio.LocalityLbSetting | None) -> Nearness | None:
+def nearness_of(said: istio.LocalityLbSetting | None) -> LocalityLb | None:
     """Return which localities are called from where."""
     if said is None:
         return None
-    return Nearness(
+    return LocalityLb(
         enabled=said.enabled is not False,
-        spreads=tuple(Spread(d.from_, tuple(d.to.items())) for d in said.distribute),
+        spreads=tuple(LocalityDistribution(d.from_, tuple(d.to.items())) for d in said.distribute),
         failover=tuple((f.from_, f.to) for f in said.failover),
         by_labels=said.failover_priority,
     )

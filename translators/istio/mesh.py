@@ -47,7 +47,7 @@ def settings_of(said: TrafficSettings) -> dict[str, Any]:
         "detection_ms": _ms(said.protocol_detection_timeout),
         "keepalive": keepalive_of(said.tcp_keepalive),
         "http2": None if said.h2_upgrade_policy is None else said.h2_upgrade_policy == "UPGRADE",
-        "nearness": nearness_of(said.locality_lb_setting),
+        "locality_lb": nearness_of(said.locality_lb_setting),
         "paths": None if paths is None else _PATHS[paths.normalization],
     }
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from mirrorplane.api.cluster_policy import Security, Tls
+from mirrorplane.api.cluster_policy import Tls, TlsMode
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
 
 _MODES = {
-    "DISABLE": Security.PLAIN,
-    "SIMPLE": Security.TLS,
-    "MUTUAL": Security.MUTUAL,
-    "ISTIO_MUTUAL": Security.MESH,
+    "DISABLE": TlsMode.DISABLE,
+    "SIMPLE": TlsMode.TLS,
+    "MUTUAL": TlsMode.MUTUAL,
+    "ISTIO_MUTUAL": TlsMode.ISTIO_MUTUAL,
 }
 _LONGEST_SNI = 255
 """Envoy's limit."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mirrorplane.api.cluster_policy import Layer, Manner
+from mirrorplane.api.cluster_policy import ClusterPolicy, Layer
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
@@ -25,15 +25,15 @@ _VERSIONS = {"V1": 1, "V2": 2}
 def layer_of(said: istio.TrafficPolicy) -> Layer:
     """Return what a policy says, for all ports and for single ones."""
     whole = _blocks(said)
-    manner = Manner(
+    cluster_policy = ClusterPolicy(
         balancing=whole.balancing,
         pool=whole.pool,
-        outliers=whole.outliers,
+        outlier_detection=whole.outlier_detection,
         tls=whole.tls,
         proxy_protocol=_VERSIONS[said.proxy_protocol.version] if said.proxy_protocol else 0,
-        retry_share=retry_share_of(said.retry_budget),
+        retry_budget=retry_share_of(said.retry_budget),
     )
-    return Layer(manner, tuple((p.port.number, _blocks(p)) for p in said.port_level_settings if p.port))
+    return Layer(cluster_policy, tuple((p.port.number, _blocks(p)) for p in said.port_level_settings if p.port))
 
 
 def policy_findings(about: Ref, path: str, said: istio.TrafficPolicy, *, ejects: bool) -> Iterator[Finding]:
@@ -67,11 +67,11 @@ def policy_advice(about: Ref, path: str, said: istio.TrafficPolicy) -> Iterator[
         yield from tls_advice(about, f"{path}.portLevelSettings[{i}].tls", port.tls)
 
 
-def _blocks(said: Blocks) -> Manner:
-    return Manner(
+def _blocks(said: Blocks) -> ClusterPolicy:
+    return ClusterPolicy(
         balancing=balancing_of(said.load_balancer),
         pool=pool_of(said.connection_pool),
-        outliers=outliers_of(said.outlier_detection),
+        outlier_detection=outliers_of(said.outlier_detection),
         tls=tls_of(said.tls),
     )
 

@@ -4,15 +4,15 @@ import msgspec
 
 from mirrorplane.api.cluster_policy import Tls
 from mirrorplane.api.mesh import Port, Protocol, Service
-from mirrorplane.api.proxy import Caller
-from mirrorplane.api.traffic_policy import ServiceTls
+from mirrorplane.api.proxy import ClientKey
+from mirrorplane.api.traffic_policy import BackendTls
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.names import DATAGRAMS, SEALED, ClusterName
 from mirrorplane.translators.secrets import referenced_secrets
 
 
-def of_call(view: View, caller: Caller, to: ClusterName) -> Tls | None:
+def of_call(view: View, caller: ClientKey, to: ClusterName) -> Tls | None:
     """Return how a caller secures the line to a port; None when no policy is about it.
 
     Datagrams have no TLS, and what is passed on is TLS already.
@@ -21,7 +21,7 @@ def of_call(view: View, caller: Caller, to: ClusterName) -> Tls | None:
     """
     if to.direction in {DATAGRAMS, SEALED}:
         return None
-    service = view.memo(services.service, caller.viewer, to.host)
+    service = view.memo(services.service, caller.visibility, to.host)
     ports = service.ports if service is not None else ()
     port = next((p for p in ports if p.number == to.port and p.protocol is not Protocol.UDP), None)
     found = of_port(view, service, port) if service is not None and port is not None else None
@@ -30,12 +30,12 @@ def of_call(view: View, caller: Caller, to: ClusterName) -> Tls | None:
     return msgspec.structs.replace(found.tls, shows=view.memo(referenced_secrets.shown, caller.shows))
 
 
-def of_port(view: View, service: Service, port: Port) -> ServiceTls | None:
+def of_port(view: View, service: Service, port: Port) -> BackendTls | None:
     """Return the policy for a port of a service. Gateway API: its own goes first, then the oldest."""
     found = [
         said
         for obj in view.by("service.tls", str(service.ref))
-        for said in view.lowered(obj.ref).service_tls
+        for said in view.lowered(obj.ref).backend_tls
         if said.service == service.ref and said.port in {"", port.name}
     ]
     return min(found, key=lambda said: (not said.port, *said.age), default=None)

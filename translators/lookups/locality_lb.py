@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from mirrorplane.api.cluster_policy import Manner, Nearness
+from mirrorplane.api.cluster_policy import ClusterPolicy, LocalityLb
 from mirrorplane.api.mesh import Endpoint
 from mirrorplane.api.meta import Labels
-from mirrorplane.api.proxy import Locality, Vantage
+from mirrorplane.api.proxy import EndpointView, Locality
 
 _LARGEST_SUM = (1 << 32) - 1
 _FAR, _FARTHEST = 3, 4
@@ -26,9 +26,9 @@ class Group(msgspec.Struct, frozen=True):
     priority: int = 0
 
 
-def grouped(found: Iterable[Endpoint], said: Manner, seen_from: Vantage) -> tuple[Group, ...]:
+def grouped(found: Iterable[Endpoint], said: ClusterPolicy, seen_from: EndpointView) -> tuple[Group, ...]:
     """Return the endpoints in groups, sorted by priority and locality."""
-    near = (said.balancing.nearness if said.balancing else None) or Nearness()
+    near = (said.balancing.locality_lb if said.balancing else None) or LocalityLb()
     ranks = said.ranks_localities
     by_place: dict[tuple[int, Locality], list[Endpoint]] = {}
     for endpoint in found:
@@ -42,7 +42,7 @@ def grouped(found: Iterable[Endpoint], said: Manner, seen_from: Vantage) -> tupl
     return _spread(groups, near, seen_from.locality) if near.enabled else groups
 
 
-def _rank(endpoint: Endpoint, near: Nearness, seen_from: Vantage) -> int:
+def _rank(endpoint: Endpoint, near: LocalityLb, seen_from: EndpointView) -> int:
     """Return how far an endpoint is: 0 is nearest."""
     if near.by_labels:
         return _by_labels(endpoint, near.by_labels, seen_from)
@@ -55,7 +55,7 @@ def _rank(endpoint: Endpoint, near: Nearness, seen_from: Vantage) -> int:
     return _FAR if stands_in in {None, there.region} else _FARTHEST
 
 
-def _by_labels(endpoint: Endpoint, wanted: tuple[str, ...], seen_from: Vantage) -> int:
+def _by_labels(endpoint: Endpoint, wanted: tuple[str, ...], seen_from: EndpointView) -> int:
     """Return how many labels are left at the first that the proxy and the endpoint do not share (Istio)."""
     own, other = _labels(seen_from.labels, seen_from.locality), _labels(endpoint.labels, endpoint.locality)
     for i, label in enumerate(wanted):
@@ -70,7 +70,7 @@ def _labels(said: Labels, where: Locality) -> Mapping[str, str]:
     return {_REGION: where.region, _ZONE: where.zone, _SUBZONE: where.subzone, **dict(said)}
 
 
-def _spread(groups: tuple[Group, ...], near: Nearness, here: Locality) -> tuple[Group, ...]:
+def _spread(groups: tuple[Group, ...], near: LocalityLb, here: Locality) -> tuple[Group, ...]:
     """Give localities the shares that the first rule for this place says; those it does not name get nothing (Istio).
 
     A share is divided among the localities it is for as their endpoints weigh; the most specific pattern goes first.

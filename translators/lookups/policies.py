@@ -3,11 +3,11 @@
 import msgspec
 
 from mirrorplane.api.actions import Destination
-from mirrorplane.api.cluster_policy import Algorithm, Manner
+from mirrorplane.api.cluster_policy import Algorithm, ClusterPolicy
 from mirrorplane.api.hosts import candidates, exported, is_ip, is_unix
 from mirrorplane.api.mesh import Endpoint, Port, Protocol, Resolution, Service
 from mirrorplane.api.meta import Labels, Ref
-from mirrorplane.api.proxy import Caller, Viewer
+from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.traffic_policy import Subset, TrafficPolicy
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import backend_tls, services, sidecar_scope
@@ -15,19 +15,19 @@ from mirrorplane.translators.lookups.policy_defaults import with_nearness
 from mirrorplane.translators.names import BLACK_HOLE, DATAGRAMS, MIRROR, OUTBOUND, PASSTHROUGH, ClusterName, outbound
 from mirrorplane.translators.settings import ISTIOS, mesh
 
-_AS_EVER = Manner()
+_AS_EVER = ClusterPolicy()
 
 
-def unknown(view: View, viewer: Viewer) -> str:
+def unknown(view: View, visibility: Visibility) -> str:
     """Return the cluster for what was meant for hosts that nobody declared (Istio: outboundTrafficPolicy)."""
-    said = sidecar_scope.allows_any(view, viewer)
+    said = sidecar_scope.allows_any(view, visibility)
     if not (view.memo(mesh).allow_any if said is None else said):
         return BLACK_HOLE
-    to = sidecar_scope.forwarder(view, viewer)
+    to = sidecar_scope.forwarder(view, visibility)
     return outbound(to.host, to.port, to.subset) if to else PASSTHROUGH
 
 
-def policy(view: View, caller: Caller, host: str) -> TrafficPolicy | None:
+def policy(view: View, caller: ClientKey, host: str) -> TrafficPolicy | None:
     """Return how a caller calls a host.
 
     Istio: look in the client's namespace, then in the service's, then in the root namespace; in each, the most
@@ -37,12 +37,12 @@ def policy(view: View, caller: Caller, host: str) -> TrafficPolicy | None:
     """
     settings = view.memo(mesh)
     found = _of_levels(view, caller, host, settings.root_namespace)
-    return found if settings.nearness is None else with_nearness(found, settings.nearness, host, ISTIOS)
+    return found if settings.locality_lb is None else with_nearness(found, settings.locality_lb, host, ISTIOS)
 
 
-def _of_levels(view: View, caller: Caller, host: str, root: str) -> TrafficPolicy | None:
+def _of_levels(view: View, caller: ClientKey, host: str, root: str) -> TrafficPolicy | None:
     namespace = caller.namespace
-    service = view.memo(services.service, caller.viewer, host)
+    service = view.memo(services.service, caller.visibility, host)
     levels = (namespace, service.namespace if service else namespace, root)
     exact, *wider = candidates(host)
     said = (*_policies(view, caller, exact), *(view.memo(_wide_policies, caller, wider[0]) if wider else ()))
@@ -54,13 +54,13 @@ def _of_levels(view: View, caller: Caller, host: str, root: str) -> TrafficPolic
     return None
 
 
-def subset(view: View, caller: Caller, host: str, name: str) -> Subset | None:
+def subset(view: View, caller: ClientKey, host: str, name: str) -> Subset | None:
     """Return a named subset of a host, or None when no policy defines it."""
     found = view.memo(policy, caller, host)
     return found.subset(name) if found else None
 
 
-def defined_for(view: View, caller: Caller, host: str, name: str) -> Labels:
+def defined_for(view: View, caller: ClientKey, host: str, name: str) -> Labels:
     """Return labels of clients of the caller's namespace for which alone a policy defines a subset."""
     for pattern in candidates(host):
         for obj in view.by("policy.host", pattern):
@@ -70,22 +70,22 @@ def defined_for(view: View, caller: Caller, host: str, name: str) -> Labels:
     return ()
 
 
-def manner(view: View, caller: Caller, to: ClusterName) -> Manner:
+def cluster_policy(view: View, caller: ClientKey, to: ClusterName) -> ClusterPolicy:
     """Return how a caller calls a port of a host, or of a subset of it.
 
     Gateway API: what a BackendTLSPolicy says goes before what a DestinationRule says of TLS, at routers.
     """
     found = view.memo(policy, caller, to.host)
-    said = found.manner(to.port, to.subset) if found else _AS_EVER
+    said = found.cluster_policy(to.port, to.subset) if found else _AS_EVER
     secured = backend_tls.of_call(view, caller, to) if caller.router else None
     return said if secured is None else msgspec.structs.replace(said, tls=secured)
 
 
-def target_port(view: View, viewer: Viewer, to: Destination, listener_port: int) -> int:
+def target_port(view: View, visibility: Visibility, to: Destination, listener_port: int) -> int:
     """Return the port a destination means: its own, else the service's only one, else the listener's (Istio)."""
     if to.port:
         return to.port
-    service = view.memo(services.service, viewer, to.host)
+    service = view.memo(services.service, visibility, to.host)
     return service.ports[0].number if service and len(service.ports) == 1 else listener_port
 
 
@@ -103,13 +103,13 @@ def port_called(service: Service, to: ClusterName) -> Port | None:
 
 
 def missing(
-    view: View, caller: Caller, to: Destination, port: int, *, datagrams: bool = False
+    view: View, caller: ClientKey, to: Destination, port: int, *, datagrams: bool = False
 ) -> tuple[str, str] | None:
     """Say what of a destination does not exist, as (field below the destination, sentence); None when all is there.
 
     `port` 0 leaves the port unchecked. With `datagrams` it is one for UDP.
     """
-    service = view.memo(services.service, caller.viewer, to.host)
+    service = view.memo(services.service, caller.visibility, to.host)
     if service is None:
         return "host", f"no service {to.host} is visible from namespace {caller.namespace}"
     if port and port_of(service, port, datagrams=datagrams) is None:
@@ -120,12 +120,12 @@ def missing(
     return None
 
 
-def no_mirror(view: View, caller: Caller, to: Destination, port: int) -> tuple[str, str] | None:
+def no_mirror(view: View, caller: ClientKey, to: Destination, port: int) -> tuple[str, str] | None:
     """Say why nothing can be copied to a destination, as `missing` does; None when it can.
 
     The field is "" when it is not the destination that is at fault, but how its host is called.
     """
-    service = view.memo(services.service, caller.viewer, to.host)
+    service = view.memo(services.service, caller.visibility, to.host)
     if service is not None and service.resolution is Resolution.NONE:
         return "host", f"{to.host} has resolution NONE, so a copy has no address of its own to go to"
     called = ClusterName(MIRROR, port, to.subset, to.host)
@@ -197,9 +197,9 @@ def _is_entry(service: Service) -> bool:
     return "/" in service.ref.kind
 
 
-def _not_callable(view: View, caller: Caller, to: ClusterName) -> tuple[str, str] | None:
-    said = manner(view, caller, to)
-    if said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED:
+def _not_callable(view: View, caller: ClientKey, to: ClusterName) -> tuple[str, str] | None:
+    said = cluster_policy(view, caller, to)
+    if said.balancing is not None and said.balancing.algorithm is Algorithm.ORIGINAL_DST:
         return "", f"{to.host} has the load balancer PASSTHROUGH, so a copy has no address of its own to go to"
     why = said.unusable(holds_secrets=caller.holds_secrets)
     said_by = "BackendTLSPolicy" if said.tls is not None and said.tls.broken else "DestinationRule"
@@ -231,7 +231,7 @@ def _number(named: dict[str, int], port: Port) -> int:
     return named.get(port.name) or port.target or port.number
 
 
-def _policies(view: View, caller: Caller, pattern: str) -> list[TrafficPolicy]:
+def _policies(view: View, caller: ClientKey, pattern: str) -> list[TrafficPolicy]:
     """Return the policies for exactly this host or wildcard that hold for a caller, oldest first.
 
     Istio: those for some clients go before.
@@ -245,7 +245,7 @@ def _policies(view: View, caller: Caller, pattern: str) -> list[TrafficPolicy]:
     return sorted(found, key=lambda p: (not p.clients, p.created, p.ref.name))
 
 
-def _wide_policies(view: View, caller: Caller, wildcard: str) -> tuple[TrafficPolicy, ...]:
+def _wide_policies(view: View, caller: ClientKey, wildcard: str) -> tuple[TrafficPolicy, ...]:
     """Return the policies for a wildcard and those above it; all hosts that it is the nearest of share the answer."""
     return tuple(policy for pattern in candidates(wildcard) for policy in _policies(view, caller, pattern))
 

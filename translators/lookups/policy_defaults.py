@@ -2,12 +2,12 @@
 
 import msgspec
 
-from mirrorplane.api.cluster_policy import Balancing, Layer, Manner, Nearness
+from mirrorplane.api.cluster_policy import Balancing, ClusterPolicy, Layer, LocalityLb
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.traffic_policy import TrafficPolicy
 
 
-def with_nearness(said: TrafficPolicy | None, near: Nearness, host: str, by: Ref) -> TrafficPolicy:
+def with_nearness(said: TrafficPolicy | None, near: LocalityLb, host: str, by: Ref) -> TrafficPolicy:
     """Return a policy in which the mesh speaks of localities wherever it does not itself (Istio).
 
     Where nobody says anything of a host, the policy is the mesh's, and `by` says who speaks for it.
@@ -17,18 +17,20 @@ def with_nearness(said: TrafficPolicy | None, near: Nearness, host: str, by: Ref
     return msgspec.structs.replace(base, subsets=subsets, layer=_whole(base.layer or Layer(), near))
 
 
-def _whole(said: Layer, near: Nearness) -> Layer:
-    return Layer(_near(said.whole, near), tuple((port, _near(manner, near)) for port, manner in said.ports))
+def _whole(said: Layer, near: LocalityLb) -> Layer:
+    return Layer(
+        _near(said.whole, near), tuple((port, _near(cluster_policy, near)) for port, cluster_policy in said.ports)
+    )
 
 
-def _subsets(said: Layer, near: Nearness) -> Layer:
+def _subsets(said: Layer, near: LocalityLb) -> Layer:
     """Leave a subset that says nothing of balancing what its host has; what it says of a port stands alone."""
     whole = said.whole if said.whole.balancing is None else _near(said.whole, near)
-    return Layer(whole, tuple((port, _near(manner, near)) for port, manner in said.ports))
+    return Layer(whole, tuple((port, _near(cluster_policy, near)) for port, cluster_policy in said.ports))
 
 
-def _near(said: Manner, near: Nearness) -> Manner:
+def _near(said: ClusterPolicy, near: LocalityLb) -> ClusterPolicy:
     balancing = said.balancing or Balancing()
-    if balancing.nearness is not None:
+    if balancing.locality_lb is not None:
         return said
-    return msgspec.structs.replace(said, balancing=msgspec.structs.replace(balancing, nearness=near))
+    return msgspec.structs.replace(said, balancing=msgspec.structs.replace(balancing, locality_lb=near))

@@ -3,7 +3,7 @@
 from mirrorplane.api.hosts import covers
 from mirrorplane.api.matches import Match, Op, StreamMatch
 from mirrorplane.api.meta import Ref
-from mirrorplane.api.proxy import Scope, Viewer
+from mirrorplane.api.proxy import Scope, Visibility
 from mirrorplane.api.routes import Route
 from mirrorplane.api.units import MILLION
 from mirrorplane.api.view import View
@@ -21,7 +21,7 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[Route, ...] |
     Istio: the most specific host first, then the winner among its tables; one that says nothing here does not claim it.
     Gateway API: the routes of a service are merged, those of its clients' namespace or else those of its own.
     """
-    found = visible.tables_of(view, scope.viewer, host, port)
+    found = visible.tables_of(view, scope.visibility, host, port)
     for table in found:
         if table.port:
             alike = (each for each in found if each.port and each.ref.namespace == table.ref.namespace)
@@ -32,24 +32,24 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[Route, ...] |
     return None
 
 
-def is_routed(view: View, viewer: Viewer, host: str, port: int) -> bool:
+def is_routed(view: View, visibility: Visibility, host: str, port: int) -> bool:
     """Tell whether Gateway API's routes of a service say what becomes of calls to a port of it."""
-    part = shard(host) if view.memo(visible.services, viewer) > 1 else 0
-    return (host, port) in view.memo(routed, viewer, part)
+    part = shard(host) if view.memo(visible.services, visibility) > 1 else 0
+    return (host, port) in view.memo(routed, visibility, part)
 
 
-def routed(view: View, viewer: Viewer, part: int) -> frozenset[tuple[str, int]]:
+def routed(view: View, visibility: Visibility, part: int) -> frozenset[tuple[str, int]]:
     """Return the services of a part for which Gateway API's routes of theirs are asked first, each with the port."""
-    of = view.memo(visible.services, viewer)
+    of = view.memo(visible.services, visibility)
     said = (
         (host, table.port)
         for obj in view.by("frontend.routes", "*" if of == 1 else str(part))
         for table in view.lowered(obj.ref).tables
-        if table.port and egress_hosts.is_for(table, viewer)
+        if table.port and egress_hosts.is_for(table, visibility)
         for host in table.hosts
         if is_in(host, part, of)
     )
-    return frozenset(one for one in set(said) if any(t.port for t in visible.tables_of(view, viewer, *one)[:1]))
+    return frozenset(one for one in set(said) if any(t.port for t in visible.tables_of(view, visibility, *one)[:1]))
 
 
 def foreign_hosts(view: View, scope: Scope, port: int, part: int, of: int) -> tuple[str, ...]:
@@ -57,47 +57,49 @@ def foreign_hosts(view: View, scope: Scope, port: int, part: int, of: int) -> tu
 
     Istio: they ride along on the HTTP ports of the table's other hosts, and on port 80 when there are none.
     """
-    found = {host for host, ports in view.memo(_foreign_of_part, scope.viewer, part, of) if port in ports}
+    found = {host for host, ports in view.memo(_foreign_of_part, scope.visibility, part, of) if port in ports}
     return tuple(host for host in found if owner(view, scope, host, port) is not None)
 
 
-def _foreign_of_part(view: View, viewer: Viewer, part: int, of: int) -> tuple[tuple[str, frozenset[int]], ...]:
-    tables = (view.memo(_foreign, viewer, ref) for ref in _with_tables(view, viewer, part, of))
+def _foreign_of_part(view: View, visibility: Visibility, part: int, of: int) -> tuple[tuple[str, frozenset[int]], ...]:
+    tables = (view.memo(_foreign, visibility, ref) for ref in _with_tables(view, visibility, part, of))
     return tuple(said for of_table in tables for said in of_table if is_in(said[0], part, of))
 
 
-def _with_tables(view: View, viewer: Viewer, part: int, of: int) -> tuple[Ref, ...]:
+def _with_tables(view: View, visibility: Visibility, part: int, of: int) -> tuple[Ref, ...]:
     """Return the objects whose tables may speak of hosts of a part."""
-    if viewer.horizon is not None:
-        return view.memo(egress_hosts.tables, viewer, part)
-    return tuple(obj.ref for obj in objects(view, "routes", viewer.namespace, part, of))
+    if visibility.sidecar is not None:
+        return view.memo(egress_hosts.tables, visibility, part)
+    return tuple(obj.ref for obj in objects(view, "routes", visibility.namespace, part, of))
 
 
-def _foreign(view: View, viewer: Viewer, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
+def _foreign(view: View, visibility: Visibility, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
     """Return the hosts of an object's tables that no service has, each with the ports it lives on."""
     found: list[tuple[str, frozenset[int]]] = []
     for table in view.lowered(ref).tables:
-        if table.port or not egress_hosts.is_for(table, viewer):
+        if table.port or not egress_hosts.is_for(table, visibility):
             continue
         ports: set[int] = set()
         strangers = []
         for host in table.hosts:
-            known = _ports_of(view, viewer, host)
+            known = _ports_of(view, visibility, host)
             ports |= known
             if not known:
                 strangers.append(host)
-        lives = frozenset(port for port in ports or {_FOREIGN_PORT} if sidecar_scope.holds(view, viewer, table, port))
+        lives = frozenset(
+            port for port in ports or {_FOREIGN_PORT} if sidecar_scope.holds(view, visibility, table, port)
+        )
         found += [(host, lives) for host in strangers]
     return tuple(found)
 
 
-def _ports_of(view: View, viewer: Viewer, host: str) -> set[int]:
+def _ports_of(view: View, visibility: Visibility, host: str) -> set[int]:
     """Return the HTTP ports of the services that a host or wildcard of a table stands for."""
     if not host.startswith("*"):
-        services = [visible.listed(view, viewer, host)]
+        services = [visible.listed(view, visibility, host)]
     else:
-        hosts = [h for h in view.memo(visible.all_hosts, viewer) if covers(host, h)]
-        services = [visible.listed(view, viewer, h) for h in hosts]
+        hosts = [h for h in view.memo(visible.all_hosts, visibility) if covers(host, h)]
+        services = [visible.listed(view, visibility, h) for h in hosts]
     return {p.number for s in services if s for p in s.ports if not p.protocol.is_bytes}
 
 

@@ -1,30 +1,30 @@
-"""What a Horizon makes of one service, one route table, one port. Which of them there are is found by imports."""
+"""What a SidecarScope makes of one service, one route table, one port. Which of them there are is found by imports."""
 
 import msgspec
 
 from mirrorplane.api.actions import Destination
 from mirrorplane.api.mesh import Port, Protocol, Service
-from mirrorplane.api.proxy import LOOPBACK, Scope, Viewer
+from mirrorplane.api.proxy import LOOPBACK, Scope, Visibility
 from mirrorplane.api.routes import RouteTable
-from mirrorplane.api.sidecar_scope import EgressListener, Horizon
+from mirrorplane.api.sidecar_scope import EgressListener, SidecarScope
 from mirrorplane.api.view import View
 
 
-def horizon(view: View, viewer: Viewer) -> Horizon:
+def sidecar_scope(view: View, visibility: Visibility) -> SidecarScope:
     """Return what limits a viewer that has limits. To be asked by memo, so that new findings change nothing."""
-    assert viewer.horizon is not None
-    found = view.lowered(viewer.horizon).horizons
-    return found[0].seen_from(viewer.namespace) if found else Horizon(viewer.horizon)
+    assert visibility.sidecar is not None
+    found = view.lowered(visibility.sidecar).sidecar_scopes
+    return found[0].seen_from(visibility.namespace) if found else SidecarScope(visibility.sidecar)
 
 
-def listed(view: View, viewer: Viewer, service: Service) -> Service | None:
+def listed(view: View, visibility: Visibility, service: Service) -> Service | None:
     """Return a service as listeners know it: with the ports whose listener imports it, and what those speak.
 
     None when none does: what is only named by tables has clusters, and no listener knows its name (Istio).
     """
-    if viewer.horizon is None:
+    if visibility.sidecar is None:
         return service
-    said = view.memo(horizon, viewer)
+    said = view.memo(sidecar_scope, visibility)
     known = [(p, said.listener(p.number)) for p in service.ports]
     ports = tuple(_spoken(p, by) for p, by in known if by and by.imports(service.namespace, service.host))
     if not ports:
@@ -32,11 +32,11 @@ def listed(view: View, viewer: Viewer, service: Service) -> Service | None:
     return service if ports == service.ports else msgspec.structs.replace(service, ports=ports)
 
 
-def holds(view: View, viewer: Viewer, table: RouteTable, port: int) -> bool:
+def holds(view: View, visibility: Visibility, table: RouteTable, port: int) -> bool:
     """Tell whether a route table holds for calls to a port: the listener there imports one of its hosts (Istio)."""
-    if viewer.horizon is None:
+    if visibility.sidecar is None:
         return True
-    listener = view.memo(horizon, viewer).listener(port)
+    listener = view.memo(sidecar_scope, visibility).listener(port)
     return listener is not None and speaks(listener, table)
 
 
@@ -47,23 +47,23 @@ def speaks(listener: EgressListener, table: RouteTable) -> bool:
 
 def place(view: View, scope: Scope, port: int) -> tuple[str, bool]:
     """Return the address at which calls to a port are made, and whether a listener is really bound there."""
-    if scope.viewer.horizon is None:
+    if scope.visibility.sidecar is None:
         return scope.bind, not scope.intercepted
-    listener = view.memo(horizon, scope.viewer).listener(port)
+    listener = view.memo(sidecar_scope, scope.visibility).listener(port)
     if listener is None:
         return scope.bind, not scope.intercepted
     usual = LOOPBACK if listener.bound and scope.intercepted else scope.bind
     return listener.bind or usual, listener.bound or not scope.intercepted
 
 
-def allows_any(view: View, viewer: Viewer) -> bool | None:
-    """Tell whether a Horizon lets requests to hosts through that nobody declared; None when it says nothing."""
-    return view.memo(horizon, viewer).allow_any if viewer.horizon else None
+def allows_any(view: View, visibility: Visibility) -> bool | None:
+    """Tell whether a SidecarScope lets requests to hosts through that nobody declared; None when it says nothing."""
+    return view.memo(sidecar_scope, visibility).allow_any if visibility.sidecar else None
 
 
-def forwarder(view: View, viewer: Viewer) -> Destination | None:
+def forwarder(view: View, visibility: Visibility) -> Destination | None:
     """Return where such requests go, if they are let through and not simply passed on."""
-    return view.memo(horizon, viewer).forwarder if viewer.horizon else None
+    return view.memo(sidecar_scope, visibility).forwarder if visibility.sidecar else None
 
 
 def _spoken(port: Port, listener: EgressListener) -> Port:

@@ -20,7 +20,7 @@ def address(view: View, scope: Scope, host: str, port: int) -> str:
     suffix = f".svc.{scope.domain}"
     names = (name, fqdn(name, scope.namespace, scope.domain), f"{name}{suffix}", f"{name.removesuffix('.svc')}{suffix}")
     for each in names:
-        service = services.service(view, scope.viewer, each)
+        service = services.service(view, scope.visibility, each)
         if service is not None:
             one = addresses(service) or tuple(e.address for e in endpoints(view, service.ref, service.host, port))
             return next(iter(one), ANYWHERE)

@@ -42,7 +42,7 @@ def _asked(view: View, scope: Scope) -> Mapping[str, tuple[Trust, ...]]:
 def _by_policies(view: View) -> tuple[Trust, ...]:
     """Return by which authorities servers are verified."""
     objects = view.by("service.tls.authorities", "*")
-    said = (said for obj in objects for said in view.lowered(obj.ref).service_tls)
+    said = (said for obj in objects for said in view.lowered(obj.ref).backend_tls)
     return tuple(dict.fromkeys(Trust(one.ref, one.tls.authorities) for one in said if one.tls.authorities))
 
 

@@ -1,6 +1,6 @@
 """Clusters that live requests use: one for each port and subset of each visible service, and Istio's two fixed ones."""
 
-from mirrorplane.api.proxy import Caller, Scope
+from mirrorplane.api.proxy import ClientKey, Scope
 from mirrorplane.api.resource import CLUSTER, Resource
 from mirrorplane.api.settings import MeshSettings
 from mirrorplane.api.view import View
@@ -14,11 +14,11 @@ from mirrorplane.translators.parts.clusters import build as of_service
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names."""
-    parts = range(view.memo(services.services, scope.viewer))
+    parts = range(view.memo(services.services, scope.visibility))
     return (*(view.memo(service_clusters.clusters, scope.caller, part) for part in parts), (PASSTHROUGH, BLACK_HOLE))
 
 
-def build(view: View, asker: tuple[Caller, bool], name: str) -> Resource | None:
+def build(view: View, asker: tuple[ClientKey, bool], name: str) -> Resource | None:
     """Return one cluster, as proxies that are one caller have it, with interception or without."""
     caller, intercepted = asker
     return _fixed(name) if name in {PASSTHROUGH, BLACK_HOLE} else of_service(view, caller, name, dialled=intercepted)

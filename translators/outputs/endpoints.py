@@ -1,10 +1,10 @@
 """ClusterLoadAssignments: who answers on a service's port, for the clusters whose endpoints come from us."""
 
-from mirrorplane.api.cluster_policy import Manner
+from mirrorplane.api.cluster_policy import ClusterPolicy
 from mirrorplane.api.hosts import UNIX, is_unix
 from mirrorplane.api.mesh import Endpoint
 from mirrorplane.api.meta import Labels, Ref
-from mirrorplane.api.proxy import Caller, Scope, Vantage, Viewer
+from mirrorplane.api.proxy import ClientKey, EndpointView, Scope, Visibility
 from mirrorplane.api.resource import ENDPOINT, Resource
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
@@ -15,21 +15,21 @@ from mirrorplane.translators.lookups.policies import datagram_endpoints, endpoin
 from mirrorplane.translators.names import DATAGRAMS, OUTBOUND, parse_cluster
 from mirrorplane.translators.parts import service_clusters
 
-_AS_EVER, _ANYWHERE = Manner(), Vantage(Caller(Viewer("")))
+_AS_EVER, _ANYWHERE = ClusterPolicy(), EndpointView(ClientKey(Visibility("")))
 _SERVED = {OUTBOUND, DATAGRAMS}
 _HEALTHY, _UNHEALTHY = envoy.HealthStatus.Value("HEALTHY"), envoy.HealthStatus.Value("UNHEALTHY")
 
 
 def assignments(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: those of the outbound clusters. A mirror's cluster shares the live one's endpoints."""
-    parts = range(view.memo(services.services, scope.viewer))
+    parts = range(view.memo(services.services, scope.visibility))
     return tuple(view.memo(service_clusters.from_us, scope.caller, part) for part in parts)
 
 
-def build(view: View, seen_from: Vantage, name: str) -> Resource | None:
+def build(view: View, seen_from: EndpointView, name: str) -> Resource | None:
     """Return one assignment, as proxies that are one caller have it that see endpoints from one place."""
     asked, caller = parse_cluster(name), seen_from.caller
-    service = view.memo(services.service, caller.viewer, asked.host) if asked else None
+    service = view.memo(services.service, caller.visibility, asked.host) if asked else None
     port = port_called(service, asked) if service and asked else None
     if asked is None or asked.direction not in _SERVED or service is None or port is None:
         return None
@@ -37,9 +37,9 @@ def build(view: View, seen_from: Vantage, name: str) -> Resource | None:
     chosen = rules.subset(asked.subset) if rules and asked.subset else None
     if asked.subset and chosen is None:
         return None
-    said = rules.manner(asked.port, asked.subset) if rules else _AS_EVER
+    said = rules.cluster_policy(asked.port, asked.subset) if rules else _AS_EVER
     labels = chosen.labels if chosen else ()
-    if said.outliers is None and said.balancing is None:
+    if said.outlier_detection is None and said.balancing is None:
         return view.memo(assignment, service.ref, name, labels)
     found = _preferred(_chosen(view, service.ref, name, labels), said)
     return _assignment(name, grouped(found, said, seen_from))
@@ -50,9 +50,9 @@ def assignment(view: View, owner: Ref, name: str, labels: Labels) -> Resource:
     return _assignment(name, grouped(_chosen(view, owner, name, labels), _AS_EVER, _ANYWHERE))
 
 
-def _preferred(found: list[Endpoint], said: Manner) -> list[Endpoint]:
+def _preferred(found: list[Endpoint], said: ClusterPolicy) -> list[Endpoint]:
     """Leave unready endpoints out where all are called when few are left (Istio): they would be, too."""
-    panics = said.outliers is not None and said.outliers.healthy_percent
+    panics = said.outlier_detection is not None and said.outlier_detection.healthy_percent
     return [endpoint for endpoint in found if endpoint.healthy] if panics else found
 
 
@@ -86,4 +86,4 @@ def _fill(endpoint: envoy.LbEndpoint, said: Endpoint) -> None:
     endpoint.load_balancing_weight.value = said.weight
 
 
-OUTPUT = Output(ENDPOINT, assignments, build, key=lambda scope: scope.vantage)
+OUTPUT = Output(ENDPOINT, assignments, build, key=lambda scope: scope.endpoint_view)

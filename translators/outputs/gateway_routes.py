@@ -10,19 +10,19 @@ from mirrorplane.translators.contract import Output
 from mirrorplane.translators.parts import gateway_filter_chains
 from mirrorplane.translators.parts.gateway_virtual_hosts import frames
 from mirrorplane.translators.parts.route_configuration import configuration
-from mirrorplane.translators.routers.servers import doors, merged
+from mirrorplane.translators.routers.servers import gateway_servers, merged
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names: `http.<port>` and `https.<port>.<port name>.<gateway>.<namespace>` (Istio)."""
-    openings = view.memo(merged, scope).openings
-    found = (name for opening in openings for name in view.memo(gateway_filter_chains.routes, scope, opening))
+    bindings = view.memo(merged, scope).bindings
+    found = (name for binding in bindings for name in view.memo(gateway_filter_chains.routes, scope, binding))
     return (tuple(dict.fromkeys(found)),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one configuration."""
-    return configuration(name, view.memo(frames, scope, name)) if view.memo(doors, scope, name) else None
+    return configuration(name, view.memo(frames, scope, name)) if view.memo(gateway_servers, scope, name) else None
 
 
 OUTPUT = Output(ROUTE, names, build, serves=lambda scope: scope.role == ROUTER)

@@ -13,4 +13,6 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     return (view.memo(udp.clusters, scope),)
 
 
-OUTPUT = Output(ENDPOINT, names, build, key=lambda scope: scope.vantage, serves=lambda scope: scope.role == ROUTER)
+OUTPUT = Output(
+    ENDPOINT, names, build, key=lambda scope: scope.endpoint_view, serves=lambda scope: scope.role == ROUTER
+)

@@ -10,18 +10,18 @@ from mirrorplane.translators.parts import udp
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, `address_port_udp`. One that nobody says anything of is not opened."""
-    return (tuple(opening.name for opening in view.memo(udp.openings, scope)),)
+    return (tuple(binding.name for binding in view.memo(udp.bindings, scope)),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one listener."""
-    opening = next((o for o in view.memo(udp.openings, scope) if o.name == name), None)
-    rule = udp.rule_of(view, scope, opening) if opening is not None else None
-    if opening is None or rule is None:
+    binding = next((o for o in view.memo(udp.bindings, scope) if o.name == name), None)
+    rule = udp.rule_of(view, scope, binding) if binding is not None else None
+    if binding is None or rule is None:
         return None
     body = envoy.Listener(name=name, traffic_direction="OUTBOUND")
     where = body.address.socket_address
-    where.address, where.port_value, where.protocol = opening.address, opening.port, envoy.SocketAddress.UDP
+    where.address, where.port_value, where.protocol = binding.address, binding.port, envoy.SocketAddress.UDP
     body.listener_filters.append(udp.proxy(view, scope, rule))
     return envoy.resource(LISTENER, name, envoy.encode(body))
 

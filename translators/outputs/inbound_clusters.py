@@ -1,6 +1,6 @@
 """Clusters of what comes in: the workload itself, by the address that was dialled, from one that says who calls."""
 
-from mirrorplane.api.cluster_policy import Manner
+from mirrorplane.api.cluster_policy import ClusterPolicy
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.resource import CLUSTER, Resource
 from mirrorplane.api.view import View
@@ -32,7 +32,7 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
         _fix(body, found)
     else:
         _dial(body, found.target if found else 0)
-    connection_pool.limit(body, Manner(pool=pool), view.memo(mesh))
+    connection_pool.limit(body, ClusterPolicy(pool=pool), view.memo(mesh))
     if found is not None and not found.protocol.is_bytes:
         http = envoy.packed(connection_pool.http(found.protocol, pool, upgrade=False))
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(http)

@@ -48,7 +48,12 @@ def _wanted(view: View, scope: Scope) -> Iterator[str]:
     for obj in view.by("policy.credential", "*"):
         for said in view.lowered(obj.ref).policies:
             if exported(said.export_to, said.namespace, scope.namespace):
-                yield from (name for manner in said.manners if manner.tls for name in own_secrets.of_calls(manner.tls))
+                yield from (
+                    name
+                    for cluster_policy in said.cluster_policies
+                    if cluster_policy.tls
+                    for name in own_secrets.of_calls(cluster_policy.tls)
+                )
     for server in terminations(view, scope):
         if server.asker is None:
             yield from own_secrets.certificates(server)

@@ -11,7 +11,7 @@ from mirrorplane.translators.contract import Output
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.sidecar_scope import place
 from mirrorplane.translators.parts import outbound_filter_chains
-from mirrorplane.translators.parts.outbound_filter_chains import Landing
+from mirrorplane.translators.parts.outbound_filter_chains import FilterChains
 from mirrorplane.translators.settings import mesh
 from mirrorplane.translators.sidecars import outbound_listeners
 
@@ -20,10 +20,10 @@ _PRIVILEGED = range(1, 1024)
 
 def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names, `address_port` (Istio). An unprivileged proxy binds none below port 1024: it could not."""
-    uses = {use.number for use in outbound_listeners.ports(view, scope.viewer, intercepted=scope.intercepted)}
+    uses = {use.number for use in outbound_listeners.ports(view, scope.visibility, intercepted=scope.intercepted)}
     places = ((number, *place(view, scope, number)) for number in sorted(uses))
     shared = (names.listener(address, n) for n, address, bound in places if not _is_barred(scope, n, bound=bound))
-    parts = range(view.memo(services.services, scope.viewer)) if scope.intercepted else ()
+    parts = range(view.memo(services.services, scope.visibility)) if scope.intercepted else ()
     own = (view.memo(_own, scope.client, part) for part in parts)
     return (tuple(dict.fromkeys((*shared, *_proxy(view, scope)))), *own)
 
@@ -33,7 +33,7 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     address, _, port = name.rpartition("_")
     usual, bound = place(view, scope, int(port))
     if (name,) == _proxy(view, scope):
-        found: Landing | None = outbound_filter_chains.proxy(view, scope, name)
+        found: FilterChains | None = outbound_filter_chains.proxy(view, scope, name)
         bound = True
     elif address == usual:
         found = outbound_filter_chains.shared(view, scope, name, int(port))
@@ -66,12 +66,12 @@ def _is_barred(scope: Scope, number: int, *, bound: bool) -> bool:
 
 def _own(view: View, scope: Scope, part: int) -> tuple[str, ...]:
     """Return the names of the listeners of a part of the services' own addresses; the first of a place names it."""
-    viewer, known = scope.viewer, view.memo(services.hosts, scope.viewer, part)
+    visibility, known = scope.visibility, view.memo(services.hosts, scope.visibility, part)
     return tuple(
         names.listener(address, number)
-        for address, number in outbound_listeners.own(view, viewer, part)
+        for address, number in outbound_listeners.own(view, visibility, part)
         if number not in OWN_PORTS
-        and outbound_listeners.at(view, viewer, address, number)[0][0].host in known
+        and outbound_listeners.at(view, visibility, address, number)[0][0].host in known
         and place(view, scope, number)[0] != address
     )
 

@@ -11,10 +11,10 @@ from mirrorplane.translators.parts.clusters import build
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, sorted."""
-    client, parts = scope.client, range(view.memo(services.services, scope.viewer))
+    client, parts = scope.client, range(view.memo(services.services, scope.visibility))
     found = {
         name
-        for port in view.memo(services.http_ports, scope.viewer)
+        for port in view.memo(services.http_ports, scope.visibility)
         for part in parts
         for name in view.memo(virtual_hosts.copies, client, port, part)
     }

@@ -21,22 +21,24 @@ def configurations(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     And `host:port` for services with listeners of their own that take HTTP.
     """
     proxy = (names.HTTP_PROXY,) if view.memo(mesh).proxy_http_port else ()
-    shared = (*(str(number) for number in view.memo(services.http_ports, scope.viewer)), *proxy)
-    parts = range(view.memo(services.services, scope.viewer)) if scope.intercepted else ()
-    return (shared, *(view.memo(outbound_listeners.routed_alone, scope.viewer, part) for part in parts))
+    shared = (*(str(number) for number in view.memo(services.http_ports, scope.visibility)), *proxy)
+    parts = range(view.memo(services.services, scope.visibility)) if scope.intercepted else ()
+    return (shared, *(view.memo(outbound_listeners.routed_alone, scope.visibility, part) for part in parts))
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one configuration."""
     if name == names.HTTP_PROXY:
-        found = (view.memo(virtual_hosts.on_port, scope, port) for port in view.memo(services.http_ports, scope.viewer))
+        found = (
+            view.memo(virtual_hosts.on_port, scope, port) for port in view.memo(services.http_ports, scope.visibility)
+        )
         frames = (frame for part in found for frame in part.proxied)
-        return configuration(name, (*frames, view.memo(virtual_hosts.catch_all, scope.viewer)), ignore_port=False)
+        return configuration(name, (*frames, view.memo(virtual_hosts.catch_all, scope.visibility)), ignore_port=False)
     host, _, port = name.rpartition(":")
     if host:
         return configuration(name, (virtual_hosts.alone(view, scope, host, int(port)),))
     plain = view.memo(virtual_hosts.on_port, scope, int(port)).plain
-    return configuration(name, (*plain, view.memo(virtual_hosts.catch_all, scope.viewer)))
+    return configuration(name, (*plain, view.memo(virtual_hosts.catch_all, scope.visibility)))
 
 
 OUTPUT = Output(

@@ -1,6 +1,6 @@
 """The listener that the kernel sends to what a workload calls; it hands connections to the listeners meant for them."""
 
-from mirrorplane.api.proxy import Scope, Viewer
+from mirrorplane.api.proxy import Scope, Visibility
 from mirrorplane.api.resource import LISTENER, Resource
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
@@ -17,7 +17,7 @@ def listeners(_: View, __: Scope) -> tuple[tuple[str, ...]]:
     return ((VIRTUAL_OUTBOUND,),)
 
 
-def build(view: View, viewer: Viewer, name: str) -> Resource:
+def build(view: View, visibility: Visibility, name: str) -> Resource:
     """Return the listener. What is meant for it itself would come back for ever, and is closed."""
     body = envoy.Listener(name=name, traffic_direction="OUTBOUND")
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANYWHERE, port_value=PORT))
@@ -26,9 +26,9 @@ def build(view: View, viewer: Viewer, name: str) -> Resource:
         name="virtualOutbound-blackhole", filters=[network_filters.straight(view, BLACK_HOLE)]
     )
     loop.filter_chain_match.destination_port.value = PORT
-    rest = network_filters.straight(view, unknown(view, viewer))
+    rest = network_filters.straight(view, unknown(view, visibility))
     body.filter_chains.add(name="virtualOutbound-catchall-tcp", filters=[rest])
     return envoy.resource(LISTENER, name, envoy.encode(body))
 
 
-OUTPUT = Output(LISTENER, listeners, build, key=lambda scope: scope.viewer, serves=lambda scope: scope.intercepted)
+OUTPUT = Output(LISTENER, listeners, build, key=lambda scope: scope.visibility, serves=lambda scope: scope.intercepted)

@@ -6,7 +6,7 @@ import msgspec
 
 from mirrorplane.api.actions import Answer, Destination, Redirect
 from mirrorplane.api.meta import Ref
-from mirrorplane.api.proxy import Caller, Scope, Viewer
+from mirrorplane.api.proxy import ClientKey, Scope, Visibility
 from mirrorplane.api.routes import Forward, Route
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
@@ -66,9 +66,9 @@ def default(view: View, scope: Scope, host: str, port: int) -> Built:
     return Built(envoy.encode(body))
 
 
-def _forward(view: View, caller: Caller, said: Forward, port: int) -> envoy.RouteAction:
+def _forward(view: View, caller: ClientKey, said: Forward, port: int) -> envoy.RouteAction:
     action = envoy.RouteAction()
-    _send(view, caller.viewer, action, said, port)
+    _send(view, caller.visibility, action, said, port)
     for mirror in said.mirrors:
         cluster = mirrors.target(view, caller, mirror.destination, port)
         if cluster is not None:
@@ -89,25 +89,25 @@ def _limit(action: envoy.RouteAction, milliseconds: int) -> None:
         action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(0))
 
 
-def _send(view: View, viewer: Viewer, action: envoy.RouteAction, said: Forward, port: int) -> None:
+def _send(view: View, visibility: Visibility, action: envoy.RouteAction, said: Forward, port: int) -> None:
     """Say where requests go. One destination gets all, whatever its weight; of several, one of weight 0 gets none."""
     to = said.destinations
     if said.failure == _FAILED and any(destination.fails for destination in to):
         action.cluster_not_found_response_code = envoy.RouteAction.INTERNAL_SERVER_ERROR
     if len(to) == 1:
-        action.cluster = _cluster(view, viewer, to[0], port)
+        action.cluster = _cluster(view, visibility, to[0], port)
         return
     shares = independent([d.weight for d in to], [m.fraction for m in said.mirrors])
     for destination, share in zip(to, shares, strict=True):
         if share:
-            name = _cluster(view, viewer, destination, port)
+            name = _cluster(view, visibility, destination, port)
             chosen = action.weighted_clusters.clusters.add(name=name, weight=envoy.UInt32Value(value=share))
             headers.apply(chosen, destination.headers)
             if destination.rewrite_host:
                 chosen.host_rewrite_literal = destination.rewrite_host
 
 
-def _balance(view: View, caller: Caller, action: envoy.RouteAction, said: Forward, port: int) -> None:
+def _balance(view: View, caller: ClientKey, action: envoy.RouteAction, said: Forward, port: int) -> None:
     """Say what is hashed and when to try again. The virtual host's retries hold where nothing special is asked for."""
     hashes = balancing.hashes(view, caller, said.destinations, port)
     if hashes:
@@ -117,10 +117,10 @@ def _balance(view: View, caller: Caller, action: envoy.RouteAction, said: Forwar
         action.retry_policy.CopyFrom(retries.policy(said.retries or view.memo(mesh).retries, hashed=pinned))
 
 
-def _cluster(view: View, viewer: Viewer, to: Destination, port: int) -> str:
+def _cluster(view: View, visibility: Visibility, to: Destination, port: int) -> str:
     if to.fails:
         return names.NOWHERE
-    number = target_port(view, viewer, to, port)
+    number = target_port(view, visibility, to, port)
     return (names.http2 if to.http2 else names.outbound)(to.host, number, to.subset)
 
 

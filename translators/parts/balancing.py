@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from mirrorplane.api.actions import Destination
-from mirrorplane.api.cluster_policy import Algorithm, Balancing, HashKey, Manner, Warming
-from mirrorplane.api.proxy import Caller
+from mirrorplane.api.cluster_policy import Algorithm, Balancing, ClusterPolicy, HashKey, SlowStart
+from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
-from mirrorplane.translators.lookups.policies import manner, policy, target_port
+from mirrorplane.translators.lookups.policies import cluster_policy, policy, target_port
 from mirrorplane.translators.names import ClusterName
 
 _LARGEST_RING = 8 << 20
@@ -20,7 +20,7 @@ _POLICIES = {
     Algorithm.RANDOM: envoy.Cluster.RANDOM,
     Algorithm.RING_HASH: envoy.Cluster.RING_HASH,
     Algorithm.MAGLEV: envoy.Cluster.MAGLEV,
-    Algorithm.DIALLED: envoy.Cluster.CLUSTER_PROVIDED,
+    Algorithm.ORIGINAL_DST: envoy.Cluster.CLUSTER_PROVIDED,
 }
 
 
@@ -29,40 +29,40 @@ def algorithm(said: Balancing | None) -> "envoy.Cluster.LbPolicy":
     return _POLICIES[said.algorithm if said else Algorithm.LEAST_REQUEST]
 
 
-def tune(body: envoy.Cluster, said: Manner) -> None:
+def tune(body: envoy.Cluster, said: ClusterPolicy) -> None:
     """Say how the algorithm works: table sizes, warming up, whether localities have weights."""
     balancing = said.balancing or Balancing()
     if balancing.algorithm is Algorithm.RING_HASH:
         body.ring_hash_lb_config.minimum_ring_size.value = balancing.size or _RING
     elif balancing.algorithm is Algorithm.MAGLEV and balancing.size:
         body.maglev_lb_config.table_size.value = balancing.size
-    elif balancing.warming is not None:
+    elif balancing.slow_start is not None:
         config = (
             body.round_robin_lb_config if balancing.algorithm is Algorithm.ROUND_ROBIN else body.least_request_lb_config
         )
-        config.slow_start_config.CopyFrom(_slow_start(balancing.warming))
+        config.slow_start_config.CopyFrom(_slow_start(balancing.slow_start))
     if said.weighs_localities:
         body.common_lb_config.locality_weighted_lb_config.SetInParent()
 
 
 def hashes(
-    view: View, caller: Caller, to: Iterable[Destination], listener_port: int
+    view: View, caller: ClientKey, to: Iterable[Destination], listener_port: int
 ) -> list[envoy.RouteAction.HashPolicy]:
     """Return what of a request is hashed, so that equal ones reach the same endpoint of these, each key once."""
     keys: dict[HashKey, None] = {}
     for destination in to:
         rules = view.memo(policy, caller, destination.host)
         if rules is not None and not rules.is_plain:
-            port = target_port(view, caller.viewer, destination, listener_port)
-            said = rules.manner(port, destination.subset).balancing
+            port = target_port(view, caller.visibility, destination, listener_port)
+            said = rules.cluster_policy(port, destination.subset).balancing
             if said is not None and said.key is not None:
                 keys[said.key] = None
     return [_hash(key) for key in keys]
 
 
-def hashes_source(view: View, caller: Caller, to: ClusterName) -> bool:
+def hashes_source(view: View, caller: ClientKey, to: ClusterName) -> bool:
     """Tell whether the client's address chooses the endpoint: all that there is to hash of what is not HTTP."""
-    said = manner(view, caller, to).balancing
+    said = cluster_policy(view, caller, to).balancing
     return said is not None and said.key is not None and said.key.source_ip
 
 
@@ -81,7 +81,7 @@ def _hash(said: HashKey) -> envoy.RouteAction.HashPolicy:
     return body
 
 
-def _slow_start(said: Warming) -> envoy.Cluster.SlowStartConfig:
+def _slow_start(said: SlowStart) -> envoy.Cluster.SlowStartConfig:
     body = envoy.Cluster.SlowStartConfig(slow_start_window=envoy.duration(said.duration_ms))
     body.min_weight_percent.value = said.least_percent
     if said.aggression != _EVENLY:

@@ -5,31 +5,31 @@ What distinguishes a cluster is a few names; the rest is the same for all of a k
 
 import msgspec
 
-from mirrorplane.api.cluster_policy import Algorithm, Balancing, Manner
+from mirrorplane.api.cluster_policy import Algorithm, Balancing, ClusterPolicy
 from mirrorplane.api.mesh import Protocol, Resolution, Service
-from mirrorplane.api.proxy import Caller
+from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.resource import CLUSTER, Resource
 from mirrorplane.api.settings import MeshSettings
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import manner, port_called
+from mirrorplane.translators.lookups.policies import cluster_policy, port_called
 from mirrorplane.translators.names import DATAGRAMS, ClusterName, assigned, parse_cluster
 from mirrorplane.translators.parts import balancing, connection_pool, endpoint_discovery, mirrors, upstream_tls
 from mirrorplane.translators.secrets import own_secrets
 from mirrorplane.translators.settings import mesh
 
 UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_DIALLED = Balancing(Algorithm.DIALLED)
+_DIALLED = Balancing(Algorithm.ORIGINAL_DST)
 
 
-def build(view: View, caller: Caller, name: str, *, dialled: bool = False) -> Resource | None:
+def build(view: View, caller: ClientKey, name: str, *, dialled: bool = False) -> Resource | None:
     """Return one cluster, as proxies that are one caller have it.
 
     `dialled`: the proxy knows which address its client wanted, and of a headless service that is the one (Istio).
     """
     asked = parse_cluster(name)
-    service = view.memo(services.service, caller.viewer, asked.host) if asked else None
+    service = view.memo(services.service, caller.visibility, asked.host) if asked else None
     port = port_called(service, asked) if service and asked else None
     if asked is None or service is None or port is None:
         return None
@@ -43,55 +43,57 @@ def build(view: View, caller: Caller, name: str, *, dialled: bool = False) -> Re
     _describe(body, asked, service)
     uses = (assigned(asked),) if body.type == envoy.Cluster.EDS else ()
     spoken = Protocol.HTTP2 if asked.http2 else port.protocol
-    manners = view.memo(_manners, spoken.value, asked.copies, _held(_forced(said) if asked.http2 else said, caller))
-    return envoy.resource(CLUSTER, name, envoy.encode(body), manners, uses=uses)
+    cluster_policies = view.memo(
+        _manners, spoken.value, asked.copies, _held(_forced(said) if asked.http2 else said, caller)
+    )
+    return envoy.resource(CLUSTER, name, envoy.encode(body), cluster_policies, uses=uses)
 
 
-def _manner(view: View, caller: Caller, service: Service, asked: ClusterName, *, dialled: bool) -> Manner:
+def _manner(view: View, caller: ClientKey, service: Service, asked: ClusterName, *, dialled: bool) -> ClusterPolicy:
     """Return how a cluster is called; where the client's own address is dialled, nothing is left to choose.
 
     Only endpoints that come from us have priorities and weights by locality. What is said of connections is nothing to
     datagrams.
     """
-    said = _named(manner(view, caller, asked), service)
+    said = _named(cluster_policy(view, caller, asked), service)
     if asked.direction == DATAGRAMS:
-        said = Manner(balancing=said.balancing, pool=said.pool)
-    passes_on = said.balancing is not None and said.balancing.algorithm is Algorithm.DIALLED
+        said = ClusterPolicy(balancing=said.balancing, pool=said.pool)
+    passes_on = said.balancing is not None and said.balancing.algorithm is Algorithm.ORIGINAL_DST
     if dialled or passes_on or service.resolution is Resolution.NONE:
         said = msgspec.structs.replace(said, balancing=_DIALLED)
     elif service.resolution is not Resolution.ENDPOINTS and said.balancing is not None:
-        said = msgspec.structs.replace(said, balancing=msgspec.structs.replace(said.balancing, nearness=None))
+        said = msgspec.structs.replace(said, balancing=msgspec.structs.replace(said.balancing, locality_lb=None))
     return mirrors.named(said, service.host) if asked.copies else said
 
 
-def _named(said: Manner, service: Service) -> Manner:
+def _named(said: ClusterPolicy, service: Service) -> ClusterPolicy:
     """Return how a service is called; where the policy says no names, its own have to be in its certificate."""
     if said.tls is None or not service.names or said.tls.names or not said.tls.verify:
         return said
     return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, names=service.names))
 
 
-def _forced(said: Manner) -> Manner:
+def _forced(said: ClusterPolicy) -> ClusterPolicy:
     """Return how a service is called by HTTP/2, whatever the rule says of versions."""
     if said.pool is None:
         return said
     return msgspec.structs.replace(said, pool=msgspec.structs.replace(said.pool, http2=True, as_client=False))
 
 
-def _held(said: Manner, caller: Caller) -> Manner:
+def _held(said: ClusterPolicy, caller: ClientKey) -> ClusterPolicy:
     """Return how a service is called; a Secret that the proxy is not sent is as good as none (Istio)."""
     if said.tls is None or not said.tls.credential or caller.holds_secrets:
         return said
     return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, credential=""))
 
 
-def _lacks_secret(view: View, caller: Caller, said: Manner) -> bool:
-    if said.tls is None or not said.by_tls or not caller.holds_secrets:
+def _lacks_secret(view: View, caller: ClientKey, said: ClusterPolicy) -> bool:
+    if said.tls is None or not said.uses_tls or not caller.holds_secrets:
         return False
     return any(own_secrets.held(view, caller.namespace, name) is None for name in own_secrets.of_calls(said.tls))
 
 
-def _manners(view: View, protocol: str, mirror: bool, said: Manner) -> bytes:
+def _manners(view: View, protocol: str, mirror: bool, said: ClusterPolicy) -> bytes:
     """Return what clusters of a kind have in common, encoded: limits, timeouts, how HTTP is spoken, by which line."""
     spoken = Protocol(protocol)
     settings = view.memo(mesh)
@@ -102,7 +104,7 @@ def _manners(view: View, protocol: str, mirror: bool, said: Manner) -> bytes:
     upstream_tls.secure(body, http, said)
     if mirror:
         mirrors.guard(body, http, settings.guards)
-    if mirror or not spoken.is_bytes or said.by_tls:
+    if mirror or not spoken.is_bytes or said.uses_tls:
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(envoy.packed(http))
     return envoy.encode(body)
 

@@ -1,6 +1,6 @@
-"""Pool and Outliers -> a cluster's limits, timeouts, and how HTTP is spoken to it."""
+"""ConnectionPool and OutlierDetection -> a cluster's limits, timeouts, and how HTTP is spoken to it."""
 
-from mirrorplane.api.cluster_policy import Keepalive, Manner, Outliers, Pool
+from mirrorplane.api.cluster_policy import ClusterPolicy, ConnectionPool, Keepalive, OutlierDetection
 from mirrorplane.api.mesh import Protocol
 from mirrorplane.api.settings import MeshSettings
 from mirrorplane.translators import envoy
@@ -11,29 +11,29 @@ _SURELY = 100
 
 def unlimited(body: envoy.Cluster) -> None:
     """Take Envoy's own limits off a cluster that no policy is about (Istio): 1,024 connections, or requests."""
-    _most(body, Pool())
+    _most(body, ConnectionPool())
 
 
-def limit(body: envoy.Cluster, said: Manner, settings: MeshSettings) -> None:
+def limit(body: envoy.Cluster, said: ClusterPolicy, settings: MeshSettings) -> None:
     """Put limits and timeouts on a cluster; what is not said is unlimited (Istio), and connects as the mesh does."""
-    pool = said.pool or Pool()
+    pool = said.pool or ConnectionPool()
     body.connect_timeout.CopyFrom(envoy.duration(pool.connect_timeout_ms or settings.connect_timeout_ms))
     most = _most(body, pool)
-    if said.retry_share is not None:
-        most.retry_budget.budget_percent.value = said.retry_share.percent
-        most.retry_budget.min_retry_concurrency.value = said.retry_share.least
+    if said.retry_budget is not None:
+        most.retry_budget.budget_percent.value = said.retry_budget.percent
+        most.retry_budget.min_retry_concurrency.value = said.retry_budget.least
     keepalive = settings.keepalive if pool.keepalive is None else pool.keepalive
     if keepalive is not None:
         body.upstream_connection_options.tcp_keepalive.SetInParent()
         _keep_alive(body, keepalive)
     # Unready endpoints are sent as unhealthy, so Envoy must not fall back to them when all are (Istio).
-    healthy = said.outliers.healthy_percent if said.outliers else 0
+    healthy = said.outlier_detection.healthy_percent if said.outlier_detection else 0
     body.common_lb_config.healthy_panic_threshold.value = healthy
-    if said.outliers is not None:
-        body.outlier_detection.CopyFrom(_outliers(said.outliers))
+    if said.outlier_detection is not None:
+        body.outlier_detection.CopyFrom(_outliers(said.outlier_detection))
 
 
-def _most(body: envoy.Cluster, pool: Pool) -> "envoy.CircuitBreakers.Thresholds":
+def _most(body: envoy.Cluster, pool: ConnectionPool) -> "envoy.CircuitBreakers.Thresholds":
     most = body.circuit_breakers.thresholds.add()
     most.max_connections.value = pool.connections or _NO_LIMIT
     most.max_pending_requests.value = pool.pending or _NO_LIMIT
@@ -42,12 +42,12 @@ def _most(body: envoy.Cluster, pool: Pool) -> "envoy.CircuitBreakers.Thresholds"
     return most
 
 
-def http(protocol: Protocol, said: Pool | None, *, upgrade: bool) -> envoy.UpstreamHttp:
+def http(protocol: Protocol, said: ConnectionPool | None, *, upgrade: bool) -> envoy.UpstreamHttp:
     """Return how HTTP is spoken: as the rule or the port says, or as the client does where nobody does.
 
     `upgrade`: HTTP/2 is spoken to ports that say HTTP, unless the rule says no (Istio: h2UpgradePolicy).
     """
-    pool = said or Pool()
+    pool = said or ConnectionPool()
     http2_wanted = upgrade and protocol is Protocol.HTTP if pool.http2 is None else pool.http2
     body = envoy.UpstreamHttp()
     if pool.as_client or (protocol is Protocol.AUTO and not http2_wanted):
@@ -66,7 +66,7 @@ def http(protocol: Protocol, said: Pool | None, *, upgrade: bool) -> envoy.Upstr
     return body
 
 
-def _common(body: envoy.UpstreamHttp, pool: Pool) -> None:
+def _common(body: envoy.UpstreamHttp, pool: ConnectionPool) -> None:
     if pool.http_idle_ms is not None:
         body.common_http_protocol_options.idle_timeout.CopyFrom(envoy.duration(pool.http_idle_ms))
     if pool.duration_ms:
@@ -86,7 +86,7 @@ def _keep_alive(body: envoy.Cluster, said: Keepalive) -> None:
             field.value = value
 
 
-def _outliers(said: Outliers) -> envoy.OutlierDetection:
+def _outliers(said: OutlierDetection) -> envoy.OutlierDetection:
     """Return when endpoints are left alone. Success rates are never looked at, and 0 in a row turns a test off (Istio).
 
     Envoy acts on gateway errors only when it is told to.

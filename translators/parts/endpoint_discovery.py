@@ -1,7 +1,7 @@
 """How a cluster finds its endpoints: from us (EDS), from DNS, or from the address the client dialled."""
 
 from mirrorplane.api.mesh import Endpoint, Port, Resolution, Service
-from mirrorplane.api.proxy import Caller, Locality
+from mirrorplane.api.proxy import ClientKey, Locality
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.lookups.policies import endpoints_of, port_called, subset
@@ -10,7 +10,7 @@ from mirrorplane.translators.parts.network_filters import ads
 from mirrorplane.translators.settings import mesh
 
 
-def fill(view: View, caller: Caller, body: envoy.Cluster, service: Service, asked: ClusterName) -> bool:
+def fill(view: View, caller: ClientKey, body: envoy.Cluster, service: Service, asked: ClusterName) -> bool:
     """Fill in a cluster's discovery; says whether there is anything to discover (Istio: else there is no cluster).
 
     How it chooses among them is said before. A mirror's cluster asks for the same endpoints as the live one.

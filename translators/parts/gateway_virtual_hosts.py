@@ -16,7 +16,7 @@ from mirrorplane.translators.parts.redirects import at_host
 from mirrorplane.translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
 from mirrorplane.translators.routers.hosts import HostRules, Place, hosts, parts, precise, rules
 from mirrorplane.translators.routers.misdirected import answer, elsewhere
-from mirrorplane.translators.routers.servers import doors
+from mirrorplane.translators.routers.servers import gateway_servers
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -32,16 +32,18 @@ def frames(view: View, scope: Scope, routes: str) -> tuple[bytes, ...]:
     made = tuple(view.memo(_framed, scope, routes, part) for part in range(view.memo(parts, scope, routes)))
     if any(made):
         return (*made, view.memo(_misdirected, scope, routes))
-    return (frame(f"blackhole:{view.memo(doors, scope, routes)[0].server.number}", ("*",), b""),)
+    return (frame(f"blackhole:{view.memo(gateway_servers, scope, routes)[0].server.number}", ("*",), b""),)
 
 
 def _misdirected(view: View, scope: Scope, routes: str) -> bytes:
     """Return what answers for the hosts of other listeners: one virtual host, for they may be many."""
-    hosts, door = view.memo(elsewhere, scope, routes), view.memo(doors, scope, routes)[0]
+    hosts, gateway_server = view.memo(elsewhere, scope, routes), view.memo(gateway_servers, scope, routes)[0]
     if not hosts:
         return b""
-    built = actions.route(view, scope, answer(door), door.server.number)
-    return frame(f"misdirected:{door.server.number}", tuple(sorted(hosts)), envoy.framed(ROUTES_FIELD, built.body))
+    built = actions.route(view, scope, answer(gateway_server), gateway_server.server.number)
+    return frame(
+        f"misdirected:{gateway_server.server.number}", tuple(sorted(hosts)), envoy.framed(ROUTES_FIELD, built.body)
+    )
 
 
 def copies(view: View, scope: Scope, routes: str) -> tuple[str, ...]:
@@ -62,7 +64,7 @@ def _copies(view: View, scope: Scope, routes: str, part: int) -> frozenset[str]:
 
 def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | None:
     """Return the virtual host of a host; None when no rule holds there, nothing is sent to https, none has to be."""
-    said, port = rules(view, scope, routes, host), view.memo(doors, scope, routes)[0].server.number
+    said, port = rules(view, scope, routes, host), view.memo(gateway_servers, scope, routes)[0].server.number
     pieces = [_piece(view, scope, route, port) for route in said.routes]
     pieces += _precise(view, scope, said, port)
     if not (pieces or said.secure or said.kept):

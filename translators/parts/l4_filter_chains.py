@@ -101,7 +101,7 @@ def _left(chain: Chain, taken: set[tuple[bool, str, str]]) -> Iterator[tuple[tup
 
 def _rules(view: View, scope: Scope, host: str, number: int, *, tls: bool) -> tuple[StreamRoute, ...]:
     """Return the rules of the first table that has any for this client."""
-    for table in services.tables_of(view, scope.viewer, host, number):
+    for table in services.tables_of(view, scope.visibility, host, number):
         found = tuple(r for r in table.streams if r.tls is tls and holds(r.match, scope, number))
         if found:
             return found
@@ -125,7 +125,7 @@ def sharing(rule: StreamRoute) -> Sequence[Destination]:
 
 def cluster_of(view: View, scope: Scope, to: Destination, number: int) -> ClusterName:
     """Return the cluster that live requests to a destination use."""
-    return called(to.host, target_port(view, scope.viewer, to, number), to.subset)
+    return called(to.host, target_port(view, scope.visibility, to, number), to.subset)
 
 
 def _filter(view: View, scope: Scope, rule: StreamRoute, number: int, meant: Meant) -> envoy.Filter:

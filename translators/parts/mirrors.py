@@ -8,9 +8,9 @@ a copy be dropped before it can push back.
 import msgspec
 
 from mirrorplane.api.actions import Destination
-from mirrorplane.api.cluster_policy import Manner
+from mirrorplane.api.cluster_policy import ClusterPolicy
 from mirrorplane.api.mirrors import Guards, Mirror
-from mirrorplane.api.proxy import Caller
+from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.lookups.policies import no_mirror, target_port
@@ -18,12 +18,12 @@ from mirrorplane.translators.lookups.policies import no_mirror, target_port
 BODY_SIZE_LIMIT = "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit"
 
 
-def target(view: View, caller: Caller, to: Destination, listener_port: int) -> str | None:
+def target(view: View, caller: ClientKey, to: Destination, listener_port: int) -> str | None:
     """Return the name of the cluster for copies to a destination; None when a part of the destination is missing.
 
     A missing mirror is dropped here and reported by the check of mirrors; the route it is on does not notice.
     """
-    port = target_port(view, caller.viewer, to, listener_port)
+    port = target_port(view, caller.visibility, to, listener_port)
     if no_mirror(view, caller, to, port) is not None:
         return None
     return names.mirror(to.host, port, to.subset, http2=to.http2)
@@ -68,7 +68,7 @@ def guard(cluster: envoy.Cluster, http: envoy.UpstreamHttp, guards: Guards) -> N
     )
 
 
-def named(said: Manner, host: str) -> Manner:
+def named(said: ClusterPolicy, host: str) -> ClusterPolicy:
     """Return how copies are made to a host by TLS: the server's name is the host's own where the rule names none.
 
     A copy's Host is that of the request it was made from, perhaps with Envoy's `-shadow`, so it is not the server's.

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from functools import cache
 
-from mirrorplane.api.cluster_policy import Pool
-from mirrorplane.api.proxy import ROUTER, Caller, Scope
+from mirrorplane.api.cluster_policy import ConnectionPool
+from mirrorplane.api.proxy import ROUTER, ClientKey, Scope
 from mirrorplane.api.settings import PathForm
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
-from mirrorplane.translators.lookups.policies import manner
-from mirrorplane.translators.names import DIALLED, ClusterName
+from mirrorplane.translators.lookups.policies import cluster_policy
+from mirrorplane.translators.names import ORIGINAL_DST, ClusterName
 from mirrorplane.translators.parts import balancing, http_filters
 from mirrorplane.translators.parts.access_log import access_logs
 from mirrorplane.translators.settings import mesh
@@ -54,18 +54,18 @@ def tells_dialled() -> envoy.Filter:
     said = envoy.SubstitutionFormatString(
         text_format_source=envoy.DataSource(inline_string="%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%")
     )
-    kept = envoy.FilterStateValue(object_key=DIALLED, factory_key="envoy.string", format_string=said)
+    kept = envoy.FilterStateValue(object_key=ORIGINAL_DST, factory_key="envoy.string", format_string=said)
     body = envoy.SetFilterState(on_new_connection=[kept])
     return envoy.Filter(name="envoy.filters.network.set_filter_state", typed_config=envoy.packed(body))
 
 
-def tcp(view: View, caller: Caller, to: ClusterName) -> envoy.Filter:
+def tcp(view: View, caller: ClientKey, to: ClusterName) -> envoy.Filter:
     """Return a TCP proxy to one cluster. How long a connection may live and be idle is the proxy's to say (Istio)."""
     return _tcp(view, caller, to, envoy.TcpProxy(stat_prefix=f"{to};", cluster=str(to)))
 
 
 def tcp_shared(
-    view: View, caller: Caller, to: Sequence[tuple[str, int]], stat_prefix: str, first: ClusterName
+    view: View, caller: ClientKey, to: Sequence[tuple[str, int]], stat_prefix: str, first: ClusterName
 ) -> envoy.Filter:
     """Return a TCP proxy to clusters by weight; what the policy of the first says of connections holds for all."""
     proxy = envoy.TcpProxy(stat_prefix=f"{stat_prefix};")
@@ -74,22 +74,22 @@ def tcp_shared(
     return _tcp(view, caller, first, proxy)
 
 
-def straight(view: View, cluster: str, pool: Pool | None = None) -> envoy.Filter:
+def straight(view: View, cluster: str, pool: ConnectionPool | None = None) -> envoy.Filter:
     """Return a TCP proxy to a cluster that no policy is about; a pool says how long a connection may live."""
     proxy = envoy.TcpProxy(stat_prefix=f"{cluster};", cluster=cluster, access_log=access_logs(view.memo(mesh)))
     _limit(proxy, pool)
     return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
 
 
-def _tcp(view: View, caller: Caller, to: ClusterName, proxy: envoy.TcpProxy) -> envoy.Filter:
+def _tcp(view: View, caller: ClientKey, to: ClusterName, proxy: envoy.TcpProxy) -> envoy.Filter:
     proxy.access_log.extend(access_logs(view.memo(mesh)))
-    _limit(proxy, manner(view, caller, to).pool)
+    _limit(proxy, cluster_policy(view, caller, to).pool)
     if balancing.hashes_source(view, caller, to):
         proxy.hash_policy.add().source_ip.SetInParent()
     return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
 
 
-def _limit(proxy: envoy.TcpProxy, pool: Pool | None) -> None:
+def _limit(proxy: envoy.TcpProxy, pool: ConnectionPool | None) -> None:
     if pool is not None and pool.tcp_idle_ms is not None:
         proxy.idle_timeout.CopyFrom(envoy.duration(pool.tcp_idle_ms))
     if pool is not None and pool.duration_ms:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mirrorplane.translators import envoy
-from mirrorplane.translators.names import DIALLED
+from mirrorplane.translators.names import ORIGINAL_DST
 from mirrorplane.translators.parts.actions import Built
 
 _NO_RULE = 404
@@ -21,7 +21,7 @@ def dialled_only(said: Sequence[Built], addresses: Sequence[str]) -> Iterator[by
 
 
 def _any_of(addresses: Sequence[str]) -> envoy.FilterStateMatcher:
-    found = envoy.FilterStateMatcher(key=DIALLED)
+    found = envoy.FilterStateMatcher(key=ORIGINAL_DST)
     if len(addresses) == 1:
         found.string_match.exact = addresses[0]
     else:

@@ -20,21 +20,21 @@ _LONGEST_MS = 60_000
 """How old a connection gets that is only right while a service has routes of its own."""
 
 
-class Landing(msgspec.Struct, frozen=True):
+class FilterChains(msgspec.Struct, frozen=True):
     """The rest of a listener, encoded; `routes` are the route configurations it names."""
 
     frames: tuple[bytes, ...]
     routes: tuple[str, ...] = ()
 
 
-def proxy(view: View, scope: Scope, listener: str) -> Landing:
+def proxy(view: View, scope: Scope, listener: str) -> FilterChains:
     """Return what takes the requests of those who use the sidecar as their HTTP proxy."""
     return _landing(view, [_http(view, scope, listener, names.HTTP_PROXY)], (names.HTTP_PROXY,))
 
 
-def shared(view: View, scope: Scope, listener: str, number: int) -> Landing | None:
+def shared(view: View, scope: Scope, listener: str, number: int) -> FilterChains | None:
     """Return what takes the connections to a port, whichever service they are meant for."""
-    use = outbound_listeners.use_of(view, scope.viewer, number, intercepted=scope.intercepted)
+    use = outbound_listeners.use_of(view, scope.visibility, number, intercepted=scope.intercepted)
     if use is None:
         return None
     routes = (str(number),) if use.http else ()
@@ -48,9 +48,9 @@ def shared(view: View, scope: Scope, listener: str, number: int) -> Landing | No
     return _landing(view, [*_sniffed(http), *by_address, *told, *rest], routes)
 
 
-def own(view: View, scope: Scope, address: str, number: int) -> Landing | None:
+def own(view: View, scope: Scope, address: str, number: int) -> FilterChains | None:
     """Return what takes the connections to an address of a service, or of several."""
-    found = outbound_listeners.at(view, scope.viewer, address, number)
+    found = outbound_listeners.at(view, scope.visibility, address, number)
     if not found:
         return None
     (first, port), *others = found
@@ -64,10 +64,10 @@ def own(view: View, scope: Scope, address: str, number: int) -> Landing | None:
     return _landing(view, [*_sniffed(http), *told, *_of(view, scope, first.host, number)], routes)
 
 
-def _landing(view: View, said: Sequence[Chain], routes: tuple[str, ...]) -> Landing:
+def _landing(view: View, said: Sequence[Chain], routes: tuple[str, ...]) -> FilterChains:
     """Return the chains; one that takes everything is the default when there are others."""
     if len(said) == 1 and said[0].takes_all:
-        return Landing(tuple(l4_filter_chains.framed(said)), routes)
+        return FilterChains(tuple(l4_filter_chains.framed(said)), routes)
     everything = [chain for chain in said if chain.takes_all]
     frames = (
         *l4_filter_chains.framed(chain for chain in said if not chain.takes_all),
@@ -76,7 +76,7 @@ def _landing(view: View, said: Sequence[Chain], routes: tuple[str, ...]) -> Land
     sniffs = any(chain.http for chain in said)
     named = any(chain.names for chain in said)
     looks = inspectors.wanted(view.memo(mesh).detection_ms, tls=sniffs or named, http=sniffs)
-    return Landing((*frames, envoy.encode(looks)), routes)
+    return FilterChains((*frames, envoy.encode(looks)), routes)
 
 
 def _http(view: View, scope: Scope, listener: str, routes: str, *, tells: bool = False) -> Chain:
@@ -101,7 +101,7 @@ def _sniffed(said: Iterable[Chain]) -> list[Chain]:
 
 
 def _of(view: View, scope: Scope, host: str, number: int) -> tuple[Chain, ...]:
-    service = services.listed(view, scope.viewer, host)
+    service = services.listed(view, scope.visibility, host)
     port = port_of(service, number) if service else None
     return view.memo(l4_filter_chains.of_service, scope, host, number, port.protocol.value) if port else ()
 
@@ -115,7 +115,7 @@ def _by_name(scope: Scope, said: Iterable[Chain], host: str) -> Iterator[Chain]:
 
 def _by_address(view: View, scope: Scope, host: str, number: int, http: Iterable[Chain]) -> Iterator[Chain]:
     """Yield the chains of a service for each of its addresses, so that one more disturbs no other."""
-    service = services.listed(view, scope.viewer, host)
+    service = services.listed(view, scope.visibility, host)
     port = port_of(service, number) if service else None
     if service is None or port is None:
         return
@@ -129,6 +129,6 @@ def _unknown(view: View, scope: Scope) -> tuple[Chain, ...]:
     """Return what takes connections to what no service has (Istio's outboundTrafficPolicy)."""
     if not scope.intercepted:
         return ()
-    rest = network_filters.straight(view, unknown(view, scope.viewer))
+    rest = network_filters.straight(view, unknown(view, scope.visibility))
     body = envoy.FilterChain(name="PassthroughFilterChain", filters=[rest])
     return (Chain((), (), envoy.encode(body)),)

@@ -3,19 +3,19 @@
 from collections.abc import Iterator
 
 from mirrorplane.api.mesh import Protocol, Resolution, Service
-from mirrorplane.api.proxy import Caller
+from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.policies import policy
 from mirrorplane.translators.names import outbound
 
 
-def clusters(view: View, caller: Caller, part: int) -> tuple[str, ...]:
+def clusters(view: View, caller: ClientKey, part: int) -> tuple[str, ...]:
     """Return the names of one part of the hosts."""
     return tuple(name for _, of_service in view.memo(_by_service, caller, part) for name in of_service)
 
 
-def from_us(view: View, caller: Caller, part: int) -> tuple[str, ...]:
+def from_us(view: View, caller: ClientKey, part: int) -> tuple[str, ...]:
     """Return those whose endpoints come from us."""
     return tuple(
         name
@@ -25,16 +25,16 @@ def from_us(view: View, caller: Caller, part: int) -> tuple[str, ...]:
     )
 
 
-def _by_service(view: View, caller: Caller, part: int) -> tuple[tuple[Resolution, tuple[str, ...]], ...]:
+def _by_service(view: View, caller: ClientKey, part: int) -> tuple[tuple[Resolution, tuple[str, ...]], ...]:
     found = []
-    for host in view.memo(services.hosts, caller.viewer, part):
-        service = view.memo(services.service, caller.viewer, host)
+    for host in view.memo(services.hosts, caller.visibility, part):
+        service = view.memo(services.service, caller.visibility, host)
         if service is not None:
             found.append((service.resolution, tuple(_names(view, caller, service))))
     return tuple(found)
 
 
-def _names(view: View, caller: Caller, service: Service) -> Iterator[str]:
+def _names(view: View, caller: ClientKey, service: Service) -> Iterator[str]:
     rules = view.memo(policy, caller, service.host)
     subsets = ["", *(s.name for s in rules.subsets)] if rules else [""]
     for number in (p.number for p in service.ports if p.protocol is not Protocol.UDP):

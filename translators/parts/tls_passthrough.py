@@ -11,12 +11,12 @@ from mirrorplane.translators.lookups import backend_tls
 from mirrorplane.translators.names import SEALED, ClusterName
 from mirrorplane.translators.parts.l4_filter_chains import cluster_of, sharing
 from mirrorplane.translators.routers.l4_routes import rules_at
-from mirrorplane.translators.routers.servers import Door, merged
+from mirrorplane.translators.routers.servers import GatewayServer, merged
 
 
-def passes_on(door: Door) -> bool:
+def passes_on(gateway_server: GatewayServer) -> bool:
     """Tell whether a server leaves TLS as it is."""
-    return door.server.tls and door.server.termination is None
+    return gateway_server.server.tls and gateway_server.server.termination is None
 
 
 def cluster(view: View, scope: Scope, to: ClusterName) -> ClusterName:
@@ -27,14 +27,18 @@ def cluster(view: View, scope: Scope, to: ClusterName) -> ClusterName:
 
 def clusters(view: View, scope: Scope) -> tuple[str, ...]:
     """Return the names of those that are there for this alone, sorted."""
-    found = (to for door, rule in _rules(view, scope) for to in _clusters(view, scope, rule, door.server.number))
+    found = (
+        to
+        for gateway_server, rule in _rules(view, scope)
+        for to in _clusters(view, scope, rule, gateway_server.server.number)
+    )
     return tuple(sorted({str(to) for to in found if to.direction == SEALED}))
 
 
-def _rules(view: View, scope: Scope) -> Iterator[tuple[Door, StreamRoute]]:
-    for opening in view.memo(merged, scope).openings:
-        for door in filter(passes_on, opening.doors):
-            yield from ((door, said.rule) for said in view.memo(rules_at, scope, door))
+def _rules(view: View, scope: Scope) -> Iterator[tuple[GatewayServer, StreamRoute]]:
+    for binding in view.memo(merged, scope).bindings:
+        for gateway_server in filter(passes_on, binding.gateway_servers):
+            yield from ((gateway_server, said.rule) for said in view.memo(rules_at, scope, gateway_server))
 
 
 def _clusters(view: View, scope: Scope, rule: StreamRoute, number: int) -> Iterator[ClusterName]:

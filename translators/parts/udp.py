@@ -16,24 +16,24 @@ from mirrorplane.translators.names import DATAGRAMS, NOWHERE, ClusterName, datag
 from mirrorplane.translators.parts import balancing
 from mirrorplane.translators.parts.access_log import access_logs
 from mirrorplane.translators.routers.l4_routes import sent_on
-from mirrorplane.translators.routers.servers import Opening, merged
+from mirrorplane.translators.routers.servers import ListenerBinding, merged
 from mirrorplane.translators.settings import mesh
 
 
-def rule_of(view: View, scope: Scope, opening: Opening) -> StreamRoute | None:
+def rule_of(view: View, scope: Scope, binding: ListenerBinding) -> StreamRoute | None:
     """Return the rule for what comes to a port; None where nobody says anything of it."""
-    return view.memo(sent_on, scope, opening.doors[0])
+    return view.memo(sent_on, scope, binding.gateway_servers[0])
 
 
-def openings(view: View, scope: Scope) -> tuple[Opening, ...]:
+def bindings(view: View, scope: Scope) -> tuple[ListenerBinding, ...]:
     """Return the ports that datagrams are taken at."""
-    found = (opening for opening in view.memo(merged, scope).openings if opening.datagrams)
-    return tuple(opening for opening in found if rule_of(view, scope, opening) is not None)
+    found = (binding for binding in view.memo(merged, scope).bindings if binding.datagrams)
+    return tuple(binding for binding in found if rule_of(view, scope, binding) is not None)
 
 
 def clusters(view: View, scope: Scope) -> tuple[str, ...]:
     """Return the names of the clusters that they go to, sorted."""
-    rules = (rule_of(view, scope, opening) for opening in openings(view, scope))
+    rules = (rule_of(view, scope, binding) for binding in bindings(view, scope))
     names = {_cluster(to) for rule in rules if rule is not None for to in _shares(rule) if not to.fails}
     return tuple(sorted(names))
 

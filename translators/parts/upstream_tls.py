@@ -1,6 +1,6 @@
 """Tls -> a cluster's transport socket. Certificates are files on the proxy's machine, or come by name (SDS)."""
 
-from mirrorplane.api.cluster_policy import Manner, Security, Tls
+from mirrorplane.api.cluster_policy import ClusterPolicy, Tls, TlsMode
 from mirrorplane.api.hosts import is_ip
 from mirrorplane.translators import envoy
 from mirrorplane.translators.parts.network_filters import ads
@@ -10,10 +10,10 @@ SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian, and Envoy's and Istio's images, keep the certificates that everybody trusts."""
 
 
-def secure(body: envoy.Cluster, http: envoy.UpstreamHttp, said: Manner) -> None:
+def secure(body: envoy.Cluster, http: envoy.UpstreamHttp, said: ClusterPolicy) -> None:
     """Put the transport socket on a cluster, and what goes with it on its HTTP options."""
     socket = None
-    if said.tls is not None and said.by_tls:
+    if said.tls is not None and said.uses_tls:
         socket = wrapped_socket("tls", _tls(said.tls, http))
     if said.proxy_protocol:
         inner = socket or wrapped_socket("raw_buffer", envoy.RawBuffer())
@@ -38,9 +38,9 @@ def _tls(said: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContext:
     )
     if http.explicit_http_config.HasField("http2_protocol_options"):
         common.alpn_protocols.append("h2")
-    if said.security is Security.MUTUAL and said.credential:
+    if said.security is TlsMode.MUTUAL and said.credential:
         common.tls_certificate_sds_secret_configs.append(secret(own_secrets.certificate(said.credential)))
-    elif said.security is Security.MUTUAL:
+    elif said.security is TlsMode.MUTUAL:
         certificate = common.tls_certificates.add()
         certificate.certificate_chain.filename = said.certificate
         certificate.private_key.filename = said.key

@@ -9,7 +9,7 @@ from itertools import chain
 
 import msgspec
 
-from mirrorplane.api.proxy import Scope, Viewer
+from mirrorplane.api.proxy import Scope, Visibility
 from mirrorplane.api.routes import Route
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
@@ -51,7 +51,7 @@ class Frames(msgspec.Struct, frozen=True):
 
 def on_port(view: View, scope: Scope, port: int) -> Frames:
     """Return all virtual hosts of a port, joined in parts."""
-    parts = [view.memo(_framed, scope, port, part) for part in range(view.memo(services.services, scope.viewer))]
+    parts = [view.memo(_framed, scope, port, part) for part in range(view.memo(services.services, scope.visibility))]
     return Frames(tuple(plain for plain, _ in parts), tuple(proxied for _, proxied in parts))
 
 
@@ -66,14 +66,14 @@ def copies(view: View, scope: Scope, port: int, part: int) -> tuple[str, ...]:
     return tuple(sorted({name for host in view.memo(_of_part, scope, port, part) for name in host.copies}))
 
 
-def catch_all(view: View, viewer: Viewer) -> bytes:
+def catch_all(view: View, visibility: Visibility) -> bytes:
     """Return the virtual host of everything else: passed through, or answered 502 (Istio's outboundTrafficPolicy)."""
-    body = _unknown(view, viewer)
+    body = _unknown(view, visibility)
     return frame(body.name, ("*",), envoy.framed(ROUTES_FIELD, envoy.encode(body)))
 
 
-def _unknown(view: View, viewer: Viewer) -> envoy.Route:
-    cluster = unknown(view, viewer)
+def _unknown(view: View, visibility: Visibility) -> envoy.Route:
+    cluster = unknown(view, visibility)
     name = "block_all" if cluster == names.BLACK_HOLE else "allow_any"
     body = envoy.Route(name=name, match=envoy.RouteMatch(prefix="/"))
     if cluster != names.BLACK_HOLE:
@@ -103,7 +103,7 @@ def frame(name: str, said: tuple[str, ...], routes: bytes) -> bytes:
 
 def _fewer(view: View, scope: Scope, port: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return the virtual hosts that lose domains to others, with what is left (Envoy: domains must be unique)."""
-    parts = range(view.memo(services.services, scope.viewer))
+    parts = range(view.memo(services.services, scope.visibility))
     return distinct(chain.from_iterable(view.memo(_claims, scope, port, part) for part in parts))
 
 
@@ -113,9 +113,9 @@ def _claims(view: View, scope: Scope, port: int, part: int) -> tuple[tuple[str, 
 
 def _of_part(view: View, scope: Scope, port: int, part: int) -> tuple[VirtualHost, ...]:
     """Return a part of the virtual hosts of a port: services with HTTP there, and hosts only route tables know."""
-    of = view.memo(services.services, scope.viewer)
+    of = view.memo(services.services, scope.visibility)
     found = {
-        *view.memo(services.http_hosts, scope.viewer, port, part),
+        *view.memo(services.http_hosts, scope.visibility, port, part),
         *foreign_hosts(view, scope, port, part, of),
     }
     return tuple(view.memo(_of_host, scope, host, port) for host in sorted(found))
@@ -123,7 +123,7 @@ def _of_part(view: View, scope: Scope, port: int, part: int) -> tuple[VirtualHos
 
 def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     """Return the virtual host of a service, or of a host that only a route table knows."""
-    service = services.listed(view, scope.viewer, host)
+    service = services.listed(view, scope.visibility, host)
     said = owner(view, scope, host, port)
     built = [actions.default(view, scope, host, port)] if said is None else _built(view, scope, said, port)
     routes = _joined(view, [b.body for b in built])
@@ -131,8 +131,10 @@ def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     if service is not None and service.headless and scope.intercepted:
         known += tuple(f"*.{name}" for name in known)  # web-0.web: the name of one workload (Istio)
     dialled = outbound_listeners.addresses(service) if service is not None and scope.intercepted else ()
-    told = bool(dialled) and view.memo(is_routed, scope.viewer, host, port)
-    shared = _joined(view, [*dialled_only(built, dialled), envoy.encode(_unknown(view, scope.viewer))]) if told else b""
+    told = bool(dialled) and view.memo(is_routed, scope.visibility, host, port)
+    shared = (
+        _joined(view, [*dialled_only(built, dialled), envoy.encode(_unknown(view, scope.visibility))]) if told else b""
+    )
     copies = tuple(c for b in built for c in b.copies)
     return VirtualHost(names.virtual_host(host, port), known, routes, copies, shared)
 

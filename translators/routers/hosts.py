@@ -17,9 +17,9 @@ from mirrorplane.translators.lookups.route_tables import catches_all, holds
 from mirrorplane.translators.lookups.services import rank
 from mirrorplane.translators.partitions import is_in, parts_for
 from mirrorplane.translators.routers.misdirected import elsewhere
-from mirrorplane.translators.routers.servers import Door, doors
+from mirrorplane.translators.routers.servers import GatewayServer, gateway_servers
 
-Place = tuple[Door, str]
+Place = tuple[GatewayServer, str]
 """A listener of Gateway API, and a key under which an index finds routes of it."""
 
 
@@ -40,9 +40,9 @@ class HostRules(msgspec.Struct, frozen=True):
 
 def parts(view: View, scope: Scope, routes: str) -> int:
     """Return in how many parts the hosts are asked for."""
-    said = view.memo(doors, scope, routes)
-    seen = sum(len(view.by("gateway.routes", name)) for name in {door.gateway for door in said})
-    seen += sum(len(door.server.hosts) for door in said)
+    said = view.memo(gateway_servers, scope, routes)
+    seen = sum(len(view.by("gateway.routes", name)) for name in {gateway_server.gateway for gateway_server in said})
+    seen += sum(len(gateway_server.server.hosts) for gateway_server in said)
     return parts_for(seen)
 
 
@@ -52,11 +52,16 @@ def hosts(view: View, scope: Scope, routes: str, part: int) -> tuple[str, ...]:
     Istio: of a server's host and a rule's, the narrower one is served. A server that sends plain HTTP to https does so
     for all of its hosts.
     """
-    said, of = view.memo(doors, scope, routes), view.memo(parts, scope, routes)
-    found = {host for door in said for host in _of_rules(view, scope, door, part, of) if is_in(host, part, of)}
-    for door in said:
-        for served in door.server.hosts:
-            kept = door.server.redirect or door.server.isolated
+    said, of = view.memo(gateway_servers, scope, routes), view.memo(parts, scope, routes)
+    found = {
+        host
+        for gateway_server in said
+        for host in _of_rules(view, scope, gateway_server, part, of)
+        if is_in(host, part, of)
+    }
+    for gateway_server in said:
+        for served in gateway_server.server.hosts:
+            kept = gateway_server.server.redirect or gateway_server.server.isolated
             if is_in(served.host, part, of) and (kept or _is_met(view, scope, routes, served.host)):
                 found.add(served.host)
     return tuple(sorted(found - view.memo(elsewhere, scope, routes)))
@@ -68,14 +73,14 @@ def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
     Istio: rules of several tables are appended, oldest first, and those that take every request come last. Gateway API:
     those of all tables are ordered by how precise they are (`precise`); where both meet, Istio's are asked first.
     """
-    said = view.memo(doors, scope, routes)
+    said = view.memo(gateway_servers, scope, routes)
     covering = tuple(_covering(view, scope, routes, host))
-    secure = next((door.server.redirect for door in covering), False)
-    kept = any(door.server.isolated and host in _served(view, door) for door in covering)
+    secure = next((gateway_server.server.redirect for gateway_server in covering), False)
+    kept = any(gateway_server.server.isolated and host in _served(view, gateway_server) for gateway_server in covering)
     met = {(table.ref, gateway): table for table, gateway in _meeting(view, scope, covering, host)}
     found = [
         route
-        for (_, gateway), table in sorted(met.items(), key=lambda item: rank(scope.viewer, item[1]))
+        for (_, gateway), table in sorted(met.items(), key=lambda item: rank(scope.visibility, item[1]))
         for route in _holding(table, scope, said[0].server.number, gateway)
     ]
     ordered = sorted(found if len(said) == 1 else dict.fromkeys(found), key=lambda route: catches_all(route.match))
@@ -92,49 +97,50 @@ def precise(
     With a `part` only by a part of the objects: thousands of routes may share a host.
     """
     met = {
-        (table.ref, table.section, door.gateway): table
-        for door, key in places
+        (table.ref, table.section, gateway_server.gateway): table
+        for gateway_server, key in places
         for obj in view.by("gateway.host", key if part is None else f"{key}|{part}")
         for table in view.lowered(obj.ref).tables
-        if host in table.hosts and _speaks(table, scope, door)
+        if host in table.hosts and _speaks(table, scope, gateway_server)
     }
     return precisest(met.values())
 
 
-def tables(view: View, scope: Scope, door: Door) -> tuple[RouteTable, ...]:
+def tables(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[RouteTable, ...]:
     """Return the tables at a server that speak for one of its hosts, winner first.
 
     Gateway API: the oldest, then by `namespace/name`.
     """
     found = [
         table
-        for obj in view.by("gateway.routes", door.gateway)
+        for obj in view.by("gateway.routes", gateway_server.gateway)
         for table in view.lowered(obj.ref).tables
-        if _speaks(table, scope, door) and any(_admitted(view, door, table, host) for host in table.hosts)
+        if _speaks(table, scope, gateway_server)
+        and any(_admitted(view, gateway_server, table, host) for host in table.hosts)
     ]
-    if door.server.isolated:
+    if gateway_server.server.isolated:
         return tuple(sorted(found, key=age))
-    return tuple(sorted(found, key=lambda table: rank(scope.viewer, table)))
+    return tuple(sorted(found, key=lambda table: rank(scope.visibility, table)))
 
 
-def _of_rules(view: View, scope: Scope, door: Door, part: int, of: int) -> Iterator[str]:
+def _of_rules(view: View, scope: Scope, gateway_server: GatewayServer, part: int, of: int) -> Iterator[str]:
     """Yield the hosts of rules in a part that a server takes in."""
-    key = door.gateway if of == 1 else f"{door.gateway}|{part}"
+    key = gateway_server.gateway if of == 1 else f"{gateway_server.gateway}|{part}"
     finer = parts_for(len(view.by("gateway.routes", key))) if of > 1 else 1
     if finer == 1:
-        said = _claims(view, scope, door, key)
+        said = _claims(view, scope, gateway_server, key)
     else:
-        said = frozenset().union(*(view.memo(_claims, scope, door, f"{key}|{i}") for i in range(finer)))
-    yield from (host for host, namespace in said if _takes_in(view, door, namespace, host))
+        said = frozenset().union(*(view.memo(_claims, scope, gateway_server, f"{key}|{i}") for i in range(finer)))
+    yield from (host for host, namespace in said if _takes_in(view, gateway_server, namespace, host))
 
 
-def _claims(view: View, scope: Scope, door: Door, key: str) -> frozenset[tuple[str, str]]:
+def _claims(view: View, scope: Scope, gateway_server: GatewayServer, key: str) -> frozenset[tuple[str, str]]:
     """Return the hosts that rules speak of at a server, each with the namespace of who says so."""
     return frozenset(
         (host, table.ref.namespace)
         for obj in view.by("gateway.routes", key)
         for table in view.lowered(obj.ref).tables
-        if _speaks(table, scope, door)
+        if _speaks(table, scope, gateway_server)
         for host in table.hosts
     )
 
@@ -144,48 +150,53 @@ def _is_met(view: View, scope: Scope, routes: str, host: str) -> bool:
     return any(_meeting(view, scope, _covering(view, scope, routes, host), host))
 
 
-def _meeting(view: View, scope: Scope, covering: Iterable[Door], host: str) -> Iterator[tuple[RouteTable, str]]:
+def _meeting(
+    view: View, scope: Scope, covering: Iterable[GatewayServer], host: str
+) -> Iterator[tuple[RouteTable, str]]:
     """Yield Istio's tables that speak for a host, each with the gateway it does so at."""
-    for door in covering:
-        own = _served(view, door).get(host, frozenset())
-        for pattern in _names(view, door, host) if not door.server.isolated else ():
-            for obj in view.by("gateway.host", f"{door.gateway}|{pattern}"):
+    for gateway_server in covering:
+        own = _served(view, gateway_server).get(host, frozenset())
+        for pattern in _names(view, gateway_server, host) if not gateway_server.server.isolated else ():
+            for obj in view.by("gateway.host", f"{gateway_server.gateway}|{pattern}"):
                 for table in view.lowered(obj.ref).tables:
-                    narrowest = pattern == host and _takes_in(view, door, table.ref.namespace, host)
-                    if _speaks(table, scope, door) and (narrowest or _admits(own, table.ref.namespace)):
-                        yield table, door.gateway
+                    narrowest = pattern == host and _takes_in(view, gateway_server, table.ref.namespace, host)
+                    if _speaks(table, scope, gateway_server) and (narrowest or _admits(own, table.ref.namespace)):
+                        yield table, gateway_server.gateway
 
 
-def _precise_places(view: View, covering: Iterable[Door], host: str) -> Iterator[Place]:
+def _precise_places(view: View, covering: Iterable[GatewayServer], host: str) -> Iterator[Place]:
     """Yield the listeners of Gateway API that take a host, and the keys under which an index finds their routes."""
-    for door in covering:
-        if door.server.isolated:
-            yield from ((door, f"{door.gateway}|{pattern}") for pattern in _names(view, door, host))
+    for gateway_server in covering:
+        if gateway_server.server.isolated:
+            yield from (
+                (gateway_server, f"{gateway_server.gateway}|{pattern}")
+                for pattern in _names(view, gateway_server, host)
+            )
 
 
-def _names(view: View, door: Door, host: str) -> tuple[str, ...]:
+def _names(view: View, gateway_server: GatewayServer, host: str) -> tuple[str, ...]:
     """Return the names by which rules may speak of a host at a server: one that is its own also by wider ones."""
-    return candidates(host) if host in _served(view, door) else (host,)
+    return candidates(host) if host in _served(view, gateway_server) else (host,)
 
 
-def _covering(view: View, scope: Scope, routes: str, host: str) -> Iterator[Door]:
+def _covering(view: View, scope: Scope, routes: str, host: str) -> Iterator[GatewayServer]:
     """Yield the servers that take a host, oldest first."""
-    by_host, said = view.memo(_places, scope, routes), view.memo(doors, scope, routes)
+    by_host, said = view.memo(_places, scope, routes), view.memo(gateway_servers, scope, routes)
     yield from (said[i] for i in sorted({i for wide in candidates(host) for i in by_host.get(wide, ())}))
 
 
 def _places(view: View, scope: Scope, routes: str) -> Mapping[str, tuple[int, ...]]:
     """Return which of the servers take each host: their places among them."""
     found: dict[str, tuple[int, ...]] = {}
-    for i, door in enumerate(view.memo(doors, scope, routes)):
-        for host in _served(view, door):
+    for i, gateway_server in enumerate(view.memo(gateway_servers, scope, routes)):
+        for host in _served(view, gateway_server):
             found[host] = (*found.get(host, ()), i)
     return found
 
 
-def _served(view: View, door: Door) -> Mapping[str, frozenset[str]]:
+def _served(view: View, gateway_server: GatewayServer) -> Mapping[str, frozenset[str]]:
     """Return the hosts of a server, each with the namespaces whose rules may speak for it."""
-    found: Mapping[str, frozenset[str]] = view.memo(_hosts_of, door.server)
+    found: Mapping[str, frozenset[str]] = view.memo(_hosts_of, gateway_server.server)
     return found
 
 
@@ -200,20 +211,22 @@ def _admits(namespaces: frozenset[str], namespace: str) -> bool:
     return EVERYWHERE in namespaces or namespace in namespaces
 
 
-def _speaks(table: RouteTable, scope: Scope, door: Door) -> bool:
-    named = door.gateway in table.gateways and table.section == (door.server.section if door.server.isolated else "")
+def _speaks(table: RouteTable, scope: Scope, gateway_server: GatewayServer) -> bool:
+    named = gateway_server.gateway in table.gateways and table.section == (
+        gateway_server.server.section if gateway_server.server.isolated else ""
+    )
     return named and exported(table.export_to, table.ref.namespace, scope.namespace)
 
 
-def _takes_in(view: View, door: Door, namespace: str, host: str) -> bool:
+def _takes_in(view: View, gateway_server: GatewayServer, namespace: str, host: str) -> bool:
     """Tell whether one of a server's hosts is a host of a namespace's rules, or wider."""
-    served = _served(view, door)
+    served = _served(view, gateway_server)
     return any(_admits(served[wide], namespace) for wide in candidates(host) if wide in served)
 
 
-def _admitted(view: View, door: Door, table: RouteTable, host: str) -> bool:
-    said = (s.host for s in door.server.hosts if s.admits(table.ref.namespace))
-    return _takes_in(view, door, table.ref.namespace, host) or (
+def _admitted(view: View, gateway_server: GatewayServer, table: RouteTable, host: str) -> bool:
+    said = (s.host for s in gateway_server.server.hosts if s.admits(table.ref.namespace))
+    return _takes_in(view, gateway_server, table.ref.namespace, host) or (
         host.startswith("*") and any(includes(host, one) for one in said)
     )
 

@@ -8,7 +8,7 @@ from mirrorplane.api.routes import RouteTable, StreamRoute
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups.route_tables import holds
 from mirrorplane.translators.routers.hosts import tables
-from mirrorplane.translators.routers.servers import Door
+from mirrorplane.translators.routers.servers import GatewayServer
 
 
 class NamedRule(msgspec.Struct, frozen=True):
@@ -23,35 +23,38 @@ class NamedRule(msgspec.Struct, frozen=True):
         return self.rule.match.subnets if self.rule.tls else ()
 
 
-def rules_at(view: View, scope: Scope, door: Door) -> tuple[NamedRule, ...]:
+def rules_at(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[NamedRule, ...]:
     """Return the rules for bytes that hold at a server, in order; what asks for no names comes last.
 
     Istio: what is passed on as TLS goes by its names alone, and where TLS is taken off, no rule looks at names.
     """
-    server = door.server
+    server = gateway_server.server
     ends = server.termination is not None
-    named = _by_name(view, scope, door) if server.tls and (server.isolated or not ends) else ()
-    rest = sent_on(view, scope, door) if ends or not server.tls else None
+    named = _by_name(view, scope, gateway_server) if server.tls and (server.isolated or not ends) else ()
+    rest = sent_on(view, scope, gateway_server) if ends or not server.tls else None
     return named if rest is None else (*named, NamedRule(server.server_names if server.tls else (), rest))
 
 
-def sent_on(view: View, scope: Scope, door: Door) -> StreamRoute | None:
+def sent_on(view: View, scope: Scope, gateway_server: GatewayServer) -> StreamRoute | None:
     """Return the rule for all other bytes: the first that holds (Istio: a server has one; Gateway API: the oldest)."""
-    said = (rule for table in view.memo(tables, scope, door) for rule in table.streams)
-    return next((r for r in said if not r.tls and holds(r.match, scope, door.server.number, door.gateway)), None)
+    said = (rule for table in view.memo(tables, scope, gateway_server) for rule in table.streams)
+    return next(
+        (r for r in said if not r.tls and holds(r.match, scope, gateway_server.server.number, gateway_server.gateway)),
+        None,
+    )
 
 
-def _by_name(view: View, scope: Scope, door: Door) -> tuple[NamedRule, ...]:
+def _by_name(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[NamedRule, ...]:
     found = (
-        NamedRule(_names(door, table, rule), rule)
-        for table in view.memo(tables, scope, door)
+        NamedRule(_names(gateway_server, table, rule), rule)
+        for table in view.memo(tables, scope, gateway_server)
         for rule in table.streams
-        if rule.tls and holds(rule.match, scope, door.server.number, door.gateway)
+        if rule.tls and holds(rule.match, scope, gateway_server.server.number, gateway_server.gateway)
     )
     return tuple(said for said in found if said.names)
 
 
-def _names(door: Door, table: RouteTable, rule: StreamRoute) -> tuple[str, ...]:
-    served = [said.host for said in door.server.hosts if said.admits(table.ref.namespace)]
+def _names(gateway_server: GatewayServer, table: RouteTable, rule: StreamRoute) -> tuple[str, ...]:
+    served = [said.host for said in gateway_server.server.hosts if said.admits(table.ref.namespace)]
     met = (narrower(host, name) for name in rule.match.server_names for host in served)
     return tuple(dict.fromkeys(filter(None, met)))

@@ -10,7 +10,7 @@ from mirrorplane.api.matches import Match
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import Route
 from mirrorplane.api.view import View
-from mirrorplane.translators.routers.servers import Door, doors, merged
+from mirrorplane.translators.routers.servers import GatewayServer, gateway_servers, merged
 
 _MISDIRECTED = 421
 
@@ -20,21 +20,25 @@ def elsewhere(view: View, scope: Scope, routes: str) -> frozenset[str]:
 
     More precise hosts of the listener itself go before them, as everywhere.
     """
-    said = view.memo(doors, scope, routes)
-    own = {served.host for door in said for served in door.server.hosts}
+    said = view.memo(gateway_servers, scope, routes)
+    own = {served.host for gateway_server in said for served in gateway_server.server.hosts}
     if not said or not all(map(_is_apart, said)):
         return frozenset()
-    openings = view.memo(merged, scope).openings
-    opening = next(one for one in openings if said[0] in one.doors)
-    others = (door for door in opening.doors if door.routes != routes and _is_apart(door))
-    return frozenset(served.host for door in others for served in door.server.hosts) - own
+    bindings = view.memo(merged, scope).bindings
+    binding = next(one for one in bindings if said[0] in one.gateway_servers)
+    others = (
+        gateway_server
+        for gateway_server in binding.gateway_servers
+        if gateway_server.routes != routes and _is_apart(gateway_server)
+    )
+    return frozenset(served.host for gateway_server in others for served in gateway_server.server.hosts) - own
 
 
-def answer(door: Door) -> Route:
+def answer(gateway_server: GatewayServer) -> Route:
     """Return what is done with requests for those."""
-    return Route("", Match(), Answer(_MISDIRECTED), door.about, door.server.path)
+    return Route("", Match(), Answer(_MISDIRECTED), gateway_server.about, gateway_server.server.path)
 
 
-def _is_apart(door: Door) -> bool:
-    server = door.server
+def _is_apart(gateway_server: GatewayServer) -> bool:
+    server = gateway_server.server
     return server.isolated and server.termination is not None and server.speaks is Speaks.HTTP

@@ -6,7 +6,7 @@ import msgspec
 
 from mirrorplane.api.gateways import Gateway, Server, Speaks, Termination
 from mirrorplane.api.meta import Labels, Ref
-from mirrorplane.api.proxy import ROUTER, Scope, Viewer
+from mirrorplane.api.proxy import ROUTER, Scope, Visibility
 from mirrorplane.api.view import View
 from mirrorplane.translators import names
 from mirrorplane.translators.lookups.policies import port_of
@@ -16,7 +16,7 @@ from mirrorplane.translators.sidecars.inbound import services, targets
 _PRIVILEGED = range(1, 1024)
 
 
-class Door(msgspec.Struct, frozen=True, cache_hash=True):
+class GatewayServer(msgspec.Struct, frozen=True, cache_hash=True):
     """A server at a router. `gateway` is what rules call its gateway, `port` the one that is listened on.
 
     `routes` is the name of its route configuration, "" where bytes are passed on.
@@ -29,17 +29,17 @@ class Door(msgspec.Struct, frozen=True, cache_hash=True):
     routes: str = ""
 
 
-class Opening(msgspec.Struct, frozen=True):
+class ListenerBinding(msgspec.Struct, frozen=True):
     """An address and port that a router listens on, and the servers that share it, oldest first."""
 
     address: str
     port: int
-    doors: tuple[Door, ...]
+    gateway_servers: tuple[GatewayServer, ...]
 
     @property
     def datagrams(self) -> bool:
         """Whether it is for UDP."""
-        return self.doors[0].server.speaks is Speaks.DATAGRAMS
+        return self.gateway_servers[0].server.speaks is Speaks.DATAGRAMS
 
     @property
     def name(self) -> str:
@@ -47,7 +47,7 @@ class Opening(msgspec.Struct, frozen=True):
         return names.listener(self.address, self.port, datagrams=self.datagrams)
 
 
-class LeftOut(msgspec.Struct, frozen=True):
+class UnservedServer(msgspec.Struct, frozen=True):
     """A server that a router does not listen for, and a sentence that says why."""
 
     about: Ref
@@ -55,63 +55,72 @@ class LeftOut(msgspec.Struct, frozen=True):
     why: str
 
 
-class Merged(msgspec.Struct, frozen=True):
+class MergedServers(msgspec.Struct, frozen=True):
     """What a router listens on, by address and port, and what had to be left out."""
 
-    openings: tuple[Opening, ...]
-    left_out: tuple[LeftOut, ...]
+    bindings: tuple[ListenerBinding, ...]
+    left_out: tuple[UnservedServer, ...]
 
 
-def merged(view: View, scope: Scope) -> Merged:
+def merged(view: View, scope: Scope) -> MergedServers:
     """Return what a router of this scope listens on.
 
     Istio: the oldest gateway wins. Plain HTTP servers share a port, and so do servers for TLS that take different
     hosts; nothing else does. UDP has ports of its own.
     """
     found: dict[tuple[str, int, bool], _Place] = {}
-    left_out: list[LeftOut] = []
+    left_out: list[UnservedServer] = []
     for gateway in _gateways(view, scope):
         for server in gateway.servers:
             for port in _ports(view, scope, server):
-                door = Door(gateway.ref, gateway.name, server, port, _routes(gateway, server, port))
+                gateway_server = GatewayServer(gateway.ref, gateway.name, server, port, _routes(gateway, server, port))
                 at = (server.bind or scope.bind, port, server.speaks is Speaks.DATAGRAMS)
                 place = found.get(at) or _Place()
                 why = _bound(scope, port) or place.conflict(server)
                 if why:
-                    left_out.append(LeftOut(gateway.ref, server, why))
+                    left_out.append(UnservedServer(gateway.ref, server, why))
                 else:
-                    place.add(door)
+                    place.add(gateway_server)
                     found[at] = place
-    openings = (Opening(*at[:2], tuple(place.doors)) for at, place in sorted(found.items()))
-    return Merged(tuple(openings), tuple(left_out))
+    bindings = (ListenerBinding(*at[:2], tuple(place.gateway_servers)) for at, place in sorted(found.items()))
+    return MergedServers(tuple(bindings), tuple(left_out))
 
 
-def doors(view: View, scope: Scope, routes: str) -> tuple[Door, ...]:
+def gateway_servers(view: View, scope: Scope, routes: str) -> tuple[GatewayServer, ...]:
     """Return the servers that share a route configuration, oldest first."""
-    openings = view.memo(merged, scope).openings
-    return tuple(door for opening in openings for door in opening.doors if door.routes == routes)
+    bindings = view.memo(merged, scope).bindings
+    return tuple(
+        gateway_server
+        for binding in bindings
+        for gateway_server in binding.gateway_servers
+        if gateway_server.routes == routes
+    )
 
 
-def closed(view: View, scope: Scope, door: Door) -> str:
+def closed(view: View, scope: Scope, gateway_server: GatewayServer) -> str:
     """Say why TLS cannot be taken off at a server, so that nobody is let in there; "" when it can, or need not be."""
-    said = door.server.termination
+    said = gateway_server.server.termination
     return own_secrets.problem(view, scope, said) if said is not None else ""
 
 
 def terminations(view: View, scope: Scope) -> tuple[Termination, ...]:
     """Return how TLS is taken off at the servers of a router, for each where it is."""
-    said = (door.server.termination for opening in view.memo(merged, scope).openings for door in opening.doors)
+    said = (
+        gateway_server.server.termination
+        for binding in view.memo(merged, scope).bindings
+        for gateway_server in binding.gateway_servers
+    )
     return tuple(one for one in said if one is not None)
 
 
-def unserved(view: View, scope: Scope) -> tuple[LeftOut, ...]:
+def unserved(view: View, scope: Scope) -> tuple[UnservedServer, ...]:
     """Return every server that a router does not take anybody in at, and why."""
     found = view.memo(merged, scope)
     shut = [
-        LeftOut(door.about, door.server, why)
-        for opening in found.openings
-        for door in opening.doors
-        if (why := closed(view, scope, door))
+        UnservedServer(gateway_server.about, gateway_server.server, why)
+        for binding in found.bindings
+        for gateway_server in binding.gateway_servers
+        if (why := closed(view, scope, gateway_server))
     ]
     return (*found.left_out, *shut)
 
@@ -124,8 +133,8 @@ def joining_place(gateway: Ref) -> str:
 def as_selected(view: View, gateway: Gateway) -> Scope:
     """Return the scope of a router that has just the labels that a gateway selects, beside the gateway."""
     namespace = gateway.within or gateway.ref.namespace
-    refs, viewer = view.memo(_selecting, gateway.selector, namespace), Viewer(namespace)
-    return Scope(ROUTER, viewer, bind=names.ANYWHERE, gateways=refs, workload=gateway.selector)
+    refs, visibility = view.memo(_selecting, gateway.selector, namespace), Visibility(namespace)
+    return Scope(ROUTER, visibility, bind=names.ANYWHERE, gateways=refs, workload=gateway.selector)
 
 
 def _selecting(view: View, labels: Labels, namespace: str) -> tuple[Ref, ...]:
@@ -178,20 +187,22 @@ class _Place:
     """An address and port while servers are put there."""
 
     def __init__(self) -> None:
-        self.doors: list[Door] = []
-        self._taken: dict[str, Door] = {}
+        self.gateway_servers: list[GatewayServer] = []
+        self._taken: dict[str, GatewayServer] = {}
 
-    def add(self, door: Door) -> None:
-        if self.doors and not door.server.tls:  # plain HTTP has one chain, however each server spells the address
-            door = msgspec.structs.replace(door, routes=self.doors[0].routes)
-        self.doors.append(door)
-        self._taken |= {said.host: door for said in door.server.hosts}
+    def add(self, gateway_server: GatewayServer) -> None:
+        if (
+            self.gateway_servers and not gateway_server.server.tls
+        ):  # plain HTTP has one chain, however each server spells the address
+            gateway_server = msgspec.structs.replace(gateway_server, routes=self.gateway_servers[0].routes)
+        self.gateway_servers.append(gateway_server)
+        self._taken |= {said.host: gateway_server for said in gateway_server.server.hosts}
 
     def conflict(self, server: Server) -> str:
         """Say why a server cannot join those that are there, or ""."""
-        if not self.doors:
+        if not self.gateway_servers:
             return ""
-        first = self.doors[0]
+        first = self.gateway_servers[0]
         alone = not server.tls and {server.speaks, first.server.speaks} != {Speaks.HTTP}
         if server.tls != first.server.tls or alone:
             share = "only HTTP with HTTP, or TLS with TLS, can share it"
@@ -204,5 +215,5 @@ class _Place:
         return ""
 
 
-def _whose(door: Door) -> str:
-    return f"{door.server.path} of {door.about}"
+def _whose(gateway_server: GatewayServer) -> str:
+    return f"{gateway_server.server.path} of {gateway_server.about}"

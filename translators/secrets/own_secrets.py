@@ -3,7 +3,7 @@
 Those that an object asks for in its own name are found by `granted`.
 """
 
-from mirrorplane.api.cluster_policy import Security, Tls
+from mirrorplane.api.cluster_policy import Tls, TlsMode
 from mirrorplane.api.credentials import Credential
 from mirrorplane.api.gateways import Asks, Termination
 from mirrorplane.api.meta import Ref
@@ -30,7 +30,7 @@ def of_calls(said: Tls) -> tuple[str, ...]:
     """Return the names of the resources that calls by TLS need."""
     if not said.credential:
         return ()
-    own = (certificate(said.credential),) if said.security is Security.MUTUAL else ()
+    own = (certificate(said.credential),) if said.security is TlsMode.MUTUAL else ()
     return (*own, *((authority_of(said.credential),) if said.verify else ()))
 
 

@@ -2,14 +2,14 @@
 
 import msgspec
 
-from mirrorplane.api.cluster_policy import Pool
+from mirrorplane.api.cluster_policy import ConnectionPool
 from mirrorplane.api.mesh import Port, Protocol, Service
 from mirrorplane.api.meta import Labels
 from mirrorplane.api.proxy import Scope
-from mirrorplane.api.sidecar_scope import Horizon
+from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
-from mirrorplane.translators.lookups.policies import endpoints_of, manner
-from mirrorplane.translators.lookups.sidecar_scope import horizon
+from mirrorplane.translators.lookups.policies import cluster_policy, endpoints_of
+from mirrorplane.translators.lookups.sidecar_scope import sidecar_scope
 from mirrorplane.translators.names import called
 
 PORT = 15006
@@ -28,16 +28,16 @@ class Entry(msgspec.Struct, frozen=True):
     service_port: int
     address: str = ""
     target: int = 0
-    pool: Pool | None = None
+    pool: ConnectionPool | None = None
 
 
 def entries(view: View, scope: Scope) -> tuple[Entry, ...]:
-    """Return the ports by number: what a Horizon states, else what services say (Istio: Sidecar's ingress).
+    """Return the ports by number: what a SidecarScope states, else what services say (Istio: Sidecar's ingress).
 
-    Istio: the policy for the workload's own service limits what comes in too, unless the Horizon says something. The
-    sidecar's own port is none of the workload's: what is meant for it would come back for ever, and is closed.
+    Istio: the policy for the workload's own service limits inbound traffic too, unless the SidecarScope sets limits.
+    The sidecar's own port is not one of the workload's: its traffic would loop back for ever, and is closed.
     """
-    said = view.memo(horizon, scope.viewer) if scope.viewer.horizon else None
+    said = view.memo(sidecar_scope, scope.visibility) if scope.visibility.sidecar else None
     found = _stated(said) if said is not None and said.ingress else _of_services(view, scope, said)
     return tuple(sorted((each for each in found if each.port != PORT), key=lambda each: each.port))
 
@@ -47,8 +47,8 @@ def entry(view: View, scope: Scope, number: int) -> Entry | None:
     return next((each for each in view.memo(entries, scope) if each.port == number), None)
 
 
-def _stated(said: Horizon) -> tuple[Entry, ...]:
-    """Return the ports that a Horizon states. Those with a listener of their own are not for what the kernel brings."""
+def _stated(said: SidecarScope) -> tuple[Entry, ...]:
+    """Return the ingress ports of a SidecarScope; those bound to a listener of their own are not intercepted."""
     host = f"{said.ref.name}.{said.ref.namespace}"
     return tuple(
         Entry(each.port, Protocol(each.protocol), host, each.port, each.address, each.target, each.pool or said.pool)
@@ -57,7 +57,7 @@ def _stated(said: Horizon) -> tuple[Entry, ...]:
     )
 
 
-def _of_services(view: View, scope: Scope, said: Horizon | None) -> tuple[Entry, ...]:
+def _of_services(view: View, scope: Scope, said: SidecarScope | None) -> tuple[Entry, ...]:
     """Return the ports that services lead to. Where several lead to one, the oldest says what it speaks (Istio)."""
     found: dict[int, Entry] = {}
     for service in view.memo(services, scope.namespace, scope.workload):
@@ -70,9 +70,9 @@ def _of_services(view: View, scope: Scope, said: Horizon | None) -> tuple[Entry,
     return tuple(found.values())
 
 
-def _limits(view: View, scope: Scope, service: Service, port: Port) -> Pool | None:
+def _limits(view: View, scope: Scope, service: Service, port: Port) -> ConnectionPool | None:
     """Return what the service's policy limits; which HTTP is spoken is for those who call it to choose."""
-    pool = manner(view, scope.caller, called(service.host, port.number)).pool
+    pool = cluster_policy(view, scope.caller, called(service.host, port.number)).pool
     return pool if pool is None else msgspec.structs.replace(pool, http2=None, as_client=False)
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from mirrorplane.api.hosts import is_ip
 from mirrorplane.api.mesh import Port, Protocol, Service
-from mirrorplane.api.proxy import Viewer
+from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import route_tables, services
 from mirrorplane.translators.lookups.policies import endpoints, port_of
@@ -42,23 +42,23 @@ class PortUse(msgspec.Struct, frozen=True):
         return self.first[2] if self.first else ""
 
 
-def ports(view: View, viewer: Viewer, *, intercepted: bool) -> tuple[PortUse, ...]:
+def ports(view: View, visibility: Visibility, *, intercepted: bool) -> tuple[PortUse, ...]:
     """Return what a sidecar's ports are used for, sorted."""
-    return view.memo(_ports, viewer, intercepted)
+    return view.memo(_ports, visibility, intercepted)
 
 
-def use_of(view: View, viewer: Viewer, number: int, *, intercepted: bool) -> PortUse | None:
+def use_of(view: View, visibility: Visibility, number: int, *, intercepted: bool) -> PortUse | None:
     """Return what a port is used for, or None when nothing arrives there."""
-    return next((use for use in ports(view, viewer, intercepted=intercepted) if use.number == number), None)
+    return next((use for use in ports(view, visibility, intercepted=intercepted) if use.number == number), None)
 
 
-def own(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, int], ...]:
+def own(view: View, visibility: Visibility, part: int) -> tuple[tuple[str, int], ...]:
     """Return the addresses of a part of the services, with the port, that have listeners of their own."""
-    routed = view.memo(route_tables.routed, viewer, part)
+    routed = view.memo(route_tables.routed, visibility, part)
     found = {
         (address, port.number)
-        for host, _, said in view.memo(services.ports_of, viewer, part)
-        if (service := services.listed(view, viewer, host))
+        for host, _, said in view.memo(services.ports_of, visibility, part)
+        if (service := services.listed(view, visibility, host))
         for port in said
         if not port.protocol.says_http or (host, port.number) in routed
         for address in addresses(service)
@@ -66,26 +66,26 @@ def own(view: View, viewer: Viewer, part: int) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(found))
 
 
-def routed_alone(view: View, viewer: Viewer, part: int) -> tuple[str, ...]:
+def routed_alone(view: View, visibility: Visibility, part: int) -> tuple[str, ...]:
     """Return `host:port` of the services of a part whose own listeners take HTTP, or look whether it is."""
-    routed = view.memo(route_tables.routed, viewer, part)
+    routed = view.memo(route_tables.routed, visibility, part)
     return tuple(
         virtual_host(host, port.number)
-        for host, _, said in view.memo(services.ports_of, viewer, part)
-        if (service := services.listed(view, viewer, host)) and addresses(service)
+        for host, _, said in view.memo(services.ports_of, visibility, part)
+        if (service := services.listed(view, visibility, host)) and addresses(service)
         for port in said
         if port.protocol is Protocol.AUTO or (host, port.number) in routed
     )
 
 
-def at(view: View, viewer: Viewer, address: str, number: int) -> tuple[tuple[Service, Port], ...]:
+def at(view: View, visibility: Visibility, address: str, number: int) -> tuple[tuple[Service, Port], ...]:
     """Return the services whose own listener an address and port is, oldest first."""
     hosts = {s.host for obj in view.by("service.address", address) for s in view.lowered(obj.ref).services}
     found = []
     for host in hosts:
-        service = services.listed(view, viewer, host)
+        service = services.listed(view, visibility, host)
         port = port_of(service, number) if service else None
-        if service and port and address in addresses(service) and _is_own(view, viewer, service, port):
+        if service and port and address in addresses(service) and _is_own(view, visibility, service, port):
             found.append((service, port))
     return tuple(sorted(found, key=lambda each: (each[1].protocol is Protocol.TLS, each[0].created, each[0].host)))
 
@@ -108,19 +108,19 @@ def ranges(view: View, service: Service, number: int) -> tuple[str, ...]:
     return ()
 
 
-def _is_own(view: View, viewer: Viewer, service: Service, port: Port) -> bool:
-    return not port.protocol.says_http or view.memo(route_tables.is_routed, viewer, service.host, port.number)
+def _is_own(view: View, visibility: Visibility, service: Service, port: Port) -> bool:
+    return not port.protocol.says_http or view.memo(route_tables.is_routed, visibility, service.host, port.number)
 
 
-def _ports(view: View, viewer: Viewer, intercepted: bool) -> tuple[PortUse, ...]:
-    parts = range(view.memo(services.services, viewer))
-    return _merged(use for part in parts for use in view.memo(_uses, viewer, intercepted, part))
+def _ports(view: View, visibility: Visibility, intercepted: bool) -> tuple[PortUse, ...]:
+    parts = range(view.memo(services.services, visibility))
+    return _merged(use for part in parts for use in view.memo(_uses, visibility, intercepted, part))
 
 
-def _uses(view: View, viewer: Viewer, intercepted: bool, part: int) -> tuple[PortUse, ...]:
+def _uses(view: View, visibility: Visibility, intercepted: bool, part: int) -> tuple[PortUse, ...]:
     found: list[PortUse | None] = []
-    for host, created, said in view.memo(services.ports_of, viewer, part):
-        service = services.listed(view, viewer, host) if intercepted else None
+    for host, created, said in view.memo(services.ports_of, visibility, part):
+        service = services.listed(view, visibility, host) if intercepted else None
         found += (_use(port, host, created) if service is None else _intercepted(service, port) for port in said)
     return _merged(use for use in found if use is not None)
 

@@ -8,7 +8,7 @@ from mirrorplane.translators.gateway_api.attachment.attachments import attached
 
 def ancestors(view: View, obj: Object[BackendTLSPolicy]) -> tuple[Ref, ...]:
     """Return the Gateways, sorted. It reads the policies of its targets and the routes to them, and no others."""
-    services = {said.service for said in view.lowered(obj.ref).service_tls}
+    services = {said.service for said in view.lowered(obj.ref).backend_tls}
     return tuple(sorted({gateway for service in services for gateway in view.memo(_leading_to, service)}))
 
 

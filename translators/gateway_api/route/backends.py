@@ -15,9 +15,9 @@ from mirrorplane.api.kinds.gateway_api.udp_route import UDP_ROUTE
 from mirrorplane.api.kinds.kube import SERVICE
 from mirrorplane.api.mesh import Port, Protocol, Service
 from mirrorplane.api.meta import AnyObject, Ref
-from mirrorplane.api.proxy import Caller, Viewer
+from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.view import View
-from mirrorplane.translators.lookups.policies import manner, port_of
+from mirrorplane.translators.lookups.policies import cluster_policy, port_of
 from mirrorplane.translators.names import called
 from mirrorplane.translators.port_protocols import by_token
 from mirrorplane.translators.secrets.reference_grants import permitted
@@ -111,8 +111,8 @@ def _unspoken(view: View, use: Use, service: Service, port: Port) -> str:
         return f"{said}, which is not spoken here"
     if use.grpc and said in {_SOCKETS, _SECURE_SOCKETS}:
         return f"{said}, by which no gRPC is spoken"
-    caller = Caller(Viewer(use.about.namespace), router=True)
-    if said == _SECURE_SOCKETS and not manner(view, caller, called(service.host, port.number)).by_tls:
+    caller = ClientKey(Visibility(use.about.namespace), router=True)
+    if said == _SECURE_SOCKETS and not cluster_policy(view, caller, called(service.host, port.number)).uses_tls:
         return f"{said}, and nothing says how TLS is spoken to it"
     return ""
 
