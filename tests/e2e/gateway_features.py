@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.e2e.gateway_asks import HTTP, Ask, Feature, Route, backends, host_of, refused, unresolved
+from tests.e2e.feature_cases import HTTP, Ask, Feature, Route, backends, host_of, refused, unresolved
 from tests.e2e.mesh_features import (
     BELOW,
     CHANGED,

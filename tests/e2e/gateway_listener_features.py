@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tests.e2e.gateway_asks import (
+from tests.e2e.feature_cases import (
     APART,
     HTTP,
     Ask,

@@ -6,17 +6,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from tests.e2e.gateway_asks import (
-    APART,
-    Route,
-    brief,
-    gateway,
-    grant,
-    listener,
-    route_of,
-    served,
-)
-from tests.e2e.ingress import Certificates
+from tests.e2e.edge_router import Certificates
+from tests.e2e.feature_cases import APART, Route, brief, gateway, grant, listener, route_of, served
 from tests.e2e.mesh_features import made, to
 
 Said = Mapping[str, str | int | None]

@@ -18,9 +18,9 @@ from mirrorplane.api.meta import Kind, Ref
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.images import Container, started_as
-from tests.e2e.ingress import Router
-from tests.e2e.scene import joined
+from tests.e2e.container_images import Container, started_as
+from tests.e2e.edge_router import Router
+from tests.e2e.manifests import joined
 from tests.e2e.sidecars import free_address
 
 Manifest = dict[str, Any]

@@ -9,7 +9,7 @@ import yaml
 
 from mirrorplane.controlplane.playground.manifests import local_pod
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.scene import joined
+from tests.e2e.manifests import joined
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 PORT, ALT = 8000, 8080

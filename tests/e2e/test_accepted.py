@@ -16,14 +16,14 @@ from mirrorplane.api.resource import CLUSTER, LISTENER, ROUTE, Resource
 from mirrorplane.bootstrap.envoy import XdsAddress
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.settings import Address
-from tests.e2e import odd_gateways
+from tests.e2e import random_gateways
 from tests.e2e.conftest import PROTOCOLS, seed_of_run
 from tests.e2e.decoders import differences
-from tests.e2e.ingress import Certificates, router, secured_stage
-from tests.e2e.namespaces import network, unavailable
-from tests.e2e.scene import complaints, findings, joined, until
+from tests.e2e.edge_router import Certificates, router, secured_stage
+from tests.e2e.manifests import complaints, findings, joined, until
+from tests.e2e.pod_namespaces import network, unavailable
+from tests.e2e.random_worlds import world
 from tests.e2e.sidecars import sidecar
-from tests.e2e.worlds import world
 
 pytestmark = pytest.mark.envoy
 
@@ -65,11 +65,11 @@ async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
 async def test_a_router_accepts_random_worlds(tmp_path: Path, delta: bool) -> None:
     issued = Certificates()
     authority = issued.ca.cert_pem.bytes()
-    said = [issued.secret(name, "api.example.com") for name in odd_gateways.SECRETS[:2]]
+    said = [issued.secret(name, "api.example.com") for name in random_gateways.SECRETS[:2]]
     said.append(issued.secret("mutual", "*.example.com", ca_crt=authority))
     async with secured_stage(tmp_path) as (stage, tls):
         await stage.apply(joined(*said))
-        at = await router(stage, *odd_gateways.PORTS, delta=delta, tls=tls, unprivileged=True)
+        at = await router(stage, *random_gateways.PORTS, delta=delta, tls=tls, unprivileged=True)
         judge = Judge(stage, at.envoy.log)
         await judge.random_worlds(WORLDS if delta else FEW)
         assert judge.seen >= {LISTENER, ROUTE, CLUSTER}

@@ -10,7 +10,7 @@ import pytest
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Received, Workload
-from tests.e2e.scene import QUIET, findings, joined, route, versions, virtual_service
+from tests.e2e.manifests import QUIET, findings, joined, route, versions, virtual_service
 from tests.e2e.sidecars import Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy

@@ -14,7 +14,7 @@ from mirrorplane.api.finding import Severity
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.scene import (
+from tests.e2e.manifests import (
     complaints,
     destination_rule,
     findings,

@@ -12,8 +12,9 @@ from mirrorplane.api.kinds.istio.virtual_service import VIRTUAL_SERVICE
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.conftest import PROTOCOLS, seed_of_run
-from tests.e2e.load import Address, by_host, by_proxy, flood, steady
-from tests.e2e.scene import (
+from tests.e2e.counting_server import tallying
+from tests.e2e.http_load import Address, by_host, by_proxy, flood, steady
+from tests.e2e.manifests import (
     QUIET,
     complaints,
     destination_rule,
@@ -26,7 +27,6 @@ from tests.e2e.scene import (
     virtual_service,
 )
 from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
-from tests.e2e.tally import tallying
 
 pytestmark = pytest.mark.envoy
 

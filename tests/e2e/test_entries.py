@@ -12,9 +12,9 @@ from aiohttp import web
 
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.scene import findings, joined, mesh_config
-from tests.e2e.secured import Secured
+from tests.e2e.manifests import findings, joined, mesh_config
 from tests.e2e.sidecars import Sidecar, sidecar
+from tests.e2e.tls_workload import Secured
 
 pytestmark = pytest.mark.envoy
 

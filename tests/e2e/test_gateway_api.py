@@ -14,8 +14,8 @@ from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.ingress import Certificates, Router, router, secured_stage
-from tests.e2e.scene import QUIET, complaints, joined, until
+from tests.e2e.edge_router import Certificates, Router, router, secured_stage
+from tests.e2e.manifests import QUIET, complaints, joined, until
 from tests.e2e.test_accepted import Judge
 from tests.e2e.test_golden_accepted import accepts
 from tests.test_golden import CASES

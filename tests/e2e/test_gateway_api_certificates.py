@@ -14,11 +14,11 @@ from mirrorplane.api.resource import SECRET
 from mirrorplane.bootstrap.tls import XdsTls
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.ingress import Certificates, Router, router, secured_stage
-from tests.e2e.scene import QUIET, complaints, findings, joined
-from tests.e2e.secured import Secured
+from tests.e2e.edge_router import Certificates, Router, router, secured_stage
+from tests.e2e.manifests import QUIET, complaints, findings, joined
 from tests.e2e.test_gateway_api import LABELS, behind, object_of, route, rule
 from tests.e2e.test_gateway_api_tls import BACKEND, config_map, policy, secured
+from tests.e2e.tls_workload import Secured
 
 pytestmark = pytest.mark.envoy
 

@@ -10,11 +10,11 @@ import pytest
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.gateway_asks import CONTROLLER, HTTP, OURS, Route, brief, gateway, listener, route_of, served
+from tests.e2e.edge_router import Router, router
+from tests.e2e.feature_cases import CONTROLLER, HTTP, OURS, Route, brief, gateway, listener, route_of, served
 from tests.e2e.gateway_states import described
-from tests.e2e.ingress import Router, router
+from tests.e2e.manifests import QUIET, complaints, joined
 from tests.e2e.mesh_features import made, to
-from tests.e2e.scene import QUIET, complaints, joined
 from tests.e2e.test_gateway_api_streams import soon
 
 pytestmark = pytest.mark.envoy

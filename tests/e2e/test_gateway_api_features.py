@@ -15,7 +15,8 @@ from mirrorplane.api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.gateway_asks import (
+from tests.e2e.edge_router import Certificates, Router, router, secured_stage
+from tests.e2e.feature_cases import (
     ACCEPTED,
     APART,
     HTTP,
@@ -34,10 +35,9 @@ from tests.e2e.gateway_asks import (
 )
 from tests.e2e.gateway_features import FILTERS, MATCHES
 from tests.e2e.gateway_listener_features import FEATURES as OF_LISTENERS
-from tests.e2e.gateway_share_features import BOUNDS, COPIES, EVERY, REQUESTS, WEIGHTS
-from tests.e2e.ingress import Certificates, Router, router, secured_stage
+from tests.e2e.gateway_split_features import BOUNDS, COPIES, EVERY, REQUESTS, WEIGHTS
+from tests.e2e.manifests import QUIET, complaints, joined, until
 from tests.e2e.mesh_features import SENT, at, services
-from tests.e2e.scene import QUIET, complaints, joined, until
 from tests.e2e.test_gateway_api_streams import soon
 
 pytestmark = pytest.mark.envoy

@@ -12,21 +12,10 @@ import trustme
 
 from mirrorplane.controlplane.playground.manifests import local_pod
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.gateway_asks import (
-    ACCEPTED,
-    HTTP,
-    OURS,
-    Route,
-    brief,
-    gateway,
-    host_of,
-    listener,
-    name_of,
-    route_of,
-)
-from tests.e2e.ingress import Certificates, Router, router, secured_stage
+from tests.e2e.edge_router import Certificates, Router, router, secured_stage
+from tests.e2e.feature_cases import ACCEPTED, HTTP, OURS, Route, brief, gateway, host_of, listener, name_of, route_of
+from tests.e2e.manifests import QUIET, complaints, joined
 from tests.e2e.mesh_features import PORT, fields, filters, made, to
-from tests.e2e.scene import QUIET, complaints, joined
 from tests.e2e.test_gateway_api_grpc import Speaker
 from tests.e2e.test_gateway_api_tls import config_map, policy
 

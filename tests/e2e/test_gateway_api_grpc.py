@@ -11,8 +11,8 @@ import pytest
 
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.ingress import Router, router
-from tests.e2e.scene import QUIET, complaints, joined, until
+from tests.e2e.edge_router import Router, router
+from tests.e2e.manifests import QUIET, complaints, joined, until
 from tests.e2e.test_gateway_api import LABELS, WEB, edge, mirror, object_of
 
 pytestmark = pytest.mark.envoy

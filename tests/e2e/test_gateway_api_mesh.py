@@ -10,9 +10,9 @@ import pytest
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e import test_gateway_api_mesh_dialled
+from tests.e2e import test_gateway_api_mesh_original_dst
+from tests.e2e.manifests import QUIET, complaints, findings, joined
 from tests.e2e.mesh_features import ALT, FEATURES, PORT, STAMP, Ask, at, filters, made, route, service_of, services, to
-from tests.e2e.scene import QUIET, complaints, findings, joined
 from tests.e2e.sidecars import PROXY_PORT, Sidecar, free_address, sidecar
 
 pytestmark = pytest.mark.envoy
@@ -34,7 +34,7 @@ def test_every_feature_of_the_profiles_has_a_test():
     more = {f"MeshHTTPRoute{n}" for n in (*extended, "BackendRequestHeaderModifier", "SimpleSameNamespace")}
     others = {"MeshFrontend", "MeshConsumerRoute", "MeshFrontendHostname", "MeshPorts"}
     assert FEATURES.keys() | ELSEWHERE.keys() >= core | more | others
-    assert all(name in globals() or hasattr(test_gateway_api_mesh_dialled, name) for name in ELSEWHERE.values())
+    assert all(name in globals() or hasattr(test_gateway_api_mesh_original_dst, name) for name in ELSEWHERE.values())
 
 
 class Client:

@@ -12,8 +12,8 @@ import pytest
 
 from mirrorplane.controlplane.playground.manifests import local_pod
 from mirrorplane.controlplane.playground.stage import Stage
+from tests.e2e.manifests import QUIET, complaints, findings, joined, until
 from tests.e2e.mesh_features import GATEWAY_API, PORT, fields, made, to
-from tests.e2e.scene import QUIET, complaints, findings, joined, until
 from tests.e2e.sidecars import Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy

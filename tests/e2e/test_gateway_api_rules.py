@@ -15,9 +15,9 @@ import yaml
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.guards_of_routes import GOOD, GrpcGuard, Guard
-from tests.e2e.ingress import Router, Slow, router
-from tests.e2e.scene import QUIET, complaints, joined, until, versions
+from tests.e2e.authorization_servers import GOOD, GrpcGuard, Guard
+from tests.e2e.edge_router import Router, Slow, router
+from tests.e2e.manifests import QUIET, complaints, joined, until, versions
 from tests.e2e.test_gateway_api import LABELS, WEB, behind, edge, mirror, object_of, route, rule
 from tests.e2e.test_gateways import Echo
 

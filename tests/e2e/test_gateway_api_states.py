@@ -6,10 +6,10 @@ from typing import Any
 import yaml
 
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.gateway_asks import APART, OURS
-from tests.e2e.gateway_set_states import STATES
+from tests.e2e.feature_cases import APART, OURS
 from tests.e2e.gateway_states import State, described
-from tests.e2e.scene import QUIET, joined
+from tests.e2e.listener_set_states import STATES
+from tests.e2e.manifests import QUIET, joined
 
 
 def _placed(text: str, number: int) -> str:

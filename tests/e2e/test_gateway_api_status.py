@@ -10,8 +10,8 @@ import pytest
 
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.ingress import router
-from tests.e2e.scene import DEADLINE_S, QUIET, joined
+from tests.e2e.edge_router import router
+from tests.e2e.manifests import DEADLINE_S, QUIET, joined
 from tests.e2e.test_gateway_api import LABELS, edge, mirror, route, rule
 
 pytestmark = pytest.mark.envoy

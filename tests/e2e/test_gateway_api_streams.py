@@ -20,8 +20,8 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.ingress import Certificates, Router, router, secured_stage
-from tests.e2e.scene import DEADLINE_S, QUIET, complaints, joined, until
+from tests.e2e.edge_router import Certificates, Router, router, secured_stage
+from tests.e2e.manifests import DEADLINE_S, QUIET, complaints, joined, until
 from tests.e2e.test_gateway_api import LABELS, behind, edge, object_of
 
 pytestmark = pytest.mark.envoy

@@ -13,13 +13,13 @@ import yaml
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
+from tests.controlplane.identity.issuers import SLEEP, Authority
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.ingress import Router, router
-from tests.e2e.scene import QUIET, complaints, joined, until
-from tests.e2e.secured import Secured
+from tests.e2e.edge_router import Router, router
+from tests.e2e.manifests import QUIET, complaints, joined, until
 from tests.e2e.test_gateway_api import LABELS, edge, mirror, object_of, route
 from tests.e2e.test_gateways import Echo
-from tests.identity.issuers import SLEEP, Authority
+from tests.e2e.tls_workload import Secured
 
 pytestmark = pytest.mark.envoy
 

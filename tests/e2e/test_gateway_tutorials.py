@@ -13,9 +13,9 @@ import yaml
 from mirrorplane.api.hosts import is_ip
 from mirrorplane.controlplane.commands.adopted_classes import adopted
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.images import Container, curl
+from tests.e2e.container_images import Container, curl
 from tests.e2e.kubelet import Cluster
-from tests.e2e.scene import complaints, until
+from tests.e2e.manifests import complaints, until
 
 pytestmark = pytest.mark.envoy
 

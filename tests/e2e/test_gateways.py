@@ -20,7 +20,7 @@ from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.ingress import (
+from tests.e2e.edge_router import (
     Certificates,
     Router,
     Slow,
@@ -32,8 +32,8 @@ from tests.e2e.ingress import (
     secured_stage,
     server,
 )
-from tests.e2e.scene import QUIET, complaints, findings, joined, route, until
-from tests.e2e.secured import Secured
+from tests.e2e.manifests import QUIET, complaints, findings, joined, route, until
+from tests.e2e.tls_workload import Secured
 
 pytestmark = pytest.mark.envoy
 

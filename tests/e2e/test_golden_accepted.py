@@ -17,9 +17,9 @@ from mirrorplane.controlplane.commands.node_file import read_node
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.settings import Address
 from tests.builders import SLEEP
-from tests.e2e.ingress import secured_stage
-from tests.e2e.namespaces import network, unavailable
-from tests.e2e.scene import until
+from tests.e2e.edge_router import secured_stage
+from tests.e2e.manifests import until
+from tests.e2e.pod_namespaces import network, unavailable
 from tests.e2e.sidecars import free_address
 from tests.e2e.test_accepted import Judge
 from tests.test_golden import CASES, GOLDEN

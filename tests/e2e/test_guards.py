@@ -18,7 +18,7 @@ from mirrorplane.controlplane.playground.ports import held_ports
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.stuck_servers import blackholed, never_reading, reading_slowly, resetting
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.scene import DEADLINE_S, findings, joined, mesh_config, route, versions, virtual_service
+from tests.e2e.manifests import DEADLINE_S, findings, joined, mesh_config, route, versions, virtual_service
 from tests.e2e.sidecars import Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy

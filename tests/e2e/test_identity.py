@@ -16,8 +16,8 @@ from mirrorplane.controlplane.identity.certificates import TlsFiles
 from mirrorplane.controlplane.identity.tokens import TokenRules
 from mirrorplane.controlplane.playground.proxy import EnvoyProcess
 from mirrorplane.controlplane.settings import Address
-from tests.e2e.scene import until
-from tests.identity.issuers import SLEEP, Authority, Signer
+from tests.controlplane.identity.issuers import SLEEP, Authority, Signer
+from tests.e2e.manifests import until
 
 pytestmark = pytest.mark.envoy
 ANY = Address("127.0.0.1", 0)

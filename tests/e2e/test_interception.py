@@ -13,8 +13,8 @@ from mirrorplane.api.proxy import REDIRECT, Proxy
 from mirrorplane.bootstrap.envoy import XdsAddress
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.settings import Address
-from tests.e2e.namespaces import Pod, network, unavailable
-from tests.e2e.scene import joined, mesh_config, until
+from tests.e2e.manifests import joined, mesh_config, until
+from tests.e2e.pod_namespaces import Pod, network, unavailable
 
 pytestmark = [pytest.mark.envoy, pytest.mark.skipif(bool(why := unavailable()), reason=why)]
 

@@ -23,9 +23,9 @@ from mirrorplane.translators.matching.decoded import decoded
 from mirrorplane.translators.matching.forwarding import copied_authority
 from mirrorplane.translators.matching.headers import edited
 from mirrorplane.translators.matching.outcome import answer
-from tests.e2e.raw import Said, say
-from tests.e2e.rules import PORT, REQUESTS, WORLDS
-from tests.e2e.scene import QUIET, complaints, destination_rule, joined, until, versions
+from tests.e2e.manifests import QUIET, complaints, destination_rule, joined, until, versions
+from tests.e2e.random_virtual_services import PORT, REQUESTS, WORLDS
+from tests.e2e.raw_http import Said, say
 from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy

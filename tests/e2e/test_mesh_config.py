@@ -12,8 +12,8 @@ from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from mirrorplane.translators.matching.path_normalization import formed
-from tests.e2e.raw import say
-from tests.e2e.scene import joined, mesh_config, versions
+from tests.e2e.manifests import joined, mesh_config, versions
+from tests.e2e.raw_http import say
 from tests.e2e.sidecars import sidecar
 
 pytestmark = pytest.mark.envoy

@@ -12,10 +12,10 @@ import pytest
 
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.load import by_proxy, flood
-from tests.e2e.scene import QUIET, destination_rule, findings, joined, route, versions, virtual_service
+from tests.e2e.counting_server import Tally, tallying
+from tests.e2e.http_load import by_proxy, flood
+from tests.e2e.manifests import QUIET, destination_rule, findings, joined, route, versions, virtual_service
 from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
-from tests.e2e.tally import Tally, tallying
 
 pytestmark = pytest.mark.envoy
 

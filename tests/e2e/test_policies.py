@@ -19,9 +19,9 @@ from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.stuck_servers import never_reading
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.scene import DEADLINE_S, findings, joined, mesh_config, route, until, versions, virtual_service
-from tests.e2e.secured import Secured
+from tests.e2e.manifests import DEADLINE_S, findings, joined, mesh_config, route, until, versions, virtual_service
 from tests.e2e.sidecars import Sidecar, sidecar, sleeper
+from tests.e2e.tls_workload import Secured
 
 pytestmark = pytest.mark.envoy
 

@@ -23,7 +23,7 @@ from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.translators import envoy
 from mirrorplane.translators.outputs import sidecar_routes
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.scene import joined, mesh_config, until
+from tests.e2e.manifests import joined, mesh_config, until
 from tests.e2e.sidecars import Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy

@@ -21,10 +21,10 @@ from mirrorplane.controlplane.playground.ports import held_ports
 from mirrorplane.controlplane.playground.proxy import EnvoyProcess, tied
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.load import Rate, by_host, by_proxy, flood, steady
-from tests.e2e.scene import QUIET, destination_rule, joined, route, until, versions, virtual_service
+from tests.e2e.counting_server import Tally, tallying
+from tests.e2e.http_load import Rate, by_host, by_proxy, flood, steady
+from tests.e2e.manifests import QUIET, destination_rule, joined, route, until, versions, virtual_service
 from tests.e2e.sidecars import PROXY_PORT, sidecar, sleeper
-from tests.e2e.tally import Tally, tallying
 
 pytestmark = pytest.mark.envoy
 

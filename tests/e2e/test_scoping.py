@@ -15,7 +15,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.scene import complaints, joined, route, until, virtual_service
+from tests.e2e.manifests import complaints, joined, route, until, virtual_service
 from tests.e2e.sidecars import Sidecar, free_address, sidecar
 
 pytestmark = pytest.mark.envoy

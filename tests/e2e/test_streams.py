@@ -12,7 +12,7 @@ import yaml
 
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.scene import QUIET, complaints, joined
+from tests.e2e.manifests import QUIET, complaints, joined
 from tests.e2e.sidecars import Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy

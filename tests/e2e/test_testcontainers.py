@@ -22,7 +22,7 @@ from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.proxy import envoy_path
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.scene import joined, route, until, versions, virtual_service
+from tests.e2e.manifests import joined, route, until, versions, virtual_service
 from tests.e2e.sidecars import PROXY_PORT, sleeper
 
 pytestmark = pytest.mark.envoy

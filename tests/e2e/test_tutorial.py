@@ -14,7 +14,7 @@ import pytest
 from mirrorplane.controlplane.playground.manifests import TUTORIAL, service, tutorial
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Received, Workload
-from tests.e2e.scene import joined, mesh_config, until, versions, virtual_service_of
+from tests.e2e.manifests import joined, mesh_config, until, versions, virtual_service_of
 from tests.e2e.sidecars import Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy

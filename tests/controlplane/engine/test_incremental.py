@@ -1,0 +1,364 @@
+"""Whatever the order of changes, the incremental answer is the answer computed from scratch."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from mirrorplane.api.kinds import config_map as cm
+from mirrorplane.api.kinds import kube
+from mirrorplane.api.kinds.gateway_api import GROUP
+from mirrorplane.api.kinds.gateway_api import backend_tls_policy as bt
+from mirrorplane.api.kinds.gateway_api import gateway as kg
+from mirrorplane.api.kinds.gateway_api import gateway_class as gc
+from mirrorplane.api.kinds.gateway_api import reference_grant as rg
+from mirrorplane.api.kinds.gateway_api import references as refs
+from mirrorplane.api.kinds.istio import destination_rule as dr
+from mirrorplane.api.kinds.istio import gateway as gw
+from mirrorplane.api.kinds.istio import service_entry as se
+from mirrorplane.api.kinds.istio import sidecar as sc
+from mirrorplane.api.kinds.istio import virtual_service as vs
+from mirrorplane.api.kinds.istio.mesh_config import CONFIG_MAP
+from mirrorplane.api.kinds.istio.mesh_config import MeshConfig as IstioMeshConfig
+from mirrorplane.api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
+from mirrorplane.api.kinds.secret import SECRET, Entries, Secret
+from mirrorplane.api.meta import Kind, Object, Ref, Wire
+from mirrorplane.api.proxy import REDIRECT, Locality, Proxy
+from mirrorplane.api.resource import Resource, ResourceSet
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.translators import partitions
+from mirrorplane.translators.findings import findings
+from mirrorplane.translators.gateway_api.names import ROUTER_LABEL
+from mirrorplane.translators.scopes import criteria, scope_of
+from mirrorplane.translators.settings import ISTIOS, OURS
+from tests.builders import PlainView
+from tests.controlplane.engine.gateway_route_rules import GatewayRoutes
+from tests.controlplane.engine.l4_route_rules import ByteRoutes
+from tests.controlplane.engine.random_objects import (
+    addresses,
+    beyond,
+    entrances,
+    entries,
+    exports,
+    gateways,
+    hosts,
+    listeners,
+    names,
+    policies,
+    pools,
+    ports,
+    selectors,
+    servers,
+    spaces,
+    versions,
+)
+from tests.controlplane.engine.service_route_rules import MeshRoutes
+
+PROXIES = [
+    Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}, locality=Locality("here")),
+    Proxy("sidecar", "q", "blue", ip="127.0.0.2"),
+    Proxy("router", "g", "red", labels={"app": "a", ROUTER_LABEL: "a"}, identity="spiffe://cluster.local/ns/red/sa/g"),
+    Proxy("router", "h", "blue", ip="127.0.0.3", labels={"app": "b", "version": "v1", ROUTER_LABEL: "b"}),
+    Proxy("sidecar", "r", "red", ip="10.0.0.1", labels={"app": "a", "version": "v1"}, interception=REDIRECT),
+]
+
+
+class World(ByteRoutes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
+    """Random manifests in and out of one control plane that some proxies are connected to."""
+
+    short, count = partitions.SHORT, partitions.COUNT
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(partitions, "SHORT", self.short)
+        self.patch.setattr(partitions, "COUNT", self.count)
+        self.plane = Plane(catalogue())
+        self.held: dict[str, ResourceSet] = {}
+        self.detach = {}
+        for proxy in PROXIES:
+            self._connect(proxy)
+
+    @rule(
+        ns=spaces, name=names, ports=st.lists(ports, max_size=2, unique_by=lambda p: p[1]), export=exports, ip=addresses
+    )
+    def service(self, ns: str, name: str, ports: list[tuple[str, int]], export: tuple[str, ...], ip: str) -> None:
+        said = tuple(kube.ServicePort(n, f"{p}-{n}" if p else "") for p, n in ports)
+        spec = kube.ServiceSpec(said, {"app": name}, cluster_ip=ip)
+        self._put(kube.SERVICE, ns, name, spec, annotations={"networking.istio.io/exportTo": ",".join(export)})
+
+    @rule(ns=spaces, name=names, app=names, version=versions, ip=st.integers(1, 3))
+    def pod(self, ns: str, name: str, app: str, version: str, ip: int) -> None:
+        spec = kube.Pod(status=kube.PodStatus(pod_ip=f"10.0.0.{ip}"))
+        self._put(kube.POD, ns, name, spec, labels={"app": app, "version": version})
+
+    @rule(ns=spaces, name=names, service=names, pod=names, port=ports, ready=st.booleans())
+    def endpoint_slice(self, ns: str, name: str, service: str, pod: str, port: tuple[str, int], ready: bool) -> None:
+        target = kube.TargetRef("Pod", ns, pod)
+        one = kube.SliceEndpoint(("10.0.1.1",), kube.EndpointConditions(ready=ready), target)
+        spec = kube.EndpointSlice(endpoints=(one,), ports=(kube.SlicePort(f"{port[0]}-{port[1]}", 99),))
+        self._put(kube.ENDPOINT_SLICE, ns, name, spec, labels={kube.SERVICE_NAME_LABEL: service})
+
+    @rule(
+        ns=spaces, name=names, hosts=st.lists(hosts, min_size=1, max_size=2, unique=True), to=hosts, mirror=hosts,
+        subset=versions, label=st.sampled_from([{}, {"version": "v1"}, {"app": "a"}]), export=exports,
+    )  # fmt: skip
+    def virtual_service(self, ns, name, hosts, to, mirror, subset, label, export) -> None:
+        rule = vs.HTTPRoute(
+            match=(vs.MatchRequest(uri=vs.StringMatch(prefix="/x"), source_labels=label),) if label else (),
+            route=(vs.RouteDestination(vs.Destination(to, subset)),),
+            mirror=vs.Destination(mirror),
+        )
+        self._put(
+            vs.VIRTUAL_SERVICE,
+            ns,
+            name,
+            vs.VirtualService(tuple(hosts), http=(rule,), export_to=export),
+        )
+
+    @rule(
+        ns=spaces, name=names, hosts=st.lists(hosts, min_size=1, max_size=2, unique=True), to=hosts, export=exports,
+        gateways=st.lists(gateways, min_size=1, max_size=2), path=st.sampled_from(["/x", "/"]), tls=st.booleans(),
+    )  # fmt: skip
+    def rules_at_gateways(self, ns, name, hosts, to, export, gateways, path, tls) -> None:
+        match = vs.MatchRequest(uri=vs.StringMatch(prefix=path), gateways=tuple(gateways) if path == "/x" else ())
+        http = vs.HTTPRoute(
+            match=(match,), route=(vs.RouteDestination(vs.Destination(to)),), mirror=vs.Destination("a")
+        )
+        stream = vs.StreamRoute(
+            (vs.StreamMatch(tuple(hosts) if tls else ()),), (vs.StreamDestination(vs.Destination(to)),)
+        )
+        streams = {"tls" if tls else "tcp": (stream,)}
+        spec = vs.VirtualService(tuple(hosts), tuple(gateways), (http,), export_to=export, **streams)
+        self._put(vs.VIRTUAL_SERVICE, ns, name, spec)
+
+    @rule(
+        ns=spaces, name=names, servers=st.lists(servers, min_size=1, max_size=3),
+        selector=st.sampled_from([{}, {"app": "a"}, {"app": "b"}]),
+    )  # fmt: skip
+    def gateway(self, ns: str, name: str, servers: list[gw.Server], selector: dict[str, str]) -> None:
+        named = (msgspec.structs.replace(s.port, name=f"p{i}") for i, s in enumerate(servers))
+        said = (msgspec.structs.replace(s, port=p) for s, p in zip(servers, named, strict=True))
+        self._put(gw.GATEWAY, ns, name, gw.Gateway(tuple(said), selector))
+
+    @rule(ours=st.booleans())
+    def gateway_class(self, ours: bool) -> None:
+        self._put(gc.GATEWAY_CLASS, "", "default", gc.GatewayClass(gc.CONTROLLER if ours else "example.com/theirs"))
+
+    @rule(
+        ns=spaces, name=names, where=spaces, asks=st.booleans(), shows=st.booleans(),
+        listeners=st.lists(entrances, min_size=1, max_size=3, unique_by=lambda x: x[:2]),
+    )  # fmt: skip
+    def gateway_listeners(self, ns, name, where, asks, shows, listeners) -> None:
+        said, held = [], refs.SecretObjectReference("a", namespace=where)
+        for i, (port, host, protocol, places) in enumerate(listeners):
+            tls = kg.ListenerTLSConfig(None, (held,)) if protocol == "HTTPS" else None
+            selector = kg.LabelSelector({"team": "red"})
+            allowed = kg.AllowedRoutes(kg.RouteNamespaces(places, selector))
+            said.append(kg.Listener(f"l{i}", port, protocol, host, tls, allowed))
+        clients = kg.FrontendTLSValidation((refs.ObjectReference("", "ConfigMap", "a", where),))
+        asked = kg.FrontendTLSConfig(kg.TLSConfig(clients)) if asks else None
+        both = kg.GatewayTLSConfig(asked, kg.GatewayBackendTLS(held) if shows else None)
+        self._put(kg.GATEWAY, ns, name, kg.Gateway("default", tuple(said), tls=both))
+
+    @rule(name=spaces, team=spaces)
+    def namespace(self, name: str, team: str) -> None:
+        self._put(kube.NAMESPACE, "", name, kube.NamespaceSpec(), labels={"team": team})
+
+    @rule(
+        ns=spaces, name=names, to=st.sampled_from(["", "a"]), kind=st.sampled_from(["HTTPRoute", "Gateway"]),
+        named=st.sampled_from(["Service", "Secret", "ConfigMap"]),
+    )  # fmt: skip
+    def grant(self, ns: str, name: str, to: str, kind: str, named: str) -> None:
+        asks = tuple(rg.ReferenceGrantFrom(GROUP, kind, space) for space in ("red", "blue"))
+        self._put(rg.REFERENCE_GRANT, ns, name, rg.ReferenceGrant(asks, (rg.ReferenceGrantTo("", named, to),)))
+
+    @rule(
+        ns=spaces, name=names, to=names, port=st.sampled_from(["", "http"]), created=st.sampled_from(["", "2020"]),
+        authorities=st.lists(names, max_size=2),
+    )  # fmt: skip
+    def backend_tls_policy(self, ns, name, to, port, created, authorities) -> None:
+        targets = (bt.LocalPolicyTargetReference("", "Service", to, section_name=port),)
+        held = tuple(refs.LocalObjectReference("", "ConfigMap", each) for each in authorities)
+        said = bt.BackendTLSPolicyValidation(f"{name}.example.com", held, None if held else "System")
+        self._put(bt.BACKEND_TLS_POLICY, ns, name, bt.BackendTLSPolicy(targets, said), created=created)
+
+    @rule(ns=spaces, name=names, content=st.sampled_from(["one", "two", ""]))
+    def config_map(self, ns: str, name: str, content: str) -> None:
+        self._put(cm.CONFIG_MAP, ns, name, cm.ConfigMap(cm.Entries(content)))
+
+    @rule(ns=spaces, name=names, content=st.sampled_from(["one", "two", ""]))
+    def secret(self, ns: str, name: str, content: str) -> None:
+        self._put(
+            SECRET,
+            ns,
+            name,
+            Secret("kubernetes.io/tls", string_data=Entries(tls_crt=content, tls_key=content, ca_crt="ca")),
+        )
+
+    @rule(ns=spaces, name=names, host=hosts, to=hosts, label=st.sampled_from([{}, {"app": "a"}]), tls=st.booleans())
+    def streams(self, ns: str, name: str, host: str, to: str, label: dict[str, str], tls: bool) -> None:
+        match = vs.StreamMatch((host,) if tls else (), source_labels=label)
+        route = vs.StreamRoute((match,), (vs.StreamDestination(vs.Destination(to)),))
+        spec = vs.VirtualService((host,), tls=(route,) if tls else (), tcp=() if tls else (route,))
+        self._put(vs.VIRTUAL_SERVICE, ns, name, spec)
+
+    @rule(
+        ns=spaces, name=names, host=hosts, subsets=st.sets(versions), export=exports, policy=policies, select=selectors
+    )
+    def destination_rule(
+        self,
+        ns: str,
+        name: str,
+        host: str,
+        subsets: set[str],
+        export: tuple[str, ...],
+        policy: dr.TrafficPolicy | None,
+        select: dr.WorkloadSelector | None,
+    ) -> None:
+        chosen = tuple(dr.Subset(v, {"version": v}, policy if v == "v2" else None) for v in sorted(subsets))
+        whole = None if "v2" in subsets else policy
+        self._put(dr.DESTINATION_RULE, ns, name, dr.DestinationRule(host, chosen, export, whole, select))
+
+    @rule(ns=spaces, name=names, resolution=st.sampled_from(["STATIC", "DNS", "NONE"]), select=st.booleans())
+    def service_entry(self, ns: str, name: str, resolution: str, select: bool) -> None:
+        selector = se.WorkloadSelector({"app": "a"}) if select else None
+        port = se.Port(80, "http", "HTTP")
+        spec = se.ServiceEntry(("x.example.com",), (), (port,), "MESH_INTERNAL", resolution, (), selector)
+        self._put(se.SERVICE_ENTRY, ns, name, spec)
+
+    @rule(ns=spaces, name=names, app=names)
+    def workload_entry(self, ns: str, name: str, app: str) -> None:
+        self._put(
+            se.WORKLOAD_ENTRY,
+            ns,
+            name,
+            se.WorkloadEntry("10.9.9.9", {}, {"app": app, "version": "v2"}),
+        )
+
+    @rule(
+        ns=spaces, name=names, egress=st.lists(listeners, max_size=3, unique_by=lambda e: e[0]), policy=beyond,
+        label=st.sampled_from([None, {"app": "a"}, {"version": "v1"}]), created=st.sampled_from(["", "2024", "2025"]),
+        ingress=st.lists(entries, max_size=1), pool=pools,
+    )  # fmt: skip
+    def sidecar(self, ns, name, egress, policy, label, created, ingress, pool) -> None:
+        said = [
+            sc.EgressListener(sc.SidecarPort(port, protocol) if port else None, hosts=tuple(hosts))
+            for port, protocol, hosts in egress
+        ]
+        spec = sc.Sidecar(
+            workload_selector=se.WorkloadSelector(label) if label else None,
+            ingress=tuple(ingress),
+            inbound_connection_pool=pool,
+            egress=tuple(sorted(said, key=lambda each: each.port is None)),
+            outbound_traffic_policy=policy,
+        )
+        self._put(sc.SIDECAR, ns, name, spec, created=created)
+
+    @rule(suffix=st.booleans(), root=spaces)
+    def mesh_config(self, suffix: bool, root: str) -> None:
+        spec = MeshConfig(root_namespace=root, mirroring=Mirroring(shadow_host_suffix=suffix))
+        self._put(MESH_CONFIG, "", "default", spec)
+
+    @rule(services=exports, rules=exports, policies=exports, near=st.booleans())
+    def istios_mesh_config(self, services, rules, policies, near) -> None:
+        spread = dr.LocalityLbSetting((dr.Distribute("r1", {"r1": 100}),)) if near else None
+        spec = IstioMeshConfig(
+            default_service_export_to=services,
+            default_virtual_service_export_to=rules,
+            default_destination_rule_export_to=policies,
+            locality_lb_setting=spread,
+        )
+        self._put(CONFIG_MAP, "istio-system", "istio", spec)
+
+    @rule()
+    def no_istios_mesh_config(self) -> None:
+        self.plane.store.apply(ISTIOS, None)
+
+    @rule(kind=st.sampled_from(catalogue().kinds), ns=spaces, name=names)
+    def remove(self, kind: Kind, ns: str, name: str) -> None:
+        name = name if kind.namespaced else "default"
+        self.plane.store.apply(Ref(kind.key, ns if kind.namespaced else "", name), None)
+
+    @rule(proxy=st.sampled_from(PROXIES))
+    def reconnect(self, proxy: Proxy) -> None:
+        self.detach[proxy.name]()
+        self._connect(proxy)
+
+    @rule()
+    def serve(self) -> None:
+        asyncio.run(self.plane.publish())
+        scratch = PlainView(self.plane.snapshot, catalogue().inputs)
+        for proxy in PROXIES:
+            held = self.held[proxy.name].resources
+            assert {t: dict(r) for t, r in held.items() if r} == from_scratch(scratch, proxy)
+        said = {f for ref in self.plane.snapshot.objects for f in findings(scratch, ref)}
+        assert set(self.plane.findings()) == said
+        assert not self.plane.publisher.failures
+        assert self.plane.engine.failures == 0
+
+    def teardown(self) -> None:
+        """When nobody is connected and nothing is there, nothing is remembered."""
+        asyncio.run(self.plane.publish())
+        for ref in self.plane.snapshot.objects:
+            self.plane.store.apply(ref, None)
+        asyncio.run(self.plane.publish())
+        for detach in self.detach.values():
+            detach()
+        assert self.plane.publisher.scopes == 0
+        settings_of = {(OURS,), (ISTIOS,)}
+        remembered = {c[0].__name__ for c in self.plane.engine.remembered() if c[1:] not in settings_of}
+        known = {"criteria", "mesh", "_selecting", "_gateways", "_horizons", "_rest"}
+        assert remembered <= known, "what no proxy asks for is still remembered"
+        self.patch.undo()
+
+    def _connect(self, proxy: Proxy) -> None:
+        def offer(served: ResourceSet) -> None:
+            before = self.held.get(proxy.name)
+            if before is not None and served.after == before.generation:
+                assert_says_what_changed(before, served)
+            self.held[proxy.name] = served
+
+        self.held.pop(proxy.name, None)
+        self.detach[proxy.name] = self.plane.publisher.attach(proxy, offer)
+
+    def _put(self, kind: Kind, ns: str, name: str, spec: Wire, **meta: Any) -> None:
+        ref = Ref(kind.key, ns, name)
+        self.plane.store.apply(ref, Object(ref, spec, **meta))
+
+
+def from_scratch(view: PlainView, proxy: Proxy) -> dict[str, dict[str, Resource]]:
+    scope = scope_of(proxy, criteria(view))
+    found: dict[str, dict[str, Resource]] = {}
+    for output in (o for o in catalogue().outputs if o.serves(scope)):
+        names = [name for group in output.names(view, scope) for name in group]
+        assert len(names) == len(set(names)), "a name is in one group"
+        built = [output.build(view, output.key(scope), name) for name in names]
+        of_type = found.setdefault(output.type_url, {})
+        assert not of_type.keys() & set(names), "no two outputs use one name"
+        of_type |= {r.name: r for r in built if r is not None}
+    return {type_url: resources for type_url, resources in found.items() if resources}
+
+
+def assert_says_what_changed(before: ResourceSet, after: ResourceSet) -> None:
+    for type_url in before.resources | after.resources:
+        old, new = before.of(type_url), after.of(type_url)
+        changed = {n for n in old.keys() | new.keys() if old.get(n) != new.get(n)}
+        assert changed == after.changed.get(type_url, frozenset())
+
+
+class SplitWorld(World):
+    """The same, where two objects of a kind are so many that they are asked for in parts, and one is not."""
+
+    short, count = 1, 3
+
+
+TestWorld = World.TestCase
+TestWorld.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestSplitWorld = SplitWorld.TestCase
+TestSplitWorld.settings = TestWorld.settings

@@ -1,0 +1,314 @@
+"""Every method of every service of a secured server: only who has proved to be of a namespace may claim it."""
+
+import asyncio
+import importlib
+import logging
+import pkgutil
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import envoy.service
+import grpc
+import pytest
+import trustme
+from envoy.service.discovery.v3 import discovery_pb2
+
+from mirrorplane.api.resource import CLUSTER
+from mirrorplane.controlplane.identity.authoriser import Authoriser, Security
+from mirrorplane.controlplane.identity.caller import Caller, UnauthenticatedError
+from mirrorplane.controlplane.identity.certificates import TlsFiles
+from mirrorplane.controlplane.identity.tokens import TokenRules
+from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
+from mirrorplane.controlplane.xds.services import Method, methods
+from tests.controlplane.identity.issuers import SLEEP, Authority, Signer
+from tests.controlplane.xds.grpc_peers import TableFeed
+from tests.controlplane.xds.resource_worlds import SMALL
+
+METHODS = list(methods())
+HERE = "sidecar~10.0.0.7~sleep.default~default.svc.cluster.local"
+ELSEWHERE = "sidecar~10.0.0.7~sleep.other~other.svc.cluster.local"
+every_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> Signer:
+    return Signer(tmp_path)
+
+
+@asynccontextmanager
+async def serving(security: Security, **options) -> AsyncIterator[XdsServer]:
+    server = XdsServer(TableFeed(SMALL), "127.0.0.1:0", ServerOptions(security=security, **options))
+    server.port = await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop(grace=1.0)
+
+
+@pytest.fixture
+async def mutual(authority: Authority) -> AsyncIterator[XdsServer]:
+    tls = TlsFiles(authority.cert, authority.key, authority.ca_file)
+    async with serving(Security(tls, trust_domain="cluster.local")) as server:
+        yield server
+
+
+@pytest.fixture
+async def tokened(authority: Authority, signer: Signer) -> AsyncIterator[XdsServer]:
+    rules = TokenRules(signer.file, issuer="https://issuer")
+    async with serving(Security(TlsFiles(authority.cert, authority.key), rules)) as server:
+        yield server
+
+
+def first_message(method: Method, node: str, said: str = "") -> bytes:
+    """The first request of a stream; `said` is what the node's metadata claims as its namespace."""
+    kind = discovery_pb2.DeltaDiscoveryRequest if method.delta else discovery_pb2.DiscoveryRequest
+    request = kind(type_url=method.type_url or CLUSTER)
+    request.node.id = node
+    if said:
+        request.node.metadata["NAMESPACE"] = said
+    return request.SerializeToString()
+
+
+def stream(channel: grpc.aio.Channel, method: Method, token: str | None = None) -> grpc.aio.StreamStreamCall:
+    metadata = [("authorization", f"Bearer {token}")] if token is not None else []
+    return channel.stream_stream(f"/{method.service}/{method.name}")(metadata=metadata)
+
+
+async def status(server: XdsServer, call: grpc.aio.StreamStreamCall, *messages: bytes) -> str:
+    """What a stream comes to: "served" once its first request has been taken, or the status that it ends with."""
+    before = len([s for s in server.streams() if s.types])
+    async with asyncio.timeout(10):
+        with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            for message in messages:
+                await call.write(message)
+        while not call.done():
+            if len([s for s in server.streams() if s.types]) > before:
+                return "served"
+            await asyncio.sleep(0.005)
+        return (await call.code()).name
+
+
+async def outcome_of(server: XdsServer, channel, method: Method, message: bytes, token: str | None = None) -> str:
+    """What a new stream comes to. To grpc.aio, a write that a refusal overtakes is INTERNAL, whatever was said."""
+    for _ in range(20):
+        found = await status(server, stream(channel, method, token), message)
+        if found != "INTERNAL":
+            break
+    return found
+
+
+@asynccontextmanager
+async def connected(server: XdsServer, credentials) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.secure_channel(f"localhost:{server.port}", credentials) as channel:
+        yield channel
+
+
+def plaintext(server: XdsServer) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(f"127.0.0.1:{server.port}")
+
+
+@every_method
+async def test_a_certificate_of_the_namespace_is_served(mutual: XdsServer, authority: Authority, method: Method):
+    async with connected(mutual, authority.channel_credentials(SLEEP)) as channel:
+        assert await outcome_of(mutual, channel, method, first_message(method, HERE)) == "served"
+        assert [s.proxy.identity for s in mutual.streams()] == [SLEEP]
+
+
+@every_method
+@pytest.mark.parametrize(
+    ("names", "node", "said", "outcome"),
+    [
+        ([], HERE, "", "UNAVAILABLE"),
+        (["sleep.default"], HERE, "", "UNAUTHENTICATED"),
+        (["spiffe://cluster.local/ns/default"], HERE, "", "UNAUTHENTICATED"),
+        (["https://cluster.local/ns/default/sa/sleep"], HERE, "", "UNAUTHENTICATED"),
+        ([SLEEP, "spiffe://cluster.local/ns/other/sa/sleep"], HERE, "", "UNAUTHENTICATED"),
+        (["spiffe://elsewhere/ns/default/sa/sleep"], HERE, "", "PERMISSION_DENIED"),
+        ([SLEEP], ELSEWHERE, "", "PERMISSION_DENIED"),
+        ([SLEEP], HERE, "other", "PERMISSION_DENIED"),
+    ],
+    ids=["none", "dns", "half", "https", "two", "trust-domain", "node-id", "metadata"],
+)
+async def test_no_other_certificate_is(mutual, authority, method: Method, names, node: str, said: str, outcome: str):
+    async with connected(mutual, authority.channel_credentials(*names)) as channel:
+        assert await outcome_of(mutual, channel, method, first_message(method, node, said)) == outcome
+
+
+@every_method
+async def test_a_node_that_names_two_namespaces_is_served_the_proved_one(mutual, authority: Authority, method: Method):
+    async with connected(mutual, authority.channel_credentials(SLEEP)) as channel:
+        assert await outcome_of(mutual, channel, method, first_message(method, ELSEWHERE, "default")) == "served"
+        assert [s.proxy.id for s in mutual.streams()] == [HERE]
+
+
+@pytest.mark.parametrize("flaw", ["expired", "of another authority"])
+async def test_a_certificate_that_does_not_hold_gets_no_connection(mutual, authority: Authority, flaw: str):
+    how = {"lives_s": -60} if flaw == "expired" else {"issuer": trustme.CA()}
+    async with connected(mutual, authority.channel_credentials(SLEEP, **how)) as channel:
+        assert await outcome_of(mutual, channel, METHODS[0], first_message(METHODS[0], HERE)) == "UNAVAILABLE"
+
+
+@every_method
+async def test_a_token_of_the_namespace_is_served(tokened, authority, signer: Signer, method: Method):
+    async with connected(tokened, authority.channel_credentials()) as channel:
+        assert await outcome_of(tokened, channel, method, first_message(method, HERE), signer.token()) == "served"
+        assert [s.proxy.identity for s in tokened.streams()] == [SLEEP]
+
+
+@every_method
+async def test_no_other_token_is(tokened: XdsServer, authority: Authority, signer: Signer, method: Method, caplog):
+    wrong = {
+        "another audience": signer.token(aud=["istiod"]),
+        "no audience": signer.token(aud=None),
+        "another issuer": signer.token(iss="https://other"),
+        "expired": signer.token(exp=time.time() - 60),
+        "for ever": signer.token(exp=None),
+        "nobody": signer.token(sub="admin"),
+        "two namespaces": signer.token(**{"kubernetes.io": {"namespace": "other"}}),
+        **signer.forged(),
+    }
+    async with connected(tokened, authority.channel_credentials()) as channel:
+        for flaw, token in wrong.items():
+            outcome = await outcome_of(tokened, channel, method, first_message(method, HERE), token)
+            assert (flaw, outcome) == (flaw, "UNAUTHENTICATED")
+        assert await outcome_of(tokened, channel, method, first_message(method, HERE)) == "UNAUTHENTICATED"
+        for node, said in ((ELSEWHERE, ""), (HERE, "other")):
+            outcome = await outcome_of(tokened, channel, method, first_message(method, node, said), signer.token())
+            assert outcome == "PERMISSION_DENIED"
+    assert not [token for token in wrong.values() if token in caplog.text and len(token) > 10], "tokens are secrets"
+
+
+async def test_nothing_is_registered_but_the_methods_of_the_table(mutual: XdsServer, authority: Authority):
+    served = {f"/{method.service}/{method.name}" for method in METHODS}
+    known = set(methods_of_envoys_api())
+    assert served < known
+    others = {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/grpc.health.v1.Health/Check"}
+    async with connected(mutual, authority.channel_credentials(SLEEP)) as channel:
+        for name in sorted(known - served | others):
+            assert (name, await status(mutual, channel.stream_stream(name)())) == (name, "UNIMPLEMENTED")
+
+
+def methods_of_envoys_api() -> Iterator[str]:
+    """Every method of every service, Fetch and the old versions among them."""
+    for module in pkgutil.walk_packages(envoy.service.__path__, "envoy.service."):
+        if module.name.endswith("_pb2"):
+            for service in importlib.import_module(module.name).DESCRIPTOR.services_by_name.values():
+                yield from (f"/{service.full_name}/{method.name}" for method in service.methods)
+
+
+async def test_a_plaintext_client_gets_nothing_from_a_secured_server(mutual: XdsServer):
+    async with plaintext(mutual) as channel:
+        assert await outcome_of(mutual, channel, METHODS[0], first_message(METHODS[0], HERE)) == "UNAVAILABLE"
+
+
+@every_method
+async def test_credentials_that_expire_end_the_stream_at_the_next_message(tokened, authority, signer, method: Method):
+    clock = [time.time()]
+    tokened._authoriser._now = lambda: clock[0]
+    async with connected(tokened, authority.channel_credentials()) as channel:
+        call = stream(channel, method, signer.token())
+        assert await status(tokened, call, first_message(method, HERE)) == "served"
+        clock[0] += 3600
+        await call.write(first_message(method, HERE))
+        async with asyncio.timeout(10):
+            with suppress(grpc.aio.AioRpcError):
+                while await call.read() is not grpc.aio.EOF:
+                    pass
+            assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
+            assert "have expired" in await call.details()
+
+
+def test_what_has_expired_is_not_confirmed():
+    authoriser = Authoriser(now=lambda: 100.0)
+    authoriser.confirm(Caller("d", "ns", "sa", expires=100.5))
+    with pytest.raises(UnauthenticatedError, match="have expired"):
+        authoriser.confirm(Caller("d", "ns", "sa", expires=100.0))
+
+
+async def test_a_stream_that_never_says_who_it_is_is_ended():
+    async with serving(Security(), first_message=0.05) as server, plaintext(server) as channel:
+        for method in METHODS:
+            call = channel.stream_stream(f"/{method.service}/{method.name}")()
+            async with asyncio.timeout(10):
+                assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+                assert "begins with a request" in await call.details()
+        late = stream(channel, METHODS[0])
+        assert await status(server, late, first_message(METHODS[0], HERE)) == "served"
+        await asyncio.sleep(0.1)
+        assert len(server.streams()) == 1, "only the first message is waited for"
+
+
+async def test_a_connection_that_never_shakes_hands_is_closed(authority: Authority):
+    async with serving(tls_only(authority), first_message=0.05) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
+
+
+def tls_only(authority: Authority) -> Security:
+    return Security(TlsFiles(authority.cert, authority.key))
+
+
+async def serial(server: XdsServer) -> str:
+    """The serial number of the certificate that a new connection is shown."""
+    lax = ssl.create_default_context()
+    lax.check_hostname, lax.verify_mode = False, ssl.CERT_NONE
+    lax.set_alpn_protocols(["h2"])
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=lax)
+    found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return found.hex()
+
+
+@pytest.mark.parametrize("broken", ["garbage", "another key", "gone"])
+async def test_new_files_serve_new_connections_and_broken_ones_change_nothing(
+    authority: Authority, broken: str, caplog: pytest.LogCaptureFixture
+):
+    async with serving(tls_only(authority)) as server, connected(server, authority.channel_credentials()) as channel:
+        call = stream(channel, METHODS[0])
+        assert await status(server, call, first_message(METHODS[0], HERE)) == "served"
+        before = await serial(server)
+        authority.issue_server()
+        after = await serial(server)
+        assert after != before
+
+        spoil: dict[str, Callable[[], object]] = {
+            "garbage": lambda: authority.cert.write_text("nonsense"),
+            "another key": lambda: authority.key.write_bytes(trustme.CA().private_key_pem.bytes()),
+            "gone": authority.key.unlink,
+        }
+        with caplog.at_level(logging.ERROR):
+            spoil[broken]()
+            assert await serial(server) == after
+            assert await serial(server) == after
+        assert len([r for r in caplog.records if "stays in force" in r.message]) == 1
+        assert str(authority.folder) in caplog.text
+        authority.issue_server()
+        assert await serial(server) not in {before, after}
+        assert len(server.streams()) == 1, "a stream that is open goes on"
+
+
+async def test_keys_of_tokens_follow_their_file_and_a_broken_one_keeps_the_last(tokened, authority, signer: Signer):
+    method = METHODS[0]
+
+    async def outcome(token: str) -> str:
+        async with connected(tokened, authority.channel_credentials()) as channel:
+            return await outcome_of(tokened, channel, method, first_message(method, HERE), token)
+
+    old = signer.token()
+    signer.file.write_text("{")
+    assert await outcome(old) == "served"
+    successor = Signer(signer.file.parent, "k2")
+    successor.file = signer.file
+    successor.publish()
+    assert await outcome(old) == "UNAUTHENTICATED"
+    assert await outcome(successor.token()) == "served"

@@ -1,0 +1,303 @@
+"""The decoder: which manifests are ours, what they become, and what is said of those that fail."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.meta import Kind, Object, Ref
+from mirrorplane.controlplane.manifests.decode import (
+    INTERNAL_ERROR,
+    INVALID_FIELD,
+    NOT_A_MANIFEST,
+    UNKNOWN_KIND,
+    UNKNOWN_VERSION,
+    decode,
+    registry_of,
+)
+from mirrorplane.controlplane.manifests.head import unfold
+from tests.controlplane.manifests.example_kinds import MESH, REF, REGISTRY, TARGET, Mesh, Rule, Whole, manifest, only
+
+
+def wrong(spec: Any) -> tuple[str, str, str]:
+    decoded = decode(manifest(spec), REGISTRY)
+    assert decoded.object is None
+    assert decoded.ref == REF
+    finding = only(decoded)
+    assert finding.reason == INVALID_FIELD
+    assert finding.about == REF
+    return finding.path, finding.message, finding.fix
+
+
+def test_a_manifest_becomes_a_typed_object() -> None:
+    decoded = decode(
+        manifest(
+            {"note": "x"},
+            namespace="shop",
+            labels={"l": "1"},
+            annotations={"n": "2"},
+            creationTimestamp="2026-01-01T00:00:00Z",
+            generation=7,
+            uid="u",
+            resourceVersion="5",
+        ),
+        REGISTRY,
+    )
+    assert decoded.findings == ()
+    assert decoded.object == Object(
+        Ref("example.io/Mesh", "shop", "a"), Mesh(note="x"), {"l": "1"}, {"n": "2"}, "2026-01-01T00:00:00Z", 7
+    )
+
+
+def test_the_namespace_is_default_when_none_is_given_and_none_for_cluster_scoped_kinds() -> None:
+    assert decode(manifest(), REGISTRY).ref == REF
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n", "namespace": "ignored"}}
+    assert decode(namespace, REGISTRY).ref == Ref("Namespace", "", "n")
+
+
+def test_a_kind_read_whole_keeps_the_fields_beside_its_metadata() -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "status": {"podIP": "10.0.0.1"}}
+    decoded = decode(pod, REGISTRY)
+    assert decoded.object
+    assert decoded.object.spec.status.pod_ip == "10.0.0.1"
+
+
+def test_null_counts_as_absent_at_any_depth_and_the_manifest_is_not_edited() -> None:
+    value = manifest({"note": None, "rules": [{"mirror": None, "labels": {"a": None}}], "typo": None}, labels=None)
+    before = repr(value)
+    decoded = decode(value, REGISTRY)
+    assert decoded.findings == ()
+    assert decoded.object
+    assert decoded.object.spec == Mesh(rules=(Rule(),))
+    assert repr(value) == before
+
+
+def test_a_version_that_is_not_served_names_those_that_are() -> None:
+    decoded = decode({**manifest(), "apiVersion": "example.io/v9"}, REGISTRY)
+    assert decoded.ref == REF
+    assert decoded.object is None
+    assert only(decoded).reason == UNKNOWN_VERSION
+    assert "example.io/v1, example.io/v1beta1" in only(decoded).message
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [("apps/v1", "Deployment"), ("v1", "ConfigMap"), ("kustomize.config.k8s.io/v1", "Kustomization")],
+)
+def test_a_kind_of_somebody_else_is_ignored_in_silence(api_version: str, kind: str) -> None:
+    decoded = decode({"apiVersion": api_version, "kind": kind}, REGISTRY)
+    assert decoded.ignored.endswith(kind)
+    assert (decoded.ref, decoded.object, decoded.findings) == (None, None, ())
+
+
+def test_a_kind_of_one_of_our_groups_that_we_do_not_read_is_told() -> None:
+    decoded = decode({"apiVersion": "example.io/v1", "kind": "Mash", "metadata": {"name": "m"}}, REGISTRY)
+    assert decoded.ignored == "example.io/Mash"
+    assert only(decoded).message == "kind Mash of example.io is not read"
+    assert only(decoded).severity is Severity.WARNING
+    assert only(decoded).reason == UNKNOWN_KIND
+
+
+@pytest.mark.parametrize(
+    ("value", "lacks"),
+    [
+        ({"replicas": 3}, "apiVersion"),
+        ({"apiVersion": "v2", "name": "chart"}, "kind"),
+        ({"apiVersion": 2, "kind": "Service"}, "apiVersion"),
+        ({"apiVersion": "v1", "kind": "Service"}, "metadata.name"),
+        ({"apiVersion": "v1", "kind": "Service", "metadata": "x"}, "metadata.name"),
+        ({"apiVersion": "v1", "kind": "Service", "metadata": {"generateName": "x-"}}, "generateName"),
+        ([1], "mapping"),
+        ("text", "mapping"),
+        (None, "mapping"),
+    ],
+)
+def test_what_is_no_kubernetes_object_is_an_error_about_its_origin(value: Any, lacks: str) -> None:
+    decoded = decode(value, REGISTRY, "dir/file.yaml")
+    assert (decoded.ref, decoded.object, decoded.ignored) == (None, None, "")
+    assert only(decoded).about == Ref("", "", "dir/file.yaml")
+    assert only(decoded).reason == NOT_A_MANIFEST
+    assert lacks in only(decoded).message
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "a_b", "-a", "a.", "a..b", "a" * 254, 5, "a\n", "ä"])
+def test_a_name_that_kubernetes_refuses_is_an_error(name: Any) -> None:
+    decoded = decode(manifest(name=name), REGISTRY, "f")
+    assert (decoded.ref, decoded.object) == (None, None)
+    assert only(decoded).path == "metadata.name"
+
+
+@pytest.mark.parametrize("namespace", ["Upper", "a.b", "a" * 64, 7])
+def test_a_namespace_that_kubernetes_refuses_is_an_error(namespace: Any) -> None:
+    decoded = decode(manifest(namespace=namespace), REGISTRY, "f")
+    assert (decoded.ref, decoded.object) == (None, None)
+    assert only(decoded).path == "metadata.namespace"
+
+
+@pytest.mark.parametrize("kind", ["Service", "Namespace"])
+@pytest.mark.parametrize("name", ["a.b", "a" * 64, "Upper", "-a"])
+def test_a_name_that_becomes_a_label_of_a_host_has_no_dots_and_63_characters(kind: str, name: str) -> None:
+    named = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
+    decoded = decode(named, REGISTRY, "f")
+    assert (decoded.ref, decoded.object) == (None, None)
+    assert only(decoded).path == "metadata.name"
+    assert (
+        f"is not a name of a {kind}: it must be lower case letters, digits and '-', at most 63" in only(decoded).message
+    )
+    assert decode({**named, "metadata": {"name": "0" * 63}}, REGISTRY).object
+    assert decode({**named, "kind": "Pod", "metadata": {"name": "a.b"}}, REGISTRY).object
+
+
+@pytest.mark.parametrize("name", ["a", "a.b-c.d", "0", "a" * 253])
+def test_a_name_that_kubernetes_accepts_is_fine(name: str) -> None:
+    assert decode(manifest(name=name), REGISTRY).object
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (
+            {"rules": [{}, {"targets": [TARGET, {**TARGET, "weight": "50"}]}]},
+            ("spec.rules[1].targets[1].weight", "must be a whole number, not a string", "write it without quotes: 50"),
+        ),
+        ({"note": 5}, ("spec.note", "must be a string, not a whole number", "write it in quotes")),
+        ({"note": True}, ("spec.note", "must be a string, not true or false", "write it in quotes")),
+        (
+            {"rules": [{"targets": [{}]}]},
+            ("spec.rules[0].targets[0].host", "host is required and missing", "add host"),
+        ),
+        (
+            {"rules": {"a": 1}},
+            ("spec.rules", "must be a list, not a mapping", "put '- ' before it, or brackets around it"),
+        ),
+        (
+            {"rules": [{"mirror": {**TARGET, "mode": "copy"}}]},
+            ("spec.rules[0].mirror.mode", "'copy' is not a value of this field", "write COPY (one of COPY, MOVE)"),
+        ),
+        (
+            {"rules": [{"mirror": {**TARGET, "mode": "?"}}]},
+            ("spec.rules[0].mirror.mode", "'?' is not a value of this field", "write one of COPY, MOVE"),
+        ),
+        (
+            {"rules": [{"mirror": {**TARGET, "enabled": "False"}}]},
+            ("spec.rules[0].mirror.enabled", "must be true or false, not a string", "write it without quotes: false"),
+        ),
+        (
+            {"rules": [{"mirror": {**TARGET, "weight": 5.0}}]},
+            ("spec.rules[0].mirror.weight", "must be a whole number, not a number", "write 5"),
+        ),
+        (
+            {"rules": [{"mirror": {**TARGET, "weight": 101}}]},
+            ("spec.rules[0].mirror.weight", "expected int <= 100", ""),
+        ),
+        (
+            {"rules": [{"labels": {"ok": "1", "app.io/version": 1}}]},
+            ("spec.rules[0].labels[app.io/version]", "must be a string, not a whole number", "write it in quotes"),
+        ),
+        (
+            {"rules": [{"byName": {"x": TARGET, "z": {**TARGET, "weight": "p"}}}]},
+            ("spec.rules[0].byName[z].weight", "must be a whole number, not a string", ""),
+        ),
+        ({"rules": [{"mirror": {**TARGET, "port": True}}]}, None),
+        ([1], ("spec", "must be a mapping, not a list", "")),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_path_and_a_fix(spec: Any, expected: tuple[str, str, str] | None) -> None:
+    told = wrong(spec)
+    port = (
+        "spec.rules[0].mirror.port",
+        "must be a whole number or a string, not true or false",
+        "write it in quotes",
+    )
+    assert told == (expected or port)
+
+
+def test_a_wrong_label_is_told_with_its_key() -> None:
+    finding = only(decode(manifest(labels={"version": 1}), REGISTRY))
+    assert finding.path == "metadata.labels[version]"
+    assert finding.fix == "write it in quotes"
+
+
+def test_metadata_and_spec_are_both_told_when_both_are_wrong() -> None:
+    decoded = decode(manifest({"note": 1}, labels={"v": 1}), REGISTRY)
+    assert [finding.path for finding in decoded.findings] == ["metadata.labels[v]", "spec.note"]
+
+
+def test_what_a_kind_refuses_on_its_own_is_refused() -> None:
+    no = Finding(REF, "No", "no")
+    decoded = decode(manifest(), REGISTRY, accept=lambda _: [no])
+    assert (decoded.ref, decoded.object, decoded.findings) == (REF, None, (no,))
+    maybe = Finding(REF, "Maybe", "maybe", severity=Severity.WARNING)
+    assert decode(manifest(), REGISTRY, accept=lambda _: [maybe]).object
+
+
+def test_a_check_of_ours_that_fails_refuses_the_object_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: Any) -> Iterator[Finding]:
+        yield Finding(REF, "No", "no")
+        raise KeyError("boom")
+
+    with caplog.at_level(logging.ERROR):
+        decoded = decode(manifest(), REGISTRY, accept=fail)
+    assert (decoded.ref, decoded.object) == (REF, None)
+    assert only(decoded).reason == INTERNAL_ERROR
+    assert only(decoded).message == "Mirrorplane failed to check this: KeyError: 'boom'"
+    assert only(decoded).fix == "report it with the object"
+    assert [bool(record.exc_info) for record in caplog.records] == [True]
+
+
+def test_a_list_unfolds_to_its_items_with_their_paths() -> None:
+    items = [manifest(), "text"]
+    assert list(unfold({"apiVersion": "v1", "kind": "List", "items": items})) == [
+        ("items[0]", items[0]),
+        ("items[1]", "text"),
+    ]
+    assert list(unfold({"apiVersion": "v1", "kind": "List"})) == []
+    assert list(unfold({"kind": "AllowList", "spec": 1})) == [("", {"kind": "AllowList", "spec": 1})]
+    assert list(unfold(7)) == [("", 7)]
+
+
+def test_the_items_of_a_typed_list_take_kind_and_version_from_it() -> None:
+    item = {"metadata": {"name": "a"}}
+    ((_, found),) = unfold({"apiVersion": "example.io/v1", "kind": "MeshList", "items": [item]})
+    assert decode(found, REGISTRY).ref == REF
+
+
+def test_two_kinds_of_one_name_are_refused() -> None:
+    other = Kind(group="example.io", versions=("v2",), name="Mesh", spec=Whole)
+    with pytest.raises(ValueError, match="two kinds are called example"):
+        registry_of([MESH, other])
+    assert registry_of([MESH, MESH]) == {("example.io", "Mesh"): MESH}
+
+
+KEYS = st.sampled_from(
+    [
+        "apiVersion",
+        "kind",
+        "metadata",
+        "spec",
+        "name",
+        "rules",
+        "targets",
+        "byName",
+        "labels",
+        "mirror",
+        "host",
+        "weight",
+        "x",
+    ]
+)
+LEAVES = st.sampled_from([None, True, 1, 1.5, "a", "v1", "example.io/v1", "Mesh", "Service", "List"])
+JSON = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=25
+)
+
+
+@given(JSON, JSON)
+def test_no_value_makes_the_decoder_raise_and_every_failure_is_told(spec: Any, loose: Any) -> None:
+    for value in (manifest(spec), loose, {**manifest(), "metadata": loose}):
+        decoded = decode(value, REGISTRY, "f")
+        assert decoded.object or decoded.ignored or any(f.severity is Severity.ERROR for f in decoded.findings)

@@ -1,0 +1,115 @@
+"""What both protocols promise beside single rules: a new set costs what changed, and versions say content only."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+import pytest
+from envoy.service.discovery.v3 import discovery_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirrorplane.api.resource import CLUSTER, ENDPOINT, Resource, ResourceSet
+from mirrorplane.controlplane.xds.delta import DeltaSession
+from mirrorplane.controlplane.xds.push_order import PushLimits
+from mirrorplane.controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
+from mirrorplane.controlplane.xds.session import MAX_TYPES
+from mirrorplane.controlplane.xds.sotw import SotwSession
+from mirrorplane.controlplane.xds.versions import digest
+from tests.controlplane.xds.resource_worlds import SMALL, Item, first_set, having, next_set
+
+DELTA = discovery_pb2.DeltaDiscoveryResponse
+
+
+class Unwalkable(Mapping[str, Resource]):
+    """Resources that may be looked up by name but never walked through."""
+
+    def __init__(self, of: Mapping[str, Resource]) -> None:
+        self._of = of
+
+    def __getitem__(self, name: str) -> Resource:
+        return self._of[name]
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("walked through all resources")
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+
+def unwalkable(given: ResourceSet) -> ResourceSet:
+    return ResourceSet(
+        given.generation,
+        {url: Unwalkable(found) for url, found in given.resources.items()},
+        given.changed,
+        given.after,
+    )
+
+
+@pytest.mark.parametrize(
+    ("session", "kind", "asked", "acked"),
+    [
+        (
+            SotwSession, discovery_pb2.DiscoveryResponse,
+            SotwRequest(ENDPOINT, ("e1", "e2")), SotwRequest(ENDPOINT, ("e1", "e2")),
+        ),
+        (DeltaSession, DELTA, DeltaRequest(ENDPOINT, ("e1", "e2")), DeltaRequest(ENDPOINT)),
+        (DeltaSession, DELTA, DeltaRequest(CLUSTER), DeltaRequest(CLUSTER)),
+    ],
+    ids=["sotw", "delta", "delta wildcard"],
+)  # fmt: skip
+def test_a_new_set_and_its_push_cost_what_changed(session, kind, asked, acked) -> None:
+    first = first_set(SMALL)
+    stream = session(first, PushLimits(), now=0.0)
+    stream.receive(asked)
+    response = kind.FromString(stream.next(0.0))
+    stream.receive(msgspec.structs.replace(acked, nonce=response.nonce))
+    changed = having(having(SMALL, ENDPOINT, e1=Item(salt=1)), CLUSTER, c1=Item(salt=1))
+    stream.offer(unwalkable(next_set(first, changed)))
+
+    assert stream.next(1.0) is not None
+
+
+pairs = st.dictionaries(st.text(max_size=8), st.text(min_size=1, max_size=8)).map(lambda found: list(found.items()))
+
+
+@given(pairs, st.randoms())
+def test_a_version_does_not_depend_on_order(versions: list[tuple[str, str]], random) -> None:
+    shuffled = list(versions)
+    random.shuffle(shuffled)
+
+    assert digest(shuffled) == digest(versions)
+
+
+@given(pairs, st.sets(st.text(max_size=8), min_size=1, max_size=1))
+def test_a_version_changes_with_any_resource(versions: list[tuple[str, str]], extra: set[str]) -> None:
+    [name] = extra
+
+    assert digest([*versions, (name, "some new version")]) != digest(versions)
+
+
+def test_a_version_kept_up_to_date_is_the_version_counted_afresh() -> None:
+    first = first_set(SMALL)
+    old = SotwSession(first, PushLimits(), now=0.0)
+    old.receive(SotwRequest(CLUSTER))
+    second = next_set(first, having(SMALL, CLUSTER, c1=Item(salt=5), c3=Item()))
+    old.offer(second)
+    old.next(0.0)
+
+    assert old.status()[0].sent == digest((r.name, r.version) for r in second.of(CLUSTER).values())
+
+
+def test_a_stream_may_not_name_types_without_end() -> None:
+    session = SotwSession(first_set(SMALL), PushLimits(), now=0.0)
+    for number in range(MAX_TYPES):
+        session.receive(SotwRequest(f"type/{number}"))
+
+    with pytest.raises(ProtocolError):
+        session.receive(SotwRequest("type/one-more"))
+
+
+def test_a_subscription_may_not_grow_without_end() -> None:
+    session = DeltaSession(first_set(SMALL), PushLimits(), now=0.0)
+    session.receive(DeltaRequest(ENDPOINT, tuple(map(str, range(MAX_NAMES)))))
+
+    with pytest.raises(ProtocolError):
+        session.receive(DeltaRequest(ENDPOINT, ("one-more",)))

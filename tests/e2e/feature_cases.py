@@ -1,0 +1,148 @@
+"""What is said of a feature of Gateway API at Gateways, and what clients and statuses show of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import yaml
+
+from tests.e2e import mesh_features
+from tests.e2e.manifests import joined
+from tests.e2e.mesh_features import GATEWAY_API, PORT, made, service_of
+
+HTTP = 18080
+CONTROLLER = "mirrorplane.io/gateway-controller"
+OURS = made("GatewayClass", "ours", {"controllerName": CONTROLLER})
+APART = "apart"
+ACCEPTED = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}
+
+
+class Ask(mesh_features.Ask, frozen=True):
+    """A request: `host` is the feature's own unless said; `secure` asks by TLS, by the name of the host.
+
+    `want` is "closed" where no connection comes to be. `arrived` is the host that the workload is asked for.
+    """
+
+    port: int = HTTP
+    host: str = ""
+    method: str = "GET"
+    secure: bool = False
+    arrived: str = ""
+    gateway: str = "edge"
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A route. Without `hosts` it is for the feature's own, and without `parents` at the listener `http` of `edge`.
+
+    `conditions` are what each parent has other than Accepted and ResolvedRefs, as `brief` says it.
+    """
+
+    rules: Sequence[Mapping[str, Any]]
+    hosts: Sequence[str] | None = None
+    parents: Sequence[Mapping[str, Any]] = ({"sectionName": "http"},)
+    conditions: Mapping[str, str] = {}
+    namespace: str = "default"
+    kind: str = "HTTPRoute"
+    year: int = 2020
+
+
+class Feature(msgspec.Struct, frozen=True):
+    """Routes, requests, the listeners of the Gateway `edge` that are for them, and objects beside them."""
+
+    routes: Sequence[Route]
+    asks: Sequence[Ask] = ()
+    listeners: Sequence[Mapping[str, Any]] = ()
+    objects: Sequence[str] = ()
+
+    @property
+    def ports(self) -> set[int]:
+        """The ports that it needs for itself."""
+        return {one["port"] for one in self.listeners}
+
+
+def host_of(feature: str) -> str:
+    return f"{service_of(feature)}.example.com"
+
+
+def name_of(feature: str, number: int) -> str:
+    return f"{service_of(feature)}-{number}"
+
+
+def route_of(feature: str, number: int, said: Route) -> str:
+    """The manifest of a route of a feature."""
+    hosts = [host_of(feature)] if said.hosts is None else list(said.hosts)
+    refs = [{"name": "edge", "namespace": "default", **parent} for parent in said.parents]
+    spec = {"parentRefs": refs, "rules": list(said.rules), **({"hostnames": hosts} if hosts else {})}
+    manifest = yaml.safe_load(made(said.kind, name_of(feature, number), spec, namespace=said.namespace))
+    manifest["metadata"]["creationTimestamp"] = f"{said.year}-01-01T00:00:00Z"
+    text: str = yaml.safe_dump(manifest)
+    return text
+
+
+def manifests(features: Mapping[str, Feature]) -> str:
+    """All routes of features, and what they need beside them."""
+    return joined(
+        *(route_of(name, i, one) for name, feature in features.items() for i, one in enumerate(feature.routes)),
+        *dict.fromkeys(text for feature in features.values() for text in feature.objects),
+    )
+
+
+def listener(name: str, port: int, host: str = "", protocol: str = "HTTP", **more: Any) -> dict[str, Any]:
+    return {"name": name, "port": port, "protocol": protocol, **({"hostname": host} if host else {}), **more}
+
+
+def gateway(*listeners: Mapping[str, Any], name: str = "edge", namespace: str = "default", **more: Any) -> str:
+    spec = {"gatewayClassName": "ours", "listeners": list(listeners), **more}
+    return made("Gateway", name, spec, namespace=namespace)
+
+
+def listener_set(name: str, *listeners: Mapping[str, Any], namespace: str = "default", parent: str = "edge") -> str:
+    spec = {"parentRef": {"name": parent, "namespace": "default"}, "listeners": list(listeners)}
+    return made("ListenerSet", name, spec, namespace=namespace)
+
+
+def admitting(whence: str = "All", **labels: str) -> dict[str, Any]:
+    """Who may be attached, or may join: everybody, `Same`, `None`, or namespaces with labels."""
+    selector = {"selector": {"matchLabels": labels}} if labels else {}
+    return {"namespaces": {"from": "Selector" if labels else whence, **selector}}
+
+
+def served(name: str, port: int, namespace: str = "default", *addresses: str, **more: Any) -> str:
+    """A Service and where it is answered, `more` of the Service."""
+    labelled = {"name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": name}}
+    ports, said = [{"name": "http", "port": PORT}], addresses or ("127.0.0.1",)
+    slices = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": labelled,
+        "addressType": "IPv6" if ":" in said[0] else "IPv4",
+        "endpoints": [{"addresses": [address]} for address in said],
+        "ports": [{"name": "http", "port": port}],
+    }
+    service = made("Service", name, {"ports": ports, **more}, "v1", namespace=namespace)
+    return joined(service, yaml.safe_dump(slices))
+
+
+def grant(name: str, kind: str, to: str = "Service", target: str = "", namespace: str = APART, **of: str) -> str:
+    """A grant for objects of a kind, of `default` unless `whence` says otherwise, to what is in `namespace`."""
+    asks = [{"group": "gateway.networking.k8s.io", "kind": kind, "namespace": of.get("whence", "default")}]
+    found = [{"group": "", "kind": to, **({"name": target} if target else {})}]
+    return made("ReferenceGrant", name, {"from": asks, "to": found}, GATEWAY_API, namespace)
+
+
+def backends(*refs: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    return {"backendRefs": [{"name": "v1", "port": PORT, **ref} for ref in refs], **more}
+
+
+def refused(reason: str) -> dict[str, str]:
+    return {"Accepted": f"!{reason}"}
+
+
+def unresolved(reason: str) -> dict[str, str]:
+    return {"ResolvedRefs": f"!{reason}"}
+
+
+def brief(said: Mapping[str, Any]) -> dict[str, str]:
+    """Conditions as `type: reason`, with `!` before the reason where the status is False and `?` where Unknown."""
+    marks = {"True": "", "False": "!", "Unknown": "?"}
+    return {c["type"]: marks[c["status"]] + c["reason"] for c in said["conditions"]}

@@ -1,0 +1,196 @@
+"""The features that Gateway API names for TLS, TCP and UDP at Gateways: routes, and who answers connections."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tests.e2e.feature_cases import Route, backends, grant, host_of, listener, refused, unresolved
+
+PASSES, NAMED, ANY, ENDS = range(18201, 18205)
+CONTROL = 18210
+FAR = {"name": "far", "namespace": "far", "port": 53}
+
+
+class Dial(msgspec.Struct, frozen=True):
+    """A connection, by TLS when there is a name to ask for; "" wants it closed, or a datagram unanswered."""
+
+    port: int
+    want: str
+    host: str = ""
+    udp: bool = False
+
+
+class Feature(msgspec.Struct, frozen=True):
+    """Routes, connections, the listeners that are for them, and objects beside them."""
+
+    routes: Sequence[Route]
+    dials: Sequence[Dial] = ()
+    listeners: Sequence[dict[str, Any]] = ()
+    objects: Sequence[str] = ()
+
+
+def _to(name: str, **ref: Any) -> list[dict[str, Any]]:
+    return [backends({"name": name, "port": 53, **ref})]
+
+
+def _tls(section: str, rules: list[dict[str, Any]], *hosts: str, **more: Any) -> Route:
+    return Route(rules, hosts or None, [{"sectionName": section}], kind="TLSRoute", **more)
+
+
+def _mode(name: str, port: int, host: str = "", mode: str = "Passthrough") -> dict[str, Any]:
+    named = {"certificateRefs": [{"name": "web"}]} if mode == "Terminate" else {}
+    return listener(name, port, host, "TLS", tls={"mode": mode, **named})
+
+
+def _lost(name: str, reason: str, rules: list[dict[str, Any]], *objects: str) -> Feature:
+    """A route whose backend cannot be called: its connections are closed."""
+    routes = [_tls("passes", rules, conditions=unresolved(reason))]
+    return Feature(routes, [Dial(PASSES, "", host_of(name))], objects=objects)
+
+
+TLS = {
+    "TLSRouteSimpleSameNamespace": Feature(
+        [_tls("passes", _to("one"))],
+        [Dial(PASSES, "one", host_of("TLSRouteSimpleSameNamespace")), Dial(PASSES, "", "stranger.example.com")],
+        [_mode("passes", PASSES, "*.example.com")],
+    ),
+    "TLSRouteHostnameIntersection": Feature(
+        [
+            _tls("exact", _to("one"), "non.matching.com", "very.specific.com"),
+            _tls("wild", _to("two"), "wildcard.io", "foo.wildcard.io", "*.deep.wildcard.io"),
+            _tls("wild", _to("one"), "*.wildcard.io"),
+            _tls("exact", _to("two"), "*.specific.com", year=2021),
+            _tls("any", _to("one"), "very.specific.com"),
+            _tls("any", _to("two"), "*.wildcard.io"),
+        ],
+        [
+            Dial(NAMED, "one", "very.specific.com"),
+            Dial(NAMED, "", "non.matching.com"),
+            Dial(NAMED, "", "other.specific.com"),
+            Dial(NAMED, "two", "foo.wildcard.io"),
+            Dial(NAMED, "two", "a.deep.wildcard.io"),
+            Dial(NAMED, "one", "bar.wildcard.io"),
+            Dial(NAMED, "one", "deep.wildcard.io"),
+            Dial(NAMED, "", "wildcard.io"),
+            Dial(ANY, "one", "very.specific.com"),
+            Dial(ANY, "two", "foo.wildcard.io"),
+            Dial(ANY, "", "other.specific.com"),
+        ],
+        [
+            _mode("exact", NAMED, "very.specific.com"),
+            _mode("wild", NAMED, "*.wildcard.io"),
+            _mode("any", ANY),
+        ],
+    ),
+    "TLSRouteInvalidBackendRefNonexistent": _lost(
+        "TLSRouteInvalidBackendRefNonexistent", "BackendNotFound", _to("gone")
+    ),
+    "TLSRouteInvalidBackendRefUnknownKind": _lost(
+        "TLSRouteInvalidBackendRefUnknownKind", "InvalidKind", _to("one", kind="Magic")
+    ),
+    "TLSRouteInvalidReferenceGrant": _lost(
+        "TLSRouteInvalidReferenceGrant",
+        "RefNotPermitted",
+        [backends({**FAR, "name": "alone"})],
+        grant("tls-kind", "TCPRoute", target="far", namespace="far"),
+        grant("tls-name", "TLSRoute", target="far", namespace="far"),
+    ),
+    "TLSRouteInvalidNoMatchingListener": Feature(
+        [
+            _tls("http", _to("one"), conditions=refused("NotAllowedByListeners")),
+            _tls("gone", _to("one"), conditions=refused("NoMatchingParent")),
+        ],
+        [Dial(PASSES, "", host_of("TLSRouteInvalidNoMatchingListener"))],
+    ),
+    "TLSRouteInvalidNoMatchingListenerHostname": Feature(
+        [_tls("exact", _to("one"), conditions=refused("NoMatchingListenerHostname"))],
+        [Dial(NAMED, "", host_of("TLSRouteInvalidNoMatchingListenerHostname"))],
+    ),
+    "TLSRouteTerminateSimpleSameNamespace": Feature(
+        [_tls("ends", _to("three"), "ends.example.com")],
+        [Dial(ENDS, "three", "ends.example.com")],
+        [_mode("ends", ENDS, "ends.example.com", "Terminate")],
+    ),
+    "TLSRouteMixedTerminationSameNamespace": Feature(
+        [_tls("mixed", _to("one"), "mixed.example.com")],
+        [Dial(ENDS, "one", "mixed.example.com"), Dial(ENDS, "three", "ends.example.com")],
+        [_mode("mixed", ENDS, "mixed.example.com")],
+    ),
+    "BackendTLSPolicyTLSRouteTerminate": Feature(
+        [_tls("again", _to("again"), "again.example.com")],
+        [Dial(ENDS, "again", "again.example.com")],
+        [_mode("again", ENDS, "again.example.com", "Terminate")],
+    ),
+}
+
+
+def _of(kind: str, protocol: str, names: Sequence[str]) -> dict[str, Feature]:
+    """The features that TCP and UDP have alike; `names` are those of what differs by name only."""
+    udp, low = protocol == "UDP", protocol.lower()
+    simple, elsewhere, every = names
+
+    def at(*parents: dict[str, Any], to: str = "three", **more: Any) -> Route:
+        rules = more.pop("rules", _to(to))
+        return Route(rules, [], parents, kind=kind, **more)
+
+    def section(port: int) -> dict[str, Any]:
+        return {"sectionName": f"{low}-{port}"}
+
+    def port(number: int) -> dict[str, Any]:
+        return listener(f"{low}-{number}", number, protocol=protocol)
+
+    def dial(number: int, want: str) -> Dial:
+        return Dial(number, want, udp=udp)
+
+    first = CONTROL
+    return {
+        simple: Feature([at(section(first))], [dial(first, "three")], [port(first)]),
+        f"{kind}MultipleRoutesAttachment": Feature(
+            [at(section(first + 1), to="four", year=2021), at(section(first + 1), year=2019)],
+            [dial(first + 1, "three")],
+            [port(first + 1)],
+        ),
+        f"{kind}InvalidBackendRefNonexistent": Feature(
+            [at(section(first + 2), to="gone", conditions=unresolved("BackendNotFound"))],
+            [dial(first + 2, "")],
+            [port(first + 2)],
+        ),
+        f"{kind}InvalidCrossNamespaceBackendRef": Feature(
+            [
+                at(
+                    section(first + 3),
+                    rules=[backends({**FAR, "name": "alone"})],
+                    conditions=unresolved("RefNotPermitted"),
+                )
+            ],
+            [dial(first + 3, "")],
+            [port(first + 3)],
+        ),
+        f"{kind}ReferenceGrant": Feature(
+            [at(section(first + 4), rules=[backends(FAR)])],
+            [dial(first + 4, "far/far")],
+            [port(first + 4)],
+            [grant(f"{low}-far", kind, target="far", namespace="far")],
+        ),
+        elsewhere: Feature([at({"sectionName": "http"}, conditions=refused("NotAllowedByListeners"))]),
+        every: Feature(
+            [at({}, to="four", year=2030)],
+            [dial(first + 5, "four"), dial(first + 6, "four"), dial(first, "three")],
+            [port(first + 5), port(first + 6)],
+        ),
+        f"{kind}ParentRefPortAndSectionName": Feature(
+            [
+                at({"port": first + 7}),
+                at({"port": first + 8, **section(first + 8)}, to="four"),
+                at({"port": first + 7, **section(first + 8)}, conditions=refused("NoMatchingParent")),
+            ],
+            [dial(first + 7, "three"), dial(first + 8, "four")],
+            [port(first + 7), port(first + 8)],
+        ),
+    }
+
+
+TCP = _of("TCPRoute", "TCP", ("TCPRoute", "TCPRouteInvalidNonTCPListener", "TCPRouteParentRefAttachAll"))
+UDP = _of("UDPRoute", "UDP", ("UDPRoute", "UDPRouteNotAllowedByListeners", "UDPRouteParentRefAttachAllListeners"))
+FEATURES = {**TLS, **TCP, **UDP}

@@ -1,0 +1,87 @@
+"""Every feature that Gateway API names for TLS, TCP and UDP at Gateways, through one real Envoy as the router."""
+
+import ssl
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from mirrorplane.controlplane.playground.stage import Stage
+from tests.e2e.edge_router import Certificates, Router, router, secured_stage
+from tests.e2e.feature_cases import ACCEPTED, HTTP, OURS, brief, gateway, listener, name_of, route_of
+from tests.e2e.l4_features import CONTROL, FEATURES, Dial
+from tests.e2e.manifests import QUIET, complaints, joined, until
+from tests.e2e.mesh_features import made
+from tests.e2e.test_gateway_api_streams import connect, sessions, tally, workloads
+from tests.e2e.test_gateway_api_tls import config_map
+
+pytestmark = pytest.mark.envoy
+
+HOSTS = ("*.example.com", "very.specific.com", "*.wildcard.io", "*.deep.wildcard.io")
+LABELS = {"gateway.networking.k8s.io/gateway-name": "edge"}
+
+
+async def test_connections_go_where_routes_say(tmp_path: Path):
+    issued, theirs = Certificates(), Certificates()
+    secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    theirs.ca.issue_cert(*HOSTS).configure_cert(secure)
+    async with secured_stage(tmp_path) as (stage, tls), AsyncExitStack() as stack:
+        uses_tls = await stack.enter_async_context(workloads("one", "two", "again", secure=secure))
+        plain = await stack.enter_async_context(workloads("three", "four", "far/far", "far/alone"))
+        features = FEATURES.items()
+        own = [one for _, feature in features for one in feature.listeners]
+        await stage.apply(
+            joined(
+                QUIET,
+                OURS,
+                gateway(listener("http", HTTP), *own),
+                issued.secret("web", *HOSTS),
+                uses_tls,
+                plain,
+                _trusted(theirs),
+                *(route_of(name, i, one) for name, feature in features for i, one in enumerate(feature.routes)),
+                *(text for _, feature in features for text in feature.objects),
+            )
+        )
+        at = await router(stage, HTTP, *{one["port"] for one in own}, tls=tls, labels=LABELS)
+        theirs.ca.configure_trust(trusts := issued.client())
+        wrong = [
+            f"{name}: {dial.port} {dial.host}: {said!r} instead of {dial.want!r}"
+            for name, feature in features
+            for dial in feature.dials
+            if (said := await _answer(at, dial, trusts)) != dial.want
+        ]
+        wrong += await _conditions(stage)
+        assert not wrong, "\n".join(wrong)
+        assert not complaints(stage)
+
+
+def _trusted(issued: Certificates) -> str:
+    """A policy by which the Service `again` is called by TLS."""
+    refs = [{"group": "", "kind": "ConfigMap", "name": "again"}]
+    validation = {"hostname": "backend.example.com", "caCertificateRefs": refs}
+    target = {"group": "", "kind": "Service", "name": "again"}
+    policy = made("BackendTLSPolicy", "again", {"targetRefs": [target], "validation": validation})
+    return joined(policy, config_map("again", issued.ca.cert_pem.bytes()))
+
+
+async def _answer(at: Router, dial: Dial, trusts: ssl.SSLContext) -> str:
+    if not dial.udp:
+        return await connect(at, dial.port, dial.host, trusts)
+    async with sessions(at, dial.port, 3) as asking, sessions(at, CONTROL, 3) as control:
+        if dial.want:
+            await until(lambda: all(one.said for one in asking), f"datagrams to {dial.port} were answered")
+        await until(lambda: all(one.said for one in control), "datagrams that were sent later were answered")
+        return " ".join(tally(asking))
+
+
+async def _conditions(stage: Stage) -> list[str]:
+    """Return what is wrong in the statuses of the routes."""
+    said = {(ref.kind.rpartition("/")[2], ref.name): status for ref, status in await stage.app.keeper.statuses()}
+    found = []
+    for name, feature in FEATURES.items():
+        for i, one in enumerate(feature.routes):
+            seen, wanted = said[one.kind, name_of(name, i)]["parents"], {**ACCEPTED, **one.conditions}
+            if [brief(each) for each in seen] != [wanted] * len(one.parents):
+                found.append(f"{name_of(name, i)}: {[brief(each) for each in seen]} instead of {wanted}")
+    return found

@@ -1,0 +1,118 @@
+"""Routes of Services where the kernel brings the traffic: what was dialled decides. Real namespaces, iptables."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from mirrorplane.api.proxy import REDIRECT, Proxy
+from mirrorplane.bootstrap.envoy import XdsAddress
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.settings import Address
+from tests.e2e.manifests import QUIET, complaints, joined, until
+from tests.e2e.mesh_features import ALT, STAMP, at, made, route, to
+from tests.e2e.pod_namespaces import Pod, network, unavailable
+
+pytestmark = [pytest.mark.envoy, pytest.mark.skipif(bool(why := unavailable()), reason=why)]
+
+ASK = """
+import json, sys, urllib.error, urllib.request as u
+asked = u.Request(sys.argv[1], headers={"Host": sys.argv[2]})
+try:
+    answer = u.build_opener(u.ProxyHandler({})).open(asked, timeout=10)
+except urllib.error.HTTPError as error:
+    answer = error
+print(json.dumps([answer.status, answer.headers.get("X-Workload"), answer.headers.get("X-Header-Set")]))
+"""
+STAY = """
+import http.client, sys, time
+held = http.client.HTTPConnection(sys.argv[1], 8080, timeout=10)
+deadline = time.monotonic() + 15
+while time.monotonic() < deadline:
+    held.request("GET", "/anything", headers={"Host": "echo-v2"})
+    answer = held.getresponse()
+    answer.read()
+    if answer.headers.get("X-Header-Set"):
+        print("set", held.sock is not None and answer.headers.get("connection") != "close")
+        break
+    time.sleep(0.05)
+"""
+ADDRESSES = {"v1": "10.96.0.11", "v2": "10.96.0.12"}
+
+
+class Dialled(msgspec.Struct, frozen=True):
+    """A client and two Services with addresses, each of one Pod with a sidecar."""
+
+    stage: Stage
+    client: Pod
+    pods: Mapping[str, Pod]
+
+    def ask(self, address: str, host: str, path: str = "/anything") -> tuple[int, str | None, str | None]:
+        said: list[Any] = json.loads(self.client.python(ASK, f"http://{address}:{ALT}{path}", host))
+        return said[0], said[1], said[2]
+
+
+@pytest.fixture
+async def dialled(tmp_path: Path) -> AsyncIterator[Dialled]:
+    folder = tmp_path / "mesh"
+    folder.mkdir()
+    with network() as wires:
+        async with Stage(folder, Address(wires.host, 0)) as stage:
+            pods = {name: wires.pod(name, i) for i, name in enumerate(("sleep", "v1", "v2"), 2)}
+            for name, address in ADDRESSES.items():
+                wires.answers_for(pods[name], address, pods["sleep"])
+            await stage.apply(joined(QUIET, *(_serving(name, pods[name]) for name in ADDRESSES)))
+            for name, pod in pods.items():
+                proxy = Proxy("sidecar", name, "default", pod.address, labels={"app": name}, interception=REDIRECT)
+                wires.sidecar(pod, proxy, XdsAddress(wires.host, stage.xds.port), tmp_path)
+                command = (
+                    "-m",
+                    "mirrorplane.controlplane.playground.workload",
+                    "--name",
+                    name,
+                    "--address",
+                    "0.0.0.0",
+                    "--port",
+                )
+                wires.start(pod, sys.executable, *command, str(ALT), log=tmp_path / f"{name}.out")
+            await until(lambda: len(stage.app.server.streams()) == len(pods), "all sidecars are connected")
+            logs = [tmp_path / f"{name}.out" for name in pods]
+            await until(lambda: all("Listening" in log.read_text() for log in logs), "all workloads listen")
+            await stage.settled()
+            yield Dialled(stage, pods["sleep"], pods)
+
+
+def _serving(name: str, pod: Pod) -> str:
+    """A Service with an address, and its Pod."""
+    ports = [{"name": "http", "port": ALT}]
+    spec = {"clusterIP": ADDRESSES[name], "selector": {"app": name}, "ports": ports}
+    ready = {"podIP": pod.address, "conditions": [{"type": "Ready", "status": "True"}]}
+    there = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "status": ready}
+    return joined(made("Service", f"echo-{name}", spec, "v1"), yaml.safe_dump(there))
+
+
+async def test_with_interception_what_is_dialled_decides(dialled: Dialled):
+    v1, v2 = ADDRESSES["v1"], ADDRESSES["v2"]
+    assert dialled.ask(v2, "echo-v2") == (200, "v2", None)
+    before = asyncio.create_task(asyncio.to_thread(dialled.client.python, STAY, v2))
+    active = "http.outbound_0.0.0.0_8080;.downstream_cx_active"
+    await until(lambda: dialled.client.stats(active) == {active: 1}, "the connection is there")
+    ours = [{**ref, "name": "echo-v2", "port": ALT} for ref in to("v2")["backendRefs"]]
+    await dialled.stage.apply(route("echo-v2", {"matches": at("/anything"), "filters": STAMP, "backendRefs": ours}))
+    assert await before == "set True", "connections from before the route obey it"
+    assert dialled.ask(v2, "echo-v2") == (200, "v2", "set")
+    assert dialled.ask(v2, "echo-v2", "/headers") == (404, None, None)
+    pod = dialled.pods["v2"].address
+    assert dialled.ask(pod, f"{pod}:{ALT}") == (200, "v2", None), "a Pod's own address is not the Service"
+    assert dialled.ask(pod, "echo-v2") == (200, "v2", None)
+    assert dialled.ask(v2, "echo-v1") == (200, "v2", "set")
+    assert dialled.ask(v2, "anything.example.com") == (200, "v2", "set")
+    assert dialled.ask(v1, "echo-v2") == (200, "v1", None)
+    assert dialled.ask(v1, "echo-v1") == (200, "v1", None)
+    assert not complaints(dialled.stage)

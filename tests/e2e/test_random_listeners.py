@@ -1,0 +1,32 @@
+"""Whatever Gateway API's objects say, a real Envoy accepts what becomes of them."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mirrorplane.translators.gateway_api.names import ROUTER_LABEL
+from tests.e2e import random_listeners
+from tests.e2e.conftest import seed_of_run
+from tests.e2e.edge_router import Certificates, router, secured_stage
+from tests.e2e.manifests import joined
+from tests.e2e.test_accepted import Judge
+
+pytestmark = pytest.mark.envoy
+
+WORLDS = 40
+
+
+async def test_a_router_accepts_random_worlds_of_gateway_api(tmp_path: Path) -> None:
+    issued = Certificates()
+    authority = issued.ca.cert_pem.bytes()
+    one = issued.secret("one", "api.example.com", ca_crt=authority)
+    two = issued.secret("two", "*.example.com", ca_crt=authority)
+    async with secured_stage(tmp_path) as (stage, tls):
+        await stage.apply(joined(one, two))
+        at = await router(stage, *random_listeners.PORTS, tls=tls, unprivileged=True, labels={ROUTER_LABEL: "edge"})
+        judge, first = Judge(stage, at.envoy.log), seed_of_run()
+        for seed in range(first, first + WORLDS):
+            await judge.show(list(yaml.safe_load_all(random_listeners.Odd(seed).world())))
+            wrong = judge.said()
+            assert not wrong, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *wrong))

@@ -1,0 +1,222 @@
+"""Retries, timeouts, sessions, origins, authorisation, filters of other APIs: what routes come to, and what is told."""
+
+from typing import Any
+
+import pytest
+
+from mirrorplane.api.resource import CLUSTER, ROUTE
+from tests.builders import decoded, plane_of, rendered
+from tests.gateway_manifests import EDGE, gateway, made, path, route, services, to
+from tests.traffic_language import ask, brief
+from tests.translators.gateway_api.attachment.test_status import ACCEPTED, refused, statuses, unresolved
+from tests.translators.gateway_api.attachment.test_status import brief as conditions
+
+GET = "GET http://web.example.com/"
+
+
+async def route_of(rule: dict[str, Any], *more: str) -> dict[str, Any]:
+    """The last of the routes that a rule becomes."""
+    text = "---\n".join([gateway({}), route("web", rule), services("web", "other", "guard"), *more])
+    (configuration,) = decoded(await rendered(text, EDGE), ROUTE).values()
+    (host,) = configuration["virtual_hosts"]
+    found: dict[str, Any] = host["routes"][-1]
+    return found
+
+
+LOST = "connect-failure,refused-stream,reset"
+RETRIES = [
+    ({}, {"num_retries": 0}, "0s"),
+    ({"retry": {}}, {"num_retries": 2, "retry_on": LOST}, "0s"),
+    ({"retry": {"attempts": 0, "codes": [500]}}, {"num_retries": 0}, "0s"),
+    (
+        {"retry": {"attempts": 3, "codes": [500], "backoff": "50ms"}},
+        {
+            "num_retries": 3,
+            "retry_on": f"{LOST},retriable-status-codes",
+            "retriable_status_codes": [500],
+            "retry_back_off": {"base_interval": "0.050s"},
+        },
+        "0s",
+    ),
+    (
+        {"retry": {"attempts": 1}, "timeouts": {"request": "2s", "backendRequest": "1s"}},
+        {"num_retries": 1, "retry_on": LOST, "per_try_timeout": "1s"},
+        "2s",
+    ),
+    (
+        {"retry": {"attempts": 1}, "timeouts": {"backendRequest": "1s"}},
+        {"num_retries": 1, "retry_on": LOST, "per_try_timeout": "1s"},
+        "0s",
+    ),
+    ({"retry": {"attempts": 1}, "timeouts": {"request": "1s", "backendRequest": "0s"}},
+     {"num_retries": 1, "retry_on": LOST}, "1s"),
+    ({"retry": {"attempts": 0}, "timeouts": {"backendRequest": "1s"}}, {"num_retries": 0}, "1s"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "policy", "takes"), RETRIES)
+async def test_nothing_is_tried_again_unless_the_rule_says_so(said: dict[str, Any], policy: dict[str, Any], takes: str):
+    mesh = {"defaultHttpRetryPolicy": {"attempts": 7}}
+    action = (await route_of(to("web", **said), made("MeshConfig", "default", mesh, "mirrorplane.io/v1alpha1")))[
+        "route"
+    ]
+    elsewhere = {"retry_host_predicate", "host_selection_retry_max_attempts"}
+    kept = {key: value for key, value in action["retry_policy"].items() if key not in elsewhere}
+    assert ({key: str(value) for key, value in kept.items()}, action["timeout"]) == (
+        {key: str(value) for key, value in policy.items()},
+        takes,
+    )
+
+
+COOKIE = "envoy.http.stateful_session.cookie"
+SESSIONS = [
+    ({"cookie": {"name": "sid"}}, {"cookie": {"name": "sid", "path": "/"}}),
+    ({"sessionName": "sid", "cookieConfig": {}}, {"cookie": {"name": "sid", "path": "/"}}),
+    ({}, {"cookie": {"name": "session-default-web-0", "path": "/"}}),
+    (
+        {"absoluteTimeout": "1h", "cookie": {"name": "sid", "path": "/a", "lifetimeType": "Permanent"}},
+        {"cookie": {"name": "sid", "ttl": "3600s", "path": "/a"}},
+    ),
+    ({"type": "Header", "header": {"name": "x-session"}}, {"name": "x-session"}),
+    ({"type": "Header", "sessionName": "x-session"}, {"name": "x-session"}),
+]
+
+
+@pytest.mark.parametrize(("said", "state"), SESSIONS)
+async def test_sessions_are_told_by_a_cookie_or_a_header(said: dict[str, Any], state: dict[str, Any]):
+    found = await route_of(to("web", sessionPersistence=said))
+    config = found["typed_per_filter_config"]["envoy.filters.http.stateful_session"]
+    told = config["stateful_session"]["session_state"]["typed_config"]
+    assert {key: value for key, value in told.items() if key != "@type"} == state
+
+
+def cors(**said: Any) -> dict[str, Any]:
+    return {"type": "CORS", "cors": said}
+
+
+ORIGINS = [
+    ("*", ["https://a.b", "http://a.b:1234", "null"], []),
+    ("https://www.foo.com", ["https://www.foo.com", "https://www.foo.com:443"],
+     ["http://www.foo.com", "https://foo.com", "https://www.foo.com:8443", "https://wwwxfoo.com"]),
+    ("http://www.foo.com:8080", ["http://www.foo.com:8080"], ["http://www.foo.com", "http://www.foo.com:80"]),
+    ("https://*.bar.com", ["https://www.bar.com", "https://a.b.bar.com"],
+     ["https://bar.com", "https://bar.com.evil", "https://x/.bar.com", "https://www.bar.com:8443"]),
+    ("https://*", ["https://any.example", "https://[::1]"], ["http://any.example", "https://any.example:8443"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "taken", "refused"), ORIGINS)
+async def test_preflights_of_origins_that_are_not_allowed_learn_nothing(
+    said: str, taken: list[str], refused: list[str]
+):
+    rule = to("web", filters=[cors(allowOrigins=[said])])
+    served = await rendered("---\n".join([gateway({}), route("web", rule), services("web")]), EDGE)
+    asks = {"access-control-request-method": "PUT"}
+    for origin in (*taken, *refused):
+        found = ask(served, "OPTIONS http://web.example.com/", {"origin": origin, **asks})
+        assert brief(found) == ("403" if origin in refused else "200"), origin
+        assert brief(ask(served, GET, {"origin": origin, **asks})) == "web", "only preflights are answered"
+        assert brief(ask(served, "OPTIONS http://web.example.com/", {"origin": origin})) == "web"
+
+
+GUARD = {"backendRef": {"name": "guard", "port": 8000}}
+MISSING = {"backendRef": {"name": "missing", "port": 8000}}
+ELSEWHERE = {"backendRef": {"name": "guard", "namespace": "shop", "port": 8000}}
+UNRESOLVED = [
+    ({"type": "ExternalAuth", "externalAuth": {"protocol": "HTTP", "http": {}, **MISSING}}, "BackendNotFound",
+     "externalAuth.backendRef.name"),
+    ({"type": "ExternalAuth", "externalAuth": {"protocol": "GRPC", "grpc": {}, **ELSEWHERE}}, "RefNotPermitted",
+     "externalAuth.backendRef.namespace"),
+    ({"type": "ExtensionRef", "extensionRef": {"group": "example.com", "kind": "Sieve", "name": "fine"}},
+     "InvalidKind", "extensionRef"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "reason", "field"), UNRESOLVED)
+async def test_a_filter_that_cannot_be_done_is_not_left_out(said: dict[str, Any], reason: str, field: str):
+    text = "---\n".join([gateway({}), route("web", to("web", filters=[said])), services("web")])
+    plane = await plane_of(text)
+    assert brief(ask(plane.render(EDGE), GET)) == "500"
+    assert [(f.reason, f.path) for f in plane.findings()] == [(reason, f"spec.rules[0].filters[0].{field}")]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "cluster"),
+    [
+        ("HTTP", "outbound|8000||guard.default.svc.cluster.local"),
+        ("GRPC", "http2|8000||guard.default.svc.cluster.local"),
+    ],
+)
+async def test_who_is_asked_stands_on_the_route(protocol: str, cluster: str):
+    said = {"type": "ExternalAuth", "externalAuth": {"protocol": protocol, protocol.lower(): {}, **GUARD}}
+    found = await route_of(to("web", path("/a"), filters=[said]))
+    assert cluster in str(found["typed_per_filter_config"]["envoy.filters.http.match_delegate"])
+
+
+PROTOCOLS = [
+    ("kubernetes.io/h2c", "web"),
+    ("kubernetes.io/ws", "web"),
+    ("kubernetes.io/wss", "500"),
+    ("http", "web"),
+    ("https", "web"),
+    ("redis", "500"),
+    ("example.com/own", "500"),
+]
+
+
+@pytest.mark.parametrize(("said", "found"), PROTOCOLS)
+async def test_what_a_port_speaks_must_be_spoken_here(said: str, found: str):
+    ports = [{"name": "http", "port": 8000, "appProtocol": said}]
+    told = made("Service", "web", {"ports": ports}, "v1")
+    plane = await plane_of("---\n".join([gateway({}), route("web", to("web")), services("web"), told]))
+    assert brief(ask(plane.render(EDGE), GET)).split(" ")[0] == found
+    reasons = [f.reason for f in plane.findings() if f.severity.value == "error"]
+    assert reasons == ([] if found == "web" else ["UnsupportedProtocol"])
+
+
+async def test_secure_sockets_need_to_know_how_tls_is_spoken():
+    ports = [{"name": "http", "port": 8000, "appProtocol": "kubernetes.io/wss"}]
+    target = {"group": "", "kind": "Service", "name": "web"}
+    validation = {"hostname": "web.example.com", "wellKnownCACertificates": "System"}
+    policy = made("BackendTLSPolicy", "web", {"targetRefs": [target], "validation": validation})
+    text = [gateway({}), route("web", to("web")), services("web"), made("Service", "web", {"ports": ports}, "v1")]
+    assert brief(ask((await plane_of("---\n".join(text))).render(EDGE), GET)) == "500"
+    plane = await plane_of("---\n".join([*text, policy]))
+    assert brief(ask(plane.render(EDGE), GET)) == "web"
+    assert not [f for f in plane.findings() if f.severity.value == "error"]
+
+
+def sending(**more: Any) -> dict[str, Any]:
+    return to("web", path("/b"), **more)
+
+
+SIEVE = {"type": "ExtensionRef", "extensionRef": {"group": "example.com", "kind": "Sieve", "name": "fine"}}
+AT_BACKEND = {"backendRefs": [{"name": "web", "port": 8000, "filters": [cors(allowOrigins=["*"])]}]}
+CONDITIONS = [
+    ((sending(filters=[SIEVE]),), unresolved("InvalidKind")),
+    ((sending(filters=[UNRESOLVED[0][0]]),), unresolved("BackendNotFound")),
+    ((sending(filters=[UNRESOLVED[1][0]]),), unresolved("RefNotPermitted")),
+    ((sending(filters=[cors(exposeHeaders=["*"], allowCredentials=True)]),), ACCEPTED),
+    ((sending(sessionPersistence={"idleTimeout": "1m"}),), ACCEPTED),
+    ((to("web", path("/a"), **AT_BACKEND), sending()), {**ACCEPTED, "PartiallyInvalid": "UnsupportedValue"}),
+    ((to("web", path("/a"), **AT_BACKEND),), refused("UnsupportedValue")),
+]
+
+
+@pytest.mark.parametrize(("rules", "found"), CONDITIONS)
+async def test_what_is_wrong_with_filters_is_in_the_status(rules: tuple[dict[str, Any], ...], found: dict[str, str]):
+    told = await statuses(gateway({}), route("web", *rules), services("web"))
+    (parent,) = told["HTTPRoute web"]["parents"]
+    assert conditions(parent) == found
+
+
+@pytest.mark.parametrize(("protocol", "name"), [("HTTP", "outbound"), ("GRPC", "http2")])
+async def test_who_is_asked_is_known_to_clients_that_import_little(protocol: str, name: str):
+    said = {"type": "ExternalAuth", "externalAuth": {"protocol": protocol, protocol.lower(): {}, **GUARD}}
+    spec = {"parentRefs": [{"group": "", "kind": "Service", "name": "web"}], "rules": [to("web", filters=[said])]}
+    little = {"egress": [{"hosts": ["./web.default.svc.cluster.local"]}]}
+    sidecar = made("Sidecar", "default", little, "networking.istio.io/v1")
+    text = "---\n".join([made("HTTPRoute", "web", spec), sidecar, services("web", "guard", "other")])
+    found = (await rendered(text)).of(CLUSTER)
+    assert f"{name}|8000||guard.default.svc.cluster.local" in found
+    assert "outbound|8000||other.default.svc.cluster.local" not in found
