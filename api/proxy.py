@@ -85,7 +85,7 @@ class EndpointView(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     `labels` holds those that some rule compares with the endpoints' own.
     """
 
-    caller: ClientKey
+    client: ClientKey
     locality: Locality = Locality()
     labels: tuple[tuple[str, str], ...] = ()
 
@@ -123,12 +123,12 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
         return self.visibility.namespace
 
     @property
-    def client(self) -> "Scope":
-        """The scope less what only matters to what comes in: proxies with equal ones send alike."""
+    def outbound(self) -> "Scope":
+        """The scope without what only matters to inbound traffic: proxies with equal ones share outbound config."""
         return msgspec.structs.replace(self, workload=()) if self.workload else self
 
     @property
-    def caller(self) -> ClientKey:
+    def client(self) -> ClientKey:
         """Who this proxy is to policies."""
         router = self.role == ROUTER
         return ClientKey(self.visibility, self.selected, router and bool(self.identity), router, self.shows)
@@ -136,7 +136,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     @property
     def endpoint_view(self) -> EndpointView:
         """From where this proxy sees endpoints."""
-        return EndpointView(self.caller, self.locality, self.ranked)
+        return EndpointView(self.client, self.locality, self.ranked)
 
 
 class NodeIdError(ValueError):

@@ -44,20 +44,20 @@ def _rules(said: RouteTable) -> tuple[Route | StreamRoute, ...]:
 def _findings(
     view: View, said: RouteTable, route: Route | StreamRoute, to: Destination, *, mirror: bool
 ) -> Iterator[Finding]:
-    caller = ClientKey(
+    client = ClientKey(
         Visibility(said.ref.namespace), route.match.source_labels, router=services.MESH not in said.gateways
     )
-    port, udp = target_port(view, caller.visibility, to, 0), isinstance(route, StreamRoute) and route.datagrams
-    problem = no_mirror(view, caller, to, port) if mirror else missing(view, caller, to, port, datagrams=udp)
-    service = view.memo(services.service, caller.visibility, to.host)
-    clients = defined_for(view, caller, to.host, to.subset) if problem and problem[0] == "subset" else ()
+    port, udp = target_port(view, client.visibility, to, 0), isinstance(route, StreamRoute) and route.datagrams
+    problem = no_mirror(view, client, to, port) if mirror else missing(view, client, to, port, datagrams=udp)
+    service = view.memo(services.service, client.visibility, to.host)
+    clients = defined_for(view, client, to.host, to.subset) if problem and problem[0] == "subset" else ()
     if clients:
         yield _for_some(said, to, clients)
     elif problem is not None:
         yield _missing(said, to, problem, mirror=mirror)
     elif service is not None:
         yield from _warnings(said, to, service, mirror=mirror)
-        if mirror and not cluster_policy(view, caller, ClusterName(MIRROR, port, to.subset, to.host)).uses_tls:
+        if mirror and not cluster_policy(view, client, ClusterName(MIRROR, port, to.subset, to.host)).uses_tls:
             yield from _not_http(said, to, service)
 
 

@@ -27,7 +27,7 @@ def unknown(view: View, visibility: Visibility) -> str:
     return outbound(to.host, to.port, to.subset) if to else PASSTHROUGH
 
 
-def policy(view: View, caller: ClientKey, host: str) -> TrafficPolicy | None:
+def policy(view: View, client: ClientKey, host: str) -> TrafficPolicy | None:
     """Return how a caller calls a host.
 
     Istio: look in the client's namespace, then in the service's, then in the root namespace; in each, the most
@@ -36,16 +36,16 @@ def policy(view: View, caller: ClientKey, host: str) -> TrafficPolicy | None:
     Where none speaks of localities, the mesh does.
     """
     settings = view.memo(mesh)
-    found = _of_levels(view, caller, host, settings.root_namespace)
+    found = _of_levels(view, client, host, settings.root_namespace)
     return found if settings.locality_lb is None else with_nearness(found, settings.locality_lb, host, ISTIOS)
 
 
-def _of_levels(view: View, caller: ClientKey, host: str, root: str) -> TrafficPolicy | None:
-    namespace = caller.namespace
-    service = view.memo(services.service, caller.visibility, host)
+def _of_levels(view: View, client: ClientKey, host: str, root: str) -> TrafficPolicy | None:
+    namespace = client.namespace
+    service = view.memo(services.service, client.visibility, host)
     levels = (namespace, service.namespace if service else namespace, root)
     exact, *wider = candidates(host)
-    said = (*_policies(view, caller, exact), *(view.memo(_wide_policies, caller, wider[0]) if wider else ()))
+    said = (*_policies(view, client, exact), *(view.memo(_wide_policies, client, wider[0]) if wider else ()))
     for level in dict.fromkeys(levels):
         found = [policy for policy in said if policy.ref.namespace == level]
         if found:
@@ -54,30 +54,30 @@ def _of_levels(view: View, caller: ClientKey, host: str, root: str) -> TrafficPo
     return None
 
 
-def subset(view: View, caller: ClientKey, host: str, name: str) -> Subset | None:
+def subset(view: View, client: ClientKey, host: str, name: str) -> Subset | None:
     """Return a named subset of a host, or None when no policy defines it."""
-    found = view.memo(policy, caller, host)
+    found = view.memo(policy, client, host)
     return found.subset(name) if found else None
 
 
-def defined_for(view: View, caller: ClientKey, host: str, name: str) -> Labels:
+def defined_for(view: View, client: ClientKey, host: str, name: str) -> Labels:
     """Return labels of clients of the caller's namespace for which alone a policy defines a subset."""
     for pattern in candidates(host):
         for obj in view.by("policy.host", pattern):
             for said in view.lowered(obj.ref).policies:
-                if said.clients and said.namespace == caller.namespace and said.subset(name):
+                if said.clients and said.namespace == client.namespace and said.subset(name):
                     return said.clients
     return ()
 
 
-def cluster_policy(view: View, caller: ClientKey, to: ClusterName) -> ClusterPolicy:
+def cluster_policy(view: View, client: ClientKey, to: ClusterName) -> ClusterPolicy:
     """Return how a caller calls a port of a host, or of a subset of it.
 
     Gateway API: what a BackendTLSPolicy says goes before what a DestinationRule says of TLS, at routers.
     """
-    found = view.memo(policy, caller, to.host)
+    found = view.memo(policy, client, to.host)
     said = found.cluster_policy(to.port, to.subset) if found else _AS_EVER
-    secured = backend_tls.of_call(view, caller, to) if caller.router else None
+    secured = backend_tls.of_call(view, client, to) if client.router else None
     return said if secured is None else msgspec.structs.replace(said, tls=secured)
 
 
@@ -103,33 +103,33 @@ def port_called(service: Service, to: ClusterName) -> Port | None:
 
 
 def missing(
-    view: View, caller: ClientKey, to: Destination, port: int, *, datagrams: bool = False
+    view: View, client: ClientKey, to: Destination, port: int, *, datagrams: bool = False
 ) -> tuple[str, str] | None:
     """Say what of a destination does not exist, as (field below the destination, sentence); None when all is there.
 
     `port` 0 leaves the port unchecked. With `datagrams` it is one for UDP.
     """
-    service = view.memo(services.service, caller.visibility, to.host)
+    service = view.memo(services.service, client.visibility, to.host)
     if service is None:
-        return "host", f"no service {to.host} is visible from namespace {caller.namespace}"
+        return "host", f"no service {to.host} is visible from namespace {client.namespace}"
     if port and port_of(service, port, datagrams=datagrams) is None:
         known = ", ".join(str(p.number) for p in service.ports)
         return "port.number", f"service {to.host} has no port {port} (it has {known or 'none'})"
-    if to.subset and subset(view, caller, to.host, to.subset) is None:
+    if to.subset and subset(view, client, to.host, to.subset) is None:
         return "subset", f"no DestinationRule for {to.host} defines a subset {to.subset}"
     return None
 
 
-def no_mirror(view: View, caller: ClientKey, to: Destination, port: int) -> tuple[str, str] | None:
+def no_mirror(view: View, client: ClientKey, to: Destination, port: int) -> tuple[str, str] | None:
     """Say why nothing can be copied to a destination, as `missing` does; None when it can.
 
     The field is "" when it is not the destination that is at fault, but how its host is called.
     """
-    service = view.memo(services.service, caller.visibility, to.host)
+    service = view.memo(services.service, client.visibility, to.host)
     if service is not None and service.resolution is Resolution.NONE:
         return "host", f"{to.host} has resolution NONE, so a copy has no address of its own to go to"
     called = ClusterName(MIRROR, port, to.subset, to.host)
-    return missing(view, caller, to, port) or _not_callable(view, caller, called)
+    return missing(view, client, to, port) or _not_callable(view, client, called)
 
 
 def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
@@ -197,11 +197,11 @@ def _is_entry(service: Service) -> bool:
     return "/" in service.ref.kind
 
 
-def _not_callable(view: View, caller: ClientKey, to: ClusterName) -> tuple[str, str] | None:
-    said = cluster_policy(view, caller, to)
+def _not_callable(view: View, client: ClientKey, to: ClusterName) -> tuple[str, str] | None:
+    said = cluster_policy(view, client, to)
     if said.balancing is not None and said.balancing.algorithm is Algorithm.ORIGINAL_DST:
         return "", f"{to.host} has the load balancer PASSTHROUGH, so a copy has no address of its own to go to"
-    why = said.unusable(holds_secrets=caller.holds_secrets)
+    why = said.unusable(holds_secrets=client.holds_secrets)
     said_by = "BackendTLSPolicy" if said.tls is not None and said.tls.broken else "DestinationRule"
     return ("", f"the {said_by} of {to.host} cannot be followed: {why}") if why else None
 
@@ -231,7 +231,7 @@ def _number(named: dict[str, int], port: Port) -> int:
     return named.get(port.name) or port.target or port.number
 
 
-def _policies(view: View, caller: ClientKey, pattern: str) -> list[TrafficPolicy]:
+def _policies(view: View, client: ClientKey, pattern: str) -> list[TrafficPolicy]:
     """Return the policies for exactly this host or wildcard that hold for a caller, oldest first.
 
     Istio: those for some clients go before.
@@ -240,14 +240,14 @@ def _policies(view: View, caller: ClientKey, pattern: str) -> list[TrafficPolicy
         policy
         for obj in view.by("policy.host", pattern)
         for policy in view.lowered(obj.ref).policies
-        if exported(policy.export_to, policy.namespace, caller.namespace) and set(policy.clients) <= set(caller.labels)
+        if exported(policy.export_to, policy.namespace, client.namespace) and set(policy.clients) <= set(client.labels)
     ]
     return sorted(found, key=lambda p: (not p.clients, p.created, p.ref.name))
 
 
-def _wide_policies(view: View, caller: ClientKey, wildcard: str) -> tuple[TrafficPolicy, ...]:
+def _wide_policies(view: View, client: ClientKey, wildcard: str) -> tuple[TrafficPolicy, ...]:
     """Return the policies for a wildcard and those above it; all hosts that it is the nearest of share the answer."""
-    return tuple(policy for pattern in candidates(wildcard) for policy in _policies(view, caller, pattern))
+    return tuple(policy for pattern in candidates(wildcard) for policy in _policies(view, client, pattern))
 
 
 def _merged(found: list[TrafficPolicy]) -> TrafficPolicy:

@@ -15,13 +15,13 @@ from mirrorplane.translators.parts.clusters import build as of_service
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names."""
     parts = range(view.memo(services.services, scope.visibility))
-    return (*(view.memo(service_clusters.clusters, scope.caller, part) for part in parts), (PASSTHROUGH, BLACK_HOLE))
+    return (*(view.memo(service_clusters.clusters, scope.client, part) for part in parts), (PASSTHROUGH, BLACK_HOLE))
 
 
 def build(view: View, asker: tuple[ClientKey, bool], name: str) -> Resource | None:
     """Return one cluster, as proxies that are one caller have it, with interception or without."""
-    caller, intercepted = asker
-    return _fixed(name) if name in {PASSTHROUGH, BLACK_HOLE} else of_service(view, caller, name, dialled=intercepted)
+    client, intercepted = asker
+    return _fixed(name) if name in {PASSTHROUGH, BLACK_HOLE} else of_service(view, client, name, dialled=intercepted)
 
 
 def _fixed(name: str) -> Resource:
@@ -35,4 +35,4 @@ def _fixed(name: str) -> Resource:
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 
 
-OUTPUT = Output(CLUSTER, names, build, key=lambda scope: (scope.caller, scope.intercepted))
+OUTPUT = Output(CLUSTER, names, build, key=lambda scope: (scope.client, scope.intercepted))

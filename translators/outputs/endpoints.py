@@ -23,17 +23,17 @@ _HEALTHY, _UNHEALTHY = envoy.HealthStatus.Value("HEALTHY"), envoy.HealthStatus.V
 def assignments(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: those of the outbound clusters. A mirror's cluster shares the live one's endpoints."""
     parts = range(view.memo(services.services, scope.visibility))
-    return tuple(view.memo(service_clusters.from_us, scope.caller, part) for part in parts)
+    return tuple(view.memo(service_clusters.from_us, scope.client, part) for part in parts)
 
 
 def build(view: View, seen_from: EndpointView, name: str) -> Resource | None:
     """Return one assignment, as proxies that are one caller have it that see endpoints from one place."""
-    asked, caller = parse_cluster(name), seen_from.caller
-    service = view.memo(services.service, caller.visibility, asked.host) if asked else None
+    asked, client = parse_cluster(name), seen_from.client
+    service = view.memo(services.service, client.visibility, asked.host) if asked else None
     port = port_called(service, asked) if service and asked else None
     if asked is None or asked.direction not in _SERVED or service is None or port is None:
         return None
-    rules = view.memo(policy, caller, asked.host)
+    rules = view.memo(policy, client, asked.host)
     chosen = rules.subset(asked.subset) if rules and asked.subset else None
     if asked.subset and chosen is None:
         return None

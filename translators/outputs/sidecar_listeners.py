@@ -24,7 +24,7 @@ def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     places = ((number, *place(view, scope, number)) for number in sorted(uses))
     shared = (names.listener(address, n) for n, address, bound in places if not _is_barred(scope, n, bound=bound))
     parts = range(view.memo(services.services, scope.visibility)) if scope.intercepted else ()
-    own = (view.memo(_own, scope.client, part) for part in parts)
+    own = (view.memo(_own, scope.outbound, part) for part in parts)
     return (tuple(dict.fromkeys((*shared, *_proxy(view, scope)))), *own)
 
 
@@ -76,4 +76,6 @@ def _own(view: View, scope: Scope, part: int) -> tuple[str, ...]:
     )
 
 
-OUTPUT = Output(LISTENER, listeners, build, key=lambda scope: scope.client, serves=lambda scope: scope.role == SIDECAR)
+OUTPUT = Output(
+    LISTENER, listeners, build, key=lambda scope: scope.outbound, serves=lambda scope: scope.role == SIDECAR
+)

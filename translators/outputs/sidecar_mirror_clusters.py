@@ -11,14 +11,14 @@ from mirrorplane.translators.parts.clusters import build
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, sorted."""
-    client, parts = scope.client, range(view.memo(services.services, scope.visibility))
+    outbound, parts = scope.outbound, range(view.memo(services.services, scope.visibility))
     found = {
         name
         for port in view.memo(services.http_ports, scope.visibility)
         for part in parts
-        for name in view.memo(virtual_hosts.copies, client, port, part)
+        for name in view.memo(virtual_hosts.copies, outbound, port, part)
     }
     return (tuple(sorted(found)),)
 
 
-OUTPUT = Output(CLUSTER, names, build, key=lambda scope: scope.caller, serves=lambda scope: scope.role == SIDECAR)
+OUTPUT = Output(CLUSTER, names, build, key=lambda scope: scope.client, serves=lambda scope: scope.role == SIDECAR)

@@ -47,7 +47,7 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
     elif not action.destinations:
         body.direct_response.status = action.failure
     else:
-        body.route.CopyFrom(_forward(view, scope.caller, action, port))
+        body.route.CopyFrom(_forward(view, scope.client, action, port))
     only = said.destinations[0] if len(said.destinations) == 1 else None
     headers.apply(body, said.headers)
     if only is not None:
@@ -60,21 +60,21 @@ def route(view: View, scope: Scope, said: Route, port: int) -> Built:
 def default(view: View, scope: Scope, host: str, port: int) -> Built:
     """Return the route of a service nobody wrote rules for: everything goes to it, retried, without timeout (Istio)."""
     action = envoy.RouteAction(cluster=names.outbound(host, port))
-    _balance(view, scope.caller, action, Forward((Destination(host, port=port),)), port)
+    _balance(view, scope.client, action, Forward((Destination(host, port=port),)), port)
     _limit(action, 0)
     body = envoy.Route(name="default", match=envoy.RouteMatch(prefix="/"), route=action)
     return Built(envoy.encode(body))
 
 
-def _forward(view: View, caller: ClientKey, said: Forward, port: int) -> envoy.RouteAction:
+def _forward(view: View, client: ClientKey, said: Forward, port: int) -> envoy.RouteAction:
     action = envoy.RouteAction()
-    _send(view, caller.visibility, action, said, port)
+    _send(view, client.visibility, action, said, port)
     for mirror in said.mirrors:
-        cluster = mirrors.target(view, caller, mirror.destination, port)
+        cluster = mirrors.target(view, client, mirror.destination, port)
         if cluster is not None:
             action.request_mirror_policies.append(mirrors.policy(mirror, cluster))
     _rewrite(action, said)
-    _balance(view, caller, action, said, port)
+    _balance(view, client, action, said, port)
     _limit(action, said.timeout_ms)
     return action
 
@@ -107,9 +107,9 @@ def _send(view: View, visibility: Visibility, action: envoy.RouteAction, said: F
                 chosen.host_rewrite_literal = destination.rewrite_host
 
 
-def _balance(view: View, caller: ClientKey, action: envoy.RouteAction, said: Forward, port: int) -> None:
+def _balance(view: View, client: ClientKey, action: envoy.RouteAction, said: Forward, port: int) -> None:
     """Say what is hashed and when to try again. The virtual host's retries hold where nothing special is asked for."""
-    hashes = balancing.hashes(view, caller, said.destinations, port)
+    hashes = balancing.hashes(view, client, said.destinations, port)
     if hashes:
         action.hash_policy.extend(hashes)
     pinned = bool(hashes) and len(said.destinations) == 1

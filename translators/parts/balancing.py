@@ -46,23 +46,23 @@ def tune(body: envoy.Cluster, said: ClusterPolicy) -> None:
 
 
 def hashes(
-    view: View, caller: ClientKey, to: Iterable[Destination], listener_port: int
+    view: View, client: ClientKey, to: Iterable[Destination], listener_port: int
 ) -> list[envoy.RouteAction.HashPolicy]:
     """Return what of a request is hashed, so that equal ones reach the same endpoint of these, each key once."""
     keys: dict[HashKey, None] = {}
     for destination in to:
-        rules = view.memo(policy, caller, destination.host)
+        rules = view.memo(policy, client, destination.host)
         if rules is not None and not rules.is_plain:
-            port = target_port(view, caller.visibility, destination, listener_port)
+            port = target_port(view, client.visibility, destination, listener_port)
             said = rules.cluster_policy(port, destination.subset).balancing
             if said is not None and said.key is not None:
                 keys[said.key] = None
     return [_hash(key) for key in keys]
 
 
-def hashes_source(view: View, caller: ClientKey, to: ClusterName) -> bool:
+def hashes_source(view: View, client: ClientKey, to: ClusterName) -> bool:
     """Tell whether the client's address chooses the endpoint: all that there is to hash of what is not HTTP."""
-    said = cluster_policy(view, caller, to).balancing
+    said = cluster_policy(view, client, to).balancing
     return said is not None and said.key is not None and said.key.source_ip
 
 

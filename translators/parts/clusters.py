@@ -23,39 +23,39 @@ UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _DIALLED = Balancing(Algorithm.ORIGINAL_DST)
 
 
-def build(view: View, caller: ClientKey, name: str, *, dialled: bool = False) -> Resource | None:
+def build(view: View, client: ClientKey, name: str, *, dialled: bool = False) -> Resource | None:
     """Return one cluster, as proxies that are one caller have it.
 
     `dialled`: the proxy knows which address its client wanted, and of a headless service that is the one (Istio).
     """
     asked = parse_cluster(name)
-    service = view.memo(services.service, caller.visibility, asked.host) if asked else None
+    service = view.memo(services.service, client.visibility, asked.host) if asked else None
     port = port_called(service, asked) if service and asked else None
     if asked is None or service is None or port is None:
         return None
-    said = _manner(view, caller, service, asked, dialled=dialled and service.headless)
+    said = _manner(view, client, service, asked, dialled=dialled and service.headless)
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
-    if said.unusable(holds_secrets=caller.holds_secrets) or _lacks_secret(view, caller, said):
+    if said.unusable(holds_secrets=client.holds_secrets) or _lacks_secret(view, client, said):
         return _closed(body, asked, service)
     body.lb_policy = balancing.algorithm(said.balancing)
-    if not endpoint_discovery.fill(view, caller, body, service, asked):
+    if not endpoint_discovery.fill(view, client, body, service, asked):
         return None
     _describe(body, asked, service)
     uses = (assigned(asked),) if body.type == envoy.Cluster.EDS else ()
     spoken = Protocol.HTTP2 if asked.http2 else port.protocol
     cluster_policies = view.memo(
-        _manners, spoken.value, asked.copies, _held(_forced(said) if asked.http2 else said, caller)
+        _manners, spoken.value, asked.copies, _held(_forced(said) if asked.http2 else said, client)
     )
     return envoy.resource(CLUSTER, name, envoy.encode(body), cluster_policies, uses=uses)
 
 
-def _manner(view: View, caller: ClientKey, service: Service, asked: ClusterName, *, dialled: bool) -> ClusterPolicy:
+def _manner(view: View, client: ClientKey, service: Service, asked: ClusterName, *, dialled: bool) -> ClusterPolicy:
     """Return how a cluster is called; where the client's own address is dialled, nothing is left to choose.
 
     Only endpoints that come from us have priorities and weights by locality. What is said of connections is nothing to
     datagrams.
     """
-    said = _named(cluster_policy(view, caller, asked), service)
+    said = _named(cluster_policy(view, client, asked), service)
     if asked.direction == DATAGRAMS:
         said = ClusterPolicy(balancing=said.balancing, pool=said.pool)
     passes_on = said.balancing is not None and said.balancing.algorithm is Algorithm.ORIGINAL_DST
@@ -80,17 +80,17 @@ def _forced(said: ClusterPolicy) -> ClusterPolicy:
     return msgspec.structs.replace(said, pool=msgspec.structs.replace(said.pool, http2=True, as_client=False))
 
 
-def _held(said: ClusterPolicy, caller: ClientKey) -> ClusterPolicy:
+def _held(said: ClusterPolicy, client: ClientKey) -> ClusterPolicy:
     """Return how a service is called; a Secret that the proxy is not sent is as good as none (Istio)."""
-    if said.tls is None or not said.tls.credential or caller.holds_secrets:
+    if said.tls is None or not said.tls.credential or client.holds_secrets:
         return said
     return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, credential=""))
 
 
-def _lacks_secret(view: View, caller: ClientKey, said: ClusterPolicy) -> bool:
-    if said.tls is None or not said.uses_tls or not caller.holds_secrets:
+def _lacks_secret(view: View, client: ClientKey, said: ClusterPolicy) -> bool:
+    if said.tls is None or not said.uses_tls or not client.holds_secrets:
         return False
-    return any(own_secrets.held(view, caller.namespace, name) is None for name in own_secrets.of_calls(said.tls))
+    return any(own_secrets.held(view, client.namespace, name) is None for name in own_secrets.of_calls(said.tls))
 
 
 def _manners(view: View, protocol: str, mirror: bool, said: ClusterPolicy) -> bytes:

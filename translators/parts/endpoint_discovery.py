@@ -10,7 +10,7 @@ from mirrorplane.translators.parts.network_filters import ads
 from mirrorplane.translators.settings import mesh
 
 
-def fill(view: View, caller: ClientKey, body: envoy.Cluster, service: Service, asked: ClusterName) -> bool:
+def fill(view: View, client: ClientKey, body: envoy.Cluster, service: Service, asked: ClusterName) -> bool:
     """Fill in a cluster's discovery; says whether there is anything to discover (Istio: else there is no cluster).
 
     How it chooses among them is said before. A mirror's cluster asks for the same endpoints as the live one.
@@ -23,7 +23,7 @@ def fill(view: View, caller: ClientKey, body: envoy.Cluster, service: Service, a
         body.eds_cluster_config.service_name = assigned(asked)
         body.eds_cluster_config.eds_config.CopyFrom(ads())
         return True
-    chosen = subset(view, caller, service.host, asked.subset) if asked.subset else None
+    chosen = subset(view, client, service.host, asked.subset) if asked.subset else None
     port = port_called(service, asked)
     assert port is not None
     named = _named(view, service, port, set(chosen.labels) if chosen else set())

@@ -115,7 +115,7 @@ def of_rule(view: View, scope: Scope, rule: StreamRoute, number: int, meant: Mea
 
 
 def _plain(view: View, scope: Scope, host: str, number: int) -> envoy.FilterChain:
-    return envoy.FilterChain(filters=[network_filters.tcp(view, scope.caller, called(host, number))])
+    return envoy.FilterChain(filters=[network_filters.tcp(view, scope.client, called(host, number))])
 
 
 def sharing(rule: StreamRoute) -> Sequence[Destination]:
@@ -135,7 +135,7 @@ def _filter(view: View, scope: Scope, rule: StreamRoute, number: int, meant: Mea
     if not there:
         return network_filters.straight(view, NOWHERE)
     if len(shares) == 1:
-        return network_filters.tcp(view, scope.caller, there[0])
+        return network_filters.tcp(view, scope.client, there[0])
     names = [NOWHERE if name is None else str(name) for name in named]
     weighted = tuple(zip(names, fitting([to.weight for to in shares]), strict=True))
-    return network_filters.tcp_shared(view, scope.caller, weighted, f"{rule.ref.name}.{rule.ref.namespace}", there[0])
+    return network_filters.tcp_shared(view, scope.client, weighted, f"{rule.ref.name}.{rule.ref.namespace}", there[0])

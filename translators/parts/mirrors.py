@@ -18,13 +18,13 @@ from mirrorplane.translators.lookups.policies import no_mirror, target_port
 BODY_SIZE_LIMIT = "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit"
 
 
-def target(view: View, caller: ClientKey, to: Destination, listener_port: int) -> str | None:
+def target(view: View, client: ClientKey, to: Destination, listener_port: int) -> str | None:
     """Return the name of the cluster for copies to a destination; None when a part of the destination is missing.
 
     A missing mirror is dropped here and reported by the check of mirrors; the route it is on does not notice.
     """
-    port = target_port(view, caller.visibility, to, listener_port)
-    if no_mirror(view, caller, to, port) is not None:
+    port = target_port(view, client.visibility, to, listener_port)
+    if no_mirror(view, client, to, port) is not None:
         return None
     return names.mirror(to.host, port, to.subset, http2=to.http2)
 

@@ -59,19 +59,19 @@ def tells_dialled() -> envoy.Filter:
     return envoy.Filter(name="envoy.filters.network.set_filter_state", typed_config=envoy.packed(body))
 
 
-def tcp(view: View, caller: ClientKey, to: ClusterName) -> envoy.Filter:
+def tcp(view: View, client: ClientKey, to: ClusterName) -> envoy.Filter:
     """Return a TCP proxy to one cluster. How long a connection may live and be idle is the proxy's to say (Istio)."""
-    return _tcp(view, caller, to, envoy.TcpProxy(stat_prefix=f"{to};", cluster=str(to)))
+    return _tcp(view, client, to, envoy.TcpProxy(stat_prefix=f"{to};", cluster=str(to)))
 
 
 def tcp_shared(
-    view: View, caller: ClientKey, to: Sequence[tuple[str, int]], stat_prefix: str, first: ClusterName
+    view: View, client: ClientKey, to: Sequence[tuple[str, int]], stat_prefix: str, first: ClusterName
 ) -> envoy.Filter:
     """Return a TCP proxy to clusters by weight; what the policy of the first says of connections holds for all."""
     proxy = envoy.TcpProxy(stat_prefix=f"{stat_prefix};")
     for name, weight in to:
         proxy.weighted_clusters.clusters.add(name=name, weight=weight)
-    return _tcp(view, caller, first, proxy)
+    return _tcp(view, client, first, proxy)
 
 
 def straight(view: View, cluster: str, pool: ConnectionPool | None = None) -> envoy.Filter:
@@ -81,10 +81,10 @@ def straight(view: View, cluster: str, pool: ConnectionPool | None = None) -> en
     return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
 
 
-def _tcp(view: View, caller: ClientKey, to: ClusterName, proxy: envoy.TcpProxy) -> envoy.Filter:
+def _tcp(view: View, client: ClientKey, to: ClusterName, proxy: envoy.TcpProxy) -> envoy.Filter:
     proxy.access_log.extend(access_logs(view.memo(mesh)))
-    _limit(proxy, cluster_policy(view, caller, to).pool)
-    if balancing.hashes_source(view, caller, to):
+    _limit(proxy, cluster_policy(view, client, to).pool)
+    if balancing.hashes_source(view, client, to):
         proxy.hash_policy.add().source_ip.SetInParent()
     return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
 

@@ -21,7 +21,7 @@ def passes_on(gateway_server: GatewayServer) -> bool:
 
 def cluster(view: View, scope: Scope, to: ClusterName) -> ClusterName:
     """Return the cluster for TLS that is passed on to where live requests would go."""
-    secured = scope.caller.router and backend_tls.of_call(view, scope.caller, to) is not None
+    secured = scope.client.router and backend_tls.of_call(view, scope.client, to) is not None
     return msgspec.structs.replace(to, direction=SEALED) if secured else to
 
 

@@ -45,7 +45,7 @@ def proxy(view: View, scope: Scope, rule: StreamRoute) -> envoy.ListenerFilter:
     body.access_log.extend(access_logs(view.memo(mesh)))
     body.matcher.CopyFrom(_matcher(shares))
     there = [to for to in shares if not to.fails]
-    if there and balancing.hashes_source(view, scope.caller, ClusterName(DATAGRAMS, there[0].port, "", there[0].host)):
+    if there and balancing.hashes_source(view, scope.client, ClusterName(DATAGRAMS, there[0].port, "", there[0].host)):
         body.hash_policies.add(source_ip=True)
     return envoy.ListenerFilter(name="envoy.filters.udp_listener.udp_proxy", typed_config=envoy.packed(body))
 

@@ -72,7 +72,7 @@ def _of_services(view: View, scope: Scope, said: SidecarScope | None) -> tuple[E
 
 def _limits(view: View, scope: Scope, service: Service, port: Port) -> ConnectionPool | None:
     """Return what the service's policy limits; which HTTP is spoken is for those who call it to choose."""
-    pool = cluster_policy(view, scope.caller, called(service.host, port.number)).pool
+    pool = cluster_policy(view, scope.client, called(service.host, port.number)).pool
     return pool if pool is None else msgspec.structs.replace(pool, http2=None, as_client=False)
 
 

@@ -111,8 +111,8 @@ def _unspoken(view: View, use: Use, service: Service, port: Port) -> str:
         return f"{said}, which is not spoken here"
     if use.grpc and said in {_SOCKETS, _SECURE_SOCKETS}:
         return f"{said}, by which no gRPC is spoken"
-    caller = ClientKey(Visibility(use.about.namespace), router=True)
-    if said == _SECURE_SOCKETS and not cluster_policy(view, caller, called(service.host, port.number)).uses_tls:
+    client = ClientKey(Visibility(use.about.namespace), router=True)
+    if said == _SECURE_SOCKETS and not cluster_policy(view, client, called(service.host, port.number)).uses_tls:
         return f"{said}, and nothing says how TLS is spoken to it"
     return ""
 
