@@ -140,12 +140,12 @@ class App:
         await self._say_what_is_new()
 
     async def _say_what_is_new(self) -> None:
-        before, now = self._said, await self.plane.told()
+        before, now = self._said, await self.plane.all_findings()
         if now is before:
             return
         self._said = now
-        came = await self.plane.slices.run(lambda: self._without(now, before))
-        gone = await self.plane.slices.run(lambda: self._without(before, now))
+        came = await self.plane.executor.run(lambda: self._without(now, before))
+        gone = await self.plane.executor.run(lambda: self._without(before, now))
         for prefix, level, findings in (("", logging.WARNING, came), ("resolved: ", logging.INFO, gone)):
             for finding in findings[:_MOST_LINES]:
                 log.log(level, "%s%s", prefix, finding_line(finding))
@@ -155,8 +155,8 @@ class App:
 
     def _without(self, findings: tuple[Finding, ...], others: tuple[Finding, ...]) -> list[Finding]:
         """Return findings that are not among others, by place: work for CooperativeExecutor."""
-        known = set(self.plane.slices.each(others))
-        return [finding for finding in self.plane.slices.each(findings) if finding not in known]
+        known = set(self.plane.executor.each(others))
+        return [finding for finding in self.plane.executor.each(findings) if finding not in known]
 
 
 async def serve(options: ServeOptions) -> None:

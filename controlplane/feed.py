@@ -30,7 +30,7 @@ class PlaneFeed:
 
     def checkpoint(self) -> None:
         """See Feed.breathe."""
-        self.plane.slices.checkpoint()
+        self.plane.executor.checkpoint()
 
     def attach(self, proxy: Proxy, offer: Offer, variant: str) -> "PlaneLink":
         """See Feed.attach."""
@@ -59,7 +59,7 @@ class PlaneFeed:
         self._streams[proxy.id] -= 1
         if not self._streams[proxy.id]:
             del self._streams[proxy.id]
-            self.plane.ledger.forget_proxy(proxy.id)
+            self.plane.findings.forget_proxy(proxy.id)
 
 
 class PlaneLink:
@@ -87,7 +87,7 @@ class PlaneLink:
     def acked(self, type_url: str, version: str, rejected: frozenset[str]) -> None:
         """See Link.acked. What the proxy said against other resources of this type no longer holds."""
         self._metrics.of(type_url).acks.inc()
-        self._feed.plane.ledger.keep_from_proxy(self._proxy.id, type_url, rejected)
+        self._feed.plane.findings.keep_from_proxy(self._proxy.id, type_url, rejected)
         if rejected:
             self._clean.discard(type_url)
         else:
@@ -98,13 +98,13 @@ class PlaneLink:
         """See Link.rejected."""
         self._metrics.of(type_url).rejects.inc()
         self._clean.discard(type_url)
-        ledger = self._feed.plane.ledger
+        findings = self._feed.plane.findings
         if len(names) > FEW:
-            ledger.suspect_from_proxy(self._proxy.id, type_url, names, message)
+            findings.suspect_from_proxy(self._proxy.id, type_url, names, message)
         else:
             said = {name: Rejected(message) for name in names or ("",)}
-            ledger.from_proxy(self._proxy.id, type_url, said)
-            self._feed.plane.slices.soon(self._explain(type_url, said))
+            findings.from_proxy(self._proxy.id, type_url, said)
+            self._feed.plane.executor.schedule(self._explain(type_url, said))
         self._feed.news()
         log.debug("%s rejected %s %s", self._proxy.id, type_url, version)
 
@@ -157,7 +157,7 @@ class PlaneLink:
             for resource, claim in rejected:
                 origins, suspects = self._feed.origins.of(self._take, resource, since)
                 explained = Rejected(claim.text, suspects, origins)
-                self._feed.plane.ledger.explain_from_proxy(self._proxy.id, resource, claim, explained)
+                self._feed.plane.findings.explain_from_proxy(self._proxy.id, resource, claim, explained)
 
         return explain
 

@@ -26,12 +26,12 @@ class Plane:
     """
 
     def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None, slice_s: float = 0.005) -> None:
-        self.slices = CooperativeExecutor(slice_s)
-        self.store = Store(catalogue.inputs, self.slices.checkpoint)
-        self.engine = Engine(catalogue.inputs, self.slices.checkpoint)
-        self.publisher = Publisher(self.engine, catalogue.outputs, self.slices)
-        self.ledger = FindingStore(self.engine, locate)
-        self.book = StatusCache(self.engine)
+        self.executor = CooperativeExecutor(slice_s)
+        self.store = Store(catalogue.inputs, self.executor.checkpoint)
+        self.engine = Engine(catalogue.inputs, self.executor.checkpoint)
+        self.publisher = Publisher(self.engine, catalogue.outputs, self.executor)
+        self.findings = FindingStore(self.engine, locate)
+        self.statuses = StatusCache(self.engine)
         self.snapshot: Snapshot = EMPTY
         self.published = 0
 
@@ -44,16 +44,16 @@ class Plane:
         """Take in what a source saw. Nothing is served until publish."""
         for change in batch.changes:
             self.store.apply(change.ref, change.obj)
-            self.slices.checkpoint()
-        self.ledger.from_source(batch.findings)
+            self.executor.checkpoint()
+        self.findings.from_source(batch.findings)
 
     async def take(self, batch: Batch) -> int:
         """Apply and publish."""
-        return await self.slices.run(lambda: self._take(batch))
+        return await self.executor.run(lambda: self._take(batch))
 
     async def publish(self) -> int:
         """Serve the world as it is now; returns how many scopes got a new set. Long work makes room for other tasks."""
-        return await self.slices.run(self._publish)
+        return await self.executor.run(self._publish)
 
     def render(self, proxy: Proxy) -> ResourceSet:
         """Return exactly what a proxy would be sent. Raises RenderError."""
@@ -61,15 +61,11 @@ class Plane:
 
     async def rendered(self, proxy: Proxy) -> ResourceSet:
         """Return the same while serving, when other work may be under way. Raises RenderError."""
-        return await self.slices.run(lambda: self.publisher.render(proxy))
+        return await self.executor.run(lambda: self.publisher.render(proxy))
 
-    def findings(self) -> tuple[Finding, ...]:
-        """Return everything there is to say about the objects, by place."""
-        return self.ledger.all()
-
-    async def told(self) -> tuple[Finding, ...]:
-        """Return the same while serving, when thousands may have to be put together."""
-        return await self.slices.run(self.ledger.all)
+    async def all_findings(self) -> tuple[Finding, ...]:
+        """Return every finding, ordered by file, line and object, while serving: assembling thousands takes long."""
+        return await self.executor.run(self.findings.all)
 
     def _take(self, batch: Batch) -> int:
         self.apply(batch)
@@ -80,8 +76,8 @@ class Plane:
         with without_collecting(lambda: self.engine.runs):
             view = self.engine.advance(self.snapshot)
             touched = self.engine.touched
-            self.ledger.refresh(view, self.snapshot, touched)
-            self.book.note(self.snapshot, touched)
+            self.findings.refresh(view, self.snapshot, touched)
+            self.statuses.note(self.snapshot, touched)
             changed = self.publisher.publish(view, touched)
         self.engine.settle(touched)
         self.published = self.snapshot.version

@@ -37,20 +37,20 @@ class StatusUpdater:
         while True:
             await self._news.wait()
             self._news.clear()
-            await self._plane.slices.run(self._refresh)
+            await self._plane.executor.run(self._refresh)
             await asyncio.sleep(_QUIET_S)
 
     async def statuses(self) -> list[tuple[Ref, Plain]]:
         """Return every status as it is now, by Ref."""
-        await self._plane.slices.run(self._refresh)
-        return list(self._plane.book.statuses())
+        await self._plane.executor.run(self._refresh)
+        return list(self._plane.statuses.statuses())
 
     def _refresh(self) -> None:
         plane = self._plane
-        plane.book.refresh(plane.engine.view, plane.snapshot, self._deliveries, rfc3339(datetime.now(UTC)))
+        plane.statuses.refresh(plane.engine.view, plane.snapshot, self._deliveries, rfc3339(datetime.now(UTC)))
 
     def _deliveries(self) -> Deliveries:
-        each, view = self._plane.slices.each, self._plane.engine.view
+        each, view = self._plane.executor.each, self._plane.engine.view
         asked = view.memo(criteria)
         routers = [stream for stream in self._streams() if stream.proxy.role == ROUTER]
         scoped = ((stream, scope_of(stream.proxy, asked)) for stream in each(routers))

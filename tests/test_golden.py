@@ -42,7 +42,7 @@ async def outcome(case: Path) -> dict[str, str]:
     await plane.publish()
     node = case / "node.yaml"
     served = plane.render(read_node(node) if node.exists() else SLEEP)
-    said = [finding_line(f).replace(f"{case}/", "") for f in plane.findings()]
+    said = [finding_line(f).replace(f"{case}/", "") for f in plane.findings.all()]
     files = {
         f"{name}.yaml": yaml.safe_dump(found, sort_keys=False) for name, found in resources_of(served).items() if found
     }
@@ -67,8 +67,8 @@ def _lines(conditions: list[Plain]) -> dict[str, str]:
 
 def standing_of(plane: Plane) -> list[tuple[Ref, Plain]]:
     """The statuses from the same run, as far as they can be told without proxies."""
-    plane.book.refresh(plane.engine.view, plane.snapshot, None, "2026-01-01T00:00:00Z")
-    return list(plane.book.statuses())
+    plane.statuses.refresh(plane.engine.view, plane.snapshot, None, "2026-01-01T00:00:00Z")
+    return list(plane.statuses.statuses())
 
 
 def rewrite(case: Path, made: dict[str, str]) -> None:

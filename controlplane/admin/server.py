@@ -78,18 +78,18 @@ class Admin:
         return web.Response(text="ok\n") if self.ready else web.Response(status=503, text="not serving yet\n")
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
-        await self._plane.told()  # their number is among the metrics
+        await self._plane.all_findings()  # their number is among the metrics
         return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _index(self, _: web.Request) -> web.Response:
         return _json(_PAGES)
 
     async def _findings(self, _: web.Request) -> web.Response:
-        self._plane.ledger.look_again()
-        return _json([finding_row(f) for f in await self._plane.told()])
+        self._plane.findings.look_again()
+        return _json([finding_row(f) for f in await self._plane.all_findings()])
 
     async def _proxies(self, _: web.Request) -> web.Response:
-        return _json(await self._plane.slices.run(self._rows))
+        return _json(await self._plane.executor.run(self._rows))
 
     async def _status(self, _: web.Request) -> web.Response:
         found, objects = await self._keeper.statuses(), self._plane.snapshot.objects
@@ -97,7 +97,7 @@ class Admin:
 
     def _rows(self) -> list[Row]:
         """Return a row for each stream: work for CooperativeExecutor."""
-        each, asked = self._plane.slices.each, self._plane.engine.view.memo(criteria)
+        each, asked = self._plane.executor.each, self._plane.engine.view.memo(criteria)
         streams = list(each(self._streams()))
         scopes = [scope_of(stream.proxy, asked) for stream in each(streams)]
         return proxy_rows(streams, scopes, time.time(), each)

@@ -14,7 +14,7 @@ def check(given: Given) -> None:
     from mirrorplane.controlplane.findings.format import finding_line, has_errors
 
     source, plane = loaded(given)
-    found = plane.findings()
+    found = plane.findings.all()
     for finding in found:
         click.echo(finding_line(finding))
     errors = sum(f.severity.value == "error" for f in found)

@@ -41,8 +41,8 @@ def _computed(given: Given) -> list[Any]:
     from mirrorplane.controlplane.status_updater import rfc3339
 
     _, plane = loaded(given)
-    plane.book.refresh(plane.engine.view, plane.snapshot, None, rfc3339(datetime.now(UTC)))
-    return [status_row(plane.snapshot.objects[ref], found) for ref, found in plane.book.statuses()]
+    plane.statuses.refresh(plane.engine.view, plane.snapshot, None, rfc3339(datetime.now(UTC)))
+    return [status_row(plane.snapshot.objects[ref], found) for ref, found in plane.statuses.statuses()]
 
 
 def _show(rows: "Sequence[Any]") -> None:

@@ -17,7 +17,7 @@ from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.api.snapshot import BY, GET, ReadKey, Snapshot
 from mirrorplane.api.view import View
-from mirrorplane.controlplane.engine.reverse_deps import Readers
+from mirrorplane.controlplane.engine.reverse_deps import ReverseDeps
 from mirrorplane.translators.contract import Input
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class Engine:
         self._lower = {kind.key: i.lower for i in inputs for kind in i.kinds}
         self.lowering: Callable[[View, Ref], Lowered] = self._lower_object
         self._entries: dict[Call, Entry] = {}
-        self._readers = Readers()
+        self._readers = ReverseDeps()
         self._held: Counter[Call] = Counter()
         self._touched: set[Call] = set()
         self._orphans: set[Call] = set()
@@ -68,10 +68,6 @@ class Engine:
     def size(self) -> int:
         """How many calls are remembered."""
         return len(self._entries)
-
-    def remembered(self) -> tuple[Call, ...]:
-        """Return the calls that are remembered."""
-        return tuple(self._entries)
 
     @property
     def view(self) -> "OutsideView":

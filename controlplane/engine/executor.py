@@ -45,7 +45,7 @@ class CooperativeExecutor:
         result: T = await job.answer
         return result
 
-    def soon(self, work: Callable[[], None]) -> None:
+    def schedule(self, work: Callable[[], None]) -> None:
         """Do the work: at once as far as one slice goes, unless other work is under way; the rest in the background.
 
         Without a running event loop there is nothing to make room for, and all of it is done at once.

@@ -13,7 +13,7 @@ V = TypeVar("V")
 _PARTS = 256
 
 
-class Frozen(Mapping[K, V]):
+class FrozenMap(Mapping[K, V]):
     """A mapping at one moment. Never changes."""
 
     __slots__ = ("_parts",)
@@ -35,7 +35,7 @@ class Frozen(Mapping[K, V]):
         return sum(map(len, self._parts))
 
 
-class Freezable(Generic[K, V]):
+class PersistentMap(Generic[K, V]):
     """A mapping that is written to. Its parts are shared with what was frozen, and copied when they are written to."""
 
     __slots__ = ("_own", "_parts")
@@ -56,10 +56,10 @@ class Freezable(Generic[K, V]):
         """Remove a key, if it is there."""
         self._written(key).pop(key, None)
 
-    def freeze(self) -> Frozen[K, V]:
+    def freeze(self) -> FrozenMap[K, V]:
         """Return the mapping as it is now."""
         self._own.clear()
-        return Frozen(tuple(self._parts))
+        return FrozenMap(tuple(self._parts))
 
     def _written(self, key: K) -> dict[K, V]:
         number = hash(key) % _PARTS

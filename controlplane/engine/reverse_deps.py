@@ -11,7 +11,7 @@ Read = tuple[Any, ...]
 Call = tuple[Any, ...]
 
 
-class Readers:
+class ReverseDeps:
     """The calls behind each read."""
 
     __slots__ = ("_of",)

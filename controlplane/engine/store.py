@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.api.snapshot import BY, GET, ReadKey, Snapshot
-from mirrorplane.controlplane.engine.persistent_map import Freezable
+from mirrorplane.controlplane.engine.persistent_map import PersistentMap
 from mirrorplane.translators.contract import Input
 
 Place = tuple[str, str]
@@ -19,10 +19,10 @@ class Store:
 
     def __init__(self, inputs: Iterable[Input], checkpoint: Callable[[], None] = lambda: None) -> None:
         self._inputs = {kind.key: i for i in inputs for kind in i.kinds}
-        self._objects = Freezable[Ref, AnyObject]()
+        self._objects = PersistentMap[Ref, AnyObject]()
         self._members: defaultdict[Place, dict[Ref, AnyObject]] = defaultdict(dict)
         self._unsorted: set[Place] = set()
-        self._buckets = Freezable[Place, tuple[AnyObject, ...]]()
+        self._buckets = PersistentMap[Place, tuple[AnyObject, ...]]()
         self._touched: set[Place] = set()
         self._changed: set[ReadKey] = set()
         self._version = 0

@@ -98,7 +98,7 @@ class _PlaneCollector(Collector):
         yield CounterMetricFamily("mirrorplane_lowering_failures", about, value=plane.engine.failures)
         kinds = Tally(ref.kind.rpartition("/")[2] for ref in plane.snapshot.objects)
         yield _gauges("mirrorplane_objects", "Objects, by kind.", "kind", sorted(kinds.items()))
-        severities = Tally(f.severity.value for f in plane.findings())
+        severities = Tally(f.severity.value for f in plane.findings.all())
         yield _gauges("mirrorplane_findings", "Findings, by severity.", "severity", sorted(severities.items()))
 
 

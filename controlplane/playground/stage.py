@@ -134,7 +134,7 @@ class Stage:
         deadline = asyncio.get_running_loop().time() + _DEADLINE_S
         while not reached():
             if asyncio.get_running_loop().time() > deadline:
-                said = "; ".join(f.message for f in self.app.plane.findings()) or "no findings"
+                said = "; ".join(f.message for f in self.app.plane.findings.all()) or "no findings"
                 raise StageError(f"{_DEADLINE_S:.0f} s passed before {what} ({said})")
             await asyncio.sleep(_POLL_S)
 

@@ -30,8 +30,8 @@ class Publisher:
     for a scope that holds the identity they are for.
     """
 
-    def __init__(self, engine: Engine, outputs: Iterable[Output], slices: CooperativeExecutor) -> None:
-        self._engine, self._outputs, self._slices = engine, tuple(outputs), slices
+    def __init__(self, engine: Engine, outputs: Iterable[Output], executor: CooperativeExecutor) -> None:
+        self._engine, self._outputs, self._executor = engine, tuple(outputs), executor
         self._view: View = engine.view
         self._criteria = self._view.memo(criteria)
         self._engine.hold([(criteria,)])
@@ -61,7 +61,7 @@ class Publisher:
         if board.ready:
             offer(board.latest)
         elif len(board.offers) == 1:
-            self._slices.soon(lambda: self._open(board))
+            self._executor.schedule(lambda: self._open(board))
         return lambda: self._detach(offer)
 
     def render(self, proxy: Proxy) -> ResourceSet:
@@ -97,7 +97,7 @@ class Publisher:
         """Bring every scope up to a view; returns how many sets changed."""
         self._view = view
         self._move()
-        suspects, changed = suspects_of(touched, self._slices.checkpoint), 0
+        suspects, changed = suspects_of(touched, self._executor.checkpoint), 0
         for board in list(self._boards.values()):
             if board.refresh(self._view, suspects) and self._boards.get(board.scope) is board:
                 changed += 1
@@ -114,7 +114,7 @@ class Publisher:
         self._criteria = asked
         for offer, (proxy, old) in list(self._proxies.items()):
             scope = scope_of(proxy, asked)
-            self._slices.checkpoint()
+            self._executor.checkpoint()
             if scope != old and offer in self._proxies:
                 self._proxies[offer] = (proxy, scope)
                 self._leave(old, offer)
@@ -126,7 +126,7 @@ class Publisher:
         found = self._proxies.pop(offer, None)
         if found is not None:
             self._leave(found[1], offer)
-            self._slices.soon(self._forget)
+            self._executor.schedule(self._forget)
 
     def _join(self, scope: Scope, offer: Offer) -> ScopeCache:
         board = self._boards.get(scope)

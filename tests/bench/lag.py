@@ -134,13 +134,13 @@ class Mesh:
         """Change a rule, and have one proxy reject the routes."""
         client.rejects = ROUTE
         await self.publish([obj])
-        await self.plane.told()
+        await self.plane.all_findings()
 
     async def leave(self, client: Client) -> None:
         """Let the last proxy of a scope go, and wait until all that was only for it is forgotten."""
         self.clients.remove(client)
         client.link.leave()
-        await self.plane.slices.run(lambda: None)
+        await self.plane.executor.run(lambda: None)
 
 
 async def measure(count: int, scopes: int, proxies: int) -> dict[str, float]:

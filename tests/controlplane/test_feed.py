@@ -46,7 +46,7 @@ class Desk:
 
     def rejected(self) -> dict[Ref, list[str]]:
         found: dict[Ref, list[str]] = {}
-        for finding in self.plane.findings():
+        for finding in self.plane.findings.all():
             if finding.reason == "Rejected":
                 found.setdefault(finding.about, []).append(finding.message)
         return found
@@ -129,18 +129,18 @@ async def test_it_goes_when_the_proxy_accepts_the_resource(desk: Desk):
 
 
 async def test_what_is_found_out_of_a_rejection_that_was_taken_back_meanwhile_is_not_told(desk: Desk):
-    desk.plane.slices = CooperativeExecutor(0.0)  # every step of long work waits for its turn
-    desk.plane.slices.soon(desk.plane.slices.checkpoint)
-    desk.plane.engine.checkpoint = desk.plane.slices.checkpoint
+    desk.plane.executor = CooperativeExecutor(0.0)  # every step of long work waits for its turn
+    desk.plane.executor.schedule(desk.plane.executor.checkpoint)
+    desk.plane.engine.checkpoint = desk.plane.executor.checkpoint
     link = desk.connect()
     link.rejected(ROUTE, ("80",), "v1", "no")
     assert desk.rejected().keys() == {resource("80")}, "the rejection itself is told at once"
     link.acked(ROUTE, "v2", frozenset())
-    await desk.plane.slices.run(lambda: None)
+    await desk.plane.executor.run(lambda: None)
     assert not desk.rejected()
 
     link.rejected(ROUTE, ("80",), "v3", "no")
-    await desk.plane.slices.run(lambda: None)
+    await desk.plane.executor.run(lambda: None)
     assert desk.rejected().keys() == {resource("80"), WEB, SHOP}
 
 
@@ -235,25 +235,25 @@ async def test_a_proxy_that_leaves_holds_up_no_convergence(desk: Desk):
 async def test_findings_stay_the_same_object_until_something_changes(desk: Desk):
     link = desk.connect()
     link.rejected(ROUTE, ("80",), "v1", "no")
-    before = desk.plane.findings()
+    before = desk.plane.findings.all()
     link.acked(CLUSTER, "v1", frozenset())
     await desk.apply("")
-    assert desk.plane.findings() is before
+    assert desk.plane.findings.all() is before
     link.acked(ROUTE, "v1", frozenset())
-    assert desk.plane.findings() == ()
+    assert desk.plane.findings.all() == ()
 
 
 async def test_a_finding_of_a_proxy_stands_where_its_object_is_written():
     lines = {WEB: 7}
     plane = await plane_of(BOTH)
-    plane.ledger._locate = lambda ref, _: ("mesh.yaml", lines[ref]) if ref in lines else None
+    plane.findings._locate = lambda ref, _: ("mesh.yaml", lines[ref]) if ref in lines else None
     desk = Desk(plane)
     desk.connect().rejected(ROUTE, ("80",), "v1", "no")
-    assert place(plane.findings(), WEB) == ("mesh.yaml", 7)
+    assert place(plane.findings.all(), WEB) == ("mesh.yaml", 7)
     lines[WEB] = 9
-    plane.ledger.look_again()
-    assert place(plane.findings(), WEB) == ("mesh.yaml", 9)
-    assert place(plane.findings(), resource("80")) == ("", 0)
+    plane.findings.look_again()
+    assert place(plane.findings.all(), WEB) == ("mesh.yaml", 9)
+    assert place(plane.findings.all(), resource("80")) == ("", 0)
 
 
 def place(found: tuple[Finding, ...], ref: Ref) -> tuple[str, int]:

@@ -73,7 +73,7 @@ def destination_rule_of(host: str) -> Ref:
 
 
 def findings(stage: Stage) -> tuple[Finding, ...]:
-    return stage.app.plane.findings()
+    return stage.app.plane.findings.all()
 
 
 def complaints(stage: Stage) -> list[str]:

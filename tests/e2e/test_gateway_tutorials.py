@@ -110,7 +110,9 @@ async def _fsm_gateway(stage: Stage, cluster: Cluster) -> None:
         await cluster.delete(kind, "pipy-mirror", "server")
         for _ in range(5):
             await hello()
-    assert [f.reason for f in stage.app.plane.findings() if f.about.name == "http-route-sample"] == ["BackendNotFound"]
+    assert [f.reason for f in stage.app.plane.findings.all() if f.about.name == "http-route-sample"] == [
+        "BackendNotFound"
+    ]
     await cluster.apply(step("fsm", "3-pipy-mirror"), "server")
     [mirror] = cluster.containers("server", app="pipy-mirror")
     await copied(hello, 1, pipy, mirror)

@@ -62,7 +62,7 @@ class Mesh(msgspec.Struct, frozen=True):
         self.stage.write("rules.yaml", yaml.safe_dump(said))
         await until(lambda: self.stage.app.batches > batches, "the rules were read")
         await self.stage.settled()
-        refused = [f.message for f in self.stage.app.plane.findings() if f.severity.value == "error"]
+        refused = [f.message for f in self.stage.app.plane.findings.all() if f.severity.value == "error"]
         assert not [r for r in refused if "nowhere" not in r]
         assert not complaints(self.stage)
 

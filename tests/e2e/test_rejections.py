@@ -46,12 +46,12 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 @PROTOCOLS
 async def test_what_envoy_rejects_is_told_where_it_is_written_until_it_is_mended(stage: Stage, delta: bool):
     asked = await sidecar(stage, PORT, delta=delta)
-    assert stage.app.plane.findings() == ()
+    assert stage.app.plane.findings.all() == ()
 
     stage.write("mesh.yaml", mesh(PLANTED))
-    await until(lambda: bool(stage.app.plane.findings()), "Envoy rejected the routes")
+    await until(lambda: bool(stage.app.plane.findings.all()), "Envoy rejected the routes")
     await stage.settled()
-    said = {finding.about: finding for finding in stage.app.plane.findings()}
+    said = {finding.about: finding for finding in stage.app.plane.findings.all()}
     assert said.keys() == {ROUTES, CULPRIT}, "web is built into the same routes, but did not change"
     for finding in said.values():
         assert finding.reason == "Rejected"
@@ -62,7 +62,7 @@ async def test_what_envoy_rejects_is_told_where_it_is_written_until_it_is_mended
     await told_elsewhere(stage.app, asked)
 
     stage.write("mesh.yaml", mesh(SHOP))
-    await until(lambda: not stage.app.plane.findings(), "Envoy accepted the routes again")
+    await until(lambda: not stage.app.plane.findings.all(), "Envoy accepted the routes again")
     await stage.settled()
     assert "REJECTED" not in await proxies(stage.app)
 
@@ -70,9 +70,9 @@ async def test_what_envoy_rejects_is_told_where_it_is_written_until_it_is_mended
 async def test_what_a_proxy_said_goes_when_it_goes(stage: Stage):
     asked = await sidecar(stage, PORT)
     stage.write("mesh.yaml", mesh(PLANTED))
-    await until(lambda: bool(stage.app.plane.findings()), "Envoy rejected the routes")
+    await until(lambda: bool(stage.app.plane.findings.all()), "Envoy rejected the routes")
     await asked.envoy.stop()
-    await until(lambda: not stage.app.plane.findings(), "nobody rejects anything any more")
+    await until(lambda: not stage.app.plane.findings.all(), "nobody rejects anything any more")
 
 
 async def told_elsewhere(app: App, asked: Sidecar) -> None:

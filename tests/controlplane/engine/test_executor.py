@@ -36,7 +36,7 @@ async def test_other_tasks_run_between_slices():
 async def test_work_within_its_slice_is_not_interrupted():
     slices, said = CooperativeExecutor(length=60), []
     task = asyncio.create_task(asyncio.sleep(0))
-    slices.soon(steps(slices, said, "a"))
+    slices.schedule(steps(slices, said, "a"))
     assert said == ["a0", "a1", "a2"]
     assert not task.done()
     await task
@@ -44,7 +44,7 @@ async def test_work_within_its_slice_is_not_interrupted():
 
 async def test_work_is_done_one_after_the_other():
     slices, said = CooperativeExecutor(length=0), []
-    slices.soon(steps(slices, said, "a"))
+    slices.schedule(steps(slices, said, "a"))
     answers = await asyncio.gather(slices.run(steps(slices, said, "b")), slices.run(steps(slices, said, "c")))
     assert answers == ["b", "c"]
     assert said == [f"{name}{i}" for name in "abc" for i in range(3)]
@@ -68,7 +68,7 @@ async def test_an_error_reaches_who_waits_and_no_other_work(caplog):
         slices.checkpoint()
         raise ZeroDivisionError("a bug")
 
-    slices.soon(broken)
+    slices.schedule(broken)
     with pytest.raises(ZeroDivisionError):
         await slices.run(broken)
     assert await slices.run(steps(slices, said, "a")) == "a"
@@ -77,7 +77,7 @@ async def test_an_error_reaches_who_waits_and_no_other_work(caplog):
 
 def test_without_an_event_loop_work_is_simply_done():
     slices, said = CooperativeExecutor(length=0), []
-    slices.soon(steps(slices, said, "a"))
+    slices.schedule(steps(slices, said, "a"))
     assert said == ["a0", "a1", "a2"]
 
 
@@ -92,7 +92,7 @@ def test_when_the_loop_ends_work_that_is_half_done_is_unwound():
             said.append("unwound")
 
     async def leave() -> None:
-        slices.soon(tidy)
+        slices.schedule(tidy)
 
     asyncio.run(leave())
     assert said == ["unwound"]

@@ -37,6 +37,7 @@ from mirrorplane.translators.gateway_api.names import ROUTER_LABEL
 from mirrorplane.translators.scopes import criteria, scope_of
 from mirrorplane.translators.settings import ISTIOS, OURS
 from tests.builders import PlainView
+from tests.controlplane.engine.cached_calls import cached_calls
 from tests.controlplane.engine.gateway_route_rules import GatewayRoutes
 from tests.controlplane.engine.l4_route_rules import ByteRoutes
 from tests.controlplane.engine.random_objects import (
@@ -298,7 +299,7 @@ class World(ByteRoutes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
             held = self.held[proxy.name].resources
             assert {t: dict(r) for t, r in held.items() if r} == from_scratch(scratch, proxy)
         said = {f for ref in self.plane.snapshot.objects for f in findings(scratch, ref)}
-        assert set(self.plane.findings()) == said
+        assert set(self.plane.findings.all()) == said
         assert not self.plane.publisher.failures
         assert self.plane.engine.failures == 0
 
@@ -312,7 +313,7 @@ class World(ByteRoutes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
             detach()
         assert self.plane.publisher.scopes == 0
         settings_of = {(OURS,), (ISTIOS,)}
-        remembered = {c[0].__name__ for c in self.plane.engine.remembered() if c[1:] not in settings_of}
+        remembered = {c[0].__name__ for c in cached_calls(self.plane.engine) if c[1:] not in settings_of}
         known = {"criteria", "mesh", "_selecting", "_gateways", "_horizons", "_rest"}
         assert remembered <= known, "what no proxy asks for is still remembered"
         self.patch.undo()

@@ -13,6 +13,7 @@ from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.sources.changes import Batch, Change
 from mirrorplane.translators.settings import ISTIOS, OURS
 from tests.builders import PlainView, objects
+from tests.controlplane.engine.cached_calls import cached_calls
 from tests.controlplane.engine.test_incremental import from_scratch
 
 WEB = """
@@ -46,7 +47,7 @@ class Session:
 
     def __init__(self) -> None:
         self.plane = Plane(catalogue())
-        self.plane.slices._length = 0.0
+        self.plane.executor._length = 0.0
         self.held: dict[str, ResourceSet] = {}
         self.detach: dict[str, Callable[[], None]] = {}
         self.tasks: list[asyncio.Task[object]] = []
@@ -81,7 +82,7 @@ def test_whatever_happens_during_long_work_everyone_ends_up_with_what_a_fresh_wo
             for _ in range(pauses):
                 await asyncio.sleep(0)
         await asyncio.gather(*session.tasks)
-        await session.plane.slices.run(lambda: None)  # its turn comes when all other work is done
+        await session.plane.executor.run(lambda: None)  # its turn comes when all other work is done
         assert session.detach.keys() <= session.held.keys(), "everyone has been offered something"
         await session.plane.publish()
         scratch = PlainView(session.plane.snapshot, catalogue().inputs)
@@ -96,7 +97,7 @@ def test_whatever_happens_during_long_work_everyone_ends_up_with_what_a_fresh_wo
             session.plane.store.apply(ref, None)
         await session.plane.publish()
         settings_of = {(OURS,), (ISTIOS,)}
-        remembered = {c[0].__name__ for c in session.plane.engine.remembered() if c[1:] not in settings_of}
+        remembered = {c[0].__name__ for c in cached_calls(session.plane.engine) if c[1:] not in settings_of}
         assert remembered <= {"criteria", "mesh", "_selecting", "_gateways", "_horizons", "_rest"}
 
     asyncio.run(play())

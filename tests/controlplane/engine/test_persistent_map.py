@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirrorplane.controlplane.engine.persistent_map import Freezable
+from mirrorplane.controlplane.engine.persistent_map import PersistentMap
 
 steps = st.lists(st.one_of(st.tuples(st.integers(0, 600), st.integers()), st.integers(0, 600), st.none()))
 
 
 @given(steps)
 def test_every_frozen_moment_stays_what_the_mapping_was_then(steps):
-    written: Freezable[int, int] = Freezable()
+    written: PersistentMap[int, int] = PersistentMap()
     model: dict[int, int] = {}
     moments = []
     for step in steps:

@@ -14,6 +14,7 @@ from mirrorplane.controlplane.xds.requests import DeltaRequest
 from mirrorplane.translators.contract import Check, Output
 from mirrorplane.translators.outputs import sidecar_routes
 from tests.builders import SLEEP, decoded, objects, plane_of
+from tests.controlplane.engine.cached_calls import cached_calls
 
 SERVICE = """
 apiVersion: v1
@@ -151,7 +152,7 @@ async def test_what_only_a_scope_that_was_left_had_asked_for_is_forgotten_in_sli
     size = plane.engine.size - empty
     leave()
     assert plane.engine.size - empty > size / 2, "most of it waits for its turn"
-    await plane.slices.run(lambda: None)
+    await plane.executor.run(lambda: None)
     assert plane.engine.size - empty < size / 2
 
 
@@ -195,10 +196,10 @@ async def test_a_proxy_that_leaves_during_a_publish_leaves_nothing_behind():
     plane.publisher.attach(SLEEP, leave_with_the_other)
     detach["b"] = plane.publisher.attach(Proxy("sidecar", "b", "elsewhere"), lambda _: None)
     await apply(plane, SERVICE % 81)
-    await plane.slices.run(lambda: None)  # what was to be done after the publish has been done
+    await plane.executor.run(lambda: None)  # what was to be done after the publish has been done
     assert plane.publisher.scopes == 1
     held = {
-        call for call in plane.engine.remembered() if any(getattr(a, "namespace", "") == "elsewhere" for a in call[1:])
+        call for call in cached_calls(plane.engine) if any(getattr(a, "namespace", "") == "elsewhere" for a in call[1:])
     }
     assert not held
 
@@ -209,7 +210,7 @@ async def test_an_object_whose_check_raises_is_told_and_harms_no_other(monkeypat
 
     monkeypatch.setattr("mirrorplane.translators.findings._checks", lambda: (Check(table=broken),))
     plane = await plane_of(SERVICE % 80 + "---" + RULE)
-    assert [(f.reason, f.about.name) for f in plane.findings()] == [("InternalError", "web")]
+    assert [(f.reason, f.about.name) for f in plane.findings.all()] == [("InternalError", "web")]
     assert "outbound|80||web.default.svc.cluster.local" in plane.render(SLEEP).of(CLUSTER)
     assert "checking VirtualService default/web failed" in caplog.text
 

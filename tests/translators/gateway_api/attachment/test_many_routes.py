@@ -79,7 +79,7 @@ async def test_all_routes_are_served_the_longest_path_first(kind: str):
         assert by_host == {"*": [], "www.example.com": wanted}
     clusters = {r["route"]["cluster"] for host in hosts for r in host.get("routes", ())}
     assert len(clusters) == 20
-    assert plane.findings() == ()
+    assert plane.findings.all() == ()
 
 
 def _prefixes(host: dict[str, Any]) -> list[str]:
@@ -148,8 +148,8 @@ async def test_hundreds_of_routes_of_both_kinds_for_one_host_ask_for_no_tower_of
     many = [made(kind, f"r{999 - i}", said, creationTimestamp=times[i]) for i, kind in enumerate(kinds)]
     plane = await plane_of("---\n".join([gateway({}), services("till"), *many]))
     assert not plane.engine.failures
-    assert {f.about.kind.rpartition("/")[2] for f in plane.findings()} == {"HTTPRoute"}, "the oldest is a GRPCRoute"
-    assert len(plane.findings()) == 150
+    assert {f.about.kind.rpartition("/")[2] for f in plane.findings.all()} == {"HTTPRoute"}, "the oldest is a GRPCRoute"
+    assert len(plane.findings.all()) == 150
 
 
 async def test_a_listener_set_of_another_port_reads_no_route_again():

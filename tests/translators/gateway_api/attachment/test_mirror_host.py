@@ -116,8 +116,8 @@ async def test_a_rule_names_a_policy_itself():
 
 async def test_a_policy_says_at_which_gateways_it_holds():
     plane = await plane_of(world(policy("p", ROUTE), policy("lost", {"kind": "HTTPRoute", "name": "gone"})))
-    plane.book.refresh(plane.engine.view, plane.snapshot, None, "2026-01-01T00:00:00Z")
-    found = {ref.name: said for ref, said in plane.book.statuses() if ref.kind.endswith("TrafficPolicy")}
+    plane.statuses.refresh(plane.engine.view, plane.snapshot, None, "2026-01-01T00:00:00Z")
+    found = {ref.name: said for ref, said in plane.statuses.statuses() if ref.kind.endswith("TrafficPolicy")}
     assert set(found) == {"p"}
     (entry,) = found["p"]["ancestors"]
     assert entry["ancestorRef"] == {"group": GROUP, "kind": "Gateway", "namespace": "default", "name": "edge"}

@@ -145,7 +145,7 @@ async def test_other_controllers_and_other_routers_are_left_alone():
     ours = "---\n".join([gateway({}), *rules])
     theirs = "---\n".join([gateway({}, controller="example.com/theirs"), *rules])
     plane = await plane_of(theirs)
-    assert not plane.findings()
+    assert not plane.findings.all()
     assert not plane.render(EDGE).of(LISTENER)
     assert (await rendered(ours, EDGE)).of(LISTENER)
     for other in ({"namespace": "other"}, {"labels": {}}, {"role": "sidecar"}):

@@ -128,5 +128,5 @@ async def test_grpc_routes_go_before_http_routes_of_a_port(
     assert brief(found["HTTPRoute r"]["parents"][0]) == said
     assert brief(found["GRPCRoute g"]["parents"][0]) == ACCEPTED
     plane = await plane_of(text)
-    assert [f.reason for f in plane.findings()] == told
+    assert [f.reason for f in plane.findings.all()] == told
     assert outcome(ask(plane.render(SLEEP), "POST http://web:8000/x.Y/Z")) == "next"

@@ -89,7 +89,7 @@ HEADLESS = [({"clusterIP": "None"}, "headless"), ({"type": "ExternalName", "clus
 @pytest.mark.parametrize(("web", "why"), HEADLESS)
 async def test_a_service_without_an_address_of_its_own_is_no_parent(web: dict[str, str], why: str):
     plane = await plane_of(mesh(of_web("r", to("next")), **web))
-    (finding,) = plane.findings()
+    (finding,) = plane.findings.all()
     assert (finding.reason, finding.path) == ("NoMatchingParent", "spec.parentRefs[0]")
     assert why in finding.message
     assert brief(ask(plane.render(SLEEP), "GET http://web:8000/")) != "next"
@@ -120,7 +120,7 @@ async def test_copies_go_to_guarded_clusters_and_keep_their_host():
     (copy,) = outcome.action.copies  # type: ignore[union-attr]
     assert copy.cluster == "mirror|8000||next.default.svc.cluster.local"
     assert copy.authority in {"", "web:8000"}, "no -shadow"
-    assert [f.reason for f in plane.findings()] == ["BackendNotFound"]
+    assert [f.reason for f in plane.findings.all()] == ["BackendNotFound"]
 
 
 async def test_hostnames_say_nothing_at_a_service():

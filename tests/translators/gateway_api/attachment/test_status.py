@@ -12,6 +12,7 @@ from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.status.conditions import Plain
 from mirrorplane.translators.object_status import standing
 from tests.builders import objects, plane_of
+from tests.controlplane.engine.cached_calls import cached_calls
 from tests.gateway_manifests import GROUP, TILL, gateway, made, path, route, services, to
 
 NOW = "2026-01-01T00:00:00Z"
@@ -22,8 +23,8 @@ Conditions = Mapping[str, str]
 async def statuses(*texts: str) -> dict[str, Plain]:
     """The statuses of all objects, by `Kind name`, as they are without proxies."""
     plane = await plane_of("---\n".join(texts))
-    plane.book.refresh(plane.engine.view, plane.snapshot, None, NOW)
-    return {f"{ref.kind.rpartition('/')[2]} {ref.name}": status for ref, status in plane.book.statuses()}
+    plane.statuses.refresh(plane.engine.view, plane.snapshot, None, NOW)
+    return {f"{ref.kind.rpartition('/')[2]} {ref.name}": status for ref, status in plane.statuses.statuses()}
 
 
 def brief(said: Plain) -> dict[str, str]:
@@ -251,13 +252,13 @@ async def test_a_status_goes_with_its_object_and_comes_again():
     text = "---\n".join([gateway({}), route("web", to("web")), services("web")])
     plane = await plane_of(text)
     view, ref = plane.engine.view, Ref(f"{GROUP}/HTTPRoute", "default", "web")
-    plane.book.refresh(view, plane.snapshot, None, NOW)
+    plane.statuses.refresh(view, plane.snapshot, None, NOW)
     obj = plane.snapshot.objects[ref]
     for gone in (True, False):
         plane.store.apply(ref, None if gone else obj)
         await plane.publish()
-        plane.book.refresh(view, plane.snapshot, None, NOW)
-        found = dict(plane.book.statuses())
+        plane.statuses.refresh(view, plane.snapshot, None, NOW)
+        found = dict(plane.statuses.statuses())
         assert (ref in found) is not gone
         counts = found[Ref(f"{GROUP}/Gateway", "default", "edge")]["listeners"][0]["attachedRoutes"]
         assert counts == (0 if gone else 1)
@@ -268,8 +269,8 @@ async def again(plane: Plane, at: str, *texts: str, generation: int = 1) -> dict
     for obj in objects("---\n".join(texts)):
         plane.store.apply(obj.ref, msgspec.structs.replace(obj, generation=generation))
     await plane.publish()
-    plane.book.refresh(plane.engine.view, plane.snapshot, None, at)
-    return {f"{ref.kind.rpartition('/')[2]} {ref.name}": status for ref, status in plane.book.statuses()}
+    plane.statuses.refresh(plane.engine.view, plane.snapshot, None, at)
+    return {f"{ref.kind.rpartition('/')[2]} {ref.name}": status for ref, status in plane.statuses.statuses()}
 
 
 async def test_routes_count_where_they_are_accepted():
@@ -321,7 +322,7 @@ async def test_statuses_come_with_what_they_depend_on_in_any_order():
         plane.store.apply(ref, None)
     assert await again(plane, NOW) == {}
     plane.engine.collect()
-    assert not [call for call in plane.engine.remembered() if call[0] is standing], "nothing is held for what is gone"
+    assert not [call for call in cached_calls(plane.engine) if call[0] is standing], "nothing is held for what is gone"
 
 
 async def test_a_listener_set_that_may_not_join_any_more_has_no_listeners_left():

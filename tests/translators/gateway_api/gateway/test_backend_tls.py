@@ -101,7 +101,7 @@ async def test_authorities_are_resources_of_their_own_also_for_routers_that_have
     assert not plane.render(EDGE).of(SECRET)
     closed = decoded(plane.render(EDGE), CLUSTER)[f"outbound|8000||{WEB}"]
     assert (closed["type"], "load_assignment" in closed) == ("STATIC", False), "never plain text"
-    assert "NoValidCACertificate" in {finding.reason for finding in plane.findings()}
+    assert "NoValidCACertificate" in {finding.reason for finding in plane.findings.all()}
 
 
 async def test_ancestors_are_the_gateways_whose_routes_send_or_copy_to_a_target():

@@ -68,7 +68,7 @@ def held(plane: Plane, proxy: Proxy = PROVED) -> list[str]:
 
 
 def told(plane: Plane) -> list[tuple[str, str]]:
-    return [(finding.reason, finding.path) for finding in plane.findings()]
+    return [(finding.reason, finding.path) for finding in plane.findings.all()]
 
 
 BOTH = 0, 1

@@ -169,7 +169,7 @@ async def test_rules_of_istio_do_not_hold_at_a_gateway_whatever_they_call_it(nam
     served = plane.render(EDGE)
     assert [brief(ask(served, f"{ASK}:{port}")) for port in (80, 81)] == ["web", "nothing"]
     assert ("GatewayNotFound", "VirtualService") in [
-        (f.reason, f.about.kind.rpartition("/")[2]) for f in plane.findings()
+        (f.reason, f.about.kind.rpartition("/")[2]) for f in plane.findings.all()
     ]
 
 

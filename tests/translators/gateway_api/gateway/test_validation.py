@@ -71,4 +71,4 @@ def test_protocols_of_others_are_not_refused(protocol: str):
 async def test_a_listener_set_that_joins_itself_is_told():
     more = {"parentRef": {"kind": "ListenerSet", "name": "x"}, "listeners": [LISTENER]}
     plane = await plane_of("---\n".join([gateway({}), made("ListenerSet", "x", more)]))
-    assert [(one.reason, one.path) for one in plane.findings()] == [("ParentNotServed", "spec.parentRef.kind")]
+    assert [(one.reason, one.path) for one in plane.findings.all()] == [("ParentNotServed", "spec.parentRef.kind")]

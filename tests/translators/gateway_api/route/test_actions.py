@@ -145,7 +145,7 @@ async def test_a_grant_that_is_withdrawn_revokes():
     served = plane.render(EDGE)
     assert (brief(ask(served, sent)), brief(ask(served, both))) == ("500", "web")
     assert not any(name.startswith("mirror|") for name in served.of(CLUSTER))
-    assert [f.reason for f in plane.findings()] == ["RefNotPermitted"] * 2
+    assert [f.reason for f in plane.findings.all()] == ["RefNotPermitted"] * 2
 
 
 async def test_headers_are_changed_as_text():

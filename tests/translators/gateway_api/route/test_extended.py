@@ -137,7 +137,7 @@ async def test_a_filter_that_cannot_be_done_is_not_left_out(said: dict[str, Any]
     text = "---\n".join([gateway({}), route("web", to("web", filters=[said])), services("web")])
     plane = await plane_of(text)
     assert brief(ask(plane.render(EDGE), GET)) == "500"
-    assert [(f.reason, f.path) for f in plane.findings()] == [(reason, f"spec.rules[0].filters[0].{field}")]
+    assert [(f.reason, f.path) for f in plane.findings.all()] == [(reason, f"spec.rules[0].filters[0].{field}")]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ async def test_what_a_port_speaks_must_be_spoken_here(said: str, found: str):
     told = made("Service", "web", {"ports": ports}, "v1")
     plane = await plane_of("---\n".join([gateway({}), route("web", to("web")), services("web"), told]))
     assert brief(ask(plane.render(EDGE), GET)).split(" ")[0] == found
-    reasons = [f.reason for f in plane.findings() if f.severity.value == "error"]
+    reasons = [f.reason for f in plane.findings.all() if f.severity.value == "error"]
     assert reasons == ([] if found == "web" else ["UnsupportedProtocol"])
 
 
@@ -183,7 +183,7 @@ async def test_secure_sockets_need_to_know_how_tls_is_spoken():
     assert brief(ask((await plane_of("---\n".join(text))).render(EDGE), GET)) == "500"
     plane = await plane_of("---\n".join([*text, policy]))
     assert brief(ask(plane.render(EDGE), GET)) == "web"
-    assert not [f for f in plane.findings() if f.severity.value == "error"]
+    assert not [f for f in plane.findings.all() if f.severity.value == "error"]
 
 
 def sending(**more: Any) -> dict[str, Any]:

@@ -141,7 +141,7 @@ async def test_of_an_http_and_a_grpc_route_for_one_host_the_older_is_accepted(
     text = [gateway({}), calls("calls", rule("calls"), **grpc), route("web", to("web"), **http)]
     plane = await plane_of("---\n".join([*text, services("web", "calls")]))
     served = plane.render(EDGE)
-    told = {f.about.name: (f.reason, f.path) for f in plane.findings()}
+    told = {f.about.name: (f.reason, f.path) for f in plane.findings.all()}
     refused = ("NotAllowedByListeners", "spec.parentRefs[0]")
     assert (
         told == {"calls": {"web": refused}, "web": {"calls": refused}, "both": {}, "nobody": {"calls": refused}}[found]
@@ -166,7 +166,7 @@ async def test_a_route_that_was_not_accepted_is_nobodys_rival():
         services("web"),
     ]
     plane = await plane_of("---\n".join(text))
-    assert [f.about.name for f in plane.findings()] == ["b"]
+    assert [f.about.name for f in plane.findings.all()] == ["b"]
     assert brief(ask(plane.render(EDGE), "GET http://c.example.com/")) == "web"
 
 
