@@ -14,6 +14,7 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.gateways import Gateway
 from mirrorplane.api.grants import Grant
 from mirrorplane.api.meta import Labels, Ref
+from mirrorplane.api.mirrors import MirrorProfile
 from mirrorplane.api.proxy import Locality
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.settings import SettingsOverlay
@@ -141,6 +142,7 @@ class Lowered(msgspec.Struct, frozen=True):
     gateways: tuple[Gateway, ...] = ()
     credentials: tuple[Credential, ...] = ()
     grants: tuple[Grant, ...] = ()
+    mirror_profiles: tuple[MirrorProfile, ...] = ()
     sidecar_scopes: tuple[SidecarScope, ...] = ()
     settings: SettingsOverlay | None = None
     findings: tuple[Finding, ...] = ()

@@ -4,16 +4,17 @@ from typing import ClassVar
 
 import msgspec
 
-from mirrorplane.api.actions import Destination
+from mirrorplane.api.actions import Destination, HeaderChanges
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.units import MILLION
 
 
 class Guards(msgspec.Struct, frozen=True):
-    """What keeps a copy from hurting the original.
+    """Limits that keep copies from slowing down the original requests. See decisions 0001 and 0002.
 
-    A request whose body is larger than `max_body_bytes` is not (fully) copied; at most `max_requests` copies are under
-    way from one proxy to one target; a copy lives `deadline_ms` at most; connecting takes `connect_timeout_ms` at most.
+    A request whose body is larger than `max_body_bytes` is not (fully) copied; at most `max_requests` copies are in
+    flight from one proxy to one target; a copy is cut off after `deadline_ms`; connecting takes `connect_timeout_ms` at
+    most.
     """
 
     max_body_bytes: int = 1 << 20
@@ -26,15 +27,46 @@ class Guards(msgspec.Struct, frozen=True):
 
     @property
     def buffer_bytes(self) -> int:
-        """The most that copies to one target can hold up: while buffers are this large, none pushes back."""
+        """The most that the copies to one target can hold at once: no copy pushes back while buffers are this large."""
         return self.max_body_bytes * self.max_requests
 
 
-class Mirror(msgspec.Struct, frozen=True):
-    """A copy of requests, sent elsewhere; the answer is thrown away.
+class MirrorProfile(msgspec.Struct, frozen=True):
+    """How one object has copies made: with limits, headers and a host of their own.
 
-    `fraction` is in parts per MILLION. `shadow_suffix`: the copy's host gets Envoy's `-shadow`; `host`: it is this
-    instead.
+    `ref` is the object that declares the profile, `section` tells several profiles of one object apart. None is the
+    mesh's own profile, whose name is empty. `guards` None: the mesh's. `headers` are changed on the copy alone. `host`
+    replaces the Host of copies; "" leaves it to the Mirror.
+    """
+
+    ref: Ref | None = None
+    section: str = ""
+    guards: Guards | None = None
+    headers: HeaderChanges = HeaderChanges()
+    host: str = ""
+
+    @property
+    def name(self) -> str:
+        """`mirrorplane.io/MirrorPolicy/shop/careful`, with `#section` where there is one: stable, and free of `|`."""
+        if self.ref is None:
+            return ""
+        name = f"{self.ref.kind}/{self.ref.namespace}/{self.ref.name}"
+        return f"{name}#{self.section}" if self.section else name
+
+
+def profile_owner(name: str) -> Ref | None:
+    """Return the object that declares the profile of a name; None for the mesh's own."""
+    if not name:
+        return None
+    kind, namespace, name = name.partition("#")[0].rsplit("/", 2)
+    return Ref(kind, namespace, name)
+
+
+class Mirror(msgspec.Struct, frozen=True):
+    """A copy of requests, sent to a second destination; its response is discarded.
+
+    `fraction` is in parts per MILLION. `shadow_suffix`: Envoy appends `-shadow` to the copy's Host; `host` replaces it
+    instead. `profile` is the name of the MirrorProfile; "" is the mesh's own.
     """
 
     destination: Destination
@@ -42,3 +74,4 @@ class Mirror(msgspec.Struct, frozen=True):
     fraction: int = MILLION
     shadow_suffix: bool = False
     host: str = ""
+    profile: str = ""

@@ -12,6 +12,7 @@ from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
 from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.cluster.v3.outlier_detection_pb2 import OutlierDetection
+from envoy.config.common.mutation_rules.v3.mutation_rules_pb2 import HeaderMutation
 from envoy.config.core.v3.address_pb2 import Address, BindConfig, SocketAddress
 from envoy.config.core.v3.base_pb2 import (
     DataSource,
@@ -163,6 +164,7 @@ __all__ = [
     "HTTPFault",
     "HeaderBasedSessionState",
     "HeaderMatcher",
+    "HeaderMutation",
     "HeaderValue",
     "HeaderValueOption",
     "HealthStatus",

@@ -9,11 +9,11 @@ from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.proxy import LOOPBACK, REDIRECT, ROUTER, SIDECAR, Locality, Proxy, Scope, Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
-from mirrorplane.translators.names import ANYWHERE
+from mirrorplane.translators.names import ANY_ADDRESS
 from mirrorplane.translators.partitions import COUNT
 from mirrorplane.translators.settings import mesh
 
-_EVERY_ADDRESS = {4: ANYWHERE, 6: "::"}
+_EVERY_ADDRESS = {4: ANY_ADDRESS, 6: "::"}
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -172,7 +172,7 @@ def _bind(proxy: Proxy) -> str:
     interception they are bound to nothing, and take what was meant for any address; a router's are open to everybody.
     """
     if _is_intercepted(proxy):
-        return ANYWHERE
+        return ANY_ADDRESS
     address = ipaddress.ip_address(proxy.ip)
     if address.is_loopback:
         return proxy.ip

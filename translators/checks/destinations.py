@@ -19,7 +19,7 @@ from mirrorplane.translators.lookups.policies import (
     port_of,
     target_port,
 )
-from mirrorplane.translators.names import MIRROR, ClusterName
+from mirrorplane.translators.names import mirror_cluster
 
 _REASONS = {"host": "HostNotFound", "port.number": "PortNotFound", "subset": "SubsetNotFound", "": "NotCallable"}
 _EVERYWHERE = "*"
@@ -57,7 +57,7 @@ def _findings(
         yield _missing(said, to, problem, mirror=mirror)
     elif service is not None:
         yield from _warnings(said, to, service, mirror=mirror)
-        if mirror and not cluster_policy(view, client, ClusterName(MIRROR, port, to.subset, to.host)).uses_tls:
+        if mirror and not cluster_policy(view, client, mirror_cluster(to.host, port, to.subset)).uses_tls:
             yield from _not_http(said, to, service)
 
 

@@ -8,7 +8,7 @@ from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.traffic_policy import BackendTls
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.names import DATAGRAMS, SEALED, ClusterName
+from mirrorplane.translators.names import ClusterName, Purpose, Transport
 from mirrorplane.translators.secrets import referenced_secrets
 
 
@@ -19,7 +19,7 @@ def of_call(view: View, client: ClientKey, to: ClusterName) -> Tls | None:
 
     Gateway API: the certificate of its Gateway is shown only there.
     """
-    if to.direction in {DATAGRAMS, SEALED}:
+    if to.transport is Transport.UDP or to.purpose is Purpose.PASSTHROUGH:
         return None
     service = view.memo(services.service, client.visibility, to.host)
     ports = service.ports if service is not None else ()

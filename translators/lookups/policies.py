@@ -12,7 +12,16 @@ from mirrorplane.api.traffic_policy import Subset, TrafficPolicy
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import backend_tls, services, sidecar_scope
 from mirrorplane.translators.lookups.policy_defaults import with_nearness
-from mirrorplane.translators.names import BLACK_HOLE, DATAGRAMS, MIRROR, OUTBOUND, PASSTHROUGH, ClusterName, outbound
+from mirrorplane.translators.names import (
+    BLACK_HOLE,
+    PASSTHROUGH,
+    ClusterName,
+    Transport,
+    mirror_cluster,
+    outbound,
+    outbound_cluster,
+    udp_cluster,
+)
 from mirrorplane.translators.settings import ISTIOS, mesh
 
 _AS_EVER = ClusterPolicy()
@@ -99,7 +108,7 @@ def port_of(service: Service, number: int, *, datagrams: bool = False) -> Port |
 
 def port_called(service: Service, to: ClusterName) -> Port | None:
     """Return the port of a service that a cluster calls."""
-    return port_of(service, to.port, datagrams=to.direction == DATAGRAMS)
+    return port_of(service, to.port, datagrams=to.transport is Transport.UDP)
 
 
 def missing(
@@ -128,7 +137,7 @@ def no_mirror(view: View, client: ClientKey, to: Destination, port: int) -> tupl
     service = view.memo(services.service, client.visibility, to.host)
     if service is not None and service.resolution is Resolution.NONE:
         return "host", f"{to.host} has resolution NONE, so a copy has no address of its own to go to"
-    called = ClusterName(MIRROR, port, to.subset, to.host)
+    called = mirror_cluster(to.host, port, to.subset)
     return missing(view, client, to, port) or _not_callable(view, client, called)
 
 
@@ -138,12 +147,12 @@ def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint,
     What EndpointSlices (or the service itself) list, else the Pods it selects; WorkloadEntries it selects join either.
     Istio: what other ServiceEntries of the namespace say of the host, for a port of that name, joins too.
     """
-    return _answering(view, owner, ClusterName(OUTBOUND, number, "", host))
+    return _answering(view, owner, outbound_cluster(host, number))
 
 
 def datagram_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
     """Return the same for a port for UDP."""
-    return _answering(view, owner, ClusterName(DATAGRAMS, number, "", host))
+    return _answering(view, owner, udp_cluster(host, number))
 
 
 def endpoints_of(view: View, service: Service, port: Port) -> tuple[Endpoint, ...]:

@@ -67,7 +67,7 @@ def _meant(known: Decoded, request: Request) -> Iterator[envoy.Listener]:
 def _is_own(listener: envoy.Listener) -> bool:
     """Tell whether a listener is only for those who dial its address: not bound, and not for every address."""
     bound = not listener.HasField("bind_to_port") or listener.bind_to_port.value
-    return not bound and listener.address.socket_address.address != names.ANYWHERE
+    return not bound and listener.address.socket_address.address != names.ANY_ADDRESS
 
 
 def _port(listener: envoy.Listener) -> int:

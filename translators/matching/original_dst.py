@@ -5,7 +5,7 @@ from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.policies import endpoints
-from mirrorplane.translators.names import ANYWHERE
+from mirrorplane.translators.names import ANY_ADDRESS
 from mirrorplane.translators.sidecars.outbound_listeners import addresses
 
 
@@ -23,5 +23,5 @@ def address(view: View, scope: Scope, host: str, port: int) -> str:
         service = services.service(view, scope.visibility, each)
         if service is not None:
             one = addresses(service) or tuple(e.address for e in endpoints(view, service.ref, service.host, port))
-            return next(iter(one), ANYWHERE)
-    return ANYWHERE
+            return next(iter(one), ANY_ADDRESS)
+    return ANY_ADDRESS

@@ -5,7 +5,7 @@ from mirrorplane.translators import envoy
 from mirrorplane.translators.matching.paths import substituted, with_prefix
 from mirrorplane.translators.parts import actions
 
-CODES = {envoys: code for code, envoys in actions.CODES.items()}
+CODES = {envoys: code for code, envoys in actions.REDIRECT_CODES.items()}
 """HTTP status by Envoy's name for it."""
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 

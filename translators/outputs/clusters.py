@@ -21,7 +21,9 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
 def build(view: View, asker: tuple[ClientKey, bool], name: str) -> Resource | None:
     """Return one cluster, as proxies that are one caller have it, with interception or without."""
     client, intercepted = asker
-    return _fixed(name) if name in {PASSTHROUGH, BLACK_HOLE} else of_service(view, client, name, dialled=intercepted)
+    return (
+        _fixed(name) if name in {PASSTHROUGH, BLACK_HOLE} else of_service(view, client, name, intercepted=intercepted)
+    )
 
 
 def _fixed(name: str) -> Resource:

@@ -12,11 +12,10 @@ from mirrorplane.translators.contract import Output
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.locality_lb import Group, grouped
 from mirrorplane.translators.lookups.policies import datagram_endpoints, endpoints, policy, port_called
-from mirrorplane.translators.names import DATAGRAMS, OUTBOUND, parse_cluster
+from mirrorplane.translators.names import Transport, parse_cluster
 from mirrorplane.translators.parts import service_clusters
 
 _AS_EVER, _ANYWHERE = ClusterPolicy(), EndpointView(ClientKey(Visibility("")))
-_SERVED = {OUTBOUND, DATAGRAMS}
 _HEALTHY, _UNHEALTHY = envoy.HealthStatus.Value("HEALTHY"), envoy.HealthStatus.Value("UNHEALTHY")
 
 
@@ -31,7 +30,7 @@ def build(view: View, seen_from: EndpointView, name: str) -> Resource | None:
     asked, client = parse_cluster(name), seen_from.client
     service = view.memo(services.service, client.visibility, asked.host) if asked else None
     port = port_called(service, asked) if service and asked else None
-    if asked is None or asked.direction not in _SERVED or service is None or port is None:
+    if asked is None or asked.endpoints != name or service is None or port is None:
         return None
     rules = view.memo(policy, client, asked.host)
     chosen = rules.subset(asked.subset) if rules and asked.subset else None
@@ -60,7 +59,7 @@ def _chosen(view: View, owner: Ref, name: str, labels: Labels) -> list[Endpoint]
     asked, wanted = parse_cluster(name), set(labels)
     if asked is None:
         return []
-    answering = datagram_endpoints if asked.direction == DATAGRAMS else endpoints
+    answering = datagram_endpoints if asked.transport is Transport.UDP else endpoints
     found = view.memo(answering, owner, asked.host, asked.port)
     return [e for e in found if wanted <= set(e.labels)]
 

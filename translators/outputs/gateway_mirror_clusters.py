@@ -6,13 +6,13 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.outputs.gateway_routes import names as configurations
 from mirrorplane.translators.parts.clusters import build
-from mirrorplane.translators.parts.gateway_virtual_hosts import copies
+from mirrorplane.translators.parts.gateway_virtual_hosts import dedicated_clusters
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, sorted."""
     (said,) = view.memo(configurations, scope)
-    return (tuple(sorted({name for routes in said for name in view.memo(copies, scope, routes)})),)
+    return (tuple(sorted({name for routes in said for name in view.memo(dedicated_clusters, scope, routes)})),)
 
 
 OUTPUT = Output(CLUSTER, names, build, key=lambda scope: scope.client, serves=lambda scope: scope.role == ROUTER)

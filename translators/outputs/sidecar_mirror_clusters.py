@@ -16,7 +16,7 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
         name
         for port in view.memo(services.http_ports, scope.visibility)
         for part in parts
-        for name in view.memo(virtual_hosts.copies, outbound, port, part)
+        for name in view.memo(virtual_hosts.dedicated_clusters, outbound, port, part)
     }
     return (tuple(sorted(found)),)
 

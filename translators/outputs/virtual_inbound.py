@@ -9,7 +9,7 @@ from mirrorplane.api.resource import LISTENER, Resource
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.contract import Output
-from mirrorplane.translators.names import ANYWHERE, BLACK_HOLE, INBOUND_PASSTHROUGH, VIRTUAL_INBOUND, inbound
+from mirrorplane.translators.names import ANY_ADDRESS, BLACK_HOLE, INBOUND_PASSTHROUGH, VIRTUAL_INBOUND, inbound
 from mirrorplane.translators.parts import inspectors, network_filters
 from mirrorplane.translators.settings import mesh
 from mirrorplane.translators.sidecars.inbound import PORT, Entry, entries
@@ -25,7 +25,7 @@ def listeners(_: View, __: Scope) -> tuple[tuple[str, ...]]:
 def build(view: View, scope: Scope, name: str) -> Resource:
     """Return the listener."""
     body, found = envoy.Listener(name=name, traffic_direction="INBOUND"), view.memo(entries, scope)
-    body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANYWHERE, port_value=PORT))
+    body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANY_ADDRESS, port_value=PORT))
     inspectors.original_address(body)
     inspectors.http_on(
         body, [entry.port for entry in found if entry.protocol is Protocol.AUTO], view.memo(mesh).detection_ms
@@ -41,7 +41,7 @@ def build(view: View, scope: Scope, name: str) -> Resource:
 
 def _add(view: View, scope: Scope, body: envoy.Listener, entry: Entry) -> None:
     """Add the chains of one port; where nobody says what it speaks, one for HTTP and one for all else."""
-    port = f"{ANYWHERE}_{entry.port}"
+    port = f"{ANY_ADDRESS}_{entry.port}"
     if not entry.protocol.is_bytes:
         chain = body.filter_chains.add(name=port, filters=[_http(view, scope, entry)])
         chain.filter_chain_match.destination_port.value = entry.port
@@ -67,7 +67,7 @@ def _http(view: View, scope: Scope, entry: Entry) -> envoy.Filter:
     if entry.protocol is not Protocol.HTTP2:
         route.route.retry_policy.retry_on = "reset-before-request"
         route.route.retry_policy.num_retries.value = _TRIES
-    return network_filters.http(view, scope, routes, f"inbound_{ANYWHERE}_{entry.port}")
+    return network_filters.http(view, scope, routes, f"inbound_{ANY_ADDRESS}_{entry.port}")
 
 
 OUTPUT = Output(LISTENER, listeners, build, serves=lambda scope: scope.intercepted)

@@ -6,7 +6,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.lookups.policies import unknown
-from mirrorplane.translators.names import ANYWHERE, BLACK_HOLE, VIRTUAL_OUTBOUND
+from mirrorplane.translators.names import ANY_ADDRESS, BLACK_HOLE, VIRTUAL_OUTBOUND
 from mirrorplane.translators.parts import network_filters
 
 PORT = 15001
@@ -20,7 +20,7 @@ def listeners(_: View, __: Scope) -> tuple[tuple[str, ...]]:
 def build(view: View, visibility: Visibility, name: str) -> Resource:
     """Return the listener. What is meant for it itself would come back for ever, and is closed."""
     body = envoy.Listener(name=name, traffic_direction="OUTBOUND")
-    body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANYWHERE, port_value=PORT))
+    body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANY_ADDRESS, port_value=PORT))
     body.use_original_dst.value = True
     loop = body.filter_chains.add(
         name="virtualOutbound-blackhole", filters=[network_filters.straight(view, BLACK_HOLE)]

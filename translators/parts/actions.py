@@ -1,4 +1,4 @@
-"""Route -> Envoy Route: what is done with requests that match, and every filter's say about them."""
+"""Route -> Envoy Route: the action, its mirrors, and the per-route configuration of every HTTP filter."""
 
 from collections.abc import Iterator
 
@@ -15,8 +15,8 @@ from mirrorplane.translators.parts import balancing, headers, http_filters, matc
 from mirrorplane.translators.parts.weights import independent
 from mirrorplane.translators.settings import mesh
 
-_FAILED = 500
-CODES = {
+_INTERNAL_SERVER_ERROR = 500
+REDIRECT_CODES = {
     301: envoy.RedirectAction.MOVED_PERMANENTLY,
     302: envoy.RedirectAction.FOUND,
     303: envoy.RedirectAction.SEE_OTHER,
@@ -26,153 +26,158 @@ CODES = {
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Built(msgspec.Struct, frozen=True):
-    """An encoded route, and the clusters that are only there for such routes: of copies, and of HTTP/2 where needed."""
+class EncodedRoute(msgspec.Struct, frozen=True):
+    """An encoded route. `dedicated` are the clusters that exist only for such routes: of mirrors, and `http2|...`."""
 
     body: bytes
-    copies: tuple[str, ...] = ()
+    dedicated: tuple[str, ...] = ()
 
 
-def route(view: View, scope: Scope, said: Route, port: int) -> Built:
-    """Return a rule as it holds on a listener port; mirrors whose target is missing are left out.
+def encode_route(view: View, scope: Scope, route: Route, port: int) -> EncodedRoute:
+    """Return a route as it is on a listener port, without the mirrors whose target is missing.
 
-    Where a rule sends requests on to no destination, the proxy answers, and nothing is copied.
+    Where a route has no destination, the proxy answers with the route's failure status, and nothing is copied.
     """
-    body = envoy.Route(name=said.name, match=matches.route_match(said.match), stat_prefix=said.stat_prefix)
-    action = said.action
+    body = envoy.Route(name=route.name, match=matches.route_match(route.match), stat_prefix=route.stat_prefix)
+    action = route.action
     if isinstance(action, Redirect):
         body.redirect.CopyFrom(_redirect(action, port))
     elif isinstance(action, Answer):
-        body.direct_response.CopyFrom(_answer(action))
+        body.direct_response.CopyFrom(_direct_response(action))
     elif not action.destinations:
         body.direct_response.status = action.failure
     else:
         body.route.CopyFrom(_forward(view, scope.client, action, port))
-    only = said.destinations[0] if len(said.destinations) == 1 else None
-    headers.apply(body, said.headers)
+    only = route.destinations[0] if len(route.destinations) == 1 else None
+    headers.apply(body, route.headers)
     if only is not None:
         headers.apply(body, only.headers)
-    http_filters.apply(body, said)
-    body.metadata.CopyFrom(_source(said.ref, said.path))
-    return Built(envoy.encode(body), (*(p.cluster for p in body.route.request_mirror_policies), *_by_http2(said)))
+    http_filters.apply(body, route)
+    body.metadata.CopyFrom(_source(route.ref, route.path))
+    mirror_clusters = (mirror.cluster for mirror in body.route.request_mirror_policies)
+    return EncodedRoute(envoy.encode(body), (*mirror_clusters, *_http2_clusters(route)))
 
 
-def default(view: View, scope: Scope, host: str, port: int) -> Built:
-    """Return the route of a service nobody wrote rules for: everything goes to it, retried, without timeout (Istio)."""
+def default(view: View, scope: Scope, host: str, port: int) -> EncodedRoute:
+    """Return the route of a service without rules: all requests go to it, with retries and no timeout (Istio)."""
     action = envoy.RouteAction(cluster=names.outbound(host, port))
-    _balance(view, scope.client, action, Forward((Destination(host, port=port),)), port)
-    _limit(action, 0)
+    _hash_and_retry(view, scope.client, action, Forward((Destination(host, port=port),)), port)
+    _set_timeout(action, 0)
     body = envoy.Route(name="default", match=envoy.RouteMatch(prefix="/"), route=action)
-    return Built(envoy.encode(body))
+    return EncodedRoute(envoy.encode(body))
 
 
-def _forward(view: View, client: ClientKey, said: Forward, port: int) -> envoy.RouteAction:
+def _forward(view: View, client: ClientKey, forward: Forward, port: int) -> envoy.RouteAction:
     action = envoy.RouteAction()
-    _send(view, client.visibility, action, said, port)
-    for mirror in said.mirrors:
-        cluster = mirrors.target(view, client, mirror.destination, port)
+    _choose_clusters(view, client.visibility, action, forward, port)
+    for mirror in forward.mirrors:
+        cluster = mirrors.target(view, client, mirror, port)
         if cluster is not None:
-            action.request_mirror_policies.append(mirrors.policy(mirror, cluster))
-    _rewrite(action, said)
-    _balance(view, client, action, said, port)
-    _limit(action, said.timeout_ms)
+            action.request_mirror_policies.append(mirrors.policy(view, mirror, cluster))
+    _rewrite(action, forward)
+    _hash_and_retry(view, client, action, forward, port)
+    _set_timeout(action, forward.timeout_ms)
     return action
 
 
-def _limit(action: envoy.RouteAction, milliseconds: int) -> None:
-    """Say how long a request may take; 0 is as long as a gRPC client itself says, and else for ever.
+def _set_timeout(action: envoy.RouteAction, timeout_ms: int) -> None:
+    """Set the timeout; with 0 only a gRPC client's own deadline (`grpc-timeout`) limits a request.
 
-    Never both: beside `max_stream_duration` Envoy 1.40 forgets `timeout`.
+    Never both: beside `max_stream_duration` Envoy 1.40 ignores `timeout`.
     """
-    action.timeout.CopyFrom(envoy.duration(milliseconds))
-    if not milliseconds:
+    action.timeout.CopyFrom(envoy.duration(timeout_ms))
+    if not timeout_ms:
+        # 0 is "no upper limit on the client's value"; were it unset, Envoy would ignore the header.
         action.max_stream_duration.grpc_timeout_header_max.CopyFrom(envoy.duration(0))
 
 
-def _send(view: View, visibility: Visibility, action: envoy.RouteAction, said: Forward, port: int) -> None:
-    """Say where requests go. One destination gets all, whatever its weight; of several, one of weight 0 gets none."""
-    to = said.destinations
-    if said.failure == _FAILED and any(destination.fails for destination in to):
+def _choose_clusters(
+    view: View, visibility: Visibility, action: envoy.RouteAction, forward: Forward, port: int
+) -> None:
+    """Set the clusters. An only destination gets everything, whatever its weight; of several, weight 0 gets nothing."""
+    destinations = forward.destinations
+    if forward.failure == _INTERNAL_SERVER_ERROR and any(destination.fails for destination in destinations):
+        # Envoy's default is 503; Gateway API requires 500 for an invalid backendRef. See decision 0082.
         action.cluster_not_found_response_code = envoy.RouteAction.INTERNAL_SERVER_ERROR
-    if len(to) == 1:
-        action.cluster = _cluster(view, visibility, to[0], port)
+    if len(destinations) == 1:
+        action.cluster = _cluster(view, visibility, destinations[0], port)
         return
-    shares = independent([d.weight for d in to], [m.fraction for m in said.mirrors])
-    for destination, share in zip(to, shares, strict=True):
-        if share:
+    weights = independent([d.weight for d in destinations], [m.fraction for m in forward.mirrors])
+    for destination, weight in zip(destinations, weights, strict=True):
+        if weight:
             name = _cluster(view, visibility, destination, port)
-            chosen = action.weighted_clusters.clusters.add(name=name, weight=envoy.UInt32Value(value=share))
-            headers.apply(chosen, destination.headers)
+            weighted = action.weighted_clusters.clusters.add(name=name, weight=envoy.UInt32Value(value=weight))
+            headers.apply(weighted, destination.headers)
             if destination.rewrite_host:
-                chosen.host_rewrite_literal = destination.rewrite_host
+                weighted.host_rewrite_literal = destination.rewrite_host
 
 
-def _balance(view: View, client: ClientKey, action: envoy.RouteAction, said: Forward, port: int) -> None:
-    """Say what is hashed and when to try again. The virtual host's retries hold where nothing special is asked for."""
-    hashes = balancing.hashes(view, client, said.destinations, port)
+def _hash_and_retry(view: View, client: ClientKey, action: envoy.RouteAction, forward: Forward, port: int) -> None:
+    """Set the hash policies and the retry policy; without one, the retry policy of the virtual host applies."""
+    hashes = balancing.hashes(view, client, forward.destinations, port)
     if hashes:
         action.hash_policy.extend(hashes)
-    pinned = bool(hashes) and len(said.destinations) == 1
-    if said.retries is not None or pinned:
-        action.retry_policy.CopyFrom(retries.policy(said.retries or view.memo(mesh).retries, hashed=pinned))
+    hashed = bool(hashes) and len(forward.destinations) == 1
+    if forward.retries is not None or hashed:
+        action.retry_policy.CopyFrom(retries.policy(forward.retries or view.memo(mesh).retries, hashed=hashed))
 
 
-def _cluster(view: View, visibility: Visibility, to: Destination, port: int) -> str:
-    if to.fails:
-        return names.NOWHERE
-    number = target_port(view, visibility, to, port)
-    return (names.http2 if to.http2 else names.outbound)(to.host, number, to.subset)
+def _cluster(view: View, visibility: Visibility, destination: Destination, port: int) -> str:
+    if destination.fails:
+        return names.MISSING_CLUSTER
+    number = target_port(view, visibility, destination, port)
+    return (names.http2 if destination.http2 else names.outbound)(destination.host, number, destination.subset)
 
 
-def _by_http2(said: Route) -> Iterator[str]:
-    """Yield the clusters of a route that speak HTTP/2 to ports which do not say so."""
-    asked = (said.authorization.destination,) if said.authorization is not None else ()
-    for to in (*said.destinations, *asked):
-        if to.http2 and not to.fails:
-            yield names.http2(to.host, to.port, to.subset)
+def _http2_clusters(route: Route) -> Iterator[str]:
+    """Yield the clusters of a route that speak HTTP/2 to ports which do not say so. See decision 0109."""
+    ext_authz = (route.authorization.destination,) if route.authorization is not None else ()
+    for destination in (*route.destinations, *ext_authz):
+        if destination.http2 and not destination.fails:
+            yield names.http2(destination.host, destination.port, destination.subset)
 
 
-def _rewrite(action: envoy.RouteAction, said: Forward) -> None:
-    """Say what is changed. A host for the rule goes before one for its only destination (Istio)."""
-    rewrite, to = said.rewrite, said.destinations
+def _rewrite(action: envoy.RouteAction, forward: Forward) -> None:
+    """Set path and host rewrites. A host for the rule takes precedence over one for its only destination (Istio)."""
+    rewrite, destinations = forward.rewrite, forward.destinations
     action.prefix_rewrite = rewrite.path
     if rewrite.pattern:
         action.regex_rewrite.pattern.regex = rewrite.pattern
         action.regex_rewrite.substitution = rewrite.substitution
-    host = rewrite.host or (to[0].rewrite_host if len(to) == 1 else "")
+    host = rewrite.host or (destinations[0].rewrite_host if len(destinations) == 1 else "")
     if host:
         action.host_rewrite_literal = host
 
 
-def _redirect(said: Redirect, port: int) -> envoy.RedirectAction:
-    """Return a redirect. A scheme's own port is not said (Istio), unless it must not be the client's."""
-    action = envoy.RedirectAction(response_code=CODES[said.code], host_redirect=said.host)
-    if said.scheme:
-        action.scheme_redirect = said.scheme
-    if said.path:
-        action.path_redirect = said.path
-    elif said.prefix:
-        action.prefix_rewrite = said.prefix
-    elif said.pattern:
-        action.regex_rewrite.pattern.regex = said.pattern
-        action.regex_rewrite.substitution = said.substitution
-    number = port if said.same_port else said.port
-    if said.own_port or number != _DEFAULT_PORTS.get(said.scheme):
+def _redirect(redirect: Redirect, port: int) -> envoy.RedirectAction:
+    """Return a redirect. A scheme's own port is left out of the Location (Istio), unless it replaces the client's."""
+    action = envoy.RedirectAction(response_code=REDIRECT_CODES[redirect.code], host_redirect=redirect.host)
+    if redirect.scheme:
+        action.scheme_redirect = redirect.scheme
+    if redirect.path:
+        action.path_redirect = redirect.path
+    elif redirect.prefix:
+        action.prefix_rewrite = redirect.prefix
+    elif redirect.pattern:
+        action.regex_rewrite.pattern.regex = redirect.pattern
+        action.regex_rewrite.substitution = redirect.substitution
+    number = port if redirect.same_port else redirect.port
+    if redirect.own_port or number != _DEFAULT_PORTS.get(redirect.scheme):
         action.port_redirect = number
     return action
 
 
-def _answer(said: Answer) -> envoy.DirectResponseAction:
-    action = envoy.DirectResponseAction(status=said.status)
-    if said.body:
-        action.body.inline_bytes = said.body
+def _direct_response(answer: Answer) -> envoy.DirectResponseAction:
+    action = envoy.DirectResponseAction(status=answer.status)
+    if answer.body:
+        action.body.inline_bytes = answer.body
     return action
 
 
 def _source(about: Ref, path: str) -> envoy.Metadata:
-    """Say in the configuration itself where a route comes from."""
+    """Put the object and field that a route comes from into its metadata, as Istio does."""
     group, _, kind = about.kind.rpartition("/")
     metadata = envoy.Metadata()
-    where = f"/apis/{group}/namespaces/{about.namespace}/{kind}/{about.name}"
-    metadata.filter_metadata["istio"].update({"config": where, "path": path})
+    config = f"/apis/{group}/namespaces/{about.namespace}/{kind}/{about.name}"
+    metadata.filter_metadata["istio"].update({"config": config, "path": path})
     return metadata

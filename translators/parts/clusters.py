@@ -1,12 +1,13 @@
-"""Clusters of services, and those that copies go to: one for each port and subset, of its own limits for copies.
+"""Clusters of services, and the guarded ones of mirrors: one for each port, subset and MirrorProfile.
 
-What distinguishes a cluster is a few names; the rest is the same for all of a kind, and is encoded once.
+A few fields tell one cluster from the next; the rest is the same for all of a kind, and is encoded once.
 """
 
 import msgspec
 
 from mirrorplane.api.cluster_policy import Algorithm, Balancing, ClusterPolicy
 from mirrorplane.api.mesh import Protocol, Resolution, Service
+from mirrorplane.api.mirrors import Guards
 from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.resource import CLUSTER, Resource
 from mirrorplane.api.settings import MeshSettings
@@ -14,115 +15,123 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.policies import cluster_policy, port_called
-from mirrorplane.translators.names import DATAGRAMS, ClusterName, assigned, parse_cluster
+from mirrorplane.translators.names import ClusterName, Purpose, Transport, parse_cluster
 from mirrorplane.translators.parts import balancing, connection_pool, endpoint_discovery, mirrors, upstream_tls
 from mirrorplane.translators.secrets import own_secrets
 from mirrorplane.translators.settings import mesh
 
 UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_DIALLED = Balancing(Algorithm.ORIGINAL_DST)
+_ORIGINAL_DST = Balancing(Algorithm.ORIGINAL_DST)
 
 
-def build(view: View, client: ClientKey, name: str, *, dialled: bool = False) -> Resource | None:
-    """Return one cluster, as proxies that are one caller have it.
+def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False) -> Resource | None:
+    """Return one cluster, the same for all proxies with this ClientKey; None when its service or port is missing.
 
-    `dialled`: the proxy knows which address its client wanted, and of a headless service that is the one (Istio).
+    `intercepted`: the proxy knows the address that its client dialled, and uses it for headless services (Istio).
     """
-    asked = parse_cluster(name)
-    service = view.memo(services.service, client.visibility, asked.host) if asked else None
-    port = port_called(service, asked) if service and asked else None
-    if asked is None or service is None or port is None:
+    cluster = parse_cluster(name)
+    service = view.memo(services.service, client.visibility, cluster.host) if cluster else None
+    port = port_called(service, cluster) if service and cluster else None
+    if cluster is None or service is None or port is None:
         return None
-    said = _manner(view, client, service, asked, dialled=dialled and service.headless)
+    policy = _find_policy(view, client, service, cluster, original_dst=intercepted and service.headless)
+    # Stat names end in ";" (Istio), because host names hold the dots that Envoy's tag extraction would cut at.
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
-    if said.unusable(holds_secrets=client.holds_secrets) or _lacks_secret(view, client, said):
-        return _closed(body, asked, service)
-    body.lb_policy = balancing.algorithm(said.balancing)
-    if not endpoint_discovery.fill(view, client, body, service, asked):
+    if policy.unusable(holds_secrets=client.holds_secrets) or _lacks_secret(view, client, policy):
+        return _without_endpoints(body, cluster, service)
+    body.lb_policy = balancing.algorithm(policy.balancing)
+    if not endpoint_discovery.fill(view, client, body, service, cluster):
         return None
-    _describe(body, asked, service)
-    uses = (assigned(asked),) if body.type == envoy.Cluster.EDS else ()
-    spoken = Protocol.HTTP2 if asked.http2 else port.protocol
-    cluster_policies = view.memo(
-        _manners, spoken.value, asked.copies, _held(_forced(said) if asked.http2 else said, client)
+    _describe(body, cluster, service)
+    uses = (cluster.endpoints,) if body.type == envoy.Cluster.EDS else ()
+    http2 = cluster.transport is Transport.HTTP2
+    protocol = Protocol.HTTP2 if http2 else port.protocol
+    guards = mirrors.find_guards(view, cluster.profile) if cluster.purpose is Purpose.MIRROR else None
+    policy = _without_unsent_secret(_force_http2(policy) if http2 else policy, client)
+    return envoy.resource(
+        CLUSTER, name, envoy.encode(body), view.memo(_common, protocol.value, guards, policy), uses=uses
     )
-    return envoy.resource(CLUSTER, name, envoy.encode(body), cluster_policies, uses=uses)
 
 
-def _manner(view: View, client: ClientKey, service: Service, asked: ClusterName, *, dialled: bool) -> ClusterPolicy:
-    """Return how a cluster is called; where the client's own address is dialled, nothing is left to choose.
+def _find_policy(
+    view: View, client: ClientKey, service: Service, cluster: ClusterName, *, original_dst: bool
+) -> ClusterPolicy:
+    """Return the policy of a cluster. Nothing is left to balance where the address that the client dialled is used.
 
-    Only endpoints that come from us have priorities and weights by locality. What is said of connections is nothing to
-    datagrams.
+    Only endpoints from EDS have priorities and weights by locality. UDP has no TLS, no requests and no retries.
     """
-    said = _named(cluster_policy(view, client, asked), service)
-    if asked.direction == DATAGRAMS:
-        said = ClusterPolicy(balancing=said.balancing, pool=said.pool)
-    passes_on = said.balancing is not None and said.balancing.algorithm is Algorithm.ORIGINAL_DST
-    if dialled or passes_on or service.resolution is Resolution.NONE:
-        said = msgspec.structs.replace(said, balancing=_DIALLED)
-    elif service.resolution is not Resolution.ENDPOINTS and said.balancing is not None:
-        said = msgspec.structs.replace(said, balancing=msgspec.structs.replace(said.balancing, locality_lb=None))
-    return mirrors.named(said, service.host) if asked.copies else said
+    policy = _with_names(cluster_policy(view, client, cluster), service)
+    if cluster.transport is Transport.UDP:
+        policy = ClusterPolicy(balancing=policy.balancing, pool=policy.pool)
+    balancing = policy.balancing
+    asked_for = balancing is not None and balancing.algorithm is Algorithm.ORIGINAL_DST
+    if original_dst or asked_for or service.resolution is Resolution.NONE:
+        policy = msgspec.structs.replace(policy, balancing=_ORIGINAL_DST)
+    elif service.resolution is not Resolution.ENDPOINTS and balancing is not None:
+        policy = msgspec.structs.replace(policy, balancing=msgspec.structs.replace(balancing, locality_lb=None))
+    return mirrors.with_server_name(policy, service.host) if cluster.purpose is Purpose.MIRROR else policy
 
 
-def _named(said: ClusterPolicy, service: Service) -> ClusterPolicy:
-    """Return how a service is called; where the policy says no names, its own have to be in its certificate."""
-    if said.tls is None or not service.names or said.tls.names or not said.tls.verify:
-        return said
-    return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, names=service.names))
+def _with_names(policy: ClusterPolicy, service: Service) -> ClusterPolicy:
+    """Return the policy with the service's own names to verify (Istio: subjectAltNames), where it lists none."""
+    if policy.tls is None or not service.names or policy.tls.names or not policy.tls.verify:
+        return policy
+    return msgspec.structs.replace(policy, tls=msgspec.structs.replace(policy.tls, names=service.names))
 
 
-def _forced(said: ClusterPolicy) -> ClusterPolicy:
-    """Return how a service is called by HTTP/2, whatever the rule says of versions."""
-    if said.pool is None:
-        return said
-    return msgspec.structs.replace(said, pool=msgspec.structs.replace(said.pool, http2=True, as_client=False))
+def _force_http2(policy: ClusterPolicy) -> ClusterPolicy:
+    """Return the policy for a service that is called by HTTP/2, whatever the rule says of versions."""
+    if policy.pool is None:
+        return policy
+    return msgspec.structs.replace(policy, pool=msgspec.structs.replace(policy.pool, http2=True, as_client=False))
 
 
-def _held(said: ClusterPolicy, client: ClientKey) -> ClusterPolicy:
-    """Return how a service is called; a Secret that the proxy is not sent is as good as none (Istio)."""
-    if said.tls is None or not said.tls.credential or client.holds_secrets:
-        return said
-    return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, credential=""))
+def _without_unsent_secret(policy: ClusterPolicy, client: ClientKey) -> ClusterPolicy:
+    """Return the policy without the Secret, for proxies that are not sent any (Istio). See decision 0026."""
+    if policy.tls is None or not policy.tls.credential or client.holds_secrets:
+        return policy
+    return msgspec.structs.replace(policy, tls=msgspec.structs.replace(policy.tls, credential=""))
 
 
-def _lacks_secret(view: View, client: ClientKey, said: ClusterPolicy) -> bool:
-    if said.tls is None or not said.uses_tls or not client.holds_secrets:
+def _lacks_secret(view: View, client: ClientKey, policy: ClusterPolicy) -> bool:
+    if policy.tls is None or not policy.uses_tls or not client.holds_secrets:
         return False
-    return any(own_secrets.held(view, client.namespace, name) is None for name in own_secrets.of_calls(said.tls))
+    return any(own_secrets.held(view, client.namespace, name) is None for name in own_secrets.of_calls(policy.tls))
 
 
-def _manners(view: View, protocol: str, mirror: bool, said: ClusterPolicy) -> bytes:
-    """Return what clusters of a kind have in common, encoded: limits, timeouts, how HTTP is spoken, by which line."""
-    spoken = Protocol(protocol)
+def _common(view: View, port_protocol: str, guards: Guards | None, policy: ClusterPolicy) -> bytes:
+    """Return what clusters of a kind have in common, encoded: limits, timeouts, HTTP versions, TLS.
+
+    `guards` are those of a mirror's cluster; None for live requests.
+    """
+    protocol = Protocol(port_protocol)
     settings = view.memo(mesh)
-    http = connection_pool.http(spoken, said.pool, upgrade=settings.http2)
+    http = connection_pool.http(protocol, policy.pool, upgrade=settings.http2)
     body = envoy.Cluster()
-    connection_pool.limit(body, said, settings)
-    balancing.tune(body, said)
-    upstream_tls.secure(body, http, said)
-    if mirror:
-        mirrors.guard(body, http, settings.guards)
-    if mirror or not spoken.is_bytes or said.uses_tls:
+    connection_pool.limit(body, policy, settings)
+    balancing.tune(body, policy)
+    upstream_tls.secure(body, http, policy)
+    if guards is not None:
+        mirrors.guard(body, http, guards)
+    if guards is not None or not protocol.is_bytes or policy.uses_tls:
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(envoy.packed(http))
     return envoy.encode(body)
 
 
-def _describe(body: envoy.Cluster, asked: ClusterName, service: Service) -> None:
-    """Say in the configuration itself what a cluster is (Istio's metadata)."""
-    said = body.metadata.filter_metadata["istio"].fields
-    described = said["services"].list_value.values.add().struct_value.fields
+def _describe(body: envoy.Cluster, cluster: ClusterName, service: Service) -> None:
+    """Put what the cluster is for into its metadata, as Istio does."""
+    fields = body.metadata.filter_metadata["istio"].fields
+    described = fields["services"].list_value.values.add().struct_value.fields
     described["host"].string_value = service.host
     described["name"].string_value = service.ref.name
     described["namespace"].string_value = service.namespace
-    if asked.subset:
-        said["subset"].string_value = asked.subset
+    if cluster.subset:
+        fields["subset"].string_value = cluster.subset
 
 
-def _closed(body: envoy.Cluster, asked: ClusterName, service: Service) -> Resource:
-    """Return a cluster without endpoints: requests are answered 503. Without any, the one before would stay in use."""
+def _without_endpoints(body: envoy.Cluster, cluster: ClusterName, service: Service) -> Resource:
+    """Return a cluster that answers requests 503. Were none sent, Envoy would keep the previous one in use."""
     body.type = envoy.Cluster.STATIC
     body.connect_timeout.CopyFrom(envoy.duration(MeshSettings().connect_timeout_ms))
-    _describe(body, asked, service)
+    _describe(body, cluster, service)
     return envoy.resource(CLUSTER, body.name, envoy.encode(body))

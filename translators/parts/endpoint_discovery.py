@@ -5,7 +5,7 @@ from mirrorplane.api.proxy import ClientKey, Locality
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.lookups.policies import endpoints_of, port_called, subset
-from mirrorplane.translators.names import ClusterName, assigned
+from mirrorplane.translators.names import ClusterName
 from mirrorplane.translators.parts.network_filters import ads
 from mirrorplane.translators.settings import mesh
 
@@ -20,7 +20,7 @@ def fill(view: View, client: ClientKey, body: envoy.Cluster, service: Service, a
         return True
     if service.resolution is Resolution.ENDPOINTS:
         body.type = envoy.Cluster.EDS
-        body.eds_cluster_config.service_name = assigned(asked)
+        body.eds_cluster_config.service_name = asked.endpoints
         body.eds_cluster_config.eds_config.CopyFrom(ads())
         return True
     chosen = subset(view, client, service.host, asked.subset) if asked.subset else None

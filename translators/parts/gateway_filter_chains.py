@@ -7,7 +7,7 @@ from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import StreamRoute
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
-from mirrorplane.translators.names import ANYWHERE, NOWHERE, listener
+from mirrorplane.translators.names import ANY_ADDRESS, MISSING_CLUSTER, listener
 from mirrorplane.translators.parts import l4_filter_chains, network_filters, tls_passthrough
 from mirrorplane.translators.parts.downstream_tls import HTTP_ALPN, taken_off
 from mirrorplane.translators.parts.l4_filter_chains import Chain
@@ -57,7 +57,9 @@ def _refusing(view: View, binding: ListenerBinding) -> Iterator[Chain]:
     for gateway_server in binding.gateway_servers:
         names = gateway_server.server.server_names
         if gateway_server.server.isolated and gateway_server.server.tls and names:
-            yield Chain(names, (), envoy.encode(envoy.FilterChain(filters=[network_filters.straight(view, NOWHERE)])))
+            yield Chain(
+                names, (), envoy.encode(envoy.FilterChain(filters=[network_filters.straight(view, MISSING_CLUSTER)]))
+            )
 
 
 def _bytes(view: View, scope: Scope, gateway_server: GatewayServer, rule: StreamRoute) -> bytes:
@@ -69,7 +71,7 @@ def _bytes(view: View, scope: Scope, gateway_server: GatewayServer, rule: Stream
 def _http(view: View, scope: Scope, gateway_server: GatewayServer) -> Chain:
     prefix = (
         gateway_server.server.stat_prefix
-        or f"outbound_{listener(gateway_server.server.bind or ANYWHERE, gateway_server.port)}"
+        or f"outbound_{listener(gateway_server.server.bind or ANY_ADDRESS, gateway_server.port)}"
     )
     body = envoy.FilterChain(filters=[network_filters.http(view, scope, gateway_server.routes, prefix)])
     return Chain(

@@ -24,7 +24,7 @@ class Piece(msgspec.Struct, frozen=True):
 
     rank: Rank
     body: bytes
-    copies: tuple[str, ...]
+    dedicated: tuple[str, ...]
 
 
 def frames(view: View, scope: Scope, routes: str) -> tuple[bytes, ...]:
@@ -40,15 +40,15 @@ def _misdirected(view: View, scope: Scope, routes: str) -> bytes:
     hosts, gateway_server = view.memo(elsewhere, scope, routes), view.memo(gateway_servers, scope, routes)[0]
     if not hosts:
         return b""
-    built = actions.route(view, scope, answer(gateway_server), gateway_server.server.number)
+    built = actions.encode_route(view, scope, answer(gateway_server), gateway_server.server.number)
     return frame(
         f"misdirected:{gateway_server.server.number}", tuple(sorted(hosts)), envoy.framed(ROUTES_FIELD, built.body)
     )
 
 
-def copies(view: View, scope: Scope, routes: str) -> tuple[str, ...]:
+def dedicated_clusters(view: View, scope: Scope, routes: str) -> tuple[str, ...]:
     """Return the clusters that the mirrors of a configuration send to, sorted."""
-    of_parts = (view.memo(_copies, scope, routes, part) for part in range(view.memo(parts, scope, routes)))
+    of_parts = (view.memo(_dedicated, scope, routes, part) for part in range(view.memo(parts, scope, routes)))
     return tuple(sorted(set().union(*of_parts)))
 
 
@@ -57,9 +57,9 @@ def _framed(view: View, scope: Scope, routes: str, part: int) -> bytes:
     return b"".join(frame(host.name, host.domains, host.routes) for host in found if host is not None)
 
 
-def _copies(view: View, scope: Scope, routes: str, part: int) -> frozenset[str]:
+def _dedicated(view: View, scope: Scope, routes: str, part: int) -> frozenset[str]:
     found = (view.memo(_of_host, scope, routes, host) for host in view.memo(hosts, scope, routes, part))
-    return frozenset(name for host in found if host is not None for name in host.copies)
+    return frozenset(name for host in found if host is not None for name in host.dedicated)
 
 
 def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | None:
@@ -73,8 +73,8 @@ def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | 
     if said.secure:
         body += envoy.encode(envoy.VirtualHost(require_tls=envoy.VirtualHost.ALL))
     domain = f"[{host}]" if ":" in host else host
-    copies = dict.fromkeys(name for piece in pieces for name in piece.copies)
-    return VirtualHost(names.virtual_host(host, port), (domain,), body, tuple(copies))
+    dedicated = dict.fromkeys(name for piece in pieces for name in piece.dedicated)
+    return VirtualHost(names.virtual_host(host, port), (domain,), body, tuple(dedicated))
 
 
 def _precise(view: View, scope: Scope, said: HostRules, port: int) -> Iterable[Piece]:
@@ -94,5 +94,5 @@ def _of_part(view: View, scope: Scope, at: tuple[str, int], places: tuple[Place,
 
 
 def _piece(view: View, scope: Scope, route: Route, port: int, rank: Rank = ()) -> Piece:
-    built = actions.route(view, scope, route, port)
-    return Piece(rank, envoy.framed(ROUTES_FIELD, built.body), built.copies)
+    built = actions.encode_route(view, scope, route, port)
+    return Piece(rank, envoy.framed(ROUTES_FIELD, built.body), built.dedicated)

@@ -14,7 +14,7 @@ from mirrorplane.translators import envoy
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.policies import target_port
 from mirrorplane.translators.lookups.route_tables import holds
-from mirrorplane.translators.names import NOWHERE, ClusterName, called
+from mirrorplane.translators.names import MISSING_CLUSTER, ClusterName, outbound_cluster
 from mirrorplane.translators.parts import network_filters
 from mirrorplane.translators.parts.weights import fitting
 
@@ -115,7 +115,7 @@ def of_rule(view: View, scope: Scope, rule: StreamRoute, number: int, meant: Mea
 
 
 def _plain(view: View, scope: Scope, host: str, number: int) -> envoy.FilterChain:
-    return envoy.FilterChain(filters=[network_filters.tcp(view, scope.client, called(host, number))])
+    return envoy.FilterChain(filters=[network_filters.tcp(view, scope.client, outbound_cluster(host, number))])
 
 
 def sharing(rule: StreamRoute) -> Sequence[Destination]:
@@ -125,7 +125,7 @@ def sharing(rule: StreamRoute) -> Sequence[Destination]:
 
 def cluster_of(view: View, scope: Scope, to: Destination, number: int) -> ClusterName:
     """Return the cluster that live requests to a destination use."""
-    return called(to.host, target_port(view, scope.visibility, to, number), to.subset)
+    return outbound_cluster(to.host, target_port(view, scope.visibility, to, number), to.subset)
 
 
 def _filter(view: View, scope: Scope, rule: StreamRoute, number: int, meant: Meant) -> envoy.Filter:
@@ -133,9 +133,9 @@ def _filter(view: View, scope: Scope, rule: StreamRoute, number: int, meant: Mea
     named = [None if to.fails else meant(view, scope, cluster_of(view, scope, to, number)) for to in shares]
     there = [name for name in named if name is not None]
     if not there:
-        return network_filters.straight(view, NOWHERE)
+        return network_filters.straight(view, MISSING_CLUSTER)
     if len(shares) == 1:
         return network_filters.tcp(view, scope.client, there[0])
-    names = [NOWHERE if name is None else str(name) for name in named]
+    names = [MISSING_CLUSTER if name is None else str(name) for name in named]
     weighted = tuple(zip(names, fitting([to.weight for to in shares]), strict=True))
     return network_filters.tcp_shared(view, scope.client, weighted, f"{rule.ref.name}.{rule.ref.namespace}", there[0])

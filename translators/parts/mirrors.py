@@ -1,66 +1,89 @@
-"""Mirror -> RequestMirrorPolicy, and the guarded cluster the copies go to.
+"""Mirror -> RequestMirrorPolicy, and the guarded cluster that the copies are sent to.
 
-A mirror is not fire-and-forget in Envoy: a target that stops reading stops the client's upload, and one that takes live
-traffic as well shares its circuit breakers with the copies. So every target gets a cluster of its own whose limits make
-a copy be dropped before it can push back.
+A mirror is not fire-and-forget in Envoy. It streams the copy beside the original: a target that stops reading stops the
+client's upload, and a target that takes live traffic as well shares its circuit breakers with the copies. So every
+target has a cluster of its own, whose limits drop a copy before it can push back. See decisions 0001 and 0002.
 """
+
+from collections.abc import Iterator
 
 import msgspec
 
-from mirrorplane.api.actions import Destination
+from mirrorplane.api.actions import HeaderChanges
 from mirrorplane.api.cluster_policy import ClusterPolicy
-from mirrorplane.api.mirrors import Guards, Mirror
+from mirrorplane.api.mirrors import Guards, Mirror, MirrorProfile, profile_owner
 from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
-from mirrorplane.translators import envoy, names
+from mirrorplane.translators import envoy
 from mirrorplane.translators.lookups.policies import no_mirror, target_port
+from mirrorplane.translators.names import mirror_cluster
+from mirrorplane.translators.parts.headers import header_options
+from mirrorplane.translators.settings import mesh
 
 BODY_SIZE_LIMIT = "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit"
 
 
-def target(view: View, client: ClientKey, to: Destination, listener_port: int) -> str | None:
-    """Return the name of the cluster for copies to a destination; None when a part of the destination is missing.
+def target(view: View, client: ClientKey, mirror: Mirror, listener_port: int) -> str | None:
+    """Return the name of the cluster for a mirror's copies; None when a part of its destination is missing.
 
-    A missing mirror is dropped here and reported by the check of mirrors; the route it is on does not notice.
+    A mirror without a target is dropped here and reported by the check of destinations; its route does not change.
     """
-    port = target_port(view, client.visibility, to, listener_port)
-    if no_mirror(view, client, to, port) is not None:
+    destination = mirror.destination
+    port = target_port(view, client.visibility, destination, listener_port)
+    if no_mirror(view, client, destination, port) is not None:
         return None
-    return names.mirror(to.host, port, to.subset, http2=to.http2)
+    cluster = mirror_cluster(destination.host, port, destination.subset, http2=destination.http2)
+    return str(msgspec.structs.replace(cluster, profile=mirror.profile))
 
 
-def policy(mirror: Mirror, cluster: str) -> envoy.RouteAction.RequestMirrorPolicy:
+def policy(view: View, mirror: Mirror, cluster: str) -> envoy.RouteAction.RequestMirrorPolicy:
     """Return Envoy's mirror policy.
 
-    The denominator is always MILLION: Envoy draws one random number for cluster weights and mirrors, and with weights
-    that sum to 100, `10/HUNDRED` would copy only what went to the first destination.
+    The denominator is always MILLION: Envoy draws one random number for both the weighted cluster and the mirror, so
+    with weights that sum to 100, `10/HUNDRED` would copy only requests to the first destination. See decision 0003.
     """
-    share = envoy.share(mirror.fraction)
+    profile = find_profile(view, mirror.profile)
     return envoy.RouteAction.RequestMirrorPolicy(
         cluster=cluster,
-        runtime_fraction=envoy.RuntimeFractionalPercent(default_value=share),
+        runtime_fraction=envoy.RuntimeFractionalPercent(default_value=envoy.share(mirror.fraction)),
+        # Istio: the copy's span would be a child of the original's.
         trace_sampled=envoy.BoolValue(value=False),
-        disable_shadow_host_suffix_append=not mirror.shadow_suffix,
-        host_rewrite_literal=mirror.host,
+        disable_shadow_host_suffix_append=bool(profile.host) or not mirror.shadow_suffix,
+        host_rewrite_literal=profile.host or mirror.host,
+        request_headers_mutations=_mutations(profile.headers),
     )
 
 
-def guard(cluster: envoy.Cluster, http: envoy.UpstreamHttp, guards: Guards) -> None:
-    """Put the guards on a mirror's cluster and its HTTP options. A limit that is tighter already stays.
+def find_profile(view: View, name: str) -> MirrorProfile:
+    """Return the profile of a name. One that is not declared (any more) is the mesh's: copies are always guarded."""
+    owner = profile_owner(name)
+    profiles = view.lowered(owner).mirror_profiles if owner is not None else ()
+    return next((profile for profile in profiles if profile.name == name), MirrorProfile())
 
-    The buffers hold the largest body of every copy that may be under way, so that no copy ever pushes back on the
-    request it was made from; the body limit and the circuit breaker bound what that can cost.
+
+def find_guards(view: View, name: str) -> Guards:
+    """Return the guards of the profile of a name."""
+    return find_profile(view, name).guards or view.memo(mesh).guards
+
+
+def guard(cluster: envoy.Cluster, http: envoy.UpstreamHttp, guards: Guards) -> None:
+    """Put the guards on a mirror's cluster and its HTTP options. A limit that is stricter already stays.
+
+    The buffers hold the largest bodies of all copies that may be in flight, so that no copy ever pushes back on its
+    original; the body limit and the circuit breaker bound the memory that this can take.
     """
     connect_ms = min(cluster.connect_timeout.ToMilliseconds(), guards.connect_timeout_ms)
     cluster.connect_timeout.CopyFrom(envoy.duration(connect_ms))
     cluster.per_connection_buffer_limit_bytes.CopyFrom(envoy.UInt32Value(value=guards.buffer_bytes))
-    for limits in cluster.circuit_breakers.thresholds:
-        _tighten(limits, guards.max_requests)
+    for thresholds in cluster.circuit_breakers.thresholds:
+        _tighten(thresholds, guards.max_requests)
+    # The route's timeout starts when the request is complete, and many routes have none: neither ends a stuck copy.
     http.common_http_protocol_options.max_stream_duration.CopyFrom(envoy.duration(guards.deadline_ms))
-    limit = envoy.typed_struct(BODY_SIZE_LIMIT, {"max_request_bytes": guards.max_body_bytes})
+    body_limit = envoy.typed_struct(BODY_SIZE_LIMIT, {"max_request_bytes": guards.max_body_bytes})
     http.http_filters.extend(
         [
-            envoy.HttpFilter(name="envoy.filters.http.body_size_limit", typed_config=limit),
+            envoy.HttpFilter(name="envoy.filters.http.body_size_limit", typed_config=body_limit),
+            # A cluster with HTTP filters of its own has to end them with the codec.
             envoy.HttpFilter(
                 name="envoy.filters.http.upstream_codec", typed_config=envoy.packed(envoy.UpstreamCodec())
             ),
@@ -68,20 +91,28 @@ def guard(cluster: envoy.Cluster, http: envoy.UpstreamHttp, guards: Guards) -> N
     )
 
 
-def named(said: ClusterPolicy, host: str) -> ClusterPolicy:
-    """Return how copies are made to a host by TLS: the server's name is the host's own where the rule names none.
+def with_server_name(policy: ClusterPolicy, host: str) -> ClusterPolicy:
+    """Return the policy for copies sent to a host over TLS: SNI is the host, where the policy names none.
 
-    A copy's Host is that of the request it was made from, perhaps with Envoy's `-shadow`, so it is not the server's.
+    Elsewhere SNI follows each request's Host, but a copy's is that of its original, perhaps with Envoy's `-shadow`.
     """
-    if said.tls is None or said.tls.sni or host.startswith("*"):
-        return said
-    names = said.tls.names or ((host,) if said.tls.verify else ())
-    return msgspec.structs.replace(said, tls=msgspec.structs.replace(said.tls, sni=host, names=names))
+    if policy.tls is None or policy.tls.sni or host.startswith("*"):
+        return policy
+    names = policy.tls.names or ((host,) if policy.tls.verify else ())
+    return msgspec.structs.replace(policy, tls=msgspec.structs.replace(policy.tls, sni=host, names=names))
 
 
-def _tighten(limits: envoy.CircuitBreakers.Thresholds, most: int) -> None:
+def _mutations(changes: HeaderChanges) -> Iterator[envoy.HeaderMutation]:
+    """Yield the changes in the order in which Envoy applies them on routes: what is removed, set, added."""
+    for name in changes.remove:
+        yield envoy.HeaderMutation(remove=name)
+    for option in header_options(changes):
+        yield envoy.HeaderMutation(append=option)
+
+
+def _tighten(thresholds: envoy.CircuitBreakers.Thresholds, max_requests: int) -> None:
     """Lower the limits to those of copies, which are never retried."""
-    for limit in (limits.max_connections, limits.max_pending_requests, limits.max_requests):
-        limit.value = min(limit.value, most)
-    limits.max_retries.value = 0
-    limits.ClearField("retry_budget")
+    for limit in (thresholds.max_connections, thresholds.max_pending_requests, thresholds.max_requests):
+        limit.value = min(limit.value, max_requests)
+    thresholds.max_retries.value = 0
+    thresholds.ClearField("retry_budget")

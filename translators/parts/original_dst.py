@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 
 from mirrorplane.translators import envoy
 from mirrorplane.translators.names import ORIGINAL_DST
-from mirrorplane.translators.parts.actions import Built
+from mirrorplane.translators.parts.actions import EncodedRoute
 
 _NO_RULE = 404
 
 
-def dialled_only(said: Sequence[Built], addresses: Sequence[str]) -> Iterator[bytes]:
+def dialled_only(said: Sequence[EncodedRoute], addresses: Sequence[str]) -> Iterator[bytes]:
     """Yield the routes, each for requests to these addresses alone, and at last an answer for what none has taken."""
     only = _any_of(addresses)
     rest = envoy.Route(match=envoy.RouteMatch(prefix="/"))

@@ -8,7 +8,7 @@ from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import StreamRoute
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import backend_tls
-from mirrorplane.translators.names import SEALED, ClusterName
+from mirrorplane.translators.names import ClusterName, Purpose
 from mirrorplane.translators.parts.l4_filter_chains import cluster_of, sharing
 from mirrorplane.translators.routers.l4_routes import rules_at
 from mirrorplane.translators.routers.servers import GatewayServer, merged
@@ -22,7 +22,7 @@ def passes_on(gateway_server: GatewayServer) -> bool:
 def cluster(view: View, scope: Scope, to: ClusterName) -> ClusterName:
     """Return the cluster for TLS that is passed on to where live requests would go."""
     secured = scope.client.router and backend_tls.of_call(view, scope.client, to) is not None
-    return msgspec.structs.replace(to, direction=SEALED) if secured else to
+    return msgspec.structs.replace(to, purpose=Purpose.PASSTHROUGH) if secured else to
 
 
 def clusters(view: View, scope: Scope) -> tuple[str, ...]:
@@ -32,7 +32,7 @@ def clusters(view: View, scope: Scope) -> tuple[str, ...]:
         for gateway_server, rule in _rules(view, scope)
         for to in _clusters(view, scope, rule, gateway_server.server.number)
     )
-    return tuple(sorted({str(to) for to in found if to.direction == SEALED}))
+    return tuple(sorted({str(to) for to in found if to.purpose is Purpose.PASSTHROUGH}))
 
 
 def _rules(view: View, scope: Scope) -> Iterator[tuple[GatewayServer, StreamRoute]]:

@@ -12,7 +12,7 @@ from mirrorplane.api.routes import StreamRoute
 from mirrorplane.api.units import MILLION
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
-from mirrorplane.translators.names import DATAGRAMS, NOWHERE, ClusterName, datagrams
+from mirrorplane.translators.names import MISSING_CLUSTER, udp_cluster
 from mirrorplane.translators.parts import balancing
 from mirrorplane.translators.parts.access_log import access_logs
 from mirrorplane.translators.routers.l4_routes import sent_on
@@ -45,7 +45,7 @@ def proxy(view: View, scope: Scope, rule: StreamRoute) -> envoy.ListenerFilter:
     body.access_log.extend(access_logs(view.memo(mesh)))
     body.matcher.CopyFrom(_matcher(shares))
     there = [to for to in shares if not to.fails]
-    if there and balancing.hashes_source(view, scope.client, ClusterName(DATAGRAMS, there[0].port, "", there[0].host)):
+    if there and balancing.hashes_source(view, scope.client, udp_cluster(there[0].host, there[0].port)):
         body.hash_policies.add(source_ip=True)
     return envoy.ListenerFilter(name="envoy.filters.udp_listener.udp_proxy", typed_config=envoy.packed(body))
 
@@ -55,7 +55,7 @@ def _shares(rule: StreamRoute) -> tuple[Destination, ...]:
 
 
 def _cluster(to: Destination) -> str:
-    return NOWHERE if to.fails else datagrams(to.host, to.port)
+    return MISSING_CLUSTER if to.fails else str(udp_cluster(to.host, to.port))
 
 
 def _matcher(shares: tuple[Destination, ...]) -> envoy.Matcher:
@@ -72,7 +72,7 @@ def _matcher(shares: tuple[Destination, ...]) -> envoy.Matcher:
         fraction.runtime_fraction.default_value.CopyFrom(envoy.share(below))
         asked.custom_match.CopyFrom(_extension("envoy.matching.matchers.runtime_fraction", fraction))
         one.on_match.action.CopyFrom(_route(_cluster(to)))
-    matcher.on_no_match.action.CopyFrom(_route(_cluster(shares[-1]) if shares else NOWHERE))
+    matcher.on_no_match.action.CopyFrom(_route(_cluster(shares[-1]) if shares else MISSING_CLUSTER))
     return matcher
 
 

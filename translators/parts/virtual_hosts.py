@@ -17,6 +17,7 @@ from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.policies import unknown
 from mirrorplane.translators.lookups.route_tables import catches_all, foreign_hosts, is_routed, owner
 from mirrorplane.translators.parts import actions, retries
+from mirrorplane.translators.parts.actions import EncodedRoute
 from mirrorplane.translators.parts.domains import distinct, domains, with_port
 from mirrorplane.translators.parts.original_dst import dialled_only
 from mirrorplane.translators.parts.redirects import at_host
@@ -31,14 +32,14 @@ _NO_UPSTREAM = 502
 class VirtualHost(msgspec.Struct, frozen=True):
     """A virtual host: `routes` are encoded, with all else that is neither name nor domains.
 
-    `copies` are the clusters that its mirrors send to. `shared` stands for `routes` where what was dialled may be
-    another service: only those who dialled this one are taken then.
+    `dedicated` are the clusters that exist only for its routes. `shared` replaces `routes` where clients of
+    other services arrive too: it takes only those who dialled this one.
     """
 
     name: str
     domains: tuple[str, ...]
     routes: bytes
-    copies: tuple[str, ...] = ()
+    dedicated: tuple[str, ...] = ()
     shared: bytes = b""
 
 
@@ -61,9 +62,9 @@ def alone(view: View, scope: Scope, host: str, port: int) -> bytes:
     return frame(found.name, ("*",), found.routes)
 
 
-def copies(view: View, scope: Scope, port: int, part: int) -> tuple[str, ...]:
+def dedicated_clusters(view: View, scope: Scope, port: int, part: int) -> tuple[str, ...]:
     """Return the clusters that the mirrors of one part of a port's virtual hosts send to, sorted."""
-    return tuple(sorted({name for host in view.memo(_of_part, scope, port, part) for name in host.copies}))
+    return tuple(sorted({name for host in view.memo(_of_part, scope, port, part) for name in host.dedicated}))
 
 
 def catch_all(view: View, visibility: Visibility) -> bytes:
@@ -135,8 +136,8 @@ def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     shared = (
         _joined(view, [*dialled_only(built, dialled), envoy.encode(_unknown(view, scope.visibility))]) if told else b""
     )
-    copies = tuple(c for b in built for c in b.copies)
-    return VirtualHost(names.virtual_host(host, port), known, routes, copies, shared)
+    dedicated = tuple(cluster for route in built for cluster in route.dedicated)
+    return VirtualHost(names.virtual_host(host, port), known, routes, dedicated, shared)
 
 
 def _joined(view: View, routes: Iterable[bytes]) -> bytes:
@@ -149,14 +150,14 @@ def common(view: View) -> bytes:
     return envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=policy))
 
 
-def _built(view: View, scope: Scope, said: tuple[Route, ...], port: int) -> list[actions.Built]:
+def _built(view: View, scope: Scope, said: tuple[Route, ...], port: int) -> list[EncodedRoute]:
     """Return the routes up to the first that catches everything: what stands behind it is never asked (Istio).
 
     Clients call a service by several names, and redirects keep theirs.
     """
     built = []
     for route in said:
-        built += [actions.route(view, scope, one, port) for one in at_host(route, "*")]
+        built += [actions.encode_route(view, scope, one, port) for one in at_host(route, "*")]
         if catches_all(route.match):
             break
     return built

@@ -44,7 +44,7 @@ class ListenerBinding(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """The name of its listener."""
-        return names.listener(self.address, self.port, datagrams=self.datagrams)
+        return names.listener(self.address, self.port, udp=self.datagrams)
 
 
 class UnservedServer(msgspec.Struct, frozen=True):
@@ -134,7 +134,7 @@ def as_selected(view: View, gateway: Gateway) -> Scope:
     """Return the scope of a router that has just the labels that a gateway selects, beside the gateway."""
     namespace = gateway.within or gateway.ref.namespace
     refs, visibility = view.memo(_selecting, gateway.selector, namespace), Visibility(namespace)
-    return Scope(ROUTER, visibility, bind=names.ANYWHERE, gateways=refs, workload=gateway.selector)
+    return Scope(ROUTER, visibility, bind=names.ANY_ADDRESS, gateways=refs, workload=gateway.selector)
 
 
 def _selecting(view: View, labels: Labels, namespace: str) -> tuple[Ref, ...]:

@@ -10,7 +10,7 @@ from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups.policies import cluster_policy, endpoints_of
 from mirrorplane.translators.lookups.sidecar_scope import sidecar_scope
-from mirrorplane.translators.names import called
+from mirrorplane.translators.names import outbound_cluster
 
 PORT = 15006
 """Where all of it is taken in (Istio)."""
@@ -72,7 +72,7 @@ def _of_services(view: View, scope: Scope, said: SidecarScope | None) -> tuple[E
 
 def _limits(view: View, scope: Scope, service: Service, port: Port) -> ConnectionPool | None:
     """Return what the service's policy limits; which HTTP is spoken is for those who call it to choose."""
-    pool = cluster_policy(view, scope.client, called(service.host, port.number)).pool
+    pool = cluster_policy(view, scope.client, outbound_cluster(service.host, port.number)).pool
     return pool if pool is None else msgspec.structs.replace(pool, http2=None, as_client=False)
 
 

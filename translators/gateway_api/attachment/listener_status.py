@@ -12,7 +12,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.attachment.attached_routes import counted
 from mirrorplane.translators.gateway_api.conditions import LISTENER, negative, positive
 from mirrorplane.translators.gateway_api.gateway.listeners import Verdict, seen_by
-from mirrorplane.translators.names import listener_place
+from mirrorplane.translators.names import listener_suffix
 from mirrorplane.translators.routers.servers import as_selected, merged
 
 
@@ -35,7 +35,7 @@ def sections(view: View, owner: Ref, verdicts: tuple[Verdict, ...]) -> Iterator[
             "supportedKinds": [{"group": group, "kind": kind} for group, kind in one.kinds],
             "attachedRoutes": routes.get(said.name, 0),
         }
-        place = listener_place(said.port, datagrams=said.protocol == "UDP") if one.served else ""
+        place = listener_suffix(said.port, udp=said.protocol == "UDP") if one.served else ""
         yield Section("listeners", {"name": said.name}, tuple(_conditions(one)), facts, place)
 
 

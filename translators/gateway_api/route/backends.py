@@ -18,7 +18,7 @@ from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups.policies import cluster_policy, port_of
-from mirrorplane.translators.names import called
+from mirrorplane.translators.names import outbound_cluster
 from mirrorplane.translators.port_protocols import by_token
 from mirrorplane.translators.secrets.reference_grants import permitted
 
@@ -112,7 +112,10 @@ def _unspoken(view: View, use: Use, service: Service, port: Port) -> str:
     if use.grpc and said in {_SOCKETS, _SECURE_SOCKETS}:
         return f"{said}, by which no gRPC is spoken"
     client = ClientKey(Visibility(use.about.namespace), router=True)
-    if said == _SECURE_SOCKETS and not cluster_policy(view, client, called(service.host, port.number)).uses_tls:
+    if (
+        said == _SECURE_SOCKETS
+        and not cluster_policy(view, client, outbound_cluster(service.host, port.number)).uses_tls
+    ):
         return f"{said}, and nothing says how TLS is spoken to it"
     return ""
 
