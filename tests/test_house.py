@@ -118,6 +118,18 @@ def test_every_output_has_its_place_in_the_push_order():
     assert {output.type_url for output in catalogue().outputs} <= set(PUSH_ORDER)
 
 
+def test_types_are_listed_in_one_place():
+    """Facts about an xDS type belong to its row of RESOURCE_TYPES, so that a new type is one row."""
+    names = {"CLUSTER", "ENDPOINT", "LISTENER", "ROUTE", "SECRET"}
+    for path in FILES:
+        if path != ROOT / "api" / "resource.py":
+            for node in ast.walk(TREES[path]):
+                if isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
+                    elements = [*node.keys, *node.values] if isinstance(node, ast.Dict) else node.elts
+                    listed = names & {element.id for element in elements if isinstance(element, ast.Name)}
+                    assert len(listed) < 2, f"{named(path)}:{node.lineno} lists {', '.join(sorted(listed))}"
+
+
 def test_filters_and_checks_fill_in_their_contracts():
     slots = discover(filters, "FILTER", Filter).values()
     assert len({f.slot for f in slots}) == len(slots), "two filters in one slot have no order"

@@ -122,7 +122,7 @@ from xds.core.v3.extension_pb2 import TypedExtensionConfig as XdsExtension
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.v3.typed_struct_pb2 import TypedStruct
 
-from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
+from mirrorplane.api.resource import TYPE_URL_PREFIX, Resource
 from mirrorplane.api.wire import varint
 
 __all__ = [
@@ -233,7 +233,10 @@ __all__ = [
     "XdsExtension",
 ]  # fmt: skip
 
-_MESSAGES = {CLUSTER: Cluster, ENDPOINT: ClusterLoadAssignment, LISTENER: Listener, ROUTE: RouteConfiguration}
+_MESSAGES: Mapping[str, Any] = {
+    f"{TYPE_URL_PREFIX}{message.DESCRIPTOR.full_name}": message
+    for message in (Cluster, ClusterLoadAssignment, Listener, RouteConfiguration)
+}
 _MAPS = frozenset({"typed_extension_protocol_options", "typed_per_filter_config"})
 _STRUCTS = frozenset({"filter_metadata", "json_format", "value"})
 _LENGTH_DELIMITED = 2
@@ -269,7 +272,7 @@ def typed_struct(type_url: str, fields: dict[str, Any]) -> AnyMessage:
     """Wrap the JSON form of a message whose Python class does not exist; Envoy reads it as the real type."""
     value = Struct()
     value.update(fields)
-    return packed(TypedStruct(type_url=f"type.googleapis.com/{type_url}", value=value))
+    return packed(TypedStruct(type_url=f"{TYPE_URL_PREFIX}{type_url}", value=value))
 
 
 def duration(milliseconds: int) -> Duration:

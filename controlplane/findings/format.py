@@ -3,11 +3,12 @@
 from typing import Any
 
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
+from mirrorplane.api.resource import RELEASE_ORDER, ResourceSet, resource_type
 from mirrorplane.translators.envoy import to_dict
 from mirrorplane.translators.istio.analyzer_codes import code_of
 
-TYPES = {"listeners": LISTENER, "routes": ROUTE, "clusters": CLUSTER, "endpoints": ENDPOINT}
+TYPES = {row.plural: row.url for row in map(resource_type, RELEASE_ORDER) if not row.private}
+"""The types that are printed, by the words of `render --type`, in the order in which a request meets them."""
 
 
 def finding_line(finding: Finding) -> str:

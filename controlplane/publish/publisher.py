@@ -6,7 +6,7 @@ from itertools import count
 
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import ROUTER, Proxy, Scope
-from mirrorplane.api.resource import SECRET, ResourceSet
+from mirrorplane.api.resource import ResourceSet, resource_type
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.engine import Call, Engine
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
@@ -155,7 +155,7 @@ class Publisher:
                 board.remarked.add(lost)
 
     def _new_board(self, scope: Scope) -> ScopeCache:
-        known = (o for o in self._outputs if o.type_url != SECRET or o.public or scope.identity)
+        known = (o for o in self._outputs if scope.identity or o.public or not resource_type(o.type_url).private)
         return ScopeCache(self._engine, known, scope, self._generations)
 
     def _leave(self, scope: Scope, offer: Offer) -> None:

@@ -11,12 +11,9 @@ from typing import Any
 import msgspec
 
 from mirrorplane.api.proxy import Scope
-from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from mirrorplane.api.resource import PUSH_ORDER, resource_type
 from mirrorplane.controlplane.findings.format import one_line
 from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
-
-SHORT = {CLUSTER: "CDS", LISTENER: "LDS", ENDPOINT: "EDS", ROUTE: "RDS", SECRET: "SDS"}
-"""Types by the names that Istio's people know."""
 
 COLUMNS = ("NAME", "SCOPE", "CDS", "LDS", "EDS", "RDS", "AGE")
 _TYPES = COLUMNS[2:6]
@@ -67,7 +64,7 @@ def _row(stream: StreamStatus, scope: Scope, sharing: int, now: float) -> dict[s
         "variant": stream.variant,
         "since": datetime.fromtimestamp(stream.since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "age_seconds": round(max(0.0, now - stream.since), 3),
-        "types": {SHORT.get(one.type_url, one.type_url): _type_row(one) for one in _ordered(stream.types)},
+        "types": {resource_type(one.type_url).short or one.type_url: _type_row(one) for one in _ordered(stream.types)},
     }
 
 
@@ -80,8 +77,8 @@ def _scope_values(scope: Scope) -> dict[str, Any]:
 
 
 def _ordered(types: Iterable[TypeStatus]) -> list[TypeStatus]:
-    order = list(SHORT)
-    return sorted(types, key=lambda one: order.index(one.type_url) if one.type_url in SHORT else len(order))
+    places = {type_url: place for place, type_url in enumerate(PUSH_ORDER)}
+    return sorted(types, key=lambda status: places.get(status.type_url, len(places)))
 
 
 def _type_row(status: TypeStatus) -> dict[str, Any]:

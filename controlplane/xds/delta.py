@@ -4,7 +4,6 @@ A name that does not exist is answered at once in `removed_resources`, so a prox
 back says what it holds; what it holds and we do not know goes the way of everything that vanished.
 """
 
-from mirrorplane.api.resource import CLUSTER, LISTENER
 from mirrorplane.controlplane.xds.frames import delta_response
 from mirrorplane.controlplane.xds.requests import MAX_NAMES, WILDCARD, DeltaRequest, Outcome, ProtocolError
 from mirrorplane.controlplane.xds.session import Session
@@ -28,7 +27,7 @@ class DeltaSession(Session[DeltaRequest]):
         names = set(request.subscribe)
         if len(sub.names) + len(names) > MAX_NAMES:
             raise ProtocolError(f"more than {MAX_NAMES} names of {sub.type_url}")
-        implied = first and not names and sub.type_url in (CLUSTER, LISTENER)
+        implied = first and not names and sub.type.full_state
         if (WILDCARD in names or implied) and not sub.wildcard:
             self._widen(sub, request)
         for name in names - {WILDCARD}:

@@ -40,9 +40,9 @@ def delta_response(
     return b"".join(chunks)
 
 
-def empty_assignment(cluster: str) -> bytes:
-    """Return the bytes of a ClusterLoadAssignment without endpoints: its one field is `cluster_name = 1`."""
-    return _text(b"\x0a", cluster)
+def name_only(name: str) -> bytes:
+    """Return the bytes of a message that has only its name, field 1: a ClusterLoadAssignment without endpoints."""
+    return _text(b"\x0a", name)
 
 
 def _entry(resource: Resource, any_type: bytes) -> tuple[bytes, ...]:

@@ -11,12 +11,12 @@ from math import inf
 
 import msgspec
 
-from mirrorplane.api.resource import LISTENER, PUSH_ORDER, ROUTE
+from mirrorplane.api.resource import PUSH_ORDER, RESOURCE_TYPES, resource_type
 from mirrorplane.controlplane.xds.served_resources import USERS, Change, ServedResources
 from mirrorplane.controlplane.xds.subscription import Subscription
 
-GATED = {type_url: PUSH_ORDER[: PUSH_ORDER.index(type_url)] for type_url in (LISTENER, ROUTE)}
-"""Types that wait for earlier ones. Endpoints and secrets never do: Envoy withholds a cluster's ACK until they come."""
+GATED = {row.url: PUSH_ORDER[:place] for place, row in enumerate(RESOURCE_TYPES) if row.waits}
+"""The types that wait, and which types each waits for."""
 
 
 class PushLimits(msgspec.Struct, frozen=True):
@@ -109,6 +109,7 @@ class PushOrder:
         # A rejected route goes on naming what the newest set lacks. A rejected listener, as a rule a port that is
         # taken, may stay rejected for ever, and must not keep everything that vanishes alive as long.
         if found:
-            return all(not lags and (s.quiet or (type_url == LISTENER and s.answered)) for s, lags in found)
+            pins = resource_type(type_url).pins_when_rejected
+            return all(not lags and (s.quiet if pins else s.answered) for s, lags in found)
         # A proxy that comes back with state names its types one by one: give it time to name this one.
         return not self.resumed or now >= self._opened + self._pace.patience

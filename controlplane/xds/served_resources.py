@@ -9,16 +9,11 @@ from math import inf
 
 import msgspec
 
-from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, Resource, ResourceSet
+from mirrorplane.api.resource import RELEASE_ORDER, Resource, ResourceSet, resource_type
 from mirrorplane.controlplane.xds.versions import shift
 
-USERS = {
-    ROUTE: (LISTENER,),
-    CLUSTER: (LISTENER, ROUTE),
-    ENDPOINT: (CLUSTER,),
-    SECRET: (LISTENER, CLUSTER),
-}
-"""Which types may name a resource of a type. In release order: a type comes after its users."""
+USERS = {type_url: users for type_url in RELEASE_ORDER if (users := resource_type(type_url).users)}
+"""Which types may name a resource of a type, in release order. Nothing names a listener: it is removed at once."""
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The discovery services of Envoy's API, as a table: which gRPC method speaks which variant about which type.
+"""The discovery services of Envoy's API: which gRPC method speaks which variant about which type.
 
 Only streams: the unary Fetch methods and REST are not served.
 """
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
+from mirrorplane.api.resource import RESOURCE_TYPES
 
 
 class Method(msgspec.Struct, frozen=True):
@@ -19,21 +19,11 @@ class Method(msgspec.Struct, frozen=True):
     type_url: str = ""
 
 
-_SINGLE = (
-    ("cluster.v3.Cluster", "Clusters", CLUSTER),
-    ("endpoint.v3.Endpoint", "Endpoints", ENDPOINT),
-    ("listener.v3.Listener", "Listeners", LISTENER),
-    ("route.v3.Route", "Routes", ROUTE),
-    ("secret.v3.Secret", "Secrets", SECRET),
-)
-
-
 def methods() -> Iterator[Method]:
     """Yield every method the server has."""
     ads = "envoy.service.discovery.v3.AggregatedDiscoveryService"
     yield Method(ads, "StreamAggregatedResources", delta=False)
     yield Method(ads, "DeltaAggregatedResources", delta=True)
-    for noun, plural, type_url in _SINGLE:
-        service = f"envoy.service.{noun}DiscoveryService"
-        yield Method(service, f"Stream{plural}", delta=False, type_url=type_url)
-        yield Method(service, f"Delta{plural}", delta=True, type_url=type_url)
+    for row in RESOURCE_TYPES:
+        yield Method(row.service, f"Stream{row.methods}", delta=False, type_url=row.url)
+        yield Method(row.service, f"Delta{row.methods}", delta=True, type_url=row.url)

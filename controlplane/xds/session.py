@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from mirrorplane.api.resource import CLUSTER, ENDPOINT, PUSH_ORDER, SECRET, ResourceSet
+from mirrorplane.api.resource import PUSH_ORDER, ResourceSet
 from mirrorplane.controlplane.xds.push_order import Others, PushLimits, PushOrder
 from mirrorplane.controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
 from mirrorplane.controlplane.xds.served_resources import Change, ServedResources
@@ -37,7 +37,7 @@ class Session(ABC, Generic[R]):
         self.gate = PushOrder(pace, now, self._shelf, others)
         self._subscriptions: dict[str, Subscription] = {}
         self._nonces = itertools.count(1)
-        self._warming: set[str] = set()
+        self._warming: dict[str, set[str]] = {}
         self.pushed = ""
         """The type of the last response that `next` returned."""
 
@@ -135,8 +135,7 @@ class Session(ABC, Generic[R]):
 
     def _first(self, sub: Subscription, *, resumed: bool) -> Unserved | None:
         self.gate.resumed = self.gate.resumed or resumed
-        if sub.type_url == ENDPOINT:
-            self._warm(sub)
+        self._warm(sub.type_url)
         return None if sub.type_url in PUSH_ORDER else Unserved(sub.type_url)
 
     def _send(self, sub: Subscription, now: float) -> bytes:
@@ -146,15 +145,16 @@ class Session(ABC, Generic[R]):
         at = sub.last.at if sub.last and sub.suspects else now
         flight = InFlight(self._nonce(sub, version), version, names, at)
         key = (type(self), sub.type_url, version, flight.nonce, names)
-        if sub.type_url == SECRET:  # never in anything that is shared, whatever a hash says
+        if sub.type.private:  # never in anything that is shared, whatever a hash says
             frame = self._frame(sub, flight)
         else:
             frame = self._shared.frame(key, lambda: self._frame(sub, flight))
         sub.sent(flight, {name: self._shelf.get(sub.type_url, name) for name in names} if sub.whole else {})
-        if sub.type_url == CLUSTER:
-            clusters = (self._shelf.get(CLUSTER, name) for name in names)
-            self._warming.update(name for cluster in clusters if cluster for name in cluster.uses)
-            self._warm(self._subscriptions.get(ENDPOINT))
+        if sub.type.warmed_by:
+            sent = (self._shelf.get(sub.type_url, name) for name in names)
+            warming = self._warming.setdefault(sub.type.warmed_by, set())
+            warming.update(name for resource in sent if resource for name in resource.uses)
+            self._warm(sub.type.warmed_by)
         return frame
 
     def _version(self, sub: Subscription, names: tuple[str, ...]) -> str:
@@ -172,14 +172,14 @@ class Session(ABC, Generic[R]):
         nonce = version[:_NONCE]
         return nonce if nonce != sub.nonce else f"{nonce}.{next(self._nonces)}"
 
-    def _warm(self, endpoints: Subscription | None) -> None:
-        """Owe the endpoints of new and changed clusters again: Envoy warms such a cluster only on a fresh response.
+    def _warm(self, type_url: str) -> None:
+        """Owe again what new and changed resources of another type wait for: endpoints, of clusters.
 
         A proxy that comes back may be sent its clusters before it has named its endpoints; then this waits for that.
         """
-        if endpoints:
-            endpoints.owed.update((name, None) for name in self._warming if endpoints.covers(name))
-            self._warming.clear()
+        sub = self._subscriptions.get(type_url)
+        if sub:
+            sub.owed.update((name, None) for name in self._warming.pop(type_url, ()) if sub.covers(name))
 
 
 def _rank(of_type: tuple[str, Subscription]) -> int:

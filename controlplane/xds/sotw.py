@@ -6,16 +6,13 @@ A CDS or LDS response holds everything; of the other types a response holds what
 
 from collections.abc import Iterator
 
-from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, Resource
-from mirrorplane.controlplane.xds.frames import empty_assignment, sotw_response
+from mirrorplane.api.resource import Resource, resource_type
+from mirrorplane.controlplane.xds.frames import name_only, sotw_response
 from mirrorplane.controlplane.xds.names import Names
 from mirrorplane.controlplane.xds.requests import WILDCARD, Outcome, SotwRequest
 from mirrorplane.controlplane.xds.served_resources import USERS
 from mirrorplane.controlplane.xds.session import Session
 from mirrorplane.controlplane.xds.subscription import InFlight, Subscription
-
-WHOLE = (CLUSTER, LISTENER)
-"""Types whose response holds everything, and whose empty list of names means everything."""
 
 _ABSENT = "absent"
 
@@ -25,7 +22,7 @@ class SotwSession(Session[SotwRequest]):
 
     def receive(self, request: SotwRequest) -> Outcome | None:
         """Take a request: an ACK or NACK of the last response, a new subscription, or both."""
-        sub, first = self._subscription(request.type_url, whole=request.type_url in WHOLE)
+        sub, first = self._subscription(request.type_url, whole=resource_type(request.type_url).full_state)
         outcome = self._reply(sub, request.nonce, request.error)
         if first:
             self._begin(sub, request)
@@ -98,7 +95,7 @@ class SotwSession(Session[SotwRequest]):
                 sub.owe(name, None, "")
 
     def _nothing(self, type_url: str) -> str:
-        return _ABSENT if type_url == ENDPOINT else ""
+        return _ABSENT if resource_type(type_url).stub else ""
 
     def _frame(self, sub: Subscription, flight: InFlight) -> bytes:
         found = self._all(sub, flight.names) if sub.whole else (self._find(sub.type_url, n) for n in flight.names)
@@ -114,8 +111,8 @@ class SotwSession(Session[SotwRequest]):
         yield from (sub.good.get(name) for name in sorted(withheld))
 
     def _find(self, type_url: str, name: str) -> Resource | None:
-        """Find a resource. Endpoints that do not exist are sent empty, or Envoy would wait 15 s for them."""
+        """Find a resource; a missing one of a type with stubs is sent with its name alone."""
         found = self._shelf.get(type_url, name)
-        if found is None and type_url == ENDPOINT:
-            return Resource(type_url, name, _ABSENT, (empty_assignment(name),))
+        if found is None and resource_type(type_url).stub:
+            return Resource(type_url, name, _ABSENT, (name_only(name),))
         return found

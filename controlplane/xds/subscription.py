@@ -9,7 +9,7 @@ from itertools import islice
 
 import msgspec
 
-from mirrorplane.api.resource import Resource
+from mirrorplane.api.resource import Resource, resource_type
 from mirrorplane.controlplane.xds.nack_bisect import NackBisect, blamed
 from mirrorplane.controlplane.xds.names import Names
 from mirrorplane.controlplane.xds.served_resources import Change
@@ -46,7 +46,7 @@ class Subscription:
     """
 
     def __init__(self, type_url: str, *, whole: bool = False) -> None:
-        self.type_url = type_url
+        self.type = resource_type(type_url)
         self.whole = whole
         self.known = not whole
         self.wildcard = False
@@ -67,6 +67,11 @@ class Subscription:
         self._tried = False
         self._retracted = False
         self._total = 0
+
+    @property
+    def type_url(self) -> str:
+        """The URL of the type."""
+        return self.type.url
 
     @property
     def nonce(self) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, Resource
-from mirrorplane.controlplane.xds.frames import delta_response, empty_assignment, sotw_response
+from mirrorplane.controlplane.xds.frames import delta_response, name_only, sotw_response
 
 texts = st.text(max_size=200)
 chunks = st.lists(st.one_of(st.binary(max_size=300), st.just(b"x" * 20_000)), max_size=3).map(tuple)
@@ -38,15 +38,15 @@ def test_a_delta_response_is_what_protobuf_would_write(
 
 
 @given(texts)
-def test_an_empty_assignment_is_what_protobuf_would_write(name: str) -> None:
-    assert empty_assignment(name) == endpoint_pb2.ClusterLoadAssignment(cluster_name=name).SerializeToString()
+def test_an_name_only_is_what_protobuf_would_write(name: str) -> None:
+    assert name_only(name) == endpoint_pb2.ClusterLoadAssignment(cluster_name=name).SerializeToString()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the decoder's own, on its import
 def test_an_independent_decoder_reads_the_same_resources() -> None:
     from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryResponse
 
-    entry = Resource(ENDPOINT, "e1", "v1", (empty_assignment("e1"),))
+    entry = Resource(ENDPOINT, "e1", "v1", (name_only("e1"),))
     read = DeltaDiscoveryResponse.parse(delta_response(ENDPOINT, "s", "7", [entry], ["gone"]))
 
     assert [(r.name, r.version, r.resource.value) for r in read.resources] == [("e1", "v1", entry.body)]

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator
 
 import grpc
 import pytest
@@ -16,25 +15,6 @@ from tests.controlplane.xds.grpc_peers import ADS, NODE_ID, Peer, TableFeed
 from tests.controlplane.xds.resource_worlds import SMALL, Item, having
 
 SOTW_ADS, DELTA_ADS = f"{ADS}/StreamAggregatedResources", f"{ADS}/DeltaAggregatedResources"
-
-
-@pytest.fixture
-def feed() -> TableFeed:
-    return TableFeed(SMALL)
-
-
-@pytest.fixture
-async def server(feed: TableFeed) -> AsyncIterator[XdsServer]:
-    server = XdsServer(feed, "127.0.0.1:0")
-    server.port = await server.start()
-    yield server
-    await server.stop(grace=1.0)
-
-
-@pytest.fixture
-async def channel(server: XdsServer) -> AsyncIterator[grpc.aio.Channel]:
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        yield channel
 
 
 async def until(true) -> None:
