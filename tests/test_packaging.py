@@ -51,7 +51,8 @@ def test_a_folder_beside_it_shadows_nothing(built: Path, tmp_path: Path):
     for room in ROOMS:
         (project / room).mkdir(parents=True)
         (project / room / "__init__.py").write_text("raise ImportError('not ours')\n")
-    script = f"import sys; sys.path.insert(1, {str(site)!r}); import mirrorplane.controlplane.app as app; print(app.__file__)"
+    imports = "import mirrorplane.controlplane.app as app; print(app.__file__)"
+    script = f"import sys; sys.path.insert(1, {str(site)!r}); {imports}"
     run = subprocess.run(
         [sys.executable, "-c", script], cwd=project, check=True, capture_output=True, text=True, timeout=60
     )
