@@ -1,4 +1,7 @@
-"""How one port of a host is called: which endpoint, how many at once, when not at all, and how the line is secured."""
+"""How one port of a host is called: load balancing, connection limits, outlier detection and TLS.
+
+The fields are those of Istio's TrafficPolicy and Envoy's Cluster, with durations in milliseconds.
+"""
 
 from enum import Enum
 
@@ -8,7 +11,7 @@ from mirrorplane.api.meta import Ref
 
 
 class Algorithm(Enum):
-    """How an endpoint is chosen. ORIGINAL_DST: it is not, the address that the client dialled is called."""
+    """How an endpoint is chosen. ORIGINAL_DST chooses none: it dials the address that the client dialled."""
 
     LEAST_REQUEST = "least_request"
     ROUND_ROBIN = "round_robin"
@@ -19,9 +22,9 @@ class Algorithm(Enum):
 
 
 class HashKey(msgspec.Struct, frozen=True):
-    """What of a request is hashed: one of a header, a cookie, a query parameter, and the client's address.
+    """What part of a request is hashed: exactly one of a header, a cookie, a query parameter, the client's address.
 
-    `cookie_ttl_ms` None: a cookie that the client lacks is not made; 0: it is, and lives as long as the client.
+    `cookie_ttl_ms` None: never set a missing cookie. 0: set a session cookie. Otherwise: set one with this lifetime.
     """
 
     header: str = ""
@@ -33,45 +36,48 @@ class HashKey(msgspec.Struct, frozen=True):
 
 
 class SlowStart(msgspec.Struct, frozen=True):
-    """How the share of a new endpoint grows from a percentage to the whole; `aggression` 1.0 is evenly."""
+    """How the weight of a new endpoint grows to its full value; `aggression` 1.0 is linear growth (Envoy)."""
 
     duration_ms: int
-    least_percent: float = 10.0
+    min_weight_percent: float = 10.0
     aggression: float = 1.0
 
 
 class LocalityDistribution(msgspec.Struct, frozen=True):
-    """From localities like `origin`, so many per cent go to each of `to`. A pattern may end in `*`."""
+    """How clients in localities matching `source` split requests: a percentage for each locality pattern.
 
-    origin: str
-    to: tuple[tuple[str, int], ...]
+    A pattern is `region/zone/subzone`, and its last part may be `*`.
+    """
+
+    source: str
+    weights: tuple[tuple[str, int], ...]
 
 
 class LocalityLb(msgspec.Struct, frozen=True):
-    """Which localities are called from where.
+    """Which localities are preferred.
 
-    `failover` says which region stands in for which. `by_labels` ranks endpoints by labels that they share with the
-    proxy instead; each is a label, or `label=value`.
+    `failover` pairs a region with the region that replaces it. `failover_priority` ranks endpoints by the labels that
+    they share with the proxy instead; each entry is `label` or `label=value`.
     """
 
     enabled: bool = True
-    spreads: tuple[LocalityDistribution, ...] = ()
+    distribute: tuple[LocalityDistribution, ...] = ()
     failover: tuple[tuple[str, str], ...] = ()
-    by_labels: tuple[str, ...] = ()
+    failover_priority: tuple[str, ...] = ()
 
 
-class Balancing(msgspec.Struct, frozen=True):
-    """Which endpoint is called. `size` is that of the hash table, 0 for Envoy's own (a ring has 1,024, as in Istio)."""
+class LoadBalancer(msgspec.Struct, frozen=True):
+    """How an endpoint is chosen. `table_size` is that of the hash table; 0 is Envoy's default (1,024 for rings)."""
 
     algorithm: Algorithm = Algorithm.LEAST_REQUEST
-    key: HashKey | None = None
-    size: int = 0
+    hash_key: HashKey | None = None
+    table_size: int = 0
     slow_start: SlowStart | None = None
     locality_lb: LocalityLb | None = None
 
 
 class Keepalive(msgspec.Struct, frozen=True):
-    """TCP probes; what is 0 is as the system does."""
+    """TCP keepalive probes; 0 is the operating system's default."""
 
     probes: int = 0
     time_s: int = 0
@@ -79,44 +85,46 @@ class Keepalive(msgspec.Struct, frozen=True):
 
 
 class ConnectionPool(msgspec.Struct, frozen=True):
-    """Connections and requests; limits and durations that are 0 are not set, and an idle timeout of None neither.
+    """Limits of connections and requests. A limit or duration of 0, and an idle timeout of None, is unset.
 
-    `http2` True: whatever the port says; None: as the mesh does. `as_client`: HTTP is spoken as the client spoke it.
+    `http2` overrides the protocol that the port declares; None is the mesh's default. `use_client_protocol` repeats
+    the HTTP version that the client used.
     """
 
-    connections: int = 0
-    pending: int = 0
-    requests: int = 0
-    retries: int = 0
-    requests_per_connection: int = 0
-    streams: int = 0
+    max_connections: int = 0
+    max_pending_requests: int = 0
+    max_requests: int = 0
+    max_retries: int = 0
+    max_requests_per_connection: int = 0
+    max_concurrent_streams: int = 0
     connect_timeout_ms: int = 0
-    duration_ms: int = 0
-    tcp_idle_ms: int | None = None
-    http_idle_ms: int | None = None
+    max_connection_duration_ms: int = 0
+    tcp_idle_timeout_ms: int | None = None
+    http_idle_timeout_ms: int | None = None
     keepalive: Keepalive | None = None
     http2: bool | None = None
-    as_client: bool = False
+    use_client_protocol: bool = False
 
 
 class OutlierDetection(msgspec.Struct, frozen=True):
-    """After how many failures in a row an endpoint is left alone; 0 never, None as Envoy does.
+    """After how many failures in a row an endpoint is ejected: 0 is never, None is Envoy's default.
 
-    `most_percent` of the endpoints are left alone at most. With fewer than `healthy_percent` in order, all are called.
+    At most `max_ejection_percent` of the endpoints are ejected. Below `min_health_percent` healthy endpoints, all
+    endpoints receive requests again (Envoy's panic threshold).
     """
 
-    server_errors: int | None = None
-    gateway_errors: int | None = None
-    local_failures: int | None = None
-    split_local: bool = False
+    consecutive_5xx: int | None = None
+    consecutive_gateway_errors: int | None = None
+    consecutive_local_origin_failures: int | None = None
+    split_local_origin_errors: bool = False
     interval_ms: int = 0
-    ejection_ms: int = 0
-    most_percent: int = 0
-    healthy_percent: int = 0
+    base_ejection_ms: int = 0
+    max_ejection_percent: int = 0
+    min_health_percent: int = 0
 
 
 class TlsMode(Enum):
-    """What is spoken: plain text; TLS; TLS with a certificate of ours; the same with the mesh's own certificates."""
+    """Plaintext; TLS; TLS with a client certificate of the user's; TLS with the mesh's own certificates."""
 
     DISABLE = "plain"
     TLS = "tls"
@@ -125,101 +133,107 @@ class TlsMode(Enum):
 
 
 class Tls(msgspec.Struct, frozen=True):
-    """How a line is secured. Certificates are files where the proxy runs; `ca` "" is the system's bundle.
+    """How a proxy originates TLS. Certificates are files on the proxy's machine; `ca` "" is the system's CA bundle.
 
-    `sni` "": the host of each request. `names`: one of them has to be in the server's certificate. `credential` is a
-    secret that holds the certificates, which only routers are sent.
+    `sni` "" is the Host of each request. The server's certificate must contain one of `subject_alt_names`.
+    `credential_name` is a Secret with the certificates, sent only to routers.
 
-    `authorities` are objects that say together whose certificates hold, instead of `ca`; `shows` is a Secret,
-    `namespace/name`, whose certificate is shown to servers that ask for one. `broken`: why nobody can be called so.
+    `ca_refs` are objects whose CA certificates, taken together, replace `ca`. `client_certificate_ref` is the Secret
+    (`namespace/name`) of the client certificate. `problem`: why no such connection can be made, "" when it can.
     """
 
-    security: TlsMode
+    mode: TlsMode
     certificate: str = ""
     key: str = ""
     ca: str = ""
     crl: str = ""
-    credential: str = ""
+    credential_name: str = ""
     sni: str = ""
-    names: tuple[str, ...] = ()
+    subject_alt_names: tuple[str, ...] = ()
     verify: bool = True
-    authorities: tuple[Ref, ...] = ()
-    shows: str = ""
-    broken: str = ""
+    ca_refs: tuple[Ref, ...] = ()
+    client_certificate_ref: str = ""
+    problem: str = ""
 
 
 class RetryBudget(msgspec.Struct, frozen=True):
-    """How many retries may be under way: a percentage of the requests, or `least` if that is more."""
+    """How many retries may be in flight: `percent` of the active requests, and never fewer than `min_concurrency`."""
 
     percent: float = 20.0
-    least: int = 3
+    min_concurrency: int = 3
 
 
 class ClusterPolicy(msgspec.Struct, frozen=True, cache_hash=True):
-    """How calls are made; a block that is None is not set. `proxy_protocol` is 0 for none, else its version."""
+    """All settings of one cluster; a block that is None is unset. `proxy_protocol` is its version, 0 for none."""
 
-    balancing: Balancing | None = None
-    pool: ConnectionPool | None = None
+    load_balancer: LoadBalancer | None = None
+    connection_pool: ConnectionPool | None = None
     outlier_detection: OutlierDetection | None = None
     tls: Tls | None = None
     proxy_protocol: int = 0
     retry_budget: RetryBudget | None = None
 
-    def unusable(self, *, holds_secrets: bool) -> str:
-        """Say why a proxy that is sent Secrets, or is not, cannot make such calls; "" when it can."""
+    def tls_problem(self, *, holds_secrets: bool) -> str:
+        """Return why a proxy that receives Secrets, or one that does not, cannot originate this TLS; "" if it can."""
         if self.tls is None:
             return ""
-        if self.tls.security is TlsMode.ISTIO_MUTUAL:
-            return "ISTIO_MUTUAL needs certificates for workloads, which are not issued here"
-        if self.tls.broken:
-            return self.tls.broken
-        if self.tls.security is TlsMode.MUTUAL and self.tls.credential and not holds_secrets:
-            return "a secret (credentialName) is only sent to routers that prove who they are, and MUTUAL needs it"
+        if self.tls.mode is TlsMode.ISTIO_MUTUAL:
+            return "ISTIO_MUTUAL needs workload certificates, which Mirrorplane does not issue"
+        if self.tls.problem:
+            return self.tls.problem
+        if self.tls.mode is TlsMode.MUTUAL and self.tls.credential_name and not holds_secrets:
+            return "MUTUAL with credentialName needs a Secret, and Secrets are sent only to authenticated routers"
         return ""
 
     @property
     def uses_tls(self) -> bool:
-        """Tell whether the proxy speaks TLS to the host."""
-        return self.tls is not None and self.tls.security is not TlsMode.DISABLE
+        """Whether the proxy originates TLS to the host."""
+        return self.tls is not None and self.tls.mode is not TlsMode.DISABLE
 
     @property
     def ranks_localities(self) -> bool:
-        """Tell whether near endpoints go first (Istio: only where those that fail are left alone)."""
-        near = self.balancing.locality_lb if self.balancing else None
-        return self.outlier_detection is not None and (near is None or (near.enabled and not near.spreads))
+        """Whether near endpoints get a higher priority."""
+        locality_lb = self.load_balancer.locality_lb if self.load_balancer else None
+        # Istio: only with outlier detection, since without it traffic would never leave a failing locality.
+        return self.outlier_detection is not None and (
+            locality_lb is None or (locality_lb.enabled and not locality_lb.distribute)
+        )
 
     @property
     def weighs_localities(self) -> bool:
-        """Tell whether localities get shares of their own."""
-        near = self.balancing.locality_lb if self.balancing else None
-        return near is not None and near.enabled and (bool(near.spreads) or self.outlier_detection is not None)
+        """Whether localities have weights of their own."""
+        locality_lb = self.load_balancer.locality_lb if self.load_balancer else None
+        if locality_lb is None or not locality_lb.enabled:
+            return False
+        return bool(locality_lb.distribute) or self.outlier_detection is not None
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """What one policy says: for all ports, and for single ones instead."""
+    """What one rule or subset sets: for all ports, and per port number, which replaces it."""
 
-    whole: ClusterPolicy = ClusterPolicy()
-    ports: tuple[tuple[int, ClusterPolicy], ...] = ()
+    all_ports: ClusterPolicy = ClusterPolicy()
+    by_port: tuple[tuple[int, ClusterPolicy], ...] = ()
 
-    def on(self, port: int) -> ClusterPolicy | None:
-        """Return what is said of a single port, if anything is."""
-        return next((cluster_policy for number, cluster_policy in self.ports if number == port), None)
+    def for_port(self, port: int) -> ClusterPolicy | None:
+        """Return the policy of a single port; None when it has none."""
+        return next((policy for number, policy in self.by_port if number == port), None)
 
 
-def overlaid(base: ClusterPolicy, layer: Layer, port: int) -> ClusterPolicy:
-    """Return what a subset makes of what holds for its host.
+def merge_layer(base: ClusterPolicy, layer: Layer, port: int) -> ClusterPolicy:
+    """Merge a subset's layer into the policy of its host.
 
-    Istio: block by block; then what the subset says of the port replaces its four blocks, also those it leaves out.
+    Istio merges block by block. A port-level policy of the subset then replaces its four blocks, including those that
+    it leaves unset.
     """
-    said = {name: value for name, value in msgspec.structs.asdict(layer.whole).items() if value}
-    cluster_policy = msgspec.structs.replace(base, **said) if said else base
-    single = layer.on(port)
-    if single is None:
-        return cluster_policy
+    blocks = {name: value for name, value in msgspec.structs.asdict(layer.all_ports).items() if value}
+    merged = msgspec.structs.replace(base, **blocks) if blocks else base
+    port_policy = layer.for_port(port)
+    if port_policy is None:
+        return merged
     return msgspec.structs.replace(
-        cluster_policy,
-        balancing=single.balancing,
-        pool=single.pool,
-        outlier_detection=single.outlier_detection,
-        tls=single.tls,
+        merged,
+        load_balancer=port_policy.load_balancer,
+        connection_pool=port_policy.connection_pool,
+        outlier_detection=port_policy.outlier_detection,
+        tls=port_policy.tls,
     )

@@ -1,7 +1,7 @@
-"""The mesh model: what all inputs mean, whatever API they were written in. Values found by lookup, not a tree.
+"""The mesh model: what every input API is lowered to. Values are found by lookup, not as a tree.
 
-Services and who answers for them are here; `routes` says where requests go, `policies` how hosts are called,
-`gateways` where requests come in.
+Services and their endpoints are here; `routes` holds where requests go, `traffic_policy` how hosts are called and
+`gateways` the listeners of routers.
 """
 
 from collections.abc import Container
@@ -23,7 +23,7 @@ from mirrorplane.api.traffic_policy import BackendTls, TrafficPolicy
 
 
 class Protocol(Enum):
-    """What a port speaks. AUTO: nobody said, so the proxy looks at the first bytes. TLS is passed on as it is."""
+    """The protocol of a port. AUTO: undeclared, so the proxy inspects the first bytes. TLS is passed through."""
 
     HTTP = "http"
     HTTP2 = "http2"
@@ -33,21 +33,21 @@ class Protocol(Enum):
     UDP = "udp"
 
     @property
-    def is_bytes(self) -> bool:
-        """Whether it is passed on unread: there are no requests to route."""
-        return self in _BYTES
+    def is_l4(self) -> bool:
+        """Whether connections are forwarded unparsed, so that no request can be routed."""
+        return self in _L4
 
     @property
-    def says_http(self) -> bool:
-        """Whether it is HTTP for certain."""
+    def is_http(self) -> bool:
+        """Whether the port is declared to be HTTP."""
         return self in _HTTP
 
 
-_BYTES, _HTTP = {Protocol.TLS, Protocol.TCP, Protocol.UDP}, {Protocol.HTTP, Protocol.HTTP2}
+_L4, _HTTP = {Protocol.TLS, Protocol.TCP, Protocol.UDP}, {Protocol.HTTP, Protocol.HTTP2}
 
 
 class Resolution(Enum):
-    """Where a service's endpoints come from: us, DNS, or the address the client dialled."""
+    """Where a service's endpoints come from: EDS, DNS, or the address that the client dialled (NONE)."""
 
     ENDPOINTS = "endpoints"
     DNS = "dns"
@@ -56,23 +56,23 @@ class Resolution(Enum):
 
 
 class Port(msgspec.Struct, frozen=True):
-    """A port clients call. `target` is a number, a container port's name, or 0 for the same number.
+    """A service port. `target_port` is a number, a container port's name, or 0 for the same number.
 
-    `app_protocol` is what was said of the protocol in so many words; "" where it is told from the name, or not at all.
+    `app_protocol` is the protocol that the object states in a field of its own; "" when it is derived from the name.
     """
 
     number: int
     name: str = ""
     protocol: Protocol = Protocol.AUTO
-    target: int | str = 0
+    target_port: int | str = 0
     app_protocol: str = ""
 
 
 class Service(msgspec.Struct, frozen=True):
-    """Something with a host name that can be called. `selector` picks workloads of its namespace; empty picks none.
+    """A host with ports. `selector` selects workloads of its namespace; empty selects none.
 
-    `headless`: clients dial the workloads themselves, whose addresses its name stands for.
-    `names`: one of them has to be in its certificate, where it is called by TLS and the policy names none.
+    `headless`: DNS resolves its name to the workloads' addresses, and clients dial those.
+    `subject_alt_names`: expected in its certificate when the policy originates TLS and lists none.
     """
 
     host: str
@@ -83,22 +83,21 @@ class Service(msgspec.Struct, frozen=True):
     resolution: Resolution = Resolution.ENDPOINTS
     selector: Labels = ()
     export_to: tuple[str, ...] = ("*",)
-    external: bool = False
     headless: bool = False
     created: str = ""
-    names: tuple[str, ...] = ()
+    subject_alt_names: tuple[str, ...] = ()
 
-    def less(self, numbers: Container[int]) -> "Service":
-        """Return the service with these ports only; 0 stands for all of them."""
+    def with_ports(self, numbers: Container[int]) -> "Service":
+        """Return the service with these ports only; 0 means all ports."""
         if 0 in numbers:
             return self
         return msgspec.structs.replace(self, ports=tuple(port for port in self.ports if port.number in numbers))
 
 
 class Workload(msgspec.Struct, frozen=True):
-    """Something that answers: a Pod or a WorkloadEntry. `ports` maps names (container or service port) to numbers.
+    """A Pod or a WorkloadEntry. `ports` maps port names (of the container or the service) to numbers.
 
-    `sliced`: Kubernetes also lists it in EndpointSlices, and where there are any, they speak for it.
+    `in_endpoint_slices`: Kubernetes lists it in EndpointSlices too, which take precedence where a service has any.
     """
 
     namespace: str
@@ -108,11 +107,11 @@ class Workload(msgspec.Struct, frozen=True):
     healthy: bool = True
     locality: Locality = Locality()
     weight: int = 1
-    sliced: bool = False
+    in_endpoint_slices: bool = False
 
 
 class Endpoint(msgspec.Struct, frozen=True, order=True):
-    """One address of one service port. `weight` is relative to its neighbours."""
+    """One address of one service port. `weight` is relative to the other endpoints of its locality."""
 
     locality: Locality
     address: str
@@ -123,7 +122,7 @@ class Endpoint(msgspec.Struct, frozen=True, order=True):
 
 
 class EndpointGroup(msgspec.Struct, frozen=True):
-    """Endpoints that an object states for the port named `port_name` of a service."""
+    """Endpoints that an object lists for the port named `port_name` of a service."""
 
     service: Ref
     port_name: str
@@ -131,7 +130,7 @@ class EndpointGroup(msgspec.Struct, frozen=True):
 
 
 class Lowered(msgspec.Struct, frozen=True):
-    """What one Object means, and what we have to say about it."""
+    """What one Object lowers to, and the findings about it."""
 
     services: tuple[Service, ...] = ()
     workloads: tuple[Workload, ...] = ()

@@ -1,4 +1,4 @@
-"""What every object has: a Kind to read it by, a Ref to find it by, and metadata."""
+"""What every object has: a Kind that decodes it, a Ref that finds it, and metadata."""
 
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
@@ -6,15 +6,15 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 Labels = tuple[tuple[str, str], ...]
-"""Labels as sorted pairs, so that they can be compared, hashed and shared."""
+"""Labels as sorted pairs: comparable, hashable and cheap to share."""
 
 
 class Wire(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
-    """Base of every type that is read from a manifest. Unknown fields are allowed and reported by the decoder."""
+    """Base of every type that is decoded from a manifest. Unknown fields are allowed, and the decoder reports them."""
 
 
-class Text(msgspec.Struct, frozen=True):
-    """YAML in a text of a manifest: the one object that holds it, and the two fields that lead to it."""
+class EmbeddedYaml(msgspec.Struct, frozen=True):
+    """YAML inside a string of a manifest: the one object that holds it, and the path to the string."""
 
     namespace: str
     name: str
@@ -23,38 +23,38 @@ class Text(msgspec.Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """The text's place in the manifest: `data.mesh`."""
+        """The string's path in the manifest: `data.mesh`."""
         return f"{self.field}.{self.key}"
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """One kind of manifest we read: where it stands in the Kubernetes API, and the type of what we keep of it.
+    """One kind of manifest: its group and versions in the Kubernetes API, and the type that it is decoded to.
 
-    `spec` types the manifest's `spec` field, or, when `whole` is set (EndpointSlice, Pod), the manifest itself.
-    With `text` it types what a text of the one object holds (Istio's ConfigMap); others of the kind are not read.
-    All of `versions` are read as the same type: Istio serves its v1alpha3, v1beta1 and v1 with one schema.
+    `spec` types the manifest's `spec` field, or the whole manifest with `whole_object` (EndpointSlice, Pod).
+    With `embedded` it is the type of YAML inside one named object (Istio's ConfigMap); other objects are ignored.
+    All `versions` decode to the same type: Istio serves v1alpha3, v1beta1 and v1 with one schema.
     """
 
     group: str
     versions: tuple[str, ...]
     name: str
     spec: type[Wire]
-    whole: bool = False
+    whole_object: bool = False
     namespaced: bool = True
-    text: Text | None = None
+    embedded: EmbeddedYaml | None = None
 
     @property
     def key(self) -> str:
         """`group/Name`, or just `Name` for the core group: what `Ref.kind` holds.
 
-        What stands in a text has a key of its own (`mesh/ConfigMap`): others of the kind may be read too.
+        Embedded YAML has a key of its own (`mesh/ConfigMap`), so that another Kind may decode the same objects.
         """
-        group = self.text.key if self.text else self.group
+        group = self.embedded.key if self.embedded else self.group
         return f"{group}/{self.name}" if group else self.name
 
 
 class Ref(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """The key of everything. `kind` is a `Kind.key`; `namespace` is empty for cluster-scoped kinds."""
+    """The key of an object. `kind` is a `Kind.key`; `namespace` is empty for cluster-scoped kinds."""
 
     kind: str
     namespace: str
@@ -66,13 +66,20 @@ class Ref(msgspec.Struct, frozen=True, order=True, cache_hash=True):
         return f"{short} {self.namespace}/{self.name}" if self.namespace else f"{short} {self.name}"
 
 
+class FieldRef(msgspec.Struct, frozen=True):
+    """One field of an object: where a route, a match or a mirror was written."""
+
+    about: Ref
+    path: str = ""
+
+
 SpecT = TypeVar("SpecT", bound=Wire, covariant=True)
 
 
 class Object(msgspec.Struct, Generic[SpecT], frozen=True):
-    """One manifest as we understand it. Equality leaves out status and resourceVersion: they are not here.
+    """One decoded manifest. It has no status and no resourceVersion, so writing a status changes no Object.
 
-    `created` is metadata.creationTimestamp (RFC 3339, seconds) or "": Istio's "oldest wins" reads it.
+    `created` is metadata.creationTimestamp (RFC 3339, seconds) or "": it decides conflicts, where the oldest wins.
     """
 
     ref: Ref

@@ -22,8 +22,8 @@ class Guards(msgspec.Struct, frozen=True):
     deadline_ms: int = 15_000
     connect_timeout_ms: int = 1_000
 
-    LARGEST_BODY: ClassVar[int] = 1 << 20
-    MOST_REQUESTS: ClassVar[int] = 1024
+    BODY_BYTES_CEILING: ClassVar[int] = 1 << 20
+    REQUESTS_CEILING: ClassVar[int] = 1024
 
     @property
     def buffer_bytes(self) -> int:

@@ -1,18 +1,21 @@
-"""One request and what becomes of it at a proxy: which routes were looked at, and what the one that holds does."""
+"""One request and its outcome at a proxy: which routes were evaluated, and what the one that matched does.
+
+`mirrorplane explain` prints it; the tests compare it with a real Envoy.
+"""
 
 import msgspec
 
 from mirrorplane.api.actions import Pairs
-from mirrorplane.api.meta import Ref
+from mirrorplane.api.meta import FieldRef
 
 
 class Request(msgspec.Struct, frozen=True):
     """A request as it arrives at a proxy. `path` includes the query; names of headers are lower case.
 
-    `port` is the listener's, 0 the HTTP proxy's. `dice` is the random number that Envoy draws for a request (0 to
-    2**63 - 1): it decides shares and fractions, and None leaves them open. `tls`: it comes by TLS, so the proxy sees it
-    only where TLS ends. `address` is the one that the client dialled, which only matters where the kernel tells.
-    `datagrams`: it is no request, but something by UDP.
+    `port` is the listener's, 0 that of the HTTP proxy. `random_value` (0 to 2**63 - 1) is Envoy's random number for
+    the request: it decides weights and fractions, and None leaves them open. `tls`: the client connects with TLS, so
+    the proxy sees the request only if it terminates it. `address` is the one that the client dialled, which matters
+    only with interception. `udp`: a datagram, not a request.
     """
 
     authority: str
@@ -21,31 +24,24 @@ class Request(msgspec.Struct, frozen=True):
     scheme: str = "http"
     headers: Pairs = ()
     port: int = 0
-    dice: int | None = None
+    random_value: int | None = None
     tls: bool = False
     address: str = ""
-    datagrams: bool = False
+    udp: bool = False
 
 
-class Origin(msgspec.Struct, frozen=True):
-    """The object and the field of it that something was made from."""
-
-    about: Ref
-    path: str = ""
-
-
-class Passed(msgspec.Struct, frozen=True):
-    """A route that was looked at and did not match. `why` is a sentence about the first matcher that failed."""
+class SkippedRoute(msgspec.Struct, frozen=True):
+    """A route that was evaluated and did not match. `reason` is about the first matcher that failed."""
 
     route: str
-    why: str
-    origin: Origin | None = None
+    reason: str
+    origin: FieldRef | None = None
 
 
 class HeaderEdit(msgspec.Struct, frozen=True):
-    """Changes of headers that are made in one go: first `remove`, then `set` (also `set_present`), then `add`.
+    """Changes that one level makes to headers: first `remove`, then `set` (also `set_present`), then `add`.
 
-    `set_present` replaces values only where there are some, `add_absent` adds only where there are none.
+    `set_present` replaces existing values only, `add_absent` adds only where the header is missing.
     """
 
     remove: tuple[str, ...] = ()
@@ -56,10 +52,10 @@ class HeaderEdit(msgspec.Struct, frozen=True):
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where requests may go, and as what. `weight` of `total` do; with a Request.dice only one target is left.
+    """A cluster that requests may be forwarded to: `weight` of `total`. A Request.random_value leaves only one target.
 
-    `path`, `authority` and `headers` are the request's as it is sent on, as far as the configuration says: Envoy adds
-    some of its own. `trouble` says why it answers `status` itself instead.
+    `path`, `authority` and `headers` are those of the forwarded request as far as configuration decides: Envoy adds
+    some headers of its own. `problem`: why Envoy answers `status` itself instead.
     """
 
     cluster: str
@@ -71,24 +67,24 @@ class Target(msgspec.Struct, frozen=True):
     path: str
     authority: str
     headers: Pairs = ()
-    response: tuple[HeaderEdit, ...] = ()
-    trouble: str = ""
+    response_edits: tuple[HeaderEdit, ...] = ()
+    problem: str = ""
     status: int = 503
 
 
-class Share(msgspec.Struct, frozen=True):
-    """A cluster that bytes are passed on to: `weight` of `total` connections. `trouble` says why they are closed."""
+class WeightedCluster(msgspec.Struct, frozen=True):
+    """A cluster that L4 connections go to: `weight` of `total`. `problem`: why they are closed instead."""
 
     cluster: str
     weight: int
     total: int
-    trouble: str = ""
+    problem: str = ""
 
 
-class Copying(msgspec.Struct, frozen=True):
-    """A mirror: `numerator` of `denominator` requests are copied to the cluster. `fires` is known with a Request.dice.
+class MirrorOutcome(msgspec.Struct, frozen=True):
+    """A mirror: `numerator` of `denominator` requests are copied. `fires` is known with a Request.random_value.
 
-    The copy's authority is the original's with `-shadow` behind the name when `suffix` is set, or `authority`.
+    The copy's Host is `authority` if set, else the original's, with `-shadow` appended to the name if `shadow_suffix`.
     """
 
     cluster: str
@@ -97,16 +93,16 @@ class Copying(msgspec.Struct, frozen=True):
     subset: str
     numerator: int
     denominator: int
-    suffix: bool
+    shadow_suffix: bool
     fires: bool | None = None
-    trouble: str = ""
+    problem: str = ""
     authority: str = ""
 
 
-class Failing(msgspec.Struct, frozen=True):
-    """Failures on purpose: `numerator` of `denominator` requests are answered `status`, and so for those delayed.
+class FaultOutcome(msgspec.Struct, frozen=True):
+    """Injected faults: `numerator` of `denominator` requests are aborted with `status`; the same for delays.
 
-    `grpc_status` is told to gRPC clients, whose HTTP status is 200; 0 is none.
+    gRPC clients get `grpc_status` with HTTP status 200; 0 is none.
     """
 
     status: int
@@ -119,54 +115,53 @@ class Failing(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True, tag="reply"):
-    """An answer from the proxy itself.
+    """A response from the proxy itself: a redirect, a direct response, an abort, a preflight.
 
-    `response` is what is changed on it; where a share of the route was chosen before (a failure on purpose), it is one
-    of `ways` instead.
+    `response_edits` are applied to it. An abort comes after Envoy chose a weighted cluster, so its edits are one of
+    `target_edits` instead.
     """
 
     status: int
     location: str = ""
     body: bytes = b""
-    response: tuple[HeaderEdit, ...] = ()
-    ways: tuple[tuple[HeaderEdit, ...], ...] = ()
+    response_edits: tuple[HeaderEdit, ...] = ()
+    target_edits: tuple[tuple[HeaderEdit, ...], ...] = ()
 
 
-class Sending(msgspec.Struct, frozen=True, tag="sending"):
-    """The request is sent on. Times are in milliseconds, 0 is none; `retry_on` is Envoy's list of conditions."""
+class Forwarded(msgspec.Struct, frozen=True, tag="forwarded"):
+    """The request is forwarded. Times are in milliseconds, 0 is none; `retry_on` is Envoy's list of conditions."""
 
     targets: tuple[Target, ...]
-    copies: tuple[Copying, ...] = ()
+    mirrors: tuple[MirrorOutcome, ...] = ()
     timeout_ms: int = 0
     retries: int = 0
     retry_on: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What becomes of a request. What was not reached is "" or None: no listener, no virtual host, no route.
+    """What a proxy does with a request. A stage that was not reached (listener, virtual host, route) is "" or None.
 
-    `request` has its path normalised, and the scheme that Envoy takes it to have. `shares` is set where bytes are
-    passed on and no request is seen (TCP, TLS). `domain` is the name of the virtual host that matched, `later` the
-    number of its routes that were not looked at any more. `filters` names those that the route configures. `status` is
-    what the proxy answers by itself, 0 when the answer is somebody else's, or when that depends on the target.
-    Without a Request.dice the route may be only for `numerator` of `denominator` requests; what becomes of the others
-    is left open.
+    `request` has its path normalised, and the scheme that Envoy assigns. `l4_clusters` is set where the listener
+    forwards connections without parsing requests (TCP, TLS, UDP). `domain` is the virtual host's name that matched,
+    `remaining_routes` the number of its routes after the match. `filters` are those that the route configures.
+    `status` is the proxy's own response, 0 when the upstream answers or when it depends on the target. Without a
+    Request.random_value the route may apply to only `numerator` of `denominator` requests; the rest is left open.
     """
 
     request: Request
     listener: str = ""
-    chain: str = ""
-    configuration: str = ""
+    filter_chain: str = ""
+    route_configuration: str = ""
     virtual_host: str = ""
     domain: str = ""
     route: str = ""
-    origin: Origin | None = None
-    passed: tuple[Passed, ...] = ()
-    later: int = 0
+    origin: FieldRef | None = None
+    skipped: tuple[SkippedRoute, ...] = ()
+    remaining_routes: int = 0
     filters: tuple[str, ...] = ()
-    failing: Failing | None = None
-    action: Sending | Reply | None = None
-    shares: tuple[Share, ...] = ()
+    fault: FaultOutcome | None = None
+    action: Forwarded | Reply | None = None
+    l4_clusters: tuple[WeightedCluster, ...] = ()
     status: int = 0
     numerator: int = 1
     denominator: int = 1

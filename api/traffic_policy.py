@@ -1,25 +1,25 @@
-"""How hosts are called: subsets, and what holds for calls to them; how routers secure the line to services."""
+"""How hosts are called: subsets and their cluster policies, and how routers originate TLS to services."""
 
 import msgspec
 
-from mirrorplane.api.cluster_policy import ClusterPolicy, Layer, Tls, overlaid
+from mirrorplane.api.cluster_policy import ClusterPolicy, Layer, Tls, merge_layer
 from mirrorplane.api.meta import Labels, Ref
 
-_NOTHING = Layer()
+_EMPTY = Layer()
 
 
 class Subset(msgspec.Struct, frozen=True):
-    """The endpoints of a service that carry these labels, and what holds for calls to them."""
+    """The endpoints of a service with these labels, and the policy for calls to them."""
 
     name: str
     labels: Labels = ()
-    layer: Layer = _NOTHING
+    layer: Layer = _EMPTY
 
 
 class TrafficPolicy(msgspec.Struct, frozen=True):
-    """How to call a host (Istio: DestinationRule). `layer` None: nothing is said but of subsets.
+    """How to call a host (Istio: DestinationRule). `layer` None: the rule only defines subsets.
 
-    `clients` are labels: the rule is for the proxies of its namespace that carry them, and for all when there are none.
+    `client_labels` select the proxies of the rule's namespace that it applies to; empty selects every client.
     """
 
     host: str
@@ -29,32 +29,32 @@ class TrafficPolicy(msgspec.Struct, frozen=True):
     export_to: tuple[str, ...] = ("*",)
     created: str = ""
     layer: Layer | None = None
-    clients: Labels = ()
+    client_labels: Labels = ()
 
     def subset(self, name: str) -> Subset | None:
-        """Return a named subset."""
+        """Return the subset of this name."""
         return next((s for s in self.subsets if s.name == name), None)
 
     @property
-    def is_plain(self) -> bool:
-        """Tell whether nothing is said but which subsets there are."""
-        return self.layer is None and all(subset.layer is _NOTHING for subset in self.subsets)
+    def defines_only_subsets(self) -> bool:
+        """Whether the rule defines subsets and no settings."""
+        return self.layer is None and all(subset.layer is _EMPTY for subset in self.subsets)
 
     @property
     def cluster_policies(self) -> tuple[ClusterPolicy, ...]:
-        """All manners that are said, of whatever port and subset, and what they come to together."""
-        ports = {number for layer in self._layers for number, _ in layer.ports} | {0}
+        """The merged policy of every port and subset; port 0 is all other ports."""
+        ports = {number for layer in self._layers for number, _ in layer.by_port} | {0}
         return tuple(self.cluster_policy(port, subset) for port in sorted(ports) for subset in ("", *self._names))
 
     def cluster_policy(self, port: int, subset: str = "") -> ClusterPolicy:
-        """Return what holds for calls to a port of the host, or of a subset of it.
+        """Return the policy for calls to a port of the host, or of one of its subsets.
 
-        Istio: what is said of a single port replaces what is said of all, also what it leaves out.
+        Istio: a port-level policy replaces the one for all ports, including the blocks that it leaves unset.
         """
         layer = self.layer or Layer()
-        whole = layer.on(port) or layer.whole
-        named = self.subset(subset) if subset else None
-        return overlaid(whole, named.layer, port) if named else whole
+        base = layer.for_port(port) or layer.all_ports
+        selected = self.subset(subset) if subset else None
+        return merge_layer(base, selected.layer, port) if selected else base
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class TrafficPolicy(msgspec.Struct, frozen=True):
 
 
 class BackendTls(msgspec.Struct, frozen=True):
-    """How routers secure the line to a service (Gateway API: BackendTLSPolicy). `port` is a port's name, "" for all."""
+    """How routers originate TLS to a service (Gateway API: BackendTLSPolicy). `port` is a port's name, "" for all."""
 
     service: Ref
     port: str
@@ -76,5 +76,5 @@ class BackendTls(msgspec.Struct, frozen=True):
 
     @property
     def age(self) -> tuple[str, str, str]:
-        """Sort key of Gateway API's "oldest wins"."""
+        """Sort key of Gateway API's conflict rule: the oldest wins, then the first by name."""
         return self.created, self.ref.namespace, self.ref.name

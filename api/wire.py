@@ -1,4 +1,4 @@
-"""Protobuf's variable-length integers: what joining encoded messages needs, in translation and in the protocol."""
+"""Protobuf's variable-length integers, which joining already encoded messages needs."""
 
 from functools import lru_cache
 
@@ -7,7 +7,7 @@ _SEVEN_BITS = 0x7F
 
 @lru_cache(maxsize=8192)
 def varint(number: int) -> bytes:
-    """Return a non-negative integer as protobuf writes it: seven bits a byte, the low ones first."""
+    """Encode a non-negative integer: seven bits a byte, the lowest first."""
     encoded = bytearray()
     while number > _SEVEN_BITS:
         encoded.append(number & _SEVEN_BITS | 0x80)

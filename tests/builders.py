@@ -29,7 +29,7 @@ def objects(text: str) -> list[AnyObject]:
         if kind is not None:
             meta = doc["metadata"]
             ref = Ref(kind.key, meta.get("namespace", "default") if kind.namespaced else "", meta["name"])
-            spec = msgspec.convert(doc if kind.whole else doc.get("spec") or {}, kind.spec)
+            spec = msgspec.convert(doc if kind.whole_object else doc.get("spec") or {}, kind.spec)
             created = str(meta.get("creationTimestamp", ""))
             found.append(Object(ref, spec, meta.get("labels", {}), meta.get("annotations", {}), created))
     return found

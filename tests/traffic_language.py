@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from mirrorplane.api.resource import ResourceSet
-from mirrorplane.api.tracing import Copying, HeaderEdit, Outcome, Reply, Request, Sending, Target
+from mirrorplane.api.tracing import Forwarded, HeaderEdit, MirrorOutcome, Outcome, Reply, Request, Target
 from mirrorplane.translators.matching.decoded import Decoded, decoded
 from mirrorplane.translators.matching.outcome import answer
 
@@ -15,7 +15,7 @@ Headers = Mapping[str, str | tuple[str, ...]]
 
 
 def ask(
-    served: ResourceSet | Decoded, text: str, headers: Headers | None = None, *, dice: int | None = None,
+    served: ResourceSet | Decoded, text: str, headers: Headers | None = None, *, random_value: int | None = None,
     proxied: bool = False, address: str = "",
 ) -> Outcome:  # fmt: skip
     """What becomes of a request, `GET http://host:port/path`; a header may have several values. `udp://`: by UDP.
@@ -31,10 +31,10 @@ def ask(
         method=method,
         headers=tuple(pairs),
         port=0 if proxied else said.port or (443 if said.scheme == "https" else 80),
-        dice=dice,
+        random_value=random_value,
         tls=said.scheme == "https",
         address=address,
-        datagrams=said.scheme == "udp",
+        udp=said.scheme == "udp",
     )
     return answer(decoded(served) if isinstance(served, ResourceSet) else served, request)
 
@@ -48,20 +48,20 @@ def brief(outcome: Outcome) -> str:
     """
     if not outcome.listener:
         return "nothing"
-    if outcome.shares:
-        shares = [(_name(s.cluster.rpartition("|")[2]), s) for s in outcome.shares]
-        by = "udp " if outcome.request.datagrams else "tcp "
+    if outcome.l4_clusters:
+        shares = [(_name(s.cluster.rpartition("|")[2]), s) for s in outcome.l4_clusters]
+        by = "udp " if outcome.request.udp else "tcp "
         return by + " + ".join(f"{name} {s.weight}" if s.weight != s.total else name for name, s in shares)
     if isinstance(outcome.action, Reply):
         return f"{outcome.action.status} {outcome.action.location or outcome.action.body.decode()}".strip()
     if outcome.status or outcome.action is None:
         return str(outcome.status)
-    return "; ".join((_sent(outcome.action, outcome.request), *(_copy(copy) for copy in outcome.action.copies)))
+    return "; ".join((_sent(outcome.action, outcome.request), *(_copy(copy) for copy in outcome.action.mirrors)))
 
 
 def headers_of(outcome: Outcome) -> dict[str, str]:
     """The headers that requests are sent on with; all targets must agree. Repeated ones are joined by `|`."""
-    assert isinstance(outcome.action, Sending)
+    assert isinstance(outcome.action, Forwarded)
     (pairs,) = {to.headers for to in outcome.action.targets}
     return {name: "|".join(v for n, v in pairs if n == name) for name, _ in pairs}
 
@@ -69,18 +69,18 @@ def headers_of(outcome: Outcome) -> dict[str, str]:
 def answer_edits(outcome: Outcome) -> tuple[HeaderEdit, ...]:
     """What is changed on the answer; all targets must agree."""
     if isinstance(outcome.action, Reply):
-        return outcome.action.response
-    assert isinstance(outcome.action, Sending)
-    (edits,) = {to.response for to in outcome.action.targets}
+        return outcome.action.response_edits
+    assert isinstance(outcome.action, Forwarded)
+    (edits,) = {to.response_edits for to in outcome.action.targets}
     return edits
 
 
 def reasons(outcome: Outcome) -> list[str]:
     """Why the routes before did not match."""
-    return [passed.why for passed in outcome.passed]
+    return [passed.reason for passed in outcome.skipped]
 
 
-def _sent(said: Sending, request: Request) -> str:
+def _sent(said: Forwarded, request: Request) -> str:
     shares = [_place(to) + (f" {to.weight}" if to.weight != to.total else "") for to in said.targets]
     ways = {_way(to, request) for to in said.targets}
     return " + ".join(shares) + "".join(sorted(ways))
@@ -91,19 +91,19 @@ def _way(to: Target, request: Request) -> str:
     return f" as {host}{to.path}" if host or to.path != request.path else ""
 
 
-def _copy(copy: Copying) -> str:
+def _copy(copy: MirrorOutcome) -> str:
     if copy.fires is not None:
         return f"{_place(copy)} {'yes' if copy.fires else 'no'}"
     return f"{_place(copy)} {100 * copy.numerator / copy.denominator:g} %"
 
 
-def _place(to: Target | Copying) -> str:
+def _place(to: Target | MirrorOutcome) -> str:
     port = f":{to.port}" if to.port not in {0, 8000} else ""
     return (
         (_name(to.host) or to.cluster)
         + port
         + (f"/{to.subset}" if to.subset else "")
-        + (f" ({to.status})" if isinstance(to, Target) and to.trouble else " (503)" if to.trouble else "")
+        + (f" ({to.status})" if isinstance(to, Target) and to.problem else " (503)" if to.problem else "")
     )
 
 

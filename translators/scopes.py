@@ -57,7 +57,11 @@ def criteria(view: View) -> Criteria:
     said = [
         m for obj in view.by("policy.near", "*") for p in view.lowered(obj.ref).policies for m in p.cluster_policies
     ]
-    near = [m.balancing.locality_lb for m in said if m.balancing is not None and m.balancing.locality_lb is not None]
+    near = [
+        m.load_balancer.locality_lb
+        for m in said
+        if m.load_balancer is not None and m.load_balancer.locality_lb is not None
+    ]
     whole = view.memo(mesh).locality_lb
     near += [whole] if whole is not None else []
     return Criteria(
@@ -69,13 +73,13 @@ def criteria(view: View) -> Criteria:
             for key, _ in labels
         ),
         locality=any(cluster_policy.ranks_localities or cluster_policy.weighs_localities for cluster_policy in said)
-        or (whole is not None and whole.enabled and whole.spreads != ()),
-        ranked=frozenset(label.partition("=")[0] for n in near for label in n.by_labels),
+        or (whole is not None and whole.enabled and whole.distribute != ()),
+        ranked=frozenset(label.partition("=")[0] for n in near for label in n.failover_priority),
         clients=frozenset(
             (policy.namespace, key)
             for obj in view.by("policy.clients", "*")
             for policy in view.lowered(obj.ref).policies
-            for key, _ in policy.clients
+            for key, _ in policy.client_labels
         ),
         workloads=frozenset().union(*(view.memo(_selecting, part) for part in range(COUNT))),
         gateways=view.memo(_gateways),

@@ -17,4 +17,4 @@ class ConfigMap(Wire, frozen=True):
     data: Entries = Entries()
 
 
-CONFIG_MAP = Kind(group="", versions=("v1",), name="ConfigMap", spec=ConfigMap, whole=True)
+CONFIG_MAP = Kind(group="", versions=("v1",), name="ConfigMap", spec=ConfigMap, whole_object=True)

@@ -119,7 +119,7 @@ SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 NAMESPACE = Kind(group="", versions=("v1",), name="Namespace", spec=NamespaceSpec, namespaced=False)
 SERVICE = Kind(group="", versions=("v1",), name="Service", spec=ServiceSpec)
-POD = Kind(group="", versions=("v1",), name="Pod", spec=Pod, whole=True)
+POD = Kind(group="", versions=("v1",), name="Pod", spec=Pod, whole_object=True)
 ENDPOINT_SLICE = Kind(
-    group="discovery.k8s.io", versions=("v1", "v1beta1"), name="EndpointSlice", spec=EndpointSlice, whole=True
+    group="discovery.k8s.io", versions=("v1", "v1beta1"), name="EndpointSlice", spec=EndpointSlice, whole_object=True
 )

@@ -29,4 +29,4 @@ class Secret(Wire, frozen=True):
     string_data: Entries = Entries()
 
 
-SECRET = Kind(group="", versions=("v1",), name="Secret", spec=Secret, whole=True)
+SECRET = Kind(group="", versions=("v1",), name="Secret", spec=Secret, whole_object=True)

@@ -68,7 +68,7 @@ def explain(given: Given, node: Path, output: str, **asked: object) -> None:
         show(values_of(found, source.locate), output)
 
 
-def _request(known: "Decoded", method: str, url: str, headers: tuple[str, ...], dice: int | None) -> "Request":
+def _request(known: "Decoded", method: str, url: str, headers: tuple[str, ...], random_value: int | None) -> "Request":
     """Return the request as the proxy sees it. Raises ClickException for a URL or a header that is none."""
     from mirrorplane.api.tracing import Request
     from mirrorplane.translators.matching.listeners import listens
@@ -89,9 +89,9 @@ def _request(known: "Decoded", method: str, url: str, headers: tuple[str, ...], 
         method=method,
         headers=tuple(pair for pair in pairs if pair[0] != "host"),
         port=port if said.scheme in _OWN_LISTENERS or listens(known, port) else 0,
-        dice=dice,
+        random_value=random_value,
         tls=said.scheme == "https",
-        datagrams=said.scheme == "udp",
+        udp=said.scheme == "udp",
     )
 
 

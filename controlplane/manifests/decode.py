@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.meta import AnyObject, Kind, Object, Ref, Text, Wire
+from mirrorplane.api.meta import AnyObject, EmbeddedYaml, Kind, Object, Ref, Wire
 from mirrorplane.controlplane.manifests.composer import YamlError
 from mirrorplane.controlplane.manifests.documents import read_documents
 from mirrorplane.controlplane.manifests.field_errors import explain
@@ -67,7 +67,7 @@ def registry_of(kinds: Iterable[Kind]) -> Registry:
     """Return the kinds by group and name. Raises ValueError when two share both and are for the same objects."""
     found: dict[tuple[str, ...], Kind] = {}
     for kind in kinds:
-        only = (f"{kind.text.namespace}/{kind.text.name}",) if kind.text else ()
+        only = (f"{kind.embedded.namespace}/{kind.embedded.name}",) if kind.embedded else ()
         if found.setdefault((kind.group, kind.name, *only), kind) != kind:
             raise ValueError(f"two kinds are called {kind.key}")
     return found
@@ -99,7 +99,7 @@ def decode(manifest: Any, registry: Registry, origin: str = "", accept: Accept =
         return Decoded(findings=(Finding(about, NOT_A_MANIFEST, message, path),))
     if head.version not in kind.versions:
         return Decoded(ref, findings=(_unserved(ref, head, kind),))
-    decoded = _read(manifest, kind, ref) if kind.text is None else _read_text(manifest, kind, kind.text, ref)
+    decoded = _read(manifest, kind, ref) if kind.embedded is None else _read_text(manifest, kind, kind.embedded, ref)
     return _judged(decoded, decoded.object, accept) if decoded.object else decoded
 
 
@@ -135,7 +135,7 @@ def _unserved(ref: Ref, head: Head, kind: Kind) -> Finding:
 
 
 def _read(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
-    if kind.whole:
+    if kind.whole_object:
         written, root = {key: value for key, value in manifest.items() if key not in _HEAD_FIELDS}, ""
     else:
         written, root = manifest.get("spec", {}), "spec"
@@ -159,7 +159,7 @@ def _read(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
     )
 
 
-def _read_text(manifest: dict[str, Any], kind: Kind, text: Text, ref: Ref) -> Decoded:
+def _read_text(manifest: dict[str, Any], kind: Kind, text: EmbeddedYaml, ref: Ref) -> Decoded:
     """Read a kind that stands as YAML in a text of the manifest. A text that is missing says nothing."""
     fields = manifest.get(text.field, {})
     body = fields.get(text.key, "") if isinstance(fields, dict) else None
@@ -204,10 +204,10 @@ def _told(unknown: Iterator[UnknownField], ref: Ref) -> Iterator[Finding]:
 
 
 def _unknown(manifest: dict[str, Any], written: dict[str, Any], kind: Kind) -> Iterator[UnknownField]:
-    if not kind.whole:
+    if not kind.whole_object:
         yield from (UnknownField(name, name, _FIELDS) for name in sorted(manifest.keys() - set(_FIELDS)))
     yield from unknown_fields(manifest["metadata"], Metadata, "metadata")
-    for field in unknown_fields(written, kind.spec, "" if kind.whole else "spec"):
+    for field in unknown_fields(written, kind.spec, "" if kind.whole_object else "spec"):
         if field.path != "status":
             yield field
 

@@ -7,17 +7,17 @@ from typing import Any
 import msgspec
 
 from mirrorplane.api.actions import Pairs
+from mirrorplane.api.meta import FieldRef
 from mirrorplane.api.tracing import (
-    Copying,
-    Failing,
+    FaultOutcome,
+    Forwarded,
     HeaderEdit,
-    Origin,
+    MirrorOutcome,
     Outcome,
     Reply,
     Request,
-    Sending,
-    Share,
     Target,
+    WeightedCluster,
 )
 from mirrorplane.controlplane.findings.format import one_line
 from mirrorplane.controlplane.findings.store import Locate
@@ -35,7 +35,10 @@ def lines_of(found: Outcome, locate: Locate) -> list[str]:
 def values_of(found: Outcome, locate: Locate) -> Any:
     """Return the outcome as plain values; origins have `file` and `line` where they are known."""
     values = msgspec.to_builtins(found)
-    for said, origin in ((values, found.origin), *zip(values["passed"], (p.origin for p in found.passed), strict=True)):
+    for said, origin in (
+        (values, found.origin),
+        *zip(values["skipped"], (p.origin for p in found.skipped), strict=True),
+    ):
         place = locate(origin.about, origin.path) if origin else None
         if origin and place:
             said["origin"] |= {"file": place[0], "line": place[1]}
@@ -48,27 +51,27 @@ class _Words:
 
     def lines(self) -> Iterator[str]:
         found = self._found
-        if found.request.datagrams:
+        if found.request.udp:
             yield _row("datagrams", f"to {found.request.authority}")
         else:
             yield _row("request", f"{found.request.method} {found.request.path}, Host {found.request.authority}")
         if not found.listener:
             port = f"on port {found.request.port}" if found.request.port else "as HTTP proxy"
-            what = "datagrams are lost" if found.request.datagrams else "the connection fails"
+            what = "datagrams are lost" if found.request.udp else "the connection fails"
             yield _row("listener", f"none: nothing takes this {port}, and {what}")
             return
-        chain = f" ({found.chain})" if found.chain else ""
+        chain = f" ({found.filter_chain})" if found.filter_chain else ""
         yield _row("listener", f"{found.listener}{'' if found.request.port else ', the HTTP proxy'}{chain}")
-        if found.shares:
-            yield from _passed_on(found.shares, datagrams=found.request.datagrams)
-        elif found.request.tls and not (found.configuration or found.status):
+        if found.l4_clusters:
+            yield from _passed_on(found.l4_clusters, datagrams=found.request.udp)
+        elif found.request.tls and not (found.route_configuration or found.status):
             yield _row("answer", "none: TLS on a port that takes plain HTTP fails")
         else:
             yield from self._routed()
 
     def _routed(self) -> Iterator[str]:
         found = self._found
-        if found.status == HTTPStatus.BAD_REQUEST and not found.configuration:
+        if found.status == HTTPStatus.BAD_REQUEST and not found.route_configuration:
             yield _row("answer", "400: this is no path")
             return
         yield _row("virtual host", self._virtual_host())
@@ -79,9 +82,9 @@ class _Words:
         if found.numerator < found.denominator:
             share = _percent(found.numerator, found.denominator)
             yield _row("", f"  only for {share} of the requests: the others are for the next route that matches")
-        if found.failing is not None:
-            yield from _failing(found.failing)
-        if isinstance(found.action, Sending):
+        if found.fault is not None:
+            yield from _failing(found.fault)
+        if isinstance(found.action, Forwarded):
             yield from _sent(found.action, found.request)
         elif isinstance(found.action, Reply):
             yield from _answered(found.action)
@@ -95,7 +98,7 @@ class _Words:
             return f"none has the name {found.request.authority}"
         if found.virtual_host in _NO_SERVICE:
             return f"{found.virtual_host}: no service or rule here has the name {found.request.authority}"
-        return f"{found.virtual_host}, by its name {found.domain} (route configuration {found.configuration})"
+        return f"{found.virtual_host}, by its name {found.domain} (route configuration {found.route_configuration})"
 
     def _route(self) -> str:
         found = self._found
@@ -104,36 +107,36 @@ class _Words:
         name = f"{found.route}: " if found.route else ""
         return name + (self._from(found.origin) if found.origin else "to the service itself: no rules are about it")
 
-    def _from(self, origin: Origin) -> str:
+    def _from(self, origin: FieldRef) -> str:
         place = self._locate(origin.about, origin.path)
         where = f" ({place[0]}:{place[1]})" if place else ""
         return f"{origin.path} of {origin.about}{where}"
 
     def _passed(self) -> Iterator[str]:
-        for i, passed in enumerate(self._found.passed):
+        for i, passed in enumerate(self._found.skipped):
             whose = self._from(passed.origin) if passed.origin else passed.route
-            yield _row("" if i else "not matched", f"{whose}: {passed.why}")
-        if self._found.later:
-            yield _row("not asked", f"{self._found.later} more, since the first that matches holds")
+            yield _row("" if i else "not matched", f"{whose}: {passed.reason}")
+        if self._found.remaining_routes:
+            yield _row("not asked", f"{self._found.remaining_routes} more, since the first that matches holds")
 
 
-def _passed_on(shares: tuple[Share, ...], *, datagrams: bool) -> Iterator[str]:
+def _passed_on(shares: tuple[WeightedCluster, ...], *, datagrams: bool) -> Iterator[str]:
     what, lost = ("sessions", "dropped") if datagrams else ("connections", "closed")
     for i, share in enumerate(shares):
         part = f", {_percent(share.weight, share.total)} of the {what}" if share.total != share.weight else ""
         yield _row("" if i else "sent to", f"{share.cluster}{part}, as bytes: nothing is seen of requests, or copied")
-        if share.trouble:
-            yield _row("", f"  they are {lost}: {share.trouble}")
+        if share.problem:
+            yield _row("", f"  they are {lost}: {share.problem}")
 
 
-def _sent(said: Sending, request: Request) -> Iterator[str]:
+def _sent(said: Forwarded, request: Request) -> Iterator[str]:
     for i, to in enumerate(said.targets):
         share = f": {_percent(to.weight, to.total)} of the requests" if to.total != to.weight else ""
         yield _row("" if i else "sent to", f"{_place(to)}{share}")
         yield from _changes(to, request)
-        if to.trouble:
-            yield _row("", f"  Envoy answers {to.status}: {to.trouble}")
-    for i, copy in enumerate(said.copies):
+        if to.problem:
+            yield _row("", f"  Envoy answers {to.status}: {to.problem}")
+    for i, copy in enumerate(said.mirrors):
         yield _row("" if i else "copied to", _copied(copy, said.targets))
     limit = f"{said.timeout_ms} ms" if said.timeout_ms else "none"
     yield _row("timeout", limit)
@@ -145,7 +148,7 @@ def _changes(to: Target, request: Request) -> Iterator[str]:
         yield _row("", f"  rewritten: {to.path}, Host {to.authority}")
     if to.headers != request.headers:
         yield _row("", f"  with the headers {_pairs(to.headers) or '(none)'}")
-    yield from _of_answer(to.response)
+    yield from _of_answer(to.response_edits)
 
 
 def _of_answer(edits: tuple[HeaderEdit, ...]) -> Iterator[str]:
@@ -157,15 +160,15 @@ def _of_answer(edits: tuple[HeaderEdit, ...]) -> Iterator[str]:
             yield _row("", f"  removed from the answer: {', '.join(edit.remove)}")
 
 
-def _copied(copy: Copying, targets: tuple[Target, ...]) -> str:
+def _copied(copy: MirrorOutcome, targets: tuple[Target, ...]) -> str:
     fires = {True: ", this one is", False: ", this one is not", None: ""}[copy.fires]
     hosts = ", ".join(dict.fromkeys(copied_authority(copy, to) for to in targets))
     said = f"{_place(copy)}: {_percent(copy.numerator, copy.denominator)} of the requests{fires}, Host {hosts}"
     guarded = f"through the guarded cluster {copy.cluster}"
-    return f"{said}, {guarded}" + (f"; nothing arrives: {copy.trouble}" if copy.trouble else "")
+    return f"{said}, {guarded}" + (f"; nothing arrives: {copy.problem}" if copy.problem else "")
 
 
-def _failing(said: Failing) -> Iterator[str]:
+def _failing(said: FaultOutcome) -> Iterator[str]:
     if said.delay_numerator:
         share = _percent(said.delay_numerator, said.delay_denominator)
         yield _row("fault", f"{share} of the requests are delayed by {said.delay_ms} ms")
@@ -179,10 +182,10 @@ def _answered(said: Reply) -> Iterator[str]:
     where = f", Location {said.location}" if said.location else ""
     body = f", with a body of {len(said.body)} bytes" if said.body else ""
     yield _row("answer", f"{said.status} by the proxy itself{where}{body}; nothing is sent on or copied")
-    yield from _of_answer(said.response)
+    yield from _of_answer(said.response_edits)
 
 
-def _place(to: Target | Copying) -> str:
+def _place(to: Target | MirrorOutcome) -> str:
     if not to.host:
         return to.cluster
     return f"{to.host}:{to.port}" + (f", subset {to.subset}" if to.subset else "")

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
-from mirrorplane.api.tracing import Outcome, Reply, Request, Sending, Target
+from mirrorplane.api.tracing import Forwarded, Outcome, Reply, Request, Target
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Received, Workload
@@ -183,10 +183,10 @@ async def _copies_came(mesh: Mesh, told: list[tuple[int, Outcome, Said]]) -> Non
 
 def _certain(outcome: Outcome) -> Counter[str]:
     """Return how many requests must arrive: the original and the copies of all requests."""
-    if not isinstance(outcome.action, Sending) or outcome.status:
+    if not isinstance(outcome.action, Forwarded) or outcome.status:
         return Counter()
-    sure = [c for c in outcome.action.copies if c.numerator >= c.denominator and not c.trouble]
-    if any(to.trouble for to in outcome.action.targets):
+    sure = [c for c in outcome.action.mirrors if c.numerator >= c.denominator and not c.problem]
+    if any(to.problem for to in outcome.action.targets):
         return Counter()  # perhaps nothing is sent
     return Counter({"original": 1, "copies": len(sure)})
 
@@ -203,8 +203,8 @@ def _differences(mesh: Mesh, number: int, outcome: Outcome, answered: Said) -> A
         if isinstance(outcome.action, Reply):
             yield from _reply_differences(outcome.action, answered)
         return
-    assert isinstance(outcome.action, Sending)
-    if answered.status == NOBODY and not received and any(to.trouble for to in outcome.action.targets):
+    assert isinstance(outcome.action, Forwarded)
+    if answered.status == NOBODY and not received and any(to.problem for to in outcome.action.targets):
         return  # a share goes to nobody
     if len(originals) != 1:
         yield f"{len(originals)} requests arrived"
@@ -213,7 +213,7 @@ def _differences(mesh: Mesh, number: int, outcome: Outcome, answered: Said) -> A
     fitting = [to for to in outcome.action.targets if _arrived_as(to, name, one)]
     if not fitting:
         yield f"what arrived at {name} is {one.host} {one.path} {_of_interest(one)}"
-    elif not any(_answer_headers(to.response) == _said_headers(answered) for to in fitting):
+    elif not any(_answer_headers(to.response_edits) == _said_headers(answered) for to in fitting):
         yield f"the answer carries {_said_headers(answered)}"
     yield from _copy_differences(outcome.action, fitting, copies)
 
@@ -223,25 +223,27 @@ def _reply_differences(action: Reply, answered: Said) -> Any:
         yield f"Location is {answered.header('location')}"
     if answered.body != action.body:
         yield f"the body is {answered.body!r}"
-    if not any(_answer_headers(way) == _said_headers(answered) for way in action.ways or (action.response,)):
+    if not any(
+        _answer_headers(way) == _said_headers(answered) for way in action.target_edits or (action.response_edits,)
+    ):
         yield f"the answer carries {_said_headers(answered)}"
-    allowed = {name: value for name, value in edited((), action.response) if name.startswith(ALLOWED)}
+    allowed = {name: value for name, value in edited((), action.response_edits) if name.startswith(ALLOWED)}
     told = {name: value for name, value in answered.headers if name.startswith(ALLOWED) and value}
     if allowed != told:
         yield f"the answer allows {told}"
 
 
-def _copy_differences(action: Sending, fitting: list[Target], copies: list[tuple[str, Received]]) -> Any:
+def _copy_differences(action: Forwarded, fitting: list[Target], copies: list[tuple[str, Received]]) -> Any:
     sure, perhaps = Counter[str](), Counter[str]()
-    for copy in action.copies:
-        if not copy.trouble:
+    for copy in action.mirrors:
+        if not copy.problem:
             place = _place(copy.host, copy.subset)
             perhaps[place] += copy.numerator > 0
             sure[place] += copy.numerator >= copy.denominator
     came = Counter(name for name, _ in copies)
     if not sure <= came <= perhaps:
         yield f"copies came to {dict(came)}, wanted {dict(sure)} to {dict(perhaps)}"
-    hosts = {copied_authority(copy, to) for copy in action.copies for to in fitting}
+    hosts = {copied_authority(copy, to) for copy in action.mirrors for to in fitting}
     for name, one in copies:
         if one.host not in hosts or not any(_is_as(to, one) for to in fitting):
             yield f"the copy at {name} is {one.host} {one.path} {_of_interest(one)}"

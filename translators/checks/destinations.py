@@ -94,7 +94,7 @@ def _warnings(said: RouteTable, to: Destination, service: Service, *, mirror: bo
 
 def _not_http(said: RouteTable, to: Destination, service: Service) -> Iterator[Finding]:
     port = port_of(service, to.port or (service.ports[0].number if service.ports else 0))
-    if port is not None and port.protocol.is_bytes:
+    if port is not None and port.protocol.is_l4:
         message = f"port {port.number} of {to.host} does not say that it is HTTP, and a copy is plain HTTP"
         fix = "name a port whose name or appProtocol says http"
         yield Finding(said.ref, "MirrorNotHttp", message, f"{to.path}.port", Severity.WARNING, fix)

@@ -49,7 +49,7 @@ def _tls(view: View, obj: Policy) -> Tls:
     names = tuple(name.hostname or name.uri for name in said.subject_alt_names) or (said.hostname,)
     authorities = usable(view, obj.ref, said.ca_certificate_refs, LOCAL)
     broken = f"{obj.ref} names no authority that there is" if said.ca_certificate_refs and not authorities else ""
-    return Tls(TlsMode.TLS, sni=said.hostname, names=names, authorities=authorities, broken=broken)
+    return Tls(TlsMode.TLS, sni=said.hostname, subject_alt_names=names, ca_refs=authorities, problem=broken)
 
 
 def _target_findings(view: View, obj: Policy) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ def lower(view: View, obj: Object[istio.DestinationRule]) -> Lowered:
         export_to=_OWN_ONLY if spec.workload_selector else spec.export_to or view.memo(mesh).policies_export_to,
         created=obj.created,
         layer=None if spec.traffic_policy is None else layer_of(spec.traffic_policy),
-        clients=tuple(sorted(spec.workload_selector.match_labels.items())) if spec.workload_selector else (),
+        client_labels=tuple(sorted(spec.workload_selector.match_labels.items())) if spec.workload_selector else (),
     )
     advice = [f for path, said in _policies(spec) for f in policy_advice(obj.ref, path, said)]
     return Lowered(policies=(policy,), findings=(*advice, *_near_names(view, obj, policy.host)))

@@ -37,9 +37,8 @@ def lower(view: View, obj: Object[istio.ServiceEntry]) -> Lowered:
             resolution=_RESOLUTIONS[spec.resolution],
             selector=tuple(sorted(_selector(obj).items())),
             export_to=spec.export_to or view.memo(mesh).services_export_to,
-            external=spec.location != "MESH_INTERNAL",
             created=obj.created,
-            names=spec.subject_alt_names,
+            subject_alt_names=spec.subject_alt_names,
         )
         for host in spec.hosts
     )

@@ -26,7 +26,7 @@ def lower(_: View, obj: Object[kube.Pod]) -> Lowered:
         labels=tuple(sorted(obj.labels.items())),
         ports=tuple(sorted(named.items())),
         healthy=_ready(pod.status),
-        sliced=True,
+        in_endpoint_slices=True,
     )
     return Lowered(workloads=(workload,))
 

@@ -44,8 +44,8 @@ def validate(obj: Object[mirrorplane.MeshConfig]) -> Iterator[Finding]:
 def _number_findings(obj: Object[mirrorplane.MeshConfig], guards: mirrorplane.MirrorGuards) -> Iterator[Finding]:
     """Keep the guards within what was measured: before it is connected, Envoy buffers no more than 1 MiB of a copy."""
     for field, said, most in (
-        ("maxBodyBytes", guards.max_body_bytes, Guards.LARGEST_BODY),
-        ("maxRequests", guards.max_requests, Guards.MOST_REQUESTS),
+        ("maxBodyBytes", guards.max_body_bytes, Guards.BODY_BYTES_CEILING),
+        ("maxRequests", guards.max_requests, Guards.REQUESTS_CEILING),
     ):
         if not 0 <= said <= most:
             message = f"{said} is not in 0..{most} (0: the default): a copy could hold up the request it is made from"

@@ -1,9 +1,9 @@
-"""LoadBalancerSettings -> Balancing."""
+"""LoadBalancerSettings -> LoadBalancer."""
 
 from collections.abc import Iterator
 from itertools import takewhile
 
-from mirrorplane.api.cluster_policy import Algorithm, Balancing, HashKey, SlowStart
+from mirrorplane.api.cluster_policy import Algorithm, HashKey, LoadBalancer, SlowStart
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
@@ -29,7 +29,7 @@ _PERCENT = range(101)
 _GENTLEST, _FIERCEST = 1.0, 1e6
 
 
-def balancing_of(said: istio.LoadBalancer | None) -> Balancing | None:
+def balancing_of(said: istio.LoadBalancer | None) -> LoadBalancer | None:
     """Return which endpoint is called; a warm-up only means something where loads are compared (Istio)."""
     if said is None:
         return None
@@ -37,11 +37,11 @@ def balancing_of(said: istio.LoadBalancer | None) -> Balancing | None:
     if hashed is None:
         algorithm = _SIMPLE[said.simple]
         slow_start = _warming(said) if algorithm in _WARMED else None
-        return Balancing(algorithm, slow_start=slow_start, locality_lb=near)
+        return LoadBalancer(algorithm, slow_start=slow_start, locality_lb=near)
     if hashed.maglev is not None:
-        return Balancing(Algorithm.MAGLEV, _key(hashed), hashed.maglev.table_size, locality_lb=near)
+        return LoadBalancer(Algorithm.MAGLEV, _key(hashed), hashed.maglev.table_size, locality_lb=near)
     size = hashed.ring_hash.minimum_ring_size if hashed.ring_hash else hashed.minimum_ring_size
-    return Balancing(Algorithm.RING_HASH, _key(hashed), size, locality_lb=near)
+    return LoadBalancer(Algorithm.RING_HASH, _key(hashed), size, locality_lb=near)
 
 
 def balancing_findings(about: Ref, path: str, said: istio.LoadBalancer | None) -> Iterator[Finding]:
@@ -78,7 +78,7 @@ def _warming(said: istio.LoadBalancer) -> SlowStart | None:
         least, aggression = said.warmup.minimum_percent, said.warmup.aggression
         return SlowStart(
             plain.duration_ms,
-            plain.least_percent if least is None else least,
+            plain.min_weight_percent if least is None else least,
             plain.aggression if aggression is None else aggression,
         )
     return SlowStart(optional_ms(said.warmup_duration_secs)) if optional_ms(said.warmup_duration_secs) else None

@@ -21,19 +21,19 @@ def pool_of(said: istio.ConnectionPool | None) -> ConnectionPool | None:
         return None
     tcp, http = said.tcp or istio.TCPSettings(), said.http or istio.HTTPSettings()
     return ConnectionPool(
-        connections=tcp.max_connections,
-        pending=http.http1_max_pending_requests,
-        requests=http.http2_max_requests,
-        retries=http.max_retries,
-        requests_per_connection=http.max_requests_per_connection,
-        streams=http.max_concurrent_streams,
+        max_connections=tcp.max_connections,
+        max_pending_requests=http.http1_max_pending_requests,
+        max_requests=http.http2_max_requests,
+        max_retries=http.max_retries,
+        max_requests_per_connection=http.max_requests_per_connection,
+        max_concurrent_streams=http.max_concurrent_streams,
         connect_timeout_ms=optional_ms(tcp.connect_timeout),
-        duration_ms=optional_ms(tcp.max_connection_duration),
-        tcp_idle_ms=_idle(tcp.idle_timeout),
-        http_idle_ms=_idle(tcp.idle_timeout if http.idle_timeout is None else http.idle_timeout),
+        max_connection_duration_ms=optional_ms(tcp.max_connection_duration),
+        tcp_idle_timeout_ms=_idle(tcp.idle_timeout),
+        http_idle_timeout_ms=_idle(tcp.idle_timeout if http.idle_timeout is None else http.idle_timeout),
         keepalive=keepalive_of(tcp.tcp_keepalive),
         http2=_UPGRADES.get(http.h2_upgrade_policy),
-        as_client=http.use_client_protocol,
+        use_client_protocol=http.use_client_protocol,
     )
 
 
@@ -42,14 +42,14 @@ def outliers_of(said: istio.OutlierDetection | None) -> OutlierDetection | None:
     if said is None:
         return None
     return OutlierDetection(
-        server_errors=said.consecutive_5xx_errors,
-        gateway_errors=said.consecutive_gateway_errors,
-        local_failures=said.consecutive_local_origin_failures,
-        split_local=said.split_external_local_origin_errors,
+        consecutive_5xx=said.consecutive_5xx_errors,
+        consecutive_gateway_errors=said.consecutive_gateway_errors,
+        consecutive_local_origin_failures=said.consecutive_local_origin_failures,
+        split_local_origin_errors=said.split_external_local_origin_errors,
         interval_ms=optional_ms(said.interval),
-        ejection_ms=optional_ms(said.base_ejection_time),
-        most_percent=said.max_ejection_percent,
-        healthy_percent=said.min_health_percent,
+        base_ejection_ms=optional_ms(said.base_ejection_time),
+        max_ejection_percent=said.max_ejection_percent,
+        min_health_percent=said.min_health_percent,
     )
 
 
@@ -59,7 +59,7 @@ def retry_share_of(said: istio.RetryBudget | None) -> RetryBudget | None:
         return None
     plain = RetryBudget()
     return RetryBudget(
-        plain.percent if said.percent is None else said.percent, said.min_retry_concurrency or plain.least
+        plain.percent if said.percent is None else said.percent, said.min_retry_concurrency or plain.min_concurrency
     )
 
 

@@ -69,7 +69,7 @@ def inbound_pool_findings(about: Ref, path: str, said: destination_rule.Connecti
 def inbound_pool_of(said: destination_rule.ConnectionPool | None) -> ConnectionPool | None:
     """Return the limits of what comes in."""
     pool = pool_of(said)
-    return msgspec.structs.replace(pool, http2=None, as_client=False) if pool else None
+    return msgspec.structs.replace(pool, http2=None, use_client_protocol=False) if pool else None
 
 
 def _listener_findings(about: Ref, path: str, said: istio.IngressListener) -> Iterator[Finding]:

@@ -17,9 +17,9 @@ def nearness_of(said: istio.LocalityLbSetting | None) -> LocalityLb | None:
         return None
     return LocalityLb(
         enabled=said.enabled is not False,
-        spreads=tuple(LocalityDistribution(d.from_, tuple(d.to.items())) for d in said.distribute),
+        distribute=tuple(LocalityDistribution(d.from_, tuple(d.to.items())) for d in said.distribute),
         failover=tuple((f.from_, f.to) for f in said.failover),
-        by_labels=said.failover_priority,
+        failover_priority=said.failover_priority,
     )
 
 

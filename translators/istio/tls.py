@@ -22,14 +22,14 @@ def tls_of(said: istio.ClientTLSSettings | None) -> Tls | None:
     if said is None:
         return None
     return Tls(
-        security=_MODES[said.mode],
+        mode=_MODES[said.mode],
         certificate=said.client_certificate,
         key=said.private_key,
         ca=said.ca_certificates,
         crl=said.ca_crl,
-        credential=said.credential_name,
+        credential_name=said.credential_name,
         sni=said.sni,
-        names=said.subject_alt_names,
+        subject_alt_names=said.subject_alt_names,
         verify=not said.insecure_skip_verify,
     )
 

@@ -26,8 +26,8 @@ def layer_of(said: istio.TrafficPolicy) -> Layer:
     """Return what a policy says, for all ports and for single ones."""
     whole = _blocks(said)
     cluster_policy = ClusterPolicy(
-        balancing=whole.balancing,
-        pool=whole.pool,
+        load_balancer=whole.load_balancer,
+        connection_pool=whole.connection_pool,
         outlier_detection=whole.outlier_detection,
         tls=whole.tls,
         proxy_protocol=_VERSIONS[said.proxy_protocol.version] if said.proxy_protocol else 0,
@@ -69,8 +69,8 @@ def policy_advice(about: Ref, path: str, said: istio.TrafficPolicy) -> Iterator[
 
 def _blocks(said: Blocks) -> ClusterPolicy:
     return ClusterPolicy(
-        balancing=balancing_of(said.load_balancer),
-        pool=pool_of(said.connection_pool),
+        load_balancer=balancing_of(said.load_balancer),
+        connection_pool=pool_of(said.connection_pool),
         outlier_detection=outliers_of(said.outlier_detection),
         tls=tls_of(said.tls),
     )

@@ -27,7 +27,7 @@ def of_call(view: View, client: ClientKey, to: ClusterName) -> Tls | None:
     found = of_port(view, service, port) if service is not None and port is not None else None
     if found is None or client.shows is None:
         return found.tls if found is not None else None
-    return msgspec.structs.replace(found.tls, shows=view.memo(referenced_secrets.shown, client.shows))
+    return msgspec.structs.replace(found.tls, client_certificate_ref=view.memo(referenced_secrets.shown, client.shows))
 
 
 def of_port(view: View, service: Service, port: Port) -> BackendTls | None:

@@ -57,7 +57,7 @@ def offered(view: View, visibility: Visibility, found: list[Service]) -> list[Se
         return [s for s, _ in imported]
     named = _named_ports(view, visibility, said, found[0].host)
     chosen = imported or ([(s, ()) for s in found] if named else [])
-    return [less for s, ports in chosen if (less := s.less({*ports, *named})).ports]
+    return [less for s, ports in chosen if (less := s.with_ports({*ports, *named})).ports]
 
 
 def tables(view: View, visibility: Visibility, part: int) -> tuple[Ref, ...]:

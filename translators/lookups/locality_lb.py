@@ -28,7 +28,7 @@ class Group(msgspec.Struct, frozen=True):
 
 def grouped(found: Iterable[Endpoint], said: ClusterPolicy, seen_from: EndpointView) -> tuple[Group, ...]:
     """Return the endpoints in groups, sorted by priority and locality."""
-    near = (said.balancing.locality_lb if said.balancing else None) or LocalityLb()
+    near = (said.load_balancer.locality_lb if said.load_balancer else None) or LocalityLb()
     ranks = said.ranks_localities
     by_place: dict[tuple[int, Locality], list[Endpoint]] = {}
     for endpoint in found:
@@ -44,8 +44,8 @@ def grouped(found: Iterable[Endpoint], said: ClusterPolicy, seen_from: EndpointV
 
 def _rank(endpoint: Endpoint, near: LocalityLb, seen_from: EndpointView) -> int:
     """Return how far an endpoint is: 0 is nearest."""
-    if near.by_labels:
-        return _by_labels(endpoint, near.by_labels, seen_from)
+    if near.failover_priority:
+        return _by_labels(endpoint, near.failover_priority, seen_from)
     here, there = seen_from.locality, endpoint.locality
     if not here.region:
         return 0
@@ -75,11 +75,11 @@ def _spread(groups: tuple[Group, ...], near: LocalityLb, here: Locality) -> tupl
 
     A share is divided among the localities it is for as their endpoints weigh; the most specific pattern goes first.
     """
-    rule = next((spread for spread in near.spreads if _is_in(here, spread.origin)), None)
+    rule = next((spread for spread in near.distribute if _is_in(here, spread.source)), None)
     if rule is None:
         return groups
     left, found = list(groups), []
-    for pattern, share in sorted(rule.to, key=lambda to: (-to[0].count("/"), to[0].endswith("*"), to[0])):
+    for pattern, share in sorted(rule.weights, key=lambda to: (-to[0].count("/"), to[0].endswith("*"), to[0])):
         chosen = [group for group in left if _is_in(group.locality, pattern)]
         left = [group for group in left if group not in chosen]
         total = sum(group.weight for group in chosen)

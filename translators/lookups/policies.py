@@ -58,8 +58,8 @@ def _of_levels(view: View, client: ClientKey, host: str, root: str) -> TrafficPo
     for level in dict.fromkeys(levels):
         found = [policy for policy in said if policy.ref.namespace == level]
         if found:
-            like = (found[0].host, found[0].clients)
-            return _merged([policy for policy in found if (policy.host, policy.clients) == like])
+            like = (found[0].host, found[0].client_labels)
+            return _merged([policy for policy in found if (policy.host, policy.client_labels) == like])
     return None
 
 
@@ -74,8 +74,8 @@ def defined_for(view: View, client: ClientKey, host: str, name: str) -> Labels:
     for pattern in candidates(host):
         for obj in view.by("policy.host", pattern):
             for said in view.lowered(obj.ref).policies:
-                if said.clients and said.namespace == client.namespace and said.subset(name):
-                    return said.clients
+                if said.client_labels and said.namespace == client.namespace and said.subset(name):
+                    return said.client_labels
     return ()
 
 
@@ -208,10 +208,10 @@ def _is_entry(service: Service) -> bool:
 
 def _not_callable(view: View, client: ClientKey, to: ClusterName) -> tuple[str, str] | None:
     said = cluster_policy(view, client, to)
-    if said.balancing is not None and said.balancing.algorithm is Algorithm.ORIGINAL_DST:
+    if said.load_balancer is not None and said.load_balancer.algorithm is Algorithm.ORIGINAL_DST:
         return "", f"{to.host} has the load balancer PASSTHROUGH, so a copy has no address of its own to go to"
-    why = said.unusable(holds_secrets=client.holds_secrets)
-    said_by = "BackendTLSPolicy" if said.tls is not None and said.tls.broken else "DestinationRule"
+    why = said.tls_problem(holds_secrets=client.holds_secrets)
+    said_by = "BackendTLSPolicy" if said.tls is not None and said.tls.problem else "DestinationRule"
     return ("", f"the {said_by} of {to.host} cannot be followed: {why}") if why else None
 
 
@@ -224,7 +224,7 @@ def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -
     for obj in view.by("workload.label", f"{service.namespace}|{key}={value}"):
         for load in view.lowered(obj.ref).workloads:
             number = _number(dict(load.ports), port)
-            if wanted <= set(load.labels) and number and not (load.sliced and without_pods):
+            if wanted <= set(load.labels) and number and not (load.in_endpoint_slices and without_pods):
                 where = 0 if is_unix(load.address) else number
                 found.append(Endpoint(load.locality, load.address, where, load.labels, load.healthy, load.weight))
     return found
@@ -235,9 +235,9 @@ def _number(named: dict[str, int], port: Port) -> int:
 
     A WorkloadEntry's ports are keyed by the service port's name, a Pod's by the container port's.
     """
-    if isinstance(port.target, str):
-        return named.get(port.target, 0)
-    return named.get(port.name) or port.target or port.number
+    if isinstance(port.target_port, str):
+        return named.get(port.target_port, 0)
+    return named.get(port.name) or port.target_port or port.number
 
 
 def _policies(view: View, client: ClientKey, pattern: str) -> list[TrafficPolicy]:
@@ -249,9 +249,10 @@ def _policies(view: View, client: ClientKey, pattern: str) -> list[TrafficPolicy
         policy
         for obj in view.by("policy.host", pattern)
         for policy in view.lowered(obj.ref).policies
-        if exported(policy.export_to, policy.namespace, client.namespace) and set(policy.clients) <= set(client.labels)
+        if exported(policy.export_to, policy.namespace, client.namespace)
+        and set(policy.client_labels) <= set(client.labels)
     ]
-    return sorted(found, key=lambda p: (not p.clients, p.created, p.ref.name))
+    return sorted(found, key=lambda p: (not p.client_labels, p.created, p.ref.name))
 
 
 def _wide_policies(view: View, client: ClientKey, wildcard: str) -> tuple[TrafficPolicy, ...]:
@@ -271,5 +272,5 @@ def _merged(found: list[TrafficPolicy]) -> TrafficPolicy:
         export_to=first.export_to,
         created=first.created,
         layer=next((policy.layer for policy in found if policy.layer), None),
-        clients=first.clients,
+        client_labels=first.client_labels,
     )

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from mirrorplane.api.cluster_policy import Balancing, ClusterPolicy, Layer, LocalityLb
+from mirrorplane.api.cluster_policy import ClusterPolicy, Layer, LoadBalancer, LocalityLb
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.traffic_policy import TrafficPolicy
 
@@ -19,18 +19,18 @@ def with_nearness(said: TrafficPolicy | None, near: LocalityLb, host: str, by: R
 
 def _whole(said: Layer, near: LocalityLb) -> Layer:
     return Layer(
-        _near(said.whole, near), tuple((port, _near(cluster_policy, near)) for port, cluster_policy in said.ports)
+        _near(said.all_ports, near), tuple((port, _near(cluster_policy, near)) for port, cluster_policy in said.by_port)
     )
 
 
 def _subsets(said: Layer, near: LocalityLb) -> Layer:
     """Leave a subset that says nothing of balancing what its host has; what it says of a port stands alone."""
-    whole = said.whole if said.whole.balancing is None else _near(said.whole, near)
-    return Layer(whole, tuple((port, _near(cluster_policy, near)) for port, cluster_policy in said.ports))
+    whole = said.all_ports if said.all_ports.load_balancer is None else _near(said.all_ports, near)
+    return Layer(whole, tuple((port, _near(cluster_policy, near)) for port, cluster_policy in said.by_port))
 
 
 def _near(said: ClusterPolicy, near: LocalityLb) -> ClusterPolicy:
-    balancing = said.balancing or Balancing()
+    balancing = said.load_balancer or LoadBalancer()
     if balancing.locality_lb is not None:
         return said
-    return msgspec.structs.replace(said, balancing=msgspec.structs.replace(balancing, locality_lb=near))
+    return msgspec.structs.replace(said, load_balancer=msgspec.structs.replace(balancing, locality_lb=near))

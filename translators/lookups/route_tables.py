@@ -100,7 +100,7 @@ def _ports_of(view: View, visibility: Visibility, host: str) -> set[int]:
     else:
         hosts = [h for h in view.memo(visible.all_hosts, visibility) if covers(host, h)]
         services = [visible.listed(view, visibility, h) for h in hosts]
-    return {p.number for s in services if s for p in s.ports if not p.protocol.is_bytes}
+    return {p.number for s in services if s for p in s.ports if not p.protocol.is_l4}
 
 
 def holds(match: Match | StreamMatch, scope: Scope, port: int, gateway: str = visible.MESH) -> bool:

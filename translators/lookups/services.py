@@ -80,7 +80,7 @@ def http_hosts(view: View, visibility: Visibility, number: int, part: int) -> tu
         host
         for host, _, said in view.memo(ports_of, visibility, part)
         for port in said
-        if port.number == number and not port.protocol.is_bytes
+        if port.number == number and not port.protocol.is_l4
     )
 
 
@@ -134,4 +134,4 @@ def _wide_tables(view: View, visibility: Visibility, wildcard: str) -> tuple[Rou
 
 def _http_ports(view: View, visibility: Visibility, part: int) -> tuple[int, ...]:
     said = (port for _, _, of_host in view.memo(ports_of, visibility, part) for port in of_host)
-    return tuple(sorted({port.number for port in said if not port.protocol.is_bytes}))
+    return tuple(sorted({port.number for port in said if not port.protocol.is_l4}))

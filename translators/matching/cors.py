@@ -32,7 +32,7 @@ def preflight(route: envoy.Route, request: Request) -> Reply | None:
         "headers": _told(said, said.allow_headers, wanted),
     }
     edit = HeaderEdit(set=tuple((f"access-control-allow-{name}", value) for name, value in told.items() if value))
-    return Reply(HTTPStatus.OK.value, response=(edit,))
+    return Reply(HTTPStatus.OK.value, response_edits=(edit,))
 
 
 def _told(said: envoy.CorsPolicy, listed: str, wanted: str) -> str:

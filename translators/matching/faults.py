@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from mirrorplane.api.tracing import Failing, HeaderEdit, Reply
+from mirrorplane.api.tracing import FaultOutcome, HeaderEdit, Reply
 from mirrorplane.translators import envoy
 from mirrorplane.translators.matching.fields import fraction
 
@@ -10,13 +10,13 @@ _FILTER = "envoy.filters.http.fault"
 _BODY = b"fault filter abort"
 
 
-def failing(route: envoy.Route) -> Failing | None:
+def failing(route: envoy.Route) -> FaultOutcome | None:
     """Return what fails on a route, and how often; None when nothing does."""
     if _FILTER not in route.typed_per_filter_config:
         return None
     said = envoy.HTTPFault.FromString(route.typed_per_filter_config[_FILTER].value)
     abort, delay = fraction(said.abort.percentage), fraction(said.delay.percentage)
-    return Failing(
+    return FaultOutcome(
         status=said.abort.http_status or (HTTPStatus.OK.value if said.HasField("abort") else 0),
         grpc_status=said.abort.grpc_status,
         numerator=abort[0] if said.HasField("abort") else 0,
@@ -27,11 +27,11 @@ def failing(route: envoy.Route) -> Failing | None:
     )
 
 
-def abort(said: Failing | None, response: tuple[HeaderEdit, ...]) -> Reply | None:
+def abort(said: FaultOutcome | None, response: tuple[HeaderEdit, ...]) -> Reply | None:
     """Return the answer of a request that fails for certain; chance is left open, as it has a die of its own.
 
     What the route changes on answers is changed on this one too.
     """
     if said is None or said.numerator < said.denominator:
         return None
-    return Reply(said.status, body=_BODY, response=response)
+    return Reply(said.status, body=_BODY, response_edits=response)

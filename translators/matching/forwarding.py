@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from mirrorplane.api.tracing import Copying, Request, Sending, Target
+from mirrorplane.api.tracing import Forwarded, MirrorOutcome, Request, Target
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.matching.decoded import Decoded, trouble
 from mirrorplane.translators.matching.fields import fraction
@@ -26,7 +26,7 @@ class Place(msgspec.Struct, frozen=True):
         return self.route, self.virtual_host, self.configuration
 
 
-def sending(known: Decoded, place: Place, request: Request) -> Sending:
+def sending(known: Decoded, place: Place, request: Request) -> Forwarded:
     """Return what a route's action comes to for a request."""
     action = place.route.route
     retry = next((one.retry_policy for one in (action, place.virtual_host) if one.HasField("retry_policy")), None)
@@ -34,10 +34,10 @@ def sending(known: Decoded, place: Place, request: Request) -> Sending:
         (one.request_mirror_policies for one in (action, *place.levels[1:]) if one.request_mirror_policies), ()
     )
     targets = tuple(_targets(known, place, request))
-    lost = _NOTHING_SENT if all(to.trouble for to in targets) else ""
-    return Sending(
+    lost = _NOTHING_SENT if all(to.problem for to in targets) else ""
+    return Forwarded(
         targets=targets,
-        copies=tuple(_copying(known, policy, request.dice, lost) for policy in policies),
+        mirrors=tuple(_copying(known, policy, request.random_value, lost) for policy in policies),
         timeout_ms=action.timeout.ToMilliseconds() if action.HasField("timeout") else _TIMEOUT_MS,
         retries=(retry.num_retries.value if retry.HasField("num_retries") else 1) if retry is not None else 0,
         retry_on=retry.retry_on if retry is not None else "",
@@ -57,7 +57,7 @@ def _targets(known: Decoded, place: Place, request: Request) -> Iterator[Target]
         return
     shares = [share for share in action.weighted_clusters.clusters if share.weight.value]
     total = sum(share.weight.value for share in shares)
-    for share in shares if request.dice is None else _chosen(shares, request.dice % total):
+    for share in shares if request.random_value is None else _chosen(shares, request.random_value % total):
         yield msgspec.structs.replace(_target(known, place, request, share), weight=share.weight.value, total=total)
 
 
@@ -87,8 +87,8 @@ def _target(known: Decoded, place: Place, request: Request, share: envoy.Weighte
         path=_path(place.route.match, action, request.path),
         authority=action.host_rewrite_literal or share.host_rewrite_literal or request.authority,
         headers=edited(request.headers, request_edits(levels)),
-        response=response_edits(levels),
-        trouble=trouble(known, share.name, request.address),
+        response_edits=response_edits(levels),
+        problem=trouble(known, share.name, request.address),
         status=(HTTPStatus.INTERNAL_SERVER_ERROR if lost else HTTPStatus.SERVICE_UNAVAILABLE).value,
     )
 
@@ -99,29 +99,31 @@ def _path(match: envoy.RouteMatch, action: envoy.RouteAction, path: str) -> str:
     return with_prefix(match, path, action.prefix_rewrite) if action.prefix_rewrite else path
 
 
-def _copying(known: Decoded, policy: envoy.RouteAction.RequestMirrorPolicy, dice: int | None, lost: str) -> Copying:
+def _copying(
+    known: Decoded, policy: envoy.RouteAction.RequestMirrorPolicy, random_value: int | None, lost: str
+) -> MirrorOutcome:
     asked = names.parse_cluster(policy.cluster)
     numerator, denominator = 1, 1
     if policy.HasField("runtime_fraction"):
         numerator, denominator = fraction(policy.runtime_fraction.default_value)
     problem = lost or trouble(known, policy.cluster)
-    return Copying(
+    return MirrorOutcome(
         cluster=policy.cluster,
         host=asked.host if asked else "",
         port=asked.port if asked else 0,
         subset=asked.subset if asked else "",
         numerator=numerator,
         denominator=denominator,
-        suffix=not policy.disable_shadow_host_suffix_append,
-        fires=None if dice is None else not problem and dice % denominator < numerator,
-        trouble=problem,
+        shadow_suffix=not policy.disable_shadow_host_suffix_append,
+        fires=None if random_value is None else not problem and random_value % denominator < numerator,
+        problem=problem,
         authority=policy.host_rewrite_literal,
     )
 
 
-def copied_authority(copy: Copying, target: Target) -> str:
+def copied_authority(copy: MirrorOutcome, target: Target) -> str:
     """Return the authority of a copy of what is sent to a target: the suffix stands before a port (Envoy)."""
-    if copy.authority or not copy.suffix:
+    if copy.authority or not copy.shadow_suffix:
         return copy.authority or target.authority
     authority = target.authority
     at = authority.rfind("]:") + 1 if authority.startswith("[") else authority.rfind(":")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from mirrorplane.api.settings import PathForm
-from mirrorplane.api.tracing import Request, Share
+from mirrorplane.api.tracing import Request, WeightedCluster
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.matching.decoded import Decoded, trouble
 from mirrorplane.translators.matching.filter_chains import connection_of, taker
@@ -23,7 +23,7 @@ class Reached(msgspec.Struct, frozen=True):
     listener: str
     chain: str
     routes: envoy.RouteConfiguration | None = None
-    shares: tuple[Share, ...] = ()
+    shares: tuple[WeightedCluster, ...] = ()
     paths: PathForm = PathForm.AS_SAID
     terminates: bool = False
 
@@ -31,7 +31,7 @@ class Reached(msgspec.Struct, frozen=True):
 def reached(known: Decoded, request: Request) -> Reached | None:
     """Return what takes a connection to the request's port; None when nothing listens there, or no chain wants it."""
     for i, listener in enumerate(_meant(known, request)):
-        if request.datagrams:
+        if request.udp:
             return Reached(listener.name, "", shares=passed_on(known, listener))
         if i and (request.address or listener.use_original_dst.value):
             return None  # connections go to one listener, and the kernel has told which
@@ -51,8 +51,7 @@ def _meant(known: Decoded, request: Request) -> Iterator[envoy.Listener]:
     said = [
         listener
         for listener in known.listeners.values()
-        if listener.traffic_direction != envoy.TrafficDirection.INBOUND
-        and is_for_datagrams(listener) is request.datagrams
+        if listener.traffic_direction != envoy.TrafficDirection.INBOUND and is_for_datagrams(listener) is request.udp
     ]
     if request.port == 0:
         yield from (listener for listener in said if _is_proxy(listener))
@@ -92,10 +91,10 @@ def _reached(known: Decoded, name: str, chain: envoy.FilterChain, place: str, ad
     return Reached(name, place)
 
 
-def _shares(known: Decoded, said: envoy.TcpProxy, address: str) -> tuple[Share, ...]:
+def _shares(known: Decoded, said: envoy.TcpProxy, address: str) -> tuple[WeightedCluster, ...]:
     weighted = [(each.name, each.weight) for each in said.weighted_clusters.clusters] or [(said.cluster, 1)]
     total = sum(weight for _, weight in weighted)
-    return tuple(Share(name, weight, total, trouble(known, name, address)) for name, weight in weighted)
+    return tuple(WeightedCluster(name, weight, total, trouble(known, name, address)) for name, weight in weighted)
 
 
 def _paths(manager: envoy.HttpConnectionManager) -> PathForm:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mirrorplane.api.tracing import Share
+from mirrorplane.api.tracing import WeightedCluster
 from mirrorplane.api.units import MILLION
 from mirrorplane.translators import envoy
 from mirrorplane.translators.matching.decoded import Decoded, trouble
@@ -15,7 +15,7 @@ def is_for_datagrams(listener: envoy.Listener) -> bool:
     return bool(listener.address.socket_address.protocol == envoy.SocketAddress.UDP)
 
 
-def passed_on(known: Decoded, listener: envoy.Listener) -> tuple[Share, ...]:
+def passed_on(known: Decoded, listener: envoy.Listener) -> tuple[WeightedCluster, ...]:
     """Return the clusters that sessions go to, each with its share in parts per MILLION; the only one with all.
 
     Fractions are of one hash, so that each takes what is left of it by those before.
@@ -24,7 +24,7 @@ def passed_on(known: Decoded, listener: envoy.Listener) -> tuple[Share, ...]:
     found = list(_bounds(proxy.matcher))
     below = [0, *(bound for _, bound in found)]
     return tuple(
-        Share(cluster, bound - before, MILLION, trouble(known, cluster))
+        WeightedCluster(cluster, bound - before, MILLION, trouble(known, cluster))
         for (cluster, bound), before in zip(found, below, strict=False)
     )
 

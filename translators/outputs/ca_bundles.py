@@ -43,7 +43,7 @@ def _by_policies(view: View) -> tuple[Trust, ...]:
     """Return by which authorities servers are verified."""
     objects = view.by("service.tls.authorities", "*")
     said = (said for obj in objects for said in view.lowered(obj.ref).backend_tls)
-    return tuple(dict.fromkeys(Trust(one.ref, one.tls.authorities) for one in said if one.tls.authorities))
+    return tuple(dict.fromkeys(Trust(one.ref, one.tls.ca_refs) for one in said if one.tls.ca_refs))
 
 
 def _at_servers(view: View, scope: Scope) -> Iterator[Trust]:

@@ -38,7 +38,7 @@ def build(view: View, seen_from: EndpointView, name: str) -> Resource | None:
         return None
     said = rules.cluster_policy(asked.port, asked.subset) if rules else _AS_EVER
     labels = chosen.labels if chosen else ()
-    if said.outlier_detection is None and said.balancing is None:
+    if said.outlier_detection is None and said.load_balancer is None:
         return view.memo(assignment, service.ref, name, labels)
     found = _preferred(_chosen(view, service.ref, name, labels), said)
     return _assignment(name, grouped(found, said, seen_from))
@@ -51,7 +51,7 @@ def assignment(view: View, owner: Ref, name: str, labels: Labels) -> Resource:
 
 def _preferred(found: list[Endpoint], said: ClusterPolicy) -> list[Endpoint]:
     """Leave unready endpoints out where all are called when few are left (Istio): they would be, too."""
-    panics = said.outlier_detection is not None and said.outlier_detection.healthy_percent
+    panics = said.outlier_detection is not None and said.outlier_detection.min_health_percent
     return [endpoint for endpoint in found if endpoint.healthy] if panics else found
 
 

@@ -32,8 +32,8 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
         _fix(body, found)
     else:
         _dial(body, found.target if found else 0)
-    connection_pool.limit(body, ClusterPolicy(pool=pool), view.memo(mesh))
-    if found is not None and not found.protocol.is_bytes:
+    connection_pool.limit(body, ClusterPolicy(connection_pool=pool), view.memo(mesh))
+    if found is not None and not found.protocol.is_l4:
         http = envoy.packed(connection_pool.http(found.protocol, pool, upgrade=False))
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(http)
     return envoy.resource(CLUSTER, name, envoy.encode(body))

@@ -42,12 +42,12 @@ def build(view: View, scope: Scope, name: str) -> Resource:
 def _add(view: View, scope: Scope, body: envoy.Listener, entry: Entry) -> None:
     """Add the chains of one port; where nobody says what it speaks, one for HTTP and one for all else."""
     port = f"{ANY_ADDRESS}_{entry.port}"
-    if not entry.protocol.is_bytes:
+    if not entry.protocol.is_l4:
         chain = body.filter_chains.add(name=port, filters=[_http(view, scope, entry)])
         chain.filter_chain_match.destination_port.value = entry.port
         if entry.protocol is Protocol.AUTO:
             chain.filter_chain_match.application_protocols.extend(network_filters.HTTP_ALPN)
-    if not entry.protocol.says_http:
+    if not entry.protocol.is_http:
         chain = body.filter_chains.add(
             name=port, filters=[network_filters.straight(view, inbound(entry.port), entry.pool)]
         )

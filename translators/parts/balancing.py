@@ -1,9 +1,9 @@
-"""Balancing -> a cluster's load balancer, and what of requests is hashed for it."""
+"""LoadBalancer -> a cluster's load balancer, and what of requests is hashed for it."""
 
 from collections.abc import Iterable
 
 from mirrorplane.api.actions import Destination
-from mirrorplane.api.cluster_policy import Algorithm, Balancing, ClusterPolicy, HashKey, SlowStart
+from mirrorplane.api.cluster_policy import Algorithm, ClusterPolicy, HashKey, LoadBalancer, SlowStart
 from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
@@ -24,18 +24,18 @@ _POLICIES = {
 }
 
 
-def algorithm(said: Balancing | None) -> "envoy.Cluster.LbPolicy":
+def algorithm(said: LoadBalancer | None) -> "envoy.Cluster.LbPolicy":
     """Return Envoy's name of the algorithm; least request is the default (Istio)."""
     return _POLICIES[said.algorithm if said else Algorithm.LEAST_REQUEST]
 
 
 def tune(body: envoy.Cluster, said: ClusterPolicy) -> None:
     """Say how the algorithm works: table sizes, warming up, whether localities have weights."""
-    balancing = said.balancing or Balancing()
+    balancing = said.load_balancer or LoadBalancer()
     if balancing.algorithm is Algorithm.RING_HASH:
-        body.ring_hash_lb_config.minimum_ring_size.value = balancing.size or _RING
-    elif balancing.algorithm is Algorithm.MAGLEV and balancing.size:
-        body.maglev_lb_config.table_size.value = balancing.size
+        body.ring_hash_lb_config.minimum_ring_size.value = balancing.table_size or _RING
+    elif balancing.algorithm is Algorithm.MAGLEV and balancing.table_size:
+        body.maglev_lb_config.table_size.value = balancing.table_size
     elif balancing.slow_start is not None:
         config = (
             body.round_robin_lb_config if balancing.algorithm is Algorithm.ROUND_ROBIN else body.least_request_lb_config
@@ -52,18 +52,18 @@ def hashes(
     keys: dict[HashKey, None] = {}
     for destination in to:
         rules = view.memo(policy, client, destination.host)
-        if rules is not None and not rules.is_plain:
+        if rules is not None and not rules.defines_only_subsets:
             port = target_port(view, client.visibility, destination, listener_port)
-            said = rules.cluster_policy(port, destination.subset).balancing
-            if said is not None and said.key is not None:
-                keys[said.key] = None
+            said = rules.cluster_policy(port, destination.subset).load_balancer
+            if said is not None and said.hash_key is not None:
+                keys[said.hash_key] = None
     return [_hash(key) for key in keys]
 
 
 def hashes_source(view: View, client: ClientKey, to: ClusterName) -> bool:
     """Tell whether the client's address chooses the endpoint: all that there is to hash of what is not HTTP."""
-    said = cluster_policy(view, client, to).balancing
-    return said is not None and said.key is not None and said.key.source_ip
+    said = cluster_policy(view, client, to).load_balancer
+    return said is not None and said.hash_key is not None and said.hash_key.source_ip
 
 
 def _hash(said: HashKey) -> envoy.RouteAction.HashPolicy:
@@ -83,7 +83,7 @@ def _hash(said: HashKey) -> envoy.RouteAction.HashPolicy:
 
 def _slow_start(said: SlowStart) -> envoy.Cluster.SlowStartConfig:
     body = envoy.Cluster.SlowStartConfig(slow_start_window=envoy.duration(said.duration_ms))
-    body.min_weight_percent.value = said.least_percent
+    body.min_weight_percent.value = said.min_weight_percent
     if said.aggression != _EVENLY:
         body.aggression.CopyFrom(
             envoy.RuntimeDouble(default_value=said.aggression, runtime_key="upstream.slow_start.aggression")

@@ -5,7 +5,7 @@ A few fields tell one cluster from the next; the rest is the same for all of a k
 
 import msgspec
 
-from mirrorplane.api.cluster_policy import Algorithm, Balancing, ClusterPolicy
+from mirrorplane.api.cluster_policy import Algorithm, ClusterPolicy, LoadBalancer
 from mirrorplane.api.mesh import Protocol, Resolution, Service
 from mirrorplane.api.mirrors import Guards
 from mirrorplane.api.proxy import ClientKey
@@ -21,7 +21,7 @@ from mirrorplane.translators.secrets import own_secrets
 from mirrorplane.translators.settings import mesh
 
 UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_ORIGINAL_DST = Balancing(Algorithm.ORIGINAL_DST)
+_ORIGINAL_DST = LoadBalancer(Algorithm.ORIGINAL_DST)
 
 
 def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False) -> Resource | None:
@@ -37,9 +37,9 @@ def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False
     policy = _find_policy(view, client, service, cluster, original_dst=intercepted and service.headless)
     # Stat names end in ";" (Istio), because host names hold the dots that Envoy's tag extraction would cut at.
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
-    if policy.unusable(holds_secrets=client.holds_secrets) or _lacks_secret(view, client, policy):
+    if policy.tls_problem(holds_secrets=client.holds_secrets) or _lacks_secret(view, client, policy):
         return _without_endpoints(body, cluster, service)
-    body.lb_policy = balancing.algorithm(policy.balancing)
+    body.lb_policy = balancing.algorithm(policy.load_balancer)
     if not endpoint_discovery.fill(view, client, body, service, cluster):
         return None
     _describe(body, cluster, service)
@@ -62,35 +62,39 @@ def _find_policy(
     """
     policy = _with_names(cluster_policy(view, client, cluster), service)
     if cluster.transport is Transport.UDP:
-        policy = ClusterPolicy(balancing=policy.balancing, pool=policy.pool)
-    balancing = policy.balancing
+        policy = ClusterPolicy(load_balancer=policy.load_balancer, connection_pool=policy.connection_pool)
+    balancing = policy.load_balancer
     asked_for = balancing is not None and balancing.algorithm is Algorithm.ORIGINAL_DST
     if original_dst or asked_for or service.resolution is Resolution.NONE:
-        policy = msgspec.structs.replace(policy, balancing=_ORIGINAL_DST)
+        policy = msgspec.structs.replace(policy, load_balancer=_ORIGINAL_DST)
     elif service.resolution is not Resolution.ENDPOINTS and balancing is not None:
-        policy = msgspec.structs.replace(policy, balancing=msgspec.structs.replace(balancing, locality_lb=None))
+        policy = msgspec.structs.replace(policy, load_balancer=msgspec.structs.replace(balancing, locality_lb=None))
     return mirrors.with_server_name(policy, service.host) if cluster.purpose is Purpose.MIRROR else policy
 
 
 def _with_names(policy: ClusterPolicy, service: Service) -> ClusterPolicy:
     """Return the policy with the service's own names to verify (Istio: subjectAltNames), where it lists none."""
-    if policy.tls is None or not service.names or policy.tls.names or not policy.tls.verify:
+    if policy.tls is None or not service.subject_alt_names or policy.tls.subject_alt_names or not policy.tls.verify:
         return policy
-    return msgspec.structs.replace(policy, tls=msgspec.structs.replace(policy.tls, names=service.names))
+    return msgspec.structs.replace(
+        policy, tls=msgspec.structs.replace(policy.tls, subject_alt_names=service.subject_alt_names)
+    )
 
 
 def _force_http2(policy: ClusterPolicy) -> ClusterPolicy:
     """Return the policy for a service that is called by HTTP/2, whatever the rule says of versions."""
-    if policy.pool is None:
+    if policy.connection_pool is None:
         return policy
-    return msgspec.structs.replace(policy, pool=msgspec.structs.replace(policy.pool, http2=True, as_client=False))
+    return msgspec.structs.replace(
+        policy, connection_pool=msgspec.structs.replace(policy.connection_pool, http2=True, use_client_protocol=False)
+    )
 
 
 def _without_unsent_secret(policy: ClusterPolicy, client: ClientKey) -> ClusterPolicy:
     """Return the policy without the Secret, for proxies that are not sent any (Istio). See decision 0026."""
-    if policy.tls is None or not policy.tls.credential or client.holds_secrets:
+    if policy.tls is None or not policy.tls.credential_name or client.holds_secrets:
         return policy
-    return msgspec.structs.replace(policy, tls=msgspec.structs.replace(policy.tls, credential=""))
+    return msgspec.structs.replace(policy, tls=msgspec.structs.replace(policy.tls, credential_name=""))
 
 
 def _lacks_secret(view: View, client: ClientKey, policy: ClusterPolicy) -> bool:
@@ -106,14 +110,14 @@ def _common(view: View, port_protocol: str, guards: Guards | None, policy: Clust
     """
     protocol = Protocol(port_protocol)
     settings = view.memo(mesh)
-    http = connection_pool.http(protocol, policy.pool, upgrade=settings.http2)
+    http = connection_pool.http(protocol, policy.connection_pool, upgrade=settings.http2)
     body = envoy.Cluster()
     connection_pool.limit(body, policy, settings)
     balancing.tune(body, policy)
     upstream_tls.secure(body, http, policy)
     if guards is not None:
         mirrors.guard(body, http, guards)
-    if guards is not None or not protocol.is_bytes or policy.uses_tls:
+    if guards is not None or not protocol.is_l4 or policy.uses_tls:
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(envoy.packed(http))
     return envoy.encode(body)
 

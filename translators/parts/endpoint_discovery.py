@@ -52,5 +52,5 @@ def _ask_dns(body: envoy.Cluster, named: list[Endpoint], refresh_ms: int, *, onc
 def _named(view: View, service: Service, port: Port, labels: set[tuple[str, str]]) -> list[Endpoint]:
     """Return the names to ask for: the endpoints' addresses, or the host itself when the service lists none (Istio)."""
     stated = endpoints_of(view, service, port)
-    number = port.target if isinstance(port.target, int) and port.target else port.number
+    number = port.target_port if isinstance(port.target_port, int) and port.target_port else port.number
     return [e for e in stated if labels <= set(e.labels)] if stated else [Endpoint(Locality(), service.host, number)]

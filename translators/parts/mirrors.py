@@ -98,8 +98,8 @@ def with_server_name(policy: ClusterPolicy, host: str) -> ClusterPolicy:
     """
     if policy.tls is None or policy.tls.sni or host.startswith("*"):
         return policy
-    names = policy.tls.names or ((host,) if policy.tls.verify else ())
-    return msgspec.structs.replace(policy, tls=msgspec.structs.replace(policy.tls, sni=host, names=names))
+    names = policy.tls.subject_alt_names or ((host,) if policy.tls.verify else ())
+    return msgspec.structs.replace(policy, tls=msgspec.structs.replace(policy.tls, sni=host, subject_alt_names=names))
 
 
 def _mutations(changes: HeaderChanges) -> Iterator[envoy.HeaderMutation]:

@@ -83,17 +83,17 @@ def straight(view: View, cluster: str, pool: ConnectionPool | None = None) -> en
 
 def _tcp(view: View, client: ClientKey, to: ClusterName, proxy: envoy.TcpProxy) -> envoy.Filter:
     proxy.access_log.extend(access_logs(view.memo(mesh)))
-    _limit(proxy, cluster_policy(view, client, to).pool)
+    _limit(proxy, cluster_policy(view, client, to).connection_pool)
     if balancing.hashes_source(view, client, to):
         proxy.hash_policy.add().source_ip.SetInParent()
     return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
 
 
 def _limit(proxy: envoy.TcpProxy, pool: ConnectionPool | None) -> None:
-    if pool is not None and pool.tcp_idle_ms is not None:
-        proxy.idle_timeout.CopyFrom(envoy.duration(pool.tcp_idle_ms))
-    if pool is not None and pool.duration_ms:
-        proxy.max_downstream_connection_duration.CopyFrom(envoy.duration(pool.duration_ms))
+    if pool is not None and pool.tcp_idle_timeout_ms is not None:
+        proxy.idle_timeout.CopyFrom(envoy.duration(pool.tcp_idle_timeout_ms))
+    if pool is not None and pool.max_connection_duration_ms:
+        proxy.max_downstream_connection_duration.CopyFrom(envoy.duration(pool.max_connection_duration_ms))
 
 
 def _face_outside(manager: envoy.HttpConnectionManager) -> None:

@@ -55,11 +55,11 @@ def own(view: View, scope: Scope, address: str, number: int) -> FilterChains | N
         return None
     (first, port), *others = found
     own = names.virtual_host(first.host, number)
-    if port.protocol.says_http:
+    if port.protocol.is_http:
         return _landing(view, [_alone(view, scope, names.listener(address, number), own)], (own,))
     routes = (own,) if port.protocol is Protocol.AUTO else ()
     http = [_http(view, scope, names.listener(address, number), name) for name in routes]
-    hosts = [service.host for service, other in others if not other.protocol.says_http]
+    hosts = [service.host for service, other in others if not other.protocol.is_http]
     told = [chain for host in hosts for chain in _by_name(scope, _of(view, scope, host, number), host)]
     return _landing(view, [*_sniffed(http), *told, *_of(view, scope, first.host, number)], routes)
 

@@ -38,27 +38,29 @@ def _tls(said: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContext:
     )
     if http.explicit_http_config.HasField("http2_protocol_options"):
         common.alpn_protocols.append("h2")
-    if said.security is TlsMode.MUTUAL and said.credential:
-        common.tls_certificate_sds_secret_configs.append(secret(own_secrets.certificate(said.credential)))
-    elif said.security is TlsMode.MUTUAL:
+    if said.mode is TlsMode.MUTUAL and said.credential_name:
+        common.tls_certificate_sds_secret_configs.append(secret(own_secrets.certificate(said.credential_name)))
+    elif said.mode is TlsMode.MUTUAL:
         certificate = common.tls_certificates.add()
         certificate.certificate_chain.filename = said.certificate
         certificate.private_key.filename = said.key
-    if said.shows:
-        common.tls_certificate_sds_secret_configs.append(secret(referenced_secrets.certificate(said.shows)))
-    if said.authorities:
+    if said.client_certificate_ref:
+        common.tls_certificate_sds_secret_configs.append(
+            secret(referenced_secrets.certificate(said.client_certificate_ref))
+        )
+    if said.ca_refs:
         common.combined_validation_context.default_validation_context.CopyFrom(_names(said))
-        named = secret(referenced_secrets.authorities(said.authorities))
+        named = secret(referenced_secrets.authorities(said.ca_refs))
         common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(named)
-    elif said.verify and said.credential:
+    elif said.verify and said.credential_name:
         common.combined_validation_context.default_validation_context.CopyFrom(_names(said))
-        authority = secret(own_secrets.authority_of(said.credential))
+        authority = secret(own_secrets.authority_of(said.credential_name))
         common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(authority)
     elif said.verify:
         common.validation_context.CopyFrom(_validation(said))
     if not said.sni:
         http.upstream_http_protocol_options.auto_sni = True
-        http.upstream_http_protocol_options.auto_san_validation = said.verify and not said.names
+        http.upstream_http_protocol_options.auto_san_validation = said.verify and not said.subject_alt_names
     return body
 
 
@@ -72,7 +74,7 @@ def _validation(said: Tls) -> envoy.CertificateValidationContext:
 
 def _names(said: Tls) -> envoy.CertificateValidationContext:
     body = envoy.CertificateValidationContext()
-    for name in said.names:
+    for name in said.subject_alt_names:
         kind = san_kind(name)
         body.match_typed_subject_alt_names.add(san_type=kind, matcher=envoy.StringMatcher(exact=name))
     return body

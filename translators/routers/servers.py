@@ -159,8 +159,8 @@ def _ports(view: View, scope: Scope, server: Server) -> tuple[int, ...]:
     number = server.number
     for service in view.memo(services, scope.namespace, scope.workload):
         port = port_of(service, number, datagrams=server.speaks is Speaks.DATAGRAMS)
-        if port is not None and isinstance(port.target, int):
-            return (port.target or number,)
+        if port is not None and isinstance(port.target_port, int):
+            return (port.target_port or number,)
         if port is not None:
             return view.memo(targets, service, port) or (number,)
     return (number,)

@@ -28,10 +28,10 @@ def authority_of(credential: str) -> str:
 
 def of_calls(said: Tls) -> tuple[str, ...]:
     """Return the names of the resources that calls by TLS need."""
-    if not said.credential:
+    if not said.credential_name:
         return ()
-    own = (certificate(said.credential),) if said.security is TlsMode.MUTUAL else ()
-    return (*own, *((authority_of(said.credential),) if said.verify else ()))
+    own = (certificate(said.credential_name),) if said.mode is TlsMode.MUTUAL else ()
+    return (*own, *((authority_of(said.credential_name),) if said.verify else ()))
 
 
 def certificates(said: Termination) -> tuple[str, ...]:

@@ -72,8 +72,8 @@ def _of_services(view: View, scope: Scope, said: SidecarScope | None) -> tuple[E
 
 def _limits(view: View, scope: Scope, service: Service, port: Port) -> ConnectionPool | None:
     """Return what the service's policy limits; which HTTP is spoken is for those who call it to choose."""
-    pool = cluster_policy(view, scope.client, outbound_cluster(service.host, port.number)).pool
-    return pool if pool is None else msgspec.structs.replace(pool, http2=None, as_client=False)
+    pool = cluster_policy(view, scope.client, outbound_cluster(service.host, port.number)).connection_pool
+    return pool if pool is None else msgspec.structs.replace(pool, http2=None, use_client_protocol=False)
 
 
 def services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
@@ -91,6 +91,6 @@ def services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
 
 def targets(view: View, service: Service, port: Port) -> tuple[int, ...]:
     """Return the numbers behind a service's port: the one it states, and those that its workloads have for a name."""
-    stated = (port.target or port.number,) if isinstance(port.target, int) else ()
+    stated = (port.target_port or port.number,) if isinstance(port.target_port, int) else ()
     known = (e.port for e in endpoints_of(view, service, port))
     return tuple(sorted({*stated, *known}))

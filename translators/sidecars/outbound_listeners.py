@@ -60,7 +60,7 @@ def own(view: View, visibility: Visibility, part: int) -> tuple[tuple[str, int],
         for host, _, said in view.memo(services.ports_of, visibility, part)
         if (service := services.listed(view, visibility, host))
         for port in said
-        if not port.protocol.says_http or (host, port.number) in routed
+        if not port.protocol.is_http or (host, port.number) in routed
         for address in addresses(service)
     }
     return tuple(sorted(found))
@@ -109,7 +109,7 @@ def ranges(view: View, service: Service, number: int) -> tuple[str, ...]:
 
 
 def _is_own(view: View, visibility: Visibility, service: Service, port: Port) -> bool:
-    return not port.protocol.says_http or view.memo(route_tables.is_routed, visibility, service.host, port.number)
+    return not port.protocol.is_http or view.memo(route_tables.is_routed, visibility, service.host, port.number)
 
 
 def _ports(view: View, visibility: Visibility, intercepted: bool) -> tuple[PortUse, ...]:
@@ -126,7 +126,7 @@ def _uses(view: View, visibility: Visibility, intercepted: bool, part: int) -> t
 
 
 def _use(port: Port, host: str, created: str) -> PortUse:
-    if port.protocol.says_http:
+    if port.protocol.is_http:
         return PortUse(port.number, http=True)
     tls = port.protocol is Protocol.TLS
     return PortUse(
@@ -140,7 +140,7 @@ def _use(port: Port, host: str, created: str) -> PortUse:
 
 def _intercepted(service: Service, port: Port) -> PortUse | None:
     """Return what a service uses the listener of a port for, beside what arrives at its own address."""
-    if port.protocol.says_http:
+    if port.protocol.is_http:
         return PortUse(port.number, http=True, only_http=False)
     if service.headless or any("/" in address for address in service.addresses):
         http = port.protocol is Protocol.AUTO

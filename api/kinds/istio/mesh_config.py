@@ -9,7 +9,7 @@ from msgspec import field
 
 from mirrorplane.api.kinds.istio.destination_rule import LocalityLbSetting, TcpKeepalive
 from mirrorplane.api.kinds.istio.virtual_service import Retry
-from mirrorplane.api.meta import Kind, Text, Wire
+from mirrorplane.api.meta import EmbeddedYaml, Kind, Wire
 
 
 class OutboundTrafficPolicy(Wire, frozen=True):
@@ -86,5 +86,9 @@ class MeshConfig(TrafficSettings, frozen=True):
 
 
 CONFIG_MAP = Kind(
-    group="", versions=("v1",), name="ConfigMap", spec=MeshConfig, text=Text("istio-system", "istio", "data", "mesh")
+    group="",
+    versions=("v1",),
+    name="ConfigMap",
+    spec=MeshConfig,
+    embedded=EmbeddedYaml("istio-system", "istio", "data", "mesh"),
 )

@@ -37,7 +37,7 @@ class Whole(Wire, frozen=True):
 
 
 MESH = Kind(group="example.io", versions=("v1", "v1beta1"), name="Mesh", spec=Mesh)
-WHOLE = Kind(group="example.io", versions=("v1",), name="Whole", spec=Whole, whole=True, namespaced=False)
+WHOLE = Kind(group="example.io", versions=("v1",), name="Whole", spec=Whole, whole_object=True, namespaced=False)
 REGISTRY = registry_of([MESH, WHOLE, SERVICE, POD, NAMESPACE, ENDPOINT_SLICE])
 REF = Ref("example.io/Mesh", "default", "a")
 

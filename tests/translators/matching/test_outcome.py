@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirrorplane.api.tracing import Copying, HeaderEdit, Request, Share, Target
+from mirrorplane.api.tracing import HeaderEdit, MirrorOutcome, Request, Target, WeightedCluster
 from mirrorplane.translators import envoy
 from mirrorplane.translators.matching.decoded import Decoded
 from mirrorplane.translators.matching.domains import virtual_host
@@ -84,8 +84,8 @@ def test_a_separated_prefix_ends_at_a_slash(path: str, holds: bool):
 def test_chance_in_a_match_needs_dice():
     match = envoy.RouteMatch(prefix="/")
     match.runtime_fraction.default_value.numerator = 10
-    assert match_problem(match, Request("a", dice=109)) == ""
-    assert "10 of 100" in match_problem(match, Request("a", dice=110))
+    assert match_problem(match, Request("a", random_value=109)) == ""
+    assert "10 of 100" in match_problem(match, Request("a", random_value=110))
     assert match_problem(match, Request("a")) == ""
 
 
@@ -176,8 +176,8 @@ def test_where_redirects_lead(said: envoy.RedirectAction, request_: Request, wan
 )
 def test_the_suffix_of_a_copy_stands_before_the_port(authority: str, wanted: str):
     to = Target("c", "h", 80, "", 1, 1, "/", authority)
-    assert copied_authority(Copying("c", "h", 80, "", 1, 1, suffix=True), to) == wanted
-    assert copied_authority(Copying("c", "h", 80, "", 1, 1, suffix=False), to) == authority
+    assert copied_authority(MirrorOutcome("c", "h", 80, "", 1, 1, shadow_suffix=True), to) == wanted
+    assert copied_authority(MirrorOutcome("c", "h", 80, "", 1, 1, shadow_suffix=False), to) == authority
 
 
 def test_mirrors_and_retries_of_the_nearest_level_that_has_some_hold():
@@ -185,11 +185,11 @@ def test_mirrors_and_retries_of_the_nearest_level_that_has_some_hold():
     host.request_mirror_policies.add(cluster="of the host")
     host.retry_policy.retry_on = "5xx"
     place = Place(envoy.Route(route=envoy.RouteAction(cluster="c")), host, envoy.RouteConfiguration())
-    found = sending(Decoded({}, {}, {}, {}), place, Request("a", dice=5))
-    assert [(copy.cluster, copy.numerator, copy.denominator) for copy in found.copies] == [("of the host", 1, 1)]
+    found = sending(Decoded({}, {}, {}, {}), place, Request("a", random_value=5))
+    assert [(copy.cluster, copy.numerator, copy.denominator) for copy in found.mirrors] == [("of the host", 1, 1)]
     assert (found.retry_on, found.retries, found.timeout_ms) == ("5xx", 1, 15_000)
-    assert [to.trouble for to in found.targets] == ["there is no cluster c"]
-    assert [copy.fires for copy in found.copies] == [False], "what is not sent is not copied"
+    assert [to.problem for to in found.targets] == ["there is no cluster c"]
+    assert [copy.fires for copy in found.mirrors] == [False], "what is not sent is not copied"
 
 
 def test_a_port_that_looks_at_bytes_sends_tls_to_its_default_chain():
@@ -206,6 +206,6 @@ def test_a_port_that_looks_at_bytes_sends_tls_to_its_default_chain():
     plain, tls = reached(known, Request("a", port=9)), reached(known, Request("a", port=9, tls=True))
     assert plain is not None
     assert tls is not None
-    raw = Share("raw", 1, 1, "there is no cluster raw")
+    raw = WeightedCluster("raw", 1, 1, "there is no cluster raw")
     assert (plain.shares, plain.routes, tls.shares) == ((), known.configurations["9"], (raw,))
     assert reached(known, Request("a", port=10)) is None

@@ -214,7 +214,7 @@ async def test_the_name_counts_and_not_the_port_behind_it_where_the_port_was_dia
     made = await served(virtual_service("web", "[{route: [V1]}]"))
     outcome = ask(made, "GET http://web:8000/")
     assert brief(ask(made, "GET http://other:8000/")) == "other"
-    assert (outcome.listener, outcome.configuration, outcome.domain) == ("127.0.0.1_8000", "8000", "web")
+    assert (outcome.listener, outcome.route_configuration, outcome.domain) == ("127.0.0.1_8000", "8000", "web")
     assert ask(made, "GET http://web:8000/", proxied=True).domain == "web:8000"
 
 
@@ -244,17 +244,17 @@ async def test_a_share_has_its_own_headers_and_the_rules_win():
   - {destination: {host: web, subset: v1}, weight: 1, headers: {request: {set: {x-a: v1, x-b: v1, Host: h.example}}}}
   - {destination: {host: web, subset: v2}, weight: 3}"""
     made = await served(virtual_service("web", rule))
-    first = ask(made, "GET http://web:8000/", dice=4000)
+    first = ask(made, "GET http://web:8000/", random_value=4000)
     assert brief(first).startswith("web/v1 1 as h.example")
     assert headers_of(first) == {"x-a": "rule"}
-    assert brief(ask(made, "GET http://web:8000/", dice=4001)) == "web/v2 3"
+    assert brief(ask(made, "GET http://web:8000/", random_value=4001)) == "web/v2 3"
 
 
-@pytest.mark.parametrize(("dice", "wanted"), [(0, "yes"), (124_999, "yes"), (125_000, "no"), (7_125_000, "no")])
-async def test_one_number_decides_what_is_copied(dice: int, wanted: str):
+@pytest.mark.parametrize(("random_value", "wanted"), [(0, "yes"), (124_999, "yes"), (125_000, "no"), (7_125_000, "no")])
+async def test_one_number_decides_what_is_copied(random_value: int, wanted: str):
     rule = "[{route: [V1], mirror: {host: other}, mirrorPercentage: {value: 12.5}}]"
     made = await served(virtual_service("web", rule))
-    assert brief(ask(made, "GET http://web:8000/", dice=dice)) == f"web/v1; other {wanted}"
+    assert brief(ask(made, "GET http://web:8000/", random_value=random_value)) == f"web/v1; other {wanted}"
 
 
 async def test_a_delegate_stands_in_place_of_the_rule_that_names_it():

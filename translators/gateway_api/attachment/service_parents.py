@@ -134,7 +134,7 @@ def _of_parent(view: View, obj: parents.Route, i: int) -> Iterator[Frontend]:
     if service is None or service.headless:
         return
     for port in _named(service, parent):
-        if not port.protocol.is_bytes:
+        if not port.protocol.is_l4:
             consumer = service.namespace != obj.ref.namespace
             yield Frontend(service.host, port.number, f"spec.parentRefs[{i}]", consumer)
 
@@ -151,7 +151,7 @@ def _problem(view: View, obj: parents.Route, ref: Ref, parent: ParentReference) 
     if not named:
         known = ", ".join(f"{p.number} {p.name}".strip() for p in service.ports)
         return f"{ref} has no port of this number and name (it has {known or 'none'})"
-    if all(port.protocol.is_bytes for port in named):
+    if all(port.protocol.is_l4 for port in named):
         return f"{ref} does not take HTTP there, as the name or appProtocol of its port says"
     return ""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mirrorplane.api.tracing import Sending
+from mirrorplane.api.tracing import Forwarded
 from mirrorplane.translators.matching.forwarding import copied_authority
 from tests.builders import plane_of, rendered
 from tests.gateway_manifests import EDGE, made, route, services, to
@@ -54,8 +54,8 @@ async def copies(text: str) -> tuple[str, str, str]:
     served, found = await rendered(text, EDGE), []
     for asked in (f"GET http://{HOST}/a", f"GET http://{HOST}/b", f"GET http://{HOST}:81/b"):
         action = ask(served, asked).action
-        assert isinstance(action, Sending)
-        found.append(copied_authority(action.copies[0], action.targets[0]).removesuffix(":81"))
+        assert isinstance(action, Forwarded)
+        found.append(copied_authority(action.mirrors[0], action.targets[0]).removesuffix(":81"))
     return found[0], found[1], found[2].replace(":81", "")
 
 

@@ -117,7 +117,7 @@ async def test_copies_go_to_guarded_clusters_and_keep_their_host():
     plane = await plane_of(mesh(of_web("r", to("web", filters=filters))))
     outcome = ask(plane.render(SLEEP), "GET http://web:8000/")
     assert brief(outcome) == "web; next 25 %"
-    (copy,) = outcome.action.copies  # type: ignore[union-attr]
+    (copy,) = outcome.action.mirrors  # type: ignore[union-attr]
     assert copy.cluster == "mirror|8000||next.default.svc.cluster.local"
     assert copy.authority in {"", "web:8000"}, "no -shadow"
     assert [f.reason for f in plane.findings.all()] == ["BackendNotFound"]

@@ -123,7 +123,7 @@ async def test_copies_go_where_they_can_and_nothing_else_changes(said: list[dict
     )
     outcome = ask(await rendered(text, EDGE), "GET http://web.example.com/")
     assert brief(outcome) == found
-    assert not any(copy.suffix for copy in outcome.action.copies)  # type: ignore[union-attr]
+    assert not any(copy.shadow_suffix for copy in outcome.action.mirrors)  # type: ignore[union-attr]
 
 
 async def test_a_grant_that_is_withdrawn_revokes():

@@ -99,7 +99,7 @@ async def test_calls_and_their_copies_are_http2_and_requests_are_as_before():
     clusters = decoded(served, CLUSTER)
     for host, directions in (("calls", ("http2", "mirror-http2")), ("web", ("outbound", "mirror"))):
         sent = ask(served, f"POST http://{host}.example.com{ECHO}").action
-        names = [sent.targets[0].cluster, sent.copies[0].cluster]  # type: ignore[union-attr]
+        names = [sent.targets[0].cluster, sent.mirrors[0].cluster]  # type: ignore[union-attr]
         assert [name.partition("|")[0] for name in names] == list(directions)
         for name in names:
             (options,) = clusters[name]["typed_extension_protocol_options"].values()

@@ -138,7 +138,7 @@ SHARES = [
 async def test_shares(kind: str, scheme: str, backends: list[dict[str, Any]], shares: Sequence[tuple[int, str]]):
     there = joined(udp_service("a"), udp_service("b"), udp_service("far", "far"))
     text = joined(gateway(TCP, UDP), stream(kind, "r", *backends), there)
-    found = ask(await rendered(text, EDGE), f"GET {scheme}://x:53").shares
+    found = ask(await rendered(text, EDGE), f"GET {scheme}://x:53").l4_clusters
     total = sum(weight for weight, _ in shares)
     made_of = [(round(share.weight / share.total, 6), share.cluster.rpartition("|")[2]) for share in found]
     assert made_of == [

@@ -44,7 +44,7 @@ async def served(*backends: dict[str, Any], filters: tuple[dict[str, Any], ...] 
 
 def thrown(found: ResourceSet) -> Counter[str]:
     """What becomes of a thousand requests whose numbers are spread evenly."""
-    return Counter(brief(ask(found, f"GET {HOST}/a/b", dice=i * 1000)) for i in range(1000))
+    return Counter(brief(ask(found, f"GET {HOST}/a/b", random_value=i * 1000)) for i in range(1000))
 
 
 ONE = [
