@@ -12,18 +12,19 @@ import msgspec
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import AnyObject
 from mirrorplane.controlplane.admin.server import Admin
-from mirrorplane.controlplane.engine.catalogue import Catalogue, catalogue
+from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.engine.gc_policy import spare, tidy
 from mirrorplane.controlplane.feed import PlaneFeed
 from mirrorplane.controlplane.findings.format import finding_line
 from mirrorplane.controlplane.identity.authoriser import Security
-from mirrorplane.controlplane.manifests.decode import registry_of
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.sources.changes import Batch
+from mirrorplane.controlplane.sources.configured import file_source, flag_source
 from mirrorplane.controlplane.sources.debounce import Debounce, debounced
-from mirrorplane.controlplane.sources.files.source import FileSource
+from mirrorplane.controlplane.sources.merged import Sources
+from mirrorplane.controlplane.sources.source import Source
 from mirrorplane.controlplane.status_updater import StatusUpdater
 from mirrorplane.controlplane.xds.push_order import SERVED, PushLimits
 from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
@@ -36,7 +37,7 @@ _MOST_LINES = 100
 
 
 class ServeOptions(msgspec.Struct, frozen=True):
-    """What `mirrorplane serve` was asked to do. `given` are objects beside those of the manifests."""
+    """What `mirrorplane serve` serves and where. `objects` come from flags, `paths` are manifests."""
 
     paths: tuple[Path, ...]
     xds: Address
@@ -44,33 +45,26 @@ class ServeOptions(msgspec.Struct, frozen=True):
     debounce: Debounce = Debounce()
     security: Security = Security()
     pace: PushLimits = SERVED
-    given: tuple[AnyObject, ...] = ()
+    objects: tuple[AnyObject, ...] = ()
 
 
 class ListenError(RuntimeError):
     """An address that cannot be listened on. The message names it."""
 
 
-def file_source(paths: Sequence[Path], known: Catalogue) -> FileSource:
-    """Return a source that reads every kind of the catalogue and refuses what an input's validation refuses."""
-    by_kind = known.by_kind
-
-    def accept(obj: AnyObject) -> Iterable[Finding]:
-        return by_kind[obj.ref.kind].validate(obj)
-
-    return FileSource(paths, registry_of(known.kinds), accept)
-
-
 class App:
-    """One control plane process. `start` returns when proxies can connect; `run` serves until told to stop."""
+    """One control plane process. `start` serves proxies as soon as all sources are synced; `run` follows changes.
 
-    def __init__(self, options: ServeOptions) -> None:
+    `sources` replace the manifests of `options.paths`, the first of them taking precedence. Objects of flags, and those
+    put into `internal` while it runs, override them.
+    """
+
+    def __init__(self, options: ServeOptions, sources: Sequence[Source] = ()) -> None:
         """Wire everything up. Raises FileProblemError for certificates or keys that cannot be used."""
-        known = catalogue()
         self.options = options
-        self.source = file_source(options.paths, known)
-        self.plane = Plane(known, self.source.locate)
-        self.plane.add(options.given)
+        self.internal = flag_source(options.objects)
+        self.source: Source = Sources((self.internal, *(sources or [file_source(options.paths, catalogue())])))
+        self.plane = Plane(catalogue(), self.source.locate)
         self.metrics = Metrics(self.plane)
         self.keeper = StatusUpdater(self.plane, self._statuses)
         self.feed = PlaneFeed(self.plane, self.metrics, self.keeper.news)
@@ -82,28 +76,45 @@ class App:
         self._said: tuple[Finding, ...] = ()
 
     async def start(self) -> None:
-        """Read the world, publish it, then listen: a proxy never sees half of it. Raises ListenError."""
-        await self._take(await asyncio.to_thread(self.source.load), time.monotonic())
+        """Read all sources and publish, then listen: a proxy never sees half of a world. Raises ListenError.
+
+        While a source is not synced (see Batch), the xDS port stays closed; `run` opens it.
+        """
+        batch = await self.source.load()
+        await self._take(batch, time.monotonic())
         spare()
         try:
             self.admin_port = await self.admin.start(self.options.admin)
         except OSError as error:
             raise ListenError(f"cannot listen on {self.options.admin}: {error.strerror or error}") from error
+        if batch.synced:
+            await self._listen()
+        else:
+            log.warning("waiting to serve proxies: not everything could be read from %s", self.source.name)
+
+    async def _listen(self) -> None:
         try:
             self.xds_port = await self.server.start()
         except RuntimeError as error:
             await self.admin.stop()
             raise ListenError(f"cannot listen on {self.options.xds}: is the port taken?") from error
         self.admin.ready = True
+        xds, admin = self.options.xds, self.options.admin
+        log.info("serving xDS on %s:%d, admin on %s:%d", xds.host, self.xds_port, admin.host, self.admin_port)
 
     async def run(self) -> None:
-        """Follow the source until `stop` is called; what it saw until then is still published."""
+        """Follow the sources until `stop` is called; changes seen until then are still published.
+
+        Raises ListenError when a source is synced only now and the xDS port cannot be opened.
+        """
         tidying = asyncio.create_task(tidy(lambda: self.server.connected), name="giving memory back")
         keeping = asyncio.create_task(self.keeper.run(), name="keeping statuses")
         try:
             async with debounced(self.source.watch(self._stop), self.options.debounce) as batches:
                 async for batch in batches:
                     await self._try(batch, batches.since)
+                    if batch.synced and not self.admin.ready:
+                        await self._listen()
         finally:
             tidying.cancel()
             keeping.cancel()
@@ -166,7 +177,6 @@ async def serve(options: ServeOptions) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, app.stop)
     await app.start()
-    log.info("serving xDS on %s:%d, admin on %s:%d", options.xds.host, app.xds_port, options.admin.host, app.admin_port)
     try:
         await app.run()
     finally:

@@ -1,9 +1,6 @@
 """The one-way flow in one place: changes into the Store, a Snapshot through the Engine, sets and findings out."""
 
-from collections.abc import Iterable
-
 from mirrorplane.api.finding import Finding
-from mirrorplane.api.meta import AnyObject
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
 from mirrorplane.api.snapshot import Snapshot
@@ -12,9 +9,10 @@ from mirrorplane.controlplane.engine.engine import EMPTY, Engine
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.engine.gc_policy import without_collecting
 from mirrorplane.controlplane.engine.store import Store
-from mirrorplane.controlplane.findings.store import FindingStore, Locate
+from mirrorplane.controlplane.findings.store import FindingStore
 from mirrorplane.controlplane.publish.publisher import Publisher
 from mirrorplane.controlplane.sources.changes import Batch
+from mirrorplane.controlplane.sources.source import Locate
 from mirrorplane.controlplane.status.cache import StatusCache
 
 
@@ -34,11 +32,6 @@ class Plane:
         self.statuses = StatusCache(self.engine)
         self.snapshot: Snapshot = EMPTY
         self.published = 0
-
-    def add(self, objects: Iterable[AnyObject]) -> None:
-        """Take in objects that no source has. Nothing is served until publish."""
-        for obj in objects:
-            self.store.apply(obj.ref, obj)
 
     def apply(self, batch: Batch) -> None:
         """Take in what a source saw. Nothing is served until publish."""

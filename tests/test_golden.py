@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from mirrorplane.api.meta import Ref
-from mirrorplane.controlplane.app import file_source
 from mirrorplane.controlplane.commands.node_file import read_node
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.findings.format import finding_line, resources_of
 from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.sources.configured import file_source
 from mirrorplane.controlplane.status.conditions import Plain
 from tests.builders import SLEEP
 
@@ -38,7 +38,7 @@ async def outcome(case: Path) -> dict[str, str]:
     """What the case comes to, by file name; a type with nothing has no file."""
     source = file_source([case / "input.yaml"], catalogue())
     plane = Plane(catalogue(), source.locate)
-    plane.apply(source.load())
+    plane.apply(source.rescan())
     await plane.publish()
     node = case / "node.yaml"
     served = plane.render(read_node(node) if node.exists() else SLEEP)

@@ -77,16 +77,21 @@ def _with_sources(command: Callable[..., Any], *, required: bool) -> Callable[..
 
 def loaded(given: Given) -> "tuple[FileSource, Plane]":
     """Read manifests once, and return where they came from and the plane that holds them."""
-    from mirrorplane.controlplane.app import file_source
     from mirrorplane.controlplane.engine.catalogue import catalogue
     from mirrorplane.controlplane.plane import Plane
+    from mirrorplane.controlplane.sources.configured import file_source, flag_source
+    from mirrorplane.controlplane.sources.merged import Sources
 
-    source = file_source(given.paths, catalogue())
-    plane = Plane(catalogue(), source.locate)
-    plane.add(given.objects)
-    plane.apply(source.load())
-    asyncio.run(plane.publish())
-    return source, plane
+    files = file_source(given.paths, catalogue())
+    sources = Sources([flag_source(given.objects), files])
+    plane = Plane(catalogue(), sources.locate)
+
+    async def load() -> None:
+        plane.apply(await sources.load())
+        await plane.publish()
+
+    asyncio.run(load())
+    return files, plane
 
 
 def show(value: object, output: str) -> None:

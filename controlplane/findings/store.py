@@ -1,7 +1,7 @@
 """All findings there are: those of sources (by file), those of translators (by object), those of proxies (NACKs)."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
@@ -12,10 +12,10 @@ from mirrorplane.api.snapshot import GET, Snapshot
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.engine import Call, Engine
 from mirrorplane.controlplane.findings.nacks import NackStore, Rejected
+from mirrorplane.controlplane.sources.source import Locate
 from mirrorplane.translators.findings import findings, is_checked
 
 log = logging.getLogger(__name__)
-Locate = Callable[[Ref, str], tuple[str, int] | None]
 
 
 class FindingStore:
@@ -130,7 +130,8 @@ class FindingStore:
         self._engine.release(self._held.pop(ref, ()))
 
     def _placed(self, finding: Finding) -> Finding:
-        place = None if finding.file else self._locate(finding.about, finding.path)
-        if place is None:
+        location = None if finding.file else self._locate(finding.about, finding.path)
+        if location is None:
             return finding
-        return msgspec.structs.replace(finding, file=place[0], line=place[1])
+        file, line = location
+        return msgspec.structs.replace(finding, file=file, line=line)

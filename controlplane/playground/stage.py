@@ -70,7 +70,7 @@ class Stage:
 
     async def start(self) -> None:
         """Start a control plane on the folder."""
-        options = ServeOptions((self.folder,), self.xds, _ANY, security=self._security, given=self._given)
+        options = ServeOptions((self.folder,), self.xds, _ANY, security=self._security, objects=self._given)
         self._app = App(options)
         await self._app.start()
         self.xds = Address(self.xds.host, self._app.xds_port)

@@ -20,7 +20,7 @@ from mirrorplane.api.tracing import (
     WeightedCluster,
 )
 from mirrorplane.controlplane.findings.format import one_line
-from mirrorplane.controlplane.findings.store import Locate
+from mirrorplane.controlplane.sources.source import Locate
 from mirrorplane.translators.matching.forwarding import copied_authority
 
 _WIDTH = 14

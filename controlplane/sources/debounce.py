@@ -55,15 +55,17 @@ class Merging:
     def __init__(self) -> None:
         self._changes: dict[Ref, Change] = {}
         self._findings: dict[str, tuple[Finding, ...]] = {}
+        self._synced = True
 
     def add(self, batch: Batch) -> None:
         """Let a batch wait; what it says replaces what was said before."""
         self._changes.update((change.ref, change) for change in batch.changes)
         self._findings.update(batch.findings)
+        self._synced = batch.synced
 
     def take(self) -> Batch:
         """Return all that waited, in the order of the Refs, and start anew."""
-        merged = Batch(tuple(self._changes[ref] for ref in sorted(self._changes)), self._findings)
+        merged = Batch(tuple(self._changes[ref] for ref in sorted(self._changes)), self._findings, self._synced)
         self._changes, self._findings = {}, {}
         return merged
 

@@ -43,7 +43,9 @@ class Churn:
         self.seconds, self.changes = seconds, 0
         self.begin, self.noop = asyncio.Event(), asyncio.Event()
 
-    def load(self) -> Batch:
+    name = "churn"
+
+    async def load(self) -> Batch:
         return batch(*plain_services(SERVICES))
 
     def locate(self, ref: Ref, path: str) -> None:
@@ -71,8 +73,8 @@ async def measure(seconds: float) -> dict[str, float]:
     ours, theirs = cores()
     os.sched_setaffinity(0, {ours})
     anywhere = Address("127.0.0.1", 0)
-    app = App(ServeOptions((), anywhere, anywhere, debounce=Debounce(quiet=0.0)))
-    app.source = churn = Churn(seconds)  # type: ignore[assignment]
+    churn = Churn(seconds)
+    app = App(ServeOptions((), anywhere, anywhere, debounce=Debounce(quiet=0.0)), [churn])
     await app.start()
     following = asyncio.create_task(app.run())
     subscribe = {CLUSTER: [], ENDPOINT: NAMES}

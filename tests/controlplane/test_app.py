@@ -2,17 +2,23 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pytest
 
 from mirrorplane.api.finding import Finding
-from mirrorplane.api.meta import Ref
+from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.controlplane.app import App, ServeOptions
+from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.findings.format import finding_line
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.settings import Address, AddressError, parse_address
+from mirrorplane.controlplane.sources.changes import Batch, Change
+from mirrorplane.controlplane.sources.configured import file_source
+from tests.builders import objects
 
 ANY = Address("127.0.0.1", 0)
 
@@ -37,6 +43,81 @@ async def test_a_change_that_cannot_be_published_does_not_end_the_following_of_c
         (tmp_path / "b.yaml").write_text(service("b", 80))
         await until(lambda: len(app.plane.snapshot.objects) == 2)
         assert "mirrorplane_publish_failures_total 1.0" in app.metrics.text().decode()
+    finally:
+        app.stop()
+        await following
+        await app.close()
+
+
+async def test_the_first_of_two_folders_serves_what_both_define_and_the_second_takes_over(tmp_path: Path):
+    override, base = tmp_path / "override", tmp_path / "base"
+    for folder, port in ((override, 81), (base, 80)):
+        folder.mkdir()
+        (folder / "web.yaml").write_text(service("web", port))
+    app = App(ServeOptions((), ANY, ANY), [file_source([folder], catalogue()) for folder in (override, base)])
+    await app.start()
+    following = asyncio.create_task(app.run())
+    web = Ref("Service", "default", "web")
+
+    def port() -> int:
+        return app.plane.snapshot.objects[web].spec.ports[0].port
+
+    try:
+        assert port() == 81
+        [finding] = app.plane.findings.all()
+        assert (finding.about, finding.reason, finding.file) == (web, "Shadowed", str(override / "web.yaml"))
+        assert finding.message.startswith(f"also defined in {base}, without effect")
+        (override / "web.yaml").unlink()
+        await until(lambda: port() == 80)
+        assert app.plane.findings.all() == ()
+        app.internal.put(msgspec.structs.replace(app.plane.snapshot.objects[web], labels={"by": "hand"}))
+        await until(lambda: app.plane.snapshot.objects[web].labels == {"by": "hand"})
+        app.internal.remove(web)
+        await until(lambda: app.plane.snapshot.objects[web].labels == {})
+    finally:
+        app.stop()
+        await following
+        await app.close()
+
+
+class SlowSource:
+    """A source whose second object comes only when `complete` is set."""
+
+    name = "slow"
+
+    def __init__(self, first: AnyObject, second: AnyObject) -> None:
+        self.first, self.second = first, second
+        self.complete = asyncio.Event()
+
+    async def load(self) -> Batch:
+        return Batch((Change(self.first.ref, self.first),), synced=False)
+
+    async def watch(self, stop: asyncio.Event) -> AsyncIterator[Batch]:
+        await self.complete.wait()
+        yield Batch((Change(self.second.ref, self.second),))
+        await stop.wait()
+
+    def locate(self, ref: Ref, path: str) -> None:
+        return None
+
+
+async def test_proxies_are_not_served_before_all_sources_are_synced(caplog: pytest.LogCaptureFixture):
+    source = SlowSource(*objects(service("a", 80) + "---\n" + service("b", 80)))
+    app = App(ServeOptions((), ANY, ANY), [source])
+    await app.start()
+    assert "waiting to serve proxies: not everything could be read from the command line, slow" in caplog.text
+    following = asyncio.create_task(app.run())
+    try:
+        async with aiohttp.ClientSession() as client:
+            url = f"http://127.0.0.1:{app.admin_port}/readyz"
+            async with client.get(url) as answer:
+                assert answer.status == 503
+            assert app.xds_port == 0
+            source.complete.set()
+            await until(lambda: app.xds_port)
+            assert len(app.plane.snapshot.objects) == 2
+            async with client.get(url) as answer:
+                assert answer.status == 200
     finally:
         app.stop()
         await following

@@ -31,6 +31,7 @@ from mirrorplane.controlplane.sources.files.listing import (
 from mirrorplane.controlplane.sources.files.ownership import World, settle
 from mirrorplane.controlplane.sources.files.reading import Problem, Reader, Reading
 from mirrorplane.controlplane.sources.files.settle import until_quiet
+from mirrorplane.controlplane.sources.source import Location
 
 _STEP_MS: Final = 20
 _DEBOUNCE_MS: Final = 200
@@ -57,13 +58,18 @@ class FileSource:
         self._said: dict[str, tuple[Finding, ...]] = {}
 
     @property
+    def name(self) -> str:
+        """See Source.name: the given paths."""
+        return ", ".join(map(str, self._paths)) or "no files"
+
+    @property
     def ignored(self) -> Counter[str]:
         """How many manifests there are of each kind that nobody here reads, by `Kind.key`."""
         return Counter(kind for held in self._world.files.values() for kind in held.ignored)
 
-    def load(self) -> Batch:
-        """Read everything, and return it all."""
-        return self.rescan()
+    async def load(self) -> Batch:
+        """See Source.load. Reads in a thread."""
+        return await asyncio.to_thread(self.rescan)
 
     def rescan(self, touched: Collection[str] = ()) -> Batch:
         """Return what is new: reads the files that are new, differ, or are in `touched` (absolute).
@@ -81,11 +87,11 @@ class FileSource:
         self._world = settled.world
         return Batch(settled.changes, self._say(settled.concerned))
 
-    def locate(self, ref: Ref, path: str) -> tuple[str, int] | None:
-        """Return the file and line of a field of the object that serves, or of its nearest written parent."""
+    def locate(self, ref: Ref, path: str) -> Location | None:
+        """See Source.locate: the file and line of a field of the object that serves."""
         world = self._world
         served = world.serving.get(ref)
-        return (served.owner[0], world.claim(ref, served.owner).line(path)) if served else None
+        return Location(served.owner[0], world.claim(ref, served.owner).line(path)) if served else None
 
     async def watch(self, stop: asyncio.Event) -> AsyncIterator[Batch]:
         """Yield what is new, as it happens, until `stop` is set. Reading runs in a thread; no empty batches.

@@ -1,8 +1,7 @@
 """Debounce: the first change at once, a storm merged, nothing lost. Time is simulated: an idle loop jumps ahead."""
 
 import asyncio
-import selectors
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,38 +16,13 @@ from mirrorplane.api.meta import Object, Ref
 from mirrorplane.controlplane.commands.serve import serve
 from mirrorplane.controlplane.sources.changes import Batch, Change
 from mirrorplane.controlplane.sources.debounce import Debounce, Storm, debounced
+from tests.controlplane.sources.simulated_time import simulated
 
 PACE = Debounce(quiet=0.1, longest=1.0)
 HOUR = Debounce(quiet=3600.0, longest=7200.0)
 TOLERANCE = 1e-6
 Arrivals = list[tuple[float, Batch]]
 Passed = list[tuple[float, Batch]]
-
-
-class SimulatedLoop(asyncio.SelectorEventLoop):
-    """Never waits: when nothing is ready, its clock jumps to the next timer."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        super().__init__(_Jumping(self))
-
-    def time(self) -> float:
-        return self.now
-
-
-class _Jumping(selectors.DefaultSelector):
-    def __init__(self, loop: SimulatedLoop) -> None:
-        super().__init__()
-        self.loop = loop
-
-    def select(self, timeout: float | None = None) -> list:
-        self.loop.now += timeout or 0.0
-        return super().select(0)
-
-
-def simulated(work: Callable[[], Coroutine]) -> object:
-    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
-        return runner.run(work())
 
 
 async def arriving(arrivals: Arrivals, error: Exception | None = None) -> AsyncIterator[Batch]:

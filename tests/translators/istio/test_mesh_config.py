@@ -10,8 +10,8 @@ from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.meta import AnyObject
 from mirrorplane.api.proxy import REDIRECT
 from mirrorplane.api.resource import LISTENER
-from mirrorplane.controlplane.app import file_source
 from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.sources.configured import file_source
 from mirrorplane.translators.settings import ISTIOS, mesh
 from tests.builders import SLEEP, plane_of, rendered
 
@@ -21,7 +21,7 @@ HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: isti
 def read(folder: Path, text: str) -> tuple[list[AnyObject], list[Finding]]:
     """Read a file of this text; return its objects, and what is said of it."""
     (folder / "a.yaml").write_text(text)
-    batch = file_source([folder], catalogue()).load()
+    batch = file_source([folder], catalogue()).rescan()
     return [c.obj for c in batch.changes if c.obj], [f for said in batch.findings.values() for f in said]
 
 

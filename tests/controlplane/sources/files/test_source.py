@@ -27,7 +27,7 @@ def test_all_manifests_below_a_folder_are_read(desk: Desk) -> None:
     json = '{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "d"}, "spec": {"ports": [{"port": 4}]}}'
     desk.path("sub/d.json").write_text(json)
     desk.path("notes.txt").write_text(service("e", 5))
-    desk.take(desk.source.load())
+    desk.take(desk.source.rescan())
     assert desk.ports() == {"a": 1, "b": 2, "c": 3, "d": 4}
     assert desk.said() == []
 
@@ -49,7 +49,7 @@ def test_a_single_file_is_read_whatever_its_suffix(tmp_path: Path) -> None:
 
 def test_a_given_path_that_does_not_exist_is_told_until_it_does(tmp_path: Path) -> None:
     desk = Desk(tmp_path, [tmp_path / "later"])
-    desk.take(desk.source.load())
+    desk.take(desk.source.rescan())
     assert [f.message for f in desk.said()] == ["cannot be read: No such file or directory"]
     desk.write("later/a.yaml", service("a"))
     assert desk.ports() == {"a": 80}
@@ -252,7 +252,7 @@ def test_while_a_document_has_no_identity_nothing_that_vanished_is_removed(desk:
 def test_the_first_of_two_files_serves_and_the_second_takes_over(desk: Desk) -> None:
     desk.path("b.yaml").write_text(service("x", 2))
     desk.path("a.yaml").write_text("\n" + service("x", 1))
-    desk.take(desk.source.load())
+    desk.take(desk.source.rescan())
     assert desk.ports() == {"x": 1}
     (finding,) = desk.said()
     assert finding.file == str(desk.path("b.yaml"))
@@ -403,7 +403,7 @@ def test_a_finding_says_which_document_of_a_file_it_is_about(tmp_path: Path) -> 
     good = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {ports: [{port: %s}]}\n"
     path.write_text(good % ("a", 80) + "---\n" + good % ("b", 80))
     source = FileSource([tmp_path], REGISTRY)
-    source.load()
+    source.rescan()
 
     path.write_text(good % ("a", 80) + "---\n" + good % ("b", '"80"'))
     (said,) = source.rescan().findings[str(path)]

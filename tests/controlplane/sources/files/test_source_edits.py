@@ -108,7 +108,7 @@ class Edits(RuleBasedStateMachine):
     def a_restart_serves_the_same_names_when_all_files_are_good(self) -> None:
         if all(self.whole.values()):
             fresh = Desk(self.root)
-            fresh.take(fresh.source.load())
+            fresh.take(fresh.source.rescan())
             assert fresh.objects.keys() == self.desk.objects.keys()
 
 

@@ -304,7 +304,8 @@ async def test_a_port_that_an_older_gateway_has_is_not_available(at: str, taken:
 
 async def test_a_class_that_goes_to_another_controller_takes_its_entries_along():
     plane = await plane_of("---\n".join([gateway({}), services("web"), route("web", to("web"))]))
-    plane.add(adopted(["flomesh.io/gateway-controller=fsm"], []))
+    for obj in adopted(["flomesh.io/gateway-controller=fsm"], []):
+        plane.store.apply(obj.ref, obj)
     await again(plane, NOW)
     said = await again(plane, NOW, gateway({}, controller="flomesh.io/gateway-controller"))
     (entry,) = said["HTTPRoute web"]["parents"]

@@ -136,7 +136,8 @@ async def test_the_command_line_stands_in_for_a_class(
         ]
     )
     plane = await plane_of(text)
-    plane.add(adopted(controllers, classes))
+    for obj in adopted(controllers, classes):
+        plane.store.apply(obj.ref, obj)
     await plane.publish()
     assert brief(ask(plane.render(EDGE), f"{ASK}/")) == found
 
