@@ -1,4 +1,6 @@
-"""What is done with requests: sent on, redirected, answered; changed, failed on purpose, shared across origins."""
+"""What becomes of requests: forwarded, redirected or answered; rewritten, retried, authorized, failed on purpose."""
+
+from enum import Enum
 
 import msgspec
 
@@ -8,27 +10,34 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class HeaderChanges(msgspec.Struct, frozen=True):
-    """Changes of the headers of a message: `set` replaces values, `add` adds some, each in the order of names."""
+    """Header changes of a message: `set` replaces values, `add` appends some, both applied in order."""
 
     set: Pairs = ()
     add: Pairs = ()
     remove: tuple[str, ...] = ()
 
+    def plus(self, other: "HeaderChanges") -> "HeaderChanges":
+        """Return these changes, followed by others."""
+        return HeaderChanges((*self.set, *other.set), (*self.add, *other.add), (*self.remove, *other.remove))
+
 
 class Headers(msgspec.Struct, frozen=True):
-    """Changes of the headers of requests, and of the responses to them."""
+    """Header changes of requests, and of the responses to them."""
 
     request: HeaderChanges = HeaderChanges()
     response: HeaderChanges = HeaderChanges()
+
+    def plus(self, other: "Headers") -> "Headers":
+        """Return these changes, followed by others."""
+        return Headers(self.request.plus(other.request), self.response.plus(other.response))
 
 
 class Destination(msgspec.Struct, frozen=True):
     """Where requests go. `port` 0: the service's only port, else the port of the listener (Istio's rule).
 
-    `headers` and `rewrite_host` hold for the requests that go here. `path` is the field of the object that says so.
-    `fails`: there is nothing that could be sent to: requests that would go here are answered with an error (Gateway
-    API), connections are closed, and datagrams are dropped. `http2`: HTTP/2 is spoken to it, which its port does not
-    say.
+    `headers` and `rewrite_host` apply to the requests that go here. `path` is the object's field that names it.
+    `fails`: it cannot be reached, so its share of requests is answered with an error (Gateway API), of connections
+    closed, of datagrams dropped. `http2`: spoken to it although its port does not declare HTTP/2.
     """
 
     host: str
@@ -43,10 +52,10 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 class Rewrite(msgspec.Struct, frozen=True):
-    """How a request is changed before it is sent on; "" changes nothing.
+    """How a request is rewritten before it is forwarded; "" changes nothing.
 
-    `path` replaces what the match compared: a prefix, or the whole path. `pattern` (RE2) and `substitution` replace
-    inside the path instead.
+    `path` replaces what was matched: a prefix, or the whole path. `pattern` (RE2) and `substitution` replace inside
+    the path instead.
     """
 
     path: str = ""
@@ -56,11 +65,12 @@ class Rewrite(msgspec.Struct, frozen=True):
 
 
 class Retries(msgspec.Struct, frozen=True):
-    """When to try again, and how often. By default two more tries, when nothing can have happened yet (Istio).
+    """When to retry, and how often. By default twice, when the request cannot have been processed yet (Istio).
 
-    `attempts` 0: never. `per_try_ms` and `backoff_ms` 0: as Envoy does.
+    `attempts` 0: never. `per_try_ms` and `backoff_ms` 0: Envoy's defaults.
 
-    `elsewhere`: another endpoint is tried; None: unless a hash chooses it. `remote`: so are other localities.
+    `other_hosts`: a retry avoids endpoints already tried; None: unless a hash chooses the endpoint.
+    `other_localities`: it may leave the locality.
     """
 
     attempts: int = 2
@@ -68,15 +78,16 @@ class Retries(msgspec.Struct, frozen=True):
     statuses: tuple[int, ...] = ()
     per_try_ms: int = 0
     backoff_ms: int = 0
-    elsewhere: bool | None = None
-    remote: bool = False
+    other_hosts: bool | None = None
+    other_localities: bool = False
 
 
 class Redirect(msgspec.Struct, frozen=True):
-    """An answer that sends the client elsewhere. What is "" or 0 stays as the client said it.
+    """A redirect response. A field that is "" or 0 keeps what the client sent.
 
-    `path` replaces the whole path, `prefix` the part that the match compared, and `substitution` what `pattern` (RE2)
-    finds. `same_port`: the port that was called. `own_port`: the scheme's own, whatever the client said (Gateway API).
+    `path` replaces the whole path, `prefix` the matched part, and `substitution` what `pattern` (RE2) finds.
+    `request_port`: to the port of the listener. `scheme_port`: to the scheme's default port, even where the client
+    wrote another one (Gateway API).
     """
 
     code: int = 301
@@ -85,21 +96,21 @@ class Redirect(msgspec.Struct, frozen=True):
     prefix: str = ""
     scheme: str = ""
     port: int = 0
-    same_port: bool = False
-    own_port: bool = False
+    request_port: bool = False
+    scheme_port: bool = False
     pattern: str = ""
     substitution: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer from the proxy itself."""
+    """A response from the proxy itself."""
 
     status: int
     body: bytes = b""
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """Failures on purpose. Fractions are parts per MILLION. `abort_grpc` is a gRPC status, which 0 is none of."""
+    """Injected failures. Fractions are parts per MILLION. `abort_grpc` is a gRPC status; 0 is none."""
 
     delay_ms: int = 0
     delay_fraction: int = 0
@@ -108,8 +119,20 @@ class Fault(msgspec.Struct, frozen=True):
     abort_fraction: int = 0
 
 
+class UnmatchedPreflights(Enum):
+    """What becomes of a preflight from an origin that is not allowed.
+
+    FORWARD: it goes to the destination (Istio's default). ANSWER: by the proxy, without the origin (Istio's IGNORE).
+    REFUSE: with 403 and no other header (Gateway API).
+    """
+
+    FORWARD = "forward"
+    ANSWER = "answer"
+    REFUSE = "refuse"
+
+
 class Cors(msgspec.Struct, frozen=True):
-    """Which other origins may read the answers. `max_age_s` < 0: not said."""
+    """Which other origins may read the responses. `max_age_s` < 0: not set."""
 
     origins: tuple[StringMatch, ...] = ()
     methods: tuple[str, ...] = ()
@@ -117,27 +140,27 @@ class Cors(msgspec.Struct, frozen=True):
     expose: tuple[str, ...] = ()
     max_age_s: int = -1
     credentials: bool | None = None
-    forward_unmatched: bool = True
+    unmatched_preflights: UnmatchedPreflights = UnmatchedPreflights.FORWARD
 
 
 class Authorization(msgspec.Struct, frozen=True):
-    """Who is asked whether a request may go on: by HTTP, at the request's path behind `prefix`, or by Envoy's `grpc`.
+    """The external authorization of a request: over HTTP, at the request's path behind `prefix`, or Envoy's `grpc`.
 
-    No answer is a no. `headers` are those that are told: none named are all by gRPC, and by HTTP only those that always
-    are. `passed_on` are those of the answer that go on with the request; none named: all that are not about the answer
-    itself. A request whose body is longer than `max_body_bytes` is refused; 0: nobody is told the body.
+    No response denies it. `headers` are those sent to the server; empty is all over gRPC, and over HTTP only those
+    that are always sent. `upstream_headers` are those of its response that are added to the request; empty is all that
+    do not describe the response itself. A request whose body exceeds `max_body_bytes` is denied; 0: no body is sent.
     """
 
     destination: Destination
     grpc: bool = False
     prefix: str = ""
     headers: tuple[str, ...] = ()
-    passed_on: tuple[str, ...] = ()
+    upstream_headers: tuple[str, ...] = ()
     max_body_bytes: int = 0
 
 
 class Session(msgspec.Struct, frozen=True):
-    """Requests that show what the first was given reach its endpoint: a cookie, or a `header` of that name.
+    """Session persistence: a cookie, or a `header` of that name, leads requests to the endpoint of the first one.
 
     `path` and `ttl_ms` are the cookie's; 0 is until the browser closes.
     """

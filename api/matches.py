@@ -1,4 +1,4 @@
-"""Which requests and connections are meant: comparisons with paths, headers, query parameters, server names."""
+"""Which requests and connections a rule is for: comparisons with paths, headers, query parameters, server names."""
 
 from enum import Enum
 
@@ -9,7 +9,7 @@ from mirrorplane.api.units import MILLION
 
 
 class Op(Enum):
-    """How a string is compared. BELOW: a path, or one below it; a slash at its end does not count (Gateway API)."""
+    """How a string is compared. BELOW: a path or one below it, a trailing slash ignored (Gateway API's PathPrefix)."""
 
     EXACT = "exact"
     PREFIX = "prefix"
@@ -19,14 +19,14 @@ class Op(Enum):
 
 
 class StringMatch(msgspec.Struct, frozen=True):
-    """A comparison with one string. A regex is RE2's and must match the whole string."""
+    """A comparison with one string. A regex is in RE2's syntax and must match the whole string."""
 
     op: Op
     value: str = ""
 
 
 class FieldMatch(msgspec.Struct, frozen=True):
-    """A comparison with a named header or query parameter; `:method`, `:authority`, `:scheme` are headers here."""
+    """A comparison with a named header or query parameter; `:method`, `:authority` and `:scheme` are headers too."""
 
     name: str
     match: StringMatch
@@ -34,9 +34,9 @@ class FieldMatch(msgspec.Struct, frozen=True):
 
 
 class StreamMatch(msgspec.Struct, frozen=True):
-    """Which connections, from which clients: by the server name that TLS asks for, by where they were meant to go.
+    """Which connections, from which clients: by SNI server name and by destination address.
 
-    `subnets` are CIDR ranges. Empty fields ask for nothing, and so does `port` 0.
+    `subnets` are CIDR ranges. An empty field matches everything, as does `port` 0.
     """
 
     server_names: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class StreamMatch(msgspec.Struct, frozen=True):
 class Match(msgspec.Struct, frozen=True):
     """Which requests, from which clients. `port` 0 is any; empty `gateways` is any.
 
-    `among`: of a MILLION requests so many are meant, by the number that Envoy draws for each (see parts/weights).
+    `fraction` is in parts per MILLION, by the random number that Envoy draws for each request (see parts/weights).
     """
 
     path: StringMatch = StringMatch(Op.PREFIX, "/")
@@ -61,4 +61,4 @@ class Match(msgspec.Struct, frozen=True):
     source_labels: Labels = ()
     source_namespace: str = ""
     gateways: tuple[str, ...] = ()
-    among: int = MILLION
+    fraction: int = MILLION

@@ -1,4 +1,4 @@
-"""Where requests go: rules, and the tables that hold them."""
+"""Routes: rules for requests and connections, and the tables of the objects that they come from."""
 
 from enum import Enum
 
@@ -22,10 +22,10 @@ from mirrorplane.api.mirrors import Mirror
 
 
 class Forward(msgspec.Struct, frozen=True):
-    """Requests go to the destinations by weight, and copies go to the mirrors.
+    """Requests go to the destinations by weight, and copies of them to the mirrors.
 
-    No destination: all are answered `failure`, as is what would go to one that fails. `timeout_ms` 0 means none.
-    `retries` None: as the mesh does.
+    Without destinations all are answered `failure`, as is the share of one that fails. `timeout_ms` 0 means none.
+    `retries` None: the mesh's default.
     """
 
     destinations: tuple[Destination, ...]
@@ -36,15 +36,37 @@ class Forward(msgspec.Struct, frozen=True):
     failure: int = 500
 
 
-class Route(msgspec.Struct, frozen=True):
-    """One rule: what is done with requests that match. `ref` and `path` are the object that says so, and its field.
+class Branch(msgspec.Struct, frozen=True):
+    """One of the actions of a Split, its weight, and header changes that come after the route's.
 
-    `rank` is its place in a table of Order.PRECISE: of all rules that match, the smallest is taken.
+    `pin` identifies the branch, whatever its place, to sessions that have to stay on it; "" pins none.
+    """
+
+    action: Forward | Redirect | Answer
+    weight: int = 1
+    pin: str = ""
+    headers: Headers = Headers()
+
+
+class Split(msgspec.Struct, frozen=True):
+    """Requests take one of several actions by weight, at least one of which is above 0.
+
+    For what Envoy cannot do for one of several weighted clusters: a path rewrite, mirrors, a redirect, a pinned
+    session. See translators/expansion, which makes routes of the branches.
+    """
+
+    branches: tuple[Branch, ...]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One rule: the action for requests that match. `ref` and `path` are the object it comes from, and the field there.
+
+    `rank` orders the rules of tables of Order.PRECISE: of all that match, the smallest wins.
     """
 
     name: str
     match: Match
-    action: Forward | Redirect | Answer
+    action: Forward | Redirect | Answer | Split
     ref: Ref
     path: str = ""
     headers: Headers = Headers()
@@ -56,20 +78,29 @@ class Route(msgspec.Struct, frozen=True):
     rank: tuple[int, ...] = ()
 
     @property
+    def forwards(self) -> tuple[Forward, ...]:
+        """What of the action forwards requests: all of it, some branches, or nothing."""
+        if isinstance(self.action, Forward):
+            return (self.action,)
+        branches = self.action.branches if isinstance(self.action, Split) else ()
+        return tuple(branch.action for branch in branches if isinstance(branch.action, Forward))
+
+    @property
     def destinations(self) -> tuple[Destination, ...]:
-        """Where requests go, if they go anywhere."""
-        return self.action.destinations if isinstance(self.action, Forward) else ()
+        """Where requests go, on any branch."""
+        return tuple(destination for forward in self.forwards for destination in forward.destinations)
 
     @property
     def mirrors(self) -> tuple[Mirror, ...]:
-        """Where copies go, if they go anywhere."""
-        return self.action.mirrors if isinstance(self.action, Forward) else ()
+        """Where copies go, on any branch."""
+        return tuple(mirror for forward in self.forwards for mirror in forward.mirrors)
 
 
 class StreamRoute(msgspec.Struct, frozen=True):
-    """One rule for connections that are passed on as bytes: TLS by its server name, or any. Nothing is copied.
+    """One L4 rule: for TLS connections by server name, for TCP connections or for UDP. Nothing is mirrored.
 
-    No destination, or one that `fails`: they are closed. `datagrams`: it is for UDP, whose datagrams are then dropped.
+    Without destinations, or at one that `fails`, connections are closed. `datagrams`: it is for UDP, whose datagrams
+    are dropped then.
     """
 
     match: StreamMatch
@@ -80,24 +111,24 @@ class StreamRoute(msgspec.Struct, frozen=True):
 
     @property
     def tls(self) -> bool:
-        """Whether it is about TLS."""
+        """Whether it matches TLS connections."""
         return bool(self.match.server_names)
 
 
 class Order(Enum):
-    """Which of several rules that match is taken: the first as written, or the one with the most precise match."""
+    """Which of several rules that match wins: the first as written, or the one with the most precise match."""
 
     WRITTEN = "written"
     PRECISE = "precise"
 
 
 class RouteTable(msgspec.Struct, frozen=True):
-    """What one object says about the requests and the connections to some hosts, in order.
+    """The routes of one object for the requests and connections to some hosts, in order.
 
-    `section`: at its gateways it is only for the server of that name, and its hosts are just those it is for there.
+    `section`: it applies only to the server of that name at its gateways, and `hosts` are those that both share.
 
-    `port`: it is only for calls to this port of the services that are its hosts, and all that is done there: what none
-    of its routes takes is answered 404 (Gateway API). `path` is the field that says for whom it is.
+    `port`: it applies only to this port of the services that are its hosts, and replaces their default route: what no
+    route matches is answered 404 (Gateway API). `path` is the field that attaches it.
     """
 
     ref: Ref

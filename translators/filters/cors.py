@@ -1,5 +1,6 @@
 """Sharing answers across origins: always in the chain (Istio), and silent until a route asks for it."""
 
+from mirrorplane.api.actions import UnmatchedPreflights
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import Route
 from mirrorplane.api.view import View
@@ -24,7 +25,7 @@ def route(said: Route) -> envoy.CorsPolicy | None:
         allow_headers=",".join(cors.headers),
         expose_headers=",".join(cors.expose),
         max_age=str(cors.max_age_s) if cors.max_age_s >= 0 else "",
-        forward_not_matching_preflights=envoy.BoolValue(value=cors.forward_unmatched),
+        forward_not_matching_preflights=envoy.BoolValue(value=cors.unmatched_preflights is UnmatchedPreflights.FORWARD),
     )
     if cors.credentials is not None:
         body.allow_credentials.value = cors.credentials

@@ -70,9 +70,9 @@ def _by_http(body: envoy.HttpService, said: Authorization, cluster: str) -> None
     body.server_uri.timeout.CopyFrom(envoy.duration(_PATIENCE_MS))
     body.path_prefix = said.prefix
     passed = body.authorization_response.allowed_upstream_headers.patterns
-    for name in said.passed_on:
+    for name in said.upstream_headers:
         passed.add(exact=name, ignore_case=True)
-    if not said.passed_on:
+    if not said.upstream_headers:
         passed.add(safe_regex=envoy.RegexMatcher(regex=_EVERY_OTHER))
 
 

@@ -9,35 +9,35 @@ from mirrorplane.api.meta import Object
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.gateway_api.attachment.parent_validation import parent_rules
-from mirrorplane.translators.gateway_api.route.grpc_rules import call_findings, rule_of
-from mirrorplane.translators.gateway_api.route.indexes import OF_REQUESTS, call_places
-from mirrorplane.translators.gateway_api.route.route_tables import lowered
+from mirrorplane.translators.gateway_api.route.grpc_rules import grpc_match_findings, rule_of
+from mirrorplane.translators.gateway_api.route.indexes import HTTP_ROUTE_INDEXES, grpc_keys
+from mirrorplane.translators.gateway_api.route.route_tables import lower_rules
 from mirrorplane.translators.gateway_api.route.rule_validation import host_findings, rules_findings
 from mirrorplane.translators.gateway_api.route.rules import Rule
 
 
 def lower(view: View, obj: Object[gw.GRPCRoute]) -> Lowered:
-    """Return the rules as they hold at each listener that takes the route, and for clients of each Service."""
-    return lowered(view, obj, tuple(_rules(obj)))
+    """Return the rules as they apply at each listener and each Service that the route is attached to."""
+    return lower_rules(view, obj, tuple(_rules(obj)))
 
 
 def validate(obj: Object[gw.GRPCRoute]) -> Iterator[Finding]:
-    """Refuse what the API server refuses, and what Envoy would."""
+    """Report what the API server rejects, and what Envoy would."""
     yield from host_findings(obj.ref, obj.spec.hostnames)
     yield from parent_rules(obj.ref, obj.spec.parent_refs)
     for i, rule in enumerate(obj.spec.rules):
         for j, match in enumerate(rule.matches):
-            yield from call_findings(obj.ref, f"spec.rules[{i}].matches[{j}]", match)
+            yield from grpc_match_findings(obj.ref, f"spec.rules[{i}].matches[{j}]", match)
     yield from rules_findings(obj.ref, tuple(_rules(obj)))
 
 
 def _rules(obj: Object[gw.GRPCRoute]) -> Iterator[Rule]:
-    yield from (rule_of(obj.ref, f"spec.rules[{i}]", said) for i, said in enumerate(obj.spec.rules))
+    yield from (rule_of(obj.ref, f"spec.rules[{i}]", rule) for i, rule in enumerate(obj.spec.rules))
 
 
 INPUT = Input(
     kinds=(gw.GRPC_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes={**OF_REQUESTS, "gateway.calls": call_places},
+    indexes={**HTTP_ROUTE_INDEXES, "gateway.calls": grpc_keys},
 )

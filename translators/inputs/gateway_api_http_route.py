@@ -9,23 +9,23 @@ from mirrorplane.api.meta import Object
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.gateway_api.attachment.parent_validation import parent_rules
-from mirrorplane.translators.gateway_api.route.indexes import OF_REQUESTS
+from mirrorplane.translators.gateway_api.route.indexes import HTTP_ROUTE_INDEXES
 from mirrorplane.translators.gateway_api.route.matches import match_findings, match_of
-from mirrorplane.translators.gateway_api.route.route_tables import lowered
+from mirrorplane.translators.gateway_api.route.route_tables import lower_rules
 from mirrorplane.translators.gateway_api.route.rule_validation import host_findings, rules_findings
-from mirrorplane.translators.gateway_api.route.rules import Asked, Rule
+from mirrorplane.translators.gateway_api.route.rules import Rule, RuleMatch
 from mirrorplane.translators.lookups.precedence import precision
 
 _ANYTHING = (gw.HTTPRouteMatch(),)
 
 
 def lower(view: View, obj: Object[gw.HTTPRoute]) -> Lowered:
-    """Return the rules as they hold at each listener that takes the route, and for clients of each Service."""
-    return lowered(view, obj, tuple(_rules(obj)))
+    """Return the rules as they apply at each listener and each Service that the route is attached to."""
+    return lower_rules(view, obj, tuple(_rules(obj)))
 
 
 def validate(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
-    """Refuse what the API server refuses, and what Envoy would."""
+    """Report what the API server rejects, and what Envoy would."""
     yield from host_findings(obj.ref, obj.spec.hostnames)
     yield from parent_rules(obj.ref, obj.spec.parent_refs)
     for i, rule in enumerate(obj.spec.rules):
@@ -35,18 +35,18 @@ def validate(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
 
 
 def _rules(obj: Object[gw.HTTPRoute]) -> Iterator[Rule]:
-    for i, said in enumerate(obj.spec.rules):
-        yield Rule(obj.ref, f"spec.rules[{i}]", said, tuple(_asked(one) for one in said.matches or _ANYTHING))
+    for i, rule in enumerate(obj.spec.rules):
+        yield Rule(obj.ref, f"spec.rules[{i}]", rule, tuple(map(_match, rule.matches or _ANYTHING)))
 
 
-def _asked(said: gw.HTTPRouteMatch) -> Asked:
-    match = match_of(said)
-    return Asked(match, precision(match), said)
+def _match(spec: gw.HTTPRouteMatch) -> RuleMatch:
+    match = match_of(spec)
+    return RuleMatch(match, precision(match), spec)
 
 
 INPUT = Input(
     kinds=(gw.HTTP_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes=OF_REQUESTS,
+    indexes=HTTP_ROUTE_INDEXES,
 )

@@ -10,25 +10,25 @@ from mirrorplane.api.meta import Object
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.gateway_api.names import hostname_problem
-from mirrorplane.translators.gateway_api.route.indexes import OF_ROUTES
-from mirrorplane.translators.gateway_api.route.l4_routes import meaning_of, stream_rules
+from mirrorplane.translators.gateway_api.route.indexes import ROUTE_INDEXES
+from mirrorplane.translators.gateway_api.route.l4_routes import l4_route_findings, lower_l4_route
 
 
 def lower(view: View, obj: Object[TLSRoute]) -> Lowered:
-    """Return the rule as it holds at each listener that takes the route."""
-    return meaning_of(view, obj)
+    """Return the rule as it applies at each listener that the route is attached to."""
+    return lower_l4_route(view, obj)
 
 
 def validate(obj: Object[TLSRoute]) -> Iterator[Finding]:
-    """Refuse what the API server refuses."""
+    """Report what the API server rejects."""
     for i, host in enumerate(obj.spec.hostnames):
         if problem := _hostname_problem(host):
             yield Finding(obj.ref, "InvalidHostname", problem, f"spec.hostnames[{i}]")
-    yield from stream_rules(obj)
+    yield from l4_route_findings(obj)
 
 
 def _hostname_problem(host: str) -> str:
-    """Return why this is no name that TLS asks for, in the words of the API server, or ""."""
+    """Return why a hostname cannot be a TLS server name, in the API server's words, or ""."""
     if is_ip(host):
         return "Hostnames cannot contain an IP"
     if not hostname_problem(host):
@@ -42,5 +42,5 @@ INPUT = Input(
     kinds=(TLS_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes=OF_ROUTES,
+    indexes=ROUTE_INDEXES,
 )

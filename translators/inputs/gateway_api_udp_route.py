@@ -8,23 +8,23 @@ from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
-from mirrorplane.translators.gateway_api.route.indexes import OF_ROUTES
-from mirrorplane.translators.gateway_api.route.l4_routes import meaning_of, stream_rules
+from mirrorplane.translators.gateway_api.route.indexes import ROUTE_INDEXES
+from mirrorplane.translators.gateway_api.route.l4_routes import l4_route_findings, lower_l4_route
 
 
 def lower(view: View, obj: Object[UDPRoute]) -> Lowered:
-    """Return the rule as it holds at each listener that takes the route."""
-    return meaning_of(view, obj)
+    """Return the rule as it applies at each listener that the route is attached to."""
+    return lower_l4_route(view, obj)
 
 
 def validate(obj: Object[UDPRoute]) -> Iterator[Finding]:
-    """Refuse what the API server refuses."""
-    yield from stream_rules(obj)
+    """Report what the API server rejects."""
+    yield from l4_route_findings(obj)
 
 
 INPUT = Input(
     kinds=(UDP_ROUTE,),
     lower=lower,
     validate=validate,
-    indexes=OF_ROUTES,
+    indexes=ROUTE_INDEXES,
 )

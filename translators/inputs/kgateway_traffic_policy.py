@@ -10,7 +10,7 @@ from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.formats import text_problem
-from mirrorplane.translators.gateway_api.attachment.mirror_host import target_places
+from mirrorplane.translators.gateway_api.attachment.mirror_host import target_keys
 
 Policy = Object[TrafficPolicy]
 _KINDS = ("Gateway", "HTTPRoute", "GRPCRoute", "ListenerSet")
@@ -50,5 +50,5 @@ INPUT = Input(
     kinds=(TRAFFIC_POLICY,),
     lower=lower,
     validate=validate,
-    indexes={"shadow.policies": target_places},
+    indexes={"shadow.policies": target_keys},
 )

@@ -43,7 +43,7 @@ def redirect_of(said: istio.Redirect) -> Redirect:
         prefix=said.prefix_rewrite,
         scheme=said.scheme,
         port=said.port,
-        same_port=said.derive_port == "FROM_REQUEST_PORT",
+        request_port=said.derive_port == "FROM_REQUEST_PORT",
     )
 
 

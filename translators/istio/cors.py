@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mirrorplane.api.actions import Cors
+from mirrorplane.api.actions import Cors, UnmatchedPreflights
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import virtual_service as istio
 from mirrorplane.api.matches import Op, StringMatch
@@ -27,7 +27,9 @@ def cors_of(said: istio.CorsPolicy | None) -> Cors | None:
         expose=said.expose_headers,
         max_age_s=optional_ms(said.max_age) // 1000 if said.max_age else -1,
         credentials=said.allow_credentials,
-        forward_unmatched=said.unmatched_preflights != "IGNORE",
+        unmatched_preflights=(
+            UnmatchedPreflights.ANSWER if said.unmatched_preflights == "IGNORE" else UnmatchedPreflights.FORWARD
+        ),
     )
 
 

@@ -34,8 +34,8 @@ def retries_of(said: istio.Retry | None) -> Retries | None:
         statuses=statuses,
         per_try_ms=optional_ms(said.per_try_timeout),
         backoff_ms=optional_ms(said.backoff),
-        elsewhere=said.retry_ignore_previous_hosts,
-        remote=bool(said.retry_remote_localities),
+        other_hosts=said.retry_ignore_previous_hosts,
+        other_localities=bool(said.retry_remote_localities),
     )
 
 

@@ -115,4 +115,4 @@ def holds(match: Match | StreamMatch, scope: Scope, port: int, gateway: str = vi
 def catches_all(match: Match) -> bool:
     """Tell whether a match is every request's, so that nothing behind it is asked (Istio)."""
     everything = (match.path.op, match.path.value) in {(Op.PREFIX, "/"), (Op.REGEX, ".*")}
-    return everything and not match.headers and not match.query and match.among == MILLION
+    return everything and not match.headers and not match.query and match.fraction == MILLION

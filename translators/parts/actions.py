@@ -7,7 +7,7 @@ import msgspec
 from mirrorplane.api.actions import Answer, Destination, Redirect
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import ClientKey, Scope, Visibility
-from mirrorplane.api.routes import Forward, Route
+from mirrorplane.api.routes import Forward, Route, Split
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.lookups.policies import target_port
@@ -40,6 +40,7 @@ def encode_route(view: View, scope: Scope, route: Route, port: int) -> EncodedRo
     """
     body = envoy.Route(name=route.name, match=matches.route_match(route.match), stat_prefix=route.stat_prefix)
     action = route.action
+    assert not isinstance(action, Split), "expanded before"
     if isinstance(action, Redirect):
         body.redirect.CopyFrom(_redirect(action, port))
     elif isinstance(action, Answer):
@@ -161,8 +162,8 @@ def _redirect(redirect: Redirect, port: int) -> envoy.RedirectAction:
     elif redirect.pattern:
         action.regex_rewrite.pattern.regex = redirect.pattern
         action.regex_rewrite.substitution = redirect.substitution
-    number = port if redirect.same_port else redirect.port
-    if redirect.own_port or number != _DEFAULT_PORTS.get(redirect.scheme):
+    number = port if redirect.request_port else redirect.port
+    if redirect.scheme_port or number != _DEFAULT_PORTS.get(redirect.scheme):
         action.port_redirect = number
     return action
 

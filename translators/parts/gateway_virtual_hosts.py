@@ -10,9 +10,9 @@ from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import Route
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
+from mirrorplane.translators.expansion.pipeline import expand
 from mirrorplane.translators.lookups.precedence import Rank
 from mirrorplane.translators.parts import actions
-from mirrorplane.translators.parts.redirects import at_host
 from mirrorplane.translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
 from mirrorplane.translators.routers.hosts import HostRules, Place, hosts, parts, precise, rules
 from mirrorplane.translators.routers.misdirected import answer, elsewhere
@@ -65,7 +65,7 @@ def _dedicated(view: View, scope: Scope, routes: str, part: int) -> frozenset[st
 def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | None:
     """Return the virtual host of a host; None when no rule holds there, nothing is sent to https, none has to be."""
     said, port = rules(view, scope, routes, host), view.memo(gateway_servers, scope, routes)[0].server.number
-    pieces = [_piece(view, scope, route, port) for route in said.routes]
+    pieces = [_piece(view, scope, route, port) for each in said.routes for route in expand(each, host)]
     pieces += _precise(view, scope, said, port)
     if not (pieces or said.secure or said.kept):
         return None
@@ -81,7 +81,7 @@ def _precise(view: View, scope: Scope, said: HostRules, port: int) -> Iterable[P
     """Return the rules of Gateway API, the most precise first. Of many, a change makes one part again."""
     if said.parts == 1:
         ranked = precise(view, scope, said.host, said.places)
-        return [_piece(view, scope, route, port) for one in ranked for route in at_host(one.route, said.host)]
+        return [_piece(view, scope, route, port) for one in ranked for route in expand(one.route, said.host)]
     parts = (view.memo(_of_part, scope, (said.host, port), said.places, part) for part in range(said.parts))
     return sorted(chain.from_iterable(parts), key=attrgetter("rank"))
 
@@ -89,7 +89,7 @@ def _precise(view: View, scope: Scope, said: HostRules, port: int) -> Iterable[P
 def _of_part(view: View, scope: Scope, at: tuple[str, int], places: tuple[Place, ...], part: int) -> tuple[Piece, ...]:
     host, port = at
     found = precise(view, scope, host, places, part)
-    placed = ((said, one.rank) for one in found for said in at_host(one.route, host))
+    placed = ((said, one.rank) for one in found for said in expand(one.route, host))
     return tuple(_piece(view, scope, said, port, rank) for said, rank in placed)
 
 

@@ -18,8 +18,8 @@ def route_match(match: Match) -> envoy.RouteMatch:
         said.prefix = path.value
     if match.ignore_case:
         said.case_sensitive.CopyFrom(envoy.BoolValue(value=False))
-    if match.among < MILLION:
-        said.runtime_fraction.default_value.CopyFrom(envoy.share(match.among))
+    if match.fraction < MILLION:
+        said.runtime_fraction.default_value.CopyFrom(envoy.share(match.fraction))
     said.headers.extend(_header(h) for h in match.headers)
     said.query_parameters.extend(_query(q) for q in match.query)
     return said

@@ -21,11 +21,11 @@ def policy(said: Retries, *, hashed: bool = False) -> envoy.RetryPolicy:
         body.per_try_timeout.CopyFrom(envoy.duration(said.per_try_ms))
     if said.backoff_ms:
         body.retry_back_off.base_interval.CopyFrom(envoy.duration(said.backoff_ms))
-    if said.elsewhere or (said.elsewhere is None and not hashed):
+    if said.other_hosts or (said.other_hosts is None and not hashed):
         config = envoy.packed(envoy.PreviousHostsPredicate())
         body.retry_host_predicate.add(name="envoy.retry_host_predicates.previous_hosts", typed_config=config)
         body.host_selection_retry_max_attempts = _SELECTIONS
-    if said.remote:
+    if said.other_localities:
         body.retry_priority.name = "envoy.retry_priorities.previous_priorities"
         config = envoy.packed(envoy.PreviousPriorities(update_frequency=_UPDATE_EVERY))
         body.retry_priority.typed_config.CopyFrom(config)

@@ -13,6 +13,7 @@ from mirrorplane.api.proxy import Scope, Visibility
 from mirrorplane.api.routes import Route
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
+from mirrorplane.translators.expansion.pipeline import expand
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.policies import unknown
 from mirrorplane.translators.lookups.route_tables import catches_all, foreign_hosts, is_routed, owner
@@ -20,7 +21,6 @@ from mirrorplane.translators.parts import actions, retries
 from mirrorplane.translators.parts.actions import EncodedRoute
 from mirrorplane.translators.parts.domains import distinct, domains, with_port
 from mirrorplane.translators.parts.original_dst import dialled_only
-from mirrorplane.translators.parts.redirects import at_host
 from mirrorplane.translators.settings import mesh
 from mirrorplane.translators.sidecars import outbound_listeners
 
@@ -157,7 +157,7 @@ def _built(view: View, scope: Scope, said: tuple[Route, ...], port: int) -> list
     """
     built = []
     for route in said:
-        built += [actions.encode_route(view, scope, one, port) for one in at_host(route, "*")]
+        built += [actions.encode_route(view, scope, one, port) for one in expand(route, "*")]
         if catches_all(route.match):
             break
     return built

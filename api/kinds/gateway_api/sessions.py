@@ -38,6 +38,6 @@ class SessionPersistence(Wire, frozen=True):
     cookie_config: CookieConfig | None = None
 
     @property
-    def told_by_cookie(self) -> CookieConfig:
-        """What is said of the cookie."""
+    def cookie_settings(self) -> CookieConfig:
+        """The cookie's settings, under either spelling; the defaults without any."""
         return self.cookie or self.cookie_config or CookieConfig()

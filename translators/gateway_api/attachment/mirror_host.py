@@ -1,9 +1,10 @@
-"""The host of copies: as the class has it, unless a TrafficPolicy says how it is made (kgateway)."""
+"""The Host of mirrored requests: as the GatewayClass has it, unless a TrafficPolicy sets it (kgateway)."""
 
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from mirrorplane.api.actions import Answer, Redirect
 from mirrorplane.api.kinds.kgateway.traffic_policy import (
     PolicySelector,
     PolicyTarget,
@@ -12,7 +13,7 @@ from mirrorplane.api.kinds.kgateway.traffic_policy import (
     TrafficPolicy,
 )
 from mirrorplane.api.meta import AnyObject, Object
-from mirrorplane.api.routes import Forward, Route
+from mirrorplane.api.routes import Forward, Route, Split
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.attachment.attachments import Attachment
 from mirrorplane.translators.gateway_api.gateway.classes import profile_at
@@ -20,82 +21,101 @@ from mirrorplane.translators.gateway_api.gateway.classes import profile_at
 Policy = Object[TrafficPolicy]
 
 
-class Style(msgspec.Struct, frozen=True):
-    """How a copy's host is made: with Envoy's `-shadow` appended, or `host` instead."""
+class MirrorHost(msgspec.Struct, frozen=True):
+    """How the Host of a mirrored request is made: with Envoy's `-shadow` appended, or `host` instead."""
 
     suffix: bool = False
     host: str = ""
 
 
-def shadowed(view: View, obj: AnyObject, at: Attachment, route: Route, own: RequestMirrorPolicy | None = None) -> Route:
-    """Return a route of an object at a listener with its copies' hosts as they have to be there.
+def with_mirror_hosts(
+    view: View, obj: AnyObject, attachment: Attachment, route: Route, rule_policy: RequestMirrorPolicy | None
+) -> Route:
+    """Return a route of an object with the Host that its mirrors have at a listener.
 
-    What its rule itself names (`own`) goes before all policies that are for it.
+    A policy that the rule itself refers to (`rule_policy`) wins over those that target it from outside.
     """
-    if not route.mirrors or not isinstance(route.action, Forward):
+    if not route.mirrors:
         return route
-    said = said_style(own) if own is not None else style(view, obj, at, route.name)
-    copies = tuple(
-        msgspec.structs.replace(copy, shadow_suffix=said.suffix, host=said.host) for copy in route.action.mirrors
+    mirror_host = _host_of(rule_policy) if rule_policy is not None else host_at(view, obj, attachment, route.name)
+    if not isinstance(route.action, Split):
+        return msgspec.structs.replace(route, action=_with_host(route.action, mirror_host))
+    branches = tuple(
+        msgspec.structs.replace(branch, action=_with_host(branch.action, mirror_host))
+        for branch in route.action.branches
     )
-    return msgspec.structs.replace(route, action=msgspec.structs.replace(route.action, mirrors=copies))
+    return msgspec.structs.replace(route, action=Split(branches))
 
 
-def style(view: View, obj: AnyObject, at: Attachment, rule: str) -> Style:
-    """Return how copies are made for a rule of a route at a listener.
+def host_at(view: View, obj: AnyObject, attachment: Attachment, rule: str) -> MirrorHost:
+    """Return how the Host of mirrors is made for a rule of a route at a listener.
 
-    kgateway: of the policies that speak of mirrors the one with the most specific target holds: the rule, the route,
+    kgateway: of the policies that configure mirrors the one with the most specific target wins: the rule, the route,
     the listener, the Gateway or ListenerSet; of equal ones the oldest.
     """
-    found = next(_policies(view, obj, at, rule), None)
-    return _class_style(view, at) if found is None else said_style(found)
-
-
-def said_style(said: RequestMirrorPolicy) -> Style:
-    """Return what a policy says. A host of its own gets nothing appended."""
-    host = said.host_rewrite_literal
-    return Style(suffix=not (said.disable_shadow_host_suffix_append or host), host=host)
+    policy = next(_policies(view, obj, attachment, rule), None)
+    return _class_default(view, attachment) if policy is None else _host_of(policy)
 
 
 def policies_for(view: View, target: AnyObject, section: str) -> Iterator[Policy]:
-    """Yield the policies for an object, or for a section of it, oldest first."""
+    """Yield the policies that target an object, or a section of it, oldest first."""
     place = f"{target.ref.kind}|{target.ref.namespace}"
-    found = {obj.ref: obj for key in (target.ref.name, "") for obj in view.by("shadow.policies", f"{place}|{key}")}
-    oldest = sorted(found.values(), key=lambda obj: (obj.created, f"{obj.ref.namespace}/{obj.ref.name}"))
-    yield from (obj for obj in oldest if any(_is_for(said, target, section) for said in obj.spec.targets))
+    by_ref = {obj.ref: obj for key in (target.ref.name, "") for obj in view.by("shadow.policies", f"{place}|{key}")}
+    oldest = sorted(by_ref.values(), key=lambda obj: (obj.created, f"{obj.ref.namespace}/{obj.ref.name}"))
+    yield from (obj for obj in oldest if any(_selects(each, target, section) for each in obj.spec.targets))
 
 
-def target_places(obj: Policy) -> Iterator[str]:
-    """Yield the keys under which the index `shadow.policies` finds a policy: each target, or its kind."""
-    for said in obj.spec.targets:
-        name = said.name if isinstance(said, PolicyTarget) else ""
-        yield f"{said.group}/{said.kind}|{obj.ref.namespace}|{name}"
+def target_keys(obj: Policy) -> Iterator[str]:
+    """Yield the keys of a policy in the index `shadow.policies`: each target, or for a selector its kind."""
+    for target in obj.spec.targets:
+        name = target.name if isinstance(target, PolicyTarget) else ""
+        yield f"{target.group}/{target.kind}|{obj.ref.namespace}|{name}"
 
 
-def _class_style(view: View, at: Attachment) -> Style:
-    found = profile_at(view, at.gateway)
-    return Style(suffix=found is not None and found.shadow_suffix)
+def _with_host(action: Forward | Redirect | Answer, mirror_host: MirrorHost) -> Forward | Redirect | Answer:
+    if not isinstance(action, Forward):
+        return action
+    mirrors = tuple(
+        msgspec.structs.replace(mirror, shadow_suffix=mirror_host.suffix, host=mirror_host.host)
+        for mirror in action.mirrors
+    )
+    return msgspec.structs.replace(action, mirrors=mirrors)
 
 
-def _policies(view: View, obj: AnyObject, at: Attachment, rule: str) -> Iterator[RequestMirrorPolicy]:
-    for target, sections in _targets_of(view, obj, at, rule):
+def _host_of(policy: RequestMirrorPolicy) -> MirrorHost:
+    """Return what a policy sets. A literal host gets nothing appended."""
+    host = policy.host_rewrite_literal
+    return MirrorHost(suffix=not (policy.disable_shadow_host_suffix_append or host), host=host)
+
+
+def _class_default(view: View, attachment: Attachment) -> MirrorHost:
+    profile = profile_at(view, attachment.gateway)
+    return MirrorHost(suffix=profile is not None and profile.shadow_suffix)
+
+
+def _policies(view: View, obj: AnyObject, attachment: Attachment, rule: str) -> Iterator[RequestMirrorPolicy]:
+    for target, sections in _targets(view, obj, attachment, rule):
         for section in sections:
-            said = (policy.spec.request_mirror for policy in policies_for(view, target, section))
-            yield from (one for one in said if one is not None)
+            mirrors = (policy.spec.request_mirror for policy in policies_for(view, target, section))
+            yield from (each for each in mirrors if each is not None)
 
 
-def _targets_of(view: View, obj: AnyObject, at: Attachment, rule: str) -> Iterator[tuple[AnyObject, Sequence[str]]]:
-    """Yield what a policy for a rule may be for, the most specific first, with the sections of each."""
+def _targets(
+    view: View, obj: AnyObject, attachment: Attachment, rule: str
+) -> Iterator[tuple[AnyObject, Sequence[str]]]:
+    """Yield what a policy for a rule may target, the most specific first, with the sections of each."""
     yield obj, ((rule, "") if rule else ("",))
-    for owner in dict.fromkeys((at.listener.owner, at.gateway)):
-        found = view.get(owner)
-        if found is not None:
-            yield found, ((at.listener.said.name, "") if owner == at.listener.owner else ("",))
+    listener = attachment.listener
+    for ref in dict.fromkeys((listener.owner, attachment.gateway)):
+        parent = view.get(ref)
+        if parent is not None:
+            yield parent, ((listener.said.name, "") if ref == listener.owner else ("",))
 
 
-def _is_for(said: Targeted, target: AnyObject, section: str) -> bool:
-    if (f"{said.group}/{said.kind}", said.section_name) != (target.ref.kind, section):
+def _selects(policy_target: Targeted, target: AnyObject, section: str) -> bool:
+    kind = f"{policy_target.group}/{policy_target.kind}"
+    if (kind, policy_target.section_name) != (target.ref.kind, section):
         return False
-    if isinstance(said, PolicySelector):
-        return said.match_labels.items() <= target.labels.items()
-    return isinstance(said, PolicyTarget) and said.name == target.ref.name
+    if isinstance(policy_target, PolicySelector):
+        return policy_target.match_labels.items() <= target.labels.items()
+    return isinstance(policy_target, PolicyTarget) and policy_target.name == target.ref.name

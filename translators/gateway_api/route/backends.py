@@ -1,4 +1,4 @@
-"""BackendObjectReference -> Destination: Services, also of other namespaces where these grant it."""
+"""BackendObjectReference -> Destination: Services, also of other namespaces where a ReferenceGrant allows it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,116 +17,120 @@ from mirrorplane.api.mesh import Port, Protocol, Service
 from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.view import View
+from mirrorplane.translators.gateway_api.references import RefProblem, grant_problem
 from mirrorplane.translators.lookups.policies import cluster_policy, port_of
 from mirrorplane.translators.names import outbound_cluster
 from mirrorplane.translators.port_protocols import by_token
-from mirrorplane.translators.secrets.reference_grants import permitted
 
-_OF_REQUESTS = frozenset((HTTP_ROUTE.key, GRPC_ROUTE.key))
-_SOCKETS, _SECURE_SOCKETS = "kubernetes.io/ws", "kubernetes.io/wss"
+_HTTP_KINDS = frozenset((HTTP_ROUTE.key, GRPC_ROUTE.key))
+_WEBSOCKET, _WEBSOCKET_TLS = "kubernetes.io/ws", "kubernetes.io/wss"
+_NOT_FOUND = "BackendNotFound"
 
 
-class Use(msgspec.Struct, frozen=True):
-    """The object that names a backend, and the field in which it does. `grpc`: gRPC is spoken to it."""
+class Referrer(msgspec.Struct, frozen=True):
+    """The object that refers to a backend, and the field in which it does. `grpc`: it sends gRPC there."""
 
     about: Ref
     path: str
     grpc: bool = False
 
     @property
-    def by_requests(self) -> bool:
-        """Whether requests are sent to it, and not bytes that nobody reads."""
-        return self.about.kind in _OF_REQUESTS
+    def sends_http(self) -> bool:
+        """Whether requests are sent there, and not connections or datagrams."""
+        return self.about.kind in _HTTP_KINDS
 
 
-def destination_of(view: View, use: Use, said: BackendObjectReference) -> Destination:
-    """Return the destination, whether it is there or not.
+def destination_of(view: View, referrer: Referrer, ref: BackendObjectReference) -> Destination:
+    """Return the destination, whether it exists or not.
 
-    Gateway API: what gRPC is sent to speaks HTTP/2, whatever its port says.
+    Gateway API: a backend of a GRPCRoute is sent HTTP/2, whatever protocol its port declares.
     """
-    host = fqdn(said.name, said.namespace or use.about.namespace)
-    found = _port(_service(view, use, said), said) if use.grpc else None
-    http2 = found is not None and found.protocol is not Protocol.HTTP2
-    return Destination(host, port=said.port or 0, path=use.path, http2=http2)
+    host = fqdn(ref.name, ref.namespace or referrer.about.namespace)
+    port = _port(_service(view, _target(referrer, ref)), ref) if referrer.grpc else None
+    http2 = port is not None and port.protocol is not Protocol.HTTP2
+    return Destination(host, port=ref.port or 0, path=referrer.path, http2=http2)
 
 
-def problem(view: View, use: Use, said: BackendObjectReference) -> tuple[str, str, str]:
-    """Return why nothing can be sent to a backend: reason, field and sentence; ("", "", "") if it can."""
-    if (said.group, said.kind) != ("", "Service"):
-        return "InvalidKind", "kind", f"a {said.kind} cannot be sent to, only a Service"
-    about, ref = use.about, _ref(use, said)
-    if not permitted(view, about, ref):
-        kind = about.kind.rpartition("/")[2]
-        sentence = f"no ReferenceGrant in namespace {ref.namespace} lets {kind}s of {about.namespace} refer to {ref}"
-        return "RefNotPermitted", "namespace", sentence
-    service = _service(view, use, said)
+def backend_problem(view: View, referrer: Referrer, ref: BackendObjectReference) -> RefProblem | None:
+    """Return why nothing can be sent to a backend, in Gateway API's reasons; None if it can."""
+    if (ref.group, ref.kind) != ("", "Service"):
+        return RefProblem("InvalidKind", "kind", f"{ref.kind} is not supported as a backend", "use a Service")
+    target = _target(referrer, ref)
+    if problem := grant_problem(view, referrer.about, target):
+        return problem
+    service = _service(view, target)
     if service is None:
-        return "BackendNotFound", "name", f"there is no {ref} that requests can be sent to"
-    udp = about.kind == UDP_ROUTE.key
-    port = _port(service, said, udp=udp)
-    if said.port is not None and port is None:
-        known = ", ".join(_shown(port) for port in service.ports)
-        what = f"port {said.port} for UDP" if udp else f"port {said.port}"
-        return "BackendNotFound", "port", f"{ref} has no {what} (it has {known or 'none'})"
-    if port is not None and use.by_requests and (why := _unspoken(view, use, service, port)):
-        return "UnsupportedProtocol", "port", f"port {port.number} of {ref} has the appProtocol {why}"
-    return "", "", ""
+        return _missing(view, target)
+    udp = referrer.about.kind == UDP_ROUTE.key
+    port = _port(service, ref, udp=udp)
+    if ref.port is not None and port is None:
+        ports = ", ".join(_port_name(each) for each in service.ports) or "none"
+        name = f"port {ref.port} for UDP" if udp else f"port {ref.port}"
+        return RefProblem(_NOT_FOUND, "port", f"{target} has no {name} (its ports: {ports})", "use one of its ports")
+    if port is not None and referrer.sends_http and (why := _protocol_problem(view, referrer, service, port)):
+        message = f"port {port.number} of {target} has appProtocol {port.app_protocol}, {why}"
+        return RefProblem("UnsupportedProtocol", "port", message)
+    return None
 
 
-def _shown(port: Port) -> str:
-    return f"{port.number} for UDP" if port.protocol is Protocol.UDP else str(port.number)
-
-
-def backend_findings(about: Ref, path: str, said: BackendObjectReference) -> Iterator[Finding]:
-    """Refuse what the API server refuses."""
-    if (said.group, said.kind) == ("", "Service") and said.port is None:
+def backend_findings(about: Ref, path: str, ref: BackendObjectReference) -> Iterator[Finding]:
+    """Report what the API server rejects, in its words."""
+    if (ref.group, ref.kind) == ("", "Service") and ref.port is None:
         yield Finding(about, "InvalidBackend", "Must have port for Service reference", f"{path}.port")
 
 
-def services_of(obj: AnyObject) -> Iterator[str]:
-    """Yield the Services that a route of any kind sends or copies to, each once, as an index files it under them."""
-    said = (to for rule in obj.spec.rules for to in _named(rule))
-    yield from dict.fromkeys(str(Ref(SERVICE.key, to.namespace or obj.ref.namespace, to.name)) for to in said)
+def service_keys(obj: AnyObject) -> Iterator[str]:
+    """Yield the Services that a route of any kind refers to, each once, as keys of the index `route.service`."""
+    refs = (ref for rule in obj.spec.rules for ref in _references(rule))
+    yield from dict.fromkeys(str(Ref(SERVICE.key, ref.namespace or obj.ref.namespace, ref.name)) for ref in refs)
 
 
-def _named(rule: Any) -> Iterator[BackendObjectReference]:
-    """Yield the backends of a rule, and those that filters send to: mirrors, and who is asked if a request may pass."""
+def _references(rule: Any) -> Iterator[BackendObjectReference]:
+    """Yield the backends of a rule, and those of its filters: mirrors and external authorization."""
     for place in (rule, *rule.backend_refs):
-        for one in getattr(place, "filters", ()):
-            found = (one.request_mirror, getattr(one, "external_auth", None))
-            yield from (said.backend_ref for said in found if said is not None)
+        for each in getattr(place, "filters", ()):
+            configs = (each.request_mirror, getattr(each, "external_auth", None))
+            yield from (config.backend_ref for config in configs if config is not None)
     yield from rule.backend_refs
 
 
-def _unspoken(view: View, use: Use, service: Service, port: Port) -> str:
-    """Say which protocol of a port cannot be spoken here, and why; "" when it can.
+def _missing(view: View, target: Ref) -> RefProblem:
+    if view.get(target) is None:
+        return RefProblem(_NOT_FOUND, "name", f"{target} not found", "correct the name, or create it")
+    return RefProblem(_NOT_FOUND, "name", f"{target} is an ExternalName, which is not supported as a backend")
 
-    Gateway API: a port that says nothing of it is taken to speak what the route is about.
+
+def _port_name(port: Port) -> str:
+    return f"{port.number} for UDP" if port.protocol is Protocol.UDP else str(port.number)
+
+
+def _protocol_problem(view: View, referrer: Referrer, service: Service, port: Port) -> str:
+    """Return why requests cannot be sent by a port's appProtocol, as a relative clause; "" when they can.
+
+    Gateway API: a port without appProtocol is taken to speak the protocol of the route.
     """
-    said = port.app_protocol
-    if not said:
+    protocol = port.app_protocol
+    if not protocol:
         return ""
-    known = by_token(said)
-    if known is None or known in {Protocol.TCP, Protocol.UDP}:
-        return f"{said}, which is not spoken here"
-    if use.grpc and said in {_SOCKETS, _SECURE_SOCKETS}:
-        return f"{said}, by which no gRPC is spoken"
-    client = ClientKey(Visibility(use.about.namespace), router=True)
-    if (
-        said == _SECURE_SOCKETS
-        and not cluster_policy(view, client, outbound_cluster(service.host, port.number)).uses_tls
-    ):
-        return f"{said}, and nothing says how TLS is spoken to it"
+    kind = by_token(protocol)
+    if kind is None or kind in {Protocol.TCP, Protocol.UDP}:
+        return "which is not supported"
+    if referrer.grpc and protocol in {_WEBSOCKET, _WEBSOCKET_TLS}:
+        return "which cannot carry gRPC"
+    client = ClientKey(Visibility(referrer.about.namespace), router=True)
+    cluster = outbound_cluster(service.host, port.number)
+    if protocol == _WEBSOCKET_TLS and not cluster_policy(view, client, cluster).uses_tls:
+        return "which needs TLS, and no BackendTLSPolicy or DestinationRule configures it"
     return ""
 
 
-def _ref(use: Use, said: BackendObjectReference) -> Ref:
-    return Ref(SERVICE.key, said.namespace or use.about.namespace, said.name)
+def _target(referrer: Referrer, ref: BackendObjectReference) -> Ref:
+    return Ref(SERVICE.key, ref.namespace or referrer.about.namespace, ref.name)
 
 
-def _service(view: View, use: Use, said: BackendObjectReference) -> Service | None:
-    return next(iter(view.lowered(_ref(use, said)).services), None)
+def _service(view: View, target: Ref) -> Service | None:
+    return next(iter(view.lowered(target).services), None)
 
 
-def _port(service: Service | None, said: BackendObjectReference, *, udp: bool = False) -> Port | None:
-    return port_of(service, said.port, datagrams=udp) if service is not None and said.port is not None else None
+def _port(service: Service | None, ref: BackendObjectReference, *, udp: bool = False) -> Port | None:
+    return port_of(service, ref.port, datagrams=udp) if service is not None and ref.port is not None else None

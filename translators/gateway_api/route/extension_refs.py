@@ -1,4 +1,4 @@
-"""Filters of other APIs that rules name (ExtensionRef). The one place that knows which there are."""
+"""ExtensionRef filters: objects of other APIs that rules refer to. The one place that knows which are supported."""
 
 from collections.abc import Iterable
 
@@ -9,35 +9,33 @@ from mirrorplane.api.kinds.gateway_api.references import LocalObjectReference
 from mirrorplane.api.kinds.kgateway.traffic_policy import TRAFFIC_POLICY, RequestMirrorPolicy
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.view import View
+from mirrorplane.translators.gateway_api.references import RefProblem, group_name
 
 
 class Extension(msgspec.Struct, frozen=True):
-    """What a filter of another API comes to: what it says of copies, or why it cannot be resolved.
+    """What an ExtensionRef filter sets for mirrors, or why it cannot be applied.
 
-    The latter is Gateway API's reason and a sentence. Gateway API: such a filter must not be skipped, so that requests
-    are answered with an error.
+    Gateway API: such a filter must not be skipped, so requests are answered with an error instead.
     """
 
-    copies: RequestMirrorPolicy | None = None
-    reason: str = ""
-    problem: str = ""
+    mirrors: RequestMirrorPolicy | None = None
+    problem: RefProblem | None = None
 
 
-def extension(view: View, about: Ref, said: LocalObjectReference) -> Extension:
-    """Return what an object that a rule of another one names comes to there: kgateway's TrafficPolicy, or nothing."""
-    if (said.group, said.kind) != (TRAFFIC_POLICY.group, TRAFFIC_POLICY.name):
-        what = f"{said.kind} of {said.group or 'the core group'}"
-        return Extension(None, "InvalidKind", f"a {what} is no filter that is known here")
-    ref = Ref(TRAFFIC_POLICY.key, about.namespace, said.name)
-    policy = view.get(ref)
-    return (
-        Extension(None, "BackendNotFound", f"there is no {ref}")
-        if policy is None
-        else Extension(policy.spec.request_mirror)
-    )
+def extension(view: View, about: Ref, ref: LocalObjectReference) -> Extension:
+    """Return what a reference of a rule leads to: kgateway's TrafficPolicy, or a problem."""
+    if (ref.group, ref.kind) != (TRAFFIC_POLICY.group, TRAFFIC_POLICY.name):
+        message = f"{ref.kind} of {group_name(ref.group)} is not supported as a filter"
+        return Extension(problem=RefProblem("InvalidKind", "extensionRef", message))
+    target = Ref(TRAFFIC_POLICY.key, about.namespace, ref.name)
+    policy = view.get(target)
+    if policy is None:
+        # Gateway API has no reason of its own for a filter's missing target.
+        return Extension(problem=RefProblem("BackendNotFound", "extensionRef", f"{target} not found", "create it"))
+    return Extension(policy.spec.request_mirror)
 
 
-def said_of_copies(view: View, about: Ref, filters: Iterable[HTTPRouteFilter]) -> RequestMirrorPolicy | None:
-    """Return what the filters of a rule say of its copies, the first that says anything."""
-    found = (extension(view, about, one.extension_ref) for one in filters if one.extension_ref is not None)
-    return next((one.copies for one in found if one.copies is not None), None)
+def mirror_policy(view: View, about: Ref, filters: Iterable[HTTPRouteFilter]) -> RequestMirrorPolicy | None:
+    """Return the first policy for mirrors that the filters of a rule refer to."""
+    policies = (extension(view, about, each.extension_ref) for each in filters if each.extension_ref is not None)
+    return next((policy.mirrors for policy in policies if policy.mirrors is not None), None)

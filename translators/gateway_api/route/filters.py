@@ -1,4 +1,4 @@
-"""The filters of a rule, and of a backend: what of them is done, and what is wrong with them."""
+"""The filters of a rule, and of a backend: how to find one, and what is invalid about them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,66 +22,67 @@ _FIELDS = {
     "ExternalAuth": ("external_auth", "externalAuth"),
     "ExtensionRef": ("extension_ref", "extensionRef"),
 }
-_ONCE = frozenset(_FIELDS) - {"RequestMirror", "ExtensionRef"}
+"""The field of each type, as an attribute and as it is written."""
+_NOT_REPEATABLE = frozenset(_FIELDS) - {"RequestMirror", "ExtensionRef"}
 Filters = Sequence[gw.HTTPRouteFilter]
 
 
 def only(filters: Filters, kind: str) -> gw.HTTPRouteFilter | None:
-    """Return the filter of a type, if there is one."""
-    return next((one for one in filters if one.type == kind), None)
+    """Return the filter of a type; None without one. Validation refuses a second one."""
+    return next((each for each in filters if each.type == kind), None)
 
 
 def filter_findings(about: Ref, path: str, filters: Filters) -> Iterator[Finding]:
-    """Refuse what the API server refuses, and what Envoy would."""
-    kinds = [one.type for one in filters]
+    """Report what the API server rejects, in its words, and what Envoy would."""
+    kinds = [each.type for each in filters]
     if "RequestRedirect" in kinds and "URLRewrite" in kinds:
         message = "May specify either httpRouteFilterRequestRedirect or httpRouteFilterRequestRewrite, but not both"
         yield Finding(about, "InvalidFilter", message, path)
-    for repeated in sorted({kind for kind in kinds if kind in _ONCE and kinds.count(kind) > 1}):
+    for repeated in sorted({kind for kind in kinds if kind in _NOT_REPEATABLE and kinds.count(kind) > 1}):
         yield Finding(about, "InvalidFilter", f"{repeated} filter cannot be repeated", path)
-    for i, one in enumerate(filters):
-        where = f"{path}[{i}]"
+    for i, each in enumerate(filters):
+        filter_path = f"{path}[{i}]"
         for kind, (attribute, field) in _FIELDS.items():
-            given = getattr(one, attribute) is not None
-            if given and one.type != kind:
+            is_set = getattr(each, attribute) is not None
+            if is_set and each.type != kind:
                 message = f"filter.{field} must be nil if the filter.type is not {kind}"
-                yield Finding(about, "InvalidFilter", message, f"{where}.{field}")
-            if not given and one.type == kind:
+                yield Finding(about, "InvalidFilter", message, f"{filter_path}.{field}")
+            if not is_set and each.type == kind:
                 message = f"filter.{field} must be specified for {kind} filter.type"
-                yield Finding(about, "InvalidFilter", message, where)
-        yield from _contents(about, where, one)
+                yield Finding(about, "InvalidFilter", message, filter_path)
+        yield from _content_findings(about, filter_path, each)
 
 
-def _contents(about: Ref, path: str, said: gw.HTTPRouteFilter) -> Iterator[Finding]:
-    if said.request_header_modifier is not None:
-        yield from header_findings(about, f"{path}.requestHeaderModifier", said.request_header_modifier)
-    if said.response_header_modifier is not None:
-        yield from header_findings(about, f"{path}.responseHeaderModifier", said.response_header_modifier)
-    if said.request_mirror is not None:
-        yield from _mirror_findings(about, f"{path}.requestMirror", said.request_mirror)
-    for field, one in (("requestRedirect", said.request_redirect), ("urlRewrite", said.url_rewrite)):
-        if one is not None:
-            yield from _place_findings(about, f"{path}.{field}", one)
-    if said.cors is not None:
-        yield from cors_findings(about, f"{path}.cors", said.cors)
-    if said.external_auth is not None:
-        yield from authorization_findings(about, f"{path}.externalAuth", said.external_auth)
+def _content_findings(about: Ref, path: str, spec: gw.HTTPRouteFilter) -> Iterator[Finding]:
+    if spec.request_header_modifier is not None:
+        yield from header_findings(about, f"{path}.requestHeaderModifier", spec.request_header_modifier)
+    if spec.response_header_modifier is not None:
+        yield from header_findings(about, f"{path}.responseHeaderModifier", spec.response_header_modifier)
+    if spec.request_mirror is not None:
+        yield from _mirror_findings(about, f"{path}.requestMirror", spec.request_mirror)
+    for field, location in (("requestRedirect", spec.request_redirect), ("urlRewrite", spec.url_rewrite)):
+        if location is not None:
+            yield from _location_findings(about, f"{path}.{field}", location)
+    if spec.cors is not None:
+        yield from cors_findings(about, f"{path}.cors", spec.cors)
+    if spec.external_auth is not None:
+        yield from authorization_findings(about, f"{path}.externalAuth", spec.external_auth)
 
 
-def _mirror_findings(about: Ref, path: str, said: gw.HTTPRequestMirrorFilter) -> Iterator[Finding]:
-    yield from backend_findings(about, f"{path}.backendRef", said.backend_ref)
-    if said.percent is not None and said.fraction is not None:
+def _mirror_findings(about: Ref, path: str, spec: gw.HTTPRequestMirrorFilter) -> Iterator[Finding]:
+    yield from backend_findings(about, f"{path}.backendRef", spec.backend_ref)
+    if spec.percent is not None and spec.fraction is not None:
         message = "Only one of percent or fraction may be specified in HTTPRequestMirrorFilter"
         yield Finding(about, "InvalidMirror", message, path)
-    if said.fraction is not None and said.fraction.numerator > said.fraction.denominator:
+    if spec.fraction is not None and spec.fraction.numerator > spec.fraction.denominator:
         message = "numerator must be less than or equal to denominator"
         yield Finding(about, "InvalidMirror", message, f"{path}.fraction")
 
 
-def _place_findings(
-    about: Ref, path: str, said: gw.HTTPRequestRedirectFilter | gw.HTTPURLRewriteFilter
+def _location_findings(
+    about: Ref, path: str, spec: gw.HTTPRequestRedirectFilter | gw.HTTPURLRewriteFilter
 ) -> Iterator[Finding]:
-    if said.hostname and (problem := hostname_problem(said.hostname, precise=True)):
+    if spec.hostname and (problem := hostname_problem(spec.hostname, precise=True)):
         yield Finding(about, "InvalidHostname", problem, f"{path}.hostname")
-    if said.path is not None:
-        yield from path_findings(about, f"{path}.path", said.path)
+    if spec.path is not None:
+        yield from path_findings(about, f"{path}.path", spec.path)

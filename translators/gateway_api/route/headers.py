@@ -10,37 +10,37 @@ from mirrorplane.translators.formats import value_problem
 from mirrorplane.translators.patterns import is_header_name
 
 
-def changes_of(said: gw.HTTPHeaderFilter | None) -> HeaderChanges:
-    """Return the changes; values are text, so a per cent sign is one.
+def changes_of(spec: gw.HTTPHeaderFilter | None) -> HeaderChanges:
+    """Return the changes. Values are plain text, so a percent sign is escaped: in Envoy it begins a command.
 
-    Gateway API: of several entries whose names differ in case alone, the first counts.
+    Gateway API: of entries whose names differ only in case, the first wins.
     """
-    if said is None:
+    if spec is None:
         return HeaderChanges()
-    return HeaderChanges(_pairs(said.set), _pairs(said.add), said.remove)
+    return HeaderChanges(_pairs(spec.set), _pairs(spec.add), spec.remove)
 
 
-def header_findings(about: Ref, path: str, said: gw.HTTPHeaderFilter) -> Iterator[Finding]:
-    """Refuse what the API server refuses, and what Envoy would: the host is URLRewrite's to change."""
-    for field, given in (("set", said.set), ("add", said.add)):
-        seen: set[str] = set()
-        for i, one in enumerate(given):
-            problem = _name_problem(one.name) or value_problem(_text(one.value))
-            if one.name in seen:
-                problem = f"the header {one.name} is there twice"
-            seen.add(one.name)
+def header_findings(about: Ref, path: str, spec: gw.HTTPHeaderFilter) -> Iterator[Finding]:
+    """Report what the API server rejects, and what Envoy would: only URLRewrite can change the host."""
+    for field, headers in (("set", spec.set), ("add", spec.add)):
+        names: set[str] = set()
+        for i, header in enumerate(headers):
+            problem = _name_problem(header.name) or value_problem(_text(header.value))
+            if header.name in names:
+                problem = f"duplicate header {header.name}"
+            names.add(header.name)
             if problem:
                 yield Finding(about, "InvalidHeader", problem, f"{path}.{field}[{i}]")
-    for i, name in enumerate(said.remove):
-        if problem := "it is there twice" if name in said.remove[:i] else _name_problem(name):
+    for i, name in enumerate(spec.remove):
+        if problem := "duplicate name" if name in spec.remove[:i] else _name_problem(name):
             yield Finding(about, "InvalidHeader", problem, f"{path}.remove[{i}]")
 
 
-def _pairs(said: tuple[gw.HTTPHeader, ...]) -> Pairs:
-    firsts: dict[str, gw.HTTPHeader] = {}
-    for one in said:
-        firsts.setdefault(one.name.lower(), one)
-    return tuple((one.name, _text(one.value)) for one in firsts.values())
+def _pairs(headers: tuple[gw.HTTPHeader, ...]) -> Pairs:
+    by_name: dict[str, gw.HTTPHeader] = {}
+    for header in headers:
+        by_name.setdefault(header.name.lower(), header)
+    return tuple((header.name, _text(header.value)) for header in by_name.values())
 
 
 def _text(value: str) -> str:
@@ -49,5 +49,5 @@ def _text(value: str) -> str:
 
 def _name_problem(name: str) -> str:
     if name.lower() == "host":
-        return "Envoy does not change the host this way: use URLRewrite with hostname"
-    return "" if is_header_name(name) else f"{name!r} is not the name of a header"
+        return "the Host header cannot be changed here; use URLRewrite with hostname"
+    return "" if is_header_name(name) else f"invalid header name {name!r}"

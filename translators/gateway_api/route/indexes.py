@@ -1,4 +1,4 @@
-"""Under which keys indexes find routes: what they are attached to, for which hosts, and what they send to."""
+"""The index keys of routes: their parents, their hosts, and the Services that they refer to."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -6,24 +6,24 @@ from mirrorplane.api.meta import AnyObject
 from mirrorplane.translators.gateway_api.attachment.parents import Route, hosts_of, owners_of
 from mirrorplane.translators.gateway_api.attachment.service_parents import indexes
 from mirrorplane.translators.gateway_api.names import called
-from mirrorplane.translators.gateway_api.route.backends import services_of
+from mirrorplane.translators.gateway_api.route.backends import service_keys
 from mirrorplane.translators.partitions import nested, shard
 
 
-def gateway_places(obj: Route) -> Iterator[str]:
-    """Yield the keys under which the index `gateway.routes` finds a route: its parents, each shard of its hosts."""
+def parent_keys(obj: Route) -> Iterator[str]:
+    """Yield the keys of a route in the index `gateway.routes`: its parents, alone and by partition of its hosts."""
     for owner in owners_of(obj):
         yield from nested(called(owner), hosts_of(obj), obj.ref)
 
 
-def counting_places(obj: Route) -> Iterator[str]:
-    """Yield the keys under which the index `gateway.attached` finds a route."""
+def attachment_keys(obj: Route) -> Iterator[str]:
+    """Yield the keys of a route in the index `gateway.attached`: its parents, in partitions of the routes."""
     part = shard(str(obj.ref))
     yield from (f"{called(owner)}|{part}" for owner in owners_of(obj))
 
 
-def host_places(obj: Route) -> Iterator[str]:
-    """Yield the keys under which the index `gateway.host` finds a route: each host at each parent, each shard there."""
+def host_keys(obj: Route) -> Iterator[str]:
+    """Yield the keys of a route in the index `gateway.host`: each host at each parent, alone and in partitions."""
     part = shard(str(obj.ref))
     for owner in owners_of(obj):
         for host in hosts_of(obj):
@@ -31,22 +31,22 @@ def host_places(obj: Route) -> Iterator[str]:
             yield f"{called(owner)}|{host}|{part}"
 
 
-def call_places(obj: Route) -> Iterator[str]:
-    """Yield the keys under which the index `gateway.calls` finds a GRPCRoute: its parents, and each host there."""
+def grpc_keys(obj: Route) -> Iterator[str]:
+    """Yield the keys of a GRPCRoute in the index `gateway.calls`: its parents, and each host there."""
     for owner in owners_of(obj):
         yield called(owner)
         yield from (f"{called(owner)}|{host}" for host in hosts_of(obj))
 
 
-OF_ROUTES: Mapping[str, Callable[[AnyObject], Iterable[str]]] = {
-    "gateway.routes": gateway_places,
-    "gateway.attached": counting_places,
-    "route.service": services_of,
+ROUTE_INDEXES: Mapping[str, Callable[[AnyObject], Iterable[str]]] = {
+    "gateway.routes": parent_keys,
+    "gateway.attached": attachment_keys,
+    "route.service": service_keys,
 }
-"""Of routes of all kinds."""
-OF_REQUESTS: Mapping[str, Callable[[AnyObject], Iterable[str]]] = {
-    **OF_ROUTES,
-    "gateway.host": host_places,
+"""Those of routes of all kinds."""
+HTTP_ROUTE_INDEXES: Mapping[str, Callable[[AnyObject], Iterable[str]]] = {
+    **ROUTE_INDEXES,
+    "gateway.host": host_keys,
     **indexes(),
 }
-"""Of those for requests, which have hosts, and Services as parents."""
+"""Those of HTTPRoutes and GRPCRoutes, which have hosts, and may have Services as parents."""

@@ -1,4 +1,4 @@
-"""TLSRoute, TCPRoute and UDPRoute -> StreamRoute: one rule for all that comes to the listeners that take the route."""
+"""TLSRoute, TCPRoute and UDPRoute -> StreamRoute: one rule for all traffic of the listeners that accept the route."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -19,23 +19,28 @@ from mirrorplane.translators.gateway_api.attachment.attachments import Attachmen
 from mirrorplane.translators.gateway_api.attachment.parent_validation import parent_rules
 from mirrorplane.translators.gateway_api.attachment.parents import is_ours
 from mirrorplane.translators.gateway_api.names import called
-from mirrorplane.translators.gateway_api.route.backends import Use, backend_findings, destination_of, problem
+from mirrorplane.translators.gateway_api.route.backends import (
+    Referrer,
+    backend_findings,
+    backend_problem,
+    destination_of,
+)
 
 _BACKENDS = "spec.rules[0].backendRefs"
-"""The one rule's."""
+"""L4 routes have exactly one rule."""
 
 
 class Rule(Protocol):
-    """What the rules of these routes say."""
+    """The rule of an L4 route of any kind."""
 
     @property
     def backend_refs(self) -> tuple[BackendRef, ...]:
-        """Where it all goes, by weight."""
+        """The backends, each with its weight."""
         ...
 
 
 class Spec(Protocol):
-    """What these routes say."""
+    """The spec of an L4 route of any kind."""
 
     @property
     def parent_refs(self) -> tuple[ParentReference, ...]:
@@ -51,29 +56,29 @@ class Spec(Protocol):
 Route = Object[Spec]  # type: ignore[type-var]
 
 
-def meaning_of(view: View, obj: Route) -> Lowered:
-    """Return the rule as it holds at each listener that takes the route."""
-    said = tuple(parent_findings(view, obj))
+def lower_l4_route(view: View, obj: Route) -> Lowered:
+    """Return the rule as it applies at each listener that the route is attached to."""
+    findings = tuple(parent_findings(view, obj))
     if is_ours(view, obj):
-        said += tuple(_missing(view, obj))
-    tables = (_table(view, obj, one) for one in attached(view, obj) if one.holds)
-    return Lowered(tables=tuple(tables), findings=said)
+        findings += tuple(_backend_findings(view, obj))
+    tables = (_table(view, obj, each) for each in attached(view, obj) if each.holds)
+    return Lowered(tables=tuple(tables), findings=findings)
 
 
-def stream_rules(obj: Route) -> Iterator[Finding]:
-    """Refuse what the API server refuses."""
+def l4_route_findings(obj: Route) -> Iterator[Finding]:
+    """Report what the API server rejects."""
     yield from parent_rules(obj.ref, obj.spec.parent_refs)
-    for i, to in enumerate(_backends(obj)):
-        yield from backend_findings(obj.ref, f"{_BACKENDS}[{i}]", to)
+    for i, backend in enumerate(_backends(obj)):
+        yield from backend_findings(obj.ref, f"{_BACKENDS}[{i}]", backend)
 
 
 def _backends(obj: Route) -> tuple[BackendRef, ...]:
     return obj.spec.rules[0].backend_refs
 
 
-def _table(view: View, obj: Route, at: Attachment) -> RouteTable:
+def _table(view: View, obj: Route, attachment: Attachment) -> RouteTable:
     rule = StreamRoute(
-        match=StreamMatch(server_names=at.hosts if obj.ref.kind == TLS_ROUTE.key else ()),
+        match=StreamMatch(server_names=attachment.hosts if obj.ref.kind == TLS_ROUTE.key else ()),
         destinations=tuple(_destinations(view, obj)),
         ref=obj.ref,
         path="spec.rules[0]",
@@ -81,28 +86,30 @@ def _table(view: View, obj: Route, at: Attachment) -> RouteTable:
     )
     return RouteTable(
         ref=obj.ref,
-        hosts=at.hosts,
+        hosts=attachment.hosts,
         routes=(),
         streams=(rule,),
-        gateways=(called(at.listener.owner),),
+        gateways=(called(attachment.listener.owner),),
         created=obj.created,
-        section=at.listener.said.name,
+        section=attachment.listener.said.name,
         order=Order.PRECISE,
     )
 
 
 def _destinations(view: View, obj: Route) -> Iterator[Destination]:
-    """Yield where it all goes. Those of weight 0 get nothing."""
-    for i, said in enumerate(_backends(obj)):
-        if said.weight:
-            use = Use(obj.ref, f"{_BACKENDS}[{i}]")
-            fails = bool(problem(view, use, said)[0])
-            yield msgspec.structs.replace(destination_of(view, use, said), weight=said.weight, fails=fails)
+    """Yield the destinations; a backend of weight 0 gets no traffic and is none."""
+    for i, backend in enumerate(_backends(obj)):
+        if backend.weight:
+            referrer = Referrer(obj.ref, f"{_BACKENDS}[{i}]")
+            fails = backend_problem(view, referrer, backend) is not None
+            destination = destination_of(view, referrer, backend)
+            yield msgspec.structs.replace(destination, weight=backend.weight, fails=fails)
 
 
-def _missing(view: View, obj: Route) -> Iterator[Finding]:
+def _backend_findings(view: View, obj: Route) -> Iterator[Finding]:
     effect = "datagrams is dropped" if obj.ref.kind == UDP_ROUTE.key else "connections is closed"
-    for i, said in enumerate(_backends(obj)):
-        reason, field, sentence = problem(view, Use(obj.ref, f"{_BACKENDS}[{i}]"), said)
-        if reason:
-            yield Finding(obj.ref, reason, f"{sentence}: its share of the {effect}", f"{_BACKENDS}[{i}].{field}")
+    for i, backend in enumerate(_backends(obj)):
+        path = f"{_BACKENDS}[{i}]"
+        if problem := backend_problem(view, Referrer(obj.ref, path), backend):
+            message = f"{problem.message}; its share of {effect}"
+            yield Finding(obj.ref, problem.reason, message, f"{path}.{problem.field}", fix=problem.fix)

@@ -1,7 +1,7 @@
 """HTTPRouteMatch -> Match."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.gateway_api import http_route as gw
@@ -14,69 +14,71 @@ _REGEX = "RegularExpression"
 _WHEN = "when type one of ['Exact', 'PathPrefix']"
 _NEVER_IN, _NEVER_AT_END = ("//", "/./", "/../", "%2f", "%2F", "#"), ("/..", "/.")
 _PATH = re.compile(r"(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+")
+_ALLOWED_PATH = "^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$"
+"""The same, as the API server's messages quote it."""
 
 
-_SHOWN = "^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$"
+def match_of(spec: gw.HTTPRouteMatch) -> Match:
+    """Return a match as a noun. The method is a header to Envoy."""
+    method = (FieldMatch(":method", StringMatch(Op.EXACT, spec.method)),) if spec.method else ()
+    headers = (*fields_of(spec.headers, lower=True), *method)
+    return Match(path=_path(spec.path), headers=headers, query=fields_of(spec.query_params))
 
 
-def match_of(said: gw.HTTPRouteMatch) -> Match:
-    """Return what a match asks for. Of several fields of one name the first counts; headers' names have no case."""
-    method = (FieldMatch(":method", StringMatch(Op.EXACT, said.method)),) if said.method else ()
-    headers = (*fields_of(said.headers, lower=True), *method)
-    return Match(path=_path(said.path), headers=headers, query=fields_of(said.query_params))
+def fields_of(matches: Iterable[gw.HTTPFieldMatch], *, lower: bool = False) -> tuple[FieldMatch, ...]:
+    """Return comparisons with query parameters, or with headers, whose names have no case (`lower`).
 
-
-def fields_of(said: Iterable[gw.HTTPFieldMatch], *, lower: bool = False) -> tuple[FieldMatch, ...]:
-    """Return comparisons with headers (whose names have no case: `lower`) or parameters; of a name the first counts."""
-    return _firsts(
-        FieldMatch(one.name.lower() if lower else one.name, StringMatch(_OPS[one.type], one.value)) for one in said
-    )
+    Gateway API: of several comparisons with one name the first wins.
+    """
+    by_name: dict[str, FieldMatch] = {}
+    for each in matches:
+        name = each.name.lower() if lower else each.name
+        by_name.setdefault(name, FieldMatch(name, StringMatch(_OPS[each.type], each.value)))
+    return tuple(by_name.values())
 
 
 def is_path(text: str) -> bool:
-    """Tell whether a text has only characters that paths have."""
+    """Tell whether a text has only characters that are valid in paths."""
     return _PATH.fullmatch(text) is not None
 
 
-def match_findings(about: Ref, path: str, said: gw.HTTPRouteMatch) -> Iterator[Finding]:
-    """Refuse what the API server refuses, and regexes that Envoy would."""
-    if problem := _path_problem(said.path):
+def match_findings(about: Ref, path: str, spec: gw.HTTPRouteMatch) -> Iterator[Finding]:
+    """Report what the API server rejects, in its words, and regexes that Envoy would."""
+    if problem := _path_problem(spec.path):
         yield Finding(about, "InvalidMatch", problem, f"{path}.path")
-    for field, fields in (("headers", said.headers), ("queryParams", said.query_params)):
-        for i, one in enumerate(fields):
-            where = f"{path}.{field}[{i}]"
-            if not is_header_name(one.name):
-                yield Finding(about, "InvalidMatch", f"{one.name!r} is not the name of a header or parameter", where)
-            if one.name in {other.name for other in fields[:i]}:
-                yield Finding(about, "InvalidMatch", f"{one.name} is there twice", where)
-            if one.type == _REGEX and (problem := regex_problem(one.value)):
-                yield Finding(about, "InvalidMatch", problem, f"{where}.value")
+    for field, fields in (("headers", spec.headers), ("queryParams", spec.query_params)):
+        yield from field_findings(about, f"{path}.{field}", fields, "header" if field == "headers" else "parameter")
 
 
-def _path(said: gw.HTTPPathMatch) -> StringMatch:
-    if said.type == "PathPrefix" and said.value == "/":
+def field_findings(about: Ref, path: str, fields: Sequence[gw.HTTPFieldMatch], what: str) -> Iterator[Finding]:
+    """Report invalid comparisons with headers or query parameters, which `what` names."""
+    for i, each in enumerate(fields):
+        field_path = f"{path}[{i}]"
+        if not is_header_name(each.name):
+            yield Finding(about, "InvalidMatch", f"invalid {what} name {each.name!r}", field_path)
+        if each.name in {earlier.name for earlier in fields[:i]}:
+            yield Finding(about, "InvalidMatch", f"duplicate {what} {each.name}", field_path)
+        if each.type == _REGEX and (problem := regex_problem(each.value)):
+            yield Finding(about, "InvalidMatch", problem, f"{field_path}.value")
+
+
+def _path(spec: gw.HTTPPathMatch) -> StringMatch:
+    if spec.type == "PathPrefix" and spec.value == "/":
         return StringMatch(Op.PREFIX, "/")
-    return StringMatch(_OPS[said.type], said.value)
+    return StringMatch(_OPS[spec.type], spec.value)
 
 
-def _firsts(fields: Iterable[FieldMatch]) -> tuple[FieldMatch, ...]:
-    found: dict[str, FieldMatch] = {}
-    for field in fields:
-        found.setdefault(field.name, field)
-    return tuple(found.values())
-
-
-def _path_problem(said: gw.HTTPPathMatch) -> str:
-    if said.type == _REGEX:
-        return regex_problem(said.value)
-    if not said.value.startswith("/"):
+def _path_problem(spec: gw.HTTPPathMatch) -> str:
+    if spec.type == _REGEX:
+        return regex_problem(spec.value)
+    if not spec.value.startswith("/"):
         return f"value must be an absolute path and start with '/' {_WHEN}"
     for text in _NEVER_IN:
-        if text in said.value:
+        if text in spec.value:
             return f"must not contain '{text}' {_WHEN}"
     for text in _NEVER_AT_END:
-        if said.value.endswith(text):
+        if spec.value.endswith(text):
             return f"must not end with '{text}' {_WHEN}"
-    if not is_path(said.value):
-        return f"must only contain valid characters (matching {_SHOWN}) for types ['Exact', 'PathPrefix']"
+    if not is_path(spec.value):
+        return f"must only contain valid characters (matching {_ALLOWED_PATH}) for types ['Exact', 'PathPrefix']"
     return ""

@@ -9,51 +9,48 @@ from mirrorplane.api.kinds.gateway_api import filters as gw
 from mirrorplane.api.mirrors import Mirror
 from mirrorplane.api.units import MILLION
 from mirrorplane.api.view import View
-from mirrorplane.translators.gateway_api.route.backends import Use, destination_of, problem
-from mirrorplane.translators.gateway_api.route.rule_split import WHOLE, Share
+from mirrorplane.translators.gateway_api.route.backends import Referrer, backend_problem, destination_of
 
 
-class Copies(msgspec.Struct, frozen=True):
-    """A mirror, and the field that says so."""
+class MirrorFilter(msgspec.Struct, frozen=True):
+    """A RequestMirror filter, and the reference in it as a referrer."""
 
-    use: Use
-    said: gw.HTTPRequestMirrorFilter
-
-
-def mirrors_in(filters: Iterable[gw.HTTPRouteFilter], use: Use) -> Iterator[Copies]:
-    """Yield the mirrors among filters; `use` is whose they are, and their field."""
-    for i, one in enumerate(filters):
-        if one.request_mirror is not None:
-            where = f"{use.path}[{i}].requestMirror.backendRef"
-            yield Copies(msgspec.structs.replace(use, path=where), one.request_mirror)
+    referrer: Referrer
+    spec: gw.HTTPRequestMirrorFilter
 
 
-def copies_of(view: View, found: Iterable[Copies], among: Share = WHOLE) -> Iterator[Mirror]:
-    """Yield what can be copied, for a share of all requests."""
-    for one in found:
-        fraction = among.part(_fraction(one.said))
-        if fraction and not problem(view, one.use, one.said.backend_ref)[0]:
-            yield Mirror(destination_of(view, one.use, one.said.backend_ref), one.use.about, fraction)
+def mirror_filters(filters: Iterable[gw.HTTPRouteFilter], referrer: Referrer) -> Iterator[MirrorFilter]:
+    """Yield the mirrors among filters; `referrer` is the list of filters."""
+    for i, each in enumerate(filters):
+        if each.request_mirror is not None:
+            path = f"{referrer.path}[{i}].requestMirror.backendRef"
+            yield MirrorFilter(msgspec.structs.replace(referrer, path=path), each.request_mirror)
 
 
-def copy_findings(view: View, found: Iterable[Copies], *, redirected: bool) -> Iterator[Finding]:
-    """Say which mirrors there are not."""
-    for one in found:
-        reason, field, sentence = problem(view, one.use, one.said.backend_ref)
-        about, path = one.use.about, one.use.path
-        if reason:
-            message = f"{sentence}: nothing is copied; the rule itself is not affected"
-            yield Finding(about, reason, message, f"{path}.{field}")
+def mirrors_of(view: View, filters: Iterable[MirrorFilter]) -> Iterator[Mirror]:
+    """Yield the mirrors that copy anything. One without a usable target is dropped: the request must not notice."""
+    for each in filters:
+        fraction, referrer, ref = _fraction(each.spec), each.referrer, each.spec.backend_ref
+        if fraction and not backend_problem(view, referrer, ref):
+            yield Mirror(destination_of(view, referrer, ref), referrer.about, fraction)
+
+
+def mirror_findings(view: View, filters: Iterable[MirrorFilter], *, redirected: bool) -> Iterator[Finding]:
+    """Report mirrors that never copy anything."""
+    for each in filters:
+        about, path = each.referrer.about, each.referrer.path
+        if problem := backend_problem(view, each.referrer, each.spec.backend_ref):
+            message = f"{problem.message}; nothing is mirrored, the rule itself is not affected"
+            yield Finding(about, problem.reason, message, f"{path}.{problem.field}", fix=problem.fix)
         elif redirected:
-            message = "a redirect is answered by the proxy, so there is nothing to copy: the mirror never happens"
-            where = path.removesuffix(".backendRef")
-            yield Finding(about, "MirrorUnused", message, where, Severity.WARNING)
+            message = "the proxy answers with a redirect and forwards nothing, so this mirror never copies a request"
+            yield Finding(about, "MirrorUnused", message, path.removesuffix(".backendRef"), Severity.WARNING)
 
 
-def _fraction(said: gw.HTTPRequestMirrorFilter) -> int:
-    """Return the share in parts per MILLION."""
-    if said.percent is not None:
-        return said.percent * MILLION // 100
-    if said.fraction is not None:
-        return round(MILLION * said.fraction.numerator / said.fraction.denominator)
+def _fraction(spec: gw.HTTPRequestMirrorFilter) -> int:
+    """Return the fraction to copy in parts per MILLION; all where none is set."""
+    if spec.percent is not None:
+        return spec.percent * MILLION // 100
+    if spec.fraction is not None:
+        return round(MILLION * spec.fraction.numerator / spec.fraction.denominator)
     return MILLION

@@ -1,4 +1,4 @@
-"""HTTPPathModifier: what a path becomes."""
+"""HTTPPathModifier -> how a path is rewritten."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _KINDS = {"ReplaceFullPath": "replaceFullPath", "ReplacePrefixMatch": "replacePr
 
 
 class NewPath(msgspec.Struct, frozen=True):
-    """What a path becomes: all of it `whole`, the matched part `prefix`, or what `pattern` finds `substitution`."""
+    """A rewritten path: `whole` replaces all of it, `prefix` the matched part, `substitution` what `pattern` finds."""
 
     whole: str = ""
     prefix: str = ""
@@ -25,39 +25,39 @@ class NewPath(msgspec.Struct, frozen=True):
 
     @property
     def as_pattern(self) -> "NewPath":
-        """The same without `whole`."""
+        """The same without `whole`, which Envoy has for redirects but not for rewrites."""
         if not self.whole:
             return self
         return NewPath(pattern=_EVERYTHING, substitution=self.whole.replace("\\", "\\\\"))
 
 
-def new_path(said: gw.HTTPPathModifier | None, match: HTTPRouteMatch) -> NewPath:
-    """Return what a path that matches becomes.
+def new_path(spec: gw.HTTPPathModifier | None, match: HTTPRouteMatch) -> NewPath:
+    """Return how a matching path is rewritten.
 
-    Gateway API: where the prefix ended and the rest begins there is one slash, whichever of them wrote it.
+    Gateway API: between the new prefix and the rest there is exactly one slash, whichever of them has one.
     """
-    if said is None:
+    if spec is None:
         return NewPath()
-    if said.replace_full_path is not None:
-        return NewPath(whole=_absolute(said.replace_full_path))
-    prefix, matched = _absolute(said.replace_prefix_match or "").rstrip("/"), match.path.value.rstrip("/")
+    if spec.replace_full_path is not None:
+        return NewPath(whole=_absolute(spec.replace_full_path))
+    prefix, matched = _absolute(spec.replace_prefix_match or "").rstrip("/"), match.path.value.rstrip("/")
     if not matched:
-        return NewPath(prefix=f"{prefix}/")  # what is matched is the slash itself
+        return NewPath(prefix=f"{prefix}/")  # the match ends with the slash itself
     if not prefix:
         return NewPath(pattern=f"^{re.escape(matched)}/*", substitution="/")
     return NewPath(prefix=prefix)
 
 
-def path_findings(about: Ref, path: str, said: gw.HTTPPathModifier) -> Iterator[Finding]:
-    """Refuse what the API server refuses, and what Envoy would."""
+def path_findings(about: Ref, path: str, spec: gw.HTTPPathModifier) -> Iterator[Finding]:
+    """Report what the API server rejects, and what Envoy would."""
     for kind, text in (
-        ("ReplaceFullPath", said.replace_full_path),
-        ("ReplacePrefixMatch", said.replace_prefix_match),
+        ("ReplaceFullPath", spec.replace_full_path),
+        ("ReplacePrefixMatch", spec.replace_prefix_match),
     ):
         field = _KINDS[kind]
-        if said.type == kind and text is None:
+        if spec.type == kind and text is None:
             yield Finding(about, "InvalidPath", f"{field} must be specified when type is set to '{kind}'", path)
-        if said.type != kind and text is not None:
+        if spec.type != kind and text is not None:
             yield Finding(about, "InvalidPath", f"type must be '{kind}' when {field} is set", f"{path}.type")
         if text and (problem := text_problem(text)):
             yield Finding(about, "InvalidPath", problem, f"{path}.{field}")

@@ -11,58 +11,61 @@ from mirrorplane.translators.gateway_api.route.durations import duration_finding
 from mirrorplane.translators.patterns import is_header_name
 
 _PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")
-"""What a cookie's path may be (RFC 6265)."""
+"""A valid path of a cookie (RFC 6265, section 4.1.1)."""
 
 
-def session_of(about: Ref, path: str, said: gw.SessionPersistence | None) -> Session | None:
-    """Return how sessions are told apart: by the name that the rule gives them, or else one of the rule's own.
+def session_of(about: Ref, path: str, spec: gw.SessionPersistence | None) -> Session | None:
+    """Return the session persistence of a rule; without a name, one is made from the object and the rule's index.
 
-    A cookie with an absolute timeout lives as long as that, also where its lifetime is the browser's: Envoy knows no
-    other way to end a session.
+    A cookie with an absolute timeout lives that long, even if its lifetime is the browser session: Envoy has no other
+    way to end a session.
     """
-    if said is None:
+    if spec is None:
         return None
-    own = f"session-{about.namespace}-{about.name}-{''.join(filter(str.isdigit, path))}"
-    if said.type == "Header":
-        name = (said.header.name if said.header is not None else "") or said.session_name or own
-        return Session(name=name, header=True)
-    cookie = said.told_by_cookie
-    name = cookie.name or said.session_name or own
-    return Session(name, path=cookie.path, ttl_ms=optional_ms(said.absolute_timeout))
+    default_name = f"session-{about.namespace}-{about.name}-{''.join(filter(str.isdigit, path))}"
+    if spec.type == "Header":
+        header_name = spec.header.name if spec.header is not None else ""
+        return Session(name=header_name or spec.session_name or default_name, header=True)
+    cookie = spec.cookie_settings
+    name = cookie.name or spec.session_name or default_name
+    return Session(name, path=cookie.path, ttl_ms=optional_ms(spec.absolute_timeout))
 
 
-def session_findings(about: Ref, path: str, said: gw.SessionPersistence | None) -> Iterator[Finding]:
-    """Refuse what the API server refuses, and what Envoy would."""
-    if said is None:
+def session_findings(about: Ref, path: str, spec: gw.SessionPersistence | None) -> Iterator[Finding]:
+    """Report what the API server rejects, and what Envoy would."""
+    if spec is None:
         return
     yield from duration_findings(
-        about, path, {"absoluteTimeout": said.absolute_timeout, "idleTimeout": said.idle_timeout}
+        about, path, {"absoluteTimeout": spec.absolute_timeout, "idleTimeout": spec.idle_timeout}
     )
-    cookie = said.told_by_cookie
-    if cookie.lifetime_type == "Permanent" and not said.absolute_timeout:
+    cookie = spec.cookie_settings
+    if cookie.lifetime_type == "Permanent" and not spec.absolute_timeout:
         message = "AbsoluteTimeout must be specified when cookie lifetimeType is Permanent"
         yield Finding(about, "InvalidSession", message, path)
-    for field, name in (("sessionName", said.session_name), ("cookie.name", cookie.name)):
+    for field, name in (("sessionName", spec.session_name), ("cookie.name", cookie.name)):
         if name and not is_header_name(name):
-            yield Finding(about, "InvalidSession", f"{name!r} cannot be the name of a cookie", f"{path}.{field}")
-    if said.header is not None and said.header.name and not is_header_name(said.header.name):
-        message = f"{said.header.name!r} is not the name of a header"
+            yield Finding(about, "InvalidSession", f"invalid cookie name {name!r}", f"{path}.{field}")
+    if spec.header is not None and spec.header.name and not is_header_name(spec.header.name):
+        message = f"invalid header name {spec.header.name!r}"
         yield Finding(about, "InvalidSession", message, f"{path}.header.name")
     if not _PATH.fullmatch(cookie.path):
-        yield Finding(about, "InvalidSession", f"{cookie.path!r} is no path", f"{path}.cookie.path")
+        yield Finding(about, "InvalidSession", f"invalid cookie path {cookie.path!r}", f"{path}.cookie.path")
 
 
-def session_remarks(about: Ref, path: str, said: gw.SessionPersistence | None, backends: int) -> Iterator[Finding]:
-    """Say what of a session is not kept."""
-    if said is None:
+def session_warnings(about: Ref, path: str, spec: gw.SessionPersistence | None, backends: int) -> Iterator[Finding]:
+    """Report settings of a session that have no effect, for a rule with so many backends of weight above 0."""
+    if spec is None:
         return
-    if said.idle_timeout:
-        message = "sessions do not end when they are idle: only absoluteTimeout ends them"
+    if spec.idle_timeout:
+        message = "idleTimeout is ignored; sessions end by absoluteTimeout only"
         yield Finding(about, "SessionNotKept", message, f"{path}.idleTimeout", Severity.WARNING)
-    if said.type == "Header" and said.absolute_timeout:
-        message = "sessions that are told by a header do not end: only cookies do"
-        yield Finding(about, "SessionNotKept", message, f"{path}.absoluteTimeout", Severity.WARNING, "use Cookie")
-    if backends > 1 and said.type == "Header":
-        message = "weights choose the backend of each request anew, and only then a session its endpoint there"
-        fix = "use Cookie, or send to one backend"
+    if spec.type == "Header" and spec.absolute_timeout:
+        message = "absoluteTimeout is ignored; sessions of type Header do not expire"
+        yield Finding(about, "SessionNotKept", message, f"{path}.absoluteTimeout", Severity.WARNING, "use type Cookie")
+    if backends > 1 and spec.type == "Header":
+        message = (
+            "type Header keeps a session on an endpoint, but the backend is chosen by weight for each request; sessions"
+            " do not persist across backends"
+        )
+        fix = "use type Cookie, or a single backend"
         yield Finding(about, "SessionNotKept", message, path, Severity.WARNING, fix)

@@ -8,7 +8,7 @@ import pytest
 
 from mirrorplane.api.resource import ResourceSet
 from mirrorplane.controlplane.query.explanation import lines_of
-from mirrorplane.translators.gateway_api.route.rule_split import Share, shares
+from mirrorplane.translators.expansion.weighted_split import Share, shares
 from tests.builders import rendered
 from tests.gateway_manifests import EDGE, gateway, path, route, services
 from tests.traffic_language import ask, brief
@@ -117,6 +117,6 @@ async def test_explain_says_that_a_route_is_not_for_all():
 
 
 def test_a_mirror_of_nothing_copies_nothing():
-    assert Share(500_000, MILLION).part(0) == 0
-    assert Share(500_000, MILLION).part(MILLION) == MILLION
-    assert Share(500_000, MILLION).part(200_000) == 600_000
+    assert Share(500_000, MILLION).threshold(0) == 0
+    assert Share(500_000, MILLION).threshold(MILLION) == MILLION
+    assert Share(500_000, MILLION).threshold(200_000) == 600_000

@@ -1,0 +1,1 @@
+"""Route -> the routes that Envoy needs to do what it says: pure passes that know no input API and no Envoy message."""

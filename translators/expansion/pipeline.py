@@ -1,0 +1,38 @@
+"""The passes in their order, and the one place where routes of all APIs run through them.
+
+A route says what is wanted; Envoy's routes can say less. What does not fit into one of them becomes several here, so
+that lowering stays free of Envoy's limits and every API gets the same treatment. A pass reads only the `Route`: what
+it needs stands there as data (`Split`, `Branch.pin`, `Cors.unmatched_preflights`, `Redirect.scheme_port`).
+
+`expand` is called where a virtual host is built, after Gateway API's precedence was decided on the routes as written:
+routes that come from one keep its place. It is not memoised itself. Its callers are (per virtual host, or partition of
+one), so a change expands only the routes of the hosts that it touches; a plain route costs about 1 µs.
+
+A new pass is one file and one line here. Twins for methods ("mirror safe methods only") and sticky sampling belong
+before the split, since both narrow the match of a whole route; comparison (MirrorPolicy) belongs after it.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import chain
+
+from mirrorplane.api.routes import Route
+from mirrorplane.translators.expansion.host_redirects import expand_host_redirect
+from mirrorplane.translators.expansion.preflights import expand_preflights
+from mirrorplane.translators.expansion.session_pins import expand_session_pins
+from mirrorplane.translators.expansion.weighted_split import expand_split
+
+Pass = Callable[[Route], Iterable[Route]]
+
+_PASSES: tuple[Pass, ...] = (
+    expand_preflights,  # first: a preflight is answered by the proxy, so it is never split or pinned
+    expand_session_pins,  # before the split: the branches that a pin selects are those of the split
+    expand_split,
+)
+
+
+def expand(route: Route, host: str) -> tuple[Route, ...]:
+    """Return the routes that stand for one in the virtual host of a domain, in order; `*` for one of several names."""
+    routes: Iterable[Route] = (route,)
+    for apply in _PASSES:
+        routes = chain.from_iterable(map(apply, routes))
+    return tuple(chain.from_iterable(expand_host_redirect(each, host) for each in routes))

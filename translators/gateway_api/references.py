@@ -1,0 +1,35 @@
+"""References from objects of Gateway API to others, and why one cannot be used."""
+
+import msgspec
+
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.view import View
+from mirrorplane.translators.secrets.reference_grants import permitted
+
+NOT_PERMITTED = "RefNotPermitted"
+
+
+class RefProblem(msgspec.Struct, frozen=True):
+    """Why a reference cannot be used: the reason of the condition, the field below the reference, and what to do."""
+
+    reason: str
+    field: str
+    message: str
+    fix: str = ""
+
+
+def grant_problem(view: View, about: Ref, target: Ref) -> RefProblem | None:
+    """Return why an object may not refer to one of another namespace. Gateway API: that needs a ReferenceGrant there.
+
+    Ask this before whether the target exists: without a grant, its owner does not want that known.
+    """
+    if permitted(view, about, target):
+        return None
+    kind = about.kind.rpartition("/")[2]
+    message = f"no ReferenceGrant in namespace {target.namespace} allows {kind}s of {about.namespace} to use {target}"
+    return RefProblem(NOT_PERMITTED, "namespace", message, f"create a ReferenceGrant in namespace {target.namespace}")
+
+
+def group_name(group: str) -> str:
+    """Return an API group as messages name it."""
+    return group or "the core group"
