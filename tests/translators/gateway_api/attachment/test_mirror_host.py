@@ -65,7 +65,7 @@ async def test_a_class_says_whether_copies_have_a_suffix():
     assert await copies(world(said, parameters="loud")) == (SUFFIXED, SUFFIXED, SUFFIXED)
     lost = world(parameters="loud")
     assert await copies(lost) == (HOST, HOST, HOST), "parameters that are not there are as none"
-    assert [(f.reason, f.path) for f in (await plane_of(lost)).findings()] == [
+    assert [(f.reason, f.path) for f in (await plane_of(lost)).findings.all()] == [
         ("InvalidParameters", "spec.parametersRef.name")
     ]
 
@@ -126,5 +126,5 @@ async def test_a_policy_says_at_which_gateways_it_holds():
 
 async def test_policies_without_a_target_are_told():
     missing = policy("p", {"kind": "HTTPRoute", "name": "gone"})
-    said = (await plane_of(world(missing))).findings()
+    said = (await plane_of(world(missing))).findings.all()
     assert [(f.reason, f.about.name, f.path) for f in said] == [("TargetNotFound", "p", "spec.targetRefs[0].name")]

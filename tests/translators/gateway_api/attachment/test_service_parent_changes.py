@@ -106,7 +106,7 @@ async def test_routes_for_bytes_have_no_services_as_parents():
     spec = {"parentRefs": [SERVICE], "rules": [{"backendRefs": [{"name": "next", "port": 9000}]}]}
     text = mesh(made("TCPRoute", "t", spec))
     assert "TCPRoute t" not in await statuses(text)
-    (finding,) = (await plane_of(text)).findings()
+    (finding,) = (await plane_of(text)).findings.all()
     assert (finding.reason, finding.path) == ("ParentNotServed", "spec.parentRefs[0].kind")
 
 

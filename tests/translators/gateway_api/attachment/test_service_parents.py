@@ -53,7 +53,7 @@ async def seen(text: str, request: str, proxy: Proxy = SLEEP, address: str = "",
 
 
 async def told(text: str) -> list[str]:
-    return [f"{f.reason} {f.path}" for f in (await plane_of(text)).findings()]
+    return [f"{f.reason} {f.path}" for f in (await plane_of(text)).findings.all()]
 
 
 ALT = "503"

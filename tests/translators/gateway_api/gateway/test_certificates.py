@@ -98,7 +98,8 @@ async def test_a_certificate_of_another_namespace_is_sent_if_a_grant_says_so(gra
 
 async def test_without_a_grant_nothing_tells_whether_the_secret_is_there():
     said = [
-        (await plane_of(joined(gateway(FAR), *more))).findings() for more in ((), (secret("web", namespace="shop"),))
+        (await plane_of(joined(gateway(FAR), *more))).findings.all()
+        for more in ((), (secret("web", namespace="shop"),))
     ]
     assert said[0] == said[1] != ()
 

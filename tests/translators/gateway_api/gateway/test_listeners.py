@@ -74,7 +74,7 @@ async def test_of_listeners_that_conflict_the_gateways_own_goes_first_then_the_o
     ]
     text = "---\n".join([edge({"from": "Same"}), *both, *rules, route("own", to("own")), services("a", "b", "own")])
     assert (await seen(text, f"{ASK}/"), await seen(text, f"{ASK}:81/")) == ("own", "b")
-    said = {(f.reason, f.about.name, f.path) for f in (await plane_of(text)).findings()}
+    said = {(f.reason, f.about.name, f.path) for f in (await plane_of(text)).findings.all()}
     assert said == {
         ("HostnameConflict", "a", "spec.listeners[0].port"),
         ("HostnameConflict", "a", "spec.listeners[1].port"),
@@ -86,7 +86,7 @@ async def test_of_listeners_of_a_gateway_that_conflict_none_is_served_and_others
     listeners = [{"port": 80}, {"port": 80, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "x"}]}}]
     text = "---\n".join([edge(None, *listeners, {"port": 82}), route("web", to("web")), services("web")])
     assert (await seen(text, f"{ASK}/"), await seen(text, f"{ASK}:82/")) == ("nothing", "web")
-    said = [(f.reason, f.path) for f in (await plane_of(text)).findings()]
+    said = [(f.reason, f.path) for f in (await plane_of(text)).findings.all()]
     assert said[:2] == [
         ("ProtocolConflict", "spec.listeners[0].protocol"),
         ("ProtocolConflict", "spec.listeners[1].protocol"),
@@ -112,7 +112,7 @@ async def test_a_gateway_that_asks_for_what_there_is_not_is_not_served(more: dic
     spec = {"gatewayClassName": "ours", "listeners": [{"name": "l0", "port": 80, "protocol": "HTTP"}], **more}
     text = "---\n".join([edge(), made("Gateway", "edge", spec), route("web", to("web")), services("web")])
     assert await seen(text, f"{ASK}/") == "nothing"
-    assert next(f.reason for f in (await plane_of(text)).findings()) == reason
+    assert next(f.reason for f in (await plane_of(text)).findings.all()) == reason
 
 
 CLASSLESS = [

@@ -175,7 +175,7 @@ REFUSED = [
     ({"method": {"service": "a/b"}}, "method.service", "service must only contain valid characters"),
     ({"method": {"method": "a.b"}}, "method.method", "method must only contain valid characters"),
     ({"method": {"service": "(", "type": "RegularExpression"}}, "method.service", "the regex is not valid RE2"),
-    ({"headers": [{"name": "a b", "value": "c"}]}, "headers[0]", "'a b' is not the name of a header"),
+    ({"headers": [{"name": "a b", "value": "c"}]}, "headers[0]", "invalid header name 'a b'"),
 ]
 
 

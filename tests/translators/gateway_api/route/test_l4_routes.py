@@ -45,7 +45,7 @@ async def tls(text: str, *names: str) -> list[str]:
 
 async def reasons(text: str) -> list[tuple[str, str, str]]:
     """What is said of routes: who, why, where."""
-    found = (await plane_of(text)).findings()
+    found = (await plane_of(text)).findings.all()
     return [(f.about.name, f.reason, f.path) for f in found if f.about.kind.endswith("Route")]
 
 
