@@ -14,6 +14,7 @@ from mirrorplane.controlplane.publish.publisher import Publisher
 from mirrorplane.controlplane.sources.changes import Batch
 from mirrorplane.controlplane.sources.source import Locate
 from mirrorplane.controlplane.status.cache import StatusCache
+from mirrorplane.controlplane.status.sink import MemoryStatusSink, StatusSink
 
 
 class Plane:
@@ -23,13 +24,19 @@ class Plane:
     seconds long work goes on before other tasks get their turn.
     """
 
-    def __init__(self, catalogue: Catalogue, locate: Locate = lambda _, __: None, slice_s: float = 0.005) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        locate: Locate = lambda _, __: None,
+        slice_s: float = 0.005,
+        sink: StatusSink | None = None,
+    ) -> None:
         self.executor = CooperativeExecutor(slice_s)
         self.store = Store(catalogue.inputs, self.executor.checkpoint)
         self.engine = Engine(catalogue.inputs, self.executor.checkpoint)
         self.publisher = Publisher(self.engine, catalogue.outputs, self.executor)
         self.findings = FindingStore(self.engine, locate)
-        self.statuses = StatusCache(self.engine)
+        self.statuses = StatusCache(self.engine, sink or MemoryStatusSink())
         self.snapshot: Snapshot = EMPTY
         self.published = 0
 

@@ -10,6 +10,7 @@ from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.engine import Call, Engine
 from mirrorplane.controlplane.status.conditions import Plain, own, updated
 from mirrorplane.controlplane.status.programmed import Deliveries, Delivery, delivered
+from mirrorplane.controlplane.status.sink import StatusSink
 from mirrorplane.translators.object_status import has_status, standing
 
 log = logging.getLogger(__name__)
@@ -18,9 +19,9 @@ log = logging.getLogger(__name__)
 class StatusCache:
     """What is said of objects is asked for again where it may have changed; what was shown is kept, for its times."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._shown: dict[Ref, Plain] = {}
+    def __init__(self, engine: Engine, sink: StatusSink) -> None:
+        self._engine, self._sink = engine, sink
+        self._written: set[Ref] = set()
         self._due: set[Ref] = set()
         self._programmed: set[Ref] = set()
         self._held: set[Ref] = set()
@@ -47,12 +48,15 @@ class StatusCache:
                 if asked is None and ask is not None and said.programmed:
                     asked = ask()
                 found = delivered(said, _of(asked, ref, said) if asked is not None else None)
-                before = own(self._shown.get(ref, {}), found, obj.generation)
-                self._shown[ref] = updated(before, found, obj.generation, now)
+                before = self._sink.read(ref)
+                after = updated(own(before, found, obj.generation), found, obj.generation, now)
+                if after is not before:
+                    self._written.add(ref)
+                    self._sink.write(ref, after)
 
     def statuses(self) -> Iterator[tuple[Ref, Plain]]:
         """Yield every status as it was shown last, by Ref."""
-        yield from sorted(self._shown.items())
+        yield from self._sink.statuses()
 
     def _ask(self, view: View, ref: Ref) -> Status | None:
         """Return what is said of an object; where nothing is, forget what was."""
@@ -61,8 +65,9 @@ class StatusCache:
         except Exception:
             log.exception("the status of %s could not be made; the one before stays", ref)
             return None
-        if said is None:
-            self._shown.pop(ref, None)
+        if said is None and ref in self._written:
+            self._written.remove(ref)
+            self._sink.write(ref, None)
         if said is not None and said.programmed:
             self._programmed.add(ref)
         else:
