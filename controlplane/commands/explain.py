@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PORTS = {"http": 80, "https": 443}
 _OWN_LISTENERS = {"https", "udp"}
 """What is never meant for the HTTP proxy."""
-_DICE = click.IntRange(0, (1 << 63) - 1)
+_RANDOM_VALUE = click.IntRange(0, (1 << 63) - 1)
 
 
 @click.command()
@@ -30,7 +30,12 @@ _DICE = click.IntRange(0, (1 << 63) - 1)
     help="Who asks: a YAML file with role, name, ... as `render` takes it.",
 )
 @click.option("-H", "--header", "headers", multiple=True, help="'name: value'. May be given more than once.")
-@click.option("--random", "dice", type=_DICE, help="The number Envoy draws for the request: it decides what is chance.")
+@click.option(
+    "--random",
+    "random_value",
+    type=_RANDOM_VALUE,
+    help="The number Envoy draws for the request: it decides what is chance.",
+)
 @click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
 @click.argument("method")
 @click.argument("url")
