@@ -22,7 +22,7 @@ import aiohttp
 import msgspec
 
 POLL = 0.02  # seconds
-ADMIN_TIMEOUT = 5.0  # seconds
+ADMIN_TIMEOUT = 30.0  # seconds
 LOG_TAIL = 15  # lines of the log in an error
 
 # Asks the kernel (Linux prctl, PR_SET_PDEATHSIG = 1) to kill this process when its parent dies, however it dies, then
@@ -50,7 +50,7 @@ class EnvoyOptions(msgspec.Struct, frozen=True):
 
     concurrency: int = 1
     log_level: str = "warning"
-    deadline: float = 10.0
+    deadline: float = 60.0
     grace: float = 3.0
 
 

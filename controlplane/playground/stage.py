@@ -23,7 +23,7 @@ from mirrorplane.controlplane.manifests.decode import decode, registry_of
 from mirrorplane.controlplane.playground.proxy import EnvoyProcess
 from mirrorplane.controlplane.settings import Address
 
-_DEADLINE_S = 15.0
+_DEADLINE_S = 60.0
 _POLL_S = 0.005
 _ANY = Address("127.0.0.1", 0)
 _BETWEEN = re.compile(r"^---$", re.MULTILINE)
@@ -106,7 +106,7 @@ class Stage:
     async def delete(self, ref: Ref) -> None:
         """Do what `kubectl delete` does, and wait until every proxy has what follows from it."""
         (self.folder / _file_of(ref)).unlink()
-        await self.until(lambda: ref not in self.app.plane.snapshot.objects, f"the removal of {ref} was seen")
+        await self.until(lambda: self._lacks(ref), f"the removal of {ref} was published")
         await self.settled()
 
     def write(self, name: str, text: str) -> None:
@@ -125,9 +125,15 @@ class Stage:
         return connected >= self.envoys.keys() and all(stream.settled for stream in streams)
 
     def _serves(self, wanted: AnyObject) -> bool:
-        plane = self.app.plane
-        obj = plane.snapshot.objects.get(wanted.ref) if plane.published == plane.snapshot.version else None
-        return obj is not None and (obj.spec, obj.labels) == (wanted.spec, wanted.labels)
+        obj = self.app.plane.snapshot.objects.get(wanted.ref)
+        return self._is_published() and obj is not None and (obj.spec, obj.labels) == (wanted.spec, wanted.labels)
+
+    def _lacks(self, ref: Ref) -> bool:
+        return self._is_published() and ref not in self.app.plane.snapshot.objects
+
+    def _is_published(self) -> bool:
+        """Tell whether every scope was offered the newest snapshot: a snapshot is there before what follows from it."""
+        return self.app.plane.published == self.app.plane.snapshot.version
 
     async def until(self, reached: Callable[[], bool], what: str) -> None:
         """Wait for something to be so. Raises StageError when it takes too long."""

@@ -14,7 +14,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.manifests import local_pod
 from mirrorplane.controlplane.playground.stage import Stage
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 QUIET = 'apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}\nspec: {accessLogFile: ""}\n'
 """No access logs: they cost CPU, and nobody reads them."""

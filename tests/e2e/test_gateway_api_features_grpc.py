@@ -191,7 +191,7 @@ async def _problems(at: Router, host: str, call: Call, speakers: Mapping[str, Sp
     options = [("grpc.default_authority", host)]
     async with grpc.aio.insecure_channel(f"{at.address}:{call.port}", options) as channel:
         try:
-            answer = await channel.unary_unary(call.method)(b"", metadata=tuple(call.metadata.items()), timeout=15)
+            answer = await channel.unary_unary(call.method)(b"", metadata=tuple(call.metadata.items()), timeout=60)
         except grpc.aio.AioRpcError as error:
             said = error.code().name
         else:
@@ -215,9 +215,9 @@ async def test_calls_come_by_tls_too(tmp_path: Path):
         trusts = grpc.ssl_channel_credentials(issued.ca.cert_pem.bytes())
         named = [("grpc.ssl_target_name_override", host), ("grpc.default_authority", host)]
         async with grpc.aio.secure_channel(f"{at.address}:{HTTPS}", trusts, named) as channel:
-            assert (await channel.unary_unary("/shop.Till/Pay")(b"", timeout=15)).decode().strip() == "v1"
+            assert (await channel.unary_unary("/shop.Till/Pay")(b"", timeout=60)).decode().strip() == "v1"
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await channel.unary_unary("/shop.Other/Pay")(b"", timeout=15)
+                await channel.unary_unary("/shop.Other/Pay")(b"", timeout=60)
             assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
         assert not complaints(stage)
 

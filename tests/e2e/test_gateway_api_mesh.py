@@ -110,7 +110,7 @@ async def test_requests_are_shared_by_weight_and_copied(stage: Stage, client: ai
                 assert (await caller.get("echo", Ask("/anything/copied?x=1", "")))[0] == "v1"
                 await asyncio.sleep(0.1)
 
-        await asyncio.wait_for(copies(), 15)
+        await asyncio.wait_for(copies(), 60)
         first = copy.received[0]
         assert (first.host, first.path) == ("echo", "/anything/copied?x=1")
     assert not complaints(stage)

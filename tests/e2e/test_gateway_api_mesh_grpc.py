@@ -72,7 +72,7 @@ class Client:
         options = [("grpc.default_authority", host)]
         async with grpc.aio.insecure_channel(f"{self._beside.address}:{PORT}", options) as channel:
             try:
-                said = json.loads(await channel.unary_unary(method)(b"", metadata=tuple(metadata), timeout=15))
+                said = json.loads(await channel.unary_unary(method)(b"", metadata=tuple(metadata), timeout=60))
             except grpc.aio.AioRpcError as error:
                 return error.code().name, {}
         return said[0], said[1]
@@ -134,7 +134,7 @@ async def test_calls_go_where_routes_of_the_service_say(stage: Stage, servers: d
             assert (await client.call("echo", "/shop.Copied/Any"))[0] == "v1"
             await asyncio.sleep(0.1)
 
-    await asyncio.wait_for(copied(), 15)
+    await asyncio.wait_for(copied(), 60)
     assert copy.called[0] == "/shop.Copied/Any"
     await until(lambda: set(copy.called) == {"/shop.Copied/Any"}, "nothing else was copied")
     assert not complaints(stage)

@@ -60,7 +60,7 @@ async def ask(mesh: Sidecar, port: int, name: str = "") -> str:
         AUTHORITY.configure_trust(context)
         context.check_hostname = False
     reader, writer = await asyncio.open_connection(mesh.address, port, ssl=context, server_hostname=name or None)
-    said = await asyncio.wait_for(reader.read(), 10)
+    said = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     return said.decode()
 

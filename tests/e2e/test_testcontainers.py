@@ -40,7 +40,7 @@ def docker() -> Iterator[Any]:
         pytest.importorskip("testcontainers.core.container")
     try:
         # The command asks first, because the Python client leaves its socket open when nobody answers.
-        subprocess.run(["docker", "version"], check=True, capture_output=True, timeout=20)
+        subprocess.run(["docker", "version"], check=True, capture_output=True, timeout=300)
     except (OSError, subprocess.SubprocessError) as error:
         pytest.skip(f"no Docker daemon answers: {error}")
     client = docker.from_env()

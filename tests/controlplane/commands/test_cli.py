@@ -41,7 +41,7 @@ def node(tmp_path: Path) -> Path:
 
 
 def run(*args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*MIRRORPLANE, *map(str, args)], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*MIRRORPLANE, *map(str, args)], capture_output=True, text=True, timeout=300, check=False)
 
 
 def failed(*args: object) -> str:

@@ -231,7 +231,7 @@ async def test_a_workload_process_says_where_it_listens_logs_requests_and_ends_c
         assert await fetch(f"{said[2]}/status/418") == 418
         assert re.search(r'"GET /status/418 HTTP/1.1" 418 0 "-" "curl/8.6.0" host=127.0.0.1:\d+\n$', line_of(process))
         process.send_signal(number)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
 
 
 async def test_a_quiet_workload_process_logs_no_requests() -> None:
@@ -355,7 +355,7 @@ async def test_an_envoy_ends_with_its_parent_whatever_kills_that(tmp_path: Path,
         assert files_in(tmp_path)
         parent.send_signal(number)
         await until(lambda: not alive(pid))
-        parent.wait(timeout=10)
+        parent.wait(timeout=60)
     if number == signal.SIGINT:
         assert not files_in(tmp_path)
 

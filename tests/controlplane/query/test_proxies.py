@@ -176,7 +176,9 @@ async def test_the_command_shows_connected_proxies_and_escapes_what_they_say(app
     heading, line, nack = table.splitlines()
     assert code == 0
     assert heading.split() == list(COLUMNS)
-    assert line.split() == ["sleep.default", "sidecar", "default", "-", "-", "REJECTED", "-", "0s"]
+    *columns, age = line.split()
+    assert columns == ["sleep.default", "sidecar", "default", "-", "-", "REJECTED", "-"]
+    assert age.endswith("s")
     assert nack == "sleep.default: EDS rejected: no\\n\\x1b[31mforged"
     assert json.loads(listed[1])[0]["types"]["EDS"]["nack"] == "no\n\x1b[31mforged"
 
