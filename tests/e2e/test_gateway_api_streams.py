@@ -186,7 +186,7 @@ async def answered(at: Router, port: int) -> Counter[str]:
 
 
 async def _until_answered(asking: Sequence[Asking]) -> None:
-    """Wait until every client has an answer. UDP may lose datagrams, on a busy machine also here: those are repeated."""
+    """Wait until every client has an answer. Lost datagrams are sent again: UDP may lose them."""
     clock = asyncio.get_running_loop()
     deadline = clock.time() + DEADLINE_S
     while silent := [client for client in asking if not client.said]:
