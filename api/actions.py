@@ -32,12 +32,21 @@ class Headers(msgspec.Struct, frozen=True):
         return Headers(self.request.plus(other.request), self.response.plus(other.response))
 
 
+class DestinationFields(msgspec.Struct, frozen=True):
+    """What an API calls the parts of a destination, below `Destination.path`: by default Istio's names."""
+
+    host: str = "host"
+    port: str = "port.number"
+    subset: str = "subset"
+
+
 class Destination(msgspec.Struct, frozen=True):
     """Where requests go. `port` 0: the service's only port, else the port of the listener (Istio's rule).
 
     `headers` and `rewrite_host` apply to the requests that go here. `path` is the object's field that names it.
     `fails`: it cannot be reached, so its share of requests is answered with an error (Gateway API), of connections
     closed, of datagrams dropped. `http2`: spoken to it although its port does not declare HTTP/2.
+    `fields` are the names of its parts in the API that it was written in, for messages.
     """
 
     host: str
@@ -49,6 +58,7 @@ class Destination(msgspec.Struct, frozen=True):
     rewrite_host: str = ""
     fails: bool = False
     http2: bool = False
+    fields: DestinationFields = DestinationFields()
 
 
 class Rewrite(msgspec.Struct, frozen=True):

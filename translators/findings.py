@@ -1,4 +1,9 @@
-"""Everything we have to say about one object: what lowering it found, and what the checks find in what it means."""
+"""All findings about one object: those of lowering it, and those of the checks on what it means.
+
+This is the one stream: `check`, the log and `/debug/findings` report it, and status conditions are derived from it
+(see decision 0087), so that none of them can contradict another. Nothing that lowers an object may read it: that would
+be a dependency cycle.
+"""
 
 from collections.abc import Iterator
 from functools import cache
@@ -11,33 +16,41 @@ from mirrorplane.translators import checks
 from mirrorplane.translators.contract import Check, discover
 
 
+def findings_about(view: View, ref: Ref) -> tuple[Finding, ...]:
+    """Return the findings about an object. For most objects there is nothing to check, and nothing is remembered."""
+    lowered = view.lowered(ref)
+    return view.memo(findings, ref) if is_checked(ref, lowered) else lowered.findings
+
+
 def findings(view: View, ref: Ref) -> tuple[Finding, ...]:
-    """Return the findings about an object, in the order of the checks, each once."""
-    said = view.lowered(ref)
-    return tuple(dict.fromkeys((*said.findings, *(f for check in _checks() for f in _of(view, check, ref, said)))))
+    """Return the findings about an object in the order of the checks, each once. To be read by memo."""
+    lowered = view.lowered(ref)
+    checked = (finding for check in _checks() for finding in _run(view, check, ref, lowered))
+    return tuple(dict.fromkeys((*lowered.findings, *checked)))
 
 
-def is_checked(ref: Ref, said: Lowered) -> bool:
-    """Tell whether any check has something to look at in what an object means."""
-    return bool(said.tables or said.policies or said.gateways or said.sidecar_scopes or _declared(ref, said))
+def is_checked(ref: Ref, lowered: Lowered) -> bool:
+    """Tell whether any check applies to what an object means."""
+    checked = lowered.tables or lowered.policies or lowered.gateways or lowered.sidecar_scopes
+    return bool(checked or _declared_services(ref, lowered))
 
 
-def _of(view: View, check: Check, ref: Ref, said: Lowered) -> Iterator[Finding]:
-    for table in said.tables:
+def _run(view: View, check: Check, ref: Ref, lowered: Lowered) -> Iterator[Finding]:
+    for table in lowered.tables:
         yield from check.table(view, table)
-    for policy in said.policies:
+    for policy in lowered.policies:
         yield from check.policy(view, policy)
-    for gateway in said.gateways:
+    for gateway in lowered.gateways:
         yield from check.gateway(view, gateway)
-    for service in _declared(ref, said):
+    for service in _declared_services(ref, lowered):
         yield from check.service(view, service)
-    for sidecar_scope in said.sidecar_scopes:
+    for sidecar_scope in lowered.sidecar_scopes:
         yield from check.sidecar_scope(view, sidecar_scope)
 
 
-def _declared(ref: Ref, said: Lowered) -> tuple[Service, ...]:
-    """Return the services that are not Kubernetes' own."""
-    return said.services if "/" in ref.kind else ()
+def _declared_services(ref: Ref, lowered: Lowered) -> tuple[Service, ...]:
+    """Return the services that are not Kubernetes' own, which have a kind without a group."""
+    return lowered.services if "/" in ref.kind else ()
 
 
 @cache

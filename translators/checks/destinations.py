@@ -1,111 +1,156 @@
-"""Do the destinations and mirrors of routes exist? Envoy says nothing about a mirror that does not."""
+"""Do the destinations and mirrors of routes exist? Envoy reports nothing about a mirror that does not."""
 
 from collections.abc import Iterator
+
+import msgspec
 
 from mirrorplane.api.actions import Destination
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.mesh import Service
-from mirrorplane.api.meta import Labels
+from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.routes import Route, RouteTable, StreamRoute
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import (
-    cluster_policy,
-    defined_for,
-    missing,
-    no_mirror,
-    port_of,
-    target_port,
-)
+from mirrorplane.translators.lookups.policies import cluster_policy, port_of, subset_clients, target_port
+from mirrorplane.translators.lookups.reachability import Part, Problem, Traffic, unreachable
 from mirrorplane.translators.names import mirror_cluster
 
-_REASONS = {"host": "HostNotFound", "port.number": "PortNotFound", "subset": "SubsetNotFound", "": "NotCallable"}
+_REASONS = {
+    Part.HOST: "HostNotFound",
+    Part.PORT: "PortNotFound",
+    Part.SUBSET: "SubsetNotFound",
+    Part.POLICY: "NotCallable",
+}
+_EFFECTS = {
+    Traffic.REQUESTS: "requests sent there get 503",
+    Traffic.MIRROR: "nothing is mirrored; the route itself is not affected",
+    Traffic.DATAGRAMS: "datagrams sent there are dropped",
+}
 _EVERYWHERE = "*"
 
 
-def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
-    """Return what is wrong with each destination and mirror, seen from the table's own namespace.
+class _Use(msgspec.Struct, frozen=True):
+    """A destination of a table as a client reaches it."""
 
-    What a delegate says is told to the delegate. A rule for some clients is looked at as one of them.
+    table: RouteTable
+    client: ClientKey
+    to: Destination
+    traffic: Traffic
+
+
+def table(view: View, table: RouteTable) -> tuple[Finding, ...]:
+    """Return what is wrong with each destination and mirror, as the table's clients see them.
+
+    A delegate's rules are reported at the delegate. A rule for some clients is checked as one of them.
     """
-    own = [(route, d) for route in _rules(said) if route.ref == said.ref for d in route.destinations if not d.fails]
-    found = [f for route, to in own for f in _findings(view, said, route, to, mirror=False)]
-    copies = [(route, m.destination) for route in said.routes for m in route.mirrors if m.ref == said.ref]
-    found += [f for route, to in copies for f in _findings(view, said, route, to, mirror=True)]
+    found = (finding for use in _uses(view, table) for finding in _findings(view, use))
     return tuple(dict.fromkeys(found))
 
 
-def _rules(said: RouteTable) -> tuple[Route | StreamRoute, ...]:
-    return (*said.routes, *said.streams)
+def _uses(view: View, table: RouteTable) -> Iterator[_Use]:
+    namespace = _client_namespace(view, table)
+    rules: tuple[Route | StreamRoute, ...] = (*table.routes, *table.streams)
+    for rule in (each for each in rules if each.ref == table.ref):
+        client = _client(table, namespace, rule)
+        datagrams = isinstance(rule, StreamRoute) and rule.datagrams
+        traffic = Traffic.DATAGRAMS if datagrams else Traffic.REQUESTS
+        yield from (_Use(table, client, to, traffic) for to in rule.destinations if not to.fails)
+    for route in table.routes:
+        client = _client(table, namespace, route)
+        own = (mirror for mirror in route.mirrors if mirror.ref == table.ref)
+        yield from (_Use(table, client, mirror.destination, Traffic.MIRROR) for mirror in own)
 
 
-def _findings(
-    view: View, said: RouteTable, route: Route | StreamRoute, to: Destination, *, mirror: bool
-) -> Iterator[Finding]:
-    client = ClientKey(
-        Visibility(said.ref.namespace), route.match.source_labels, router=services.MESH not in said.gateways
-    )
-    port, udp = target_port(view, client.visibility, to, 0), isinstance(route, StreamRoute) and route.datagrams
-    problem = no_mirror(view, client, to, port) if mirror else missing(view, client, to, port, datagrams=udp)
+def _client(table: RouteTable, namespace: str, rule: Route | StreamRoute) -> ClientKey:
+    router = services.MESH not in table.gateways
+    return ClientKey(Visibility(namespace), rule.match.source_labels, router=router)
+
+
+def _client_namespace(view: View, table: RouteTable) -> str:
+    """Return the namespace that the table's requests are sent from.
+
+    Gateway API: a Gateway's routers run in its own namespace, so what is exported to that decides. Istio's Gateways
+    select routers in any namespace: there, as in the mesh, the table's own stands for all.
+    """
+    if not table.section:
+        return table.ref.namespace
+    return view.memo(_router_namespace, table.gateways[0]) or table.ref.namespace
+
+
+def _router_namespace(view: View, gateway: str) -> str:
+    found = (g.within for obj in view.by("gateway.name", gateway) for g in view.lowered(obj.ref).gateways)
+    return next(found, "")
+
+
+def _findings(view: View, use: _Use) -> Iterator[Finding]:
+    to, client = use.to, use.client
+    port = target_port(view, client.visibility, to, 0)
+    problem = unreachable(view, client, to, port, use.traffic)
+    by_subset = problem is not None and problem.part is Part.SUBSET
+    clients = subset_clients(view, client, to.host, to.subset) if by_subset else ()
     service = view.memo(services.service, client.visibility, to.host)
-    clients = defined_for(view, client, to.host, to.subset) if problem and problem[0] == "subset" else ()
     if clients:
-        yield _for_some(said, to, clients)
+        yield _for_some(use, clients)
     elif problem is not None:
-        yield _missing(said, to, problem, mirror=mirror)
+        yield _unreachable(use, problem)
     elif service is not None:
-        yield from _warnings(said, to, service, mirror=mirror)
-        if mirror and not cluster_policy(view, client, mirror_cluster(to.host, port, to.subset)).uses_tls:
-            yield from _not_http(said, to, service)
+        yield from _warnings(use, service)
+        cluster = mirror_cluster(to.host, port, to.subset)
+        if use.traffic is Traffic.MIRROR and not cluster_policy(view, client, cluster).uses_tls:
+            yield from _not_http(use, service)
 
 
-def _missing(said: RouteTable, to: Destination, problem: tuple[str, str], *, mirror: bool) -> Finding:
-    field, sentence = problem
-    effect = "nothing is copied; the route itself is not affected" if mirror else "requests sent there get 503"
-    reason = ("Mirror" if mirror else "") + _REASONS[field]
-    path = f"{to.path}.{field}".rstrip(".")
-    return Finding(said.ref, reason, f"{sentence}: {effect}", path, fix=_fix(field, to))
+def _unreachable(use: _Use, problem: Problem) -> Finding:
+    reason = ("Mirror" if use.traffic is Traffic.MIRROR else "") + _REASONS[problem.part]
+    message = f"{problem.message}: {_EFFECTS[use.traffic]}"
+    return Finding(_about(use), reason, message, problem.path(use.to), fix=_fix(problem.part, use.to))
 
 
-def _for_some(said: RouteTable, to: Destination, clients: Labels) -> Finding:
-    shown = ", ".join(f"{key}={value}" for key, value in clients)
-    message = f"the subset {to.subset} of {to.host} is defined only for clients with {shown}: to others it is missing"
-    fix = f"define it in a DestinationRule without workloadSelector too, or give the rule sourceLabels {shown}"
-    return Finding(said.ref, "SubsetForSome", message, f"{to.path}.subset", Severity.WARNING, fix)
+def _for_some(use: _Use, clients: Labels) -> Finding:
+    labels, to = ", ".join(f"{key}={value}" for key, value in clients), use.to
+    message = f"only clients with {labels} have the subset {to.subset} of {to.host}: for all others it does not exist"
+    fix = f"define it in a DestinationRule without workloadSelector too, or give the rule sourceLabels {labels}"
+    return Finding(_about(use), "SubsetForSome", message, f"{to.path}.{to.fields.subset}", Severity.WARNING, fix)
 
 
-def _warnings(said: RouteTable, to: Destination, service: Service, *, mirror: bool) -> Iterator[Finding]:
-    """Warn of what exists and yet may not do what is meant."""
-    what = "copies" if mirror else "requests"
+def _warnings(use: _Use, service: Service) -> Iterator[Finding]:
+    """Warn of what exists and yet may not do what its author expects."""
+    to, table = use.to, use.table
+    requests = "mirrored requests" if use.traffic is Traffic.MIRROR else "requests"
     if not to.port and len(service.ports) > 1:
-        ports = ", ".join(str(p.number) for p in service.ports)
-        message = (
-            f"{to.host} has the ports {ports} and none is named: {what} go to the port the client called, if it is one"
-        )
+        ports = ", ".join(str(port.number) for port in service.ports)
+        message = f"{to.host} has the ports {ports} and none is named: {requests} go to the port that the client called"
         fix = "name one of the service's ports"
-        yield Finding(said.ref, "PortAmbiguous", message, f"{to.path}.port", Severity.WARNING, fix)
-    if _EVERYWHERE in said.export_to and _EVERYWHERE not in service.export_to:
-        message = f"{to.host} is exported only to {', '.join(service.export_to)}: to other clients it is missing"
+        yield Finding(_about(use), "PortAmbiguous", message, f"{to.path}.port", Severity.WARNING, fix)
+    if not table.section and _EVERYWHERE in table.export_to and _EVERYWHERE not in service.export_to:
+        namespaces = ", ".join(service.export_to)
+        message = f"{to.host} is exported only to {namespaces}: for clients elsewhere it does not exist"
         fix = "export both to the same namespaces"
-        yield Finding(said.ref, "NotVisibleToAll", message, f"{to.path}.host", Severity.WARNING, fix)
+        yield Finding(_about(use), "NotVisibleToAll", message, f"{to.path}.{to.fields.host}", Severity.WARNING, fix)
 
 
-def _not_http(said: RouteTable, to: Destination, service: Service) -> Iterator[Finding]:
+def _not_http(use: _Use, service: Service) -> Iterator[Finding]:
+    to = use.to
     port = port_of(service, to.port or (service.ports[0].number if service.ports else 0))
     if port is not None and port.protocol.is_l4:
-        message = f"port {port.number} of {to.host} does not say that it is HTTP, and a copy is plain HTTP"
+        message = f"port {port.number} of {to.host} is not declared as HTTP, but mirrored requests are plain HTTP"
         fix = "name a port whose name or appProtocol says http"
-        yield Finding(said.ref, "MirrorNotHttp", message, f"{to.path}.port", Severity.WARNING, fix)
+        yield Finding(_about(use), "MirrorNotHttp", message, f"{to.path}.port", Severity.WARNING, fix)
 
 
-def _fix(field: str, to: Destination) -> str:
-    if field == "host":
-        return "correct the host, or create the Service"
-    if field == "subset":
-        return f"add the subset {to.subset} to a DestinationRule for {to.host}"
-    return "name one of the service's ports" if field else f"change the policy of {to.host}"
+def _about(use: _Use) -> Ref:
+    return use.table.ref
+
+
+def _fix(part: Part, to: Destination) -> str:
+    return {
+        Part.HOST: f"correct the {to.fields.host}, or create the Service and export it",
+        Part.PORT: "name one of the service's ports",
+        Part.SUBSET: f"add the subset {to.subset} to a DestinationRule for {to.host}",
+        Part.POLICY: f"change the policy of {to.host}",
+    }[part]
 
 
 CHECK = Check(table=table)

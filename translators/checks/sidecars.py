@@ -8,7 +8,7 @@ from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
-from mirrorplane.translators.lookups.policies import missing
+from mirrorplane.translators.lookups.reachability import unreachable
 from mirrorplane.translators.settings import mesh
 
 _SELECTOR = "spec.workloadSelector"
@@ -67,12 +67,10 @@ def _is_declared(view: View, own: str, namespace: str, host: str) -> bool:
 
 def _forwards_nowhere(view: View, said: SidecarScope) -> Iterator[Finding]:
     to = said.forwarder
-    problem = missing(view, ClientKey(Visibility(said.ref.namespace)), to, to.port) if to else None
-    if problem is not None:
-        field, sentence = problem
-        path = f"spec.outboundTrafficPolicy.egressProxy.{field}"
-        message = f"{sentence}: what would be sent there gets 503"
-        yield Finding(said.ref, "ForwarderNotFound", message, path, fix="create it, or correct this")
+    problem = unreachable(view, ClientKey(Visibility(said.ref.namespace)), to, to.port) if to else None
+    if to is not None and problem is not None:
+        message = f"{problem.message}: requests to undeclared hosts get 503"
+        yield Finding(said.ref, "ForwarderNotFound", message, problem.path(to), fix="create it, or correct the field")
 
 
 CHECK = Check(sidecar_scope=sidecar_scope)

@@ -5,6 +5,15 @@ from collections.abc import Iterable, Mapping
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.status import FALSE, TRUE, Condition
 
+_UNREACHABLE = (
+    *(f"{mirror}{part}NotFound" for mirror in ("", "Mirror") for part in ("Host", "Port", "Subset")),
+    "MirrorNotCallable",
+)
+"""Reasons of the check of destinations, which knows no API."""
+_API_REASONS = {reason: "BackendNotFound" for reason in _UNREACHABLE if reason != "MirrorNotCallable"} | {
+    "GatewayConflict": "PortUnavailable"
+}
+"""Reasons of checks -> Gateway API's own; all others are used as they are (the API permits reasons of one's own)."""
 _CONFLICTS = ("HostnameConflict", "ProtocolConflict")
 LISTENER: Mapping[str, tuple[str, ...]] = {
     "Accepted": (
@@ -13,6 +22,7 @@ LISTENER: Mapping[str, tuple[str, ...]] = {
         "UnsupportedProtocol",
         "UnsupportedValue",
         "NoValidCACertificate",
+        "GatewayConflict",
     ),
     "ResolvedRefs": (
         "InvalidCertificateRef",
@@ -39,7 +49,7 @@ ROUTE: Mapping[str, tuple[str, ...]] = {
         "UnsupportedValue",
         "IncompatibleFilters",
     ),
-    "ResolvedRefs": ("RefNotPermitted", "InvalidKind", "BackendNotFound", "UnsupportedProtocol"),
+    "ResolvedRefs": ("RefNotPermitted", "InvalidKind", "BackendNotFound", "UnsupportedProtocol", *_UNREACHABLE),
 }
 BACKEND_TLS: Mapping[str, tuple[str, ...]] = {
     "Accepted": ("Conflicted", "Invalid", "TargetNotFound", "NoValidCACertificate"),
@@ -71,7 +81,7 @@ def positive(kind: str, reasons: Iterable[str], said: Iterable[Finding]) -> Cond
     found = _with(reasons, said)
     if not found:
         return Condition(kind, TRUE, kind)
-    return Condition(kind, FALSE, found[0].reason, _told(found))
+    return Condition(kind, FALSE, _API_REASONS.get(found[0].reason, found[0].reason), _told(found))
 
 
 def negative(kind: str, reasons: Iterable[str], said: Iterable[Finding]) -> tuple[Condition, ...]:

@@ -3,7 +3,7 @@
 import msgspec
 
 from mirrorplane.api.actions import Destination
-from mirrorplane.api.cluster_policy import Algorithm, ClusterPolicy
+from mirrorplane.api.cluster_policy import ClusterPolicy
 from mirrorplane.api.hosts import candidates, exported, is_ip, is_unix
 from mirrorplane.api.mesh import Endpoint, Port, Protocol, Resolution, Service
 from mirrorplane.api.meta import Labels, Ref
@@ -17,7 +17,6 @@ from mirrorplane.translators.names import (
     PASSTHROUGH,
     ClusterName,
     Transport,
-    mirror_cluster,
     outbound,
     outbound_cluster,
     udp_cluster,
@@ -69,7 +68,7 @@ def subset(view: View, client: ClientKey, host: str, name: str) -> Subset | None
     return found.subset(name) if found else None
 
 
-def defined_for(view: View, client: ClientKey, host: str, name: str) -> Labels:
+def subset_clients(view: View, client: ClientKey, host: str, name: str) -> Labels:
     """Return labels of clients of the caller's namespace for which alone a policy defines a subset."""
     for pattern in candidates(host):
         for obj in view.by("policy.host", pattern):
@@ -109,36 +108,6 @@ def port_of(service: Service, number: int, *, datagrams: bool = False) -> Port |
 def port_called(service: Service, to: ClusterName) -> Port | None:
     """Return the port of a service that a cluster calls."""
     return port_of(service, to.port, datagrams=to.transport is Transport.UDP)
-
-
-def missing(
-    view: View, client: ClientKey, to: Destination, port: int, *, datagrams: bool = False
-) -> tuple[str, str] | None:
-    """Say what of a destination does not exist, as (field below the destination, sentence); None when all is there.
-
-    `port` 0 leaves the port unchecked. With `datagrams` it is one for UDP.
-    """
-    service = view.memo(services.service, client.visibility, to.host)
-    if service is None:
-        return "host", f"no service {to.host} is visible from namespace {client.namespace}"
-    if port and port_of(service, port, datagrams=datagrams) is None:
-        known = ", ".join(str(p.number) for p in service.ports)
-        return "port.number", f"service {to.host} has no port {port} (it has {known or 'none'})"
-    if to.subset and subset(view, client, to.host, to.subset) is None:
-        return "subset", f"no DestinationRule for {to.host} defines a subset {to.subset}"
-    return None
-
-
-def no_mirror(view: View, client: ClientKey, to: Destination, port: int) -> tuple[str, str] | None:
-    """Say why nothing can be copied to a destination, as `missing` does; None when it can.
-
-    The field is "" when it is not the destination that is at fault, but how its host is called.
-    """
-    service = view.memo(services.service, client.visibility, to.host)
-    if service is not None and service.resolution is Resolution.NONE:
-        return "host", f"{to.host} has resolution NONE, so a copy has no address of its own to go to"
-    called = mirror_cluster(to.host, port, to.subset)
-    return missing(view, client, to, port) or _not_callable(view, client, called)
 
 
 def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
@@ -204,15 +173,6 @@ def _others(view: View, service: Service) -> list[Service]:
 def _is_entry(service: Service) -> bool:
     """Tell whether it is not Kubernetes' own, so that no EndpointSlices speak for its Pods."""
     return "/" in service.ref.kind
-
-
-def _not_callable(view: View, client: ClientKey, to: ClusterName) -> tuple[str, str] | None:
-    said = cluster_policy(view, client, to)
-    if said.load_balancer is not None and said.load_balancer.algorithm is Algorithm.ORIGINAL_DST:
-        return "", f"{to.host} has the load balancer PASSTHROUGH, so a copy has no address of its own to go to"
-    why = said.tls_problem(holds_secrets=client.holds_secrets)
-    said_by = "BackendTLSPolicy" if said.tls is not None and said.tls.problem else "DestinationRule"
-    return ("", f"the {said_by} of {to.host} cannot be followed: {why}") if why else None
 
 
 def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -> list[Endpoint]:

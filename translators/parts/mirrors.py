@@ -15,7 +15,8 @@ from mirrorplane.api.mirrors import Guards, Mirror, MirrorProfile, profile_owner
 from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
-from mirrorplane.translators.lookups.policies import no_mirror, target_port
+from mirrorplane.translators.lookups.policies import target_port
+from mirrorplane.translators.lookups.reachability import Traffic, unreachable
 from mirrorplane.translators.names import mirror_cluster
 from mirrorplane.translators.parts.headers import header_options
 from mirrorplane.translators.settings import mesh
@@ -30,7 +31,7 @@ def target(view: View, client: ClientKey, mirror: Mirror, listener_port: int) ->
     """
     destination = mirror.destination
     port = target_port(view, client.visibility, destination, listener_port)
-    if no_mirror(view, client, destination, port) is not None:
+    if unreachable(view, client, destination, port, Traffic.MIRROR) is not None:
         return None
     cluster = mirror_cluster(destination.host, port, destination.subset, http2=destination.http2)
     return str(msgspec.structs.replace(cluster, profile=mirror.profile))

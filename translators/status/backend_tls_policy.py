@@ -7,6 +7,7 @@ from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.status import Condition, Section, Status
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Report
+from mirrorplane.translators.findings import findings_about
 from mirrorplane.translators.gateway_api.attachment.ancestors import ancestors
 from mirrorplane.translators.gateway_api.conditions import BACKEND_TLS, positive
 from mirrorplane.translators.gateway_api.gateway.classes import profile_at
@@ -16,8 +17,8 @@ _MOST = 16
 
 def status(view: View, obj: Object[BackendTLSPolicy]) -> Status | None:
     """Return the status; None where no route of a Gateway that is served here leads to a target."""
-    said = view.lowered(obj.ref).findings
-    conditions = tuple(positive(kind, reasons, said) for kind, reasons in BACKEND_TLS.items())
+    found = findings_about(view, obj.ref)
+    conditions = tuple(positive(kind, reasons, found) for kind, reasons in BACKEND_TLS.items())
     sections = tuple(_sections(view, ancestors(view, obj)[:_MOST], conditions))
     return Status(lists=("ancestors",), sections=sections) if sections else None
 

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.gateway_api import gateway as gw
 from mirrorplane.api.meta import Object, Ref
-from mirrorplane.api.status import FALSE, PROGRAMMED, TRUE, Condition, Status
+from mirrorplane.api.status import PROGRAMMED, TRUE, Condition, Status
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Report
-from mirrorplane.translators.gateway_api.attachment.listener_status import accepted, of_owner, sections
+from mirrorplane.translators.findings import findings_about
+from mirrorplane.translators.gateway_api.attachment.listener_status import accepted, not_programmed, of_owner, sections
 from mirrorplane.translators.gateway_api.conditions import GATEWAY, negative, positive
 from mirrorplane.translators.gateway_api.gateway.classes import profile
 from mirrorplane.translators.gateway_api.gateway.listeners import gateway_problems, judged
@@ -19,13 +20,14 @@ def status(view: View, obj: Object[gw.Gateway]) -> Status | None:
     if profile(view, obj.spec.gateway_class_name) is None:
         return None
     verdicts = of_owner(view, obj.ref, obj.ref)
-    said = [f for f in view.lowered(obj.ref).findings if not f.path.startswith("spec.listeners")]
+    found = findings_about(view, obj.ref)
+    said = [finding for finding in found if not finding.path.startswith("spec.listeners")]
     valid = positive("Accepted", GATEWAY["Accepted"], said)
     valid = accepted(verdicts) if valid.status == TRUE else valid
     serves = any(one.served for one in verdicts)
     programmed = Condition(PROGRAMMED, TRUE, PROGRAMMED)
     if not serves:
-        programmed = Condition(PROGRAMMED, FALSE, "Invalid", valid.message or "no listener can be served")
+        programmed = not_programmed(valid)
     return Status(
         conditions=(valid, programmed, *_others(obj, said)),
         facts={"attachedListenerSets": len(_joined(view, obj))},

@@ -5,8 +5,9 @@ from mirrorplane.api.meta import Object
 from mirrorplane.api.status import Status
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Report
+from mirrorplane.translators.findings import findings_about
 from mirrorplane.translators.gateway_api.conditions import positive
-from mirrorplane.translators.gateway_api.gateway.classes import class_findings, is_ours
+from mirrorplane.translators.gateway_api.gateway.classes import is_ours
 from mirrorplane.translators.gateway_api.gateway.features import SUPPORTED
 
 
@@ -14,7 +15,7 @@ def status(view: View, obj: Object[GatewayClass]) -> Status | None:
     """Return the status; None for a class of another controller."""
     if not is_ours(view, obj):
         return None
-    accepted = positive("Accepted", ("InvalidParameters",), class_findings(view, obj))
+    accepted = positive("Accepted", ("InvalidParameters",), findings_about(view, obj.ref))
     return Status((accepted,), facts={"supportedFeatures": [{"name": name} for name in SUPPORTED]})
 
 

@@ -6,7 +6,7 @@ from mirrorplane.api.meta import Object
 from mirrorplane.api.status import FALSE, PROGRAMMED, TRUE, Condition, Status
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Report
-from mirrorplane.translators.gateway_api.attachment.listener_status import accepted, of_owner, sections
+from mirrorplane.translators.gateway_api.attachment.listener_status import accepted, not_programmed, of_owner, sections
 from mirrorplane.translators.gateway_api.attachment.parents import served_by
 from mirrorplane.translators.gateway_api.gateway.listeners import Verdict, gateway_problems, is_admitted
 
@@ -45,8 +45,7 @@ def _conditions(parent: Object[Gateway] | None, verdicts: tuple[Verdict, ...]) -
 def _programmed(valid: Condition, *, serves: bool) -> Condition:
     if serves:
         return Condition(PROGRAMMED, TRUE, PROGRAMMED)
-    reason = "ListenersNotValid" if valid.status == FALSE else "Invalid"
-    return Condition(PROGRAMMED, FALSE, reason, valid.message or "no listener can be served")
+    return not_programmed(valid)
 
 
 REPORT = Report(kinds=(LISTENER_SET,), status=status)

@@ -15,6 +15,7 @@ from mirrorplane.api.meta import AnyObject
 from mirrorplane.api.status import FALSE, TRUE, Condition, Section, Status
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Report
+from mirrorplane.translators.findings import findings_about
 from mirrorplane.translators.gateway_api.attachment.parents import owner_of, served_by
 from mirrorplane.translators.gateway_api.attachment.service_parents import is_served
 from mirrorplane.translators.gateway_api.conditions import PARTLY, ROUTE, below, is_lost, lost_rules, positive
@@ -29,7 +30,7 @@ def status(view: View, obj: AnyObject) -> Status | None:
 
 def _sections(view: View, obj: AnyObject) -> Iterator[Section]:
     """Yield an entry for each parent. What is said of the rules is the same for all (Gateway API)."""
-    said = view.lowered(obj.ref).findings
+    said = findings_about(view, obj.ref)
     rules = below("spec.rules", said)
     for i, parent in enumerate(obj.spec.parent_refs):
         controller = _controller(view, obj, parent)

@@ -1,4 +1,4 @@
-"""The part of a status that is about listeners, whoever writes them down."""
+"""The part of a status that is about listeners: a Gateway's own, or a ListenerSet's."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,11 +9,13 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.status import FALSE, PROGRAMMED, TRUE, Condition, Section
 from mirrorplane.api.view import View
+from mirrorplane.translators.findings import findings_about
 from mirrorplane.translators.gateway_api.attachment.attached_routes import counted
 from mirrorplane.translators.gateway_api.conditions import LISTENER, negative, positive
 from mirrorplane.translators.gateway_api.gateway.listeners import Verdict, seen_by
 from mirrorplane.translators.names import listener_suffix
-from mirrorplane.translators.routers.servers import as_selected, merged
+
+_NOT_VALID = "ListenersNotValid"
 
 
 def of_owner(view: View, gateway: Ref, owner: Ref) -> tuple[Verdict, ...]:
@@ -42,25 +44,33 @@ def sections(view: View, owner: Ref, verdicts: tuple[Verdict, ...]) -> Iterator[
 def accepted(verdicts: tuple[Verdict, ...]) -> Condition:
     """Return whether there is anything that can be served.
 
-    Gateway API: with some bad listeners it still is accepted, and the reason says so.
+    Gateway API: with some bad listeners it still is accepted, and the reason says so. A listener whose certificates
+    cannot be used is bad too: nothing is configured for it.
     """
-    bad = [one.listener.said.name for one in verdicts if not one.accepted]
+    bad = [verdict.listener.said.name for verdict in verdicts if not verdict.served]
     if not bad:
         return Condition("Accepted", TRUE, "Accepted")
-    message = f"not served: {', '.join(bad)}"
-    return Condition("Accepted", FALSE if len(bad) == len(verdicts) else TRUE, "ListenersNotValid", message)
+    message = f"listeners not served: {', '.join(bad)}"
+    return Condition("Accepted", FALSE if len(bad) == len(verdicts) else TRUE, _NOT_VALID, message)
 
 
-def _left_out(view: View, owner: Ref) -> tuple[tuple[str, str], ...]:
-    """Return the servers of an object that routers of its gateway do not serve, by their field, and why."""
-    scopes = (as_selected(view, said) for said in view.lowered(owner).gateways)
-    found = (one for scope in scopes for one in view.memo(merged, scope).left_out if one.about == owner)
-    return tuple((one.server.path, one.why) for one in found)
+def not_programmed(valid: Condition) -> Condition:
+    """Return the condition of an object none of whose listeners is served; `valid` is its Accepted condition."""
+    reason = _NOT_VALID if valid.reason == _NOT_VALID else "Invalid"
+    return Condition(PROGRAMMED, FALSE, reason, valid.message or "no listener can be served")
 
 
-def _unavailable(one: Verdict, why: str) -> Verdict:
-    told = Finding(one.listener.owner, "PortUnavailable", f"nothing listens: {why}", f"{one.listener.path}.port")
-    return msgspec.structs.replace(one, findings=(*one.findings, told), accepted=False, served=False)
+def _left_out(view: View, owner: Ref) -> tuple[tuple[str, Finding], ...]:
+    """Return the findings about listeners that an older gateway for the same routers leaves no place, by their field.
+
+    Of all the findings only these, so that others change no status.
+    """
+    found = findings_about(view, owner)
+    return tuple((finding.path, finding) for finding in found if finding.reason == "GatewayConflict")
+
+
+def _unavailable(verdict: Verdict, conflict: Finding) -> Verdict:
+    return msgspec.structs.replace(verdict, findings=(*verdict.findings, conflict), accepted=False, served=False)
 
 
 def _conditions(one: Verdict) -> Iterator[Condition]:

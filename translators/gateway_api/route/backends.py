@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from mirrorplane.api.actions import Destination
+from mirrorplane.api.actions import Destination, DestinationFields
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.hosts import fqdn
 from mirrorplane.api.kinds.gateway_api.grpc_route import GRPC_ROUTE
@@ -19,12 +19,14 @@ from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.references import RefProblem, grant_problem
 from mirrorplane.translators.lookups.policies import cluster_policy, port_of
+from mirrorplane.translators.lookups.reachability import port_problem
 from mirrorplane.translators.names import outbound_cluster
 from mirrorplane.translators.port_protocols import by_token
 
 _HTTP_KINDS = frozenset((HTTP_ROUTE.key, GRPC_ROUTE.key))
 _WEBSOCKET, _WEBSOCKET_TLS = "kubernetes.io/ws", "kubernetes.io/wss"
 _NOT_FOUND = "BackendNotFound"
+_FIELDS = DestinationFields(host="name", port="port", subset="")
 
 
 class Referrer(msgspec.Struct, frozen=True):
@@ -48,7 +50,7 @@ def destination_of(view: View, referrer: Referrer, ref: BackendObjectReference) 
     host = fqdn(ref.name, ref.namespace or referrer.about.namespace)
     port = _port(_service(view, _target(referrer, ref)), ref) if referrer.grpc else None
     http2 = port is not None and port.protocol is not Protocol.HTTP2
-    return Destination(host, port=ref.port or 0, path=referrer.path, http2=http2)
+    return Destination(host, port=ref.port or 0, path=referrer.path, http2=http2, fields=_FIELDS)
 
 
 def backend_problem(view: View, referrer: Referrer, ref: BackendObjectReference) -> RefProblem | None:
@@ -62,11 +64,9 @@ def backend_problem(view: View, referrer: Referrer, ref: BackendObjectReference)
     if service is None:
         return _missing(view, target)
     udp = referrer.about.kind == UDP_ROUTE.key
+    if missing := port_problem(service, str(target), ref.port or 0, datagrams=udp):
+        return RefProblem(_NOT_FOUND, "port", missing.message, "use one of its ports")
     port = _port(service, ref, udp=udp)
-    if ref.port is not None and port is None:
-        ports = ", ".join(_port_name(each) for each in service.ports) or "none"
-        name = f"port {ref.port} for UDP" if udp else f"port {ref.port}"
-        return RefProblem(_NOT_FOUND, "port", f"{target} has no {name} (its ports: {ports})", "use one of its ports")
     if port is not None and referrer.sends_http and (why := _protocol_problem(view, referrer, service, port)):
         message = f"port {port.number} of {target} has appProtocol {port.app_protocol}, {why}"
         return RefProblem("UnsupportedProtocol", "port", message)
@@ -98,10 +98,6 @@ def _missing(view: View, target: Ref) -> RefProblem:
     if view.get(target) is None:
         return RefProblem(_NOT_FOUND, "name", f"{target} not found", "correct the name, or create it")
     return RefProblem(_NOT_FOUND, "name", f"{target} is an ExternalName, which is not supported as a backend")
-
-
-def _port_name(port: Port) -> str:
-    return f"{port.number} for UDP" if port.protocol is Protocol.UDP else str(port.number)
 
 
 def _protocol_problem(view: View, referrer: Referrer, service: Service, port: Port) -> str:

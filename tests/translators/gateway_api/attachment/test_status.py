@@ -121,6 +121,7 @@ async def test_a_grant_that_is_withdrawn_takes_the_reference_back():
     assert TILL.partition(".")[0] in entry["conditions"][1]["message"]
 
 
+INVALID = {"Accepted": "!ListenersNotValid", "Programmed": "!ListenersNotValid"}
 LISTENERS = [
     ("well", {}, {**ACCEPTED, "Programmed": "?Pending"}, ["HTTPRoute"]),
     ("unknown protocol", {"protocol": "a.b/c"}, {**refused("UnsupportedProtocol"), "Programmed": "!Invalid"}, []),
@@ -161,7 +162,29 @@ async def test_a_gateway_says_of_each_listener_how_it_stands(
     assert brief(second) == found
     assert set(kinds) <= {kind["kind"] for kind in second["supportedKinds"]}
     assert bool(kinds) == bool(second["supportedKinds"])
-    assert brief(said)["Accepted"] == ("Accepted" if found["Accepted"] == "Accepted" else "ListenersNotValid")
+    assert brief(said)["Accepted"] == ("ListenersNotValid" if found["Programmed"] == "!Invalid" else "Accepted")
+
+
+NO_SECRET = {"protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "missing"}]}}
+
+
+async def test_a_gateway_all_of_whose_certificates_are_bad_is_not_accepted():
+    gateway_status = (await statuses(gateway(NO_SECRET, {**NO_SECRET, "port": 444})))["Gateway edge"]
+    assert brief(gateway_status) == INVALID
+    for listener in gateway_status["listeners"]:
+        assert brief(listener) == {**unresolved("InvalidCertificateRef"), "Programmed": "!Invalid"}
+
+
+async def test_a_listener_set_whose_certificate_needs_a_grant_is_not_accepted():
+    allowed = "allowedListeners: {namespaces: {from: All}}"
+    edge = gateway({}).replace("  gatewayClassName", f"  {allowed}\n  gatewayClassName")
+    tls = {"certificateRefs": [{"name": "cert", "namespace": "elsewhere"}]}
+    listener = {"name": "tls", "port": 443, "protocol": "HTTPS", "tls": tls}
+    joined = made("ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": [listener]})
+    found = await statuses(edge, joined)
+    assert brief(found["ListenerSet more"]) == INVALID
+    assert brief(found["ListenerSet more"]["listeners"][0])["ResolvedRefs"] == "!RefNotPermitted"
+    assert brief(found["Gateway edge"])["Accepted"] == "Accepted", "its own listener is served"
 
 
 async def test_conflicting_listeners_have_no_winner_and_the_gateway_says_so():
@@ -174,7 +197,7 @@ async def test_conflicting_listeners_have_no_winner_and_the_gateway_says_so():
         "Programmed": "!ProtocolConflict",
     }
     assert [brief(one) for one in said["listeners"]] == [conflict, conflict]
-    assert brief(said) == {"Accepted": "!ListenersNotValid", "Programmed": "!Invalid"}
+    assert brief(said) == INVALID
     assert "l0, l1" in said["conditions"][0]["message"]
 
 

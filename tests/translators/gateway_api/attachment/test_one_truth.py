@@ -1,0 +1,121 @@
+"""`check`, the data plane and status conditions agree about what a route sends and mirrors to."""
+
+from typing import Any
+
+import pytest
+
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.resource import ROUTE
+from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.status.conditions import Plain
+from tests.builders import decoded, plane_of
+from tests.gateway_manifests import EDGE, GROUP, gateway, made, route, services, to
+
+NOW = "2026-01-01T00:00:00Z"
+WEB = Ref(f"{GROUP}/HTTPRoute", "default", "web")
+GRANT = made(
+    "ReferenceGrant",
+    "all",
+    {
+        "from": [{"group": GROUP, "kind": "HTTPRoute", "namespace": "default"}],
+        "to": [{"group": "", "kind": "Service"}],
+    },
+    f"{GROUP}/v1beta1",
+    namespace="shop",
+)
+TILL = {"name": "till", "namespace": "shop", "port": 8000}
+MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": TILL}}
+ONLY, BESIDE = {"backendRefs": [TILL]}, to("web", filters=[MIRROR])
+BACKEND_PATH, MIRROR_PATH = "spec.rules[0].backendRefs[0]", "spec.rules[0].filters[0].requestMirror.backendRef"
+PRIVATE = "no service till.shop.svc.cluster.local is visible from namespace default"
+MUTUAL = made(
+    "DestinationRule",
+    "till",
+    {"host": "till.shop.svc.cluster.local", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}},
+    "networking.istio.io/v1",
+)
+
+
+def exported(text: str, to_namespaces: str) -> str:
+    """Services with the annotation that says which namespaces see them."""
+    key = "networking.istio.io/exportTo"
+    return text.replace(
+        "kind: Service\nmetadata:\n", f"kind: Service\nmetadata:\n  annotations: {{{key}: '{to_namespaces}'}}\n"
+    )
+
+
+def status_of(plane: Plane, ref: Ref = WEB) -> Plain:
+    plane.statuses.refresh(plane.engine.view, plane.snapshot, None, NOW)
+    return dict(plane.statuses.statuses())[ref]
+
+
+def resolved(plane: Plane) -> dict[str, Any]:
+    """The condition ResolvedRefs of the route at its first parent."""
+    (condition,) = (c for c in status_of(plane)["parents"][0]["conditions"] if c["type"] == "ResolvedRefs")
+    return condition
+
+
+def errors(plane: Plane, ref: Ref = WEB) -> list[Finding]:
+    """What `check` reports."""
+    return [f for f in plane.findings.all() if f.about == ref and f.severity is Severity.ERROR]
+
+
+def mirrored(plane: Plane) -> bool:
+    return "request_mirror_policies" in str(decoded(plane.render(EDGE), ROUTE))
+
+
+@pytest.mark.parametrize("rule", [ONLY, BESIDE], ids=["backend", "mirror"])
+async def test_what_can_be_sent_to_is_resolved(rule: dict[str, Any]):
+    world = (gateway({}), services("web"), services("till", namespace="shop"), GRANT, route("web", rule))
+    plane = await plane_of("---\n".join(world))
+    assert errors(plane) == []
+    assert (resolved(plane)["status"], mirrored(plane)) == ("True", rule is BESIDE)
+
+
+UNREACHABLE = [
+    ("private backend", ONLY, ".", "", f"{BACKEND_PATH}.name", "BackendNotFound", PRIVATE),
+    ("private mirror", BESIDE, ".", "", f"{MIRROR_PATH}.name", "BackendNotFound", PRIVATE),
+    ("mutual mirror", BESIDE, "*", MUTUAL, MIRROR_PATH, "MirrorNotCallable", "ISTIO_MUTUAL"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "export_to", "more", "path", "reason", "words"),
+    [c[1:] for c in UNREACHABLE],
+    ids=[c[0] for c in UNREACHABLE],
+)
+async def test_what_check_reports_of_a_destination_stands_in_the_status(
+    rule: dict[str, Any], export_to: str, more: str, path: str, reason: str, words: str
+):
+    till = exported(services("till", namespace="shop"), export_to)
+    texts = (gateway({}), services("web"), till, GRANT, more, route("web", rule))
+    plane = await plane_of("---\n".join(filter(None, texts)))
+    (finding,) = errors(plane)
+    assert (finding.path, words in finding.message) == (path, True), finding
+    assert resolved(plane)["reason"] == reason
+    assert (resolved(plane)["status"], resolved(plane)["message"]) == ("False", f"{path}: {finding.message}")
+    assert not mirrored(plane)
+
+
+async def test_a_backend_is_looked_for_from_the_namespace_of_the_gateway():
+    """A Service exported to its own namespace is out of reach for routers elsewhere, whoever writes the route."""
+    listener = {"allowedRoutes": {"namespaces": {"from": "All"}}}
+    till = services("till", namespace="shop")
+    world = (gateway(listener), route("web", to("till"), parents=[{"namespace": "default"}], namespace="shop"))
+    ref = Ref(WEB.kind, "shop", "web")
+    plane = await plane_of("---\n".join((*world, exported(till, "."))))
+    assert [f.path for f in errors(plane, ref)] == [f"{BACKEND_PATH}.name"]
+    plane = await plane_of("---\n".join((*world, exported(till, "default"))))
+    assert errors(plane, ref) == []
+
+
+async def test_a_condition_becomes_true_when_its_finding_clears():
+    till = services("till", namespace="shop")
+    plane = await plane_of("---\n".join((gateway({}), services("web"), exported(till, "."), GRANT, route("web", ONLY))))
+    assert resolved(plane)["status"] == "False"
+    public = await plane_of(till)
+    for ref, obj in public.snapshot.objects.items():
+        plane.store.apply(ref, obj)
+    await plane.publish()
+    assert (resolved(plane)["status"], errors(plane)) == ("True", [])

@@ -1,0 +1,94 @@
+"""Whether a client can send or mirror requests to a destination: the one answer that backends, mirrors and checks give.
+
+Envoy reports nothing about a mirror whose cluster is missing, and 503 for a request. So the same function that decides
+which clusters are named also decides what `check` and status conditions report.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from mirrorplane.api.actions import Destination
+from mirrorplane.api.cluster_policy import Algorithm
+from mirrorplane.api.mesh import Protocol, Resolution, Service
+from mirrorplane.api.proxy import ClientKey
+from mirrorplane.api.view import View
+from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.policies import cluster_policy, port_of, subset
+from mirrorplane.translators.names import mirror_cluster
+
+
+class Part(Enum):
+    """Which part of a destination is wrong. POLICY: none of it, but how its host has to be called."""
+
+    HOST = "host"
+    PORT = "port"
+    SUBSET = "subset"
+    POLICY = "policy"
+
+
+class Traffic(Enum):
+    """What is sent to a destination."""
+
+    REQUESTS = "requests"
+    MIRROR = "mirror"
+    DATAGRAMS = "datagrams"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why nothing can be sent to a destination: the part that is wrong, and a sentence."""
+
+    part: Part
+    message: str
+
+    def path(self, to: Destination) -> str:
+        """Return the field that is wrong, in the words of the API that the destination was written in."""
+        name = "" if self.part is Part.POLICY else getattr(to.fields, self.part.value)
+        return f"{to.path}.{name}" if name else to.path
+
+
+def unreachable(
+    view: View, client: ClientKey, to: Destination, port: int, traffic: Traffic = Traffic.REQUESTS
+) -> Problem | None:
+    """Return why a client cannot send to a destination, or None when it can.
+
+    `port` is the service's port that the destination stands for (see `target_port`); 0 leaves it unchecked.
+    """
+    service = view.memo(services.service, client.visibility, to.host)
+    if service is None:
+        return Problem(Part.HOST, f"no service {to.host} is visible from namespace {client.namespace}")
+    if traffic is Traffic.MIRROR and service.resolution is Resolution.NONE:
+        return Problem(Part.HOST, f"{to.host} has resolution NONE and so no endpoints to mirror to")
+    if problem := port_problem(service, f"service {to.host}", port, datagrams=traffic is Traffic.DATAGRAMS):
+        return problem
+    if to.subset and subset(view, client, to.host, to.subset) is None:
+        return Problem(Part.SUBSET, f"no DestinationRule for {to.host} defines a subset {to.subset}")
+    return _policy_problem(view, client, to, port) if traffic is Traffic.MIRROR else None
+
+
+def port_problem(service: Service, name: str, port: int, *, datagrams: bool = False) -> Problem | None:
+    """Return why a port of a service, called `name` in the message, cannot be sent to; None when it can, and for 0."""
+    if not port or port_of(service, port, datagrams=datagrams) is not None:
+        return None
+    ports = ", ".join(_spelled(p.number, datagrams=p.protocol is Protocol.UDP) for p in service.ports)
+    message = f"{name} has no port {_spelled(port, datagrams=datagrams)} (its ports: {ports or 'none'})"
+    return Problem(Part.PORT, message)
+
+
+def _spelled(port: int, *, datagrams: bool) -> str:
+    return f"{port}/UDP" if datagrams else str(port)
+
+
+def _policy_problem(view: View, client: ClientKey, to: Destination, port: int) -> Problem | None:
+    """Return why the policy for a host leaves nothing to mirror to.
+
+    Only mirrors are refused here: for requests the cluster is left out when it is built, and the policy's own object
+    has the finding.
+    """
+    policy = cluster_policy(view, client, mirror_cluster(to.host, port, to.subset))
+    if policy.load_balancer is not None and policy.load_balancer.algorithm is Algorithm.ORIGINAL_DST:
+        message = f"{to.host} has the load balancer PASSTHROUGH, and a mirrored request has no original destination"
+        return Problem(Part.POLICY, message)
+    why = policy.tls_problem(holds_secrets=client.holds_secrets)
+    kind = "BackendTLSPolicy" if policy.tls is not None and policy.tls.problem else "DestinationRule"
+    return Problem(Part.POLICY, f"the {kind} for {to.host} cannot be applied: {why}") if why else None
