@@ -277,7 +277,7 @@ async def test_what_is_said_of_certificates_stands_in_the_status():
     three = listener(host="a.example.com"), listener("b", host="b.example.com"), listener("c", 444, namespace="shop")
     found = (await statuses(gateway(*three, tls=said), secret("web"), clients))["Gateway edge"]
     assert brief(found) == {
-        "Accepted": "Accepted",
+        "Accepted": "ListenersNotValid",
         "Programmed": "?Pending",
         "ResolvedRefs": "!InvalidClientCertificateRef",
         "InsecureFrontendValidationMode": "ConfigurationChanged",
