@@ -1,4 +1,4 @@
-"""What a file must fill in to be an input, an output, a filter, a check, a report. No list is edited: see discover."""
+"""What a file must define to be an input, output, filter, check or report. No list is edited: see `discover`."""
 
 import importlib
 import pkgutil
@@ -23,7 +23,7 @@ from mirrorplane.api.view import View
 
 
 class Slot(IntEnum):
-    """Where an HTTP filter stands in the chain, first to last. A new filter adds its place (Istio's order)."""
+    """The order of HTTP filters in the chain, as in Istio. A new filter adds its slot; gaps leave room for it."""
 
     FAULT = 50
     CORS = 60
@@ -33,10 +33,10 @@ class Slot(IntEnum):
 
 
 class Input(msgspec.Struct, frozen=True):
-    """One input API: the kinds it reads, the indexes it wants over them, and what an object of them means.
+    """One input API: the kinds it reads, how an object of them is lowered to mesh nouns, and indexes over them.
 
-    `validate` looks at one object alone, before it is stored: an ERROR refuses it, and the one before goes on serving.
-    What `lower` sees has passed; it needs no defence.
+    `validate` sees one object alone, before it is stored: an ERROR rejects it, and its last good version stays in use.
+    `lower` is called for valid objects only, and checks nothing again.
     """
 
     kinds: tuple[Kind, ...]
@@ -46,39 +46,41 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class Output(msgspec.Struct, frozen=True):
-    """One sort of resource: which of them a scope has, and one of them. `build` answers None for what does not exist.
+    """One sort of resource; several make one xDS type. See decision 0057.
 
-    `names` come in groups without repeats, so that a long list that changes in one group is compared in one group; no
-    other output of the type may use them. `key` is all of a scope that `build` asks for: scopes with equal keys share
-    what is built. `serves`: which scopes have any. `public`: though it is of the type of secrets, it holds none; what
-    is not goes only to scopes that hold a proved identity.
+    `names` lists the resources of a scope, in groups: where one group of a long list changed, only that is compared.
+    A name is listed once, and by one output of the type. `build` returns one resource, or None when it does not exist.
+    It gets `cache_key(scope)`, the part of a scope that it depends on: scopes with equal keys share the resource.
+    `serves` tells which scopes have any. `public`: resources of the type Secret that hold no secret; all others of that
+    type are sent only to scopes with an authenticated identity (decision 0026).
     """
 
     type_url: str
     names: Callable[[View, Scope], tuple[tuple[str, ...], ...]]
     build: Callable[[View, Any, str], Resource | None]
-    key: Callable[[Scope], Any] = lambda scope: scope
+    cache_key: Callable[[Scope], Any] = lambda scope: scope
     serves: Callable[[Scope], bool] = lambda _: True
     public: bool = False
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """One HTTP filter: its place, its entry in the chain (None: not in this scope), what it has to say of a route.
+    """One HTTP filter: its slot and Envoy's name, its entry in the chain, and its per-route configuration.
 
-    `asleep`: it does nothing, and costs nothing, but on routes that it has something to say of.
+    `chain` returns None where the scope's chains do not have the filter, `route` where it has no configuration for a
+    route. `disabled_by_default`: it is skipped, at no cost, except on routes with such a configuration.
     """
 
     slot: Slot
     name: str
     chain: Callable[[View, Scope], Any | None]
     route: Callable[[Route], Any | None] = lambda _: None
-    asleep: bool = False
+    disabled_by_default: bool = False
 
 
 class Check(msgspec.Struct, frozen=True):
-    """Advice about what objects mean: findings on what is said, whatever API it was written in.
+    """Findings about mesh nouns, and so about every input API that lowers to them.
 
-    `service` is asked about services that users declare by hand, and not about Kubernetes' own, which are many.
+    `service` is called for services that users declare by hand, and not for Kubernetes' own, of which there are many.
     """
 
     table: Callable[[View, RouteTable], tuple[Finding, ...]] = lambda *_: ()
@@ -89,7 +91,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What is to stand in the status of objects of some kinds; None: it is not ours to write."""
+    """The status of objects of some kinds; None where it is not ours to write."""
 
     kinds: tuple[Kind, ...]
     status: Callable[[View, Any], Status | None]
@@ -99,14 +101,14 @@ T = TypeVar("T")
 
 
 def discover(package: ModuleType, attr: str, cls: type[T]) -> dict[str, T]:
-    """Return the contract of every module of a package, by module name, in name order.
+    """Return what the modules of a package define as `attr`, by module name, in the order of names.
 
     Raises TypeError for a module that does not define it.
     """
-    found: dict[str, T] = {}
+    contracts: dict[str, T] = {}
     for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
         value = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), attr, None)
         if not isinstance(value, cls):
             raise TypeError(f"{package.__name__}.{module.name} must define {attr}: {cls.__name__}")
-        found[module.name] = value
-    return found
+        contracts[module.name] = value
+    return contracts

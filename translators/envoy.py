@@ -1,7 +1,8 @@
-"""The only door to Envoy's protobuf messages: which we use, how they are encoded, how bytes are joined.
+"""The only module that imports Envoy's protobuf messages, with the ways in which they are encoded and joined.
 
-Bytes are encoded deterministically, so equal content has equal bytes and equal versions, also after a restart.
-A RouteConfiguration is made of virtual hosts that were encoded before: the same bytes, and only what changed is new.
+Bytes are encoded deterministically, so that equal content has equal bytes and equal versions, also after a restart (see
+decision 0010). A RouteConfiguration is made of virtual hosts that were encoded before: the wire format of a message is
+the concatenation of its fields, so joining encoded fields gives the same bytes as encoding the whole.
 """
 
 from collections.abc import Mapping
@@ -122,6 +123,7 @@ from xds.core.v3.extension_pb2 import TypedExtensionConfig as XdsExtension
 from xds.type.matcher.v3.matcher_pb2 import Matcher
 from xds.type.v3.typed_struct_pb2 import TypedStruct
 
+from mirrorplane.api.matches import Op, StringMatch
 from mirrorplane.api.resource import TYPE_URL_PREFIX, Resource
 from mirrorplane.api.wire import varint
 
@@ -243,7 +245,10 @@ _LENGTH_DELIMITED = 2
 
 
 def resource(type_url: str, name: str, *chunks: bytes, uses: tuple[str, ...] = ()) -> Resource:
-    """Wrap an encoded message, given in pieces; its version is the hash of its bytes."""
+    """Wrap an encoded message, given in chunks; its version is the hash of its bytes.
+
+    `uses` are the names of resources that it refers to: a cluster's endpoints, a listener's routes.
+    """
     version = xxhash.xxh3_128()
     for chunk in chunks:
         version.update(chunk)
@@ -251,13 +256,13 @@ def resource(type_url: str, name: str, *chunks: bytes, uses: tuple[str, ...] = (
 
 
 def encode(message: Message) -> bytes:
-    """Serialise deterministically (maps sorted)."""
+    """Serialise deterministically: protobuf alone promises no order of maps."""
     body: bytes = message.SerializeToString(deterministic=True)
     return body
 
 
-def framed(field: int, body: bytes) -> bytes:
-    """Return an encoded message as field number `field` of the message around it."""
+def encode_field(field: int, body: bytes) -> bytes:
+    """Return an encoded message as field number `field` of an outer message."""
     return varint(field << 3 | _LENGTH_DELIMITED) + varint(len(body)) + body
 
 
@@ -269,7 +274,7 @@ def packed(message: Message) -> AnyMessage:
 
 
 def typed_struct(type_url: str, fields: dict[str, Any]) -> AnyMessage:
-    """Wrap the JSON form of a message whose Python class does not exist; Envoy reads it as the real type."""
+    """Wrap the JSON form of a message that xds-protos lacks; Envoy converts a TypedStruct to the real type."""
     value = Struct()
     value.update(fields)
     return packed(TypedStruct(type_url=f"{TYPE_URL_PREFIX}{type_url}", value=value))
@@ -281,21 +286,28 @@ def duration(milliseconds: int) -> Duration:
 
 
 def share(millionths: int) -> FractionalPercent:
-    """Return a fraction in parts per MILLION, the only denominator that we use."""
+    """Return a fraction in parts per MILLION, the only denominator in use. See decision 0003."""
     return FractionalPercent(numerator=millionths, denominator=FractionalPercent.MILLION)
 
 
+def string_matcher(match: StringMatch) -> StringMatcher:
+    """Return Envoy's form of a comparison."""
+    if match.op is Op.REGEX:
+        return StringMatcher(safe_regex=RegexMatcher(regex=match.value))
+    return StringMatcher(**{match.op.value: match.value})
+
+
 def to_dict(res: Resource) -> dict[str, Any]:
-    """Decode a resource into plain values with Envoy's field names, for people."""
+    """Decode a resource into plain values with Envoy's field names, for YAML and JSON output."""
     message = _MESSAGES[res.type_url].FromString(res.body)
-    found: dict[str, Any] = _plain(MessageToDict(message, preserving_proto_field_name=True))
-    return found
+    fields: dict[str, Any] = _plain(MessageToDict(message, preserving_proto_field_name=True))
+    return fields
 
 
 def _plain(value: Any, *, sort: bool = False, deep: bool = False) -> Any:
-    """Turn protobuf's own containers into dict and list; maps, whose order protobuf does not keep, come sorted.
+    """Turn protobuf's containers into dict and list; maps, whose order protobuf does not keep, are sorted.
 
-    `sort` is for this mapping, `deep` for all that it holds.
+    `sort` is for this mapping, `deep` for everything in it.
     """
     if isinstance(value, Mapping):
         keys = sorted(value) if sort or deep else list(value)

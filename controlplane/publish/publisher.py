@@ -90,7 +90,7 @@ class Publisher:
             return frozenset()  # it left
         scope = self._proxies[offer][1]
         known = [output for output in self._outputs if output.type_url == type_url and output.serves(scope)]
-        calls = [(output.build, output.key(scope), name) for output in known]
+        calls = [(output.build, output.cache_key(scope), name) for output in known]
         return frozenset().union(*map(self._engine.provenance, calls))
 
     def publish(self, view: View, touched: Iterable[Call]) -> int:

@@ -91,7 +91,7 @@ class _Column:
         self.failed: dict[str, str] = {}
         self._engine, self._output, self._scope = engine, output, scope
         self._listing: Call = (output.names, scope)
-        self._making: Call = (output.build, output.key(scope))
+        self._making: Call = (output.build, output.cache_key(scope))
         self._groups: tuple[tuple[str, ...], ...] = ()
         self._names: set[str] | None = None
 

@@ -1,4 +1,4 @@
-"""Sharing answers across origins: always in the chain (Istio), and silent until a route asks for it."""
+"""CORS: always in the chain (Istio), without effect until a route has a policy."""
 
 from mirrorplane.api.actions import UnmatchedPreflights
 from mirrorplane.api.proxy import Scope
@@ -6,21 +6,20 @@ from mirrorplane.api.routes import Route
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.contract import Filter, Slot
-from mirrorplane.translators.parts.matches import string_matcher
 
 
 def chain(_: View, __: Scope) -> envoy.Cors:
-    """Return the filter's configuration."""
+    """Return the filter's configuration in the chain."""
     return envoy.Cors()
 
 
-def route(said: Route) -> envoy.CorsPolicy | None:
-    """Return who may read the answers of a route."""
-    cors = said.cors
+def route(route: Route) -> envoy.CorsPolicy | None:
+    """Return the policy of a route; None where it has none."""
+    cors = route.cors
     if cors is None:
         return None
     body = envoy.CorsPolicy(
-        allow_origin_string_match=[string_matcher(origin) for origin in cors.origins],
+        allow_origin_string_match=[envoy.string_matcher(origin) for origin in cors.origins],
         allow_methods=",".join(cors.methods),
         allow_headers=",".join(cors.headers),
         expose_headers=",".join(cors.expose),
@@ -29,7 +28,7 @@ def route(said: Route) -> envoy.CorsPolicy | None:
     )
     if cors.credentials is not None:
         body.allow_credentials.value = cors.credentials
-    body.filter_enabled.default_value.numerator = 100
+    body.filter_enabled.default_value.numerator = 100  # percent; the filter ignores a policy that is not enabled
     return body
 
 

@@ -1,8 +1,9 @@
-"""Asking somebody else whether a request may go on: who is asked stands on the route, and no listener knows.
+"""External authorization (ext_authz), configured per route, so that listeners never change with it.
 
-Envoy's filter reads whom to ask, and what to tell them, from its place in the chain, so that each new rule would make
-listeners drain. A composite filter takes the whole of it from the route instead. It is asleep on all other routes, and
-in every chain: a connection of before the first such route would have the route without the filter, and pass unasked.
+Envoy's ext_authz reads which service to call from its place in the chain, so each new rule would drain listeners. A
+composite filter takes the whole of it from the route instead. It is in every chain, disabled: a connection that is
+older than the first such route would otherwise have the route without the filter, and let requests in unchecked. See
+decisions 0107 and 0110.
 """
 
 import re
@@ -14,82 +15,92 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.contract import Filter, Slot
 
-_PATIENCE_MS = 10_000
+_TIMEOUT_MS = 10_000
 _SCHEME = "http://"
 _EXT_AUTHZ = "envoy.filters.http.ext_authz"
-_ABOUT_THE_ANSWER = ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "date")
-_ABOUT_ITS_BODY = ("content-", "proxy-", "x-envoy-")
+_CONNECTION_HEADERS = ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "date")
+_BODY_AND_PROXY_PREFIXES = ("content-", "proxy-", "x-envoy-")
 
 
 def chain(_: View, __: Scope) -> envoy.ExtensionWithMatcher:
-    """Return the filter's configuration: nobody is asked."""
+    """Return the filter's configuration in the chain: no service is called."""
     body = envoy.ExtensionWithMatcher()
     body.extension_config.name = "composite"
     body.extension_config.typed_config.CopyFrom(envoy.packed(envoy.Composite()))
-    _do(body.xds_matcher, "skip", envoy.SkipFilter())
+    _set_action(body.xds_matcher, "skip", envoy.SkipFilter())
     return body
 
 
-def route(said: Route) -> envoy.ExtensionWithMatcherPerRoute | None:
-    """Return who is asked about the requests of a route."""
-    if said.authorization is None:
+def route(route: Route) -> envoy.ExtensionWithMatcherPerRoute | None:
+    """Return the authorization service of a route; None where it has none."""
+    if route.authorization is None:
         return None
-    asks = envoy.ExecuteFilterAction()
-    asks.typed_config.name = _EXT_AUTHZ
-    asks.typed_config.typed_config.CopyFrom(envoy.packed(_asking(said.authorization)))
+    execute = envoy.ExecuteFilterAction()
+    execute.typed_config.name = _EXT_AUTHZ
+    execute.typed_config.typed_config.CopyFrom(envoy.packed(_ext_authz(route.authorization)))
     body = envoy.ExtensionWithMatcherPerRoute()
-    _do(body.xds_matcher, "ask", asks)
+    _set_action(body.xds_matcher, "ask", execute)
     return body
 
 
-def _do(matcher: envoy.Matcher, name: str, action: envoy.Message) -> None:
+def _set_action(matcher: envoy.Matcher, name: str, action: envoy.Message) -> None:
+    """Have a matcher do the same for all requests: it has no conditions, so nothing ever matches."""
     matcher.on_no_match.action.name = name
     matcher.on_no_match.action.typed_config.CopyFrom(envoy.packed(action))
 
 
-def _asking(said: Authorization) -> envoy.ExtAuthz:
-    """Return the filter as it is on one route. Whom nobody answers for is refused (Gateway API)."""
+def _ext_authz(authorization: Authorization) -> envoy.ExtAuthz:
+    """Return the filter of one route. A request without an answer is denied (Gateway API, and Envoy's default)."""
     body = envoy.ExtAuthz(transport_api_version=envoy.ApiVersion.V3)
-    to = said.destination
-    cluster = (names.http2 if to.http2 else names.outbound)(to.host, to.port, to.subset)
-    if said.grpc:
+    destination = authorization.destination
+    cluster_name = names.http2 if destination.http2 else names.outbound
+    cluster = cluster_name(destination.host, destination.port, destination.subset)
+    if authorization.grpc:
         body.grpc_service.envoy_grpc.cluster_name = cluster
-        body.grpc_service.timeout.CopyFrom(envoy.duration(_PATIENCE_MS))
+        body.grpc_service.timeout.CopyFrom(envoy.duration(_TIMEOUT_MS))
     else:
-        _by_http(body.http_service, said, cluster)
-    for name in said.headers:
+        _call_by_http(body.http_service, authorization, cluster)
+    for name in authorization.headers:
         body.allowed_headers.patterns.add(exact=name, ignore_case=True)
-    if said.max_body_bytes:
-        body.with_request_body.max_request_bytes = said.max_body_bytes
+    if authorization.max_body_bytes:
+        body.with_request_body.max_request_bytes = authorization.max_body_bytes
     return body
 
 
-def _by_http(body: envoy.HttpService, said: Authorization, cluster: str) -> None:
-    body.server_uri.uri = f"{_SCHEME}{said.destination.host}"
+def _call_by_http(body: envoy.HttpService, authorization: Authorization, cluster: str) -> None:
+    body.server_uri.uri = f"{_SCHEME}{authorization.destination.host}"
     body.server_uri.cluster = cluster
-    body.server_uri.timeout.CopyFrom(envoy.duration(_PATIENCE_MS))
-    body.path_prefix = said.prefix
-    passed = body.authorization_response.allowed_upstream_headers.patterns
-    for name in said.upstream_headers:
-        passed.add(exact=name, ignore_case=True)
-    if not said.upstream_headers:
-        passed.add(safe_regex=envoy.RegexMatcher(regex=_EVERY_OTHER))
+    body.server_uri.timeout.CopyFrom(envoy.duration(_TIMEOUT_MS))
+    body.path_prefix = authorization.prefix
+    patterns = body.authorization_response.allowed_upstream_headers.patterns
+    for name in authorization.upstream_headers:
+        patterns.add(exact=name, ignore_case=True)
+    if not authorization.upstream_headers:
+        # Gateway API: all headers of the answer; those of its connection and body would break the request.
+        patterns.add(safe_regex=envoy.RegexMatcher(regex=_ANY_OTHER_HEADER))
 
 
-def _others(words: tuple[str, ...], prefixes: tuple[str, ...]) -> str:
-    """Return a regex of all names that are none of the words and begin with no prefix; RE2 cannot say "not"."""
+def _none_of(words: tuple[str, ...], prefixes: tuple[str, ...]) -> str:
+    """Return a regex of all names that are none of the words and have none of the prefixes.
+
+    RE2 has no negative lookahead, so the regex spells out, letter by letter, where a name leaves the words.
+    """
     heads = sorted({text[0] for text in (*words, *prefixes) if text})
-    ways = [f"[^{re.escape(''.join(heads))}].*"] if heads else [".+"]
+    branches = [f"[^{re.escape(''.join(heads))}].*"] if heads else [".+"]
     for head in heads:
         if head not in prefixes:
-            left = tuple(word[1:] for word in words if word[:1] == head)
-            more = tuple(prefix[1:] for prefix in prefixes if prefix[:1] == head)
-            ways.append(re.escape(head) + _others(left, more))
-    return f"(?:{'|'.join(ways)})" + ("" if "" in words else "?")
+            tails = tuple(word[1:] for word in words if word[:1] == head)
+            prefix_tails = tuple(prefix[1:] for prefix in prefixes if prefix[:1] == head)
+            branches.append(re.escape(head) + _none_of(tails, prefix_tails))
+    return f"(?:{'|'.join(branches)})" + ("" if "" in words else "?")
 
 
-_EVERY_OTHER = _others(_ABOUT_THE_ANSWER, _ABOUT_ITS_BODY)
+_ANY_OTHER_HEADER = _none_of(_CONNECTION_HEADERS, _BODY_AND_PROXY_PREFIXES)
 
 FILTER = Filter(
-    slot=Slot.AUTHORIZATION, name="envoy.filters.http.match_delegate", chain=chain, route=route, asleep=True
+    slot=Slot.AUTHORIZATION,
+    name="envoy.filters.http.match_delegate",
+    chain=chain,
+    route=route,
+    disabled_by_default=True,
 )

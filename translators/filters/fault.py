@@ -1,4 +1,4 @@
-"""Failures on purpose: always in the chain (Istio), and silent until a route asks for some."""
+"""Fault injection: always in the chain (Istio), without effect until a route asks for faults."""
 
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import Route
@@ -8,13 +8,13 @@ from mirrorplane.translators.contract import Filter, Slot
 
 
 def chain(_: View, __: Scope) -> envoy.HTTPFault:
-    """Return the filter's configuration."""
+    """Return the filter's configuration in the chain."""
     return envoy.HTTPFault()
 
 
-def route(said: Route) -> envoy.HTTPFault | None:
-    """Return the failures of a route. They come before copies are made: what is aborted is not copied."""
-    fault = said.fault
+def route(route: Route) -> envoy.HTTPFault | None:
+    """Return the faults of a route. The router, which copies requests, is behind this filter: aborts are not copied."""
+    fault = route.fault
     if fault is None:
         return None
     body = envoy.HTTPFault()

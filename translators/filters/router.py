@@ -1,4 +1,4 @@
-"""The router: always there, always last."""
+"""The router: in every chain, and last, since it ends the chain."""
 
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
@@ -7,7 +7,7 @@ from mirrorplane.translators.contract import Filter, Slot
 
 
 def chain(_: View, __: Scope) -> envoy.Router:
-    """Return the router's configuration."""
+    """Return the filter's configuration in the chain."""
     return envoy.Router()
 
 

@@ -1,4 +1,4 @@
-"""Sessions: in every chain where routes may ask for some, so that the first makes no listener drain."""
+"""Session persistence: in every chain whose routes may ask for it, so that the first session drains no listener."""
 
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import Route
@@ -9,13 +9,13 @@ from mirrorplane.translators.lookups.precedence import may_hold
 
 
 def chain(view: View, scope: Scope) -> envoy.StatefulSession | None:
-    """Return the filter's configuration."""
+    """Return the filter's configuration in the chain; None where no route can have sessions."""
     return envoy.StatefulSession() if view.memo(may_hold, scope) else None
 
 
-def route(said: Route) -> envoy.StatefulSessionPerRoute | None:
-    """Return what names the sessions of a route."""
-    session = said.session
+def route(route: Route) -> envoy.StatefulSessionPerRoute | None:
+    """Return where the requests of a route carry their session: in a cookie or a header."""
+    session = route.session
     if session is None:
         return None
     body = envoy.StatefulSessionPerRoute()
@@ -33,4 +33,10 @@ def route(said: Route) -> envoy.StatefulSessionPerRoute | None:
     return body
 
 
-FILTER = Filter(slot=Slot.SESSION, name="envoy.filters.http.stateful_session", chain=chain, route=route, asleep=True)
+FILTER = Filter(
+    slot=Slot.SESSION,
+    name="envoy.filters.http.stateful_session",
+    chain=chain,
+    route=route,
+    disabled_by_default=True,
+)

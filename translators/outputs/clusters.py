@@ -37,4 +37,4 @@ def _fixed(name: str) -> Resource:
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 
 
-OUTPUT = Output(CLUSTER, names, build, key=lambda scope: (scope.client, scope.intercepted))
+OUTPUT = Output(CLUSTER, names, build, cache_key=lambda scope: (scope.client, scope.intercepted))

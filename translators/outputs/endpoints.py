@@ -85,4 +85,4 @@ def _fill(endpoint: envoy.LbEndpoint, said: Endpoint) -> None:
     endpoint.load_balancing_weight.value = said.weight
 
 
-OUTPUT = Output(ENDPOINT, assignments, build, key=lambda scope: scope.endpoint_view)
+OUTPUT = Output(ENDPOINT, assignments, build, cache_key=lambda scope: scope.endpoint_view)

@@ -30,7 +30,7 @@ def _head(binding: ListenerBinding) -> envoy.Listener:
     body = envoy.Listener(name=binding.name, traffic_direction="OUTBOUND")
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=binding.address, port_value=binding.port))
     if binding.gateway_servers[0].server.tls:
-        inspectors.names_on(body)
+        inspectors.read_server_name(body)
     return body
 
 

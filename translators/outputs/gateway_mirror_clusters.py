@@ -15,4 +15,4 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     return (tuple(sorted({name for routes in said for name in view.memo(dedicated_clusters, scope, routes)})),)
 
 
-OUTPUT = Output(CLUSTER, names, build, key=lambda scope: scope.client, serves=lambda scope: scope.role == ROUTER)
+OUTPUT = Output(CLUSTER, names, build, cache_key=lambda scope: scope.client, serves=lambda scope: scope.role == ROUTER)

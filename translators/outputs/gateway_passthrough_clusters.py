@@ -13,4 +13,4 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     return (view.memo(tls_passthrough.clusters, scope),)
 
 
-OUTPUT = Output(CLUSTER, names, build, key=lambda scope: scope.client, serves=lambda scope: scope.role == ROUTER)
+OUTPUT = Output(CLUSTER, names, build, cache_key=lambda scope: scope.client, serves=lambda scope: scope.role == ROUTER)

@@ -14,5 +14,5 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
 
 
 OUTPUT = Output(
-    ENDPOINT, names, build, key=lambda scope: scope.endpoint_view, serves=lambda scope: scope.role == ROUTER
+    ENDPOINT, names, build, cache_key=lambda scope: scope.endpoint_view, serves=lambda scope: scope.role == ROUTER
 )

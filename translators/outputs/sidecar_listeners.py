@@ -77,5 +77,5 @@ def _own(view: View, scope: Scope, part: int) -> tuple[str, ...]:
 
 
 OUTPUT = Output(
-    LISTENER, listeners, build, key=lambda scope: scope.outbound, serves=lambda scope: scope.role == SIDECAR
+    LISTENER, listeners, build, cache_key=lambda scope: scope.outbound, serves=lambda scope: scope.role == SIDECAR
 )

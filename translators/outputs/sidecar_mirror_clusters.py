@@ -21,4 +21,4 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     return (tuple(sorted(found)),)
 
 
-OUTPUT = Output(CLUSTER, names, build, key=lambda scope: scope.client, serves=lambda scope: scope.role == SIDECAR)
+OUTPUT = Output(CLUSTER, names, build, cache_key=lambda scope: scope.client, serves=lambda scope: scope.role == SIDECAR)

@@ -42,5 +42,5 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
 
 
 OUTPUT = Output(
-    ROUTE, configurations, build, key=lambda scope: scope.outbound, serves=lambda scope: scope.role == SIDECAR
+    ROUTE, configurations, build, cache_key=lambda scope: scope.outbound, serves=lambda scope: scope.role == SIDECAR
 )

@@ -26,15 +26,17 @@ def build(view: View, scope: Scope, name: str) -> Resource:
     """Return the listener."""
     body, found = envoy.Listener(name=name, traffic_direction="INBOUND"), view.memo(entries, scope)
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANY_ADDRESS, port_value=PORT))
-    inspectors.original_address(body)
-    inspectors.http_on(
+    inspectors.restore_original_dst(body)
+    inspectors.detect_http(
         body, [entry.port for entry in found if entry.protocol is Protocol.AUTO], view.memo(mesh).detection_ms
     )
-    loop = body.filter_chains.add(name="virtualInbound-blackhole", filters=[network_filters.straight(view, BLACK_HOLE)])
+    loop = body.filter_chains.add(
+        name="virtualInbound-blackhole", filters=[network_filters.tcp_fixed(view, BLACK_HOLE)]
+    )
     loop.filter_chain_match.destination_port.value = PORT
     for entry in found:
         _add(view, scope, body, entry)
-    rest = envoy.FilterChain(name=VIRTUAL_INBOUND, filters=[network_filters.straight(view, INBOUND_PASSTHROUGH)])
+    rest = envoy.FilterChain(name=VIRTUAL_INBOUND, filters=[network_filters.tcp_fixed(view, INBOUND_PASSTHROUGH)])
     body.default_filter_chain.CopyFrom(rest)
     return envoy.resource(LISTENER, name, envoy.encode(body))
 
@@ -49,7 +51,7 @@ def _add(view: View, scope: Scope, body: envoy.Listener, entry: Entry) -> None:
             chain.filter_chain_match.application_protocols.extend(network_filters.HTTP_ALPN)
     if not entry.protocol.is_http:
         chain = body.filter_chains.add(
-            name=port, filters=[network_filters.straight(view, inbound(entry.port), entry.pool)]
+            name=port, filters=[network_filters.tcp_fixed(view, inbound(entry.port), entry.pool)]
         )
         chain.filter_chain_match.destination_port.value = entry.port
 

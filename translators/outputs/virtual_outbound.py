@@ -23,12 +23,14 @@ def build(view: View, visibility: Visibility, name: str) -> Resource:
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANY_ADDRESS, port_value=PORT))
     body.use_original_dst.value = True
     loop = body.filter_chains.add(
-        name="virtualOutbound-blackhole", filters=[network_filters.straight(view, BLACK_HOLE)]
+        name="virtualOutbound-blackhole", filters=[network_filters.tcp_fixed(view, BLACK_HOLE)]
     )
     loop.filter_chain_match.destination_port.value = PORT
-    rest = network_filters.straight(view, unknown(view, visibility))
+    rest = network_filters.tcp_fixed(view, unknown(view, visibility))
     body.filter_chains.add(name="virtualOutbound-catchall-tcp", filters=[rest])
     return envoy.resource(LISTENER, name, envoy.encode(body))
 
 
-OUTPUT = Output(LISTENER, listeners, build, key=lambda scope: scope.visibility, serves=lambda scope: scope.intercepted)
+OUTPUT = Output(
+    LISTENER, listeners, build, cache_key=lambda scope: scope.visibility, serves=lambda scope: scope.intercepted
+)

@@ -1,4 +1,4 @@
-"""LoadBalancer -> a cluster's load balancer, and what of requests is hashed for it."""
+"""LoadBalancer -> a cluster's load balancer, and the hash policies of routes to it."""
 
 from collections.abc import Iterable
 
@@ -10,10 +10,9 @@ from mirrorplane.translators import envoy
 from mirrorplane.translators.lookups.policies import cluster_policy, policy, target_port
 from mirrorplane.translators.names import ClusterName
 
-_LARGEST_RING = 8 << 20
-_RING = 1024
-"""Istio's ring, where the rule says nothing."""
-_EVENLY = 1.0
+_DEFAULT_RING_SIZE = 1024
+"""Istio's minimum ring size, where the rule sets none."""
+_LINEAR = 1.0
 _POLICIES = {
     Algorithm.LEAST_REQUEST: envoy.Cluster.LEAST_REQUEST,
     Algorithm.ROUND_ROBIN: envoy.Cluster.ROUND_ROBIN,
@@ -24,16 +23,16 @@ _POLICIES = {
 }
 
 
-def algorithm(said: LoadBalancer | None) -> "envoy.Cluster.LbPolicy":
+def algorithm(load_balancer: LoadBalancer | None) -> "envoy.Cluster.LbPolicy":
     """Return Envoy's name of the algorithm; least request is the default (Istio)."""
-    return _POLICIES[said.algorithm if said else Algorithm.LEAST_REQUEST]
+    return _POLICIES[load_balancer.algorithm if load_balancer else Algorithm.LEAST_REQUEST]
 
 
-def tune(body: envoy.Cluster, said: ClusterPolicy) -> None:
-    """Say how the algorithm works: table sizes, warming up, whether localities have weights."""
-    balancing = said.load_balancer or LoadBalancer()
+def tune(body: envoy.Cluster, policy: ClusterPolicy) -> None:
+    """Set the parameters of the algorithm: table sizes, slow start, weights of localities."""
+    balancing = policy.load_balancer or LoadBalancer()
     if balancing.algorithm is Algorithm.RING_HASH:
-        body.ring_hash_lb_config.minimum_ring_size.value = balancing.table_size or _RING
+        body.ring_hash_lb_config.minimum_ring_size.value = balancing.table_size or _DEFAULT_RING_SIZE
     elif balancing.algorithm is Algorithm.MAGLEV and balancing.table_size:
         body.maglev_lb_config.table_size.value = balancing.table_size
     elif balancing.slow_start is not None:
@@ -41,51 +40,52 @@ def tune(body: envoy.Cluster, said: ClusterPolicy) -> None:
             body.round_robin_lb_config if balancing.algorithm is Algorithm.ROUND_ROBIN else body.least_request_lb_config
         )
         config.slow_start_config.CopyFrom(_slow_start(balancing.slow_start))
-    if said.weighs_localities:
+    if policy.weighs_localities:
         body.common_lb_config.locality_weighted_lb_config.SetInParent()
 
 
 def hashes(
-    view: View, client: ClientKey, to: Iterable[Destination], listener_port: int
+    view: View, client: ClientKey, destinations: Iterable[Destination], listener_port: int
 ) -> list[envoy.RouteAction.HashPolicy]:
-    """Return what of a request is hashed, so that equal ones reach the same endpoint of these, each key once."""
+    """Return the hash policies of a route, each key once. Equal requests reach the same endpoint of a destination."""
     keys: dict[HashKey, None] = {}
-    for destination in to:
+    for destination in destinations:
         rules = view.memo(policy, client, destination.host)
         if rules is not None and not rules.defines_only_subsets:
             port = target_port(view, client.visibility, destination, listener_port)
-            said = rules.cluster_policy(port, destination.subset).load_balancer
-            if said is not None and said.hash_key is not None:
-                keys[said.hash_key] = None
-    return [_hash(key) for key in keys]
+            balancing = rules.cluster_policy(port, destination.subset).load_balancer
+            if balancing is not None and balancing.hash_key is not None:
+                keys[balancing.hash_key] = None
+    return [_hash_policy(key) for key in keys]
 
 
-def hashes_source(view: View, client: ClientKey, to: ClusterName) -> bool:
-    """Tell whether the client's address chooses the endpoint: all that there is to hash of what is not HTTP."""
-    said = cluster_policy(view, client, to).load_balancer
-    return said is not None and said.hash_key is not None and said.hash_key.source_ip
+def hashes_source(view: View, client: ClientKey, cluster: ClusterName) -> bool:
+    """Tell whether the client's address chooses the endpoint: at L4 there is nothing else to hash."""
+    balancing = cluster_policy(view, client, cluster).load_balancer
+    return balancing is not None and balancing.hash_key is not None and balancing.hash_key.source_ip
 
 
-def _hash(said: HashKey) -> envoy.RouteAction.HashPolicy:
+def _hash_policy(key: HashKey) -> envoy.RouteAction.HashPolicy:
     body = envoy.RouteAction.HashPolicy()
-    if said.header:
-        body.header.header_name = said.header
-    elif said.cookie:
-        body.cookie.name, body.cookie.path = said.cookie, said.cookie_path
-        if said.cookie_ttl_ms is not None:
-            body.cookie.ttl.CopyFrom(envoy.duration(said.cookie_ttl_ms))
-    elif said.query:
-        body.query_parameter.name = said.query
+    if key.header:
+        body.header.header_name = key.header
+    elif key.cookie:
+        body.cookie.name, body.cookie.path = key.cookie, key.cookie_path
+        if key.cookie_ttl_ms is not None:
+            body.cookie.ttl.CopyFrom(envoy.duration(key.cookie_ttl_ms))
+    elif key.query:
+        body.query_parameter.name = key.query
     else:
         body.connection_properties.source_ip = True
     return body
 
 
-def _slow_start(said: SlowStart) -> envoy.Cluster.SlowStartConfig:
-    body = envoy.Cluster.SlowStartConfig(slow_start_window=envoy.duration(said.duration_ms))
-    body.min_weight_percent.value = said.min_weight_percent
-    if said.aggression != _EVENLY:
+def _slow_start(slow_start: SlowStart) -> envoy.Cluster.SlowStartConfig:
+    body = envoy.Cluster.SlowStartConfig(slow_start_window=envoy.duration(slow_start.duration_ms))
+    body.min_weight_percent.value = slow_start.min_weight_percent
+    if slow_start.aggression != _LINEAR:
         body.aggression.CopyFrom(
-            envoy.RuntimeDouble(default_value=said.aggression, runtime_key="upstream.slow_start.aggression")
+            # Envoy rejects a RuntimeDouble without a runtime key.
+            envoy.RuntimeDouble(default_value=slow_start.aggression, runtime_key="upstream.slow_start.aggression")
         )
     return body

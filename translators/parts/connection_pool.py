@@ -1,60 +1,60 @@
-"""ConnectionPool and OutlierDetection -> a cluster's limits, timeouts, and how HTTP is spoken to it."""
+"""ConnectionPool and OutlierDetection -> a cluster's limits and timeouts, and its HTTP version."""
 
 from mirrorplane.api.cluster_policy import ClusterPolicy, ConnectionPool, Keepalive, OutlierDetection
 from mirrorplane.api.mesh import Protocol
 from mirrorplane.api.settings import MeshSettings
 from mirrorplane.translators import envoy
 
-_NO_LIMIT = (1 << 32) - 1
-_SURELY = 100
+_UNLIMITED = (1 << 32) - 1
+_ENFORCED = 100
 
 
 def unlimited(body: envoy.Cluster) -> None:
-    """Take Envoy's own limits off a cluster that no policy is about (Istio): 1,024 connections, or requests."""
-    _most(body, ConnectionPool())
+    """Replace Envoy's default limits (1,024 connections, requests) on a cluster without a policy, as Istio does."""
+    _thresholds(body, ConnectionPool())
 
 
-def limit(body: envoy.Cluster, said: ClusterPolicy, settings: MeshSettings) -> None:
-    """Put limits and timeouts on a cluster; what is not said is unlimited (Istio), and connects as the mesh does."""
-    pool = said.connection_pool or ConnectionPool()
+def limit(body: envoy.Cluster, policy: ClusterPolicy, settings: MeshSettings) -> None:
+    """Set limits and timeouts. What the policy leaves out is unlimited (Istio); the mesh sets the connect timeout."""
+    pool = policy.connection_pool or ConnectionPool()
     body.connect_timeout.CopyFrom(envoy.duration(pool.connect_timeout_ms or settings.connect_timeout_ms))
-    most = _most(body, pool)
-    if said.retry_budget is not None:
-        most.retry_budget.budget_percent.value = said.retry_budget.percent
-        most.retry_budget.min_retry_concurrency.value = said.retry_budget.min_concurrency
+    thresholds = _thresholds(body, pool)
+    if policy.retry_budget is not None:
+        thresholds.retry_budget.budget_percent.value = policy.retry_budget.percent
+        thresholds.retry_budget.min_retry_concurrency.value = policy.retry_budget.min_concurrency
     keepalive = settings.keepalive if pool.keepalive is None else pool.keepalive
     if keepalive is not None:
         body.upstream_connection_options.tcp_keepalive.SetInParent()
         _keep_alive(body, keepalive)
     # Unready endpoints are sent as unhealthy, so Envoy must not fall back to them when all are (Istio).
-    healthy = said.outlier_detection.min_health_percent if said.outlier_detection else 0
+    healthy = policy.outlier_detection.min_health_percent if policy.outlier_detection else 0
     body.common_lb_config.healthy_panic_threshold.value = healthy
-    if said.outlier_detection is not None:
-        body.outlier_detection.CopyFrom(_outliers(said.outlier_detection))
+    if policy.outlier_detection is not None:
+        body.outlier_detection.CopyFrom(_outlier_detection(policy.outlier_detection))
 
 
-def _most(body: envoy.Cluster, pool: ConnectionPool) -> "envoy.CircuitBreakers.Thresholds":
-    most = body.circuit_breakers.thresholds.add()
-    most.max_connections.value = pool.max_connections or _NO_LIMIT
-    most.max_pending_requests.value = pool.max_pending_requests or _NO_LIMIT
-    most.max_requests.value = pool.max_requests or _NO_LIMIT
-    most.max_retries.value = pool.max_retries or _NO_LIMIT
-    return most
+def _thresholds(body: envoy.Cluster, pool: ConnectionPool) -> "envoy.CircuitBreakers.Thresholds":
+    thresholds = body.circuit_breakers.thresholds.add()
+    thresholds.max_connections.value = pool.max_connections or _UNLIMITED
+    thresholds.max_pending_requests.value = pool.max_pending_requests or _UNLIMITED
+    thresholds.max_requests.value = pool.max_requests or _UNLIMITED
+    thresholds.max_retries.value = pool.max_retries or _UNLIMITED
+    return thresholds
 
 
-def http(protocol: Protocol, said: ConnectionPool | None, *, upgrade: bool) -> envoy.UpstreamHttp:
-    """Return how HTTP is spoken: as the rule or the port says, or as the client does where nobody does.
+def http(protocol: Protocol, rule: ConnectionPool | None, *, upgrade: bool) -> envoy.UpstreamHttp:
+    """Return the HTTP version to speak: the rule's or the port's, or the client's own where neither sets one.
 
-    `upgrade`: HTTP/2 is spoken to ports that say HTTP, unless the rule says no (Istio: h2UpgradePolicy).
+    `upgrade`: HTTP/2 for ports that are HTTP, unless the rule forbids it (Istio: h2UpgradePolicy).
     """
-    pool = said or ConnectionPool()
-    http2_wanted = upgrade and protocol is Protocol.HTTP if pool.http2 is None else pool.http2
+    pool = rule or ConnectionPool()
+    force_http2 = upgrade and protocol is Protocol.HTTP if pool.http2 is None else pool.http2
     body = envoy.UpstreamHttp()
-    if pool.use_client_protocol or (protocol is Protocol.AUTO and not http2_wanted):
+    if pool.use_client_protocol or (protocol is Protocol.AUTO and not force_http2):
         body.use_downstream_protocol_config.http_protocol_options.SetInParent()
         http2 = body.use_downstream_protocol_config.http2_protocol_options
         http2.SetInParent()
-    elif http2_wanted or protocol is Protocol.HTTP2:
+    elif force_http2 or protocol is Protocol.HTTP2:
         http2 = body.explicit_http_config.http2_protocol_options
         http2.SetInParent()
     else:
@@ -62,11 +62,11 @@ def http(protocol: Protocol, said: ConnectionPool | None, *, upgrade: bool) -> e
         body.explicit_http_config.http_protocol_options.SetInParent()
     if http2 is not None and pool.max_concurrent_streams:
         http2.max_concurrent_streams.value = pool.max_concurrent_streams
-    _common(body, pool)
+    _limit_connections(body, pool)
     return body
 
 
-def _common(body: envoy.UpstreamHttp, pool: ConnectionPool) -> None:
+def _limit_connections(body: envoy.UpstreamHttp, pool: ConnectionPool) -> None:
     if pool.http_idle_timeout_ms is not None:
         body.common_http_protocol_options.idle_timeout.CopyFrom(envoy.duration(pool.http_idle_timeout_ms))
     if pool.max_connection_duration_ms:
@@ -77,42 +77,40 @@ def _common(body: envoy.UpstreamHttp, pool: ConnectionPool) -> None:
         body.common_http_protocol_options.max_requests_per_connection.value = pool.max_requests_per_connection
 
 
-def _keep_alive(body: envoy.Cluster, said: Keepalive) -> None:
+def _keep_alive(body: envoy.Cluster, keepalive: Keepalive) -> None:
     probes = body.upstream_connection_options.tcp_keepalive
     for field, value in (
-        (probes.keepalive_probes, said.probes),
-        (probes.keepalive_time, said.time_s),
-        (probes.keepalive_interval, said.interval_s),
+        (probes.keepalive_probes, keepalive.probes),
+        (probes.keepalive_time, keepalive.time_s),
+        (probes.keepalive_interval, keepalive.interval_s),
     ):
         if value:
             field.value = value
 
 
-def _outliers(said: OutlierDetection) -> envoy.OutlierDetection:
-    """Return when endpoints are left alone. Success rates are never looked at, and 0 in a row turns a test off (Istio).
-
-    Envoy acts on gateway errors only when it is told to.
-    """
+def _outlier_detection(detection: OutlierDetection) -> envoy.OutlierDetection:
+    """Return when endpoints are ejected. Success rates are never evaluated, and 0 failures turn a test off (Istio)."""
     body = envoy.OutlierDetection()
     body.enforcing_success_rate.value = 0
-    if said.consecutive_5xx is not None:
-        body.consecutive_5xx.value = said.consecutive_5xx
-        body.enforcing_consecutive_5xx.value = _SURELY if said.consecutive_5xx else 0
-    if said.consecutive_gateway_errors is not None:
-        body.consecutive_gateway_failure.value = said.consecutive_gateway_errors
-        body.enforcing_consecutive_gateway_failure.value = _SURELY if said.consecutive_gateway_errors else 0
-    if said.split_local_origin_errors:
+    if detection.consecutive_5xx is not None:
+        body.consecutive_5xx.value = detection.consecutive_5xx
+        body.enforcing_consecutive_5xx.value = _ENFORCED if detection.consecutive_5xx else 0
+    if detection.consecutive_gateway_errors is not None:
+        body.consecutive_gateway_failure.value = detection.consecutive_gateway_errors
+        # Envoy counts gateway failures by default, but ejects for them only where this is set.
+        body.enforcing_consecutive_gateway_failure.value = _ENFORCED if detection.consecutive_gateway_errors else 0
+    if detection.split_local_origin_errors:
         body.split_external_local_origin_errors = True
         body.enforcing_local_origin_success_rate.value = 0
-        if said.consecutive_local_origin_failures is not None:
-            body.consecutive_local_origin_failure.value = said.consecutive_local_origin_failures
+        if detection.consecutive_local_origin_failures is not None:
+            body.consecutive_local_origin_failure.value = detection.consecutive_local_origin_failures
             body.enforcing_consecutive_local_origin_failure.value = (
-                _SURELY if said.consecutive_local_origin_failures else 0
+                _ENFORCED if detection.consecutive_local_origin_failures else 0
             )
-    if said.interval_ms:
-        body.interval.CopyFrom(envoy.duration(said.interval_ms))
-    if said.base_ejection_ms:
-        body.base_ejection_time.CopyFrom(envoy.duration(said.base_ejection_ms))
-    if said.max_ejection_percent:
-        body.max_ejection_percent.value = said.max_ejection_percent
+    if detection.interval_ms:
+        body.interval.CopyFrom(envoy.duration(detection.interval_ms))
+    if detection.base_ejection_ms:
+        body.base_ejection_time.CopyFrom(envoy.duration(detection.base_ejection_ms))
+    if detection.max_ejection_percent:
+        body.max_ejection_percent.value = detection.max_ejection_percent
     return body

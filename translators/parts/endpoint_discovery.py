@@ -1,4 +1,4 @@
-"""How a cluster finds its endpoints: from us (EDS), from DNS, or from the address the client dialled."""
+"""Where a cluster's endpoints come from: EDS, DNS, or the address that the client dialled."""
 
 from mirrorplane.api.mesh import Endpoint, Port, Resolution, Service
 from mirrorplane.api.proxy import ClientKey, Locality
@@ -10,47 +10,53 @@ from mirrorplane.translators.parts.network_filters import ads
 from mirrorplane.translators.settings import mesh
 
 
-def fill(view: View, client: ClientKey, body: envoy.Cluster, service: Service, asked: ClusterName) -> bool:
-    """Fill in a cluster's discovery; says whether there is anything to discover (Istio: else there is no cluster).
+def fill(view: View, client: ClientKey, body: envoy.Cluster, service: Service, cluster: ClusterName) -> bool:
+    """Set a cluster's discovery type; False when DNS has nothing to resolve, so that there is no cluster (Istio).
 
-    How it chooses among them is said before. A mirror's cluster asks for the same endpoints as the live one.
+    `body.lb_policy` is set before. A mirror's cluster has the same endpoints as the live one.
     """
     if body.lb_policy == envoy.Cluster.CLUSTER_PROVIDED:
         body.type = envoy.Cluster.ORIGINAL_DST
         return True
     if service.resolution is Resolution.ENDPOINTS:
         body.type = envoy.Cluster.EDS
-        body.eds_cluster_config.service_name = asked.endpoints
+        body.eds_cluster_config.service_name = cluster.endpoints
         body.eds_cluster_config.eds_config.CopyFrom(ads())
         return True
-    chosen = subset(view, client, service.host, asked.subset) if asked.subset else None
-    port = port_called(service, asked)
+    labelled = subset(view, client, service.host, cluster.subset) if cluster.subset else None
+    port = port_called(service, cluster)
     assert port is not None
-    named = _named(view, service, port, set(chosen.labels) if chosen else set())
-    _ask_dns(body, named, view.memo(mesh).dns_refresh_ms, once=service.resolution is Resolution.DNS_ROUND_ROBIN)
-    return bool(named)
+    endpoints = _dns_names(view, service, port, set(labelled.labels) if labelled else set())
+    single = service.resolution is Resolution.DNS_ROUND_ROBIN
+    _use_dns(body, endpoints, view.memo(mesh).dns_refresh_ms, single=single)
+    return bool(endpoints)
 
 
-def _ask_dns(body: envoy.Cluster, named: list[Endpoint], refresh_ms: int, *, once: bool) -> None:
-    """Ask DNS as Istio has Envoy ask: IPv4, as often as the answer allows. `once`: one address at a time will do."""
+def _use_dns(body: envoy.Cluster, endpoints: list[Endpoint], refresh_ms: int, *, single: bool) -> None:
+    """Resolve the endpoints with Istio's options: IPv4 only, refreshed when the record's TTL ends.
+
+    `single`: only the first name, and one address at a time for new connections (Envoy's logical DNS).
+    """
     dns = envoy.DnsCluster(
         dns_lookup_family=envoy.DnsLookupFamily.V4_ONLY,
         dns_refresh_rate=envoy.duration(refresh_ms),
         respect_dns_ttl=True,
-        all_addresses_in_single_endpoint=once,
+        all_addresses_in_single_endpoint=single,
     )
     body.cluster_type.CopyFrom(
         envoy.Cluster.CustomClusterType(name="envoy.cluster.dns", typed_config=envoy.packed(dns))
     )
     body.load_assignment.cluster_name = body.name
-    group = body.load_assignment.endpoints.add()
-    for said in named[:1] if once else named:
-        where = envoy.SocketAddress(address=said.address, port_value=said.port)
-        group.lb_endpoints.add(endpoint=envoy.Endpoint(address=envoy.Address(socket_address=where)))
+    locality = body.load_assignment.endpoints.add()
+    for endpoint in endpoints[:1] if single else endpoints:
+        address = envoy.SocketAddress(address=endpoint.address, port_value=endpoint.port)
+        locality.lb_endpoints.add(endpoint=envoy.Endpoint(address=envoy.Address(socket_address=address)))
 
 
-def _named(view: View, service: Service, port: Port, labels: set[tuple[str, str]]) -> list[Endpoint]:
-    """Return the names to ask for: the endpoints' addresses, or the host itself when the service lists none (Istio)."""
-    stated = endpoints_of(view, service, port)
+def _dns_names(view: View, service: Service, port: Port, labels: set[tuple[str, str]]) -> list[Endpoint]:
+    """Return the names to resolve: the endpoints', or the host itself when the service lists none (Istio)."""
+    endpoints = endpoints_of(view, service, port)
     number = port.target_port if isinstance(port.target_port, int) and port.target_port else port.number
-    return [e for e in stated if labels <= set(e.labels)] if stated else [Endpoint(Locality(), service.host, number)]
+    if not endpoints:
+        return [Endpoint(Locality(), service.host, number)]
+    return [endpoint for endpoint in endpoints if labels <= set(endpoint.labels)]

@@ -58,7 +58,7 @@ def _refusing(view: View, binding: ListenerBinding) -> Iterator[Chain]:
         names = gateway_server.server.server_names
         if gateway_server.server.isolated and gateway_server.server.tls and names:
             yield Chain(
-                names, (), envoy.encode(envoy.FilterChain(filters=[network_filters.straight(view, MISSING_CLUSTER)]))
+                names, (), envoy.encode(envoy.FilterChain(filters=[network_filters.tcp_fixed(view, MISSING_CLUSTER)]))
             )
 
 

@@ -42,7 +42,9 @@ def _misdirected(view: View, scope: Scope, routes: str) -> bytes:
         return b""
     built = actions.encode_route(view, scope, answer(gateway_server), gateway_server.server.number)
     return frame(
-        f"misdirected:{gateway_server.server.number}", tuple(sorted(hosts)), envoy.framed(ROUTES_FIELD, built.body)
+        f"misdirected:{gateway_server.server.number}",
+        tuple(sorted(hosts)),
+        envoy.encode_field(ROUTES_FIELD, built.body),
     )
 
 
@@ -95,4 +97,4 @@ def _of_part(view: View, scope: Scope, at: tuple[str, int], places: tuple[Place,
 
 def _piece(view: View, scope: Scope, route: Route, port: int, rank: Rank = ()) -> Piece:
     built = actions.encode_route(view, scope, route, port)
-    return Piece(rank, envoy.framed(ROUTES_FIELD, built.body), built.dedicated)
+    return Piece(rank, envoy.encode_field(ROUTES_FIELD, built.body), built.dedicated)

@@ -1,4 +1,4 @@
-"""The HTTP filters: those in a chain, in the order of their slots, and what each has to say about one route."""
+"""The HTTP filters of a chain, in the order of their slots, and their per-route configuration."""
 
 from functools import cache
 
@@ -11,22 +11,22 @@ from mirrorplane.translators.contract import Filter, discover
 
 def chain(view: View, scope: Scope) -> list[envoy.HttpFilter]:
     """Return the filters of a scope."""
-    said = [(f, f.chain(view, scope)) for f in _filters()]
+    configs = [(entry, entry.chain(view, scope)) for entry in _filters()]
     return [
-        envoy.HttpFilter(name=f.name, typed_config=envoy.packed(config), disabled=f.asleep)
-        for f, config in said
+        envoy.HttpFilter(name=entry.name, typed_config=envoy.packed(config), disabled=entry.disabled_by_default)
+        for entry, config in configs
         if config is not None
     ]
 
 
-def apply(body: envoy.Route, said: Route) -> None:
-    """Put what each filter has to say about a route on it."""
-    for each in _filters():
-        config = each.route(said)
+def apply(body: envoy.Route, route: Route) -> None:
+    """Put each filter's configuration for a route on it. That also enables a filter that is disabled in the chain."""
+    for entry in _filters():
+        config = entry.route(route)
         if config is not None:
-            body.typed_per_filter_config[each.name].CopyFrom(envoy.packed(config))
+            body.typed_per_filter_config[entry.name].CopyFrom(envoy.packed(config))
 
 
 @cache
 def _filters() -> tuple[Filter, ...]:
-    return tuple(sorted(discover(filters, "FILTER", Filter).values(), key=lambda f: f.slot))
+    return tuple(sorted(discover(filters, "FILTER", Filter).values(), key=lambda entry: entry.slot))

@@ -16,7 +16,7 @@ from mirrorplane.translators.lookups.policies import target_port
 from mirrorplane.translators.lookups.route_tables import holds
 from mirrorplane.translators.names import MISSING_CLUSTER, ClusterName, outbound_cluster
 from mirrorplane.translators.parts import network_filters
-from mirrorplane.translators.parts.weights import fitting
+from mirrorplane.translators.parts.weights import fit_weights
 
 _FILTER_CHAINS_FIELD, _DEFAULT_FIELD = 3, 25
 _EVERY_NAME = "*"
@@ -65,12 +65,12 @@ def framed(said: Iterable[Chain]) -> Iterator[bytes]:
     for chain in said:
         for names, ranges in _left(chain, taken):
             match = _match(names, ranges, http=chain.http)
-            yield envoy.framed(_FILTER_CHAINS_FIELD, match + chain.body)
+            yield envoy.encode_field(_FILTER_CHAINS_FIELD, match + chain.body)
 
 
 def default(said: Chain) -> bytes:
     """Return a chain for what no other wants, as it stands in a listener."""
-    return envoy.framed(_DEFAULT_FIELD, said.body)
+    return envoy.encode_field(_DEFAULT_FIELD, said.body)
 
 
 def _match(names: Iterable[str], ranges: Iterable[str], *, http: bool) -> bytes:
@@ -133,9 +133,9 @@ def _filter(view: View, scope: Scope, rule: StreamRoute, number: int, meant: Mea
     named = [None if to.fails else meant(view, scope, cluster_of(view, scope, to, number)) for to in shares]
     there = [name for name in named if name is not None]
     if not there:
-        return network_filters.straight(view, MISSING_CLUSTER)
+        return network_filters.tcp_fixed(view, MISSING_CLUSTER)
     if len(shares) == 1:
         return network_filters.tcp(view, scope.client, there[0])
     names = [MISSING_CLUSTER if name is None else str(name) for name in named]
-    weighted = tuple(zip(names, fitting([to.weight for to in shares]), strict=True))
-    return network_filters.tcp_shared(view, scope.client, weighted, f"{rule.ref.name}.{rule.ref.namespace}", there[0])
+    weighted = tuple(zip(names, fit_weights([to.weight for to in shares]), strict=True))
+    return network_filters.tcp_weighted(view, scope.client, weighted, f"{rule.ref.name}.{rule.ref.namespace}", there[0])

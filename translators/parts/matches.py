@@ -1,28 +1,29 @@
 """Match -> RouteMatch."""
 
-from mirrorplane.api.matches import FieldMatch, Match, Op, StringMatch
+from mirrorplane.api.matches import FieldMatch, Match, Op
 from mirrorplane.api.units import MILLION
 from mirrorplane.translators import envoy
 
 
 def route_match(match: Match) -> envoy.RouteMatch:
-    """Return Envoy's form of a match; a path regex is matched against the whole path, without the query."""
-    path, said = match.path, envoy.RouteMatch()
+    """Return Envoy's form of a match. A path regex is compared with the whole path, without the query."""
+    path, body = match.path, envoy.RouteMatch()
     if path.op is Op.EXACT:
-        said.path = path.value
+        body.path = path.value
     elif path.op is Op.REGEX:
-        said.safe_regex.CopyFrom(envoy.RegexMatcher(regex=path.value))
+        body.safe_regex.CopyFrom(envoy.RegexMatcher(regex=path.value))
     elif path.op is Op.BELOW and path.value.rstrip("/"):
-        said.path_separated_prefix = path.value.rstrip("/")
+        # Whole path segments: Envoy rejects a separated prefix that ends in "/", and "/" alone means any path.
+        body.path_separated_prefix = path.value.rstrip("/")
     else:
-        said.prefix = path.value
+        body.prefix = path.value
     if match.ignore_case:
-        said.case_sensitive.CopyFrom(envoy.BoolValue(value=False))
+        body.case_sensitive.CopyFrom(envoy.BoolValue(value=False))
     if match.fraction < MILLION:
-        said.runtime_fraction.default_value.CopyFrom(envoy.share(match.fraction))
-    said.headers.extend(_header(h) for h in match.headers)
-    said.query_parameters.extend(_query(q) for q in match.query)
-    return said
+        body.runtime_fraction.default_value.CopyFrom(envoy.share(match.fraction))
+    body.headers.extend(_header(header) for header in match.headers)
+    body.query_parameters.extend(_query(parameter) for parameter in match.query)
+    return body
 
 
 def _header(field: FieldMatch) -> envoy.HeaderMatcher:
@@ -30,8 +31,9 @@ def _header(field: FieldMatch) -> envoy.HeaderMatcher:
         return envoy.HeaderMatcher(name=field.name, present_match=True, invert_match=field.invert)
     return envoy.HeaderMatcher(
         name=field.name,
-        string_match=string_matcher(field.match),
+        string_match=envoy.string_matcher(field.match),
         invert_match=field.invert,
+        # Without this, Envoy's inverted match fails when the header is missing (Istio: withoutHeaders).
         treat_missing_header_as_empty=field.invert,
     )
 
@@ -39,11 +41,4 @@ def _header(field: FieldMatch) -> envoy.HeaderMatcher:
 def _query(field: FieldMatch) -> envoy.QueryParameterMatcher:
     if field.match.op is Op.PRESENT:
         return envoy.QueryParameterMatcher(name=field.name, present_match=True)
-    return envoy.QueryParameterMatcher(name=field.name, string_match=string_matcher(field.match))
-
-
-def string_matcher(match: StringMatch) -> envoy.StringMatcher:
-    """Return Envoy's form of a comparison."""
-    if match.op is Op.REGEX:
-        return envoy.StringMatcher(safe_regex=envoy.RegexMatcher(regex=match.value))
-    return envoy.StringMatcher(**{match.op.value: match.value})
+    return envoy.QueryParameterMatcher(name=field.name, string_match=envoy.string_matcher(field.match))

@@ -1,4 +1,4 @@
-"""Filter chains: HTTP with routes by name, TCP to one cluster."""
+"""Network filters: the HTTP connection manager, and TCP proxies to one cluster or to several by weight."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -16,75 +16,83 @@ from mirrorplane.translators.settings import mesh
 
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 HTTP_ALPN = ("http/1.0", "http/1.1", "h2c")
+"""What the HTTP inspector reports of plain text, which filter chains match as if it were ALPN."""
 
 
 def http(
-    view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_prefix: str, longest_ms: int = 0
+    view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_prefix: str, max_connection_ms: int = 0
 ) -> envoy.Filter:
-    """Return an HTTP connection manager with every filter that has a say, in slot order.
+    """Return an HTTP connection manager with the scope's HTTP filters.
 
-    Its routes come by name, or are there. `longest_ms`: so old a connection is ended, between requests.
+    `routes` is the name of an RDS configuration, or the routes themselves. `max_connection_ms`: connections are closed
+    at that age, between requests; 0 is never.
     """
-    named, paths = isinstance(routes, str), view.memo(mesh).paths
+    by_name, paths = isinstance(routes, str), view.memo(mesh).paths
     manager = envoy.HttpConnectionManager(
         stat_prefix=f"{stat_prefix};",
-        rds=envoy.Rds(route_config_name=routes, config_source=ads()) if named else None,
-        route_config=None if named else routes,
+        rds=envoy.Rds(route_config_name=routes, config_source=ads()) if by_name else None,
+        route_config=None if by_name else routes,
         http_filters=http_filters.chain(view, scope),
         access_log=access_logs(view.memo(mesh)),
         upgrade_configs=[envoy.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
         normalize_path=envoy.BoolValue(value=paths is not PathForm.AS_SAID),
         merge_slashes=paths in {PathForm.MERGED, PathForm.DECODED},
+        # A router is the edge: X-Forwarded-For starts there. A sidecar keeps what its workload sent.
         use_remote_address=envoy.BoolValue(value=scope.role == ROUTER),
+        # 0 is no limit: Envoy's default would end streams that are idle for five minutes (Istio).
         stream_idle_timeout=envoy.duration(0),
     )
     if paths is PathForm.DECODED:
         manager.path_with_escaped_slashes_action = envoy.HttpConnectionManager.UNESCAPE_AND_FORWARD
     if scope.role == ROUTER:
-        _face_outside(manager)
-    if longest_ms:  # no request is lost by it: HTTP/1.1 clients are told with an answer, HTTP/2 ones beforehand
-        manager.common_http_protocol_options.max_connection_duration.CopyFrom(envoy.duration(longest_ms))
+        _set_edge_options(manager)
+    if max_connection_ms:
+        # No request is lost: HTTP/1.1 clients get `Connection: close` with an answer, HTTP/2 clients a GOAWAY before.
+        manager.common_http_protocol_options.max_connection_duration.CopyFrom(envoy.duration(max_connection_ms))
         manager.http1_safe_max_connection_duration = True
     return envoy.Filter(name="envoy.filters.network.http_connection_manager", typed_config=envoy.packed(manager))
 
 
 @cache
-def tells_dialled() -> envoy.Filter:
-    """Return what remembers the address that the client dialled, for routes to ask. To be copied, never changed."""
-    said = envoy.SubstitutionFormatString(
+def remember_original_dst() -> envoy.Filter:
+    """Return what stores the address that the client dialled, for routes to match. Shared: copy it, never change it.
+
+    See decision 0101.
+    """
+    address = envoy.SubstitutionFormatString(
         text_format_source=envoy.DataSource(inline_string="%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%")
     )
-    kept = envoy.FilterStateValue(object_key=ORIGINAL_DST, factory_key="envoy.string", format_string=said)
-    body = envoy.SetFilterState(on_new_connection=[kept])
+    value = envoy.FilterStateValue(object_key=ORIGINAL_DST, factory_key="envoy.string", format_string=address)
+    body = envoy.SetFilterState(on_new_connection=[value])
     return envoy.Filter(name="envoy.filters.network.set_filter_state", typed_config=envoy.packed(body))
 
 
-def tcp(view: View, client: ClientKey, to: ClusterName) -> envoy.Filter:
-    """Return a TCP proxy to one cluster. How long a connection may live and be idle is the proxy's to say (Istio)."""
-    return _tcp(view, client, to, envoy.TcpProxy(stat_prefix=f"{to};", cluster=str(to)))
+def tcp(view: View, client: ClientKey, cluster: ClusterName) -> envoy.Filter:
+    """Return a TCP proxy to one cluster. The limits on connections are on this filter, not on the cluster (Istio)."""
+    return _with_policy(view, client, cluster, envoy.TcpProxy(stat_prefix=f"{cluster};", cluster=str(cluster)))
 
 
-def tcp_shared(
-    view: View, client: ClientKey, to: Sequence[tuple[str, int]], stat_prefix: str, first: ClusterName
+def tcp_weighted(
+    view: View, client: ClientKey, weights: Sequence[tuple[str, int]], stat_prefix: str, first: ClusterName
 ) -> envoy.Filter:
-    """Return a TCP proxy to clusters by weight; what the policy of the first says of connections holds for all."""
+    """Return a TCP proxy to clusters by weight; the policy of the first limits the connections to all."""
     proxy = envoy.TcpProxy(stat_prefix=f"{stat_prefix};")
-    for name, weight in to:
+    for name, weight in weights:
         proxy.weighted_clusters.clusters.add(name=name, weight=weight)
-    return _tcp(view, client, first, proxy)
+    return _with_policy(view, client, first, proxy)
 
 
-def straight(view: View, cluster: str, pool: ConnectionPool | None = None) -> envoy.Filter:
-    """Return a TCP proxy to a cluster that no policy is about; a pool says how long a connection may live."""
+def tcp_fixed(view: View, cluster: str, pool: ConnectionPool | None = None) -> envoy.Filter:
+    """Return a TCP proxy to a cluster that has no policy; `pool` limits its connections."""
     proxy = envoy.TcpProxy(stat_prefix=f"{cluster};", cluster=cluster, access_log=access_logs(view.memo(mesh)))
     _limit(proxy, pool)
     return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
 
 
-def _tcp(view: View, client: ClientKey, to: ClusterName, proxy: envoy.TcpProxy) -> envoy.Filter:
+def _with_policy(view: View, client: ClientKey, cluster: ClusterName, proxy: envoy.TcpProxy) -> envoy.Filter:
     proxy.access_log.extend(access_logs(view.memo(mesh)))
-    _limit(proxy, cluster_policy(view, client, to).connection_pool)
-    if balancing.hashes_source(view, client, to):
+    _limit(proxy, cluster_policy(view, client, cluster).connection_pool)
+    if balancing.hashes_source(view, client, cluster):
         proxy.hash_policy.add().source_ip.SetInParent()
     return envoy.Filter(name=_TCP_PROXY, typed_config=envoy.packed(proxy))
 
@@ -96,17 +104,20 @@ def _limit(proxy: envoy.TcpProxy, pool: ConnectionPool | None) -> None:
         proxy.max_downstream_connection_duration.CopyFrom(envoy.duration(pool.max_connection_duration_ms))
 
 
-def _face_outside(manager: envoy.HttpConnectionManager) -> None:
-    """Take nobody's word for who the client is; say of its certificate what was seen (Istio)."""
+def _set_edge_options(manager: envoy.HttpConnectionManager) -> None:
+    """Drop what clients claim about their certificates, and report the certificate that was verified (Istio)."""
     manager.server_name = "istio-envoy"
     manager.forward_client_cert_details = envoy.HttpConnectionManager.SANITIZE_SET
-    said = manager.set_current_client_cert_details
-    said.subject.value = said.cert = said.dns = said.uri = True
+    details = manager.set_current_client_cert_details
+    details.subject.value = details.cert = details.dns = details.uri = True
 
 
 @cache
 def ads() -> envoy.ConfigSource:
-    """Return "from the aggregated stream, and wait for it". To be copied, never changed."""
+    """Return "from the aggregated stream". Shared: copy it, never change it.
+
+    With a timeout of 0 Envoy waits as long as it takes. Its default of 15 s would let a listener open without routes.
+    """
     return envoy.ConfigSource(
         ads=envoy.AggregatedConfigSource(),
         resource_api_version=envoy.ApiVersion.V3,

@@ -75,14 +75,14 @@ def _landing(view: View, said: Sequence[Chain], routes: tuple[str, ...]) -> Filt
     )
     sniffs = any(chain.http for chain in said)
     named = any(chain.names for chain in said)
-    looks = inspectors.wanted(view.memo(mesh).detection_ms, tls=sniffs or named, http=sniffs)
+    looks = inspectors.inspectors(view.memo(mesh).detection_ms, tls=sniffs or named, http=sniffs)
     return FilterChains((*frames, envoy.encode(looks)), routes)
 
 
 def _http(view: View, scope: Scope, listener: str, routes: str, *, tells: bool = False) -> Chain:
     """Return a chain for HTTP; `tells`: its routes can ask which address was dialled."""
     manager = network_filters.http(view, scope, routes, f"outbound_{listener}")
-    first = [network_filters.tells_dialled()] if tells else []
+    first = [network_filters.remember_original_dst()] if tells else []
     return Chain((), (), envoy.encode(envoy.FilterChain(filters=[*first, manager])))
 
 
@@ -129,6 +129,6 @@ def _unknown(view: View, scope: Scope) -> tuple[Chain, ...]:
     """Return what takes connections to what no service has (Istio's outboundTrafficPolicy)."""
     if not scope.intercepted:
         return ()
-    rest = network_filters.straight(view, unknown(view, scope.visibility))
+    rest = network_filters.tcp_fixed(view, unknown(view, scope.visibility))
     body = envoy.FilterChain(name="PassthroughFilterChain", filters=[rest])
     return (Chain((), (), envoy.encode(body)),)

@@ -70,7 +70,7 @@ def dedicated_clusters(view: View, scope: Scope, port: int, part: int) -> tuple[
 def catch_all(view: View, visibility: Visibility) -> bytes:
     """Return the virtual host of everything else: passed through, or answered 502 (Istio's outboundTrafficPolicy)."""
     body = _unknown(view, visibility)
-    return frame(body.name, ("*",), envoy.framed(ROUTES_FIELD, envoy.encode(body)))
+    return frame(body.name, ("*",), envoy.encode_field(ROUTES_FIELD, envoy.encode(body)))
 
 
 def _unknown(view: View, visibility: Visibility) -> envoy.Route:
@@ -99,7 +99,7 @@ def _framed(view: View, scope: Scope, port: int, part: int) -> tuple[bytes, byte
 def frame(name: str, said: tuple[str, ...], routes: bytes) -> bytes:
     """Return a virtual host as it stands in a configuration."""
     named = envoy.encode(envoy.VirtualHost(name=name, domains=said))
-    return envoy.framed(_VIRTUAL_HOSTS_FIELD, named + routes)
+    return envoy.encode_field(_VIRTUAL_HOSTS_FIELD, named + routes)
 
 
 def _fewer(view: View, scope: Scope, port: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -141,7 +141,7 @@ def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
 
 
 def _joined(view: View, routes: Iterable[bytes]) -> bytes:
-    return b"".join((*(envoy.framed(ROUTES_FIELD, body) for body in routes), view.memo(common)))
+    return b"".join((*(envoy.encode_field(ROUTES_FIELD, body) for body in routes), view.memo(common)))
 
 
 def common(view: View) -> bytes:

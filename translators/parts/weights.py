@@ -1,8 +1,9 @@
-"""Weights that do not decide what is copied.
+"""Weights that are independent of mirror fractions. See decision 0003.
 
-Envoy draws one random number for a request, `id`: it goes to the destination that `id mod total` falls on, and mirror N
-copies it when `id mod 1,000,000 < N`. The two choices are independent exactly when every N is a multiple of
-gcd(total, 1,000,000); weights 100,000/900,000 with a mirror of 10 % would copy only what went to the first destination.
+Envoy draws one random number `id` for a request: the request goes to the destination that `id mod total` falls on, and
+a mirror of fraction N copies it when `id mod 1,000,000 < N`. The two choices are independent exactly when every N is a
+multiple of gcd(total, 1,000,000); weights 100,000/900,000 with a mirror of 10 % would copy only requests to the first
+destination.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,7 @@ from mirrorplane.api.units import MILLION
 
 _FINER = 1000
 _LARGEST = 4_000_000_000
-"""Envoy counts weights and their sum in 32 bits."""
+"""Envoy keeps weights and their sum in 32 bits, and rejects a route whose sum does not fit."""
 
 
 def independent(weights: Sequence[int], fractions: Iterable[int]) -> list[int]:
@@ -21,19 +22,19 @@ def independent(weights: Sequence[int], fractions: Iterable[int]) -> list[int]:
     Then they are refined a thousandfold, where that fits, and the largest is raised until their sum shares no factor
     with a million: no share moves by more than a few millionths.
     """
-    made = fitting(list(weights))
-    if all(n % gcd(sum(made), MILLION) == 0 for n in fractions):
-        return made
-    if sum(made) <= _LARGEST // _FINER:
-        made = [weight * _FINER for weight in made]
-    largest = max(range(len(made)), key=made.__getitem__)
-    while gcd(sum(made), MILLION) != 1:
-        made[largest] += 1
-    return made
+    refined = fit_weights(list(weights))
+    if all(fraction % gcd(sum(refined), MILLION) == 0 for fraction in fractions):
+        return refined
+    if sum(refined) <= _LARGEST // _FINER:
+        refined = [weight * _FINER for weight in refined]
+    largest = max(range(len(refined)), key=refined.__getitem__)
+    while gcd(sum(refined), MILLION) != 1:  # at most a few steps: coprime to 2 and 5 is enough
+        refined[largest] += 1
+    return refined
 
 
-def fitting(weights: list[int]) -> list[int]:
-    """Make weights coarser until Envoy can count their sum; none above 0 becomes 0."""
+def fit_weights(weights: list[int]) -> list[int]:
+    """Make weights coarser until their sum fits; none above 0 becomes 0."""
     while sum(weights) > _LARGEST:
         weights = [-(-weight // _FINER) for weight in weights]
     return weights

@@ -51,7 +51,8 @@ def policy(name: str, **spec: Any) -> Object[MirrorPolicy]:
 
 async def plane_with(*policies: Object[MirrorPolicy]) -> Plane:
     plane = Plane(catalogue_with_policies(), slice_s=inf)
-    plane.add([*objects(INPUT), *policies])
+    for obj in (*objects(INPUT), *policies):
+        plane.store.apply(obj.ref, obj)
     await plane.publish()
     return plane
 
@@ -102,7 +103,8 @@ async def test_a_profile_changes_headers_and_the_host_of_copies_alone():
 async def test_a_changed_profile_changes_its_own_cluster_and_no_route():
     plane = await plane_with(policy("careful", max_body_bytes=1024), policy("generous", max_body_bytes=65536))
     before = plane.render(SLEEP)
-    plane.add([policy("careful", max_body_bytes=2048)])
+    changed = policy("careful", max_body_bytes=2048)
+    plane.store.apply(changed.ref, changed)
     await plane.publish()
     after = plane.render(SLEEP)
     assert body_caps(after) == {CAREFUL: 2048, GENEROUS: 65536}
