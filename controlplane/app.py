@@ -26,7 +26,7 @@ from mirrorplane.controlplane.sources.debounce import Debounce, debounced
 from mirrorplane.controlplane.sources.merged import Sources
 from mirrorplane.controlplane.sources.source import Source
 from mirrorplane.controlplane.status_updater import StatusUpdater
-from mirrorplane.controlplane.xds.push_order import SERVED, PushLimits
+from mirrorplane.controlplane.xds.push_order import SERVER_LIMITS, PushLimits
 from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
 from mirrorplane.controlplane.xds.status import StreamStatus
 
@@ -44,7 +44,7 @@ class ServeOptions(msgspec.Struct, frozen=True):
     admin: Address
     debounce: Debounce = Debounce()
     security: Security = Security()
-    pace: PushLimits = SERVED
+    pace: PushLimits = SERVER_LIMITS
     objects: tuple[AnyObject, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""Requests from wire bytes, within limits, into the small values the protocol steps take.
+"""Requests from wire bytes, within limits, into the small values that the protocol steps use.
 
 Separate so that protobuf objects live only here: a request leaves no message behind.
 """
@@ -12,18 +12,18 @@ from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.message import DecodeError
 
 from mirrorplane.api.proxy import Proxy
-from mirrorplane.controlplane.xds.node import proxy_of
+from mirrorplane.controlplane.xds.node import proxy_from_node
 from mirrorplane.controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
 
 MAX_TYPE_URL = 256
 MAX_NACK = 4096
-"""Characters of a NACK's message that are kept."""
+"""Characters of a NACK's message that are decoded."""
 
 R = TypeVar("R")
 
 
 class Hello(msgspec.Struct, Generic[R], frozen=True):
-    """The first message of a stream: who is there, and what it wants."""
+    """The first message of a stream: the proxy that connects, and its first request."""
 
     proxy: Proxy
     request: R
@@ -74,32 +74,32 @@ def _delta(parsed: Any) -> DeltaRequest:
     )
 
 
-def _parse(kind: Any, message: bytes) -> Any:
+def _parse(message_type: Any, message: bytes) -> Any:
     try:
-        return kind.FromString(message)
+        return message_type.FromString(message)
     except DecodeError as error:
-        raise ProtocolError(f"not a {kind.DESCRIPTOR.name}: {error}") from error
+        raise ProtocolError(f"not a {message_type.DESCRIPTOR.name}: {error}") from error
 
 
 def _proxy(parsed: Any) -> Proxy:
     if not parsed.HasField("node"):
         raise ProtocolError("the first request of a stream must carry a node")
-    return proxy_of(parsed.node)
+    return proxy_from_node(parsed.node)
 
 
 def _type_url(parsed: Any) -> str:
     type_url: str = parsed.type_url
     if len(type_url) > MAX_TYPE_URL:
-        raise ProtocolError(f"type_url of {len(type_url)} characters: at most {MAX_TYPE_URL} are taken")
+        raise ProtocolError(f"type_url of {len(type_url)} characters: the limit is {MAX_TYPE_URL}")
     return type_url
 
 
 def _names(names: Collection[str]) -> tuple[str, ...]:
     if len(names) > MAX_NAMES:
-        raise ProtocolError(f"{len(names)} names in one request: at most {MAX_NAMES} are taken")
-    return tuple(map(sys.intern, names))  # a thousand proxies name the same resources
+        raise ProtocolError(f"{len(names)} names in one request: the limit is {MAX_NAMES}")
+    return tuple(map(sys.intern, names))  # a thousand proxies subscribe to the same names
 
 
 def _error(parsed: Any) -> str | None:
-    """Return a NACK's message, or None for what is no NACK."""
+    """Return a NACK's message, or None if the request is no NACK."""
     return parsed.error_detail.message[:MAX_NACK] if parsed.HasField("error_detail") else None

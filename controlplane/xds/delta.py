@@ -1,76 +1,81 @@
-"""Incremental xDS: requests say what is added to and taken from a subscription, and every resource has its version.
+"""Incremental xDS: requests add names to a subscription and remove some, and every resource has its own version.
 
-A name that does not exist is answered at once in `removed_resources`, so a proxy never waits for it. A proxy that comes
-back says what it holds; what it holds and we do not know goes the way of everything that vanished.
+A name that does not exist is answered at once in `removed_resources`, so that a proxy never waits for it. A proxy that
+comes back lists what it holds; what it holds and we do not know is retained, and removed as vanished resources are.
 """
 
+from mirrorplane.controlplane.xds.delivery import InFlight
 from mirrorplane.controlplane.xds.frames import delta_response
 from mirrorplane.controlplane.xds.requests import MAX_NAMES, WILDCARD, DeltaRequest, Outcome, ProtocolError
 from mirrorplane.controlplane.xds.session import Session
-from mirrorplane.controlplane.xds.subscription import InFlight, Subscription
+from mirrorplane.controlplane.xds.subscription import Subscription
 
 
 class DeltaSession(Session[DeltaRequest]):
     """The delta protocol state of one stream."""
 
     def receive(self, request: DeltaRequest) -> Outcome | None:
-        """Take a request: an ACK or NACK of the last response, changes to the subscription, or both."""
-        sub, first = self._subscription(request.type_url)
-        outcome = self._reply(sub, request.nonce, request.error)
+        """Handle a request: an ACK or NACK of the last response, changes to the subscription, or both."""
+        sub, is_first = self._find_subscription(request.type_url, sotw=False)
+        outcome = self._settle(sub, request.nonce, request.error)
         for name in request.unsubscribe:
-            self._remove(sub, name)
-        self._subscribe(sub, request, first=first)
-        unserved = self._first(sub, resumed=bool(request.initial)) if first else None
-        return unserved or self._said(sub, outcome)
+            self._unsubscribe(sub, name)
+        self._subscribe(sub, request, is_first=is_first)
+        unserved = self._begin_type(sub, resumed=bool(request.initial)) if is_first else None
+        return unserved or self._without_unsubscribed(sub, outcome)
 
-    def _subscribe(self, sub: Subscription, request: DeltaRequest, *, first: bool) -> None:
+    def _subscribe(self, sub: Subscription, request: DeltaRequest, *, is_first: bool) -> None:
         names = set(request.subscribe)
         if len(sub.names) + len(names) > MAX_NAMES:
             raise ProtocolError(f"more than {MAX_NAMES} names of {sub.type_url}")
-        implied = first and not names and sub.type.full_state
-        if (WILDCARD in names or implied) and not sub.wildcard:
-            self._widen(sub, request)
+        is_legacy_wildcard = is_first and not names and sub.type.full_state
+        if (WILDCARD in names or is_legacy_wildcard) and not sub.names.wildcard:
+            self._add_wildcard(sub, request)
         for name in names - {WILDCARD}:
             # Without a version the answer is due whatever it is, even to a second subscription.
             self._cover(sub, name, request.initial.get(name))
         sub.names.add(names - {WILDCARD})
         # A fresh proxy that named nothing waits for an answer even if there is nothing to serve.
-        sub.unanswered = sub.unanswered or (first and names <= {WILDCARD} and not request.initial)
+        waits_for_nothing = is_first and names <= {WILDCARD} and not request.initial
+        sub.delivery.unanswered = sub.delivery.unanswered or waits_for_nothing
 
-    def _widen(self, sub: Subscription, request: DeltaRequest) -> None:
-        """Subscribe to everything there is, and to everything the proxy says it holds."""
-        for name in (self._shelf.names(sub.type_url) | request.initial.keys()).difference(sub.names):
+    def _add_wildcard(self, sub: Subscription, request: DeltaRequest) -> None:
+        """Subscribe to everything that is served, and to everything the proxy lists as held."""
+        for name in (self._served.names(sub.type_url) | request.initial.keys()).difference(sub.names):
             self._cover(sub, name, request.initial.get(name, ""))
-        sub.wildcard = True
+        sub.names.wildcard = True
 
     def _cover(self, sub: Subscription, name: str, held: str | None) -> None:
-        """Owe a name to a proxy that holds a version of it: "" is none, None is unknown."""
-        if held and not self._wanted(sub, name):
-            self._shelf.adopt(sub.type_url, name, held)
-        wanted = self._wanted(sub, name)
-        if not sub.covers(name):
-            sub.cover(name, wanted)
-        sub.owe(name, held, wanted)
+        """Start to deliver a name to a proxy that holds a version of it: "" is none, None is unknown."""
+        if held and not self._target_version(sub, name):
+            self._served.adopt_unknown(sub.type_url, name, held)
+        version = self._target_version(sub, name)
+        if not sub.names.covers(name):
+            sub.cover(name, version)
+        sub.delivery.record_held(name, held, version)
 
-    def _remove(self, sub: Subscription, name: str) -> None:
+    def _unsubscribe(self, sub: Subscription, name: str) -> None:
         if name == WILDCARD:
-            self._narrow(sub)
+            self._remove_wildcard(sub)
         elif name in sub.names:
             sub.names.remove((name,))
-            if sub.wildcard:
-                sub.owed[name] = None  # The proxy cannot know whether the wildcard still covers it, so it is told.
+            if sub.names.wildcard:
+                # The proxy cannot know whether the wildcard still covers the name: the protocol asks for an answer.
+                sub.delivery.pending[name] = None
             else:
-                sub.uncover(name, self._wanted(sub, name))
+                sub.uncover(name, self._target_version(sub, name))
 
-    def _narrow(self, sub: Subscription) -> None:
+    def _remove_wildcard(self, sub: Subscription) -> None:
         """Leave the wildcard; names subscribed one by one stay."""
-        names = self._shelf.names(sub.type_url) | sub.owed.keys() if sub.wildcard else set()
-        sub.wildcard = False
+        if not sub.names.wildcard:
+            return
+        names = self._served.names(sub.type_url) | sub.delivery.pending.keys()
+        sub.names.wildcard = False
         for name in names.difference(sub.names):
-            sub.uncover(name, self._wanted(sub, name))
+            sub.uncover(name, self._target_version(sub, name))
 
     def _frame(self, sub: Subscription, flight: InFlight) -> bytes:
-        found = [self._shelf.get(sub.type_url, name) for name in flight.names]
-        resources = [resource for resource in found if resource]
-        removed = [name for name, resource in zip(flight.names, found, strict=True) if resource is None]
+        pairs = [(name, self._served.get(sub.type_url, name)) for name in flight.names]
+        resources = [resource for _, resource in pairs if resource]
+        removed = [name for name, resource in pairs if resource is None]
         return delta_response(sub.type_url, flight.version, flight.nonce, resources, removed)

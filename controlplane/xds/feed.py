@@ -1,4 +1,4 @@
-"""What the xDS server needs from the rest of the control plane, and what it tells back.
+"""What the xDS server needs from the rest of the control plane, and what it reports back.
 
 Separate so that the server does not know the engine: anything that can offer a ResourceSet for a Proxy will do. All
 calls are made on the event loop, some of them thousands of times a second; none may block.
@@ -14,22 +14,22 @@ Offer = Callable[[ResourceSet], None]
 
 
 class Link(Protocol):
-    """What one stream tells of its proxy."""
+    """What one stream reports of its proxy."""
 
     def pushed(self, type_url: str, size: int, seconds: float) -> None:
-        """Hear that a response of so many bytes was written, and how long writing took."""
+        """Report a written response: its size in bytes, and how long writing took."""
 
     def acked(self, type_url: str, version: str, rejected: frozenset[str]) -> None:
-        """Hear that the proxy accepted a version of a type, and which resources of it it still rejects."""
+        """Report an ACK of a version of a type. `rejected` are the resources of it that the proxy still rejects."""
 
     def rejected(self, type_url: str, names: tuple[str, ...], version: str, message: str) -> None:
-        """Hear of a NACK. `names` are the resources that may be the cause; the message is Envoy's."""
+        """Report a NACK. `names` are the resources that may be the cause; the message is Envoy's."""
 
     def settled(self) -> None:
-        """Hear that the proxy has answered all it was owed. Said once after each offer or push."""
+        """Report that the proxy has answered everything: once after each offer or push."""
 
     def leave(self) -> None:
-        """Hear that the stream ended: no more offers."""
+        """Report that the stream ended. No more offers are made."""
 
 
 class Feed(Protocol):

@@ -1,7 +1,7 @@
 """A proxy from its xDS Node.
 
-Separate because the Node is 60 KB that Envoy repeats and of which we need a dozen strings: it is read once here and
-never kept. Metadata keys are Istio's (`istio.io/istio/pkg/model.NodeMetadata`).
+Separate because the Node is 60 KB, of which we need a dozen strings: it is read once here and never kept.
+Metadata keys are Istio's (`istio.io/istio/pkg/model.NodeMetadata`).
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ MAX_LABELS = 256
 MAX_TEXT = 1024
 
 
-def proxy_of(node: Any) -> Proxy:
-    """Read an `envoy.config.core.v3.Node`. Raises ProtocolError, with a sentence, for a node we cannot place."""
+def proxy_from_node(node: Any) -> Proxy:
+    """Read an `envoy.config.core.v3.Node`. Raises ProtocolError for a node without a usable identity."""
     try:
         role, ip, name, namespace, domain = parse_node_id(_checked("node id", node.id))
     except NodeIdError as error:
@@ -38,9 +38,9 @@ def proxy_of(node: Any) -> Proxy:
 def _interception(metadata: Struct) -> str:
     mode = _text(metadata, "INTERCEPTION_MODE") or "NONE"
     if mode not in INTERCEPTIONS:
-        raise ProtocolError(f"node metadata INTERCEPTION_MODE {mode!r} is none of {', '.join(INTERCEPTIONS)}")
+        raise ProtocolError(f"node metadata INTERCEPTION_MODE {mode!r} is not one of {', '.join(INTERCEPTIONS)}")
     if mode == TPROXY:
-        raise ProtocolError("node metadata INTERCEPTION_MODE TPROXY is not served: use REDIRECT")
+        raise ProtocolError("node metadata INTERCEPTION_MODE TPROXY is not supported: use REDIRECT")
     return mode
 
 
@@ -49,12 +49,12 @@ def _labels(metadata: Struct) -> Mapping[str, str]:
         return {}
     labels = metadata.fields["LABELS"].struct_value.fields
     if len(labels) > MAX_LABELS:
-        raise ProtocolError(f"node metadata LABELS holds {len(labels)} labels: at most {MAX_LABELS} are taken")
+        raise ProtocolError(f"node metadata LABELS has {len(labels)} labels: the limit is {MAX_LABELS}")
     return {key: labels[key].string_value for key in sorted(labels) if labels[key].HasField("string_value")}
 
 
 def _flag(metadata: Struct, key: str) -> bool:
-    """Read a flag, a real one or Istio's text form."""
+    """Read a flag: a bool, or Istio's text form "true"."""
     return _text(metadata, key).lower() == "true" or (key in metadata.fields and metadata.fields[key].bool_value)
 
 
@@ -62,10 +62,10 @@ def _text(metadata: Struct, key: str) -> str:
     return _checked(f"node metadata {key}", metadata.fields[key].string_value if key in metadata.fields else "")
 
 
-def _checked(what: str, text: str) -> str:
-    """Refuse text that is too long, or that could forge lines in a log."""
+def _checked(field: str, text: str) -> str:
+    """Return a text. Raises ProtocolError if it is too long, or could forge lines in a log."""
     if len(text) > MAX_TEXT:
-        raise ProtocolError(f"{what} of {len(text)} characters: at most {MAX_TEXT} are taken")
+        raise ProtocolError(f"{field} of {len(text)} characters: the limit is {MAX_TEXT}")
     if not text.isprintable():
-        raise ProtocolError(f"{what} {text!r} holds characters that cannot be printed")
+        raise ProtocolError(f"{field} {text!r} contains characters that are not printable")
     return text

@@ -1,8 +1,7 @@
-"""The order between the types of one proxy: what must wait, and when what vanished may go.
+"""The order between the types of one proxy: what must wait, and when a vanished resource may be removed.
 
 Make before break: a route is sent after the clusters it names, and a cluster is removed after the routes that named it.
-The types of a proxy are one stream's, or several streams' when it opens one for each type; then the streams look at
-each other.
+The types of a proxy share one stream (ADS), or have a stream each; then the streams look at each other.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,96 +19,97 @@ GATED = {row.url: PUSH_ORDER[:place] for place, row in enumerate(RESOURCE_TYPES)
 
 
 class PushLimits(msgspec.Struct, frozen=True):
-    """How fast a proxy is sent what changes.
+    """How fast changes are pushed to a proxy.
 
-    `patience`: seconds that an un-ACKed type holds back later types. `grace`: seconds that removals wait longer.
-    `most`: how many resources a response brings where it need not be whole, so that none takes long to make or apply.
+    `patience`: seconds for which a type that is not ACKed holds back later types. `grace`: seconds that removals wait
+    longer (decision 0046). `max_resources`: resources per response where it need not hold all, so that none takes long
+    to make or to apply (decision 0042).
     """
 
     patience: float = 5.0
     grace: float = 0.0
-    most: int = 1000
+    max_resources: int = 1000
 
 
-SERVED = PushLimits(grace=1.0)
-"""What a server does unless it is told otherwise: requests on their way have a second before a cluster is removed."""
+SERVER_LIMITS = PushLimits(grace=1.0)
+"""The server's defaults: requests in flight have a second before their cluster is removed."""
 
-Others = Callable[[], Iterable["PushOrder"]]
+Siblings = Callable[[], Iterable["PushOrder"]]
 
 
 class PushOrder:
-    """The order of one stream. `others` are the gates of the same proxy's other streams.
+    """The order of one stream. `siblings` returns the orders of the same proxy's other streams.
 
-    `resumed` says that the proxy came back with state, so that types it has not named yet may still be in use.
+    `resumed` tells that the proxy came back with state, so that types it has not named yet may still be in use.
     """
 
-    def __init__(self, pace: PushLimits, now: float, shelf: ServedResources, others: Others) -> None:
+    def __init__(self, limits: PushLimits, now: float, served: ServedResources, siblings: Siblings) -> None:
         self.subscriptions: Mapping[str, Subscription] = {}
         self.resumed = False
-        self._pace, self._opened, self._shelf, self._others = pace, now, shelf, others
-        self._looked: tuple[int, float] = (-1, inf)
+        self._limits, self._opened, self._served, self._siblings = limits, now, served, siblings
+        self._observed: tuple[int, float] = (-1, inf)
 
     @property
     def generation(self) -> int:
         """The generation of the set that is served."""
-        return self._shelf.generation
+        return self._served.generation
 
-    def look(self, now: float) -> None:
-        """Take in the time: how long another stream has not been offered the set that this one serves."""
-        if self._looked[0] != self.generation:
-            self._looked = self.generation, now
+    def observe(self, now: float) -> None:
+        """Note when this stream's set was first seen: siblings that have not been offered it lag behind from then."""
+        if self._observed[0] != self.generation:
+            self._observed = self.generation, now
 
-    def open(self, sub: Subscription, now: float) -> bool:
-        """Say whether a type may be sent: it waits while an earlier one is not through, but not for ever."""
+    def is_open(self, sub: Subscription, now: float) -> bool:
+        """Tell whether a type may be sent: it waits while an earlier type is not through, for at most `patience`."""
         return not any(
             lags or self._holds_back(earlier, now)
             for type_url in GATED.get(sub.type_url, ())
-            for earlier, lags in self._of(type_url, now)
+            for earlier, lags in self._subscribers(type_url, now)
         )
 
     def release(self, now: float) -> Iterator[Change]:
-        """Let go what vanished and is no longer used, users before used; yield what changes by that."""
+        """Remove vanished resources that are no longer used, users before used; yield the changes that makes."""
         for type_url, users in USERS.items():
-            if self._shelf.keeps(type_url) and all(self._quiet(user, now) for user in users):
-                yield from self._shelf.release(type_url, now)
+            if self._served.retains(type_url) and all(self._idle(user, now) for user in users):
+                yield from self._served.release(type_url, now)
 
     def moments(self, now: float) -> Iterator[float]:
-        """Yield the moments after which something may be sent or go, even if nothing happens until then."""
-        patience = self._pace.patience
-        for sub in chain(self.subscriptions.values(), *(other.subscriptions.values() for other in self._others())):
-            if sub.in_flight and sub.last:
-                yield sub.last.at + patience
-        yield from self._shelf.due()
+        """Yield the moments after which something may be sent or removed even if nothing happens until then."""
+        patience = self._limits.patience
+        for sub in chain(self.subscriptions.values(), *(order.subscriptions.values() for order in self._siblings())):
+            if sub.delivery.in_flight and sub.delivery.last:
+                yield sub.delivery.last.since + patience
+        yield from self._served.release_times()
         if self.resumed:
             yield self._opened + patience
-        if any(self._lags(other, now) for other in self._others()):
-            yield self._looked[1] + patience
+        if any(self._lags(order, now) for order in self._siblings()):
+            yield self._observed[1] + patience
 
-    def _of(self, type_url: str, now: float) -> Iterator[tuple[Subscription, bool]]:
-        """Yield who has subscribed to a type, on whatever stream, and whether they have not heard of our set yet."""
+    def _subscribers(self, type_url: str, now: float) -> Iterator[tuple[Subscription, bool]]:
+        """Yield the subscriptions to a type on all streams, and whether their stream lags behind this one's set."""
         if type_url in self.subscriptions:
             yield self.subscriptions[type_url], False
-        for other in self._others():
-            if type_url in other.subscriptions:
-                yield other.subscriptions[type_url], self._lags(other, now)
+        for order in self._siblings():
+            if type_url in order.subscriptions:
+                yield order.subscriptions[type_url], self._lags(order, now)
 
-    def _lags(self, other: "PushOrder", now: float) -> bool:
-        return other.generation != self.generation and now < self._looked[1] + self._pace.patience
+    def _lags(self, sibling: "PushOrder", now: float) -> bool:
+        return sibling.generation != self.generation and now < self._observed[1] + self._limits.patience
 
     def _holds_back(self, sub: Subscription, now: float) -> bool:
-        if sub.in_flight and sub.last:
-            return now < sub.last.at + self._pace.patience
-        return sub.news
+        delivery = sub.delivery
+        if delivery.in_flight and delivery.last:
+            return now < delivery.last.since + self._limits.patience
+        return sub.has_pending
 
-    def _quiet(self, type_url: str, now: float) -> bool:
-        """Say whether the proxy uses nothing of a type but what the newest set holds."""
-        if self._shelf.keeps(type_url):
+    def _idle(self, type_url: str, now: float) -> bool:
+        """Tell whether the proxy uses nothing of a type but what the newest set holds."""
+        if self._served.retains(type_url):
             return False
-        found = list(self._of(type_url, now))
-        # A rejected route goes on naming what the newest set lacks. A rejected listener, as a rule a port that is
-        # taken, may stay rejected for ever, and must not keep everything that vanishes alive as long.
-        if found:
+        subscribers = list(self._subscribers(type_url, now))
+        if subscribers:
+            # A rejected route goes on naming what the newest set lacks; a rejected listener does not (decision 0018).
             pins = resource_type(type_url).pins_when_rejected
-            return all(not lags and (s.quiet if pins else s.answered) for s, lags in found)
+            return all(not lags and (sub.idle if pins else sub.answered) for sub, lags in subscribers)
         # A proxy that comes back with state names its types one by one: give it time to name this one.
-        return not self.resumed or now >= self._opened + self._pace.patience
+        return not self.resumed or now >= self._opened + self._limits.patience

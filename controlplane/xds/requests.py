@@ -1,4 +1,4 @@
-"""What the protocol steps hear from Envoy and what they answer beside bytes: small values, free of protobuf.
+"""What the protocol steps receive from Envoy and what they report beside bytes: small values, free of protobuf.
 
 Separate so that the steps and their tests need neither a wire format nor a transport.
 """
@@ -27,7 +27,7 @@ class SotwRequest(msgspec.Struct, frozen=True):
 
 
 class DeltaRequest(msgspec.Struct, frozen=True):
-    """A DeltaDiscoveryRequest. `initial` says which versions a reconnecting proxy still holds, by name."""
+    """A DeltaDiscoveryRequest. `initial` maps names to the versions that a reconnecting proxy still holds."""
 
     type_url: str
     subscribe: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class DeltaRequest(msgspec.Struct, frozen=True):
 class Ack(msgspec.Struct, frozen=True):
     """The proxy accepted a response. `rejected` are resources of the type that it rejected before, and still does.
 
-    Said with the version accepted last, too, when the proxy no longer asks for what it rejected.
+    Also reported, with the version accepted last, when the proxy unsubscribes from what it rejected.
     """
 
     type_url: str
@@ -58,7 +58,7 @@ class Nack(msgspec.Struct, frozen=True):
 
 
 class Unserved(msgspec.Struct, frozen=True):
-    """The proxy asked for a type we do not serve. Said once per stream and type."""
+    """The proxy subscribed to a type that is not served. Reported once per stream and type."""
 
     type_url: str
 

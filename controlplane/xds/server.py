@@ -17,10 +17,10 @@ from mirrorplane.controlplane.identity.authoriser import Authoriser, Security, c
 from mirrorplane.controlplane.identity.caller import Caller
 from mirrorplane.controlplane.xds.decode import Hello
 from mirrorplane.controlplane.xds.feed import Feed
-from mirrorplane.controlplane.xds.push_order import SERVED, PushLimits
+from mirrorplane.controlplane.xds.push_order import SERVER_LIMITS, PushLimits
 from mirrorplane.controlplane.xds.refusals import REFUSED, Refusals, SilentError
 from mirrorplane.controlplane.xds.services import Method, methods
-from mirrorplane.controlplane.xds.shared_responses import Shared
+from mirrorplane.controlplane.xds.shared_responses import SharedResponses
 from mirrorplane.controlplane.xds.status import StreamStatus
 from mirrorplane.controlplane.xds.stream import DELTA, SOTW, Stream, Variant
 
@@ -35,7 +35,7 @@ class ServerOptions(msgspec.Struct, frozen=True):
     `first_message` is how long a stream may take to say who it is, and a connection to shake hands.
     """
 
-    pace: PushLimits = SERVED
+    pace: PushLimits = SERVER_LIMITS
     security: Security = Security()
     first_message: float = 10.0
     reuse_port: bool = False
@@ -59,7 +59,7 @@ class XdsServer:
         self._credentials = credentials(options.security)
         self._streams: set[Stream[Any]] = set()
         self._beside: dict[tuple[str, str], set[Stream[Any]]] = {}
-        self._shared = Shared(feed.checkpoint)
+        self._shared = SharedResponses(feed.checkpoint)
         self._refusals = Refusals()
         self._server: Any = None
 
@@ -133,7 +133,7 @@ class XdsServer:
         if hello is None:
             return None
         hello = msgspec.structs.replace(hello, proxy=self._authoriser.allow(caller, hello.proxy))
-        return Stream(variant, hello, pace=self._options.pace, type_url=method.type_url, shared=self._shared)
+        return Stream(variant, hello, limits=self._options.pace, type_url=method.type_url, shared=self._shared)
 
     async def _hello(self, variant: Variant[Any], rpc: Any) -> Hello[Any] | None:
         """Read the first message. The read is left alone (see stream): when it takes too long, the whole call ends."""
@@ -142,7 +142,7 @@ class XdsServer:
             message = await rpc.read()
         finally:
             giving_up.cancel()
-        return None if message is grpc.aio.EOF else variant.hello(message)
+        return None if message is grpc.aio.EOF else variant.decode_hello(message)
 
     async def _give_up(self, rpc: Any) -> None:
         await asyncio.sleep(self._options.first_message)
@@ -156,7 +156,7 @@ class XdsServer:
         beside = self._beside.setdefault(key, set()) if of_many else set()
         if of_many:
             beside.add(stream)
-            stream.beside = beside
+            stream.siblings = beside
         try:
             await stream.run(rpc, self._feed)
         finally:

@@ -1,18 +1,19 @@
 """State of the world: every request names all that is subscribed, and one version stands for all of a type.
 
-A CDS or LDS response holds everything; of the other types a response holds what is owed, and Envoy keeps the rest
+A CDS or LDS response holds everything; of the other types a response holds what is pending, and Envoy keeps the rest
 (xDS protocol, "SotW: grouping resources into responses").
 """
 
 from collections.abc import Iterator
 
-from mirrorplane.api.resource import Resource, resource_type
+from mirrorplane.api.resource import Resource, ResourceType
+from mirrorplane.controlplane.xds.delivery import InFlight
 from mirrorplane.controlplane.xds.frames import name_only, sotw_response
-from mirrorplane.controlplane.xds.names import Names
 from mirrorplane.controlplane.xds.requests import WILDCARD, Outcome, SotwRequest
 from mirrorplane.controlplane.xds.served_resources import USERS
 from mirrorplane.controlplane.xds.session import Session
-from mirrorplane.controlplane.xds.subscription import InFlight, Subscription
+from mirrorplane.controlplane.xds.subscribed_names import SubscribedNames
+from mirrorplane.controlplane.xds.subscription import Subscription
 
 _ABSENT = "absent"
 
@@ -21,98 +22,104 @@ class SotwSession(Session[SotwRequest]):
     """The SotW protocol state of one stream."""
 
     def receive(self, request: SotwRequest) -> Outcome | None:
-        """Take a request: an ACK or NACK of the last response, a new subscription, or both."""
-        sub, first = self._subscription(request.type_url, whole=resource_type(request.type_url).full_state)
-        outcome = self._reply(sub, request.nonce, request.error)
-        if first:
+        """Handle a request: an ACK or NACK of the last response, a new subscription, or both."""
+        sub, is_first = self._find_subscription(request.type_url, sotw=True)
+        outcome = self._settle(sub, request.nonce, request.error)
+        if is_first:
             self._begin(sub, request)
-            return self._first(sub, resumed=bool(request.version)) or outcome
+            return self._begin_type(sub, resumed=bool(request.version)) or outcome
         if request.nonce != sub.nonce:
-            return outcome  # Stale: a newer response is on its way, and its ACK will name all that is wanted then.
+            return outcome  # Stale: a newer response is in flight, and its ACK will carry the newest list of names.
         if not self._resubscribe(sub, request) and outcome is None:
             self._repeat(sub)
-        return self._said(sub, outcome)
+        return self._without_unsubscribed(sub, outcome)
 
     def _begin(self, sub: Subscription, request: SotwRequest) -> None:
-        """Start a type. A proxy that comes back with the version we would send now is owed nothing.
+        """Start a type. A proxy that comes back with the version we would send now is sent nothing.
 
-        Unless this stream has sent it users of the type before: then it may have left the type meanwhile, and Envoy
+        Unless this stream has sent it users of the type before: then it may have dropped the type meanwhile, and Envoy
         repeats the version of what it has long dropped.
         """
-        sub.wildcard = not request.names and sub.whole
-        for name in self._covered(sub):
-            self._add(sub, name)
+        delivery, quarantine = sub.delivery, sub.quarantine
+        sub.names.wildcard = not request.names and sub.full_state
+        for name in self._covered_names(sub):
+            self._subscribe(sub, name)
         self._resubscribe(sub, request)
-        sub.unanswered = sub.whole
-        left = any(self._sent(user) for user in USERS.get(sub.type_url, ()))
-        current = request.version == sub.version() and not left
-        sub.known = current or not (sub.whole and request.version)
+        delivery.unanswered = sub.full_state
+        may_be_dropped = any(self._was_sent(user) for user in USERS.get(sub.type_url, ()))
+        current = request.version == delivery.version() and not may_be_dropped
+        quarantine.last_good_known = current or not (sub.full_state and request.version)
         if current:
-            sub.owed.clear()
-            sub.good.clear()
-            sub.unanswered = False
+            delivery.pending.clear()
+            quarantine.last_good.clear()
+            delivery.unanswered = False
 
-    def _sent(self, type_url: str) -> bool:
+    def _was_sent(self, type_url: str) -> bool:
         sub = self._subscriptions.get(type_url)
-        return sub is not None and sub.last is not None
+        return sub is not None and sub.delivery.last is not None
 
     def _resubscribe(self, sub: Subscription, request: SotwRequest) -> bool:
-        """Take the names of a request; return whether they differ from those of the last one."""
-        asked = Names(request.names)
-        implied = not asked and not sub.names and sub.wildcard  # An empty list goes on meaning what it meant at first.
-        wildcard = WILDCARD in asked or implied
-        if asked == sub.names and wildcard == sub.wildcard:
+        """Subscribe to the names of a request; return whether they differ from those of the last one."""
+        names = SubscribedNames(request.names)
+        # An empty list goes on meaning "everything" if the first one did (xDS protocol, "wildcard subscription").
+        is_legacy_wildcard = not names and not sub.names and sub.names.wildcard
+        names.wildcard = WILDCARD in names or is_legacy_wildcard
+        if names == sub.names:
             return False
-        before = self._covered(sub)
-        sub.names, sub.wildcard = asked, wildcard
-        after = self._covered(sub)
+        before = self._covered_names(sub)
+        sub.names = names
+        after = self._covered_names(sub)
         for name in after - before:
-            self._add(sub, name)
+            self._subscribe(sub, name)
         for name in before - after:
-            sub.uncover(name, self._wanted(sub, name))
-        # A version covers what is asked for: who has one and asks for less needs a new one, and nothing else. Who asks
-        # for no endpoints or routes any more has dropped the type: Envoy would not even ACK an answer.
-        less = bool(request.version and before - after)
-        sub.unanswered = (sub.unanswered or less) and (sub.whole or bool(after))
+            sub.uncover(name, self._target_version(sub, name))
+        # A version covers what is subscribed to: a proxy that has one and subscribes to less needs a new version, and
+        # nothing else. One that names no endpoints or routes any more has dropped the type: Envoy would not even ACK.
+        fewer = bool(request.version and before - after)
+        sub.delivery.unanswered = (sub.delivery.unanswered or fewer) and (sub.full_state or bool(after))
         return True
 
-    def _covered(self, sub: Subscription) -> set[str]:
-        return (self._shelf.names(sub.type_url) if sub.wildcard else set()) | {*sub.names} - {WILDCARD}
+    def _covered_names(self, sub: Subscription) -> set[str]:
+        all_names = self._served.names(sub.type_url) if sub.names.wildcard else set()
+        return all_names | {*sub.names} - {WILDCARD}
 
-    def _add(self, sub: Subscription, name: str) -> None:
-        """Owe a name that is asked for from now on. One that does not exist is owed nothing until it does."""
-        wanted = self._wanted(sub, name)
-        sub.cover(name, wanted)
-        if sub.whole:
-            sub.good[name] = None
-        if wanted:
-            sub.owe(name, None, wanted)
+    def _subscribe(self, sub: Subscription, name: str) -> None:
+        """Start to deliver a name. One that does not exist is not pending until it does."""
+        version = self._target_version(sub, name)
+        sub.cover(name, version)
+        if sub.full_state:
+            sub.quarantine.last_good[name] = None
+        if version:
+            sub.delivery.record_held(name, None, version)
 
     def _repeat(self, sub: Subscription) -> None:
         """Answer again: a second ACK of the same response means that a cluster is warming and waits for endpoints."""
-        for name in () if sub.whole else self._covered(sub):
-            if self._wanted(sub, name):
-                sub.owe(name, None, "")
+        for name in () if sub.full_state else self._covered_names(sub):
+            if self._target_version(sub, name):
+                sub.delivery.record_held(name, None, "")
 
-    def _nothing(self, type_url: str) -> str:
-        return _ABSENT if resource_type(type_url).stub else ""
+    def _absent_version(self, row: ResourceType) -> str:
+        return _ABSENT if row.stub else ""
 
     def _frame(self, sub: Subscription, flight: InFlight) -> bytes:
-        found = self._all(sub, flight.names) if sub.whole else (self._find(sub.type_url, n) for n in flight.names)
-        return sotw_response(sub.type_url, flight.version, flight.nonce, filter(None, found))
-
-    def _all(self, sub: Subscription, names: tuple[str, ...]) -> Iterator[Resource | None]:
-        """Find everything that is asked for; of what is rejected and not among the names, what the proxy holds."""
-        withheld = sub.withheld(names)
-        if sub.wildcard:
-            yield from (one for one in self._shelf.all(sub.type_url) if one.name not in withheld)
+        if sub.full_state:
+            resources = self._full_state(sub, flight.names)
         else:
-            yield from (self._shelf.get(sub.type_url, name) for name in sorted(self._covered(sub) - withheld))
-        yield from (sub.good.get(name) for name in sorted(withheld))
+            resources = (self._find(sub.type, name) for name in flight.names)
+        return sotw_response(sub.type_url, flight.version, flight.nonce, filter(None, resources))
 
-    def _find(self, type_url: str, name: str) -> Resource | None:
+    def _full_state(self, sub: Subscription, names: tuple[str, ...]) -> Iterator[Resource | None]:
+        """Yield everything that is subscribed to; of rejected names that are not in `names`, what the proxy holds."""
+        withheld = sub.withheld(names)
+        if sub.names.wildcard:
+            yield from (resource for resource in self._served.resources(sub.type_url) if resource.name not in withheld)
+        else:
+            yield from (self._served.get(sub.type_url, name) for name in sorted(self._covered_names(sub) - withheld))
+        yield from (sub.quarantine.last_good.get(name) for name in sorted(withheld))
+
+    def _find(self, row: ResourceType, name: str) -> Resource | None:
         """Find a resource; a missing one of a type with stubs is sent with its name alone."""
-        found = self._shelf.get(type_url, name)
-        if found is None and resource_type(type_url).stub:
-            return Resource(type_url, name, _ABSENT, (name_only(name),))
-        return found
+        resource = self._served.get(row.url, name)
+        if resource is None and row.stub:
+            return Resource(row.url, name, _ABSENT, (name_only(name),))
+        return resource

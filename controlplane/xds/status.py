@@ -1,4 +1,4 @@
-"""How one stream stands, as a value: for /debug/proxies. Built only when somebody asks."""
+"""How far one stream is, as a value: for /debug/proxies. Built only on request."""
 
 import msgspec
 
@@ -6,17 +6,17 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.xds.requests import WILDCARD
 from mirrorplane.controlplane.xds.subscription import Subscription
 
-LONGEST_TEXT = 2000
-"""How many characters of what a proxy complains are kept: Envoy quotes all that it rejects."""
+MAX_TEXT = 2000
+"""Characters of a proxy's complaint that are kept: Envoy quotes everything that it rejects."""
 
 
 def shortened(text: str) -> str:
-    """Return a text with at most LONGEST_TEXT characters."""
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+    """Return a text cut to MAX_TEXT characters."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
 
 class TypeStatus(msgspec.Struct, frozen=True):
-    """One subscribed type. `subscribed` counts names and leaves out the wildcard; `nack` is the last open complaint.
+    """One subscribed type. `subscribed` counts names without the wildcard; `nack` is the last NACK while it holds.
 
     `pending`: there is something to send that waits, for an answer or for an earlier type.
     """
@@ -33,27 +33,28 @@ class TypeStatus(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, sub: Subscription) -> "TypeStatus":
-        """Read a subscription."""
+        """Return the status of a subscription."""
+        delivery, complaint = sub.delivery, sub.quarantine.complaint
         return cls(
             type_url=sub.type_url,
-            sent=sub.last.version if sub.last else "",
-            acked=sub.acked,
-            nack=None if sub.complaint is None else shortened(sub.complaint),
-            wildcard=sub.wildcard,
+            sent=delivery.last.version if delivery.last else "",
+            acked=delivery.acked,
+            nack=None if complaint is None else shortened(complaint),
+            wildcard=sub.names.wildcard,
             subscribed=len(sub.names) - (WILDCARD in sub.names),
-            in_flight=sub.in_flight,
-            pending=sub.news,
-            pushes=sub.pushes,
+            in_flight=delivery.in_flight,
+            pending=sub.has_pending,
+            pushes=delivery.pushes,
         )
 
     @property
     def settled(self) -> bool:
-        """Whether the proxy has answered all it was owed of the type."""
+        """Whether the proxy has answered everything of the type, and nothing is pending."""
         return not (self.in_flight or self.pending)
 
     @property
     def state(self) -> str:
-        """SYNCED, STALE (owed something), NOT SENT (owed, and nothing was sent yet) or REJECTED."""
+        """SYNCED, STALE (something is pending or in flight), NOT SENT (nothing was sent yet) or REJECTED."""
         if self.nack is not None:
             return "REJECTED"
         if self.settled:
@@ -62,7 +63,7 @@ class TypeStatus(msgspec.Struct, frozen=True):
 
 
 class StreamStatus(msgspec.Struct, frozen=True):
-    """One connected stream. `variant` is sotw or delta; `since` is the Unix time it connected at, in seconds."""
+    """One connected stream. `variant` is sotw or delta; `since` is when it connected, Unix time in seconds."""
 
     proxy: Proxy
     variant: str
@@ -71,5 +72,5 @@ class StreamStatus(msgspec.Struct, frozen=True):
 
     @property
     def settled(self) -> bool:
-        """Whether the proxy has answered everything it was owed, be it with an ACK or a NACK."""
-        return bool(self.types) and all(t.settled for t in self.types)
+        """Whether the proxy has answered everything, with an ACK or a NACK, and nothing is pending."""
+        return bool(self.types) and all(status.settled for status in self.types)

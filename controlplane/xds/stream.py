@@ -17,10 +17,10 @@ from mirrorplane.api.resource import ResourceSet
 from mirrorplane.controlplane.xds import decode
 from mirrorplane.controlplane.xds.delta import DeltaSession
 from mirrorplane.controlplane.xds.feed import Feed, Link
-from mirrorplane.controlplane.xds.push_order import Others, PushLimits, PushOrder
+from mirrorplane.controlplane.xds.push_order import PushLimits, PushOrder, Siblings
 from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack, Outcome, ProtocolError, SotwRequest, Unserved
 from mirrorplane.controlplane.xds.session import Session
-from mirrorplane.controlplane.xds.shared_responses import Shared
+from mirrorplane.controlplane.xds.shared_responses import SharedResponses
 from mirrorplane.controlplane.xds.sotw import SotwSession
 from mirrorplane.controlplane.xds.status import StreamStatus, shortened
 
@@ -33,9 +33,9 @@ class Variant(msgspec.Struct, Generic[R], frozen=True):
     """A protocol variant: how its messages are decoded and which session understands them."""
 
     name: str
-    hello: Callable[[bytes], decode.Hello[R]]
-    request: Callable[[bytes], R]
-    session: Callable[[ResourceSet, PushLimits, float, Shared, Others], Session[R]]
+    decode_hello: Callable[[bytes], decode.Hello[R]]
+    decode_request: Callable[[bytes], R]
+    session: Callable[[ResourceSet, PushLimits, float, SharedResponses, Siblings], Session[R]]
 
 
 SOTW = Variant("sotw", decode.sotw_hello, decode.sotw_request, SotwSession)
@@ -45,17 +45,23 @@ DELTA = Variant("delta", decode.delta_hello, decode.delta_request, DeltaSession)
 class Stream(Generic[R]):
     """One connected stream. `type_url` is the only type it may speak of, or empty for ADS.
 
-    `beside` are the other streams of a proxy that opens one for each type; whoever opens them fills it in.
+    `siblings` are the other streams of a proxy that opens one per type; whoever opens them sets it. See decision 0045.
     """
 
     def __init__(
-        self, variant: Variant[R], hello: decode.Hello[R], *, pace: PushLimits, type_url: str, shared: Shared
+        self,
+        variant: Variant[R],
+        hello: decode.Hello[R],
+        *,
+        limits: PushLimits,
+        type_url: str,
+        shared: SharedResponses,
     ) -> None:
         self.proxy = hello.proxy
-        self.beside: Set[Stream[Any]] = frozenset()
+        self.siblings: Set[Stream[Any]] = frozenset()
         self._variant: Variant[R] = variant
-        self._first: R | None = hello.request
-        self._pace = pace
+        self._first_request: R | None = hello.request
+        self._limits = limits
         self._type_url = type_url
         self._shared = shared
         self._session: Session[R] | None = None
@@ -63,10 +69,10 @@ class Stream(Generic[R]):
         self._wake = asyncio.Event()
         self._closed = False
         self._since = time.time()
-        self._owing = False
+        self._unsettled = False
 
     async def run(self, rpc: Any, feed: Feed) -> None:
-        """Serve until the proxy or `close` ends the stream. Raises ProtocolError for a request we cannot take."""
+        """Serve until the proxy or `close` ends the stream. Raises ProtocolError for an invalid request."""
         name = f"{self.proxy.id} ({self._variant.name})"
         _log.info("connected: %s", name)
         link = feed.attach(self.proxy, self.offer, self._variant.name)
@@ -84,76 +90,76 @@ class Stream(Generic[R]):
         """Serve a newer set from now on."""
         if self._session is None:
             now = time.monotonic()
-            self._session = self._variant.session(resources, self._pace, now, self._shared, self._others)
+            self._session = self._variant.session(resources, self._limits, now, self._shared, self._sibling_orders)
             if self._offered:
                 self._offered.set()
         else:
             self._session.offer(resources)
-        self._owing = True
+        self._unsettled = True
         self._wake.set()
-        self._wake_others()
+        self._wake_siblings()
 
     def close(self) -> None:
         """End the stream after the message that is being written."""
         self._closed = True
         self._wake.set()
-        self._wake_others()
+        self._wake_siblings()
 
     @property
-    def gate(self) -> PushOrder | None:
+    def push_order(self) -> PushOrder | None:
         """The order of this stream's types, once there is a set."""
-        return self._session.gate if self._session else None
+        return self._session.push_order if self._session else None
 
     def wake(self) -> None:
-        """Look again whether something can be sent."""
+        """Check again whether something can be sent."""
         self._wake.set()
 
     def status(self) -> StreamStatus:
-        """Return how the stream stands."""
+        """Return how far the stream is."""
         types = self._session.status() if self._session else ()
         return StreamStatus(self.proxy, self._variant.name, self._since, types)
 
     async def _read(self, rpc: Any, link: Link) -> None:
-        """Take requests until the proxy half-closes. Before the first set none is read, so none has to be kept."""
+        """Handle requests until the proxy half-closes. None is read before the first set, so none has to be kept."""
         try:
-            await self._first_set()
-            first, self._first = self._first, None  # one that names all it holds is large, and streams live long
-            assert first is not None
-            self._take(first, link)
-            del first
+            await self._wait_for_set()
+            request, self._first_request = self._first_request, None  # lists all a proxy holds: not kept while it lives
+            assert request is not None
+            self._receive(request, link)
+            del request
             while (message := await rpc.read()) is not grpc.aio.EOF:
-                self._take(self._variant.request(message), link)
+                self._receive(self._variant.decode_request(message), link)
         finally:
             self.close()
 
-    async def _first_set(self) -> None:
-        """Wait for the first set. An event is large for what is only waited for once."""
+    async def _wait_for_set(self) -> None:
+        """Wait for the first set, then drop the event: it is large for something used once per stream."""
         if self._offered and self._session is None:
             await self._offered.wait()
         self._offered = None
 
     async def _write(self, rpc: Any, link: Link) -> None:
         while not self._closed:
-            await self._shared.turns.take()
+            await self._shared.scheduler.wait_turn()
             self._wake.clear()
             now = time.monotonic()
             session = self._session
             response = session.next(now) if session else None
             if session is None or response is None:
-                self._rest(link)
-                await self._idle(now)
+                self._report_settled(link)
+                await self._sleep(now)
                 continue
-            self._owing = True
+            self._unsettled = True
             await rpc.write(response)
             link.pushed(session.pushed, len(response), time.monotonic() - now)
 
-    def _rest(self, link: Link) -> None:
-        """Say once that everything is answered, when it is."""
-        if self._owing and self._session and self._session.settled:
-            self._owing = False
+    def _report_settled(self, link: Link) -> None:
+        """Report once that the proxy has answered everything, when it has."""
+        if self._unsettled and self._session and self._session.settled:
+            self._unsettled = False
             link.settled()
 
-    async def _idle(self, now: float) -> None:
+    async def _sleep(self, now: float) -> None:
         """Sleep until something happens, or until time alone makes something due."""
         moment = self._session.wake_at(now) if self._session else None
         if moment is None:
@@ -165,40 +171,40 @@ class Stream(Generic[R]):
         finally:
             timer.cancel()
 
-    def _take(self, request: R, link: Link) -> None:
+    def _receive(self, request: R, link: Link) -> None:
         assert self._session is not None
-        outcome = self._session.receive(self._typed(request))
+        outcome = self._session.receive(self._with_type(request))
         if outcome:
-            self._tell(outcome, link)
-        self._wake_others()
-        if self._session.resting:  # as after most ACKs: the writer can sleep on
-            self._rest(link)
+            self._report(outcome, link)
+        self._wake_siblings()
+        if self._session.idle:  # as after most ACKs: waking the writer would cost a task switch for nothing
+            self._report_settled(link)
         else:
             self._wake.set()
 
-    def _others(self) -> Iterator[PushOrder]:
-        return (gate for other in self.beside if other is not self and (gate := other.gate))
+    def _sibling_orders(self) -> Iterator[PushOrder]:
+        return (order for stream in self.siblings if stream is not self and (order := stream.push_order))
 
-    def _wake_others(self) -> None:
-        """Let the other streams of the proxy look again: they may have waited for this one."""
-        for other in self.beside:
-            other.wake()
+    def _wake_siblings(self) -> None:
+        """Let the other streams of the proxy check again: they may have waited for this one."""
+        for stream in self.siblings:
+            stream.wake()
 
-    def _typed(self, request: R) -> R:
-        """Give a request of a single-type service its type, which it need not say."""
+    def _with_type(self, request: R) -> R:
+        """Return a request with its type, which one to a single-type service may leave out."""
         if request.type_url and request.type_url != (self._type_url or request.type_url):
             raise ProtocolError(f"type_url {request.type_url!r} on a stream of {self._type_url}")
         if not (request.type_url or self._type_url):
-            raise ProtocolError("a request on an aggregated stream must say its type_url")
+            raise ProtocolError("type_url is missing: a request on an aggregated stream (ADS) needs it")
         return request if request.type_url else msgspec.structs.replace(request, type_url=self._type_url)
 
-    def _tell(self, outcome: Outcome, link: Link) -> None:
+    def _report(self, outcome: Outcome, link: Link) -> None:
         match outcome:
             case Ack(type_url, version, rejected):
                 link.acked(type_url, version, rejected)
             case Nack(type_url, names, version, message):
-                said = shortened(message)
-                _log.warning("rejected: %s %s %s: %r", self.proxy.id, type_url, version, said)
-                link.rejected(type_url, names, version, said)
+                complaint = shortened(message)
+                _log.warning("rejected: %s %s %s: %r", self.proxy.id, type_url, version, complaint)
+                link.rejected(type_url, names, version, complaint)
             case Unserved(type_url):
-                _log.warning("not served: %s asks for %r", self.proxy.id, type_url)
+                _log.warning("not served: %s subscribes to %r", self.proxy.id, type_url)

@@ -28,9 +28,9 @@ from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.sources.changes import Batch, Change
 from mirrorplane.controlplane.xds.delta import DeltaSession
-from mirrorplane.controlplane.xds.push_order import SERVED
+from mirrorplane.controlplane.xds.push_order import SERVER_LIMITS
 from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack
-from mirrorplane.controlplane.xds.shared_responses import Shared
+from mirrorplane.controlplane.xds.shared_responses import SharedResponses
 from tests.bench.gauges import Ticker
 from tests.bench.herd import until
 from tests.bench.worlds import mirrored_services, virtual_service
@@ -43,7 +43,7 @@ COMPLAINT = "Envoy does not like it"
 class Client:
     """A proxy at the other end of a session: it asks for everything, and accepts or rejects what comes, in time."""
 
-    def __init__(self, feed: PlaneFeed, shared: Shared, number: int, namespace: str) -> None:
+    def __init__(self, feed: PlaneFeed, shared: SharedResponses, number: int, namespace: str) -> None:
         self.rejects = ""
         self.session: DeltaSession | None = None
         self._shared = shared
@@ -53,7 +53,7 @@ class Client:
 
     def _take(self, resources: ResourceSet) -> None:
         if self.session is None:
-            self.session = DeltaSession(resources, SERVED, time.monotonic(), self._shared)
+            self.session = DeltaSession(resources, SERVER_LIMITS, time.monotonic(), self._shared)
             self._asks = [
                 DeltaRequest(type_url, () if type_url in (CLUSTER, LISTENER) else tuple(resources.of(type_url)))
                 for type_url in (CLUSTER, LISTENER, ENDPOINT, ROUTE)
@@ -84,7 +84,7 @@ class Client:
 
     def _answer(self, type_url: str) -> None:
         assert self.session is not None
-        nonce = self.session.gate.subscriptions[type_url].nonce
+        nonce = self.session.push_order.subscriptions[type_url].nonce
         error = COMPLAINT if type_url == self.rejects else None
         self.rejects = "" if error else self.rejects
         match self.session.receive(DeltaRequest(type_url, nonce=nonce, error=error)):
@@ -103,7 +103,7 @@ class Mesh:
         self.plane = Plane(catalogue())
         self.feed = PlaneFeed(self.plane, Metrics(self.plane))
         self.clients: list[Client] = []
-        self.shared = Shared(self.feed.checkpoint)
+        self.shared = SharedResponses(self.feed.checkpoint)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Mesh":

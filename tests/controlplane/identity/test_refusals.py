@@ -8,7 +8,7 @@ import pytest
 from mirrorplane.controlplane.identity.caller import ForbiddenError, UnauthenticatedError
 from mirrorplane.controlplane.xds.refusals import LINES, REFUSED, WINDOW_S, Refusals, SilentError
 from mirrorplane.controlplane.xds.requests import ProtocolError
-from mirrorplane.controlplane.xds.status import LONGEST_TEXT
+from mirrorplane.controlplane.xds.status import MAX_TEXT
 
 
 class Rpc:
@@ -52,4 +52,4 @@ async def test_every_refusal_has_a_status_of_its_own_and_a_short_sentence():
         await Refusals().refuse(rpc, error("x" * 100_000))
 
     assert len({code for code, _ in rpc.ended}) == len(REFUSED) == 4
-    assert {len(sentence) for _, sentence in rpc.ended} == {LONGEST_TEXT}
+    assert {len(sentence) for _, sentence in rpc.ended} == {MAX_TEXT}

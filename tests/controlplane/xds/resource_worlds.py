@@ -4,13 +4,14 @@ Bodies are JSON except for endpoints, so that the model proxy can read what a re
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from envoy.config.endpoint.v3 import endpoint_pb2
 from xxhash import xxh3_64_hexdigest
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, ResourceSet
+from mirrorplane.controlplane.xds.versions import format_version, term
 
 UNDECODABLE, UNUSABLE = 8, 9
 """Salts that the model proxy rejects: the first before it has applied anything, the second on its way through."""
@@ -89,3 +90,8 @@ def next_set(old: ResourceSet, world: World, *, skipped: int = 0) -> ResourceSet
     }
     after = old.generation + skipped
     return ResourceSet(after + 1, built, {} if skipped else changed, after)
+
+
+def content_version(versions: Iterable[tuple[str, str]]) -> str:
+    """The version of (name, version) pairs, from scratch."""
+    return format_version(sum(term(name, version) for name, version in versions))

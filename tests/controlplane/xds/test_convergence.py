@@ -45,7 +45,7 @@ class Convergence(RuleBasedStateMachine):
 
     @initialize(world=worlds(), grace=st.sampled_from([0.0, 2.0]), most=st.sampled_from([1, 2, 1000]))
     def start(self, world: World, grace: float, most: int) -> None:
-        self.wire = Wire(world, delta=self.delta, pace=PushLimits(grace=grace, most=most))
+        self.wire = Wire(world, delta=self.delta, pace=PushLimits(grace=grace, max_resources=most))
 
     @rule(world=worlds(), skipped=st.integers(0, 1))
     def publish(self, world: World, skipped: int) -> None:

@@ -27,7 +27,7 @@ class Asked:
 
     def __init__(self, world=SMALL, *, grace: float = 0.0, most: int = 1000) -> None:
         self.set = first_set(world)
-        self.session = DeltaSession(self.set, PushLimits(grace=grace, most=most), now=0.0)
+        self.session = DeltaSession(self.set, PushLimits(grace=grace, max_resources=most), now=0.0)
         self.nonce: dict[str, str] = {}
 
     def ask(self, type_url: str, *names: str, leave: tuple[str, ...] = (), initial=None):

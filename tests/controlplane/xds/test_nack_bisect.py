@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, ROUTE
-from mirrorplane.controlplane.xds.nack_bisect import MAX_CULPRITS, NackBisect, blamed
+from mirrorplane.controlplane.xds.nack_bisect import MAX_CULPRITS, NackBisect, listed_culprits
 from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack
 from tests.controlplane.xds.resource_worlds import SMALL, Item, having
 from tests.controlplane.xds.test_delta import Asked, Got, everything
@@ -80,18 +80,18 @@ def changed(number: int, *bad: int) -> Judge:
     ],
 )
 def test_whom_envoy_itself_names(message: str, expected: set[str]) -> None:
-    assert blamed(message, ["c1", "c2", "c3", "c10", "outbound|80||a.b"]) == expected
+    assert listed_culprits(message, ["c1", "c2", "c3", "c10", "outbound|80||a.b"]) == expected
 
 
 def test_suspects_are_tried_in_halves_the_newest_first() -> None:
     suspects = NackBisect()
     suspects.split(["d", "c", "b", "a", "e"])
-    assert suspects.next == {"a", "b", "c"}
-    suspects.drop({"a", "b", "c"})
+    assert suspects.next_group == {"a", "b", "c"}
+    suspects.discard({"a", "b", "c"})
     suspects.split(["a", "b", "c"])
-    suspects.drop({"a", "b"})
+    suspects.discard({"a", "b"})
 
-    assert suspects.next == {"c"}
+    assert suspects.next_group == {"c"}
     assert "d" in suspects
     assert "a" not in suspects
 

@@ -4,8 +4,7 @@ import pytest
 
 from mirrorplane.api.resource import CLUSTER, LISTENER, Resource
 from mirrorplane.controlplane.xds.requests import Ack, Nack
-from mirrorplane.controlplane.xds.versions import digest
-from tests.controlplane.xds.resource_worlds import Item, World, first_set, having, resource, salt_of
+from tests.controlplane.xds.resource_worlds import Item, World, content_version, first_set, having, resource, salt_of
 from tests.controlplane.xds.test_sotw import Asked
 
 OLD, NEW, NEWEST = 0, 1, 2
@@ -173,7 +172,7 @@ def test_a_version_says_exactly_what_the_proxy_holds() -> None:
     outcomes = proxy.judge({"b": NEW, "z": NEW}, "Error adding/updating cluster(s) b: bad, z: bad")
     held = [resource(CLUSTER, name, Item(salt)) for name, salt in (("a", NEW), ("b", OLD), ("c", OLD))]
 
-    assert outcomes[-1].version == digest((one.name, one.version) for one in held)
+    assert outcomes[-1].version == content_version((one.name, one.version) for one in held)
 
 
 def test_a_reconnect_brings_up_again_what_was_rejected() -> None:
@@ -213,7 +212,7 @@ def test_a_proxy_that_came_back_and_accepted_a_response_is_known_from_then_on() 
 
 def test_a_proxy_that_came_back_with_our_version_is_known() -> None:
     world = {CLUSTER: {"a": Item(OLD), "b": Item(OLD)}}
-    version = digest((one.name, one.version) for one in all_of(world))
+    version = content_version((one.name, one.version) for one in all_of(world))
     back = Proxy(world, version=version)
     back.touch(a=NEW, b=NEW)
     back.judge({"b": NEW})

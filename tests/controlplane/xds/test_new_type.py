@@ -41,7 +41,7 @@ USE_IT = """
     session = DeltaSession(ResourceSet(1, {RUNTIME: {"ramp": ramp}}, {}, 0), PushLimits(), 0.0)
     assert session.receive(DeltaRequest(RUNTIME, subscribe=("ramp",))) is None, "the type is served"
     assert b"layer" in session.next(0.0)
-    nonce = session.gate.subscriptions[RUNTIME].nonce
+    nonce = session.push_order.subscriptions[RUNTIME].nonce
     assert isinstance(session.receive(DeltaRequest(RUNTIME, nonce=nonce)), Ack)
     assert session.settled
 """

@@ -5,7 +5,7 @@ from envoy.config.core.v3 import base_pb2
 from google.protobuf.json_format import ParseDict
 
 from mirrorplane.api.proxy import Locality, Proxy
-from mirrorplane.controlplane.xds.node import proxy_of
+from mirrorplane.controlplane.xds.node import proxy_from_node
 from mirrorplane.controlplane.xds.requests import ProtocolError
 from tests.controlplane.xds.grpc_peers import NODE_ID
 
@@ -15,14 +15,14 @@ def node(node_id: str = NODE_ID, **metadata) -> base_pb2.Node:
 
 
 def test_the_id_alone_makes_a_proxy() -> None:
-    assert proxy_of(node()) == Proxy(role="sidecar", name="sleep", namespace="default", ip="10.0.0.7")
+    assert proxy_from_node(node()) == Proxy(role="sidecar", name="sleep", namespace="default", ip="10.0.0.7")
 
 
 def test_metadata_and_locality_fill_in_the_rest() -> None:
     full = node(NAMESPACE="web", LABELS={"app": "sleep"}, INTERCEPTION_MODE="REDIRECT", UNPRIVILEGED_POD="true")
     full.locality.region, full.locality.zone, full.locality.sub_zone = "r", "z", "s"
 
-    assert proxy_of(full) == Proxy(
+    assert proxy_from_node(full) == Proxy(
         role="sidecar",
         name="sleep",
         namespace="web",
@@ -35,12 +35,12 @@ def test_metadata_and_locality_fill_in_the_rest() -> None:
 
 
 def test_a_flag_may_be_a_real_one() -> None:
-    assert proxy_of(node(UNPRIVILEGED_POD=True)).unprivileged
-    assert not proxy_of(node(UNPRIVILEGED_POD="false")).unprivileged
+    assert proxy_from_node(node(UNPRIVILEGED_POD=True)).unprivileged
+    assert not proxy_from_node(node(UNPRIVILEGED_POD="false")).unprivileged
 
 
 def test_labels_that_are_no_text_are_left_out() -> None:
-    assert proxy_of(node(LABELS={"a": "1", "b": 2, "c": {"d": "e"}})).labels == {"a": "1"}
+    assert proxy_from_node(node(LABELS={"a": "1", "b": 2, "c": {"d": "e"}})).labels == {"a": "1"}
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_labels_that_are_no_text_are_left_out() -> None:
     [
         (node("pod-1"), "want role~ip~name.namespace"),
         (node("ztunnel~1.2.3.4~a.b~b.svc.cluster.local"), "role 'ztunnel' is none of"),
-        (node("sidecar~1.2.3.4~a\nforged.b~b.svc.cluster.local"), "cannot be printed"),
+        (node("sidecar~1.2.3.4~a\nforged.b~b.svc.cluster.local"), "not printable"),
         (node("sidecar~host~a.b~b.svc.cluster.local"), "'host' is not an IP address"),
         (node("x" * 2000), "2000 characters"),
-        (node(INTERCEPTION_MODE="MAGIC"), "INTERCEPTION_MODE 'MAGIC' is none of"),
+        (node(INTERCEPTION_MODE="MAGIC"), "INTERCEPTION_MODE 'MAGIC' is not one of"),
         (node(NAMESPACE="n" * 2000), "NAMESPACE of 2000 characters"),
         (node(LABELS={str(number): "" for number in range(300)}), "300 labels"),
     ],
 )
 def test_a_node_that_cannot_be_placed_is_refused_with_a_sentence(bad: base_pb2.Node, sentence: str) -> None:
     with pytest.raises(ProtocolError, match=sentence):
-        proxy_of(bad)
+        proxy_from_node(bad)

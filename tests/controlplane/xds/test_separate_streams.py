@@ -39,7 +39,7 @@ class Streams:
             self.ack(type_url)
 
     def others(self, me: str) -> Iterator:
-        return (session.gate for type_url, session in self.sessions.items() if type_url != me)
+        return (session.push_order for type_url, session in self.sessions.items() if type_url != me)
 
     def offer(self, type_url: str, new: ResourceSet) -> None:
         self.sessions[type_url].offer(new)

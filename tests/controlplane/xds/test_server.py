@@ -10,7 +10,7 @@ import pytest
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER
 from mirrorplane.controlplane.xds.requests import DeltaRequest
 from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
-from mirrorplane.controlplane.xds.status import LONGEST_TEXT
+from mirrorplane.controlplane.xds.status import MAX_TEXT
 from tests.controlplane.xds.grpc_peers import ADS, NODE_ID, Peer, TableFeed
 from tests.controlplane.xds.resource_worlds import SMALL, Item, having
 
@@ -78,7 +78,7 @@ async def test_an_aggregated_stream_must_say_its_types(channel) -> None:
     peer = Peer(channel, SOTW_ADS, delta=False)
     await peer.send()
 
-    await refused(peer, "must say its type_url")
+    await refused(peer, "type_url is missing")
 
 
 async def test_a_node_id_of_another_form_is_refused_with_the_sentence(channel) -> None:
@@ -184,8 +184,8 @@ async def test_what_a_proxy_complains_of_at_length_is_cut_short(server: XdsServe
     await peer.send(CLUSTER, response_nonce=response.nonce, error="x" * 100_000)
     await until(lambda: feed.rejections)
 
-    assert len(feed.rejections[0].message) == LONGEST_TEXT
-    assert len(server.streams()[0].types[0].nack) == LONGEST_TEXT
+    assert len(feed.rejections[0].message) == MAX_TEXT
+    assert len(server.streams()[0].types[0].nack) == MAX_TEXT
 
 
 async def test_the_status_tells_how_far_a_stream_is(server: XdsServer, feed: TableFeed, channel) -> None:

@@ -14,8 +14,7 @@ from mirrorplane.controlplane.xds.push_order import PushLimits
 from mirrorplane.controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
 from mirrorplane.controlplane.xds.session import MAX_TYPES
 from mirrorplane.controlplane.xds.sotw import SotwSession
-from mirrorplane.controlplane.xds.versions import digest
-from tests.controlplane.xds.resource_worlds import SMALL, Item, first_set, having, next_set
+from tests.controlplane.xds.resource_worlds import SMALL, Item, content_version, first_set, having, next_set
 
 DELTA = discovery_pb2.DeltaDiscoveryResponse
 
@@ -77,14 +76,14 @@ def test_a_version_does_not_depend_on_order(versions: list[tuple[str, str]], ran
     shuffled = list(versions)
     random.shuffle(shuffled)
 
-    assert digest(shuffled) == digest(versions)
+    assert content_version(shuffled) == content_version(versions)
 
 
 @given(pairs, st.sets(st.text(max_size=8), min_size=1, max_size=1))
 def test_a_version_changes_with_any_resource(versions: list[tuple[str, str]], extra: set[str]) -> None:
     [name] = extra
 
-    assert digest([*versions, (name, "some new version")]) != digest(versions)
+    assert content_version([*versions, (name, "some new version")]) != content_version(versions)
 
 
 def test_a_version_kept_up_to_date_is_the_version_counted_afresh() -> None:
@@ -95,7 +94,7 @@ def test_a_version_kept_up_to_date_is_the_version_counted_afresh() -> None:
     old.offer(second)
     old.next(0.0)
 
-    assert old.status()[0].sent == digest((r.name, r.version) for r in second.of(CLUSTER).values())
+    assert old.status()[0].sent == content_version((r.name, r.version) for r in second.of(CLUSTER).values())
 
 
 def test_a_stream_may_not_name_types_without_end() -> None:

@@ -9,7 +9,7 @@ from envoy.service.discovery.v3 import discovery_pb2
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET
 from mirrorplane.controlplane.xds.push_order import PushLimits
 from mirrorplane.controlplane.xds.requests import Ack, Nack, SotwRequest, Unserved
-from mirrorplane.controlplane.xds.shared_responses import Shared
+from mirrorplane.controlplane.xds.shared_responses import SharedResponses
 from mirrorplane.controlplane.xds.sotw import SotwSession
 from tests.controlplane.xds.resource_worlds import SMALL, Item, first_set, having, name_of, next_set, without
 
@@ -202,7 +202,7 @@ def test_nonces_differ_from_one_response_to_the_next_even_if_nothing_else_does()
 
 @pytest.mark.parametrize(("type_url", "shared"), [(CLUSTER, True), (SECRET, False)])
 def test_two_streams_of_one_set_send_the_very_same_bytes_unless_they_are_secrets(type_url: str, shared: bool) -> None:
-    frames, cache = [], Shared()
+    frames, cache = [], SharedResponses()
     for _ in range(2):
         session = SotwSession(first_set({type_url: {"x": Item()}}), PushLimits(), 0.0, cache)
         session.receive(SotwRequest(type_url, ("x",)))
