@@ -14,7 +14,7 @@ def busy(seconds: float) -> None:
 
 async def writers(turns: WriteScheduler, count: int, seconds: float, done: list[int]) -> list[asyncio.Task[None]]:
     async def write(number: int) -> None:
-        await turns.take()
+        await turns.wait_turn()
         busy(seconds)
         done.append(number)
 
