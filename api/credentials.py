@@ -26,8 +26,8 @@ class Credential(msgspec.Struct, frozen=True):
         return f"Credential({self.ref})"
 
 
-class Trust(msgspec.Struct, frozen=True):
-    """Objects that say together whose certificates hold, and the object that names them, and must be permitted to."""
+class CaRefs(msgspec.Struct, frozen=True):
+    """The objects that hold a CA bundle together, and the object that refers to them and needs permission for each."""
 
-    asker: Ref
-    authorities: tuple[Ref, ...]
+    referrer: Ref
+    refs: tuple[Ref, ...]

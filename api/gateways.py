@@ -1,69 +1,70 @@
-"""Where routers take traffic from outside, whatever API said so: gateways, their servers, how TLS is spoken there."""
+"""Gateways, whatever API declares them: the servers of routers, their hosts, and how they terminate TLS."""
 
 from enum import Enum
 
 import msgspec
 
-from mirrorplane.api.credentials import Trust
+from mirrorplane.api.credentials import CaRefs
 from mirrorplane.api.hosts import covers
 from mirrorplane.api.meta import Labels, Ref
 
 EVERYWHERE = "*"
 
 
-class Speaks(Enum):
-    """What clients send to a server, TLS taken off where the router takes it off.
+class ServerProtocol(Enum):
+    """What a router handles at a server, after it terminated TLS where it does.
 
-    BYTES: anything. DATAGRAMS: anything, by UDP.
+    TCP: connections, whatever they carry. UDP: datagrams.
     """
 
     HTTP = "http"
-    BYTES = "bytes"
-    DATAGRAMS = "datagrams"
+    TCP = "tcp"
+    UDP = "udp"
 
 
-class Asks(Enum):
-    """What a server that takes TLS off wants of the client: nothing, a certificate, or one if it has any.
+class ClientCertificate(Enum):
+    """Whether a server that terminates TLS requests a client certificate.
 
-    ANY_CERTIFICATE: one if it has any, and one that does not hold will do as well.
+    OPTIONAL: request one, and verify it where the client has one. UNVERIFIED: request one, and accept clients without
+    one or with an invalid one (Gateway API's AllowInsecureFallback).
     """
 
-    NOTHING = "nothing"
-    CERTIFICATE = "certificate"
-    CERTIFICATE_IF_ANY = "certificate_if_any"
-    ANY_CERTIFICATE = "any_certificate"
+    NONE = "none"
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    UNVERIFIED = "unverified"
 
 
 class ServedHost(msgspec.Struct, frozen=True):
-    """A host or wildcard that a server takes, and the namespace whose rules may speak for it (`*`: any)."""
+    """A host or wildcard of a server, and the namespace whose routes may bind to it (`*`: any)."""
 
     host: str
     namespace: str = EVERYWHERE
 
     def admits(self, namespace: str) -> bool:
-        """Tell whether rules of a namespace may speak for it."""
+        """Tell whether routes of a namespace may bind to it."""
         return self.namespace in {EVERYWHERE, namespace}
 
 
 class CertificateFiles(msgspec.Struct, frozen=True):
-    """A certificate chain and its key: names of files on the router's machine."""
+    """A certificate chain and its key: file names on the router's machine."""
 
     certificate: str
     key: str
 
 
 class Termination(msgspec.Struct, frozen=True):
-    """How a router takes TLS off.
+    """How a router terminates TLS.
 
-    `credentials` are Secrets, `name` or `namespace/name`, in the order they are preferred; `files` stand instead of
-    them. `ca_credential` (a Secret) or `ca` (a file) say whose clients' certificates hold, and `names`, `spki` and
-    `hashes` which of those. Versions are Envoy's words, "" its default; so are `ciphers`.
+    `credentials` are Secrets, `name` or `namespace/name`, in order of preference; `files` take their place where set.
+    Client certificates are verified by `ca_credential` (a Secret) or `ca` (a file), and restricted by `names`, `spki`
+    and `hashes`. TLS versions and `ciphers` are Envoy's words; "" is its default.
 
-    With an `asker`, `credentials` are all `namespace/name`, and that object must be permitted to name them. `trust`
-    says whose clients' certificates hold, instead of `ca_credential` and `ca`.
+    With a `referrer`, all `credentials` are `namespace/name`, and that object needs permission to refer to them.
+    `client_ca` verifies client certificates then, instead of `ca_credential` and `ca`.
     """
 
-    asks: Asks = Asks.NOTHING
+    client_certificate: ClientCertificate = ClientCertificate.NONE
     credentials: tuple[str, ...] = ()
     ca_credential: str = ""
     files: tuple[CertificateFiles, ...] = ()
@@ -75,25 +76,26 @@ class Termination(msgspec.Struct, frozen=True):
     oldest: str = "TLSv1_2"
     newest: str = "TLSv1_3"
     ciphers: tuple[str, ...] = ()
-    asker: Ref | None = None
-    trust: Trust | None = None
+    referrer: Ref | None = None
+    client_ca: CaRefs | None = None
 
 
 class Server(msgspec.Struct, frozen=True, cache_hash=True):
-    """A port of a gateway and the hosts it takes there.
+    """A port of a gateway, and the hosts that it serves there.
 
-    `number` is the port that clients call; `bind` the address, "" for the router's own. `tls`: what they send is TLS;
-    `termination`: it is taken off. `redirect`: plain HTTP is sent to https. `section` names the server within its
-    gateway; `path` is the field that says all this, and `credential_path` the one below it that names certificates.
+    `number` is the port that clients connect to; `bind` the address, "" for the router's own. `tls`: clients use TLS;
+    `termination`: the router terminates it, and else passes it through. `redirect`: plain HTTP is redirected to https.
+    `section_name` identifies the server within its gateway; `path` is the field that declares it, and
+    `credential_path` the one below that refers to certificates.
 
-    `isolated`: what no rule takes is not looked for under wider hosts of other servers on the port, and where TLS is
-    taken off, bytes go by the name that was asked for (Gateway API).
+    `isolated`: a request that matches no route of this server is not looked up under wider hosts of others on the
+    port, and terminated TLS is forwarded as TCP by server name (Gateway API).
     """
 
     number: int
-    speaks: Speaks
+    protocol: ServerProtocol
     hosts: tuple[ServedHost, ...]
-    section: str = ""
+    section_name: str = ""
     bind: str = ""
     tls: bool = False
     termination: Termination | None = None
@@ -105,17 +107,17 @@ class Server(msgspec.Struct, frozen=True, cache_hash=True):
 
     @property
     def server_names(self) -> tuple[str, ...]:
-        """The names that TLS clients ask for, each once; none when all names are taken."""
-        names = tuple(dict.fromkeys(said.host for said in self.hosts))
+        """The SNI names that it serves, each once; none when it serves every name."""
+        names = tuple(dict.fromkeys(served.host for served in self.hosts))
         return () if EVERYWHERE in names else names
 
 
 class Gateway(msgspec.Struct, frozen=True):
-    """Servers for the routers whose labels hold all of `selector`. Rules name it by `name`, `namespace/name`.
+    """Servers for the routers whose labels include all of `selector`. Routes bind to it by `name`, `namespace/name`.
 
-    `api` stands before the name, so that gateways that were written in several APIs are told apart. `within`: only
-    routers of that namespace serve it, "" all. `shows` is a Secret, `namespace/name`, whose certificate its routers
-    show to servers that ask for one; the gateway must be permitted to name it.
+    `api` is the prefix of that name that keeps gateways of several APIs apart. `router_namespace`: only routers there
+    serve it, "" for all. `client_certificate` is a Secret, `namespace/name`, that its routers present to backends which
+    request a certificate; the gateway needs permission to refer to it.
     """
 
     ref: Ref
@@ -123,17 +125,17 @@ class Gateway(msgspec.Struct, frozen=True):
     servers: tuple[Server, ...]
     created: str = ""
     api: str = ""
-    within: str = ""
-    shows: str = ""
+    router_namespace: str = ""
+    client_certificate: str = ""
 
     @property
     def name(self) -> str:
-        """What rules call it."""
+        """The name by which routes bind to it."""
         return gateway_name(self.api, self.ref.namespace, self.ref.name)
 
     def selects(self, labels: Labels, namespace: str) -> bool:
         """Tell whether a router with these labels in a namespace serves it."""
-        return set(self.selector) <= set(labels) and self.within in {"", namespace}
+        return set(self.selector) <= set(labels) and self.router_namespace in {"", namespace}
 
     @property
     def age(self) -> tuple[str, str, str]:
@@ -142,17 +144,17 @@ class Gateway(msgspec.Struct, frozen=True):
 
 
 def gateway_name(api: str, namespace: str, name: str) -> str:
-    """Return what rules call a gateway."""
+    """Return the name by which routes bind to a gateway."""
     return f"{api}:{namespace}/{name}" if api else f"{namespace}/{name}"
 
 
-def narrower(one: str, other: str) -> str:
-    """Return the more specific of two hosts or wildcards, when one takes in the other, or "" when they have none."""
-    if one == other or includes(one, other):
+def narrower(host: str, other: str) -> str:
+    """Return the more specific of two hosts or wildcards, when one includes the other; "" when they do not meet."""
+    if host == other or includes(host, other):
         return other
-    return one if includes(other, one) else ""
+    return host if includes(other, host) else ""
 
 
 def includes(wide: str, narrow: str) -> bool:
-    """Tell whether a host or wildcard takes in another: `*` all, `*.b` also `*.a.b`."""
+    """Tell whether a host or wildcard includes another: `*` all, `*.b` also `*.a.b`."""
     return wide in {EVERYWHERE, narrow} or covers(wide, narrow)

@@ -33,7 +33,7 @@ class FieldMatch(msgspec.Struct, frozen=True):
     invert: bool = False
 
 
-class StreamMatch(msgspec.Struct, frozen=True):
+class L4Match(msgspec.Struct, frozen=True):
     """Which connections, from which clients: by SNI server name and by destination address.
 
     `subnets` are CIDR ranges. An empty field matches everything, as does `port` 0.

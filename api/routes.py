@@ -16,7 +16,7 @@ from mirrorplane.api.actions import (
     Rewrite,
     Session,
 )
-from mirrorplane.api.matches import Match, StreamMatch
+from mirrorplane.api.matches import L4Match, Match
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.mirrors import Mirror
 
@@ -96,18 +96,18 @@ class Route(msgspec.Struct, frozen=True):
         return tuple(mirror for forward in self.forwards for mirror in forward.mirrors)
 
 
-class StreamRoute(msgspec.Struct, frozen=True):
+class L4Route(msgspec.Struct, frozen=True):
     """One L4 rule: for TLS connections by server name, for TCP connections or for UDP. Nothing is mirrored.
 
-    Without destinations, or at one that `fails`, connections are closed. `datagrams`: it is for UDP, whose datagrams
-    are dropped then.
+    Without destinations, or at one that `fails`, connections are closed. `udp`: it is for UDP, whose datagrams are
+    dropped then.
     """
 
-    match: StreamMatch
+    match: L4Match
     destinations: tuple[Destination, ...]
     ref: Ref
     path: str = ""
-    datagrams: bool = False
+    udp: bool = False
 
     @property
     def tls(self) -> bool:
@@ -125,7 +125,7 @@ class Order(Enum):
 class RouteTable(msgspec.Struct, frozen=True):
     """The routes of one object for the requests and connections to some hosts, in order.
 
-    `section`: it applies only to the server of that name at its gateways, and `hosts` are those that both share.
+    `section_name`: it applies only to the server of that name at its gateways, and `hosts` are those that both share.
 
     `port`: it applies only to this port of the services that are its hosts, and replaces their default route: what no
     route matches is answered 404 (Gateway API). `path` is the field that attaches it.
@@ -134,11 +134,11 @@ class RouteTable(msgspec.Struct, frozen=True):
     ref: Ref
     hosts: tuple[str, ...]
     routes: tuple[Route, ...]
-    streams: tuple[StreamRoute, ...] = ()
+    l4_routes: tuple[L4Route, ...] = ()
     gateways: tuple[str, ...] = ("mesh",)
     export_to: tuple[str, ...] = ("*",)
     created: str = ""
-    section: str = ""
+    section_name: str = ""
     order: Order = Order.WRITTEN
     port: int = 0
     path: str = ""

@@ -138,7 +138,7 @@ def _horizon(proxy: Proxy, asked: Criteria) -> Ref | None:
 
 
 def _compared(table: RouteTable) -> list[Labels]:
-    return [r.match.source_labels for r in table.routes] + [r.match.source_labels for r in table.streams]
+    return [r.match.source_labels for r in table.routes] + [r.match.source_labels for r in table.l4_routes]
 
 
 def _selecting(view: View, part: int) -> frozenset[str]:
@@ -154,7 +154,7 @@ def _chosen(proxy: Proxy, keys: frozenset[str]) -> Labels:
 def _gateways(view: View) -> tuple[Selection, ...]:
     """Return the gateways with what they select: a change of their servers is none of this."""
     found = (g for obj in view.by("gateways", "*") for g in view.lowered(obj.ref).gateways)
-    return tuple(Selection(g.ref, g.selector, g.within, bool(g.shows)) for g in found)
+    return tuple(Selection(g.ref, g.selector, g.router_namespace, bool(g.client_certificate)) for g in found)
 
 
 def _selected(proxy: Proxy, gateways: tuple[Selection, ...]) -> tuple[Ref, ...]:

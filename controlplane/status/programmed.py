@@ -50,7 +50,7 @@ def deliveries(
     for proxy, of_proxy in sorted(by_proxy.items()):
         delivery, shut = _delivery(of_proxy), tuple(unserved(scopes[proxy]))
         for ref in dict.fromkeys((*scopes[proxy].gateways, *(one.about for one in shut))):
-            own = {one.server.section: one.why for one in shut if one.about == ref}
+            own = {one.server.section_name: one.why for one in shut if one.about == ref}
             found[ref].append(msgspec.structs.replace(delivery, unserved=own))
     return found
 

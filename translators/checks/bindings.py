@@ -15,7 +15,7 @@ def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
 
     Nothing for a table at one section of a gateway: it was made for that section and its hosts (Gateway API).
     """
-    if said.section:
+    if said.section_name:
         return ()
     return tuple(finding for name in said.gateways if name != MESH for finding in _at(view, said, name))
 

@@ -9,7 +9,7 @@ from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.mesh import Service
 from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.proxy import ClientKey, Visibility
-from mirrorplane.api.routes import Route, RouteTable, StreamRoute
+from mirrorplane.api.routes import L4Route, Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups import services
@@ -51,10 +51,10 @@ def table(view: View, table: RouteTable) -> tuple[Finding, ...]:
 
 def _uses(view: View, table: RouteTable) -> Iterator[_Use]:
     namespace = _client_namespace(view, table)
-    rules: tuple[Route | StreamRoute, ...] = (*table.routes, *table.streams)
+    rules: tuple[Route | L4Route, ...] = (*table.routes, *table.l4_routes)
     for rule in (each for each in rules if each.ref == table.ref):
         client = _client(table, namespace, rule)
-        datagrams = isinstance(rule, StreamRoute) and rule.datagrams
+        datagrams = isinstance(rule, L4Route) and rule.udp
         traffic = Traffic.DATAGRAMS if datagrams else Traffic.REQUESTS
         yield from (_Use(table, client, to, traffic) for to in rule.destinations if not to.fails)
     for route in table.routes:
@@ -63,7 +63,7 @@ def _uses(view: View, table: RouteTable) -> Iterator[_Use]:
         yield from (_Use(table, client, mirror.destination, Traffic.MIRROR) for mirror in own)
 
 
-def _client(table: RouteTable, namespace: str, rule: Route | StreamRoute) -> ClientKey:
+def _client(table: RouteTable, namespace: str, rule: Route | L4Route) -> ClientKey:
     router = services.MESH not in table.gateways
     return ClientKey(Visibility(namespace), rule.match.source_labels, router=router)
 
@@ -74,13 +74,13 @@ def _client_namespace(view: View, table: RouteTable) -> str:
     Gateway API: a Gateway's routers run in its own namespace, so what is exported to that decides. Istio's Gateways
     select routers in any namespace: there, as in the mesh, the table's own stands for all.
     """
-    if not table.section:
+    if not table.section_name:
         return table.ref.namespace
     return view.memo(_router_namespace, table.gateways[0]) or table.ref.namespace
 
 
 def _router_namespace(view: View, gateway: str) -> str:
-    found = (g.within for obj in view.by("gateway.name", gateway) for g in view.lowered(obj.ref).gateways)
+    found = (g.router_namespace for obj in view.by("gateway.name", gateway) for g in view.lowered(obj.ref).gateways)
     return next(found, "")
 
 
@@ -124,7 +124,7 @@ def _warnings(use: _Use, service: Service) -> Iterator[Finding]:
         message = f"{to.host} has the ports {ports} and none is named: {requests} go to the port that the client called"
         fix = "name one of the service's ports"
         yield Finding(_about(use), "PortAmbiguous", message, f"{to.path}.port", Severity.WARNING, fix)
-    if not table.section and _EVERYWHERE in table.export_to and _EVERYWHERE not in service.export_to:
+    if not table.section_name and _EVERYWHERE in table.export_to and _EVERYWHERE not in service.export_to:
         namespaces = ", ".join(service.export_to)
         message = f"{to.host} is exported only to {namespaces}: for clients elsewhere it does not exist"
         fix = "export both to the same namespaces"

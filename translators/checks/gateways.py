@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.gateways import Gateway, Server, Speaks
+from mirrorplane.api.gateways import Gateway, Server, ServerProtocol
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
@@ -26,7 +26,7 @@ def _conflicts(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
 
 def _secrets(view: View, said: Gateway) -> Iterator[Finding]:
     """Look for Secrets in every namespace: it must be the routers', which nobody can tell from here."""
-    own = (one for one in said.servers if one.termination is not None and one.termination.asker is None)
+    own = (one for one in said.servers if one.termination is not None and one.termination.referrer is None)
     for server in own:
         for name in server.termination.credentials if server.termination is not None else ():
             if not _exists(view, name):
@@ -45,7 +45,7 @@ def _rules(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
     """Tell of servers for bytes that no rule is about: nothing listens for them."""
     for binding in view.memo(merged, scope).bindings:
         for gateway_server in binding.gateway_servers:
-            if gateway_server.about != said.ref or gateway_server.server.speaks is Speaks.HTTP:
+            if gateway_server.about != said.ref or gateway_server.server.protocol is ServerProtocol.HTTP:
                 continue
             if not view.memo(rules_at, scope, gateway_server):
                 yield _idle(said, gateway_server.server)

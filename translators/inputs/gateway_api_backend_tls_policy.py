@@ -149,5 +149,5 @@ INPUT = Input(
     kinds=(gw.BACKEND_TLS_POLICY,),
     lower=lower,
     validate=validate,
-    indexes={"service.tls": _by_service, "service.tls.authorities": _with_authorities},
+    indexes={"service.tls": _by_service, "service.tls.ca_refs": _with_authorities},
 )

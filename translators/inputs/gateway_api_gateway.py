@@ -28,7 +28,7 @@ def lower(view: View, obj: Object[gw.Gateway]) -> Lowered:
     found = view.memo(seen_by, obj.ref, obj.ref)
     own = (finding for one in found if one.listener.owner == obj.ref for finding in one.findings)
     said = (*gateway_problems(obj), *shown_findings(view, obj), *fallback_findings(obj), *own)
-    served = msgspec.structs.replace(gateway_of(obj, obj.ref, found), shows=shown_by(view, obj))
+    served = msgspec.structs.replace(gateway_of(obj, obj.ref, found), client_certificate=shown_by(view, obj))
     return Lowered(gateways=(served,), findings=said)
 
 

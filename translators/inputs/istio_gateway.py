@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.gateways import Gateway, ServedHost, Server, Speaks
+from mirrorplane.api.gateways import Gateway, ServedHost, Server, ServerProtocol
 from mirrorplane.api.hosts import collapsed, host_problem, is_ip, literal
 from mirrorplane.api.kinds.istio import gateway as istio
 from mirrorplane.api.mesh import Lowered
@@ -59,9 +59,9 @@ def _server(obj: Object[istio.Gateway], path: str, said: istio.Server) -> Server
     http = protocol in _HTTP or (protocol == "HTTPS" and termination is not None)
     return Server(
         number=said.port.number,
-        speaks=Speaks.HTTP if http else Speaks.BYTES,
+        protocol=ServerProtocol.HTTP if http else ServerProtocol.TCP,
         hosts=tuple(dict.fromkeys(_host(obj.ref.namespace, host) for host in said.hosts)),
-        section=said.port.name,
+        section_name=said.port.name,
         bind=collapsed(said.bind) if said.bind else "",
         tls=protocol in _TLS,
         termination=termination,

@@ -44,7 +44,7 @@ def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
         ref=obj.ref,
         hosts=hosts_of(obj),
         routes=tuple(route for rule in rules_of(view, obj) for route in _routes(rule, settings)),
-        streams=tuple(streams_of(obj)),
+        l4_routes=tuple(streams_of(obj)),
         gateways=gateways_of(obj),
         export_to=spec.export_to or settings.rules_export_to,
         created=obj.created,

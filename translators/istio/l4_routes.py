@@ -1,4 +1,4 @@
-"""TLSRoute, TCPRoute -> StreamRoute."""
+"""TLSRoute, TCPRoute -> L4Route."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,9 +8,9 @@ from mirrorplane.api.actions import Destination
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.hosts import covers, fqdn, host_problem, is_range
 from mirrorplane.api.kinds.istio import virtual_service as istio
-from mirrorplane.api.matches import StreamMatch
+from mirrorplane.api.matches import L4Match
 from mirrorplane.api.meta import Object, Ref
-from mirrorplane.api.routes import StreamRoute
+from mirrorplane.api.routes import L4Route
 from mirrorplane.api.units import PORTS
 from mirrorplane.translators.istio.destinations import destination_findings, destination_of
 from mirrorplane.translators.istio.names import gateway_name
@@ -18,14 +18,14 @@ from mirrorplane.translators.istio.names import gateway_name
 VirtualService = Object[istio.VirtualService]
 
 
-def streams_of(obj: VirtualService) -> Iterator[StreamRoute]:
+def streams_of(obj: VirtualService) -> Iterator[L4Route]:
     """Return the rules, one for each match of each; those for TLS first, which ask for more."""
     for field, rules in (("tls", obj.spec.tls), ("tcp", obj.spec.tcp)):
         for i, rule in enumerate(rules):
             path = f"spec.{field}[{i}]"
             to = tuple(_destinations(obj.ref, path, rule))
             for match in rule.match or (istio.StreamMatch(),):
-                yield StreamRoute(_match(match, obj.ref.namespace), to, obj.ref, path)
+                yield L4Route(_match(match, obj.ref.namespace), to, obj.ref, path)
 
 
 def stream_findings(obj: VirtualService) -> Iterator[Finding]:
@@ -40,8 +40,8 @@ def stream_findings(obj: VirtualService) -> Iterator[Finding]:
                 yield Finding(obj.ref, "InvalidMatch", "TLS route must have at least one match condition", path)
 
 
-def _match(said: istio.StreamMatch, namespace: str) -> StreamMatch:
-    return StreamMatch(
+def _match(said: istio.StreamMatch, namespace: str) -> L4Match:
+    return L4Match(
         server_names=tuple(name.lower() for name in said.sni_hosts),
         subnets=said.destination_subnets,
         port=said.port,

@@ -4,17 +4,21 @@ import re
 from collections.abc import Iterator
 
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.gateways import Asks, CertificateFiles, Termination
+from mirrorplane.api.gateways import CertificateFiles, ClientCertificate, Termination
 from mirrorplane.api.kinds.istio import gateway as istio
 from mirrorplane.api.meta import Ref
 
 PASSTHROUGH = "PASSTHROUGH"
-_ASKS = {"SIMPLE": Asks.NOTHING, "MUTUAL": Asks.CERTIFICATE, "OPTIONAL_MUTUAL": Asks.CERTIFICATE_IF_ANY}
+_CLIENT_CERTIFICATES = {
+    "SIMPLE": ClientCertificate.NONE,
+    "MUTUAL": ClientCertificate.REQUIRED,
+    "OPTIONAL_MUTUAL": ClientCertificate.OPTIONAL,
+}
 NOT_SERVED = {
     "ISTIO_MUTUAL": "ISTIO_MUTUAL needs certificates for workloads, which are not issued here",
     "AUTO_PASSTHROUGH": "AUTO_PASSTHROUGH is for traffic between clusters of one mesh, which is not served",
 }
-MODES = (PASSTHROUGH, *_ASKS, *NOT_SERVED)
+MODES = (PASSTHROUGH, *_CLIENT_CERTIFICATES, *NOT_SERVED)
 _VERSIONS = {
     "TLS_AUTO": "",
     "TLSV1_0": "TLSv1_0",
@@ -39,13 +43,13 @@ _HASH = re.compile(r"[0-9A-Fa-f]{64}|([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}")
 
 def termination_of(said: istio.ServerTLSSettings) -> Termination | None:
     """Return how TLS is taken off; None when it is not."""
-    if said.mode not in _ASKS:
+    if said.mode not in _CLIENT_CERTIFICATES:
         return None
     pairs = said.tls_certificates
     if said.server_certificate:
         pairs = (istio.TLSCertificate(said.server_certificate, said.private_key),)
     return Termination(
-        asks=_ASKS[said.mode],
+        client_certificate=_CLIENT_CERTIFICATES[said.mode],
         credentials=said.credential_names or ((said.credential_name,) if said.credential_name else ()),
         ca_credential=said.ca_cert_credential_name,
         files=tuple(CertificateFiles(pair.server_certificate, pair.private_key) for pair in pairs),
@@ -100,7 +104,7 @@ def _source_findings(about: Ref, path: str, said: istio.ServerTLSSettings) -> It
             f" should be specified, not {' and '.join(sources)}"
         )
         yield _wrong(about, message, path)
-    if said.mode in _ASKS and not sources:
+    if said.mode in _CLIENT_CERTIFICATES and not sources:
         yield _wrong(about, f"{said.mode} requires a server certificate", path, "name a Secret in credentialName")
     pairs = [(f"{path}.tlsCertificates[{i}]", pair) for i, pair in enumerate(said.tls_certificates)]
     if said.server_certificate or said.private_key:

@@ -130,7 +130,7 @@ def _targets(table: RouteTable, namespace: str) -> Iterator[Destination]:
         yield from (mirror.destination for mirror in route.mirrors)
         if route.authorization is not None:
             yield route.authorization.destination
-    for stream in (each for each in table.streams if each.match.source_namespace in {"", namespace}):
+    for stream in (each for each in table.l4_routes if each.match.source_namespace in {"", namespace}):
         yield from stream.destinations
 
 

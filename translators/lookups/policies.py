@@ -97,17 +97,17 @@ def target_port(view: View, visibility: Visibility, to: Destination, listener_po
     return service.ports[0].number if service and len(service.ports) == 1 else listener_port
 
 
-def port_of(service: Service, number: int, *, datagrams: bool = False) -> Port | None:
-    """Return a service's port by number; with `datagrams` that for UDP, which else does not count."""
+def port_of(service: Service, number: int, *, udp: bool = False) -> Port | None:
+    """Return a service's port by number; with `udp` that for UDP, which else does not count."""
     for port in service.ports:
-        if port.number == number and (port.protocol is Protocol.UDP) is datagrams:
+        if port.number == number and (port.protocol is Protocol.UDP) is udp:
             return port
     return None
 
 
 def port_called(service: Service, to: ClusterName) -> Port | None:
     """Return the port of a service that a cluster calls."""
-    return port_of(service, to.port, datagrams=to.transport is Transport.UDP)
+    return port_of(service, to.port, udp=to.transport is Transport.UDP)
 
 
 def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:

@@ -32,7 +32,7 @@ class Traffic(Enum):
 
     REQUESTS = "requests"
     MIRROR = "mirror"
-    DATAGRAMS = "datagrams"
+    DATAGRAMS = "udp"
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -59,24 +59,24 @@ def unreachable(
         return Problem(Part.HOST, f"no service {to.host} is visible from namespace {client.namespace}")
     if traffic is Traffic.MIRROR and service.resolution is Resolution.NONE:
         return Problem(Part.HOST, f"{to.host} has resolution NONE and so no endpoints to mirror to")
-    if problem := port_problem(service, f"service {to.host}", port, datagrams=traffic is Traffic.DATAGRAMS):
+    if problem := port_problem(service, f"service {to.host}", port, udp=traffic is Traffic.DATAGRAMS):
         return problem
     if to.subset and subset(view, client, to.host, to.subset) is None:
         return Problem(Part.SUBSET, f"no DestinationRule for {to.host} defines a subset {to.subset}")
     return _policy_problem(view, client, to, port) if traffic is Traffic.MIRROR else None
 
 
-def port_problem(service: Service, name: str, port: int, *, datagrams: bool = False) -> Problem | None:
+def port_problem(service: Service, name: str, port: int, *, udp: bool = False) -> Problem | None:
     """Return why a port of a service, called `name` in the message, cannot be sent to; None when it can, and for 0."""
-    if not port or port_of(service, port, datagrams=datagrams) is not None:
+    if not port or port_of(service, port, udp=udp) is not None:
         return None
-    ports = ", ".join(_spelled(p.number, datagrams=p.protocol is Protocol.UDP) for p in service.ports)
-    message = f"{name} has no port {_spelled(port, datagrams=datagrams)} (its ports: {ports or 'none'})"
+    ports = ", ".join(_spelled(p.number, udp=p.protocol is Protocol.UDP) for p in service.ports)
+    message = f"{name} has no port {_spelled(port, udp=udp)} (its ports: {ports or 'none'})"
     return Problem(Part.PORT, message)
 
 
-def _spelled(port: int, *, datagrams: bool) -> str:
-    return f"{port}/UDP" if datagrams else str(port)
+def _spelled(port: int, *, udp: bool) -> str:
+    return f"{port}/UDP" if udp else str(port)
 
 
 def _policy_problem(view: View, client: ClientKey, to: Destination, port: int) -> Problem | None:

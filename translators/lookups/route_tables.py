@@ -1,7 +1,7 @@
 """Which route tables speak for which hosts: who owns a host on a port, and which of the rules hold for a client."""
 
 from mirrorplane.api.hosts import covers
-from mirrorplane.api.matches import Match, Op, StreamMatch
+from mirrorplane.api.matches import L4Match, Match, Op
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import Scope, Visibility
 from mirrorplane.api.routes import Route
@@ -103,7 +103,7 @@ def _ports_of(view: View, visibility: Visibility, host: str) -> set[int]:
     return {p.number for s in services if s for p in s.ports if not p.protocol.is_l4}
 
 
-def holds(match: Match | StreamMatch, scope: Scope, port: int, gateway: str = visible.MESH) -> bool:
+def holds(match: Match | L4Match, scope: Scope, port: int, gateway: str = visible.MESH) -> bool:
     """Tell whether a match can hold for clients of a scope on a port. Naming `mesh` overrides the source fields."""
     if match.port not in {0, port}:
         return False

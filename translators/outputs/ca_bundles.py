@@ -5,7 +5,7 @@ They are no secrets, so that routers get them that have proved nothing; whoever 
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from mirrorplane.api.credentials import Trust
+from mirrorplane.api.credentials import CaRefs
 from mirrorplane.api.proxy import ROUTER, Scope
 from mirrorplane.api.resource import SECRET, Resource
 from mirrorplane.api.view import View
@@ -35,28 +35,28 @@ def _trusted(view: View, scope: Scope, name: str) -> bytes:
     return next((found for said in asked if (found := referenced_secrets.trusted(view, said))), b"")
 
 
-def _asked(view: View, scope: Scope) -> Mapping[str, tuple[Trust, ...]]:
+def _asked(view: View, scope: Scope) -> Mapping[str, tuple[CaRefs, ...]]:
     return _by_name((*view.memo(_by_policies), *_at_servers(view, scope)))
 
 
-def _by_policies(view: View) -> tuple[Trust, ...]:
+def _by_policies(view: View) -> tuple[CaRefs, ...]:
     """Return by which authorities servers are verified."""
-    objects = view.by("service.tls.authorities", "*")
+    objects = view.by("service.tls.ca_refs", "*")
     said = (said for obj in objects for said in view.lowered(obj.ref).backend_tls)
-    return tuple(dict.fromkeys(Trust(one.ref, one.tls.ca_refs) for one in said if one.tls.ca_refs))
+    return tuple(dict.fromkeys(CaRefs(one.ref, one.tls.ca_refs) for one in said if one.tls.ca_refs))
 
 
-def _at_servers(view: View, scope: Scope) -> Iterator[Trust]:
+def _at_servers(view: View, scope: Scope) -> Iterator[CaRefs]:
     """Yield by which authorities clients are verified."""
     for said in terminations(view, scope):
-        if said.trust is not None:
-            yield said.trust
+        if said.client_ca is not None:
+            yield said.client_ca
 
 
-def _by_name(asked: Iterable[Trust]) -> Mapping[str, tuple[Trust, ...]]:
-    found: dict[str, tuple[Trust, ...]] = {}
+def _by_name(asked: Iterable[CaRefs]) -> Mapping[str, tuple[CaRefs, ...]]:
+    found: dict[str, tuple[CaRefs, ...]] = {}
     for one in asked:
-        name = referenced_secrets.authorities(one.authorities)
+        name = referenced_secrets.authorities(one.refs)
         found[name] = (*found.get(name, ()), one)
     return found
 

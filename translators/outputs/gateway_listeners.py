@@ -11,7 +11,7 @@ from mirrorplane.translators.routers.servers import ListenerBinding, merged
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, `address_port` (Istio). One that could do nothing with connections is not opened."""
-    bindings = (o for o in view.memo(merged, scope).bindings if not o.datagrams)
+    bindings = (o for o in view.memo(merged, scope).bindings if not o.udp)
     return (tuple(o.name for o in bindings if view.memo(gateway_filter_chains.of_opening, scope, o)),)
 
 

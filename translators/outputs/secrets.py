@@ -55,7 +55,7 @@ def _wanted(view: View, scope: Scope) -> Iterator[str]:
                     for name in own_secrets.of_calls(cluster_policy.tls)
                 )
     for server in terminations(view, scope):
-        if server.asker is None:
+        if server.referrer is None:
             yield from own_secrets.certificates(server)
             yield from filter(None, (own_secrets.authority(server),))
 
@@ -70,9 +70,9 @@ def _askers(view: View, scope: Scope) -> Mapping[str, tuple[Ref, ...]]:
     """Return which objects ask for each certificate, by its name."""
     found: dict[str, tuple[Ref, ...]] = {}
     for said in terminations(view, scope):
-        for name in referenced_secrets.certificates(said) if said.asker is not None else ():
-            assert said.asker is not None
-            found[name] = (*found.get(name, ()), said.asker)
+        for name in referenced_secrets.certificates(said) if said.referrer is not None else ():
+            assert said.referrer is not None
+            found[name] = (*found.get(name, ()), said.referrer)
     if scope.shows is not None and (shown := referenced_secrets.shown(view, scope.shows)):
         name = referenced_secrets.certificate(shown)
         found[name] = (*found.get(name, ()), scope.shows)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mirrorplane.api.gateways import Asks, Termination
+from mirrorplane.api.gateways import ClientCertificate, Termination
 from mirrorplane.translators import envoy
 from mirrorplane.translators.parts.upstream_tls import san_kind, secret, wrapped_socket
 from mirrorplane.translators.secrets import own_secrets
@@ -13,7 +13,7 @@ HTTP_ALPN = ("h2", "http/1.1")
 def taken_off(said: Termination, speaks: Sequence[str]) -> envoy.TransportSocket:
     """Return the socket. `speaks`: the protocols that are offered by ALPN, best first."""
     body = envoy.DownstreamTlsContext()
-    body.require_client_certificate.value = said.asks is Asks.CERTIFICATE
+    body.require_client_certificate.value = said.client_certificate is ClientCertificate.REQUIRED
     common = body.common_tls_context
     version = envoy.TlsParameters.TlsProtocol.Value
     common.tls_params.tls_minimum_protocol_version = version(said.oldest)
@@ -26,7 +26,7 @@ def taken_off(said: Termination, speaks: Sequence[str]) -> envoy.TransportSocket
         certificate = common.tls_certificates.add()
         certificate.certificate_chain.filename = files.certificate
         certificate.private_key.filename = files.key
-    if said.asks is not Asks.NOTHING:
+    if said.client_certificate is not ClientCertificate.NONE:
         _ask(body, said)
     return wrapped_socket("tls", body)
 
@@ -39,7 +39,7 @@ def _ask(body: envoy.DownstreamTlsContext, said: Termination) -> None:
     )
     for name in said.names:
         checks.match_typed_subject_alt_names.add(san_type=san_kind(name), matcher=envoy.StringMatcher(exact=name))
-    if said.asks is Asks.ANY_CERTIFICATE:
+    if said.client_certificate is ClientCertificate.UNVERIFIED:
         checks.trust_chain_verification = envoy.CertificateValidationContext.ACCEPT_UNTRUSTED
     authority = own_secrets.authority(said)
     if authority:

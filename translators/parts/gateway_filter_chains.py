@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from mirrorplane.api.gateways import Speaks, Termination
+from mirrorplane.api.gateways import ServerProtocol, Termination
 from mirrorplane.api.proxy import Scope
-from mirrorplane.api.routes import StreamRoute
+from mirrorplane.api.routes import L4Route
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.names import ANY_ADDRESS, MISSING_CLUSTER, listener
@@ -36,14 +36,14 @@ def routes(view: View, scope: Scope, binding: ListenerBinding) -> tuple[str, ...
 
 
 def _is_http(gateway_server: GatewayServer) -> bool:
-    return gateway_server.server.speaks is Speaks.HTTP and not gateway_server.server.tls
+    return gateway_server.server.protocol is ServerProtocol.HTTP and not gateway_server.server.tls
 
 
 def _of_door(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[Chain, ...]:
     server = gateway_server.server
     if closed(view, scope, gateway_server):
         return ()
-    if server.speaks is Speaks.HTTP:
+    if server.protocol is ServerProtocol.HTTP:
         return (_http(view, scope, gateway_server),)
     socket = _socket(server.termination, ())
     return tuple(
@@ -62,7 +62,7 @@ def _refusing(view: View, binding: ListenerBinding) -> Iterator[Chain]:
             )
 
 
-def _bytes(view: View, scope: Scope, gateway_server: GatewayServer, rule: StreamRoute) -> bytes:
+def _bytes(view: View, scope: Scope, gateway_server: GatewayServer, rule: L4Route) -> bytes:
     if tls_passthrough.passes_on(gateway_server):
         return l4_filter_chains.of_rule(view, scope, rule, gateway_server.server.number, tls_passthrough.cluster).body
     return l4_filter_chains.of_rule(view, scope, rule, gateway_server.server.number).body

@@ -8,7 +8,7 @@ import msgspec
 from mirrorplane.api.actions import Destination
 from mirrorplane.api.mesh import Protocol
 from mirrorplane.api.proxy import Scope
-from mirrorplane.api.routes import StreamRoute
+from mirrorplane.api.routes import L4Route
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.lookups import services
@@ -99,16 +99,16 @@ def _left(chain: Chain, taken: set[tuple[bool, str, str]]) -> Iterator[tuple[tup
         yield tuple(filter(None, of_group)), tuple(filter(None, free))
 
 
-def _rules(view: View, scope: Scope, host: str, number: int, *, tls: bool) -> tuple[StreamRoute, ...]:
+def _rules(view: View, scope: Scope, host: str, number: int, *, tls: bool) -> tuple[L4Route, ...]:
     """Return the rules of the first table that has any for this client."""
     for table in services.tables_of(view, scope.visibility, host, number):
-        found = tuple(r for r in table.streams if r.tls is tls and holds(r.match, scope, number))
+        found = tuple(r for r in table.l4_routes if r.tls is tls and holds(r.match, scope, number))
         if found:
             return found
     return ()
 
 
-def of_rule(view: View, scope: Scope, rule: StreamRoute, number: int, meant: Meant = lambda _, __, to: to) -> Chain:
+def of_rule(view: View, scope: Scope, rule: L4Route, number: int, meant: Meant = lambda _, __, to: to) -> Chain:
     """Return the chain of a rule on a port. `meant` says which cluster stands for one that live requests use."""
     body = envoy.FilterChain(filters=[_filter(view, scope, rule, number, meant)])
     return Chain(rule.match.server_names, rule.match.subnets, envoy.encode(body))
@@ -118,7 +118,7 @@ def _plain(view: View, scope: Scope, host: str, number: int) -> envoy.FilterChai
     return envoy.FilterChain(filters=[network_filters.tcp(view, scope.client, outbound_cluster(host, number))])
 
 
-def sharing(rule: StreamRoute) -> Sequence[Destination]:
+def sharing(rule: L4Route) -> Sequence[Destination]:
     """Return where connections go: an only destination gets all, of several those of weight 0 get none."""
     return [to for to in rule.destinations if to.weight > 0] if len(rule.destinations) > 1 else rule.destinations
 
@@ -128,7 +128,7 @@ def cluster_of(view: View, scope: Scope, to: Destination, number: int) -> Cluste
     return outbound_cluster(to.host, target_port(view, scope.visibility, to, number), to.subset)
 
 
-def _filter(view: View, scope: Scope, rule: StreamRoute, number: int, meant: Meant) -> envoy.Filter:
+def _filter(view: View, scope: Scope, rule: L4Route, number: int, meant: Meant) -> envoy.Filter:
     shares = sharing(rule)
     named = [None if to.fails else meant(view, scope, cluster_of(view, scope, to, number)) for to in shares]
     there = [name for name in named if name is not None]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from mirrorplane.api.proxy import Scope
-from mirrorplane.api.routes import StreamRoute
+from mirrorplane.api.routes import L4Route
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import backend_tls
 from mirrorplane.translators.names import ClusterName, Purpose
@@ -35,11 +35,11 @@ def clusters(view: View, scope: Scope) -> tuple[str, ...]:
     return tuple(sorted({str(to) for to in found if to.purpose is Purpose.PASSTHROUGH}))
 
 
-def _rules(view: View, scope: Scope) -> Iterator[tuple[GatewayServer, StreamRoute]]:
+def _rules(view: View, scope: Scope) -> Iterator[tuple[GatewayServer, L4Route]]:
     for binding in view.memo(merged, scope).bindings:
         for gateway_server in filter(passes_on, binding.gateway_servers):
             yield from ((gateway_server, said.rule) for said in view.memo(rules_at, scope, gateway_server))
 
 
-def _clusters(view: View, scope: Scope, rule: StreamRoute, number: int) -> Iterator[ClusterName]:
+def _clusters(view: View, scope: Scope, rule: L4Route, number: int) -> Iterator[ClusterName]:
     yield from (cluster(view, scope, cluster_of(view, scope, to, number)) for to in sharing(rule) if not to.fails)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from mirrorplane.api.actions import Destination
 from mirrorplane.api.proxy import Scope
-from mirrorplane.api.routes import StreamRoute
+from mirrorplane.api.routes import L4Route
 from mirrorplane.api.units import MILLION
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
@@ -20,14 +20,14 @@ from mirrorplane.translators.routers.servers import ListenerBinding, merged
 from mirrorplane.translators.settings import mesh
 
 
-def rule_of(view: View, scope: Scope, binding: ListenerBinding) -> StreamRoute | None:
+def rule_of(view: View, scope: Scope, binding: ListenerBinding) -> L4Route | None:
     """Return the rule for what comes to a port; None where nobody says anything of it."""
     return view.memo(sent_on, scope, binding.gateway_servers[0])
 
 
 def bindings(view: View, scope: Scope) -> tuple[ListenerBinding, ...]:
     """Return the ports that datagrams are taken at."""
-    found = (binding for binding in view.memo(merged, scope).bindings if binding.datagrams)
+    found = (binding for binding in view.memo(merged, scope).bindings if binding.udp)
     return tuple(binding for binding in found if rule_of(view, scope, binding) is not None)
 
 
@@ -38,7 +38,7 @@ def clusters(view: View, scope: Scope) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def proxy(view: View, scope: Scope, rule: StreamRoute) -> envoy.ListenerFilter:
+def proxy(view: View, scope: Scope, rule: L4Route) -> envoy.ListenerFilter:
     """Return what passes datagrams on as a rule says; the share of what there is not is dropped."""
     shares = _shares(rule)
     body = envoy.UdpProxy(stat_prefix=f"{rule.ref.name}.{rule.ref.namespace};")
@@ -50,7 +50,7 @@ def proxy(view: View, scope: Scope, rule: StreamRoute) -> envoy.ListenerFilter:
     return envoy.ListenerFilter(name="envoy.filters.udp_listener.udp_proxy", typed_config=envoy.packed(body))
 
 
-def _shares(rule: StreamRoute) -> tuple[Destination, ...]:
+def _shares(rule: L4Route) -> tuple[Destination, ...]:
     return tuple(to for to in rule.destinations if to.weight > 0)
 
 

@@ -97,7 +97,7 @@ def precise(
     With a `part` only by a part of the objects: thousands of routes may share a host.
     """
     met = {
-        (table.ref, table.section, gateway_server.gateway): table
+        (table.ref, table.section_name, gateway_server.gateway): table
         for gateway_server, key in places
         for obj in view.by("gateway.host", key if part is None else f"{key}|{part}")
         for table in view.lowered(obj.ref).tables
@@ -212,8 +212,8 @@ def _admits(namespaces: frozenset[str], namespace: str) -> bool:
 
 
 def _speaks(table: RouteTable, scope: Scope, gateway_server: GatewayServer) -> bool:
-    named = gateway_server.gateway in table.gateways and table.section == (
-        gateway_server.server.section if gateway_server.server.isolated else ""
+    named = gateway_server.gateway in table.gateways and table.section_name == (
+        gateway_server.server.section_name if gateway_server.server.isolated else ""
     )
     return named and exported(table.export_to, table.ref.namespace, scope.namespace)
 

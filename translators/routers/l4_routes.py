@@ -4,7 +4,7 @@ import msgspec
 
 from mirrorplane.api.gateways import narrower
 from mirrorplane.api.proxy import Scope
-from mirrorplane.api.routes import RouteTable, StreamRoute
+from mirrorplane.api.routes import L4Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups.route_tables import holds
 from mirrorplane.translators.routers.hosts import tables
@@ -15,7 +15,7 @@ class NamedRule(msgspec.Struct, frozen=True):
     """A rule, and the names that clients ask for in TLS, as far as the server takes them; none where all are meant."""
 
     names: tuple[str, ...]
-    rule: StreamRoute
+    rule: L4Route
 
     @property
     def ranges(self) -> tuple[str, ...]:
@@ -35,9 +35,9 @@ def rules_at(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[N
     return named if rest is None else (*named, NamedRule(server.server_names if server.tls else (), rest))
 
 
-def sent_on(view: View, scope: Scope, gateway_server: GatewayServer) -> StreamRoute | None:
+def sent_on(view: View, scope: Scope, gateway_server: GatewayServer) -> L4Route | None:
     """Return the rule for all other bytes: the first that holds (Istio: a server has one; Gateway API: the oldest)."""
-    said = (rule for table in view.memo(tables, scope, gateway_server) for rule in table.streams)
+    said = (rule for table in view.memo(tables, scope, gateway_server) for rule in table.l4_routes)
     return next(
         (r for r in said if not r.tls and holds(r.match, scope, gateway_server.server.number, gateway_server.gateway)),
         None,
@@ -48,13 +48,13 @@ def _by_name(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[N
     found = (
         NamedRule(_names(gateway_server, table, rule), rule)
         for table in view.memo(tables, scope, gateway_server)
-        for rule in table.streams
+        for rule in table.l4_routes
         if rule.tls and holds(rule.match, scope, gateway_server.server.number, gateway_server.gateway)
     )
     return tuple(said for said in found if said.names)
 
 
-def _names(gateway_server: GatewayServer, table: RouteTable, rule: StreamRoute) -> tuple[str, ...]:
+def _names(gateway_server: GatewayServer, table: RouteTable, rule: L4Route) -> tuple[str, ...]:
     served = [said.host for said in gateway_server.server.hosts if said.admits(table.ref.namespace)]
     met = (narrower(host, name) for name in rule.match.server_names for host in served)
     return tuple(dict.fromkeys(filter(None, met)))

@@ -5,7 +5,7 @@ a request whose host belongs to another listener of the port is answered 421, an
 """
 
 from mirrorplane.api.actions import Answer
-from mirrorplane.api.gateways import Speaks
+from mirrorplane.api.gateways import ServerProtocol
 from mirrorplane.api.matches import Match
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import Route
@@ -41,4 +41,4 @@ def answer(gateway_server: GatewayServer) -> Route:
 
 def _is_apart(gateway_server: GatewayServer) -> bool:
     server = gateway_server.server
-    return server.isolated and server.termination is not None and server.speaks is Speaks.HTTP
+    return server.isolated and server.termination is not None and server.protocol is ServerProtocol.HTTP

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mirrorplane.api.gateways import Gateway, Server, Speaks, Termination
+from mirrorplane.api.gateways import Gateway, Server, ServerProtocol, Termination
 from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.proxy import ROUTER, Scope, Visibility
 from mirrorplane.api.view import View
@@ -37,14 +37,14 @@ class ListenerBinding(msgspec.Struct, frozen=True):
     gateway_servers: tuple[GatewayServer, ...]
 
     @property
-    def datagrams(self) -> bool:
+    def udp(self) -> bool:
         """Whether it is for UDP."""
-        return self.gateway_servers[0].server.speaks is Speaks.DATAGRAMS
+        return self.gateway_servers[0].server.protocol is ServerProtocol.UDP
 
     @property
     def name(self) -> str:
         """The name of its listener."""
-        return names.listener(self.address, self.port, udp=self.datagrams)
+        return names.listener(self.address, self.port, udp=self.udp)
 
 
 class UnservedServer(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ def merged(view: View, scope: Scope) -> MergedServers:
         for server in gateway.servers:
             for port in _ports(view, scope, server):
                 gateway_server = GatewayServer(gateway.ref, gateway.name, server, port, _routes(gateway, server, port))
-                at = (server.bind or scope.bind, port, server.speaks is Speaks.DATAGRAMS)
+                at = (server.bind or scope.bind, port, server.protocol is ServerProtocol.UDP)
                 place = found.get(at) or _Place()
                 why = _bound(scope, port) or place.conflict(server)
                 if why:
@@ -132,7 +132,7 @@ def joining_place(gateway: Ref) -> str:
 
 def as_selected(view: View, gateway: Gateway) -> Scope:
     """Return the scope of a router that has just the labels that a gateway selects, beside the gateway."""
-    namespace = gateway.within or gateway.ref.namespace
+    namespace = gateway.router_namespace or gateway.ref.namespace
     refs, visibility = view.memo(_selecting, gateway.selector, namespace), Visibility(namespace)
     return Scope(ROUTER, visibility, bind=names.ANY_ADDRESS, gateways=refs, workload=gateway.selector)
 
@@ -158,7 +158,7 @@ def _ports(view: View, scope: Scope, server: Server) -> tuple[int, ...]:
     """Return what is listened on for a port: that of the router behind the oldest service with this port (Istio)."""
     number = server.number
     for service in view.memo(services, scope.namespace, scope.workload):
-        port = port_of(service, number, datagrams=server.speaks is Speaks.DATAGRAMS)
+        port = port_of(service, number, udp=server.protocol is ServerProtocol.UDP)
         if port is not None and isinstance(port.target_port, int):
             return (port.target_port or number,)
         if port is not None:
@@ -168,12 +168,12 @@ def _ports(view: View, scope: Scope, server: Server) -> tuple[int, ...]:
 
 def _routes(gateway: Gateway, server: Server, port: int) -> str:
     """Return the name of a server's route configuration, Istio's: plain HTTP servers of a port share one."""
-    if server.speaks is not Speaks.HTTP:
+    if server.protocol is not ServerProtocol.HTTP:
         return ""
     bind = f".{server.bind}" if server.bind else ""
     if server.tls:
         api = f".{gateway.api}" if gateway.api else ""
-        return f"https.{server.number}.{server.section}.{gateway.ref.name}.{gateway.ref.namespace}{bind}{api}"
+        return f"https.{server.number}.{server.section_name}.{gateway.ref.name}.{gateway.ref.namespace}{bind}{api}"
     return f"http.{port}{bind}"
 
 
@@ -203,7 +203,7 @@ class _Place:
         if not self.gateway_servers:
             return ""
         first = self.gateway_servers[0]
-        alone = not server.tls and {server.speaks, first.server.speaks} != {Speaks.HTTP}
+        alone = not server.tls and {server.protocol, first.server.protocol} != {ServerProtocol.HTTP}
         if server.tls != first.server.tls or alone:
             share = "only HTTP with HTTP, or TLS with TLS, can share it"
             return f"{_whose(first)} is older and has port {server.number}: {share}"

@@ -5,7 +5,7 @@ Those that an object asks for in its own name are found by `granted`.
 
 from mirrorplane.api.cluster_policy import Tls, TlsMode
 from mirrorplane.api.credentials import Credential
-from mirrorplane.api.gateways import Asks, Termination
+from mirrorplane.api.gateways import ClientCertificate, Termination
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
@@ -37,7 +37,9 @@ def of_calls(said: Tls) -> tuple[str, ...]:
 def certificates(said: Termination) -> tuple[str, ...]:
     """Return the names of the resources with a server's certificates."""
     return (
-        referenced_secrets.certificates(said) if said.asker is not None else tuple(map(certificate, said.credentials))
+        referenced_secrets.certificates(said)
+        if said.referrer is not None
+        else tuple(map(certificate, said.credentials))
     )
 
 
@@ -46,9 +48,9 @@ def authority(said: Termination) -> str:
 
     Istio: it is called like the Secret, with `-cacert` behind.
     """
-    if said.trust is not None:
-        return referenced_secrets.authorities(said.trust.authorities)
-    if said.asks is Asks.NOTHING or said.ca or said.asker is not None:
+    if said.client_ca is not None:
+        return referenced_secrets.authorities(said.client_ca.refs)
+    if said.client_certificate is ClientCertificate.NONE or said.ca or said.referrer is not None:
         return ""
     name = said.ca_credential or next(iter(said.credentials), "")
     return authority_of(name) if name else ""
@@ -63,8 +65,8 @@ def problem(view: View, scope: Scope, said: Termination) -> str:
 
 def missing(view: View, namespace: str, said: Termination) -> str:
     """Say which Secret routers of a namespace lack for this, or ""."""
-    if said.asker is not None:
-        return referenced_secrets.missing(view, said.asker, said)
+    if said.referrer is not None:
+        return referenced_secrets.missing(view, said.referrer, said)
     for name in certificates(said):
         if held(view, namespace, name) is None:
             return f"namespace {namespace} has no Secret {_bare(name)} with a certificate and a key"

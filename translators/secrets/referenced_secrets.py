@@ -5,7 +5,7 @@ Who asks is looked at each time that something is handed out, so that a grant th
 
 from collections.abc import Iterable
 
-from mirrorplane.api.credentials import Credential, Trust
+from mirrorplane.api.credentials import CaRefs, Credential
 from mirrorplane.api.gateways import Gateway, Termination
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.view import View
@@ -40,9 +40,9 @@ def certificates(said: Termination) -> tuple[str, ...]:
 def shown(view: View, gateway: Ref) -> str:
     """Return the Secret whose certificate the routers of a gateway show to servers, "" when there is none."""
     said: Gateway | None = next(iter(view.lowered(gateway).gateways), None)
-    if said is None or not said.shows or held(view, gateway, certificate(said.shows)) is None:
+    if said is None or not said.client_certificate or held(view, gateway, certificate(said.client_certificate)) is None:
         return ""
-    return said.shows
+    return said.client_certificate
 
 
 def authorities(said: Iterable[Ref]) -> str:
@@ -50,10 +50,10 @@ def authorities(said: Iterable[Ref]) -> str:
     return _AUTHORITIES + ",".join(f"{ref.kind}/{ref.namespace}/{ref.name}" for ref in said)
 
 
-def trusted(view: View, said: Trust) -> bytes:
+def trusted(view: View, said: CaRefs) -> bytes:
     """Return the authorities that some objects hold, PEM; b"" when who names them may not name them all."""
-    refs = said.authorities
-    if not all(permitted(view, said.asker, ref) for ref in refs):
+    refs = said.refs
+    if not all(permitted(view, said.referrer, ref) for ref in refs):
         return b""
     found = (credential.ca for ref in refs for credential in view.lowered(ref).credentials)
     return b"\n".join(dict.fromkeys(ca for ca in found if ca))
@@ -67,6 +67,6 @@ def missing(view: View, asker: Ref, said: Termination) -> str:
         if held(view, asker, name) is None:
             bare = name.removeprefix(_CERTIFICATE)
             return f"there is no Secret {bare} with a certificate and a key that {asker} may refer to"
-    if said.trust is not None and not trusted(view, said.trust):
-        return f"{said.trust.asker} names no authority of clients that there is, and that it may refer to"
+    if said.client_ca is not None and not trusted(view, said.client_ca):
+        return f"{said.client_ca.referrer} names no authority of clients that there is, and that it may refer to"
     return ""

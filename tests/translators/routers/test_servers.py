@@ -177,7 +177,7 @@ def test_every_server_is_served_or_left_out_and_envoy_can_tell_those_that_share_
     for binding in found.bindings:
         for one, other in combinations([gateway_server.server for gateway_server in binding.gateway_servers], 2):
             assert one.tls == other.tls
-            assert one.tls or one.speaks is other.speaks
+            assert one.tls or one.protocol is other.protocol
             assert not one.tls or not {h.host for h in one.hosts} & {h.host for h in other.hosts}
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mirrorplane.api.credentials import Trust
+from mirrorplane.api.credentials import CaRefs
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.gateways import Asks, Termination
+from mirrorplane.api.gateways import ClientCertificate, Termination
 from mirrorplane.api.kinds.gateway_api import gateway as gw
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.view import View
@@ -16,7 +16,7 @@ from mirrorplane.translators.gateway_api.gateway.protocols import ends_tls
 
 Gateway = Object[gw.Gateway]
 NO_AUTHORITY = "NoValidCACertificate"
-_ASKS = {"AllowValidOnly": Asks.CERTIFICATE, "AllowInsecureFallback": Asks.ANY_CERTIFICATE}
+_ASKS = {"AllowValidOnly": ClientCertificate.REQUIRED, "AllowInsecureFallback": ClientCertificate.UNVERIFIED}
 _REASONS = {ca_refs.INVALID_KIND: "InvalidCACertificateKind"}
 _FRONTEND = "spec.tls.frontend"
 
@@ -26,12 +26,12 @@ def termination_of(view: View, obj: Gateway, owner: Ref, said: gw.Listener) -> T
     if not ends_tls(said):
         return None
     refs = said.tls.certificate_refs if said.tls is not None else ()
-    plain = Termination(credentials=credentials_of(owner, refs), asker=owner)
+    plain = Termination(credentials=credentials_of(owner, refs), referrer=owner)
     _, asked = _validation(obj, said)
     if asked is None:
         return plain
-    trust = Trust(obj.ref, ca_refs.usable(view, obj.ref, asked.ca_certificate_refs, ca_refs.ANY))
-    return msgspec.structs.replace(plain, asks=_ASKS[asked.mode], trust=trust)
+    trust = CaRefs(obj.ref, ca_refs.usable(view, obj.ref, asked.ca_certificate_refs, ca_refs.ANY))
+    return msgspec.structs.replace(plain, client_certificate=_ASKS[asked.mode], client_ca=trust)
 
 
 def client_findings(view: View, obj: Gateway, owner: Ref, path: str, said: gw.Listener) -> Iterator[Finding]:

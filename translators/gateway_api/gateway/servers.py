@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 import msgspec
 
-from mirrorplane.api.gateways import Gateway, ServedHost, Server, Speaks
+from mirrorplane.api.gateways import Gateway, ServedHost, Server, ServerProtocol
 from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.translators.gateway_api.gateway.listeners import Verdict
 from mirrorplane.translators.gateway_api.names import ROUTER_LABEL, api_of, router_label
 
-_SPEAKS = {"HTTP": Speaks.HTTP, "HTTPS": Speaks.HTTP, "UDP": Speaks.DATAGRAMS}
+_SPEAKS = {"HTTP": ServerProtocol.HTTP, "HTTPS": ServerProtocol.HTTP, "UDP": ServerProtocol.UDP}
 
 
 def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[Verdict]) -> Gateway:
@@ -20,7 +20,7 @@ def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[Verdict]) -> Gat
         servers=tuple(_server(one) for one in verdicts if (one.served or one.shut) and one.listener.owner == obj.ref),
         created=obj.created,
         api=api_of(obj.ref),
-        within=gateway.namespace,
+        router_namespace=gateway.namespace,
     )
 
 
@@ -35,9 +35,9 @@ def _server(verdict: Verdict) -> Server:
         termination = msgspec.structs.replace(termination, credentials=())
     return Server(
         number=said.port,
-        speaks=_SPEAKS.get(said.protocol, Speaks.BYTES),
+        protocol=_SPEAKS.get(said.protocol, ServerProtocol.TCP),
         hosts=(ServedHost(listener.host),),
-        section=said.name,
+        section_name=said.name,
         tls=listener.secure,
         termination=termination,
         path=listener.path,

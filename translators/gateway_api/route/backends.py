@@ -64,7 +64,7 @@ def backend_problem(view: View, referrer: Referrer, ref: BackendObjectReference)
     if service is None:
         return _missing(view, target)
     udp = referrer.about.kind == UDP_ROUTE.key
-    if missing := port_problem(service, str(target), ref.port or 0, datagrams=udp):
+    if missing := port_problem(service, str(target), ref.port or 0, udp=udp):
         return RefProblem(_NOT_FOUND, "port", missing.message, "use one of its ports")
     port = _port(service, ref, udp=udp)
     if port is not None and referrer.sends_http and (why := _protocol_problem(view, referrer, service, port)):
@@ -129,4 +129,4 @@ def _service(view: View, target: Ref) -> Service | None:
 
 
 def _port(service: Service | None, ref: BackendObjectReference, *, udp: bool = False) -> Port | None:
-    return port_of(service, ref.port, datagrams=udp) if service is not None and ref.port is not None else None
+    return port_of(service, ref.port, udp=udp) if service is not None and ref.port is not None else None

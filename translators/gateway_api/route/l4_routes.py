@@ -1,4 +1,4 @@
-"""TLSRoute, TCPRoute and UDPRoute -> StreamRoute: one rule for all traffic of the listeners that accept the route."""
+"""TLSRoute, TCPRoute and UDPRoute -> L4Route: one rule for all traffic of the listeners that accept the route."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -10,10 +10,10 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.gateway_api.references import BackendRef, ParentReference
 from mirrorplane.api.kinds.gateway_api.tls_route import TLS_ROUTE
 from mirrorplane.api.kinds.gateway_api.udp_route import UDP_ROUTE
-from mirrorplane.api.matches import StreamMatch
+from mirrorplane.api.matches import L4Match
 from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object
-from mirrorplane.api.routes import Order, RouteTable, StreamRoute
+from mirrorplane.api.routes import L4Route, Order, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.attachment.attachments import Attachment, attached, parent_findings
 from mirrorplane.translators.gateway_api.attachment.parent_validation import parent_rules
@@ -77,21 +77,21 @@ def _backends(obj: Route) -> tuple[BackendRef, ...]:
 
 
 def _table(view: View, obj: Route, attachment: Attachment) -> RouteTable:
-    rule = StreamRoute(
-        match=StreamMatch(server_names=attachment.hosts if obj.ref.kind == TLS_ROUTE.key else ()),
+    rule = L4Route(
+        match=L4Match(server_names=attachment.hosts if obj.ref.kind == TLS_ROUTE.key else ()),
         destinations=tuple(_destinations(view, obj)),
         ref=obj.ref,
         path="spec.rules[0]",
-        datagrams=obj.ref.kind == UDP_ROUTE.key,
+        udp=obj.ref.kind == UDP_ROUTE.key,
     )
     return RouteTable(
         ref=obj.ref,
         hosts=attachment.hosts,
         routes=(),
-        streams=(rule,),
+        l4_routes=(rule,),
         gateways=(called(attachment.listener.owner),),
         created=obj.created,
-        section=attachment.listener.said.name,
+        section_name=attachment.listener.said.name,
         order=Order.PRECISE,
     )
 

@@ -43,7 +43,7 @@ def _table(view: View, obj: Route, rules: Sequence[Rule], attachment: Attachment
         routes=tuple(chain.from_iterable(_routes(view, obj, rule, attachment) for rule in rules)),
         gateways=(called(attachment.listener.owner),),
         created=obj.created,
-        section=attachment.listener.said.name,
+        section_name=attachment.listener.said.name,
         order=Order.PRECISE,
     )
 
