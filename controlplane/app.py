@@ -13,7 +13,7 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import AnyObject
 from mirrorplane.controlplane.admin.server import Admin
 from mirrorplane.controlplane.engine.catalogue import catalogue
-from mirrorplane.controlplane.engine.gc_policy import spare, tidy
+from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_world, trim_memory_periodically
 from mirrorplane.controlplane.feed import PlaneFeed
 from mirrorplane.controlplane.findings.format import finding_line
 from mirrorplane.controlplane.identity.authoriser import Security
@@ -82,7 +82,7 @@ class App:
         """
         batch = await self.source.load()
         await self._take(batch, time.monotonic())
-        spare()
+        exempt_loaded_world()
         try:
             self.admin_port = await self.admin.start(self.options.admin)
         except OSError as error:
@@ -107,7 +107,7 @@ class App:
 
         Raises ListenError when a source is synced only now and the xDS port cannot be opened.
         """
-        tidying = asyncio.create_task(tidy(lambda: self.server.connected), name="giving memory back")
+        trimming = asyncio.create_task(trim_memory_periodically(lambda: self.server.connected), name="trimming memory")
         keeping = asyncio.create_task(self.keeper.run(), name="keeping statuses")
         try:
             async with debounced(self.source.watch(self._stop), self.options.debounce) as batches:
@@ -116,7 +116,7 @@ class App:
                     if batch.synced and not self.admin.ready:
                         await self._listen()
         finally:
-            tidying.cancel()
+            trimming.cancel()
             keeping.cancel()
 
     def stop(self) -> None:

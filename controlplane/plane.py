@@ -7,7 +7,7 @@ from mirrorplane.api.snapshot import Snapshot
 from mirrorplane.controlplane.engine.catalogue import Catalogue
 from mirrorplane.controlplane.engine.engine import EMPTY, Engine
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
-from mirrorplane.controlplane.engine.gc_policy import without_collecting
+from mirrorplane.controlplane.engine.gc_policy import gc_paused
 from mirrorplane.controlplane.engine.store import Store
 from mirrorplane.controlplane.findings.store import FindingStore
 from mirrorplane.controlplane.publish.publisher import Publisher
@@ -73,7 +73,7 @@ class Plane:
 
     def _publish(self) -> int:
         self.snapshot = self.store.freeze()
-        with without_collecting(lambda: self.engine.runs):
+        with gc_paused(lambda: self.engine.runs):
             view = self.engine.advance(self.snapshot)
             touched = self.engine.touched
             self.findings.refresh(view, self.snapshot, touched)

@@ -1,4 +1,4 @@
-"""What this build can read and serve, discovered from the files that are there."""
+"""What this build can read and serve, discovered from the modules that exist: adding a kind edits no list."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -19,7 +19,7 @@ class Catalogue(msgspec.Struct, frozen=True):
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """Every kind that some input reads."""
+        """Every kind that an input reads."""
         return tuple(kind for i in self.inputs for kind in i.kinds)
 
     @property
@@ -30,6 +30,6 @@ class Catalogue(msgspec.Struct, frozen=True):
 
 @cache
 def catalogue() -> Catalogue:
-    """Return the catalogue. Raises TypeError when a file does not fill in its contract."""
-    found = sorted(discover(outputs, "OUTPUT", Output).values(), key=lambda o: PUSH_ORDER.index(o.type_url))
-    return Catalogue(tuple(discover(inputs, "INPUT", Input).values()), tuple(found))
+    """Return the catalogue. Raises TypeError when a module does not define its contract."""
+    ordered = sorted(discover(outputs, "OUTPUT", Output).values(), key=lambda o: PUSH_ORDER.index(o.type_url))
+    return Catalogue(tuple(discover(inputs, "INPUT", Input).values()), tuple(ordered))

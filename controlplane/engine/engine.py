@@ -1,8 +1,9 @@
-"""Recorded reads, memo, early cutoff: the answer to a change costs what changed.
+"""Incremental computation with recorded reads, memoisation and early cutoff: an update costs what changed.
 
-A function that reads through a View is remembered with every read it made and the answer it got. After a change, only
-entries behind a changed read are suspect; a suspect is run again only when one of its suspect reads really answers
+A function that reads through a View is cached with every read it made and the answer it got. After a change, only the
+entries behind a changed read are dirty; a dirty entry runs again only when one of its dirty reads really answers
 differently, and an equal result keeps the identity of the old one, so a change stops where it stops mattering.
+See decision 0002.
 """
 
 import logging
@@ -24,36 +25,38 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 Call = tuple[Any, ...]
+"""A function and its arguments."""
+
 EMPTY = Snapshot(0, {}, {}, frozenset())
 
 
 class CycleError(RecursionError):
-    """A function that, through others, asks for its own answer. The message names the path."""
+    """A function that depends on its own answer. The message names the path."""
 
 
 class Entry:
-    """One remembered call. `suspects`: reads that may answer differently since it ran; None is not suspect."""
+    """One cached call. `dirty`: the reads that may answer differently since it ran; None when there are none."""
 
-    __slots__ = ("reads", "suspects", "value")
+    __slots__ = ("dirty", "reads", "value")
 
     def __init__(self, value: Any, reads: dict[ReadKey, Any]) -> None:
         self.value, self.reads = value, reads
-        self.suspects: set[ReadKey] | None = None
+        self.dirty: set[ReadKey] | None = None
 
 
 class Engine:
-    """The memory of one world. Single-threaded; always answers for the snapshot given to the last `advance`.
+    """The cache of one world. Single-threaded; always answers for the snapshot of the last `advance`.
 
-    `hold` what is asked for again and again from outside; any other answer is forgotten at the next `collect`.
-    `checkpoint` is called now and then between two functions, so that long work can make room for other things.
+    Calls that are made from outside again and again are kept by `hold`; other answers that no cached call reads are
+    evicted at the next `collect`. `checkpoint` is called between two functions, so that long work can pause there.
     """
 
     def __init__(self, inputs: Iterable[Input], checkpoint: Callable[[], None] = lambda: None) -> None:
         self._lower = {kind.key: i.lower for i in inputs for kind in i.kinds}
         self.lowering: Callable[[View, Ref], Lowered] = self._lower_object
         self._entries: dict[Call, Entry] = {}
-        self._readers = ReverseDeps()
-        self._held: Counter[Call] = Counter()
+        self._reverse_deps = ReverseDeps()
+        self._holds: Counter[Call] = Counter()
         self._touched: set[Call] = set()
         self._orphans: set[Call] = set()
         self._running: dict[Call, None] = {}
@@ -66,89 +69,89 @@ class Engine:
 
     @property
     def size(self) -> int:
-        """How many calls are remembered."""
+        """How many calls are cached."""
         return len(self._entries)
 
     @property
     def view(self) -> "OutsideView":
-        """The view from outside, on whatever snapshot the engine stands at."""
+        """The view for callers outside translators, on the current snapshot."""
         return OutsideView(self)
 
     def advance(self, snapshot: Snapshot) -> "OutsideView":
-        """Move to a snapshot and return the view on it. Mark everything behind a changed read."""
+        """Move to a snapshot and return the view on it. Everything behind a changed read becomes dirty."""
         self._snapshot = snapshot
         todo: list[ReadKey] = list(snapshot.changed)
         self._busy += 1
         try:
             while todo:
                 self.checkpoint()
-                todo += self._suspect(todo.pop())
+                todo += self._mark_dirty(todo.pop())
         finally:
             self._busy -= 1
         return self.view
 
-    def _suspect(self, read: ReadKey) -> Iterator[Call]:
-        """Suspect the calls that made a read, and yield those that were not suspect before."""
-        for call in self._readers.of(read):
+    def _mark_dirty(self, read: ReadKey) -> Iterator[Call]:
+        """Mark the calls that made a read, and yield those that were clean before."""
+        for call in self._reverse_deps.readers(read):
             entry = self._entries[call]
-            if entry.suspects is not None:
-                entry.suspects.add(read)
+            if entry.dirty is not None:
+                entry.dirty.add(read)
                 continue
-            entry.suspects = {read}
-            if call in self._held:
+            entry.dirty = {read}
+            if call in self._holds:
                 self._touched.add(call)
             self.checkpoint()
             yield call
 
     @property
     def touched(self) -> frozenset[Call]:
-        """The held calls that became suspect since the last `settle`."""
+        """The calls kept by `hold` that became dirty and have not been passed to `settle` since."""
         return frozenset(self._touched)
 
     def settle(self, calls: frozenset[Call]) -> None:
-        """Say that these calls have been asked again by all who hold them."""
+        """Take calls off `touched`: everyone who holds them has made them again."""
         self._touched -= calls
 
     def hold(self, calls: Iterable[Call]) -> None:
-        """Keep the answers of calls, once for each time this is said."""
-        self._held.update(calls)
+        """Keep the answers of calls until each hold is released."""
+        self._holds.update(calls)
 
     def release(self, calls: Iterable[Call]) -> None:
-        """Take back one `hold` of each call."""
+        """Undo one `hold` of each call."""
         for call in calls:
             self.checkpoint()
-            self._held[call] -= 1
-            if self._held[call] <= 0:
-                del self._held[call]
+            self._holds[call] -= 1
+            if self._holds[call] <= 0:
+                del self._holds[call]
                 self._orphans.add(call)
 
     def collect(self) -> None:
-        """Forget every call that nobody holds and nothing reads. Not in the middle of work, which may rest on them."""
+        """Evict every call that is neither held nor read. Does nothing while a call runs: it may have read one."""
         while self._orphans and not self._busy:
             self.checkpoint()
             call = self._orphans.pop()
-            if call in self._held or self._readers.of(call):
+            if call in self._holds or self._reverse_deps.readers(call):
                 continue
             entry = self._entries.pop(call, None)
             if entry is not None:
-                self._unread(call, entry.reads)
+                self._drop_reads(call, entry.reads)
 
     def provenance(self, call: Call) -> frozenset[Ref]:
-        """Return the Refs of every object that the remembered answer of a call was made from."""
-        found: set[Ref] = set()
-        seen, todo = {call}, [call]
+        """Return the Refs of every object that the cached answer of a call was computed from."""
+        refs: set[Ref] = set()
+        visited, todo = {call}, [call]
         while todo:
             self.checkpoint()
             entry = self._entries.get(todo.pop())
             for read, answer in entry.reads.items() if entry else ():
                 if read[0] == GET:
-                    found.update([] if answer is None else [answer.ref])
+                    refs.update([] if answer is None else [answer.ref])
                 elif read[0] == BY:
-                    found.update(obj.ref for obj in answer)
-                elif read not in seen:
-                    seen.add(read)
+                    refs.update(obj.ref for obj in answer)
+                elif read not in visited:
+                    visited.add(read)
                     todo.append(read)
-        return frozenset(found)
+        return frozenset(refs)
 
     def get(self, ref: Ref) -> AnyObject | None:
         """Answer a read of an object, as of now."""
@@ -159,21 +162,21 @@ class Engine:
         return self._snapshot.index.get((index, key), ())
 
     def lowered(self, ref: Ref) -> Call:
-        """Return the call that answers what the object of a Ref means."""
+        """Return the call that lowers the object of a Ref."""
         return (self.lowering, ref)
 
-    def ask(self, call: Call) -> Any:
-        """Answer a call from outside."""
-        if call not in self._held:
+    def query(self, call: Call) -> Any:
+        """Answer a call that is made from outside."""
+        if call not in self._holds:
             self._orphans.add(call)
         self._busy += 1
         try:
-            return self.fresh(call)
+            return self.evaluate(call)
         finally:
             self._busy -= 1
 
     def _lower_object(self, view: View, ref: Ref) -> Lowered:
-        """Lower one object. An exception is our bug: what the object meant before stays, and nothing else suffers."""
+        """Lower one object. An exception is our bug: the object keeps its previous translation, others are unharmed."""
         obj = view.get(ref)
         if obj is None:
             return Lowered()
@@ -182,49 +185,52 @@ class Engine:
         except CycleError:
             raise
         except Exception as error:
-            log.exception("lowering %s failed; what it meant before stays", ref)
+            log.exception("translating %s failed; its previous translation stays in use", ref)
             self.failures += 1
             before = self._entries.get((self.lowering, ref))
-            reason = f"Mirrorplane failed to read this: {type(error).__name__}: {error}"
-            finding = Finding(ref, "InternalError", reason, fix="report it with the object")
+            message = f"Mirrorplane failed to translate this object: {type(error).__name__}: {error}"
+            finding = Finding(ref, "InternalError", message, fix="report this bug together with the object")
             return msgspec.structs.replace(before.value if before else Lowered(), findings=(finding,))
 
-    def fresh(self, call: Call) -> Any:
-        """Answer a call, from memory if nothing it read would answer differently now."""
+    def evaluate(self, call: Call) -> Any:
+        """Answer a call, from the cache when nothing it read would answer differently now."""
         entry = self._entries.get(call)
         if entry is None:
             return self._run(call)
-        if entry.suspects is not None:
-            holds = self._holds(entry)
-            latest = self._entries[call]  # a read that was checked may have asked for this very call and run it
-            if not holds and latest is entry:
+        if entry.dirty is not None:
+            valid = self._is_valid(entry)
+            latest = self._entries[call]  # checking a read evaluates it, which may have run this very call
+            if not valid and latest is entry:
                 return self._run(call)
             entry = latest
         self.hits += 1
         return entry.value
 
-    def _holds(self, entry: Entry) -> bool:
-        """Check the suspect reads in the order they were made: a later one may depend on an earlier answer."""
+    def _is_valid(self, entry: Entry) -> bool:
+        """Check the dirty reads in the order they were made: whether a later one is made may depend on an earlier one.
+
+        Answers are compared by identity, which `_store` and the Store keep for equal values.
+        """
         self.checkpoint()
-        suspects = entry.suspects or ()
-        for read in suspects if len(suspects) == 1 else [read for read in entry.reads if read in suspects]:
+        dirty = entry.dirty or ()
+        for read in dirty if len(dirty) == 1 else [read for read in entry.reads if read in dirty]:
             try:
-                if self._now(read) is not entry.reads[read]:
+                if self._answer(read) is not entry.reads[read]:
                     return False
-            except CycleError:  # only the old answer's reads form a circle; running again decides
+            except CycleError:  # reads of old answers may form a circle that a new run does not: let it decide
                 return False
-        entry.suspects = None
+        entry.dirty = None
         return True
 
-    def _now(self, read: ReadKey) -> Any:
+    def _answer(self, read: ReadKey) -> Any:
         if read[0] == GET:
             return self.get(read[1])
-        return self.by(read[1], read[2]) if read[0] == BY else self.fresh(read)
+        return self.by(read[1], read[2]) if read[0] == BY else self.evaluate(read)
 
     def _run(self, call: Call) -> Any:
         if call in self._running:
             path = " -> ".join(getattr(c[0], "__name__", "?") for c in (*self._running, call))
-            raise CycleError(f"a translator asks for its own answer: {path}")
+            raise CycleError(f"dependency cycle: {path}")
         reads: dict[ReadKey, Any] = {}
         self._running[call] = None
         self.checkpoint()
@@ -233,27 +239,27 @@ class Engine:
         finally:
             del self._running[call]
         self.runs += 1
-        return self._remember(call, value, reads)
+        return self._store(call, value, reads)
 
-    def _remember(self, call: Call, value: Any, reads: dict[ReadKey, Any]) -> Any:
+    def _store(self, call: Call, value: Any, reads: dict[ReadKey, Any]) -> Any:
         old = self._entries.get(call)
         if old is None:
-            self._readers.add(call, reads)
+            self._reverse_deps.add(call, reads)
         else:
             if old.value == value:
-                value = old.value
-            self._readers.add(call, reads.keys() - old.reads.keys())
-            self._unread(call, old.reads.keys() - reads.keys())
+                value = old.value  # early cutoff: readers compare by identity
+            self._reverse_deps.add(call, reads.keys() - old.reads.keys())
+            self._drop_reads(call, old.reads.keys() - reads.keys())
         self._entries[call] = Entry(value, reads)
         return value
 
-    def _unread(self, call: Call, reads: Iterable[ReadKey]) -> None:
-        unread = self._readers.discard(call, reads)
+    def _drop_reads(self, call: Call, reads: Iterable[ReadKey]) -> None:
+        unread = self._reverse_deps.discard(call, reads)
         self._orphans.update(read for read in unread if read[0] not in {GET, BY})
 
 
 class OutsideView:
-    """The View from outside, for asking without being remembered as a reader."""
+    """The View for callers outside translators: their reads are not recorded."""
 
     __slots__ = ("_engine",)
 
@@ -270,17 +276,17 @@ class OutsideView:
 
     def lowered(self, ref: Ref) -> Lowered:
         """See View.lowered."""
-        value: Lowered = self._engine.ask(self._engine.lowered(ref))
+        value: Lowered = self._engine.query(self._engine.lowered(ref))
         return value
 
     def memo(self, fn: Callable[Concatenate[View, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """See View.memo."""
-        value: R = self._engine.ask(_call(fn, args, kwargs))
+        value: R = self._engine.query(_call(fn, args, kwargs))
         return value
 
 
 class RecordingView:
-    """The View of a running call: it writes down what it was asked."""
+    """The View of a running call: it records every read with its answer."""
 
     __slots__ = ("_engine", "_reads")
 
@@ -300,20 +306,20 @@ class RecordingView:
     def lowered(self, ref: Ref) -> Lowered:
         """See View.lowered."""
         call = self._engine.lowered(ref)
-        value: Lowered = self._engine.fresh(call)
+        value: Lowered = self._engine.evaluate(call)
         self._reads[call] = value
         return value
 
     def memo(self, fn: Callable[Concatenate[View, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """See View.memo."""
         call = _call(fn, args, kwargs) if kwargs else (fn, *args)
-        value: R = self._engine.fresh(call)
+        value: R = self._engine.evaluate(call)
         self._reads[call] = value
         return value
 
 
 def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Return the key of a call. Keyword arguments are not part of it, so they are refused."""
+    """Return the key of a call. Raises TypeError for keyword arguments: they would not be part of it."""
     if kwargs:
         raise TypeError(f"memo({getattr(fn, '__name__', fn)}): pass arguments by position")
     return (fn, *args)

@@ -1,7 +1,7 @@
-"""Long work in slices: the event loop goes on answering proxies while a large world is made.
+"""Long work in slices: the event loop keeps answering proxies while a large world is built.
 
 Translators are plain functions that call each other, so they cannot await. They run in a greenlet, which the engine
-lets pause between two of them. Separate because nothing else may know that there is more than one stack.
+pauses between two of them (`checkpoint`). Separate because no other module may know that there is a second stack.
 """
 
 import asyncio
@@ -20,76 +20,75 @@ T = TypeVar("T")
 
 
 class _Job(msgspec.Struct, eq=False):
+    """Work in its own greenlet. `result` is None for work that nobody awaits."""
+
     worker: Any
-    answer: "asyncio.Future[Any] | None" = None
+    result: "asyncio.Future[Any] | None" = None
 
 
 class CooperativeExecutor:
-    """Runs one piece of work at a time, in order, and lets the event loop run every `length` seconds of it."""
+    """Runs one job at a time, in order, and lets the event loop run after every `slice_s` seconds of work."""
 
-    def __init__(self, length: float) -> None:
-        self._length = length
+    def __init__(self, slice_s: float) -> None:
+        self._slice_s = slice_s
         self._jobs: deque[_Job] = deque()
         self._running: greenlet | None = None
-        self._until = 0.0
+        self._slice_end = 0.0
         self._runner: asyncio.Task[None] | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Return what the work returns, or raise what it raises. Once begun it is finished, whoever waits for it."""
+        """Return what the work returns, or raise what it raises. Cancelling the caller does not stop the work."""
         job = _Job(greenlet(work), asyncio.get_running_loop().create_future())
-        self._jobs.append(job)
-        if len(self._jobs) == 1:
-            self._step()
-        self._go_on()
-        assert job.answer is not None
-        result: T = await job.answer
-        return result
+        self._submit(job)
+        assert job.result is not None
+        value: T = await job.result
+        return value
 
     def schedule(self, work: Callable[[], None]) -> None:
-        """Do the work: at once as far as one slice goes, unless other work is under way; the rest in the background.
+        """Do the work: its first slice at once unless another job is running, the rest in the background.
 
-        Without a running event loop there is nothing to make room for, and all of it is done at once.
+        Without a running event loop no other task has to be let in, and all of it is done at once.
         """
         if not _in_loop():
             work()
             return
-        self._jobs.append(_Job(greenlet(work)))
-        if len(self._jobs) == 1:
-            self._step()
-        self._go_on()
+        self._submit(_Job(greenlet(work)))
 
     def checkpoint(self) -> None:
-        """Pause here if this is work, and its slice is over."""
-        if self._running is not None and time.perf_counter() >= self._until and getcurrent() is self._running:
+        """Pause here when this is the running job and its slice is over."""
+        if self._running is not None and time.perf_counter() >= self._slice_end and getcurrent() is self._running:
             self._running.parent.switch()
 
     def each(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield items, pausing between them as work does."""
+        """Yield items, with a checkpoint before each."""
         for item in items:
             self.checkpoint()
             yield item
 
-    def _go_on(self) -> None:
+    def _submit(self, job: _Job) -> None:
+        self._jobs.append(job)
+        if len(self._jobs) == 1:
+            self._run_slice()
         if self._jobs and (self._runner is None or self._runner.done()):
-            self._runner = asyncio.get_running_loop().create_task(self._rest(), name="work in slices")
+            self._runner = asyncio.get_running_loop().create_task(self._run_jobs(), name="cooperative executor")
 
-    async def _rest(self) -> None:
+    async def _run_jobs(self) -> None:
         try:
             while self._jobs:
                 await asyncio.sleep(0)
-                self._step()
+                self._run_slice()
         finally:
-            for job in self._jobs:  # the loop ends: unwind what is half-done
+            for job in self._jobs:  # the event loop ends: run the `finally` blocks of unfinished work
                 with suppress(Exception):
                     job.worker.throw()
             self._jobs.clear()
 
-    def _step(self) -> None:
-        """Do one slice of the first job."""
+    def _run_slice(self) -> None:
+        """Run the first job until it is done or its slice is over."""
         job = self._jobs[0]
-        self._running, self._until = job.worker, time.perf_counter() + self._length
+        self._running, self._slice_end = job.worker, time.perf_counter() + self._slice_s
         try:
-            result = job.worker.switch()
+            value = job.worker.switch()
         except Exception as error:
             self._jobs.popleft()
             _fail(job, error)
@@ -98,15 +97,15 @@ class CooperativeExecutor:
             self._running = None
         if job.worker.dead:
             self._jobs.popleft()
-            if job.answer is not None and not job.answer.done():
-                job.answer.set_result(result)
+            if job.result is not None and not job.result.done():
+                job.result.set_result(value)
 
 
 def _fail(job: _Job, error: Exception) -> None:
-    if job.answer is None:
-        log.error("work in the background failed", exc_info=error)
-    elif not job.answer.done():
-        job.answer.set_exception(error)
+    if job.result is None:
+        log.error("background work failed", exc_info=error)
+    elif not job.result.done():
+        job.result.set_exception(error)
 
 
 def _in_loop() -> bool:

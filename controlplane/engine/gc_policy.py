@@ -1,7 +1,7 @@
-"""When Python's cyclic garbage collector may run, and when freed memory goes back to the system.
+"""When Python's cyclic garbage collector may run, and when freed memory returns to the system.
 
-The world and what is made of it are large and hold no cycles, so walking them finds nothing: at 5,000 services that
-walk was most of a cold build. Objects still go as soon as nothing refers to them.
+The world and what is built from it are large and contain no cycles, so a collection walks them and finds nothing: at
+5,000 services that walk was most of a cold build. Reference counting still frees objects at once.
 """
 
 import asyncio
@@ -10,14 +10,14 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_SELDOM = (50_000, 20, 100)
+_THRESHOLDS = (50_000, 20, 100)
 LARGE = 10_000
-"""So much work at once is a world being loaded or a proxy with a new scope, not an edit."""
+"""This much work in one burst is a world being loaded or a proxy with a new scope, not an edit."""
 
 
 @contextmanager
-def without_collecting(work_done: Callable[[], int]) -> Iterator[None]:
-    """Keep the collector out of a burst of work; after a large one, take what is there now off its rounds for good."""
+def gc_paused(work_done: Callable[[], int]) -> Iterator[None]:
+    """Pause the collector during a burst of work; after a large one, exempt everything alive from collections."""
     enabled, before = gc.isenabled(), work_done()
     gc.disable()
     try:
@@ -29,31 +29,33 @@ def without_collecting(work_done: Callable[[], int]) -> Iterator[None]:
             gc.freeze()
 
 
-def spare() -> None:
-    """Before serving: take the world off the collector's rounds, and make those rarer.
+def exempt_loaded_world() -> None:
+    """Before serving: exempt the world from collections, and make them rarer.
 
-    A round among thousands of streams takes 100 ms and finds nothing; Python's own thresholds are for small programs.
+    A full collection among thousands of streams takes 100 ms and finds nothing; Python's own thresholds are made for
+    small programs.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_SELDOM)
+    gc.set_threshold(*_THRESHOLDS)
 
 
-async def tidy(connected: Callable[[], int], every: float = 60.0) -> None:
-    """Give freed memory back now and then, if the number of connected proxies is another one. Runs until cancelled.
+async def trim_memory_periodically(connected: Callable[[], int], every: float = 60.0) -> None:
+    """Return freed memory every so many seconds when the number of connected proxies changed. Runs until cancelled.
 
-    Every proxy begins with a Node of 60 KB. A thousand at once leave holes between what stays, which glibc keeps.
+    Every proxy begins with a Node of 60 KB. A thousand that connect at once leave holes between what stays allocated,
+    which glibc keeps.
     """
-    known = connected()
+    after = connected()
     while True:
         await asyncio.sleep(every)
-        before, known = known, connected()
-        if known != before:
-            await asyncio.to_thread(give_back)
+        before, after = after, connected()
+        if after != before:
+            await asyncio.to_thread(trim_memory)
 
 
-def give_back() -> None:
-    """Return freed memory to the system, where the C library can be asked to (glibc)."""
+def trim_memory() -> None:
+    """Return freed memory to the system, where the C library has a call for it (glibc)."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

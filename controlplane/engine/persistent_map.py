@@ -1,7 +1,8 @@
-"""A mapping that can be frozen at any moment for the price of what changed since the last time.
+"""A mapping whose state can be frozen at any moment for the price of what changed since the last time.
 
-Separate from the Store because it knows nothing but keys: a world of 10,000 services has 150,000 entries, and copying
-them for each change cost more than the change.
+Separate from the Store because it knows nothing but keys. A world of 10,000 services has 150,000 entries, and copying
+them all for each change cost more than the change. The mapping is split into shards by hash; a frozen state shares the
+shards, and a shard is copied when it is first written to after that.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,60 +11,60 @@ from typing import Any, Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
-_PARTS = 256
+_SHARDS = 256
 
 
 class FrozenMap(Mapping[K, V]):
-    """A mapping at one moment. Never changes."""
+    """The mapping at one moment. Never changes."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_shards",)
 
-    def __init__(self, parts: tuple[Mapping[K, V], ...]) -> None:
-        self._parts = parts
+    def __init__(self, shards: tuple[Mapping[K, V], ...]) -> None:
+        self._shards = shards
 
     def __getitem__(self, key: K) -> V:
-        return self._parts[hash(key) % _PARTS][key]
+        return self._shards[hash(key) % _SHARDS][key]
 
     def get(self, key: K, default: Any = None) -> Any:
         """Return the value of a key, or the default."""
-        return self._parts[hash(key) % _PARTS].get(key, default)
+        return self._shards[hash(key) % _SHARDS].get(key, default)
 
     def __iter__(self) -> Iterator[K]:
-        return chain.from_iterable(self._parts)
+        return chain.from_iterable(self._shards)
 
     def __len__(self) -> int:
-        return sum(map(len, self._parts))
+        return sum(map(len, self._shards))
 
 
 class PersistentMap(Generic[K, V]):
-    """A mapping that is written to. Its parts are shared with what was frozen, and copied when they are written to."""
+    """The mapping that is written to. `_unshared` are the shards copied since the last freeze."""
 
-    __slots__ = ("_own", "_parts")
+    __slots__ = ("_shards", "_unshared")
 
     def __init__(self) -> None:
-        self._parts: list[dict[K, V]] = [{} for _ in range(_PARTS)]
-        self._own: set[int] = set()
+        self._shards: list[dict[K, V]] = [{} for _ in range(_SHARDS)]
+        self._unshared: set[int] = set()
 
     def get(self, key: K) -> V | None:
         """Return the value of a key, or None."""
-        return self._parts[hash(key) % _PARTS].get(key)
+        return self._shards[hash(key) % _SHARDS].get(key)
 
     def put(self, key: K, value: V) -> None:
         """Set the value of a key."""
-        self._written(key)[key] = value
+        self._writable(key)[key] = value
 
     def drop(self, key: K) -> None:
-        """Remove a key, if it is there."""
-        self._written(key).pop(key, None)
+        """Remove a key, if it exists."""
+        self._writable(key).pop(key, None)
 
     def freeze(self) -> FrozenMap[K, V]:
         """Return the mapping as it is now."""
-        self._own.clear()
-        return FrozenMap(tuple(self._parts))
+        self._unshared.clear()
+        return FrozenMap(tuple(self._shards))
 
-    def _written(self, key: K) -> dict[K, V]:
-        number = hash(key) % _PARTS
-        if number not in self._own:
-            self._own.add(number)
-            self._parts[number] = self._parts[number].copy()
-        return self._parts[number]
+    def _writable(self, key: K) -> dict[K, V]:
+        number = hash(key) % _SHARDS
+        if number not in self._unshared:
+            self._unshared.add(number)
+            self._shards[number] = self._shards[number].copy()
+        return self._shards[number]

@@ -1,51 +1,52 @@
-"""Who reads what: for every read, the calls that made it.
+"""Reverse dependencies: for every read, the calls that made it.
 
-Separate because of how it is kept. Nearly every read has one reader, and a set for each would be half of the engine's
-memory, so one reader stands for itself, and only more of them are a set.
+Separate because of its representation. Nearly every read has one reader, and a set for each would be half of the
+engine's memory, so a single reader is stored as itself, and only several as a set.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
 
-Read = tuple[Any, ...]
-Call = tuple[Any, ...]
+from mirrorplane.api.snapshot import ReadKey
+
+Call = ReadKey
+"""A function and its arguments: for the call that made it, it is a read like any other."""
 
 
 class ReverseDeps:
     """The calls behind each read."""
 
-    __slots__ = ("_of",)
+    __slots__ = ("_readers",)
 
     def __init__(self) -> None:
-        self._of: dict[Read, Call | set[Call]] = {}
+        self._readers: dict[ReadKey, Call | set[Call]] = {}
 
-    def of(self, read: Read) -> Collection[Call]:
+    def readers(self, read: ReadKey) -> Collection[Call]:
         """Return the calls that made a read."""
-        known = self._of.get(read)
-        if known is None:
+        readers = self._readers.get(read)
+        if readers is None:
             return ()
-        return known if isinstance(known, set) else (known,)
+        return readers if isinstance(readers, set) else (readers,)
 
-    def add(self, call: Call, reads: Iterable[Read]) -> None:
-        """Note that a call made these reads."""
-        of = self._of
+    def add(self, call: Call, reads: Iterable[ReadKey]) -> None:
+        """Record that a call made these reads."""
+        by_read = self._readers
         for read in reads:
-            known = of.setdefault(read, call)
-            if known is not call:
-                if isinstance(known, set):
-                    known.add(call)
-                elif known != call:
-                    of[read] = {known, call}
+            readers = by_read.setdefault(read, call)
+            if readers is not call:
+                if isinstance(readers, set):
+                    readers.add(call)
+                elif readers != call:
+                    by_read[read] = {readers, call}
 
-    def discard(self, call: Call, reads: Iterable[Read]) -> Iterator[Read]:
-        """Note that a call no longer makes these reads; yields those that nobody makes any more."""
+    def discard(self, call: Call, reads: Iterable[ReadKey]) -> Iterator[ReadKey]:
+        """Record that a call no longer makes these reads; yields those that no call makes any more."""
         for read in reads:
-            known = self._of.get(read)
-            if isinstance(known, set):
-                known.discard(call)
-                if known:
+            readers = self._readers.get(read)
+            if isinstance(readers, set):
+                readers.discard(call)
+                if readers:
                     continue
-            elif known != call:
+            elif readers != call:
                 continue
-            del self._of[read]
+            del self._readers[read]
             yield read

@@ -8,71 +8,76 @@ from mirrorplane.api.snapshot import BY, GET, ReadKey, Snapshot
 from mirrorplane.controlplane.engine.persistent_map import PersistentMap
 from mirrorplane.translators.contract import Input
 
-Place = tuple[str, str]
+Bucket = tuple[str, str]
+"""An index and a key in it."""
 
 
 class Store:
     """All objects and the index buckets over them.
 
-    Applying is O(places of the object); freezing costs what was applied since, and sorts only buckets with new members.
+    Applying costs O(buckets of the object). Freezing costs what was applied since, and sorts only buckets with new
+    members.
     """
 
     def __init__(self, inputs: Iterable[Input], checkpoint: Callable[[], None] = lambda: None) -> None:
         self._inputs = {kind.key: i for i in inputs for kind in i.kinds}
         self._objects = PersistentMap[Ref, AnyObject]()
-        self._members: defaultdict[Place, dict[Ref, AnyObject]] = defaultdict(dict)
-        self._unsorted: set[Place] = set()
-        self._buckets = PersistentMap[Place, tuple[AnyObject, ...]]()
-        self._touched: set[Place] = set()
+        self._members: defaultdict[Bucket, dict[Ref, AnyObject]] = defaultdict(dict)
+        self._unsorted: set[Bucket] = set()
+        self._buckets = PersistentMap[Bucket, tuple[AnyObject, ...]]()
+        self._touched: set[Bucket] = set()
         self._changed: set[ReadKey] = set()
         self._version = 0
-        self._breathe = checkpoint
+        self._checkpoint = checkpoint
         self._changed_at: dict[Ref, int] = {}
 
     def apply(self, ref: Ref, obj: AnyObject | None) -> bool:
-        """Put an object, or remove it with None. Returns whether anything changed. A kind nobody reads is refused."""
+        """Put an object, or remove it with None. Returns whether that changed anything; ignores kinds without Input."""
         old = self._objects.get(ref)
         if old == obj or ref.kind not in self._inputs:
             return False
-        before, after = self._places(old), self._places(obj)
-        for place in before - after:
-            del self._members[place][ref]
+        before, after = self._buckets_of(old), self._buckets_of(obj)
+        for bucket in before - after:
+            del self._members[bucket][ref]
         if obj is None:
             self._objects.drop(ref)
             self._changed_at.pop(ref, None)
         else:
             self._objects.put(ref, obj)
             self._changed_at[ref] = self._version + 1
-            for place in after:
-                self._members[place][ref] = obj
+            for bucket in after:
+                self._members[bucket][ref] = obj
             self._unsorted |= after - before
         self._changed.add((GET, ref))
-        self._changed.update((BY, *place) for place in before | after)
+        self._changed.update((BY, *bucket) for bucket in before | after)
         self._touched |= before | after
         return True
 
     def changed_at(self, ref: Ref) -> int:
-        """Return the version of the first Snapshot that held an object as it is now; 0 when there is none."""
+        """Return the version of the first Snapshot with an object as it is now; 0 when it does not exist."""
         return self._changed_at.get(ref, 0)
 
     def freeze(self) -> Snapshot:
-        """Return the world as it is now, with what changed since the last call. Nothing may be applied meanwhile."""
+        """Return the world as it is now, with what changed since the last call.
+
+        It may pause at checkpoints; nothing may be applied until it returns.
+        """
         self._version += 1
-        for place in self._touched:
-            self._breathe()
-            members = self._members[place]
-            if place in self._unsorted and len(members) > 1:
-                members = self._members[place] = {ref: members[ref] for ref in sorted(members)}
+        for bucket in self._touched:
+            self._checkpoint()
+            members = self._members[bucket]
+            if bucket in self._unsorted and len(members) > 1:
+                members = self._members[bucket] = {ref: members[ref] for ref in sorted(members)}
             if members:
-                self._buckets.put(place, tuple(members.values()))
+                self._buckets.put(bucket, tuple(members.values()))
             else:
-                del self._members[place]
-                self._buckets.drop(place)
+                del self._members[bucket]
+                self._buckets.drop(bucket)
         changed = frozenset(self._changed)
         self._changed, self._touched, self._unsorted = set(), set(), set()
         return Snapshot(self._version, self._objects.freeze(), self._buckets.freeze(), changed)
 
-    def _places(self, obj: AnyObject | None) -> set[Place]:
+    def _buckets_of(self, obj: AnyObject | None) -> set[Bucket]:
         if obj is None:
             return set()
         indexes = self._inputs[obj.ref.kind].indexes

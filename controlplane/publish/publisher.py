@@ -1,4 +1,4 @@
-"""From a Snapshot to what each scope is served: the last good ResourceSet of every scope some proxy uses."""
+"""From a Snapshot to what proxies are served: the last good ResourceSet of every scope in use."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -10,8 +10,8 @@ from mirrorplane.api.resource import ResourceSet, resource_type
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.engine import Call, Engine
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
-from mirrorplane.controlplane.engine.gc_policy import without_collecting
-from mirrorplane.controlplane.publish.scope_cache import Offer, ScopeCache, suspects_of
+from mirrorplane.controlplane.engine.gc_policy import gc_paused
+from mirrorplane.controlplane.publish.scope_cache import Offer, ScopeCache, dirty_names
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.routers.servers import unserved
 from mirrorplane.translators.scopes import criteria, scope_of
@@ -24,10 +24,10 @@ class RenderError(RuntimeError):
 
 
 class Publisher:
-    """Keeps a ScopeCache for every scope in use, and offers each proxy the set of its scope.
+    """Keeps a ScopeCache for every scope in use, and offers each proxy the resources of its scope.
 
-    A scope that nobody uses any more is forgotten, with everything only it had asked for. Secrets are only ever made
-    for a scope that holds the identity they are for.
+    A scope without proxies is evicted, with everything only it had requested. Secrets are only ever built for a scope
+    that carries the identity they are for.
     """
 
     def __init__(self, engine: Engine, outputs: Iterable[Output], executor: CooperativeExecutor) -> None:
@@ -36,137 +36,138 @@ class Publisher:
         self._criteria = self._view.memo(criteria)
         self._engine.hold([(criteria,)])
         self._generations = count(1)
-        self._leaving: list[ScopeCache] = []
-        self._boards: dict[Scope, ScopeCache] = {}
+        self._caches: dict[Scope, ScopeCache] = {}
+        self._unused: list[ScopeCache] = []
         self._proxies: dict[Offer, tuple[Proxy, Scope]] = {}
 
     @property
     def scopes(self) -> int:
         """How many scopes are in use."""
-        return len(self._boards)
+        return len(self._caches)
 
     @property
     def failures(self) -> dict[tuple[Scope, str, str], str]:
         """Builds that raised and have not succeeded since: by scope, type and name, with the error."""
-        return {(b.scope, *key): error for b in self._boards.values() for key, error in b.failed.items()}
+        caches = self._caches.values()
+        return {(cache.scope, *key): error for cache in caches for key, error in cache.failed.items()}
 
     def attach(self, proxy: Proxy, offer: Offer) -> Callable[[], None]:
-        """Offer the proxy its set, and again whenever it changes, until the returned function is called.
+        """Offer the proxy its resources, and again whenever they change, until the returned function is called.
 
-        A set that is there already is offered at once; one that has to be made first, when it is.
+        A set that exists is offered at once; one that has to be built first, when it is.
         """
         scope = scope_of(proxy, self._criteria)
         self._proxies[offer] = (proxy, scope)
-        board = self._join(scope, offer)
-        if board.ready:
-            offer(board.latest)
-        elif len(board.offers) == 1:
-            self._executor.schedule(lambda: self._open(board))
+        cache = self._join(scope, offer)
+        if cache.ready:
+            offer(cache.latest)
+        elif len(cache.offers) == 1:
+            self._executor.schedule(lambda: self._build(cache))
         return lambda: self._detach(offer)
 
     def render(self, proxy: Proxy) -> ResourceSet:
-        """Return what the proxy is or would be offered, and remember nothing for it. Raises RenderError.
+        """Return what the proxy is or would be offered, and keep nothing for it. Raises RenderError.
 
         In a running server this is work for CooperativeExecutor.
         """
         scope = scope_of(proxy, self._criteria)
-        known = self._boards.get(scope)
-        if known is not None and known.ready:
-            return known.latest
-        board = self._new_board(scope)
-        self._refresh(board)
-        board.close()
+        in_use = self._caches.get(scope)
+        if in_use is not None and in_use.ready:
+            return in_use.latest
+        cache = self._new_cache(scope)
+        self._refresh(cache)
+        cache.close()
         self._engine.collect()
-        if board.failed:
-            raise RenderError("; ".join(f"{name or 'names'}: {error}" for (_, name), error in board.failed.items()))
-        return board.latest
+        if cache.failed:
+            raise RenderError("; ".join(f"{name or 'names'}: {error}" for (_, name), error in cache.failed.items()))
+        return cache.latest
 
     def origins(self, offer: Offer, type_url: str, name: str) -> frozenset[Ref]:
-        """Return the Refs of every object that a resource of a proxy was made from; empty when it has no such.
+        """Return the Refs of every object that a resource of a proxy was built from; empty when it has none such.
 
         Work for CooperativeExecutor.
         """
         if offer not in self._proxies:
-            return frozenset()  # it left
+            return frozenset()  # it disconnected
         scope = self._proxies[offer][1]
-        known = [output for output in self._outputs if output.type_url == type_url and output.serves(scope)]
-        calls = [(output.build, output.cache_key(scope), name) for output in known]
+        outputs = [output for output in self._outputs if output.type_url == type_url and output.serves(scope)]
+        calls = [(output.build, output.cache_key(scope), name) for output in outputs]
         return frozenset().union(*map(self._engine.provenance, calls))
 
     def publish(self, view: View, touched: Iterable[Call]) -> int:
         """Bring every scope up to a view; returns how many sets changed."""
         self._view = view
-        self._move()
-        suspects, changed = suspects_of(touched, self._executor.checkpoint), 0
-        for board in list(self._boards.values()):
-            if board.refresh(self._view, suspects) and self._boards.get(board.scope) is board:
+        self._move_proxies()
+        dirty, changed = dirty_names(touched, self._executor.checkpoint), 0
+        for cache in list(self._caches.values()):
+            if cache.refresh(self._view, dirty) and self._caches.get(cache.scope) is cache:
                 changed += 1
-                self._remark(board)
-                board.spread()
+                self._log_unserved(cache)
+                cache.offer_all()
         self._engine.collect()
         return changed
 
-    def _move(self) -> None:
-        """Move proxies whose scope is another one now, because some object began or ceased to select on a label."""
-        asked = self._view.memo(criteria)
-        if asked is self._criteria:
+    def _move_proxies(self) -> None:
+        """Move proxies whose scope changed, because an object began or ceased to select on one of their labels."""
+        current = self._view.memo(criteria)
+        if current is self._criteria:
             return
-        self._criteria = asked
+        self._criteria = current
         for offer, (proxy, old) in list(self._proxies.items()):
-            scope = scope_of(proxy, asked)
+            scope = scope_of(proxy, current)
             self._executor.checkpoint()
-            if scope != old and offer in self._proxies:
+            if scope != old and offer in self._proxies:  # it may have disconnected while this paused
                 self._proxies[offer] = (proxy, scope)
                 self._leave(old, offer)
-                board = self._join(scope, offer)
-                if board.ready:
-                    offer(board.latest)
+                cache = self._join(scope, offer)
+                if cache.ready:
+                    offer(cache.latest)
 
     def _detach(self, offer: Offer) -> None:
-        found = self._proxies.pop(offer, None)
-        if found is not None:
-            self._leave(found[1], offer)
-            self._executor.schedule(self._forget)
+        proxy_and_scope = self._proxies.pop(offer, None)
+        if proxy_and_scope is not None:
+            self._leave(proxy_and_scope[1], offer)
+            self._executor.schedule(self._evict_unused)
 
     def _join(self, scope: Scope, offer: Offer) -> ScopeCache:
-        board = self._boards.get(scope)
-        if board is None:
-            board = self._boards[scope] = self._new_board(scope)
-        board.offers.add(offer)
-        return board
+        cache = self._caches.get(scope)
+        if cache is None:
+            cache = self._caches[scope] = self._new_cache(scope)
+        cache.offers.add(offer)
+        return cache
 
-    def _open(self, board: ScopeCache) -> None:
-        """Make a new board's set, unless a publish has done it meanwhile, or nobody is left who wants it."""
-        if not board.ready and board.offers:
-            self._refresh(board)
-            board.spread()
+    def _build(self, cache: ScopeCache) -> None:
+        """Build a new scope's resources, unless a publish did so meanwhile or all its proxies have left."""
+        if not cache.ready and cache.offers:
+            self._refresh(cache)
+            cache.offer_all()
 
-    def _refresh(self, board: ScopeCache) -> None:
-        with without_collecting(lambda: self._engine.runs):
-            board.refresh(self._view, {})
-        self._remark(board)
+    def _refresh(self, cache: ScopeCache) -> None:
+        with gc_paused(lambda: self._engine.runs):
+            cache.refresh(self._view, {})
+        self._log_unserved(cache)
 
-    def _remark(self, board: ScopeCache) -> None:
-        """Log which servers of its gateways a router does not serve, once each: Envoy would say nothing of them."""
-        if board.scope.role == ROUTER:
-            for lost in set(self._view.memo(unserved, board.scope)) - board.remarked:
-                what = f"{lost.server.path} of {lost.about}"
-                log.warning("routers of namespace %s do not serve %s: %s", board.scope.namespace, what, lost.why)
-                board.remarked.add(lost)
+    def _log_unserved(self, cache: ScopeCache) -> None:
+        """Log once which servers of its gateways a router does not serve: Envoy would report nothing about them."""
+        if cache.scope.role == ROUTER:
+            for missing in set(self._view.memo(unserved, cache.scope)) - cache.logged:
+                server = f"{missing.server.path} of {missing.about}"
+                log.warning("routers of namespace %s do not serve %s: %s", cache.scope.namespace, server, missing.why)
+                cache.logged.add(missing)
 
-    def _new_board(self, scope: Scope) -> ScopeCache:
-        known = (o for o in self._outputs if scope.identity or o.public or not resource_type(o.type_url).private)
-        return ScopeCache(self._engine, known, scope, self._generations)
+    def _new_cache(self, scope: Scope) -> ScopeCache:
+        outputs = (o for o in self._outputs if scope.identity or o.public or not resource_type(o.type_url).private)
+        return ScopeCache(self._engine, outputs, scope, self._generations)
 
     def _leave(self, scope: Scope, offer: Offer) -> None:
-        board = self._boards[scope]
-        board.offers.discard(offer)
-        if not board.offers:
-            del self._boards[scope]
-            self._leaving.append(board)
+        cache = self._caches[scope]
+        cache.offers.discard(offer)
+        if not cache.offers:
+            del self._caches[scope]
+            self._unused.append(cache)
 
-    def _forget(self) -> None:
-        """Forget scopes that nobody uses any more: long work, where thousands of resources were theirs alone."""
-        while self._leaving:
-            self._leaving.pop().close()
+    def _evict_unused(self) -> None:
+        """Evict scopes without proxies: long work, where thousands of resources were theirs alone."""
+        while self._unused:
+            self._unused.pop().close()
         self._engine.collect()

@@ -21,7 +21,7 @@ from mirrorplane.api.proxy import Proxy, Scope
 from mirrorplane.api.resource import ROUTE, Resource, ResourceSet
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.catalogue import catalogue
-from mirrorplane.controlplane.engine.gc_policy import spare
+from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_world
 from mirrorplane.controlplane.feed import PlaneFeed, PlaneLink
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
@@ -96,7 +96,7 @@ class Served(PlaneFeed):
 
     async def start(self) -> int:
         await self.plane.publish()
-        spare()  # as the control plane does when it begins to serve
+        exempt_loaded_world()  # as the control plane does when it begins to serve
         return await self._server.start()
 
     async def stop(self) -> None:

@@ -19,7 +19,7 @@ import msgspec
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from mirrorplane.controlplane.app import App, ServeOptions
-from mirrorplane.controlplane.engine.gc_policy import give_back
+from mirrorplane.controlplane.engine.gc_policy import trim_memory
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.sources.changes import Batch, Change
 from tests.bench.clients import Clients
@@ -45,12 +45,12 @@ async def measure(streams: int, subscription: str, how: str = "delta") -> dict[s
     many = msgspec.structs.replace(wanted, streams=streams, connections=connections_for(streams))
     async with herd(wanted):
         await settled(app, 1)
-        give_back()
+        trim_memory()
         before, began, cpu = resident(), time.perf_counter(), time.process_time()
         async with herd(many) as clients:
             await settled(app, streams + 1)
             took, spent = time.perf_counter() - began, time.process_time() - cpu
-            give_back()  # as the control plane does within a minute
+            trim_memory()  # as the control plane does within a minute
             after, idle = resident(), await idle_share()
             closed = (await clients.seen()).closed
     await app.server.stop(1.0)

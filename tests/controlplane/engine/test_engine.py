@@ -171,5 +171,5 @@ def test_an_exception_in_lowering_keeps_what_the_object_meant_and_reports_it(cap
     assert found.services == ("good",)
     assert found.findings[0].reason == "InternalError"
     assert engine.failures == 1
-    assert "what it meant before stays" in caplog.text
+    assert "its previous translation stays" in caplog.text
     assert engine.advance(world(3, ("get", POD), p="fine")).lowered(POD) == Lowered(services=("fine",))

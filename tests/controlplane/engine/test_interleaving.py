@@ -47,7 +47,7 @@ class Session:
 
     def __init__(self) -> None:
         self.plane = Plane(catalogue())
-        self.plane.executor._length = 0.0
+        self.plane.executor._slice_s = 0.0
         self.held: dict[str, ResourceSet] = {}
         self.detach: dict[str, Callable[[], None]] = {}
         self.tasks: list[asyncio.Task[object]] = []

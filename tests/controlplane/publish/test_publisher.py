@@ -1,5 +1,7 @@
 """What proxies are offered: the last good set of their scope, whatever goes wrong while making the next one."""
 
+from math import inf
+
 import msgspec
 import pytest
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
@@ -54,7 +56,7 @@ async def test_a_build_that_raises_keeps_the_last_good_one_and_is_tried_again(br
     routes = sidecar_routes.OUTPUT
     bug = Bug(getattr(routes, broken))
     outputs = tuple(msgspec.structs.replace(o, **{broken: bug}) if o is routes else o for o in catalogue().outputs)
-    plane = Plane(msgspec.structs.replace(catalogue(), outputs=outputs))
+    plane = Plane(msgspec.structs.replace(catalogue(), outputs=outputs), slice_s=inf)
     held: list[ResourceSet] = []
     await apply(plane, SERVICE % 80)
     plane.publisher.attach(SLEEP, held.append)
@@ -86,7 +88,7 @@ async def test_a_stream_that_fails_to_take_a_set_does_not_keep_it_from_others(ca
     plane.publisher.attach(SLEEP, held.append)
     await apply(plane, SERVICE % 81)
     assert "81" in held[-1].of(ROUTE)
-    assert "failed to take its new set" in caplog.text
+    assert "failed to take its new resources" in caplog.text
 
 
 async def test_proxies_of_one_scope_share_one_set():
@@ -234,7 +236,7 @@ async def test_a_secret_is_made_only_for_who_has_proved_to_be_somebody_and_for_n
         return Resource(SECRET, name, "1", (scope.identity.encode(),))
 
     outputs = (Output(SECRET, lambda *_: (("cert",),), secret),)
-    plane = Plane(msgspec.structs.replace(catalogue(), outputs=outputs))
+    plane = Plane(msgspec.structs.replace(catalogue(), outputs=outputs), slice_s=inf)
     held: dict[str, ResourceSet] = {}
     for name, identity in (("a", "spiffe://x/ns/default/sa/a"), ("b", "spiffe://x/ns/default/sa/b"), ("c", "")):
         proxy = Proxy("router", name, "default", identity=identity)
