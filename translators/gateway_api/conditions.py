@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.status import FALSE, TRUE, Condition
 
+UNSUPPORTED_VALUE = "UnsupportedValue"
 _UNREACHABLE = (
     *(f"{mirror}{part}NotFound" for mirror in ("", "Mirror") for part in ("Host", "Port", "Subset")),
     "MirrorNotCallable",
@@ -20,7 +21,7 @@ LISTENER: Mapping[str, tuple[str, ...]] = {
         *_CONFLICTS,
         "PortUnavailable",
         "UnsupportedProtocol",
-        "UnsupportedValue",
+        UNSUPPORTED_VALUE,
         "NoValidCACertificate",
         "GatewayConflict",
     ),
@@ -46,7 +47,7 @@ ROUTE: Mapping[str, tuple[str, ...]] = {
         "NoMatchingListenerHostname",
         "NoMatchingParent",
         "Conflicted",
-        "UnsupportedValue",
+        UNSUPPORTED_VALUE,
         "IncompatibleFilters",
     ),
     "ResolvedRefs": ("RefNotPermitted", "InvalidKind", "BackendNotFound", "UnsupportedProtocol", *_UNREACHABLE),
@@ -56,7 +57,7 @@ BACKEND_TLS: Mapping[str, tuple[str, ...]] = {
     "ResolvedRefs": ("InvalidCACertificateRef", "InvalidKind"),
 }
 """Reasons by condition, for a BackendTLSPolicy."""
-PARTLY = ("UnsupportedValue", "UnsupportedFilter", "UnsupportedMethod", "IncompatibleFilters")
+PARTLY = (UNSUPPORTED_VALUE, "UnsupportedFilter", "UnsupportedMethod", "IncompatibleFilters")
 """Reasons for which rules of a route are answered by an error, and the others go on."""
 
 

@@ -14,15 +14,20 @@ from mirrorplane.translators.gateway_api.route.indexes import HTTP_ROUTE_INDEXES
 from mirrorplane.translators.gateway_api.route.route_tables import lower_rules
 from mirrorplane.translators.gateway_api.route.rule_validation import host_findings, rules_findings
 from mirrorplane.translators.gateway_api.route.rules import Rule
+from mirrorplane.translators.gateway_api.route.unsupported_values import refusals, unsupported
 
 
 def lower(view: View, obj: Object[gw.GRPCRoute]) -> Lowered:
     """Return the rules as they apply at each listener and each Service that the route is attached to."""
-    return lower_rules(view, obj, tuple(_rules(obj)))
+    return lower_rules(view, obj, tuple(_rules(obj)), unsupported(_validation(obj)))
 
 
-def validate(obj: Object[gw.GRPCRoute]) -> Iterator[Finding]:
-    """Report what the API server rejects, and what Envoy would."""
+def validate(obj: Object[gw.GRPCRoute]) -> tuple[Finding, ...]:
+    """Report what the API server rejects. What only Envoy would is left out of the rules instead (see `lower`)."""
+    return refusals(_validation(obj))
+
+
+def _validation(obj: Object[gw.GRPCRoute]) -> Iterator[Finding]:
     yield from host_findings(obj.ref, obj.spec.hostnames)
     yield from parent_rules(obj.ref, obj.spec.parent_refs)
     for i, rule in enumerate(obj.spec.rules):

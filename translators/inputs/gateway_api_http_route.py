@@ -14,6 +14,7 @@ from mirrorplane.translators.gateway_api.route.matches import match_findings, ma
 from mirrorplane.translators.gateway_api.route.route_tables import lower_rules
 from mirrorplane.translators.gateway_api.route.rule_validation import host_findings, rules_findings
 from mirrorplane.translators.gateway_api.route.rules import Rule, RuleMatch
+from mirrorplane.translators.gateway_api.route.unsupported_values import refusals, unsupported
 from mirrorplane.translators.lookups.precedence import precision
 
 _ANYTHING = (gw.HTTPRouteMatch(),)
@@ -21,11 +22,15 @@ _ANYTHING = (gw.HTTPRouteMatch(),)
 
 def lower(view: View, obj: Object[gw.HTTPRoute]) -> Lowered:
     """Return the rules as they apply at each listener and each Service that the route is attached to."""
-    return lower_rules(view, obj, tuple(_rules(obj)))
+    return lower_rules(view, obj, tuple(_rules(obj)), unsupported(_validation(obj)))
 
 
-def validate(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
-    """Report what the API server rejects, and what Envoy would."""
+def validate(obj: Object[gw.HTTPRoute]) -> tuple[Finding, ...]:
+    """Report what the API server rejects. What only Envoy would is left out of the rules instead (see `lower`)."""
+    return refusals(_validation(obj))
+
+
+def _validation(obj: Object[gw.HTTPRoute]) -> Iterator[Finding]:
     yield from host_findings(obj.ref, obj.spec.hostnames)
     yield from parent_rules(obj.ref, obj.spec.parent_refs)
     for i, rule in enumerate(obj.spec.rules):

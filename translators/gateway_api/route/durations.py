@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.units import milliseconds
+from mirrorplane.translators.gateway_api.conditions import UNSUPPORTED_VALUE
 
 _DURATION = re.compile(r"(?:[0-9]{1,5}(?:h|m|s|ms)){1,4}")
 
@@ -18,13 +19,14 @@ def optional_ms(text: str) -> int:
 def duration_findings(about: Ref, path: str, durations: Mapping[str, str]) -> Iterator[Finding]:
     """Report what the API server rejects, and what Envoy would; `durations` are by field below `path`."""
     for field, text in durations.items():
-        if problem := _problem(text):
+        if text and not _DURATION.fullmatch(text):
+            problem = f"invalid duration {text!r}: use up to four pairs of a number and h, m, s or ms, such as 1m30s"
             yield Finding(about, "InvalidDuration", problem, f"{path}.{field}")
+        elif problem := _range_problem(text):
+            yield Finding(about, UNSUPPORTED_VALUE, problem, f"{path}.{field}")
 
 
-def _problem(text: str) -> str:
-    if text and not _DURATION.fullmatch(text):
-        return f"invalid duration {text!r}: use up to four pairs of a number and h, m, s or ms, such as 1m30s"
+def _range_problem(text: str) -> str:
     try:
         optional_ms(text)
     except ValueError as error:

@@ -9,6 +9,7 @@ from mirrorplane.api.kinds.gateway_api.filters import HTTPRouteFilter
 from mirrorplane.api.kinds.gateway_api.http_route import HTTPBackendRef, HTTPRouteRule
 from mirrorplane.api.matches import Match, Op, StringMatch
 from mirrorplane.api.meta import Ref
+from mirrorplane.translators.gateway_api.conditions import UNSUPPORTED_VALUE
 from mirrorplane.translators.gateway_api.route.matches import field_findings, fields_of
 from mirrorplane.translators.gateway_api.route.rules import Rule, RuleMatch
 from mirrorplane.translators.lookups.precedence import precision_of_call
@@ -53,6 +54,8 @@ def grpc_match_findings(about: Ref, path: str, spec: gw.GRPCRouteMatch) -> Itera
     if spec.method is not None:
         for field, problem in _method_problems(spec.method):
             yield Finding(about, "InvalidMatch", problem, f"{path}.method{field}")
+        for field, problem in _regex_problems(spec.method):
+            yield Finding(about, UNSUPPORTED_VALUE, problem, f"{path}.method{field}")
     yield from field_findings(about, f"{path}.headers", spec.headers, "header")
 
 
@@ -62,10 +65,16 @@ def _method_problems(spec: gw.GRPCMethodMatch) -> Iterator[tuple[str, str]]:
     for field, text, allowed in (("service", spec.service, _SERVICE), ("method", spec.method, _METHOD)):
         if text and spec.type == "Exact" and not allowed.fullmatch(text):
             yield f".{field}", f"{field} must only contain valid characters (matching {_ALLOWED[field]})"
-        if text and spec.type == _REGEX and (problem := regex_problem(text)):
+
+
+def _regex_problems(spec: gw.GRPCMethodMatch) -> Iterator[tuple[str, str]]:
+    if spec.type != _REGEX:
+        return
+    for field, text in (("service", spec.service), ("method", spec.method)):
+        if text and (problem := regex_problem(text)):
             yield f".{field}", problem
             return
-    if spec.type == _REGEX and (problem := regex_problem(_path(spec).value)):
+    if problem := regex_problem(_path(spec).value):
         yield "", f"service and method together: {problem}"
 
 

@@ -7,6 +7,7 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.gateway_api import http_route as gw
 from mirrorplane.api.matches import FieldMatch, Match, Op, StringMatch
 from mirrorplane.api.meta import Ref
+from mirrorplane.translators.gateway_api.conditions import UNSUPPORTED_VALUE
 from mirrorplane.translators.patterns import is_header_name, regex_problem
 
 _OPS = {"Exact": Op.EXACT, "PathPrefix": Op.BELOW, "RegularExpression": Op.REGEX}
@@ -45,7 +46,8 @@ def is_path(text: str) -> bool:
 def match_findings(about: Ref, path: str, spec: gw.HTTPRouteMatch) -> Iterator[Finding]:
     """Report what the API server rejects, in its words, and regexes that Envoy would."""
     if problem := _path_problem(spec.path):
-        yield Finding(about, "InvalidMatch", problem, f"{path}.path")
+        reason = UNSUPPORTED_VALUE if spec.path.type == _REGEX else "InvalidMatch"
+        yield Finding(about, reason, problem, f"{path}.path")
     for field, fields in (("headers", spec.headers), ("queryParams", spec.query_params)):
         yield from field_findings(about, f"{path}.{field}", fields, "header" if field == "headers" else "parameter")
 
@@ -59,7 +61,7 @@ def field_findings(about: Ref, path: str, fields: Sequence[gw.HTTPFieldMatch], w
         if each.name in {earlier.name for earlier in fields[:i]}:
             yield Finding(about, "InvalidMatch", f"duplicate {what} {each.name}", field_path)
         if each.type == _REGEX and (problem := regex_problem(each.value)):
-            yield Finding(about, "InvalidMatch", problem, f"{field_path}.value")
+            yield Finding(about, UNSUPPORTED_VALUE, problem, f"{field_path}.value")
 
 
 def _path(spec: gw.HTTPPathMatch) -> StringMatch:

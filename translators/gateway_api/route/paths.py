@@ -10,6 +10,7 @@ from mirrorplane.api.kinds.gateway_api import filters as gw
 from mirrorplane.api.kinds.gateway_api.http_route import HTTPRouteMatch
 from mirrorplane.api.meta import Ref
 from mirrorplane.translators.formats import text_problem
+from mirrorplane.translators.gateway_api.conditions import UNSUPPORTED_VALUE
 
 _EVERYTHING = "^/.*$"
 _KINDS = {"ReplaceFullPath": "replaceFullPath", "ReplacePrefixMatch": "replacePrefixMatch"}
@@ -60,7 +61,7 @@ def path_findings(about: Ref, path: str, spec: gw.HTTPPathModifier) -> Iterator[
         if spec.type != kind and text is not None:
             yield Finding(about, "InvalidPath", f"type must be '{kind}' when {field} is set", f"{path}.type")
         if text and (problem := text_problem(text)):
-            yield Finding(about, "InvalidPath", problem, f"{path}.{field}")
+            yield Finding(about, UNSUPPORTED_VALUE, problem, f"{path}.{field}")
 
 
 def _absolute(path: str) -> str:

@@ -7,6 +7,7 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.gateway_api import http_route as gw
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.units import milliseconds
+from mirrorplane.translators.gateway_api.conditions import UNSUPPORTED_VALUE
 from mirrorplane.translators.gateway_api.route.durations import duration_findings, optional_ms
 
 _ON = ("connect-failure", "refused-stream", "reset")
@@ -57,4 +58,4 @@ def retry_findings(about: Ref, path: str, rule: gw.HTTPRouteRule) -> Iterator[Fi
         yield from duration_findings(about, f"{path}.retry", {"backoff": rule.retry.backoff})
         if not 0 <= (rule.retry.attempts or 0) <= _MOST:
             message = f"attempts must be from 0 to {_MOST}"
-            yield Finding(about, "InvalidRetries", message, f"{path}.retry.attempts")
+            yield Finding(about, UNSUPPORTED_VALUE, message, f"{path}.retry.attempts")

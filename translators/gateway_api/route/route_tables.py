@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from mirrorplane.api import routes
+from mirrorplane.api.finding import Finding
 from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.routes import Order, RouteTable
 from mirrorplane.api.view import View
@@ -21,18 +22,24 @@ from mirrorplane.translators.gateway_api.route.extension_refs import mirror_poli
 from mirrorplane.translators.gateway_api.route.rule_findings import rule_findings
 from mirrorplane.translators.gateway_api.route.rule_routes import routes_of
 from mirrorplane.translators.gateway_api.route.rules import Rule
+from mirrorplane.translators.gateway_api.route.unsupported_values import servable, with_effects
 
 
-def lower_rules(view: View, obj: Route, rules: Sequence[Rule]) -> Lowered:
-    """Return the tables of an object, one for each listener and each port of a Service that it is attached to."""
+def lower_rules(view: View, obj: Route, rules: Sequence[Rule], unsupported: Sequence[Finding]) -> Lowered:
+    """Return the tables of an object, one for each listener and each port of a Service that it is attached to.
+
+    `unsupported` are findings about values in the rules; the rest of the rules is served without them.
+    """
+    served = [rule for each in rules if (rule := servable(each, unsupported))]
 
     def service_routes(parent: Frontend) -> Iterator[routes.Route]:
-        return (route for rule in rules for route in routes_of(view, rule, "http", parent.port))
+        return (route for rule in served for route in routes_of(view, rule, "http", parent.port))
 
     findings = (*parent_findings(view, obj), *frontend_findings(view, obj))
     if is_ours(view, obj) or is_meshed(view, obj):
+        findings += tuple(chain.from_iterable(with_effects(rule, unsupported) for rule in rules))
         findings += tuple(chain.from_iterable(rule_findings(view, rule) for rule in rules))
-    tables = (_table(view, obj, rules, each) for each in attached(view, obj) if each.holds)
+    tables = (_table(view, obj, served, each) for each in attached(view, obj) if each.holds)
     return Lowered(tables=(*tables, *tables_at(view, obj, service_routes)), findings=findings)
 
 

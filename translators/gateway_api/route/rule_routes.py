@@ -169,7 +169,9 @@ def _destination(view: View, rule: Rule, i: int, backend: gw.HTTPBackendRef) -> 
         weight=backend.weight,
         headers=headers_of(backend.filters),
         rewrite_host=rewrite.url_rewrite.hostname if rewrite is not None and rewrite.url_rewrite else "",
-        fails=backend_problem(view, referrer, backend) is not None or any(unsupported_filters(backend)),
+        fails=i in rule.failing_backends
+        or backend_problem(view, referrer, backend) is not None
+        or any(unsupported_filters(backend)),
     )
 
 

@@ -31,13 +31,17 @@ class RuleMatch(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A rule of an object, its field, and its matches. `grpc`: it is a GRPCRoute's."""
+    """A rule of an object, its field, and its matches. `grpc`: it is a GRPCRoute's.
+
+    `failing_backends` are the indexes of those that have unsupported values, and get no requests.
+    """
 
     about: Ref
     path: str
     spec: gw.HTTPRouteRule
     matches: tuple[RuleMatch, ...]
     grpc: bool = False
+    failing_backends: frozenset[int] = frozenset()
 
     @property
     def failure(self) -> int:

@@ -10,7 +10,8 @@ from mirrorplane.api.resource import ROUTE
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.status.conditions import Plain
 from tests.builders import decoded, plane_of
-from tests.gateway_manifests import EDGE, GROUP, gateway, made, route, services, to
+from tests.gateway_manifests import EDGE, GROUP, gateway, made, path, route, services, to
+from tests.traffic_language import ask, brief
 
 NOW = "2026-01-01T00:00:00Z"
 WEB = Ref(f"{GROUP}/HTTPRoute", "default", "web")
@@ -119,3 +120,61 @@ async def test_a_condition_becomes_true_when_its_finding_clears():
         plane.store.apply(ref, obj)
     await plane.publish()
     assert (resolved(plane)["status"], errors(plane)) == ("True", [])
+
+
+BAD_REGEX = {"path": {"type": "RegularExpression", "value": "/([a-z"}}
+HOST_SET = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "Host", "value": "x.y"}]}}
+LONG = {"timeouts": {"request": "99999h"}}
+UNSUPPORTED = [
+    ("a regex", to("web", BAD_REGEX), "matches[0].path", "the rule is dropped", "404"),
+    ("one of two matches", to("web", BAD_REGEX, path("/bad")), "matches[0].path", "the rule is dropped", "404"),
+    (
+        "a header",
+        to("web", path("/bad"), filters=[HOST_SET]),
+        "filters[0].requestHeaderModifier.set[0]",
+        "requests are answered 500",
+        "500",
+    ),
+    ("a timeout", to("web", path("/bad"), **LONG), "timeouts.request", "requests are answered 500", "500"),
+    (
+        "a header for one backend",
+        {
+            "matches": [path("/bad")],
+            "backendRefs": [{"name": "web", "port": 8000, "filters": [HOST_SET]}, {"name": "web", "port": 8000}],
+        },
+        "backendRefs[0].filters[0].requestHeaderModifier.set[0]",
+        "its share of requests is answered 500",
+        "NoValidBackend (500) 1 + web 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "effect", "answer"),
+    [case[1:] for case in UNSUPPORTED],
+    ids=[case[0] for case in UNSUPPORTED],
+)
+async def test_a_value_that_only_envoy_rejects_costs_its_rule_alone(
+    rule: dict[str, Any], field: str, effect: str, answer: str
+):
+    """The API server accepts it, so the route has a status, and its other rules are served."""
+    rules = (to("web", path("/one")), rule, to("web", path("/two")))
+    plane = await plane_of("---\n".join((gateway({}), services("web"), route("web", *rules))))
+    (finding,) = errors(plane)
+    assert (finding.reason, finding.path) == ("UnsupportedValue", f"spec.rules[1].{field}")
+    assert finding.message.endswith(f"; {effect}")
+    conditions = {c["type"]: c for c in status_of(plane)["parents"][0]["conditions"]}
+    assert conditions["Accepted"]["status"] == "True"
+    invalid = conditions["PartiallyInvalid"]
+    assert (invalid["status"], invalid["reason"]) == ("True", "UnsupportedValue")
+    assert invalid["message"] == f"Dropped Rule 1: {finding.path}: {finding.message}"
+    served = plane.render(EDGE)
+    assert [brief(ask(served, f"GET http://web/{where}")) for where in ("one", "bad", "two")] == ["web", answer, "web"]
+
+
+async def test_a_route_none_of_whose_rules_can_be_served_is_not_accepted():
+    plane = await plane_of("---\n".join((gateway({}), services("web"), route("web", to("web", BAD_REGEX)))))
+    (finding,) = errors(plane)
+    (accepted,) = (c for c in status_of(plane)["parents"][0]["conditions"] if c["type"] == "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "UnsupportedValue")
+    assert accepted["message"] == finding.message

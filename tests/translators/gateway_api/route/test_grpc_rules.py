@@ -174,7 +174,6 @@ REFUSED = [
     ({"method": {}}, "method", "One or both of 'service' or 'method' must be specified"),
     ({"method": {"service": "a/b"}}, "method.service", "service must only contain valid characters"),
     ({"method": {"method": "a.b"}}, "method.method", "method must only contain valid characters"),
-    ({"method": {"service": "(", "type": "RegularExpression"}}, "method.service", "the regex is not valid RE2"),
     ({"headers": [{"name": "a b", "value": "c"}]}, "headers[0]", "invalid header name 'a b'"),
 ]
 
@@ -185,3 +184,11 @@ def test_what_the_api_server_refuses_is_refused(match: dict[str, Any], field: st
     (found,) = INPUT.validate(obj)
     assert found.path == f"spec.rules[0].matches[0].{field}"
     assert found.message.startswith(message)
+
+
+async def test_a_rule_with_a_regex_that_envoy_rejects_is_dropped_alone():
+    match = {"method": {"service": "(", "type": "RegularExpression"}}
+    plane = await plane_of("---\n".join([gateway({}), services("web"), calls("web", rule("web", match), rule("web"))]))
+    (finding,) = plane.findings.all()
+    assert (finding.reason, finding.path) == ("UnsupportedValue", "spec.rules[0].matches[0].method.service")
+    assert brief(ask(plane.render(EDGE), "POST http://web/a.B/C")) == "web"
