@@ -5,7 +5,7 @@ say it once.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -66,9 +66,13 @@ class _Complaint:
 
 
 class NackStore:
-    """What each proxy rejects now: by proxy, type and name of the resource ("" where no resource was named)."""
+    """What each proxy rejects now: by proxy, type and name of the resource ("" where no resource was named).
 
-    def __init__(self) -> None:
+    `on_change` is called whenever the findings are other ones.
+    """
+
+    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
+        self._on_change = on_change
         self._by_proxy: defaultdict[str, dict[str, _Complaint]] = defaultdict(dict)
 
     def add(self, proxy: str, type_url: str, said: Mapping[str, Rejected]) -> None:
@@ -76,6 +80,7 @@ class NackStore:
         complaint = self._complaint(proxy, type_url)
         complaint.known.update(said)
         complaint.unsure = tuple(name for name in complaint.unsure if name not in said)
+        self._on_change()
 
     def explain(self, proxy: str, resource: Resource, claim: Rejected, explained: Rejected) -> bool:
         """Put something in the place of this very claim; returns whether it still stood."""
@@ -83,6 +88,7 @@ class NackStore:
         if complaint is None or complaint.known.get(resource.name) is not claim:
             return False
         complaint.known[resource.name] = explained
+        self._on_change()
         return True
 
     def suspect(self, proxy: str, type_url: str, names: Collection[str], text: str) -> None:
@@ -90,6 +96,7 @@ class NackStore:
         complaint = self._complaint(proxy, type_url)
         complaint.unsure = {*complaint.unsure, *names} if complaint.unsure else names
         complaint.text = text
+        self._on_change()
 
     def keep(self, proxy: str, type_url: str, names: Collection[str]) -> bool:
         """Of what a proxy says about a type, keep what is about these resources; returns whether that is less."""
@@ -102,11 +109,16 @@ class NackStore:
         after = len(complaint.known) + len(complaint.unsure)
         if not after:
             del self._by_proxy[proxy][type_url]
+        if after < before:
+            self._on_change()
         return after < before
 
     def forget(self, proxy: str) -> bool:
         """Forget all that a proxy said; returns whether there was anything."""
-        return self._by_proxy.pop(proxy, None) is not None
+        known = self._by_proxy.pop(proxy, None) is not None
+        if known:
+            self._on_change()
+        return known
 
     def findings(self) -> Iterator[Finding]:
         """Yield a finding for each resource, and one for each object that is suspect, in no order."""

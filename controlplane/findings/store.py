@@ -7,11 +7,10 @@ import msgspec
 
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import Ref
-from mirrorplane.api.resource import Resource
 from mirrorplane.api.snapshot import GET, Snapshot
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.engine import Call, Engine
-from mirrorplane.controlplane.findings.nacks import NackStore, Rejected
+from mirrorplane.controlplane.findings.nacks import NackStore
 from mirrorplane.controlplane.sources.source import Locate
 from mirrorplane.translators.findings import findings, is_checked
 
@@ -21,7 +20,7 @@ log = logging.getLogger(__name__)
 class FindingStore:
     """Findings as they stand now. `locate` gives a finding about an object its file and line.
 
-    They are put together when somebody asks, and kept until something changes.
+    `nacks` are those of proxies. They are put together when somebody asks, and kept until something changes.
     """
 
     def __init__(self, engine: Engine, locate: Locate) -> None:
@@ -29,7 +28,7 @@ class FindingStore:
         self._of_sources: dict[str, tuple[Finding, ...]] = {}
         self._of_objects: dict[Ref, tuple[Finding, ...]] = {}
         self._held: dict[Ref, list[Call]] = {}
-        self._of_proxies = NackStore()
+        self.nacks = NackStore(self._changed)
         self._all: tuple[Finding, ...] | None = None
         self._edition = 0
 
@@ -37,31 +36,6 @@ class FindingStore:
         """Replace what a source says about its origins (files)."""
         self._of_sources.update(said)
         if said:
-            self._changed()
-
-    def from_proxy(self, proxy: str, type_url: str, said: Mapping[str, Rejected]) -> None:
-        """Add what a proxy rejects, by name of the resource; it takes the place of what it said of them before."""
-        self._of_proxies.add(proxy, type_url, said)
-        self._changed()
-
-    def explain_from_proxy(self, proxy: str, resource: Resource, claim: Rejected, explained: Rejected) -> None:
-        """Say more of what a proxy rejects, unless it has said something else meanwhile, or taken it back."""
-        if self._of_proxies.explain(proxy, resource, claim, explained):
-            self._changed()
-
-    def suspect_from_proxy(self, proxy: str, type_url: str, names: Collection[str], text: str) -> None:
-        """Add that a proxy rejects some of many resources, nobody knows which."""
-        self._of_proxies.suspect(proxy, type_url, names, text)
-        self._changed()
-
-    def keep_from_proxy(self, proxy: str, type_url: str, names: Collection[str]) -> None:
-        """Of what a proxy rejects of a type, keep what is about these resources."""
-        if self._of_proxies.keep(proxy, type_url, names):
-            self._changed()
-
-    def forget_proxy(self, proxy: str) -> None:
-        """Forget all that a proxy said."""
-        if self._of_proxies.forget(proxy):
             self._changed()
 
     def refresh(self, view: View, snapshot: Snapshot, touched: Collection[Call]) -> None:
@@ -104,7 +78,7 @@ class FindingStore:
         for group in (self._of_sources, self._of_objects):
             for said in group.values():
                 yield from said
-        yield from self._of_proxies.findings()
+        yield from self.nacks.findings()
 
     def _asked(self, view: View, ref: Ref) -> tuple[Finding, ...]:
         """Return the findings about an object. Most objects have nothing that checks look at."""
