@@ -8,15 +8,15 @@ from urllib.parse import urlsplit
 
 from mirrorplane.api.resource import ResourceSet
 from mirrorplane.api.tracing import Forwarded, HeaderEdit, MirrorOutcome, Outcome, Reply, Request, Target
-from mirrorplane.translators.matching.decoded import Decoded, decoded
-from mirrorplane.translators.matching.outcome import answer
+from mirrorplane.translators.matching.decoded import DecodedResources, decode_resources
+from mirrorplane.translators.matching.outcome import trace_request
 
 Headers = Mapping[str, str | tuple[str, ...]]
 
 
 def ask(
-    served: ResourceSet | Decoded, text: str, headers: Headers | None = None, *, random_value: int | None = None,
-    proxied: bool = False, address: str = "",
+    served: ResourceSet | DecodedResources, text: str, headers: Headers | None = None, *,
+    random_value: int | None = None, proxied: bool = False, address: str = "",
 ) -> Outcome:  # fmt: skip
     """What becomes of a request, `GET http://host:port/path`; a header may have several values. `udp://`: by UDP.
 
@@ -36,7 +36,7 @@ def ask(
         address=address,
         udp=said.scheme == "udp",
     )
-    return answer(decoded(served) if isinstance(served, ResourceSet) else served, request)
+    return trace_request(decode_resources(served) if isinstance(served, ResourceSet) else served, request)
 
 
 def brief(outcome: Outcome) -> str:

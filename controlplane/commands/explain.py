@@ -11,7 +11,7 @@ from mirrorplane.controlplane.commands.options import Given, loaded, show, sourc
 
 if TYPE_CHECKING:
     from mirrorplane.api.tracing import Request
-    from mirrorplane.translators.matching.decoded import Decoded
+    from mirrorplane.translators.matching.decoded import DecodedResources
 
 _PORTS = {"http": 80, "https": 443}
 _OWN_LISTENERS = {"https", "udp"}
@@ -51,32 +51,36 @@ def explain(given: Given, node: Path, output: str, **asked: object) -> None:
     from mirrorplane.controlplane.commands.node_file import NodeFileError, read_node
     from mirrorplane.controlplane.publish.publisher import RenderError
     from mirrorplane.controlplane.query.explanation import lines_of, values_of
-    from mirrorplane.translators.matching.decoded import decoded
-    from mirrorplane.translators.matching.original_dst import address
-    from mirrorplane.translators.matching.outcome import answer
+    from mirrorplane.translators.matching.decoded import decode_resources
+    from mirrorplane.translators.matching.original_dst import dialled_address
+    from mirrorplane.translators.matching.outcome import trace_request
     from mirrorplane.translators.scopes import criteria, scope_of
 
     try:
         proxy = read_node(node)
         source, plane = loaded(given)
-        known = decoded(plane.render(proxy))
+        known = decode_resources(plane.render(proxy))
     except (NodeFileError, RenderError) as error:
         raise click.ClickException(str(error)) from error
     view = plane.engine.view
     request = _request(known, **asked)  # type: ignore[arg-type]
     dialled = urlsplit(str(asked["url"])).hostname or ""  # whatever the Host header says
-    where = address(view, scope_of(proxy, view.memo(criteria)), dialled, request.port)
-    found = answer(known, msgspec.structs.replace(request, address=where if proxy.interception == REDIRECT else ""))
+    where = dialled_address(view, scope_of(proxy, view.memo(criteria)), dialled, request.port)
+    found = trace_request(
+        known, msgspec.structs.replace(request, address=where if proxy.interception == REDIRECT else "")
+    )
     if output == "text":
         click.echo("\n".join(lines_of(found, source.locate)))
     else:
         show(values_of(found, source.locate), output)
 
 
-def _request(known: "Decoded", method: str, url: str, headers: tuple[str, ...], random_value: int | None) -> "Request":
+def _request(
+    known: "DecodedResources", method: str, url: str, headers: tuple[str, ...], random_value: int | None
+) -> "Request":
     """Return the request as the proxy sees it. Raises ClickException for a URL or a header that is none."""
     from mirrorplane.api.tracing import Request
-    from mirrorplane.translators.matching.listeners import listens
+    from mirrorplane.translators.matching.listeners import has_listener
 
     try:
         said = urlsplit(url)
@@ -93,7 +97,7 @@ def _request(known: "Decoded", method: str, url: str, headers: tuple[str, ...], 
         path=(said.path or "/") + (f"?{said.query}" if said.query else ""),
         method=method,
         headers=tuple(pair for pair in pairs if pair[0] != "host"),
-        port=port if said.scheme in _OWN_LISTENERS or listens(known, port) else 0,
+        port=port if said.scheme in _OWN_LISTENERS or has_listener(known, port) else 0,
         random_value=random_value,
         tls=said.scheme == "https",
         udp=said.scheme == "udp",

@@ -21,7 +21,7 @@ from mirrorplane.api.tracing import (
 )
 from mirrorplane.controlplane.findings.format import one_line
 from mirrorplane.controlplane.sources.source import Locate
-from mirrorplane.translators.matching.forwarding import copied_authority
+from mirrorplane.translators.matching.forwarding import mirror_authority
 
 _WIDTH = 14
 _NO_SERVICE = ("allow_any", "block_all")
@@ -162,7 +162,7 @@ def _of_answer(edits: tuple[HeaderEdit, ...]) -> Iterator[str]:
 
 def _copied(copy: MirrorOutcome, targets: tuple[Target, ...]) -> str:
     fires = {True: ", this one is", False: ", this one is not", None: ""}[copy.fires]
-    hosts = ", ".join(dict.fromkeys(copied_authority(copy, to) for to in targets))
+    hosts = ", ".join(dict.fromkeys(mirror_authority(copy, to) for to in targets))
     said = f"{_place(copy)}: {_percent(copy.numerator, copy.denominator)} of the requests{fires}, Host {hosts}"
     guarded = f"through the guarded cluster {copy.cluster}"
     return f"{said}, {guarded}" + (f"; nothing arrives: {copy.problem}" if copy.problem else "")

@@ -19,10 +19,10 @@ from mirrorplane.api.tracing import Forwarded, Outcome, Reply, Request, Target
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Received, Workload
-from mirrorplane.translators.matching.decoded import decoded
-from mirrorplane.translators.matching.forwarding import copied_authority
-from mirrorplane.translators.matching.headers import edited
-from mirrorplane.translators.matching.outcome import answer
+from mirrorplane.translators.matching.decoded import decode_resources
+from mirrorplane.translators.matching.forwarding import mirror_authority
+from mirrorplane.translators.matching.headers import apply_edits
+from mirrorplane.translators.matching.outcome import trace_request
 from tests.e2e.manifests import QUIET, complaints, destination_rule, joined, until, versions
 from tests.e2e.random_virtual_services import PORT, REQUESTS, WORLDS
 from tests.e2e.raw_http import Said, say
@@ -140,7 +140,7 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
     for workload in mesh.workloads.values():
         workload.received.clear()
     (stream,) = mesh.stage.app.server.streams()
-    known = decoded(mesh.stage.app.plane.render(stream.proxy))
+    known = decode_resources(mesh.stage.app.plane.render(stream.proxy))
     told = []
     for said in requests:
         headers = tuple((name.lower(), value) for name, value in said["headers"])
@@ -150,7 +150,7 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
         port = 0 if said["proxied"] else PORT
         request = Request(said["authority"], said["path"], method, headers=headers, port=port)
         number = next(numbers)
-        told.append((number, answer(known, request), await mesh.ask(request, number)))
+        told.append((number, trace_request(known, request), await mesh.ask(request, number)))
     await _copies_came(mesh, told)
     wrong: list[str] = []
     for number, outcome, answered in told:
@@ -227,7 +227,7 @@ def _reply_differences(action: Reply, answered: Said) -> Any:
         _answer_headers(way) == _said_headers(answered) for way in action.target_edits or (action.response_edits,)
     ):
         yield f"the answer carries {_said_headers(answered)}"
-    allowed = {name: value for name, value in edited((), action.response_edits) if name.startswith(ALLOWED)}
+    allowed = {name: value for name, value in apply_edits((), action.response_edits) if name.startswith(ALLOWED)}
     told = {name: value for name, value in answered.headers if name.startswith(ALLOWED) and value}
     if allowed != told:
         yield f"the answer allows {told}"
@@ -243,7 +243,7 @@ def _copy_differences(action: Forwarded, fitting: list[Target], copies: list[tup
     came = Counter(name for name, _ in copies)
     if not sure <= came <= perhaps:
         yield f"copies came to {dict(came)}, wanted {dict(sure)} to {dict(perhaps)}"
-    hosts = {copied_authority(copy, to) for copy in action.mirrors for to in fitting}
+    hosts = {mirror_authority(copy, to) for copy in action.mirrors for to in fitting}
     for name, one in copies:
         if one.host not in hosts or not any(_is_as(to, one) for to in fitting):
             yield f"the copy at {name} is {one.host} {one.path} {_of_interest(one)}"
@@ -263,7 +263,7 @@ def _of_interest(one: Received) -> dict[str, str]:
 
 
 def _answer_headers(edits: Any) -> dict[str, str]:
-    made = edited((), edits)
+    made = apply_edits((), edits)
     return {name: ",".join(v for k, v in made if k == name) for name in OF_ANSWERS if name in dict(made)}
 
 

@@ -11,7 +11,7 @@ from mirrorplane.api.settings import PathForm
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from mirrorplane.translators.matching.path_normalization import formed
+from mirrorplane.translators.matching.path_normalization import apply_path_form
 from tests.e2e.manifests import joined, mesh_config, versions
 from tests.e2e.raw_http import say
 from tests.e2e.sidecars import sidecar
@@ -53,7 +53,7 @@ async def test_paths_are_made_what_the_mesh_says_and_what_explain_says(stage: St
         for path in PATHS:
             workload.received.clear()
             answer = await say((envoy.address, PORT), f"GET {path}", (("host", "web"),))
-            wanted = formed(path, FORMS[name])
+            wanted = apply_path_form(path, FORMS[name])
             arrived = [one.path for one in workload.received]
             assert arrived == ([wanted] if wanted is not None else []), path
             assert (answer.status == BAD_REQUEST) == (wanted is None), path

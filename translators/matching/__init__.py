@@ -1,4 +1,4 @@
-"""What Envoy does with a request, computed from the resources it is served. Held against a real Envoy by the tests.
+"""What Envoy does with a request, computed from the resources it is served. The tests compare it with a real Envoy.
 
-Only what our outputs make use of is understood; the rest of Envoy's language is not.
+It understands only the parts of Envoy's API that our outputs use.
 """

@@ -8,7 +8,7 @@ from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resourc
 from mirrorplane.translators import envoy
 
 
-class Decoded(msgspec.Struct, frozen=True):
+class DecodedResources(msgspec.Struct, frozen=True):
     """Envoy's messages by name."""
 
     listeners: Mapping[str, envoy.Listener]
@@ -17,30 +17,30 @@ class Decoded(msgspec.Struct, frozen=True):
     assignments: Mapping[str, envoy.ClusterLoadAssignment]
 
 
-def decoded(served: ResourceSet) -> Decoded:
-    """Decode what matching looks at."""
-    return Decoded(
-        {name: envoy.Listener.FromString(r.body) for name, r in served.of(LISTENER).items()},
-        {name: envoy.RouteConfiguration.FromString(r.body) for name, r in served.of(ROUTE).items()},
-        {name: envoy.Cluster.FromString(r.body) for name, r in served.of(CLUSTER).items()},
-        {name: envoy.ClusterLoadAssignment.FromString(r.body) for name, r in served.of(ENDPOINT).items()},
+def decode_resources(resources: ResourceSet) -> DecodedResources:
+    """Decode the resource types that matching reads."""
+    return DecodedResources(
+        {name: envoy.Listener.FromString(r.body) for name, r in resources.of(LISTENER).items()},
+        {name: envoy.RouteConfiguration.FromString(r.body) for name, r in resources.of(ROUTE).items()},
+        {name: envoy.Cluster.FromString(r.body) for name, r in resources.of(CLUSTER).items()},
+        {name: envoy.ClusterLoadAssignment.FromString(r.body) for name, r in resources.of(ENDPOINT).items()},
     )
 
 
-def trouble(known: Decoded, name: str, dialled: str = "") -> str:
-    """Say why a cluster cannot be sent to, or "". Without interception nobody knows which address was dialled."""
-    cluster = known.clusters.get(name)
+def cluster_problem(resources: DecodedResources, name: str, dialled_address: str = "") -> str:
+    """Return why nothing can be sent to a cluster, or "". `dialled_address` is known only with interception."""
+    cluster = resources.clusters.get(name)
     if cluster is None:
-        return f"there is no cluster {name}"
-    if cluster.type == envoy.Cluster.ORIGINAL_DST and not dialled:
-        return "without interception nobody knows where the client wanted to go"
+        return f"cluster {name} does not exist"
+    if cluster.type == envoy.Cluster.ORIGINAL_DST and not dialled_address:
+        return "the original destination is known only with interception"
     if cluster.type == envoy.Cluster.EDS:
-        source = cluster.eds_cluster_config.service_name or name
-        said = known.assignments.get(source)
-        return "" if said is not None and _healthy(said) else f"nobody is ready to answer for {source}"
+        service = cluster.eds_cluster_config.service_name or name
+        assignment = resources.assignments.get(service)
+        return "" if assignment is not None and _has_healthy(assignment) else f"{service} has no healthy endpoint"
     return ""
 
 
-def _healthy(said: envoy.ClusterLoadAssignment) -> bool:
+def _has_healthy(assignment: envoy.ClusterLoadAssignment) -> bool:
     unhealthy = envoy.HealthStatus.Value("UNHEALTHY")
-    return any(one.health_status != unhealthy for where in said.endpoints for one in where.lb_endpoints)
+    return any(e.health_status != unhealthy for locality in assignment.endpoints for e in locality.lb_endpoints)

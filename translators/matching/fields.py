@@ -1,4 +1,4 @@
-"""Comparisons with strings, headers and query parameters. Each answers why it does not hold, or ""."""
+"""Matchers of strings, headers and query parameters. A `..._problem` returns why one does not match, or ""."""
 
 import re2
 
@@ -12,40 +12,41 @@ _DENOMINATORS = {
 }
 
 
-def header_problem(said: envoy.HeaderMatcher, request: Request) -> str:
-    """Say why a header does not match. One of the values of a repeated header is enough; inverted, none may match.
+def header_problem(matcher: envoy.HeaderMatcher, request: Request) -> str:
+    """Return why a header does not match. Any value of a repeated header may match; inverted, none may.
 
-    Envoy 1.40 was seen to compare each value by itself, where its documentation speaks of values joined by commas.
+    Envoy 1.40 was observed to compare each value by itself, although its documentation says that values are joined
+    by commas first.
     """
-    values = header(request, said.name)
-    shown = f"header {said.name}"
-    if said.WhichOneof("header_match_specifier") == "present_match":
-        wanted = said.present_match != said.invert_match
-        if bool(values) == wanted:
+    values = header_values(request, matcher.name)
+    title = f"header {matcher.name}"
+    if matcher.WhichOneof("header_match_specifier") == "present_match":
+        must_exist = matcher.present_match != matcher.invert_match
+        if bool(values) == must_exist:
             return ""
-        return f"{shown} is missing" if wanted else f"{shown} is there ({_shown(values)}), and must not be"
-    if not values and not said.treat_missing_header_as_empty:
-        return f"{shown} is missing ({wants(said.string_match)})"
-    given = values or ("",)
-    if any(fits(said.string_match, value) for value in given) != said.invert_match:
+        return f"{title} is missing" if must_exist else f"{title} is {_quoted(values)} (it must be absent)"
+    if not values and not matcher.treat_missing_header_as_empty:
+        return f"{title} is missing (it {expectation(matcher.string_match)})"
+    compared = values or ("",)
+    if any(string_matches(matcher.string_match, value) for value in compared) != matcher.invert_match:
         return ""
-    if said.invert_match:
-        return f"{shown} is {_shown(given)} (for this route it must not {wish(said.string_match)})"
-    return f"{shown} is {_shown(given)} ({wants(said.string_match)})"
+    if matcher.invert_match:
+        return f"{title} is {_quoted(compared)} (it {expectation(matcher.string_match, verb='must not')})"
+    return f"{title} is {_quoted(compared)} (it {expectation(matcher.string_match)})"
 
 
-def query_problem(said: envoy.QueryParameterMatcher, path: str) -> str:
-    """Say why a query parameter does not match. Values are compared as they were sent, and only the first counts."""
-    value = parameters(path).get(said.name)
-    shown = f"query parameter {said.name}"
-    if said.WhichOneof("query_parameter_match_specifier") == "string_match":
-        if value is not None and fits(said.string_match, value):
+def query_problem(matcher: envoy.QueryParameterMatcher, path: str) -> str:
+    """Return why a query parameter does not match. Values are compared undecoded, and only the first counts."""
+    value = query_parameters(path).get(matcher.name)
+    title = f"query parameter {matcher.name}"
+    if matcher.WhichOneof("query_parameter_match_specifier") == "string_match":
+        if value is not None and string_matches(matcher.string_match, value):
             return ""
-        return f"{shown} is {'missing' if value is None else repr(value)} ({wants(said.string_match)})"
-    return "" if value is not None else f"{shown} is missing"
+        return f"{title} is {'missing' if value is None else repr(value)} (it {expectation(matcher.string_match)})"
+    return "" if value is not None else f"{title} is missing"
 
 
-def header(request: Request, name: str) -> tuple[str, ...]:
+def header_values(request: Request, name: str) -> tuple[str, ...]:
     """Return a header's values; `:method`, `:path`, `:scheme` and `:authority` (or `host`) are headers too."""
     pseudo = {
         ":method": request.method,
@@ -54,47 +55,42 @@ def header(request: Request, name: str) -> tuple[str, ...]:
         ":authority": request.authority,
         "host": request.authority,
     }
-    asked = name.lower()
-    return (pseudo[asked],) if asked in pseudo else tuple(value for key, value in request.headers if key == asked)
+    key = name.lower()
+    return (pseudo[key],) if key in pseudo else tuple(v for header, v in request.headers if header == key)
 
 
-def parameters(path: str) -> dict[str, str]:
-    """Return the query parameters, undecoded; the first of a name."""
-    found: dict[str, str] = {}
+def query_parameters(path: str) -> dict[str, str]:
+    """Return the query parameters, undecoded; the first of each name."""
+    parameters: dict[str, str] = {}
     for pair in path.partition("?")[2].split("&"):
         name, _, value = pair.partition("=")
         if pair:
-            found.setdefault(name, value)
-    return found
+            parameters.setdefault(name, value)
+    return parameters
 
 
-def fits(said: envoy.StringMatcher, value: str) -> bool:
-    """Tell whether a string is as wanted."""
-    kind = said.WhichOneof("match_pattern")
+def string_matches(matcher: envoy.StringMatcher, value: str) -> bool:
+    """Tell whether a StringMatcher matches a value."""
+    kind = matcher.WhichOneof("match_pattern")
     if kind == "safe_regex":
-        return full_match(said.safe_regex.regex, value)
-    wanted, given = getattr(said, kind), value
-    if said.ignore_case:
-        wanted, given = wanted.lower(), given.lower()
-    held = {"exact": given == wanted, "prefix": given.startswith(wanted), "suffix": given.endswith(wanted)}
-    return bool(held.get(kind, wanted in given))
+        return full_match(matcher.safe_regex.regex, value)
+    pattern = getattr(matcher, kind)
+    if matcher.ignore_case:
+        pattern, value = pattern.lower(), value.lower()
+    results = {"exact": value == pattern, "prefix": value.startswith(pattern), "suffix": value.endswith(pattern)}
+    return bool(results.get(kind, pattern in value))
 
 
-def wants(said: envoy.StringMatcher) -> str:
-    """Say what a comparison wants, `it has to be 'x'`."""
-    return f"it has to {wish(said)}"
-
-
-def wish(said: envoy.StringMatcher) -> str:
-    """Say what a comparison wants, `be 'x'`."""
-    kind = said.WhichOneof("match_pattern")
+def expectation(matcher: envoy.StringMatcher, *, verb: str = "must") -> str:
+    """Return what a matcher expects, as `must be 'x'`."""
+    kind = matcher.WhichOneof("match_pattern")
     if kind == "safe_regex":
-        return f"match the regex {said.safe_regex.regex!r} as a whole"
-    verb = {"exact": "be", "prefix": "begin with", "suffix": "end with", "contains": "contain"}[kind]
-    return f"{verb} {getattr(said, kind)!r}"
+        return f"{verb} fully match the regex {matcher.safe_regex.regex!r}"
+    relation = {"exact": "be", "prefix": "start with", "suffix": "end with", "contains": "contain"}[kind]
+    return f"{verb} {relation} {getattr(matcher, kind)!r}"
 
 
-def _shown(values: tuple[str, ...]) -> str:
+def _quoted(values: tuple[str, ...]) -> str:
     return " and ".join(map(repr, values))
 
 
@@ -103,6 +99,6 @@ def full_match(pattern: str, text: str) -> bool:
     return re2.compile(pattern).fullmatch(text) is not None
 
 
-def fraction(said: envoy.FractionalPercent) -> tuple[int, int]:
+def fraction(percent: envoy.FractionalPercent) -> tuple[int, int]:
     """Return numerator and denominator."""
-    return said.numerator, _DENOMINATORS[said.denominator]
+    return percent.numerator, _DENOMINATORS[percent.denominator]

@@ -1,20 +1,27 @@
-"""What a route does that sends requests on: where they go, as what, and what is copied."""
+"""What a route does that forwards requests: the clusters, the rewritten request, the mirrors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
+from typing import TypeAlias
 
 import msgspec
 
 from mirrorplane.api.tracing import Forwarded, MirrorOutcome, Request, Target
 from mirrorplane.translators import envoy, names
-from mirrorplane.translators.matching.decoded import Decoded, trouble
+from mirrorplane.translators.matching.decoded import DecodedResources, cluster_problem
 from mirrorplane.translators.matching.fields import fraction
-from mirrorplane.translators.matching.headers import Level, edited, request_edits, response_edits
-from mirrorplane.translators.matching.paths import substituted, with_prefix
+from mirrorplane.translators.matching.headers import Level, apply_edits, request_edits, response_edits
+from mirrorplane.translators.matching.paths import replace_prefix, replace_regex
+
+_ClusterWeight: TypeAlias = envoy.WeightedCluster.ClusterWeight
+_NOTHING_FORWARDED = "the request itself is answered 503, and Envoy only mirrors what it forwards"
+_ANSWERS_500 = envoy.RouteAction.INTERNAL_SERVER_ERROR
+_DEFAULT_TIMEOUT_MS = 15_000
+"""Envoy's default of RouteAction.timeout."""
 
 
-class Place(msgspec.Struct, frozen=True):
-    """A route and what is around it: it holds for all of them, from the inside out."""
+class RouteContext(msgspec.Struct, frozen=True):
+    """A route with the virtual host and the configuration around it, whose settings apply to it too."""
 
     route: envoy.Route
     virtual_host: envoy.VirtualHost
@@ -22,109 +29,109 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def levels(self) -> tuple[Level, ...]:
-        """Who may change headers, the most specific first."""
+        """The levels that may change headers, the most specific first."""
         return self.route, self.virtual_host, self.configuration
 
 
-def sending(known: Decoded, place: Place, request: Request) -> Forwarded:
-    """Return what a route's action comes to for a request."""
-    action = place.route.route
-    retry = next((one.retry_policy for one in (action, place.virtual_host) if one.HasField("retry_policy")), None)
-    policies = next(
-        (one.request_mirror_policies for one in (action, *place.levels[1:]) if one.request_mirror_policies), ()
+def forward(resources: DecodedResources, context: RouteContext, request: Request) -> Forwarded:
+    """Return what a route's action does with a request."""
+    action = context.route.route
+    retry = next(
+        (level.retry_policy for level in (action, context.virtual_host) if level.HasField("retry_policy")), None
     )
-    targets = tuple(_targets(known, place, request))
-    lost = _NOTHING_SENT if all(to.problem for to in targets) else ""
+    # Mirror policies are not merged: Envoy takes those of the most specific level that has any.
+    levels = (action, *context.levels[1:])
+    policies = next((level.request_mirror_policies for level in levels if level.request_mirror_policies), ())
+    targets = tuple(_targets(resources, context, request))
+    unsent = _NOTHING_FORWARDED if all(target.problem for target in targets) else ""
     return Forwarded(
         targets=targets,
-        mirrors=tuple(_copying(known, policy, request.random_value, lost) for policy in policies),
-        timeout_ms=action.timeout.ToMilliseconds() if action.HasField("timeout") else _TIMEOUT_MS,
+        mirrors=tuple(_mirror_outcome(resources, policy, request.random_value, unsent) for policy in policies),
+        timeout_ms=action.timeout.ToMilliseconds() if action.HasField("timeout") else _DEFAULT_TIMEOUT_MS,
         retries=(retry.num_retries.value if retry.HasField("num_retries") else 1) if retry is not None else 0,
         retry_on=retry.retry_on if retry is not None else "",
     )
 
 
-_NOTHING_SENT = "the request itself is answered 503, and what is not sent is not copied"
-_FAILS = envoy.RouteAction.INTERNAL_SERVER_ERROR
-_TIMEOUT_MS = 15_000
-"""Envoy's own, where a route says nothing."""
-
-
-def _targets(known: Decoded, place: Place, request: Request) -> Iterator[Target]:
-    action = place.route.route
+def _targets(resources: DecodedResources, context: RouteContext, request: Request) -> Iterator[Target]:
+    action = context.route.route
     if action.WhichOneof("cluster_specifier") != "weighted_clusters":
-        yield _target(known, place, request, envoy.WeightedCluster.ClusterWeight(name=action.cluster))
+        yield _target(resources, context, request, _ClusterWeight(name=action.cluster))
         return
-    shares = [share for share in action.weighted_clusters.clusters if share.weight.value]
-    total = sum(share.weight.value for share in shares)
-    for share in shares if request.random_value is None else _chosen(shares, request.random_value % total):
-        yield msgspec.structs.replace(_target(known, place, request, share), weight=share.weight.value, total=total)
+    weighted = [cluster for cluster in action.weighted_clusters.clusters if cluster.weight.value]
+    total = sum(cluster.weight.value for cluster in weighted)
+    for cluster in weighted if request.random_value is None else _drawn(weighted, request.random_value % total):
+        target = _target(resources, context, request, cluster)
+        yield msgspec.structs.replace(target, weight=cluster.weight.value, total=total)
 
 
-def _chosen(
-    shares: list[envoy.WeightedCluster.ClusterWeight], number: int
-) -> Iterator[envoy.WeightedCluster.ClusterWeight]:
-    """Yield the one that a number below the sum of weights falls on, in their order (Envoy)."""
-    for share in shares:
-        if number < share.weight.value:
-            yield share
+def _drawn(weighted: Sequence[_ClusterWeight], number: int) -> Iterator[_ClusterWeight]:
+    """Yield the cluster that a number below the sum of weights selects, in the order of the list (Envoy)."""
+    for cluster in weighted:
+        if number < cluster.weight.value:
+            yield cluster
             return
-        number -= share.weight.value
+        number -= cluster.weight.value
 
 
-def _target(known: Decoded, place: Place, request: Request, share: envoy.WeightedCluster.ClusterWeight) -> Target:
-    action = place.route.route
-    levels = (share, *place.levels)
-    lost = known.clusters.get(share.name) is None and action.cluster_not_found_response_code == _FAILS
-    asked = names.parse_cluster(share.name)
+def _target(resources: DecodedResources, context: RouteContext, request: Request, cluster: _ClusterWeight) -> Target:
+    action = context.route.route
+    levels = (cluster, *context.levels)
+    missing = cluster.name not in resources.clusters
+    answers_500 = missing and action.cluster_not_found_response_code == _ANSWERS_500
+    name = names.parse_cluster(cluster.name)
     return Target(
-        cluster=share.name,
-        host=asked.host if asked else "",
-        port=asked.port if asked else 0,
-        subset=asked.subset if asked else "",
+        cluster=cluster.name,
+        host=name.host if name else "",
+        port=name.port if name else 0,
+        subset=name.subset if name else "",
         weight=1,
         total=1,
-        path=_path(place.route.match, action, request.path),
-        authority=action.host_rewrite_literal or share.host_rewrite_literal or request.authority,
-        headers=edited(request.headers, request_edits(levels)),
+        path=_rewritten_path(context.route.match, action, request.path),
+        authority=action.host_rewrite_literal or cluster.host_rewrite_literal or request.authority,
+        headers=apply_edits(request.headers, request_edits(levels)),
         response_edits=response_edits(levels),
-        problem=trouble(known, share.name, request.address),
-        status=(HTTPStatus.INTERNAL_SERVER_ERROR if lost else HTTPStatus.SERVICE_UNAVAILABLE).value,
+        problem=cluster_problem(resources, cluster.name, request.address),
+        status=(HTTPStatus.INTERNAL_SERVER_ERROR if answers_500 else HTTPStatus.SERVICE_UNAVAILABLE).value,
     )
 
 
-def _path(match: envoy.RouteMatch, action: envoy.RouteAction, path: str) -> str:
+def _rewritten_path(match: envoy.RouteMatch, action: envoy.RouteAction, path: str) -> str:
     if action.HasField("regex_rewrite"):
-        return substituted(action.regex_rewrite.pattern.regex, action.regex_rewrite.substitution, path)
-    return with_prefix(match, path, action.prefix_rewrite) if action.prefix_rewrite else path
+        return replace_regex(action.regex_rewrite.pattern.regex, action.regex_rewrite.substitution, path)
+    return replace_prefix(match, path, action.prefix_rewrite) if action.prefix_rewrite else path
 
 
-def _copying(
-    known: Decoded, policy: envoy.RouteAction.RequestMirrorPolicy, random_value: int | None, lost: str
+def _mirror_outcome(
+    resources: DecodedResources,
+    policy: envoy.RouteAction.RequestMirrorPolicy,
+    random_value: int | None,
+    unsent: str,
 ) -> MirrorOutcome:
-    asked = names.parse_cluster(policy.cluster)
+    name = names.parse_cluster(policy.cluster)
     numerator, denominator = 1, 1
     if policy.HasField("runtime_fraction"):
         numerator, denominator = fraction(policy.runtime_fraction.default_value)
-    problem = lost or trouble(known, policy.cluster)
+    problem = unsent or cluster_problem(resources, policy.cluster)
     return MirrorOutcome(
         cluster=policy.cluster,
-        host=asked.host if asked else "",
-        port=asked.port if asked else 0,
-        subset=asked.subset if asked else "",
+        host=name.host if name else "",
+        port=name.port if name else 0,
+        subset=name.subset if name else "",
         numerator=numerator,
         denominator=denominator,
         shadow_suffix=not policy.disable_shadow_host_suffix_append,
+        # The same random value decides weights and mirrors, so fractions are parts of a million (decision 0003).
         fires=None if random_value is None else not problem and random_value % denominator < numerator,
         problem=problem,
         authority=policy.host_rewrite_literal,
     )
 
 
-def copied_authority(copy: MirrorOutcome, target: Target) -> str:
-    """Return the authority of a copy of what is sent to a target: the suffix stands before a port (Envoy)."""
-    if copy.authority or not copy.shadow_suffix:
-        return copy.authority or target.authority
+def mirror_authority(mirror: MirrorOutcome, target: Target) -> str:
+    """Return the Host of a copy of what is sent to a target. Envoy puts the suffix before the port."""
+    if mirror.authority or not mirror.shadow_suffix:
+        return mirror.authority or target.authority
     authority = target.authority
-    at = authority.rfind("]:") + 1 if authority.startswith("[") else authority.rfind(":")
-    return f"{authority[:at]}-shadow{authority[at:]}" if at > 0 else f"{authority}-shadow"
+    colon = authority.rfind("]:") + 1 if authority.startswith("[") else authority.rfind(":")
+    return f"{authority[:colon]}-shadow{authority[colon:]}" if colon > 0 else f"{authority}-shadow"

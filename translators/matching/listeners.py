@@ -1,4 +1,4 @@
-"""Which listener and filter chain a request comes to, and where its routes are."""
+"""Which listener and filter chain get a request, and which routes they use."""
 
 from collections.abc import Iterator
 
@@ -7,64 +7,65 @@ import msgspec
 from mirrorplane.api.settings import PathForm
 from mirrorplane.api.tracing import Request, WeightedCluster
 from mirrorplane.translators import envoy, names
-from mirrorplane.translators.matching.decoded import Decoded, trouble
-from mirrorplane.translators.matching.filter_chains import connection_of, taker
-from mirrorplane.translators.matching.udp import is_for_datagrams, passed_on
+from mirrorplane.translators.matching.decoded import DecodedResources, cluster_problem
+from mirrorplane.translators.matching.filter_chains import connection_of, find_filter_chain
+from mirrorplane.translators.matching.udp import is_udp, udp_clusters
 
 _MANAGER, _PROXY = envoy.HttpConnectionManager, envoy.TcpProxy
 
 
-class Reached(msgspec.Struct, frozen=True):
-    """A listener and its chain: either routes, or the clusters that bytes are passed on to.
+class ListenerMatch(msgspec.Struct, frozen=True):
+    """A listener and its filter chain, with either routes or the clusters that L4 connections go to.
 
-    `paths` is what is made of paths before routes are looked at. `terminates`: TLS ends here.
+    `paths` is how paths are normalised before routes are evaluated. `terminates_tls`: the chain decrypts.
     """
 
     listener: str
-    chain: str
+    filter_chain: str
     routes: envoy.RouteConfiguration | None = None
-    shares: tuple[WeightedCluster, ...] = ()
+    l4_clusters: tuple[WeightedCluster, ...] = ()
     paths: PathForm = PathForm.AS_SAID
-    terminates: bool = False
+    terminates_tls: bool = False
 
 
-def reached(known: Decoded, request: Request) -> Reached | None:
-    """Return what takes a connection to the request's port; None when nothing listens there, or no chain wants it."""
-    for i, listener in enumerate(_meant(known, request)):
+def match_listener(resources: DecodedResources, request: Request) -> ListenerMatch | None:
+    """Return what gets a connection to the request's port; None when no listener or no filter chain accepts it."""
+    for i, listener in enumerate(_candidates(resources, request)):
         if request.udp:
-            return Reached(listener.name, "", shares=passed_on(known, listener))
+            return ListenerMatch(listener.name, "", l4_clusters=udp_clusters(resources, listener))
+        # With interception a connection belongs to the first candidate: Envoy tries no other listener after it.
         if i and (request.address or listener.use_original_dst.value):
-            return None  # connections go to one listener, and the kernel has told which
-        found = taker(listener, connection_of(request))
-        if found is not None:
-            return _reached(known, listener.name, *found, request.address)
+            return None
+        match = find_filter_chain(listener, connection_of(request))
+        if match is not None:
+            return _match(resources, listener.name, *match, request.address)
     return None
 
 
-def listens(known: Decoded, port: int) -> bool:
-    """Tell whether connections to a port get to a listener: with interception all do."""
-    return next(_meant(known, Request("", port=port)), None) is not None
+def has_listener(resources: DecodedResources, port: int) -> bool:
+    """Tell whether connections to a port reach a listener: with interception all do."""
+    return next(_candidates(resources, Request("", port=port)), None) is not None
 
 
-def _meant(known: Decoded, request: Request) -> Iterator[envoy.Listener]:
-    """Yield the listeners for a port, most precise first; what the kernel brings goes first to where it was meant."""
-    said = [
+def _candidates(resources: DecodedResources, request: Request) -> Iterator[envoy.Listener]:
+    """Yield the outbound listeners for a port, those of the dialled address first (Envoy: use_original_dst)."""
+    outbound = [
         listener
-        for listener in known.listeners.values()
-        if listener.traffic_direction != envoy.TrafficDirection.INBOUND and is_for_datagrams(listener) is request.udp
+        for listener in resources.listeners.values()
+        if listener.traffic_direction != envoy.TrafficDirection.INBOUND and is_udp(listener) is request.udp
     ]
     if request.port == 0:
-        yield from (listener for listener in said if _is_proxy(listener))
+        yield from (listener for listener in outbound if _is_http_proxy(listener))
         return
-    there = [listener for listener in said if _port(listener) == request.port and not _is_proxy(listener)]
+    on_port = [listener for listener in outbound if _port(listener) == request.port and not _is_http_proxy(listener)]
     if request.address:
-        yield from (one for one in there if one.address.socket_address.address == request.address)
-    yield from (one for one in there if not _is_own(one))
-    yield from (listener for listener in said if listener.use_original_dst.value)
+        yield from (ln for ln in on_port if ln.address.socket_address.address == request.address)
+    yield from (listener for listener in on_port if not _is_address_only(listener))
+    yield from (listener for listener in outbound if listener.use_original_dst.value)
 
 
-def _is_own(listener: envoy.Listener) -> bool:
-    """Tell whether a listener is only for those who dial its address: not bound, and not for every address."""
+def _is_address_only(listener: envoy.Listener) -> bool:
+    """Tell whether only connections to its own address reach a listener: unbound, and not for every address."""
     bound = not listener.HasField("bind_to_port") or listener.bind_to_port.value
     return not bound and listener.address.socket_address.address != names.ANY_ADDRESS
 
@@ -73,31 +74,35 @@ def _port(listener: envoy.Listener) -> int:
     return int(listener.address.socket_address.port_value)
 
 
-def _is_proxy(listener: envoy.Listener) -> bool:
-    return any(_routes_of(chain) == names.HTTP_PROXY for chain in listener.filter_chains)
+def _is_http_proxy(listener: envoy.Listener) -> bool:
+    return any(_route_config_name(chain) == names.HTTP_PROXY for chain in listener.filter_chains)
 
 
-def _reached(known: Decoded, name: str, chain: envoy.FilterChain, place: str, address: str) -> Reached:
-    ends = chain.HasField("transport_socket")
-    for each in chain.filters:
-        if each.typed_config.Is(_PROXY.DESCRIPTOR):
-            shares = _shares(known, _PROXY.FromString(each.typed_config.value), address)
-            return Reached(name, place, shares=shares, terminates=ends)
-        if each.typed_config.Is(_MANAGER.DESCRIPTOR):
-            manager = _MANAGER.FromString(each.typed_config.value)
+def _match(
+    resources: DecodedResources, listener: str, chain: envoy.FilterChain, chain_name: str, address: str
+) -> ListenerMatch:
+    tls = chain.HasField("transport_socket")
+    for network_filter in chain.filters:
+        if network_filter.typed_config.Is(_PROXY.DESCRIPTOR):
+            clusters = _tcp_clusters(resources, _PROXY.FromString(network_filter.typed_config.value), address)
+            return ListenerMatch(listener, chain_name, l4_clusters=clusters, terminates_tls=tls)
+        if network_filter.typed_config.Is(_MANAGER.DESCRIPTOR):
+            manager = _MANAGER.FromString(network_filter.typed_config.value)
             inline = manager.route_config if manager.HasField("route_config") else None
-            routes = inline or known.configurations.get(manager.rds.route_config_name)
-            return Reached(name, place, routes, paths=_paths(manager), terminates=ends)
-    return Reached(name, place)
+            routes = inline or resources.configurations.get(manager.rds.route_config_name)
+            return ListenerMatch(listener, chain_name, routes, paths=_path_form(manager), terminates_tls=tls)
+    return ListenerMatch(listener, chain_name)
 
 
-def _shares(known: Decoded, said: envoy.TcpProxy, address: str) -> tuple[WeightedCluster, ...]:
-    weighted = [(each.name, each.weight) for each in said.weighted_clusters.clusters] or [(said.cluster, 1)]
-    total = sum(weight for _, weight in weighted)
-    return tuple(WeightedCluster(name, weight, total, trouble(known, name, address)) for name, weight in weighted)
+def _tcp_clusters(resources: DecodedResources, proxy: envoy.TcpProxy, address: str) -> tuple[WeightedCluster, ...]:
+    weights = [(c.name, c.weight) for c in proxy.weighted_clusters.clusters] or [(proxy.cluster, 1)]
+    total = sum(weight for _, weight in weights)
+    return tuple(
+        WeightedCluster(name, weight, total, cluster_problem(resources, name, address)) for name, weight in weights
+    )
 
 
-def _paths(manager: envoy.HttpConnectionManager) -> PathForm:
+def _path_form(manager: envoy.HttpConnectionManager) -> PathForm:
     if not manager.normalize_path.value:
         return PathForm.AS_SAID
     if manager.path_with_escaped_slashes_action == envoy.HttpConnectionManager.UNESCAPE_AND_FORWARD:
@@ -105,8 +110,8 @@ def _paths(manager: envoy.HttpConnectionManager) -> PathForm:
     return PathForm.MERGED if manager.merge_slashes else PathForm.BASE
 
 
-def _routes_of(chain: envoy.FilterChain) -> str:
-    for each in chain.filters:
-        if each.typed_config.Is(_MANAGER.DESCRIPTOR):
-            return str(_MANAGER.FromString(each.typed_config.value).rds.route_config_name)
+def _route_config_name(chain: envoy.FilterChain) -> str:
+    for network_filter in chain.filters:
+        if network_filter.typed_config.Is(_MANAGER.DESCRIPTOR):
+            return str(_MANAGER.FromString(network_filter.typed_config.value).rds.route_config_name)
     return ""

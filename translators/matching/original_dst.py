@@ -1,4 +1,4 @@
-"""Which address a client dials when it asks for a host: what DNS would have told it."""
+"""Which address a client dials for a host: the answer that cluster DNS gives. The only file here that reads a View."""
 
 from mirrorplane.api.hosts import collapsed, fqdn, is_ip
 from mirrorplane.api.proxy import Scope
@@ -9,19 +9,20 @@ from mirrorplane.translators.names import ANY_ADDRESS
 from mirrorplane.translators.sidecars.outbound_listeners import addresses
 
 
-def address(view: View, scope: Scope, host: str, port: int) -> str:
-    """Return the first address of the service of that name, or of one of its workloads when it is headless.
+def dialled_address(view: View, scope: Scope, host: str, port: int) -> str:
+    """Return the first address of the service with that name, or of a workload when the service is headless.
 
-    A host that no service has is somewhere: then it is an address that no listener is for.
+    A host without service gets an address that no listener serves.
     """
     name = host.lower().removesuffix(".")
     if is_ip(name):
         return collapsed(name)
     suffix = f".svc.{scope.domain}"
+    # The resolver's search list: as given, in the client's namespace, in the domain, and under `svc`.
     names = (name, fqdn(name, scope.namespace, scope.domain), f"{name}{suffix}", f"{name.removesuffix('.svc')}{suffix}")
-    for each in names:
-        service = services.service(view, scope.visibility, each)
+    for candidate in names:
+        service = services.service(view, scope.visibility, candidate)
         if service is not None:
-            one = addresses(service) or tuple(e.address for e in endpoints(view, service.ref, service.host, port))
-            return next(iter(one), ANY_ADDRESS)
+            resolved = addresses(service) or tuple(e.address for e in endpoints(view, service.ref, service.host, port))
+            return next(iter(resolved), ANY_ADDRESS)
     return ANY_ADDRESS

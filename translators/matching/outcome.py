@@ -1,4 +1,4 @@
-"""A request and the resources of a proxy -> what becomes of the request."""
+"""A request and the resources of a proxy -> the Outcome of the request."""
 
 from http import HTTPStatus
 
@@ -7,131 +7,147 @@ import msgspec
 from mirrorplane.api.meta import FieldRef, Ref
 from mirrorplane.api.tracing import Forwarded, Outcome, Reply, Request, SkippedRoute
 from mirrorplane.translators import envoy
-from mirrorplane.translators.matching.cors import preflight
-from mirrorplane.translators.matching.decoded import Decoded
-from mirrorplane.translators.matching.domains import virtual_host
-from mirrorplane.translators.matching.faults import abort, failing
-from mirrorplane.translators.matching.fields import fits, fraction, header_problem, query_problem, wants
-from mirrorplane.translators.matching.forwarding import Place, sending
+from mirrorplane.translators.matching.decoded import DecodedResources
+from mirrorplane.translators.matching.fields import (
+    expectation,
+    fraction,
+    header_problem,
+    query_problem,
+    string_matches,
+)
+from mirrorplane.translators.matching.filters import abort_reply, fault_outcome, preflight_reply
+from mirrorplane.translators.matching.forwarding import RouteContext, forward
 from mirrorplane.translators.matching.headers import response_edits
-from mirrorplane.translators.matching.listeners import reached
-from mirrorplane.translators.matching.path_normalization import formed, scheme_of
+from mirrorplane.translators.matching.listeners import match_listener
+from mirrorplane.translators.matching.path_normalization import apply_path_form, scheme_of
 from mirrorplane.translators.matching.paths import path_problem
 from mirrorplane.translators.matching.redirects import CODES, location
+from mirrorplane.translators.matching.virtual_hosts import find_virtual_host
 
 
-def answer(known: Decoded, request: Request) -> Outcome:
-    """Return what a proxy that has these resources does with a request."""
-    at = reached(known, request)
-    if at is None:
+def trace_request(resources: DecodedResources, request: Request) -> Outcome:
+    """Return what a proxy with these resources does with a request."""
+    match = match_listener(resources, request)
+    if match is None:
         return Outcome(request)
-    found = Outcome(request, listener=at.listener, filter_chain=at.chain, l4_clusters=at.shares)
-    if at.shares or (request.tls and not at.terminates):
-        return found
-    path = formed(request.path, at.paths)
+    outcome = Outcome(request, listener=match.listener, filter_chain=match.filter_chain, l4_clusters=match.l4_clusters)
+    if match.l4_clusters or (request.tls and not match.terminates_tls):
+        return outcome
+    path = apply_path_form(request.path, match.paths)
     if path is None:
-        return msgspec.structs.replace(found, status=HTTPStatus.BAD_REQUEST.value)
-    arrived = msgspec.structs.replace(request, path=path, scheme="https" if request.tls else scheme_of(request))
-    found = msgspec.structs.replace(found, request=arrived)
-    if at.routes is None:
-        return msgspec.structs.replace(found, status=HTTPStatus.NOT_FOUND.value)
-    return _routed(known, at.routes, found)
+        return msgspec.structs.replace(outcome, status=HTTPStatus.BAD_REQUEST.value)
+    normalized = msgspec.structs.replace(request, path=path, scheme="https" if request.tls else scheme_of(request))
+    outcome = msgspec.structs.replace(outcome, request=normalized)
+    if match.routes is None:
+        return msgspec.structs.replace(outcome, status=HTTPStatus.NOT_FOUND.value)
+    return _route(resources, match.routes, outcome)
 
 
-def _routed(known: Decoded, said: envoy.RouteConfiguration, found: Outcome) -> Outcome:
-    found = msgspec.structs.replace(found, route_configuration=said.name, status=HTTPStatus.NOT_FOUND.value)
-    host = virtual_host(said, found.request.authority)
-    if host is None:
-        return found
-    if host[0].require_tls == envoy.VirtualHost.ALL and found.request.scheme != "https":
-        secure = f"https://{found.request.authority}{found.request.path}"
-        moved = Reply(HTTPStatus.MOVED_PERMANENTLY.value, secure)
-        return msgspec.structs.replace(_in_host(found, *host, []), action=moved, status=moved.status)
-    passed: list[SkippedRoute] = []
-    for route in host[0].routes:
-        why = match_problem(route.match, found.request)
-        if not why:
-            later = len(host[0].routes) - len(passed) - 1
-            found = msgspec.structs.replace(
-                _in_host(found, *host, passed), remaining_routes=later, **_chance(route, found.request)
+def _route(resources: DecodedResources, configuration: envoy.RouteConfiguration, outcome: Outcome) -> Outcome:
+    outcome = msgspec.structs.replace(
+        outcome, route_configuration=configuration.name, status=HTTPStatus.NOT_FOUND.value
+    )
+    request, match = outcome.request, find_virtual_host(configuration, outcome.request.authority)
+    if match is None:
+        return outcome
+    host, domain = match
+    outcome = msgspec.structs.replace(outcome, virtual_host=host.name, domain=domain)
+    if host.require_tls == envoy.VirtualHost.ALL and request.scheme != "https":
+        reply = Reply(HTTPStatus.MOVED_PERMANENTLY.value, f"https://{request.authority}{request.path}")
+        return msgspec.structs.replace(outcome, action=reply, status=reply.status)
+    skipped: list[SkippedRoute] = []
+    for route in host.routes:
+        reason = match_problem(route.match, request)
+        if not reason:
+            remaining = len(host.routes) - len(skipped) - 1
+            outcome = msgspec.structs.replace(
+                outcome, skipped=tuple(skipped), remaining_routes=remaining, **_route_fraction(route, request)
             )
-            return _done(known, Place(route, host[0], said), found)
-        passed.append(SkippedRoute(route.name, why, origin(route)))
-    return _in_host(found, *host, passed)
+            return _act(resources, RouteContext(route, host, configuration), outcome)
+        skipped.append(SkippedRoute(route.name, reason, origin(route)))
+    return msgspec.structs.replace(outcome, skipped=tuple(skipped))
 
 
-def _chance(route: envoy.Route, request: Request) -> dict[str, int]:
-    """Return of how many requests a route is for how many, where that is left open."""
+def _route_fraction(route: envoy.Route, request: Request) -> dict[str, int]:
+    """Return the fraction of requests that a route applies to, when no random value decides."""
     if request.random_value is not None or not route.match.HasField("runtime_fraction"):
         return {}
     numerator, denominator = fraction(route.match.runtime_fraction.default_value)
     return {"numerator": numerator, "denominator": denominator}
 
 
-def _in_host(found: Outcome, host: envoy.VirtualHost, domain: str, passed: list[SkippedRoute]) -> Outcome:
-    return msgspec.structs.replace(found, virtual_host=host.name, domain=domain, skipped=tuple(passed))
+def match_problem(match: envoy.RouteMatch, request: Request) -> str:
+    """Return why a route does not match, from its first matcher that fails, or "".
 
-
-def match_problem(said: envoy.RouteMatch, request: Request) -> str:
-    """Say why a match does not hold, by the first of its parts that fails, or "". With no dice, fractions hold."""
-    if said.HasField("runtime_fraction") and request.random_value is not None:
-        numerator, denominator = fraction(said.runtime_fraction.default_value)
+    Without a random value, a fraction always matches.
+    """
+    if match.HasField("runtime_fraction") and request.random_value is not None:
+        numerator, denominator = fraction(match.runtime_fraction.default_value)
         if request.random_value % denominator >= numerator:
-            return f"the request is not among the {numerator} of {denominator} that are chosen by chance"
-    meant = (_meant(one, request) for one in said.filter_state)
-    problem = next(filter(None, (path_problem(said, request.path), *meant)), "")
-    problems = (header_problem(one, request) for one in said.headers)
-    asked = (query_problem(one, request.path) for one in said.query_parameters)
-    return problem or next(filter(None, problems), "") or next(filter(None, asked), "")
+            return f"the request is not among the {numerator} of {denominator} that this route samples"
+    address_problems = (_address_problem(matcher, request) for matcher in match.filter_state)
+    problem = next(filter(None, (path_problem(match, request.path), *address_problems)), "")
+    header_problems = (header_problem(matcher, request) for matcher in match.headers)
+    query_problems = (query_problem(matcher, request.path) for matcher in match.query_parameters)
+    return problem or next(filter(None, header_problems), "") or next(filter(None, query_problems), "")
 
 
-def _meant(said: envoy.FilterStateMatcher, request: Request) -> str:
-    """Say why a route is not for those who dialled an address; it is the only thing that routes ask connections for."""
-    wanted = said.string_match
-    return "" if fits(wanted, request.address) else f"the address dialled is {request.address!r} ({wants(wanted)})"
+def _address_problem(matcher: envoy.FilterStateMatcher, request: Request) -> str:
+    """Return why the dialled address does not match: our routes use filter state for nothing else."""
+    if string_matches(matcher.string_match, request.address):
+        return ""
+    return f"the dialled address is {request.address!r} (it {expectation(matcher.string_match)})"
 
 
 def origin(route: envoy.Route) -> FieldRef | None:
-    """Return what a route was made from, as its metadata says; None for the routes of services without rules."""
-    said = route.metadata.filter_metadata["istio"].fields if "istio" in route.metadata.filter_metadata else {}
-    if "config" not in said:
+    """Return the field that a route was built from, as its metadata says; None for a service's default route."""
+    metadata = route.metadata.filter_metadata
+    fields = metadata["istio"].fields if "istio" in metadata else {}
+    if "config" not in fields:
         return None
-    _, _, rest = said["config"].string_value.partition("/apis/")
-    group, _, namespace, kind, name = rest.split("/")
-    return FieldRef(Ref(f"{group}/{kind}", namespace, name), said["path"].string_value)
+    # /apis/GROUP/VERSION/NAMESPACE/KIND/NAME, a shorter form of Istio's.
+    _, _, config = fields["config"].string_value.partition("/apis/")
+    group, _, namespace, kind, name = config.split("/")
+    return FieldRef(Ref(f"{group}/{kind}", namespace, name), fields["path"].string_value)
 
 
-def _done(known: Decoded, place: Place, found: Outcome) -> Outcome:
-    route, fails = place.route, failing(place.route)
-    kind = route.WhichOneof("action")
-    action: Forwarded | Reply
-    answered = abort(fails, response_edits(place.levels))
-    if answered is not None and kind == "route":
-        ways = dict.fromkeys(to.response_edits for to in sending(known, place, found.request).targets)
-        answered = msgspec.structs.replace(answered, target_edits=tuple(ways))
-    answered = answered or preflight(route, found.request)
-    if answered is not None:
-        action = answered
-    elif kind == "redirect":
-        where = location(route.redirect, route.match, found.request)
-        action = Reply(CODES[route.redirect.response_code], where, response_edits=response_edits(place.levels))
-    elif kind == "direct_response":
-        said = route.direct_response
-        action = Reply(said.status, body=said.body.inline_bytes, response_edits=response_edits(place.levels))
-    else:
-        action = sending(known, place, found.request)
+def _act(resources: DecodedResources, context: RouteContext, outcome: Outcome) -> Outcome:
+    route = context.route
+    fault = fault_outcome(route)
+    action = _filter_reply(resources, context, outcome.request) or _route_action(resources, context, outcome.request)
     return msgspec.structs.replace(
-        found,
+        outcome,
         route=route.name,
         origin=origin(route),
         filters=tuple(sorted(route.typed_per_filter_config)),
-        fault=fails,
+        fault=fault,
         action=action,
         status=_status(action),
     )
 
 
+def _filter_reply(resources: DecodedResources, context: RouteContext, request: Request) -> Reply | None:
+    """Return the reply of a filter of the route, which runs before the route's own action."""
+    reply = abort_reply(fault_outcome(context.route), response_edits(context.levels))
+    if reply is not None and context.route.WhichOneof("action") == "route":
+        targets = forward(resources, context, request).targets
+        edits = dict.fromkeys(target.response_edits for target in targets)
+        reply = msgspec.structs.replace(reply, target_edits=tuple(edits))
+    return reply or preflight_reply(context.route, request)
+
+
+def _route_action(resources: DecodedResources, context: RouteContext, request: Request) -> Forwarded | Reply:
+    route, kind = context.route, context.route.WhichOneof("action")
+    if kind == "redirect":
+        url = location(route.redirect, route.match, request)
+        return Reply(CODES[route.redirect.response_code], url, response_edits=response_edits(context.levels))
+    if kind == "direct_response":
+        body = route.direct_response.body.inline_bytes
+        return Reply(route.direct_response.status, body=body, response_edits=response_edits(context.levels))
+    return forward(resources, context, request)
+
+
 def _status(action: Forwarded | Reply) -> int:
     if isinstance(action, Reply):
         return action.status
-    return action.targets[0].status if all(to.problem for to in action.targets) else 0
+    return action.targets[0].status if all(target.problem for target in action.targets) else 0

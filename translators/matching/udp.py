@@ -1,43 +1,43 @@
-"""Where a listener for UDP passes datagrams on."""
+"""The clusters that a UDP listener forwards to."""
 
 from collections.abc import Iterator
 
 from mirrorplane.api.tracing import WeightedCluster
 from mirrorplane.api.units import MILLION
 from mirrorplane.translators import envoy
-from mirrorplane.translators.matching.decoded import Decoded, trouble
+from mirrorplane.translators.matching.decoded import DecodedResources, cluster_problem
 
 _PROXY = envoy.UdpProxy
 
 
-def is_for_datagrams(listener: envoy.Listener) -> bool:
+def is_udp(listener: envoy.Listener) -> bool:
     """Tell whether a listener is for UDP."""
     return bool(listener.address.socket_address.protocol == envoy.SocketAddress.UDP)
 
 
-def passed_on(known: Decoded, listener: envoy.Listener) -> tuple[WeightedCluster, ...]:
-    """Return the clusters that sessions go to, each with its share in parts per MILLION; the only one with all.
+def udp_clusters(resources: DecodedResources, listener: envoy.Listener) -> tuple[WeightedCluster, ...]:
+    """Return the clusters that UDP sessions go to, with weights in parts per MILLION.
 
-    Fractions are of one hash, so that each takes what is left of it by those before.
+    The matchers compare one hash of the session with growing bounds, so each gets what those before it left.
     """
-    (proxy,) = (_PROXY.FromString(one.typed_config.value) for one in listener.listener_filters)
-    found = list(_bounds(proxy.matcher))
-    below = [0, *(bound for _, bound in found)]
+    (proxy,) = (_PROXY.FromString(f.typed_config.value) for f in listener.listener_filters)
+    bounds = list(_bounds(proxy.matcher))
+    lower_bounds = [0, *(bound for _, bound in bounds)]
     return tuple(
-        WeightedCluster(cluster, bound - before, MILLION, trouble(known, cluster))
-        for (cluster, bound), before in zip(found, below, strict=False)
+        WeightedCluster(cluster, upper - lower, MILLION, cluster_problem(resources, cluster))
+        for (cluster, upper), lower in zip(bounds, lower_bounds, strict=False)
     )
 
 
-def _bounds(said: envoy.Matcher) -> Iterator[tuple[str, int]]:
-    for one in said.matcher_list.matchers:
+def _bounds(matcher: envoy.Matcher) -> Iterator[tuple[str, int]]:
+    for field_matcher in matcher.matcher_list.matchers:
         fraction = envoy.FractionMatcher()
-        one.predicate.single_predicate.custom_match.typed_config.Unpack(fraction)
-        yield _cluster(one.on_match), fraction.runtime_fraction.default_value.numerator
-    yield _cluster(said.on_no_match), MILLION
+        field_matcher.predicate.single_predicate.custom_match.typed_config.Unpack(fraction)
+        yield _cluster(field_matcher.on_match), fraction.runtime_fraction.default_value.numerator
+    yield _cluster(matcher.on_no_match), MILLION
 
 
-def _cluster(said: "envoy.Matcher.OnMatch") -> str:
+def _cluster(on_match: "envoy.Matcher.OnMatch") -> str:
     route = envoy.UdpRoute()
-    said.action.typed_config.Unpack(route)
+    on_match.action.typed_config.Unpack(route)
     return str(route.cluster)

@@ -4,15 +4,15 @@ import pytest
 
 from mirrorplane.api.tracing import HeaderEdit, MirrorOutcome, Request, Target, WeightedCluster
 from mirrorplane.translators import envoy
-from mirrorplane.translators.matching.decoded import Decoded
-from mirrorplane.translators.matching.domains import virtual_host
-from mirrorplane.translators.matching.forwarding import Place, copied_authority, sending
-from mirrorplane.translators.matching.headers import edited, request_edits
-from mirrorplane.translators.matching.listeners import reached
+from mirrorplane.translators.matching.decoded import DecodedResources
+from mirrorplane.translators.matching.forwarding import RouteContext, forward, mirror_authority
+from mirrorplane.translators.matching.headers import apply_edits, request_edits
+from mirrorplane.translators.matching.listeners import match_listener
 from mirrorplane.translators.matching.outcome import match_problem
-from mirrorplane.translators.matching.path_normalization import normalised
-from mirrorplane.translators.matching.paths import path_problem, substituted, with_prefix
+from mirrorplane.translators.matching.path_normalization import normalize_path
+from mirrorplane.translators.matching.paths import path_problem, replace_prefix, replace_regex
 from mirrorplane.translators.matching.redirects import location
+from mirrorplane.translators.matching.virtual_hosts import find_virtual_host
 
 
 def configuration(*domains: str, ignore_port: bool = False) -> envoy.RouteConfiguration:
@@ -38,15 +38,15 @@ def configuration(*domains: str, ignore_port: bool = False) -> envoy.RouteConfig
     ],
 )
 def test_the_most_specific_name_has_the_request(authority: str, wanted: str):
-    found = virtual_host(configuration("*", "*.c", "*.b.c", "a.b.c", "a.*", "a.b.*"), authority)
+    found = find_virtual_host(configuration("*", "*.c", "*.b.c", "a.b.c", "a.*", "a.b.*"), authority)
     assert found is not None
     assert (found[0].name, found[1]) == (wanted, wanted)
 
 
 @pytest.mark.parametrize("authority", ["a:80", "a", "[::1]:80", "[::1]"])
 def test_ports_do_not_count_where_the_configuration_says_so(authority: str):
-    assert virtual_host(configuration("a", "[::1]", ignore_port=True), authority) is not None
-    assert virtual_host(configuration("b", ignore_port=True), authority) is None
+    assert find_virtual_host(configuration("a", "[::1]", ignore_port=True), authority) is not None
+    assert find_virtual_host(configuration("b", ignore_port=True), authority) is None
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_ports_do_not_count_where_the_configuration_says_so(authority: str):
     ],
 )
 def test_paths_are_normalised_as_envoy_was_seen_to_do(path: str, wanted: str | None):
-    assert normalised(path) == wanted
+    assert normalize_path(path) == wanted
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ def test_headers(matcher: envoy.HeaderMatcher, values: tuple[str, ...], holds: b
     ],
 )
 def test_substitutions_are_those_of_re2s_global_replace(pattern: str, substitution: str, path: str, wanted: str):
-    assert substituted(pattern, substitution, path) == wanted
+    assert replace_regex(pattern, substitution, path) == wanted
 
 
 def test_a_prefix_is_rewritten_by_its_length_and_a_regex_as_a_whole():
-    assert with_prefix(envoy.RouteMatch(prefix="/AB"), "/abc?q", "/n") == "/nc?q"
-    assert with_prefix(envoy.RouteMatch(safe_regex=envoy.RegexMatcher(regex=".*")), "/abc?q", "/n") == "/n?q"
+    assert replace_prefix(envoy.RouteMatch(prefix="/AB"), "/abc?q", "/n") == "/nc?q"
+    assert replace_prefix(envoy.RouteMatch(safe_regex=envoy.RegexMatcher(regex=".*")), "/abc?q", "/n") == "/n?q"
 
 
 def test_changes_of_one_level_are_removals_then_settings_then_additions():
@@ -142,7 +142,7 @@ def test_changes_of_one_level_are_removals_then_settings_then_additions():
     ):
         said.request_headers_to_add.add(header=envoy.HeaderValue(key=name, value="100%%"), append_action=action)
     before = (("gone", "1"), ("x-a", "1"), ("x-b", "1"), ("x-b", "2"))
-    assert edited(before, request_edits([said])) == (
+    assert apply_edits(before, request_edits([said])) == (
         ("x-a", "100%"), ("x-b", "100%"), ("x-a", "100%"), ("x-c", "100%"),
     )  # fmt: skip
 
@@ -176,19 +176,19 @@ def test_where_redirects_lead(said: envoy.RedirectAction, request_: Request, wan
 )
 def test_the_suffix_of_a_copy_stands_before_the_port(authority: str, wanted: str):
     to = Target("c", "h", 80, "", 1, 1, "/", authority)
-    assert copied_authority(MirrorOutcome("c", "h", 80, "", 1, 1, shadow_suffix=True), to) == wanted
-    assert copied_authority(MirrorOutcome("c", "h", 80, "", 1, 1, shadow_suffix=False), to) == authority
+    assert mirror_authority(MirrorOutcome("c", "h", 80, "", 1, 1, shadow_suffix=True), to) == wanted
+    assert mirror_authority(MirrorOutcome("c", "h", 80, "", 1, 1, shadow_suffix=False), to) == authority
 
 
 def test_mirrors_and_retries_of_the_nearest_level_that_has_some_hold():
     host = envoy.VirtualHost()
     host.request_mirror_policies.add(cluster="of the host")
     host.retry_policy.retry_on = "5xx"
-    place = Place(envoy.Route(route=envoy.RouteAction(cluster="c")), host, envoy.RouteConfiguration())
-    found = sending(Decoded({}, {}, {}, {}), place, Request("a", random_value=5))
+    place = RouteContext(envoy.Route(route=envoy.RouteAction(cluster="c")), host, envoy.RouteConfiguration())
+    found = forward(DecodedResources({}, {}, {}, {}), place, Request("a", random_value=5))
     assert [(copy.cluster, copy.numerator, copy.denominator) for copy in found.mirrors] == [("of the host", 1, 1)]
     assert (found.retry_on, found.retries, found.timeout_ms) == ("5xx", 1, 15_000)
-    assert [to.problem for to in found.targets] == ["there is no cluster c"]
+    assert [to.problem for to in found.targets] == ["cluster c does not exist"]
     assert [copy.fires for copy in found.mirrors] == [False], "what is not sent is not copied"
 
 
@@ -202,10 +202,10 @@ def test_a_port_that_looks_at_bytes_sends_tls_to_its_default_chain():
     chain.filters.add(typed_config=envoy.packed(manager))
     bytes_ = listener.default_filter_chain.filters.add()
     bytes_.typed_config.CopyFrom(envoy.packed(envoy.TcpProxy(cluster="raw")))
-    known = Decoded({"l": listener}, {"9": envoy.RouteConfiguration(name="9")}, {}, {})
-    plain, tls = reached(known, Request("a", port=9)), reached(known, Request("a", port=9, tls=True))
+    known = DecodedResources({"l": listener}, {"9": envoy.RouteConfiguration(name="9")}, {}, {})
+    plain, tls = match_listener(known, Request("a", port=9)), match_listener(known, Request("a", port=9, tls=True))
     assert plain is not None
     assert tls is not None
-    raw = WeightedCluster("raw", 1, 1, "there is no cluster raw")
-    assert (plain.shares, plain.routes, tls.shares) == ((), known.configurations["9"], (raw,))
-    assert reached(known, Request("a", port=10)) is None
+    raw = WeightedCluster("raw", 1, 1, "cluster raw does not exist")
+    assert (plain.l4_clusters, plain.routes, tls.l4_clusters) == ((), known.configurations["9"], (raw,))
+    assert match_listener(known, Request("a", port=10)) is None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mirrorplane.api.tracing import Forwarded
-from mirrorplane.translators.matching.forwarding import copied_authority
+from mirrorplane.translators.matching.forwarding import mirror_authority
 from tests.builders import plane_of, rendered
 from tests.gateway_manifests import EDGE, made, route, services, to
 from tests.traffic_language import ask, brief
@@ -55,7 +55,7 @@ async def copies(text: str) -> tuple[str, str, str]:
     for asked in (f"GET http://{HOST}/a", f"GET http://{HOST}/b", f"GET http://{HOST}:81/b"):
         action = ask(served, asked).action
         assert isinstance(action, Forwarded)
-        found.append(copied_authority(action.mirrors[0], action.targets[0]).removesuffix(":81"))
+        found.append(mirror_authority(action.mirrors[0], action.targets[0]).removesuffix(":81"))
     return found[0], found[1], found[2].replace(":81", "")
 
 

@@ -8,8 +8,8 @@ from mirrorplane.api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.resource import CLUSTER
 from mirrorplane.api.tracing import Request
-from mirrorplane.translators.matching.decoded import decoded
-from mirrorplane.translators.matching.outcome import answer
+from mirrorplane.translators.matching.decoded import decode_resources
+from mirrorplane.translators.matching.outcome import trace_request
 from tests.builders import plane_of, rendered
 from tests.gateway_manifests import EDGE, GROUP, TILL, gateway, made, path, route, seen, services, to
 from tests.traffic_language import ask, brief, headers_of
@@ -50,8 +50,8 @@ async def test_redirects_say_no_port_that_the_scheme_has_anyway(port: int, said:
 async def test_a_port_that_a_client_said_of_any_host_is_replaced(host: str, found: str):
     moved = {"filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}]}
     served = await rendered("---\n".join([gateway({"port": 8080}), route("moved", moved)]), EDGE)
-    asked = decoded(served)
-    assert brief(answer(asked, Request(host, port=8080))) == f"302 {found}"
+    asked = decode_resources(served)
+    assert brief(trace_request(asked, Request(host, port=8080))) == f"302 {found}"
 
 
 PREFIXES = [
