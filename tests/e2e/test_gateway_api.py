@@ -62,7 +62,7 @@ def behind(*workloads: Workload) -> str:
     return joined(*(joined(service(w.name, 80), local_pod(w.name, w.name, {"app": w.name}, w.port)) for w in workloads))
 
 
-class ClientKey:
+class EdgeClient:
     """A client of a router: what is answered to a path of a host."""
 
     def __init__(self, client: aiohttp.ClientSession, at: Router) -> None:
@@ -104,7 +104,7 @@ async def test_a_router_does_what_routes_say(stage: Stage, client: aiohttp.Clien
         rules = [route(WEB, *RULES), route(OTHER, rule("/", "other"))]
         await stage.apply(joined(QUIET, edge(listener), *rules, behind(web, other, copy)))
         at = await router(stage, HTTP, delta=delta, labels=LABELS)
-        caller = ClientKey(client, at)
+        caller = EdgeClient(client, at)
         await _routes_by_host_and_path(caller, client, at)
         await _changes_what_is_sent(caller, web)
         await _answers_itself(caller)
@@ -113,7 +113,7 @@ async def test_a_router_does_what_routes_say(stage: Stage, client: aiohttp.Clien
     assert not complaints(stage)
 
 
-async def _routes_by_host_and_path(caller: ClientKey, client: aiohttp.ClientSession, at: Router) -> None:
+async def _routes_by_host_and_path(caller: EdgeClient, client: aiohttp.ClientSession, at: Router) -> None:
     assert await caller.get("/anything/a") == (200, "web")
     assert await caller.get("/anything", OTHER) == (200, "other")
     assert await caller.get("/anything", f"{OTHER}:1234") == (200, "other")
@@ -123,7 +123,7 @@ async def _routes_by_host_and_path(caller: ClientKey, client: aiohttp.ClientSess
         assert answer.headers["X-Workload"] == "other"
 
 
-async def _changes_what_is_sent(caller: ClientKey, web: Workload) -> None:
+async def _changes_what_is_sent(caller: EdgeClient, web: Workload) -> None:
     web.received.clear()
     for path in ("/below/a?b=c", "/below", "/below/", "/top/anything", "/top/", "/top", "/full/x?y=z"):
         await caller.get(path)
@@ -135,14 +135,14 @@ async def _changes_what_is_sent(caller: ClientKey, web: Workload) -> None:
     assert [r.path for r in web.received[3:]] == ["/anything", "/", "/", "/anything/full?y=z"]
 
 
-async def _answers_itself(caller: ClientKey) -> None:
+async def _answers_itself(caller: EdgeClient) -> None:
     assert await caller.get("/moved/a?b") == (302, f"http://{WEB}:{HTTP}/anything/a?b")
     assert await caller.get("/top-moved/a") == (302, f"https://{WEB}/a")
     assert await caller.get("/nobody") == (500, "")
     assert await caller.get("/nothing") == (500, "")
 
 
-async def _shares(caller: ClientKey) -> None:
+async def _shares(caller: EdgeClient) -> None:
     """Wide bounds: one in ten million runs is further off."""
     seen = Counter([await caller.get("/weights") for _ in range(REQUESTS)])
     assert set(seen) == {(200, "web"), (200, "other")}
@@ -152,7 +152,7 @@ async def _shares(caller: ClientKey) -> None:
     assert 65 <= seen[500, ""] <= 135
 
 
-async def _copies(caller: ClientKey, web: Workload, other: Workload, copy: Workload) -> None:
+async def _copies(caller: EdgeClient, web: Workload, other: Workload, copy: Workload) -> None:
     for workload in (web, other, copy):
         workload.received.clear()
     paths, asked = {f"/anything/copied/{i}" for i in range(10)}, 0
@@ -194,7 +194,7 @@ async def test_https_ends_at_a_listener_with_its_secret(tmp_path: Path, client: 
             assert (answer.status, answer.headers["X-Workload"]) == (200, "web")
         with pytest.raises(aiohttp.ClientError):
             await client.get(where, headers={"Host": OTHER}, ssl=issued.client(), server_hostname=OTHER)
-        assert await ClientKey(client, at).get("/a") == (301, f"https://{WEB}:{HTTPS}/a")
+        assert await EdgeClient(client, at).get("/a") == (301, f"https://{WEB}:{HTTPS}/a")
         assert not complaints(stage)
 
 

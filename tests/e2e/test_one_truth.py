@@ -1,0 +1,62 @@
+"""A real Envoy does of a route what its status and `check` say: no more, and no less."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from mirrorplane.controlplane.playground.stage import Stage
+from mirrorplane.controlplane.playground.workload import Workload
+from tests.e2e.conftest import PROTOCOLS
+from tests.e2e.edge_router import Router, router
+from tests.e2e.manifests import QUIET, complaints, joined
+from tests.e2e.test_gateway_api import LABELS, behind, edge, mirror, route, rule
+
+pytestmark = pytest.mark.envoy
+
+HTTP, HOST = 18080, "web.example.com"
+MUTUAL = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: copy}
+spec: {host: copy, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}
+"""
+HOST_SET = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "Host", "value": "x.y"}]}}
+RULES = (
+    rule("/anything/mirrored", "web", filters=(mirror("copy"),)),
+    {**rule("/", "web"), "matches": [{"path": {"type": "RegularExpression", "value": "/anything/regex([a-z"}}]},
+    rule("/anything/host", "web", filters=(HOST_SET,)),
+)
+
+
+@PROTOCOLS
+async def test_status_and_envoy_agree(stage: Stage, client: aiohttp.ClientSession, delta: bool):
+    listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
+    async with Workload("web") as web, Workload("copy") as copy:
+        await stage.apply(joined(QUIET, edge(listener), route(HOST, *RULES), behind(web, copy), MUTUAL))
+        at = await router(stage, HTTP, delta=delta, labels=LABELS)
+        statuses = [await _status(client, at, path) for path in ("/anything/mirrored", "/regexa", "/host")]
+        assert statuses == [200, 404, 500]
+        assert len(web.received) == 1
+        assert copy.received == []
+    conditions = await _conditions(stage)
+    assert (conditions["ResolvedRefs"]["status"], conditions["ResolvedRefs"]["reason"]) == (
+        "False",
+        "MirrorNotCallable",
+    )
+    assert conditions["PartiallyInvalid"]["message"].startswith("Dropped Rule 1, 2: ")
+    reported = [finding.message for finding in stage.app.plane.findings.all() if finding.about.name == HOST]
+    told = conditions["ResolvedRefs"]["message"] + conditions["PartiallyInvalid"]["message"]
+    assert len(reported) == 3
+    assert all(message in told for message in reported)
+    assert not complaints(stage)
+
+
+async def _status(client: aiohttp.ClientSession, at: Router, path: str) -> int:
+    async with client.get(at.url("http", HTTP, path), headers={"Host": HOST}) as answer:
+        return answer.status
+
+
+async def _conditions(stage: Stage) -> dict[str, Any]:
+    (parent,) = next(status for ref, status in await stage.app.keeper.statuses() if ref.name == HOST)["parents"]
+    return {condition["type"]: condition for condition in parent["conditions"]}
