@@ -20,7 +20,7 @@ _DEFAULT_TIMEOUT_MS = 15_000
 """Envoy's default of RouteAction.timeout."""
 
 
-class RouteContext(msgspec.Struct, frozen=True):
+class NestedRoute(msgspec.Struct, frozen=True):
     """A route with the virtual host and the configuration around it, whose settings apply to it too."""
 
     route: envoy.Route
@@ -33,16 +33,16 @@ class RouteContext(msgspec.Struct, frozen=True):
         return self.route, self.virtual_host, self.configuration
 
 
-def forward(resources: DecodedResources, context: RouteContext, request: Request) -> Forwarded:
+def forward(resources: DecodedResources, nested: NestedRoute, request: Request) -> Forwarded:
     """Return what a route's action does with a request."""
-    action = context.route.route
+    action = nested.route.route
     retry = next(
-        (level.retry_policy for level in (action, context.virtual_host) if level.HasField("retry_policy")), None
+        (level.retry_policy for level in (action, nested.virtual_host) if level.HasField("retry_policy")), None
     )
     # Mirror policies are not merged: Envoy takes those of the most specific level that has any.
-    levels = (action, *context.levels[1:])
+    levels = (action, *nested.levels[1:])
     policies = next((level.request_mirror_policies for level in levels if level.request_mirror_policies), ())
-    targets = tuple(_targets(resources, context, request))
+    targets = tuple(_targets(resources, nested, request))
     unsent = _NOTHING_FORWARDED if all(target.problem for target in targets) else ""
     return Forwarded(
         targets=targets,
@@ -53,15 +53,15 @@ def forward(resources: DecodedResources, context: RouteContext, request: Request
     )
 
 
-def _targets(resources: DecodedResources, context: RouteContext, request: Request) -> Iterator[Target]:
-    action = context.route.route
+def _targets(resources: DecodedResources, nested: NestedRoute, request: Request) -> Iterator[Target]:
+    action = nested.route.route
     if action.WhichOneof("cluster_specifier") != "weighted_clusters":
-        yield _target(resources, context, request, _ClusterWeight(name=action.cluster))
+        yield _target(resources, nested, request, _ClusterWeight(name=action.cluster))
         return
     weighted = [cluster for cluster in action.weighted_clusters.clusters if cluster.weight.value]
     total = sum(cluster.weight.value for cluster in weighted)
     for cluster in weighted if request.random_value is None else _drawn(weighted, request.random_value % total):
-        target = _target(resources, context, request, cluster)
+        target = _target(resources, nested, request, cluster)
         yield msgspec.structs.replace(target, weight=cluster.weight.value, total=total)
 
 
@@ -74,9 +74,9 @@ def _drawn(weighted: Sequence[_ClusterWeight], number: int) -> Iterator[_Cluster
         number -= cluster.weight.value
 
 
-def _target(resources: DecodedResources, context: RouteContext, request: Request, cluster: _ClusterWeight) -> Target:
-    action = context.route.route
-    levels = (cluster, *context.levels)
+def _target(resources: DecodedResources, nested: NestedRoute, request: Request, cluster: _ClusterWeight) -> Target:
+    action = nested.route.route
+    levels = (cluster, *nested.levels)
     missing = cluster.name not in resources.clusters
     answers_500 = missing and action.cluster_not_found_response_code == _ANSWERS_500
     name = names.parse_cluster(cluster.name)
@@ -87,7 +87,7 @@ def _target(resources: DecodedResources, context: RouteContext, request: Request
         subset=name.subset if name else "",
         weight=1,
         total=1,
-        path=_rewritten_path(context.route.match, action, request.path),
+        path=_rewritten_path(nested.route.match, action, request.path),
         authority=action.host_rewrite_literal or cluster.host_rewrite_literal or request.authority,
         headers=apply_edits(request.headers, request_edits(levels)),
         response_edits=response_edits(levels),

@@ -16,7 +16,7 @@ from mirrorplane.translators.matching.fields import (
     string_matches,
 )
 from mirrorplane.translators.matching.filters import abort_reply, fault_outcome, preflight_reply
-from mirrorplane.translators.matching.forwarding import RouteContext, forward
+from mirrorplane.translators.matching.forwarding import NestedRoute, forward
 from mirrorplane.translators.matching.headers import response_edits
 from mirrorplane.translators.matching.listeners import match_listener
 from mirrorplane.translators.matching.path_normalization import apply_path_form, scheme_of
@@ -63,7 +63,7 @@ def _route(resources: DecodedResources, configuration: envoy.RouteConfiguration,
             outcome = msgspec.structs.replace(
                 outcome, skipped=tuple(skipped), remaining_routes=remaining, **_route_fraction(route, request)
             )
-            return _act(resources, RouteContext(route, host, configuration), outcome)
+            return _act(resources, NestedRoute(route, host, configuration), outcome)
         skipped.append(SkippedRoute(route.name, reason, origin(route)))
     return msgspec.structs.replace(outcome, skipped=tuple(skipped))
 
@@ -111,10 +111,10 @@ def origin(route: envoy.Route) -> FieldRef | None:
     return FieldRef(Ref(f"{group}/{kind}", namespace, name), fields["path"].string_value)
 
 
-def _act(resources: DecodedResources, context: RouteContext, outcome: Outcome) -> Outcome:
-    route = context.route
+def _act(resources: DecodedResources, nested: NestedRoute, outcome: Outcome) -> Outcome:
+    route = nested.route
     fault = fault_outcome(route)
-    action = _filter_reply(resources, context, outcome.request) or _route_action(resources, context, outcome.request)
+    action = _filter_reply(resources, nested, outcome.request) or _route_action(resources, nested, outcome.request)
     return msgspec.structs.replace(
         outcome,
         route=route.name,
@@ -126,25 +126,25 @@ def _act(resources: DecodedResources, context: RouteContext, outcome: Outcome) -
     )
 
 
-def _filter_reply(resources: DecodedResources, context: RouteContext, request: Request) -> Reply | None:
+def _filter_reply(resources: DecodedResources, nested: NestedRoute, request: Request) -> Reply | None:
     """Return the reply of a filter of the route, which runs before the route's own action."""
-    reply = abort_reply(fault_outcome(context.route), response_edits(context.levels))
-    if reply is not None and context.route.WhichOneof("action") == "route":
-        targets = forward(resources, context, request).targets
+    reply = abort_reply(fault_outcome(nested.route), response_edits(nested.levels))
+    if reply is not None and nested.route.WhichOneof("action") == "route":
+        targets = forward(resources, nested, request).targets
         edits = dict.fromkeys(target.response_edits for target in targets)
         reply = msgspec.structs.replace(reply, target_edits=tuple(edits))
-    return reply or preflight_reply(context.route, request)
+    return reply or preflight_reply(nested.route, request)
 
 
-def _route_action(resources: DecodedResources, context: RouteContext, request: Request) -> Forwarded | Reply:
-    route, kind = context.route, context.route.WhichOneof("action")
+def _route_action(resources: DecodedResources, nested: NestedRoute, request: Request) -> Forwarded | Reply:
+    route, kind = nested.route, nested.route.WhichOneof("action")
     if kind == "redirect":
         url = location(route.redirect, route.match, request)
-        return Reply(CODES[route.redirect.response_code], url, response_edits=response_edits(context.levels))
+        return Reply(CODES[route.redirect.response_code], url, response_edits=response_edits(nested.levels))
     if kind == "direct_response":
         body = route.direct_response.body.inline_bytes
-        return Reply(route.direct_response.status, body=body, response_edits=response_edits(context.levels))
-    return forward(resources, context, request)
+        return Reply(route.direct_response.status, body=body, response_edits=response_edits(nested.levels))
+    return forward(resources, nested, request)
 
 
 def _status(action: Forwarded | Reply) -> int:

@@ -5,7 +5,7 @@ import pytest
 from mirrorplane.api.tracing import HeaderEdit, MirrorOutcome, Request, Target, WeightedCluster
 from mirrorplane.translators import envoy
 from mirrorplane.translators.matching.decoded import DecodedResources
-from mirrorplane.translators.matching.forwarding import RouteContext, forward, mirror_authority
+from mirrorplane.translators.matching.forwarding import NestedRoute, forward, mirror_authority
 from mirrorplane.translators.matching.headers import apply_edits, request_edits
 from mirrorplane.translators.matching.listeners import match_listener
 from mirrorplane.translators.matching.outcome import match_problem
@@ -184,7 +184,7 @@ def test_mirrors_and_retries_of_the_nearest_level_that_has_some_hold():
     host = envoy.VirtualHost()
     host.request_mirror_policies.add(cluster="of the host")
     host.retry_policy.retry_on = "5xx"
-    place = RouteContext(envoy.Route(route=envoy.RouteAction(cluster="c")), host, envoy.RouteConfiguration())
+    place = NestedRoute(envoy.Route(route=envoy.RouteAction(cluster="c")), host, envoy.RouteConfiguration())
     found = forward(DecodedResources({}, {}, {}, {}), place, Request("a", random_value=5))
     assert [(copy.cluster, copy.numerator, copy.denominator) for copy in found.mirrors] == [("of the host", 1, 1)]
     assert (found.retry_on, found.retries, found.timeout_ms) == ("5xx", 1, 15_000)
