@@ -35,18 +35,16 @@ async def test_status_and_envoy_agree(stage: Stage, client: aiohttp.ClientSessio
     async with Workload("web") as web, Workload("copy") as copy:
         await stage.apply(joined(QUIET, edge(listener), route(HOST, *RULES), behind(web, copy), MUTUAL))
         at = await router(stage, HTTP, delta=delta, labels=LABELS)
-        statuses = [await _status(client, at, path) for path in ("/anything/mirrored", "/regexa", "/host")]
+        statuses = [await _status(client, at, f"/anything/{path}") for path in ("mirrored", "regexa", "host")]
         assert statuses == [200, 404, 500]
         assert len(web.received) == 1
         assert copy.received == []
     conditions = await _conditions(stage)
-    assert (conditions["ResolvedRefs"]["status"], conditions["ResolvedRefs"]["reason"]) == (
-        "False",
-        "MirrorNotCallable",
-    )
+    resolved = conditions["ResolvedRefs"]
+    assert (resolved["status"], resolved["reason"]) == ("False", "MirrorNotCallable")
     assert conditions["PartiallyInvalid"]["message"].startswith("Dropped Rule 1, 2: ")
     reported = [finding.message for finding in stage.app.plane.findings.all() if finding.about.name == HOST]
-    told = conditions["ResolvedRefs"]["message"] + conditions["PartiallyInvalid"]["message"]
+    told = resolved["message"] + conditions["PartiallyInvalid"]["message"]
     assert len(reported) == 3
     assert all(message in told for message in reported)
     assert not complaints(stage)
