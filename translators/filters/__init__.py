@@ -1,1 +1,1 @@
-"""One file per HTTP filter; each defines FILTER with its Slot."""
+"""One file per HTTP filter; each defines FILTER with its Slot in the chain."""

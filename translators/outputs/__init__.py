@@ -1,1 +1,1 @@
-"""One file per xDS type; each defines OUTPUT: Scope -> Resource."""
+"""One file per sort of xDS resource; each defines OUTPUT: Scope -> Resource. See decision 0057."""

@@ -1,9 +1,10 @@
-"""Authorities that routers trust: what a resource holds may change without the clusters and listeners that name it.
+"""CA bundles at routers, as resources of their own: a new CA changes no cluster and no listener. See decision 0092.
 
-They are no secrets, so that routers get them that have proved nothing; whoever names them must be permitted to.
+They are of the type Secret but hold none, so routers need no identity to get them; the object that names a ConfigMap or
+Secret of another namespace must be permitted to.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from mirrorplane.api.credentials import CaRefs
 from mirrorplane.api.proxy import ROUTER, Scope
@@ -17,48 +18,45 @@ from mirrorplane.translators.secrets import referenced_secrets
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, `authorities://<kind>/<namespace>/<name>,...`, sorted."""
-    return (tuple(sorted(name for name in view.memo(_asked, scope) if _trusted(view, scope, name))),)
+    return (tuple(sorted(name for name in view.memo(_ca_refs, scope) if _find_bundle(view, scope, name))),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
-    """Return one of them."""
-    found = _trusted(view, scope, name)
-    if not found:
+    """Return one bundle."""
+    bundle = _find_bundle(view, scope, name)
+    if not bundle:
         return None
     body = envoy.Secret(name=name)
-    body.validation_context.trusted_ca.inline_bytes = found
+    body.validation_context.trusted_ca.inline_bytes = bundle
     return envoy.resource(SECRET, name, envoy.encode(body))
 
 
-def _trusted(view: View, scope: Scope, name: str) -> bytes:
-    asked = view.memo(_asked, scope).get(name, ())
-    return next((found for said in asked if (found := referenced_secrets.trusted(view, said))), b"")
+def _find_bundle(view: View, scope: Scope, name: str) -> bytes:
+    """Return the certificates of a bundle, PEM, as the first referrer gets them that may; b"" when none may."""
+    referrers = view.memo(_ca_refs, scope).get(name, ())
+    return next((bundle for ca_refs in referrers if (bundle := referenced_secrets.trusted(view, ca_refs))), b"")
 
 
-def _asked(view: View, scope: Scope) -> Mapping[str, tuple[CaRefs, ...]]:
-    return _by_name((*view.memo(_by_policies), *_at_servers(view, scope)))
+def _ca_refs(view: View, scope: Scope) -> Mapping[str, tuple[CaRefs, ...]]:
+    """Return the references to each bundle, by its name."""
+    by_name: dict[str, tuple[CaRefs, ...]] = {}
+    for ca_refs in (*view.memo(_of_policies), *_of_servers(view, scope)):
+        name = referenced_secrets.authorities(ca_refs.refs)
+        by_name[name] = (*by_name.get(name, ()), ca_refs)
+    return by_name
 
 
-def _by_policies(view: View) -> tuple[CaRefs, ...]:
-    """Return by which authorities servers are verified."""
-    objects = view.by("service.tls.ca_refs", "*")
-    said = (said for obj in objects for said in view.lowered(obj.ref).backend_tls)
-    return tuple(dict.fromkeys(CaRefs(one.ref, one.tls.ca_refs) for one in said if one.tls.ca_refs))
+def _of_policies(view: View) -> tuple[CaRefs, ...]:
+    """Return the bundles that backends are verified with."""
+    policies = (policy for obj in view.by("service.tls.ca_refs", "*") for policy in view.lowered(obj.ref).backend_tls)
+    return tuple(dict.fromkeys(CaRefs(p.ref, p.tls.ca_refs) for p in policies if p.tls.ca_refs))
 
 
-def _at_servers(view: View, scope: Scope) -> Iterator[CaRefs]:
-    """Yield by which authorities clients are verified."""
-    for said in terminations(view, scope):
-        if said.client_ca is not None:
-            yield said.client_ca
-
-
-def _by_name(asked: Iterable[CaRefs]) -> Mapping[str, tuple[CaRefs, ...]]:
-    found: dict[str, tuple[CaRefs, ...]] = {}
-    for one in asked:
-        name = referenced_secrets.authorities(one.refs)
-        found[name] = (*found.get(name, ()), one)
-    return found
+def _of_servers(view: View, scope: Scope) -> Iterator[CaRefs]:
+    """Yield the bundles that clients are verified with."""
+    for termination in terminations(view, scope):
+        if termination.client_ca is not None:
+            yield termination.client_ca
 
 
 OUTPUT = Output(SECRET, names, build, serves=lambda scope: scope.role == ROUTER, public=True)

@@ -1,4 +1,4 @@
-"""Clusters that live requests use: one for each port and subset of each visible service, and Istio's two fixed ones."""
+"""Clusters for live requests: one for each port and subset of each visible service, and Istio's two fixed ones."""
 
 from mirrorplane.api.proxy import ClientKey, Scope
 from mirrorplane.api.resource import CLUSTER, Resource
@@ -9,7 +9,7 @@ from mirrorplane.translators.contract import Output
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.names import BLACK_HOLE, PASSTHROUGH
 from mirrorplane.translators.parts import connection_pool, service_clusters
-from mirrorplane.translators.parts.clusters import build as of_service
+from mirrorplane.translators.parts.clusters import build as service_cluster
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
@@ -18,11 +18,13 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     return (*(view.memo(service_clusters.clusters, scope.client, part) for part in parts), (PASSTHROUGH, BLACK_HOLE))
 
 
-def build(view: View, asker: tuple[ClientKey, bool], name: str) -> Resource | None:
-    """Return one cluster, as proxies that are one caller have it, with interception or without."""
-    client, intercepted = asker
+def build(view: View, key: tuple[ClientKey, bool], name: str) -> Resource | None:
+    """Return one cluster. `key` is the ClientKey of the proxies, and whether they intercept."""
+    client, intercepted = key
     return (
-        _fixed(name) if name in {PASSTHROUGH, BLACK_HOLE} else of_service(view, client, name, intercepted=intercepted)
+        _fixed(name)
+        if name in {PASSTHROUGH, BLACK_HOLE}
+        else service_cluster(view, client, name, intercepted=intercepted)
     )
 
 

@@ -1,4 +1,4 @@
-"""ClusterLoadAssignments: who answers on a service's port, for the clusters whose endpoints come from us."""
+"""ClusterLoadAssignments: the endpoints of a service's port, for the clusters that use EDS."""
 
 from mirrorplane.api.cluster_policy import ClusterPolicy
 from mirrorplane.api.hosts import UNIX, is_unix
@@ -15,74 +15,75 @@ from mirrorplane.translators.lookups.policies import datagram_endpoints, endpoin
 from mirrorplane.translators.names import Transport, parse_cluster
 from mirrorplane.translators.parts import service_clusters
 
-_AS_EVER, _ANYWHERE = ClusterPolicy(), EndpointView(ClientKey(Visibility("")))
+_NO_POLICY, _NO_LOCALITY = ClusterPolicy(), EndpointView(ClientKey(Visibility("")))
 _HEALTHY, _UNHEALTHY = envoy.HealthStatus.Value("HEALTHY"), envoy.HealthStatus.Value("UNHEALTHY")
 
 
 def assignments(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: those of the outbound clusters. A mirror's cluster shares the live one's endpoints."""
     parts = range(view.memo(services.services, scope.visibility))
-    return tuple(view.memo(service_clusters.from_us, scope.client, part) for part in parts)
+    return tuple(view.memo(service_clusters.eds_clusters, scope.client, part) for part in parts)
 
 
-def build(view: View, seen_from: EndpointView, name: str) -> Resource | None:
-    """Return one assignment, as proxies that are one caller have it that see endpoints from one place."""
-    asked, client = parse_cluster(name), seen_from.client
-    service = view.memo(services.service, client.visibility, asked.host) if asked else None
-    port = port_called(service, asked) if service and asked else None
-    if asked is None or asked.endpoints != name or service is None or port is None:
+def build(view: View, endpoint_view: EndpointView, name: str) -> Resource | None:
+    """Return one assignment, the same for all proxies with this EndpointView."""
+    cluster, client = parse_cluster(name), endpoint_view.client
+    service = view.memo(services.service, client.visibility, cluster.host) if cluster else None
+    port = port_called(service, cluster) if service and cluster else None
+    if cluster is None or cluster.endpoints != name or service is None or port is None:
         return None
-    rules = view.memo(policy, client, asked.host)
-    chosen = rules.subset(asked.subset) if rules and asked.subset else None
-    if asked.subset and chosen is None:
+    rules = view.memo(policy, client, cluster.host)
+    subset = rules.subset(cluster.subset) if rules and cluster.subset else None
+    if cluster.subset and subset is None:
         return None
-    said = rules.cluster_policy(asked.port, asked.subset) if rules else _AS_EVER
-    labels = chosen.labels if chosen else ()
-    if said.outlier_detection is None and said.load_balancer is None:
+    cluster_policy = rules.cluster_policy(cluster.port, cluster.subset) if rules else _NO_POLICY
+    labels = subset.labels if subset else ()
+    if cluster_policy.outlier_detection is None and cluster_policy.load_balancer is None:
+        # Nothing depends on the proxy's locality: one assignment serves all proxies.
         return view.memo(assignment, service.ref, name, labels)
-    found = _preferred(_chosen(view, service.ref, name, labels), said)
-    return _assignment(name, grouped(found, said, seen_from))
+    ready = _without_unready(_labelled(view, service.ref, name, labels), cluster_policy)
+    return _encode(name, grouped(ready, cluster_policy, endpoint_view))
 
 
 def assignment(view: View, owner: Ref, name: str, labels: Labels) -> Resource:
-    """Return the endpoints that carry the labels, by locality. Unready ones are there too, marked unhealthy (Istio)."""
-    return _assignment(name, grouped(_chosen(view, owner, name, labels), _AS_EVER, _ANYWHERE))
+    """Return the endpoints with these labels, by locality. Unready ones are included as UNHEALTHY (Istio)."""
+    return _encode(name, grouped(_labelled(view, owner, name, labels), _NO_POLICY, _NO_LOCALITY))
 
 
-def _preferred(found: list[Endpoint], said: ClusterPolicy) -> list[Endpoint]:
-    """Leave unready endpoints out where all are called when few are left (Istio): they would be, too."""
-    panics = said.outlier_detection is not None and said.outlier_detection.min_health_percent
-    return [endpoint for endpoint in found if endpoint.healthy] if panics else found
+def _without_unready(endpoints: list[Endpoint], policy: ClusterPolicy) -> list[Endpoint]:
+    """Leave unready endpoints out where a panic threshold is set (Istio): in panic, Envoy would call them too."""
+    panics = policy.outlier_detection is not None and policy.outlier_detection.min_health_percent
+    return [endpoint for endpoint in endpoints if endpoint.healthy] if panics else endpoints
 
 
-def _chosen(view: View, owner: Ref, name: str, labels: Labels) -> list[Endpoint]:
-    asked, wanted = parse_cluster(name), set(labels)
-    if asked is None:
+def _labelled(view: View, owner: Ref, name: str, labels: Labels) -> list[Endpoint]:
+    cluster, required = parse_cluster(name), set(labels)
+    if cluster is None:
         return []
-    answering = datagram_endpoints if asked.transport is Transport.UDP else endpoints
-    found = view.memo(answering, owner, asked.host, asked.port)
-    return [e for e in found if wanted <= set(e.labels)]
+    find_endpoints = datagram_endpoints if cluster.transport is Transport.UDP else endpoints
+    listed = view.memo(find_endpoints, owner, cluster.host, cluster.port)
+    return [endpoint for endpoint in listed if required <= set(endpoint.labels)]
 
 
-def _assignment(name: str, groups: tuple[Group, ...]) -> Resource:
+def _encode(name: str, groups: tuple[Group, ...]) -> Resource:
     body = envoy.ClusterLoadAssignment(cluster_name=name)
     for group in groups:
-        where, place = body.endpoints.add(priority=group.priority), group.locality
-        where.locality.CopyFrom(envoy.Locality(region=place.region, zone=place.zone, sub_zone=place.subzone))
-        for said in group.endpoints:
-            _fill(where.lb_endpoints.add(), said)
-        where.load_balancing_weight.value = group.weight
+        locality, source = body.endpoints.add(priority=group.priority), group.locality
+        locality.locality.CopyFrom(envoy.Locality(region=source.region, zone=source.zone, sub_zone=source.subzone))
+        for endpoint in group.endpoints:
+            _fill(locality.lb_endpoints.add(), endpoint)
+        locality.load_balancing_weight.value = group.weight
     return envoy.resource(ENDPOINT, name, envoy.encode(body))
 
 
-def _fill(endpoint: envoy.LbEndpoint, said: Endpoint) -> None:
-    if is_unix(said.address):
-        endpoint.endpoint.address.pipe.path = said.address.removeprefix(UNIX)
+def _fill(body: envoy.LbEndpoint, endpoint: Endpoint) -> None:
+    if is_unix(endpoint.address):
+        body.endpoint.address.pipe.path = endpoint.address.removeprefix(UNIX)
     else:
-        where = endpoint.endpoint.address.socket_address
-        where.address, where.port_value = said.address, said.port
-    endpoint.health_status = _HEALTHY if said.healthy else _UNHEALTHY
-    endpoint.load_balancing_weight.value = said.weight
+        address = body.endpoint.address.socket_address
+        address.address, address.port_value = endpoint.address, endpoint.port
+    body.health_status = _HEALTHY if endpoint.healthy else _UNHEALTHY
+    body.load_balancing_weight.value = endpoint.weight
 
 
 OUTPUT = Output(ENDPOINT, assignments, build, cache_key=lambda scope: scope.endpoint_view)

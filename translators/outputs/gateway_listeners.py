@@ -1,4 +1,4 @@
-"""Listeners of a router for TCP: one for each address and port that the servers of its gateways want."""
+"""TCP listeners of a router: one for each address and port of its gateways' servers."""
 
 from mirrorplane.api.proxy import ROUTER, Scope
 from mirrorplane.api.resource import LISTENER, Resource
@@ -10,20 +10,20 @@ from mirrorplane.translators.routers.servers import ListenerBinding, merged
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
-    """Return the names, `address_port` (Istio). One that could do nothing with connections is not opened."""
-    bindings = (o for o in view.memo(merged, scope).bindings if not o.udp)
-    return (tuple(o.name for o in bindings if view.memo(gateway_filter_chains.of_opening, scope, o)),)
+    """Return the names, `address_port` (Istio). One without filter chains is not opened."""
+    bindings = (b for b in view.memo(merged, scope).bindings if not b.udp)
+    return (tuple(b.name for b in bindings if view.memo(gateway_filter_chains.listener_chains, scope, b)),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one listener."""
-    binding = next((o for o in view.memo(merged, scope).bindings if o.name == name), None)
-    chains = view.memo(gateway_filter_chains.of_opening, scope, binding) if binding is not None else ()
+    binding = next((b for b in view.memo(merged, scope).bindings if b.name == name), None)
+    chains = view.memo(gateway_filter_chains.listener_chains, scope, binding) if binding is not None else ()
     if binding is None or not chains:
         return None
     head = envoy.encode(_head(binding))
     uses = view.memo(gateway_filter_chains.routes, scope, binding)
-    return envoy.resource(LISTENER, name, head, *l4_filter_chains.framed(chains), uses=uses)
+    return envoy.resource(LISTENER, name, head, *l4_filter_chains.encode_chains(chains), uses=uses)
 
 
 def _head(binding: ListenerBinding) -> envoy.Listener:

@@ -1,4 +1,4 @@
-"""Clusters that a router's mirrors send to: a guarded one for each target that a route in use copies to."""
+"""Clusters that only a router's routes in use need: guarded ones for mirrors, and `http2|...`. See decision 0001."""
 
 from mirrorplane.api.proxy import ROUTER, Scope
 from mirrorplane.api.resource import CLUSTER
@@ -11,8 +11,8 @@ from mirrorplane.translators.parts.gateway_virtual_hosts import dedicated_cluste
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, sorted."""
-    (said,) = view.memo(configurations, scope)
-    return (tuple(sorted({name for routes in said for name in view.memo(dedicated_clusters, scope, routes)})),)
+    (routes_in_use,) = view.memo(configurations, scope)
+    return (tuple(sorted({name for routes in routes_in_use for name in view.memo(dedicated_clusters, scope, routes)})),)
 
 
 OUTPUT = Output(CLUSTER, names, build, cache_key=lambda scope: scope.client, serves=lambda scope: scope.role == ROUTER)

@@ -1,4 +1,4 @@
-"""Clusters for TLS that a router passes on as it is, to services that it calls by TLS otherwise."""
+"""Clusters for TLS passthrough at routers, to services to which a BackendTLSPolicy asks for TLS otherwise."""
 
 from mirrorplane.api.proxy import ROUTER, Scope
 from mirrorplane.api.resource import CLUSTER

@@ -1,6 +1,6 @@
-"""RouteConfigurations of a router: one for each port that takes plain HTTP, one for each server that takes HTTPS.
+"""RouteConfigurations of a router: one for each port with plain HTTP, and one for each HTTPS server.
 
-A configuration is made of virtual hosts that were encoded before, so a change costs one part of them.
+A configuration joins virtual hosts that were encoded before, so a change costs one part of them.
 """
 
 from mirrorplane.api.proxy import ROUTER, Scope
@@ -16,8 +16,8 @@ from mirrorplane.translators.routers.servers import gateway_servers, merged
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names: `http.<port>` and `https.<port>.<port name>.<gateway>.<namespace>` (Istio)."""
     bindings = view.memo(merged, scope).bindings
-    found = (name for binding in bindings for name in view.memo(gateway_filter_chains.routes, scope, binding))
-    return (tuple(dict.fromkeys(found)),)
+    routes = (name for binding in bindings for name in view.memo(gateway_filter_chains.routes, scope, binding))
+    return (tuple(dict.fromkeys(routes)),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:

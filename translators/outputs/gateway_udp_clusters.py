@@ -1,4 +1,4 @@
-"""Clusters that a router passes datagrams on to: those that its rules in use name, and no others."""
+"""Clusters that a router forwards datagrams to: only those of its rules in use."""
 
 from mirrorplane.api.proxy import ROUTER, Scope
 from mirrorplane.api.resource import CLUSTER

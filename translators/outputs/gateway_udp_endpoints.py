@@ -1,4 +1,4 @@
-"""Who answers datagrams that a router passes on."""
+"""Endpoints of the clusters that a router forwards datagrams to."""
 
 from mirrorplane.api.proxy import ROUTER, Scope
 from mirrorplane.api.resource import ENDPOINT

@@ -1,4 +1,4 @@
-"""Clusters of what comes in: the workload itself, by the address that was dialled, from one that says who calls."""
+"""Inbound clusters of a sidecar: its own workload, one for each port."""
 
 from mirrorplane.api.cluster_policy import ClusterPolicy
 from mirrorplane.api.proxy import Scope
@@ -12,47 +12,48 @@ from mirrorplane.translators.parts.clusters import UPSTREAM_HTTP
 from mirrorplane.translators.settings import mesh
 from mirrorplane.translators.sidecars.inbound import Entry, entries, entry
 
-_FROM = "127.0.0.6"
-"""Istio: what comes from here is not brought to the sidecar again."""
+_SOURCE_ADDRESS = "127.0.0.6"
+"""The address from which the sidecar dials its workload: interception leaves it alone, so there is no loop (Istio)."""
 
 
 def clusters(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names: one for each port of the workload, and one for all others."""
-    return ((*(inbound(each.port) for each in view.memo(entries, scope)), INBOUND_PASSTHROUGH),)
+    return ((*(inbound(port.port) for port in view.memo(entries, scope)), INBOUND_PASSTHROUGH),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one cluster."""
-    asked = parse_cluster(name)
-    found = entry(view, scope, asked.port) if asked else None
-    if asked is not None and found is None:
+    cluster = parse_cluster(name)
+    port = entry(view, scope, cluster.port) if cluster else None
+    if cluster is not None and port is None:
         return None
-    body, pool = envoy.Cluster(name=name, alt_stat_name=f"{name};"), found.pool if found else None
-    if found is not None and found.address:
-        _fix(body, found)
+    body, pool = envoy.Cluster(name=name, alt_stat_name=f"{name};"), port.pool if port else None
+    if port is not None and port.address:
+        _use_address(body, port)
     else:
-        _dial(body, found.target if found else 0)
+        _use_original_dst(body, port.target if port else 0)
     connection_pool.limit(body, ClusterPolicy(connection_pool=pool), view.memo(mesh))
-    if found is not None and not found.protocol.is_l4:
-        http = envoy.packed(connection_pool.http(found.protocol, pool, upgrade=False))
+    if port is not None and not port.protocol.is_l4:
+        http = envoy.packed(connection_pool.http(port.protocol, pool, upgrade=False))
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(http)
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 
 
-def _dial(body: envoy.Cluster, port: int) -> None:
-    """Call the address that was dialled, on a port of its own where there is one."""
+def _use_original_dst(body: envoy.Cluster, port: int) -> None:
+    """Dial the address that the client dialled, on another `port` unless it is 0."""
     body.type = envoy.Cluster.ORIGINAL_DST
     body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
-    body.upstream_bind_config.source_address.CopyFrom(envoy.SocketAddress(address=_FROM, port_value=0))
+    body.upstream_bind_config.source_address.CopyFrom(envoy.SocketAddress(address=_SOURCE_ADDRESS, port_value=0))
     if port:
         body.original_dst_lb_config.upstream_port_override.value = port
 
 
-def _fix(body: envoy.Cluster, entry: Entry) -> None:
+def _use_address(body: envoy.Cluster, port: Entry) -> None:
+    """Dial the address that the Sidecar sets (Istio: defaultEndpoint)."""
     body.type = envoy.Cluster.STATIC
     body.load_assignment.cluster_name = body.name
-    where = envoy.SocketAddress(address=entry.address, port_value=entry.target)
-    endpoint = envoy.Endpoint(address=envoy.Address(socket_address=where))
+    address = envoy.SocketAddress(address=port.address, port_value=port.target)
+    endpoint = envoy.Endpoint(address=envoy.Address(socket_address=address))
     body.load_assignment.endpoints.add().lb_endpoints.add(endpoint=endpoint)
 
 

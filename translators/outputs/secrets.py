@@ -1,7 +1,8 @@
-"""Secrets: the certificates that a router's servers and calls name, and whose certificates hold there (Istio's names).
+"""Secrets of routers: certificates of servers and of upstream TLS, and CAs from Secrets, under Istio's names.
 
-They are made only for scopes that hold a proved identity: from Secrets of the router's own namespace, and from those
-that a gateway it serves names and may name (`certificate://<namespace>/<secret>`). Both are looked at again for each.
+They exist only for scopes with an authenticated identity (decision 0026): from Secrets of the router's own namespace,
+and from those that a gateway it serves names and is permitted to name (`certificate://<namespace>/<secret>`, decision
+0093). Both are checked again for each resource.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,64 +20,61 @@ from mirrorplane.translators.secrets import own_secrets, referenced_secrets
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
-    """Return the names, `kubernetes://<secret>`, `kubernetes://<secret>-cacert` and those asked for, sorted."""
+    """Return the names, `kubernetes://<secret>`, `kubernetes://<secret>-cacert` and `certificate://...`, sorted."""
     if not scope.identity:
         return ((),)
-    held = {name for name in _wanted(view, scope) if own_secrets.held(view, scope.namespace, name) is not None}
-    return (tuple(sorted(held | {name for name in view.memo(_askers, scope) if _asked_for(view, scope, name)})),)
+    own = {n for n in _own_names(view, scope) if own_secrets.held(view, scope.namespace, n) is not None}
+    return (tuple(sorted(own | {n for n in view.memo(_referrers, scope) if _find_referenced(view, scope, n)})),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
-    """Return one of them."""
+    """Return one secret."""
     if not scope.identity:
         return None
-    found = _asked_for(view, scope, name) or own_secrets.held(view, scope.namespace, name)
-    if found is None:
+    credential = _find_referenced(view, scope, name) or own_secrets.held(view, scope.namespace, name)
+    if credential is None:
         return None
     body = envoy.Secret(name=name)
     if own_secrets.is_authority(name):
-        body.validation_context.trusted_ca.inline_bytes = found.ca
-        if found.crl:
-            body.validation_context.crl.inline_bytes = found.crl
+        body.validation_context.trusted_ca.inline_bytes = credential.ca
+        if credential.crl:
+            body.validation_context.crl.inline_bytes = credential.crl
     else:
-        body.tls_certificate.certificate_chain.inline_bytes = found.chain
-        body.tls_certificate.private_key.inline_bytes = found.key
+        body.tls_certificate.certificate_chain.inline_bytes = credential.chain
+        body.tls_certificate.private_key.inline_bytes = credential.key
     return envoy.resource(SECRET, name, envoy.encode(body))
 
 
-def _wanted(view: View, scope: Scope) -> Iterator[str]:
+def _own_names(view: View, scope: Scope) -> Iterator[str]:
+    """Yield the names of the resources from the router's own namespace that its clusters and listeners refer to."""
     for obj in view.by("policy.credential", "*"):
-        for said in view.lowered(obj.ref).policies:
-            if exported(said.export_to, said.namespace, scope.namespace):
-                yield from (
-                    name
-                    for cluster_policy in said.cluster_policies
-                    if cluster_policy.tls
-                    for name in own_secrets.of_calls(cluster_policy.tls)
-                )
-    for server in terminations(view, scope):
-        if server.referrer is None:
-            yield from own_secrets.certificates(server)
-            yield from filter(None, (own_secrets.authority(server),))
+        for policy in view.lowered(obj.ref).policies:
+            if exported(policy.export_to, policy.namespace, scope.namespace):
+                for cluster_policy in policy.cluster_policies:
+                    yield from own_secrets.of_calls(cluster_policy.tls) if cluster_policy.tls else ()
+    for termination in terminations(view, scope):
+        if termination.referrer is None:
+            yield from own_secrets.certificates(termination)
+            yield from filter(None, (own_secrets.authority(termination),))
 
 
-def _asked_for(view: View, scope: Scope, name: str) -> Credential | None:
-    """Return what a gateway that the router serves asks for by this name, and may."""
-    askers = view.memo(_askers, scope).get(name, ())
-    return next((found for asker in askers if (found := referenced_secrets.held(view, asker, name))), None)
+def _find_referenced(view: View, scope: Scope, name: str) -> Credential | None:
+    """Return the credential of this name that a gateway which the router serves may refer to."""
+    referrers = view.memo(_referrers, scope).get(name, ())
+    return next((credential for ref in referrers if (credential := referenced_secrets.held(view, ref, name))), None)
 
 
-def _askers(view: View, scope: Scope) -> Mapping[str, tuple[Ref, ...]]:
-    """Return which objects ask for each certificate, by its name."""
-    found: dict[str, tuple[Ref, ...]] = {}
-    for said in terminations(view, scope):
-        for name in referenced_secrets.certificates(said) if said.referrer is not None else ():
-            assert said.referrer is not None
-            found[name] = (*found.get(name, ()), said.referrer)
-    if scope.shows is not None and (shown := referenced_secrets.shown(view, scope.shows)):
-        name = referenced_secrets.certificate(shown)
-        found[name] = (*found.get(name, ()), scope.shows)
-    return found
+def _referrers(view: View, scope: Scope) -> Mapping[str, tuple[Ref, ...]]:
+    """Return the objects that refer to each certificate, by its name."""
+    by_name: dict[str, tuple[Ref, ...]] = {}
+    for termination in terminations(view, scope):
+        if termination.referrer is not None:
+            for name in referenced_secrets.certificates(termination):
+                by_name[name] = (*by_name.get(name, ()), termination.referrer)
+    if scope.shows is not None and (secret := referenced_secrets.shown(view, scope.shows)):
+        name = referenced_secrets.certificate(secret)
+        by_name[name] = (*by_name.get(name, ()), scope.shows)
+    return by_name
 
 
 OUTPUT = Output(SECRET, names, build, serves=lambda scope: scope.role == ROUTER)

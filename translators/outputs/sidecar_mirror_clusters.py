@@ -1,4 +1,4 @@
-"""Clusters that a sidecar's mirrors send to: a guarded one for each target that a route in use copies to."""
+"""Clusters that only a sidecar's routes in use need: guarded ones for mirrors, and `http2|...`. See decision 0001."""
 
 from mirrorplane.api.proxy import SIDECAR, Scope
 from mirrorplane.api.resource import CLUSTER
@@ -12,13 +12,13 @@ from mirrorplane.translators.parts.clusters import build
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, sorted."""
     outbound, parts = scope.outbound, range(view.memo(services.services, scope.visibility))
-    found = {
+    clusters = {
         name
         for port in view.memo(services.http_ports, scope.visibility)
         for part in parts
         for name in view.memo(virtual_hosts.dedicated_clusters, outbound, port, part)
     }
-    return (tuple(sorted(found)),)
+    return (tuple(sorted(clusters)),)
 
 
 OUTPUT = Output(CLUSTER, names, build, cache_key=lambda scope: scope.client, serves=lambda scope: scope.role == SIDECAR)

@@ -1,6 +1,6 @@
-"""RouteConfigurations of a sidecar: one for each port that takes HTTP, and `http_proxy` for all of them.
+"""RouteConfigurations of a sidecar: one for each port with HTTP, and `http_proxy` for all of them.
 
-A configuration is made of virtual hosts that were encoded before, so a change costs one part of them.
+A configuration joins virtual hosts that were encoded before, so a change costs one part of them.
 """
 
 from mirrorplane.api.proxy import SIDECAR, Scope
@@ -18,22 +18,23 @@ from mirrorplane.translators.sidecars import outbound_listeners
 def configurations(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: port numbers in decimal, and the HTTP proxy's (Istio).
 
-    And `host:port` for services with listeners of their own that take HTTP.
+    And `host:port` for services that have listeners of their own with HTTP (decision 0101).
     """
-    proxy = (names.HTTP_PROXY,) if view.memo(mesh).proxy_http_port else ()
-    shared = (*(str(number) for number in view.memo(services.http_ports, scope.visibility)), *proxy)
+    http_proxy = (names.HTTP_PROXY,) if view.memo(mesh).proxy_http_port else ()
+    of_ports = tuple(str(number) for number in view.memo(services.http_ports, scope.visibility))
     parts = range(view.memo(services.services, scope.visibility)) if scope.intercepted else ()
-    return (shared, *(view.memo(outbound_listeners.routed_alone, scope.visibility, part) for part in parts))
+    of_services = (view.memo(outbound_listeners.routed_alone, scope.visibility, part) for part in parts)
+    return ((*of_ports, *http_proxy), *of_services)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one configuration."""
     if name == names.HTTP_PROXY:
-        found = (
-            view.memo(virtual_hosts.on_port, scope, port) for port in view.memo(services.http_ports, scope.visibility)
-        )
-        frames = (frame for part in found for frame in part.proxied)
-        return configuration(name, (*frames, view.memo(virtual_hosts.catch_all, scope.visibility)), ignore_port=False)
+        ports = view.memo(services.http_ports, scope.visibility)
+        of_ports = (view.memo(virtual_hosts.on_port, scope, port) for port in ports)
+        fields = (field for hosts in of_ports for field in hosts.proxied)
+        # Here the port in a client's Host tells the services' ports apart.
+        return configuration(name, (*fields, view.memo(virtual_hosts.catch_all, scope.visibility)), ignore_port=False)
     host, _, port = name.rpartition(":")
     if host:
         return configuration(name, (virtual_hosts.alone(view, scope, host, int(port)),))

@@ -1,6 +1,6 @@
-"""The listener that the kernel sends to what comes in to a workload: its ports, as its services say what they speak.
+"""`virtualInbound`, the listener to which the kernel redirects inbound connections: a filter chain for each port.
 
-What no service has goes straight to the workload, unread: there the workload may be the one that speaks first.
+Ports that no service has are forwarded to the workload without reading: its protocol may have the server speak first.
 """
 
 from mirrorplane.api.mesh import Protocol
@@ -14,7 +14,7 @@ from mirrorplane.translators.parts import inspectors, network_filters
 from mirrorplane.translators.settings import mesh
 from mirrorplane.translators.sidecars.inbound import PORT, Entry, entries
 
-_TRIES = 2
+_RETRIES = 2
 
 
 def listeners(_: View, __: Scope) -> tuple[tuple[str, ...]]:
@@ -23,53 +23,51 @@ def listeners(_: View, __: Scope) -> tuple[tuple[str, ...]]:
 
 
 def build(view: View, scope: Scope, name: str) -> Resource:
-    """Return the listener."""
-    body, found = envoy.Listener(name=name, traffic_direction="INBOUND"), view.memo(entries, scope)
+    """Return the listener. Connections to its own port would come back to it for ever, and are closed."""
+    body, ports = envoy.Listener(name=name, traffic_direction="INBOUND"), view.memo(entries, scope)
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANY_ADDRESS, port_value=PORT))
     inspectors.restore_original_dst(body)
-    inspectors.detect_http(
-        body, [entry.port for entry in found if entry.protocol is Protocol.AUTO], view.memo(mesh).detection_ms
-    )
-    loop = body.filter_chains.add(
-        name="virtualInbound-blackhole", filters=[network_filters.tcp_fixed(view, BLACK_HOLE)]
-    )
+    undeclared = [port.port for port in ports if port.protocol is Protocol.AUTO]
+    inspectors.detect_http(body, undeclared, view.memo(mesh).detection_ms)
+    black_hole = network_filters.tcp_fixed(view, BLACK_HOLE)
+    loop = body.filter_chains.add(name="virtualInbound-blackhole", filters=[black_hole])
     loop.filter_chain_match.destination_port.value = PORT
-    for entry in found:
-        _add(view, scope, body, entry)
-    rest = envoy.FilterChain(name=VIRTUAL_INBOUND, filters=[network_filters.tcp_fixed(view, INBOUND_PASSTHROUGH)])
-    body.default_filter_chain.CopyFrom(rest)
+    for port in ports:
+        _add_chains(view, scope, body, port)
+    passthrough = network_filters.tcp_fixed(view, INBOUND_PASSTHROUGH)
+    body.default_filter_chain.CopyFrom(envoy.FilterChain(name=VIRTUAL_INBOUND, filters=[passthrough]))
     return envoy.resource(LISTENER, name, envoy.encode(body))
 
 
-def _add(view: View, scope: Scope, body: envoy.Listener, entry: Entry) -> None:
-    """Add the chains of one port; where nobody says what it speaks, one for HTTP and one for all else."""
-    port = f"{ANY_ADDRESS}_{entry.port}"
-    if not entry.protocol.is_l4:
-        chain = body.filter_chains.add(name=port, filters=[_http(view, scope, entry)])
-        chain.filter_chain_match.destination_port.value = entry.port
-        if entry.protocol is Protocol.AUTO:
+def _add_chains(view: View, scope: Scope, body: envoy.Listener, port: Entry) -> None:
+    """Add the chains of one port; where its protocol is detected, one for HTTP and one for everything else."""
+    name = f"{ANY_ADDRESS}_{port.port}"
+    if not port.protocol.is_l4:
+        chain = body.filter_chains.add(name=name, filters=[_http(view, scope, port)])
+        chain.filter_chain_match.destination_port.value = port.port
+        if port.protocol is Protocol.AUTO:
             chain.filter_chain_match.application_protocols.extend(network_filters.HTTP_ALPN)
-    if not entry.protocol.is_http:
-        chain = body.filter_chains.add(
-            name=port, filters=[network_filters.tcp_fixed(view, inbound(entry.port), entry.pool)]
-        )
-        chain.filter_chain_match.destination_port.value = entry.port
+    if not port.protocol.is_http:
+        proxy = network_filters.tcp_fixed(view, inbound(port.port), port.pool)
+        chain = body.filter_chains.add(name=name, filters=[proxy])
+        chain.filter_chain_match.destination_port.value = port.port
 
 
-def _http(view: View, scope: Scope, entry: Entry) -> envoy.Filter:
-    """Return what takes requests: all of them go to the workload, whatever they ask for."""
-    cluster = inbound(entry.port)
+def _http(view: View, scope: Scope, port: Entry) -> envoy.Filter:
+    """Return an HTTP connection manager that sends all requests to the workload, whatever their Host."""
+    cluster = inbound(port.port)
     routes = envoy.RouteConfiguration(name=cluster)
-    routes.validate_clusters.value = False
-    host = routes.virtual_hosts.add(name=f"inbound|http|{entry.service_port}", domains=["*"])
+    routes.validate_clusters.value = False  # the listener may arrive before the cluster
+    host = routes.virtual_hosts.add(name=f"inbound|http|{port.service_port}", domains=["*"])
     route = host.routes.add(name="default", match=envoy.RouteMatch(prefix="/"))
-    route.decorator.operation = f"{entry.host}:{entry.service_port}/*"
+    route.decorator.operation = f"{port.host}:{port.service_port}/*"
     route.route.cluster = cluster
     route.route.timeout.CopyFrom(envoy.duration(0))
-    if entry.protocol is not Protocol.HTTP2:
+    if port.protocol is not Protocol.HTTP2:
+        # The workload may close an idle connection just as Envoy reuses it; nothing was sent then (Istio).
         route.route.retry_policy.retry_on = "reset-before-request"
-        route.route.retry_policy.num_retries.value = _TRIES
-    return network_filters.http(view, scope, routes, f"inbound_{ANY_ADDRESS}_{entry.port}")
+        route.route.retry_policy.num_retries.value = _RETRIES
+    return network_filters.http(view, scope, routes, f"inbound_{ANY_ADDRESS}_{port.port}")
 
 
 OUTPUT = Output(LISTENER, listeners, build, serves=lambda scope: scope.intercepted)

@@ -1,4 +1,4 @@
-"""The listener that the kernel sends to what a workload calls; it hands connections to the listeners meant for them."""
+"""`virtualOutbound`, the listener to which the kernel redirects outbound connections: it passes them on to others."""
 
 from mirrorplane.api.proxy import Scope, Visibility
 from mirrorplane.api.resource import LISTENER, Resource
@@ -18,19 +18,23 @@ def listeners(_: View, __: Scope) -> tuple[tuple[str, ...]]:
 
 
 def build(view: View, visibility: Visibility, name: str) -> Resource:
-    """Return the listener. What is meant for it itself would come back for ever, and is closed."""
+    """Return the listener. Connections to its own port would come back to it for ever, and are closed."""
     body = envoy.Listener(name=name, traffic_direction="OUTBOUND")
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANY_ADDRESS, port_value=PORT))
+    # Envoy moves a connection to the listener of the address that was dialled; the chains here are for all others.
     body.use_original_dst.value = True
-    loop = body.filter_chains.add(
-        name="virtualOutbound-blackhole", filters=[network_filters.tcp_fixed(view, BLACK_HOLE)]
-    )
+    black_hole = network_filters.tcp_fixed(view, BLACK_HOLE)
+    loop = body.filter_chains.add(name="virtualOutbound-blackhole", filters=[black_hole])
     loop.filter_chain_match.destination_port.value = PORT
-    rest = network_filters.tcp_fixed(view, unknown(view, visibility))
-    body.filter_chains.add(name="virtualOutbound-catchall-tcp", filters=[rest])
+    others = network_filters.tcp_fixed(view, unknown(view, visibility))
+    body.filter_chains.add(name="virtualOutbound-catchall-tcp", filters=[others])
     return envoy.resource(LISTENER, name, envoy.encode(body))
 
 
 OUTPUT = Output(
-    LISTENER, listeners, build, cache_key=lambda scope: scope.visibility, serves=lambda scope: scope.intercepted
+    LISTENER,
+    listeners,
+    build,
+    cache_key=lambda scope: scope.visibility,
+    serves=lambda scope: scope.intercepted,
 )

@@ -1,4 +1,4 @@
-"""Termination -> the transport socket that takes TLS off. Certificates come by name, or are files that Envoy reads."""
+"""Termination -> the transport socket that terminates TLS. Certificates come by SDS, or are files that Envoy reads."""
 
 from collections.abc import Sequence
 
@@ -10,43 +10,46 @@ from mirrorplane.translators.secrets import own_secrets
 HTTP_ALPN = ("h2", "http/1.1")
 
 
-def taken_off(said: Termination, speaks: Sequence[str]) -> envoy.TransportSocket:
-    """Return the socket. `speaks`: the protocols that are offered by ALPN, best first."""
+def terminating_socket(termination: Termination, alpn: Sequence[str]) -> envoy.TransportSocket:
+    """Return the transport socket of a server. `alpn` are the protocols that are offered, best first."""
     body = envoy.DownstreamTlsContext()
-    body.require_client_certificate.value = said.client_certificate is ClientCertificate.REQUIRED
+    body.require_client_certificate.value = termination.client_certificate is ClientCertificate.REQUIRED
     common = body.common_tls_context
     version = envoy.TlsParameters.TlsProtocol.Value
-    common.tls_params.tls_minimum_protocol_version = version(said.oldest)
-    common.tls_params.tls_maximum_protocol_version = version(said.newest)
-    common.tls_params.cipher_suites.extend(said.ciphers)
-    common.alpn_protocols.extend(speaks)
-    for name in own_secrets.certificates(said):
+    common.tls_params.tls_minimum_protocol_version = version(termination.oldest)
+    common.tls_params.tls_maximum_protocol_version = version(termination.newest)
+    common.tls_params.cipher_suites.extend(termination.ciphers)
+    common.alpn_protocols.extend(alpn)
+    for name in own_secrets.certificates(termination):
         common.tls_certificate_sds_secret_configs.append(secret(name))
-    for files in said.files:
+    for files in termination.files:
         certificate = common.tls_certificates.add()
         certificate.certificate_chain.filename = files.certificate
         certificate.private_key.filename = files.key
-    if said.client_certificate is not ClientCertificate.NONE:
-        _ask(body, said)
+    if termination.client_certificate is not ClientCertificate.NONE:
+        _verify_clients(body, termination)
     return wrapped_socket("tls", body)
 
 
-def _ask(body: envoy.DownstreamTlsContext, said: Termination) -> None:
-    """Say which certificates of clients hold."""
+def _verify_clients(body: envoy.DownstreamTlsContext, termination: Termination) -> None:
+    """Set which client certificates are accepted: by CA bundle, and by names and hashes beside it."""
     common = body.common_tls_context
     checks = envoy.CertificateValidationContext(
-        verify_certificate_spki=said.spki, verify_certificate_hash=said.hashes, crl=_file(said.crl)
+        verify_certificate_spki=termination.spki,
+        verify_certificate_hash=termination.hashes,
+        crl=_file(termination.crl),
     )
-    for name in said.names:
+    for name in termination.names:
         checks.match_typed_subject_alt_names.add(san_type=san_kind(name), matcher=envoy.StringMatcher(exact=name))
-    if said.client_certificate is ClientCertificate.UNVERIFIED:
+    if termination.client_certificate is ClientCertificate.UNVERIFIED:
+        # The handshake goes on with a certificate that does not verify (Gateway API: AllowInsecureFallback).
         checks.trust_chain_verification = envoy.CertificateValidationContext.ACCEPT_UNTRUSTED
-    authority = own_secrets.authority(said)
-    if authority:
+    ca_bundle = own_secrets.authority(termination)
+    if ca_bundle:
         common.combined_validation_context.default_validation_context.CopyFrom(checks)
-        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(secret(authority))
+        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(secret(ca_bundle))
     else:
-        checks.trusted_ca.filename = said.ca
+        checks.trusted_ca.filename = termination.ca
         common.validation_context.CopyFrom(checks)
 
 

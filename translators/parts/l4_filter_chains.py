@@ -1,4 +1,4 @@
-"""Filter chains for connections that are passed on as bytes: to a service, or as its route tables say."""
+"""Filter chains for L4: connections to a service, or to where its route tables send them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import ip_network
@@ -19,14 +19,15 @@ from mirrorplane.translators.parts import network_filters
 from mirrorplane.translators.parts.weights import fit_weights
 
 _FILTER_CHAINS_FIELD, _DEFAULT_FIELD = 3, 25
-_EVERY_NAME = "*"
-Meant = Callable[[View, Scope, ClusterName], ClusterName]
+"""Field numbers in Listener."""
+_ANY_NAME = "*"
+ChooseCluster = Callable[[View, Scope, ClusterName], ClusterName]
 
 
 class Chain(msgspec.Struct, frozen=True):
-    """A filter chain less its match, encoded, and what it takes.
+    """A filter chain, encoded without its match, and what it matches.
 
-    Connections that ask for one of the names and were meant for one of the ranges, where there are any; `http`: only
+    Connections with one of the server names (SNI) and one of the destination ranges, where there are any; `http`: only
     those whose first bytes are plain HTTP.
     """
 
@@ -36,106 +37,114 @@ class Chain(msgspec.Struct, frozen=True):
     http: bool = False
 
     @property
-    def takes_all(self) -> bool:
-        """Whether nothing is asked for."""
+    def matches_all(self) -> bool:
+        """Whether the chain has no conditions."""
         return not (self.names or self.ranges or self.http)
 
 
-def of_service(view: View, scope: Scope, host: str, number: int, protocol: str) -> tuple[Chain, ...]:
-    """Return the chains of a service's port, the one for everything else last.
+def service_chains(view: View, scope: Scope, host: str, port: int, protocol: str) -> tuple[Chain, ...]:
+    """Return the chains of a service's port, the one without conditions last.
 
-    Istio: the first table with a rule for TLS that holds for this client says where TLS goes, and so for TCP; without
-    one it goes to the service. A TCP rule that looks at no address is the last.
+    Istio: the first table with a TLS rule that applies to this client decides for TLS, and so for TCP; without one,
+    connections go to the service. A TCP rule without destination subnets ends the list.
     """
-    made: list[Chain] = []
+    chains: list[Chain] = []
     if Protocol(protocol) is not Protocol.TCP:
-        made += [of_rule(view, scope, r, number) for r in _rules(view, scope, host, number, tls=True)]
-    if made and Protocol(protocol) is Protocol.TLS:
-        return tuple(made)
-    for rule in _rules(view, scope, host, number, tls=False):
-        made.append(of_rule(view, scope, rule, number))
+        chains += [rule_chain(view, scope, rule, port) for rule in _rules(view, scope, host, port, tls=True)]
+    if chains and Protocol(protocol) is Protocol.TLS:
+        return tuple(chains)
+    for rule in _rules(view, scope, host, port, tls=False):
+        chains.append(rule_chain(view, scope, rule, port))
         if not rule.match.subnets:
-            return tuple(made)
-    return (*made, Chain((), (), envoy.encode(_plain(view, scope, host, number))))
+            return tuple(chains)
+    return (*chains, Chain((), (), envoy.encode(_service_chain(view, scope, host, port))))
 
 
-def framed(said: Iterable[Chain]) -> Iterator[bytes]:
-    """Yield chains as they stand in a listener. Envoy refuses two that want the same: the first has it (Istio)."""
-    taken: set[tuple[bool, str, str]] = set()
-    for chain in said:
-        for names, ranges in _left(chain, taken):
-            match = _match(names, ranges, http=chain.http)
+def encode_chains(chains: Iterable[Chain]) -> Iterator[bytes]:
+    """Yield chains as fields of a Listener. Envoy rejects two with the same match: the first one keeps it (Istio)."""
+    matched: set[tuple[bool, str, str]] = set()
+    for chain in chains:
+        for names, ranges in _unmatched(chain, matched):
+            match = _encode_match(names, ranges, http=chain.http)
             yield envoy.encode_field(_FILTER_CHAINS_FIELD, match + chain.body)
 
 
-def default(said: Chain) -> bytes:
-    """Return a chain for what no other wants, as it stands in a listener."""
-    return envoy.encode_field(_DEFAULT_FIELD, said.body)
+def encode_default(chain: Chain) -> bytes:
+    """Return a chain as the Listener's default_filter_chain, for what no other matches."""
+    return envoy.encode_field(_DEFAULT_FIELD, chain.body)
 
 
-def _match(names: Iterable[str], ranges: Iterable[str], *, http: bool) -> bytes:
-    """Return the match of a chain, encoded as the chain's field; nothing where all is wanted."""
-    match = envoy.FilterChainMatch(server_names=names)
-    for part in ranges:
-        network = ip_network(part)
-        match.prefix_ranges.add(address_prefix=str(network.network_address)).prefix_len.value = network.prefixlen
-    if http:
-        match.application_protocols.extend(network_filters.HTTP_ALPN)
-        match.transport_protocol = "raw_buffer"
-    return envoy.encode(envoy.FilterChain(filter_chain_match=match)) if match.ByteSize() else b""
-
-
-def _left(chain: Chain, taken: set[tuple[bool, str, str]]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Yield the names and ranges of a chain that no chain before has, grouped; takes them."""
-    names = [""] if _EVERY_NAME in chain.names else dict.fromkeys(chain.names or ("",))
-    ranges = dict.fromkeys(str(ip_network(part, strict=False)) for part in chain.ranges) or ("",)
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for name in names:
-        free = tuple(part for part in ranges if (chain.http, name, part) not in taken)
-        taken |= {(chain.http, name, part) for part in free}
-        if free:
-            groups.setdefault(free, []).append(name)
-    for free, of_group in groups.items():
-        yield tuple(filter(None, of_group)), tuple(filter(None, free))
-
-
-def _rules(view: View, scope: Scope, host: str, number: int, *, tls: bool) -> tuple[L4Route, ...]:
-    """Return the rules of the first table that has any for this client."""
-    for table in services.tables_of(view, scope.visibility, host, number):
-        found = tuple(r for r in table.l4_routes if r.tls is tls and holds(r.match, scope, number))
-        if found:
-            return found
-    return ()
-
-
-def of_rule(view: View, scope: Scope, rule: L4Route, number: int, meant: Meant = lambda _, __, to: to) -> Chain:
-    """Return the chain of a rule on a port. `meant` says which cluster stands for one that live requests use."""
-    body = envoy.FilterChain(filters=[_filter(view, scope, rule, number, meant)])
+def rule_chain(
+    view: View, scope: Scope, rule: L4Route, port: int, choose: ChooseCluster = lambda _, __, live: live
+) -> Chain:
+    """Return the chain of a rule on a port. `choose` replaces the cluster that live requests use."""
+    body = envoy.FilterChain(filters=[_tcp_proxy(view, scope, rule, port, choose)])
     return Chain(rule.match.server_names, rule.match.subnets, envoy.encode(body))
 
 
-def _plain(view: View, scope: Scope, host: str, number: int) -> envoy.FilterChain:
-    return envoy.FilterChain(filters=[network_filters.tcp(view, scope.client, outbound_cluster(host, number))])
-
-
-def sharing(rule: L4Route) -> Sequence[Destination]:
+def weighted_destinations(rule: L4Route) -> Sequence[Destination]:
     """Return where connections go: an only destination gets all, of several those of weight 0 get none."""
-    return [to for to in rule.destinations if to.weight > 0] if len(rule.destinations) > 1 else rule.destinations
+    destinations = rule.destinations
+    return [d for d in destinations if d.weight > 0] if len(destinations) > 1 else destinations
 
 
-def cluster_of(view: View, scope: Scope, to: Destination, number: int) -> ClusterName:
+def live_cluster(view: View, scope: Scope, destination: Destination, port: int) -> ClusterName:
     """Return the cluster that live requests to a destination use."""
-    return outbound_cluster(to.host, target_port(view, scope.visibility, to, number), to.subset)
+    number = target_port(view, scope.visibility, destination, port)
+    return outbound_cluster(destination.host, number, destination.subset)
 
 
-def _filter(view: View, scope: Scope, rule: L4Route, number: int, meant: Meant) -> envoy.Filter:
-    shares = sharing(rule)
-    named = [None if to.fails else meant(view, scope, cluster_of(view, scope, to, number)) for to in shares]
-    there = [name for name in named if name is not None]
-    if not there:
+def _encode_match(names: Iterable[str], ranges: Iterable[str], *, http: bool) -> bytes:
+    """Return the match of a chain, encoded as a field of the chain; nothing where it has no conditions."""
+    match = envoy.FilterChainMatch(server_names=names)
+    for cidr in ranges:
+        network = ip_network(cidr)
+        match.prefix_ranges.add(address_prefix=str(network.network_address)).prefix_len.value = network.prefixlen
+    if http:
+        match.application_protocols.extend(network_filters.HTTP_ALPN)
+        match.transport_protocol = "raw_buffer"  # else TLS that offers http/1.1 by ALPN would match
+    return envoy.encode(envoy.FilterChain(filter_chain_match=match)) if match.ByteSize() else b""
+
+
+def _unmatched(chain: Chain, matched: set[tuple[bool, str, str]]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Yield the names and ranges of a chain that no earlier chain matches, names with equal ranges together.
+
+    Adds them to `matched`, which holds (http, name, range) with "" for any.
+    """
+    names = [""] if _ANY_NAME in chain.names else dict.fromkeys(chain.names or ("",))
+    ranges = dict.fromkeys(str(ip_network(cidr, strict=False)) for cidr in chain.ranges) or ("",)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        free = tuple(cidr for cidr in ranges if (chain.http, name, cidr) not in matched)
+        matched |= {(chain.http, name, cidr) for cidr in free}
+        if free:
+            groups.setdefault(free, []).append(name)
+    for free, group in groups.items():
+        yield tuple(filter(None, group)), tuple(filter(None, free))
+
+
+def _rules(view: View, scope: Scope, host: str, port: int, *, tls: bool) -> tuple[L4Route, ...]:
+    """Return the rules of the first table that has any for this client."""
+    for table in services.tables_of(view, scope.visibility, host, port):
+        rules = tuple(rule for rule in table.l4_routes if rule.tls is tls and holds(rule.match, scope, port))
+        if rules:
+            return rules
+    return ()
+
+
+def _service_chain(view: View, scope: Scope, host: str, port: int) -> envoy.FilterChain:
+    return envoy.FilterChain(filters=[network_filters.tcp(view, scope.client, outbound_cluster(host, port))])
+
+
+def _tcp_proxy(view: View, scope: Scope, rule: L4Route, port: int, choose: ChooseCluster) -> envoy.Filter:
+    destinations = weighted_destinations(rule)
+    clusters = [None if d.fails else choose(view, scope, live_cluster(view, scope, d, port)) for d in destinations]
+    existing = [cluster for cluster in clusters if cluster is not None]
+    if not existing:
         return network_filters.tcp_fixed(view, MISSING_CLUSTER)
-    if len(shares) == 1:
-        return network_filters.tcp(view, scope.client, there[0])
-    names = [MISSING_CLUSTER if name is None else str(name) for name in named]
-    weighted = tuple(zip(names, fit_weights([to.weight for to in shares]), strict=True))
-    return network_filters.tcp_weighted(view, scope.client, weighted, f"{rule.ref.name}.{rule.ref.namespace}", there[0])
+    if len(destinations) == 1:
+        return network_filters.tcp(view, scope.client, existing[0])
+    names = [MISSING_CLUSTER if cluster is None else str(cluster) for cluster in clusters]
+    weights = tuple(zip(names, fit_weights([d.weight for d in destinations]), strict=True))
+    stat_prefix = f"{rule.ref.name}.{rule.ref.namespace}"
+    return network_filters.tcp_weighted(view, scope.client, weights, stat_prefix, existing[0])

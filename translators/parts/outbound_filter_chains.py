@@ -1,4 +1,4 @@
-"""What takes the connections to a sidecar's listener: HTTP by its routes, TLS by server names, all else by address."""
+"""Filter chains of a sidecar's outbound listeners: HTTP by its routes, TLS by SNI, everything else by address."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,119 +16,123 @@ from mirrorplane.translators.parts.l4_filter_chains import Chain
 from mirrorplane.translators.settings import mesh
 from mirrorplane.translators.sidecars import outbound_listeners
 
-_LONGEST_MS = 60_000
-"""How old a connection gets that is only right while a service has routes of its own."""
+_MAX_CONNECTION_MS = 60_000
+"""The age at which connections end whose listener is removed with the last route of a service.
+
+They would follow the removed routes until Envoy has drained the listener, which takes 10 minutes.
+"""
 
 
 class FilterChains(msgspec.Struct, frozen=True):
-    """The rest of a listener, encoded; `routes` are the route configurations it names."""
+    """All fields of a Listener but its head, encoded; `routes` are the route configurations that it names."""
 
-    frames: tuple[bytes, ...]
+    fields: tuple[bytes, ...]
     routes: tuple[str, ...] = ()
 
 
-def proxy(view: View, scope: Scope, listener: str) -> FilterChains:
-    """Return what takes the requests of those who use the sidecar as their HTTP proxy."""
-    return _landing(view, [_http(view, scope, listener, names.HTTP_PROXY)], (names.HTTP_PROXY,))
+def http_proxy_chains(view: View, scope: Scope, listener: str) -> FilterChains:
+    """Return the chain for clients that use the sidecar as their HTTP proxy."""
+    return _encode(view, [_http(_http_filter(view, scope, listener, names.HTTP_PROXY))], (names.HTTP_PROXY,))
 
 
-def shared(view: View, scope: Scope, listener: str, number: int) -> FilterChains | None:
-    """Return what takes the connections to a port, whichever service they are meant for."""
+def port_chains(view: View, scope: Scope, listener: str, number: int) -> FilterChains | None:
+    """Return the chains of a port's listener, which all services share that have none of their own."""
     use = outbound_listeners.use_of(view, scope.visibility, number, intercepted=scope.intercepted)
     if use is None:
         return None
     routes = (str(number),) if use.http else ()
-    http = [_http(view, scope, listener, str(number), tells=scope.intercepted)] if use.http else []
+    http = []
+    if use.http:
+        http = [_http(_http_filter(view, scope, listener, str(number)), original_dst=scope.intercepted)]
     if use.only_http:
-        return _landing(view, http, routes)
+        return _encode(view, http, routes)
     tls = use.tls if use.tls != (use.default,) else ()
-    told = [chain for host in tls for chain in _by_name(scope, _of(view, scope, host, number), host)]
-    by_address = [c for host in use.addressed for c in _by_address(view, scope, host, number, http)]
-    rest = _of(view, scope, use.default, number) if use.default else _unknown(view, scope)
-    return _landing(view, [*_sniffed(http), *by_address, *told, *rest], routes)
+    by_name = [chain for host in tls for chain in _add_names(scope, _service_chains(view, scope, host, number), host)]
+    by_address = [chain for host in use.addressed for chain in _address_chains(view, scope, host, number, http)]
+    default = _service_chains(view, scope, use.default, number) if use.default else _unknown_host(view, scope)
+    return _encode(view, [*_plain_text(http), *by_address, *by_name, *default], routes)
 
 
-def own(view: View, scope: Scope, address: str, number: int) -> FilterChains | None:
-    """Return what takes the connections to an address of a service, or of several."""
-    found = outbound_listeners.at(view, scope.visibility, address, number)
-    if not found:
+def address_chains(view: View, scope: Scope, address: str, number: int) -> FilterChains | None:
+    """Return the chains of a listener on an address of a service, or of several services."""
+    listening = outbound_listeners.at(view, scope.visibility, address, number)
+    if not listening:
         return None
-    (first, port), *others = found
-    own = names.virtual_host(first.host, number)
+    (oldest, port), *younger = listening
+    configuration = names.virtual_host(oldest.host, number)
+    listener = names.listener(address, number)
     if port.protocol.is_http:
-        return _landing(view, [_alone(view, scope, names.listener(address, number), own)], (own,))
-    routes = (own,) if port.protocol is Protocol.AUTO else ()
-    http = [_http(view, scope, names.listener(address, number), name) for name in routes]
-    hosts = [service.host for service, other in others if not other.protocol.is_http]
-    told = [chain for host in hosts for chain in _by_name(scope, _of(view, scope, host, number), host)]
-    return _landing(view, [*_sniffed(http), *told, *_of(view, scope, first.host, number)], routes)
+        http_filter = _http_filter(view, scope, listener, configuration, _MAX_CONNECTION_MS)
+        return _encode(view, [_http(http_filter)], (configuration,))
+    routes = (configuration,) if port.protocol is Protocol.AUTO else ()
+    http = [_http(_http_filter(view, scope, listener, name)) for name in routes]
+    hosts = [service.host for service, its_port in younger if not its_port.protocol.is_http]
+    by_name = [c for host in hosts for c in _add_names(scope, _service_chains(view, scope, host, number), host)]
+    default = _service_chains(view, scope, oldest.host, number)
+    return _encode(view, [*_plain_text(http), *by_name, *default], routes)
 
 
-def _landing(view: View, said: Sequence[Chain], routes: tuple[str, ...]) -> FilterChains:
-    """Return the chains; one that takes everything is the default when there are others."""
-    if len(said) == 1 and said[0].takes_all:
-        return FilterChains(tuple(l4_filter_chains.framed(said)), routes)
-    everything = [chain for chain in said if chain.takes_all]
-    frames = (
-        *l4_filter_chains.framed(chain for chain in said if not chain.takes_all),
-        *map(l4_filter_chains.default, everything[:1]),
+def _encode(view: View, chains: Sequence[Chain], routes: tuple[str, ...]) -> FilterChains:
+    """Encode chains; the one without conditions becomes the default when there are others."""
+    if len(chains) == 1 and chains[0].matches_all:
+        return FilterChains(tuple(l4_filter_chains.encode_chains(chains)), routes)
+    defaults = [chain for chain in chains if chain.matches_all]
+    fields = (
+        *l4_filter_chains.encode_chains(chain for chain in chains if not chain.matches_all),
+        *map(l4_filter_chains.encode_default, defaults[:1]),
     )
-    sniffs = any(chain.http for chain in said)
-    named = any(chain.names for chain in said)
-    looks = inspectors.inspectors(view.memo(mesh).detection_ms, tls=sniffs or named, http=sniffs)
-    return FilterChains((*frames, envoy.encode(looks)), routes)
+    http = any(chain.http for chain in chains)
+    by_name = any(chain.names for chain in chains)
+    # The TLS inspector first: it also tells the HTTP inspector that a connection is no plain text.
+    listener_filters = inspectors.inspectors(view.memo(mesh).detection_ms, tls=http or by_name, http=http)
+    return FilterChains((*fields, envoy.encode(listener_filters)), routes)
 
 
-def _http(view: View, scope: Scope, listener: str, routes: str, *, tells: bool = False) -> Chain:
-    """Return a chain for HTTP; `tells`: its routes can ask which address was dialled."""
-    manager = network_filters.http(view, scope, routes, f"outbound_{listener}")
-    first = [network_filters.remember_original_dst()] if tells else []
-    return Chain((), (), envoy.encode(envoy.FilterChain(filters=[*first, manager])))
+def _http(http_filter: envoy.Filter, *, original_dst: bool = False) -> Chain:
+    """Return a chain for HTTP. `original_dst`: its routes can match the address that the client dialled."""
+    before = [network_filters.remember_original_dst()] if original_dst else []
+    return Chain((), (), envoy.encode(envoy.FilterChain(filters=[*before, http_filter])))
 
 
-def _alone(view: View, scope: Scope, listener: str, routes: str) -> Chain:
-    """Return a chain for HTTP to a service whose own routes hold.
-
-    When the last of them goes, so does the listener; connections that came by it would obey them until Envoy has
-    drained it (10 minutes), so none gets old.
-    """
-    manager = network_filters.http(view, scope, routes, f"outbound_{listener}", _LONGEST_MS)
-    return Chain((), (), envoy.encode(envoy.FilterChain(filters=[manager])))
+def _http_filter(view: View, scope: Scope, listener: str, routes: str, max_connection_ms: int = 0) -> envoy.Filter:
+    return network_filters.http(view, scope, routes, f"outbound_{listener}", max_connection_ms)
 
 
-def _sniffed(said: Iterable[Chain]) -> list[Chain]:
-    return [msgspec.structs.replace(chain, http=True) for chain in said]
+def _plain_text(chains: Iterable[Chain]) -> list[Chain]:
+    """Return HTTP chains that match only connections whose first bytes are HTTP."""
+    return [msgspec.structs.replace(chain, http=True) for chain in chains]
 
 
-def _of(view: View, scope: Scope, host: str, number: int) -> tuple[Chain, ...]:
+def _service_chains(view: View, scope: Scope, host: str, number: int) -> tuple[Chain, ...]:
     service = services.listed(view, scope.visibility, host)
     port = port_of(service, number) if service else None
-    return view.memo(l4_filter_chains.of_service, scope, host, number, port.protocol.value) if port else ()
+    return view.memo(l4_filter_chains.service_chains, scope, host, number, port.protocol.value) if port else ()
 
 
-def _by_name(scope: Scope, said: Iterable[Chain], host: str) -> Iterator[Chain]:
-    """Yield chains that share a listener with other services': what asks for no name asks for the service's own."""
-    own = tuple(name for name in domains(host, (), scope) if not name.endswith("."))
-    for chain in said:
-        yield chain if chain.names else msgspec.structs.replace(chain, names=own)
+def _add_names(scope: Scope, chains: Iterable[Chain], host: str) -> Iterator[Chain]:
+    """Yield the chains of a service that shares its listener: one without SNI names gets those of the service."""
+    service_names = tuple(name for name in domains(host, (), scope) if not name.endswith("."))
+    for chain in chains:
+        yield chain if chain.names else msgspec.structs.replace(chain, names=service_names)
 
 
-def _by_address(view: View, scope: Scope, host: str, number: int, http: Iterable[Chain]) -> Iterator[Chain]:
-    """Yield the chains of a service for each of its addresses, so that one more disturbs no other."""
+def _address_chains(view: View, scope: Scope, host: str, number: int, http: Iterable[Chain]) -> Iterator[Chain]:
+    """Yield the chains of a service once for each of its addresses, so that a new address changes no other chain."""
     service = services.listed(view, scope.visibility, host)
     port = port_of(service, number) if service else None
     if service is None or port is None:
         return
-    said = [*(_sniffed(http) if port.protocol is Protocol.AUTO else ()), *_of(view, scope, host, number)]
-    for where in outbound_listeners.ranges(view, service, number):
-        for chain in said:
-            yield chain if chain.ranges else msgspec.structs.replace(chain, ranges=(where,))
+    detected = _plain_text(http) if port.protocol is Protocol.AUTO else []
+    chains = [*detected, *_service_chains(view, scope, host, number)]
+    for cidr in outbound_listeners.ranges(view, service, number):
+        for chain in chains:
+            yield chain if chain.ranges else msgspec.structs.replace(chain, ranges=(cidr,))
 
 
-def _unknown(view: View, scope: Scope) -> tuple[Chain, ...]:
-    """Return what takes connections to what no service has (Istio's outboundTrafficPolicy)."""
+def _unknown_host(view: View, scope: Scope) -> tuple[Chain, ...]:
+    """Return the chain for addresses that no service has (Istio's outboundTrafficPolicy)."""
     if not scope.intercepted:
         return ()
-    rest = network_filters.tcp_fixed(view, unknown(view, scope.visibility))
-    body = envoy.FilterChain(name="PassthroughFilterChain", filters=[rest])
+    proxy = network_filters.tcp_fixed(view, unknown(view, scope.visibility))
+    body = envoy.FilterChain(name="PassthroughFilterChain", filters=[proxy])
     return (Chain((), (), envoy.encode(body)),)

@@ -1,4 +1,4 @@
-"""The names of the clusters that live requests use: one for each port and subset of each visible service (Istio)."""
+"""The names of the clusters for live requests: one for each port and subset of each visible service (Istio)."""
 
 from collections.abc import Iterator
 
@@ -12,26 +12,26 @@ from mirrorplane.translators.names import outbound
 
 def clusters(view: View, client: ClientKey, part: int) -> tuple[str, ...]:
     """Return the names of one part of the hosts."""
-    return tuple(name for _, of_service in view.memo(_by_service, client, part) for name in of_service)
+    return tuple(name for _, names in view.memo(_by_service, client, part) for name in names)
 
 
-def from_us(view: View, client: ClientKey, part: int) -> tuple[str, ...]:
-    """Return those whose endpoints come from us."""
+def eds_clusters(view: View, client: ClientKey, part: int) -> tuple[str, ...]:
+    """Return those whose endpoints come by EDS."""
     return tuple(
         name
-        for resolution, of_service in view.memo(_by_service, client, part)
+        for resolution, names in view.memo(_by_service, client, part)
         if resolution is Resolution.ENDPOINTS
-        for name in of_service
+        for name in names
     )
 
 
 def _by_service(view: View, client: ClientKey, part: int) -> tuple[tuple[Resolution, tuple[str, ...]], ...]:
-    found = []
+    names_by_service = []
     for host in view.memo(services.hosts, client.visibility, part):
         service = view.memo(services.service, client.visibility, host)
         if service is not None:
-            found.append((service.resolution, tuple(_names(view, client, service))))
-    return tuple(found)
+            names_by_service.append((service.resolution, tuple(_names(view, client, service))))
+    return tuple(names_by_service)
 
 
 def _names(view: View, client: ClientKey, service: Service) -> Iterator[str]:

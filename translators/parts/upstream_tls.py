@@ -1,4 +1,4 @@
-"""Tls -> a cluster's transport socket. Certificates are files on the proxy's machine, or come by name (SDS)."""
+"""Tls -> a cluster's transport socket. Certificates are files on the proxy's machine, or come by SDS."""
 
 from mirrorplane.api.cluster_policy import ClusterPolicy, Tls, TlsMode
 from mirrorplane.api.hosts import is_ip
@@ -7,17 +7,17 @@ from mirrorplane.translators.parts.network_filters import ads
 from mirrorplane.translators.secrets import own_secrets, referenced_secrets
 
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-"""Where Debian, and Envoy's and Istio's images, keep the certificates that everybody trusts."""
+"""The public CA certificates, in Debian and in Envoy's and Istio's images."""
 
 
-def secure(body: envoy.Cluster, http: envoy.UpstreamHttp, said: ClusterPolicy) -> None:
-    """Put the transport socket on a cluster, and what goes with it on its HTTP options."""
+def secure(body: envoy.Cluster, http: envoy.UpstreamHttp, policy: ClusterPolicy) -> None:
+    """Set the transport socket of a cluster, and the SNI and SAN options that belong to its HTTP options."""
     socket = None
-    if said.tls is not None and said.uses_tls:
-        socket = wrapped_socket("tls", _tls(said.tls, http))
-    if said.proxy_protocol:
+    if policy.tls is not None and policy.uses_tls:
+        socket = wrapped_socket("tls", _tls_context(policy.tls, http))
+    if policy.proxy_protocol:
         inner = socket or wrapped_socket("raw_buffer", envoy.RawBuffer())
-        version = envoy.ProxyProtocolConfig.V2 if said.proxy_protocol > 1 else envoy.ProxyProtocolConfig.V1
+        version = envoy.ProxyProtocolConfig.V2 if policy.proxy_protocol > 1 else envoy.ProxyProtocolConfig.V1
         wrapped = envoy.ProxyProtocolUpstreamTransport(
             config=envoy.ProxyProtocolConfig(version=version), transport_socket=inner
         )
@@ -26,9 +26,9 @@ def secure(body: envoy.Cluster, http: envoy.UpstreamHttp, said: ClusterPolicy) -
         body.transport_socket.CopyFrom(socket)
 
 
-def _tls(said: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContext:
-    """Return the TLS settings. Istio: without `sni`, server name and certificate follow each request's host."""
-    body = envoy.UpstreamTlsContext(sni=said.sni)
+def _tls_context(tls: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContext:
+    """Return the TLS context. Without `sni`, SNI and the verified name follow each request's Host (Istio)."""
+    body = envoy.UpstreamTlsContext(sni=tls.sni)
     common = body.common_tls_context
     common.tls_params.CopyFrom(
         envoy.TlsParameters(
@@ -38,60 +38,60 @@ def _tls(said: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContext:
     )
     if http.explicit_http_config.HasField("http2_protocol_options"):
         common.alpn_protocols.append("h2")
-    if said.mode is TlsMode.MUTUAL and said.credential_name:
-        common.tls_certificate_sds_secret_configs.append(secret(own_secrets.certificate(said.credential_name)))
-    elif said.mode is TlsMode.MUTUAL:
+    if tls.mode is TlsMode.MUTUAL and tls.credential_name:
+        common.tls_certificate_sds_secret_configs.append(secret(own_secrets.certificate(tls.credential_name)))
+    elif tls.mode is TlsMode.MUTUAL:
         certificate = common.tls_certificates.add()
-        certificate.certificate_chain.filename = said.certificate
-        certificate.private_key.filename = said.key
-    if said.client_certificate_ref:
+        certificate.certificate_chain.filename = tls.certificate
+        certificate.private_key.filename = tls.key
+    if tls.client_certificate_ref:
         common.tls_certificate_sds_secret_configs.append(
-            secret(referenced_secrets.certificate(said.client_certificate_ref))
+            secret(referenced_secrets.certificate(tls.client_certificate_ref))
         )
-    if said.ca_refs:
-        common.combined_validation_context.default_validation_context.CopyFrom(_names(said))
-        named = secret(referenced_secrets.authorities(said.ca_refs))
-        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(named)
-    elif said.verify and said.credential_name:
-        common.combined_validation_context.default_validation_context.CopyFrom(_names(said))
-        authority = secret(own_secrets.authority_of(said.credential_name))
-        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(authority)
-    elif said.verify:
-        common.validation_context.CopyFrom(_validation(said))
-    if not said.sni:
+    if tls.ca_refs:
+        common.combined_validation_context.default_validation_context.CopyFrom(_subject_alt_names(tls))
+        ca_bundle = secret(referenced_secrets.authorities(tls.ca_refs))
+        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(ca_bundle)
+    elif tls.verify and tls.credential_name:
+        common.combined_validation_context.default_validation_context.CopyFrom(_subject_alt_names(tls))
+        ca_bundle = secret(own_secrets.authority_of(tls.credential_name))
+        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(ca_bundle)
+    elif tls.verify:
+        common.validation_context.CopyFrom(_validation(tls))
+    if not tls.sni:
         http.upstream_http_protocol_options.auto_sni = True
-        http.upstream_http_protocol_options.auto_san_validation = said.verify and not said.subject_alt_names
+        http.upstream_http_protocol_options.auto_san_validation = tls.verify and not tls.subject_alt_names
     return body
 
 
-def _validation(said: Tls) -> envoy.CertificateValidationContext:
-    body = _names(said)
-    body.trusted_ca.filename = said.ca or SYSTEM_BUNDLE
-    if said.crl:
-        body.crl.filename = said.crl
+def _validation(tls: Tls) -> envoy.CertificateValidationContext:
+    body = _subject_alt_names(tls)
+    body.trusted_ca.filename = tls.ca or SYSTEM_BUNDLE
+    if tls.crl:
+        body.crl.filename = tls.crl
     return body
 
 
-def _names(said: Tls) -> envoy.CertificateValidationContext:
+def _subject_alt_names(tls: Tls) -> envoy.CertificateValidationContext:
     body = envoy.CertificateValidationContext()
-    for name in said.subject_alt_names:
+    for name in tls.subject_alt_names:
         kind = san_kind(name)
         body.match_typed_subject_alt_names.add(san_type=kind, matcher=envoy.StringMatcher(exact=name))
     return body
 
 
 def san_kind(name: str) -> "envoy.SubjectAltNameMatcher.SanType":
-    """Return what kind of name stands in the certificate: Istio's rules do not say."""
+    """Return which sort of subject alternative name to compare with: Istio's rules leave it open."""
     if "://" in name:
         return envoy.SubjectAltNameMatcher.URI
     return envoy.SubjectAltNameMatcher.IP_ADDRESS if is_ip(name) else envoy.SubjectAltNameMatcher.DNS
 
 
 def secret(name: str) -> envoy.SdsSecretConfig:
-    """Return a reference to a certificate that comes by its name."""
+    """Return a reference to a secret that comes by SDS."""
     return envoy.SdsSecretConfig(name=name, sds_config=ads())
 
 
 def wrapped_socket(name: str, config: envoy.Message) -> envoy.TransportSocket:
-    """Wrap the configuration of a transport socket."""
+    """Return a transport socket of this name and configuration."""
     return envoy.TransportSocket(name=f"envoy.transport_sockets.{name}", typed_config=envoy.packed(config))
