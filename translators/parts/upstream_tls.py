@@ -14,7 +14,7 @@ def secure(body: envoy.Cluster, http: envoy.UpstreamHttp, policy: ClusterPolicy)
     """Set the transport socket of a cluster, and the SNI and SAN options that belong to its HTTP options."""
     socket = None
     if policy.tls is not None and policy.uses_tls:
-        socket = wrapped_socket("tls", _tls_context(policy.tls, http))
+        socket = wrapped_socket("tls", _upstream_tls(policy.tls, http))
     if policy.proxy_protocol:
         inner = socket or wrapped_socket("raw_buffer", envoy.RawBuffer())
         version = envoy.ProxyProtocolConfig.V2 if policy.proxy_protocol > 1 else envoy.ProxyProtocolConfig.V1
@@ -26,7 +26,7 @@ def secure(body: envoy.Cluster, http: envoy.UpstreamHttp, policy: ClusterPolicy)
         body.transport_socket.CopyFrom(socket)
 
 
-def _tls_context(tls: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContext:
+def _upstream_tls(tls: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContext:
     """Return the TLS context. Without `sni`, SNI and the verified name follow each request's Host (Istio)."""
     body = envoy.UpstreamTlsContext(sni=tls.sni)
     common = body.common_tls_context
