@@ -8,7 +8,7 @@ from mirrorplane.api.resource import ROUTE, Resource
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.parts import gateway_filter_chains
-from mirrorplane.translators.parts.gateway_virtual_hosts import frames
+from mirrorplane.translators.parts.gateway_virtual_hosts import encode_hosts
 from mirrorplane.translators.parts.route_configuration import configuration
 from mirrorplane.translators.routers.servers import gateway_servers, merged
 
@@ -22,7 +22,9 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one configuration."""
-    return configuration(name, view.memo(frames, scope, name)) if view.memo(gateway_servers, scope, name) else None
+    return (
+        configuration(name, view.memo(encode_hosts, scope, name)) if view.memo(gateway_servers, scope, name) else None
+    )
 
 
 OUTPUT = Output(ROUTE, names, build, serves=lambda scope: scope.role == ROUTER)

@@ -23,8 +23,8 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, `kubernetes://<secret>`, `kubernetes://<secret>-cacert` and `certificate://...`, sorted."""
     if not scope.identity:
         return ((),)
-    own = {n for n in _own_names(view, scope) if own_secrets.held(view, scope.namespace, n) is not None}
-    return (tuple(sorted(own | {n for n in view.memo(_referrers, scope) if _find_referenced(view, scope, n)})),)
+    own_names = {n for n in _own_names(view, scope) if own_secrets.held(view, scope.namespace, n) is not None}
+    return (tuple(sorted(own_names | {n for n in view.memo(_referrers, scope) if _find_referenced(view, scope, n)})),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:

@@ -26,8 +26,8 @@ def build(view: View, visibility: Visibility, name: str) -> Resource:
     black_hole = network_filters.tcp_fixed(view, BLACK_HOLE)
     loop = body.filter_chains.add(name="virtualOutbound-blackhole", filters=[black_hole])
     loop.filter_chain_match.destination_port.value = PORT
-    others = network_filters.tcp_fixed(view, unknown(view, visibility))
-    body.filter_chains.add(name="virtualOutbound-catchall-tcp", filters=[others])
+    other_addresses = network_filters.tcp_fixed(view, unknown(view, visibility))
+    body.filter_chains.add(name="virtualOutbound-catchall-tcp", filters=[other_addresses])
     return envoy.resource(LISTENER, name, envoy.encode(body))
 
 

@@ -36,8 +36,10 @@ def distinct(claims: Iterable[tuple[str, tuple[str, ...]]]) -> tuple[tuple[str, 
     hosts.sort()
     # Reversed, so that of several the first by name is written last.
     owners = {domain: name for name, claimed in reversed(hosts) for domain in claimed if _is_real_name(domain, name)}
-    kept = ((name, claimed, tuple(d for d in claimed if owners.setdefault(d, name) == name)) for name, claimed in hosts)
-    return tuple((name, domains) for name, claimed, domains in kept if len(domains) < len(claimed))
+    remaining = (
+        (name, claimed, tuple(d for d in claimed if owners.setdefault(d, name) == name)) for name, claimed in hosts
+    )
+    return tuple((name, domains) for name, claimed, domains in remaining if len(domains) < len(claimed))
 
 
 def _is_real_name(domain: str, virtual_host: str) -> bool:

@@ -47,8 +47,8 @@ def _chains(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[Ch
         return (_http(view, scope, gateway_server),)
     socket = _socket(server.termination, ())
     return tuple(
-        Chain(named.names, named.ranges, _tcp(view, scope, gateway_server, named.rule) + socket)
-        for named in view.memo(rules_at, scope, gateway_server)
+        Chain(server_rule.names, server_rule.ranges, _tcp(view, scope, gateway_server, server_rule.rule) + socket)
+        for server_rule in view.memo(rules_at, scope, gateway_server)
     )
 
 

@@ -1,4 +1,4 @@
-"""The virtual hosts of a router's route configuration, each encoded once, joined in parts (see shards)."""
+"""The virtual hosts of a router's route configurations, each encoded once, joined in parts (decision 0022)."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -13,88 +13,101 @@ from mirrorplane.translators import envoy, names
 from mirrorplane.translators.expansion.pipeline import expand
 from mirrorplane.translators.lookups.precedence import Rank
 from mirrorplane.translators.parts import actions
-from mirrorplane.translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, frame
+from mirrorplane.translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, encode_host
 from mirrorplane.translators.routers.hosts import HostRules, Place, hosts, parts, precise, rules
 from mirrorplane.translators.routers.misdirected import answer, elsewhere
 from mirrorplane.translators.routers.servers import gateway_servers
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """An encoded rule in its place in a virtual host, and the clusters that its copies go to."""
+class RankedRoute(msgspec.Struct, frozen=True):
+    """A route, encoded as a field of its virtual host, its precedence there, and its dedicated clusters."""
 
     rank: Rank
-    body: bytes
+    field: bytes
     dedicated: tuple[str, ...]
 
 
-def frames(view: View, scope: Scope, routes: str) -> tuple[bytes, ...]:
-    """Return all virtual hosts of a configuration; one that answers 404 to everything where there are none (Istio)."""
-    made = tuple(view.memo(_framed, scope, routes, part) for part in range(view.memo(parts, scope, routes)))
-    if any(made):
-        return (*made, view.memo(_misdirected, scope, routes))
-    return (frame(f"blackhole:{view.memo(gateway_servers, scope, routes)[0].server.number}", ("*",), b""),)
+def encode_hosts(view: View, scope: Scope, configuration: str) -> tuple[bytes, ...]:
+    """Return all virtual hosts of a configuration; one that answers 404 to everything where it has none (Istio)."""
+    count = view.memo(parts, scope, configuration)
+    encoded = tuple(view.memo(_encode_part, scope, configuration, part) for part in range(count))
+    if any(encoded):
+        return (*encoded, view.memo(_misdirected, scope, configuration))
+    number = view.memo(gateway_servers, scope, configuration)[0].server.number
+    return (encode_host(f"blackhole:{number}", ("*",), b""),)
 
 
-def _misdirected(view: View, scope: Scope, routes: str) -> bytes:
-    """Return what answers for the hosts of other listeners: one virtual host, for they may be many."""
-    hosts, gateway_server = view.memo(elsewhere, scope, routes), view.memo(gateway_servers, scope, routes)[0]
-    if not hosts:
-        return b""
-    built = actions.encode_route(view, scope, answer(gateway_server), gateway_server.server.number)
-    return frame(
-        f"misdirected:{gateway_server.server.number}",
-        tuple(sorted(hosts)),
-        envoy.encode_field(ROUTES_FIELD, built.body),
-    )
-
-
-def dedicated_clusters(view: View, scope: Scope, routes: str) -> tuple[str, ...]:
-    """Return the clusters that the mirrors of a configuration send to, sorted."""
-    of_parts = (view.memo(_dedicated, scope, routes, part) for part in range(view.memo(parts, scope, routes)))
+def dedicated_clusters(view: View, scope: Scope, configuration: str) -> tuple[str, ...]:
+    """Return the clusters that exist only for the routes of a configuration, sorted."""
+    count = view.memo(parts, scope, configuration)
+    of_parts = (view.memo(_dedicated, scope, configuration, part) for part in range(count))
     return tuple(sorted(set().union(*of_parts)))
 
 
-def _framed(view: View, scope: Scope, routes: str, part: int) -> bytes:
-    found = (view.memo(_of_host, scope, routes, host) for host in view.memo(hosts, scope, routes, part))
-    return b"".join(frame(host.name, host.domains, host.routes) for host in found if host is not None)
+def _misdirected(view: View, scope: Scope, configuration: str) -> bytes:
+    """Return the virtual host of hosts that belong to other listeners, for HTTP/2 connections that are reused.
+
+    It is one for all of them, for there may be many, and their answer is the same.
+    """
+    server = view.memo(gateway_servers, scope, configuration)[0]
+    domains = view.memo(elsewhere, scope, configuration)
+    if not domains:
+        return b""
+    route = actions.encode_route(view, scope, answer(server), server.server.number)
+    field = envoy.encode_field(ROUTES_FIELD, route.body)
+    return encode_host(f"misdirected:{server.server.number}", tuple(sorted(domains)), field)
 
 
-def _dedicated(view: View, scope: Scope, routes: str, part: int) -> frozenset[str]:
-    found = (view.memo(_of_host, scope, routes, host) for host in view.memo(hosts, scope, routes, part))
-    return frozenset(name for host in found if host is not None for name in host.dedicated)
+def _encode_part(view: View, scope: Scope, configuration: str, part: int) -> bytes:
+    virtual_hosts = _of_part(view, scope, configuration, part)
+    return b"".join(encode_host(host.name, host.domains, host.routes) for host in virtual_hosts)
 
 
-def _of_host(view: View, scope: Scope, routes: str, host: str) -> VirtualHost | None:
-    """Return the virtual host of a host; None when no rule holds there, nothing is sent to https, none has to be."""
-    said, port = rules(view, scope, routes, host), view.memo(gateway_servers, scope, routes)[0].server.number
-    pieces = [_piece(view, scope, route, port) for each in said.routes for route in expand(each, host)]
-    pieces += _precise(view, scope, said, port)
-    if not (pieces or said.secure or said.kept):
+def _dedicated(view: View, scope: Scope, configuration: str, part: int) -> frozenset[str]:
+    return frozenset(name for host in _of_part(view, scope, configuration, part) for name in host.dedicated)
+
+
+def _of_part(view: View, scope: Scope, configuration: str, part: int) -> list[VirtualHost]:
+    part_hosts = view.memo(hosts, scope, configuration, part)
+    virtual_hosts = (view.memo(_virtual_host, scope, configuration, host) for host in part_hosts)
+    return [virtual_host for virtual_host in virtual_hosts if virtual_host is not None]
+
+
+def _virtual_host(view: View, scope: Scope, configuration: str, host: str) -> VirtualHost | None:
+    """Return the virtual host of a host; None when it has no routes, redirects nothing to HTTPS, and need not exist."""
+    host_rules = rules(view, scope, configuration, host)
+    port = view.memo(gateway_servers, scope, configuration)[0].server.number
+    routes = [_encode(view, scope, route, port) for rule in host_rules.routes for route in expand(rule, host)]
+    routes += _by_precedence(view, scope, host_rules, port)
+    if not (routes or host_rules.secure or host_rules.kept):
         return None
-    body = b"".join((*(piece.body for piece in pieces), view.memo(common)))
-    if said.secure:
+    body = b"".join((*(route.field for route in routes), view.memo(common)))
+    if host_rules.secure:
         body += envoy.encode(envoy.VirtualHost(require_tls=envoy.VirtualHost.ALL))
     domain = f"[{host}]" if ":" in host else host
-    dedicated = dict.fromkeys(name for piece in pieces for name in piece.dedicated)
+    dedicated = dict.fromkeys(name for route in routes for name in route.dedicated)
     return VirtualHost(names.virtual_host(host, port), (domain,), body, tuple(dedicated))
 
 
-def _precise(view: View, scope: Scope, said: HostRules, port: int) -> Iterable[Piece]:
-    """Return the rules of Gateway API, the most precise first. Of many, a change makes one part again."""
-    if said.parts == 1:
-        ranked = precise(view, scope, said.host, said.places)
-        return [_piece(view, scope, route, port) for one in ranked for route in expand(one.route, said.host)]
-    parts = (view.memo(_of_part, scope, (said.host, port), said.places, part) for part in range(said.parts))
-    return sorted(chain.from_iterable(parts), key=attrgetter("rank"))
+def _by_precedence(view: View, scope: Scope, host_rules: HostRules, port: int) -> Iterable[RankedRoute]:
+    """Return the routes of Gateway API, the most specific first. Of many, a change encodes one part again."""
+    host, places = host_rules.host, host_rules.places
+    if host_rules.parts == 1:
+        ranked = precise(view, scope, host, places)
+        return [_encode(view, scope, route, port) for rule in ranked for route in expand(rule.route, host)]
+    encoded = (view.memo(_encode_rules, scope, (host, port), places, part) for part in range(host_rules.parts))
+    return sorted(chain.from_iterable(encoded), key=attrgetter("rank"))
 
 
-def _of_part(view: View, scope: Scope, at: tuple[str, int], places: tuple[Place, ...], part: int) -> tuple[Piece, ...]:
-    host, port = at
-    found = precise(view, scope, host, places, part)
-    placed = ((said, one.rank) for one in found for said in expand(one.route, host))
-    return tuple(_piece(view, scope, said, port, rank) for said, rank in placed)
+def _encode_rules(
+    view: View, scope: Scope, host_and_port: tuple[str, int], places: tuple[Place, ...], part: int
+) -> tuple[RankedRoute, ...]:
+    host, port = host_and_port
+    ranked = precise(view, scope, host, places, part)
+    expanded = ((route, rule.rank) for rule in ranked for route in expand(rule.route, host))
+    return tuple(_encode(view, scope, route, port, rank) for route, rank in expanded)
 
 
-def _piece(view: View, scope: Scope, route: Route, port: int, rank: Rank = ()) -> Piece:
-    built = actions.encode_route(view, scope, route, port)
-    return Piece(rank, envoy.encode_field(ROUTES_FIELD, built.body), built.dedicated)
+def _encode(view: View, scope: Scope, route: Route, port: int, rank: Rank = ()) -> RankedRoute:
+    encoded = actions.encode_route(view, scope, route, port)
+    return RankedRoute(rank, envoy.encode_field(ROUTES_FIELD, encoded.body), encoded.dedicated)

@@ -73,13 +73,13 @@ def tcp(view: View, client: ClientKey, cluster: ClusterName) -> envoy.Filter:
 
 
 def tcp_weighted(
-    view: View, client: ClientKey, weights: Sequence[tuple[str, int]], stat_prefix: str, first: ClusterName
+    view: View, client: ClientKey, weights: Sequence[tuple[str, int]], stat_prefix: str, policy_of: ClusterName
 ) -> envoy.Filter:
-    """Return a TCP proxy to clusters by weight; the policy of the first limits the connections to all."""
+    """Return a TCP proxy to clusters by weight; the policy of one limits the connections to all."""
     proxy = envoy.TcpProxy(stat_prefix=f"{stat_prefix};")
     for name, weight in weights:
         proxy.weighted_clusters.clusters.add(name=name, weight=weight)
-    return _with_policy(view, client, first, proxy)
+    return _with_policy(view, client, policy_of, proxy)
 
 
 def tcp_fixed(view: View, cluster: str, pool: ConnectionPool | None = None) -> envoy.Filter:

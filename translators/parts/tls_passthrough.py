@@ -41,7 +41,9 @@ def clusters(view: View, scope: Scope) -> tuple[str, ...]:
 def _rules(view: View, scope: Scope) -> Iterator[tuple[GatewayServer, L4Route]]:
     for binding in view.memo(merged, scope).bindings:
         for gateway_server in filter(is_passthrough, binding.gateway_servers):
-            yield from ((gateway_server, named.rule) for named in view.memo(rules_at, scope, gateway_server))
+            yield from (
+                (gateway_server, server_rule.rule) for server_rule in view.memo(rules_at, scope, gateway_server)
+            )
 
 
 def _clusters(view: View, scope: Scope, rule: L4Route, port: int) -> Iterator[ClusterName]:

@@ -1,10 +1,11 @@
-"""Which virtual hosts a sidecar's route configuration has, and their bytes, each encoded once.
+"""The virtual hosts of a sidecar's route configurations, each encoded once.
 
-The virtual hosts of a port are made and joined in parts (see shards): a change makes its own part again, and a
+The virtual hosts of a port are encoded and joined in parts (decision 0022): a change repeats its own part only, and a
 configuration is a join of the parts.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import msgspec
@@ -20,90 +21,103 @@ from mirrorplane.translators.lookups.route_tables import catches_all, foreign_ho
 from mirrorplane.translators.parts import actions, retries
 from mirrorplane.translators.parts.actions import EncodedRoute
 from mirrorplane.translators.parts.domains import distinct, domains, with_port
-from mirrorplane.translators.parts.original_dst import dialled_only
 from mirrorplane.translators.settings import mesh
 from mirrorplane.translators.sidecars import outbound_listeners
 
 _VIRTUAL_HOSTS_FIELD = 2
+"""A field number in RouteConfiguration."""
 ROUTES_FIELD = 3
-_NO_UPSTREAM = 502
+"""A field number in VirtualHost."""
+_BAD_GATEWAY = 502
+_NOT_FOUND = 404
 
 
 class VirtualHost(msgspec.Struct, frozen=True):
-    """A virtual host: `routes` are encoded, with all else that is neither name nor domains.
+    """A virtual host. `routes` are all its fields but name and domains, encoded.
 
-    `dedicated` are the clusters that exist only for its routes. `shared` replaces `routes` where clients of
-    other services arrive too: it takes only those who dialled this one.
+    `dedicated` are the clusters that exist only for its routes. `dialled_routes` replaces `routes` on a listener that clients
+    of other services use too: they apply only to clients that dialled this service. See decision 0101.
     """
 
     name: str
     domains: tuple[str, ...]
     routes: bytes
     dedicated: tuple[str, ...] = ()
-    shared: bytes = b""
+    dialled_routes: bytes = b""
 
 
-class Frames(msgspec.Struct, frozen=True):
-    """Virtual hosts in their place in a RouteConfiguration: for a port, and as the HTTP proxy's clients name them."""
+class EncodedHosts(msgspec.Struct, frozen=True):
+    """Virtual hosts as fields of a RouteConfiguration: with the domains of a port, and of the HTTP proxy's clients."""
 
     plain: tuple[bytes, ...]
     proxied: tuple[bytes, ...]
 
 
-def on_port(view: View, scope: Scope, port: int) -> Frames:
+def on_port(view: View, scope: Scope, port: int) -> EncodedHosts:
     """Return all virtual hosts of a port, joined in parts."""
-    parts = [view.memo(_framed, scope, port, part) for part in range(view.memo(services.services, scope.visibility))]
-    return Frames(tuple(plain for plain, _ in parts), tuple(proxied for _, proxied in parts))
+    parts = [
+        view.memo(_encode_part, scope, port, part) for part in range(view.memo(services.services, scope.visibility))
+    ]
+    return EncodedHosts(tuple(plain for plain, _ in parts), tuple(proxied for _, proxied in parts))
 
 
 def alone(view: View, scope: Scope, host: str, port: int) -> bytes:
-    """Return the virtual host of a service that has a route configuration of its own: it takes every name."""
-    found = view.memo(_of_host, scope, host, port)
-    return frame(found.name, ("*",), found.routes)
+    """Return the virtual host of a service that has a route configuration of its own: it has all domains."""
+    virtual_host = view.memo(_virtual_host, scope, host, port)
+    return encode_host(virtual_host.name, ("*",), virtual_host.routes)
 
 
 def dedicated_clusters(view: View, scope: Scope, port: int, part: int) -> tuple[str, ...]:
-    """Return the clusters that the mirrors of one part of a port's virtual hosts send to, sorted."""
+    """Return the clusters that exist only for the routes of one part of a port's virtual hosts, sorted."""
     return tuple(sorted({name for host in view.memo(_of_part, scope, port, part) for name in host.dedicated}))
 
 
 def catch_all(view: View, visibility: Visibility) -> bytes:
-    """Return the virtual host of everything else: passed through, or answered 502 (Istio's outboundTrafficPolicy)."""
-    body = _unknown(view, visibility)
-    return frame(body.name, ("*",), envoy.encode_field(ROUTES_FIELD, envoy.encode(body)))
+    """Return the virtual host for unknown hosts: passthrough, or the answer 502 (Istio's outboundTrafficPolicy)."""
+    route = _unknown_host(view, visibility)
+    return encode_host(route.name, ("*",), envoy.encode_field(ROUTES_FIELD, envoy.encode(route)))
 
 
-def _unknown(view: View, visibility: Visibility) -> envoy.Route:
+def common(view: View) -> bytes:
+    """Return the options of all routes, encoded as fields of the virtual host."""
+    policy = retries.policy(view.memo(mesh).retries)
+    return envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=policy))
+
+
+def encode_host(name: str, host_domains: tuple[str, ...], routes: bytes) -> bytes:
+    """Return a virtual host as a field of a RouteConfiguration."""
+    head = envoy.encode(envoy.VirtualHost(name=name, domains=host_domains))
+    return envoy.encode_field(_VIRTUAL_HOSTS_FIELD, head + routes)
+
+
+def _unknown_host(view: View, visibility: Visibility) -> envoy.Route:
     cluster = unknown(view, visibility)
     name = "block_all" if cluster == names.BLACK_HOLE else "allow_any"
     body = envoy.Route(name=name, match=envoy.RouteMatch(prefix="/"))
     if cluster != names.BLACK_HOLE:
         body.route.CopyFrom(envoy.RouteAction(cluster=cluster, timeout=envoy.duration(0)))
     else:
-        body.direct_response.CopyFrom(envoy.DirectResponseAction(status=_NO_UPSTREAM))
+        body.direct_response.CopyFrom(envoy.DirectResponseAction(status=_BAD_GATEWAY))
     return body
 
 
-def _framed(view: View, scope: Scope, port: int, part: int) -> tuple[bytes, bytes]:
-    """Return the frames of one part of a port's virtual hosts, each less the domains that another one has."""
-    fewer = dict(view.memo(_fewer, scope, port))
+def _encode_part(view: View, scope: Scope, port: int, part: int) -> tuple[bytes, bytes]:
+    """Return one part of a port's virtual hosts, plain and proxied, without domains that another virtual host has."""
+    reduced = dict(view.memo(_reduced_domains, scope, port))
     plain, proxied = [], []
     for host in view.memo(_of_part, scope, port, part):
-        said = fewer.get(host.name, host.domains) if fewer else host.domains
-        if said:
-            plain.append(frame(host.name, said, host.shared or host.routes))
-            proxied.append(frame(host.name, with_port(said, port), host.routes))
+        host_domains = reduced.get(host.name, host.domains) if reduced else host.domains
+        if host_domains:
+            plain.append(encode_host(host.name, host_domains, host.dialled_routes or host.routes))
+            proxied.append(encode_host(host.name, with_port(host_domains, port), host.routes))
     return b"".join(plain), b"".join(proxied)
 
 
-def frame(name: str, said: tuple[str, ...], routes: bytes) -> bytes:
-    """Return a virtual host as it stands in a configuration."""
-    named = envoy.encode(envoy.VirtualHost(name=name, domains=said))
-    return envoy.encode_field(_VIRTUAL_HOSTS_FIELD, named + routes)
+def _reduced_domains(view: View, scope: Scope, port: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the virtual hosts that lose domains to others, with what they keep (Envoy: domains must be unique).
 
-
-def _fewer(view: View, scope: Scope, port: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the virtual hosts that lose domains to others, with what is left (Envoy: domains must be unique)."""
+    Two services meet in any two parts, so this looks at all of them; it is the same after almost every change.
+    """
     parts = range(view.memo(services.services, scope.visibility))
     return distinct(chain.from_iterable(view.memo(_claims, scope, port, part) for part in parts))
 
@@ -113,51 +127,62 @@ def _claims(view: View, scope: Scope, port: int, part: int) -> tuple[tuple[str, 
 
 
 def _of_part(view: View, scope: Scope, port: int, part: int) -> tuple[VirtualHost, ...]:
-    """Return a part of the virtual hosts of a port: services with HTTP there, and hosts only route tables know."""
-    of = view.memo(services.services, scope.visibility)
-    found = {
+    """Return a part of a port's virtual hosts: services with HTTP there, and hosts that only route tables have."""
+    count = view.memo(services.services, scope.visibility)
+    hosts = {
         *view.memo(services.http_hosts, scope.visibility, port, part),
-        *foreign_hosts(view, scope, port, part, of),
+        *foreign_hosts(view, scope, port, part, count),
     }
-    return tuple(view.memo(_of_host, scope, host, port) for host in sorted(found))
+    return tuple(view.memo(_virtual_host, scope, host, port) for host in sorted(hosts))
 
 
-def _of_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
-    """Return the virtual host of a service, or of a host that only a route table knows."""
+def _virtual_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
+    """Return the virtual host of a service, or of a host that only a route table has."""
     service = services.listed(view, scope.visibility, host)
-    said = owner(view, scope, host, port)
-    built = [actions.default(view, scope, host, port)] if said is None else _built(view, scope, said, port)
-    routes = _joined(view, [b.body for b in built])
-    known = domains(host, service.addresses, scope) if service else (host,)
+    rules = owner(view, scope, host, port)
+    routes = [actions.default(view, scope, host, port)] if rules is None else _encode_rules(view, scope, rules, port)
+    host_domains = domains(host, service.addresses, scope) if service else (host,)
     if service is not None and service.headless and scope.intercepted:
-        known += tuple(f"*.{name}" for name in known)  # web-0.web: the name of one workload (Istio)
-    dialled = outbound_listeners.addresses(service) if service is not None and scope.intercepted else ()
-    told = bool(dialled) and view.memo(is_routed, scope.visibility, host, port)
-    shared = (
-        _joined(view, [*dialled_only(built, dialled), envoy.encode(_unknown(view, scope.visibility))]) if told else b""
-    )
-    dedicated = tuple(cluster for route in built for cluster in route.dedicated)
-    return VirtualHost(names.virtual_host(host, port), known, routes, dedicated, shared)
+        host_domains += tuple(f"*.{name}" for name in host_domains)  # web-0.web: the name of one workload (Istio)
+    addresses = outbound_listeners.addresses(service) if service is not None and scope.intercepted else ()
+    dialled_routes = b""
+    if bool(addresses) and view.memo(is_routed, scope.visibility, host, port):
+        unknown_route = envoy.encode(_unknown_host(view, scope.visibility))
+        dialled_routes = _join(view, [*_only_for(addresses, routes), unknown_route])
+    dedicated = tuple(cluster for route in routes for cluster in route.dedicated)
+    body = _join(view, [route.body for route in routes])
+    return VirtualHost(names.virtual_host(host, port), host_domains, body, dedicated, dialled_routes)
 
 
-def _joined(view: View, routes: Iterable[bytes]) -> bytes:
+def _join(view: View, routes: Iterable[bytes]) -> bytes:
     return b"".join((*(envoy.encode_field(ROUTES_FIELD, body) for body in routes), view.memo(common)))
 
 
-def common(view: View) -> bytes:
-    """Return what all routes have in common, which is said once, on the virtual host."""
-    policy = retries.policy(view.memo(mesh).retries)
-    return envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=policy))
+def _encode_rules(view: View, scope: Scope, rules: tuple[Route, ...], port: int) -> list[EncodedRoute]:
+    """Return the routes up to the first that matches every request: no request reaches those behind it (Istio).
 
-
-def _built(view: View, scope: Scope, said: tuple[Route, ...], port: int) -> list[EncodedRoute]:
-    """Return the routes up to the first that catches everything: what stands behind it is never asked (Istio).
-
-    Clients call a service by several names, and redirects keep theirs.
+    Clients call a service by several names, so rules are expanded for `*`, and redirects keep the client's host.
     """
-    built = []
-    for route in said:
-        built += [actions.encode_route(view, scope, one, port) for one in expand(route, "*")]
-        if catches_all(route.match):
+    routes = []
+    for rule in rules:
+        routes += [actions.encode_route(view, scope, route, port) for route in expand(rule, "*")]
+        if catches_all(rule.match):
             break
-    return built
+    return routes
+
+
+def _only_for(addresses: Sequence[str], routes: Sequence[EncodedRoute]) -> Iterator[bytes]:
+    """Yield the routes for clients that dialled one of the addresses, and at last a 404 for what none has matched.
+
+    The listener remembers the address (`network_filters.remember_original_dst`).
+    """
+    dialled = envoy.FilterStateMatcher(key=names.ORIGINAL_DST)
+    if len(addresses) == 1:
+        dialled.string_match.exact = addresses[0]
+    else:
+        dialled.string_match.safe_regex.regex = "|".join(map(re.escape, addresses))
+    no_rule = envoy.Route(match=envoy.RouteMatch(prefix="/"))
+    no_rule.direct_response.status = _NOT_FOUND
+    for route in (*(envoy.Route.FromString(encoded.body) for encoded in routes), no_rule):
+        route.match.filter_state.append(dialled)
+        yield envoy.encode(route)
