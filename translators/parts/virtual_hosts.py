@@ -35,8 +35,8 @@ _NOT_FOUND = 404
 class VirtualHost(msgspec.Struct, frozen=True):
     """A virtual host. `routes` are all its fields but name and domains, encoded.
 
-    `dedicated` are the clusters that exist only for its routes. `dialled_routes` replaces `routes` on a listener that clients
-    of other services use too: they apply only to clients that dialled this service. See decision 0101.
+    `dedicated` are the clusters that exist only for its routes. `dialled_routes` replaces `routes` on a listener that
+    clients of other services use too: they apply only to clients that dialled this service. See decision 0101.
     """
 
     name: str
