@@ -1,0 +1,139 @@
+"""Every command of README and docs/ runs, and every manifest in them passes `mirrorplane check`."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from mirrorplane.controlplane.cli import cli
+from tests.docs.pages import (
+    EVERY_PAGE,
+    NOT_A_COMMAND,
+    PAGES,
+    ROOT,
+    SHELL,
+    TRANSCRIPT,
+    YAML,
+    Block,
+    blocks,
+    commands,
+    of_page,
+)
+from tests.docs.shell import alike, run, transcript, unavailable
+
+CONTEXT = list(yaml.safe_load_all((Path(__file__).parent / "context.yaml").read_text()))
+"""The Services that manifests in the documentation name, and what else they lean on."""
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+MANIFESTS = [block for block in BLOCKS if block.language == YAML and not block.not_run]
+RUNNING = [page for page in PAGES if any(commands(page))]
+NOT_RUN = {
+    "README.md": 1,  # pip install
+    "docs/get-started.md": 2,  # pip install; the demo, which a test of its own plays
+    "docs/migrate/envoy-gateway.md": 1,  # kubectl
+    "docs/migrate/istio.md": 1,  # kubectl
+    "docs/migrate/nginx.md": 1,  # configuration of nginx
+    "docs/operate.md": 2,  # systemctl; rules of Prometheus
+    "docs/reference/cli.md": 1,  # a node file
+    "docs/troubleshooting.md": 1,  # Envoy's admin port is random there
+}
+"""How many blocks of each page no test runs. The page says why."""
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.envoy
+@pytest.mark.parametrize("page", RUNNING, ids=named)
+def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path):
+    if why := unavailable(name for block in commands(page) for name in of_page(block.page, "needs")):
+        pytest.skip(why)
+    run(commands(page), tmp_path)
+
+
+@pytest.mark.parametrize("block", MANIFESTS, ids=str)
+def test_a_manifest_passes_check(block: Block, tmp_path: Path):
+    shown = [obj for obj in yaml.safe_load_all(block.text) if obj]
+    around = [obj for obj in CONTEXT if _key(obj) not in {_key(one) for one in shown}]
+    (tmp_path / "page.yaml").write_text(block.text)
+    (tmp_path / "context.yaml").write_text(yaml.safe_dump_all(around))
+    done = CliRunner().invoke(cli, ["check", "-f", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "0 errors, 0 warnings" in done.output
+
+
+def _key(obj: dict) -> tuple[str, str, str]:
+    return obj["kind"], obj["metadata"].get("namespace", "default"), obj["metadata"]["name"]
+
+
+def test_every_block_has_a_language_that_says_whether_it_runs():
+    unknown = [str(block) for block in BLOCKS if block.language not in {SHELL, TRANSCRIPT, YAML, *NOT_A_COMMAND}]
+    assert not unknown
+
+
+def test_what_does_not_run_is_counted_and_says_why():
+    """One more is a decision: write it down here."""
+    skipped = Counter(named(block.page) for block in BLOCKS if block.not_run)
+    assert skipped == NOT_RUN
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=named)
+def test_links_lead_somewhere(page: Path):
+    broken = []
+    for target in _LINK.findall(re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)):
+        if re.match(r"(https?|mailto):", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            broken.append(target)
+    assert not broken
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors GitHub gives a page's headings."""
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in _HEADING.findall(page.read_text()))
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+def test_every_page_of_docs_is_linked_from_the_index():
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target.partition("#")[0]).resolve() for target in _LINK.findall(index.read_text())}
+    assert {page for page in PAGES if page.is_relative_to(ROOT / "docs")} - linked - {index} == set()
+
+
+def test_readme_is_short():
+    prose = re.sub(r"<!--.*?-->", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    words = [word for word in prose.split() if re.search(r"\w", word)]
+    assert len(words) <= 700
+
+
+def test_architecture_is_short():
+    assert (ROOT / "ARCHITECTURE.md").stat().st_size <= 8192
+
+
+@pytest.mark.parametrize(
+    ("promised", "printed", "answer"),
+    [
+        ("a\nb", "a\nb\n", True),
+        ("a", "a\nb", False),
+        ("a\n...", "a\nb\nc", True),
+        ("...\nc", "a\nb\nc", True),
+        ("...\nb", "a\nb\nc", False),
+        ("a took …", "a took 12 ms", True),
+        ("a took …", "b took 12 ms", False),
+        ("", "whatever", True),
+    ],
+)
+def test_output_is_compared_line_by_line(promised: str, printed: str, answer: bool):
+    assert alike(promised, printed) is answer
+
+
+def test_a_transcript_is_commands_and_answers():
+    assert transcript("$ a \\\n> b\nx\ny\n$ c\n") == [("a \\\nb", "x\ny\n"), ("c", "")]

@@ -1,0 +1,62 @@
+"""The reference pages name what there is, and nothing else."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from prometheus_client import Metric
+
+from mirrorplane.api.proxy import OWN_PORTS
+from mirrorplane.controlplane.cli import cli
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.observe.metrics import Metrics
+from mirrorplane.controlplane.plane import Plane
+from tests.docs.pages import EVERY_PAGE, ROOT
+
+REFERENCE = ROOT / "docs" / "reference"
+METRIC = re.compile(r"\bmirrorplane_[a-z_]+\b")
+OF_EVERY_COMMAND = {"-h", "--help"}
+
+
+def options(command: click.Command) -> set[str]:
+    return {opt for param in command.params if isinstance(param, click.Option) for opt in param.opts} - OF_EVERY_COMMAND
+
+
+def test_the_command_line_page_names_every_command_and_option():
+    page = (REFERENCE / "cli.md").read_text()
+    for name, command in cli.commands.items():
+        assert f"\n## {name}\n" in page, name
+        assert {opt for opt in options(command) if opt.startswith("--")} <= set(re.findall(r"--[a-z-]+", page)), name
+
+
+def test_no_page_names_an_option_that_is_not_there():
+    known = {opt for command in (cli, *cli.commands.values()) for opt in options(command)} | OF_EVERY_COMMAND
+    known |= {"--version"}
+    for page in EVERY_PAGE:
+        for line in re.findall(r"^.*\bmirrorplane [a-z]+ .*$", page.read_text(), flags=re.MULTILINE):
+            command = re.search(r"\bmirrorplane ([a-z]+) ([^|`;&>]*)", line)
+            if command and command[1] in cli.commands:
+                assert set(re.findall(r"(?<![\w-])--[a-z-]+", command[2])) <= known, line
+
+
+@pytest.fixture
+def metrics() -> dict[str, Metric]:
+    return {family.name: family for family in Metrics(Plane(catalogue())).registry.collect()}
+
+
+def test_the_metrics_page_names_every_metric(metrics: dict[str, Metric]):
+    page = set(METRIC.findall((REFERENCE / "metrics.md").read_text()))
+    expected = {f"{name}_total" if family.type == "counter" else name for name, family in metrics.items()}
+    assert page == {name for name in expected if name.startswith("mirrorplane_")}
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_names_a_metric_that_is_not_there(page: Path, metrics: dict[str, Metric]):
+    stem = re.compile(r"_(total|bucket|count|sum)$")
+    assert {stem.sub("", name) for name in METRIC.findall(page.read_text())} <= {stem.sub("", name) for name in metrics}
+
+
+def test_the_ports_page_names_every_reserved_port():
+    page = (REFERENCE / "ports.md").read_text()
+    assert {port for port in OWN_PORTS if str(port) not in page} == set()
