@@ -27,11 +27,11 @@ MAX_DEPTH: Final = 64
 MAX_EXPANDED: Final = 10_000
 _LITERAL: Final = "|"
 _MERGE: Final = "<<"
-_NOTHING: Final = object()
+_ABSENT: Final = object()
 
 
 class YamlError(ValueError):
-    """A file that cannot be read as YAML: one sentence, and the 1-based line it is about (0: the whole file)."""
+    """A file that is not valid YAML: a sentence for users, and the 1-based line it is about (0: the whole file)."""
 
     def __init__(self, message: str, line: int = 0) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class YamlError(ValueError):
 
 
 class _Open:
-    """A collection that is not closed yet: its value, and the key whose value comes next."""
+    """A collection that has not ended yet: its value, and the key whose value comes next."""
 
     __slots__ = ("anchor", "entry", "key", "merged", "start", "value")
 
@@ -50,11 +50,11 @@ class _Open:
         self.entry = entry
         self.start = start
         self.key: str | None = None
-        self.merged: Any = _NOTHING
+        self.merged: Any = _ABSENT
 
 
 class Composer:
-    """Reads one stream of events, document by document. Aliases may stand for 10,000 nodes in the whole stream."""
+    """Reads one stream of events, document by document. Aliases may expand to 10,000 nodes in the whole stream."""
 
     def __init__(self, loader: yaml.CSafeLoader) -> None:
         self._next = loader.get_event
@@ -110,19 +110,19 @@ class Composer:
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:
-            raise YamlError(f"the alias *{event.anchor} has no finished anchor before it", _line(event))
+            raise YamlError(f"the alias *{event.anchor} has no complete anchor before it", _line(event))
         value, nodes = self._anchors[event.anchor]
         self._nodes += nodes
         self._expanded += nodes
         if self._expanded > MAX_EXPANDED:
-            raise YamlError(f"the aliases of this file stand for more than {MAX_EXPANDED:,} nodes", _line(event))
+            raise YamlError(f"the aliases of this file expand to over {MAX_EXPANDED:,} nodes, the limit", _line(event))
         self._attach(value, event)
 
     def _enter(self, event: Any, value: Any) -> None:
         if event.tag is not None and event.tag not in {f"{TAG_PREFIX}map", f"{TAG_PREFIX}seq"}:
-            raise YamlError(f"the tag {show_tag(event.tag)} is not read here; remove it", _line(event))
+            raise YamlError(f"the YAML tag {show_tag(event.tag)} is not supported; remove it", _line(event))
         if len(self._open) >= MAX_DEPTH:
-            raise YamlError(f"the nesting is deeper than {MAX_DEPTH} levels", _line(event))
+            raise YamlError(f"nested deeper than {MAX_DEPTH} levels, the limit", _line(event))
         start = self._nodes
         self._nodes += 1
         self._attach(value, event)
@@ -132,7 +132,7 @@ class Composer:
         closed = self._open.pop()
         if closed.entry >= 0:
             self._lines.spans[closed.entry] = len(self._lines.keys) - closed.entry
-        if closed.merged is not _NOTHING:
+        if closed.merged is not _ABSENT:
             _merge(closed, self._line_of(_MERGE, closed))
         if closed.anchor is not None:
             self._anchors[closed.anchor] = (closed.value, self._nodes - closed.start)
@@ -143,10 +143,10 @@ class Composer:
             self._lines.root = _line(event)
             return
         parent = self._open[-1]
-        into, key = parent.value, parent.key
-        if type(into) is list:
+        collection, key = parent.value, parent.key
+        if type(collection) is list:
             self._record(None, event)
-            into.append(value)
+            collection.append(value)
         elif key is None:
             parent.key = self._key(parent, value, event)
             self._record(parent.key, event)
@@ -155,7 +155,7 @@ class Composer:
             if key == _MERGE:
                 parent.merged = value
             else:
-                into[key] = value
+                collection[key] = value
 
     def _key(self, parent: _Open, value: Any, event: Any) -> str:
         """Return a key as the string JSON would have: Kubernetes writes `on: 1` as `"true": 1`."""
@@ -164,12 +164,12 @@ class Composer:
         elif isinstance(value, int | float):
             value = str(value)
         elif isinstance(value, dict):
-            raise YamlError("a mapping stands where a key must be (is this an unrendered template?)", _line(event))
+            raise YamlError("a mapping is used as a key: is this an unrendered template?", _line(event))
         elif not isinstance(value, str):
-            raise YamlError("a mapping key must be a string", _line(event))
-        if value in parent.value or (value == _MERGE and parent.merged is not _NOTHING):
+            raise YamlError("a mapping key must be a string, not a list or null", _line(event))
+        if value in parent.value or (value == _MERGE and parent.merged is not _ABSENT):
             first = self._line_of(value, parent)
-            raise YamlError(f"the key {value!r} stands twice in one mapping, first on line {first}", _line(event))
+            raise YamlError(f"duplicate key {value!r}, first on line {first}; remove one of them", _line(event))
         return intern(value)
 
     def _line_of(self, key: str, mapping: _Open) -> int:
@@ -184,11 +184,11 @@ class Composer:
 
 
 def _merge(closed: _Open, line: int) -> None:
-    """Take the keys a mapping lacks from its merge sources, the first source first, as YAML's merge type says."""
+    """Add the keys that a mapping lacks from its merge sources, the first source first, as YAML's merge type says."""
     sources = closed.merged if isinstance(closed.merged, list) else [closed.merged]
     for source in sources:
         if not isinstance(source, dict):
-            raise YamlError("the merge key << wants a mapping or a list of mappings", line)
+            raise YamlError("the merge key << needs a mapping or a list of mappings", line)
         for key, value in source.items():
             closed.value.setdefault(key, value)
 

@@ -1,8 +1,8 @@
-"""Turns one manifest into an Object or Findings: owns which manifests are ours and what is said of those that fail.
+"""Turns one manifest into an Object or Findings: owns which manifests are ours, and what is reported about bad ones.
 
 Separate from the sources because it knows no file and no API server: they read, this understands. Nothing here raises
-for what a user wrote, nor when a check of ours fails. A Finding about something with no identity is about
-`Ref("", "", origin)`, where `origin` is what the source calls the place it came from: a file, as a rule.
+for what a user wrote, nor when a validation of ours fails. A Finding about a manifest without identity is about
+`Ref("", "", origin)`, where `origin` is the source's name for the place it came from: a file, as a rule.
 """
 
 import logging
@@ -13,11 +13,11 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.meta import AnyObject, EmbeddedYaml, Kind, Object, Ref, Wire
+from mirrorplane.api.meta import AnyObject, Kind, Object, Ref, Wire
 from mirrorplane.controlplane.manifests.composer import YamlError
 from mirrorplane.controlplane.manifests.documents import read_documents
-from mirrorplane.controlplane.manifests.field_errors import explain
-from mirrorplane.controlplane.manifests.head import Head, Metadata, misnamed, read_head, without_nulls
+from mirrorplane.controlplane.manifests.field_errors import FieldError, field_error, unknown_kind_fix
+from mirrorplane.controlplane.manifests.head import Head, Metadata, name_error, read_head, without_nulls
 from mirrorplane.controlplane.manifests.lines import Lines
 from mirrorplane.controlplane.manifests.unknown_fields import UnknownField, unknown_fields
 
@@ -25,7 +25,7 @@ Registry = Mapping[tuple[str, ...], Kind]
 """Every kind we read, by API group and kind name; one that is read of a single object, by `namespace/name` too."""
 
 Accept = Callable[[AnyObject], Iterable[Finding]]
-"""What else there is to say about a valid object, looked at alone. An ERROR refuses it, and so does an exception."""
+"""Validates an object that decoded, looked at alone. An ERROR rejects the object, and so does an exception."""
 
 NOT_A_MANIFEST: Final = "NotAManifest"
 UNKNOWN_KIND: Final = "UnknownKind"
@@ -35,42 +35,44 @@ UNKNOWN_FIELD: Final = "UnknownField"
 INTERNAL_ERROR: Final = "InternalError"
 
 MOST_UNKNOWN_FIELDS: Final = 20
-"""So many unknown fields of one object are told one by one."""
+"""How many unknown fields of one object are reported one by one."""
 
 BUILT_IN_GROUPS: Final = frozenset({"", "apps", "discovery.k8s.io"})
-"""Kubernetes' own groups: we read their kinds in part, so a field we do not know is no news, nor is a kind."""
+"""Kubernetes' own groups. We read a part of their kinds and fields, so unknown ones are no mistake."""
 
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
-"""The whole object once more, also a Secret's content: not kept."""
+"""A second copy of the whole object, of a Secret's content too: not kept."""
 
 _HEAD_FIELDS: Final = frozenset({"apiVersion", "kind", "metadata"})
 _FIELDS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
+_UNQUOTED_KIND: Final = "Secret"
+"""The kind whose values must not appear in messages, which are logged."""
 _log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Wire)
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):
-    """What one manifest came to: an object (`object`), a failure (`findings` say why), or none of our business.
+    """The result for one manifest: an object, a failure (`findings` say why), or a kind that is none of ours.
 
-    `ref` is None when it has no identity we could read. `ignored` is the kind's key when nobody here reads that kind.
-    `inside` are the lines of a text that was read, and its place in the manifest.
+    `ref` is None when no identity could be read. `ignored` is the kind's key when no Input reads that kind. `embedded`
+    are the lines of YAML inside a string of the manifest, and the path of that string.
     """
 
     ref: Ref | None = None
     object: AnyObject | None = None
     findings: tuple[Finding, ...] = ()
     ignored: str = ""
-    inside: tuple[str, Lines] | None = None
+    embedded: tuple[str, Lines] | None = None
 
 
 def registry_of(kinds: Iterable[Kind]) -> Registry:
     """Return the kinds by group and name. Raises ValueError when two share both and are for the same objects."""
-    found: dict[tuple[str, ...], Kind] = {}
+    registry: dict[tuple[str, ...], Kind] = {}
     for kind in kinds:
-        only = (f"{kind.embedded.namespace}/{kind.embedded.name}",) if kind.embedded else ()
-        if found.setdefault((kind.group, kind.name, *only), kind) != kind:
-            raise ValueError(f"two kinds are called {kind.key}")
-    return found
+        single = (f"{kind.embedded.namespace}/{kind.embedded.name}",) if kind.embedded else ()
+        if registry.setdefault((kind.group, kind.name, *single), kind) != kind:
+            raise ValueError(f"two kinds have the key {kind.key}")
+    return registry
 
 
 def accept_all(_: AnyObject) -> Iterable[Finding]:
@@ -79,135 +81,143 @@ def accept_all(_: AnyObject) -> Iterable[Finding]:
 
 
 def decode(manifest: Any, registry: Registry, origin: str = "", accept: Accept = accept_all) -> Decoded:
-    """Return what one manifest (plain values, Lists already unfolded) comes to. Never raises, never edits it.
+    """Decode one manifest (plain values, Lists already unfolded). Never raises, never edits it.
 
-    The namespace of a namespaced kind defaults to "default". An Object is given only when the manifest is valid and
+    The namespace of a namespaced kind defaults to "default". An Object is returned only when the manifest is valid and
     accepted; findings beside it are warnings.
     """
     manifest = without_nulls(manifest)
     head = read_head(manifest)
-    if isinstance(head, str):
-        return Decoded(findings=(Finding(Ref("", "", origin), NOT_A_MANIFEST, head),))
+    if isinstance(head, FieldError):
+        return Decoded(findings=(_finding(Ref("", "", origin), NOT_A_MANIFEST, head),))
     kind = _kind_of(head, registry)
     if kind is None:
-        return _not_read(head, registry)
+        return _ignore(head, registry)
     namespace = (head.namespace or "default") if kind.namespaced else ""
     ref = Ref(kind.key, namespace, head.name)
-    path, message = misnamed(manifest, head, kind)
-    if message:
-        about = ref if head.name else Ref("", "", origin)
-        return Decoded(findings=(Finding(about, NOT_A_MANIFEST, message, path),))
+    error = name_error(manifest, head, kind)
+    if error is not None:
+        return Decoded(findings=(_finding(ref if head.name else Ref("", "", origin), NOT_A_MANIFEST, error),))
     if head.version not in kind.versions:
-        return Decoded(ref, findings=(_unserved(ref, head, kind),))
-    decoded = _read(manifest, kind, ref) if kind.embedded is None else _read_text(manifest, kind, kind.embedded, ref)
-    return _judged(decoded, decoded.object, accept) if decoded.object else decoded
+        return Decoded(ref, findings=(_unknown_version(ref, head, kind),))
+    decoded = _read(manifest, kind, ref) if kind.embedded is None else _read_embedded(manifest, kind, ref)
+    return _validate(decoded, decoded.object, accept) if decoded.object else decoded
 
 
-def _judged(decoded: Decoded, obj: AnyObject, accept: Accept) -> Decoded:
+def _validate(decoded: Decoded, obj: AnyObject, accept: Accept) -> Decoded:
     try:
-        said = tuple(accept(obj))
+        findings = tuple(accept(obj))
     except Exception as error:
-        _log.exception("the check of %s failed", obj.ref)
-        message = f"Mirrorplane failed to check this: {type(error).__name__}: {error}"
-        said = (Finding(obj.ref, INTERNAL_ERROR, message, fix="report it with the object"),)
-    refused = any(finding.severity is Severity.ERROR for finding in said)
-    return Decoded(decoded.ref, None if refused else obj, decoded.findings + said, inside=decoded.inside)
+        _log.exception("validating %s failed", obj.ref)
+        message = f"Mirrorplane failed to validate this object: {type(error).__name__}: {error}"
+        fix = "report this bug together with the object"
+        findings = (Finding(obj.ref, INTERNAL_ERROR, message, fix=fix),)
+    rejected = any(finding.severity is Severity.ERROR for finding in findings)
+    return Decoded(decoded.ref, None if rejected else obj, decoded.findings + findings, embedded=decoded.embedded)
 
 
 def _kind_of(head: Head, registry: Registry) -> Kind | None:
-    only = f"{head.namespace or 'default'}/{head.name}"
-    return registry.get((head.group, head.kind, only)) or registry.get((head.group, head.kind))
+    single = f"{head.namespace or 'default'}/{head.name}"
+    return registry.get((head.group, head.kind, single)) or registry.get((head.group, head.kind))
 
 
-def _not_read(head: Head, registry: Registry) -> Decoded:
-    ours = head.group not in BUILT_IN_GROUPS and any(group == head.group for group, *_ in registry)
-    if not ours:
+def _ignore(head: Head, registry: Registry) -> Decoded:
+    """Return the result for a kind we do not read: a warning where we read others of its group, else nothing."""
+    siblings = [name for group, name, *_ in registry if group == head.group]
+    if head.group in BUILT_IN_GROUPS or not siblings:
         return Decoded(ignored=head.key)
     about = Ref(head.key, head.namespace, head.name)
-    message = f"kind {head.kind} of {head.group} is not read"
-    return Decoded(ignored=head.key, findings=(Finding(about, UNKNOWN_KIND, message, "kind", Severity.WARNING),))
+    message = f"kind {head.kind} of {head.group} is not supported: this object has no effect"
+    fix = unknown_kind_fix(head.kind, siblings)
+    return Decoded(ignored=head.key, findings=(Finding(about, UNKNOWN_KIND, message, "kind", Severity.WARNING, fix),))
 
 
-def _unserved(ref: Ref, head: Head, kind: Kind) -> Finding:
-    served = ", ".join(f"{kind.group}/{version}" if kind.group else version for version in kind.versions)
-    message = f"{kind.name} has no version {head.version!r}; versions served: {served}"
-    return Finding(ref, UNKNOWN_VERSION, message, "apiVersion", fix=f"write one of {served}")
+def _unknown_version(ref: Ref, head: Head, kind: Kind) -> Finding:
+    versions = " or ".join(f"{kind.group}/{version}" if kind.group else version for version in kind.versions)
+    message = f"{kind.name} has no version {head.version!r}: this manifest is rejected"
+    return Finding(ref, UNKNOWN_VERSION, message, "apiVersion", fix=f"write apiVersion: {versions}")
 
 
 def _read(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
     if kind.whole_object:
-        written, root = {key: value for key, value in manifest.items() if key not in _HEAD_FIELDS}, ""
+        fields, root = {key: value for key, value in manifest.items() if key not in _HEAD_FIELDS}, ""
     else:
-        written, root = manifest.get("spec", {}), "spec"
+        fields, root = manifest.get("spec", {}), "spec"
     metadata = _convert(manifest.get("metadata"), Metadata, "metadata", ref)
-    spec = _convert(written, kind.spec, root, ref)
-    warnings = tuple(_told(_unknown(manifest, written, kind), ref)) if kind.group not in BUILT_IN_GROUPS else ()
+    spec = _convert(fields, kind.spec, root, ref)
+    unknown = () if kind.group in BUILT_IN_GROUPS else tuple(_unknown_findings(_unknown(manifest, fields, kind), ref))
     if isinstance(metadata, Finding) or isinstance(spec, Finding):
-        failed = tuple(finding for finding in (metadata, spec) if isinstance(finding, Finding))
-        return Decoded(ref, findings=failed + warnings)
+        errors = tuple(finding for finding in (metadata, spec) if isinstance(finding, Finding))
+        return Decoded(ref, findings=errors + unknown)
     return Decoded(
         ref,
         Object(
             ref=ref,
             spec=spec,
             labels=metadata.labels,
-            annotations={key: said for key, said in metadata.annotations.items() if key != _LAST_APPLIED},
+            annotations={key: value for key, value in metadata.annotations.items() if key != _LAST_APPLIED},
             created=metadata.creation_timestamp,
             generation=metadata.generation,
         ),
-        warnings,
+        unknown,
     )
 
 
-def _read_text(manifest: dict[str, Any], kind: Kind, text: EmbeddedYaml, ref: Ref) -> Decoded:
-    """Read a kind that stands as YAML in a text of the manifest. A text that is missing says nothing."""
-    fields = manifest.get(text.field, {})
-    body = fields.get(text.key, "") if isinstance(fields, dict) else None
-    if not isinstance(body, str):
-        return Decoded(ref, findings=(Finding(ref, INVALID_FIELD, "must be a string that holds YAML", text.path),))
+def _read_embedded(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
+    """Read a kind that is YAML inside a string of the manifest. A missing string is an empty document."""
+    place = kind.embedded
+    assert place is not None
+    outer = manifest.get(place.field, {})
+    text = outer.get(place.key, "") if isinstance(outer, dict) else None
+    if not isinstance(text, str):
+        message = "expected a string that contains YAML"
+        return Decoded(ref, findings=(Finding(ref, INVALID_FIELD, message, place.path, fix="write `|` after the key"),))
     try:
-        documents = list(read_documents(body.encode()))
+        documents = list(read_documents(text.encode()))
     except YamlError as error:
-        message = f"the text is not YAML: {error.message}" + (f" (its line {error.line})" if error.line else "")
-        return Decoded(ref, findings=(Finding(ref, INVALID_FIELD, message, text.path),))
-    inside = (text.path, documents[0].lines) if documents else None
-    written = without_nulls(documents[0].value) if documents else {}
+        where = f" (line {error.line} of the string)" if error.line else ""
+        message = f"the string is not valid YAML: {error.message}{where}"
+        return Decoded(ref, findings=(Finding(ref, INVALID_FIELD, message, place.path),))
+    embedded = (place.path, documents[0].lines) if documents else None
+    fields = without_nulls(documents[0].value) if documents else {}
     metadata = _convert(manifest.get("metadata"), Metadata, "metadata", ref)
-    spec = _convert(written, kind.spec, text.path, ref)
-    unknown = tuple(_told(unknown_fields(written, kind.spec, text.path), ref))
+    spec = _convert(fields, kind.spec, place.path, ref)
+    unknown = tuple(_unknown_findings(unknown_fields(fields, kind.spec, place.path), ref))
     if isinstance(metadata, Finding) or isinstance(spec, Finding):
-        failed = tuple(finding for finding in (metadata, spec) if isinstance(finding, Finding))
-        return Decoded(ref, findings=failed + unknown, inside=inside)
+        errors = tuple(finding for finding in (metadata, spec) if isinstance(finding, Finding))
+        return Decoded(ref, findings=errors + unknown, embedded=embedded)
     obj = Object(ref, spec, created=metadata.creation_timestamp, generation=metadata.generation)
-    return Decoded(ref, obj, unknown, inside=inside)
+    return Decoded(ref, obj, unknown, embedded=embedded)
 
 
-def _convert(value: Any, of: type[T], root: str, ref: Ref) -> T | Finding:
+def _convert(value: Any, target: type[T], root: str, ref: Ref) -> T | Finding:
     try:
-        return msgspec.convert(value, of)
+        return msgspec.convert(value, target)
     except msgspec.ValidationError as error:
-        wrong = explain(error, value, of)
-        return Finding(ref, INVALID_FIELD, wrong.message, _join(root, wrong.path), fix=wrong.fix)
+        wrong = field_error(error, value, target, show_values=ref.kind != _UNQUOTED_KIND)
+        return _finding(ref, INVALID_FIELD, msgspec.structs.replace(wrong, path=_join(root, wrong.path)))
 
 
-def _told(unknown: Iterator[UnknownField], ref: Ref) -> Iterator[Finding]:
-    for field in islice(unknown, MOST_UNKNOWN_FIELDS):
-        fix = f"did you mean {field.meant}?" if field.meant else ""
-        message = f"the field {field.name} is not known here and changes nothing"
+def _finding(about: Ref, reason: str, error: FieldError) -> Finding:
+    return Finding(about, reason, error.message, error.path, fix=error.fix)
+
+
+def _unknown_findings(fields: Iterator[UnknownField], ref: Ref) -> Iterator[Finding]:
+    for field in islice(fields, MOST_UNKNOWN_FIELDS):
+        fix = f"did you mean {field.suggestion}?" if field.suggestion else ""
+        message = f"unknown field {field.name}: it has no effect"
         yield Finding(ref, UNKNOWN_FIELD, message, field.path, Severity.WARNING, fix)
-    if first := next(unknown, None):
-        left = 1 + sum(1 for _ in unknown)
-        message = (
-            f"fields that are not known here and change nothing, from this one on, and not told one by one: {left:,}"
-        )
-        yield Finding(ref, UNKNOWN_FIELD, message, first.path, Severity.WARNING)
+    if following := next(fields, None):
+        count = 1 + sum(1 for _ in fields)
+        message = f"{count:,} more unknown fields, from this one on, have no effect and are not listed"
+        yield Finding(ref, UNKNOWN_FIELD, message, following.path, Severity.WARNING)
 
 
-def _unknown(manifest: dict[str, Any], written: dict[str, Any], kind: Kind) -> Iterator[UnknownField]:
+def _unknown(manifest: dict[str, Any], fields: dict[str, Any], kind: Kind) -> Iterator[UnknownField]:
     if not kind.whole_object:
         yield from (UnknownField(name, name, _FIELDS) for name in sorted(manifest.keys() - set(_FIELDS)))
     yield from unknown_fields(manifest["metadata"], Metadata, "metadata")
-    for field in unknown_fields(written, kind.spec, "" if kind.whole_object else "spec"):
+    for field in unknown_fields(fields, kind.spec, "" if kind.whole_object else "spec"):
         if field.path != "status":
             yield field
 

@@ -2,8 +2,8 @@
 
 Separate from decode because it knows nothing of Kubernetes objects. It drives libyaml's event stream and builds the
 values itself: PyYAML's own C composer overflows the stack on deep nesting and expands aliases without limit, while
-events arrive one by one, so a limit stops the reading at once. The rules of `kubectl apply` hold: a key that stands
-twice in a mapping is an error, tags that would build anything but plain values are refused.
+events arrive one by one, so that a limit stops the reading at once. As in `kubectl apply`, duplicate keys are an error,
+and so are tags that would build anything but plain values.
 """
 
 import codecs
@@ -24,7 +24,7 @@ _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Document(msgspec.Struct, frozen=True, gc=False):
-    """One document that is not empty: its plain value, and the lines (1-based) its fields stand on."""
+    """One document that is not empty: its plain value, and the lines of its fields."""
 
     value: Any
     lines: Lines
@@ -33,8 +33,8 @@ class Document(msgspec.Struct, frozen=True, gc=False):
 def read_documents(body: bytes) -> Iterator[Document]:
     """Yield the documents of a YAML or JSON file, without the empty ones, each as soon as it is read.
 
-    Raises YamlError when the file is over 32 MiB, not UTF-8, not YAML, or beyond the limits of the Composer: perhaps
-    after some documents, so wait for the end before you believe any of them.
+    Raises YamlError when the file is over 32 MiB, not UTF-8, not YAML, or beyond the limits of the Composer; possibly
+    after some documents, so use none of them before the end.
     """
     composer = Composer(yaml.CSafeLoader(_text(body)))
     try:
@@ -54,9 +54,9 @@ def require_libyaml() -> None:
 
 
 def check_size(size: int) -> None:
-    """Raise YamlError when a file of `size` bytes is over the limit, so that it need not be read to be refused."""
+    """Raise YamlError when a file of `size` bytes is over the limit, so that it need not be read first."""
     if size > MAX_BYTES:
-        raise YamlError(f"the file has {size:,} bytes, the limit is {MAX_BYTES:,}; split it")
+        raise YamlError(f"the file has {size:,} bytes, more than the limit of {MAX_BYTES:,}; split it")
 
 
 def _text(body: bytes) -> str:
@@ -71,7 +71,7 @@ def _text(body: bytes) -> str:
     forbidden = _FORBIDDEN.search(text)
     if forbidden:
         line = text.count("\n", 0, forbidden.start()) + 1
-        raise YamlError(f"the control character U+{ord(forbidden[0]):04X} has no place in YAML", line)
+        raise YamlError(f"YAML does not allow the control character U+{ord(forbidden[0]):04X}; remove it", line)
     return text
 
 

@@ -1,9 +1,10 @@
-"""Says in a user's words what msgspec refused: owns the translation of its messages, paths and fixes.
+"""Says in a user's words what msgspec rejected: owns the translation of its messages, paths and fixes.
 
 Separate from decode because it reads msgspec's sentences; a new msgspec can only break this file and its tests.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
@@ -14,10 +15,15 @@ _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`\$(?P<path>[^`]*
 _MISSING: Final = re.compile(r"Object missing required field `(.+)`")
 _EXPECTED: Final = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
 _ENUM: Final = re.compile(r"Invalid enum value (.+)")
+_BOUND: Final = re.compile(r"Expected `(?:int|float)` (>=|<=|>|<) (.+)")
+_LENGTH: Final = re.compile(r"Expected `(array|object|str)` of length (>=|<=) (\d+)")
+_PATTERN: Final = re.compile(r"Expected `str` matching regex '(.*)'", re.DOTALL)
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _ANY_KEY: Final = "[...]"
 _END: Final = r"\\Z"
 """How msgspec quotes the end of a text in a regex, where the API server says `$`."""
+_DURATION: Final = re.compile(r"(?i).*(?:timeout|interval|duration(?:secs)?|maxAge|ttl|ejectionTime|warmup)")
+"""Fields of type string that hold a duration: users forget the unit, and YAML then reads a number."""
 _WORDS: Final = {
     "int": "a whole number",
     "float": "a number",
@@ -25,8 +31,11 @@ _WORDS: Final = {
     "bool": "true or false",
     "array": "a list",
     "object": "a mapping",
-    "null": "empty",
+    "null": "nothing",
 }
+_UNITS: Final = {"array": ("item", "items"), "object": ("entry", "entries"), "str": ("character", "characters")}
+_BOUNDS: Final = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+_LONGEST_VALUE: Final = 60
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -34,82 +43,121 @@ class FieldError(msgspec.Struct, frozen=True):
 
     path: str
     message: str
-    fix: str
+    fix: str = ""
 
 
-def explain(error: msgspec.ValidationError, value: Any, of: Any) -> FieldError:
-    """Return the first mistake of `value` as a person would say it; `error` is what converting it to `of` raised."""
+def field_error(error: msgspec.ValidationError, value: Any, target: Any, *, show_values: bool = True) -> FieldError:
+    """Return the first mistake of `value`; `error` is what converting it to the type `target` raised.
+
+    Values are quoted only with `show_values`: those of a Secret must not reach a log.
+    """
     match = _AT.match(str(error))
     what, path = (match["what"], match["path"] or "") if match else (str(error), "")
     what = what.replace(_END, "$")
     before, any_key, _ = path.partition(_ANY_KEY)
     if any_key:
-        return _below_mapping(before, value, of) or FieldError(before.lstrip("."), what, "")
-    target, target_type = _follow(before, value, of)
+        below = _below_mapping(before, value, target, show_values=show_values)
+        return below or FieldError(before.lstrip("."), what)
+    wrong, wrong_type = _follow(before, value, target)
     missing = _MISSING.fullmatch(what)
     if missing:
-        field = f"{path}.{missing[1]}".lstrip(".")
-        return FieldError(field, f"{missing[1]} is required and missing", f"add {missing[1]}")
-    message, fix = _words(what, target, target_type)
-    return FieldError(path.lstrip("."), message, fix)
+        name = missing[1]
+        return FieldError(f"{path}.{name}".lstrip("."), f"required field {name} is missing", f"add {name}")
+    got = _quoted(wrong) if show_values and wrong is not None else _type_in(what)
+    message, fix = _explain(what, path, wrong_type, got)
+    return FieldError(path.lstrip("."), message, fix or (_fix(what, wrong) if show_values else ""))
 
 
-def _below_mapping(before: str, value: Any, of: Any) -> FieldError | None:
+def unknown_kind_fix(name: str, siblings: Iterable[str]) -> str:
+    """Return the fix for a kind that does not exist, given the names of the kinds of its group."""
+    suggestion = closest(name, tuple(siblings))
+    return f"did you mean {suggestion}?" if suggestion else ""
+
+
+def _below_mapping(before: str, value: Any, target: Any, *, show_values: bool) -> FieldError | None:
     """Find the key that msgspec leaves out of its paths: convert each value of the mapping until one fails."""
-    target, target_type = _follow(before, value, of)
-    inner = value_type(target_type)
-    for key, child in target.items() if isinstance(target, dict) and inner is not None else ():
+    mapping, mapping_type = _follow(before, value, target)
+    child_type = value_type(mapping_type)
+    for key, child in mapping.items() if isinstance(mapping, dict) and child_type is not None else ():
         try:
-            msgspec.convert(child, inner)
+            msgspec.convert(child, child_type)
         except msgspec.ValidationError as error:
-            below = explain(error, child, inner)
+            below = field_error(error, child, child_type, show_values=show_values)
             dot = "." if below.path and not below.path.startswith("[") else ""
             return FieldError(f"{before}[{key}]{dot}{below.path}".lstrip("."), below.message, below.fix)
     return None
 
 
-def _follow(path: str, value: Any, of: Any) -> tuple[Any, Any]:
+def _follow(path: str, value: Any, target: Any) -> tuple[Any, Any]:
+    """Return the value at a path, and its type."""
     for name, index in _STEP.findall(path):
         if index and isinstance(value, list):
-            value, of = value[int(index)], item_type(of)
+            value, target = value[int(index)], item_type(target)
         elif isinstance(value, dict):
-            value, of = value.get(name), fields_of(of).get(name) if is_struct(of) else value_type(of)
-    return value, of
+            value = value.get(name)
+            target = fields_of(target).get(name) if is_struct(target) else value_type(target)
+    return value, target
 
 
-def _words(what: str, value: Any, of: Any) -> tuple[str, str]:
-    expected = _EXPECTED.fullmatch(what)
-    if expected:
-        wanted = [word for word in expected[1].split(" | ") if word != "null"]
-        message = f"must be {_either(wanted)}, not {_either([expected[2]])}"
-        return message, _fix(wanted, value)
-    if _ENUM.fullmatch(what):
-        allowed = [str(choice) for choice in get_args(of)] if get_origin(of) is Literal else []
-        return f"{value!r} is not a value of this field", _choice(str(value), allowed)
-    return what[:1].lower() + what[1:].replace("`", ""), ""
+def _explain(what: str, path: str, target: Any, got: str) -> tuple[str, str]:
+    """Return msgspec's sentence in our words, and the fix where it follows from the sentence alone."""
+    if mistyped := _EXPECTED.fullmatch(what):
+        names = [name for name in mistyped[1].split(" | ") if name != "null"]
+        if names == ["str"] and mistyped[2] in {"int", "float"} and _DURATION.fullmatch(path):
+            return f'expected a duration string such as "5s", got {got}', "write it with a unit: s, ms, m or h"
+        return f"expected {' or '.join(_WORDS.get(name, name) for name in names)}, got {got}", ""
+    if _ENUM.fullmatch(what) and get_origin(target) is Literal:
+        choices = [str(choice) for choice in get_args(target)]
+        suggestion = closest(got.strip('"'), choices)
+        one_of = "one of " if len(choices) > 1 else ""
+        return f"expected {one_of}{', '.join(choices)}, got {got}", f"write {suggestion}" if suggestion else ""
+    constraint = _constraint(what)
+    return f"expected {constraint}, got {got}" if constraint else what[:1].lower() + what[1:].replace("`", ""), ""
 
 
-def _either(names: list[str]) -> str:
-    return " or ".join(_WORDS.get(name, name) for name in names)
+def _constraint(what: str) -> str:
+    """Return what a value has to fulfil besides its type, or "" for a sentence that is about something else."""
+    if bound := _BOUND.fullmatch(what):
+        return f"{_BOUNDS[bound[1]]} {bound[2]}"
+    if length := _LENGTH.fullmatch(what):
+        return f"{_BOUNDS[length[2]]} {_count(int(length[3]), _UNITS[length[1]])}"
+    pattern = _PATTERN.fullmatch(what)
+    return f"a string that matches {pattern[1]}" if pattern else ""
 
 
-def _fix(wanted: list[str], value: Any) -> str:
-    if "str" in wanted and isinstance(value, bool | int | float):
+def _fix(what: str, value: Any) -> str:
+    mistyped = _EXPECTED.fullmatch(what)
+    names = set(mistyped[1].split(" | ")) if mistyped else set()
+    if "str" in names and isinstance(value, bool | int | float):
         return "write it in quotes"  # how it was written is lost: 1.10 is 1.1 by now, and yes is true
-    if {"int", "float"} & set(wanted) and isinstance(value, str) and value.strip().lstrip("+-").isdigit():
+    if {"int", "float"} & names and isinstance(value, str) and value.strip().lstrip("+-").isdigit():
         return f"write it without quotes: {value.strip()}"
-    if "int" in wanted and isinstance(value, float) and value.is_integer():
+    if "int" in names and isinstance(value, float) and value.is_integer():
         return f"write {int(value)}"
-    if "bool" in wanted and str(value).lower() in {"true", "false"}:
+    if "bool" in names and str(value).lower() in {"true", "false"}:
         return f"write it without quotes: {str(value).lower()}"
-    if "array" in wanted and not isinstance(value, list):
-        return "put '- ' before it, or brackets around it"
+    if "array" in names and not isinstance(value, list):
+        return "write '- ' before it, or brackets around it"
     return ""
 
 
-def _choice(value: str, allowed: list[str]) -> str:
-    if not allowed:
-        return ""
-    meant = closest(value, allowed)
-    listed = ", ".join(allowed)
-    return f"write {meant} (one of {listed})" if meant else f"write one of {listed}"
+def _quoted(value: Any) -> str:
+    """Return a value as YAML would have it, or its type where that is long."""
+    if isinstance(value, str):
+        text = msgspec.json.encode(value).decode()
+        return text if len(text) <= _LONGEST_VALUE else f"a string of {_count(len(value), _UNITS['str'])}"
+    if isinstance(value, list | dict):
+        noun = "list" if isinstance(value, list) else "mapping"
+        units = _UNITS["array" if isinstance(value, list) else "object"]
+        return f"a {noun} of {_count(len(value), units)}" if value else f"an empty {noun}"
+    return msgspec.json.encode(value).decode()
+
+
+def _type_in(what: str) -> str:
+    """Return the type of the value that msgspec's sentence names: all that may be told of it, or can."""
+    mistyped = _EXPECTED.fullmatch(what)
+    return _WORDS.get(mistyped[2], mistyped[2]) if mistyped else "another value"
+
+
+def _count(number: int, units: tuple[str, str]) -> str:
+    return f"{number:,} {units[0] if number == 1 else units[1]}"

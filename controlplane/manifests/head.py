@@ -10,18 +10,21 @@ from typing import Any, Final
 import msgspec
 
 from mirrorplane.api.meta import Kind, Wire
+from mirrorplane.controlplane.manifests.field_errors import FieldError
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
 _LONGEST_LABEL: Final = 63
-_LABEL_RULE: Final = f"lower case letters, digits and '-', at most {_LONGEST_LABEL} characters (RFC 1123)"
+_LABEL_RULE: Final = f"lower-case letters, digits and inner '-', at most {_LONGEST_LABEL} characters (RFC 1123)"
 _LONGEST_NAME: Final = 253
+_SUBDOMAIN_RULE: Final = f"lower-case letters, digits, inner '-' and '.', at most {_LONGEST_NAME} characters (RFC 1123)"
+_NOT_AN_OBJECT: Final = "not a Kubernetes object"
 _NAMED_BY_LABEL: Final = frozenset({"Service", "Namespace"})
 """Kinds of the core group whose names become one label of a DNS name: `web.shop.svc.cluster.local`."""
 
 
 class Metadata(Wire, frozen=True):
-    """Kubernetes' ObjectMeta. What we do not keep is typed as anything, so that it is known but never refused."""
+    """Kubernetes' ObjectMeta. Fields we do not keep accept any value: they are known, and never rejected."""
 
     name: str = ""
     namespace: str = ""
@@ -42,7 +45,7 @@ class Metadata(Wire, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """Who a manifest says it is. `name` is "" when it has none, `namespace` when it leaves that to the default."""
+    """The identity a manifest claims. `name` and `namespace` are "" when it has none."""
 
     group: str
     version: str
@@ -76,19 +79,19 @@ def unfold(value: Any) -> Iterator[tuple[str, Any]]:
 def without_nulls(value: Any) -> Any:
     """Return a plain value without the mapping keys that hold null: to Kubernetes they are absent. Never edits it."""
     if type(value) is dict:
-        return {key: _kept(child) for key, child in value.items() if child is not None}
+        return {key: _pruned(child) for key, child in value.items() if child is not None}
     if type(value) is list:
-        return [_kept(child) for child in value]
+        return [_pruned(child) for child in value]
     return value
 
 
-def read_head(manifest: Any) -> Head | str:
-    """Return who a manifest is, or a sentence why it is nobody: no mapping, no apiVersion, no kind."""
+def read_head(manifest: Any) -> Head | FieldError:
+    """Return the head of a manifest, or why it has none: it is no mapping, or apiVersion or kind is missing."""
     if not isinstance(manifest, dict):
-        return "this is not a Kubernetes object: it is no mapping with apiVersion, kind and metadata"
+        return FieldError("", f"{_NOT_AN_OBJECT}: expected a mapping with apiVersion, kind and metadata")
     for field in ("apiVersion", "kind"):
         if not isinstance(manifest.get(field), str) or not manifest[field]:
-            return f"this is not a Kubernetes object: it has no {field}"
+            return FieldError("", f"{_NOT_AN_OBJECT}: {field} is missing", f"add {field}")
     group, _, version = manifest["apiVersion"].rpartition("/")
     metadata = manifest.get("metadata")
     name, namespace = (metadata.get("name"), metadata.get("namespace")) if isinstance(metadata, dict) else ("", "")
@@ -101,31 +104,33 @@ def read_head(manifest: Any) -> Head | str:
     )
 
 
-def misnamed(manifest: dict[str, Any], head: Head, kind: Kind) -> tuple[str, str]:
-    """Return the path and the sentence for a name or namespace that Kubernetes would refuse; ("", "") when both do."""
-    metadata = manifest.get("metadata")
-    written = metadata if isinstance(metadata, dict) else {}
-    if "name" not in written:
-        generated = "; generateName needs an API server" if "generateName" in written else ""
-        return "metadata.name", f"this is not a Kubernetes object: it has no metadata.name{generated}"
+def name_error(manifest: dict[str, Any], head: Head, kind: Kind) -> FieldError | None:
+    """Return what is wrong with a name or namespace that Kubernetes would reject."""
+    raw = manifest.get("metadata")
+    metadata = raw if isinstance(raw, dict) else {}
+    if "name" not in metadata:
+        generated = "; generateName works with an API server only" if "generateName" in metadata else ""
+        message = f"{_NOT_AN_OBJECT}: metadata.name is missing{generated}"
+        return FieldError("metadata.name", message, "add metadata.name")
+    name = _quoted(metadata["name"])
     if kind.key in _NAMED_BY_LABEL and not _is_label(head.name):
-        return "metadata.name", f"{_shown(written['name'])} is not a name of a {kind.name}: it must be {_LABEL_RULE}"
+        return FieldError("metadata.name", f"{name} is not a valid {kind.name} name", f"use {_LABEL_RULE}")
     if len(head.name) > _LONGEST_NAME or not _SUBDOMAIN.fullmatch(head.name):
-        rule = f"lower case letters, digits, '-' and '.', at most {_LONGEST_NAME} characters (RFC 1123)"
-        return "metadata.name", f"{_shown(written['name'])} is not a name: it must be {rule}"
-    if kind.namespaced and "namespace" in written and not _is_label(head.namespace):
-        return "metadata.namespace", f"{_shown(written['namespace'])} is not a namespace: it must be {_LABEL_RULE}"
-    return "", ""
+        return FieldError("metadata.name", f"{name} is not a valid name", f"use {_SUBDOMAIN_RULE}")
+    if kind.namespaced and "namespace" in metadata and not _is_label(head.namespace):
+        message = f"{_quoted(metadata['namespace'])} is not a valid namespace"
+        return FieldError("metadata.namespace", message, f"use {_LABEL_RULE}")
+    return None
 
 
 def _is_label(name: str) -> bool:
     return len(name) <= _LONGEST_LABEL and _LABEL.fullmatch(name) is not None
 
 
-def _kept(child: Any) -> Any:
+def _pruned(child: Any) -> Any:
     return without_nulls(child) if type(child) is dict or type(child) is list else child
 
 
-def _shown(value: Any) -> str:
+def _quoted(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _LONGEST_LABEL else f"{text[:_LONGEST_LABEL]}..."

@@ -1,8 +1,8 @@
-"""Where each field of a document stands in its file: owns the line index, so that findings can point at a line.
+"""The line of each field of a document: owns the line index, so that findings can point at a line.
 
 Separate from the reader because it outlives it: the values of a document are dropped once decoded, the lines stay.
 It costs 16 bytes for each field: three parallel columns, in the order of the text. A collection of more than a few
-entries gets an index when the first question about it comes, so that many questions about one file stay cheap.
+entries gets an index with the first query, so that many queries about one file stay cheap.
 """
 
 import re
@@ -22,7 +22,7 @@ class Lines:
     """The 1-based line of every mapping key and sequence item of one document.
 
     Entry `i` is one key (`keys[i]`) or item (`keys[i]` is None) and its subtree: entries `i` to `i + spans[i]`.
-    `blocks` are the entries whose value is a literal text (`|`), which has the lines of the file.
+    `blocks` are the entries whose value is a literal block scalar (`|`): its lines are lines of the file.
     """
 
     __slots__ = ("_indexes", "blocks", "keys", "lines", "root", "spans")
@@ -35,41 +35,41 @@ class Lines:
         self.blocks: list[int] = []
         self._indexes: dict[int, _Index] = {}
 
-    def of(self, path: str) -> int:
+    def line_of(self, path: str) -> int:
         """Return the line of a path in kubectl's spelling, or of its nearest parent that is written in the text.
 
-        Ask when the document is complete. All questions together cost no more than its size and their number.
+        For a complete document only. All calls together cost no more than its size and their number.
         """
-        found = self._way(path)
-        return self.lines[found[-1]] if found else self.root
+        entries = self._walk(path)
+        return self.lines[entries[-1]] if entries else self.root
 
     def graft(self, path: str, inner: "Lines") -> None:
-        """Take in the lines of a document that stands as a literal text at a path, so that its fields have theirs.
+        """Insert the lines of a document that is a literal block scalar (`|`) at a path, so that its fields have lines.
 
-        Of a text that is written otherwise nobody can tell the lines: it keeps its own.
+        In a string of another style line ends do not correspond to those of the file: it keeps its own line only.
         """
-        way = self._way(path)
-        if not way or way[-1] not in self.blocks:
+        entries = self._walk(path)
+        if not entries or entries[-1] not in self.blocks:
             return
-        at, first, size = way[-1] + 1, self.lines[way[-1]], len(inner.keys)
-        self.keys[at:at] = inner.keys
-        self.lines[at:at] = array("I", (first + line for line in inner.lines))
-        self.spans[at:at] = inner.spans
-        for entry in way:
+        start, offset, size = entries[-1] + 1, self.lines[entries[-1]], len(inner.keys)
+        self.keys[start:start] = inner.keys
+        self.lines[start:start] = array("I", (offset + line for line in inner.lines))
+        self.spans[start:start] = inner.spans
+        for entry in entries:
             self.spans[entry] += size
-        self.blocks = [entry + size if entry >= at else entry for entry in self.blocks]
+        self.blocks = [entry + size if entry >= start else entry for entry in self.blocks]
         self._indexes = {}
 
-    def _way(self, path: str) -> list[int]:
+    def _walk(self, path: str) -> list[int]:
         """Return the entries of the steps of a path, as far as they are written in the text."""
-        way, start, end = [], 0, len(self.keys)
+        entries, start, end = [], 0, len(self.keys)
         for name, index in _STEP.findall(path):
             entry = _pick(self._index(start, end), name or index)
             if entry < 0:
                 break
-            way.append(entry)
+            entries.append(entry)
             start, end = entry + 1, entry + self.spans[entry]
-        return way
+        return entries
 
     def find(self, step: str, start: int, end: int) -> int:
         """Return the entry of a key among the siblings from `start`, also while they grow; -1 when absent."""
@@ -82,21 +82,21 @@ class Lines:
             entry += self.spans[entry]
 
     def _index(self, start: int, end: int) -> _Index:
-        found = self._indexes.get(start)
-        if found is None:
-            found = self._built(start, end)
-            if len(found) > _FEW:  # fewer are found again in no time, and would only take room
-                self._indexes[start] = found
-        return found
+        index = self._indexes.get(start)
+        if index is None:
+            index = self._build_index(start, end)
+            if len(index) > _FEW:  # a small one is rebuilt in no time, and would only take memory
+                self._indexes[start] = index
+        return index
 
-    def _built(self, start: int, end: int) -> _Index:
+    def _build_index(self, start: int, end: int) -> _Index:
         if start < end and self.keys[start] is None:
             return array("I", self._siblings(start, end))
         return {key: entry for entry in self._siblings(start, end) if (key := self.keys[entry]) is not None}
 
 
 def _pick(index: _Index, step: str) -> int:
-    """Return the entry of a key or of an item's number as it is written in a path; -1 when there is none."""
+    """Return the entry of a key, or of an item by its number as a path spells it; -1 when absent."""
     if isinstance(index, dict):
         return index.get(step, -1)
     position = int(step) if _NUMBER.fullmatch(step) else len(index)

@@ -1,8 +1,8 @@
-"""What an unquoted YAML scalar means: owns the rules of Kubernetes' YAML reader, which are not PyYAML's.
+"""The value of an unquoted YAML scalar: owns the rules of Kubernetes' YAML reader, which differ from PyYAML's.
 
 The rules are those of `goyaml.v2/resolve.go` in kubernetes-sigs/yaml. Separate from the document reader because it is a
-pure table of meanings: dates and base-60 numbers (`22:22`) stay strings, `017` is octal, `1_000` a number. One
-difference: infinities and NaN stay strings, because JSON, and so Kubernetes, cannot carry them.
+pure table: dates and base-60 numbers (`22:22`) stay strings, `017` is octal, `1_000` a number. One difference:
+infinities and NaN stay strings, because JSON, and so Kubernetes, cannot represent them.
 """
 
 import math
@@ -43,20 +43,20 @@ def resolve(text: str) -> Scalar:
 
 
 def resolve_tagged(tag: str, text: str) -> Any:
-    """Return the value of a scalar with an explicit tag. Raises ValueError, with a sentence, when it cannot be read."""
+    """Return the value of a scalar with an explicit tag. Raises ValueError, with a sentence for users."""
     short = tag.removeprefix(TAG_PREFIX)
     if short in {"str", "!"}:
         return text
     if short == tag or short not in _TAG_TYPES:
-        raise ValueError(f"the tag {show_tag(tag)} is not read here; remove it")
+        raise ValueError(f"the YAML tag {show_tag(tag)} is not supported; remove it")
     value = resolve(text)
     if type(value) not in _TAG_TYPES[short]:
-        raise ValueError(f"{text!r} is not a value of the tag {show_tag(tag)}")
+        raise ValueError(f"{text!r} is not a valid {show_tag(tag)} value")
     return float(value) if short == "float" and isinstance(value, int) else value
 
 
 def show_tag(tag: str) -> str:
-    """Return the tag as people write it: `!!int` for `tag:yaml.org,2002:int`."""
+    """Return the tag as users write it: `!!int` for `tag:yaml.org,2002:int`."""
     return f"!!{tag.removeprefix(TAG_PREFIX)}" if tag.startswith(TAG_PREFIX) else tag
 
 

@@ -1,7 +1,7 @@
-"""When a change is passed on: the first at once, a storm merged. Owns the rule, the merging and the waiting.
+"""Debouncing: the first change passes at once, a storm of them is merged. Owns the rule, the merging and the waiting.
 
 Separate from the sources, which all need the same, and from the plane, which knows no clock. The rule (`Storm`) is
-pure, what waits (`Merging`) is plain state, and `debounced` puts both on the event loop.
+pure, the waiting batches (`Merging`) are plain state, and `debounced` runs both on the event loop.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from mirrorplane.controlplane.sources.changes import Batch, Change
 
 
 class Debounce(msgspec.Struct, frozen=True):
-    """Seconds. `quiet`: how long nothing may come before a storm is over; 0 merges nothing that can go at once.
+    """Limits in seconds. `quiet`: a storm is over when no batch arrives for this long; 0 merges no idle batches.
 
     `longest`: how long the first batch of a storm waits at most.
     """
@@ -27,10 +27,10 @@ class Debounce(msgspec.Struct, frozen=True):
 
 
 class Storm(msgspec.Struct, frozen=True):
-    """When what waits is due. All times are of one clock, in seconds.
+    """When the waiting batches are due. All times are of one clock, in seconds.
 
-    `calm`: a batch that comes from then on, while none waits, goes at once. `since`: when the first of those that wait
-    came; `due`: when they go. Both are infinite while none waits.
+    `calm`: a batch that arrives from then on, while none waits, passes at once. `since`: when the first waiting batch
+    arrived; `due`: when the waiting ones pass. Both are infinite while none waits.
     """
 
     calm: float = -inf
@@ -38,19 +38,19 @@ class Storm(msgspec.Struct, frozen=True):
     due: float = inf
 
     def arrived(self, now: float, pace: Debounce) -> "Storm":
-        """Take in that a batch came. What is due waits only for the consumer: it stays due, the batch goes along."""
+        """Return the state after a batch arrived. Batches that are due stay due, and this one passes with them."""
         calm, since = now + pace.quiet, min(self.since, now)
         if self.due <= now or (self.due == inf and self.calm <= now):
             return Storm(calm, since, min(self.due, now))
         return Storm(calm, since, min(calm, since + pace.longest))
 
     def passed(self, now: float, pace: Debounce) -> "Storm":
-        """Take in that what waited was passed on."""
+        """Return the state after the waiting batches were handed to the consumer."""
         return Storm(calm=max(self.calm, now + pace.quiet))
 
 
 class Merging:
-    """Batches that wait, as one: the last Change of each Ref and the last findings of each origin."""
+    """The waiting batches, merged: the last Change of each Ref and the last findings of each origin."""
 
     def __init__(self) -> None:
         self._changes: dict[Ref, Change] = {}
@@ -58,22 +58,22 @@ class Merging:
         self._synced = True
 
     def add(self, batch: Batch) -> None:
-        """Let a batch wait; what it says replaces what was said before."""
+        """Merge a batch: later Changes and findings replace earlier ones."""
         self._changes.update((change.ref, change) for change in batch.changes)
         self._findings.update(batch.findings)
         self._synced = batch.synced
 
     def take(self) -> Batch:
-        """Return all that waited, in the order of the Refs, and start anew."""
+        """Return the merged batch, sorted by Ref, and start with an empty one."""
         merged = Batch(tuple(self._changes[ref] for ref in sorted(self._changes)), self._findings, self._synced)
         self._changes, self._findings = {}, {}
         return merged
 
 
 class Debounced:
-    """An iterator over merged batches. Cancelling a wait for the next one loses nothing: ask again.
+    """An iterator over merged batches. Cancelling `__anext__` loses nothing: call it again.
 
-    `since` is when the first part of the batch returned last came, by the event loop's clock.
+    `since` is when the first part of the last returned batch arrived, by the event loop's clock.
     """
 
     def __init__(self, pace: Debounce) -> None:
@@ -86,7 +86,7 @@ class Debounced:
         self._error: Exception | None = None
 
     async def fill(self, batches: AsyncIterator[Batch]) -> None:
-        """Read the source to its end, whether or not somebody takes what comes. Its error is kept for the iteration."""
+        """Read the source to its end, independent of the consumer. Its error is raised by the iteration later."""
         try:
             async for batch in batches:
                 self._merging.add(batch)
@@ -111,7 +111,7 @@ class Debounced:
         raise self._error or StopAsyncIteration
 
     async def _sleep(self) -> None:
-        """Sleep until something comes, the source ends, or what waits is due."""
+        """Sleep until a batch arrives, the source ends, or the waiting batches are due."""
         self._wake.clear()
         timer = None
         if self._storm.due < inf:
@@ -127,9 +127,9 @@ class Debounced:
 async def debounced(batches: AsyncIterator[Batch], pace: Debounce) -> AsyncIterator[Debounced]:
     """Iterate over batches of a source, merged.
 
-    The source is read by a task of its own, so what comes while the consumer is busy is merged too, and no read is cut
-    off half-way while the iteration lives. When the source ends or raises, what waits goes at once, then the end or the
-    error. Leaving cancels the read that is under way, if any.
+    The source is read by a task of its own: batches that arrive while the consumer is busy are merged too, and no read
+    is interrupted while the iteration lives. When the source ends or raises, the waiting batches pass at once, then the
+    end or the error. Leaving the context cancels a read in progress.
     """
     merged = Debounced(pace)
     reader = asyncio.create_task(merged.fill(batches), name="debounce")

@@ -1,6 +1,6 @@
-"""Who serves each Ref when several files claim it: owns first come, first served, and the generations. Pure.
+"""Which file serves a Ref when several define it: owns first come, first served, and the generations. Pure.
 
-Separate from what one file holds because this is about all files together. It costs what changed: only the Refs of
+Separate from the state of one file because this is about all files together. It costs what changed: only the Refs of
 files that were read again are looked at.
 """
 
@@ -10,7 +10,7 @@ import msgspec
 
 from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.controlplane.sources.changes import Change
-from mirrorplane.controlplane.sources.files.last_good import NOTHING, Claim, Holding
+from mirrorplane.controlplane.sources.files.last_good import NO_STATE, Claim, FileState
 
 Owner = tuple[str, int]
 """A file, and which of its manifests of the Ref."""
@@ -24,88 +24,89 @@ class Served(msgspec.Struct, frozen=True, gc=False):
 
 
 class World(msgspec.Struct, frozen=True):
-    """All files and what serves of them. Never edited; `settle` makes the next one."""
+    """All files and the objects that they serve. Never edited; `next_world` returns the next one."""
 
-    files: Mapping[str, Holding] = {}
+    files: Mapping[str, FileState] = {}
     claimants: Mapping[Ref, tuple[Owner, ...]] = {}
     serving: Mapping[Ref, Served] = {}
 
-    def held(self, path: str) -> Holding:
-        """Return what a file holds; nothing for one that is not known."""
-        return self.files.get(path, NOTHING)
+    def state(self, path: str) -> FileState:
+        """Return the state of a file; an empty one for a file that was never read."""
+        return self.files.get(path, NO_STATE)
 
     def claim(self, ref: Ref, owner: Owner) -> Claim:
-        """Return what a file claims for a Ref. Raises KeyError when it claims nothing."""
+        """Return an owner's object of a Ref. Raises KeyError when it has none."""
         path, number = owner
         return self.files[path].claims[ref, number]
 
     def serves(self, path: str, ref: Ref, number: int) -> bool:
-        """Whether this manifest of this file is the one that serves."""
+        """Whether this manifest of this file is the one in use."""
         served = self.serving.get(ref)
         return served is not None and served.owner == (path, number)
 
 
-class Settled(msgspec.Struct, frozen=True):
-    """The next world, what serves differently in it, and the files that there may be something new to say of."""
+class Transition(msgspec.Struct, frozen=True):
+    """The next world, what it serves differently, and the files whose findings may differ."""
 
     world: World
     changes: tuple[Change, ...]
     concerned: frozenset[str]
 
 
-def settle(before: World, news: Mapping[str, Holding | None]) -> Settled:
-    """Return the world after some files hold something else (None: they are gone).
+def next_world(before: World, updates: Mapping[str, FileState | None]) -> Transition:
+    """Return the world after some files have another state (None: they were deleted).
 
-    Who serves a Ref already goes on with it while its file claims it; else the first claimant by path, then by order
-    in the file.
+    The owner of a Ref keeps it while its file defines it; else the first claimant by path takes over, then by order in
+    the file.
     """
-    files = {path: held for path, held in {**before.files, **news}.items() if held is not None}
-    claims = _claims(before, news)
-    kept = {ref: owners for ref, owners in claims.items() if owners}
-    claimants = {**{ref: owners for ref, owners in before.claimants.items() if ref not in claims}, **kept}
+    files = {path: state for path, state in {**before.files, **updates}.items() if state is not None}
+    claims = _claims(before, updates)
+    claimed = {ref: owners for ref, owners in claims.items() if owners}
+    claimants = {**{ref: owners for ref, owners in before.claimants.items() if ref not in claims}, **claimed}
     after = World(files, claimants)
-    chosen = {ref: _choose(ref, owners, before, after) for ref, owners in kept.items()}
-    others = {ref: served for ref, served in before.serving.items() if ref not in claims}
-    after = World(files, claimants, {**others, **chosen})
+    decided = {ref: _choose(ref, owners, before, after) for ref, owners in claimed.items()}
+    untouched = {ref: served for ref, served in before.serving.items() if ref not in claims}
+    after = World(files, claimants, {**untouched, **decided})
     owners = (owner for ref in claims for owner in claimants.get(ref, ()))
-    return Settled(after, _changes(claims, before, after), frozenset(news) | {path for path, _ in owners})
+    return Transition(after, _changes(claims, before, after), frozenset(updates) | {path for path, _ in owners})
 
 
 def _changes(refs: Iterable[Ref], before: World, after: World) -> tuple[Change, ...]:
     changes = []
     for ref in sorted(refs):
-        was, now = before.serving.get(ref), after.serving.get(ref)
-        if (was and was.obj) != (now and now.obj):
-            changes.append(Change(ref, now.obj if now else None))
+        old, new = before.serving.get(ref), after.serving.get(ref)
+        if (old and old.obj) != (new and new.obj):
+            changes.append(Change(ref, new.obj if new else None))
     return tuple(changes)
 
 
-def _claims(before: World, news: Mapping[str, Holding | None]) -> dict[Ref, tuple[Owner, ...]]:
-    """Return the claimants, in order, of every Ref that a file with news holds or held."""
-    claimed: dict[Ref, set[Owner]] = {}
-    for ref, owner in _pairs({path: before.files.get(path) for path in news}):
-        claimed.setdefault(ref, set(before.claimants[ref])).discard(owner)
-    for ref, owner in _pairs(news):
-        claimed.setdefault(ref, set(before.claimants.get(ref, ()))).add(owner)
-    return {ref: tuple(sorted(owners)) for ref, owners in claimed.items()}
+def _claims(before: World, updates: Mapping[str, FileState | None]) -> dict[Ref, tuple[Owner, ...]]:
+    """Return the claimants, in order, of every Ref that an updated file defines or defined."""
+    claims: dict[Ref, set[Owner]] = {}
+    for ref, owner in _owned({path: before.files.get(path) for path in updates}):
+        claims.setdefault(ref, set(before.claimants[ref])).discard(owner)
+    for ref, owner in _owned(updates):
+        claims.setdefault(ref, set(before.claimants.get(ref, ()))).add(owner)
+    return {ref: tuple(sorted(owners)) for ref, owners in claims.items()}
 
 
-def _pairs(files: Mapping[str, Holding | None]) -> Iterator[tuple[Ref, Owner]]:
-    for path, held in files.items():
-        for ref, number in (held or NOTHING).claims:
+def _owned(files: Mapping[str, FileState | None]) -> Iterator[tuple[Ref, Owner]]:
+    for path, state in files.items():
+        for ref, number in (state or NO_STATE).claims:
             yield ref, (path, number)
 
 
 def _choose(ref: Ref, owners: tuple[Owner, ...], before: World, after: World) -> Served:
-    was = before.serving.get(ref)
-    owner = was.owner if was and was.owner in owners else owners[0]
+    last = before.serving.get(ref)
+    owner = last.owner if last and last.owner in owners else owners[0]
     obj = after.claim(ref, owner).obj
-    numbered = msgspec.structs.replace(obj, generation=_generation(obj, was.obj if was else None))
-    return Served(was.obj if was and was.obj == numbered else numbered, owner)
+    numbered = msgspec.structs.replace(obj, generation=_generation(obj, last.obj if last else None))
+    return Served(last.obj if last and last.obj == numbered else numbered, owner)
 
 
-def _generation(obj: AnyObject, was: AnyObject | None) -> int:
-    if obj.generation or was is None:
+def _generation(obj: AnyObject, last: AnyObject | None) -> int:
+    """Count as the API server does: up by one for each change of what a user writes, unless the manifest has one."""
+    if obj.generation or last is None:
         return obj.generation or 1
-    same = (obj.spec, obj.labels, obj.annotations) == (was.spec, was.labels, was.annotations)
-    return was.generation if same else was.generation + 1
+    same = (obj.spec, obj.labels, obj.annotations) == (last.spec, last.labels, last.annotations)
+    return last.generation if same else last.generation + 1

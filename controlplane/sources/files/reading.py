@@ -1,6 +1,6 @@
-"""Reads one file into decoded manifests: owns the disk access, and that a file is whole when it is read.
+"""Reads one file into decoded manifests: owns the disk access, and that a file does not change while it is read.
 
-Separate from what is held of a file because this runs on bytes that may be broken, and that knows what served before.
+Separate from the state of a file because this runs on bytes that may be broken, and that one knows what served before.
 """
 
 import os
@@ -21,8 +21,8 @@ from mirrorplane.controlplane.sources.files.listing import Fingerprint, fingerpr
 _ATTEMPTS: Final = 5
 
 
-class Found(msgspec.Struct, frozen=True, gc=False):
-    """One manifest of a file: what it came to, and where it stands.
+class Manifest(msgspec.Struct, frozen=True, gc=False):
+    """One manifest of a file, decoded, and its place in the file.
 
     `document` counts the file's documents from 1, without empty ones; `path` is "" or `items[3]` of a List.
     """
@@ -34,64 +34,64 @@ class Found(msgspec.Struct, frozen=True, gc=False):
 
     def line(self, path: str) -> int:
         """Return the line of a field of the manifest."""
-        return self.lines.of(f"{self.path}.{path}" if path else self.path)
+        return self.lines.line_of(f"{self.path}.{path}" if path else self.path)
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """Why a file as a whole cannot be used: a sentence, and the line it is about (0: none)."""
+class FileProblem(msgspec.Struct, frozen=True):
+    """Why a file as a whole is unusable: a sentence for users, and the line it is about (0: none)."""
 
     message: str
     line: int = 0
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What one file came to. With a `problem` there are no manifests; `fingerprint` is None when to read it again."""
+    """The content of one file. With a `problem` it has no manifests; without a `fingerprint` it is read again."""
 
-    found: tuple[Found, ...] = ()
-    problem: Problem | None = None
+    manifests: tuple[Manifest, ...] = ()
+    problem: FileProblem | None = None
     fingerprint: Fingerprint | None = None
     empty: bool = False
 
 
 class Reader(msgspec.Struct, frozen=True):
-    """Reads files with one registry. `accept` looks at each object alone; an ERROR from it refuses the object."""
+    """Reads files with one registry. `accept` validates each object alone; an ERROR from it rejects the object."""
 
     registry: Registry
     accept: Accept = accept_all
 
     def read(self, path: str) -> Reading:
-        """Return what a file comes to. Raises FileNotFoundError when it is gone; all else is a Problem."""
+        """Read and decode a file. Raises FileNotFoundError when it was deleted; any other failure is a FileProblem."""
         try:
-            body, mark = _read_whole(path)
+            body, mark = _read_consistently(path)
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not Path(path).is_symlink():
                 raise
-            return Reading(problem=Problem(f"cannot be read: {error.strerror or error}"))
+            return Reading(problem=FileProblem(f"cannot be read: {error.strerror or error}"))
         except YamlError as error:
-            return Reading(problem=Problem(error.message, error.line))
-        found: list[Found] = []
+            return Reading(problem=FileProblem(error.message, error.line))
+        manifests: list[Manifest] = []
         number = 0
         try:
             for number, document in enumerate(read_documents(body), start=1):
-                found.extend(self._manifests(path, number, document))
+                manifests.extend(self._manifests(path, number, document))
         except YamlError as error:
             where = f"document {number + 1}: " if number else ""
-            return Reading(problem=Problem(where + error.message, error.line), fingerprint=mark)
-        return Reading(tuple(found), fingerprint=mark, empty=not number)
+            return Reading(problem=FileProblem(where + error.message, error.line), fingerprint=mark)
+        return Reading(tuple(manifests), fingerprint=mark, empty=not number)
 
-    def _manifests(self, path: str, number: int, document: Document) -> Iterator[Found]:
-        for place, manifest in unfold(document.value):
-            decoded = decode(manifest, self.registry, path, self.accept)
-            if decoded.inside is not None:
-                within, lines = decoded.inside
-                document.lines.graft(f"{place}.{within}", lines)
-            yield Found(decoded, document.lines, number, place)
+    def _manifests(self, path: str, number: int, document: Document) -> Iterator[Manifest]:
+        for item_path, value in unfold(document.value):
+            decoded = decode(value, self.registry, path, self.accept)
+            if decoded.embedded is not None:
+                inner_path, lines = decoded.embedded
+                document.lines.graft(f"{item_path}.{inner_path}", lines)
+            yield Manifest(decoded, document.lines, number, item_path)
 
 
-def _read_whole(path: str) -> tuple[bytes, Fingerprint]:
-    """Return the bytes of a file that did not change while they were read. Raises OSError, or YamlError."""
-    if not stat.S_ISREG(Path(path).stat().st_mode):  # to open a pipe would block for ever
-        raise YamlError("is not a regular file")
+def _read_consistently(path: str) -> tuple[bytes, Fingerprint]:
+    """Return the bytes of a file that did not change while they were read. Raises OSError or YamlError."""
+    if not stat.S_ISREG(Path(path).stat().st_mode):  # opening a pipe would block for ever
+        raise YamlError("not a regular file; move it away or replace it")
     for _ in range(_ATTEMPTS):
         with Path(path).open("rb") as file:
             status = os.fstat(file.fileno())
@@ -99,4 +99,4 @@ def _read_whole(path: str) -> tuple[bytes, Fingerprint]:
             body = file.read(MAX_BYTES + 1)
         if fingerprint(Path(path).stat()) == fingerprint(status):
             return body, fingerprint(status)
-    raise YamlError("keeps changing while it is read")
+    raise YamlError("the file keeps changing while it is read")

@@ -1,6 +1,6 @@
-"""Manifests from files and folders: owns what was read when, and the watching of them.
+"""Manifests from files and folders: owns when each file was read, and the watching.
 
-Separate from the rules (holding, world, remarks) because this has the hands: the disk, the thread, the events.
+Separate from the rules (last_good, ownership, file_findings) because this does the I/O: disk, thread, events.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.manifests.decode import Accept, Registry, accept_all
 from mirrorplane.controlplane.manifests.documents import require_libyaml
 from mirrorplane.controlplane.sources.changes import Batch
-from mirrorplane.controlplane.sources.files.file_findings import remarks
-from mirrorplane.controlplane.sources.files.last_good import NOTHING, Holding, hold
+from mirrorplane.controlplane.sources.files.file_findings import file_findings
+from mirrorplane.controlplane.sources.files.last_good import NO_STATE, FileState, next_state
 from mirrorplane.controlplane.sources.files.listing import (
     SUFFIXES,
     Fingerprint,
@@ -28,15 +28,15 @@ from mirrorplane.controlplane.sources.files.listing import (
     absolute,
     is_below,
 )
-from mirrorplane.controlplane.sources.files.ownership import World, settle
-from mirrorplane.controlplane.sources.files.reading import Problem, Reader, Reading
+from mirrorplane.controlplane.sources.files.ownership import World, next_world
+from mirrorplane.controlplane.sources.files.reading import FileProblem, Reader, Reading
 from mirrorplane.controlplane.sources.files.settle import until_quiet
 from mirrorplane.controlplane.sources.source import Location
 
 _STEP_MS: Final = 20
 _DEBOUNCE_MS: Final = 200
-_LOOK_AGAIN_S: Final = 1.0
-"""Events can be lost (network disks, full queues, a folder made anew), so now and then we look without one."""
+_RESCAN_S: Final = 1.0
+"""Events can be lost (network disks, full queues, a folder that was recreated), so we also scan without one."""
 _LONGEST_WAIT_S: Final = 2.0
 _SHORTEST_PAUSE_S: Final = 0.01
 
@@ -44,9 +44,9 @@ _SHORTEST_PAUSE_S: Final = 0.01
 class FileSource:
     """The objects of manifest files: `*.yaml`, `*.yml`, `*.json` below the given folders, and single files.
 
-    `load` once, then `watch`. A bad edit never removes what serves: see `holding`. A file that is being written is
-    waited for: see `watch`. Two manifests of one Ref: see `world`. A given folder that vanishes as a whole is taken for
-    an accident: its objects go on serving until it is back; a file that vanishes from a folder takes its objects along.
+    `load` once, then `watch`. A bad edit never removes what serves (see last_good). The source waits for a file that
+    is being written (see `watch`). Two files may define one Ref (see ownership). A given folder that vanishes as a
+    whole is taken for an accident: its objects keep serving until it is back. Deleting a file deletes its objects.
     """
 
     def __init__(self, paths: Sequence[Path], registry: Registry, accept: Accept = accept_all) -> None:
@@ -55,7 +55,7 @@ class FileSource:
         self._reader = Reader(registry, accept)
         self._read_as: dict[str, Fingerprint] = {}
         self._world = World()
-        self._said: dict[str, tuple[Finding, ...]] = {}
+        self._findings: dict[str, tuple[Finding, ...]] = {}
 
     @property
     def name(self) -> str:
@@ -64,28 +64,28 @@ class FileSource:
 
     @property
     def ignored(self) -> Counter[str]:
-        """How many manifests there are of each kind that nobody here reads, by `Kind.key`."""
-        return Counter(kind for held in self._world.files.values() for kind in held.ignored)
+        """How many manifests of each unsupported kind the files hold, by `Kind.key`."""
+        return Counter(kind for state in self._world.files.values() for kind in state.ignored)
 
     async def load(self) -> Batch:
         """See Source.load. Reads in a thread."""
         return await asyncio.to_thread(self.rescan)
 
     def rescan(self, touched: Collection[str] = ()) -> Batch:
-        """Return what is new: reads the files that are new, differ, or are in `touched` (absolute).
+        """Read the files that are new, differ or are in `touched` (absolute paths), and return what changed.
 
-        Blocks, and waits for nobody: a file that is being written is read as it is.
+        Blocks, and does not wait: a file that is being written is read as it is.
         """
         return self._scan(Listing(self._paths), touched)
 
     def _scan(self, listing: Listing, touched: Collection[str], *, patient: bool = False) -> Batch:
-        read = self._read(listing, touched, patient=patient)
-        news = dict(self._gone(listing)) | dict(self._unlisted(listing)) | dict(read)
-        if not news:
+        reads = self._read(listing, touched, patient=patient)
+        updates = dict(self._deleted(listing)) | dict(self._unlisted(listing)) | dict(reads)
+        if not updates:
             return Batch()
-        settled = settle(self._world, news)
-        self._world = settled.world
-        return Batch(settled.changes, self._say(settled.concerned))
+        transition = next_world(self._world, updates)
+        self._world = transition.world
+        return Batch(transition.changes, self._new_findings(transition.concerned))
 
     def locate(self, ref: Ref, path: str) -> Location | None:
         """See Source.locate: the file and line of a field of the object that serves."""
@@ -94,60 +94,60 @@ class FileSource:
         return Location(served.owner[0], world.claim(ref, served.owner).line(path)) if served else None
 
     async def watch(self, stop: asyncio.Event) -> AsyncIterator[Batch]:
-        """Yield what is new, as it happens, until `stop` is set. Reading runs in a thread; no empty batches.
+        """See Source.watch. Reads in a thread.
 
-        Files that are written in place are read once they are quiet (see `quiet`), or after 2 s. A file that was
-        renamed into its place is read at once, unless another one is waited for.
+        Files that are written in place are read once they are quiet (see until_quiet), or after 2 s. A file that was
+        renamed into its place is read at once, unless another file has to be waited for.
         """
         while not stop.is_set():
-            roots = _present(self._paths)
+            roots = _existing(self._paths)
             async with aclosing(_events(list(roots), stop)) as events:
                 async for touched in events:
-                    batch = await self._when_quiet(touched, stop)
+                    batch = await self._scan_when_quiet(touched, stop)
                     if batch:
                         yield batch
-                    if _present(self._paths) != roots:  # watches follow inodes, not names: watch anew
+                    if _existing(self._paths) != roots:  # watches follow inodes, not names: watch the new ones
                         break
 
-    async def _when_quiet(self, touched: Collection[str], stop: asyncio.Event) -> Batch:
+    async def _scan_when_quiet(self, touched: Collection[str], stop: asyncio.Event) -> Batch:
         give_up = time.monotonic() + _LONGEST_WAIT_S
         while not stop.is_set():
             patience = give_up - time.monotonic()
-            found = await asyncio.to_thread(self._look, touched, patient=patience > 0)
-            if isinstance(found, Batch):
-                return found
+            result = await asyncio.to_thread(self._try_scan, touched, patient=patience > 0)
+            if isinstance(result, Batch):
+                return result
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), min(found + _SHORTEST_PAUSE_S, max(patience, 0)))
+                await asyncio.wait_for(stop.wait(), min(result + _SHORTEST_PAUSE_S, max(patience, 0)))
         return Batch()
 
-    def _look(self, touched: Collection[str], *, patient: bool) -> Batch | float:
-        """Return what is new; or, when patient, the seconds to wait before files that are being written are whole."""
+    def _try_scan(self, touched: Collection[str], *, patient: bool) -> Batch | float:
+        """Return what changed; or, when patient, the seconds to wait until files that are being written are quiet."""
         listing = Listing(self._paths)
         wait = until_quiet(listing.files, self._read_as, touched, time.time()) if patient else 0.0
         return wait or self._scan(listing, touched, patient=patient)
 
-    def _gone(self, listing: Listing) -> Iterator[tuple[str, None]]:
+    def _deleted(self, listing: Listing) -> Iterator[tuple[str, None]]:
         for path in self._world.files:
             if listing.lacks(path):
                 self._read_as.pop(path, None)
                 yield path, None
 
-    def _unlisted(self, listing: Listing) -> Iterator[tuple[str, Holding]]:
+    def _unlisted(self, listing: Listing) -> Iterator[tuple[str, FileState]]:
         given = {str(path) for path in self._paths}
         for path, error in listing.unlisted.items():
             below = sum(is_below(served.owner[0], path) for served in self._world.serving.values())
-            silent = not isinstance(error, TooDeepError) and not path.endswith(SUFFIXES)
-            if silent and path not in given and not below:
+            irrelevant = not isinstance(error, TooDeepError) and not path.endswith(SUFFIXES)
+            if irrelevant and path not in given and not below:
                 continue
             self._read_as.pop(path, None)
-            still = f"; serving the {below} objects last read from it" if below else ""
-            problem = Problem(f"cannot be read: {error.strerror or error}{still}")
+            still = f"; still serving the {below} objects last read from it" if below else ""
+            problem = FileProblem(f"cannot be read: {error.strerror or error}{still}")
             deleted = path in given and isinstance(error, FileNotFoundError) and not Path(path).is_symlink()
-            yield path, hold(NOTHING if deleted else self._world.held(path), Reading(problem=problem))
+            yield path, next_state(NO_STATE if deleted else self._world.state(path), Reading(problem=problem))
 
     def _read(
         self, listing: Listing, touched: Collection[str], *, patient: bool
-    ) -> Iterator[tuple[str, Holding | None]]:
+    ) -> Iterator[tuple[str, FileState | None]]:
         for path, mark in listing.files.items():
             if self._read_as.get(path) == mark and absolute(path) not in touched:
                 continue
@@ -158,33 +158,33 @@ class FileSource:
                 yield path, None
                 continue
             if patient and reading.fingerprint not in {mark, None}:
-                continue  # somebody began to write it since it was listed: left for the next look
+                continue  # a write began after the listing: left for the next scan, which waits for it
             if reading.fingerprint:
                 self._read_as[path] = reading.fingerprint
-            yield path, hold(self._world.held(path), reading)
+            yield path, next_state(self._world.state(path), reading)
 
-    def _say(self, concerned: Collection[str]) -> dict[str, tuple[Finding, ...]]:
-        """Return the findings of those files that have others than before."""
-        now = {path: remarks(self._world, path) for path in sorted(concerned)}
-        news = {path: said for path, said in now.items() if said != self._said.get(path, ())}
-        self._said.update(news)
-        return news
+    def _new_findings(self, concerned: Collection[str]) -> dict[str, tuple[Finding, ...]]:
+        """Return the findings of those files whose findings differ from the last ones."""
+        current = {path: file_findings(self._world, path) for path in sorted(concerned)}
+        updates = {path: findings for path, findings in current.items() if findings != self._findings.get(path, ())}
+        self._findings.update(updates)
+        return updates
 
 
-def _present(paths: Sequence[Path]) -> dict[str, tuple[int, int]]:
+def _existing(paths: Sequence[Path]) -> dict[str, tuple[int, int]]:
     """Return those of the given paths that exist, each with its identity on the disk."""
-    found = {}
+    identities = {}
     for path in paths:
         try:
             status = path.stat()
         except OSError:
             continue
-        found[str(path)] = (status.st_dev, status.st_ino)
-    return found
+        identities[str(path)] = (status.st_dev, status.st_ino)
+    return identities
 
 
 async def _events(roots: Sequence[str], stop: asyncio.Event) -> AsyncGenerator[frozenset[str], None]:
-    """Yield the paths that changed; none of them when it is just time to look again. Ends when watching fails."""
+    """Yield the paths that changed; an empty set when it is only time for a rescan. Ends when watching fails."""
     try:
         if roots:
             async for events in watchfiles.awatch(
@@ -193,13 +193,13 @@ async def _events(roots: Sequence[str], stop: asyncio.Event) -> AsyncGenerator[f
                 debounce=_DEBOUNCE_MS,
                 step=_STEP_MS,
                 stop_event=stop,
-                rust_timeout=int(_LOOK_AGAIN_S * 1000),
+                rust_timeout=int(_RESCAN_S * 1000),
                 yield_on_timeout=True,
             ):
                 yield frozenset(path for _, path in events)
             return
-    except (OSError, RuntimeError):  # no such path any more, or no watches left: fall back to looking
+    except (OSError, RuntimeError):  # the path vanished, or the system has no watches left: fall back to rescans
         pass
     with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), _LOOK_AGAIN_S)
+        await asyncio.wait_for(stop.wait(), _RESCAN_S)
     yield frozenset()

@@ -148,7 +148,7 @@ def test_a_wrong_call_is_one_clear_line(args: list[str], said: str, tmp_path: Pa
         ("name: a\nlabels: {k: 1}", "labels"),
         ("", "Expected"),
         ("name: a\n---\nname: b", "Expected one YAML document that describes a proxy, found 2"),
-        ("name: " + "[" * 30_000, ":1: cannot be read: the nesting is deeper than 64 levels"),
+        ("name: " + "[" * 30_000, ":1: cannot be read: nested deeper than 64 levels"),
     ],
 )
 def test_a_wrong_node_file_is_one_clear_line(folder: Path, tmp_path: Path, text: str, said: str):

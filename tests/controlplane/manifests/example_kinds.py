@@ -25,6 +25,7 @@ class Rule(Wire, frozen=True):
     labels: dict[str, str] = {}
     also: "Rule | None" = None
     mirror: Target | None = None
+    timeout: str = ""
 
 
 class Mesh(Wire, frozen=True):

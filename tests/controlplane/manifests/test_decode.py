@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.kinds.secret import SECRET
 from mirrorplane.api.meta import Kind, Object, Ref
 from mirrorplane.controlplane.manifests.decode import (
     INTERNAL_ERROR,
@@ -81,23 +82,25 @@ def test_a_version_that_is_not_served_names_those_that_are() -> None:
     assert decoded.ref == REF
     assert decoded.object is None
     assert only(decoded).reason == UNKNOWN_VERSION
-    assert "example.io/v1, example.io/v1beta1" in only(decoded).message
+    assert only(decoded).message == "Mesh has no version 'v9': this manifest is rejected"
+    assert only(decoded).fix == "write apiVersion: example.io/v1 or example.io/v1beta1"
 
 
 @pytest.mark.parametrize(
     ("api_version", "kind"),
     [("apps/v1", "Deployment"), ("v1", "ConfigMap"), ("kustomize.config.k8s.io/v1", "Kustomization")],
 )
-def test_a_kind_of_somebody_else_is_ignored_in_silence(api_version: str, kind: str) -> None:
+def test_a_kind_of_another_group_is_ignored_in_silence(api_version: str, kind: str) -> None:
     decoded = decode({"apiVersion": api_version, "kind": kind}, REGISTRY)
     assert decoded.ignored.endswith(kind)
     assert (decoded.ref, decoded.object, decoded.findings) == (None, None, ())
 
 
-def test_a_kind_of_one_of_our_groups_that_we_do_not_read_is_told() -> None:
+def test_an_unsupported_kind_of_a_group_that_we_read_is_reported() -> None:
     decoded = decode({"apiVersion": "example.io/v1", "kind": "Mash", "metadata": {"name": "m"}}, REGISTRY)
     assert decoded.ignored == "example.io/Mash"
-    assert only(decoded).message == "kind Mash of example.io is not read"
+    assert only(decoded).message == "kind Mash of example.io is not supported: this object has no effect"
+    assert only(decoded).fix == "did you mean Mesh?"
     assert only(decoded).severity is Severity.WARNING
     assert only(decoded).reason == UNKNOWN_KIND
 
@@ -116,7 +119,7 @@ def test_a_kind_of_one_of_our_groups_that_we_do_not_read_is_told() -> None:
         (None, "mapping"),
     ],
 )
-def test_what_is_no_kubernetes_object_is_an_error_about_its_origin(value: Any, lacks: str) -> None:
+def test_a_document_that_is_no_kubernetes_object_is_an_error_about_its_origin(value: Any, lacks: str) -> None:
     decoded = decode(value, REGISTRY, "dir/file.yaml")
     assert (decoded.ref, decoded.object, decoded.ignored) == (None, None, "")
     assert only(decoded).about == Ref("", "", "dir/file.yaml")
@@ -125,14 +128,14 @@ def test_what_is_no_kubernetes_object_is_an_error_about_its_origin(value: Any, l
 
 
 @pytest.mark.parametrize("name", ["", "Upper", "a_b", "-a", "a.", "a..b", "a" * 254, 5, "a\n", "ä"])
-def test_a_name_that_kubernetes_refuses_is_an_error(name: Any) -> None:
+def test_a_name_that_kubernetes_rejects_is_an_error(name: Any) -> None:
     decoded = decode(manifest(name=name), REGISTRY, "f")
     assert (decoded.ref, decoded.object) == (None, None)
     assert only(decoded).path == "metadata.name"
 
 
 @pytest.mark.parametrize("namespace", ["Upper", "a.b", "a" * 64, 7])
-def test_a_namespace_that_kubernetes_refuses_is_an_error(namespace: Any) -> None:
+def test_a_namespace_that_kubernetes_rejects_is_an_error(namespace: Any) -> None:
     decoded = decode(manifest(namespace=namespace), REGISTRY, "f")
     assert (decoded.ref, decoded.object) == (None, None)
     assert only(decoded).path == "metadata.namespace"
@@ -145,8 +148,10 @@ def test_a_name_that_becomes_a_label_of_a_host_has_no_dots_and_63_characters(kin
     decoded = decode(named, REGISTRY, "f")
     assert (decoded.ref, decoded.object) == (None, None)
     assert only(decoded).path == "metadata.name"
-    assert (
-        f"is not a name of a {kind}: it must be lower case letters, digits and '-', at most 63" in only(decoded).message
+    shown = f"'{name}'" if len(name) < 63 else "'" + "a" * 62 + "..."
+    assert (only(decoded).message, only(decoded).fix) == (
+        f"{shown} is not a valid {kind} name",
+        "use lower-case letters, digits and inner '-', at most 63 characters (RFC 1123)",
     )
     assert decode({**named, "metadata": {"name": "0" * 63}}, REGISTRY).object
     assert decode({**named, "kind": "Pod", "metadata": {"name": "a.b"}}, REGISTRY).object
@@ -162,80 +167,94 @@ def test_a_name_that_kubernetes_accepts_is_fine(name: str) -> None:
     [
         (
             {"rules": [{}, {"targets": [TARGET, {**TARGET, "weight": "50"}]}]},
-            ("spec.rules[1].targets[1].weight", "must be a whole number, not a string", "write it without quotes: 50"),
+            ("spec.rules[1].targets[1].weight", 'expected a whole number, got "50"', "write it without quotes: 50"),
         ),
-        ({"note": 5}, ("spec.note", "must be a string, not a whole number", "write it in quotes")),
-        ({"note": True}, ("spec.note", "must be a string, not true or false", "write it in quotes")),
+        ({"note": 5}, ("spec.note", "expected a string, got 5", "write it in quotes")),
+        ({"note": True}, ("spec.note", "expected a string, got true", "write it in quotes")),
         (
             {"rules": [{"targets": [{}]}]},
-            ("spec.rules[0].targets[0].host", "host is required and missing", "add host"),
+            ("spec.rules[0].targets[0].host", "required field host is missing", "add host"),
         ),
         (
             {"rules": {"a": 1}},
-            ("spec.rules", "must be a list, not a mapping", "put '- ' before it, or brackets around it"),
+            ("spec.rules", "expected a list, got a mapping of 1 entry", "write '- ' before it, or brackets around it"),
         ),
         (
             {"rules": [{"mirror": {**TARGET, "mode": "copy"}}]},
-            ("spec.rules[0].mirror.mode", "'copy' is not a value of this field", "write COPY (one of COPY, MOVE)"),
+            ("spec.rules[0].mirror.mode", 'expected one of COPY, MOVE, got "copy"', "write COPY"),
         ),
         (
             {"rules": [{"mirror": {**TARGET, "mode": "?"}}]},
-            ("spec.rules[0].mirror.mode", "'?' is not a value of this field", "write one of COPY, MOVE"),
+            ("spec.rules[0].mirror.mode", 'expected one of COPY, MOVE, got "?"', ""),
         ),
         (
             {"rules": [{"mirror": {**TARGET, "enabled": "False"}}]},
-            ("spec.rules[0].mirror.enabled", "must be true or false, not a string", "write it without quotes: false"),
+            ("spec.rules[0].mirror.enabled", 'expected true or false, got "False"', "write it without quotes: false"),
         ),
         (
             {"rules": [{"mirror": {**TARGET, "weight": 5.0}}]},
-            ("spec.rules[0].mirror.weight", "must be a whole number, not a number", "write 5"),
+            ("spec.rules[0].mirror.weight", "expected a whole number, got 5.0", "write 5"),
         ),
         (
             {"rules": [{"mirror": {**TARGET, "weight": 101}}]},
-            ("spec.rules[0].mirror.weight", "expected int <= 100", ""),
+            ("spec.rules[0].mirror.weight", "expected at most 100, got 101", ""),
         ),
         (
             {"rules": [{"labels": {"ok": "1", "app.io/version": 1}}]},
-            ("spec.rules[0].labels[app.io/version]", "must be a string, not a whole number", "write it in quotes"),
+            ("spec.rules[0].labels[app.io/version]", "expected a string, got 1", "write it in quotes"),
         ),
         (
             {"rules": [{"byName": {"x": TARGET, "z": {**TARGET, "weight": "p"}}}]},
-            ("spec.rules[0].byName[z].weight", "must be a whole number, not a string", ""),
+            ("spec.rules[0].byName[z].weight", 'expected a whole number, got "p"', ""),
         ),
         ({"rules": [{"mirror": {**TARGET, "port": True}}]}, None),
-        ([1], ("spec", "must be a mapping, not a list", "")),
+        ([1], ("spec", "expected a mapping, got a list of 1 item", "")),
     ],
 )
-def test_a_wrong_value_is_told_with_its_path_and_a_fix(spec: Any, expected: tuple[str, str, str] | None) -> None:
-    told = wrong(spec)
+def test_a_wrong_value_is_reported_with_its_path_and_a_fix(spec: Any, expected: tuple[str, str, str] | None) -> None:
+    error = wrong(spec)
     port = (
         "spec.rules[0].mirror.port",
-        "must be a whole number or a string, not true or false",
+        "expected a whole number or a string, got true",
         "write it in quotes",
     )
-    assert told == (expected or port)
+    assert error == (expected or port)
 
 
-def test_a_wrong_label_is_told_with_its_key() -> None:
+@pytest.mark.parametrize("value", [5, 1.5])
+def test_a_duration_without_a_unit_is_told_from_other_strings(value: float) -> None:
+    expected = f'expected a duration string such as "5s", got {value}', "write it with a unit: s, ms, m or h"
+    assert wrong({"rules": [{"timeout": value}]}) == ("spec.rules[0].timeout", *expected)
+    assert wrong({"rules": [{"timeout": True}]})[1] == "expected a string, got true"
+
+
+def test_a_value_of_a_secret_is_never_quoted() -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"tls.key": 73645}}
+    finding = only(decode(secret, registry_of([SECRET])))
+    assert (finding.path, finding.message) == ("data.tls.key", "expected a string, got a whole number")
+    assert not finding.fix
+
+
+def test_a_wrong_label_is_reported_with_its_key() -> None:
     finding = only(decode(manifest(labels={"version": 1}), REGISTRY))
     assert finding.path == "metadata.labels[version]"
     assert finding.fix == "write it in quotes"
 
 
-def test_metadata_and_spec_are_both_told_when_both_are_wrong() -> None:
+def test_metadata_and_spec_are_both_reported_when_both_are_wrong() -> None:
     decoded = decode(manifest({"note": 1}, labels={"v": 1}), REGISTRY)
     assert [finding.path for finding in decoded.findings] == ["metadata.labels[v]", "spec.note"]
 
 
-def test_what_a_kind_refuses_on_its_own_is_refused() -> None:
-    no = Finding(REF, "No", "no")
-    decoded = decode(manifest(), REGISTRY, accept=lambda _: [no])
-    assert (decoded.ref, decoded.object, decoded.findings) == (REF, None, (no,))
+def test_an_object_that_fails_validation_is_rejected() -> None:
+    rejection = Finding(REF, "No", "no")
+    decoded = decode(manifest(), REGISTRY, accept=lambda _: [rejection])
+    assert (decoded.ref, decoded.object, decoded.findings) == (REF, None, (rejection,))
     maybe = Finding(REF, "Maybe", "maybe", severity=Severity.WARNING)
     assert decode(manifest(), REGISTRY, accept=lambda _: [maybe]).object
 
 
-def test_a_check_of_ours_that_fails_refuses_the_object_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_validation_that_raises_rejects_the_object_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     def fail(_: Any) -> Iterator[Finding]:
         yield Finding(REF, "No", "no")
         raise KeyError("boom")
@@ -244,8 +263,8 @@ def test_a_check_of_ours_that_fails_refuses_the_object_and_says_so(caplog: pytes
         decoded = decode(manifest(), REGISTRY, accept=fail)
     assert (decoded.ref, decoded.object) == (REF, None)
     assert only(decoded).reason == INTERNAL_ERROR
-    assert only(decoded).message == "Mirrorplane failed to check this: KeyError: 'boom'"
-    assert only(decoded).fix == "report it with the object"
+    assert only(decoded).message == "Mirrorplane failed to validate this object: KeyError: 'boom'"
+    assert only(decoded).fix == "report this bug together with the object"
     assert [bool(record.exc_info) for record in caplog.records] == [True]
 
 
@@ -266,9 +285,9 @@ def test_the_items_of_a_typed_list_take_kind_and_version_from_it() -> None:
     assert decode(found, REGISTRY).ref == REF
 
 
-def test_two_kinds_of_one_name_are_refused() -> None:
+def test_two_kinds_with_one_name_are_rejected() -> None:
     other = Kind(group="example.io", versions=("v2",), name="Mesh", spec=Whole)
-    with pytest.raises(ValueError, match="two kinds are called example"):
+    with pytest.raises(ValueError, match="two kinds have the key example"):
         registry_of([MESH, other])
     assert registry_of([MESH, MESH]) == {("example.io", "Mesh"): MESH}
 
@@ -297,7 +316,7 @@ JSON = st.recursive(
 
 
 @given(JSON, JSON)
-def test_no_value_makes_the_decoder_raise_and_every_failure_is_told(spec: Any, loose: Any) -> None:
+def test_no_value_makes_the_decoder_raise_and_every_failure_is_reported(spec: Any, loose: Any) -> None:
     for value in (manifest(spec), loose, {**manifest(), "metadata": loose}):
         decoded = decode(value, REGISTRY, "f")
         assert decoded.object or decoded.ignored or any(f.severity is Severity.ERROR for f in decoded.findings)

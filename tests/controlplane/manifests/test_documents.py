@@ -161,13 +161,13 @@ def test_a_file_over_the_limit_is_refused_before_it_is_decoded() -> None:
     ("text", "line"),
     [("a: 1\nb: 2\na: 3", 3), ("x:\n- b: 1\n  c: {d: 1}\n  b: 2", 4), ('"a": 1\na: 2', 2), ("<<: {}\n<<: {}", 2)],
 )
-def test_a_key_that_stands_twice_is_refused_with_both_lines(text: str, line: int) -> None:
+def test_a_duplicate_key_is_rejected_with_both_lines(text: str, line: int) -> None:
     error = refused(text)
-    assert "stands twice" in error.message
+    assert "duplicate key" in error.message
     assert error.line == line
 
 
-def test_the_line_of_the_first_of_two_keys_is_told() -> None:
+def test_the_line_of_the_first_of_two_keys_is_reported() -> None:
     assert "first on line 2" in refused("x:\n  b: 1\n  c: 1\n  b: 2").message
 
 
@@ -218,15 +218,15 @@ def test_bytes_that_are_not_utf_8_are_refused_with_their_line() -> None:
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing() -> None:
     documents = list_documents(b"\xef\xbb\xbfa: 1\r\nb:\r\n  c: x\r\n---\r\nd: 2\r\n")
     assert [document.value for document in documents] == [{"a": 1, "b": {"c": "x"}}, {"d": 2}]
-    assert documents[0].lines.of("b.c") == 3
-    assert documents[1].lines.of("d") == 5
+    assert documents[0].lines.line_of("b.c") == 3
+    assert documents[1].lines.line_of("d") == 5
 
 
 def test_json_is_read_as_it_is() -> None:
     text = '{\n\t"a": ["1", 2.5, null, true],\n\t"b\\u00e9": "x\\/y",\n\t"c": {}\n}'
     documents = list_documents(text.encode())
     assert documents[0].value == {"a": ["1", 2.5, None, True], "bé": "x/y", "c": {}}
-    assert documents[0].lines.of("c") == 4
+    assert documents[0].lines.line_of("c") == 4
 
 
 LINES = """\
@@ -270,7 +270,7 @@ spec:
     ],
 )
 def test_a_path_has_the_line_of_its_field_or_of_its_nearest_parent(path: str, line: int) -> None:
-    assert list_documents(LINES.encode())[0].lines.of(path) == line
+    assert list_documents(LINES.encode())[0].lines.line_of(path) == line
 
 
 def naively(lines: Lines, path: str) -> int:
@@ -304,7 +304,7 @@ def test_small_and_large_collections_answer_for_their_lines_alike(value: Any, pa
     document = json.dumps({"a": value}, indent=0, ensure_ascii=False)
     (read,) = list_documents(document.encode())
     for path in [*paths, *(f"a.{path}" for path in paths)]:
-        assert read.lines.of(path) == naively(read.lines, path)
+        assert read.lines.line_of(path) == naively(read.lines, path)
 
 
 @pytest.mark.parametrize("item", ["- {a: %d}\n", "k%d: {a: 1}\n"])
@@ -313,7 +313,7 @@ def test_a_question_about_a_large_collection_looks_at_its_entries_only_once(item
     asked = CountedSpans(read.lines.spans)
     read.lines.spans = asked
     name = "[%d].a" if item.startswith("-") else "k%d.a"
-    assert [read.lines.of(name % number) for number in range(2000)] == list(range(1, 2001))
+    assert [read.lines.line_of(name % number) for number in range(2000)] == list(range(1, 2001))
     assert asked.count <= 4 * len(asked)
 
 

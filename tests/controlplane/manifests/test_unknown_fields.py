@@ -35,7 +35,7 @@ def test_a_few_unknown_fields_of_an_object_are_told_and_the_others_are_counted(u
     told, more = decoded.findings[:MOST_UNKNOWN_FIELDS], decoded.findings[MOST_UNKNOWN_FIELDS:]
     assert [f.path for f in told] == [f"spec.x{number}" for number in range(MOST_UNKNOWN_FIELDS)]
     assert [(f.path, f.severity) for f in more] == [("spec.x20", Severity.WARNING)] * bool(left)
-    assert all(f.message.endswith(f": {left:,}") for f in more)
+    assert all(f.message.startswith(f"{left:,} more unknown fields") for f in more)
 
 
 def test_unknown_fields_that_are_not_told_are_not_compared_with_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:

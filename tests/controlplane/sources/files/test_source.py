@@ -94,7 +94,7 @@ def test_a_half_written_file_never_removes_what_serves(desk: Desk, content: str)
     assert desk.write("a.yaml", content).changes == ()
     assert desk.ports() == {"a": 80, "b": 80}
     (finding,) = desk.said("a.yaml")
-    assert finding.message.endswith("; serving the 2 objects last read from it")
+    assert finding.message.endswith("; still serving the 2 objects last read from it")
     assert finding.about == Ref("", "", str(desk.path("a.yaml")))
     assert finding.severity is Severity.ERROR
     assert finding.line >= 1
@@ -170,7 +170,7 @@ def test_a_pipe_with_the_name_of_a_manifest_does_not_block(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "a.yaml")
     desk = Desk(tmp_path, [tmp_path / "a.yaml"])
     desk.look()
-    assert [f.message for f in desk.said()] == ["is not a regular file"]
+    assert [f.message for f in desk.said()] == ["not a regular file; move it away or replace it"]
 
 
 @pytest.mark.parametrize(("writes", "port"), [(1, 2), (3, 2), (1000, 1)])
@@ -191,7 +191,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
         busy.setattr(os, "fstat", then_somebody_writes)
         desk.write("a.yaml", service("a", 2))
     assert desk.ports() == {"a": port}
-    assert ["keeps changing while it is read; serving generation 1" in f.message for f in desk.said()] == [True] * (
+    assert ["keeps changing while it is read; still serving generation 1" in f.message for f in desk.said()] == [True] * (
         port == 1
     )
     desk.look()
@@ -331,7 +331,7 @@ def test_an_object_that_is_refused_on_its_own_keeps_the_one_before(tmp_path: Pat
     desk.write("a.yaml", service("a", 12))
     desk.write("a.yaml", service("a", 13))
     assert desk.ports() == {"a": 12}
-    assert "bad luck; serving generation 1" in desk.said()[0].message
+    assert "bad luck; still serving generation 1" in desk.said()[0].message
 
 
 def test_a_check_that_fails_keeps_the_object_before(tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_a_check_that_fails_keeps_the_object_before(tmp_path: Path) -> None:
     assert desk.ports() == {"a": 12, "b": 2}
     (finding,) = desk.said()
     assert finding.reason == "InternalError"
-    assert "failed to check this: AssertionError" in finding.message
+    assert "failed to validate this object: AssertionError" in finding.message
     assert "serving generation 1 of Service default/a" in finding.message
 
 
@@ -369,7 +369,7 @@ def test_folders_are_read_down_to_a_depth_and_what_lies_deeper_is_told(desk: Des
     assert desk.ports() == {"a0": 80, f"a{MAX_DEPTH}": 80}
     (finding,) = desk.said()
     assert finding.file == str(folders[MAX_DEPTH + 1])
-    assert finding.message == "cannot be read: it lies more than 32 folders deep"
+    assert finding.message == "cannot be read: more than 32 folders deep"
     for folder in reversed(folders[MAX_DEPTH + 1 :]):  # also because not every tool can remove it
         (folder / "a.yaml").unlink(missing_ok=True)
         folder.rmdir()
@@ -407,7 +407,7 @@ def test_a_finding_says_which_document_of_a_file_it_is_about(tmp_path: Path) -> 
 
     path.write_text(good % ("a", 80) + "---\n" + good % ("b", '"80"'))
     (said,) = source.rescan().findings[str(path)]
-    assert "(document 2); serving generation 1 of Service default/b" in said.message
+    assert "(document 2); still serving generation 1 of Service default/b" in said.message
     assert said.line == 9
 
     path.write_text(good % ("a", 80) + "---\n[")
