@@ -104,7 +104,11 @@ BAD = {
     "50 MiB": (written("# much\n" * (MANY // 7 + 1)), 0, "the limit of 33,554,432"),
     "deep nesting": (written("a: " + "[" * 100_000), 1, "nested deeper than 64 levels"),
     "a binary": (written("\x00\x01\x02"), 1, "the control character U+0000"),
-    "a key twice": (replaced("  name: web\nspec:\n  hosts", "  name: web\n  name: web\nspec:\n  hosts"), 19, "duplicate key"),
+    "a key twice": (
+        replaced("  name: web\nspec:\n  hosts", "  name: web\n  name: web\nspec:\n  hosts"),
+        19,
+        "duplicate key",
+    ),
     "a wrong type": (replaced("weight: 1", 'weight: "1"'), 27, 'expected a whole number, got "1"'),
     "a wrong structure": (replaced("  http:\n", "  http: 5\n  other:\n"), 22, "expected a list"),
     "no kind": (replaced("kind: VirtualService", "knid: VirtualService"), 15, "kind is missing"),

@@ -191,9 +191,8 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
         busy.setattr(os, "fstat", then_somebody_writes)
         desk.write("a.yaml", service("a", 2))
     assert desk.ports() == {"a": port}
-    assert ["keeps changing while it is read; still serving generation 1" in f.message for f in desk.said()] == [True] * (
-        port == 1
-    )
+    message = "the file keeps changing while it is read; still serving generation 1 of Service default/a"
+    assert [finding.message for finding in desk.said()] == [message] * (port == 1)
     desk.look()
     assert desk.ports() == {"a": 2}
     assert desk.said() == []
