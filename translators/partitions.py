@@ -1,98 +1,129 @@
-"""Shards: a large list that changes in one place, split by a hash of each name so that only one part is made again.
+"""Partitions: a large list that changes in one place is remembered in parts, so that a change makes one part again.
 
-A list of 5,000 virtual hosts is remembered as 64 lists of about 80: a change runs 64 + 80 reads, not 5,000. Which shard
-a name is in depends on the name alone, so adding one moves no other. A short list is one part, in the order of names.
+A list of 5,000 virtual hosts is remembered as 64 lists of about 80: a change runs 64 + 80 reads instead of 5,000. The
+partition of a name depends on the name alone, so that adding one moves no other. A short list is WHOLE, in the order of
+its names.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from zlib import crc32
+
+import msgspec
 
 from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators.settings import mesh
 
 COUNT = 64
-_DEFAULTS = {"services": "services_export_to", "routes": "rules_export_to"}
-"""By index, the setting that holds for objects that do not say who may see them."""
+"""How many partitions a large list has."""
 SHORT = 128
-"""Up to so many objects are one part."""
+"""A list of at most this many objects is not divided."""
 _EVERYONE = "*"
-_UNSAID = "~default"
-"""Under this stand objects that do not say who may see them: the mesh does, to readers."""
+_DEFAULT_KEY = "~default"
+"""The key of objects without exportTo: which namespaces see them is the mesh's default, and known only to readers."""
+_DEFAULT_SETTINGS = {"services": "services_export_to", "routes": "rules_export_to"}
+"""By index, the setting with that default."""
+
+
+class Partition(msgspec.Struct, frozen=True, cache_hash=True):
+    """One of `count` parts of a list of names; with one, the whole list."""
+
+    index: int = 0
+    count: int = 1
+
+    def has(self, name: str) -> bool:
+        """Tell whether a name belongs to it."""
+        return self.count == 1 or shard(name) == self.index
+
+    def key(self, key: str) -> str:
+        """Return the key of an index for what is filed under a key and belongs to this partition."""
+        return key if self.count == 1 else f"{key}|{self.index}"
+
+
+WHOLE = Partition()
+Partitions = tuple[Partition, ...]
 
 
 def shard(name: str) -> int:
-    """Return the shard of a name, 0 to COUNT - 1."""
+    """Return the index of the partition of a name where a list is divided, 0 to COUNT - 1."""
     return crc32(name.encode()) % COUNT
 
 
-def places(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> Iterator[str]:
-    """Yield the keys under which an index finds an object: who may see it, alone and with each shard of its names.
+def every_partition() -> Partitions:
+    """Return the partitions of a list that is always divided."""
+    return _divided(COUNT)
 
-    An object that does not say stands under that, for whichever default the mesh has.
+
+def partitions_of_size(size: int) -> Partitions:
+    """Return the partitions in which a list of so many objects is read."""
+    return _divided(COUNT) if size > SHORT else (WHOLE,)
+
+
+def partition_of(name: str, partitions: Partitions) -> Partition:
+    """Return the partition that a name belongs to."""
+    return partitions[0] if len(partitions) == 1 else partitions[shard(name)]
+
+
+def visible_partitions(view: View, index: str, namespace: str) -> Partitions:
+    """Return the partitions in which a namespace reads the objects of an index that it sees."""
+    return partitions_of_size(sum(len(view.by(*key)) for key in _visible_keys(view, index, namespace)))
+
+
+def visible_objects(view: View, index: str, namespace: str, partition: Partition) -> Iterator[AnyObject]:
+    """Yield the objects of a partition that a namespace sees: those of everyone, and those exported to it.
+
+    Where the mesh exports to the own namespace by default, these are all of its objects, whatever their exportTo.
     """
+    for name, key in _visible_keys(view, index, namespace):
+        yield from view.by(name, partition.key(key))
+
+
+def export_keys(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the index keys of an object by who sees it: alone, and with the shard of each of its names."""
     shards = {shard(name) for name in names}
-    said = {namespace if to == "." else to for to in export_to} or {_UNSAID}
-    for to in said:
-        yield to
-        yield from (f"{to}|{i}" for i in shards)
+    for key in {namespace if to == "." else to for to in export_to} or {_DEFAULT_KEY}:
+        yield key
+        yield from (f"{key}|{i}" for i in shards)
 
 
-def nested(where: str, names: Iterable[str], ref: Ref) -> Iterator[str]:
-    """Yield the keys under which an index finds an object at a place, in each shard of its names, and in parts of that.
+def nested_keys(key: str, names: Iterable[str], ref: Ref) -> Iterator[str]:
+    """Yield a key, the key with the shard of each name, and these with the shard of the object.
 
-    Thousands of objects may speak of one name: a shard of many is asked for in parts by what the objects are called.
+    Thousands of objects may have one name: a large partition is itself divided, by what the objects are called.
     """
-    yield where
-    part = shard(str(ref))
-    for one in {shard(name) for name in names}:
-        yield f"{where}|{one}"
-        yield f"{where}|{one}|{part}"
+    yield key
+    ref_shard = shard(str(ref))
+    for i in {shard(name) for name in names}:
+        yield f"{key}|{i}"
+        yield f"{key}|{i}|{ref_shard}"
 
 
-def owned(namespace: str, names: Iterable[str]) -> Iterable[str]:
-    """Return the keys under which an index finds an object by its own namespace, alone and with each shard."""
+def namespace_keys(namespace: str, names: Iterable[str]) -> Iterable[str]:
+    """Return the index keys of an object by its own namespace: alone, and with the shard of each of its names."""
     return {namespace, *[f"{namespace}|{shard(name)}" for name in names]}
 
 
-def selected_by(namespace: str, selector: Mapping[str, str]) -> Iterator[str]:
-    """Yield the key under which an index finds what selects workloads: by its first label, `namespace|app=web`."""
+def selector_keys(namespace: str, selector: Mapping[str, str]) -> Iterator[str]:
+    """Yield the index key of what selects workloads: by its first label, `namespace|app=web`."""
     yield from (f"{namespace}|{key}={value}" for key, value in sorted(selector.items())[:1])
 
 
-def selecting(names: Iterable[str], selector: Mapping[str, str]) -> Iterator[str]:
-    """Yield the shards of the names of what selects workloads; nothing where there is no selector."""
+def selector_shards(names: Iterable[str], selector: Mapping[str, str]) -> Iterator[str]:
+    """Yield the shards of the names of what selects workloads; none without a selector."""
     yield from {str(shard(name)) for name in names} if selector else ()
 
 
-def parts(view: View, index: str, namespace: str) -> int:
-    """Return in how many parts a namespace sees what such an index holds: COUNT, or 1 when it is short."""
-    return parts_for(sum(len(view.by(where, to)) for where, to in _seen(view, index, namespace)))
-
-
-def parts_for(seen: int) -> int:
-    """Return in how many parts a list of so many is asked for."""
-    return COUNT if seen > SHORT else 1
-
-
-def objects(view: View, index: str, namespace: str, part: int, of: int) -> Iterator[AnyObject]:
-    """Yield the objects of one part of what a namespace may see: what everyone does, and what is exported to it.
-
-    Where the mesh exports to the own namespace by default, that is all of its objects, whatever they say.
-    """
-    for where, to in _seen(view, index, namespace):
-        yield from view.by(where, to if of == 1 else f"{to}|{part}")
-
-
-def _seen(view: View, index: str, namespace: str) -> tuple[tuple[str, str], ...]:
-    """Return the indexes and keys that hold what a namespace sees; the mesh says which of them by default."""
-    default: tuple[str, ...] = getattr(view.memo(mesh), _DEFAULTS[index])
-    said = ((index, _EVERYONE), (index, namespace))
+def _visible_keys(view: View, index: str, namespace: str) -> tuple[tuple[str, str], ...]:
+    """Return the indexes and keys of what a namespace sees; the mesh's default says which of them."""
+    default: tuple[str, ...] = getattr(view.memo(mesh), _DEFAULT_SETTINGS[index])
+    exported = ((index, _EVERYONE), (index, namespace))
     if "*" in default or namespace in default:
-        return (*said, (index, _UNSAID))
-    return (*said, (f"{index}.of", namespace)) if "." in default else said
+        return (*exported, (index, _DEFAULT_KEY))
+    return (*exported, (f"{index}.of", namespace)) if "." in default else exported
 
 
-def is_in(name: str, part: int, of: int) -> bool:
-    """Tell whether a name belongs to a part."""
-    return of == 1 or shard(name) == part
+@cache
+def _divided(count: int) -> Partitions:
+    """Return all partitions. They are in the keys of most memos: equal ones are one object, which compares fastest."""
+    return tuple(Partition(i, count) for i in range(count))

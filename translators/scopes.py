@@ -10,7 +10,7 @@ from mirrorplane.api.proxy import LOOPBACK, REDIRECT, ROUTER, SIDECAR, Locality,
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.names import ANY_ADDRESS
-from mirrorplane.translators.partitions import COUNT
+from mirrorplane.translators.partitions import every_partition
 from mirrorplane.translators.settings import mesh
 
 _EVERY_ADDRESS = {4: ANY_ADDRESS, 6: "::"}
@@ -81,7 +81,7 @@ def criteria(view: View) -> Criteria:
             for policy in view.lowered(obj.ref).policies
             for key, _ in policy.client_labels
         ),
-        workloads=frozenset().union(*(view.memo(_selecting, part) for part in range(COUNT))),
+        workloads=frozenset().union(*(view.memo(_selecting, each.index) for each in every_partition())),
         gateways=view.memo(_gateways),
         sidecar_scopes=view.memo(_horizons),
         rest=view.memo(_rest),

@@ -11,7 +11,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.localities import locality_of
 from mirrorplane.translators.istio.service_entries import entry_findings
-from mirrorplane.translators.partitions import owned, places, selected_by, selecting
+from mirrorplane.translators.partitions import export_keys, namespace_keys, selector_keys, selector_shards
 from mirrorplane.translators.port_protocols import by_token
 from mirrorplane.translators.settings import mesh
 
@@ -71,11 +71,11 @@ def _hosts(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
 
 
 def _places(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
-    return places(obj.spec.export_to, obj.ref.namespace, _hosts(obj))
+    return export_keys(obj.spec.export_to, obj.ref.namespace, _hosts(obj))
 
 
 def _owners(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
-    return owned(obj.ref.namespace, _hosts(obj))
+    return namespace_keys(obj.ref.namespace, _hosts(obj))
 
 
 def _self(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
@@ -87,11 +87,11 @@ def _addresses(obj: Object[istio.ServiceEntry]) -> tuple[str, ...]:
 
 
 def _selects(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
-    return selected_by(obj.ref.namespace, _selector(obj))
+    return selector_keys(obj.ref.namespace, _selector(obj))
 
 
 def _part(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
-    return selecting(_hosts(obj), _selector(obj))
+    return selector_shards(_hosts(obj), _selector(obj))
 
 
 def _selector(obj: Object[istio.ServiceEntry]) -> dict[str, str]:

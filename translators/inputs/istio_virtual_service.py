@@ -30,7 +30,7 @@ from mirrorplane.translators.istio.mirrors import mirror_findings, mirrors_of
 from mirrorplane.translators.istio.names import MESH, gateway_name
 from mirrorplane.translators.istio.retries import retries_of, retry_findings
 from mirrorplane.translators.istio.unreachable_rules import unreachable_findings
-from mirrorplane.translators.partitions import nested, owned, places
+from mirrorplane.translators.partitions import export_keys, namespace_keys, nested_keys
 from mirrorplane.translators.settings import mesh
 
 
@@ -93,7 +93,7 @@ def _at_gateways(obj: Object[istio.VirtualService]) -> Iterator[str]:
     """File rules under each gateway, alone and with each shard of their hosts."""
     for name in gateways_of(obj):
         if name != MESH:
-            yield from nested(name, hosts_of(obj), obj.ref)
+            yield from nested_keys(name, hosts_of(obj), obj.ref)
 
 
 def _hosts_at_gateways(obj: Object[istio.VirtualService]) -> Iterator[str]:
@@ -108,11 +108,11 @@ def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
 
 
 def _places(obj: Object[istio.VirtualService]) -> Iterable[str]:
-    return places(obj.spec.export_to, obj.ref.namespace, hosts_of(obj))
+    return export_keys(obj.spec.export_to, obj.ref.namespace, hosts_of(obj))
 
 
 def _owners(obj: Object[istio.VirtualService]) -> Iterable[str]:
-    return owned(obj.ref.namespace, hosts_of(obj))
+    return namespace_keys(obj.ref.namespace, hosts_of(obj))
 
 
 def _routes(rule: Rule, settings: MeshSettings) -> Iterator[Route]:

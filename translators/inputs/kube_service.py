@@ -11,7 +11,7 @@ from mirrorplane.api.units import PORTS
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.annotations import EXPORT_TO, annotation_findings
-from mirrorplane.translators.partitions import owned, places, selected_by, selecting
+from mirrorplane.translators.partitions import export_keys, namespace_keys, selector_keys, selector_shards
 from mirrorplane.translators.port_protocols import by_token, of_port
 from mirrorplane.translators.settings import mesh
 
@@ -90,19 +90,19 @@ def _addresses(obj: Object[kube.ServiceSpec]) -> tuple[str, ...]:
 
 
 def _places(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
-    return places(_export_to(obj), obj.ref.namespace, _host(obj))
+    return export_keys(_export_to(obj), obj.ref.namespace, _host(obj))
 
 
 def _owners(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
-    return owned(obj.ref.namespace, _host(obj))
+    return namespace_keys(obj.ref.namespace, _host(obj))
 
 
 def _selects(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
-    return selected_by(obj.ref.namespace, obj.spec.selector)
+    return selector_keys(obj.ref.namespace, obj.spec.selector)
 
 
 def _part(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
-    return selecting(_host(obj), obj.spec.selector)
+    return selector_shards(_host(obj), obj.spec.selector)
 
 
 INPUT = Input(

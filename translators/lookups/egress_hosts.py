@@ -1,7 +1,7 @@
-"""What a limited viewer may call: services on ports, and the tables that speak of them (Istio: Sidecar's egress).
+"""What a proxy with a SidecarScope may call: services and their ports, and the route tables for them (Istio: egress).
 
-Names are looked up, and only wildcards are searched for, in parts (see shards). What a table that holds sends to is
-imported with it (Istio). Every viewer here has a SidecarScope.
+Every Visibility here has a SidecarScope. Exact hosts are looked up by name, and only wildcards are searched, in
+partitions. The backends of a table that applies are imported with the table (Istio).
 """
 
 from collections.abc import Iterator
@@ -14,73 +14,86 @@ from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.sidecar_scope import HostSelector, SidecarScope
 from mirrorplane.api.view import View
-from mirrorplane.translators.lookups.sidecar_scope import sidecar_scope, speaks
-from mirrorplane.translators.partitions import COUNT, SHORT, is_in, objects, shard
+from mirrorplane.translators.lookups.sidecar_scope import is_any_host_imported, sidecar_scope
+from mirrorplane.translators.partitions import (
+    WHOLE,
+    Partition,
+    Partitions,
+    partition_of,
+    partitions_of_size,
+    shard,
+    visible_objects,
+)
 
 MESH = "mesh"
 Ports = tuple[int, ...]
 """Port numbers; 0 stands for all."""
 
 
-def parts(view: View, visibility: Visibility) -> int:
-    """Return in how many parts what a viewer sees is asked for: COUNT, or 1 when it is short."""
-    said = view.memo(sidecar_scope, visibility)
-    exact = sum(len(each.hosts.exact) for each in said.egress)
-    wide = sum(len(found(view, visibility, to)) for to in _namespaces(said) for found in (_services, _tables))
-    return COUNT if exact + wide > SHORT else 1
+def partitions(view: View, visibility: Visibility) -> Partitions:
+    """Return the partitions in which what a proxy may call is read."""
+    spec = view.memo(sidecar_scope, visibility)
+    exact = sum(len(listener.hosts.exact) for listener in spec.egress)
+    found = (f(view, visibility, namespace) for namespace in _searched_namespaces(spec) for f in (_services, _tables))
+    return partitions_of_size(exact + sum(map(len, found)))
 
 
-def hosts(view: View, visibility: Visibility, part: int) -> tuple[str, ...]:
-    """Return the hosts of a part that may be imported, sorted: `offered` says whether and how."""
-    said, of = view.memo(sidecar_scope, visibility), view.memo(parts, visibility)
-    found = {name for each in said.egress for name in each.hosts.exact if is_in(name, part, of)}
-    found |= {host for host, _ in view.memo(_named_in, visibility, part)}
-    patterns = {wide.host for each in said.egress for wide in each.hosts.wide}
-    for to in _namespaces(said):
-        for service in (s for obj in _services(view, visibility, to, part, of) for s in view.lowered(obj.ref).services):
-            if is_in(service.host, part, of) and any(covers(pattern, service.host) for pattern in patterns):
-                found.add(service.host)
+def hosts(view: View, visibility: Visibility, partition: Partition) -> tuple[str, ...]:
+    """Return the hosts of a partition that may be imported, sorted; `callable_services` decides whether they are."""
+    spec = view.memo(sidecar_scope, visibility)
+    found = {name for listener in spec.egress for name in listener.hosts.exact if partition.has(name)}
+    found |= {host for host, _ in view.memo(_backends_in, visibility, partition)}
+    patterns = {wide.host for listener in spec.egress for wide in listener.hosts.wide}
+    for namespace in _searched_namespaces(spec):
+        for obj in _services(view, visibility, namespace, partition):
+            for service in view.lowered(obj.ref).services:
+                if partition.has(service.host) and any(covers(pattern, service.host) for pattern in patterns):
+                    found.add(service.host)
     return tuple(sorted(found))
 
 
-def offered(view: View, visibility: Visibility, found: list[Service]) -> list[Service]:
-    """Return of the services of one host those that a viewer may call, each with the ports that it may.
+def callable_services(view: View, visibility: Visibility, services: list[Service]) -> list[Service]:
+    """Return, of the services of one host, those that a proxy may call, each with the ports that it may call.
 
-    Istio: what a listener imports goes before what is only named by a table that holds there. Those are only asked
-    where that can matter, so that a change of a table does not touch every service.
+    Istio: a service that a listener imports goes before one that is only the backend of a table. Tables are asked only
+    where that matters, so that a change of a table does not touch every service.
     """
-    if not found:
-        return found
-    said = view.memo(sidecar_scope, visibility)
-    imported = [(s, ports) for s in found if (ports := _imported_ports(said, s))]
+    if not services:
+        return services
+    spec = view.memo(sidecar_scope, visibility)
+    imported = [(s, ports) for s in services if (ports := _imported_ports(spec, s))]
     if imported and all(0 in ports for _, ports in imported):
         return [s for s, _ in imported]
-    named = _named_ports(view, visibility, said, found[0].host)
-    chosen = imported or ([(s, ()) for s in found] if named else [])
-    return [less for s, ports in chosen if (less := s.with_ports({*ports, *named})).ports]
+    backend_ports = _backend_ports(view, visibility, spec, services[0].host)
+    chosen = imported or ([(s, ()) for s in services] if backend_ports else [])
+    return [limited for s, ports in chosen if (limited := s.with_ports({*ports, *backend_ports})).ports]
 
 
-def tables(view: View, visibility: Visibility, part: int) -> tuple[Ref, ...]:
-    """Return the objects whose tables may hold for a viewer and speak of hosts of a part, sorted."""
-    said, of = view.memo(sidecar_scope, visibility), view.memo(parts, visibility)
-    found = {obj.ref for to in _namespaces(said) for obj in _tables(view, visibility, to, part, of)}
-    found |= {ref for ref, places in view.memo(_by_name, visibility) if of == 1 or part in places}
+def tables(view: View, visibility: Visibility, partition: Partition) -> tuple[Ref, ...]:
+    """Return the objects whose tables may apply to a proxy and name hosts of a partition, sorted."""
+    spec = view.memo(sidecar_scope, visibility)
+    found = {
+        obj.ref for namespace in _searched_namespaces(spec) for obj in _tables(view, visibility, namespace, partition)
+    }
+    exact = view.memo(_tables_of_exact_hosts, visibility)
+    found |= {ref for ref, shards in exact if partition == WHOLE or partition.index in shards}
     return tuple(sorted(found))
 
 
 def is_for(table: RouteTable, visibility: Visibility) -> bool:
-    """Tell whether a table is for sidecars, and shown to the namespace of a viewer."""
+    """Tell whether a table is for sidecars, and exported to the namespace of a proxy."""
     return MESH in table.gateways and exported(table.export_to, table.ref.namespace, visibility.namespace)
 
 
-def _by_name(view: View, visibility: Visibility) -> tuple[tuple[Ref, frozenset[int]], ...]:
-    """Return the objects with tables for names that are imported, each with its shards, sorted."""
-    names = {name for each in view.memo(sidecar_scope, visibility).egress for name in each.hosts.exact}
-    return tuple(sorted({said for name in names for said in view.memo(_of_name, name)}, key=lambda said: said[0]))
+def _tables_of_exact_hosts(view: View, visibility: Visibility) -> tuple[tuple[Ref, frozenset[int]], ...]:
+    """Return the objects with tables for exact hosts that are imported, each with the shards of its hosts, sorted."""
+    names = {name for listener in view.memo(sidecar_scope, visibility).egress for name in listener.hosts.exact}
+    found = {entry for name in names for entry in view.memo(_tables_for_name, name)}
+    return tuple(sorted(found, key=lambda entry: entry[0]))
 
 
-def _of_name(view: View, name: str) -> tuple[tuple[Ref, frozenset[int]], ...]:
-    """Return the objects with tables for a name, or for a wildcard above it, each with the shards of its hosts."""
+def _tables_for_name(view: View, name: str) -> tuple[tuple[Ref, frozenset[int]], ...]:
+    """Return the objects with tables for a name or a wildcard above it, each with the shards of its hosts."""
     refs = {obj.ref for pattern in candidates(name) for obj in view.by("route.host", pattern)}
     return tuple(
         (ref, frozenset(shard(host) for table in view.lowered(ref).tables for host in table.hosts))
@@ -88,81 +101,79 @@ def _of_name(view: View, name: str) -> tuple[tuple[Ref, frozenset[int]], ...]:
     )
 
 
-def _named_in(view: View, visibility: Visibility, part: int) -> tuple[tuple[str, Ports], ...]:
-    """Return the hosts of a part that tables which hold send to, with the ports that they name."""
+def _backends_in(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, Ports], ...]:
+    """Return the hosts of a partition that are backends of tables that apply, with the ports that are named."""
     if view.memo(sidecar_scope, visibility).is_unlimited:
         return ()
-    of = view.memo(parts, visibility)
-    return tuple((host, ports) for host, ports in view.memo(_named, visibility) if is_in(host, part, of))
+    return tuple((host, ports) for host, ports in view.memo(_backends, visibility) if partition.has(host))
 
 
-def _named(view: View, visibility: Visibility) -> tuple[tuple[str, Ports], ...]:
-    """Return all hosts that tables which hold send to, or the SidecarScope itself, with the ports that they name."""
+def _backends(view: View, visibility: Visibility) -> tuple[tuple[str, Ports], ...]:
+    """Return the hosts that tables which apply send to, and the SidecarScope's forwarder, with the named ports."""
     forwarder = view.memo(sidecar_scope, visibility).forwarder
-    said = [(forwarder.host, forwarder.port)] if forwarder else []
-    said += (named for part in range(view.memo(parts, visibility)) for named in view.memo(_named_by, visibility, part))
-    found: dict[str, set[int]] = {}
-    for host, port in said:
-        found.setdefault(host, set()).add(port)
+    found: dict[str, set[int]] = {forwarder.host: {forwarder.port}} if forwarder else {}
+    for partition in view.memo(partitions, visibility):
+        for host, port in view.memo(_backends_of_tables, visibility, partition):
+            found.setdefault(host, set()).add(port)
     return tuple((host, tuple(sorted(found[host]))) for host in sorted(found))
 
 
-def _named_by(view: View, visibility: Visibility, part: int) -> tuple[tuple[str, int], ...]:
-    """Return what the tables of a part send to, copies too, as hosts and ports.
+def _backends_of_tables(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, int], ...]:
+    """Return what the tables of a partition send and mirror to, as hosts and ports.
 
     Istio: rules for clients of other namespaces do not count.
     """
     egress = view.memo(sidecar_scope, visibility).egress
     found = {
-        (to.host, to.port)
-        for ref in view.memo(tables, visibility, part)
+        (destination.host, destination.port)
+        for ref in view.memo(tables, visibility, partition)
         for table in view.lowered(ref).tables
-        if is_for(table, visibility) and any(speaks(each, table) for each in egress)
-        for to in _targets(table, visibility.namespace)
+        if is_for(table, visibility) and any(is_any_host_imported(listener, table) for listener in egress)
+        for destination in _destinations(table, visibility.namespace)
     }
     return tuple(sorted(found))
 
 
-def _targets(table: RouteTable, namespace: str) -> Iterator[Destination]:
-    """Yield where rules of a table that can hold for clients of a namespace send and copy to, and whom they ask."""
+def _destinations(table: RouteTable, namespace: str) -> Iterator[Destination]:
+    """Yield the destinations of rules that can apply to clients of a namespace: backends, mirrors, authorization."""
     for route in (each for each in table.routes if each.match.source_namespace in {"", namespace}):
-        yield from (to for to in route.destinations if not to.fails)
+        yield from (destination for destination in route.destinations if not destination.fails)
         yield from (mirror.destination for mirror in route.mirrors)
         if route.authorization is not None:
             yield route.authorization.destination
-    for stream in (each for each in table.l4_routes if each.match.source_namespace in {"", namespace}):
-        yield from stream.destinations
+    for l4_route in (each for each in table.l4_routes if each.match.source_namespace in {"", namespace}):
+        yield from l4_route.destinations
 
 
-def _named_ports(view: View, visibility: Visibility, said: SidecarScope, host: str) -> Ports:
-    if said.is_unlimited:
+def _backend_ports(view: View, visibility: Visibility, spec: SidecarScope, host: str) -> Ports:
+    if spec.is_unlimited:
         return ()
-    part = shard(host) if view.memo(parts, visibility) > 1 else 0
-    return dict(view.memo(_named_in, visibility, part)).get(host, ())
+    partition = partition_of(host, view.memo(partitions, visibility))
+    return dict(view.memo(_backends_in, visibility, partition)).get(host, ())
 
 
-def _imported_ports(said: SidecarScope, service: Service) -> Ports:
-    """Return the ports of a service that listeners import; the one for all other ports imports the whole (Istio)."""
+def _imported_ports(spec: SidecarScope, service: Service) -> Ports:
+    """Return the ports of a service that listeners import; the listener of all other ports imports every port."""
     numbers = {0, *(port.number for port in service.ports)}
-    importing = (each.port for each in said.egress if each.imports(service.namespace, service.host))
+    importing = (listener.port for listener in spec.egress if listener.imports(service.namespace, service.host))
     return tuple(port for port in importing if port in numbers)
 
 
-def _namespaces(said: SidecarScope) -> tuple[str, ...]:
+def _searched_namespaces(spec: SidecarScope) -> tuple[str, ...]:
     """Return the namespaces that wildcards are searched in; `*` is all of them."""
-    found = {wide.namespace for each in said.egress for wide in each.hosts.wide}
+    found = {wide.namespace for listener in spec.egress for wide in listener.hosts.wide}
     return (HostSelector.ANY,) if HostSelector.ANY in found else tuple(sorted(found))
 
 
-def _services(view: View, visibility: Visibility, namespace: str, part: int = 0, of: int = 1) -> list[AnyObject]:
-    """Return the objects with services of a namespace, of a part; `*`: those that the viewer's can see."""
+def _services(view: View, visibility: Visibility, namespace: str, partition: Partition = WHOLE) -> list[AnyObject]:
+    """Return the objects of a partition that declare services in a namespace; `*`: in any, if the proxy sees them."""
     if namespace != HostSelector.ANY:
-        return list(view.by("services.of", namespace if of == 1 else f"{namespace}|{part}"))
-    return list(objects(view, "services", visibility.namespace, part, of))
+        return list(view.by("services.of", partition.key(namespace)))
+    return list(visible_objects(view, "services", visibility.namespace, partition))
 
 
-def _tables(view: View, visibility: Visibility, namespace: str, part: int = 0, of: int = 1) -> list[AnyObject]:
-    """Return the objects with tables of a namespace, of a part; `*`: those that the viewer's can see."""
+def _tables(view: View, visibility: Visibility, namespace: str, partition: Partition = WHOLE) -> list[AnyObject]:
+    """Return the objects of a partition with route tables in a namespace; `*`: in any, if the proxy sees them."""
     if namespace != HostSelector.ANY:
-        return list(view.by("routes.of", namespace if of == 1 else f"{namespace}|{part}"))
-    return list(objects(view, "routes", visibility.namespace, part, of))
+        return list(view.by("routes.of", partition.key(namespace)))
+    return list(visible_objects(view, "routes", visibility.namespace, partition))

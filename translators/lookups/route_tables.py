@@ -10,7 +10,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import egress_hosts, sidecar_scope
 from mirrorplane.translators.lookups import services as visible
 from mirrorplane.translators.lookups.precedence import precisest
-from mirrorplane.translators.partitions import is_in, objects, shard
+from mirrorplane.translators.partitions import Partition, partition_of, visible_objects
 
 _FOREIGN_PORT = 80
 
@@ -34,43 +34,42 @@ def owner(view: View, scope: Scope, host: str, port: int) -> tuple[Route, ...] |
 
 def is_routed(view: View, visibility: Visibility, host: str, port: int) -> bool:
     """Tell whether Gateway API's routes of a service say what becomes of calls to a port of it."""
-    part = shard(host) if view.memo(visible.services, visibility) > 1 else 0
-    return (host, port) in view.memo(routed, visibility, part)
+    partition = partition_of(host, view.memo(visible.partitions, visibility))
+    return (host, port) in view.memo(routed, visibility, partition)
 
 
-def routed(view: View, visibility: Visibility, part: int) -> frozenset[tuple[str, int]]:
+def routed(view: View, visibility: Visibility, partition: Partition) -> frozenset[tuple[str, int]]:
     """Return the services of a part for which Gateway API's routes of theirs are asked first, each with the port."""
-    of = view.memo(visible.services, visibility)
     said = (
         (host, table.port)
-        for obj in view.by("frontend.routes", "*" if of == 1 else str(part))
+        for obj in view.by("frontend.routes", partition.key("*"))
         for table in view.lowered(obj.ref).tables
         if table.port and egress_hosts.is_for(table, visibility)
         for host in table.hosts
-        if is_in(host, part, of)
+        if partition.has(host)
     )
     return frozenset(one for one in set(said) if any(t.port for t in visible.tables_of(view, visibility, *one)[:1]))
 
 
-def foreign_hosts(view: View, scope: Scope, port: int, part: int, of: int) -> tuple[str, ...]:
+def foreign_hosts(view: View, scope: Scope, port: int, partition: Partition) -> tuple[str, ...]:
     """Return hosts of a part that route tables name and no service has, on the ports they live on.
 
     Istio: they ride along on the HTTP ports of the table's other hosts, and on port 80 when there are none.
     """
-    found = {host for host, ports in view.memo(_foreign_of_part, scope.visibility, part, of) if port in ports}
+    found = {host for host, ports in view.memo(_foreign_in, scope.visibility, partition) if port in ports}
     return tuple(host for host in found if owner(view, scope, host, port) is not None)
 
 
-def _foreign_of_part(view: View, visibility: Visibility, part: int, of: int) -> tuple[tuple[str, frozenset[int]], ...]:
-    tables = (view.memo(_foreign, visibility, ref) for ref in _with_tables(view, visibility, part, of))
-    return tuple(said for of_table in tables for said in of_table if is_in(said[0], part, of))
+def _foreign_in(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, frozenset[int]], ...]:
+    tables = (view.memo(_foreign, visibility, ref) for ref in _with_tables(view, visibility, partition))
+    return tuple(said for of_table in tables for said in of_table if partition.has(said[0]))
 
 
-def _with_tables(view: View, visibility: Visibility, part: int, of: int) -> tuple[Ref, ...]:
+def _with_tables(view: View, visibility: Visibility, partition: Partition) -> tuple[Ref, ...]:
     """Return the objects whose tables may speak of hosts of a part."""
     if visibility.sidecar is not None:
-        return view.memo(egress_hosts.tables, visibility, part)
-    return tuple(obj.ref for obj in objects(view, "routes", visibility.namespace, part, of))
+        return view.memo(egress_hosts.tables, visibility, partition)
+    return tuple(obj.ref for obj in visible_objects(view, "routes", visibility.namespace, partition))
 
 
 def _foreign(view: View, visibility: Visibility, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:

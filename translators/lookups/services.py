@@ -6,37 +6,36 @@ from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import egress_hosts, sidecar_scope
-from mirrorplane.translators.partitions import is_in, objects, parts
+from mirrorplane.translators.partitions import Partition, Partitions, visible_objects, visible_partitions
 
 MESH = egress_hosts.MESH
 
 
-def services(view: View, visibility: Visibility) -> int:
-    """Return in how many parts the services that a viewer sees are asked for (see shards)."""
+def partitions(view: View, visibility: Visibility) -> Partitions:
+    """Return the partitions in which the services that are visible to a proxy are read."""
     if visibility.sidecar is not None:
-        return view.memo(egress_hosts.parts, visibility)
-    return parts(view, "services", visibility.namespace)
+        return view.memo(egress_hosts.partitions, visibility)
+    return visible_partitions(view, "services", visibility.namespace)
 
 
-def hosts(view: View, visibility: Visibility, part: int) -> tuple[str, ...]:
+def hosts(view: View, visibility: Visibility, partition: Partition) -> tuple[str, ...]:
     """Return the hosts of the services that a viewer sees, sorted; those of one part."""
     if visibility.sidecar is not None:
         return tuple(
-            host for host in egress_hosts.hosts(view, visibility, part) if view.memo(service, visibility, host)
+            host for host in egress_hosts.hosts(view, visibility, partition) if view.memo(service, visibility, host)
         )
-    of = view.memo(services, visibility)
     found = {
         service.host
-        for obj in objects(view, "services", visibility.namespace, part, of)
+        for obj in visible_objects(view, "services", visibility.namespace, partition)
         for service in view.lowered(obj.ref).services
-        if is_in(service.host, part, of)
+        if partition.has(service.host)
     }
     return tuple(sorted(found))
 
 
 def all_hosts(view: View, visibility: Visibility) -> tuple[str, ...]:
     """Return the hosts of every service that a viewer sees."""
-    return tuple(host for part in range(view.memo(services, visibility)) for host in view.memo(hosts, visibility, part))
+    return tuple(host for each in view.memo(partitions, visibility) for host in view.memo(hosts, visibility, each))
 
 
 def service(view: View, visibility: Visibility, host: str) -> Service | None:
@@ -52,7 +51,7 @@ def service(view: View, visibility: Visibility, host: str) -> Service | None:
         if service.host == host and exported(service.export_to, service.namespace, visibility.namespace)
     ]
     if visibility.sidecar is not None:
-        found = egress_hosts.offered(view, visibility, found)
+        found = egress_hosts.callable_services(view, visibility, found)
     if len(found) == 1:
         return found[0]
     return min(
@@ -70,24 +69,24 @@ def listed(view: View, visibility: Visibility, host: str) -> Service | None:
 
 def http_ports(view: View, visibility: Visibility) -> tuple[int, ...]:
     """Return the port numbers on which some service takes HTTP, or may, sorted."""
-    parts = range(view.memo(services, visibility))
-    return tuple(sorted({number for part in parts for number in view.memo(_http_ports, visibility, part)}))
+    numbers = {n for each in view.memo(partitions, visibility) for n in view.memo(_http_ports, visibility, each)}
+    return tuple(sorted(numbers))
 
 
-def http_hosts(view: View, visibility: Visibility, number: int, part: int) -> tuple[str, ...]:
+def http_hosts(view: View, visibility: Visibility, number: int, partition: Partition) -> tuple[str, ...]:
     """Return the services of a part that take HTTP on a port, or may: the proxy looks at traffic nobody named."""
     return tuple(
         host
-        for host, _, said in view.memo(ports_of, visibility, part)
+        for host, _, said in view.memo(ports_of, visibility, partition)
         for port in said
         if port.number == number and not port.protocol.is_l4
     )
 
 
-def ports_of(view: View, visibility: Visibility, part: int) -> tuple[tuple[str, str, tuple[Port, ...]], ...]:
+def ports_of(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, str, tuple[Port, ...]], ...]:
     """Return the hosts of a part, each with its age and its ports, UDP left out."""
     found = []
-    for host in view.memo(hosts, visibility, part):
+    for host in view.memo(hosts, visibility, partition):
         seen = listed(view, visibility, host)
         if seen:
             found.append((host, seen.created, tuple(p for p in seen.ports if p.protocol is not Protocol.UDP)))
@@ -132,6 +131,6 @@ def _wide_tables(view: View, visibility: Visibility, wildcard: str) -> tuple[Rou
     return tuple(table for pattern in candidates(wildcard) for table in tables(view, visibility, pattern))
 
 
-def _http_ports(view: View, visibility: Visibility, part: int) -> tuple[int, ...]:
-    said = (port for _, _, of_host in view.memo(ports_of, visibility, part) for port in of_host)
+def _http_ports(view: View, visibility: Visibility, partition: Partition) -> tuple[int, ...]:
+    said = (port for _, _, of_host in view.memo(ports_of, visibility, partition) for port in of_host)
     return tuple(sorted({port.number for port in said if not port.protocol.is_l4}))

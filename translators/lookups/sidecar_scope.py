@@ -37,10 +37,10 @@ def holds(view: View, visibility: Visibility, table: RouteTable, port: int) -> b
     if visibility.sidecar is None:
         return True
     listener = view.memo(sidecar_scope, visibility).listener(port)
-    return listener is not None and speaks(listener, table)
+    return listener is not None and is_any_host_imported(listener, table)
 
 
-def speaks(listener: EgressListener, table: RouteTable) -> bool:
+def is_any_host_imported(listener: EgressListener, table: RouteTable) -> bool:
     """Tell whether a listener imports one of the hosts of a table, so that the table holds there."""
     return any(listener.speaks_of(table.ref.namespace, host) for host in table.hosts)
 

@@ -14,8 +14,11 @@ from mirrorplane.translators.parts.clusters import build as service_cluster
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names."""
-    parts = range(view.memo(services.services, scope.visibility))
-    return (*(view.memo(service_clusters.clusters, scope.client, part) for part in parts), (PASSTHROUGH, BLACK_HOLE))
+    partitions = view.memo(services.partitions, scope.visibility)
+    return (
+        *(view.memo(service_clusters.clusters, scope.client, each) for each in partitions),
+        (PASSTHROUGH, BLACK_HOLE),
+    )
 
 
 def build(view: View, key: tuple[ClientKey, bool], name: str) -> Resource | None:

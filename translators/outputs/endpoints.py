@@ -21,8 +21,8 @@ _HEALTHY, _UNHEALTHY = envoy.HealthStatus.Value("HEALTHY"), envoy.HealthStatus.V
 
 def assignments(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names: those of the outbound clusters. A mirror's cluster shares the live one's endpoints."""
-    parts = range(view.memo(services.services, scope.visibility))
-    return tuple(view.memo(service_clusters.eds_clusters, scope.client, part) for part in parts)
+    partitions = view.memo(services.partitions, scope.visibility)
+    return tuple(view.memo(service_clusters.eds_clusters, scope.client, partition) for partition in partitions)
 
 
 def build(view: View, endpoint_view: EndpointView, name: str) -> Resource | None:

@@ -10,6 +10,7 @@ from mirrorplane.translators import envoy, names
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.sidecar_scope import place
+from mirrorplane.translators.partitions import Partition
 from mirrorplane.translators.parts import outbound_filter_chains
 from mirrorplane.translators.parts.outbound_filter_chains import FilterChains
 from mirrorplane.translators.settings import mesh
@@ -26,8 +27,8 @@ def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     uses = {use.number for use in outbound_listeners.ports(view, scope.visibility, intercepted=scope.intercepted)}
     places = ((number, *place(view, scope, number)) for number in sorted(uses))
     of_ports = (names.listener(address, n) for n, address, bound in places if not _is_barred(scope, n, bound=bound))
-    parts = range(view.memo(services.services, scope.visibility)) if scope.intercepted else ()
-    of_services = (view.memo(_service_listeners, scope.outbound, part) for part in parts)
+    partitions = view.memo(services.partitions, scope.visibility) if scope.intercepted else ()
+    of_services = (view.memo(_service_listeners, scope.outbound, partition) for partition in partitions)
     return (tuple(dict.fromkeys((*of_ports, *_http_proxy(view, scope)))), *of_services)
 
 
@@ -69,15 +70,15 @@ def _is_barred(scope: Scope, number: int, *, bound: bool) -> bool:
     return (bound and scope.unprivileged and number in _PRIVILEGED) or (scope.intercepted and number in OWN_PORTS)
 
 
-def _service_listeners(view: View, scope: Scope, part: int) -> tuple[str, ...]:
+def _service_listeners(view: View, scope: Scope, partition: Partition) -> tuple[str, ...]:
     """Return the names of the listeners on the own addresses of a part of the services.
 
     Several services may share an address and port; the listener is listed with the oldest.
     """
-    visibility, hosts = scope.visibility, view.memo(services.hosts, scope.visibility, part)
+    visibility, hosts = scope.visibility, view.memo(services.hosts, scope.visibility, partition)
     return tuple(
         names.listener(address, number)
-        for address, number in outbound_listeners.own(view, visibility, part)
+        for address, number in outbound_listeners.own(view, visibility, partition)
         if number not in OWN_PORTS
         and outbound_listeners.at(view, visibility, address, number)[0][0].host in hosts
         and place(view, scope, number)[0] != address

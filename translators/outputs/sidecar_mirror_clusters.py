@@ -11,12 +11,12 @@ from mirrorplane.translators.parts.clusters import build
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, sorted."""
-    outbound, parts = scope.outbound, range(view.memo(services.services, scope.visibility))
+    outbound, partitions = scope.outbound, view.memo(services.partitions, scope.visibility)
     clusters = {
         name
         for port in view.memo(services.http_ports, scope.visibility)
-        for part in parts
-        for name in view.memo(virtual_hosts.dedicated_clusters, outbound, port, part)
+        for partition in partitions
+        for name in view.memo(virtual_hosts.dedicated_clusters, outbound, port, partition)
     }
     return (tuple(sorted(clusters)),)
 

@@ -12,9 +12,10 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.expansion.pipeline import expand
 from mirrorplane.translators.lookups.precedence import Rank
+from mirrorplane.translators.partitions import WHOLE, Partition
 from mirrorplane.translators.parts import actions
 from mirrorplane.translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, encode_host
-from mirrorplane.translators.routers.hosts import HostRules, Place, hosts, parts, precise, rules
+from mirrorplane.translators.routers.hosts import HostRules, Place, hosts, partitions, precise, rules
 from mirrorplane.translators.routers.misdirected import answer, elsewhere
 from mirrorplane.translators.routers.servers import gateway_servers
 
@@ -29,8 +30,8 @@ class RankedRoute(msgspec.Struct, frozen=True):
 
 def encode_hosts(view: View, scope: Scope, configuration: str) -> tuple[bytes, ...]:
     """Return all virtual hosts of a configuration; one that answers 404 to everything where it has none (Istio)."""
-    count = view.memo(parts, scope, configuration)
-    encoded = tuple(view.memo(_encode_part, scope, configuration, part) for part in range(count))
+    divided = view.memo(partitions, scope, configuration)
+    encoded = tuple(view.memo(_encode_part, scope, configuration, partition) for partition in divided)
     if any(encoded):
         return (*encoded, view.memo(_misdirected, scope, configuration))
     number = view.memo(gateway_servers, scope, configuration)[0].server.number
@@ -39,8 +40,8 @@ def encode_hosts(view: View, scope: Scope, configuration: str) -> tuple[bytes, .
 
 def dedicated_clusters(view: View, scope: Scope, configuration: str) -> tuple[str, ...]:
     """Return the clusters that exist only for the routes of a configuration, sorted."""
-    count = view.memo(parts, scope, configuration)
-    of_parts = (view.memo(_dedicated, scope, configuration, part) for part in range(count))
+    divided = view.memo(partitions, scope, configuration)
+    of_parts = (view.memo(_dedicated, scope, configuration, partition) for partition in divided)
     return tuple(sorted(set().union(*of_parts)))
 
 
@@ -58,17 +59,17 @@ def _misdirected(view: View, scope: Scope, configuration: str) -> bytes:
     return encode_host(f"misdirected:{server.server.number}", tuple(sorted(domains)), field)
 
 
-def _encode_part(view: View, scope: Scope, configuration: str, part: int) -> bytes:
-    virtual_hosts = _of_part(view, scope, configuration, part)
+def _encode_part(view: View, scope: Scope, configuration: str, partition: Partition) -> bytes:
+    virtual_hosts = _of_part(view, scope, configuration, partition)
     return b"".join(encode_host(host.name, host.domains, host.routes) for host in virtual_hosts)
 
 
-def _dedicated(view: View, scope: Scope, configuration: str, part: int) -> frozenset[str]:
-    return frozenset(name for host in _of_part(view, scope, configuration, part) for name in host.dedicated)
+def _dedicated(view: View, scope: Scope, configuration: str, partition: Partition) -> frozenset[str]:
+    return frozenset(name for host in _of_part(view, scope, configuration, partition) for name in host.dedicated)
 
 
-def _of_part(view: View, scope: Scope, configuration: str, part: int) -> list[VirtualHost]:
-    part_hosts = view.memo(hosts, scope, configuration, part)
+def _of_part(view: View, scope: Scope, configuration: str, partition: Partition) -> list[VirtualHost]:
+    part_hosts = view.memo(hosts, scope, configuration, partition)
     virtual_hosts = (view.memo(_virtual_host, scope, configuration, host) for host in part_hosts)
     return [virtual_host for virtual_host in virtual_hosts if virtual_host is not None]
 
@@ -92,18 +93,18 @@ def _virtual_host(view: View, scope: Scope, configuration: str, host: str) -> Vi
 def _by_precedence(view: View, scope: Scope, host_rules: HostRules, port: int) -> Iterable[RankedRoute]:
     """Return the routes of Gateway API, the most specific first. Of many, a change encodes one part again."""
     host, places = host_rules.host, host_rules.places
-    if host_rules.parts == 1:
-        ranked = precise(view, scope, host, places)
+    if host_rules.partitions == (WHOLE,):
+        ranked = precise(view, scope, host, places, WHOLE)
         return [_encode(view, scope, route, port) for rule in ranked for route in expand(rule.route, host)]
-    encoded = (view.memo(_encode_rules, scope, (host, port), places, part) for part in range(host_rules.parts))
+    encoded = (view.memo(_encode_rules, scope, (host, port), places, partition) for partition in host_rules.partitions)
     return sorted(chain.from_iterable(encoded), key=attrgetter("rank"))
 
 
 def _encode_rules(
-    view: View, scope: Scope, host_and_port: tuple[str, int], places: tuple[Place, ...], part: int
+    view: View, scope: Scope, host_and_port: tuple[str, int], places: tuple[Place, ...], partition: Partition
 ) -> tuple[RankedRoute, ...]:
     host, port = host_and_port
-    ranked = precise(view, scope, host, places, part)
+    ranked = precise(view, scope, host, places, partition)
     expanded = ((route, rule.rank) for rule in ranked for route in expand(rule.route, host))
     return tuple(_encode(view, scope, route, port, rank) for route, rank in expanded)
 

@@ -8,26 +8,27 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.policies import policy
 from mirrorplane.translators.names import outbound
+from mirrorplane.translators.partitions import Partition
 
 
-def clusters(view: View, client: ClientKey, part: int) -> tuple[str, ...]:
+def clusters(view: View, client: ClientKey, partition: Partition) -> tuple[str, ...]:
     """Return the names of one part of the hosts."""
-    return tuple(name for _, names in view.memo(_by_service, client, part) for name in names)
+    return tuple(name for _, names in view.memo(_by_service, client, partition) for name in names)
 
 
-def eds_clusters(view: View, client: ClientKey, part: int) -> tuple[str, ...]:
+def eds_clusters(view: View, client: ClientKey, partition: Partition) -> tuple[str, ...]:
     """Return those whose endpoints come by EDS."""
     return tuple(
         name
-        for resolution, names in view.memo(_by_service, client, part)
+        for resolution, names in view.memo(_by_service, client, partition)
         if resolution is Resolution.ENDPOINTS
         for name in names
     )
 
 
-def _by_service(view: View, client: ClientKey, part: int) -> tuple[tuple[Resolution, tuple[str, ...]], ...]:
+def _by_service(view: View, client: ClientKey, partition: Partition) -> tuple[tuple[Resolution, tuple[str, ...]], ...]:
     names_by_service = []
-    for host in view.memo(services.hosts, client.visibility, part):
+    for host in view.memo(services.hosts, client.visibility, partition):
         service = view.memo(services.service, client.visibility, host)
         if service is not None:
             names_by_service.append((service.resolution, tuple(_names(view, client, service))))

@@ -18,6 +18,7 @@ from mirrorplane.translators.expansion.pipeline import expand
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.policies import unknown
 from mirrorplane.translators.lookups.route_tables import catches_all, foreign_hosts, is_routed, owner
+from mirrorplane.translators.partitions import Partition
 from mirrorplane.translators.parts import actions, retries
 from mirrorplane.translators.parts.actions import EncodedRoute
 from mirrorplane.translators.parts.domains import distinct, domains, with_port
@@ -55,10 +56,11 @@ class EncodedHosts(msgspec.Struct, frozen=True):
 
 def on_port(view: View, scope: Scope, port: int) -> EncodedHosts:
     """Return all virtual hosts of a port, joined in parts."""
-    parts = [
-        view.memo(_encode_part, scope, port, part) for part in range(view.memo(services.services, scope.visibility))
+    encoded = [
+        view.memo(_encode_part, scope, port, partition)
+        for partition in view.memo(services.partitions, scope.visibility)
     ]
-    return EncodedHosts(tuple(plain for plain, _ in parts), tuple(proxied for _, proxied in parts))
+    return EncodedHosts(tuple(plain for plain, _ in encoded), tuple(proxied for _, proxied in encoded))
 
 
 def alone(view: View, scope: Scope, host: str, port: int) -> bytes:
@@ -67,9 +69,9 @@ def alone(view: View, scope: Scope, host: str, port: int) -> bytes:
     return encode_host(virtual_host.name, ("*",), virtual_host.routes)
 
 
-def dedicated_clusters(view: View, scope: Scope, port: int, part: int) -> tuple[str, ...]:
+def dedicated_clusters(view: View, scope: Scope, port: int, partition: Partition) -> tuple[str, ...]:
     """Return the clusters that exist only for the routes of one part of a port's virtual hosts, sorted."""
-    return tuple(sorted({name for host in view.memo(_of_part, scope, port, part) for name in host.dedicated}))
+    return tuple(sorted({name for host in view.memo(_of_part, scope, port, partition) for name in host.dedicated}))
 
 
 def catch_all(view: View, visibility: Visibility) -> bytes:
@@ -101,11 +103,11 @@ def _unknown_host(view: View, visibility: Visibility) -> envoy.Route:
     return body
 
 
-def _encode_part(view: View, scope: Scope, port: int, part: int) -> tuple[bytes, bytes]:
+def _encode_part(view: View, scope: Scope, port: int, partition: Partition) -> tuple[bytes, bytes]:
     """Return one part of a port's virtual hosts, plain and proxied, without domains that another virtual host has."""
     reduced = dict(view.memo(_reduced_domains, scope, port))
     plain, proxied = [], []
-    for host in view.memo(_of_part, scope, port, part):
+    for host in view.memo(_of_part, scope, port, partition):
         host_domains = reduced.get(host.name, host.domains) if reduced else host.domains
         if host_domains:
             plain.append(encode_host(host.name, host_domains, host.dialled_routes or host.routes))
@@ -118,20 +120,19 @@ def _reduced_domains(view: View, scope: Scope, port: int) -> tuple[tuple[str, tu
 
     Two services meet in any two parts, so this looks at all of them; it is the same after almost every change.
     """
-    parts = range(view.memo(services.services, scope.visibility))
-    return distinct(chain.from_iterable(view.memo(_claims, scope, port, part) for part in parts))
+    partitions = view.memo(services.partitions, scope.visibility)
+    return distinct(chain.from_iterable(view.memo(_claims, scope, port, partition) for partition in partitions))
 
 
-def _claims(view: View, scope: Scope, port: int, part: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((host.name, host.domains) for host in view.memo(_of_part, scope, port, part))
+def _claims(view: View, scope: Scope, port: int, partition: Partition) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((host.name, host.domains) for host in view.memo(_of_part, scope, port, partition))
 
 
-def _of_part(view: View, scope: Scope, port: int, part: int) -> tuple[VirtualHost, ...]:
+def _of_part(view: View, scope: Scope, port: int, partition: Partition) -> tuple[VirtualHost, ...]:
     """Return a part of a port's virtual hosts: services with HTTP there, and hosts that only route tables have."""
-    count = view.memo(services.services, scope.visibility)
     hosts = {
-        *view.memo(services.http_hosts, scope.visibility, port, part),
-        *foreign_hosts(view, scope, port, part, count),
+        *view.memo(services.http_hosts, scope.visibility, port, partition),
+        *foreign_hosts(view, scope, port, partition),
     }
     return tuple(view.memo(_virtual_host, scope, host, port) for host in sorted(hosts))
 

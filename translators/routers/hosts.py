@@ -1,6 +1,6 @@
 """Which hosts a router serves behind a route configuration, and by which rules: servers' hosts and rules' hosts, met.
 
-Asked for in parts, as services are (see shards): a change of rules is looked at in the parts of its hosts alone.
+Asked for in parts, as services are (see partitions): a change of rules is looked at in the parts of its hosts alone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.lookups.precedence import Ranked, age, precisest
 from mirrorplane.translators.lookups.route_tables import catches_all, holds
 from mirrorplane.translators.lookups.services import rank
-from mirrorplane.translators.partitions import is_in, parts_for
+from mirrorplane.translators.partitions import WHOLE, Partition, Partitions, partitions_of_size
 from mirrorplane.translators.routers.misdirected import elsewhere
 from mirrorplane.translators.routers.servers import GatewayServer, gateway_servers
 
@@ -26,43 +26,43 @@ Place = tuple[GatewayServer, str]
 class HostRules(msgspec.Struct, frozen=True):
     """A host and what is done with requests for it: the routes of all Istio's tables that speak for it, in order.
 
-    `places` are where those of Gateway API are looked up, in so many `parts`: they come after them (see `precise`).
+    `places` are where those of Gateway API are looked up, in these `partitions`: they come after them (see `precise`).
     `secure`: plain HTTP is sent to https instead. `kept`: it is served though there may be no routes.
     """
 
     host: str
     routes: tuple[Route, ...]
     places: tuple[Place, ...] = ()
-    parts: int = 1
+    partitions: Partitions = (WHOLE,)
     secure: bool = False
     kept: bool = False
 
 
-def parts(view: View, scope: Scope, routes: str) -> int:
-    """Return in how many parts the hosts are asked for."""
+def partitions(view: View, scope: Scope, routes: str) -> Partitions:
+    """Return the partitions in which the hosts of a route configuration are read."""
     said = view.memo(gateway_servers, scope, routes)
     seen = sum(len(view.by("gateway.routes", name)) for name in {gateway_server.gateway for gateway_server in said})
     seen += sum(len(gateway_server.server.hosts) for gateway_server in said)
-    return parts_for(seen)
+    return partitions_of_size(seen)
 
 
-def hosts(view: View, scope: Scope, routes: str, part: int) -> tuple[str, ...]:
+def hosts(view: View, scope: Scope, routes: str, partition: Partition) -> tuple[str, ...]:
     """Return the hosts of a part, sorted.
 
     Istio: of a server's host and a rule's, the narrower one is served. A server that sends plain HTTP to https does so
     for all of its hosts.
     """
-    said, of = view.memo(gateway_servers, scope, routes), view.memo(parts, scope, routes)
+    said = view.memo(gateway_servers, scope, routes)
     found = {
         host
         for gateway_server in said
-        for host in _of_rules(view, scope, gateway_server, part, of)
-        if is_in(host, part, of)
+        for host in _of_rules(view, scope, gateway_server, partition)
+        if partition.has(host)
     }
     for gateway_server in said:
         for served in gateway_server.server.hosts:
             kept = gateway_server.server.redirect or gateway_server.server.isolated
-            if is_in(served.host, part, of) and (kept or _is_met(view, scope, routes, served.host)):
+            if partition.has(served.host) and (kept or _is_met(view, scope, routes, served.host)):
                 found.add(served.host)
     return tuple(sorted(found - view.memo(elsewhere, scope, routes)))
 
@@ -86,20 +86,18 @@ def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
     ordered = sorted(found if len(said) == 1 else dict.fromkeys(found), key=lambda route: catches_all(route.match))
     places = tuple(_precise_places(view, covering, host))
     seen = sum(len(view.by("gateway.host", key)) for _, key in places)
-    return HostRules(host, tuple(ordered), places, parts_for(seen), secure, kept)
+    return HostRules(host, tuple(ordered), places, partitions_of_size(seen), secure, kept)
 
 
-def precise(
-    view: View, scope: Scope, host: str, places: tuple[Place, ...], part: int | None = None
-) -> tuple[Ranked, ...]:
+def precise(view: View, scope: Scope, host: str, places: tuple[Place, ...], partition: Partition) -> tuple[Ranked, ...]:
     """Return what is done with requests for a host by Gateway API, the most precise rule first.
 
-    With a `part` only by a part of the objects: thousands of routes may share a host.
+    Only by the objects of a partition: thousands of routes may share a host.
     """
     met = {
         (table.ref, table.section_name, gateway_server.gateway): table
         for gateway_server, key in places
-        for obj in view.by("gateway.host", key if part is None else f"{key}|{part}")
+        for obj in view.by("gateway.host", partition.key(key))
         for table in view.lowered(obj.ref).tables
         if host in table.hosts and _speaks(table, scope, gateway_server)
     }
@@ -123,14 +121,14 @@ def tables(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[Rou
     return tuple(sorted(found, key=lambda table: rank(scope.visibility, table)))
 
 
-def _of_rules(view: View, scope: Scope, gateway_server: GatewayServer, part: int, of: int) -> Iterator[str]:
+def _of_rules(view: View, scope: Scope, gateway_server: GatewayServer, partition: Partition) -> Iterator[str]:
     """Yield the hosts of rules in a part that a server takes in."""
-    key = gateway_server.gateway if of == 1 else f"{gateway_server.gateway}|{part}"
-    finer = parts_for(len(view.by("gateway.routes", key))) if of > 1 else 1
-    if finer == 1:
+    key = partition.key(gateway_server.gateway)
+    nested = partitions_of_size(len(view.by("gateway.routes", key))) if partition != WHOLE else (WHOLE,)
+    if nested == (WHOLE,):
         said = _claims(view, scope, gateway_server, key)
     else:
-        said = frozenset().union(*(view.memo(_claims, scope, gateway_server, f"{key}|{i}") for i in range(finer)))
+        said = frozenset().union(*(view.memo(_claims, scope, gateway_server, each.key(key)) for each in nested))
     yield from (host for host, namespace in said if _takes_in(view, gateway_server, namespace, host))
 
 

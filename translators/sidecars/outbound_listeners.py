@@ -17,6 +17,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import route_tables, services
 from mirrorplane.translators.lookups.policies import endpoints, port_of
 from mirrorplane.translators.names import virtual_host
+from mirrorplane.translators.partitions import Partition
 
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - Istio: an address to leave out
 
@@ -52,12 +53,12 @@ def use_of(view: View, visibility: Visibility, number: int, *, intercepted: bool
     return next((use for use in ports(view, visibility, intercepted=intercepted) if use.number == number), None)
 
 
-def own(view: View, visibility: Visibility, part: int) -> tuple[tuple[str, int], ...]:
+def own(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, int], ...]:
     """Return the addresses of a part of the services, with the port, that have listeners of their own."""
-    routed = view.memo(route_tables.routed, visibility, part)
+    routed = view.memo(route_tables.routed, visibility, partition)
     found = {
         (address, port.number)
-        for host, _, said in view.memo(services.ports_of, visibility, part)
+        for host, _, said in view.memo(services.ports_of, visibility, partition)
         if (service := services.listed(view, visibility, host))
         for port in said
         if not port.protocol.is_http or (host, port.number) in routed
@@ -66,12 +67,12 @@ def own(view: View, visibility: Visibility, part: int) -> tuple[tuple[str, int],
     return tuple(sorted(found))
 
 
-def routed_alone(view: View, visibility: Visibility, part: int) -> tuple[str, ...]:
+def routed_alone(view: View, visibility: Visibility, partition: Partition) -> tuple[str, ...]:
     """Return `host:port` of the services of a part whose own listeners take HTTP, or look whether it is."""
-    routed = view.memo(route_tables.routed, visibility, part)
+    routed = view.memo(route_tables.routed, visibility, partition)
     return tuple(
         virtual_host(host, port.number)
-        for host, _, said in view.memo(services.ports_of, visibility, part)
+        for host, _, said in view.memo(services.ports_of, visibility, partition)
         if (service := services.listed(view, visibility, host)) and addresses(service)
         for port in said
         if port.protocol is Protocol.AUTO or (host, port.number) in routed
@@ -113,13 +114,13 @@ def _is_own(view: View, visibility: Visibility, service: Service, port: Port) ->
 
 
 def _ports(view: View, visibility: Visibility, intercepted: bool) -> tuple[PortUse, ...]:
-    parts = range(view.memo(services.services, visibility))
-    return _merged(use for part in parts for use in view.memo(_uses, visibility, intercepted, part))
+    partitions = view.memo(services.partitions, visibility)
+    return _merged(use for each in partitions for use in view.memo(_uses, visibility, intercepted, each))
 
 
-def _uses(view: View, visibility: Visibility, intercepted: bool, part: int) -> tuple[PortUse, ...]:
+def _uses(view: View, visibility: Visibility, intercepted: bool, partition: Partition) -> tuple[PortUse, ...]:
     found: list[PortUse | None] = []
-    for host, created, said in view.memo(services.ports_of, visibility, part):
+    for host, created, said in view.memo(services.ports_of, visibility, partition):
         service = services.listed(view, visibility, host) if intercepted else None
         found += (_use(port, host, created) if service is None else _intercepted(service, port) for port in said)
     return _merged(use for use in found if use is not None)

@@ -63,8 +63,8 @@ def test_hosts_and_rules_are_those_of_every_pair(said, told):
         store.apply(ref, Object(ref, vs.VirtualService(tuple(names), tuple(at), (rule,), export_to=export)))
     view = PlainView(store.freeze(), catalogue().inputs)
     scope = scope_of(EDGE, criteria(view))
-    parts = range(hosts.parts(view, scope, ROUTES))
-    found = [host for part in parts for host in hosts.hosts(view, scope, ROUTES, part)]
+    divided = hosts.partitions(view, scope, ROUTES)
+    found = [host for each in divided for host in hosts.hosts(view, scope, ROUTES, each)]
     assert len(found) == len(set(found))
     assert {host: meaning(hosts.rules(view, scope, ROUTES, host)) for host in found} == by_pairs(view, scope)
 

@@ -8,14 +8,14 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.attachment.attachments import attached
 from mirrorplane.translators.gateway_api.conditions import is_lost
 from mirrorplane.translators.gateway_api.names import called
-from mirrorplane.translators.partitions import COUNT
+from mirrorplane.translators.partitions import every_partition
 
 
 def counted(view: View, owner: Ref) -> Mapping[str, int]:
     """Return how many routes are attached to each listener that a Gateway or ListenerSet writes down, by its name."""
     found: Counter[str] = Counter()
-    for part in range(COUNT):
-        found.update(view.memo(_counted, owner, part))
+    for partition in every_partition():
+        found.update(view.memo(_counted, owner, partition.index))
     return found
 
 

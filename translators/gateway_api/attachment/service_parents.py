@@ -17,7 +17,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.routes import Order, Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.attachment import parents
-from mirrorplane.translators.partitions import owned, places, shard
+from mirrorplane.translators.partitions import export_keys, namespace_keys, shard
 
 _NOWHERE = "no rule holds there"
 _ALL, _OWN = ("*",), (".",)
@@ -182,16 +182,16 @@ def _places(obj: parents.Route) -> Iterator[str]:
         refs = (parents.service_of(obj, parent) for parent in obj.spec.parent_refs)
         found = [ref for ref in refs if ref is not None and (ref.namespace != obj.ref.namespace) == consumer]
         if found:
-            yield from places(export_to, obj.ref.namespace, (fqdn(ref.name, ref.namespace) for ref in found))
+            yield from export_keys(export_to, obj.ref.namespace, (fqdn(ref.name, ref.namespace) for ref in found))
 
 
 def _owners(obj: parents.Route) -> Iterable[str]:
     hosts = _hosts(obj)
-    return owned(obj.ref.namespace, hosts) if hosts else ()
+    return namespace_keys(obj.ref.namespace, hosts) if hosts else ()
 
 
 def _shards(obj: parents.Route) -> Iterator[str]:
     hosts = _hosts(obj)
     if hosts:
         yield "*"
-        yield from {str(shard(host)) for host in hosts}
+        yield from {f"*|{shard(host)}" for host in hosts}

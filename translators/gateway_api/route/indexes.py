@@ -7,13 +7,13 @@ from mirrorplane.translators.gateway_api.attachment.parents import Route, hosts_
 from mirrorplane.translators.gateway_api.attachment.service_parents import indexes
 from mirrorplane.translators.gateway_api.names import called
 from mirrorplane.translators.gateway_api.route.backends import service_keys
-from mirrorplane.translators.partitions import nested, shard
+from mirrorplane.translators.partitions import nested_keys, shard
 
 
 def parent_keys(obj: Route) -> Iterator[str]:
     """Yield the keys of a route in the index `gateway.routes`: its parents, alone and by partition of its hosts."""
     for owner in owners_of(obj):
-        yield from nested(called(owner), hosts_of(obj), obj.ref)
+        yield from nested_keys(called(owner), hosts_of(obj), obj.ref)
 
 
 def attachment_keys(obj: Route) -> Iterator[str]:

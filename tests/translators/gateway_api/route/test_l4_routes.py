@@ -7,6 +7,7 @@ import pytest
 
 from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER
+from mirrorplane.translators.partitions import WHOLE
 from mirrorplane.translators.parts import service_clusters
 from tests.builders import SLEEP, plane_of, rendered
 from tests.gateway_manifests import EDGE, GROUP, gateway, made, seen, services
@@ -119,7 +120,7 @@ async def test_sidecars_know_nothing_of_udp():
 
 async def test_a_number_that_both_protocols_have_is_one_cluster_of_tcp():
     plane = await plane_of(udp_service("a"))
-    found = plane.engine.view.memo(service_clusters.clusters, ClientKey(Visibility("default")), 0)
+    found = plane.engine.view.memo(service_clusters.clusters, ClientKey(Visibility("default")), WHOLE)
     assert found == ("outbound|8000||a.default.svc.cluster.local",)
 
 
