@@ -1,4 +1,4 @@
-"""The house stays as it is meant to be: layers, sizes, contracts, names."""
+"""The house stays as it is meant to be: layers, sizes, contracts, names. See decision 0120."""
 
 import ast
 import re

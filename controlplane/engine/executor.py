@@ -2,6 +2,7 @@
 
 Translators are plain functions that call each other, so they cannot await. They run in a greenlet, which the engine
 pauses between two of them (`checkpoint`). Separate because no other module may know that there is a second stack.
+See decision 0021.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""The one authoriser: who may open a stream, what it may claim, for how long. Every method and message passes here."""
+"""The one authoriser: who may open a stream, what it may claim, for how long. Every method and message passes here.
+
+See decision 0027.
+"""
 
 import time
 from collections.abc import Callable

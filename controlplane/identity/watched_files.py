@@ -2,6 +2,7 @@
 
 Separate because certificates and keys share the rule: a set of files that cannot be used, or was caught half-replaced,
 leaves the last good value in force. It is reported once, and tried again whenever the value is asked for.
+See decision 0028.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Debouncing: the first change passes at once, a storm of them is merged. Owns the rule, the merging and the waiting.
 
 Separate from the sources, which all need the same, and from the plane, which knows no clock. The rule (`Storm`) is
-pure, the waiting batches (`Merging`) are plain state, and `debounced` runs both on the event loop.
+pure, the waiting batches (`Merging`) are plain state, and `debounced` runs both on the event loop. See decision 0029.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What proxies have accepted of a Gateway, and what of its status follows from that. Pure."""
+"""What proxies have accepted of a Gateway, and what of its status follows from that. Pure. See decision 0088."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence

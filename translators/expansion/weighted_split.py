@@ -3,6 +3,7 @@
 Envoy draws one random number for a request, and both `runtime_fraction` and mirror fractions are read off it. So each
 branch is a range of that number: its route takes what lies below the range's end and was not taken by the routes
 before it, and its mirrors copy the first part of the range. That keeps sampling unbiased on every branch.
+See decision 0108.
 """
 
 from collections.abc import Iterator, Sequence

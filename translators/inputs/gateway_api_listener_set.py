@@ -1,4 +1,4 @@
-"""Gateway API's ListenerSet -> a Gateway beside the one that it joins."""
+"""Gateway API's ListenerSet -> a Gateway beside the one that it joins. See decision 0086."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""What a SidecarScope makes of one service, one route table, one port. Which of them there are is found by imports."""
+"""What a SidecarScope makes of one service, one route table, one port. Which of them there are is found by imports.
+
+See decision 0075.
+"""
 
 import msgspec
 

@@ -1,7 +1,7 @@
 """Whether a file is being written right now: owns how long to wait before it is read. Pure.
 
 Separate from the watching because it is a rule about one moment: a file that is cut off at the end of a document or of
-a field is valid YAML, so only its age distinguishes a half-written file from an edit.
+a field is valid YAML, so only its age distinguishes a half-written file from an edit. See decision 0019.
 """
 
 from collections.abc import Collection, Mapping

@@ -1,6 +1,7 @@
 """Manifests from files and folders: owns when each file was read, and the watching.
 
 Separate from the rules (last_good, ownership, file_findings) because this does the I/O: disk, thread, events.
+See decision 0020.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""What becomes of the listeners of a Gateway, and of those that ListenerSets add to it: served or not, and why."""
+"""What becomes of the listeners of a Gateway, and of those that ListenerSets add to it: served or not, and why.
+
+See decision 0085.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""A Gateway's or ListenerSet's listeners -> servers of routers."""
+"""A Gateway's or ListenerSet's listeners -> servers of routers. See decision 0081."""
 
 from collections.abc import Iterable
 
