@@ -339,7 +339,7 @@ def from_scratch(view: PlainView, proxy: Proxy) -> dict[str, dict[str, Resource]
     for output in (o for o in catalogue().outputs if o.serves(scope)):
         names = [name for group in output.names(view, scope) for name in group]
         assert len(names) == len(set(names)), "a name is in one group"
-        built = [output.build(view, output.key(scope), name) for name in names]
+        built = [output.build(view, output.cache_key(scope), name) for name in names]
         of_type = found.setdefault(output.type_url, {})
         assert not of_type.keys() & set(names), "no two outputs use one name"
         of_type |= {r.name: r for r in built if r is not None}
