@@ -16,7 +16,8 @@ from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_world, trim_memory_periodically
 from mirrorplane.controlplane.feed import PlaneFeed
 from mirrorplane.controlplane.findings.format import finding_line
-from mirrorplane.controlplane.identity.authoriser import Security
+from mirrorplane.controlplane.grpc_server.server import GrpcServer
+from mirrorplane.controlplane.identity.authoriser import Authoriser, Security
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.settings import Address
@@ -27,8 +28,8 @@ from mirrorplane.controlplane.sources.merged import Sources
 from mirrorplane.controlplane.sources.source import Source
 from mirrorplane.controlplane.status_updater import StatusUpdater
 from mirrorplane.controlplane.xds.push_order import SERVER_LIMITS, PushLimits
-from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
 from mirrorplane.controlplane.xds.status import StreamStatus
+from mirrorplane.controlplane.xds.streams import XdsStreams
 
 log = logging.getLogger(__name__)
 _GRACE_S = 1.0
@@ -44,7 +45,7 @@ class ServeOptions(msgspec.Struct, frozen=True):
     admin: Address
     debounce: Debounce = Debounce()
     security: Security = Security()
-    pace: PushLimits = SERVER_LIMITS
+    push_limits: PushLimits = SERVER_LIMITS
     objects: tuple[AnyObject, ...] = ()
 
 
@@ -68,9 +69,10 @@ class App:
         self.metrics = Metrics(self.plane)
         self.keeper = StatusUpdater(self.plane, self._statuses)
         self.feed = PlaneFeed(self.plane, self.metrics, self.keeper.news)
-        served = ServerOptions(options.pace, options.security)
-        self.server = XdsServer(self.feed, str(options.xds), served)
-        self.admin = Admin(self.plane, self.metrics, self.server.statuses, self.keeper)
+        self.xds = XdsStreams(self.feed, options.push_limits)
+        self.authoriser = Authoriser(options.security)
+        self.grpc_server = GrpcServer(str(options.xds), self.xds.services, self.authoriser)
+        self.admin = Admin(self.plane, self.metrics, self.xds.statuses, self.keeper)
         self.xds_port = self.admin_port = self.batches = 0
         self._stop = asyncio.Event()
         self._said: tuple[Finding, ...] = ()
@@ -94,7 +96,7 @@ class App:
 
     async def _listen(self) -> None:
         try:
-            self.xds_port = await self.server.start()
+            self.xds_port = await self.grpc_server.start()
         except RuntimeError as error:
             await self.admin.stop()
             raise ListenError(f"cannot listen on {self.options.xds}: is the port taken?") from error
@@ -107,7 +109,7 @@ class App:
 
         Raises ListenError when a source is synced only now and the xDS port cannot be opened.
         """
-        trimming = asyncio.create_task(trim_memory_periodically(lambda: self.server.connected), name="trimming memory")
+        trimming = asyncio.create_task(trim_memory_periodically(lambda: self.xds.connected), name="trimming memory")
         keeping = asyncio.create_task(self.keeper.run(), name="keeping statuses")
         try:
             async with debounced(self.source.watch(self._stop), self.options.debounce) as batches:
@@ -126,11 +128,11 @@ class App:
     async def close(self) -> None:
         """Let go of the ports; proxies keep what they have and connect again later."""
         self.admin.ready = False
-        await self.server.stop(_GRACE_S)
+        await self.grpc_server.stop(_GRACE_S)
         await self.admin.stop()
 
     def _statuses(self) -> Iterable[StreamStatus]:
-        return self.server.statuses()
+        return self.xds.statuses()
 
     async def _try(self, batch: Batch, seen: float) -> None:
         try:

@@ -32,20 +32,20 @@ def serve(given: Given, xds_address: str, admin_address: str, **flags: Any) -> N
     """Serve proxies from a folder of manifests, and follow its changes."""
     from mirrorplane.controlplane.app import ListenError, ServeOptions
     from mirrorplane.controlplane.app import serve as run
-    from mirrorplane.controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_of
+    from mirrorplane.controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_from_flags
     from mirrorplane.controlplane.identity.watched_files import FileProblemError
     from mirrorplane.controlplane.settings import AddressError, parse_address
     from mirrorplane.controlplane.sources.debounce import Debounce
     from mirrorplane.controlplane.xds.push_order import PushLimits
 
     debounce = Debounce(_seconds(flags, "debounce_quiet"), _seconds(flags, "debounce_max"))
-    pace = PushLimits(grace=_seconds(flags, "removal_grace"))
+    push_limits = PushLimits(grace=_seconds(flags, "removal_grace"))
     try:
         xds, admin = parse_address(xds_address), parse_address(admin_address)
-        security = security_of(SecurityFlags(**flags), exposed=not xds.is_loopback)
+        security = security_from_flags(SecurityFlags(**flags), exposed=not xds.is_loopback)
         if not xds.is_loopback and not (security.tls and security.identifies):
             log.warning("--insecure: whoever can reach %s can read the whole configuration", xds)
-        asyncio.run(run(ServeOptions(given.paths, xds, admin, debounce, security, pace, given.objects)))
+        asyncio.run(run(ServeOptions(given.paths, xds, admin, debounce, security, push_limits, given.objects)))
     except (AddressError, SecurityFlagsError, FileProblemError, ListenError) as error:
         raise click.ClickException(str(error)) from error
 

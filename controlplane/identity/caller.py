@@ -1,4 +1,4 @@
-"""Who has proved to be calling, as a value, and the two ways to be turned away. Pure."""
+"""What a caller presents, who it proved to be, and the two ways to be refused: values, pure."""
 
 import re
 
@@ -9,15 +9,26 @@ _SUBJECT = re.compile(r"system:serviceaccount:(?P<ns>[a-z0-9.-]+):(?P<sa>[a-z0-9
 
 
 class RefusedError(Exception):
-    """A caller that is turned away. The message is the sentence it gets."""
+    """A caller is refused. The message is the sentence it gets."""
 
 
 class UnauthenticatedError(RefusedError):
-    """Nobody knows who is calling: no credentials, or none that hold."""
+    """The caller is unknown: it presented no credentials, or invalid ones. HTTP 401."""
 
 
 class ForbiddenError(RefusedError):
-    """It is known who is calling, and that is not who it claims to be."""
+    """The caller is known, and is not who it claims to be. HTTP 403."""
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What a caller presents, whatever the transport.
+
+    `authorization`: all values of the `authorization` header, gRPC metadata or HTTP. `certificates`: the client
+    certificates of the TLS connection, in PEM; the transport has verified them against the client CA.
+    """
+
+    authorization: tuple[str | bytes, ...] = ()
+    certificates: tuple[bytes, ...] = ()
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -34,17 +45,17 @@ class Caller(msgspec.Struct, frozen=True):
         return f"spiffe://{self.trust_domain}/ns/{self.namespace}/sa/{self.service_account}"
 
 
-def of_spiffe(uri: str, expires: float) -> Caller:
+def caller_from_spiffe_id(uri: str, expires: float) -> Caller:
     """Read `spiffe://DOMAIN/ns/NAMESPACE/sa/ACCOUNT`. Raises UnauthenticatedError for any other form."""
-    found = _SPIFFE.fullmatch(uri)
-    if found is None:
+    match = _SPIFFE.fullmatch(uri)
+    if match is None:
         raise UnauthenticatedError(f"{uri!r} is not of the form spiffe://DOMAIN/ns/NAMESPACE/sa/ACCOUNT")
-    return Caller(found["domain"], found["ns"], found["sa"], expires)
+    return Caller(match["domain"], match["ns"], match["sa"], expires)
 
 
-def of_subject(subject: str, trust_domain: str, expires: float) -> Caller:
+def caller_from_subject(subject: str, trust_domain: str, expires: float) -> Caller:
     """Read Kubernetes' `system:serviceaccount:NAMESPACE:ACCOUNT`. Raises UnauthenticatedError for any other form."""
-    found = _SUBJECT.fullmatch(subject)
-    if found is None:
-        raise UnauthenticatedError(f"the subject {subject!r} is no system:serviceaccount:NAMESPACE:ACCOUNT")
-    return Caller(trust_domain, found["ns"], found["sa"], expires)
+    match = _SUBJECT.fullmatch(subject)
+    if match is None:
+        raise UnauthenticatedError(f"subject {subject!r} is not of the form system:serviceaccount:NAMESPACE:ACCOUNT")
+    return Caller(trust_domain, match["ns"], match["sa"], expires)

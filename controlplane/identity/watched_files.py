@@ -1,7 +1,7 @@
-"""A value that is made of files, and made again when they change.
+"""A value made from files, and made again when they change.
 
 Separate because certificates and keys share the rule: a set of files that cannot be used, or was caught half-replaced,
-leaves the last good value in force. It is reported once, and tried again whenever the value is asked for.
+leaves the last good value in use. It is reported once, and tried again whenever the value is asked for.
 See decision 0028.
 """
 
@@ -19,33 +19,33 @@ class FileProblemError(ValueError):
     """Files that cannot be used. The message names them and says why; it never quotes them."""
 
 
-class Watched(Generic[T]):
-    """The newest good value of some files. `load` gets their contents, and raises ValueError for what it cannot use."""
+class WatchedFiles(Generic[T]):
+    """The newest good value of some files. `load` makes it from their contents, or raises ValueError."""
 
     def __init__(self, paths: Sequence[Path], load: Callable[..., T]) -> None:
         """Read the files. Raises FileProblemError."""
         self._paths, self._load = tuple(paths), load
-        self._seen, self._value = self._read()
-        self._complaint = ""
+        self._read_at, self._value = self._read()
+        self._problem = ""
 
     def latest(self) -> T:
         """Return the value of the files as they are now, or the last good one."""
-        if _fingerprint(self._paths) != self._seen:
+        if _fingerprint(self._paths) != self._read_at:
             try:
-                self._seen, self._value = self._read()
-                self._complaint = ""
+                self._read_at, self._value = self._read()
+                self._problem = ""
                 log.info("read again: %s", self._names())
             except FileProblemError as error:
-                self._complain(str(error))
+                self._report(str(error))
         return self._value
 
-    def _complain(self, said: str) -> None:
-        if said != self._complaint:
-            log.error("%s; what was read before stays in force", said)
-        self._complaint = said
+    def _report(self, problem: str) -> None:
+        if problem != self._problem:
+            log.error("%s; the previous content stays in use", problem)
+        self._problem = problem
 
     def _read(self) -> tuple[Fingerprint | None, T]:
-        """Return the value, and the fingerprint from before: what changes meanwhile is then read again."""
+        """Return the value, and the fingerprint from before: a change during the read makes it differ at once."""
         before = _fingerprint(self._paths)
         try:
             return before, self._load(*(path.read_bytes() for path in self._paths))
@@ -59,7 +59,7 @@ class Watched(Generic[T]):
 
 
 def _fingerprint(paths: Sequence[Path]) -> Fingerprint | None:
-    """Return what changes with the files, or with who may read them (ctime); None while one is not there."""
+    """Return what changes with the files, or with who may read them (ctime); None while one is missing."""
     try:
         stats = [path.stat() for path in paths]
     except OSError:

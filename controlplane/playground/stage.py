@@ -120,7 +120,7 @@ class Stage:
         await self.until(self._is_settled, "every proxy was up to date")
 
     def _is_settled(self) -> bool:
-        streams = self.app.server.streams()
+        streams = self.app.xds.streams()
         connected = {stream.proxy.id for stream in streams}
         return connected >= self.envoys.keys() and all(stream.settled for stream in streams)
 

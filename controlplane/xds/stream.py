@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Set
 from typing import Any, Generic, TypeVar
 
-import grpc
 import msgspec
 
 from mirrorplane.api.resource import ResourceSet
+from mirrorplane.controlplane.grpc_server.call import Call
 from mirrorplane.controlplane.xds import decode
 from mirrorplane.controlplane.xds.delta import DeltaSession
 from mirrorplane.controlplane.xds.feed import Feed, Link
@@ -71,14 +71,14 @@ class Stream(Generic[R]):
         self._since = time.time()
         self._unsettled = False
 
-    async def run(self, rpc: Any, feed: Feed) -> None:
+    async def run(self, call: Call, feed: Feed) -> None:
         """Serve until the proxy or `close` ends the stream. Raises ProtocolError for an invalid request."""
         name = f"{self.proxy.id} ({self._variant.name})"
         _log.info("connected: %s", name)
         link = feed.attach(self.proxy, self.offer, self._variant.name)
-        reader = asyncio.create_task(self._read(rpc, link), name=f"xds reader of {name}")
+        reader = asyncio.create_task(self._read(call, link), name=f"xds reader of {name}")
         try:
-            await self._write(rpc, link)
+            await self._write(call, link)
         finally:
             link.leave()
             reader.cancel()
@@ -119,7 +119,7 @@ class Stream(Generic[R]):
         types = self._session.status() if self._session else ()
         return StreamStatus(self.proxy, self._variant.name, self._since, types)
 
-    async def _read(self, rpc: Any, link: Link) -> None:
+    async def _read(self, call: Call, link: Link) -> None:
         """Handle requests until the proxy half-closes. None is read before the first set, so none has to be kept."""
         try:
             await self._wait_for_set()
@@ -127,7 +127,7 @@ class Stream(Generic[R]):
             assert request is not None
             self._receive(request, link)
             del request
-            while (message := await rpc.read()) is not grpc.aio.EOF:
+            while (message := await call.read()) is not None:
                 self._receive(self._variant.decode_request(message), link)
         finally:
             self.close()
@@ -138,7 +138,7 @@ class Stream(Generic[R]):
             await self._offered.wait()
         self._offered = None
 
-    async def _write(self, rpc: Any, link: Link) -> None:
+    async def _write(self, call: Call, link: Link) -> None:
         while not self._closed:
             await self._shared.scheduler.wait_turn()
             self._wake.clear()
@@ -150,7 +150,7 @@ class Stream(Generic[R]):
                 await self._sleep(now)
                 continue
             self._unsettled = True
-            await rpc.write(response)
+            await call.write(response)
             link.pushed(session.pushed, len(response), time.monotonic() - now)
 
     def _report_settled(self, link: Link) -> None:

@@ -36,7 +36,7 @@ class Heard:
     """The feed of a stage, and when its proxy last answered all it was owed."""
 
     def __init__(self, stage: Stage) -> None:
-        self._feed = stage.app.server._feed
+        self._feed = stage.app.xds._feed
         self.settled = asyncio.Event()
 
     def checkpoint(self) -> None:
@@ -85,7 +85,7 @@ async def measure(count: int) -> dict[str, float]:
             stage.app.plane.publisher.attach(PROXY, sets.append)
             await until(lambda: bool(sets), "there was a set to serve")
             heard = Heard(stage)
-            stage.app.server._feed = heard
+            stage.app.xds._feed = heard
             began = time.perf_counter()
             await stage.sidecar(PROXY)
             boot = time.perf_counter() - began

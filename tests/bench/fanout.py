@@ -23,10 +23,12 @@ from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_world
 from mirrorplane.controlplane.feed import PlaneFeed, PlaneLink
+from mirrorplane.controlplane.grpc_server.server import GrpcServer
+from mirrorplane.controlplane.identity.authoriser import Authoriser
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.xds.feed import Offer
-from mirrorplane.controlplane.xds.server import XdsServer
+from mirrorplane.controlplane.xds.streams import XdsStreams
 from mirrorplane.translators.contract import Output
 from tests.bench.bare import BareServer, response
 from tests.bench.clients import Clients
@@ -92,7 +94,7 @@ class Served(PlaneFeed):
         plane = Plane(msgspec.structs.replace(catalogue(), outputs=(output,)))
         super().__init__(plane, Metrics(plane))
         self.acked_at: list[float] = []
-        self._server = XdsServer(self, "127.0.0.1:0")
+        self._server = GrpcServer("127.0.0.1:0", XdsStreams(self).services, Authoriser())
 
     async def start(self) -> int:
         await self.plane.publish()

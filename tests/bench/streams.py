@@ -38,7 +38,7 @@ async def measure(streams: int, subscription: str, how: str = "delta") -> dict[s
     os.sched_setaffinity(0, {ours})
     app = App(ServeOptions((Path(os.devnull),), Address("127.0.0.1", 0), Address("127.0.0.1", 0)))
     await app.plane.take(Batch(tuple(Change(obj.ref, obj) for obj in plain_services(SERVICES[subscription]))))
-    port = await app.server.start()
+    port = await app.grpc_server.start()
     asked = subscribe(subscription)
     held = tuple(asked[ENDPOINT]) if how == "back" else ()  # clusters have the names of their endpoints
     wanted = Clients(port, 1, 1, how != "sotw", asked, core=theirs, held=held)
@@ -53,7 +53,7 @@ async def measure(streams: int, subscription: str, how: str = "delta") -> dict[s
             trim_memory()  # as the control plane does within a minute
             after, idle = resident(), await idle_share()
             closed = (await clients.seen()).closed
-    await app.server.stop(1.0)
+    await app.grpc_server.stop(1.0)
     return {
         "connections": many.connections,
         "connect_s": took,
@@ -77,7 +77,7 @@ async def settled(app: App, streams: int) -> None:
     """Wait until so many streams have accepted what they asked for. To look costs as well, so it is done rarely."""
 
     def reached() -> bool:
-        found = app.server.streams()
+        found = app.xds.streams()
         return len(found) == streams and all(stream.settled for stream in found)
 
     await until(reached, "all clients had accepted what they asked for", LOOK_S)

@@ -78,7 +78,7 @@ def findings(stage: Stage) -> tuple[Finding, ...]:
 
 def complaints(stage: Stage) -> list[str]:
     """Every NACK that stands, in the words of the proxies."""
-    return [f"{t.type_url}: {t.nack}" for s in stage.app.server.streams() for t in s.types if t.nack]
+    return [f"{t.type_url}: {t.nack}" for s in stage.app.xds.streams() for t in s.types if t.nack]
 
 
 async def until(reached: Callable[[], bool], what: str, seconds: float = DEADLINE_S) -> None:

@@ -85,7 +85,7 @@ async def test_envoy_accepts_random_worlds_with_interception(tmp_path: Path) -> 
             labels = {"app": "web", "version": "v1"}
             proxy = Proxy("sidecar", "web", "default", pod.address, labels=labels, interception=REDIRECT)
             wires.sidecar(pod, proxy, XdsAddress(wires.host, stage.xds.port), tmp_path)
-            await until(lambda: len(stage.app.server.streams()) == 1, "the sidecar is connected")
+            await until(lambda: len(stage.app.xds.streams()) == 1, "the sidecar is connected")
             await Judge(stage, (tmp_path / "web.log").read_text).random_worlds(FEW)
 
 
@@ -130,7 +130,7 @@ class Judge:
 
     def _new(self) -> Iterator[Resource]:
         """Yield the resources that are served and were not looked at before."""
-        (stream,) = self._stage.app.server.streams()
+        (stream,) = self._stage.app.xds.streams()
         for found in self._stage.app.plane.render(stream.proxy).resources.values():
             for resource in found.values():
                 if resource.version not in self._read:

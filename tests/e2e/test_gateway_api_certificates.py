@@ -88,7 +88,7 @@ async def test_a_certificate_of_another_namespace_is_shown_while_that_grants_it(
         held = [issued.secret("web", WEB), moved(issued.secret("web", WEB), "shop")]
         await stage.apply(joined(QUIET, listeners, route(WEB, rule("/", "web")), behind(web), *held))
         at = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
-        (stream,) = stage.app.server.streams()
+        (stream,) = stage.app.xds.streams()
         for _ in "12":
             assert await status(client, at, issued) == 0
             assert await status(client, at, issued, OTHER) == 200

@@ -140,7 +140,7 @@ async def test_nothing_that_people_can_look_at_shows_a_key(
     await stage.apply(joined(QUIET, gateway(simple(HTTPS, WEB, credential="web")), said))
     at = await router(stage, *PORTS, tls=tls)
     assert await at.presented(HTTPS, WEB, issued.client())
-    (stream,) = stage.app.server.streams()
+    (stream,) = stage.app.xds.streams()
     pages = ["findings", "proxies", "objects", f"resources?proxy={stream.proxy.id}"]
     where = f"http://127.0.0.1:{stage.app.admin_port}"
     shown = [await (await client.get(f"{where}/debug/{page}")).text() for page in pages]
@@ -360,6 +360,6 @@ async def test_a_router_that_proved_nothing_gets_no_secret_and_serves_the_rest(
     at = await router(stage, *PORTS)
     assert await status(client, at.url("http", HTTP, "/anything"), WEB) == 200
     assert set(await at.envoy.listeners()) == {f"{at.address}_{HTTP}"}
-    (stream,) = stage.app.server.streams()
+    (stream,) = stage.app.xds.streams()
     assert not stage.app.plane.render(stream.proxy).of(SECRET)
     assert "spec.servers[1] of Gateway default/edge: the router has not proved who it is" in caplog.text

@@ -139,7 +139,7 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
     await mesh.show(rules, next(numbers))
     for workload in mesh.workloads.values():
         workload.received.clear()
-    (stream,) = mesh.stage.app.server.streams()
+    (stream,) = mesh.stage.app.xds.streams()
     known = decode_resources(mesh.stage.app.plane.render(stream.proxy))
     told = []
     for said in requests:

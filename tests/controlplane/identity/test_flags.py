@@ -6,7 +6,7 @@ import pytest
 
 from mirrorplane.controlplane.identity.authoriser import Security
 from mirrorplane.controlplane.identity.certificates import TlsFiles
-from mirrorplane.controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_of
+from mirrorplane.controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_from_flags
 from mirrorplane.controlplane.identity.tokens import TokenRules
 
 CERT, KEY, CA, JWKS = (Path(f"/{name}") for name in ("cert", "key", "ca", "jwks"))
@@ -27,7 +27,7 @@ TLS = {"tls_cert": CERT, "tls_key": KEY}
     ],
 )
 def test_tls_and_a_way_to_know_who_calls_may_be_served_anywhere(flags: dict, security: Security, exposed: bool):
-    assert security_of(SecurityFlags(**flags), exposed=exposed) == security
+    assert security_from_flags(SecurityFlags(**flags), exposed=exposed) == security
     assert security.identifies
 
 
@@ -35,26 +35,26 @@ def test_tls_and_a_way_to_know_who_calls_may_be_served_anywhere(flags: dict, sec
     "flags", [{}, TLS, {"jwks": JWKS}], ids=["plaintext", "TLS for anybody", "tokens that can be overheard"]
 )
 def test_less_needs_loopback_or_an_explicit_risk(flags: dict):
-    here = security_of(SecurityFlags(**flags), exposed=False)
-    assert security_of(SecurityFlags(**flags, insecure=True), exposed=True) == here
+    here = security_from_flags(SecurityFlags(**flags), exposed=False)
+    assert security_from_flags(SecurityFlags(**flags, insecure=True), exposed=True) == here
     with pytest.raises(SecurityFlagsError, match="or accept the risk with --insecure"):
-        security_of(SecurityFlags(**flags), exposed=True)
+        security_from_flags(SecurityFlags(**flags), exposed=True)
 
 
 @pytest.mark.parametrize("insecure", [True, False])
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({"tls_cert": CERT}, "go together"),
-        ({"tls_key": KEY}, "go together"),
+        ({"tls_cert": CERT}, "must be used together"),
+        ({"tls_key": KEY}, "must be used together"),
         ({"client_ca": CA}, "--client-ca needs --tls-cert"),
-        ({**TLS, "client_ca": CA, "jwks": JWKS}, "choose one way"),
+        ({**TLS, "client_ca": CA, "jwks": JWKS}, "are exclusive"),
         ({"audience": "a"}, "they need --jwks"),
         ({"issuer": "i"}, "they need --jwks"),
-        ({"trust_domain": "td"}, "says nothing without"),
-        ({**TLS, "trust_domain": "td"}, "says nothing without"),
+        ({"trust_domain": "td"}, "has no effect without"),
+        ({**TLS, "trust_domain": "td"}, "has no effect without"),
     ],
 )
 def test_half_of_something_is_a_mistake_wherever_it_is_served(flags: dict, said: str, insecure: bool):
     with pytest.raises(SecurityFlagsError, match=said):
-        security_of(SecurityFlags(**flags, insecure=insecure), exposed=False)
+        security_from_flags(SecurityFlags(**flags, insecure=insecure), exposed=False)

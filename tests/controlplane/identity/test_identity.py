@@ -21,16 +21,15 @@ from mirrorplane.controlplane.identity.authoriser import Authoriser, Security
 from mirrorplane.controlplane.identity.caller import Caller, UnauthenticatedError
 from mirrorplane.controlplane.identity.certificates import TlsFiles
 from mirrorplane.controlplane.identity.tokens import TokenRules
-from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
-from mirrorplane.controlplane.xds.services import Method, methods
+from mirrorplane.controlplane.xds.services import StreamKind, stream_kinds
 from tests.controlplane.identity.issuers import SLEEP, Authority, Signer
-from tests.controlplane.xds.grpc_peers import TableFeed
+from tests.controlplane.xds.grpc_peers import TableFeed, XdsServer
 from tests.controlplane.xds.resource_worlds import SMALL
 
-METHODS = list(methods())
+KINDS = list(stream_kinds())
 HERE = "sidecar~10.0.0.7~sleep.default~default.svc.cluster.local"
 ELSEWHERE = "sidecar~10.0.0.7~sleep.other~other.svc.cluster.local"
-every_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.method)
 
 
 @pytest.fixture
@@ -45,8 +44,8 @@ def signer(tmp_path: Path) -> Signer:
 
 @asynccontextmanager
 async def serving(security: Security, **options) -> AsyncIterator[XdsServer]:
-    server = XdsServer(TableFeed(SMALL), "127.0.0.1:0", ServerOptions(security=security, **options))
-    server.port = await server.start()
+    server = XdsServer(TableFeed(SMALL), security=security, **options)
+    await server.start()
     try:
         yield server
     finally:
@@ -67,19 +66,19 @@ async def tokened(authority: Authority, signer: Signer) -> AsyncIterator[XdsServ
         yield server
 
 
-def first_message(method: Method, node: str, said: str = "") -> bytes:
+def first_message(kind: StreamKind, node: str, said: str = "") -> bytes:
     """The first request of a stream; `said` is what the node's metadata claims as its namespace."""
-    kind = discovery_pb2.DeltaDiscoveryRequest if method.delta else discovery_pb2.DiscoveryRequest
-    request = kind(type_url=method.type_url or CLUSTER)
+    request_type = discovery_pb2.DeltaDiscoveryRequest if kind.delta else discovery_pb2.DiscoveryRequest
+    request = request_type(type_url=kind.type_url or CLUSTER)
     request.node.id = node
     if said:
         request.node.metadata["NAMESPACE"] = said
     return request.SerializeToString()
 
 
-def stream(channel: grpc.aio.Channel, method: Method, token: str | None = None) -> grpc.aio.StreamStreamCall:
+def stream(channel: grpc.aio.Channel, kind: StreamKind, token: str | None = None) -> grpc.aio.StreamStreamCall:
     metadata = [("authorization", f"Bearer {token}")] if token is not None else []
-    return channel.stream_stream(f"/{method.service}/{method.name}")(metadata=metadata)
+    return channel.stream_stream(f"/{kind.service}/{kind.method}")(metadata=metadata)
 
 
 async def status(server: XdsServer, call: grpc.aio.StreamStreamCall, *messages: bytes) -> str:
@@ -96,10 +95,10 @@ async def status(server: XdsServer, call: grpc.aio.StreamStreamCall, *messages: 
         return (await call.code()).name
 
 
-async def outcome_of(server: XdsServer, channel, method: Method, message: bytes, token: str | None = None) -> str:
+async def outcome_of(server: XdsServer, channel, kind: StreamKind, message: bytes, token: str | None = None) -> str:
     """What a new stream comes to. To grpc.aio, a write that a refusal overtakes is INTERNAL, whatever was said."""
     for _ in range(20):
-        found = await status(server, stream(channel, method, token), message)
+        found = await status(server, stream(channel, kind, token), message)
         if found != "INTERNAL":
             break
     return found
@@ -115,14 +114,14 @@ def plaintext(server: XdsServer) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(f"127.0.0.1:{server.port}")
 
 
-@every_method
-async def test_a_certificate_of_the_namespace_is_served(mutual: XdsServer, authority: Authority, method: Method):
+@every_kind
+async def test_a_certificate_of_the_namespace_is_served(mutual: XdsServer, authority: Authority, kind: StreamKind):
     async with connected(mutual, authority.channel_credentials(SLEEP)) as channel:
-        assert await outcome_of(mutual, channel, method, first_message(method, HERE)) == "served"
+        assert await outcome_of(mutual, channel, kind, first_message(kind, HERE)) == "served"
         assert [s.proxy.identity for s in mutual.streams()] == [SLEEP]
 
 
-@every_method
+@every_kind
 @pytest.mark.parametrize(
     ("names", "node", "said", "outcome"),
     [
@@ -137,15 +136,17 @@ async def test_a_certificate_of_the_namespace_is_served(mutual: XdsServer, autho
     ],
     ids=["none", "dns", "half", "https", "two", "trust-domain", "node-id", "metadata"],
 )
-async def test_no_other_certificate_is(mutual, authority, method: Method, names, node: str, said: str, outcome: str):
+async def test_no_other_certificate_is(mutual, authority, kind: StreamKind, names, node: str, said: str, outcome: str):
     async with connected(mutual, authority.channel_credentials(*names)) as channel:
-        assert await outcome_of(mutual, channel, method, first_message(method, node, said)) == outcome
+        assert await outcome_of(mutual, channel, kind, first_message(kind, node, said)) == outcome
 
 
-@every_method
-async def test_a_node_that_names_two_namespaces_is_served_the_proved_one(mutual, authority: Authority, method: Method):
+@every_kind
+async def test_a_node_that_names_two_namespaces_is_served_the_proved_one(
+    mutual, authority: Authority, kind: StreamKind
+):
     async with connected(mutual, authority.channel_credentials(SLEEP)) as channel:
-        assert await outcome_of(mutual, channel, method, first_message(method, ELSEWHERE, "default")) == "served"
+        assert await outcome_of(mutual, channel, kind, first_message(kind, ELSEWHERE, "default")) == "served"
         assert [s.proxy.id for s in mutual.streams()] == [HERE]
 
 
@@ -153,18 +154,18 @@ async def test_a_node_that_names_two_namespaces_is_served_the_proved_one(mutual,
 async def test_a_certificate_that_does_not_hold_gets_no_connection(mutual, authority: Authority, flaw: str):
     how = {"lives_s": -60} if flaw == "expired" else {"issuer": trustme.CA()}
     async with connected(mutual, authority.channel_credentials(SLEEP, **how)) as channel:
-        assert await outcome_of(mutual, channel, METHODS[0], first_message(METHODS[0], HERE)) == "UNAVAILABLE"
+        assert await outcome_of(mutual, channel, KINDS[0], first_message(KINDS[0], HERE)) == "UNAVAILABLE"
 
 
-@every_method
-async def test_a_token_of_the_namespace_is_served(tokened, authority, signer: Signer, method: Method):
+@every_kind
+async def test_a_token_of_the_namespace_is_served(tokened, authority, signer: Signer, kind: StreamKind):
     async with connected(tokened, authority.channel_credentials()) as channel:
-        assert await outcome_of(tokened, channel, method, first_message(method, HERE), signer.token()) == "served"
+        assert await outcome_of(tokened, channel, kind, first_message(kind, HERE), signer.token()) == "served"
         assert [s.proxy.identity for s in tokened.streams()] == [SLEEP]
 
 
-@every_method
-async def test_no_other_token_is(tokened: XdsServer, authority: Authority, signer: Signer, method: Method, caplog):
+@every_kind
+async def test_no_other_token_is(tokened: XdsServer, authority: Authority, signer: Signer, kind: StreamKind, caplog):
     wrong = {
         "another audience": signer.token(aud=["istiod"]),
         "no audience": signer.token(aud=None),
@@ -177,17 +178,17 @@ async def test_no_other_token_is(tokened: XdsServer, authority: Authority, signe
     }
     async with connected(tokened, authority.channel_credentials()) as channel:
         for flaw, token in wrong.items():
-            outcome = await outcome_of(tokened, channel, method, first_message(method, HERE), token)
+            outcome = await outcome_of(tokened, channel, kind, first_message(kind, HERE), token)
             assert (flaw, outcome) == (flaw, "UNAUTHENTICATED")
-        assert await outcome_of(tokened, channel, method, first_message(method, HERE)) == "UNAUTHENTICATED"
+        assert await outcome_of(tokened, channel, kind, first_message(kind, HERE)) == "UNAUTHENTICATED"
         for node, said in ((ELSEWHERE, ""), (HERE, "other")):
-            outcome = await outcome_of(tokened, channel, method, first_message(method, node, said), signer.token())
+            outcome = await outcome_of(tokened, channel, kind, first_message(kind, node, said), signer.token())
             assert outcome == "PERMISSION_DENIED"
     assert not [token for token in wrong.values() if token in caplog.text and len(token) > 10], "tokens are secrets"
 
 
 async def test_nothing_is_registered_but_the_methods_of_the_table(mutual: XdsServer, authority: Authority):
-    served = {f"/{method.service}/{method.name}" for method in METHODS}
+    served = {f"/{kind.service}/{kind.method}" for kind in KINDS}
     known = set(methods_of_envoys_api())
     assert served < known
     others = {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/grpc.health.v1.Health/Check"}
@@ -206,18 +207,18 @@ def methods_of_envoys_api() -> Iterator[str]:
 
 async def test_a_plaintext_client_gets_nothing_from_a_secured_server(mutual: XdsServer):
     async with plaintext(mutual) as channel:
-        assert await outcome_of(mutual, channel, METHODS[0], first_message(METHODS[0], HERE)) == "UNAVAILABLE"
+        assert await outcome_of(mutual, channel, KINDS[0], first_message(KINDS[0], HERE)) == "UNAVAILABLE"
 
 
-@every_method
-async def test_credentials_that_expire_end_the_stream_at_the_next_message(tokened, authority, signer, method: Method):
+@every_kind
+async def test_credentials_that_expire_end_the_stream_at_the_next_message(tokened, authority, signer, kind: StreamKind):
     clock = [time.time()]
-    tokened._authoriser._now = lambda: clock[0]
+    tokened.authoriser._now = lambda: clock[0]
     async with connected(tokened, authority.channel_credentials()) as channel:
-        call = stream(channel, method, signer.token())
-        assert await status(tokened, call, first_message(method, HERE)) == "served"
+        call = stream(channel, kind, signer.token())
+        assert await status(tokened, call, first_message(kind, HERE)) == "served"
         clock[0] += 3600
-        await call.write(first_message(method, HERE))
+        await call.write(first_message(kind, HERE))
         async with asyncio.timeout(10):
             with suppress(grpc.aio.AioRpcError):
                 while await call.read() is not grpc.aio.EOF:
@@ -235,13 +236,13 @@ def test_what_has_expired_is_not_confirmed():
 
 async def test_a_stream_that_never_says_who_it_is_is_ended():
     async with serving(Security(), first_message=0.05) as server, plaintext(server) as channel:
-        for method in METHODS:
-            call = channel.stream_stream(f"/{method.service}/{method.name}")()
+        for kind in KINDS:
+            call = channel.stream_stream(f"/{kind.service}/{kind.method}")()
             async with asyncio.timeout(10):
                 assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-                assert "begins with a request" in await call.details()
-        late = stream(channel, METHODS[0])
-        assert await status(server, late, first_message(METHODS[0], HERE)) == "served"
+                assert "no message within" in await call.details()
+        late = stream(channel, KINDS[0])
+        assert await status(server, late, first_message(KINDS[0], HERE)) == "served"
         await asyncio.sleep(0.1)
         assert len(server.streams()) == 1, "only the first message is waited for"
 
@@ -274,8 +275,8 @@ async def test_new_files_serve_new_connections_and_broken_ones_change_nothing(
     authority: Authority, broken: str, caplog: pytest.LogCaptureFixture
 ):
     async with serving(tls_only(authority)) as server, connected(server, authority.channel_credentials()) as channel:
-        call = stream(channel, METHODS[0])
-        assert await status(server, call, first_message(METHODS[0], HERE)) == "served"
+        call = stream(channel, KINDS[0])
+        assert await status(server, call, first_message(KINDS[0], HERE)) == "served"
         before = await serial(server)
         authority.issue_server()
         after = await serial(server)
@@ -290,7 +291,7 @@ async def test_new_files_serve_new_connections_and_broken_ones_change_nothing(
             spoil[broken]()
             assert await serial(server) == after
             assert await serial(server) == after
-        assert len([r for r in caplog.records if "stays in force" in r.message]) == 1
+        assert len([r for r in caplog.records if "stays in use" in r.message]) == 1
         assert str(authority.folder) in caplog.text
         authority.issue_server()
         assert await serial(server) not in {before, after}
@@ -298,11 +299,11 @@ async def test_new_files_serve_new_connections_and_broken_ones_change_nothing(
 
 
 async def test_keys_of_tokens_follow_their_file_and_a_broken_one_keeps_the_last(tokened, authority, signer: Signer):
-    method = METHODS[0]
+    kind = KINDS[0]
 
     async def outcome(token: str) -> str:
         async with connected(tokened, authority.channel_credentials()) as channel:
-            return await outcome_of(tokened, channel, method, first_message(method, HERE), token)
+            return await outcome_of(tokened, channel, kind, first_message(kind, HERE), token)
 
     old = signer.token()
     signer.file.write_text("{")

@@ -18,9 +18,8 @@ from mirrorplane.controlplane.identity.certificates import TlsFiles
 from mirrorplane.controlplane.identity.tokens import TokenRules
 from mirrorplane.controlplane.playground.ports import held_ports
 from mirrorplane.controlplane.playground.proxy import EnvoyProcess
-from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
 from tests.controlplane.identity.issuers import Authority, Signer, client
-from tests.controlplane.xds.grpc_peers import TableFeed
+from tests.controlplane.xds.grpc_peers import TableFeed, XdsServer
 from tests.controlplane.xds.resource_worlds import SMALL
 
 with warnings.catch_warnings():  # envoy-data-plane declares its validators in a way that pydantic calls deprecated
@@ -69,8 +68,10 @@ def mount(tmp_path: Path) -> Path:
 class Served:
     """A server with a clock of its own, and an Envoy that has everything it has to offer."""
 
-    def __init__(self, server: XdsServer, envoy: EnvoyProcess, clock: list[float]) -> None:
-        self.server, self.envoy, self._clock = server, envoy, clock
+    def __init__(self, envoy: EnvoyProcess, port: int, **options) -> None:
+        self.envoy, self._clock, self._options = envoy, [time.time()], options
+        self.server = XdsServer(TableFeed({}), f"127.0.0.1:{port}", **options)
+        self.server.authoriser._now = lambda: self._clock[0]
 
     async def certificates(self) -> list[str]:
         """The serial numbers of what Envoy trusts, and shows."""
@@ -91,25 +92,23 @@ class Served:
     async def restart(self) -> None:
         """Begin again on the same port, with nobody connected."""
         await self.server.stop(grace=0.1)
-        self.server = XdsServer(self.server._feed, self.server._address, self.server._options)
+        self.server = XdsServer(self.server.feed, f"127.0.0.1:{self.server.port}", **self._options)
         await self.server.start()
 
     def expire(self) -> None:
         """Let half an hour pass, and something change: the next message is the last of an old stream."""
         self._clock[0] += 1800
-        self.server._feed.publish(SMALL)
+        self.server.feed.publish(SMALL)
 
 
 @asynccontextmanager
 async def served(security: Security, tls: XdsTls) -> AsyncIterator[Served]:
     with held_ports(1) as (port,):
-        options = ServerOptions(security=security, max_connection_age=0.5, reuse_port=True)
-        server, clock = XdsServer(TableFeed({}), f"127.0.0.1:{port}", options), [time.time()]
-        server._authoriser._now = lambda: clock[0]
-        await server.start()
+        envoy = EnvoyProcess(bootstrap(PROXY, XdsAddress("localhost", port, tls=tls)))
+        on = Served(envoy, port, security=security, max_connection_age=0.5, reuse_port=True)
+        await on.server.start()
         for path, value in secret_files(tls).items():
             Path(path).write_text(json.dumps(value))
-        on = Served(server, EnvoyProcess(bootstrap(PROXY, XdsAddress("localhost", port, tls=tls))), clock)
         try:
             async with on.envoy:
                 yield on

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirrorplane.controlplane.identity.caller import Caller, UnauthenticatedError
-from mirrorplane.controlplane.identity.tokens import LEEWAY_S, LONGEST_TOKEN, TokenRules, Tokens
+from mirrorplane.controlplane.identity.tokens import LEEWAY_S, MAX_TOKEN, TokenRules, Tokens
 from mirrorplane.controlplane.identity.watched_files import FileProblemError
 from tests.controlplane.identity.issuers import Signer
 
@@ -53,14 +53,14 @@ def tokens():
 @given(headers, anything, st.binary(max_size=80))
 def test_whatever_is_not_signed_is_refused_in_one_line(tokens: Tokens, header: dict, claims: object, signature: bytes):
     with pytest.raises(UnauthenticatedError) as caught:
-        tokens.caller_of(f"{part(header)}.{part(claims)}.{part(signature)}")
+        tokens.verify(f"{part(header)}.{part(claims)}.{part(signature)}")
     assert str(caught.value).isprintable()
 
 
 @given(st.text())
 def test_whatever_is_no_token_is_refused(tokens: Tokens, text: str):
     with pytest.raises(UnauthenticatedError):
-        tokens.caller_of(text)
+        tokens.verify(text)
 
 
 @given(anything, anything, anything)
@@ -71,21 +71,21 @@ def test_whatever_a_signed_token_claims_is_a_caller_or_a_refusal(sub: object, ex
         token = ".".join([part({"alg": "ES256", "kid": "k1"}), part(claims)])
         signed = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256).sign(token.encode(), signer.private)
         with pytest.raises(UnauthenticatedError):
-            Tokens(TokenRules(signer.file)).caller_of(f"{token}.{part(signed)}")
+            Tokens(TokenRules(signer.file)).verify(f"{token}.{part(signed)}")
 
 
 @pytest.mark.parametrize(
-    "token", [f"{part(b'[' * 5000)}.e30.AA", "x" * (LONGEST_TOKEN + 1), "é.é.é", "\udcff.x.y", f"{part(b'9' * 5000)}.."]
+    "token", [f"{part(b'[' * 5000)}.e30.AA", "x" * (MAX_TOKEN + 1), "é.é.é", "\udcff.x.y", f"{part(b'9' * 5000)}.."]
 )
 def test_a_token_that_is_made_to_hurt_is_refused(signer: Signer, token: str):
     with pytest.raises(UnauthenticatedError):
-        Tokens(TokenRules(signer.file)).caller_of(token)
+        Tokens(TokenRules(signer.file)).verify(token)
 
 
 def test_a_token_speaks_for_the_service_account_it_names_until_it_expires(signer: Signer):
     exp = int(time.time()) + 60
     bound = {"namespace": "shop", "serviceaccount": {"name": "sleep", "uid": "1"}}
-    caller = Tokens(TokenRules(signer.file, trust_domain="td")).caller_of(
+    caller = Tokens(TokenRules(signer.file, trust_domain="td")).verify(
         signer.token("shop", exp=exp, **{"kubernetes.io": bound})
     )
 
@@ -100,9 +100,9 @@ def test_a_key_verifies_its_own_algorithm_only(signer: Signer):
     tokens = Tokens(TokenRules(signer.file))
     claims = {"sub": "system:serviceaccount:a:b", "aud": "mirrorplane", "exp": time.time() + 60}
 
-    assert tokens.caller_of(jwt.encode(claims, private, "PS256", {"kid": "r"})).namespace == "a"
+    assert tokens.verify(jwt.encode(claims, private, "PS256", {"kid": "r"})).namespace == "a"
     with pytest.raises(UnauthenticatedError, match="alg"):
-        tokens.caller_of(jwt.encode(claims, private, "RS256", {"kid": "r"}))
+        tokens.verify(jwt.encode(claims, private, "RS256", {"kid": "r"}))
 
 
 @pytest.mark.parametrize(

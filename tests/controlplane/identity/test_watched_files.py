@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirrorplane.controlplane.identity.watched_files import FileProblemError, Watched
+from mirrorplane.controlplane.identity.watched_files import FileProblemError, WatchedFiles
 
 STEPS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4)), max_size=12)
 
@@ -34,7 +34,7 @@ def test_what_is_in_force_is_the_last_whole_generation_that_was_seen(steps: list
         folder, now, want = Path(name), {"a": 9, "b": 9}, 9
         for file, generation in now.items():
             put(folder, file, generation)
-        watched = Watched([folder / "a", folder / "b"], pair)
+        watched = WatchedFiles([folder / "a", folder / "b"], pair)
         for file, generation in steps:
             put(folder, file, generation)
             now[file] = generation
@@ -53,7 +53,7 @@ def test_a_file_that_is_replaced_while_its_neighbour_is_read_is_read_again(tmp_p
             put(tmp_path, "b", late.pop())
         return pair(a, b)
 
-    watched = Watched([tmp_path / "a", tmp_path / "b"], load)
+    watched = WatchedFiles([tmp_path / "a", tmp_path / "b"], load)
     put(tmp_path, "a", 2)
     late.append(2)
 
@@ -70,7 +70,7 @@ def test_a_problem_that_passes_is_not_waited_out_until_the_next_change(tmp_path:
             raise ValueError(problems[0])
         return len(a)
 
-    watched = Watched([tmp_path / "a"], load)
+    watched = WatchedFiles([tmp_path / "a"], load)
     put(tmp_path, "a", 2)
     problems.append("too many open files")
     with caplog.at_level(logging.ERROR):
@@ -79,14 +79,14 @@ def test_a_problem_that_passes_is_not_waited_out_until_the_next_change(tmp_path:
 
     assert watched.latest() == 2
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR] == [
-        f"{tmp_path / 'a'}: too many open files; what was read before stays in force"
+        f"{tmp_path / 'a'}: too many open files; the previous content stays in use"
     ]
 
 
 def test_a_change_of_who_may_read_a_file_is_a_change(tmp_path: Path):
     put(tmp_path, "a", 1)
     loads: list[bytes] = []
-    watched = Watched([tmp_path / "a"], loads.append)
+    watched = WatchedFiles([tmp_path / "a"], loads.append)
     (tmp_path / "a").chmod(0o640)
     watched.latest()
     watched.latest()
@@ -97,4 +97,4 @@ def test_a_change_of_who_may_read_a_file_is_a_change(tmp_path: Path):
 @pytest.mark.parametrize(("name", "said"), [("none", "cannot be read: No such file"), ("", "cannot be read: Is a dir")])
 def test_without_a_first_value_there_is_none(tmp_path: Path, name: str, said: str):
     with pytest.raises(FileProblemError, match=f"{tmp_path / name}: {said}"):
-        Watched([tmp_path / name], len)
+        WatchedFiles([tmp_path / name], len)

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 
-from mirrorplane.controlplane.xds.server import XdsServer
-from tests.controlplane.xds.grpc_peers import TableFeed
+from tests.controlplane.xds.grpc_peers import TableFeed, XdsServer
 from tests.controlplane.xds.resource_worlds import SMALL
 
 
@@ -18,7 +17,7 @@ def feed() -> TableFeed:
 @pytest.fixture
 async def server(feed: TableFeed) -> AsyncIterator[XdsServer]:
     server = XdsServer(feed, "127.0.0.1:0")
-    server.port = await server.start()
+    await server.start()
     yield server
     await server.stop(grace=1.0)
 

@@ -1,4 +1,4 @@
-"""A feed that offers what a test tells it to, and an xDS client over a real gRPC channel."""
+"""A feed that a test controls, an xDS server on it, and an xDS client over a real gRPC channel."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,12 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
-from mirrorplane.controlplane.xds.feed import Offer
+from mirrorplane.controlplane.grpc_server.server import GrpcServer, TransportLimits
+from mirrorplane.controlplane.identity.authoriser import Authoriser, Security
+from mirrorplane.controlplane.xds.feed import Feed, Offer
+from mirrorplane.controlplane.xds.push_order import SERVER_LIMITS, PushLimits
+from mirrorplane.controlplane.xds.status import StreamStatus
+from mirrorplane.controlplane.xds.streams import XdsStreams
 from tests.controlplane.xds.resource_worlds import World, first_set, next_set
 
 ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -79,6 +84,34 @@ class TableLink:
 
     def leave(self) -> None:
         self.feed.links.remove(self)
+
+
+class XdsServer:
+    """The streams of a feed on a gRPC server, wired as the application does."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        address: str = "127.0.0.1:0",
+        *,
+        security: Security | None = None,
+        push: PushLimits = SERVER_LIMITS,
+        **limits,
+    ) -> None:
+        self.feed, self.authoriser = feed, Authoriser(security or Security())
+        self.xds = XdsStreams(feed, push)
+        self.grpc_server = GrpcServer(address, self.xds.services, self.authoriser, TransportLimits(**limits))
+        self.port = 0
+
+    async def start(self) -> int:
+        self.port = await self.grpc_server.start()
+        return self.port
+
+    async def stop(self, grace: float) -> None:
+        await self.grpc_server.stop(grace)
+
+    def streams(self) -> list[StreamStatus]:
+        return self.xds.streams()
 
 
 class Peer:

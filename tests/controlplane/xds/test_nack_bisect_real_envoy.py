@@ -21,8 +21,7 @@ from google.protobuf.message import Message
 from xxhash import xxh3_64_hexdigest
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource
-from mirrorplane.controlplane.xds.server import XdsServer
-from tests.controlplane.xds.grpc_peers import TableFeed
+from tests.controlplane.xds.grpc_peers import TableFeed, XdsServer
 from tests.controlplane.xds.real_envoy import BINARY, backend, envoy, free_ports, set_after
 
 pytestmark = [

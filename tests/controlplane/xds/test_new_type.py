@@ -28,11 +28,11 @@ USE_IT = """
     from mirrorplane.controlplane.xds.push_order import GATED, PushLimits
     from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest
     from mirrorplane.controlplane.xds.served_resources import USERS
-    from mirrorplane.controlplane.xds.services import methods
+    from mirrorplane.controlplane.xds.services import stream_kinds
 
     RUNTIME = PUSH_ORDER[0]
     assert RUNTIME.endswith("runtime.v3.Runtime")
-    assert {m.name for m in methods() if m.type_url == RUNTIME} == {"StreamRuntime", "DeltaRuntime"}
+    assert {k.method for k in stream_kinds() if k.type_url == RUNTIME} == {"StreamRuntime", "DeltaRuntime"}
     assert RUNTIME in GATED[LISTENER]
     assert USERS[RUNTIME] == (LISTENER,)
     assert TYPES["runtime"] == RUNTIME
@@ -62,7 +62,7 @@ def test_the_services_are_those_of_envoys_api():
     from envoy.service.route.v3 import rds_pb2
     from envoy.service.secret.v3 import sds_pb2
 
-    from mirrorplane.controlplane.xds.services import methods
+    from mirrorplane.controlplane.xds.services import stream_kinds
 
     modules = (ads_pb2, cds_pb2, eds_pb2, lds_pb2, rds_pb2, sds_pb2)
     known = {
@@ -71,4 +71,4 @@ def test_the_services_are_those_of_envoys_api():
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
-    assert {(method.service, method.name) for method in methods()} <= known
+    assert {(kind.service, kind.method) for kind in stream_kinds()} <= known

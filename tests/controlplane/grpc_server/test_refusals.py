@@ -1,14 +1,20 @@
-"""Telling callers that they are not served, and telling it in the log, however often they come."""
+"""Refused callers get a status and a sentence, and the log stays bounded however many there are."""
 
 import logging
 
 import grpc
 import pytest
 
+from mirrorplane.controlplane.grpc_server.refusals import (
+    MAX_LINES,
+    MAX_SENTENCE,
+    REFUSED,
+    WINDOW_S,
+    InvalidRequestError,
+    Refusals,
+    SilentError,
+)
 from mirrorplane.controlplane.identity.caller import ForbiddenError, UnauthenticatedError
-from mirrorplane.controlplane.xds.refusals import LINES, REFUSED, WINDOW_S, Refusals, SilentError
-from mirrorplane.controlplane.xds.requests import ProtocolError
-from mirrorplane.controlplane.xds.status import MAX_TEXT
 
 
 class Rpc:
@@ -34,22 +40,22 @@ async def test_the_log_of_a_storm_is_bounded_and_says_how_large_it_was(caplog: p
     with caplog.at_level(logging.WARNING):
         for _ in range(1000):
             await refusals.refuse(rpc, ForbiddenError("no"))
-        assert lines(caplog) == ["refused: ipv4:10.0.0.7:1234: no"] * LINES
+        assert lines(caplog) == ["refused: ipv4:10.0.0.7:1234: no"] * MAX_LINES
         caplog.clear()
         clock[0] += WINDOW_S
         await refusals.refuse(rpc, ForbiddenError("no"))
 
     assert lines(caplog) == [
-        f"refused: {1000 - LINES} more streams, which are not shown one by one",
+        f"refused: {1000 - MAX_LINES} more calls, not logged one by one",
         "refused: ipv4:10.0.0.7:1234: no",
     ]
-    assert len(rpc.ended) == 1001, "every caller is told"
+    assert len(rpc.ended) == 1001, "every caller gets an answer"
 
 
 async def test_every_refusal_has_a_status_of_its_own_and_a_short_sentence():
     rpc = Rpc()
-    for error in (ProtocolError, UnauthenticatedError, ForbiddenError, SilentError):
+    for error in (InvalidRequestError, UnauthenticatedError, ForbiddenError, SilentError):
         await Refusals().refuse(rpc, error("x" * 100_000))
 
     assert len({code for code, _ in rpc.ended}) == len(REFUSED) == 4
-    assert {len(sentence) for _, sentence in rpc.ended} == {MAX_TEXT}
+    assert {len(sentence) for _, sentence in rpc.ended} == {MAX_SENTENCE}

@@ -1,0 +1,46 @@
+"""One admitted call: its messages, each checked against the caller's proof, and what its caller may claim."""
+
+from typing import Any
+
+import grpc
+
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.controlplane.identity.authoriser import Authoriser
+from mirrorplane.controlplane.identity.caller import Caller, Credentials
+
+
+class Call:
+    """A call whose caller was admitted. Made by the server once the first message, or the end, has arrived."""
+
+    __slots__ = ("_authoriser", "_first", "_rpc", "caller")
+
+    def __init__(self, rpc: Any, authoriser: Authoriser, caller: Caller | None, first: Any) -> None:
+        self.caller = caller
+        self._rpc, self._authoriser, self._first = rpc, authoriser, first
+
+    def authorise(self, proxy: Proxy) -> Proxy:
+        """Return the proxy with the identity its caller proved. Raises RefusedError if it claims another namespace."""
+        return self._authoriser.authorise(self.caller, proxy)
+
+    async def read(self) -> bytes | None:
+        """Return the next message, or None at the end. Raises RefusedError once the caller's proof has expired.
+
+        Never cancel it, nor wrap it in a timeout, while the call lives: that loses messages (grpc/grpc#43360).
+        """
+        message = await self._rpc.read() if self._first is None else self._first
+        self._first = None  # it may list all that a proxy holds, megabytes, and calls live long
+        self._authoriser.confirm(self.caller)
+        return None if message is grpc.aio.EOF else message
+
+    async def write(self, message: bytes) -> None:
+        """Send a message. Raises RefusedError once the caller's proof has expired."""
+        self._authoriser.confirm(self.caller)
+        await self._rpc.write(message)
+
+
+def credentials_of(rpc: Any) -> Credentials:
+    """Return what the caller of an RPC presents: its metadata, and the certificates of its TLS session."""
+    return Credentials(
+        tuple(value for key, value in rpc.invocation_metadata() or () if key == "authorization"),
+        tuple(rpc.auth_context().get("x509_pem_cert", ())),
+    )

@@ -1,0 +1,66 @@
+"""How a refused call ends: the status, the sentence, and a log that no caller can flood.
+
+Separate from the server because it is what strangers can reach.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from mirrorplane.controlplane.identity.caller import ForbiddenError, UnauthenticatedError
+
+_log = logging.getLogger(__name__)
+
+WINDOW_S = 60.0
+MAX_LINES = 30
+MAX_SENTENCE = 2000
+"""Characters. A sentence may quote what a stranger sent, and gRPC sends it in a header of limited size."""
+
+
+class SilentError(Exception):
+    """A caller opened a stream and sent nothing."""
+
+
+class InvalidRequestError(Exception):
+    """A message that no client of the service should send. Raised by services."""
+
+
+_STATUS = {
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
+    SilentError: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+REFUSED = tuple(_STATUS)
+"""The errors that end a call with a sentence for its caller."""
+
+
+class Refusals:
+    """Ends calls. It logs the first 30 refusals of a minute, and then how many more there were."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._window_began, self._count = now(), 0
+
+    async def refuse(self, rpc: Any, error: Exception) -> None:
+        """End a call with one of the errors of REFUSED. Raises grpc's AbortError, as every abort does."""
+        sentence = str(error)
+        if len(sentence) > MAX_SENTENCE:
+            sentence = f"{sentence[: MAX_SENTENCE - 1]}…"
+        self._log(rpc.peer(), sentence)
+        await rpc.abort(_STATUS[type(error)], sentence)
+
+    def _log(self, peer: str, sentence: str) -> None:
+        if self._now() - self._window_began >= WINDOW_S:
+            self._begin_window()
+        self._count += 1
+        if self._count <= MAX_LINES:
+            _log.warning("refused: %s: %s", peer, sentence)
+
+    def _begin_window(self) -> None:
+        if self._count > MAX_LINES:
+            _log.warning("refused: %d more calls, not logged one by one", self._count - MAX_LINES)
+        self._window_began, self._count = self._now(), 0

@@ -1,0 +1,139 @@
+"""The gRPC server: it binds the address, admits callers, and hands admitted calls to the services registered on it.
+
+Separate from the services so that everything about sockets, TLS, identity, keepalive and limits is in one place.
+Messages pass through gRPC as bytes in both directions.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import grpc
+import msgspec
+
+from mirrorplane.controlplane.grpc_server.call import Call, credentials_of
+from mirrorplane.controlplane.grpc_server.refusals import REFUSED, Refusals, SilentError
+from mirrorplane.controlplane.grpc_server.service import Method, Service
+from mirrorplane.controlplane.identity.authoriser import Authoriser
+from mirrorplane.controlplane.identity.certificates import server_credentials
+
+
+class TransportLimits(msgspec.Struct, frozen=True):
+    """How the server treats its connections, whatever service they use. Sizes are bytes, times are seconds.
+
+    `first_message` is how long a call may take to send its first message, and a connection to shake hands.
+    `ping_interval` is the shortest keepalive interval a client may use; gRPC's default cuts off any below 5 minutes.
+    `max_connection_age` is for callers with certificates: a connection that old accepts no new streams, and keeps those
+    it has. Otherwise a proxy with a new certificate would reconnect for ever on the connection of its old one.
+    `max_receive` leaves room for a proxy that comes back and lists all it holds: 3 MiB at 8,000 services.
+    """
+
+    first_message: float = 10.0
+    reuse_port: bool = False
+    ping_interval: float = 1.0
+    keepalive: float = 30.0
+    keepalive_timeout: float = 10.0
+    max_connection_age: float = 60.0
+    max_receive: int = 64 << 20
+    max_streams: int = 1 << 20
+
+
+class GrpcServer:
+    """Services on one address, for example `127.0.0.1:15010` or `unix:/run/xds.sock`. One authoriser serves all."""
+
+    def __init__(
+        self,
+        address: str,
+        services: Sequence[Service],
+        authoriser: Authoriser,
+        limits: TransportLimits = TransportLimits(),  # noqa: B008 - frozen
+    ) -> None:
+        """Read the files that TLS needs. Raises FileProblemError."""
+        self._address, self._services = address, services
+        self._authoriser, self._limits = authoriser, limits
+        tls = authoriser.security.tls
+        self._credentials = server_credentials(tls) if tls else None
+        self._refusals = Refusals()
+        self._server: Any = None
+
+    async def start(self) -> int:
+        """Bind and serve; return the port. Raises RuntimeError when the address is taken or cannot be bound."""
+        server = grpc.aio.server(options=self._channel_options())
+        # A method without deserialiser and serialiser carries bytes.
+        server.add_generic_rpc_handlers(
+            tuple(
+                grpc.method_handlers_generic_handler(
+                    service.name,
+                    {
+                        name: grpc.stream_stream_rpc_method_handler(self._admitted(method))
+                        for name, method in service.methods.items()
+                    },
+                )
+                for service in self._services
+            )
+        )
+        port: int = (
+            server.add_secure_port(self._address, self._credentials)
+            if self._credentials
+            else server.add_insecure_port(self._address)
+        )
+        await server.start()
+        self._server = server
+        return port
+
+    async def stop(self, grace: float) -> None:
+        """Let services end their calls, and close after at most `grace` seconds."""
+        for service in self._services:
+            service.close()
+        if self._server is not None:
+            await self._server.stop(grace)
+
+    def _admitted(self, method: Method) -> Callable[[Any, Any], Awaitable[None]]:
+        async def serve(_requests: Any, rpc: Any) -> None:
+            try:
+                caller = self._authoriser.admit(credentials_of(rpc))
+                first = await self._first_message(rpc)
+                await method(Call(rpc, self._authoriser, caller, first))
+            except REFUSED as error:
+                await self._refusals.refuse(rpc, error)
+
+        return serve
+
+    async def _first_message(self, rpc: Any) -> Any:
+        """Return the first message, or EOF. The read is not cancelled (see Call.read): too late, the call is ended."""
+        deadline = asyncio.create_task(self._end_silent(rpc))
+        try:
+            return await rpc.read()
+        finally:
+            deadline.cancel()
+
+    async def _end_silent(self, rpc: Any) -> None:
+        seconds = self._limits.first_message
+        await asyncio.sleep(seconds)
+        with suppress(grpc.aio.AbortError):
+            await self._refusals.refuse(rpc, SilentError(f"no message within {seconds:g} s of opening the stream"))
+
+    def _channel_options(self) -> list[tuple[str, int]]:
+        limits = self._limits
+        by_certificate = self._authoriser.security.by_certificate
+        return [
+            ("grpc.so_reuseport", int(limits.reuse_port)),
+            ("grpc.max_receive_message_length", limits.max_receive),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_concurrent_streams", limits.max_streams),
+            ("grpc.server_handshake_timeout_ms", _ms(limits.first_message)),
+            ("grpc.keepalive_time_ms", _ms(limits.keepalive)),
+            ("grpc.keepalive_timeout_ms", _ms(limits.keepalive_timeout)),
+            ("grpc.keepalive_permit_without_calls", 1),
+            # Both are needed: the first alone does not stop gRPC from cutting off an Envoy that pings (seen with 1.40).
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", _ms(limits.ping_interval)),
+            ("grpc.http2.min_ping_interval_without_data_ms", _ms(limits.ping_interval)),
+            # Estimating the bandwidth of what proxies send costs a ping per read, and a fifth of all pushes a second.
+            ("grpc.http2.bdp_probe", 0),
+            *([("grpc.max_connection_age_ms", _ms(limits.max_connection_age))] if by_certificate else []),
+        ]
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
