@@ -18,14 +18,14 @@ from mirrorplane.translators.istio.traffic_policy import Blocks, layer_of, polic
 from mirrorplane.translators.lookups import services as visible
 from mirrorplane.translators.settings import mesh
 
-_OWN = "."
-_OWN_ONLY = (_OWN,)
+_SAME_NAMESPACE = "."
+_SAME_NAMESPACE_ONLY = (_SAME_NAMESPACE,)
 
 
 def lower(view: View, obj: Object[istio.DestinationRule]) -> Lowered:
     """Return the policy; the host's short name is completed with the rule's own namespace (Istio).
 
-    A rule for some clients is for those of its own namespace.
+    A rule with workloadSelector applies to its own namespace only.
     """
     spec = obj.spec
     policy = TrafficPolicy(
@@ -33,13 +33,15 @@ def lower(view: View, obj: Object[istio.DestinationRule]) -> Lowered:
         namespace=obj.ref.namespace,
         ref=obj.ref,
         subsets=tuple(_subset(s) for s in spec.subsets),
-        export_to=_OWN_ONLY if spec.workload_selector else spec.export_to or view.memo(mesh).policies_export_to,
+        export_to=_SAME_NAMESPACE_ONLY
+        if spec.workload_selector
+        else spec.export_to or view.memo(mesh).policies_export_to,
         created=obj.created,
         layer=None if spec.traffic_policy is None else layer_of(spec.traffic_policy),
         client_labels=tuple(sorted(spec.workload_selector.match_labels.items())) if spec.workload_selector else (),
     )
-    advice = [f for path, said in _policies(spec) for f in policy_advice(obj.ref, path, said)]
-    return Lowered(policies=(policy,), findings=(*advice, *_near_names(view, obj, policy.host)))
+    advice = [f for path, policy_spec in _policies(spec) for f in policy_advice(obj.ref, path, policy_spec)]
+    return Lowered(policies=(policy,), findings=(*advice, *_locality_findings(view, obj, policy.host)))
 
 
 def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
@@ -49,41 +51,45 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     yield from _subset_findings(obj)
     yield from _export_findings(obj)
     yield from annotation_findings(obj)
-    whole = obj.spec.traffic_policy
-    ejects = whole is not None and whole.outlier_detection is not None
-    for path, said in _policies(obj.spec):
-        yield from policy_findings(obj.ref, path, said, ejects=ejects)
+    default = obj.spec.traffic_policy
+    ejects = default is not None and default.outlier_detection is not None
+    for path, policy in _policies(obj.spec):
+        yield from policy_findings(obj.ref, path, policy, ejects=ejects)
 
 
-def _near_names(view: View, obj: Object[istio.DestinationRule], host: str) -> Iterator[Finding]:
-    """Say that what DNS answers has no locality, of the host or of those that a wildcard covers."""
-    asked = [path for path, said in _blocks(obj.spec) if said.load_balancer and said.load_balancer.locality_lb_setting]
+def _locality_findings(view: View, obj: Object[istio.DestinationRule], host: str) -> Iterator[Finding]:
+    """Warn that addresses from DNS have no locality, for the host or those that a wildcard covers."""
+    paths = [
+        path for path, block in _blocks(obj.spec) if block.load_balancer and block.load_balancer.locality_lb_setting
+    ]
     visibility = Visibility(obj.ref.namespace)
-    meant = _covered(view, visibility, host) if asked else []
-    services = (view.memo(visible.service, visibility, one) for one in meant)
-    looked_up = [s.host for s in services if s and s.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}]
-    if looked_up:
-        more = f" and {len(looked_up) - 1} more" if len(looked_up) > 1 else ""
-        message = f"the addresses of {looked_up[0]}{more} come from DNS, so localities change nothing"
-        where = f"{asked[0]}.loadBalancer.localityLbSetting"
-        yield Finding(obj.ref, "LocalityLeftOut", message, where, Severity.WARNING)
+    hosts = _covered(view, visibility, host) if paths else []
+    services = (view.memo(visible.service, visibility, name) for name in hosts)
+    resolved = [s.host for s in services if s and s.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}]
+    if resolved:
+        more = f" and {len(resolved) - 1} more" if len(resolved) > 1 else ""
+        message = (
+            f"the addresses of {resolved[0]}{more} come from DNS without locality: localityLbSetting has no effect"
+        )
+        setting_path = f"{paths[0]}.loadBalancer.localityLbSetting"
+        yield Finding(obj.ref, "LocalityLeftOut", message, setting_path, Severity.WARNING)
 
 
 def _covered(view: View, visibility: Visibility, host: str) -> list[str]:
     if not host.startswith("*"):
         return [host]
-    return [one for one in view.memo(visible.all_hosts, visibility) if covers(host, one)]
+    return [name for name in view.memo(visible.all_hosts, visibility) if covers(host, name)]
 
 
-def _subset(said: istio.Subset) -> Subset:
-    labels = tuple(sorted(said.labels.items()))
+def _subset(spec: istio.Subset) -> Subset:
+    labels = tuple(sorted(spec.labels.items()))
     return (
-        Subset(said.name, labels, layer_of(said.traffic_policy)) if said.traffic_policy else Subset(said.name, labels)
+        Subset(spec.name, labels, layer_of(spec.traffic_policy)) if spec.traffic_policy else Subset(spec.name, labels)
     )
 
 
 def _policies(spec: istio.DestinationRule) -> Iterator[tuple[str, istio.TrafficPolicy]]:
-    """Yield every traffic policy of a rule with its field."""
+    """Yield every traffic policy of a rule with its path."""
     if spec.traffic_policy is not None:
         yield "spec.trafficPolicy", spec.traffic_policy
     for i, subset in enumerate(spec.subsets):
@@ -92,17 +98,17 @@ def _policies(spec: istio.DestinationRule) -> Iterator[tuple[str, istio.TrafficP
 
 
 def _blocks(spec: istio.DestinationRule) -> Iterator[tuple[str, Blocks]]:
-    """Yield what is said of all ports and of single ones, each with its field."""
-    for path, said in _policies(spec):
-        yield path, said
-        yield from ((f"{path}.portLevelSettings[{i}]", port) for i, port in enumerate(said.port_level_settings))
+    """Yield the policies for all ports and for single ports, each with its path."""
+    for path, policy in _policies(spec):
+        yield path, policy
+        yield from ((f"{path}.portLevelSettings[{i}]", port) for i, port in enumerate(policy.port_level_settings))
 
 
 def _subset_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     names = Counter(s.name for s in obj.spec.subsets)
     for i, subset in enumerate(obj.spec.subsets):
         if "." in subset.name or host_problem(subset.name):
-            message = f"subset name is invalid: {subset.name!r} is no DNS label"
+            message = f"subset name is invalid: {subset.name!r} is not a DNS label"
             yield Finding(obj.ref, "InvalidSubset", message, f"spec.subsets[{i}].name")
         elif names[subset.name] > 1:
             names[subset.name] = 0
@@ -111,24 +117,24 @@ def _subset_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
 
 
 def _export_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
-    said = obj.spec.export_to
-    yield from export_findings(obj.ref, said)
-    if obj.spec.workload_selector is not None and set(said) - {_OWN, obj.ref.namespace}:
+    export_to = obj.spec.export_to
+    yield from export_findings(obj.ref, export_to)
+    if obj.spec.workload_selector is not None and set(export_to) - {_SAME_NAMESPACE, obj.ref.namespace}:
         message = "destination rule with workload selector cannot have exportTo beyond current namespace"
-        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo", fix="leave exportTo out")
+        yield Finding(obj.ref, "InvalidExportTo", message, "spec.exportTo", fix="remove exportTo")
 
 
 def _host(obj: Object[istio.DestinationRule]) -> Iterable[str]:
     return (fqdn(obj.spec.host, obj.ref.namespace),)
 
 
-def _cares_where(obj: Object[istio.DestinationRule]) -> Iterable[str]:
-    """File rules that may prefer near endpoints. Istio: those that leave failing endpoints alone do."""
-    near = (
-        said.outlier_detection or (said.load_balancer and said.load_balancer.locality_lb_setting)
-        for _, said in _blocks(obj.spec)
+def _uses_localities(obj: Object[istio.DestinationRule]) -> Iterable[str]:
+    """Index rules that may prefer near endpoints. Istio: outlier detection turns that on."""
+    settings = (
+        block.outlier_detection or (block.load_balancer and block.load_balancer.locality_lb_setting)
+        for _, block in _blocks(obj.spec)
     )
-    return ("*",) if any(near) else ()
+    return ("*",) if any(settings) else ()
 
 
 def _has_clients(obj: Object[istio.DestinationRule]) -> Iterable[str]:
@@ -137,7 +143,7 @@ def _has_clients(obj: Object[istio.DestinationRule]) -> Iterable[str]:
 
 
 def _names_secret(obj: Object[istio.DestinationRule]) -> Iterable[str]:
-    return ("*",) if any(said.tls and said.tls.credential_name for _, said in _blocks(obj.spec)) else ()
+    return ("*",) if any(block.tls and block.tls.credential_name for _, block in _blocks(obj.spec)) else ()
 
 
 INPUT = Input(
@@ -146,7 +152,7 @@ INPUT = Input(
     validate=validate,
     indexes={
         "policy.host": _host,
-        "policy.near": _cares_where,
+        "policy.near": _uses_localities,
         "policy.clients": _has_clients,
         "policy.credential": _names_secret,
     },

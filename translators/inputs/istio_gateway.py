@@ -21,16 +21,16 @@ _UNIX = "unix:"
 
 
 def lower(_: View, obj: Object[istio.Gateway]) -> Lowered:
-    """Return the gateway, with the servers that are served."""
-    said = [(f"spec.servers[{i}]", server) for i, server in enumerate(obj.spec.servers)]
+    """Return the gateway with its supported servers."""
+    servers = [(f"spec.servers[{i}]", server) for i, server in enumerate(obj.spec.servers)]
     gateway = Gateway(
         ref=obj.ref,
         selector=tuple(sorted(obj.spec.selector.items())),
-        servers=tuple(_server(obj, path, server) for path, server in said if _is_served(server)),
+        servers=tuple(_server(obj, path, server) for path, server in servers if _is_served(server)),
         created=obj.created,
     )
     return Lowered(
-        gateways=(gateway,), findings=tuple(f for path, server in said for f in _advice(obj.ref, path, server))
+        gateways=(gateway,), findings=tuple(f for path, server in servers for f in _advice(obj.ref, path, server))
     )
 
 
@@ -52,105 +52,105 @@ def validate(obj: Object[istio.Gateway]) -> Iterator[Finding]:
         names |= {server.port.name} if server.port is not None and server.port.name else set()
 
 
-def _server(obj: Object[istio.Gateway], path: str, said: istio.Server) -> Server:
-    assert said.port is not None
-    protocol = _protocol(said)
-    termination = termination_of(said.tls) if said.tls is not None and protocol in _TLS else None
+def _server(obj: Object[istio.Gateway], path: str, spec: istio.Server) -> Server:
+    assert spec.port is not None
+    protocol = _protocol(spec)
+    termination = termination_of(spec.tls) if spec.tls is not None and protocol in _TLS else None
     http = protocol in _HTTP or (protocol == "HTTPS" and termination is not None)
     return Server(
-        number=said.port.number,
+        number=spec.port.number,
         protocol=ServerProtocol.HTTP if http else ServerProtocol.TCP,
-        hosts=tuple(dict.fromkeys(_host(obj.ref.namespace, host) for host in said.hosts)),
-        section_name=said.port.name,
-        bind=collapsed(said.bind) if said.bind else "",
+        hosts=tuple(dict.fromkeys(_host(obj.ref.namespace, host) for host in spec.hosts)),
+        section_name=spec.port.name,
+        bind=collapsed(spec.bind) if spec.bind else "",
         tls=protocol in _TLS,
         termination=termination,
-        redirect=said.tls is not None and said.tls.https_redirect,
-        stat_prefix=said.name,
+        redirect=spec.tls is not None and spec.tls.https_redirect,
+        stat_prefix=spec.name,
         path=path,
     )
 
 
-def _host(namespace: str, said: str) -> ServedHost:
-    owner, slash, host = said.rpartition("/")
+def _host(namespace: str, spec: str) -> ServedHost:
+    owner, slash, host = spec.rpartition("/")
     return ServedHost(literal(host), (namespace if owner == "." else owner) if slash else "*")
 
 
-def _is_served(said: istio.Server) -> bool:
-    return not said.bind.startswith(_UNIX) and (said.tls is None or said.tls.mode not in NOT_SERVED)
+def _is_served(spec: istio.Server) -> bool:
+    return not spec.bind.startswith(_UNIX) and (spec.tls is None or spec.tls.mode not in NOT_SERVED)
 
 
-def _advice(about: Ref, path: str, said: istio.Server) -> Iterator[Finding]:
-    if said.bind.startswith(_UNIX):
-        message = "Unix domain sockets are not served: nothing listens for this server"
-        yield Finding(about, "BindNotServed", message, f"{path}.bind", fix="bind it to an IP address")
-    if said.default_endpoint:
-        message = "gateways send nothing to a default endpoint: this changes nothing"
-        yield Finding(about, "FieldUnused", message, f"{path}.defaultEndpoint", Severity.WARNING, "leave it out")
-    if _protocol(said) == _GRPC_WEB:
-        message = "it is served as HTTP, and nothing is translated to gRPC: the workload has to speak gRPC-Web"
+def _advice(about: Ref, path: str, spec: istio.Server) -> Iterator[Finding]:
+    if spec.bind.startswith(_UNIX):
+        message = "Unix domain sockets are not supported: no listener is opened for this server"
+        yield Finding(about, "BindNotServed", message, f"{path}.bind", fix="bind to an IP address")
+    if spec.default_endpoint:
+        message = "defaultEndpoint has no effect at gateways"
+        yield Finding(about, "FieldUnused", message, f"{path}.defaultEndpoint", Severity.WARNING, "remove it")
+    if _protocol(spec) == _GRPC_WEB:
+        message = "GRPC-WEB is served as HTTP without translation to gRPC: the workload must support gRPC-Web"
         yield Finding(about, "NotTranslated", message, f"{path}.port.protocol", Severity.WARNING)
-    if said.tls is not None and _protocol(said) in _TLS:
-        yield from tls_advice(about, f"{path}.tls", said.tls)
-        if said.tls.https_redirect:
-            message = "what comes by TLS is https already: this changes nothing"
-            where = f"{path}.tls.httpsRedirect"
-            yield Finding(about, "FieldUnused", message, where, Severity.WARNING, "put it on the server for HTTP")
+    if spec.tls is not None and _protocol(spec) in _TLS:
+        yield from tls_advice(about, f"{path}.tls", spec.tls)
+        if spec.tls.https_redirect:
+            message = "httpsRedirect has no effect on a server with TLS"
+            field = f"{path}.tls.httpsRedirect"
+            yield Finding(about, "FieldUnused", message, field, Severity.WARNING, "set it on the HTTP server")
 
 
-def _protocol(said: istio.Server) -> str:
-    return said.port.protocol.upper() if said.port is not None else ""
+def _protocol(spec: istio.Server) -> str:
+    return spec.port.protocol.upper() if spec.port is not None else ""
 
 
-def _port_findings(about: Ref, path: str, said: istio.Port | None) -> Iterator[Finding]:
-    if said is None:
+def _port_findings(about: Ref, path: str, spec: istio.Port | None) -> Iterator[Finding]:
+    if spec is None:
         yield Finding(about, "InvalidPort", "port is required", path)
         return
-    if said.number not in PORTS:
-        yield Finding(about, "InvalidPort", f"port {said.number} is not in 1..65535", f"{path}.number")
-    if not said.name:
+    if spec.number not in PORTS:
+        yield Finding(about, "InvalidPort", f"port {spec.number} is not in 1..65535", f"{path}.number")
+    if not spec.name:
         yield Finding(about, "InvalidPort", "port name must be set", f"{path}.name")
-    if said.protocol.upper() not in _HTTP | _TLS | _TCP:
-        known = ", ".join(sorted(_HTTP | _TLS | _TCP))
-        message = f'invalid protocol "{said.protocol}", supported protocols are {known}'
+    if spec.protocol.upper() not in _HTTP | _TLS | _TCP:
+        supported = ", ".join(sorted(_HTTP | _TLS | _TCP))
+        message = f'invalid protocol "{spec.protocol}", supported protocols are {supported}'
         yield Finding(about, "InvalidPort", message, f"{path}.protocol")
-    if said.target_port:
+    if spec.target_port:
         message = "targetPort has no impact on Gateways"
-        yield Finding(about, "FieldUnused", message, f"{path}.targetPort", Severity.WARNING, "leave it out")
+        yield Finding(about, "FieldUnused", message, f"{path}.targetPort", Severity.WARNING, "remove it")
 
 
-def _host_findings(about: Ref, path: str, said: istio.Server) -> Iterator[Finding]:
-    if not said.hosts:
+def _host_findings(about: Ref, path: str, spec: istio.Server) -> Iterator[Finding]:
+    if not spec.hosts:
         yield Finding(about, "NoHosts", "server config must contain at least one host", f"{path}.hosts")
-    for i, text in enumerate(said.hosts):
+    for i, text in enumerate(spec.hosts):
         owner, slash, host = text.rpartition("/")
-        where = f"{path}.hosts[{i}]"
+        host_path = f"{path}.hosts[{i}]"
         if problem := host_problem(host):
-            yield Finding(about, "InvalidHost", problem, where)
+            yield Finding(about, "InvalidHost", problem, host_path)
         elif "." not in host and host != "*" and not is_ip(host):
             message = f"short names (non FQDN) are not allowed: {host}"
-            yield Finding(about, "InvalidHost", message, where)
+            yield Finding(about, "InvalidHost", message, host_path)
         if slash and owner not in {"*", "."} and ("." in owner or host_problem(owner)):
-            yield Finding(about, "InvalidHost", f"{owner!r} is not a namespace, nor `*` or `.`", where)
+            yield Finding(about, "InvalidHost", f"{owner!r} is not a namespace, nor `*` or `.`", host_path)
 
 
-def _tls_findings(about: Ref, path: str, said: istio.Server) -> Iterator[Finding]:
-    protocol, where = _protocol(said), f"{path}.tls"
+def _tls_findings(about: Ref, path: str, spec: istio.Server) -> Iterator[Finding]:
+    protocol, tls_path = _protocol(spec), f"{path}.tls"
     if protocol in _TLS:
-        if said.tls is None:
-            yield Finding(about, "InvalidTls", "server must have TLS settings for HTTPS/TLS protocols", where)
+        if spec.tls is None:
+            yield Finding(about, "InvalidTls", "server must have TLS settings for HTTPS/TLS protocols", tls_path)
         else:
-            yield from tls_findings(about, where, said.tls)
+            yield from tls_findings(about, tls_path, spec.tls)
     elif protocol in _HTTP:
-        if said.tls is not None and said.tls != istio.ServerTLSSettings(https_redirect=said.tls.https_redirect):
+        if spec.tls is not None and spec.tls != istio.ServerTLSSettings(https_redirect=spec.tls.https_redirect):
             message = "server cannot have TLS settings for plain text HTTP ports"
-            yield Finding(about, "InvalidTls", message, where, fix="only httpsRedirect can be there")
-    elif said.tls is not None:
-        yield Finding(about, "InvalidTls", "server cannot have TLS settings for non HTTPS/TLS ports", where)
+            yield Finding(about, "InvalidTls", message, tls_path, fix="keep only httpsRedirect")
+    elif spec.tls is not None:
+        yield Finding(about, "InvalidTls", "server cannot have TLS settings for non HTTPS/TLS ports", tls_path)
 
 
 def _selection(obj: Object[istio.Gateway]) -> Iterable[str]:
-    """File a gateway under the first label that it wants, so that a router finds it by its own."""
+    """Index a gateway by the first label of its selector, so that a router looks it up by its own labels."""
     return (next((f"{key}={value}" for key, value in sorted(obj.spec.selector.items())), "*"),)
 
 

@@ -1,4 +1,4 @@
-"""Istio's MeshConfig (ConfigMap istio-system/istio) -> what it says for the mesh; the rest it says is told."""
+"""Istio's MeshConfig (ConfigMap istio-system/istio) -> SettingsOverlay, with a warning for each ignored field."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,30 +15,30 @@ from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.mesh import LOGS, settings_findings, settings_of
 
 _PATH = "data.mesh"
-_LOGGED = "access logs are JSON objects of one form, so that no request can forge a line"
-_IDENTITY = "workload certificates are not issued here"
-_PORTS = "with interception the ports are 15001 and 15006"
-_INGRESS = "Ingress is not read here"
-_TELEMETRY = "telemetry is not configured here"
-_WHY = {
+_LOGGED = "access logs have a fixed JSON format, so that a request cannot forge a line"
+_IDENTITY = "Mirrorplane issues no workload certificates"
+_PORTS = "interception uses the ports 15001 and 15006"
+_INGRESS = "Ingress is not supported"
+_TELEMETRY = "telemetry is not configurable"
+_REASONS = {
     "access_log_format": _LOGGED,
     "access_log_encoding": _LOGGED,
     "ca": _IDENTITY,
     "ca_certificates": _IDENTITY,
     "certificates": _IDENTITY,
-    "config_sources": "sources are given on the command line",
-    "default_config": "proxies are configured where they start (mirrorplane bootstrap)",
+    "config_sources": "sources are command line options",
+    "default_config": "proxies are configured by their bootstrap (mirrorplane bootstrap)",
     "default_providers": _TELEMETRY,
-    "disable_envoy_listener_log": "listeners have no access log of their own here",
-    "discovery_selectors": "everything in the folder is read",
+    "disable_envoy_listener_log": "listeners have no access log",
+    "discovery_selectors": "all manifests are read",
     "enable_auto_mtls": _IDENTITY,
     "enable_envoy_access_log_service": _TELEMETRY,
     "enable_prometheus_merge": _TELEMETRY,
     "enable_tracing": _TELEMETRY,
     "extension_providers": _TELEMETRY,
-    "hbone_idle_timeout": "there is no ambient mode here",
+    "hbone_idle_timeout": "ambient mode is not supported",
     "inbound_cluster_stat_name": "statistics have Istio's default names",
-    "inbound_traffic_policy": "what comes in goes to the address that was dialled",
+    "inbound_traffic_policy": "inbound connections go to their original destination",
     "ingress_class": _INGRESS,
     "ingress_controller_mode": _INGRESS,
     "ingress_selector": _INGRESS,
@@ -47,40 +47,42 @@ _WHY = {
     "outbound_cluster_stat_name": "statistics have Istio's default names",
     "proxy_inbound_listen_port": _PORTS,
     "proxy_listen_port": _PORTS,
-    "service_settings": "there is one cluster here",
-    "service_scope_configs": "there is no ambient mode here",
+    "service_settings": "multiple clusters are not supported",
+    "service_scope_configs": "ambient mode is not supported",
     "thrift_config": "Thrift is served as TCP",
-    "tls_defaults": "TLS is 1.2 or 1.3 with Envoy's own ciphers",
-    "trust_domain": "who may connect is said on the command line (--trust-domain)",
-    "trust_domain_aliases": "who may connect is said on the command line (--trust-domain)",
-    "verify_certificate_at_client": "certificates are verified wherever a DestinationRule does not say otherwise",
+    "tls_defaults": "TLS is 1.2 or 1.3 with Envoy's default cipher suites",
+    "trust_domain": "the trust domain is a command line option (--trust-domain)",
+    "trust_domain_aliases": "the trust domain is a command line option (--trust-domain)",
+    "verify_certificate_at_client": "certificates are verified unless a DestinationRule disables it",
 }
-"""Fields that change nothing, and why."""
-_AS_DONE = {"access_log_encoding": "JSON", "verify_certificate_at_client": True}
-"""Values that ask for what is done anyway; of other fields, those that are empty or false do."""
+"""Fields without effect, and why."""
+_DEFAULTS = {"access_log_encoding": "JSON", "verify_certificate_at_client": True}
+"""Values that describe the actual behaviour. Of the other fields, empty and false values do."""
 
 
 def lower(_: View, obj: Object[istio.MeshConfig]) -> Lowered:
-    """Return the settings; what is not set is left to others."""
+    """Return the settings that are set."""
     return Lowered(settings=settings_overlay(**settings_of(obj.spec)))
 
 
 def validate(obj: Object[istio.MeshConfig]) -> Iterator[Finding]:
-    """Refuse what makes no sense, and warn of each field that is set and changes nothing."""
+    """Refuse invalid settings, and warn of each field that is set without effect."""
     yield from settings_findings(obj.ref, _PATH, obj.spec)
     if obj.spec.access_log_file not in {None, *LOGS}:
         files = ", ".join(filter(None, LOGS))
-        message = f"a proxy that cannot open {obj.spec.access_log_file!r} would have no listeners: it changes nothing"
-        yield _left_out(obj, "accessLogFile", message, f"write one of {files}, or nothing")
+        message = (
+            f"accessLogFile {obj.spec.access_log_file!r} is ignored: a proxy that cannot open it rejects all listeners"
+        )
+        yield _left_out(obj, "accessLogFile", message, f"use one of {files}, or leave it empty")
     names = {field.name: field.encode_name for field in fields(istio.MeshConfig)}
-    for field, why in _WHY.items():
+    for field, reason in _REASONS.items():
         value = getattr(obj.spec, field)
-        if value is not None and not _asks_for_nothing(field, value):
-            yield _left_out(obj, names[field], f"{names[field]} changes nothing: {why}")
+        if value is not None and not _is_default(field, value):
+            yield _left_out(obj, names[field], f"{names[field]} has no effect: {reason}")
 
 
-def _asks_for_nothing(field: str, value: Any) -> bool:
-    return bool(value == _AS_DONE[field]) if field in _AS_DONE else not value
+def _is_default(field: str, value: Any) -> bool:
+    return bool(value == _DEFAULTS[field]) if field in _DEFAULTS else not value
 
 
 def _left_out(obj: Object[istio.MeshConfig], field: str, message: str, fix: str = "") -> Finding:

@@ -1,4 +1,4 @@
-"""Istio ServiceEntry -> Service, with the endpoints it states itself."""
+"""Istio ServiceEntry -> Service, with its inline endpoints."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,8 +9,8 @@ from mirrorplane.api.mesh import Endpoint, EndpointGroup, Lowered, Port, Protoco
 from mirrorplane.api.meta import Object
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
-from mirrorplane.translators.istio.localities import locality_of
 from mirrorplane.translators.istio.service_entries import entry_findings
+from mirrorplane.translators.istio.workloads import locality_of
 from mirrorplane.translators.partitions import export_keys, namespace_keys, selector_keys, selector_shards
 from mirrorplane.translators.port_protocols import by_token
 from mirrorplane.translators.settings import mesh

@@ -9,33 +9,33 @@ from mirrorplane.api.meta import AnyObject, Labels, Object
 from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
-from mirrorplane.translators.istio.destinations import destination_of
 from mirrorplane.translators.istio.egress import egress_findings, egress_of, policy_findings
 from mirrorplane.translators.istio.ingress import inbound_pool_findings, inbound_pool_of, ingress_findings, ingress_of
+from mirrorplane.translators.istio.references import destination_of
 
 _EVERYTHING = istio.EgressListener(hosts=("*/*",))
 _FORWARDER = "spec.outboundTrafficPolicy.egressProxy"
 
 
 def lower(_: View, obj: Object[istio.Sidecar]) -> Lowered:
-    """Return what the proxies that it holds for can call. Without egress it is everything, as it is without Sidecar."""
+    """Return the scope of the selected proxies. Without egress they see everything, as without a Sidecar."""
     spec, policy = obj.spec, obj.spec.outbound_traffic_policy
     forwarder = policy.egress_proxy if policy else None
     sidecar_scope = SidecarScope(
         ref=obj.ref,
         clients=_labels(obj),
         created=obj.created,
-        egress=tuple(egress_of(said) for said in spec.egress or (_EVERYTHING,)),
+        egress=tuple(egress_of(listener) for listener in spec.egress or (_EVERYTHING,)),
         allow_any=policy.mode == "ALLOW_ANY" if policy else None,
         forwarder=destination_of(obj.ref, _FORWARDER, forwarder) if forwarder else None,
-        ingress=tuple(ingress_of(said) for said in spec.ingress),
+        ingress=tuple(ingress_of(listener) for listener in spec.ingress),
         pool=inbound_pool_of(spec.inbound_connection_pool),
     )
     return Lowered(sidecar_scopes=(sidecar_scope,))
 
 
 def validate(obj: Object[istio.Sidecar]) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses, and what is not served."""
+    """Refuse what Istio's validation refuses, and what is not supported."""
     spec = obj.spec
     if spec == istio.Sidecar(workload_selector=spec.workload_selector):
         yield Finding(obj.ref, "EmptyConfiguration", "sidecar: empty configuration provided", "spec")
@@ -49,7 +49,7 @@ def validate(obj: Object[istio.Sidecar]) -> Iterator[Finding]:
 def _selector_findings(obj: Object[istio.Sidecar]) -> Iterator[Finding]:
     path = "spec.workloadSelector"
     if obj.spec.workload_selector is not None and not _labels(obj):
-        message = "workload selector specified without labels: the Sidecar holds for all workloads of the namespace"
+        message = "workload selector specified without labels: the Sidecar applies to all workloads of the namespace"
         yield Finding(obj.ref, "EmptySelector", message, path, Severity.WARNING)
     for key, value in _labels(obj):
         if not key:

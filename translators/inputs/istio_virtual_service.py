@@ -19,16 +19,15 @@ from mirrorplane.translators.istio.actions import action_findings, answer_of, re
 from mirrorplane.translators.istio.annotations import annotation_findings
 from mirrorplane.translators.istio.cors import cors_findings, cors_of
 from mirrorplane.translators.istio.delegates import Rule, delegate_findings, rules_of
-from mirrorplane.translators.istio.destinations import destination_findings, destination_of
-from mirrorplane.translators.istio.durations import duration_findings, optional_ms
 from mirrorplane.translators.istio.exports import export_findings
 from mirrorplane.translators.istio.faults import fault_findings, fault_of
 from mirrorplane.translators.istio.headers import header_findings, headers_of, host_of
-from mirrorplane.translators.istio.l4_routes import stream_findings, streams_of
+from mirrorplane.translators.istio.l4_routes import stream_route_findings, stream_routes_of
 from mirrorplane.translators.istio.matches import match_findings, match_of
 from mirrorplane.translators.istio.mirrors import mirror_findings, mirrors_of
-from mirrorplane.translators.istio.names import MESH, gateway_name
+from mirrorplane.translators.istio.references import MESH, destination_findings, destination_of, gateway_name
 from mirrorplane.translators.istio.retries import retries_of, retry_findings
+from mirrorplane.translators.istio.scalars import duration_findings, optional_ms
 from mirrorplane.translators.istio.unreachable_rules import unreachable_findings
 from mirrorplane.translators.partitions import export_keys, namespace_keys, nested_keys
 from mirrorplane.translators.settings import mesh
@@ -37,14 +36,14 @@ from mirrorplane.translators.settings import mesh
 def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
     """Return the rules as routes, one for each match of each rule, in order (Istio: first match wins).
 
-    A delegate has no hosts, so its table speaks for none; it is there to be checked.
+    A delegate has no hosts, so its table routes nothing: it exists to be validated.
     """
     spec, settings = obj.spec, view.memo(mesh)
     table = RouteTable(
         ref=obj.ref,
         hosts=hosts_of(obj),
         routes=tuple(route for rule in rules_of(view, obj) for route in _routes(rule, settings)),
-        l4_routes=tuple(streams_of(obj)),
+        l4_routes=tuple(stream_routes_of(obj)),
         gateways=gateways_of(obj),
         export_to=spec.export_to or settings.rules_export_to,
         created=obj.created,
@@ -65,7 +64,13 @@ def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
         message = "virtual service must have at least one host (a delegate has none, and no gateways)"
         yield Finding(obj.ref, "NoHosts", message, "spec.hosts")
     if not (spec.http or spec.tls or spec.tcp):
-        yield Finding(obj.ref, "NoRules", "there are no http, tls or tcp rules", "spec.http", Severity.WARNING)
+        yield Finding(
+            obj.ref,
+            "NoRules",
+            "the VirtualService has no http, tls or tcp rules and no effect",
+            "spec.http",
+            Severity.WARNING,
+        )
     for field, rules in (("tls", spec.tls), ("tcp", spec.tcp)):
         if rules and not spec.hosts:
             message = f"delegate virtual service must have no {field} route"
@@ -76,21 +81,21 @@ def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     yield from unreachable_findings(obj.ref, spec.http)
     for i, rule in enumerate(spec.http):
         yield from _rule_findings(obj, f"spec.http[{i}]", rule)
-    yield from stream_findings(obj)
+    yield from stream_route_findings(obj)
 
 
 def hosts_of(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
-    """Return the hosts, completed."""
+    """Return the completed hosts."""
     return tuple(fqdn(host, obj.ref.namespace) for host in obj.spec.hosts)
 
 
 def gateways_of(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
-    """Return where the rules hold: `mesh` for sidecars, gateways as `namespace/name`."""
+    """Return the gateways as `namespace/name`; `mesh` is all sidecars."""
     return tuple(gateway_name(name, obj.ref.namespace) for name in obj.spec.gateways) or (MESH,)
 
 
 def _at_gateways(obj: Object[istio.VirtualService]) -> Iterator[str]:
-    """File rules under each gateway, alone and with each shard of their hosts."""
+    """Index the rules by gateway, alone and with each partition of their hosts."""
     for name in gateways_of(obj):
         if name != MESH:
             yield from nested_keys(name, hosts_of(obj), obj.ref)
@@ -102,9 +107,9 @@ def _hosts_at_gateways(obj: Object[istio.VirtualService]) -> Iterator[str]:
 
 def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
     spec = obj.spec
-    said = [match.source_labels for rule in spec.http for match in rule.match]
-    said += [match.source_labels for stream in (*spec.tls, *spec.tcp) for match in stream.match]
-    return ("*",) if any(said) else ()
+    labels = [match.source_labels for rule in spec.http for match in rule.match]
+    labels += [match.source_labels for stream in (*spec.tls, *spec.tcp) for match in stream.match]
+    return ("*",) if any(labels) else ()
 
 
 def _places(obj: Object[istio.VirtualService]) -> Iterable[str]:
@@ -116,57 +121,57 @@ def _owners(obj: Object[istio.VirtualService]) -> Iterable[str]:
 
 
 def _routes(rule: Rule, settings: MeshSettings) -> Iterator[Route]:
-    said = rule.said
-    whole = Route(
-        name=said.name,
+    spec = rule.spec
+    base = Route(
+        name=spec.name,
         match=Match(),
         action=_action(rule, settings),
         ref=rule.place.about,
         path=rule.place.path,
-        headers=headers_of(said.headers),
-        fault=fault_of(said.fault),
-        cors=cors_of(said.cors_policy),
+        headers=headers_of(spec.headers),
+        fault=fault_of(spec.fault),
+        cors=cors_of(spec.cors_policy),
     )
-    if not said.match:
-        yield whole
-    for match in said.match:
-        name = f"{said.name}.{match.name}" if match.name else said.name
-        yield msgspec.structs.replace(whole, name=name, match=match_of(match), stat_prefix=match.stat_prefix)
+    if not spec.match:
+        yield base
+    for match in spec.match:
+        name = f"{spec.name}.{match.name}" if match.name else spec.name
+        yield msgspec.structs.replace(base, name=name, match=match_of(match), stat_prefix=match.stat_prefix)
 
 
 def _action(rule: Rule, settings: MeshSettings) -> Forward | Redirect | Answer:
-    """Return what is done: the first of redirect, answer and route that is set (Istio)."""
-    said = rule.said
-    if said.redirect is not None:
-        return redirect_of(said.redirect)
-    if said.direct_response is not None:
-        return answer_of(said.direct_response)
+    """Return the action: the first of redirect, direct response and route that is set (Istio)."""
+    spec = rule.spec
+    if spec.redirect is not None:
+        return redirect_of(spec.redirect)
+    if spec.direct_response is not None:
+        return answer_of(spec.direct_response)
     return Forward(
         destinations=tuple(_destinations(rule)),
         mirrors=mirrors_of(rule, settings),
-        timeout_ms=optional_ms(said.timeout),
-        retries=retries_of(said.retries),
-        rewrite=rewrite_of(said),
+        timeout_ms=optional_ms(spec.timeout),
+        retries=retries_of(spec.retries),
+        rewrite=rewrite_of(spec),
     )
 
 
 def _destinations(rule: Rule) -> Iterator[Destination]:
-    for i, to in enumerate(rule.said.route):
+    for i, weighted in enumerate(rule.spec.route):
         path = f"{rule.place.path}.route[{i}].destination"
         yield msgspec.structs.replace(
-            destination_of(rule.place.about, path, to.destination),
-            weight=to.weight,
-            headers=headers_of(to.headers),
-            rewrite_host=host_of(to.headers),
+            destination_of(rule.place.about, path, weighted.destination),
+            weight=weighted.weight,
+            headers=headers_of(weighted.headers),
+            rewrite_host=host_of(weighted.headers),
         )
 
 
 def _overlap_findings(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     hosts = hosts_of(obj)
     for i, host in enumerate(hosts):
-        for other in (one for one in hosts[:i] if covers(one, host) or covers(host, one)):
-            message = f"duplicate hosts in virtual service: {other} & {host}"
-            yield Finding(obj.ref, "DuplicateHost", message, f"spec.hosts[{i}]", fix="name each host once")
+        for earlier in (name for name in hosts[:i] if covers(name, host) or covers(host, name)):
+            message = f"duplicate hosts in virtual service: {earlier} & {host}"
+            yield Finding(obj.ref, "DuplicateHost", message, f"spec.hosts[{i}]", fix="list each host once")
 
 
 def _rule_findings(obj: Object[istio.VirtualService], path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
@@ -188,7 +193,7 @@ def _rule_findings(obj: Object[istio.VirtualService], path: str, rule: istio.HTT
 
 
 def _root_findings(obj: Object[istio.VirtualService], path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
-    """Refuse what a rule with a delegate cannot have: the delegate says where requests go."""
+    """Refuse the fields that exclude a delegate, which decides where requests go."""
     if not obj.spec.hosts:
         message = "delegate HTTP route cannot contain delegate"
         yield Finding(obj.ref, "InvalidDelegate", message, f"{path}.delegate")
@@ -204,8 +209,8 @@ def _route_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Fi
     places = [(f"{path}.route[{i}].destination", r.destination) for i, r in enumerate(rule.route)]
     places += [(f"{path}.mirror", rule.mirror)] if rule.mirror else []
     places += [(f"{path}.mirrors[{i}].destination", m.destination) for i, m in enumerate(rule.mirrors)]
-    for where, to in places:
-        yield from destination_findings(about, where, to)
+    for destination_path, destination in places:
+        yield from destination_findings(about, destination_path, destination)
     for i, r in enumerate(rule.route):
         if r.weight < 0:
             yield Finding(about, "InvalidWeight", f"weight {r.weight} < 0", f"{path}.route[{i}].weight")

@@ -9,8 +9,7 @@ from mirrorplane.api.mesh import Lowered, Workload
 from mirrorplane.api.meta import Object
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
-from mirrorplane.translators.istio.localities import locality_of
-from mirrorplane.translators.istio.workloads import address_problem, workload_findings
+from mirrorplane.translators.istio.workloads import address_problem, locality_of, workload_findings
 
 _HEALTH = "proxy.istio.io/health-checks-enabled"
 
@@ -33,11 +32,11 @@ def validate(obj: Object[istio.WorkloadEntry]) -> Iterator[Finding]:
     if problem := address_problem(obj.spec.address):
         yield Finding(obj.ref, "InvalidAddress", problem, "spec.address")
     if is_unix(obj.spec.address) and len(obj.spec.ports) > 1:
-        message = "a unix address has one port at most"
+        message = "a unix address must not have more than one port"
         yield Finding(obj.ref, "InvalidAddress", message, "spec.ports")
     yield from workload_findings(obj.ref, "spec", obj.spec)
     if obj.annotations.get(_HEALTH) == "true":
-        message = "nobody asks workloads here whether they are well, so this one counts as healthy"
+        message = "health checks are not run; the workload is treated as healthy"
         path = f"metadata.annotations[{_HEALTH}]"
         yield Finding(obj.ref, "FieldLeftOut", message, path, Severity.WARNING)
 

@@ -1,4 +1,4 @@
-"""Istio WorkloadGroup: checked, and nothing else, since workloads do not register themselves here."""
+"""Istio WorkloadGroup: validated only, because workloads cannot register themselves."""
 
 from collections.abc import Iterator
 
@@ -12,12 +12,12 @@ from mirrorplane.translators.istio.workloads import address_problem, workload_fi
 
 
 def lower(_: View, __: Object[istio.WorkloadGroup]) -> Lowered:
-    """Return nothing: a group is what others are made from."""
+    """Return nothing: a group is only a template."""
     return Lowered()
 
 
 def validate(obj: Object[istio.WorkloadGroup]) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses, and say that no workloads come of it."""
+    """Refuse what Istio's validation refuses, and warn that the group has no effect."""
     template = obj.spec.template
     if template is None:
         yield Finding(obj.ref, "NoTemplate", "template is required", "spec.template")
@@ -25,11 +25,11 @@ def validate(obj: Object[istio.WorkloadGroup]) -> Iterator[Finding]:
         if template.address and (problem := address_problem(template.address)):
             yield Finding(obj.ref, "InvalidAddress", problem, "spec.template.address")
         yield from workload_findings(obj.ref, "spec.template", template)
-    message = "workloads do not register themselves here, so no endpoints come of a group"
-    fix = "write a WorkloadEntry for each workload"
+    message = "automatic registration is not supported: the group adds no endpoints"
+    fix = "create a WorkloadEntry for each workload"
     yield Finding(obj.ref, "NoRegistration", message, "spec.template", Severity.WARNING, fix)
     if obj.spec.probe is not None:
-        message = "nobody asks workloads whether they are well: a probe changes nothing"
+        message = "health checks are not run; probe has no effect"
         yield Finding(obj.ref, "FieldLeftOut", message, "spec.probe", Severity.WARNING)
 
 

@@ -1,4 +1,4 @@
-"""Kubernetes ConfigMap -> Credential: whose certificates hold, for those who name it."""
+"""Kubernetes ConfigMap -> Credential: a CA bundle, for the objects that refer to it."""
 
 from collections.abc import Iterator
 
@@ -12,13 +12,13 @@ from mirrorplane.translators.contract import Input
 
 
 def lower(_: View, obj: Object[kube.ConfigMap]) -> Lowered:
-    """Return the authorities; nothing for a ConfigMap that holds none."""
-    said = obj.spec.data.ca_crt
-    return Lowered(credentials=(Credential(obj.ref, ca=said.encode()),)) if said else Lowered()
+    """Return the CA bundle; nothing for a ConfigMap without one."""
+    bundle = obj.spec.data.ca_crt
+    return Lowered(credentials=(Credential(obj.ref, ca=bundle.encode()),)) if bundle else Lowered()
 
 
 def validate(obj: Object[kube.ConfigMap]) -> Iterator[Finding]:
-    """Refuse what Envoy could not use, so that the ConfigMap before it goes on serving."""
+    """Refuse a bundle that Envoy would reject, so that the previous ConfigMap stays in use."""
     if not obj.spec.data.ca_crt:
         return
     from mirrorplane.translators.secrets import pem
@@ -26,8 +26,10 @@ def validate(obj: Object[kube.ConfigMap]) -> Iterator[Finding]:
     try:
         pem.check_authorities(obj.spec.data.ca_crt.encode())
     except ValueError as error:
-        fix = "what was there before goes on serving"
-        yield Finding(obj.ref, "InvalidCredential", str(error), "data[ca.crt]", fix=fix)
+        message = f"{error}; a previous version stays in use"
+        yield Finding(
+            obj.ref, "InvalidCredential", message, "data[ca.crt]", fix="replace it with valid PEM certificates"
+        )
 
 
 INPUT = Input(kinds=(kube.CONFIG_MAP,), lower=lower, validate=validate)

@@ -1,4 +1,4 @@
-"""Kubernetes EndpointSlice -> EndpointGroup. Labels, and so subsets, come from the Pods that endpoints stand for."""
+"""Kubernetes EndpointSlice -> EndpointGroup. Labels, which subsets select, come from the endpoints' Pods."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +16,7 @@ _NAMES = "FQDN"
 
 
 def lower(view: View, obj: Object[kube.EndpointSlice]) -> Lowered:
-    """Return a group for each port of the slice. Terminating endpoints are left out; unready ones are unhealthy."""
+    """Return a group for each port of the slice. Terminating endpoints are omitted, unready ones unhealthy."""
     service = obj.labels.get(kube.SERVICE_NAME_LABEL, "")
     if not service or obj.spec.address_type == _NAMES:
         return Lowered()
@@ -30,7 +30,7 @@ def lower(view: View, obj: Object[kube.EndpointSlice]) -> Lowered:
 
 
 def validate(obj: Object[kube.EndpointSlice]) -> Iterator[Finding]:
-    """Refuse what the API server would."""
+    """Refuse what the API server refuses."""
     for i, port in enumerate(obj.spec.ports):
         if port.port not in PORTS:
             yield Finding(obj.ref, "InvalidPort", f"port {port.port} is not in 1..65535", f"ports[{i}].port")

@@ -1,4 +1,4 @@
-"""Kubernetes Namespace: read for its labels, which selectors of other APIs ask for; alone it means nothing."""
+"""Kubernetes Namespace: decoded for its labels, which namespace selectors of other kinds match."""
 
 from mirrorplane.api.kinds import kube
 from mirrorplane.api.mesh import Lowered

@@ -11,20 +11,20 @@ from mirrorplane.api.units import PORTS
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 
-_OVER = frozenset({"Succeeded", "Failed"})
+_FINISHED = frozenset({"Succeeded", "Failed"})
 
 
 def lower(_: View, obj: Object[kube.Pod]) -> Lowered:
-    """Return the workload, if the Pod has an address and is not over."""
+    """Return the workload, if the Pod has an address and has not finished."""
     pod = obj.spec
-    if not pod.status.pod_ip or pod.status.phase in _OVER:
+    if not pod.status.pod_ip or pod.status.phase in _FINISHED:
         return Lowered()
-    named = {p.name: p.container_port for c in pod.spec.containers for p in c.ports if p.name}
+    ports = {p.name: p.container_port for c in pod.spec.containers for p in c.ports if p.name}
     workload = Workload(
         namespace=obj.ref.namespace,
         address=pod.status.pod_ip,
         labels=tuple(sorted(obj.labels.items())),
-        ports=tuple(sorted(named.items())),
+        ports=tuple(sorted(ports.items())),
         healthy=_ready(pod.status),
         in_endpoint_slices=True,
     )
@@ -32,7 +32,7 @@ def lower(_: View, obj: Object[kube.Pod]) -> Lowered:
 
 
 def validate(obj: Object[kube.Pod]) -> Iterator[Finding]:
-    """Refuse what the API server would."""
+    """Refuse what the API server refuses."""
     if obj.spec.status.pod_ip and not is_ip(obj.spec.status.pod_ip):
         yield Finding(obj.ref, "InvalidAddress", f"{obj.spec.status.pod_ip!r} is not an IP address", "status.podIP")
     for i, container in enumerate(obj.spec.spec.containers):
@@ -43,7 +43,7 @@ def validate(obj: Object[kube.Pod]) -> Iterator[Finding]:
 
 
 def _ready(status: kube.PodStatus) -> bool:
-    """Tell whether a Pod is ready; one that does not say (written by hand) is."""
+    """Tell whether a Pod is ready. Manifests written by hand have no conditions, and count as ready."""
     return all(c.status == "True" for c in status.conditions if c.type == "Ready")
 
 

@@ -1,4 +1,7 @@
-"""Kubernetes Secret -> Credential. Only Secrets for TLS mean anything; nothing here says a word of what they hold."""
+"""Kubernetes Secret -> Credential. Other than TLS Secrets are ignored; no message or repr contains their content.
+
+See decision 0026.
+"""
 
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -21,11 +24,11 @@ _ENTRIES = {
     "ca": ("ca.crt", "cacert"),
     "crl": ("ca.crl", "crl"),
 }
-"""What each part of a Credential is called: in Secrets of the type kubernetes.io/tls, and in Istio's generic ones."""
+"""The entry of each part of a Credential: in Secrets of type kubernetes.io/tls, and in Istio's generic ones."""
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """An entry of a Secret: where it stands, and its content, None when it is not base64."""
+    """An entry of a Secret: its path, and its content, which is None when it is not base64."""
 
     path: str = ""
     content: bytes | None = b""
@@ -35,26 +38,26 @@ class _Part(msgspec.Struct, frozen=True):
 
 
 def lower(_: View, obj: Object[kube.Secret]) -> Lowered:
-    """Return the credential; nothing for a Secret that holds none."""
+    """Return the credential; nothing for a Secret without one."""
     parts = {name: part.content or b"" for name, part in _parts(obj.spec).items()}
-    proves = parts["chain"] and parts["key"]
-    if not proves and not parts["ca"]:
+    has_pair = parts["chain"] and parts["key"]
+    if not has_pair and not parts["ca"]:
         return Lowered()
-    said = Credential(obj.ref, ca=parts["ca"], crl=parts["crl"])
-    if proves:
+    credential = Credential(obj.ref, ca=parts["ca"], crl=parts["crl"])
+    if has_pair:
         names = _names(parts["chain"])
-        said = msgspec.structs.replace(said, chain=parts["chain"], key=parts["key"], names=names)
-    return Lowered(credentials=(said,))
+        credential = msgspec.structs.replace(credential, chain=parts["chain"], key=parts["key"], names=names)
+    return Lowered(credentials=(credential,))
 
 
 def validate(obj: Object[kube.Secret]) -> Iterator[Finding]:
-    """Refuse what Envoy could not use, so that the Secret before it goes on serving."""
+    """Refuse what Envoy would reject, so that the previous Secret stays in use."""
     from mirrorplane.translators.secrets import pem
 
     parts = _parts(obj.spec)
     for part in parts.values():
         if part.content is None:
-            yield _finding(obj, part, "this is not base64")
+            yield _finding(obj, part, "not valid base64")
     if any(part.content is None for part in parts.values()):
         return
     yield from _pair_findings(obj, parts)
@@ -63,22 +66,22 @@ def validate(obj: Object[kube.Secret]) -> Iterator[Finding]:
         ("crl", pem.check_revocations),
     )
     for name, check in checks:
-        if parts[name].content and (parts["chain"].content or _is_certain(parts[name])):
+        if parts[name].content and (parts["chain"].content or _is_about_tls(parts[name])):
             yield from _problem(obj, parts[name], partial(check, parts[name].content or b""))
 
 
 def _pair_findings(obj: Object[kube.Secret], parts: dict[str, _Part]) -> Iterator[Finding]:
-    """Refuse half a pair, where it is certain that one is meant: any Secret may have an entry `key`."""
+    """Refuse a certificate without key or the reverse, in Secrets about TLS: any other may have an entry `key`."""
     chain, key = parts["chain"], parts["key"]
     if chain.content and key.content:
         yield from _problem(obj, chain, partial(_check, chain.content, key.content))
         return
-    meant = obj.spec.type == _TLS or any(part.content and _is_certain(part) for part in (chain, key))
-    if meant:
+    is_tls = obj.spec.type == _TLS or any(part.content and _is_about_tls(part) for part in (chain, key))
+    if is_tls:
         for name, part in (("chain", chain), ("key", key)):
             if not part.content:
-                where = part if part.path else _Part(f"data[{_ENTRIES[name][0]}]")
-                yield _finding(obj, where, "it is missing or empty, and a certificate is nothing without its key")
+                empty = part if part.path else _Part(f"data[{_ENTRIES[name][0]}]")
+                yield _finding(obj, empty, "missing or empty; tls.crt needs its tls.key")
 
 
 def _names(chain: bytes) -> tuple[str, ...]:
@@ -102,11 +105,14 @@ def _problem(obj: Object[kube.Secret], part: _Part, check: Callable[[], None]) -
 
 
 def _finding(obj: Object[kube.Secret], part: _Part, message: str) -> Finding:
-    return Finding(obj.ref, "InvalidCredential", message, part.path, fix="what was there before goes on serving")
+    message += "; a previous version stays in use"
+    return Finding(
+        obj.ref, "InvalidCredential", message, part.path, fix="replace it with a valid PEM certificate and key"
+    )
 
 
-def _is_certain(part: _Part) -> bool:
-    """Tell whether an entry's name says that it is about TLS; `key` and `cert` may be anything."""
+def _is_about_tls(part: _Part) -> bool:
+    """Tell whether an entry is about TLS by its name; `key` and `cert` may hold anything."""
     return any(part.path.endswith(f"[{names[0]}]") for names in _ENTRIES.values())
 
 
@@ -115,7 +121,7 @@ def _parts(spec: kube.Secret) -> dict[str, _Part]:
 
 
 def _part(spec: kube.Secret, names: tuple[str, ...]) -> _Part:
-    """Return an entry under the first of its names that is there; text goes before base64."""
+    """Return an entry by the first of its names that is set; stringData wins over data."""
     for name in names:
         attribute = name.replace(".", "_")
         if text := getattr(spec.string_data, attribute):

@@ -18,18 +18,18 @@ from mirrorplane.translators.settings import mesh
 _SYSTEM = "kube-"
 _HEADLESS = "None"
 _ALIAS = "ExternalName"
-_NOT_SERVED = "SCTP"
+_UNSUPPORTED = "SCTP"
 
 
 def lower(view: View, obj: Object[kube.ServiceSpec]) -> Lowered:
-    """Return the service by its cluster DNS name. An ExternalName is DNS's business, not ours."""
+    """Return the service by its cluster DNS name. An ExternalName is an alias in DNS, without service here."""
     spec = obj.spec
     if spec.type == _ALIAS:
         return Lowered()
     service = Service(
         host=fqdn(obj.ref.name, obj.ref.namespace),
         namespace=obj.ref.namespace,
-        ports=tuple(_port(p) for p in spec.ports if p.protocol != _NOT_SERVED),
+        ports=tuple(_port(p) for p in spec.ports if p.protocol != _UNSUPPORTED),
         ref=obj.ref,
         addresses=_addresses(obj),
         headless=spec.cluster_ip == _HEADLESS,
@@ -41,17 +41,17 @@ def lower(view: View, obj: Object[kube.ServiceSpec]) -> Lowered:
 
 
 def validate(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
-    """Refuse what the API server would: ports out of range, the same port twice, addresses that are none."""
-    seen: set[tuple[str, int]] = set()
+    """Refuse what the API server refuses: ports out of range, duplicate ports, invalid addresses."""
+    ports: set[tuple[str, int]] = set()
     for i, port in enumerate(obj.spec.ports):
         path = f"spec.ports[{i}]"
         if port.port not in PORTS:
             yield Finding(obj.ref, "InvalidPort", f"port {port.port} is not in 1..65535", f"{path}.port")
         if isinstance(port.target_port, int) and port.target_port and port.target_port not in PORTS:
             yield Finding(obj.ref, "InvalidPort", f"port {port.target_port} is not in 1..65535", f"{path}.targetPort")
-        if (port.protocol, port.port) in seen:
-            yield Finding(obj.ref, "DuplicatePort", f"port {port.port} is there twice", f"{path}.port")
-        seen.add((port.protocol, port.port))
+        if (port.protocol, port.port) in ports:
+            yield Finding(obj.ref, "DuplicatePort", f"duplicate port {port.port}", f"{path}.port")
+        ports.add((port.protocol, port.port))
     for address in (obj.spec.cluster_ip, *obj.spec.cluster_ips):
         if address and address != _HEADLESS and not is_ip(address):
             yield Finding(obj.ref, "InvalidAddress", f"{address!r} is not an IP address", "spec.clusterIP")
@@ -60,12 +60,14 @@ def validate(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
 
 
 def _name_findings(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
-    """Warn of names that say no protocol (Istio IST0118): the proxy has to look. Kubernetes' own keep their names."""
+    """Warn of port names without protocol (Istio IST0118), except for those of Kubernetes' own namespaces."""
     for i, port in enumerate(obj.spec.ports):
-        known = port.protocol != "TCP" or not port.name or by_token(port.app_protocol)
-        if not known and of_port(0, port.name) is Protocol.AUTO and not obj.ref.namespace.startswith(_SYSTEM):
-            message = f"the name {port.name} says no protocol, so proxies have to look at what clients send"
-            fix = "begin the name with http, http2, grpc, tcp or tls and a dash, or say appProtocol"
+        declared = port.protocol != "TCP" or not port.name or by_token(port.app_protocol)
+        if not declared and of_port(0, port.name) is Protocol.AUTO and not obj.ref.namespace.startswith(_SYSTEM):
+            message = (
+                f"port name {port.name} has no protocol prefix, so proxies detect the protocol from the first bytes"
+            )
+            fix = "prefix the name with http-, http2-, grpc-, tcp- or tls-, or set appProtocol"
             path = f"spec.ports[{i}].name"
             yield Finding(obj.ref, "PortNameUnclear", message, path, Severity.WARNING, fix)
 
@@ -76,8 +78,8 @@ def _port(port: kube.ServicePort) -> Port:
 
 
 def _export_to(obj: Object[kube.ServiceSpec]) -> tuple[str, ...]:
-    said = obj.annotations.get(EXPORT_TO, "")
-    return tuple(part.strip() for part in said.split(",") if part.strip())
+    export_to = obj.annotations.get(EXPORT_TO, "")
+    return tuple(part.strip() for part in export_to.split(",") if part.strip())
 
 
 def _host(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
@@ -85,8 +87,8 @@ def _host(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
 
 
 def _addresses(obj: Object[kube.ServiceSpec]) -> tuple[str, ...]:
-    said = obj.spec.cluster_ips or (obj.spec.cluster_ip,)
-    return tuple(collapsed(address) for address in said if address and address != _HEADLESS)
+    addresses = obj.spec.cluster_ips or (obj.spec.cluster_ip,)
+    return tuple(collapsed(address) for address in addresses if address and address != _HEADLESS)
 
 
 def _places(obj: Object[kube.ServiceSpec]) -> Iterable[str]:

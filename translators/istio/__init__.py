@@ -1,1 +1,1 @@
-"""How Istio's conventions read: fragments that several inputs share."""
+"""Istio's conventions: lowering and validation of the fragments that several of its kinds share."""

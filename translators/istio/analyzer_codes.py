@@ -1,4 +1,4 @@
-"""What `istioctl analyze` calls our findings, where it means the same.
+"""The codes of `istioctl analyze` for our findings, where it has the same analysis.
 
 https://istio.io/latest/docs/reference/config/analysis/ has the list.
 """
@@ -49,15 +49,15 @@ _REFUSED = frozenset(
         *("InvalidOutlierDetection", "InvalidRetryBudget", "NoServers", "InvalidCipher"),
     )
 )
-_GROUP = "networking.istio.io/"
-_OTHERS = "gateway.networking.k8s.io/"
+_ISTIO = "networking.istio.io/"
+_GATEWAY_API = "gateway.networking.k8s.io/"
 
 
 def code_of(finding: Finding) -> str:
-    """Return Istio's code of a finding, or "" where Istio has none. What its validation refuses is one of them."""
-    if finding.about.kind.startswith(_OTHERS):
+    """Return Istio's code of a finding, or "". Everything that Istio's validation refuses has the same code."""
+    if finding.about.kind.startswith(_GATEWAY_API):
         return ""
     if finding.reason in _CODES:
         return _CODES[finding.reason]
-    refused = finding.about.kind.startswith(_GROUP) and finding.reason in _REFUSED
+    refused = finding.about.kind.startswith(_ISTIO) and finding.reason in _REFUSED
     return _INVALID if refused else ""

@@ -6,20 +6,19 @@ from mirrorplane.api.cluster_policy import ConnectionPool, Keepalive, OutlierDet
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
-from mirrorplane.translators.istio.durations import duration_findings, optional_ms
-from mirrorplane.translators.istio.numbers import number_findings
+from mirrorplane.translators.istio.scalars import duration_findings, number_findings, optional_ms
 
 _POLICIES = ("", "DEFAULT", "UPGRADE", "DO_NOT_UPGRADE")
 _UPGRADES = {"UPGRADE": True, "DO_NOT_UPGRADE": False}
 _PERCENT = range(101)
-_ALL = 100.0
+_HUNDRED = 100.0
 
 
-def pool_of(said: istio.ConnectionPool | None) -> ConnectionPool | None:
-    """Return the limits of connections and requests, and how HTTP is spoken."""
-    if said is None:
+def pool_of(spec: istio.ConnectionPool | None) -> ConnectionPool | None:
+    """Return the limits of connections and requests, and the HTTP version."""
+    if spec is None:
         return None
-    tcp, http = said.tcp or istio.TCPSettings(), said.http or istio.HTTPSettings()
+    tcp, http = spec.tcp or istio.TCPSettings(), spec.http or istio.HTTPSettings()
     return ConnectionPool(
         max_connections=tcp.max_connections,
         max_pending_requests=http.http1_max_pending_requests,
@@ -37,110 +36,111 @@ def pool_of(said: istio.ConnectionPool | None) -> ConnectionPool | None:
     )
 
 
-def outliers_of(said: istio.OutlierDetection | None) -> OutlierDetection | None:
-    """Return when an endpoint is left alone."""
-    if said is None:
+def outlier_detection_of(spec: istio.OutlierDetection | None) -> OutlierDetection | None:
+    """Return when an endpoint is ejected."""
+    if spec is None:
         return None
     return OutlierDetection(
-        consecutive_5xx=said.consecutive_5xx_errors,
-        consecutive_gateway_errors=said.consecutive_gateway_errors,
-        consecutive_local_origin_failures=said.consecutive_local_origin_failures,
-        split_local_origin_errors=said.split_external_local_origin_errors,
-        interval_ms=optional_ms(said.interval),
-        base_ejection_ms=optional_ms(said.base_ejection_time),
-        max_ejection_percent=said.max_ejection_percent,
-        min_health_percent=said.min_health_percent,
+        consecutive_5xx=spec.consecutive_5xx_errors,
+        consecutive_gateway_errors=spec.consecutive_gateway_errors,
+        consecutive_local_origin_failures=spec.consecutive_local_origin_failures,
+        split_local_origin_errors=spec.split_external_local_origin_errors,
+        interval_ms=optional_ms(spec.interval),
+        base_ejection_ms=optional_ms(spec.base_ejection_time),
+        max_ejection_percent=spec.max_ejection_percent,
+        min_health_percent=spec.min_health_percent,
     )
 
 
-def retry_share_of(said: istio.RetryBudget | None) -> RetryBudget | None:
-    """Return how many retries there may be."""
-    if said is None:
+def retry_budget_of(spec: istio.RetryBudget | None) -> RetryBudget | None:
+    """Return how many retries may be in flight."""
+    if spec is None:
         return None
-    plain = RetryBudget()
+    defaults = RetryBudget()
     return RetryBudget(
-        plain.percent if said.percent is None else said.percent, said.min_retry_concurrency or plain.min_concurrency
+        defaults.percent if spec.percent is None else spec.percent,
+        spec.min_retry_concurrency or defaults.min_concurrency,
     )
 
 
-def keepalive_findings(about: Ref, path: str, said: istio.TcpKeepalive | None) -> Iterator[Finding]:
-    """Refuse numbers and durations that are none."""
-    if said is not None:
-        yield from number_findings(about, path, {"probes": said.probes})
-        yield from duration_findings(about, path, {"time": said.time, "interval": said.interval})
+def keepalive_findings(about: Ref, path: str, spec: istio.TcpKeepalive | None) -> Iterator[Finding]:
+    """Refuse invalid numbers and durations."""
+    if spec is not None:
+        yield from number_findings(about, path, {"probes": spec.probes})
+        yield from duration_findings(about, path, {"time": spec.time, "interval": spec.interval})
 
 
-def pool_findings(about: Ref, path: str, said: istio.ConnectionPool | None) -> Iterator[Finding]:
+def pool_findings(about: Ref, path: str, spec: istio.ConnectionPool | None) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
-    if said is None:
+    if spec is None:
         return
-    if said.tcp is None and said.http is None:
+    if spec.tcp is None and spec.http is None:
         yield Finding(about, "EmptyPolicy", "connection pool must have at least one field", path)
-    if said.tcp is not None:
-        yield from _tcp_findings(about, f"{path}.tcp", said.tcp)
-    if said.http is not None:
-        yield from _http_findings(about, f"{path}.http", said.http)
+    if spec.tcp is not None:
+        yield from _tcp_findings(about, f"{path}.tcp", spec.tcp)
+    if spec.http is not None:
+        yield from _http_findings(about, f"{path}.http", spec.http)
 
 
-def outlier_findings(about: Ref, path: str, said: istio.OutlierDetection | None) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses, and warn of what it warns of."""
-    if said is None:
+def outlier_detection_findings(about: Ref, path: str, spec: istio.OutlierDetection | None) -> Iterator[Finding]:
+    """Refuse what Istio's validation refuses, with its warnings."""
+    if spec is None:
         return
-    if said.consecutive_errors:
+    if spec.consecutive_errors:
         message = "outlier detection consecutive errors is deprecated, use consecutiveGatewayErrors or "
-        message += "consecutive5xxErrors instead: it changes nothing"
+        message += "consecutive5xxErrors instead: it has no effect"
         yield Finding(about, "Deprecated", message, f"{path}.consecutiveErrors", Severity.WARNING)
-    if said.consecutive_local_origin_failures and not said.split_external_local_origin_errors:
+    if spec.consecutive_local_origin_failures and not spec.split_external_local_origin_errors:
         message = (
             "outlier detection consecutive local origin failures is specified, "
             "but split external local origin errors is set to false"
         )
         yield Finding(about, "InvalidOutlierDetection", message, f"{path}.consecutiveLocalOriginFailures")
     numbers = {
-        "consecutive5xxErrors": said.consecutive_5xx_errors,
-        "consecutiveGatewayErrors": said.consecutive_gateway_errors,
-        "consecutiveLocalOriginFailures": said.consecutive_local_origin_failures,
+        "consecutive5xxErrors": spec.consecutive_5xx_errors,
+        "consecutiveGatewayErrors": spec.consecutive_gateway_errors,
+        "consecutiveLocalOriginFailures": spec.consecutive_local_origin_failures,
     }
     yield from number_findings(about, path, numbers)
-    shares = {"maxEjectionPercent": said.max_ejection_percent, "minHealthPercent": said.min_health_percent}
+    shares = {"maxEjectionPercent": spec.max_ejection_percent, "minHealthPercent": spec.min_health_percent}
     yield from number_findings(about, path, shares, _PERCENT)
-    yield from duration_findings(about, path, {"interval": said.interval, "baseEjectionTime": said.base_ejection_time})
+    yield from duration_findings(about, path, {"interval": spec.interval, "baseEjectionTime": spec.base_ejection_time})
 
 
-def retry_share_findings(about: Ref, path: str, said: istio.RetryBudget | None) -> Iterator[Finding]:
-    """Refuse shares that are none."""
-    if said is None:
+def retry_budget_findings(about: Ref, path: str, spec: istio.RetryBudget | None) -> Iterator[Finding]:
+    """Refuse invalid percentages and numbers."""
+    if spec is None:
         return
-    if said.percent is not None and not 0 <= said.percent <= _ALL:
-        yield Finding(about, "InvalidRetryBudget", f"percent {said.percent:g} is not in 0..100", f"{path}.percent")
-    yield from number_findings(about, path, {"minRetryConcurrency": said.min_retry_concurrency})
+    if spec.percent is not None and not 0 <= spec.percent <= _HUNDRED:
+        yield Finding(about, "InvalidRetryBudget", f"percent {spec.percent:g} is not in 0..100", f"{path}.percent")
+    yield from number_findings(about, path, {"minRetryConcurrency": spec.min_retry_concurrency})
 
 
-def _tcp_findings(about: Ref, path: str, said: istio.TCPSettings) -> Iterator[Finding]:
-    yield from number_findings(about, path, {"maxConnections": said.max_connections})
+def _tcp_findings(about: Ref, path: str, spec: istio.TCPSettings) -> Iterator[Finding]:
+    yield from number_findings(about, path, {"maxConnections": spec.max_connections})
     durations = {
-        "connectTimeout": said.connect_timeout,
-        "maxConnectionDuration": said.max_connection_duration,
-        "idleTimeout": said.idle_timeout,
+        "connectTimeout": spec.connect_timeout,
+        "maxConnectionDuration": spec.max_connection_duration,
+        "idleTimeout": spec.idle_timeout,
     }
     yield from duration_findings(about, path, durations)
-    yield from keepalive_findings(about, f"{path}.tcpKeepalive", said.tcp_keepalive)
+    yield from keepalive_findings(about, f"{path}.tcpKeepalive", spec.tcp_keepalive)
 
 
-def _http_findings(about: Ref, path: str, said: istio.HTTPSettings) -> Iterator[Finding]:
+def _http_findings(about: Ref, path: str, spec: istio.HTTPSettings) -> Iterator[Finding]:
     numbers = {
-        "http1MaxPendingRequests": said.http1_max_pending_requests,
-        "http2MaxRequests": said.http2_max_requests,
-        "maxRequestsPerConnection": said.max_requests_per_connection,
-        "maxRetries": said.max_retries,
-        "maxConcurrentStreams": said.max_concurrent_streams,
+        "http1MaxPendingRequests": spec.http1_max_pending_requests,
+        "http2MaxRequests": spec.http2_max_requests,
+        "maxRequestsPerConnection": spec.max_requests_per_connection,
+        "maxRetries": spec.max_retries,
+        "maxConcurrentStreams": spec.max_concurrent_streams,
     }
     yield from number_findings(about, path, numbers)
-    yield from duration_findings(about, path, {"idleTimeout": said.idle_timeout})
-    if said.h2_upgrade_policy not in _POLICIES:
-        message = f"{said.h2_upgrade_policy} is none of {', '.join(filter(None, _POLICIES))}"
+    yield from duration_findings(about, path, {"idleTimeout": spec.idle_timeout})
+    if spec.h2_upgrade_policy not in _POLICIES:
+        message = f"{spec.h2_upgrade_policy} is none of {', '.join(filter(None, _POLICIES))}"
         yield Finding(about, "InvalidUpgrade", message, f"{path}.h2UpgradePolicy")
-    if said.use_client_protocol and said.h2_upgrade_policy == "UPGRADE":
+    if spec.use_client_protocol and spec.h2_upgrade_policy == "UPGRADE":
         message = "use client protocol must not be true when H2UpgradePolicy is UPGRADE"
         yield Finding(about, "InvalidUpgrade", message, f"{path}.useClientProtocol")
 
@@ -149,9 +149,9 @@ def _idle(text: str | None) -> int | None:
     return None if text is None else optional_ms(text)
 
 
-def keepalive_of(said: istio.TcpKeepalive | None) -> Keepalive | None:
-    """Return the probes; the system counts whole seconds, and less than one is one."""
-    if said is None:
+def keepalive_of(spec: istio.TcpKeepalive | None) -> Keepalive | None:
+    """Return the probes. TCP counts whole seconds, so durations are rounded up."""
+    if spec is None:
         return None
-    time, interval = (-(-optional_ms(text) // 1000) for text in (said.time, said.interval))
-    return Keepalive(said.probes, time, interval)
+    time, interval = (-(-optional_ms(text) // 1000) for text in (spec.time, spec.interval))
+    return Keepalive(spec.probes, time, interval)

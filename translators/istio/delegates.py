@@ -1,7 +1,7 @@
-"""The rules of a VirtualService as they hold: those that name a delegate are replaced by its rules, merged with them.
+"""The effective rules of a VirtualService: a rule with a delegate is replaced by the delegate's rules, merged with it.
 
-Istio: one level; a match of the delegate joins every match of the root that it does not contradict; what the delegate's
-rule does not say, it takes from the root's, field by field.
+Istio allows one level of delegation. Each match of the delegate joins every match of the root that does not conflict
+with it, and the delegate's rule inherits the fields that it leaves unset.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ import msgspec
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.hosts import exported
 from mirrorplane.api.kinds.istio import virtual_service as istio
-from mirrorplane.api.meta import Object, Ref
+from mirrorplane.api.meta import FieldRef, Object, Ref
 from mirrorplane.api.view import View
-from mirrorplane.translators.istio.names import gateway_name
+from mirrorplane.translators.istio.references import gateway_name
 from mirrorplane.translators.settings import mesh
 
 _INHERITED = (
@@ -23,129 +23,123 @@ _INHERITED = (
 )
 _STRINGS = ("uri", "scheme", "method", "authority")
 _MAPS = ("headers", "without_headers", "query_params")
-_TAKEN = (*_STRINGS, "port", "stat_prefix", "source_namespace", "gateways")
-
-
-class Place(msgspec.Struct, frozen=True):
-    """A field of an object."""
-
-    about: Ref
-    path: str
+_OVERRIDDEN = (*_STRINGS, "port", "stat_prefix", "source_namespace", "gateways")
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A rule and where it is written; its mirrors may be written elsewhere, in the root it is merged with."""
+    """A rule and where it was written; its mirrors may be inherited from the root, and so written there."""
 
-    said: istio.HTTPRoute
-    place: Place
-    mirror: Place
-    mirrors: Place
+    spec: istio.HTTPRoute
+    place: FieldRef
+    mirror: FieldRef
+    mirrors: FieldRef
 
 
 def rules_of(view: View, obj: Object[istio.VirtualService]) -> tuple[Rule, ...]:
-    """Return the rules as they hold, in order. One whose delegate cannot be used is left out (Istio)."""
-    found: list[Rule] = []
+    """Return the effective rules in order, without those whose delegate is unusable (Istio)."""
+    rules: list[Rule] = []
     for place, rule in _rules(obj):
         delegate = _delegate(view, obj.ref, rule)
         if rule.delegate is None:
-            found.append(Rule(rule, place, place, place))
+            rules.append(Rule(rule, place, place, place))
         elif delegate is not None:
-            found += [made for there, leaf in _rules(delegate) if (made := _merged(place, rule, there, leaf))]
-    return tuple(found)
+            merged = (_merged(place, rule, leaf_place, leaf) for leaf_place, leaf in _rules(delegate))
+            rules += filter(None, merged)
+    return tuple(rules)
 
 
 def delegate_findings(view: View, obj: Object[istio.VirtualService]) -> Iterator[Finding]:
-    """Say which delegates cannot be used."""
+    """Report delegates that cannot be used."""
     for place, rule in _rules(obj):
         if rule.delegate is not None and _delegate(view, obj.ref, rule) is None:
             name = f"{rule.delegate.namespace or obj.ref.namespace}/{rule.delegate.name}"
-            message = (
-                f"there is no delegate {name} (a VirtualService without hosts, exported to {obj.ref.namespace}):"
-                " the rule holds for no request"
-            )
-            yield Finding(obj.ref, "DelegateNotFound", message, f"{place.path}.delegate")
+            message = f"delegate {name} not found; the rule is ignored"
+            fix = f"create a VirtualService {name} without hosts that is exported to {obj.ref.namespace}"
+            yield Finding(obj.ref, "DelegateNotFound", message, f"{place.path}.delegate", fix=fix)
 
 
-def _rules(obj: Object[istio.VirtualService]) -> Iterator[tuple[Place, istio.HTTPRoute]]:
-    return ((Place(obj.ref, f"spec.http[{i}]"), _completed(obj.ref, rule)) for i, rule in enumerate(obj.spec.http))
+def _rules(obj: Object[istio.VirtualService]) -> Iterator[tuple[FieldRef, istio.HTTPRoute]]:
+    return ((FieldRef(obj.ref, f"spec.http[{i}]"), _completed(obj.ref, rule)) for i, rule in enumerate(obj.spec.http))
 
 
 def _completed(about: Ref, rule: istio.HTTPRoute) -> istio.HTTPRoute:
-    """Complete the names of gateways with the namespace of the object that says them."""
+    """Complete the names of gateways with the namespace of the object that contains them."""
     if not any(match.gateways for match in rule.match):
         return rule
-    said = [(match, tuple(gateway_name(name, about.namespace) for name in match.gateways)) for match in rule.match]
-    matches = tuple(msgspec.structs.replace(match, gateways=names) for match, names in said)
+    completed = [(match, tuple(gateway_name(name, about.namespace) for name in match.gateways)) for match in rule.match]
+    matches = tuple(msgspec.structs.replace(match, gateways=names) for match, names in completed)
     return msgspec.structs.replace(rule, match=matches)
 
 
 def _delegate(view: View, about: Ref, rule: istio.HTTPRoute) -> Object[istio.VirtualService] | None:
-    """Return the delegate a rule names, if it is one and the root's namespace may use it."""
+    """Return the delegate of a rule, if it has no hosts and is exported to the root's namespace."""
     if rule.delegate is None:
         return None
     obj = view.get(Ref(about.kind, rule.delegate.namespace or about.namespace, rule.delegate.name))
     if obj is None or obj.spec.hosts:
         return None
-    seen_by = obj.spec.export_to or view.memo(mesh).rules_export_to
-    return obj if exported(seen_by, obj.ref.namespace, about.namespace) else None
+    export_to = obj.spec.export_to or view.memo(mesh).rules_export_to
+    return obj if exported(export_to, obj.ref.namespace, about.namespace) else None
 
 
-def _merged(place: Place, root: istio.HTTPRoute, there: Place, leaf: istio.HTTPRoute) -> Rule | None:
-    """Return a delegate's rule with what it takes from the root's; None when no match is left, or it delegates on."""
+def _merged(place: FieldRef, root: istio.HTTPRoute, leaf_place: FieldRef, leaf: istio.HTTPRoute) -> Rule | None:
+    """Return a delegate's rule merged with the root's; None when no match remains, or the delegate delegates again."""
     matches = _matches(root.match, leaf.match)
     if leaf.delegate is not None or (not matches and (root.match or leaf.match)):
         return None
-    taken: dict[str, Any] = {f: getattr(root, f) for f in _INHERITED if getattr(leaf, f) in (None, ())}
+    inherited: dict[str, Any] = {f: getattr(root, f) for f in _INHERITED if getattr(leaf, f) in (None, ())}
     name = "-".join(filter(None, (root.name, leaf.name)))
-    said = msgspec.structs.replace(leaf, name=name, match=matches, **taken)
-    return Rule(said, there, place if leaf.mirror is None else there, there if leaf.mirrors else place)
+    spec = msgspec.structs.replace(leaf, name=name, match=matches, **inherited)
+    mirror = place if leaf.mirror is None else leaf_place
+    return Rule(spec, leaf_place, mirror, leaf_place if leaf.mirrors else place)
 
 
 def _matches(
     root: tuple[istio.MatchRequest, ...], leaf: tuple[istio.MatchRequest, ...]
 ) -> tuple[istio.MatchRequest, ...]:
-    """Join the matches; nothing when one of the delegate's contradicts all of the root's."""
+    """Join the matches; empty when one of the delegate's conflicts with every match of the root."""
     if not root or not leaf:
         return leaf or root
-    found: list[istio.MatchRequest] = []
-    for mine in leaf:
-        fitting = [_joined(theirs, mine) for theirs in root if not _contradict(theirs, mine)]
-        if not fitting:
-            return ()
-        found += fitting
-    return tuple(found)
+    joined: list[istio.MatchRequest] = []
+    for leaf_match in leaf:
+        compatible = [_joined(root_match, leaf_match) for root_match in root if not _conflict(root_match, leaf_match)]
+        if not compatible:
+            return ()  # Istio drops the whole rule, and not only this match
+        joined += compatible
+    return tuple(joined)
 
 
 def _joined(root: istio.MatchRequest, leaf: istio.MatchRequest) -> istio.MatchRequest:
-    said: dict[str, Any] = {f: getattr(leaf, f) or getattr(root, f) for f in _TAKEN}
-    said |= {f: {**getattr(root, f), **getattr(leaf, f)} for f in (*_MAPS, "source_labels")}
+    fields: dict[str, Any] = {f: getattr(leaf, f) or getattr(root, f) for f in _OVERRIDDEN}
+    fields |= {f: {**getattr(root, f), **getattr(leaf, f)} for f in (*_MAPS, "source_labels")}
     name = "-".join(filter(None, (root.name, leaf.name)))
-    return istio.MatchRequest(name=name, ignore_uri_case=leaf.ignore_uri_case, **said)
+    return istio.MatchRequest(name=name, ignore_uri_case=leaf.ignore_uri_case, **fields)
 
 
-def _contradict(root: istio.MatchRequest, leaf: istio.MatchRequest) -> bool:
-    """Tell whether no request can be meant by both, or it cannot be told (Istio's rules)."""
+def _conflict(root: istio.MatchRequest, leaf: istio.MatchRequest) -> bool:
+    """Tell whether no request can match both, or Istio cannot decide it (pilot's `hasConflict`)."""
     pairs = [(getattr(root, f), getattr(leaf, f)) for f in _STRINGS]
     for field in _MAPS:
-        mine, theirs = getattr(leaf, field), getattr(root, field)
-        pairs += [(theirs[key], mine[key]) for key in theirs.keys() & mine.keys()]
+        root_map, leaf_map = getattr(root, field), getattr(leaf, field)
+        pairs += [(root_map[key], leaf_map[key]) for key in root_map.keys() & leaf_map.keys()]
     labels = (
         (root.source_labels[key], leaf.source_labels[key]) for key in root.source_labels.keys() & leaf.source_labels
     )
     return (
-        any(_apart(*pair) for pair in pairs)
+        any(_strings_conflict(*pair) for pair in pairs)
         or root.ignore_uri_case != leaf.ignore_uri_case
         or bool(root.port and leaf.port and root.port != leaf.port)
         or bool(root.source_namespace and root.source_namespace != leaf.source_namespace)
-        or any(theirs != mine for theirs, mine in labels)
+        or any(root_value != leaf_value for root_value, leaf_value in labels)
         or len(leaf.gateways) > len(root.gateways) > 0
         or bool(root.gateways and not set(leaf.gateways) <= set(root.gateways))
     )
 
 
-def _apart(root: istio.StringMatch | None, leaf: istio.StringMatch | None) -> bool:
+def _strings_conflict(root: istio.StringMatch | None, leaf: istio.StringMatch | None) -> bool:
     if root is None or leaf is None:
         return False
+    # Whether two regexes overlap is not decided: Istio counts them as a conflict.
     if root.regex is not None or leaf.regex is not None:
         return True
     if root.exact is not None:

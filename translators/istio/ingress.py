@@ -1,4 +1,4 @@
-"""IstioIngressListener -> IngressListener: where workloads are called."""
+"""IstioIngressListener -> IngressListener: the ports at which a workload accepts calls."""
 
 from collections.abc import Iterator
 
@@ -22,33 +22,33 @@ _LOCAL = {"127.0.0.1": "127.0.0.1", "::1": "::1"}
 _ADDRESSES = ("", "127.0.0.1", "0.0.0.0", "::1", "::")  # noqa: S104 - words of a manifest
 
 
-def ingress_of(said: istio.IngressListener) -> IngressListener:
-    """Return where a port of the workload is called; `0.0.0.0:8080` is its own address (Istio)."""
-    assert said.port is not None
-    host, port = _endpoint(said.default_endpoint)
+def ingress_of(spec: istio.IngressListener) -> IngressListener:
+    """Return one inbound port. Of defaultEndpoint, `0.0.0.0` means the workload's own address (Istio)."""
+    assert spec.port is not None
+    host, port = _endpoint(spec.default_endpoint)
     return IngressListener(
-        port=said.port.number,
-        protocol=(by_token(said.port.protocol) or Protocol.AUTO).value,
-        bind=said.bind,
-        bound=said.capture_mode == "NONE",
+        port=spec.port.number,
+        protocol=(by_token(spec.port.protocol) or Protocol.AUTO).value,
+        bind=spec.bind,
+        bound=spec.capture_mode == "NONE",
         address=_LOCAL.get(host, ""),
         target=int(port or 0),
-        pool=inbound_pool_of(said.connection_pool),
+        pool=inbound_pool_of(spec.connection_pool),
     )
 
 
-def ingress_findings(about: Ref, said: tuple[istio.IngressListener, ...]) -> Iterator[Finding]:
+def ingress_findings(about: Ref, spec: tuple[istio.IngressListener, ...]) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
-    seen: set[int] = set()
-    for i, listener in enumerate(said):
+    seen_ports: set[int] = set()
+    for i, listener in enumerate(spec):
         path, port = f"spec.ingress[{i}]", listener.port
         if port is None:
             yield Finding(about, "PortNeeded", "sidecar: port is required for ingress listeners", f"{path}.port")
             continue
-        if port.number in seen:
+        if port.number in seen_ports:
             message = "sidecar: ports on IP bound listeners must be unique"
             yield Finding(about, "DuplicatePort", message, f"{path}.port.number")
-        seen.add(port.number)
+        seen_ports.add(port.number)
         yield from port_findings(about, f"{path}.port", port)
         yield from bind_findings(about, f"{path}.bind", listener.bind)
         yield from capture_findings(about, f"{path}.captureMode", listener.capture_mode)
@@ -58,26 +58,26 @@ def ingress_findings(about: Ref, said: tuple[istio.IngressListener, ...]) -> Ite
         yield from _listener_findings(about, path, listener)
 
 
-def inbound_pool_findings(about: Ref, path: str, said: destination_rule.ConnectionPool | None) -> Iterator[Finding]:
-    """Refuse what a connection pool is refused for anywhere. The workload is spoken to as its port says (Istio)."""
-    yield from pool_findings(about, path, said)
-    if said is not None and said.http is not None and (said.http.h2_upgrade_policy or said.http.use_client_protocol):
-        message = "h2UpgradePolicy and useClientProtocol change nothing here: the port says what the workload speaks"
+def inbound_pool_findings(about: Ref, path: str, spec: destination_rule.ConnectionPool | None) -> Iterator[Finding]:
+    """Refuse an invalid pool, and warn of what has no effect: the port alone decides the HTTP version (Istio)."""
+    yield from pool_findings(about, path, spec)
+    if spec is not None and spec.http is not None and (spec.http.h2_upgrade_policy or spec.http.use_client_protocol):
+        message = "h2UpgradePolicy and useClientProtocol have no effect here: the port's protocol decides"
         yield Finding(about, "NoEffect", message, f"{path}.http", Severity.WARNING)
 
 
-def inbound_pool_of(said: destination_rule.ConnectionPool | None) -> ConnectionPool | None:
-    """Return the limits of what comes in."""
-    pool = pool_of(said)
+def inbound_pool_of(spec: destination_rule.ConnectionPool | None) -> ConnectionPool | None:
+    """Return the limits of inbound connections."""
+    pool = pool_of(spec)
     return msgspec.structs.replace(pool, http2=None, use_client_protocol=False) if pool else None
 
 
-def _listener_findings(about: Ref, path: str, said: istio.IngressListener) -> Iterator[Finding]:
-    if said.capture_mode == "NONE":
-        message = "a listener of its own for what comes in is not served: only what the kernel brings is"
+def _listener_findings(about: Ref, path: str, spec: istio.IngressListener) -> Iterator[Finding]:
+    if spec.capture_mode == "NONE":
+        message = "captureMode NONE is not supported for inbound traffic: only intercepted connections are accepted"
         yield Finding(about, "NotServed", message, f"{path}.captureMode", Severity.WARNING)
-    if said.bind:
-        message = "bind has no effect: what the kernel brings is taken for whatever address it was meant"
+    if spec.bind:
+        message = "bind has no effect: intercepted connections are accepted at every address"
         yield Finding(about, "NoEffect", message, f"{path}.bind", Severity.WARNING)
 
 
@@ -88,7 +88,7 @@ def _endpoint(text: str) -> tuple[str, str]:
 
 def _endpoint_findings(about: Ref, path: str, text: str) -> Iterator[Finding]:
     if text.startswith(_UNIX):
-        yield Finding(about, "UnixSocket", f"{text} is not served: the workload is called by TCP only", path)
+        yield Finding(about, "UnixSocket", f"{text} is not supported: workloads are called over TCP only", path)
         return
     host, port = _endpoint(text)
     if text and (host not in _ADDRESSES or ":" not in text or (":" in host and not is_ip(host))):
@@ -98,12 +98,14 @@ def _endpoint_findings(about: Ref, path: str, text: str) -> Iterator[Finding]:
         )
         yield Finding(about, "InvalidEndpoint", message, path)
     elif text and not (port.isdecimal() and int(port) in PORTS):
-        message = f"sidecar: defaultEndpoint port ({port}) is not a number of 1..65535"
+        message = f"sidecar: defaultEndpoint port ({port}) is not in 1..65535"
         yield Finding(about, "InvalidEndpoint", message, path)
 
 
-def _tls_findings(about: Ref, path: str, said: istio.IngressListener) -> Iterator[Finding]:
-    """Refuse TLS: ports that end it would otherwise answer in plain text."""
-    if said.tls is not None:
-        message = "TLS that a sidecar ends with certificates of its own is not served"
-        yield Finding(about, "TlsNotServed", message, path, fix="end it in the workload, and say protocol: TLS")
+def _tls_findings(about: Ref, path: str, spec: istio.IngressListener) -> Iterator[Finding]:
+    """Refuse TLS settings: a port that should terminate TLS must not serve plaintext instead."""
+    if spec.tls is not None:
+        message = "TLS termination at a sidecar is not supported"
+        yield Finding(
+            about, "TlsNotServed", message, path, fix="terminate TLS in the workload, and set port.protocol to TLS"
+        )

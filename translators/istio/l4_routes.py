@@ -12,23 +12,22 @@ from mirrorplane.api.matches import L4Match
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.routes import L4Route
 from mirrorplane.api.units import PORTS
-from mirrorplane.translators.istio.destinations import destination_findings, destination_of
-from mirrorplane.translators.istio.names import gateway_name
+from mirrorplane.translators.istio.references import destination_findings, destination_of, gateway_name
 
 VirtualService = Object[istio.VirtualService]
 
 
-def streams_of(obj: VirtualService) -> Iterator[L4Route]:
-    """Return the rules, one for each match of each; those for TLS first, which ask for more."""
+def stream_routes_of(obj: VirtualService) -> Iterator[L4Route]:
+    """Return a route for each match of each rule; TLS rules first, since they match more specifically."""
     for field, rules in (("tls", obj.spec.tls), ("tcp", obj.spec.tcp)):
         for i, rule in enumerate(rules):
             path = f"spec.{field}[{i}]"
-            to = tuple(_destinations(obj.ref, path, rule))
+            destinations = tuple(_destinations(obj.ref, path, rule))
             for match in rule.match or (istio.StreamMatch(),):
-                yield L4Route(_match(match, obj.ref.namespace), to, obj.ref, path)
+                yield L4Route(_match(match, obj.ref.namespace), destinations, obj.ref, path)
 
 
-def stream_findings(obj: VirtualService) -> Iterator[Finding]:
+def stream_route_findings(obj: VirtualService) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
     for field, rules in (("tls", obj.spec.tls), ("tcp", obj.spec.tcp)):
         for i, rule in enumerate(rules):
@@ -40,32 +39,32 @@ def stream_findings(obj: VirtualService) -> Iterator[Finding]:
                 yield Finding(obj.ref, "InvalidMatch", "TLS route must have at least one match condition", path)
 
 
-def _match(said: istio.StreamMatch, namespace: str) -> L4Match:
+def _match(spec: istio.StreamMatch, namespace: str) -> L4Match:
     return L4Match(
-        server_names=tuple(name.lower() for name in said.sni_hosts),
-        subnets=said.destination_subnets,
-        port=said.port,
-        source_labels=tuple(sorted(said.source_labels.items())),
-        source_namespace=said.source_namespace,
-        gateways=tuple(gateway_name(name, namespace) for name in said.gateways),
+        server_names=tuple(name.lower() for name in spec.sni_hosts),
+        subnets=spec.destination_subnets,
+        port=spec.port,
+        source_labels=tuple(sorted(spec.source_labels.items())),
+        source_namespace=spec.source_namespace,
+        gateways=tuple(gateway_name(name, namespace) for name in spec.gateways),
     )
 
 
 def _destinations(about: Ref, path: str, rule: istio.StreamRoute) -> Iterator[Destination]:
-    for i, to in enumerate(rule.route):
-        said = destination_of(about, f"{path}.route[{i}].destination", to.destination)
-        yield msgspec.structs.replace(said, weight=to.weight)
+    for i, weighted in enumerate(rule.route):
+        destination = destination_of(about, f"{path}.route[{i}].destination", weighted.destination)
+        yield msgspec.structs.replace(destination, weight=weighted.weight)
 
 
 def _route_findings(about: Ref, path: str, rule: istio.StreamRoute) -> Iterator[Finding]:
     if not rule.route:
-        yield Finding(about, "NoDestination", "a route with a destination is required", f"{path}.route")
-    if len(rule.route) > 1 and sum(to.weight for to in rule.route) <= 0:
+        yield Finding(about, "NoDestination", "route must have at least one destination", f"{path}.route")
+    if len(rule.route) > 1 and sum(weighted.weight for weighted in rule.route) <= 0:
         yield Finding(about, "InvalidWeight", "total destination weight = 0", f"{path}.route")
-    for i, to in enumerate(rule.route):
-        yield from destination_findings(about, f"{path}.route[{i}].destination", to.destination)
-        if to.weight < 0:
-            yield Finding(about, "InvalidWeight", f"weight {to.weight} < 0", f"{path}.route[{i}].weight")
+    for i, weighted in enumerate(rule.route):
+        yield from destination_findings(about, f"{path}.route[{i}].destination", weighted.destination)
+        if weighted.weight < 0:
+            yield Finding(about, "InvalidWeight", f"weight {weighted.weight} < 0", f"{path}.route[{i}].weight")
 
 
 def _match_findings(obj: VirtualService, path: str, match: istio.StreamMatch, *, tls: bool) -> Iterator[Finding]:
@@ -73,20 +72,20 @@ def _match_findings(obj: VirtualService, path: str, match: istio.StreamMatch, *,
         yield Finding(obj.ref, "InvalidPort", f"port {match.port} is not in 1..65535", f"{path}.port")
     for i, subnet in enumerate(match.destination_subnets):
         if not is_range(subnet):
-            message = f"{subnet!r} is neither an IP address nor a range of them (10.1.0.0/16)"
+            message = f"{subnet!r} is neither an IP address nor a CIDR range"
             yield Finding(obj.ref, "InvalidSubnet", message, f"{path}.destinationSubnets[{i}]")
     if tls and not match.sni_hosts:
         yield Finding(obj.ref, "InvalidMatch", "TLS match must have at least one SNI host", f"{path}.sniHosts")
     if not tls and match.sni_hosts:
-        message = "a tcp rule cannot look at server names"
-        yield Finding(obj.ref, "InvalidMatch", message, f"{path}.sniHosts", fix="write it under spec.tls")
+        message = "sniHosts is not supported in tcp rules"
+        yield Finding(obj.ref, "InvalidMatch", message, f"{path}.sniHosts", fix="move the rule to spec.tls")
     for i, name in enumerate(match.sni_hosts):
         if problem := _name_problem(name, [fqdn(host, obj.ref.namespace) for host in obj.spec.hosts]):
             yield Finding(obj.ref, "InvalidMatch", problem, f"{path}.sniHosts[{i}]")
 
 
 def _name_problem(name: str, hosts: Iterable[str]) -> str:
-    """Return why a server name cannot be asked for, or "". Istio: it must be one of the hosts, or below one."""
+    """Return why an SNI host is invalid, or "". Istio: it must be one of the hosts, or a subdomain of one."""
     if problem := host_problem(name):
         return problem
     if not any(covers(host, name.lower()) for host in hosts):

@@ -7,68 +7,68 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
 
-_ALL = 100
-_SHARES = range(1, _ALL + 1)
+_HUNDRED = 100
+_SHARES = range(1, _HUNDRED + 1)
 
 
-def nearness_of(said: istio.LocalityLbSetting | None) -> LocalityLb | None:
-    """Return which localities are called from where."""
-    if said is None:
+def locality_lb_of(spec: istio.LocalityLbSetting | None) -> LocalityLb | None:
+    """Return which localities are preferred."""
+    if spec is None:
         return None
     return LocalityLb(
-        enabled=said.enabled is not False,
-        distribute=tuple(LocalityDistribution(d.from_, tuple(d.to.items())) for d in said.distribute),
-        failover=tuple((f.from_, f.to) for f in said.failover),
-        failover_priority=said.failover_priority,
+        enabled=spec.enabled is not False,
+        distribute=tuple(LocalityDistribution(d.from_, tuple(d.to.items())) for d in spec.distribute),
+        failover=tuple((f.from_, f.to) for f in spec.failover),
+        failover_priority=spec.failover_priority,
     )
 
 
-def nearness_findings(about: Ref, path: str, said: istio.LocalityLbSetting | None) -> Iterator[Finding]:
+def locality_lb_findings(about: Ref, path: str, spec: istio.LocalityLbSetting | None) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
-    if said is None:
+    if spec is None:
         return
-    if said.distribute and said.failover:
+    if spec.distribute and spec.failover:
         message = "can not simultaneously specify 'distribute' and 'failover'"
         yield Finding(about, "InvalidLocality", message, path)
-    if said.distribute and said.failover_priority:
+    if spec.distribute and spec.failover_priority:
         message = "can not simultaneously specify 'distribute' and 'failoverPriority'"
         yield Finding(about, "InvalidLocality", message, path)
-    yield from _spread_findings(about, path, said)
-    for i, failover in enumerate(said.failover):
-        where = f"{path}.failover[{i}]"
+    yield from _distribute_findings(about, path, spec)
+    for i, failover in enumerate(spec.failover):
+        failover_path = f"{path}.failover[{i}]"
         if failover.from_ == failover.to:
             message = f"locality lb failover settings must specify different regions, not {failover.from_} twice"
-            yield Finding(about, "InvalidLocality", message, where)
+            yield Finding(about, "InvalidLocality", message, failover_path)
         for field, text in (("from", failover.from_), ("to", failover.to)):
             if not text or set(text) & {"/", "*"}:
-                message = f"{text!r} is no region: it must not be empty, nor have '/' or '*' in it"
-                yield Finding(about, "InvalidLocality", message, f"{where}.{field}")
-    for i, label in enumerate(said.failover_priority):
+                message = f"{text!r} is not a region: it must not be empty or contain '/' or '*'"
+                yield Finding(about, "InvalidLocality", message, f"{failover_path}.{field}")
+    for i, label in enumerate(spec.failover_priority):
         if not label or label.startswith("="):
             message = f"{label!r} is neither a label nor label=value"
             yield Finding(about, "InvalidLocality", message, f"{path}.failoverPriority[{i}]")
 
 
-def _spread_findings(about: Ref, path: str, said: istio.LocalityLbSetting) -> Iterator[Finding]:
-    for i, spread in enumerate(said.distribute):
-        where = f"{path}.distribute[{i}]"
-        if problem := _problem(spread.from_):
-            yield Finding(about, "InvalidLocality", problem, f"{where}.from")
-        for to, weight in spread.to.items():
-            if problem := _problem(to):
-                yield Finding(about, "InvalidLocality", problem, f"{where}.to[{to}]")
+def _distribute_findings(about: Ref, path: str, spec: istio.LocalityLbSetting) -> Iterator[Finding]:
+    for i, entry in enumerate(spec.distribute):
+        entry_path = f"{path}.distribute[{i}]"
+        if problem := _problem(entry.from_):
+            yield Finding(about, "InvalidLocality", problem, f"{entry_path}.from")
+        for target, weight in entry.to.items():
+            if problem := _problem(target):
+                yield Finding(about, "InvalidLocality", problem, f"{entry_path}.to[{target}]")
             if weight not in _SHARES:
-                message = f"locality weight {weight} is not in 1..{_ALL}"
-                yield Finding(about, "InvalidLocality", message, f"{where}.to[{to}]")
-        if (total := sum(spread.to.values())) != _ALL:
-            yield Finding(about, "InvalidLocality", f"total locality weight {total} != {_ALL}", f"{where}.to")
+                message = f"locality weight {weight} is not in 1..{_HUNDRED}"
+                yield Finding(about, "InvalidLocality", message, f"{entry_path}.to[{target}]")
+        if (total := sum(entry.to.values())) != _HUNDRED:
+            yield Finding(about, "InvalidLocality", f"total locality weight {total} != {_HUNDRED}", f"{entry_path}.to")
 
 
 def _problem(pattern: str) -> str:
-    """Say what is wrong with `region/zone/subzone`, any part of which can be `*` when all after it is left out."""
+    """Return what is wrong with `region/zone/subzone`; its last part may be a wildcard."""
     parts = pattern.split("/")
     if not all(parts) or len(parts) > 3:  # noqa: PLR2004 - the form has three parts
         return f"{pattern!r} is not of the form region/zone/subzone"
     if any("*" in part for part in parts[:-1]) or "*" in parts[-1][:-1]:
-        return f"{pattern!r}: a wildcard can only stand at the end"
+        return f"{pattern!r}: a wildcard is only allowed at the end"
     return ""

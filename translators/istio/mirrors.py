@@ -2,67 +2,65 @@
 
 from collections.abc import Iterator
 
-from mirrorplane.api.actions import Destination
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import virtual_service as istio
-from mirrorplane.api.meta import Ref
+from mirrorplane.api.meta import FieldRef, Ref
 from mirrorplane.api.mirrors import Mirror
 from mirrorplane.api.settings import MeshSettings
 from mirrorplane.api.units import MILLION, millionths
-from mirrorplane.translators.istio.delegates import Place, Rule
-from mirrorplane.translators.istio.destinations import destination_of
+from mirrorplane.translators.istio.delegates import Rule
+from mirrorplane.translators.istio.references import destination_of
 
 _HUNDRED = 100
 
 
 def mirrors_of(rule: Rule, mesh: MeshSettings) -> tuple[Mirror, ...]:
-    """Return the copies a rule asks for, `mirror` first, then `mirrors` in order; 0 % is no mirror (Istio)."""
-    asked = [_asked(rule.mirror, "mirror", rule.said.mirror, _fraction(rule.said))] if rule.said.mirror else []
-    for i, policy in enumerate(rule.said.mirrors):
-        share = MILLION if policy.percentage is None else millionths(policy.percentage.value)
-        asked.append(_asked(rule.mirrors, f"mirrors[{i}].destination", policy.destination, share))
-    return tuple(Mirror(to, about, share, mesh.shadow_suffix) for to, about, share in asked if share)
+    """Return the mirrors of a rule: `mirror` first, then `mirrors` in order, without those of 0 % (Istio)."""
+    return tuple(
+        Mirror(destination_of(place.about, f"{place.path}.{field}", spec), place.about, fraction, mesh.shadow_suffix)
+        for place, field, spec, fraction in _mirror_specs(rule)
+        if fraction
+    )
 
 
 def mirror_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses: both forms at once, percentages outside 0..100."""
     if rule.mirror and rule.mirrors:
-        yield Finding(
-            about,
-            "InvalidMirror",
-            "HTTP route cannot contain both mirror and mirrors",
-            path,
-            fix="move it into mirrors",
-        )
-    shares: list[tuple[str, float]] = [
+        message = "HTTP route cannot contain both mirror and mirrors"
+        yield Finding(about, "InvalidMirror", message, path, fix="move it into mirrors")
+    percentages: list[tuple[str, float]] = [
         (f"mirrors[{i}].percentage.value", m.percentage.value) for i, m in enumerate(rule.mirrors) if m.percentage
     ]
     if rule.mirror_percentage:
-        shares.append(("mirrorPercentage.value", rule.mirror_percentage.value))
-    for field, said in _deprecated(rule):
-        shares.append((field, said))
-        yield Finding(
-            about, "Deprecated", f"{field} is deprecated", f"{path}.{field}", Severity.WARNING, "use mirrorPercentage"
-        )
-    for field, share in shares:
-        if not 0 <= share <= _HUNDRED:
-            message = f"{share:g} is not a percentage between 0 and 100"
+        percentages.append(("mirrorPercentage.value", rule.mirror_percentage.value))
+    for field, percent in _deprecated(rule):
+        percentages.append((field, percent))
+        message, fix = f"{field} is deprecated", "use mirrorPercentage"
+        yield Finding(about, "Deprecated", message, f"{path}.{field}", Severity.WARNING, fix)
+    for field, value in percentages:
+        if not 0 <= value <= _HUNDRED:
+            message = f"{value:g} is not a percentage between 0 and 100"
             yield Finding(about, "InvalidMirror", message, f"{path}.{field}")
-    if shares and not (rule.mirror or rule.mirrors):
-        message = "a mirror percentage without a mirror does nothing"
-        yield Finding(about, "NoMirror", message, f"{path}.{shares[0][0]}", Severity.WARNING, "add mirror")
+    if percentages and not (rule.mirror or rule.mirrors):
+        message = "a mirror percentage without mirror has no effect"
+        yield Finding(about, "NoMirror", message, f"{path}.{percentages[0][0]}", Severity.WARNING, "add mirror")
 
 
-def _asked(place: Place, field: str, to: istio.Destination, share: int) -> tuple[Destination, Ref, int]:
-    return destination_of(place.about, f"{place.path}.{field}", to), place.about, share
+def _mirror_specs(rule: Rule) -> Iterator[tuple[FieldRef, str, istio.Destination, int]]:
+    """Yield each mirror's rule, the field below it, its destination and its fraction in parts per MILLION."""
+    if rule.spec.mirror:
+        yield rule.mirror, "mirror", rule.spec.mirror, _fraction(rule.spec)
+    for i, policy in enumerate(rule.spec.mirrors):
+        fraction = MILLION if policy.percentage is None else millionths(policy.percentage.value)
+        yield rule.mirrors, f"mirrors[{i}].destination", policy.destination, fraction
 
 
 def _fraction(rule: istio.HTTPRoute) -> int:
-    """Return the share of `mirror`: mirrorPercentage wins even when it is 0; nothing said is everything (Istio)."""
+    """Return the fraction of `mirror`: mirrorPercentage wins even when it is 0; unset is all requests (Istio)."""
     if rule.mirror_percentage is not None:
         return millionths(rule.mirror_percentage.value)
-    for _, said in _deprecated(rule):
-        return millionths(said)
+    for _, percent in _deprecated(rule):
+        return millionths(percent)
     return MILLION
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a ServiceEntry."""
+"""Validation of ServiceEntry."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ Entry = Object[istio.ServiceEntry]
 
 
 def entry_findings(obj: Entry) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses, and say what is not served."""
+    """Refuse what Istio's validation refuses, and report what is not supported."""
     yield from _host_findings(obj)
     yield from _resolution_findings(obj)
     yield from _port_findings(obj)
@@ -29,7 +29,7 @@ def entry_findings(obj: Entry) -> Iterator[Finding]:
     yield from annotation_findings(obj)
     for i, name in enumerate(obj.spec.subject_alt_names):
         if not name:
-            yield Finding(obj.ref, "InvalidName", "the name is empty", f"spec.subjectAltNames[{i}]")
+            yield Finding(obj.ref, "InvalidName", "the name must not be empty", f"spec.subjectAltNames[{i}]")
 
 
 def _host_findings(obj: Entry) -> Iterator[Finding]:
@@ -40,45 +40,45 @@ def _host_findings(obj: Entry) -> Iterator[Finding]:
         if problem := host_problem(host) or ("invalid host *" if host == "*" else ""):
             yield Finding(obj.ref, "InvalidHost", problem, f"spec.hosts[{i}]")
     for i, address in enumerate(spec.addresses):
-        where = f"spec.addresses[{i}]"
+        path = f"spec.addresses[{i}]"
         if not is_range(address):
-            yield Finding(obj.ref, "InvalidAddress", f"{address!r} is no IP address or CIDR", where)
+            yield Finding(obj.ref, "InvalidAddress", f"{address!r} is neither an IP address nor a CIDR range", path)
         elif "/" in address and spec.resolution in _DNS:
             message = "CIDR addresses are allowed only for NONE/STATIC resolution types"
-            yield Finding(obj.ref, "InvalidAddress", message, where)
+            yield Finding(obj.ref, "InvalidAddress", message, path)
 
 
 def _resolution_findings(obj: Entry) -> Iterator[Finding]:
     spec = obj.spec
     if spec.location not in _LOCATIONS:
-        message = f"location {spec.location} is none of {', '.join(_LOCATIONS)}"
+        message = f"location {spec.location} is not one of {', '.join(_LOCATIONS)}"
         yield Finding(obj.ref, "InvalidLocation", message, "spec.location")
     if spec.resolution == "DYNAMIC_DNS":
         message = "DYNAMIC_DNS is not served: hosts that only a request names are not looked up"
         fix = "list the hosts, with resolution: DNS"
         yield Finding(obj.ref, "NotServed", message, "spec.resolution", fix=fix)
     elif spec.resolution not in _RESOLUTIONS:
-        message = f"resolution {spec.resolution} is none of {', '.join(_RESOLUTIONS)}"
+        message = f"resolution {spec.resolution} is not one of {', '.join(_RESOLUTIONS)}"
         yield Finding(obj.ref, "InvalidResolution", message, "spec.resolution")
     if spec.resolution == "NONE":
         message = (
-            "without interception there is no address to pass on to: requests get 503, and nothing is mirrored there"
+            "resolution NONE has no endpoints: without interception requests get 503, and nothing is mirrored there"
         )
         yield Finding(obj.ref, "NoAddress", message, "spec.resolution", Severity.WARNING, "use resolution: DNS")
 
 
 def _port_findings(obj: Entry) -> Iterator[Finding]:
-    seen: set[int | str] = set()
+    seen_keys: set[int | str] = set()
     for i, port in enumerate(obj.spec.ports):
         path = f"spec.ports[{i}]"
         for field, number in (("number", port.number), ("targetPort", port.target_port or port.number)):
             if number not in PORTS:
                 yield Finding(obj.ref, "InvalidPort", f"port {number} is not in 1..65535", f"{path}.{field}")
         if not port.name:
-            yield Finding(obj.ref, "InvalidPort", "the port needs a name", f"{path}.name")
-        for key in {port.number, port.name} & seen:
+            yield Finding(obj.ref, "InvalidPort", "port name must be set", f"{path}.name")
+        for key in {port.number, port.name} & seen_keys:
             yield Finding(obj.ref, "DuplicatePort", f"service entry port {key!r} already defined", path)
-        seen |= {port.number, port.name}
+        seen_keys |= {port.number, port.name}
         yield from _protocol_findings(obj, path, port)
 
 
@@ -88,19 +88,19 @@ def _protocol_findings(obj: Entry, path: str, port: istio.Port) -> Iterator[Find
         yield Finding(obj.ref, "InvalidPort", f"unsupported protocol: {port.protocol}", f"{path}.protocol")
     elif not distinct and len(spec.hosts) > 1 and spec.resolution != "NONE":
         message = "multiple hosts provided with non-HTTP, non-TLS ports"
-        fix = "write an entry for each host: nothing tells their connections apart"
+        fix = "use one ServiceEntry per host: TCP connections do not carry the host"
         yield Finding(obj.ref, "InvalidPort", message, f"{path}.protocol", fix=fix)
     elif not distinct and not spec.addresses and spec.resolution != "NONE":
         message = (
-            f"port {port.number} serves TCP, and without addresses nothing tells its connections from those to the same"
+            f"port {port.number} serves TCP, and without addresses its connections look like those to the same"
             " port of other services"
         )
-        fix = "add addresses, or say a protocol that names the host (HTTP, TLS)"
+        fix = "set addresses, or a protocol that carries the host (HTTP, TLS)"
         yield Finding(obj.ref, "AddressesRequired", message, path, Severity.WARNING, fix)
 
 
 def _source_findings(obj: Entry) -> Iterator[Finding]:
-    """Look at where the endpoints come from."""
+    """Check the source of the endpoints."""
     spec = obj.spec
     if spec.workload_selector and spec.endpoints:
         message = "only one of WorkloadSelector or Endpoints is allowed in Service Entry"
@@ -120,25 +120,25 @@ def _source_findings(obj: Entry) -> Iterator[Finding]:
 def _endpoint_findings(obj: Entry) -> Iterator[Finding]:
     ports = {port.name for port in obj.spec.ports}
     for i, endpoint in enumerate(obj.spec.endpoints):
-        where = f"spec.endpoints[{i}]"
+        path = f"spec.endpoints[{i}]"
         if problem := address_problem(endpoint.address):
-            yield Finding(obj.ref, "InvalidEndpoint", problem, f"{where}.address")
+            yield Finding(obj.ref, "InvalidEndpoint", problem, f"{path}.address")
         elif is_unix(endpoint.address):
-            yield from _socket_findings(obj, where, endpoint)
+            yield from _socket_findings(obj, path, endpoint)
         elif obj.spec.resolution == "STATIC" and not is_ip(endpoint.address):
-            message = f"{endpoint.address} is not an IP address, and STATIC resolution asks no DNS"
-            yield Finding(obj.ref, "InvalidEndpoint", message, f"{where}.address", fix="use resolution: DNS")
-        yield from workload_findings(obj.ref, where, endpoint, ports)
+            message = f"{endpoint.address} is not an IP address, and STATIC resolution does not query DNS"
+            yield Finding(obj.ref, "InvalidEndpoint", message, f"{path}.address", fix="use resolution: DNS")
+        yield from workload_findings(obj.ref, path, endpoint, ports)
 
 
-def _socket_findings(obj: Entry, where: str, endpoint: istio.WorkloadEntry) -> Iterator[Finding]:
-    """Refuse what a Unix socket cannot have: a name that DNS knows, and ports."""
+def _socket_findings(obj: Entry, path: str, endpoint: istio.WorkloadEntry) -> Iterator[Finding]:
+    """Refuse DNS resolution and ports for a Unix socket."""
     if obj.spec.resolution != "STATIC":
-        message = f"{endpoint.address} is a socket, and only STATIC resolution asks no DNS"
-        yield Finding(obj.ref, "InvalidEndpoint", message, f"{where}.address", fix="use resolution: STATIC")
+        message = f"{endpoint.address} is a Unix socket, which needs STATIC resolution"
+        yield Finding(obj.ref, "InvalidEndpoint", message, f"{path}.address", fix="use resolution: STATIC")
     if endpoint.ports:
         message = f"unix endpoint {endpoint.address} must not include ports"
-        yield Finding(obj.ref, "InvalidEndpoint", message, f"{where}.ports")
+        yield Finding(obj.ref, "InvalidEndpoint", message, f"{path}.ports")
     if len(obj.spec.ports) != 1:
         message = "exactly 1 service port required for unix endpoints"
         yield Finding(obj.ref, "InvalidEndpoint", message, "spec.ports")

@@ -7,94 +7,94 @@ from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.units import PORTS
-from mirrorplane.translators.istio.balancing import balancing_findings, balancing_of
 from mirrorplane.translators.istio.connection_pool import (
-    outlier_findings,
-    outliers_of,
+    outlier_detection_findings,
+    outlier_detection_of,
     pool_findings,
     pool_of,
-    retry_share_findings,
-    retry_share_of,
+    retry_budget_findings,
+    retry_budget_of,
 )
+from mirrorplane.translators.istio.load_balancer import load_balancer_findings, load_balancer_of
 from mirrorplane.translators.istio.tls import tls_advice, tls_findings, tls_of
 
 Blocks = istio.TrafficPolicy | istio.PortTrafficPolicy
 _VERSIONS = {"V1": 1, "V2": 2}
 
 
-def layer_of(said: istio.TrafficPolicy) -> Layer:
-    """Return what a policy says, for all ports and for single ones."""
-    whole = _blocks(said)
+def layer_of(spec: istio.TrafficPolicy) -> Layer:
+    """Return the policy for all ports and for single ports."""
+    blocks = _blocks(spec)
     cluster_policy = ClusterPolicy(
-        load_balancer=whole.load_balancer,
-        connection_pool=whole.connection_pool,
-        outlier_detection=whole.outlier_detection,
-        tls=whole.tls,
-        proxy_protocol=_VERSIONS[said.proxy_protocol.version] if said.proxy_protocol else 0,
-        retry_budget=retry_share_of(said.retry_budget),
+        load_balancer=blocks.load_balancer,
+        connection_pool=blocks.connection_pool,
+        outlier_detection=blocks.outlier_detection,
+        tls=blocks.tls,
+        proxy_protocol=_VERSIONS[spec.proxy_protocol.version] if spec.proxy_protocol else 0,
+        retry_budget=retry_budget_of(spec.retry_budget),
     )
-    return Layer(cluster_policy, tuple((p.port.number, _blocks(p)) for p in said.port_level_settings if p.port))
+    return Layer(cluster_policy, tuple((p.port.number, _blocks(p)) for p in spec.port_level_settings if p.port))
 
 
-def policy_findings(about: Ref, path: str, said: istio.TrafficPolicy, *, ejects: bool) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses; warn of what changes nothing.
+def policy_findings(about: Ref, path: str, spec: istio.TrafficPolicy, *, ejects: bool) -> Iterator[Finding]:
+    """Refuse what Istio's validation refuses, and warn of settings without effect.
 
-    `ejects`: the rule's own policy has outlier detection, which its subsets take over.
+    `ejects`: the rule's own policy has outlier detection, which its subsets inherit.
     """
-    if said == istio.TrafficPolicy():
+    if spec == istio.TrafficPolicy():
         yield Finding(about, "EmptyPolicy", "traffic policy must have at least one field", path)
-    if said.tunnel and said.proxy_protocol:
+    if spec.tunnel and spec.proxy_protocol:
         message = "tunnel and proxyProtocol must not be set together"
         yield Finding(about, "InvalidPolicy", message, f"{path}.tunnel")
-    if said.tunnel:
-        message = "a tunnel is for TLS and TCP routes, which are not served here: it changes nothing"
+    if spec.tunnel:
+        message = "tunnel is not supported and has no effect"
         yield Finding(about, "TunnelLeftOut", message, f"{path}.tunnel", Severity.WARNING)
-    if said.proxy_protocol and said.proxy_protocol.version not in _VERSIONS:
-        message = f"{said.proxy_protocol.version} is none of {', '.join(_VERSIONS)}"
+    if spec.proxy_protocol and spec.proxy_protocol.version not in _VERSIONS:
+        message = f"{spec.proxy_protocol.version} is not one of {', '.join(_VERSIONS)}"
         yield Finding(about, "InvalidPolicy", message, f"{path}.proxyProtocol.version")
-    yield from retry_share_findings(about, f"{path}.retryBudget", said.retry_budget)
-    yield from _block_findings(about, path, said)
+    yield from retry_budget_findings(about, f"{path}.retryBudget", spec.retry_budget)
+    yield from _block_findings(about, path, spec)
     if not ejects:
-        yield from _failover_findings(about, path, said)
-    for i, port in enumerate(said.port_level_settings):
+        yield from _failover_findings(about, path, spec)
+    for i, port in enumerate(spec.port_level_settings):
         yield from _port_findings(about, f"{path}.portLevelSettings[{i}]", port)
 
 
-def policy_advice(about: Ref, path: str, said: istio.TrafficPolicy) -> Iterator[Finding]:
-    """Say what of a valid policy is not served."""
-    yield from tls_advice(about, f"{path}.tls", said.tls)
-    for i, port in enumerate(said.port_level_settings):
+def policy_advice(about: Ref, path: str, spec: istio.TrafficPolicy) -> Iterator[Finding]:
+    """Report unsupported settings of a valid policy."""
+    yield from tls_advice(about, f"{path}.tls", spec.tls)
+    for i, port in enumerate(spec.port_level_settings):
         yield from tls_advice(about, f"{path}.portLevelSettings[{i}].tls", port.tls)
 
 
-def _blocks(said: Blocks) -> ClusterPolicy:
+def _blocks(spec: Blocks) -> ClusterPolicy:
     return ClusterPolicy(
-        load_balancer=balancing_of(said.load_balancer),
-        connection_pool=pool_of(said.connection_pool),
-        outlier_detection=outliers_of(said.outlier_detection),
-        tls=tls_of(said.tls),
+        load_balancer=load_balancer_of(spec.load_balancer),
+        connection_pool=pool_of(spec.connection_pool),
+        outlier_detection=outlier_detection_of(spec.outlier_detection),
+        tls=tls_of(spec.tls),
     )
 
 
-def _port_findings(about: Ref, path: str, said: istio.PortTrafficPolicy) -> Iterator[Finding]:
-    if said.port is None or said.port.number not in PORTS:
+def _port_findings(about: Ref, path: str, spec: istio.PortTrafficPolicy) -> Iterator[Finding]:
+    if spec.port is None or spec.port.number not in PORTS:
         yield Finding(about, "InvalidPolicy", "portTrafficPolicy must have valid port", f"{path}.port")
-    if not (said.load_balancer or said.connection_pool or said.outlier_detection or said.tls):
+    if not (spec.load_balancer or spec.connection_pool or spec.outlier_detection or spec.tls):
         yield Finding(about, "EmptyPolicy", "port traffic policy must have at least one field", path)
-    yield from _block_findings(about, path, said)
-    yield from _failover_findings(about, path, said)
+    yield from _block_findings(about, path, spec)
+    yield from _failover_findings(about, path, spec)
 
 
-def _block_findings(about: Ref, path: str, said: Blocks) -> Iterator[Finding]:
-    yield from balancing_findings(about, f"{path}.loadBalancer", said.load_balancer)
-    yield from pool_findings(about, f"{path}.connectionPool", said.connection_pool)
-    yield from outlier_findings(about, f"{path}.outlierDetection", said.outlier_detection)
-    yield from tls_findings(about, f"{path}.tls", said.tls)
+def _block_findings(about: Ref, path: str, spec: Blocks) -> Iterator[Finding]:
+    yield from load_balancer_findings(about, f"{path}.loadBalancer", spec.load_balancer)
+    yield from pool_findings(about, f"{path}.connectionPool", spec.connection_pool)
+    yield from outlier_detection_findings(about, f"{path}.outlierDetection", spec.outlier_detection)
+    yield from tls_findings(about, f"{path}.tls", spec.tls)
 
 
-def _failover_findings(about: Ref, path: str, said: Blocks) -> Iterator[Finding]:
-    near = said.load_balancer.locality_lb_setting if said.load_balancer else None
-    if near and (near.failover or near.failover_priority) and said.outlier_detection is None:
+def _failover_findings(about: Ref, path: str, spec: Blocks) -> Iterator[Finding]:
+    locality_lb = spec.load_balancer.locality_lb_setting if spec.load_balancer else None
+    if locality_lb and (locality_lb.failover or locality_lb.failover_priority) and spec.outlier_detection is None:
         message = "outlier detection policy must be provided for failover"
-        where = f"{path}.loadBalancer.localityLbSetting"
-        yield Finding(about, "FailoverLeftOut", message, where, Severity.WARNING, fix="add outlierDetection")
+        setting_path = f"{path}.loadBalancer.localityLbSetting"
+        yield Finding(about, "FailoverLeftOut", message, setting_path, Severity.WARNING, fix="add outlierDetection")

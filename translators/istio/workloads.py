@@ -1,4 +1,4 @@
-"""WorkloadEntry, on its own, inline in a ServiceEntry or as a WorkloadGroup's template: what is wrong with it."""
+"""WorkloadEntry, on its own, inline in a ServiceEntry or as a WorkloadGroup's template: locality and validation."""
 
 from collections.abc import Collection, Iterator
 
@@ -6,50 +6,57 @@ from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.hosts import UNIX, host_problem, is_unix
 from mirrorplane.api.kinds.istio import service_entry as istio
 from mirrorplane.api.meta import Ref
+from mirrorplane.api.proxy import Locality
 from mirrorplane.api.units import PORTS, WEIGHTS
 
 _LONGEST_SOCKET = 107
-"""What a socket's address has room for; Envoy refuses longer ones."""
+"""The size of sockaddr_un.sun_path; Envoy rejects longer paths."""
+
+
+def locality_of(text: str) -> Locality:
+    """Parse `region/zone/subzone`; missing parts are empty."""
+    region, zone, subzone, *_ = (*text.split("/"), "", "")
+    return Locality(region, zone, subzone)
 
 
 def address_problem(address: str) -> str:
-    """Return why nothing can be reached at an address, or "": it is a host, or a Unix socket where the proxy runs."""
+    """Return why an address is invalid, or "". It is a host, or a Unix socket on the proxy's machine."""
     if not address:
-        return "the address is missing"
+        return "address must be set"
     if not is_unix(address):
         return host_problem(address)
     path = address.removeprefix(UNIX)
     if path[:1] not in {"/", "@"} or len(path) == 1 or "\0" in path:
-        return f"{address!r} is no socket: write unix:///path, or unix://@name for an abstract one"
+        return f"{address!r} is not a socket: use unix:///path, or unix://@name for an abstract one"
     if len(path.encode()) > _LONGEST_SOCKET:
-        return f"the socket's path has {len(path.encode())} bytes; {_LONGEST_SOCKET} is the most"
+        return f"the socket's path has {len(path.encode())} bytes, more than {_LONGEST_SOCKET}"
     return ""
 
 
 def workload_findings(
-    about: Ref, path: str, said: istio.WorkloadEntry, ports: Collection[str] | None = None
+    about: Ref, path: str, spec: istio.WorkloadEntry, ports: Collection[str] | None = None
 ) -> Iterator[Finding]:
-    """Refuse numbers that are none and ports that do not exist, and say what changes nothing.
+    """Refuse invalid numbers and unknown ports, and warn of fields without effect.
 
-    `ports` are the names that the ports of an endpoint can have; None: any.
+    `ports` are the allowed names of an endpoint's ports; None allows any.
     """
-    for name, number in said.ports.items():
+    for name, number in spec.ports.items():
         if number not in PORTS:
             yield Finding(about, "InvalidPort", f"port {number} is not in 1..65535", f"{path}.ports.{name}")
         if ports is not None and name not in ports:
             message = f"endpoint port {name} is not defined by the service entry"
-            yield Finding(about, "InvalidEndpoint", message, f"{path}.ports.{name}", fix="name one of spec.ports")
-    if said.weight not in WEIGHTS:
-        message = f"weight {said.weight} is not in 0..{WEIGHTS[-1]}"
+            yield Finding(about, "InvalidEndpoint", message, f"{path}.ports.{name}", fix="use a name from spec.ports")
+    if spec.weight not in WEIGHTS:
+        message = f"weight {spec.weight} is not in 0..{WEIGHTS[-1]}"
         yield Finding(about, "InvalidWeight", message, f"{path}.weight")
-    for field, text, why in (
-        ("network", said.network, "all addresses are called as they are, whatever their network"),
+    for field, text, reason in (
+        ("network", spec.network, "addresses are dialled directly in every network"),
         (
             "serviceAccount",
-            said.service_account,
-            "workload certificates are not issued here",
+            spec.service_account,
+            "Mirrorplane issues no workload certificates",
         ),
     ):
         if text:
-            message = f"{field} changes nothing: {why}"
+            message = f"{field} has no effect: {reason}"
             yield Finding(about, "FieldLeftOut", message, f"{path}.{field}", Severity.WARNING)

@@ -58,7 +58,7 @@ async def merged(root: dict[str, Any], leaf: dict[str, Any]) -> list[istio.HTTPR
     view = plane.engine.view
     obj = view.get(ROOT)
     assert obj is not None
-    return [rule.said for rule in rules_of(view, obj)]
+    return [rule.spec for rule in rules_of(view, obj)]
 
 
 @pytest.mark.parametrize(("root", "leaf"), TOGETHER.values(), ids=TOGETHER.keys())
