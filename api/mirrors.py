@@ -22,8 +22,8 @@ class Guards(msgspec.Struct, frozen=True):
     deadline_ms: int = 15_000
     connect_timeout_ms: int = 1_000
 
-    # Until a copy is connected, Envoy buffers no more than this of it: a body of 2 MiB held up the client's upload for the
-    # whole connect timeout (measured on 1.40).
+    # Until a copy is connected, Envoy buffers no more than this of it: a body of 2 MiB held up the client's upload for
+    # the whole connect timeout (measured on 1.40).
     BODY_BYTES_CEILING: ClassVar[int] = 1 << 20
     REQUESTS_CEILING: ClassVar[int] = 1024
 

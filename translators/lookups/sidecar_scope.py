@@ -1,7 +1,7 @@
 """What a SidecarScope makes of one service, one route table, one port. Which of them there are is found by imports.
 
-A host means one service to a proxy, on all its listeners. Istio chooses for each listener, but clusters are named for the
-host, so that two services of one host would get each other's requests. See decision 0075.
+A host means one service to a proxy, on all its listeners. Istio chooses for each listener, but clusters are named
+for the host, so that two services of one host would get each other's requests. See decision 0075.
 """
 
 import msgspec
