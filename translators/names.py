@@ -52,8 +52,8 @@ class ClusterName(msgspec.Struct, frozen=True):
     own (decision 0001), `http2|...` speaks HTTP/2 where the port does not say so (decision 0109), `udp|...` is apart
     because a TCP port may have the same number, and `sealed|...` is not wrapped in the TLS that a policy asks for.
 
-    `profile` is the name of a MirrorProfile. It is a fifth field, which names have only where it is not empty. No field
-    holds a `|`: hosts are DNS names, subsets DNS labels, and profiles are made of the names of objects.
+    `profile` is the name of a MirrorProfile. It is a fifth field, which names have only where it is not empty (decision
+    0121). No field holds a `|`: hosts are DNS names, subsets DNS labels, profiles are made of the names of objects.
     """
 
     purpose: Purpose

@@ -34,11 +34,12 @@ def build(view: View, key: tuple[ClientKey, bool], name: str) -> Resource | None
 def _fixed(name: str) -> Resource:
     body = envoy.Cluster(name=name, connect_timeout=envoy.duration(MeshSettings().connect_timeout_ms))
     if name == PASSTHROUGH:
+        # Without an original destination, as in a proxy that does not intercept, Envoy answers 503.
         body.type = envoy.Cluster.ORIGINAL_DST
         body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
         connection_pool.unlimited(body)
     else:
-        body.type = envoy.Cluster.STATIC
+        body.type = envoy.Cluster.STATIC  # without endpoints: connections are closed
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 
 

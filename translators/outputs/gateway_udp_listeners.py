@@ -22,6 +22,7 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     body = envoy.Listener(name=name, traffic_direction="OUTBOUND")
     address = body.address.socket_address
     address.address, address.port_value, address.protocol = binding.address, binding.port, envoy.SocketAddress.UDP
+    # A UDP listener has no filter chains: the proxy is a listener filter.
     body.listener_filters.append(udp.proxy(view, scope, rule))
     return envoy.resource(LISTENER, name, envoy.encode(body))
 

@@ -17,7 +17,7 @@ _FIELDS = {
     "bytes_sent": "%BYTES_SENT%",
     "duration": "%DURATION%",
     "route_name": "%ROUTE_NAME%",
-    "upstream_cluster": "%UPSTREAM_CLUSTER_RAW%",
+    "upstream_cluster": "%UPSTREAM_CLUSTER_RAW%",  # the name as we gave it; the other is alt_stat_name
     "upstream_host": "%UPSTREAM_HOST%",
     "downstream_remote_address": "%DOWNSTREAM_REMOTE_ADDRESS%",
     "user_agent": "%REQ(USER-AGENT)%",

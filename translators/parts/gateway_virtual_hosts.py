@@ -84,8 +84,9 @@ def _virtual_host(view: View, scope: Scope, configuration: str, host: str) -> Vi
         return None
     body = b"".join((*(route.field for route in routes), view.memo(common)))
     if host_rules.secure:
+        # Envoy redirects to HTTPS by itself, before it looks at the routes (Istio: httpsRedirect).
         body += envoy.encode(envoy.VirtualHost(require_tls=envoy.VirtualHost.ALL))
-    domain = f"[{host}]" if ":" in host else host
+    domain = f"[{host}]" if ":" in host else host  # an IPv6 address, as it is in a Host header
     dedicated = dict.fromkeys(name for route in routes for name in route.dedicated)
     return VirtualHost(names.virtual_host(host, port), (domain,), body, tuple(dedicated))
 

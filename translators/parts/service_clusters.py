@@ -38,5 +38,6 @@ def _by_service(view: View, client: ClientKey, partition: Partition) -> tuple[tu
 def _names(view: View, client: ClientKey, service: Service) -> Iterator[str]:
     rules = view.memo(policy, client, service.host)
     subsets = ["", *(s.name for s in rules.subsets)] if rules else [""]
+    # UDP ports have clusters of their own, and only at routers whose rules use them (gateway_udp_clusters).
     for number in (p.number for p in service.ports if p.protocol is not Protocol.UDP):
         yield from (outbound(service.host, number, name) for name in subsets)

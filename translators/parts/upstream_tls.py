@@ -32,10 +32,12 @@ def _upstream_tls(tls: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContex
     common = body.common_tls_context
     common.tls_params.CopyFrom(
         envoy.TlsParameters(
+            # Envoy's default for clients ends at TLS 1.2 (Istio sets 1.3 too).
             tls_minimum_protocol_version=envoy.TlsParameters.TLSv1_2,
             tls_maximum_protocol_version=envoy.TlsParameters.TLSv1_3,
         )
     )
+    # Envoy speaks what its HTTP options say, whatever is negotiated; a server may require ALPN for HTTP/2.
     if http.explicit_http_config.HasField("http2_protocol_options"):
         common.alpn_protocols.append("h2")
     if tls.mode is TlsMode.MUTUAL and tls.credential_name:
@@ -59,6 +61,7 @@ def _upstream_tls(tls: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContex
     elif tls.verify:
         common.validation_context.CopyFrom(_validation(tls))
     if not tls.sni:
+        # In the HTTP options, because it is per request: Envoy keeps a connection pool for each SNI.
         http.upstream_http_protocol_options.auto_sni = True
         http.upstream_http_protocol_options.auto_san_validation = tls.verify and not tls.subject_alt_names
     return body
