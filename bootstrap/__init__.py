@@ -1,1 +1,1 @@
-"""How a proxy starts: a Node and where its control plane is -> an Envoy bootstrap."""
+"""How a proxy starts: a Proxy and its control plane's address -> the Envoy bootstrap."""

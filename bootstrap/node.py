@@ -1,6 +1,6 @@
-"""Who a proxy says it is: the names, labels and metadata of its xDS Node, checked before Envoy ever reads them.
+"""The identity a proxy claims: the names, labels and metadata of its xDS Node, validated before Envoy reads them.
 
-Separate from `bootstrap.envoy` because the command line needs these checks, and Envoy's messages import slowly.
+Separate from `bootstrap.envoy` because node files (`render`, `explain`) need the same validation.
 """
 
 import re
@@ -18,13 +18,13 @@ _LABEL_WORD = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 
 
 class NodeError(ValueError):
-    """A name, label or address no Node may carry. The message names the value and the rule it breaks."""
+    """A name, label or address that a Node may not carry. The message names the value and the rule it breaks."""
 
 
-def checked(proxy: Proxy) -> Proxy:
-    """Give the proxy back unchanged, or raise NodeError for the first of its parts that breaks a rule.
+def validated(proxy: Proxy) -> Proxy:
+    """Return the proxy unchanged, or raise NodeError for the first part of it that breaks a rule.
 
-    Names follow Kubernetes (RFC 1123), so that the node id splits again at its `~` and its dots.
+    Names follow Kubernetes (RFC 1123), so that the node id can be split again at its `~` and its dots.
     """
     _check_choice("role", proxy.role, ROLES)
     _check_choice("interception mode", proxy.interception, INTERCEPTIONS)
@@ -38,10 +38,10 @@ def checked(proxy: Proxy) -> Proxy:
 
 
 def parse_labels(text: str) -> dict[str, str]:
-    """Read `app=httpbin,version=v1` into a dict; blanks around pairs are ignored, an empty text has no labels.
+    """Parse `app=httpbin,version=v1`; blanks around pairs are ignored, an empty text has no labels.
 
-    Keys and values follow Kubernetes' label syntax. Raises NodeError for a pair without `=`, for a key given twice,
-    and for a key or a value that Kubernetes would refuse.
+    Keys and values follow Kubernetes' label syntax. Raises NodeError for a pair without `=`, a repeated key, and a key
+    or value that Kubernetes would reject.
     """
     labels: dict[str, str] = {}
     for pair in text.split(",") if text.strip() else ():
@@ -74,32 +74,32 @@ def check_subdomain(what: str, name: str) -> None:
 
 
 def check_ip(address: str) -> None:
-    """Raise NodeError unless `address` is an IPv4 or IPv6 address. One with a zone means nothing elsewhere."""
+    """Raise NodeError unless `address` is an IPv4 or IPv6 address without a zone, which is only valid on one host."""
     if not is_ip(address):
         raise NodeError(f"address {address!r}: want an IPv4 or IPv6 address, as in 10.0.0.7 or fd00::7")
 
 
-def cluster(proxy: Proxy) -> str:
-    """Name the group a proxy belongs to, `httpbin.default`: its `app` label if it has one, else its own name."""
+def node_cluster(proxy: Proxy) -> str:
+    """Return the Node's cluster, `httpbin.default`: the proxy's `app` label, else its name."""
     return f"{proxy.labels.get('app') or proxy.name}.{proxy.namespace}"
 
 
-def metadata(proxy: Proxy) -> dict[str, Any]:
-    """Say what the node id has no room for, under the keys Istio's proxies use. All values are JSON-ready."""
-    said: dict[str, Any] = {
+def node_metadata(proxy: Proxy) -> dict[str, Any]:
+    """Return what the node id has no room for, under the keys of Istio's proxies. All values are JSON-ready."""
+    metadata: dict[str, Any] = {
         "NAME": proxy.name,
         "NAMESPACE": proxy.namespace,
         "LABELS": dict(sorted(proxy.labels.items())),
         "INTERCEPTION_MODE": proxy.interception,
     }
     if proxy.unprivileged:
-        said["UNPRIVILEGED_POD"] = "true"  # a string, as Istio's agent writes it
-    return said
+        metadata["UNPRIVILEGED_POD"] = "true"  # a string, as Istio's agent writes it
+    return metadata
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise NodeError(f"{what} {value!r} is none of {', '.join(choices)}")
+        raise NodeError(f"{what} {value!r} is not one of {', '.join(choices)}")
 
 
 def _check_label_pair(key: str, value: str) -> None:

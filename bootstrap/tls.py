@@ -1,45 +1,17 @@
-"""How a proxy reaches a control plane that is secured: the TLS of the xDS cluster, and the token its streams carry.
+"""How a proxy reaches a secured control plane: the TLS of the xDS cluster, and the token that its streams carry.
 
-Separate from the rest because it is about files on the proxy's machine, which are named and never read.
+Separate from the rest because it is about files on the proxy's machine, which are referred to and never read here.
 """
 
 import posixpath
-from typing import Any
 
 import msgspec
-from betterproto2 import Casing
-from envoy_data_plane.envoy.config.core.v3 import (
-    ApiVersion,
-    ConfigSource,
-    DataSource,
-    PathConfigSource,
-    TransportSocket,
-    TypedExtensionConfig,
-    WatchedDirectory,
-)
-from envoy_data_plane.envoy.extensions.filters.http.credential_injector.v3 import CredentialInjector
-from envoy_data_plane.envoy.extensions.filters.http.upstream_codec.v3 import UpstreamCodec
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
-from envoy_data_plane.envoy.extensions.http.injected_credentials.generic.v3 import Generic
-from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
-    CertificateValidationContext,
-    CommonTlsContext,
-    CommonTlsContextCombinedCertificateValidationContext,
-    GenericSecret,
-    SdsSecretConfig,
-    Secret,
-    SubjectAltNameMatcher,
-    SubjectAltNameMatcherSanType,
-    TlsCertificate,
-    UpstreamTlsContext,
-)
-from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
-from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
-from envoy_data_plane.google.protobuf import Any as PackedAny
 
 from mirrorplane.api.hosts import is_ip
+from mirrorplane.bootstrap.fragments import Json, packed, without_unset
 
-_CA, _OWN, _BEARER = "xds-ca", "xds-certificate", "xds-bearer"
+_CA, _CERTIFICATE, _TOKEN = "xds-ca", "xds-certificate", "xds-bearer"
+_TLS = "envoy.extensions.transport_sockets.tls.v3"
 
 
 class XdsTls(msgspec.Struct, frozen=True):
@@ -63,92 +35,92 @@ class XdsTlsError(ValueError):
 
 
 def check_tls(tls: XdsTls) -> None:
-    """Raise XdsTlsError for half a pair, or for credentials that would be sent to whoever answers."""
+    """Raise XdsTlsError for half a pair, or for credentials that would be sent to an unauthenticated server."""
     if bool(tls.certificate) != bool(tls.key):
-        raise XdsTlsError("a proxy's certificate and its key go together (--xds-cert, --xds-key)")
+        raise XdsTlsError("a proxy's certificate and its key go together: set both --xds-cert and --xds-key")
     if (tls.certificate or tls.token) and not tls.ca:
-        raise XdsTlsError("credentials need the control plane's CA (--xds-ca): else anybody could ask for them")
+        raise XdsTlsError("credentials need the control plane's CA (--xds-ca), or any server could collect them")
     if (tls.server_name or tls.secrets) and not tls.ca:
-        raise XdsTlsError("a server name or a secrets folder says nothing without the control plane's CA (--xds-ca)")
+        raise XdsTlsError("--xds-server-name and --secrets-dir need the control plane's CA (--xds-ca)")
 
 
-def transport_socket(tls: XdsTls, host: str) -> TransportSocket:
-    """Return TLS to a host, whose certificate must hold its name (or `server_name`). gRPC insists on ALPN's h2."""
+def transport_socket(tls: XdsTls, host: str) -> Json:
+    """Return TLS to a host, whose certificate must carry its name (or `server_name`). gRPC requires ALPN h2."""
     name = tls.server_name or host
-    kind = SubjectAltNameMatcherSanType.IP_ADDRESS if is_ip(name) else SubjectAltNameMatcherSanType.DNS
-    named = SubjectAltNameMatcher(san_type=kind, matcher=StringMatcher(exact=name))
-    context = CommonTlsContext(
+    expected = {"san_type": "IP_ADDRESS" if is_ip(name) else "DNS", "matcher": {"exact": name}}
+    context = without_unset(
+        tls_certificate_sds_secret_configs=[_reference(tls, _CERTIFICATE)] if tls.certificate else [],
+        combined_validation_context={
+            "default_validation_context": {"match_typed_subject_alt_names": [expected]},
+            "validation_context_sds_secret_config": _reference(tls, _CA),
+        },
         alpn_protocols=["h2"],
-        combined_validation_context=CommonTlsContextCombinedCertificateValidationContext(
-            default_validation_context=CertificateValidationContext(match_typed_subject_alt_names=[named]),
-            validation_context_sds_secret_config=_reference(tls, _CA),
-        ),
-        tls_certificate_sds_secret_configs=[_reference(tls, _OWN)] if tls.certificate else [],
     )
-    upstream = UpstreamTlsContext(common_tls_context=context, sni="" if is_ip(name) else name)
-    return TransportSocket(name="envoy.transport_sockets.tls", typed_config=PackedAny.pack(upstream))
+    # SNI carries DNS names only (RFC 6066, section 3).
+    upstream = without_unset(common_tls_context=context, sni="" if is_ip(name) else name)
+    return {"name": "envoy.transport_sockets.tls", "typed_config": packed(f"{_TLS}.UpstreamTlsContext", **upstream)}
 
 
-def token_filters(tls: XdsTls) -> list[HttpFilter]:
-    """Return the filters through which every xDS stream gets the token, if there is one."""
+def token_filters(tls: XdsTls) -> list[Json]:
+    """Return the upstream filters that add the token to every xDS stream; none without a token."""
     if not tls.token:
         return []
-    generic = Generic(credential=_reference(tls, _BEARER), header="authorization", header_value_prefix="Bearer ")
-    injector = CredentialInjector(
-        credential=TypedExtensionConfig(
-            name="envoy.http.injected_credentials.generic", typed_config=PackedAny.pack(generic)
-        )
+    generic = packed(
+        "envoy.extensions.http.injected_credentials.generic.v3.Generic",
+        credential=_reference(tls, _TOKEN),
+        header="authorization",
+        header_value_prefix="Bearer ",
     )
+    injector = packed(
+        "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
+        credential={"name": "envoy.http.injected_credentials.generic", "typed_config": generic},
+    )
+    codec = packed("envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec")
     return [
-        HttpFilter(name="envoy.filters.http.credential_injector", typed_config=PackedAny.pack(injector)),
-        HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=PackedAny.pack(UpstreamCodec())),
+        {"name": "envoy.filters.http.credential_injector", "typed_config": injector},
+        {"name": "envoy.filters.http.upstream_codec", "typed_config": codec},
     ]
 
 
-def static_secrets(tls: XdsTls) -> list[Secret]:
-    """Return what belongs into the bootstrap itself: nothing, when there is a folder for them."""
+def static_secrets(tls: XdsTls) -> list[Json]:
+    """Return the secrets of the bootstrap itself; none when they are in a folder."""
     return [] if tls.secrets else _secrets(tls)
 
 
-def secret_files(tls: XdsTls) -> dict[str, dict[str, Any]]:
-    """Return what `tls.secrets` holds: JSON-ready values by path. They are no secrets, but say where each is."""
+def secret_files(tls: XdsTls) -> dict[str, Json]:
+    """Return the files of `tls.secrets`, by path. They hold no key material, only where each file is."""
     if not tls.secrets:
         return {}
-    return {
-        _file(tls, secret.name): DiscoveryResponse(resources=[PackedAny.pack(secret)]).to_dict(casing=Casing.SNAKE)
-        for secret in _secrets(tls)
-    }
+    return {_file(tls, secret["name"]): {"resources": [packed(f"{_TLS}.Secret", **secret)]} for secret in _secrets(tls)}
 
 
-def _reference(tls: XdsTls, name: str) -> SdsSecretConfig:
-    """Name a secret. Envoy follows one that has a file (it takes one secret of each), and reads others once."""
+def _reference(tls: XdsTls, name: str) -> Json:
+    """Refer to a secret. Envoy watches one that has a file (one secret per file), and reads static ones once."""
     if not tls.secrets:
-        return SdsSecretConfig(name=name)
-    source = ConfigSource(
-        path_config_source=PathConfigSource(path=_file(tls, name)), resource_api_version=ApiVersion.V3
-    )
-    return SdsSecretConfig(name=name, sds_config=source)
+        return {"name": name}
+    source = {"path_config_source": {"path": _file(tls, name)}, "resource_api_version": "V3"}
+    return {"name": name, "sds_config": source}
 
 
 def _file(tls: XdsTls, name: str) -> str:
     return posixpath.join(tls.secrets, f"{name}.json")
 
 
-def _secrets(tls: XdsTls) -> list[Secret]:
-    ca = CertificateValidationContext(trusted_ca=DataSource(filename=tls.ca), watched_directory=_folder(tls.ca))
-    found = [Secret(name=_CA, validation_context=ca)]
+def _secrets(tls: XdsTls) -> list[Json]:
+    ca = {"trusted_ca": {"filename": tls.ca}, "watched_directory": _folder(tls.ca)}
+    secrets: list[Json] = [{"name": _CA, "validation_context": ca}]
     if tls.certificate:
-        own = TlsCertificate(
-            certificate_chain=DataSource(filename=tls.certificate),
-            private_key=DataSource(filename=tls.key),
-            watched_directory=_folder(tls.key),
-        )
-        found.append(Secret(name=_OWN, tls_certificate=own))
+        certificate = {
+            "certificate_chain": {"filename": tls.certificate},
+            "private_key": {"filename": tls.key},
+            "watched_directory": _folder(tls.key),
+        }
+        secrets.append({"name": _CERTIFICATE, "tls_certificate": certificate})
     if tls.token:
-        token = DataSource(filename=tls.token, watched_directory=_folder(tls.token))
-        found.append(Secret(name=_BEARER, generic_secret=GenericSecret(secret=token)))
-    return found
+        token = {"filename": tls.token, "watched_directory": _folder(tls.token)}
+        secrets.append({"name": _TOKEN, "generic_secret": {"secret": token}})
+    return secrets
 
 
-def _folder(path: str) -> WatchedDirectory:
-    return WatchedDirectory(path=posixpath.dirname(path))
+def _folder(path: str) -> Json:
+    return without_unset(path=posixpath.dirname(path))

