@@ -1,45 +1,51 @@
 """The command line: the group of all commands, and the last line of defence around them."""
 
 import sys
+from importlib import import_module
 
 import click
 
-from mirrorplane import __version__
-from mirrorplane.controlplane.commands.bootstrap import bootstrap
-from mirrorplane.controlplane.commands.check import check
-from mirrorplane.controlplane.commands.demo import demo
-from mirrorplane.controlplane.commands.explain import explain
-from mirrorplane.controlplane.commands.proxies import proxies
-from mirrorplane.controlplane.commands.render import render
-from mirrorplane.controlplane.commands.serve import serve
-from mirrorplane.controlplane.commands.status import status
+_COMMANDS = ("serve", "check", "render", "explain", "status", "proxies", "bootstrap", "demo")
+"""In the order of `--help`. Each is the attribute of that name in the module of that name in `commands`."""
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when it is used, so that every command pays for its own imports only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """See click.Group."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """See click.Group."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"mirrorplane.controlplane.commands.{cmd_name}"), cmd_name)
+        return command
 
 
 def main() -> None:
     """Run the command line. Every error is one line and a non-zero exit code."""
     try:
         cli()
-    except Exception as error:  # the last line of defence: a bug is told in one line, too
+    except Exception as error:  # the last line of defence: a bug is reported in one line, too
         if "--verbose" in sys.argv:
             raise
         message = " ".join(str(error).split()) or type(error).__name__
-        click.echo(f"Error: {type(error).__name__}: {message} (a bug; --verbose shows where)", err=True)
-        sys.exit(70)
+        click.echo(f"Error: {type(error).__name__}: {message} (a bug; --verbose shows the traceback)", err=True)
+        sys.exit(70)  # EX_SOFTWARE of sysexits.h
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--verbose", is_flag=True, help="Log more, and show where an internal error happened.")
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--verbose", is_flag=True, help="Log more, and show the traceback of an internal error.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.version_option(__version__, prog_name="mirrorplane")
+@click.version_option(package_name="mirrorplane")
 def cli(verbose: bool, log_format: str) -> None:
-    """Serve Envoy proxies from Istio's and other mirroring APIs, so that a copy never hurts the original."""
+    """Configure Envoy proxies from Istio's and other mirroring APIs, so that a copy never hurts the original."""
     from mirrorplane.controlplane.observe.logs import start_logging
 
     start_logging(log_format, verbose=verbose)
 
-
-for command in (serve, render, check, explain, status, proxies, bootstrap, demo):
-    cli.add_command(command)
 
 if __name__ == "__main__":
     main()

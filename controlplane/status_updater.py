@@ -7,18 +7,13 @@ from datetime import UTC, datetime
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import ROUTER
 from mirrorplane.controlplane.plane import Plane
-from mirrorplane.controlplane.status.conditions import Plain
+from mirrorplane.controlplane.status.conditions import Plain, rfc3339
 from mirrorplane.controlplane.status.programmed import Deliveries, deliveries
 from mirrorplane.controlplane.xds.status import StreamStatus
 from mirrorplane.translators.routers.servers import unserved
 from mirrorplane.translators.scopes import criteria, scope_of
 
 _QUIET_S = 0.2
-
-
-def rfc3339(moment: datetime) -> str:
-    """Return a time as Kubernetes writes it, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class StatusUpdater:

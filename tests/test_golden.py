@@ -14,8 +14,9 @@ import yaml
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.commands.node_file import read_node
 from mirrorplane.controlplane.engine.catalogue import catalogue
-from mirrorplane.controlplane.findings.format import finding_line, resources_of
+from mirrorplane.controlplane.findings.format import finding_line
 from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.query.resources import resource_values
 from mirrorplane.controlplane.sources.configured import file_source
 from mirrorplane.controlplane.status.conditions import Plain
 from tests.builders import SLEEP
@@ -44,7 +45,9 @@ async def outcome(case: Path) -> dict[str, str]:
     served = plane.render(read_node(node) if node.exists() else SLEEP)
     said = [finding_line(f).replace(f"{case}/", "") for f in plane.findings.all()]
     files = {
-        f"{name}.yaml": yaml.safe_dump(found, sort_keys=False) for name, found in resources_of(served).items() if found
+        f"{name}.yaml": yaml.safe_dump(found, sort_keys=False)
+        for name, found in resource_values(served).items()
+        if found
     }
     statuses = {str(ref): short(found) for ref, found in standing_of(plane)}
     return {

@@ -9,11 +9,12 @@ import msgspec
 from aiohttp import web
 
 from mirrorplane.api.proxy import NodeIdError, Proxy, parse_node_id
-from mirrorplane.controlplane.findings.format import finding_row, resources_of
+from mirrorplane.controlplane.findings.format import finding_row
 from mirrorplane.controlplane.observe.metrics import CONTENT_TYPE, Metrics
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.publish.publisher import RenderError
 from mirrorplane.controlplane.query.proxies import Row, proxy_rows
+from mirrorplane.controlplane.query.resources import resource_values
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.status.format import status_row
 from mirrorplane.controlplane.status_updater import StatusUpdater
@@ -114,7 +115,7 @@ class Admin:
         except NodeIdError as error:
             return _json({"error": str(error)}, status=400)
         try:
-            return _json(resources_of(await self._plane.rendered(proxy)))
+            return _json(resource_values(await self._plane.rendered(proxy)))
         except RenderError as error:
             return _json({"error": str(error)}, status=500)
 

@@ -1,4 +1,4 @@
-"""GatewayClasses of other controllers that the command line says are served here, as the object that says it."""
+"""GatewayClasses of other controllers that the command line adopts, as the objects that say so."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,25 +8,25 @@ from mirrorplane.api.meta import AnyObject, Object, Ref
 
 
 class AdoptionError(ValueError):
-    """A `NAME=PROFILE` that is none. The message says what is wrong with it."""
+    """An invalid `NAME=PROFILE`. The message says what is wrong with it."""
 
 
-def adopted(controllers: Iterable[str], classes: Iterable[str]) -> Iterator[AnyObject]:
+def adopted_controllers(controllers: Iterable[str], classes: Iterable[str]) -> Iterator[AnyObject]:
     """Yield an object for each `NAME=PROFILE`, and one for the classes that need no GatewayClass.
 
     Raises AdoptionError.
     """
     for text in controllers:
-        name, _, wanted = text.partition("=")
-        profile = next((known for known in PROFILES if known == wanted), None)
+        name, _, profile_name = text.partition("=")
+        profile = next((profile for profile in PROFILES if profile == profile_name), None)
         if not name or profile is None:
-            known = ", ".join(PROFILES)
-            raise AdoptionError(f"{text!r} adopts nothing: write CONTROLLER=PROFILE, with one of {known}")
+            choices = ", ".join(PROFILES)
+            raise AdoptionError(f"invalid --adopt-controller {text!r}: write CONTROLLER=PROFILE, one of {choices}")
         yield _object(f"--adopt-controller {name}", AdoptedController(name, profile))
-    names = tuple(dict.fromkeys(classes))
-    if names:
-        yield _object("--gateway-class", AdoptedController(CONTROLLER, class_names=names))
+    class_names = tuple(dict.fromkeys(classes))
+    if class_names:
+        yield _object("--gateway-class", AdoptedController(CONTROLLER, class_names=class_names))
 
 
-def _object(name: str, said: AdoptedController) -> AnyObject:
-    return Object(Ref(ADOPTED_CONTROLLER.key, "", name), said, generation=1)
+def _object(name: str, spec: AdoptedController) -> AnyObject:
+    return Object(Ref(ADOPTED_CONTROLLER.key, "", name), spec, generation=1)

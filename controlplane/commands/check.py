@@ -4,22 +4,25 @@ import sys
 
 import click
 
-from mirrorplane.controlplane.commands.options import Given, loaded, sources
+from mirrorplane.controlplane.commands.options import Manifests, load_plane, manifest_options
 
 
-@click.command()
-@sources
-def check(given: Given) -> None:
-    """Say what is wrong with manifests; exit 1 when there are errors."""
+@click.command(short_help="Validate manifests.", epilog="Example: mirrorplane check -f mesh/")
+@manifest_options
+def check(manifests: Manifests) -> None:
+    """Validate manifests: print a line per finding, with file, line, field and fix.
+
+    The exit code is 1 when any of them is an error.
+    """
     from mirrorplane.controlplane.findings.format import finding_line, has_errors
 
-    source, plane = loaded(given)
-    found = plane.findings.all()
-    for finding in found:
+    source, plane = load_plane(manifests)
+    findings = plane.findings.all()
+    for finding in findings:
         click.echo(finding_line(finding))
-    errors = sum(f.severity.value == "error" for f in found)
-    click.echo(f"{len(plane.snapshot.objects)} objects, {errors} errors, {len(found) - errors} warnings", err=True)
+    errors = sum(finding.severity.value == "error" for finding in findings)
+    click.echo(f"{len(plane.snapshot.objects)} objects, {errors} errors, {len(findings) - errors} warnings", err=True)
     if source.ignored:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(source.ignored.items()))
-        click.echo(f"not read, because nothing here is about them: {kinds}", err=True)
-    sys.exit(1 if has_errors(found) else 0)
+        click.echo(f"ignored, not of a supported kind: {kinds}", err=True)
+    sys.exit(1 if has_errors(findings) else 0)

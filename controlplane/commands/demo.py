@@ -5,12 +5,12 @@ import sys
 import click
 
 
-@click.command()
-@click.option("--keep", is_flag=True, help="Leave everything up afterwards, and print what to try.")
+@click.command(short_help="Run Istio's mirroring tutorial on this machine.", epilog="Example: mirrorplane demo --keep")
+@click.option("--keep", is_flag=True, help="Keep everything running afterwards, and print what to try.")
 def demo(keep: bool) -> None:
-    """Play Istio's mirroring tutorial with real Envoys on this machine, then a mirror that is stuck."""
-    from mirrorplane.controlplane.observe.logs import quieten
+    """Run Istio's mirroring tutorial with real Envoys on this machine, then mirror to a backend that hangs."""
+    from mirrorplane.controlplane.observe.logs import log_warnings_only
     from mirrorplane.controlplane.playground.demo import play
 
-    quieten()
+    log_warnings_only()
     sys.exit(play(keep=keep))

@@ -1,6 +1,5 @@
-"""What several commands share: the options, reading manifests once, printing values."""
+"""What several commands share: options, loading manifests once, printing values, file arguments."""
 
-import asyncio
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -9,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from mirrorplane.api.meta import AnyObject
-
 if TYPE_CHECKING:
+    from mirrorplane.api.meta import AnyObject
     from mirrorplane.controlplane.plane import Plane
     from mirrorplane.controlplane.sources.files.source import FileSource
 
@@ -21,69 +19,78 @@ _CONTROLLERS = click.option(
     "controllers",
     multiple=True,
     metavar="NAME=PROFILE",
-    help="Serve GatewayClasses of this controller as mirrorplane, fsm or kgateway does. May be given more than once.",
+    help="Also serve GatewayClasses of this controller, as mirrorplane, fsm or kgateway does. Repeatable.",
 )
 _CLASSES = click.option(
     "--gateway-class",
     "classes",
     multiple=True,
     metavar="NAME",
-    help="Serve Gateways of this class though there is no such GatewayClass. May be given more than once.",
+    help="Serve Gateways of this class even when its GatewayClass does not exist. Repeatable.",
 )
 
 
-class Given(msgspec.Struct, frozen=True):
-    """Where manifests are, and the objects that the command line adds to them."""
+class Manifests(msgspec.Struct, frozen=True):
+    """The files to read, and the objects that the command line adds to theirs."""
 
     paths: tuple[Path, ...]
-    objects: tuple[AnyObject, ...] = ()
+    objects: "tuple[AnyObject, ...]" = ()
 
 
-def sources(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say what it is about, and the result as its argument `given`."""
-    return _with_sources(command, required=True)
+def manifest_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that select manifests, and the result as its argument `manifests`."""
+    return _with_manifests(command, required=True)
 
 
-def perhaps_sources(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Do the same for a command that can do without manifests."""
-    return _with_sources(command, required=False)
+def optional_manifest_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Do the same for a command that also works without manifests."""
+    return _with_manifests(command, required=False)
 
 
-def _with_sources(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
+def _with_manifests(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
     filename = click.option(
         "-f",
         "--filename",
         "paths",
         multiple=True,
         required=required,
+        metavar="PATH",
         type=click.Path(exists=True, path_type=Path),
-        help="A folder of manifests, or a file. May be given more than once.",
+        help="A manifest file, or a folder of them. Repeatable.",
     )
 
     @wraps(command)
-    def asked(
-        paths: tuple[Path, ...], controllers: tuple[str, ...], classes: tuple[str, ...], **more: object
+    def with_manifests(
+        paths: tuple[Path, ...], controllers: tuple[str, ...], classes: tuple[str, ...], **options: object
     ) -> object:
-        from mirrorplane.controlplane.commands.adopted_classes import AdoptionError, adopted
+        return command(Manifests(paths, _adopted(controllers, classes)), **options)
 
-        try:
-            return command(Given(paths, tuple(adopted(controllers, classes))), **more)
-        except AdoptionError as error:
-            raise click.ClickException(str(error)) from error
-
-    options: Callable[..., Any] = filename(_CONTROLLERS(_CLASSES(asked)))
-    return options
+    decorated: Callable[..., Any] = filename(_CONTROLLERS(_CLASSES(with_manifests)))
+    return decorated
 
 
-def loaded(given: Given) -> "tuple[FileSource, Plane]":
-    """Read manifests once, and return where they came from and the plane that holds them."""
+def _adopted(controllers: tuple[str, ...], classes: tuple[str, ...]) -> "tuple[AnyObject, ...]":
+    if not controllers and not classes:
+        return ()
+    from mirrorplane.controlplane.commands.adopted_classes import AdoptionError, adopted_controllers
+
+    try:
+        return tuple(adopted_controllers(controllers, classes))
+    except AdoptionError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def load_plane(manifests: Manifests) -> "tuple[FileSource, Plane]":
+    """Read manifests once, and return their source and the plane that holds them."""
+    import asyncio
+
     from mirrorplane.controlplane.engine.catalogue import catalogue
     from mirrorplane.controlplane.plane import Plane
     from mirrorplane.controlplane.sources.configured import file_source, flag_source
     from mirrorplane.controlplane.sources.merged import Sources
 
-    files = file_source(given.paths, catalogue())
-    sources = Sources([flag_source(given.objects), files])
+    files = file_source(manifests.paths, catalogue())
+    sources = Sources([flag_source(manifests.objects), files])
     plane = Plane(catalogue(), sources.locate)
 
     async def load() -> None:
@@ -94,11 +101,14 @@ def loaded(given: Given) -> "tuple[FileSource, Plane]":
     return files, plane
 
 
-def show(value: object, output: str) -> None:
+def print_value(value: object, output: str) -> None:
     """Print a plain value as YAML or JSON."""
-    import json
+    if output == "json":
+        import json
 
-    import yaml
+        text = json.dumps(value, indent=2) + "\n"
+    else:
+        import yaml
 
-    text = json.dumps(value, indent=2) + "\n" if output == "json" else yaml.safe_dump(value, sort_keys=False)
+        text = yaml.safe_dump(value, sort_keys=False)
     click.echo(text, nl=False)

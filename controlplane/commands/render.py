@@ -4,26 +4,39 @@ from pathlib import Path
 
 import click
 
-from mirrorplane.controlplane.commands.options import OUTPUT, Given, loaded, show, sources
+from mirrorplane.controlplane.commands.options import OUTPUT, Manifests, load_plane, manifest_options, print_value
 
 
-@click.command()
-@sources
-@click.option("--proxy", "node", required=True, type=click.Path(path_type=Path), help="A YAML file: role, name, ...")
-@click.option("--type", "only", type=click.Choice(["listeners", "routes", "clusters", "endpoints"]), default=None)
+@click.command(
+    short_help="Print the resources that a proxy is served.",
+    epilog="Example: mirrorplane render -f mesh/ --proxy sleep.yaml --type routes",
+)
+@manifest_options
+@click.option(
+    "--proxy",
+    "node_file",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A YAML file that describes the proxy: name, namespace, role, labels, ...",
+)
+@click.option(
+    "--type",
+    "type_name",
+    type=click.Choice(["listeners", "routes", "clusters", "endpoints"]),
+    default=None,
+    help="Only resources of this type.",
+)
 @OUTPUT
-def render(given: Given, node: Path, only: str | None, output: str) -> None:
-    """Print exactly the resources that a proxy would be served."""
+def render(manifests: Manifests, node_file: Path, type_name: str | None, output: str) -> None:
+    """Print exactly the Envoy resources that a proxy would be served."""
     from mirrorplane.controlplane.commands.node_file import NodeFileError, read_node
-    from mirrorplane.controlplane.findings.format import resources_of
     from mirrorplane.controlplane.publish.publisher import RenderError
+    from mirrorplane.controlplane.query.resources import resource_values
 
     try:
-        proxy = read_node(node)
-    except NodeFileError as error:
+        proxy = read_node(node_file)
+        resources = resource_values(load_plane(manifests)[1].render(proxy), type_name or "")
+    except (NodeFileError, RenderError) as error:
         raise click.ClickException(str(error)) from error
-    try:
-        found = resources_of(loaded(given)[1].render(proxy), only or "")
-    except RenderError as error:
-        raise click.ClickException(str(error)) from error
-    show(found[only] if only else found, output)
+    print_value(resources[type_name] if type_name else resources, output)

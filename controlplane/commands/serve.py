@@ -1,35 +1,73 @@
 """`mirrorplane serve`."""
 
-import asyncio
 import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mirrorplane.controlplane.commands.options import Given, sources
+from mirrorplane.controlplane.commands.options import Manifests, manifest_options
 
 log = logging.getLogger(__name__)
 _FILE = click.Path(path_type=Path)
 
 
-@click.command()
-@sources
-@click.option("--xds-address", default="127.0.0.1:15010", show_default=True, help="Where proxies connect.")
-@click.option("--admin-address", default="127.0.0.1:15014", show_default=True, help="Health, metrics, debug pages.")
-@click.option("--tls-cert", type=_FILE, help="The server's certificate chain (PEM); read again when it changes.")
-@click.option("--tls-key", type=_FILE, help="Its private key (PEM).")
-@click.option("--client-ca", type=_FILE, help="Proxies show a certificate of this CA, with a SPIFFE ID (PEM).")
-@click.option("--jwks", type=_FILE, help="Proxies show a bearer token signed with a key of this file (JWKS).")
-@click.option("--audience", default="", help="What a token must be made for.  [default: mirrorplane]")
-@click.option("--issuer", default="", help="Who must have issued a token.  [default: anybody with the key]")
-@click.option("--trust-domain", default="", help="The only trust domain of proxies.  [default: any]")
-@click.option("--insecure", is_flag=True, help="Allow xDS that anybody can reach without TLS or identity.")
-@click.option("--debounce-quiet", default="100ms", show_default=True, help="A storm of changes is over after this.")
-@click.option("--debounce-max", default="10s", show_default=True, help="No change waits longer than this.")
-@click.option("--removal-grace", default="1s", show_default=True, help="What nothing uses any more goes after this.")
-def serve(given: Given, xds_address: str, admin_address: str, **flags: Any) -> None:
-    """Serve proxies from a folder of manifests, and follow its changes."""
+@click.command(short_help="Serve proxies from manifests.", epilog="Example: mirrorplane serve -f mesh/")
+@manifest_options
+@click.option(
+    "--xds-address", default="127.0.0.1:15010", show_default=True, metavar="HOST:PORT", help="Where proxies connect."
+)
+@click.option(
+    "--admin-address",
+    default="127.0.0.1:15014",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Health, metrics and debug pages.",
+)
+@click.option(
+    "--tls-cert", type=_FILE, metavar="FILE", help="The server's certificate chain (PEM); reloaded when it changes."
+)
+@click.option("--tls-key", type=_FILE, metavar="FILE", help="Its private key (PEM).")
+@click.option(
+    "--client-ca",
+    type=_FILE,
+    metavar="FILE",
+    help="Require a client certificate of this CA (PEM), with a SPIFFE ID.",
+)
+@click.option(
+    "--jwks", type=_FILE, metavar="FILE", help="Require a bearer token signed with a key of this file (JWKS)."
+)
+@click.option("--audience", default="", metavar="TEXT", help="The audience tokens must name.  [default: mirrorplane]")
+@click.option("--issuer", default="", metavar="TEXT", help="The issuer tokens must name.  [default: any]")
+@click.option("--trust-domain", default="", metavar="NAME", help="The trust domain proxies must be of.  [default: any]")
+@click.option(
+    "--insecure", is_flag=True, help="Allow xDS on an address other machines can reach without TLS or authentication."
+)
+@click.option(
+    "--debounce-quiet",
+    default="100ms",
+    show_default=True,
+    metavar="DURATION",
+    help="Quiet period before a burst of changes is published.",
+)
+@click.option(
+    "--debounce-max",
+    default="10s",
+    show_default=True,
+    metavar="DURATION",
+    help="Longest time that a change waits for a quiet period.",
+)
+@click.option(
+    "--removal-grace",
+    default="1s",
+    show_default=True,
+    metavar="DURATION",
+    help="Delay before unused resources are removed.",
+)
+def serve(manifests: Manifests, xds_address: str, admin_address: str, **flags: Any) -> None:
+    """Serve proxies over xDS from manifests, and follow changes of the files."""
+    import asyncio
+
     from mirrorplane.controlplane.app import ListenError, ServeOptions
     from mirrorplane.controlplane.app import serve as run
     from mirrorplane.controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_from_flags
@@ -39,13 +77,13 @@ def serve(given: Given, xds_address: str, admin_address: str, **flags: Any) -> N
     from mirrorplane.controlplane.xds.push_order import PushLimits
 
     debounce = Debounce(_seconds(flags, "debounce_quiet"), _seconds(flags, "debounce_max"))
-    push_limits = PushLimits(grace=_seconds(flags, "removal_grace"))
+    limits = PushLimits(grace=_seconds(flags, "removal_grace"))
     try:
         xds, admin = parse_address(xds_address), parse_address(admin_address)
         security = security_from_flags(SecurityFlags(**flags), exposed=not xds.is_loopback)
         if not xds.is_loopback and not (security.tls and security.identifies):
-            log.warning("--insecure: whoever can reach %s can read the whole configuration", xds)
-        asyncio.run(run(ServeOptions(given.paths, xds, admin, debounce, security, push_limits, given.objects)))
+            log.warning("--insecure: any client that can reach %s can read the whole configuration", xds)
+        asyncio.run(run(ServeOptions(manifests.paths, xds, admin, debounce, security, limits, manifests.objects)))
     except (AddressError, SecurityFlagsError, FileProblemError, ListenError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -1,14 +1,9 @@
-"""How findings and resources look to people: one line, one row, plain values. The CLI and the admin pages share it."""
+"""Findings as one line of text and as plain values, shared by the CLI, the log and the admin pages."""
 
 from typing import Any
 
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.resource import RELEASE_ORDER, ResourceSet, resource_type
-from mirrorplane.translators.envoy import to_dict
 from mirrorplane.translators.istio.analyzer_codes import code_of
-
-TYPES = {row.plural: row.url for row in map(resource_type, RELEASE_ORDER) if not row.private}
-"""The types that are printed, by the words of `render --type`, in the order in which a request meets them."""
 
 
 def finding_line(finding: Finding) -> str:
@@ -45,9 +40,3 @@ def finding_row(finding: Finding) -> dict[str, Any]:
 def has_errors(findings: tuple[Finding, ...]) -> bool:
     """Tell whether any finding is an error."""
     return any(f.severity is Severity.ERROR for f in findings)
-
-
-def resources_of(served: ResourceSet, only: str = "") -> dict[str, list[dict[str, Any]]]:
-    """Return the resources of a set as plain values: by type (or one of TYPES), by name."""
-    wanted = [only] if only else list(TYPES)
-    return {name: [to_dict(r) for _, r in sorted(served.of(TYPES[name]).items())] for name in wanted}

@@ -17,7 +17,7 @@ def start_logging(form: str, *, verbose: bool = False) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
-def quieten() -> None:
+def log_warnings_only() -> None:
     """Leave out what is only informative, unless everything was asked for: the demo tells its own story."""
     if logging.getLogger().level > logging.DEBUG:
         logging.getLogger().setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
 """From a Snapshot to what proxies are served: the last good ResourceSet of every scope in use."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 from mirrorplane.api.meta import Ref
@@ -30,8 +30,8 @@ class Publisher:
     that carries the identity they are for.
     """
 
-    def __init__(self, engine: Engine, outputs: Iterable[Output], executor: CooperativeExecutor) -> None:
-        self._engine, self._outputs, self._executor = engine, tuple(outputs), executor
+    def __init__(self, engine: Engine, outputs: Sequence[Output], executor: CooperativeExecutor) -> None:
+        self._engine, self._outputs, self._executor = engine, outputs, executor
         self._view: View = engine.view
         self._criteria = self._view.memo(criteria)
         self._engine.hold([(criteria,)])

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mirrorplane.api.actions import Pairs
 from mirrorplane.api.meta import FieldRef
+from mirrorplane.api.proxy import REDIRECT, Proxy
 from mirrorplane.api.tracing import (
     FaultOutcome,
     Forwarded,
@@ -22,17 +23,24 @@ from mirrorplane.api.tracing import (
 from mirrorplane.controlplane.findings.format import one_line
 from mirrorplane.controlplane.sources.source import Locate
 from mirrorplane.translators.matching.forwarding import mirror_authority
+from mirrorplane.translators.matching.original_dst import dialled_address
+from mirrorplane.translators.matching.outcome import trace_request
+from mirrorplane.translators.scopes import criteria, scope_of
+
+if TYPE_CHECKING:
+    from mirrorplane.controlplane.plane import Plane
+    from mirrorplane.translators.matching.decoded import DecodedResources
 
 _WIDTH = 14
 _NO_SERVICE = ("allow_any", "block_all")
 
 
-def lines_of(found: Outcome, locate: Locate) -> list[str]:
+def explanation_lines(found: Outcome, locate: Locate) -> list[str]:
     """Return what becomes of a request, a line for each thing there is to know."""
     return [one_line(line) for line in _Words(found, locate).lines()]
 
 
-def values_of(found: Outcome, locate: Locate) -> Any:
+def explanation_values(found: Outcome, locate: Locate) -> Any:
     """Return the outcome as plain values; origins have `file` and `line` where they are known."""
     values = msgspec.to_builtins(found)
     for said, origin in (
@@ -43,6 +51,19 @@ def values_of(found: Outcome, locate: Locate) -> Any:
         if origin and place:
             said["origin"] |= {"file": place[0], "line": place[1]}
     return values
+
+
+def trace(plane: "Plane", proxy: Proxy, resources: "DecodedResources", request: Request, dialled_host: str) -> Outcome:
+    """Return what becomes of a request at a proxy, given the resources that it is served.
+
+    `dialled_host` is the host that the client connects to, whatever its Host header says: with interception it decides
+    which listener gets the connection.
+    """
+    if proxy.interception != REDIRECT:
+        return trace_request(resources, request)
+    view = plane.engine.view
+    dialled = dialled_address(view, scope_of(proxy, view.memo(criteria)), dialled_host, request.port)
+    return trace_request(resources, msgspec.structs.replace(request, address=dialled))
 
 
 class _Words:

@@ -39,7 +39,7 @@ def proxy_rows(
     return sorted(rows, key=lambda row: (row["namespace"], row["name"], row["id"], row["since"]))
 
 
-def lines_of(row: Row, *, wide: bool = False) -> tuple[tuple[str, ...], list[str]]:
+def table_cells(row: Row, *, wide: bool = False) -> tuple[tuple[str, ...], list[str]]:
     """Return a row's cells, one for each of COLUMNS, and the lines on what the proxy rejects.
 
     Wide cells say which version of a type was accepted, and which was sent if that is another one.

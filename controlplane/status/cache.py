@@ -28,7 +28,7 @@ class StatusCache:
 
     def note(self, snapshot: Snapshot, touched: Collection[Call]) -> None:
         """Note which statuses may be others in a snapshot. Nothing is asked yet."""
-        self._due.update(read[1] for read in snapshot.changed if read[0] == GET and has_status(read[1]))
+        self._due.update(read[1] for read in snapshot.changed if read[0] == GET)
         self._due.update(call[1] for call in touched if call[0] is standing)
 
     def refresh(self, view: View, snapshot: Snapshot, ask: Callable[[], Deliveries] | None, now: str) -> None:
@@ -37,7 +37,7 @@ class StatusCache:
         Proxies are only asked (by `ask`) where there is something to be programmed. `now` is RFC 3339, the time of what
         changed.
         """
-        due, asked = self._due | self._programmed, None
+        due, asked = {ref for ref in self._due if has_status(ref)} | self._programmed, None
         self._due = set()
         for ref in due:
             self._engine.checkpoint()

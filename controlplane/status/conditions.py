@@ -5,6 +5,7 @@ nothing is written when nothing changed. What others wrote is left alone.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from mirrorplane.api.status import Condition, Section, Status
@@ -24,6 +25,11 @@ _OURS = frozenset(
 )
 """The types of conditions that we write: one of them that is not said any more goes."""
 _CONTROLLER = "controllerName"
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a time as Kubernetes writes it, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def updated(old: Plain, said: Status, generation: int, now: str) -> Plain:

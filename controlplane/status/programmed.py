@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -9,8 +10,10 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import ROUTER, Scope
 from mirrorplane.api.resource import LISTENER
 from mirrorplane.api.status import FALSE, PROGRAMMED, TRUE, UNKNOWN, Condition, Section, Status
-from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
 from mirrorplane.translators.routers.servers import UnservedServer
+
+if TYPE_CHECKING:
+    from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
 
 _ADDRESSES = 16
 _SHOWN = 3
@@ -33,7 +36,8 @@ Deliveries = Mapping[Ref, Sequence[Delivery]]
 
 
 def deliveries(
-    streams: Iterable[tuple[StreamStatus, Scope]], unserved: Callable[[Scope], Iterable[UnservedServer]] = lambda _: ()
+    streams: "Iterable[tuple[StreamStatus, Scope]]",
+    unserved: Callable[[Scope], Iterable[UnservedServer]] = lambda _: (),
 ) -> Deliveries:
     """Return how far the routers of each gateway are. A proxy may have a stream for each type.
 
@@ -73,14 +77,14 @@ def delivered(said: Status, to: Sequence[Delivery] | None) -> Status:
     )
 
 
-def _delivery(streams: Sequence[StreamStatus]) -> Delivery:
+def _delivery(streams: "Sequence[StreamStatus]") -> Delivery:
     proxy = streams[0].proxy
     nacks = tuple(f"{t.type_url.rpartition('.')[2]}: {t.nack}" for s in streams for t in s.types if t.nack is not None)
     types = [one for stream in streams for one in stream.types]
     return Delivery(f"{proxy.name}.{proxy.namespace}", proxy.ip, bool(types) and all(map(_is_there, types)), nacks)
 
 
-def _is_there(one: TypeStatus) -> bool:
+def _is_there(one: "TypeStatus") -> bool:
     """Tell whether a proxy has what makes up a Gateway. Of what changes with each route it must have had some."""
     return one.settled or (one.type_url != LISTENER and bool(one.pushes))
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from mirrorplane.api.hosts import is_ip
-from mirrorplane.controlplane.commands.adopted_classes import adopted
+from mirrorplane.controlplane.commands.adopted_classes import adopted_controllers
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.container_images import Container, curl
 from tests.e2e.kubelet import Cluster
@@ -40,7 +40,7 @@ def step(tutorial: str, name: str) -> str:
 
 @asynccontextmanager
 async def following(tutorial: str, folder: Path) -> AsyncIterator[tuple[Stage, Cluster]]:
-    async with Stage(folder, given=tuple(adopted(*FLAGS[tutorial]))) as stage, Cluster(stage) as cluster:
+    async with Stage(folder, given=tuple(adopted_controllers(*FLAGS[tutorial]))) as stage, Cluster(stage) as cluster:
         yield stage, cluster
         assert not complaints(stage)
 

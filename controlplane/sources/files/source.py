@@ -12,8 +12,6 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Final
 
-import watchfiles
-
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.manifests.decode import Accept, Registry, accept_all
@@ -186,6 +184,8 @@ def _existing(paths: Sequence[Path]) -> dict[str, tuple[int, int]]:
 
 async def _events(roots: Sequence[str], stop: asyncio.Event) -> AsyncGenerator[frozenset[str], None]:
     """Yield the paths that changed; an empty set when it is only time for a rescan. Ends when watching fails."""
+    import watchfiles  # not above: commands that read manifests once watch nothing, and need not wait for its import
+
     try:
         if roots:
             async for events in watchfiles.awatch(

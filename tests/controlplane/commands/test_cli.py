@@ -118,12 +118,15 @@ def test_bootstrap_prints_a_bootstrap_that_envoy_understands(tmp_path: Path):
         (["serve", "-f", ".", "--jwks", __file__], "not a JSON Web Key Set with a usable key"),
         (["serve", "-f", ".", "--debounce-quiet", "soon"], "--debounce-quiet: 'soon' is not a duration"),
         (["serve", "-f", ".", "--admin-address", ":15014"], "is not an address"),
-        (["check", "-f", ".", "--adopt-controller", "a.b/c"], "'a.b/c' adopts nothing: write CONTROLLER=PROFILE"),
+        (
+            ["check", "-f", ".", "--adopt-controller", "a.b/c"],
+            "invalid --adopt-controller 'a.b/c': write",
+        ),
         (["bootstrap", "--name", "UPPER"], "UPPER"),
         (["bootstrap", "--name", "a", "--labels", "novalue"], "novalue"),
         (["bootstrap", "--name", "a", "--ip", "not-an-ip"], "not-an-ip"),
         (["bootstrap", "--name", "a", "--xds-address", "x"], "is not an address"),
-        (["bootstrap", "--name", "a", "--xds-cert", "c"], "go together (--xds-cert, --xds-key)"),
+        (["bootstrap", "--name", "a", "--xds-cert", "c"], "go together: set both --xds-cert and --xds-key"),
         (["bootstrap", "--name", "a", "--token-file", "t"], "need the control plane's CA (--xds-ca)"),
         (["bootstrap", "--name", "a", "--xds-ca", "c", "--secrets-dir", "/no"], "/no/xds-ca.json: cannot be written"),
         (["bootstrap"], "--name"),
@@ -240,7 +243,7 @@ def test_insecure_is_served_with_a_warning(folder: Path):
         assert process.stderr is not None
         said = next(line for line in process.stderr if "--insecure" in line or "serving xDS" in line)
         process.kill()
-    assert "whoever can reach 0.0.0.0:0 can read the whole configuration" in said
+    assert "any client that can reach 0.0.0.0:0 can read the whole configuration" in said
 
 
 def test_bootstrap_writes_where_secrets_are_and_none_of_them(tmp_path: Path):

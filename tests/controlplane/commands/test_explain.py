@@ -168,11 +168,11 @@ def test_the_values_are_the_same_as_json_and_yaml(mesh: Path, node: Path):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("GET", "httpbin/a"), "'httpbin/a' is no URL: write http://host:port/path"),
-        (("GET", "http:///a"), "names no host"),
-        (("GET", "http://httpbin:99999/"), "is no URL"),
-        (("GET", "http://httpbin/", "-H", "x"), "'x' is no header: write 'name: value'"),
-        (("GET", "http://httpbin/", "-H", "x y: z"), "is no header"),
+        (("GET", "httpbin/a"), "invalid URL 'httpbin/a': write http://host:port/path"),
+        (("GET", "http:///a"), "the host is missing"),
+        (("GET", "http://httpbin:99999/"), "invalid URL"),
+        (("GET", "http://httpbin/", "-H", "x"), "invalid header 'x': write 'name: value'"),
+        (("GET", "http://httpbin/", "-H", "x y: z"), "invalid header"),
     ],
 )
 def test_what_is_asked_wrongly_is_one_line(mesh: Path, node: Path, args: tuple[str, ...], said: str):

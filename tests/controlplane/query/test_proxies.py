@@ -19,7 +19,7 @@ from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.cli import cli
 from mirrorplane.controlplane.playground.manifests import service
-from mirrorplane.controlplane.query.proxies import COLUMNS, lines_of, proxy_rows
+from mirrorplane.controlplane.query.proxies import COLUMNS, proxy_rows, table_cells
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
 from tests.controlplane.xds.grpc_peers import ADS, Peer
@@ -97,7 +97,7 @@ def test_a_row_is_plain_and_says_everything():
     }
     assert list(second["types"]) == ["CDS", "RDS"]
     assert first["name"] == "a"
-    assert lines_of(second)[0][1] == "sidecar default version=v2 app=b eu/a Sidecar default/own (+1)"
+    assert table_cells(second)[0][1] == "sidecar default version=v2 app=b eu/a Sidecar default/own (+1)"
 
 
 def plain(type_url: str) -> dict:
@@ -107,7 +107,7 @@ def plain(type_url: str) -> dict:
 def test_a_line_is_what_istios_people_expect():
     types = (status(CLUSTER), status(LISTENER, in_flight=True), status(ROUTE, nack="bad\nforged \x1b[31m"))
     [row] = proxy_rows([StreamStatus(B, "sotw", NOON - 7200, types)], [Scope("sidecar", Visibility("default"))], NOON)
-    cells, nacks = lines_of(row)
+    cells, nacks = table_cells(row)
     assert dict(zip(COLUMNS, cells, strict=True)) == {
         "NAME": "b.default",
         "SCOPE": "sidecar default",
@@ -117,7 +117,7 @@ def test_a_line_is_what_istios_people_expect():
         "RDS": "REJECTED",
         "AGE": "2h",
     }
-    assert lines_of(row, wide=True)[0][2] == "SYNCED s"
+    assert table_cells(row, wide=True)[0][2] == "SYNCED s"
     assert nacks == ["RDS rejected: bad\\nforged \\x1b[31m"]
 
 
@@ -126,7 +126,7 @@ def test_a_line_is_what_istios_people_expect():
 )
 def test_an_age_is_spelt_as_kubectl_does(seconds: float, age: str):
     [row] = proxy_rows([StreamStatus(A, "sotw", NOON - seconds, ())], [Scope("sidecar", Visibility("default"))], NOON)
-    assert lines_of(row)[0][-1] == age
+    assert table_cells(row)[0][-1] == age
 
 
 def test_a_wide_line_says_which_versions_were_accepted_and_sent():
@@ -136,7 +136,7 @@ def test_a_wide_line_says_which_versions_were_accepted_and_sent():
         status(ROUTE, sent="abcdef0123", acked="", nack="no"),
     )
     [row] = proxy_rows([StreamStatus(A, "sotw", NOON, types)], [Scope("sidecar", Visibility("default"))], NOON)
-    cells = lines_of(row, wide=True)[0]
+    cells = table_cells(row, wide=True)[0]
     assert cells[2:6] == ("SYNCED 01234567", "STALE 01234567 (sent abcdef01)", "-", "REJECTED none (sent abcdef01)")
 
 
@@ -164,7 +164,7 @@ async def mirrorplane(*args: object) -> tuple[int, str]:
 
 async def test_the_command_shows_connected_proxies_and_escapes_what_they_say(app: App):
     where = f"127.0.0.1:{app.admin_port}"
-    assert await mirrorplane("proxies", "--admin-address", where) == (0, "no proxy is connected\n")
+    assert await mirrorplane("proxies", "--admin-address", where) == (0, "no proxies are connected\n")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{app.xds_port}") as channel:
         peer = Peer(channel, f"{ADS}/DeltaAggregatedResources", delta=True)
         await peer.send(ENDPOINT, resource_names_subscribe=["outbound|80||web.default.svc.cluster.local"])
@@ -216,7 +216,7 @@ def test_it_says_what_to_do_where_nothing_answers():
         port = taken.getsockname()[1]
     told = CliRunner().invoke(cli, ["proxies", "--admin-address", f"127.0.0.1:{port}"])
     assert told.exit_code == 1
-    assert f"Error: nothing answers on 127.0.0.1:{port} (Connection refused): is `mirrorplane serve` run" in told.output
+    assert f"Error: cannot connect to 127.0.0.1:{port} (Connection refused): is `mirrorplane serve` run" in told.output
     assert len(told.output.splitlines()) == 1
 
 

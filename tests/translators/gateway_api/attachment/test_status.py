@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from mirrorplane.api.meta import Ref
-from mirrorplane.controlplane.commands.adopted_classes import adopted
+from mirrorplane.controlplane.commands.adopted_classes import adopted_controllers
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.status.conditions import Plain
 from mirrorplane.translators.object_status import standing
@@ -327,7 +327,7 @@ async def test_a_port_that_an_older_gateway_has_is_not_available(at: str, taken:
 
 async def test_a_class_that_goes_to_another_controller_takes_its_entries_along():
     plane = await plane_of("---\n".join([gateway({}), services("web"), route("web", to("web"))]))
-    for obj in adopted(["flomesh.io/gateway-controller=fsm"], []):
+    for obj in adopted_controllers(["flomesh.io/gateway-controller=fsm"], []):
         plane.store.apply(obj.ref, obj)
     await again(plane, NOW)
     said = await again(plane, NOW, gateway({}, controller="flomesh.io/gateway-controller"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mirrorplane.controlplane.commands.adopted_classes import AdoptionError, adopted
+from mirrorplane.controlplane.commands.adopted_classes import AdoptionError, adopted_controllers
 from mirrorplane.translators.gateway_api.names import router_label
 from tests.builders import objects, plane_of
 from tests.gateway_manifests import EDGE, gateway, made, route, seen, services, to
@@ -136,7 +136,7 @@ async def test_the_command_line_stands_in_for_a_class(
         ]
     )
     plane = await plane_of(text)
-    for obj in adopted(controllers, classes):
+    for obj in adopted_controllers(controllers, classes):
         plane.store.apply(obj.ref, obj)
     await plane.publish()
     assert brief(ask(plane.render(EDGE), f"{ASK}/")) == found
@@ -144,8 +144,8 @@ async def test_the_command_line_stands_in_for_a_class(
 
 @pytest.mark.parametrize("text", ["", "a.b/c", "=fsm", "a.b/c=", "a.b/c=nginx"])
 def test_a_profile_that_there_is_not_is_refused(text: str):
-    with pytest.raises(AdoptionError, match="write CONTROLLER=PROFILE, with one of mirrorplane, fsm, kgateway"):
-        list(adopted([text], ()))
+    with pytest.raises(AdoptionError, match="write CONTROLLER=PROFILE, one of mirrorplane, fsm, kgateway"):
+        list(adopted_controllers([text], ()))
 
 
 def test_names_that_are_no_labels_are_told_apart_by_labels():
