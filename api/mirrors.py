@@ -58,10 +58,8 @@ class MirrorProfile(msgspec.Struct, frozen=True):
 
 def profile_owner(name: str) -> Ref | None:
     """Return the object that declares the profile of a name; None for the mesh's own."""
-    if not name:
-        return None
-    kind, namespace, name = name.partition("#")[0].rsplit("/", 2)
-    return Ref(kind, namespace, name)
+    parts = name.partition("#")[0].rsplit("/", 2)  # a kind has a "/" of its own where it has a group
+    return Ref(*parts) if len(parts) == len(Ref.__struct_fields__) else None
 
 
 class Mirror(msgspec.Struct, frozen=True):

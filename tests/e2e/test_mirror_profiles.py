@@ -51,6 +51,7 @@ async def test_each_mirror_copies_bodies_up_to_its_own_limit(stage: Stage, clien
             ("small", 512), ("large", 512), ("large", 32 * KIB), ("small", 1), ("large", 1)
         }  # fmt: skip
         assert {r.size for r in live.received} == {512, 32 * KIB, 128 * KIB, 1}
+        assert not any("x-mirror" in r.headers for r in live.received)
 
 
 def complete(copy: Workload) -> set[tuple[str, int]]:
