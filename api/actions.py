@@ -16,9 +16,9 @@ class HeaderChanges(msgspec.Struct, frozen=True):
     add: Pairs = ()
     remove: tuple[str, ...] = ()
 
-    def plus(self, other: "HeaderChanges") -> "HeaderChanges":
+    def plus(self, changes: "HeaderChanges") -> "HeaderChanges":
         """Return these changes, followed by others."""
-        return HeaderChanges((*self.set, *other.set), (*self.add, *other.add), (*self.remove, *other.remove))
+        return HeaderChanges((*self.set, *changes.set), (*self.add, *changes.add), (*self.remove, *changes.remove))
 
 
 class Headers(msgspec.Struct, frozen=True):
@@ -27,9 +27,9 @@ class Headers(msgspec.Struct, frozen=True):
     request: HeaderChanges = HeaderChanges()
     response: HeaderChanges = HeaderChanges()
 
-    def plus(self, other: "Headers") -> "Headers":
+    def plus(self, headers: "Headers") -> "Headers":
         """Return these changes, followed by others."""
-        return Headers(self.request.plus(other.request), self.response.plus(other.response))
+        return Headers(self.request.plus(headers.request), self.response.plus(headers.response))
 
 
 class DestinationFields(msgspec.Struct, frozen=True):

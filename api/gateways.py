@@ -148,13 +148,13 @@ def gateway_name(api: str, namespace: str, name: str) -> str:
     return f"{api}:{namespace}/{name}" if api else f"{namespace}/{name}"
 
 
-def narrower(host: str, other: str) -> str:
+def narrower(host: str, rival: str) -> str:
     """Return the more specific of two hosts or wildcards, when one includes the other; "" when they do not meet."""
-    if host == other or includes(host, other):
-        return other
-    return host if includes(other, host) else ""
+    if host == rival or includes(host, rival):
+        return rival
+    return host if includes(rival, host) else ""
 
 
-def includes(wide: str, narrow: str) -> bool:
+def includes(pattern: str, host: str) -> bool:
     """Tell whether a host or wildcard includes another: `*` all, `*.b` also `*.a.b`."""
-    return wide in {EVERYWHERE, narrow} or covers(wide, narrow)
+    return pattern in {EVERYWHERE, host} or covers(pattern, host)

@@ -35,4 +35,4 @@ def expand(route: Route, host: str) -> tuple[Route, ...]:
     routes: Iterable[Route] = (route,)
     for apply in _PASSES:
         routes = chain.from_iterable(map(apply, routes))
-    return tuple(chain.from_iterable(expand_host_redirect(each, host) for each in routes))
+    return tuple(chain.from_iterable(expand_host_redirect(expanded, host) for expanded in routes))

@@ -1,4 +1,4 @@
-"""Findings -> conditions: each says by its reason which condition it makes false, and by its path of which part."""
+"""Findings -> conditions: the reason of a finding decides which condition is false, its path of which part."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,11 +10,11 @@ _UNREACHABLE = (
     *(f"{mirror}{part}NotFound" for mirror in ("", "Mirror") for part in ("Host", "Port", "Subset")),
     "MirrorNotCallable",
 )
-"""Reasons of the check of destinations, which knows no API."""
+"""Reasons of the check of destinations, which is the same for all APIs."""
 _API_REASONS = {reason: "BackendNotFound" for reason in _UNREACHABLE if reason != "MirrorNotCallable"} | {
     "GatewayConflict": "PortUnavailable"
 }
-"""Reasons of checks -> Gateway API's own; all others are used as they are (the API permits reasons of one's own)."""
+"""Reasons of checks -> Gateway API's; others are used as they are, since the API allows custom reasons."""
 _CONFLICTS = ("HostnameConflict", "ProtocolConflict")
 LISTENER: Mapping[str, tuple[str, ...]] = {
     "Accepted": (
@@ -57,44 +57,45 @@ BACKEND_TLS: Mapping[str, tuple[str, ...]] = {
     "ResolvedRefs": ("InvalidCACertificateRef", "InvalidKind"),
 }
 """Reasons by condition, for a BackendTLSPolicy."""
-PARTLY = (UNSUPPORTED_VALUE, "UnsupportedFilter", "UnsupportedMethod", "IncompatibleFilters")
-"""Reasons for which rules of a route are answered by an error, and the others go on."""
+DROPPED_RULE = (UNSUPPORTED_VALUE, "UnsupportedFilter", "UnsupportedMethod", "IncompatibleFilters")
+"""Reasons for which a rule is dropped, or answered with an error, while the other rules of the route are served."""
 
 
-def below(path: str, said: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return the findings about a field or what is below it."""
-    return tuple(f for f in said if f.path == path or f.path.startswith((f"{path}.", f"{path}[")))
+def below(path: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings about a field or the fields below it."""
+    return tuple(f for f in findings if f.path == path or f.path.startswith((f"{path}.", f"{path}[")))
 
 
-def lost_rules(said: Iterable[Finding]) -> list[str]:
-    """Return the numbers of the rules of a route that are not served, as they stand in paths."""
-    rules = (f.path for f in below("spec.rules", said) if f.reason in PARTLY)
+def dropped_rules(findings: Iterable[Finding]) -> list[str]:
+    """Return the indexes of the rules of a route that are not served, as they are written in paths."""
+    rules = (f.path for f in below("spec.rules", findings) if f.reason in DROPPED_RULE)
     return list(dict.fromkeys(path.removeprefix("spec.rules[").partition("]")[0] for path in rules))
 
 
-def is_lost(said: Iterable[Finding], rules: int) -> bool:
+def has_no_rules_left(findings: Iterable[Finding], rules: int) -> bool:
     """Tell whether none of so many rules of a route is served, so that the route is not accepted."""
-    return rules > 0 and len(lost_rules(said)) == rules
+    return rules > 0 and len(dropped_rules(findings)) == rules
 
 
-def positive(kind: str, reasons: Iterable[str], said: Iterable[Finding]) -> Condition:
+def positive(kind: str, reasons: Iterable[str], findings: Iterable[Finding]) -> Condition:
     """Return a condition that is true unless a finding has one of these reasons; true, its reason is its name."""
-    found = _with(reasons, said)
-    if not found:
+    matching = _with_reasons(reasons, findings)
+    if not matching:
         return Condition(kind, TRUE, kind)
-    return Condition(kind, FALSE, _API_REASONS.get(found[0].reason, found[0].reason), _told(found))
+    reason = matching[0].reason
+    return Condition(kind, FALSE, _API_REASONS.get(reason, reason), _message(matching))
 
 
-def negative(kind: str, reasons: Iterable[str], said: Iterable[Finding]) -> tuple[Condition, ...]:
-    """Return a condition that is only there when a finding has one of these reasons."""
-    found = _with(reasons, said)
-    return (Condition(kind, TRUE, found[0].reason, _told(found)),) if found else ()
+def negative(kind: str, reasons: Iterable[str], findings: Iterable[Finding]) -> tuple[Condition, ...]:
+    """Return a condition that exists, and is true, only when a finding has one of these reasons."""
+    matching = _with_reasons(reasons, findings)
+    return (Condition(kind, TRUE, matching[0].reason, _message(matching)),) if matching else ()
 
 
-def _with(reasons: Iterable[str], said: Iterable[Finding]) -> list[Finding]:
-    wanted = frozenset(reasons)
-    return [finding for finding in said if finding.reason in wanted]
+def _with_reasons(reasons: Iterable[str], findings: Iterable[Finding]) -> list[Finding]:
+    selected = frozenset(reasons)
+    return [finding for finding in findings if finding.reason in selected]
 
 
-def _told(found: Iterable[Finding]) -> str:
-    return "; ".join(dict.fromkeys(f"{finding.path}: {finding.message}" for finding in found))
+def _message(findings: Iterable[Finding]) -> str:
+    return "; ".join(dict.fromkeys(f"{finding.path}: {finding.message}" for finding in findings))

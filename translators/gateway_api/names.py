@@ -1,4 +1,4 @@
-"""Names in Gateway API: gateways as rules call them, the label of their routers, hosts."""
+"""Names in Gateway API: of gateways as routes bind to them, of the label of their routers, of hosts."""
 
 import re
 from hashlib import sha256
@@ -8,46 +8,46 @@ from mirrorplane.api.hosts import is_ip
 from mirrorplane.api.kinds.gateway_api.listener_set import LISTENER_SET
 from mirrorplane.api.meta import Ref
 
-API = "gateway-api"
-_SETS = "listener-set"
+_GATEWAY_API, _LISTENER_SET = "gateway-api", "listener-set"
 ROUTER_LABEL = "gateway.networking.k8s.io/gateway-name"
-"""A router serves the Gateway of its namespace that this label of it names, as `router_label` has it."""
-_LONGEST_LABEL, _OF_HASH = 63, 10
+"""A router serves the Gateway of its namespace whose name, shortened by `router_label`, this label of it has."""
+_MAX_LABEL, _HASH_DIGITS, _MAX_HOST = 63, 10, 253
 _LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
-_HOST = re.compile(rf"(?P<wild>\*\.)?{_LABEL}(?:\.{_LABEL})*")
-_LONGEST = 253
+_HOST = re.compile(rf"(?P<wildcard>\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _SECTION = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def router_label(gateway: str) -> str:
-    """Return what routers of a Gateway have as their label: its name, or what stands for one that is no label.
+    """Return the label value of the routers of a Gateway: its name, or a shortened one.
 
-    Gateway API: values made of names are cut and told apart by a hash, as a label has at most 63 characters.
+    Gateway API: a name of more than 63 characters is cut, and a hash keeps it unique.
     """
-    if len(gateway) <= _LONGEST_LABEL:
+    if len(gateway) <= _MAX_LABEL:
         return gateway
-    digest = sha256(gateway.encode()).hexdigest()[:_OF_HASH]
-    return f"{gateway[: _LONGEST_LABEL - _OF_HASH - 1]}-{digest}"
+    digest = sha256(gateway.encode()).hexdigest()[:_HASH_DIGITS]
+    return f"{gateway[: _MAX_LABEL - _HASH_DIGITS - 1]}-{digest}"
 
 
-def api_of(owner: Ref) -> str:
-    """Return what tells Gateways and ListenerSets of one name apart."""
-    return _SETS if owner.kind == LISTENER_SET.key else API
+def api_prefix(parent: Ref) -> str:
+    """Return the prefix that keeps Gateways and ListenerSets of one name apart, from each other and from Istio's."""
+    return _LISTENER_SET if parent.kind == LISTENER_SET.key else _GATEWAY_API
 
 
-def called(owner: Ref) -> str:
-    """Return what rules call a Gateway or a ListenerSet."""
-    return gateway_name(api_of(owner), owner.namespace, owner.name)
+def binding_name(parent: Ref) -> str:
+    """Return the name by which routes bind to a Gateway or a ListenerSet."""
+    return gateway_name(api_prefix(parent), parent.namespace, parent.name)
 
 
 def section_problem(name: str) -> str:
-    """Return why a listener cannot be called this, or ""."""
-    return "" if _SECTION.fullmatch(name) else f"{name!r} is no name: lower case letters, digits, dashes and dots"
+    """Return why a section cannot have this name, or ""."""
+    if _SECTION.fullmatch(name):
+        return ""
+    return f"invalid name {name!r}: use lower-case letters, digits, dashes and dots"
 
 
 def hostname_problem(host: str, *, precise: bool = False) -> str:
-    """Return why this is no hostname, or "": Gateway API allows lower case, no addresses, and `*.` unless `precise`."""
-    found = _HOST.fullmatch(host)
-    if found is None or len(host) > _LONGEST or is_ip(host):
-        return f"{host!r} is no hostname: lower case letters, digits, dashes and dots, and no IP address"
-    return f"{host!r} must be precise: no wildcard is allowed here" if precise and found["wild"] else ""
+    """Return why a hostname is invalid, or "": Gateway API allows no IP addresses, and `*.` unless `precise`."""
+    match = _HOST.fullmatch(host)
+    if match is None or len(host) > _MAX_HOST or is_ip(host):
+        return f"invalid hostname {host!r}: use lower-case letters, digits, dashes and dots, and no IP address"
+    return f"invalid hostname {host!r}: wildcards are not allowed here" if precise and match["wildcard"] else ""

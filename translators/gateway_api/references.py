@@ -30,6 +30,11 @@ def grant_problem(view: View, about: Ref, target: Ref) -> RefProblem | None:
     return RefProblem(NOT_PERMITTED, "namespace", message, f"create a ReferenceGrant in namespace {target.namespace}")
 
 
+def not_allowed(gateway: Ref, namespace: str) -> str:
+    """Return the message for a ListenerSet of a namespace that may not join a Gateway."""
+    return f"{gateway} does not allow ListenerSets of namespace {namespace}; the listeners are not served"
+
+
 def group_name(group: str) -> str:
     """Return an API group as messages name it."""
     return group or "the core group"

@@ -1,4 +1,4 @@
-"""Gateway API's GatewayClass: read for its controller, which Gateways ask for; alone it means nothing."""
+"""Gateway API's GatewayClass: read by its Gateways for the controller; by itself it configures nothing."""
 
 from mirrorplane.api.kinds.gateway_api.gateway_class import GATEWAY_CLASS, GatewayClass
 from mirrorplane.api.mesh import Lowered
@@ -9,7 +9,7 @@ from mirrorplane.translators.gateway_api.gateway.classes import class_findings
 
 
 def lower(view: View, obj: Object[GatewayClass]) -> Lowered:
-    """Return only what is wrong with it."""
+    """Return only findings about it."""
     return Lowered(findings=tuple(class_findings(view, obj)))
 
 

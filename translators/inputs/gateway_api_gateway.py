@@ -12,61 +12,66 @@ from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
-from mirrorplane.translators.gateway_api.gateway.certificates import shown_by, shown_findings
-from mirrorplane.translators.gateway_api.gateway.classes import profile
-from mirrorplane.translators.gateway_api.gateway.frontend_tls import fallback_findings, frontend_rules
-from mirrorplane.translators.gateway_api.gateway.listener_validation import listener_rules
-from mirrorplane.translators.gateway_api.gateway.listeners import gateway_problems, seen_by
-from mirrorplane.translators.gateway_api.gateway.servers import gateway_of, selection_of
-from mirrorplane.translators.gateway_api.names import called, hostname_problem
+from mirrorplane.translators.gateway_api.gateway.certificates import (
+    client_certificate_findings,
+    client_certificate_of,
+)
+from mirrorplane.translators.gateway_api.gateway.classes import class_profile
+from mirrorplane.translators.gateway_api.gateway.frontend_tls import fallback_findings, frontend_tls_findings
+from mirrorplane.translators.gateway_api.gateway.listener_validation import listener_findings
+from mirrorplane.translators.gateway_api.gateway.listeners import gateway_findings, verdicts_for
+from mirrorplane.translators.gateway_api.gateway.servers import gateway_of, selector_keys
+from mirrorplane.translators.gateway_api.names import binding_name, hostname_problem
 
 
 def lower(view: View, obj: Object[gw.Gateway]) -> Lowered:
-    """Return the gateway, with the listeners that are served; nothing for one of another controller's class."""
-    if profile(view, obj.spec.gateway_class_name) is None:
+    """Return the gateway with the listeners that are served; nothing for another controller's class."""
+    if class_profile(view, obj.spec.gateway_class_name) is None:
         return Lowered(findings=tuple(_class_findings(view, obj)))
-    found = view.memo(seen_by, obj.ref, obj.ref)
-    own = (finding for one in found if one.listener.owner == obj.ref for finding in one.findings)
-    said = (*gateway_problems(obj), *shown_findings(view, obj), *fallback_findings(obj), *own)
-    served = msgspec.structs.replace(gateway_of(obj, obj.ref, found), client_certificate=shown_by(view, obj))
-    return Lowered(gateways=(served,), findings=said)
+    verdicts = view.memo(verdicts_for, obj.ref, obj.ref)
+    declared = (verdict for verdict in verdicts if verdict.listener.parent == obj.ref)
+    of_listeners = (finding for verdict in declared for finding in verdict.findings)
+    findings = (*gateway_findings(obj), *client_certificate_findings(view, obj), *fallback_findings(obj), *of_listeners)
+    gateway = gateway_of(obj, obj.ref, verdicts)
+    served = msgspec.structs.replace(gateway, client_certificate=client_certificate_of(view, obj))
+    return Lowered(gateways=(served,), findings=findings)
 
 
 def validate(obj: Object[gw.Gateway]) -> Iterator[Finding]:
-    """Refuse what the API server refuses."""
-    yield from listener_rules(obj.ref, obj.spec.listeners)
+    """Report what the API server rejects."""
+    yield from listener_findings(obj.ref, obj.spec.listeners)
     yield from _address_findings(obj)
-    yield from frontend_rules(obj)
+    yield from frontend_tls_findings(obj)
 
 
 def _address_findings(obj: Object[gw.Gateway]) -> Iterator[Finding]:
-    seen: set[tuple[str, str]] = set()
-    for i, said in enumerate(obj.spec.addresses):
+    values: set[tuple[str, str]] = set()
+    for i, address in enumerate(obj.spec.addresses):
         path = f"spec.addresses[{i}]"
-        if said.type == "IPAddress" and said.value and not is_ip(said.value):
-            yield Finding(obj.ref, "InvalidAddress", f"{said.value!r} is no IP address", f"{path}.value")
-        if said.type == "Hostname" and said.value and (problem := hostname_problem(said.value, precise=True)):
+        if address.type == "IPAddress" and address.value and not is_ip(address.value):
+            yield Finding(obj.ref, "InvalidAddress", f"invalid IP address {address.value!r}", f"{path}.value")
+        if address.type == "Hostname" and address.value and (problem := hostname_problem(address.value, precise=True)):
             yield Finding(obj.ref, "InvalidAddress", problem, f"{path}.value")
-        if said.value and (said.type, said.value) in seen:
-            yield Finding(obj.ref, "InvalidAddress", f"{said.type} values must be unique", path)
-        seen.add((said.type, said.value))
+        if address.value and (address.type, address.value) in values:
+            yield Finding(obj.ref, "InvalidAddress", f"{address.type} values must be unique", path)
+        values.add((address.type, address.value))
 
 
 def _class_findings(view: View, obj: Object[gw.Gateway]) -> Iterator[Finding]:
-    """Tell of a class that is not there. Classes of other controllers are none of ours."""
+    """Report a missing class; those of other controllers are left to them."""
     name = obj.spec.gateway_class_name
     if view.get(Ref(GATEWAY_CLASS.key, "", name)) is None:
-        message = f"there is no GatewayClass {name}: nobody serves this Gateway"
-        fix = "create the GatewayClass, or correct the name"
+        message = f"GatewayClass {name} not found; the Gateway is not served"
+        fix = "correct the name, or create the GatewayClass"
         yield Finding(obj.ref, "NoGatewayClass", message, "spec.gatewayClassName", Severity.WARNING, fix)
 
 
 def _name(obj: Object[gw.Gateway]) -> tuple[str, ...]:
-    return (called(obj.ref),)
+    return (binding_name(obj.ref),)
 
 
 def _selection(obj: Object[gw.Gateway]) -> tuple[str, ...]:
-    return selection_of(obj.ref.name)
+    return selector_keys(obj.ref.name)
 
 
 def _everywhere(_: Object[gw.Gateway]) -> tuple[str, ...]:

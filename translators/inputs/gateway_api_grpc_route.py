@@ -8,7 +8,7 @@ from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
-from mirrorplane.translators.gateway_api.attachment.parent_validation import parent_rules
+from mirrorplane.translators.gateway_api.attachment.parents import parent_ref_findings
 from mirrorplane.translators.gateway_api.route.grpc_rules import grpc_match_findings, rule_of
 from mirrorplane.translators.gateway_api.route.indexes import HTTP_ROUTE_INDEXES, grpc_keys
 from mirrorplane.translators.gateway_api.route.route_tables import lower_rules
@@ -29,7 +29,7 @@ def validate(obj: Object[gw.GRPCRoute]) -> tuple[Finding, ...]:
 
 def _validation(obj: Object[gw.GRPCRoute]) -> Iterator[Finding]:
     yield from host_findings(obj.ref, obj.spec.hostnames)
-    yield from parent_rules(obj.ref, obj.spec.parent_refs)
+    yield from parent_ref_findings(obj.ref, obj.spec.parent_refs)
     for i, rule in enumerate(obj.spec.rules):
         for j, match in enumerate(rule.matches):
             yield from grpc_match_findings(obj.ref, f"spec.rules[{i}].matches[{j}]", match)

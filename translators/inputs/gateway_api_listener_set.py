@@ -1,4 +1,7 @@
-"""Gateway API's ListenerSet -> a Gateway beside the one that it joins. See decision 0086."""
+"""Gateway API's ListenerSet -> a gateway of its own at the routers of the Gateway that it joins.
+
+See decision 0086.
+"""
 
 from collections.abc import Iterator
 
@@ -8,62 +11,60 @@ from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
-from mirrorplane.translators.gateway_api.gateway.classes import profile
-from mirrorplane.translators.gateway_api.gateway.listener_validation import listener_rules
-from mirrorplane.translators.gateway_api.gateway.listeners import is_admitted, joined, seen_by
-from mirrorplane.translators.gateway_api.gateway.servers import gateway_of, selection_of
-from mirrorplane.translators.gateway_api.names import called
+from mirrorplane.translators.gateway_api.gateway.classes import class_profile
+from mirrorplane.translators.gateway_api.gateway.listener_validation import listener_findings
+from mirrorplane.translators.gateway_api.gateway.listeners import allows_listener_sets, joined_gateway, verdicts_for
+from mirrorplane.translators.gateway_api.gateway.servers import gateway_of, selector_keys
+from mirrorplane.translators.gateway_api.names import binding_name
+from mirrorplane.translators.gateway_api.references import group_name, not_allowed
 from mirrorplane.translators.routers.servers import joining_place
 
 Set = Object[ListenerSet]
 
 
 def lower(view: View, obj: Set) -> Lowered:
-    """Return the listeners that are served as a gateway of their own, at the routers of the Gateway that they join."""
-    parent = joined(obj)
+    """Return the listeners that are served, as a gateway of their own."""
+    parent = joined_gateway(obj)
     gateway = view.get(parent) if parent is not None else None
     if parent is None or gateway is None:
-        return Lowered(findings=_missing(obj, parent))
-    if profile(view, gateway.spec.gateway_class_name) is None:
+        return Lowered(findings=_parent_findings(obj, parent))
+    if class_profile(view, gateway.spec.gateway_class_name) is None:
         return Lowered()
-    if not is_admitted(view, gateway, obj.ref.namespace):
-        message = f"{parent} lets no ListenerSets of namespace {obj.ref.namespace} join: nothing listens"
-        return Lowered(
-            findings=(Finding(obj.ref, "NotAllowed", message, "spec.parentRef", fix="see allowedListeners"),)
-        )
-    found = view.memo(seen_by, parent, obj.ref)
-    said = tuple(finding for one in found if one.listener.owner == obj.ref for finding in one.findings)
-    return Lowered(gateways=(gateway_of(obj, parent, found),), findings=said)
+    if not allows_listener_sets(view, gateway, obj.ref.namespace):
+        message, fix = not_allowed(parent, obj.ref.namespace), "set allowedListeners of the Gateway"
+        return Lowered(findings=(Finding(obj.ref, "NotAllowed", message, "spec.parentRef", fix=fix),))
+    verdicts = view.memo(verdicts_for, parent, obj.ref)
+    declared = (verdict for verdict in verdicts if verdict.listener.parent == obj.ref)
+    findings = tuple(finding for verdict in declared for finding in verdict.findings)
+    return Lowered(gateways=(gateway_of(obj, parent, verdicts),), findings=findings)
 
 
 def validate(obj: Set) -> Iterator[Finding]:
-    """Refuse what the API server refuses."""
-    yield from listener_rules(obj.ref, obj.spec.listeners)
+    """Report what the API server rejects."""
+    yield from listener_findings(obj.ref, obj.spec.listeners)
 
 
-def _missing(obj: Set, parent: Ref | None) -> tuple[Finding, ...]:
+def _parent_findings(obj: Set, parent: Ref | None) -> tuple[Finding, ...]:
     if parent is None:
-        said = obj.spec.parent_ref
-        message = f"a {said.kind} of {said.group or 'the core group'} takes no ListenerSets: nothing listens"
-        return (
-            Finding(obj.ref, "ParentNotServed", message, "spec.parentRef.kind", Severity.WARNING, "name a Gateway"),
-        )
-    message, fix = f"there is no {parent}: nothing listens", "correct the name, or create it"
+        ref = obj.spec.parent_ref
+        message = f"{ref.kind} of {group_name(ref.group)} is not supported as a parent; the listeners are not served"
+        return (Finding(obj.ref, "ParentNotServed", message, "spec.parentRef.kind", Severity.WARNING, "use a Gateway"),)
+    message, fix = f"{parent} not found; the listeners are not served", "correct the name, or create it"
     return (Finding(obj.ref, "ParentNotFound", message, "spec.parentRef", Severity.WARNING, fix),)
 
 
 def _name(obj: Set) -> tuple[str, ...]:
-    return (called(obj.ref),)
+    return (binding_name(obj.ref),)
 
 
 def _parent(obj: Set) -> tuple[str, ...]:
-    parent = joined(obj)
+    parent = joined_gateway(obj)
     return (joining_place(parent),) if parent is not None else ()
 
 
 def _selection(obj: Set) -> tuple[str, ...]:
-    parent = joined(obj)
-    return selection_of(parent.name) if parent is not None else ()
+    parent = joined_gateway(obj)
+    return selector_keys(parent.name) if parent is not None else ()
 
 
 INPUT = Input(

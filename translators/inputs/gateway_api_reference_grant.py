@@ -10,9 +10,9 @@ from mirrorplane.translators.contract import Input
 
 def lower(_: View, obj: Object[gw.ReferenceGrant]) -> Lowered:
     """Return the grant."""
-    askers = frozenset((_key(one.group, one.kind), one.namespace) for one in obj.spec.from_)
-    named = frozenset((_key(one.group, one.kind), one.name) for one in obj.spec.to)
-    return Lowered(grants=(Grant(obj.ref.namespace, askers, named),))
+    referrers = frozenset((_key(source.group, source.kind), source.namespace) for source in obj.spec.from_)
+    targets = frozenset((_key(target.group, target.kind), target.name) for target in obj.spec.to)
+    return Lowered(grants=(Grant(obj.ref.namespace, referrers, targets),))
 
 
 def _key(group: str, kind: str) -> str:

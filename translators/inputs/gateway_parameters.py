@@ -1,4 +1,4 @@
-"""Our GatewayParameters and AdoptedController: asked by GatewayClasses; alone they mean nothing."""
+"""Our GatewayParameters and AdoptedController: read by GatewayClasses; by themselves they configure nothing."""
 
 from mirrorplane.api.kinds.mirrorplane import ADOPTED_CONTROLLER, GATEWAY_PARAMETERS
 from mirrorplane.api.mesh import Lowered

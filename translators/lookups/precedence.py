@@ -29,7 +29,7 @@ def may_hold(view: View, scope: Scope) -> bool:
     """Tell whether rules of Gateway API may say what proxies of a scope do."""
     if scope.role == ROUTER:
         return any(ref.kind.startswith(f"{GROUP}/") for ref in scope.gateways)
-    return bool(view.by("frontend.routes", "*"))
+    return bool(view.by("service_parent.routes", "*"))
 
 
 def precisest(tables: Iterable[RouteTable]) -> tuple[Ranked, ...]:

@@ -42,7 +42,7 @@ def routed(view: View, visibility: Visibility, partition: Partition) -> frozense
     """Return the services of a part for which Gateway API's routes of theirs are asked first, each with the port."""
     said = (
         (host, table.port)
-        for obj in view.by("frontend.routes", partition.key("*"))
+        for obj in view.by("service_parent.routes", partition.key("*"))
         for table in view.lowered(obj.ref).tables
         if table.port and egress_hosts.is_for(table, visibility)
         for host in table.hosts

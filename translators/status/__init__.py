@@ -1,1 +1,1 @@
-"""What is to stand in the status of objects: one file for kinds whose statuses are alike."""
+"""Objects -> their status: one file for each kind, or for kinds with the same status."""

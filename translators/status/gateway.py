@@ -5,50 +5,51 @@ from collections.abc import Iterator
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.gateway_api import gateway as gw
 from mirrorplane.api.meta import Object, Ref
-from mirrorplane.api.status import PROGRAMMED, TRUE, Condition, Status
+from mirrorplane.api.status import TRUE, Condition, Status
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Report
 from mirrorplane.translators.findings import findings_about
-from mirrorplane.translators.gateway_api.attachment.listener_status import accepted, not_programmed, of_owner, sections
+from mirrorplane.translators.gateway_api.attachment.listener_status import (
+    accepted_condition,
+    listener_sections,
+    own_verdicts,
+    programmed_condition,
+)
 from mirrorplane.translators.gateway_api.conditions import GATEWAY, negative, positive
-from mirrorplane.translators.gateway_api.gateway.classes import profile
-from mirrorplane.translators.gateway_api.gateway.listeners import gateway_problems, judged
+from mirrorplane.translators.gateway_api.gateway.classes import class_profile
+from mirrorplane.translators.gateway_api.gateway.listeners import gateway_findings, listener_verdicts
 
 
 def status(view: View, obj: Object[gw.Gateway]) -> Status | None:
     """Return the status; None for a Gateway of another controller's class."""
-    if profile(view, obj.spec.gateway_class_name) is None:
+    if class_profile(view, obj.spec.gateway_class_name) is None:
         return None
-    verdicts = of_owner(view, obj.ref, obj.ref)
-    found = findings_about(view, obj.ref)
-    said = [finding for finding in found if not finding.path.startswith("spec.listeners")]
-    valid = positive("Accepted", GATEWAY["Accepted"], said)
-    valid = accepted(verdicts) if valid.status == TRUE else valid
-    serves = any(one.served for one in verdicts)
-    programmed = Condition(PROGRAMMED, TRUE, PROGRAMMED)
-    if not serves:
-        programmed = not_programmed(valid)
+    verdicts = own_verdicts(view, obj.ref, obj.ref)
+    findings = [f for f in findings_about(view, obj.ref) if not f.path.startswith("spec.listeners")]
+    accepted = positive("Accepted", GATEWAY["Accepted"], findings)
+    accepted = accepted_condition(verdicts) if accepted.status == TRUE else accepted
     return Status(
-        conditions=(valid, programmed, *_others(obj, said)),
-        facts={"attachedListenerSets": len(_joined(view, obj))},
+        conditions=(accepted, programmed_condition(verdicts, accepted), *_optional_conditions(obj, findings)),
+        facts={"attachedListenerSets": len(_attached_sets(view, obj))},
         lists=("listeners",),
-        sections=tuple(sections(view, obj.ref, verdicts)),
-        addresses=tuple(one.value for one in obj.spec.addresses),
+        sections=tuple(listener_sections(view, obj.ref, verdicts)),
+        addresses=tuple(address.value for address in obj.spec.addresses),
     )
 
 
-def _joined(view: View, obj: Object[gw.Gateway]) -> set[Ref]:
-    """Return the ListenerSets that are accepted: those with a listener that is, at a Gateway that could be served."""
-    if any(gateway_problems(obj)):
+def _attached_sets(view: View, obj: Object[gw.Gateway]) -> set[Ref]:
+    """Return the ListenerSets that are accepted: those with an accepted listener, at a Gateway that can be served."""
+    if any(gateway_findings(obj)):
         return set()
-    return {one.listener.owner for one in view.memo(judged, obj.ref) if one.accepted} - {obj.ref}
+    verdicts = view.memo(listener_verdicts, obj.ref)
+    return {verdict.listener.parent for verdict in verdicts if verdict.accepted} - {obj.ref}
 
 
-def _others(obj: Object[gw.Gateway], said: list[Finding]) -> Iterator[Condition]:
-    """Yield what is only said of a Gateway that asks for it."""
+def _optional_conditions(obj: Object[gw.Gateway], findings: list[Finding]) -> Iterator[Condition]:
+    """Yield the conditions that only exist for a Gateway with the settings that they are about."""
     if obj.spec.tls.backend is not None:
-        yield positive("ResolvedRefs", GATEWAY["ResolvedRefs"], said)
-    yield from negative("InsecureFrontendValidationMode", GATEWAY["InsecureFrontendValidationMode"], said)
+        yield positive("ResolvedRefs", GATEWAY["ResolvedRefs"], findings)
+    yield from negative("InsecureFrontendValidationMode", GATEWAY["InsecureFrontendValidationMode"], findings)
 
 
 REPORT = Report(kinds=(gw.GATEWAY,), status=status)

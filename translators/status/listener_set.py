@@ -3,49 +3,53 @@
 from mirrorplane.api.kinds.gateway_api.gateway import Gateway
 from mirrorplane.api.kinds.gateway_api.listener_set import LISTENER_SET, ListenerSet
 from mirrorplane.api.meta import Object
-from mirrorplane.api.status import FALSE, PROGRAMMED, TRUE, Condition, Status
+from mirrorplane.api.status import FALSE, PROGRAMMED, Condition, Status
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Report
-from mirrorplane.translators.gateway_api.attachment.listener_status import accepted, not_programmed, of_owner, sections
-from mirrorplane.translators.gateway_api.attachment.parents import served_by
-from mirrorplane.translators.gateway_api.gateway.listeners import Verdict, gateway_problems, is_admitted
+from mirrorplane.translators.gateway_api.attachment.listener_status import (
+    accepted_condition,
+    listener_sections,
+    own_verdicts,
+    programmed_condition,
+)
+from mirrorplane.translators.gateway_api.attachment.parents import serving_gateway
+from mirrorplane.translators.gateway_api.gateway.listeners import (
+    ListenerVerdict,
+    allows_listener_sets,
+    gateway_findings,
+)
+from mirrorplane.translators.gateway_api.references import not_allowed
 
 
 def status(view: View, obj: Object[ListenerSet]) -> Status | None:
     """Return the status; None for a set that joins no Gateway, or one of another controller's class."""
-    gateway = served_by(view, obj.ref)
+    gateway = serving_gateway(view, obj.ref)
     if gateway is None:
         return None
     parent = view.get(gateway)
-    if parent is not None and not is_admitted(view, parent, obj.ref.namespace):
-        message = f"{gateway} lets no ListenerSets of namespace {obj.ref.namespace} join"
+    if parent is not None and not allows_listener_sets(view, parent, obj.ref.namespace):
+        message = not_allowed(gateway, obj.ref.namespace)
         refused = tuple(Condition(kind, FALSE, "NotAllowed", message) for kind in ("Accepted", PROGRAMMED))
         return Status(refused, lists=("listeners",))
-    verdicts = of_owner(view, gateway, obj.ref)
+    verdicts = own_verdicts(view, gateway, obj.ref)
     return Status(
         conditions=_conditions(parent, verdicts),
         lists=("listeners",),
-        sections=tuple(sections(view, obj.ref, verdicts)),
+        sections=tuple(listener_sections(view, obj.ref, verdicts)),
         served_by=gateway,
     )
 
 
-def _conditions(parent: Object[Gateway] | None, verdicts: tuple[Verdict, ...]) -> tuple[Condition, ...]:
-    problems = tuple(gateway_problems(parent)) if parent is not None else ()
-    if problems:
-        said = problems[0].message
+def _conditions(parent: Object[Gateway] | None, verdicts: tuple[ListenerVerdict, ...]) -> tuple[Condition, ...]:
+    findings = tuple(gateway_findings(parent)) if parent is not None else ()
+    if findings:
+        message = findings[0].message
         return (
-            Condition("Accepted", FALSE, "ParentNotAccepted", said),
-            Condition(PROGRAMMED, FALSE, "ParentNotProgrammed", said),
+            Condition("Accepted", FALSE, "ParentNotAccepted", message),
+            Condition(PROGRAMMED, FALSE, "ParentNotProgrammed", message),
         )
-    valid = accepted(verdicts)
-    return valid, _programmed(valid, serves=any(one.served for one in verdicts))
-
-
-def _programmed(valid: Condition, *, serves: bool) -> Condition:
-    if serves:
-        return Condition(PROGRAMMED, TRUE, PROGRAMMED)
-    return not_programmed(valid)
+    accepted = accepted_condition(verdicts)
+    return accepted, programmed_condition(verdicts, accepted)
 
 
 REPORT = Report(kinds=(LISTENER_SET,), status=status)

@@ -16,62 +16,77 @@ from mirrorplane.api.status import FALSE, TRUE, Condition, Section, Status
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Report
 from mirrorplane.translators.findings import findings_about
-from mirrorplane.translators.gateway_api.attachment.parents import owner_of, served_by
-from mirrorplane.translators.gateway_api.attachment.service_parents import is_served
-from mirrorplane.translators.gateway_api.conditions import PARTLY, ROUTE, below, is_lost, lost_rules, positive
-from mirrorplane.translators.gateway_api.gateway.classes import profile_at
+from mirrorplane.translators.gateway_api.attachment.parents import parent_of, serving_gateway
+from mirrorplane.translators.gateway_api.attachment.service_parents import is_service_parent
+from mirrorplane.translators.gateway_api.conditions import (
+    DROPPED_RULE,
+    ROUTE,
+    below,
+    dropped_rules,
+    has_no_rules_left,
+    positive,
+)
+from mirrorplane.translators.gateway_api.gateway.classes import gateway_profile
 
 
 def status(view: View, obj: AnyObject) -> Status | None:
     """Return the status; None when no parent is served here."""
-    found = tuple(_sections(view, obj))
-    return Status(lists=("parents",), sections=found) if found else None
+    sections = tuple(_sections(view, obj))
+    return Status(lists=("parents",), sections=sections) if sections else None
 
 
 def _sections(view: View, obj: AnyObject) -> Iterator[Section]:
-    """Yield an entry for each parent. What is said of the rules is the same for all (Gateway API)."""
-    said = findings_about(view, obj.ref)
-    rules = below("spec.rules", said)
+    """Yield an entry for each parent. Gateway API: findings about rules are repeated for each."""
+    findings = findings_about(view, obj.ref)
+    rules = below("spec.rules", findings)
     for i, parent in enumerate(obj.spec.parent_refs):
         controller = _controller(view, obj, parent)
         if controller:
-            valid = _accepted(obj, below(f"spec.parentRefs[{i}]", said), rules)
+            accepted = _accepted(obj, below(f"spec.parentRefs[{i}]", findings), rules)
             resolved = positive("ResolvedRefs", ROUTE["ResolvedRefs"], rules)
-            key = {"parentRef": _echoed(parent), "controllerName": controller}
-            yield Section("parents", key, (valid, resolved, *_partly(valid, rules)))
+            key = {"parentRef": _parent_ref(parent), "controllerName": controller}
+            yield Section("parents", key, (accepted, resolved, *_partially_invalid(accepted, rules)))
 
 
-def _controller(view: View, obj: AnyObject, parent: ParentReference) -> str:
-    if is_served(view, obj, parent):
+def _controller(view: View, obj: AnyObject, ref: ParentReference) -> str:
+    """Return the controller that serves a parent, "" when it is not served here."""
+    if is_service_parent(view, obj, ref):
         return CONTROLLER
-    owner = owner_of(obj, parent)
-    gateway = served_by(view, owner) if owner is not None else None
-    served = profile_at(view, gateway) if gateway is not None else None
-    return served.controller if served is not None else ""
+    parent = parent_of(obj, ref)
+    gateway = serving_gateway(view, parent) if parent is not None else None
+    profile = gateway_profile(view, gateway) if gateway is not None else None
+    return profile.controller if profile is not None else ""
 
 
-def _accepted(obj: AnyObject, about: tuple[Finding, ...], rules: tuple[Finding, ...]) -> Condition:
+def _accepted(obj: AnyObject, at_parent: tuple[Finding, ...], rules: tuple[Finding, ...]) -> Condition:
     """Return whether the route is attached, and has at least one rule that is served."""
-    found = positive("Accepted", ROUTE["Accepted"], about)
-    if found.status == FALSE or not is_lost(rules, len(obj.spec.rules)):
-        return found
-    told = "; ".join(dict.fromkeys(finding.message for finding in rules if finding.reason in PARTLY))
-    return Condition("Accepted", FALSE, "UnsupportedValue", told)
+    accepted = positive("Accepted", ROUTE["Accepted"], at_parent)
+    if accepted.status == FALSE or not has_no_rules_left(rules, len(obj.spec.rules)):
+        return accepted
+    messages = dict.fromkeys(finding.message for finding in rules if finding.reason in DROPPED_RULE)
+    return Condition("Accepted", FALSE, "UnsupportedValue", "; ".join(messages))
 
 
-def _partly(valid: Condition, rules: tuple[Finding, ...]) -> Iterator[Condition]:
-    lost = lost_rules(rules)
-    if lost and valid.status == TRUE:
-        told = "; ".join(f"{finding.path}: {finding.message}" for finding in rules if finding.reason in PARTLY)
-        yield Condition("PartiallyInvalid", TRUE, "UnsupportedValue", f"Dropped Rule {', '.join(lost)}: {told}")
+def _partially_invalid(accepted: Condition, rules: tuple[Finding, ...]) -> Iterator[Condition]:
+    """Yield the condition of a route that lost some rules. Gateway API: its message begins with "Dropped Rule"."""
+    dropped = dropped_rules(rules)
+    if dropped and accepted.status == TRUE:
+        details = "; ".join(f"{finding.path}: {finding.message}" for finding in rules if finding.reason in DROPPED_RULE)
+        message = f"Dropped Rule {', '.join(dropped)}: {details}"
+        yield Condition("PartiallyInvalid", TRUE, "UnsupportedValue", message)
 
 
-def _echoed(parent: ParentReference) -> dict[str, Any]:
+def _parent_ref(ref: ParentReference) -> dict[str, Any]:
     """Return a reference as the API server stores it: with the defaults filled in."""
-    said = {"group": parent.group, "kind": parent.kind, "namespace": parent.namespace, "name": parent.name}
-    more = {"sectionName": parent.section_name, "port": parent.port}
-    kept = {name: value for name, value in said.items() if value or name == "group"}
-    return kept | {name: value for name, value in more.items() if value}
+    fields = {
+        "group": ref.group,
+        "kind": ref.kind,
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "sectionName": ref.section_name,
+        "port": ref.port,
+    }
+    return {name: value for name, value in fields.items() if value or name == "group"}
 
 
 REPORT = Report(kinds=(HTTP_ROUTE, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE), status=status)

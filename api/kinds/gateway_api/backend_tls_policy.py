@@ -1,4 +1,4 @@
-"""BackendTLSPolicy: how Gateways call Services by TLS."""
+"""BackendTLSPolicy: the TLS settings with which Gateways connect to Services."""
 
 from typing import Annotated, Literal
 
@@ -10,13 +10,13 @@ from mirrorplane.api.meta import Kind, Wire
 
 
 class LocalPolicyTargetReference(LocalObjectReference, frozen=True):
-    """What a policy is for: an object of its namespace; of a Service, all ports, or the one of the name."""
+    """The target of a policy, in its namespace; of a Service, all ports, or the one of the name."""
 
     section_name: Annotated[str, Meta(max_length=253)] = ""
 
 
 class SubjectAltName(Wire, frozen=True):
-    """A name in a certificate."""
+    """A subject alternative name of a certificate."""
 
     type: Literal["Hostname", "URI"]
     hostname: Annotated[str, Meta(max_length=253)] = ""
@@ -24,9 +24,9 @@ class SubjectAltName(Wire, frozen=True):
 
 
 class BackendTLSPolicyValidation(Wire, frozen=True):
-    """Whose certificates hold, and which of those. `hostname` is the server name that is asked for.
+    """How the backend's certificate is verified. `hostname` is sent as SNI.
 
-    It has to be in the certificate too, unless there are `subject_alt_names`: then one of those has to be.
+    The certificate must contain it, unless there are `subject_alt_names`: then it must contain one of those.
     """
 
     hostname: Annotated[str, Meta(min_length=1, max_length=253)]
@@ -38,7 +38,7 @@ class BackendTLSPolicyValidation(Wire, frozen=True):
 
 
 class BackendTLSPolicy(Wire, frozen=True):
-    """How the targets are called."""
+    """The TLS settings of connections to the targets."""
 
     target_refs: Annotated[tuple[LocalPolicyTargetReference, ...], Meta(min_length=1, max_length=16)]
     validation: BackendTLSPolicyValidation

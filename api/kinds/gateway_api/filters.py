@@ -1,4 +1,4 @@
-"""The filters of HTTPRoutes; those of GRPCRoutes are some of them."""
+"""The filters of HTTPRoutes; GRPCRoutes have some of them."""
 
 from typing import Annotated, Literal
 
@@ -29,7 +29,7 @@ class HTTPHeader(Wire, frozen=True):
 
 
 class HTTPHeaderFilter(Wire, frozen=True):
-    """Changes of headers."""
+    """Header changes."""
 
     set: Annotated[tuple[HTTPHeader, ...], Meta(max_length=16)] = ()
     add: Annotated[tuple[HTTPHeader, ...], Meta(max_length=16)] = ()
@@ -37,7 +37,7 @@ class HTTPHeaderFilter(Wire, frozen=True):
 
 
 class HTTPPathModifier(Wire, frozen=True):
-    """What a path becomes."""
+    """A path rewrite."""
 
     type: Literal["ReplaceFullPath", "ReplacePrefixMatch"]
     replace_full_path: Annotated[str, Meta(max_length=1024)] | None = None
@@ -45,7 +45,7 @@ class HTTPPathModifier(Wire, frozen=True):
 
 
 class HTTPRequestRedirectFilter(Wire, frozen=True):
-    """An answer that sends the client elsewhere; what is not set stays."""
+    """A redirect; a field that is not set keeps what the client sent."""
 
     scheme: Literal["http", "https"] | None = None
     hostname: str = ""
@@ -55,21 +55,21 @@ class HTTPRequestRedirectFilter(Wire, frozen=True):
 
 
 class HTTPURLRewriteFilter(Wire, frozen=True):
-    """What of a request is changed before it is sent on."""
+    """A rewrite of the request before it is forwarded."""
 
     hostname: str = ""
     path: HTTPPathModifier | None = None
 
 
 class Fraction(Wire, frozen=True):
-    """A share."""
+    """A fraction of requests."""
 
     numerator: Annotated[int, Meta(ge=0)]
     denominator: Annotated[int, Meta(ge=1)] = 100
 
 
 class HTTPRequestMirrorFilter(Wire, frozen=True):
-    """Copies of requests. Neither `percent` nor `fraction`: of all."""
+    """A mirror. Without `percent` and `fraction` it copies every request."""
 
     backend_ref: BackendObjectReference
     percent: Annotated[int, Meta(ge=0, le=100)] | None = None
@@ -77,7 +77,7 @@ class HTTPRequestMirrorFilter(Wire, frozen=True):
 
 
 class HTTPCORSFilter(Wire, frozen=True):
-    """Which other origins may read the answers. A `*` stands for all, and inside an origin for the left of its host."""
+    """A CORS policy. `*` matches everything; inside an origin, everything to its left in the host."""
 
     allow_origins: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=253)], ...], Meta(max_length=64)] = ()
     allow_credentials: bool = False
@@ -88,13 +88,13 @@ class HTTPCORSFilter(Wire, frozen=True):
 
 
 class GRPCAuthConfig(Wire, frozen=True):
-    """What of a request is told to an authorisation server by gRPC. No header named: all of them."""
+    """What an authorization server is sent over gRPC. Without `allowedHeaders`: all headers."""
 
     allowed_headers: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
 
 
 class HTTPAuthConfig(Wire, frozen=True):
-    """What of a request is told to an authorisation server by HTTP, and what of its answer goes on with the request."""
+    """What an authorization server is sent over HTTP, and which headers of its response are added to the request."""
 
     path: Annotated[str, Meta(max_length=1024)] = ""
     allowed_headers: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
@@ -102,13 +102,13 @@ class HTTPAuthConfig(Wire, frozen=True):
 
 
 class ForwardBodyConfig(Wire, frozen=True):
-    """How much of a request's body is told to an authorisation server, in bytes; 0 is nothing."""
+    """How much of the request body an authorization server is sent, in bytes; 0: none."""
 
     max_size: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
 
 
 class HTTPExternalAuthFilter(Wire, frozen=True):
-    """Who is asked whether a request may go on."""
+    """External authorization of requests."""
 
     protocol: Literal["HTTP", "GRPC"]
     backend_ref: BackendObjectReference
@@ -118,7 +118,7 @@ class HTTPExternalAuthFilter(Wire, frozen=True):
 
 
 class HTTPRouteFilter(Wire, frozen=True):
-    """What else is done with a request: `type` says what, and the field of that name how."""
+    """A filter: `type` and the field of that name, which configures it."""
 
     type: FilterType
     request_header_modifier: HTTPHeaderFilter | None = None

@@ -1,4 +1,4 @@
-"""Gateway: the listeners at which routers take traffic from outside."""
+"""Gateway: the listeners of routers."""
 
 from typing import Annotated, Literal
 
@@ -26,7 +26,7 @@ _Text = Annotated[str, Meta(max_length=4096)]
 
 
 class LabelSelectorRequirement(Wire, frozen=True):
-    """One expression about labels (Kubernetes)."""
+    """An expression of a label selector (Kubernetes)."""
 
     key: str
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
@@ -34,14 +34,14 @@ class LabelSelectorRequirement(Wire, frozen=True):
 
 
 class LabelSelector(Wire, frozen=True):
-    """Labels and expressions that must all hold; none of them holds for everything (Kubernetes)."""
+    """Labels and expressions that must all match; an empty selector matches everything (Kubernetes)."""
 
     match_labels: dict[str, str] = {}
     match_expressions: tuple[LabelSelectorRequirement, ...] = ()
 
 
 class RouteNamespaces(Wire, frozen=True):
-    """From which namespaces routes may be attached."""
+    """The namespaces whose routes may attach."""
 
     from_: Literal["All", "Selector", "Same"] = field(default="Same", name="from")
     selector: LabelSelector | None = None
@@ -55,14 +55,14 @@ class RouteGroupKind(Wire, frozen=True):
 
 
 class AllowedRoutes(Wire, frozen=True):
-    """Which routes may be attached. No kinds: those that the protocol implies."""
+    """The routes that may attach. Without kinds: those that the protocol implies."""
 
     namespaces: RouteNamespaces = RouteNamespaces()
     kinds: Annotated[tuple[RouteGroupKind, ...], Meta(max_length=8)] = ()
 
 
 class ListenerTLSConfig(Wire, frozen=True):
-    """What is done with TLS."""
+    """How TLS is handled."""
 
     mode: Literal["Terminate", "Passthrough"] | None = None
     certificate_refs: Annotated[tuple[SecretObjectReference, ...], Meta(max_length=64)] = ()
@@ -70,7 +70,7 @@ class ListenerTLSConfig(Wire, frozen=True):
 
 
 class Listener(Wire, frozen=True):
-    """A port, and the host that is served there; without one, all."""
+    """A port, and the host that is served there; without one, all hosts."""
 
     name: Annotated[str, Meta(min_length=1, max_length=253)]
     port: PortNumber
@@ -81,7 +81,7 @@ class Listener(Wire, frozen=True):
 
 
 class FrontendTLSValidation(Wire, frozen=True):
-    """Whose certificates of clients hold, and what becomes of clients without one."""
+    """How client certificates are verified, and whether clients without a valid one are accepted."""
 
     ca_certificate_refs: Annotated[tuple[ObjectReference, ...], Meta(min_length=1, max_length=16)] = field(
         name="caCertificateRefs"
@@ -90,47 +90,47 @@ class FrontendTLSValidation(Wire, frozen=True):
 
 
 class TLSConfig(Wire, frozen=True):
-    """What is asked of clients; without a validation, nothing."""
+    """The client validation of listeners; without one, no client certificate is requested."""
 
     validation: FrontendTLSValidation | None = None
 
 
 class TLSPortConfig(Wire, frozen=True):
-    """What is asked of clients at one port."""
+    """The client validation at one port."""
 
     port: PortNumber
     tls: TLSConfig
 
 
 class FrontendTLSConfig(Wire, frozen=True):
-    """What is asked of clients at HTTPS listeners; what is said for a port holds there instead."""
+    """The client validation at HTTPS listeners; a port's own replaces the default."""
 
     default: TLSConfig
     per_port: Annotated[tuple[TLSPortConfig, ...], Meta(max_length=64)] = ()
 
 
 class GatewayBackendTLS(Wire, frozen=True):
-    """What is shown to backends that ask for a certificate."""
+    """The client certificate for backends that request one."""
 
     client_certificate_ref: SecretObjectReference | None = None
 
 
 class GatewayTLSConfig(Wire, frozen=True):
-    """What is asked of clients, and shown to backends, at all listeners."""
+    """TLS settings towards clients (`frontend`) and backends (`backend`)."""
 
     frontend: FrontendTLSConfig | None = None
     backend: GatewayBackendTLS | None = None
 
 
 class GatewaySpecAddress(Wire, frozen=True):
-    """An address that is asked for; without a value, any of the type."""
+    """A requested address; without a value, any of the type."""
 
     type: Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^(?:{_ADDRESS}|{DomainPath})\Z")] = "IPAddress"
     value: Annotated[str, Meta(max_length=253)] = ""
 
 
 class LocalParametersReference(Wire, frozen=True):
-    """An object that says more, beside the Gateway."""
+    """An object in the Gateway's namespace with further settings."""
 
     group: Group
     kind: KindName
@@ -138,7 +138,7 @@ class LocalParametersReference(Wire, frozen=True):
 
 
 class GatewayInfrastructure(Wire, frozen=True):
-    """What is said of what is made for a Gateway. Labels and annotations are for what is made in a cluster."""
+    """Settings of the infrastructure of a Gateway. Labels and annotations are for resources created in a cluster."""
 
     labels: Annotated[dict[_Key, _LabelValue], Meta(max_length=8)] = {}
     annotations: Annotated[dict[_Key, _Text], Meta(max_length=16)] = {}
@@ -146,14 +146,14 @@ class GatewayInfrastructure(Wire, frozen=True):
 
 
 class ListenerNamespaces(Wire, frozen=True):
-    """From which namespaces ListenerSets may join."""
+    """The namespaces whose ListenerSets may join."""
 
     from_: Literal["All", "Selector", "Same", "None"] = field(default="None", name="from")
     selector: LabelSelector | None = None
 
 
 class AllowedListeners(Wire, frozen=True):
-    """Which ListenerSets may join: by default, none."""
+    """The ListenerSets that may join: by default, none."""
 
     namespaces: ListenerNamespaces = ListenerNamespaces()
 
@@ -161,7 +161,7 @@ class AllowedListeners(Wire, frozen=True):
 class Gateway(Wire, frozen=True):
     """Listeners for the routers whose label `gateway.networking.k8s.io/gateway-name` is the Gateway's name.
 
-    Of a name of more than 63 characters the first 52, a dash, and the first ten hexadecimal digits of its SHA-256.
+    A name of more than 63 characters is shortened to its first 52, a dash, and ten hexadecimal digits of its SHA-256.
     """
 
     gateway_class_name: Annotated[str, Meta(min_length=1, max_length=253)]

@@ -1,4 +1,4 @@
-"""GatewayClass: which controller serves the Gateways that name it."""
+"""GatewayClass: which controller serves the Gateways that refer to it."""
 
 from typing import Annotated
 
@@ -9,11 +9,11 @@ from mirrorplane.api.kinds.gateway_api.references import DomainPath, Group, Kind
 from mirrorplane.api.meta import Kind, Wire
 
 CONTROLLER = "mirrorplane.io/gateway-controller"
-"""What a class says to be served here. Classes of other controllers are none of ours."""
+"""The controllerName of classes that are served here."""
 
 
 class ParametersReference(Wire, frozen=True):
-    """An object that says more, of any kind."""
+    """An object of any kind with further settings."""
 
     group: Group
     kind: KindName
@@ -22,7 +22,7 @@ class ParametersReference(Wire, frozen=True):
 
 
 class GatewayClass(Wire, frozen=True):
-    """`description` is for people; `parametersRef` names our GatewayParameters."""
+    """A class of Gateways; `parametersRef` may refer to our GatewayParameters."""
 
     controller_name: Annotated[str, Meta(min_length=1, max_length=253, pattern=rf"^{DomainPath}\Z")]
     parameters_ref: ParametersReference | None = None

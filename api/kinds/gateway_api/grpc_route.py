@@ -1,4 +1,4 @@
-"""GRPCRoute: what is done with calls at the Gateways that it is attached to. It is served in one version, v1."""
+"""GRPCRoute: rules for gRPC calls at Gateways and Services. Its only version is v1."""
 
 from typing import Annotated, Literal
 
@@ -21,7 +21,7 @@ Name = Annotated[str, Meta(max_length=1024)]
 
 
 class GRPCMethodMatch(Wire, frozen=True):
-    """A comparison with the service and the method that are called; "" is any."""
+    """A comparison with the service and the method of a call; "" matches any."""
 
     type: Literal["Exact", "RegularExpression"] = "Exact"
     service: Name = ""
@@ -29,14 +29,14 @@ class GRPCMethodMatch(Wire, frozen=True):
 
 
 class GRPCRouteMatch(Wire, frozen=True):
-    """All of what is set must hold."""
+    """A match: all fields that are set must match."""
 
     method: GRPCMethodMatch | None = None
     headers: Annotated[tuple[HTTPFieldMatch, ...], Meta(max_length=16)] = ()
 
 
 class GRPCRouteFilter(Wire, frozen=True):
-    """What else is done with a call: `type` says what, and the field of that name how."""
+    """A filter: `type` and the field of that name, which configures it."""
 
     type: FilterType
     request_header_modifier: HTTPHeaderFilter | None = None
@@ -46,14 +46,14 @@ class GRPCRouteFilter(Wire, frozen=True):
 
 
 class GRPCBackendRef(BackendObjectReference, frozen=True):
-    """A backend, its share of the calls, and what is changed on those."""
+    """A backend, its weight, and the filters of its calls."""
 
     weight: Weight = 1
     filters: Annotated[tuple[GRPCRouteFilter, ...], Meta(max_length=16)] = ()
 
 
 class GRPCRouteRule(Wire, frozen=True):
-    """What is done with calls that match any of `matches`; without any, with all."""
+    """A rule for calls that match any of `matches`; without any, for all."""
 
     name: str = ""
     matches: Annotated[tuple[GRPCRouteMatch, ...], Meta(max_length=64)] = ()
@@ -63,7 +63,7 @@ class GRPCRouteRule(Wire, frozen=True):
 
 
 class GRPCRoute(Wire, frozen=True):
-    """Rules for hosts; without hostnames, for all that the listeners take."""
+    """Rules for hosts; without hostnames, for all hosts of the listeners."""
 
     parent_refs: Annotated[tuple[ParentReference, ...], Meta(max_length=32)] = ()
     hostnames: Annotated[tuple[str, ...], Meta(max_length=16)] = ()

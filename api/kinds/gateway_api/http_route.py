@@ -1,4 +1,4 @@
-"""HTTPRoute: what is done with requests at the Gateways that it is attached to."""
+"""HTTPRoute: rules for requests at Gateways and Services."""
 
 from typing import Annotated, Literal
 
@@ -21,7 +21,7 @@ class HTTPPathMatch(Wire, frozen=True):
 
 
 class HTTPFieldMatch(Wire, frozen=True):
-    """A comparison with a header. Of several whose names differ in case alone, the first counts."""
+    """A comparison with a header. Of several whose names differ only in case, the first wins."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     value: Annotated[str, Meta(min_length=1, max_length=4096)]
@@ -35,7 +35,7 @@ class HTTPQueryParamMatch(HTTPFieldMatch, frozen=True):
 
 
 class HTTPRouteMatch(Wire, frozen=True):
-    """All of what is set must hold."""
+    """A match: all fields that are set must match."""
 
     path: HTTPPathMatch = HTTPPathMatch()
     headers: Annotated[tuple[HTTPFieldMatch, ...], Meta(max_length=16)] = ()
@@ -44,21 +44,21 @@ class HTTPRouteMatch(Wire, frozen=True):
 
 
 class HTTPBackendRef(BackendObjectReference, frozen=True):
-    """A backend, its share of the requests, and what is changed on those."""
+    """A backend, its weight, and the filters of its requests."""
 
     weight: Weight = 1
     filters: Annotated[tuple[HTTPRouteFilter, ...], Meta(max_length=16)] = ()
 
 
 class HTTPRouteTimeouts(Wire, frozen=True):
-    """How long a request may take, and how long one try to answer it; 0s is for ever."""
+    """Timeouts of a request and of one attempt; 0s disables one."""
 
     request: str = ""
     backend_request: str = ""
 
 
 class HTTPRouteRetry(Wire, frozen=True):
-    """When to try again. `attempts` are those after the first; None: as we think best."""
+    """Retries. `attempts` does not count the first one; None: our default."""
 
     codes: tuple[Annotated[int, Meta(ge=400, le=599)], ...] = ()
     attempts: int | None = None
@@ -66,7 +66,7 @@ class HTTPRouteRetry(Wire, frozen=True):
 
 
 class HTTPRouteRule(Wire, frozen=True):
-    """What is done with requests that match any of `matches`."""
+    """A rule for requests that match any of `matches`."""
 
     name: str = ""
     matches: Annotated[tuple[HTTPRouteMatch, ...], Meta(max_length=64)] = (HTTPRouteMatch(),)
@@ -78,7 +78,7 @@ class HTTPRouteRule(Wire, frozen=True):
 
 
 class HTTPRoute(Wire, frozen=True):
-    """Rules for hosts; without hostnames, for all that the listeners take."""
+    """Rules for hosts; without hostnames, for all hosts of the listeners."""
 
     parent_refs: Annotated[tuple[ParentReference, ...], Meta(max_length=32)] = ()
     hostnames: Annotated[tuple[str, ...], Meta(max_length=16)] = ()

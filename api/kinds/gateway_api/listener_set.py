@@ -1,4 +1,4 @@
-"""ListenerSet: more listeners for a Gateway, written by others than its owner."""
+"""ListenerSet: listeners that others than its owner add to a Gateway."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from mirrorplane.api.meta import Kind, Wire
 
 
 class ParentGatewayReference(Wire, frozen=True):
-    """The Gateway that the listeners are for."""
+    """The Gateway that the listeners join."""
 
     name: ObjectName
     group: Group = GROUP
@@ -20,7 +20,7 @@ class ParentGatewayReference(Wire, frozen=True):
 
 
 class ListenerSet(Wire, frozen=True):
-    """Listeners that join those of a Gateway, if it allows that."""
+    """Listeners that join those of a Gateway, if its allowedListeners permit."""
 
     parent_ref: ParentGatewayReference
     listeners: Annotated[tuple[Listener, ...], Meta(min_length=1, max_length=64)]

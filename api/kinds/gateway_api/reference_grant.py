@@ -1,4 +1,4 @@
-"""ReferenceGrant: which objects of other namespaces may name objects of this one."""
+"""ReferenceGrant: which objects of other namespaces may refer to objects of this one."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from mirrorplane.api.meta import Kind, Wire
 
 
 class ReferenceGrantFrom(Wire, frozen=True):
-    """Objects of a kind in a namespace."""
+    """The referring objects: those of a kind in a namespace."""
 
     group: Group
     kind: KindName
@@ -18,7 +18,7 @@ class ReferenceGrantFrom(Wire, frozen=True):
 
 
 class ReferenceGrantTo(Wire, frozen=True):
-    """An object of a kind, or all of them."""
+    """The objects that may be referred to: one of a kind, or all."""
 
     group: Group
     kind: KindName
@@ -26,7 +26,7 @@ class ReferenceGrantTo(Wire, frozen=True):
 
 
 class ReferenceGrant(Wire, frozen=True):
-    """All of `from` may name all of `to`."""
+    """All of `from` may refer to all of `to`."""
 
     from_: Annotated[tuple[ReferenceGrantFrom, ...], Meta(min_length=1, max_length=16)] = field(name="from")
     to: Annotated[tuple[ReferenceGrantTo, ...], Meta(min_length=1, max_length=16)]

@@ -1,4 +1,4 @@
-"""How objects of Gateway API name others."""
+"""References between objects of Gateway API."""
 
 from typing import Annotated
 
@@ -17,12 +17,12 @@ Namespace = Annotated[str, Meta(max_length=63, pattern=rf"^(?:{_LABEL})?\Z")]
 SectionName = Annotated[str, Meta(max_length=253, pattern=rf"^(?:{_LABEL}(?:\.{_LABEL})*)?\Z")]
 _PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 DomainPath = rf"{_LABEL}(?:\.{_LABEL})*/{_PATH}"
-"""What is somebody's own is called, as a regex: `example.com/what`."""
+"""A domain-prefixed name, as a regex: `example.com/name`."""
 Weight = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 class ParentReference(Wire, frozen=True):
-    """Where a route is attached: a Gateway, or one of its listeners by `sectionName`, or those of a port."""
+    """A parent of a route: all listeners of a Gateway, the one of `sectionName`, or those of `port`."""
 
     name: ObjectName
     group: Group = GROUP
@@ -33,7 +33,7 @@ class ParentReference(Wire, frozen=True):
 
 
 class BackendObjectReference(Wire, frozen=True):
-    """Where requests are sent: a Service and one of its ports."""
+    """A backend: a Service and one of its ports."""
 
     name: ObjectName
     group: Group = ""
@@ -51,13 +51,13 @@ class LocalObjectReference(Wire, frozen=True):
 
 
 class ObjectReference(LocalObjectReference, frozen=True):
-    """An object, of the same namespace where none is said."""
+    """An object; without a namespace, of the same one."""
 
     namespace: Namespace = ""
 
 
 class BackendRef(BackendObjectReference, frozen=True):
-    """A backend, and its share of the connections."""
+    """A backend and its weight."""
 
     weight: Weight = 1
 

@@ -1,4 +1,4 @@
-"""Session persistence: requests of one session reach one endpoint."""
+"""Session persistence: requests of one session reach the same endpoint."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ Lifetime = Literal["Session", "Permanent"]
 
 
 class CookieConfig(Wire, frozen=True):
-    """The cookie that names a session; `Permanent` ones outlive the browser."""
+    """The cookie that identifies a session; a `Permanent` one outlives the browser session."""
 
     name: Annotated[str, Meta(max_length=128)] = ""
     path: Annotated[str, Meta(max_length=1024)] = "/"
@@ -18,15 +18,15 @@ class CookieConfig(Wire, frozen=True):
 
 
 class HeaderConfig(Wire, frozen=True):
-    """The header that names a session."""
+    """The header that identifies a session."""
 
     name: Annotated[str, Meta(max_length=256)] = ""
 
 
 class SessionPersistence(Wire, frozen=True):
-    """How requests of one session find the endpoint of the first.
+    """How requests of a session reach the endpoint of its first one.
 
-    `sessionName` and `cookieConfig` are how earlier versions spell `cookie` and `header`.
+    `sessionName` and `cookieConfig` are earlier spellings of `cookie` and `header`.
     """
 
     type: Literal["Cookie", "Header"] = "Cookie"

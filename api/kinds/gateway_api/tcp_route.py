@@ -1,4 +1,4 @@
-"""TCPRoute: where the connections go that come to a listener's port."""
+"""TCPRoute: the backends of a TCP listener."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ VERSIONS = ("v1", "v1alpha2")
 
 
 class TCPRouteRule(Wire, frozen=True):
-    """Where connections go, by weight."""
+    """Backends of connections, by weight."""
 
     backend_refs: Annotated[tuple[BackendRef, ...], Meta(min_length=1, max_length=16)]
     name: SectionName = ""

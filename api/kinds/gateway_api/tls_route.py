@@ -1,4 +1,4 @@
-"""TLSRoute: where connections by TLS go, told apart by the server names that they ask for."""
+"""TLSRoute: the backends of TLS connections, by SNI."""
 
 from typing import Annotated
 
@@ -12,14 +12,14 @@ VERSIONS = ("v1", "v1alpha2", "v1alpha3")
 
 
 class TLSRouteRule(Wire, frozen=True):
-    """Where connections go, by weight."""
+    """Backends of connections, by weight."""
 
     backend_refs: Annotated[tuple[BackendRef, ...], Meta(min_length=1, max_length=16)]
     name: SectionName = ""
 
 
 class TLSRoute(Wire, frozen=True):
-    """One rule for connections that ask for one of the hostnames."""
+    """One rule for connections whose SNI matches one of the hostnames."""
 
     hostnames: Annotated[tuple[str, ...], Meta(min_length=1, max_length=1024)]
     rules: Annotated[tuple[TLSRouteRule, ...], Meta(min_length=1, max_length=1)]

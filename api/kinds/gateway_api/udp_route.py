@@ -1,4 +1,4 @@
-"""UDPRoute: where the datagrams go that come to a listener's port."""
+"""UDPRoute: the backends of a UDP listener."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ VERSIONS = ("v1", "v1alpha2")
 
 
 class UDPRouteRule(Wire, frozen=True):
-    """Where datagrams go, by weight."""
+    """Backends of datagrams, by weight."""
 
     backend_refs: Annotated[tuple[BackendRef, ...], Meta(min_length=1, max_length=16)]
     name: SectionName = ""

@@ -1,3 +1,3 @@
-"""kgateway's own API group, gateway.kgateway.dev."""
+"""kgateway's API group, gateway.kgateway.dev."""
 
 GROUP = "gateway.kgateway.dev"

@@ -1,4 +1,4 @@
-"""TrafficPolicy: of all that it can say, how the host of copies is made. Mirrors themselves are filters of routes."""
+"""TrafficPolicy: only its settings for the Host of mirrored requests; mirrors themselves are filters of routes."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from mirrorplane.api.meta import Kind, Wire
 
 
 class Targeted(Wire, frozen=True):
-    """A kind of objects of the policy's namespace, or a part of them: a listener of a Gateway, a rule of a route."""
+    """Objects of a kind in the policy's namespace, or a section of each: a listener of a Gateway, a rule of a route."""
 
     group: str
     kind: str
@@ -17,26 +17,26 @@ class Targeted(Wire, frozen=True):
 
 
 class PolicyTarget(Targeted, frozen=True, kw_only=True):
-    """The one of a name."""
+    """The target of a name."""
 
     name: Annotated[str, Meta(min_length=1, max_length=253)]
 
 
 class PolicySelector(Targeted, frozen=True, kw_only=True):
-    """All that carry some labels."""
+    """All targets with some labels."""
 
     match_labels: Annotated[dict[str, str], Meta(min_length=1)]
 
 
 class RequestMirrorPolicy(Wire, frozen=True):
-    """How the host of copies is made: with Envoy's `-shadow` appended (the default), as it is, or another one."""
+    """The Host of mirrored requests: with Envoy's `-shadow` appended (the default), unchanged, or a literal."""
 
     disable_shadow_host_suffix_append: bool = False
     host_rewrite_literal: Annotated[str, Meta(max_length=1024)] = ""
 
 
 class TrafficPolicy(Wire, frozen=True):
-    """What holds for the traffic of its targets."""
+    """Settings for the traffic of the targets."""
 
     target_refs: Annotated[tuple[PolicyTarget, ...], Meta(max_length=16)] = ()
     target_selectors: Annotated[tuple[PolicySelector, ...], Meta(max_length=16)] = ()
@@ -44,7 +44,7 @@ class TrafficPolicy(Wire, frozen=True):
 
     @property
     def targets(self) -> tuple[Targeted, ...]:
-        """All that it is for."""
+        """All targets, by name and by selector."""
         return (*self.target_refs, *self.target_selectors)
 
 

@@ -1,1 +1,1 @@
-"""Which routes are attached to which listeners and Services, and why others are not."""
+"""Which routes attach to which listeners and Services, and what their parents' statuses report of them."""

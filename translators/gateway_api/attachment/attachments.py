@@ -1,4 +1,4 @@
-"""Where a route is attached: which listeners of which Gateways and ListenerSets, and with which hosts there."""
+"""Where a route is attached: to which listeners of which Gateways and ListenerSets, and with which hosts there."""
 
 from collections.abc import Iterator
 
@@ -15,31 +15,35 @@ from mirrorplane.translators.gateway_api.attachment.parents import (
     Route,
     hosts_of,
     kind_of,
-    owner_of,
-    served_by,
+    parent_of,
     service_of,
+    serving_gateway,
 )
-from mirrorplane.translators.gateway_api.gateway.listeners import Listener, Verdict, admits, is_finer, seen_by
-from mirrorplane.translators.gateway_api.names import called
+from mirrorplane.translators.gateway_api.gateway.listeners import (
+    Listener,
+    ListenerVerdict,
+    allows_routes,
+    is_more_specific,
+    verdicts_for,
+)
+from mirrorplane.translators.gateway_api.names import binding_name
 
-_RIVALLED = "Rivalled"
-_REASONS = (_RIVALLED, "NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
-"""Why a listener does not take a route, the one told first first."""
-_SENTENCES = {
-    _RIVALLED: "older routes of the other kind have its hostnames at the listeners that it names",
-    "NotAllowedByListeners": "no listener that it names admits {kind}s of namespace {namespace}",
-    "NoMatchingListenerHostname": "no listener that it names takes one of its hostnames",
-    "NoMatchingParent": "{parent} has no listener of this name and port",
+_HOSTS_TAKEN = "HostsTaken"
+_REASONS = (_HOSTS_TAKEN, "NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
+"""Why a listener does not accept a route, the most telling reason first. All but the first are Gateway API's."""
+_MESSAGES = {
+    _HOSTS_TAKEN: "its hostnames belong to older routes of the other kind on these listeners",
+    "NotAllowedByListeners": "no listener that it refers to allows {kind}s from namespace {namespace}",
+    "NoMatchingListenerHostname": "no listener that it refers to serves one of its hostnames",
+    "NoMatchingParent": "{parent} has no listener of this sectionName and port",
 }
-
-
 _HTTP, _GRPC = (GROUP, "HTTPRoute"), (GROUP, "GRPCRoute")
 
 
 class Attachment(msgspec.Struct, frozen=True):
-    """A listener of a Gateway that takes a route, and the hosts that the route is for there.
+    """A listener that accepts a route, and the hosts that the route gets there.
 
-    No hosts: more precise listeners have them all. `served`: the listener is.
+    No hosts: more specific listeners own them all. `served`: the listener is.
     """
 
     gateway: Ref
@@ -48,139 +52,151 @@ class Attachment(msgspec.Struct, frozen=True):
     served: bool
 
     @property
-    def holds(self) -> bool:
-        """Whether the rules hold there."""
+    def is_active(self) -> bool:
+        """Whether the route gets any traffic there."""
         return self.served and bool(self.hosts)
 
 
-def attached(view: View, obj: Route) -> tuple[Attachment, ...]:
-    """Return the listeners that take a route, each once."""
-    found = {
-        (one.listener.owner, one.listener.said.name): one
-        for parent in obj.spec.parent_refs
-        for one in of_parent(view, obj, parent)
-        if isinstance(one, Attachment)
+def attachments_of(view: View, obj: Route) -> tuple[Attachment, ...]:
+    """Return the listeners that accept a route, each once."""
+    by_listener = {
+        (attachment.listener.parent, attachment.listener.spec.name): attachment
+        for ref in obj.spec.parent_refs
+        for attachment in _attachments_at(view, obj, ref)
+        if isinstance(attachment, Attachment)
     }
-    return tuple(found.values())
+    return tuple(by_listener.values())
 
 
 def parent_findings(view: View, obj: Route) -> Iterator[Finding]:
-    """Say which parents do not take the route. What belongs to other controllers is none of ours."""
+    """Report the parents that do not accept the route; those of other controllers are left to them."""
     if not obj.spec.parent_refs:
-        message = "the route names no parent, so its rules hold nowhere"
-        yield Finding(obj.ref, "NoParents", message, "spec.parentRefs", Severity.WARNING, "name a Gateway or a Service")
-    for i, parent in enumerate(obj.spec.parent_refs):
-        path = f"spec.parentRefs[{i}]"
-        if owner_of(obj, parent) is not None:
-            yield from _unattached(view, obj, path, parent)
-        elif parent.group == "" and service_of(obj, parent) is None:
-            message = f"a {parent.kind} is no parent of {kind_of(obj)[1]}s that is served here: no rule holds there"
-            fix = "attach the route to a Gateway"
-            yield Finding(obj.ref, "ParentNotServed", message, f"{path}.kind", fix=fix)
+        message = "parentRefs is empty; the route is not attached"
+        yield Finding(obj.ref, "NoParents", message, "spec.parentRefs", Severity.WARNING, "add a Gateway or a Service")
+    for i, ref in enumerate(obj.spec.parent_refs):
+        path, parent = f"spec.parentRefs[{i}]", parent_of(obj, ref)
+        if parent is not None:
+            yield from _unattached(view, obj, path, ref)
+        elif ref.group == "" and service_of(obj, ref) is None:
+            message = f"{ref.kind} is not supported as a parent of {kind_of(obj)[1]}s; the route is not attached"
+            yield Finding(obj.ref, "ParentNotServed", message, f"{path}.kind", fix="use a Gateway")
 
 
-def of_parent(view: View, obj: Route, parent: ParentReference) -> Iterator[Attachment | str]:
-    """Yield, for each listener that a parent reference names, its attachment or why there is none.
+def _attachments_at(view: View, obj: Route, ref: ParentReference) -> Iterator[Attachment | str]:
+    """Yield, for each listener that a parentRef selects, its attachment or the reason why it does not accept the route.
 
-    Nothing for a parent that is not there, or belongs to other controllers.
+    Nothing for a parent that is missing, or another controller's.
     """
-    owner = owner_of(obj, parent)
-    gateway = served_by(view, owner) if owner is not None else None
-    if owner is None or gateway is None:
+    parent = parent_of(obj, ref)
+    gateway = serving_gateway(view, parent) if parent is not None else None
+    if parent is None or gateway is None:
         return
-    every: tuple[Verdict, ...] = view.memo(seen_by, gateway, owner)
-    named = [one for one in every if one.listener.owner == owner and _is_named(parent, one.listener)]
-    for one in named:
-        hosts = tuple(_hosts(obj, one.listener))
-        if not admits(view, one, kind_of(obj), obj.ref.namespace):
-            yield "NoMatchingListenerHostname" if kind_of(obj) in one.kinds and not hosts else "NotAllowedByListeners"
-        elif not hosts:
-            yield "NoMatchingListenerHostname"
-        elif _is_rivalled(view, obj, one.listener, hosts):
-            yield _RIVALLED
-        else:
-            left = tuple(host for host in hosts if not _elsewhere(every, one.listener, host))
-            yield Attachment(gateway, one.listener, left, one.served)
-    if not named:
+    verdicts: tuple[ListenerVerdict, ...] = view.memo(verdicts_for, gateway, parent)
+    selected = [
+        candidate for candidate in verdicts if candidate.listener.parent == parent and _selects(ref, candidate.listener)
+    ]
+    for verdict in selected:
+        yield _attachment(view, obj, gateway, verdict, verdicts)
+    if not selected:
         yield "NoMatchingParent"
 
 
-def _is_named(parent: ParentReference, listener: Listener) -> bool:
-    return parent.section_name in {"", listener.said.name} and parent.port in {None, listener.said.port}
+def _attachment(
+    view: View, obj: Route, gateway: Ref, verdict: ListenerVerdict, verdicts: tuple[ListenerVerdict, ...]
+) -> Attachment | str:
+    listener, kind = verdict.listener, kind_of(obj)
+    hosts = tuple(_shared_hosts(obj, listener))
+    if not allows_routes(view, verdict, kind, obj.ref.namespace):
+        return "NoMatchingListenerHostname" if kind in verdict.kinds and not hosts else "NotAllowedByListeners"
+    if not hosts:
+        return "NoMatchingListenerHostname"
+    if _has_older_rival(view, obj, listener, hosts):
+        return _HOSTS_TAKEN
+    own_hosts = tuple(host for host in hosts if not _is_taken(verdicts, listener, host))
+    return Attachment(gateway, listener, own_hosts, verdict.served)
 
 
-def _hosts(obj: Route, listener: Listener) -> Iterator[str]:
-    """Yield the hosts that both speak of: of two that take one another in, the narrower."""
-    met = (narrower(listener.host, host) for host in hosts_of(obj))
-    yield from dict.fromkeys(host for host in met if host)
+def _selects(ref: ParentReference, listener: Listener) -> bool:
+    return ref.section_name in {"", listener.spec.name} and ref.port in {None, listener.spec.port}
 
 
-def _elsewhere(every: tuple[Verdict, ...], listener: Listener, host: str) -> bool:
-    """Tell whether a more precise listener of the port takes a host: then its requests are only that one's."""
-    return any(one.accepted and is_finer(one.listener, listener) and includes(one.listener.host, host) for one in every)
+def _shared_hosts(obj: Route, listener: Listener) -> Iterator[str]:
+    """Yield the hosts of both a route and a listener: the narrower one of two that meet."""
+    meeting = (narrower(listener.host, host) for host in hosts_of(obj))
+    yield from dict.fromkeys(host for host in meeting if host)
 
 
-def _is_rivalled(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
-    """Tell whether a route of the other kind is attached to a listener for one of these hosts already.
-
-    Gateway API: of an HTTPRoute and a GRPCRoute whose hosts meet the oldest is accepted, then the first by
-    `namespace/name`. What was not accepted itself is nobody's rival. The oldest are asked first: they have few rivals
-    of their own, so that hundreds are no tower of questions.
-    """
-    older = (one for one in _rivals(view, obj, listener, hosts) if _age(one) < _age(obj))
+def _is_taken(verdicts: tuple[ListenerVerdict, ...], listener: Listener, host: str) -> bool:
+    """Tell whether a more specific listener of the port serves a host: its requests then reach only that one."""
     return any(
-        _meet(one, listener, hosts) and listener in view.memo(_attached_to, one.ref) for one in sorted(older, key=_age)
+        verdict.accepted and is_more_specific(verdict.listener, listener) and includes(verdict.listener.host, host)
+        for verdict in verdicts
+    )
+
+
+def _has_older_rival(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
+    """Tell whether an older route of the other kind is attached to a listener for one of these hosts.
+
+    Gateway API: an HTTPRoute and a GRPCRoute must not share a host; the oldest wins, then the first by
+    `namespace/name`. Only accepted routes can conflict, so each is compared with older ones, and these with still older
+    ones. Asking the oldest first keeps that recursion shallow: those are memoised before others ask for them.
+    """
+    older = (rival for rival in _rivals(view, obj, listener, hosts) if _age(rival) < _age(obj))
+    return any(
+        _overlaps(rival, listener, hosts) and listener in view.memo(_listeners_of, rival.ref)
+        for rival in sorted(older, key=_age)
     )
 
 
 def _rivals(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> Iterator[Route]:
-    """Yield the routes of the other kind that may have hosts in common, looked up by host where it is no wildcard."""
-    other = {_HTTP: _GRPC, _GRPC: _HTTP}.get(kind_of(obj))
-    if other is None:
+    """Yield the routes of the other kind that may share hosts, looked up by host unless that is a wildcard."""
+    rival_kind = {_HTTP: _GRPC, _GRPC: _HTTP}.get(kind_of(obj))
+    if rival_kind is None:
         return
-    place = called(listener.owner)
-    wide = any(host.startswith(EVERYWHERE) for host in hosts)
-    keys = [place] if wide else [f"{place}|{one}" for host in hosts for one in candidates(host)]
-    found = {one.ref: one for key in keys for one in _filed(view, other, key, wide=wide)}
-    yield from (one for one in found.values() if kind_of(one) == other)
+    parent = binding_name(listener.parent)
+    wildcard = any(host.startswith(EVERYWHERE) for host in hosts)
+    keys = [parent] if wildcard else [f"{parent}|{name}" for host in hosts for name in candidates(host)]
+    by_ref = {route.ref: route for key in keys for route in _indexed(view, rival_kind, key, wildcard=wildcard)}
+    yield from (route for route in by_ref.values() if kind_of(route) == rival_kind)
 
 
-def _filed(view: View, kind: tuple[str, str], key: str, *, wide: bool) -> tuple[Route, ...]:
-    """Return the routes at a parent, or at one of its hosts. GRPCRoutes are few, and found among themselves."""
+def _indexed(view: View, kind: tuple[str, str], key: str, *, wildcard: bool) -> tuple[Route, ...]:
+    """Return the routes at a parent, or at one of its hosts. GRPCRoutes are few, and have an index of their own."""
     if kind == _GRPC:
         return view.by("gateway.calls", key)
-    return view.by("gateway.routes", key) if wide else view.by("gateway.host", key)
+    return view.by("gateway.routes", key) if wildcard else view.by("gateway.host", key)
 
 
-def _meet(obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
-    return any(narrower(one, other) for one in _hosts(obj, listener) for other in hosts)
+def _overlaps(obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
+    return any(narrower(host, rival_host) for host in _shared_hosts(obj, listener) for rival_host in hosts)
 
 
-def _attached_to(view: View, ref: Ref) -> tuple[Listener, ...]:
+def _listeners_of(view: View, ref: Ref) -> tuple[Listener, ...]:
     obj = view.get(ref)
-    return tuple(one.listener for one in attached(view, obj)) if obj is not None else ()
+    return tuple(attachment.listener for attachment in attachments_of(view, obj)) if obj is not None else ()
 
 
 def _age(obj: Route) -> tuple[str, str, str]:
     return obj.created, f"{obj.ref.namespace}/{obj.ref.name}", obj.ref.kind
 
 
-def _unattached(view: View, obj: Route, path: str, parent: ParentReference) -> Iterator[Finding]:
-    owner = owner_of(obj, parent)
-    if owner is not None and served_by(view, owner) is None and view.get(owner) is None:
-        message = f"there is no {owner}: no rule holds there"
+def _unattached(view: View, obj: Route, path: str, ref: ParentReference) -> Iterator[Finding]:
+    parent = parent_of(obj, ref)
+    if parent is not None and serving_gateway(view, parent) is None and view.get(parent) is None:
+        message = f"{parent} not found; the route is not attached"
         yield Finding(obj.ref, "ParentNotFound", message, path, Severity.WARNING, "correct the name, or create it")
         return
-    found = list(of_parent(view, obj, parent))
-    taken = [one for one in found if isinstance(one, Attachment)]
-    if taken and not any(one.hosts for one in taken):
-        message = "more precise listeners of the port take all hosts that it could be for there: no rule holds there"
+    results = list(_attachments_at(view, obj, ref))
+    attachments = [result for result in results if isinstance(result, Attachment)]
+    if attachments and not any(attachment.hosts for attachment in attachments):
+        message = "more specific listeners on this port own all matching hostnames; the route gets no traffic here"
         yield Finding(obj.ref, "HostsElsewhere", message, path, Severity.WARNING, "attach it to those listeners")
-    elif taken and not any(one.served for one in taken):
-        message = "no listener that takes it is served: no rule holds there"
-        yield Finding(obj.ref, "ListenersNotServed", message, path, Severity.WARNING, f"see what is said of {owner}")
-    if found and not taken:
-        reason = next(reason for reason in _REASONS if reason in found)
-        said = _SENTENCES[reason].format(kind=kind_of(obj)[1], namespace=obj.ref.namespace, parent=owner)
-        told = "NotAllowedByListeners" if reason == _RIVALLED else reason
-        yield Finding(obj.ref, told, f"{said}: no rule holds there", path)
+    elif attachments and not any(attachment.served for attachment in attachments):
+        message = "none of the listeners that accept it is served; the route gets no traffic here"
+        yield Finding(obj.ref, "ListenersNotServed", message, path, Severity.WARNING, f"see the findings of {parent}")
+    if results and not attachments:
+        reason = next(reason for reason in _REASONS if reason in results)
+        message = _MESSAGES[reason].format(kind=kind_of(obj)[1], namespace=obj.ref.namespace, parent=parent)
+        # Gateway API has no reason of its own for a host that another kind of route has.
+        api_reason = "NotAllowedByListeners" if reason == _HOSTS_TAKEN else reason
+        yield Finding(obj.ref, api_reason, f"{message}; the route is not attached", path)

@@ -1,6 +1,7 @@
 """The part of a status that is about listeners: a Gateway's own, or a ListenerSet's."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -10,80 +11,115 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.status import FALSE, PROGRAMMED, TRUE, Condition, Section
 from mirrorplane.api.view import View
 from mirrorplane.translators.findings import findings_about
-from mirrorplane.translators.gateway_api.attachment.attached_routes import counted
-from mirrorplane.translators.gateway_api.conditions import LISTENER, negative, positive
-from mirrorplane.translators.gateway_api.gateway.listeners import Verdict, seen_by
+from mirrorplane.translators.gateway_api.attachment.attachments import attachments_of
+from mirrorplane.translators.gateway_api.conditions import LISTENER, has_no_rules_left, negative, positive
+from mirrorplane.translators.gateway_api.gateway.listeners import ListenerVerdict, verdicts_for
+from mirrorplane.translators.gateway_api.names import binding_name
 from mirrorplane.translators.names import listener_suffix
+from mirrorplane.translators.partitions import every_partition
 
 _NOT_VALID = "ListenersNotValid"
 
 
-def of_owner(view: View, gateway: Ref, owner: Ref) -> tuple[Verdict, ...]:
-    """Return what becomes of the listeners that an object writes down, at a Gateway.
+def own_verdicts(view: View, gateway: Ref, parent: Ref) -> tuple[ListenerVerdict, ...]:
+    """Return the verdicts on the listeners that an object declares, at a Gateway.
 
-    Gateways of Istio may be for the same routers: where an older one has the port, none of ours is available.
+    Istio's Gateways may select the same routers: where an older one has the port, none of ours is available.
     """
-    found = tuple(one for one in view.memo(seen_by, gateway, owner) if one.listener.owner == owner)
-    lost = dict(view.memo(_left_out, owner))
-    return tuple(_unavailable(one, lost[one.listener.path]) if one.listener.path in lost else one for one in found)
+    verdicts = view.memo(verdicts_for, gateway, parent)
+    conflicts = dict(view.memo(_gateway_conflicts, parent))
+    return tuple(
+        _unavailable(verdict, conflicts[verdict.listener.path]) if verdict.listener.path in conflicts else verdict
+        for verdict in verdicts
+        if verdict.listener.parent == parent
+    )
 
 
-def sections(view: View, owner: Ref, verdicts: tuple[Verdict, ...]) -> Iterator[Section]:
-    """Yield an entry for each listener."""
-    routes = view.memo(counted, owner)
-    for one in verdicts:
-        said = one.listener.said
+def listener_sections(view: View, parent: Ref, verdicts: tuple[ListenerVerdict, ...]) -> Iterator[Section]:
+    """Yield an entry of the status for each listener."""
+    routes = view.memo(attached_routes, parent)
+    for verdict in verdicts:
+        spec = verdict.listener.spec
         facts: dict[str, Any] = {
-            "supportedKinds": [{"group": group, "kind": kind} for group, kind in one.kinds],
-            "attachedRoutes": routes.get(said.name, 0),
+            "supportedKinds": [{"group": group, "kind": kind} for group, kind in verdict.kinds],
+            "attachedRoutes": routes.get(spec.name, 0),
         }
-        place = listener_suffix(said.port, udp=said.protocol == "UDP") if one.served else ""
-        yield Section("listeners", {"name": said.name}, tuple(_conditions(one)), facts, place)
+        place = listener_suffix(spec.port, udp=spec.protocol == "UDP") if verdict.served else ""
+        yield Section("listeners", {"name": spec.name}, tuple(_conditions(verdict)), facts, place)
 
 
-def accepted(verdicts: tuple[Verdict, ...]) -> Condition:
-    """Return whether there is anything that can be served.
+def attached_routes(view: View, parent: Ref) -> Mapping[str, int]:
+    """Return how many routes are attached to each listener of a Gateway or ListenerSet, by its name.
 
-    Gateway API: with some bad listeners it still is accepted, and the reason says so. A listener whose certificates
-    cannot be used is bad too: nothing is configured for it.
+    Counted in partitions of the routes, so that one more route counts one partition again, and not thousands of routes.
     """
-    bad = [verdict.listener.said.name for verdict in verdicts if not verdict.served]
-    if not bad:
+    total: Counter[str] = Counter()
+    for partition in every_partition():
+        total.update(view.memo(_attached_routes, parent, partition.index))
+    return total
+
+
+def accepted_condition(verdicts: tuple[ListenerVerdict, ...]) -> Condition:
+    """Return whether any listener can be served.
+
+    Gateway API: with some invalid listeners the object is still accepted, and the reason tells. A listener whose
+    certificates cannot be used is invalid too: nothing is configured for it.
+    """
+    invalid = [verdict.listener.spec.name for verdict in verdicts if not verdict.served]
+    if not invalid:
         return Condition("Accepted", TRUE, "Accepted")
-    message = f"listeners not served: {', '.join(bad)}"
-    return Condition("Accepted", FALSE if len(bad) == len(verdicts) else TRUE, _NOT_VALID, message)
+    message = f"listeners not served: {', '.join(invalid)}"
+    return Condition("Accepted", FALSE if len(invalid) == len(verdicts) else TRUE, _NOT_VALID, message)
 
 
-def not_programmed(valid: Condition) -> Condition:
-    """Return the condition of an object none of whose listeners is served; `valid` is its Accepted condition."""
-    reason = _NOT_VALID if valid.reason == _NOT_VALID else "Invalid"
-    return Condition(PROGRAMMED, FALSE, reason, valid.message or "no listener can be served")
+def programmed_condition(verdicts: tuple[ListenerVerdict, ...], accepted: Condition) -> Condition:
+    """Return whether proxies are given any listener; `accepted` is the object's Accepted condition."""
+    if any(verdict.served for verdict in verdicts):
+        return Condition(PROGRAMMED, TRUE, PROGRAMMED)
+    reason = _NOT_VALID if accepted.reason == _NOT_VALID else "Invalid"
+    return Condition(PROGRAMMED, FALSE, reason, accepted.message or "no listener can be served")
 
 
-def _left_out(view: View, owner: Ref) -> tuple[tuple[str, Finding], ...]:
-    """Return the findings about listeners that an older gateway for the same routers leaves no place, by their field.
+def _attached_routes(view: View, parent: Ref, partition: int) -> Mapping[str, int]:
+    routes = view.by("gateway.attached", f"{binding_name(parent)}|{partition}")
+    listeners = (listener for obj in routes for listener in view.memo(_counted_at, obj.ref))
+    return Counter(name for declared_by, name in listeners if declared_by == parent)
+
+
+def _counted_at(view: View, route: Ref) -> tuple[tuple[Ref, str], ...]:
+    """Return the listeners at which a route counts. Gateway API: only accepted routes count."""
+    obj = view.get(route)
+    if obj is None or has_no_rules_left(view.lowered(route).findings, len(obj.spec.rules)):
+        return ()
+    return tuple(
+        (attachment.listener.parent, attachment.listener.spec.name) for attachment in attachments_of(view, obj)
+    )
+
+
+def _gateway_conflicts(view: View, parent: Ref) -> tuple[tuple[str, Finding], ...]:
+    """Return the findings about listeners whose port an older gateway of the same routers has, by their field.
 
     Of all the findings only these, so that others change no status.
     """
-    found = findings_about(view, owner)
-    return tuple((finding.path, finding) for finding in found if finding.reason == "GatewayConflict")
+    findings = findings_about(view, parent)
+    return tuple((finding.path, finding) for finding in findings if finding.reason == "GatewayConflict")
 
 
-def _unavailable(verdict: Verdict, conflict: Finding) -> Verdict:
+def _unavailable(verdict: ListenerVerdict, conflict: Finding) -> ListenerVerdict:
     return msgspec.structs.replace(verdict, findings=(*verdict.findings, conflict), accepted=False, served=False)
 
 
-def _conditions(one: Verdict) -> Iterator[Condition]:
-    valid = positive("Accepted", LISTENER["Accepted"], one.findings)
-    resolved = positive("ResolvedRefs", LISTENER["ResolvedRefs"], one.findings)
-    yield valid
+def _conditions(verdict: ListenerVerdict) -> Iterator[Condition]:
+    accepted = positive("Accepted", LISTENER["Accepted"], verdict.findings)
+    resolved = positive("ResolvedRefs", LISTENER["ResolvedRefs"], verdict.findings)
+    conflicted = negative("Conflicted", LISTENER["Conflicted"], verdict.findings)
+    yield accepted
     yield resolved
-    conflicted = negative("Conflicted", LISTENER["Conflicted"], one.findings)
     yield from conflicted
-    yield from negative("OverlappingTLSConfig", LISTENER["OverlappingTLSConfig"], one.findings)
-    if one.served:
+    yield from negative("OverlappingTLSConfig", LISTENER["OverlappingTLSConfig"], verdict.findings)
+    if verdict.served:
         yield Condition(PROGRAMMED, TRUE, PROGRAMMED)
     elif conflicted:
         yield Condition(PROGRAMMED, FALSE, conflicted[0].reason, conflicted[0].message)
     else:
-        yield Condition(PROGRAMMED, FALSE, "Invalid", valid.message or resolved.message)
+        yield Condition(PROGRAMMED, FALSE, "Invalid", accepted.message or resolved.message)

@@ -16,7 +16,7 @@ from mirrorplane.api.meta import AnyObject, Object
 from mirrorplane.api.routes import Forward, Route, Split
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.attachment.attachments import Attachment
-from mirrorplane.translators.gateway_api.gateway.classes import profile_at
+from mirrorplane.translators.gateway_api.gateway.classes import gateway_profile
 
 Policy = Object[TrafficPolicy]
 
@@ -62,7 +62,9 @@ def policies_for(view: View, target: AnyObject, section: str) -> Iterator[Policy
     place = f"{target.ref.kind}|{target.ref.namespace}"
     by_ref = {obj.ref: obj for key in (target.ref.name, "") for obj in view.by("shadow.policies", f"{place}|{key}")}
     oldest = sorted(by_ref.values(), key=lambda obj: (obj.created, f"{obj.ref.namespace}/{obj.ref.name}"))
-    yield from (obj for obj in oldest if any(_selects(each, target, section) for each in obj.spec.targets))
+    yield from (
+        obj for obj in oldest if any(_selects(policy_target, target, section) for policy_target in obj.spec.targets)
+    )
 
 
 def target_keys(obj: Policy) -> Iterator[str]:
@@ -89,7 +91,7 @@ def _host_of(policy: RequestMirrorPolicy) -> MirrorHost:
 
 
 def _class_default(view: View, attachment: Attachment) -> MirrorHost:
-    profile = profile_at(view, attachment.gateway)
+    profile = gateway_profile(view, attachment.gateway)
     return MirrorHost(suffix=profile is not None and profile.shadow_suffix)
 
 
@@ -97,7 +99,7 @@ def _policies(view: View, obj: AnyObject, attachment: Attachment, rule: str) -> 
     for target, sections in _targets(view, obj, attachment, rule):
         for section in sections:
             mirrors = (policy.spec.request_mirror for policy in policies_for(view, target, section))
-            yield from (each for each in mirrors if each is not None)
+            yield from (mirror for mirror in mirrors if mirror is not None)
 
 
 def _targets(
@@ -106,10 +108,10 @@ def _targets(
     """Yield what a policy for a rule may target, the most specific first, with the sections of each."""
     yield obj, ((rule, "") if rule else ("",))
     listener = attachment.listener
-    for ref in dict.fromkeys((listener.owner, attachment.gateway)):
+    for ref in dict.fromkeys((listener.parent, attachment.gateway)):
         parent = view.get(ref)
         if parent is not None:
-            yield parent, ((listener.said.name, "") if ref == listener.owner else ("",))
+            yield parent, ((listener.spec.name, "") if ref == listener.parent else ("",))
 
 
 def _selects(policy_target: Targeted, target: AnyObject, section: str) -> bool:

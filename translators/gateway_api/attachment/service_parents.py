@@ -1,7 +1,7 @@
-"""Services as parents of routes: what clients in the mesh call, and whose routes hold for which of them (GAMMA).
+"""Services as parents of routes (GAMMA): which routes apply to the clients of a Service in the mesh.
 
-A route of the Service's own namespace is the producer's, and holds for all clients. One of another namespace is a
-consumer's, and holds for the clients of its own namespace only.
+A route in the Service's own namespace is a producer's, and applies to all clients. One in another namespace is a
+consumer's, and applies only to clients in its own namespace.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,15 +19,15 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.attachment import parents
 from mirrorplane.translators.partitions import export_keys, namespace_keys, shard
 
-_NOWHERE = "no rule holds there"
+_NOT_ATTACHED = "the route is not attached"
 _ALL, _OWN = ("*",), (".",)
 _GRPC = f"{GROUP}/GRPCRoute"
 
 
-class Frontend(msgspec.Struct, frozen=True):
-    """A port of a Service that a route is attached to; `path` is the field that says so, `consumer` whose route it is.
+class ServiceParent(msgspec.Struct, frozen=True):
+    """A port of a Service that a route is attached to, and the field that attaches it.
 
-    Its rules hold for clients of the route's own namespace then, and else for all.
+    `consumer`: the route applies only to clients in its own namespace, and else to all.
     """
 
     host: str
@@ -36,123 +36,133 @@ class Frontend(msgspec.Struct, frozen=True):
     consumer: bool
 
 
-def is_served(view: View, obj: parents.Route, parent: ParentReference) -> bool:
-    """Tell whether a parent is a Service that is there: whether a route holds at it is for us to say."""
-    ref = parents.service_of(obj, parent)
-    return ref is not None and view.get(ref) is not None
+def is_service_parent(view: View, obj: parents.Route, ref: ParentReference) -> bool:
+    """Tell whether a parent is a Service that exists, whose status entry is ours to write."""
+    service = parents.service_of(obj, ref)
+    return service is not None and view.get(service) is not None
 
 
-def is_meshed(view: View, obj: parents.Route) -> bool:
+def has_service_parent(view: View, obj: parents.Route) -> bool:
     """Tell whether any of a route's parents is such a Service."""
-    return any(is_served(view, obj, parent) for parent in obj.spec.parent_refs)
+    return any(is_service_parent(view, obj, ref) for ref in obj.spec.parent_refs)
 
 
-def frontends(view: View, obj: parents.Route) -> tuple[Frontend, ...]:
-    """Return the ports of Services that a route is attached to, each once, in the order of its parents."""
-    found: dict[tuple[str, int], Frontend] = {}
+def service_parents(view: View, obj: parents.Route) -> tuple[ServiceParent, ...]:
+    """Return the ports of Services that a route is attached to, each once, in the order of its parentRefs."""
+    by_port: dict[tuple[str, int], ServiceParent] = {}
     for i in range(len(obj.spec.parent_refs)):
-        for one in _of_parent(view, obj, i):
-            if not _is_rivalled(view, obj, one):
-                found.setdefault((one.host, one.port), one)
-    return tuple(found.values())
+        for parent in _ports_at(view, obj, i):
+            if not _has_rival(view, obj, parent):
+                by_port.setdefault((parent.host, parent.port), parent)
+    return tuple(by_port.values())
 
 
-def tables_at(view: View, obj: parents.Route, made: Callable[[Frontend], Iterable[Route]]) -> Iterator[RouteTable]:
-    """Yield a table for each port that a route is attached to, with the rules as they are made for that port."""
-    for at in frontends(view, obj):
+def service_tables(
+    view: View, obj: parents.Route, routes: Callable[[ServiceParent], Iterable[Route]]
+) -> Iterator[RouteTable]:
+    """Yield a table for each port that a route is attached to; `routes` makes the rules for it."""
+    for parent in service_parents(view, obj):
         yield RouteTable(
             ref=obj.ref,
-            hosts=(at.host,),
-            routes=tuple(made(at)),
-            export_to=_OWN if at.consumer else _ALL,
+            hosts=(parent.host,),
+            routes=tuple(routes(parent)),
+            export_to=_OWN if parent.consumer else _ALL,
             created=obj.created,
             order=Order.PRECISE,
-            port=at.port,
-            path=at.path,
+            port=parent.port,
+            path=parent.path,
         )
 
 
-def frontend_findings(view: View, obj: parents.Route) -> Iterator[Finding]:
-    """Say at which Services no rule holds, and why."""
-    for i, parent in enumerate(obj.spec.parent_refs):
-        ref, path = parents.service_of(obj, parent), f"spec.parentRefs[{i}]"
-        if ref is not None and view.get(ref) is None:
-            message = f"there is no {ref}: {_NOWHERE}"
+def service_parent_findings(view: View, obj: parents.Route) -> Iterator[Finding]:
+    """Report the Services that a route cannot attach to, and why."""
+    for i, ref in enumerate(obj.spec.parent_refs):
+        service, path = parents.service_of(obj, ref), f"spec.parentRefs[{i}]"
+        if service is not None and view.get(service) is None:
+            message = f"{service} not found; {_NOT_ATTACHED}"
             fix = "correct the name, or create it"
             yield Finding(obj.ref, "ParentNotFound", message, path, Severity.WARNING, fix)
-        elif ref is not None and (problem := _problem(view, obj, ref, parent)):
-            yield Finding(obj.ref, "NoMatchingParent", f"{problem}: {_NOWHERE}", path)
-        elif (parent.group, parent.kind) == (GROUP, "Service"):
-            message = f"there is no Service in {GROUP}, which is what is meant where no group is said: {_NOWHERE}"
-            yield Finding(obj.ref, "ParentNotServed", message, f"{path}.group", Severity.WARNING, 'say group: ""')
+        elif service is not None and (problem := _problem(view, obj, service, ref)):
+            yield Finding(obj.ref, "NoMatchingParent", f"{problem}; {_NOT_ATTACHED}", path)
+        elif (ref.group, ref.kind) == (GROUP, "Service"):
+            message = f"parentRefs.group defaults to {GROUP}, which has no Service; {_NOT_ATTACHED}"
+            fix = 'set group: "" for a core Service'
+            yield Finding(obj.ref, "ParentNotServed", message, f"{path}.group", Severity.WARNING, fix)
         yield from _rival_findings(view, obj, i)
     hostnames = getattr(obj.spec, "hostnames", ())
-    if hostnames and is_meshed(view, obj) and not any(parents.owners_of(obj)):
-        message = "at a Service hostnames are not looked at: what was called decides (Gateway API)"
-        fix = "match the header Host, or leave them out"
+    if hostnames and has_service_parent(view, obj) and not any(parents.parents_of(obj)):
+        message = "hostnames are ignored for Service parents: the destination of a request decides (Gateway API)"
+        fix = "match the Host header instead, or remove them"
         yield Finding(obj.ref, "HostnamesIgnored", message, "spec.hostnames", Severity.WARNING, fix)
 
 
-def indexes() -> Mapping[str, Callable[[parents.Route], Iterable[str]]]:
-    """Return the indexes by which what routes say in the mesh is found; those of Istio's rules, and one of their own.
+def service_indexes() -> Mapping[str, Callable[[parents.Route], Iterable[str]]]:
+    """Return the indexes of routes with Services as parents: those that Istio's rules are in, and one of their own.
 
-    `frontend.routes` holds those with Services as parents, alone and by each shard of their hosts.
+    `service_parent.routes` holds them all under `*`, and under each partition of their hosts.
     """
-    return {"routes": _places, "routes.of": _owners, "route.host": _hosts, "frontend.routes": _shards}
+    return {
+        "routes": _export_keys,
+        "routes.of": _owner_keys,
+        "route.host": _hosts,
+        "service_parent.routes": _partition_keys,
+    }
 
 
 def _rival_findings(view: View, obj: parents.Route, i: int) -> Iterator[Finding]:
-    """Say at which ports routes of another kind hold; a route that is left with none is not accepted (Gateway API)."""
-    found = list(_of_parent(view, obj, i))
-    lost = [str(one.port) for one in found if _is_rivalled(view, obj, one)]
-    if lost:
+    """Report the ports at which GRPCRoutes apply instead; with none left the route is not accepted (Gateway API)."""
+    ports = list(_ports_at(view, obj, i))
+    rival_ports = [str(parent.port) for parent in ports if _has_rival(view, obj, parent)]
+    if rival_ports:
         message = (
-            f"GRPCRoutes of its namespace are for port {', '.join(lost)} of {found[0].host}, and go before: {_NOWHERE}"
+            f"port {', '.join(rival_ports)} of {ports[0].host} has GRPCRoutes of this namespace, which take precedence;"
+            f" {_NOT_ATTACHED} there"
         )
-        whole = len(lost) == len(found)
-        reason, severity = ("Conflicted", Severity.ERROR) if whole else ("PortConflicted", Severity.WARNING)
-        fix = "use routes of one kind for a port"
+        entirely = len(rival_ports) == len(ports)
+        reason, severity = ("Conflicted", Severity.ERROR) if entirely else ("PortConflicted", Severity.WARNING)
+        fix = "use one kind of route for a port"
         yield Finding(obj.ref, reason, message, f"spec.parentRefs[{i}]", severity, fix)
 
 
-def _is_rivalled(view: View, obj: parents.Route, at: Frontend) -> bool:
-    """Tell whether routes of another kind hold instead, consumers' for consumers' and producers' for producers'.
+def _has_rival(view: View, obj: parents.Route, parent: ServiceParent) -> bool:
+    """Tell whether GRPCRoutes apply to a port instead: consumers' replace consumers', and producers' producers'.
 
-    Gateway API: for a port of a Service GRPCRoutes go before HTTPRoutes.
+    Gateway API: at a port of a Service, GRPCRoutes take precedence over HTTPRoutes.
     """
     if obj.ref.kind == _GRPC:
         return False
-    others = (one for one in view.by("route.host", at.host) if one.ref.kind == _GRPC)
-    alike = (one for one in others if one.ref.namespace == obj.ref.namespace)
-    return any((f.host, f.port) == (at.host, at.port) for one in alike for f in frontends(view, one))
+    rivals = (route for route in view.by("route.host", parent.host) if route.ref.kind == _GRPC)
+    neighbours = (rival for rival in rivals if rival.ref.namespace == obj.ref.namespace)
+    ports = ((p.host, p.port) for rival in neighbours for p in service_parents(view, rival))
+    return (parent.host, parent.port) in ports
 
 
-def _of_parent(view: View, obj: parents.Route, i: int) -> Iterator[Frontend]:
-    """Yield the ports that a parent stands for, and that take HTTP."""
-    parent = obj.spec.parent_refs[i]
-    service = _service(view, parents.service_of(obj, parent))
+def _ports_at(view: View, obj: parents.Route, i: int) -> Iterator[ServiceParent]:
+    """Yield the ports that a parentRef selects, of those that serve HTTP."""
+    ref = obj.spec.parent_refs[i]
+    service = _service(view, parents.service_of(obj, ref))
     if service is None or service.headless:
         return
-    for port in _named(service, parent):
+    for port in _selected_ports(service, ref):
         if not port.protocol.is_l4:
             consumer = service.namespace != obj.ref.namespace
-            yield Frontend(service.host, port.number, f"spec.parentRefs[{i}]", consumer)
+            yield ServiceParent(service.host, port.number, f"spec.parentRefs[{i}]", consumer)
 
 
-def _problem(view: View, obj: parents.Route, ref: Ref, parent: ParentReference) -> str:
-    service = _service(view, ref)
+def _problem(view: View, obj: parents.Route, target: Ref, ref: ParentReference) -> str:
+    service = _service(view, target)
     if service is None:
-        return f"{ref} is an ExternalName, so nobody calls it by an address of its own"
+        return f"{target} is an ExternalName, which has no address that clients connect to"
     if service.headless:
-        return f"{ref} is headless: clients call its workloads, and not the Service"
+        return f"{target} is headless: clients connect to its workloads directly"
     if not exported(service.export_to, service.namespace, obj.ref.namespace):
-        return f"{ref} is exported to {', '.join(service.export_to)}, and not to namespace {obj.ref.namespace}"
-    named = _named(service, parent)
-    if not named:
-        known = ", ".join(f"{p.number} {p.name}".strip() for p in service.ports)
-        return f"{ref} has no port of this number and name (it has {known or 'none'})"
-    if all(port.protocol.is_l4 for port in named):
-        return f"{ref} does not take HTTP there, as the name or appProtocol of its port says"
+        return f"{target} is exported to {', '.join(service.export_to)}, but not to namespace {obj.ref.namespace}"
+    ports = _selected_ports(service, ref)
+    if not ports:
+        port_names = ", ".join(f"{port.number} {port.name}".strip() for port in service.ports)
+        return f"{target} has no port of this number and name (its ports: {port_names or 'none'})"
+    if all(port.protocol.is_l4 for port in ports):
+        return f"this port of {target} does not serve HTTP, by its name or appProtocol"
     return ""
 
 
@@ -160,37 +170,36 @@ def _service(view: View, ref: Ref | None) -> Service | None:
     return next(iter(view.lowered(ref).services), None) if ref is not None else None
 
 
-def _named(service: Service, parent: ParentReference) -> list[Port]:
-    """Return the ports that a parent reference names; UDP ports do not count."""
+def _selected_ports(service: Service, ref: ParentReference) -> list[Port]:
+    """Return the ports that a parentRef selects; UDP ports do not count."""
     return [
         port
         for port in service.ports
-        if parent.section_name in {"", port.name}
-        and parent.port in {None, port.number}
-        and port.protocol is not Protocol.UDP
+        if ref.section_name in {"", port.name} and ref.port in {None, port.number} and port.protocol is not Protocol.UDP
     ]
 
 
 def _hosts(obj: parents.Route) -> tuple[str, ...]:
-    refs = (parents.service_of(obj, parent) for parent in obj.spec.parent_refs)
-    return tuple(dict.fromkeys(fqdn(ref.name, ref.namespace) for ref in refs if ref is not None))
+    services = (parents.service_of(obj, ref) for ref in obj.spec.parent_refs)
+    return tuple(dict.fromkeys(fqdn(ref.name, ref.namespace) for ref in services if ref is not None))
 
 
-def _places(obj: parents.Route) -> Iterator[str]:
-    """Yield where others find the route as producers' and its own namespace as consumers'."""
+def _export_keys(obj: parents.Route) -> Iterator[str]:
+    """Yield the keys under which clients find the route: all of them a producer's, its own namespace a consumer's."""
+    services = [service for ref in obj.spec.parent_refs if (service := parents.service_of(obj, ref)) is not None]
     for export_to, consumer in ((_ALL, False), (_OWN, True)):
-        refs = (parents.service_of(obj, parent) for parent in obj.spec.parent_refs)
-        found = [ref for ref in refs if ref is not None and (ref.namespace != obj.ref.namespace) == consumer]
-        if found:
-            yield from export_keys(export_to, obj.ref.namespace, (fqdn(ref.name, ref.namespace) for ref in found))
+        exported_by = [service for service in services if (service.namespace != obj.ref.namespace) == consumer]
+        if exported_by:
+            hosts = (fqdn(service.name, service.namespace) for service in exported_by)
+            yield from export_keys(export_to, obj.ref.namespace, hosts)
 
 
-def _owners(obj: parents.Route) -> Iterable[str]:
+def _owner_keys(obj: parents.Route) -> Iterable[str]:
     hosts = _hosts(obj)
     return namespace_keys(obj.ref.namespace, hosts) if hosts else ()
 
 
-def _shards(obj: parents.Route) -> Iterator[str]:
+def _partition_keys(obj: parents.Route) -> Iterator[str]:
     hosts = _hosts(obj)
     if hosts:
         yield "*"

@@ -1,4 +1,4 @@
-"""References to authorities: the entry `ca.crt` of ConfigMaps, and of Secrets where these may be named."""
+"""References to CA bundles: the entry `ca.crt` of ConfigMaps, and of Secrets where those may be referred to."""
 
 from collections.abc import Iterable
 
@@ -7,32 +7,34 @@ from mirrorplane.api.kinds.gateway_api.references import LocalObjectReference, O
 from mirrorplane.api.kinds.secret import SECRET
 from mirrorplane.api.meta import Kind, Ref
 from mirrorplane.api.view import View
-from mirrorplane.translators.secrets.reference_grants import permitted
+from mirrorplane.translators.gateway_api.references import RefProblem, grant_problem
 
-LOCAL, ANY = (CONFIG_MAP,), (CONFIG_MAP, SECRET)
-"""Which kinds may be named: those of policies, and those of Gateways."""
-INVALID_KIND, INVALID_REF, NOT_PERMITTED = "InvalidKind", "InvalidCACertificateRef", "RefNotPermitted"
-
-
-def problem(view: View, about: Ref, said: LocalObjectReference, kinds: tuple[Kind, ...]) -> tuple[str, str, str]:
-    """Return why an object's reference leads to no authorities: reason, field and sentence; ("", "", "") if it does."""
-    known = {(kind.group, kind.name) for kind in kinds}
-    if (said.group, said.kind) not in known:
-        wanted = " or a ".join(kind.name for kind in kinds)
-        return INVALID_KIND, "kind", f"{said.kind} is no kind that authorities are read of: only a {wanted} is"
-    ref = _ref(about, said)
-    if not permitted(view, about, ref):
-        return NOT_PERMITTED, "namespace", f"no ReferenceGrant in namespace {ref.namespace} lets {about} refer to {ref}"
-    if not any(credential.ca for credential in view.lowered(ref).credentials):
-        return INVALID_REF, "name", f"there is no {ref} with certificates of authorities (ca.crt)"
-    return "", "", ""
+POLICY_KINDS, GATEWAY_KINDS = (CONFIG_MAP,), (CONFIG_MAP, SECRET)
+"""The kinds that a BackendTLSPolicy may refer to, and a Gateway."""
+INVALID_KIND = "InvalidKind"
 
 
-def usable(view: View, about: Ref, said: Iterable[LocalObjectReference], kinds: tuple[Kind, ...]) -> tuple[Ref, ...]:
-    """Return what those references lead to that lead to authorities, each once."""
-    return tuple(dict.fromkeys(_ref(about, one) for one in said if not problem(view, about, one, kinds)[0]))
+def ca_ref_problem(view: View, about: Ref, ref: LocalObjectReference, kinds: tuple[Kind, ...]) -> RefProblem | None:
+    """Return why an object's reference leads to no CA bundle; None if it does."""
+    if (ref.group, ref.kind) not in {(kind.group, kind.name) for kind in kinds}:
+        supported = " or a ".join(kind.name for kind in kinds)
+        return RefProblem(INVALID_KIND, "kind", f"{ref.kind} cannot hold a CA bundle", f"use a {supported}")
+    target = _target(about, ref)
+    if problem := grant_problem(view, about, target):
+        return problem
+    if not any(credential.ca for credential in view.lowered(target).credentials):
+        message = f"{target} not found, or without a CA bundle in ca.crt"
+        return RefProblem("InvalidCACertificateRef", "name", message, "create it, with PEM certificates in ca.crt")
+    return None
 
 
-def _ref(about: Ref, said: LocalObjectReference) -> Ref:
-    namespace = said.namespace if isinstance(said, ObjectReference) else ""
-    return Ref(said.kind, namespace or about.namespace, said.name)
+def usable_refs(
+    view: View, about: Ref, refs: Iterable[LocalObjectReference], kinds: tuple[Kind, ...]
+) -> tuple[Ref, ...]:
+    """Return the objects with a CA bundle that the references lead to, each once."""
+    return tuple(dict.fromkeys(_target(about, ref) for ref in refs if not ca_ref_problem(view, about, ref, kinds)))
+
+
+def _target(about: Ref, ref: LocalObjectReference) -> Ref:
+    namespace = ref.namespace if isinstance(ref, ObjectReference) else ""
+    return Ref(ref.kind, namespace or about.namespace, ref.name)

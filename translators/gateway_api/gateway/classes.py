@@ -1,4 +1,4 @@
-"""Which GatewayClasses are served here, and what they say of all of their Gateways."""
+"""Which GatewayClasses are served here, and what they set for all of their Gateways."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,90 +9,97 @@ from mirrorplane.api.kinds import mirrorplane
 from mirrorplane.api.kinds.gateway_api import gateway_class as gw
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.view import View
+from mirrorplane.translators.gateway_api.references import group_name
 
 _PARAMETERS = (mirrorplane.GATEWAY_PARAMETERS.group, mirrorplane.GATEWAY_PARAMETERS.name)
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """What a class means for its routes. `shadow_suffix`: the copy's host gets Envoy's `-shadow`."""
+    """What a class means for its routes. `shadow_suffix`: mirrored requests get Envoy's `-shadow` host suffix."""
 
     controller: str
     shadow_suffix: bool = False
 
 
-_SUFFIXED = {"mirrorplane": False, "fsm": False, "kgateway": True}
-"""Whether the products that we can stand in for let Envoy append to the copy's host."""
+_SHADOW_SUFFIX = {"mirrorplane": False, "fsm": False, "kgateway": True}
+"""Whether a product that we stand in for lets Envoy append the suffix."""
 
 
-def profile(view: View, name: str) -> Profile | None:
-    """Return what a class means, or None when it is not there or another controller's."""
+def class_profile(view: View, name: str) -> Profile | None:
+    """Return what a class means; None when it is missing or another controller's."""
     obj = view.get(Ref(gw.GATEWAY_CLASS.key, "", name))
     if obj is None:
-        return view.memo(_stand_ins).get(name)
-    adopted = view.memo(_controllers).get(obj.spec.controller_name)
-    if adopted is None:
+        return view.memo(_virtual_classes).get(name)
+    profile = view.memo(_controllers).get(obj.spec.controller_name)
+    if profile is None:
         return None
-    said = _parameters(view, obj)
-    return adopted if said is None else msgspec.structs.replace(adopted, shadow_suffix=said.shadow_host_suffix)
+    mirroring = _parameters(view, obj)
+    if mirroring is None:
+        return profile
+    return msgspec.structs.replace(profile, shadow_suffix=mirroring.shadow_host_suffix)
 
 
-def profile_at(view: View, gateway: Ref) -> Profile | None:
-    """Return what the class of a Gateway means; None when it is not there, or another controller's.
+def gateway_profile(view: View, gateway: Ref) -> Profile | None:
+    """Return what the class of a Gateway means; None when either is missing, or another controller's.
 
-    Remembered by itself: thousands of routes ask, and what else a Gateway says is nothing to them.
+    Memoised by itself: thousands of routes read it, and must not depend on the rest of the Gateway.
     """
-    found: Profile | None = view.memo(_profile_at, gateway)
-    return found
+    profile: Profile | None = view.memo(_gateway_profile, gateway)
+    return profile
 
 
-def is_ours(view: View, obj: Object[gw.GatewayClass]) -> bool:
-    """Tell whether a class is of a controller that is served here."""
+def is_served(view: View, obj: Object[gw.GatewayClass]) -> bool:
+    """Tell whether a class names a controller that is served here."""
     return obj.spec.controller_name in view.memo(_controllers)
 
 
 def class_findings(view: View, obj: Object[gw.GatewayClass]) -> Iterator[Finding]:
-    """Say what is wrong with the parameters of a class: then it is as if there were none."""
-    said = obj.spec.parameters_ref
-    if said is None or not is_ours(view, obj) or _parameters(view, obj) is not None:
+    """Report parameters of a class that cannot be used, and are ignored."""
+    ref = obj.spec.parameters_ref
+    if ref is None or not is_served(view, obj) or _parameters(view, obj) is not None:
         return
-    if (said.group, said.kind) != _PARAMETERS:
-        message = f"a {said.kind} of {said.group or 'the core group'} says nothing here: the defaults hold"
-        fix = f"name a GatewayParameters of {mirrorplane.GROUP}"
+    if (ref.group, ref.kind) != _PARAMETERS:
+        message = f"{ref.kind} of {group_name(ref.group)} is not supported; the defaults apply"
+        fix = f"use GatewayParameters of {mirrorplane.GROUP}"
         yield Finding(obj.ref, "InvalidParameters", message, "spec.parametersRef", fix=fix)
-    elif said.namespace:
-        message = "GatewayParameters are in no namespace: the defaults hold"
-        yield Finding(obj.ref, "InvalidParameters", message, "spec.parametersRef.namespace", fix="leave it out")
+    elif ref.namespace:
+        message = "GatewayParameters are cluster-scoped; the defaults apply"
+        yield Finding(obj.ref, "InvalidParameters", message, "spec.parametersRef.namespace", fix="remove the namespace")
     else:
-        message = f"there is no GatewayParameters {said.name}: the defaults hold"
+        message = f"GatewayParameters {ref.name} not found; the defaults apply"
         yield Finding(obj.ref, "InvalidParameters", message, "spec.parametersRef.name", fix="create it")
 
 
-def _profile_at(view: View, gateway: Ref) -> Profile | None:
+def _gateway_profile(view: View, gateway: Ref) -> Profile | None:
     obj = view.get(gateway)
-    return profile(view, obj.spec.gateway_class_name) if obj is not None else None
+    return class_profile(view, obj.spec.gateway_class_name) if obj is not None else None
 
 
 def _controllers(view: View) -> Mapping[str, Profile]:
-    """Return the controllers whose classes are served, by name. What only stands in for classes says least of them."""
-    said = sorted((obj.spec for obj in view.by("controllers", "*")), key=lambda one: not one.class_names)
-    return {gw.CONTROLLER: Profile(gw.CONTROLLER), **{one.controller_name: _meant(one) for one in said}}
+    """Return the controllers whose classes are served, by name.
+
+    Several adoptions may name one controller. Those that stand in for single classes come first, so that one for the
+    controller itself wins.
+    """
+    adopted = sorted((obj.spec for obj in view.by("controllers", "*")), key=lambda spec: not spec.class_names)
+    return {gw.CONTROLLER: Profile(gw.CONTROLLER), **{spec.controller_name: _profile_of(spec) for spec in adopted}}
 
 
-def _stand_ins(view: View) -> Mapping[str, Profile]:
-    """Return the classes that are served without being there, by name."""
-    said = (obj.spec for obj in view.by("controllers", "*"))
-    return {name: _meant(one) for one in said for name in one.class_names}
+def _virtual_classes(view: View) -> Mapping[str, Profile]:
+    """Return the adopted classes that are served although no GatewayClass of the name exists."""
+    adopted = (obj.spec for obj in view.by("controllers", "*"))
+    return {name: _profile_of(spec) for spec in adopted for name in spec.class_names}
 
 
-def _meant(said: mirrorplane.AdoptedController) -> Profile:
-    return Profile(said.controller_name, _SUFFIXED[said.profile])
+def _profile_of(spec: mirrorplane.AdoptedController) -> Profile:
+    return Profile(spec.controller_name, _SHADOW_SUFFIX[spec.profile])
 
 
 def _parameters(view: View, obj: Object[gw.GatewayClass]) -> mirrorplane.CopiesAtGateways | None:
-    said = obj.spec.parameters_ref
-    if said is None or (said.group, said.kind) != _PARAMETERS or said.namespace:
+    ref = obj.spec.parameters_ref
+    if ref is None or (ref.group, ref.kind) != _PARAMETERS or ref.namespace:
         return None
-    found: Object[mirrorplane.GatewayParameters] | None = view.get(
-        Ref(mirrorplane.GATEWAY_PARAMETERS.key, "", said.name)
+    parameters: Object[mirrorplane.GatewayParameters] | None = view.get(
+        Ref(mirrorplane.GATEWAY_PARAMETERS.key, "", ref.name)
     )
-    return found.spec.mirroring if found is not None else None
+    return parameters.spec.mirroring if parameters is not None else None

@@ -1,4 +1,4 @@
-"""What a Gateway asks of clients at its HTTPS listeners: spec.tls.frontend, for all ports or for single ones."""
+"""Client certificates at a Gateway's HTTPS listeners: spec.tls.frontend, by default or for one port."""
 
 from collections.abc import Iterator
 
@@ -10,80 +10,84 @@ from mirrorplane.api.gateways import ClientCertificate, Termination
 from mirrorplane.api.kinds.gateway_api import gateway as gw
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.view import View
-from mirrorplane.translators.gateway_api.gateway import ca_refs
+from mirrorplane.translators.gateway_api.gateway.ca_refs import (
+    GATEWAY_KINDS,
+    INVALID_KIND,
+    ca_ref_problem,
+    usable_refs,
+)
 from mirrorplane.translators.gateway_api.gateway.certificates import credentials_of
-from mirrorplane.translators.gateway_api.gateway.protocols import ends_tls
+from mirrorplane.translators.gateway_api.gateway.protocols import terminates_tls
 
 Gateway = Object[gw.Gateway]
-NO_AUTHORITY = "NoValidCACertificate"
-_ASKS = {"AllowValidOnly": ClientCertificate.REQUIRED, "AllowInsecureFallback": ClientCertificate.UNVERIFIED}
-_REASONS = {ca_refs.INVALID_KIND: "InvalidCACertificateKind"}
+NO_VALID_CA = "NoValidCACertificate"
+_MODES = {"AllowValidOnly": ClientCertificate.REQUIRED, "AllowInsecureFallback": ClientCertificate.UNVERIFIED}
+_REASONS = {INVALID_KIND: "InvalidCACertificateKind"}
+"""At a listener Gateway API has a reason of its own for the kind of a CA reference."""
 _FRONTEND = "spec.tls.frontend"
 
 
-def termination_of(view: View, obj: Gateway, owner: Ref, said: gw.Listener) -> Termination | None:
-    """Return how TLS is taken off at a listener of a Gateway or of a ListenerSet; None where it is passed on."""
-    if not ends_tls(said):
+def termination_of(view: View, obj: Gateway, parent: Ref, spec: gw.Listener) -> Termination | None:
+    """Return how TLS is terminated at a listener of a Gateway or ListenerSet; None where it is not."""
+    if not terminates_tls(spec):
         return None
-    refs = said.tls.certificate_refs if said.tls is not None else ()
-    plain = Termination(credentials=credentials_of(owner, refs), referrer=owner)
-    _, asked = _validation(obj, said)
-    if asked is None:
-        return plain
-    trust = CaRefs(obj.ref, ca_refs.usable(view, obj.ref, asked.ca_certificate_refs, ca_refs.ANY))
-    return msgspec.structs.replace(plain, client_certificate=_ASKS[asked.mode], client_ca=trust)
+    refs = spec.tls.certificate_refs if spec.tls is not None else ()
+    termination = Termination(credentials=credentials_of(parent, refs), referrer=parent)
+    _, validation = _validation(obj, spec)
+    if validation is None:
+        return termination
+    client_ca = CaRefs(obj.ref, usable_refs(view, obj.ref, validation.ca_certificate_refs, GATEWAY_KINDS))
+    return msgspec.structs.replace(termination, client_certificate=_MODES[validation.mode], client_ca=client_ca)
 
 
-def client_findings(view: View, obj: Gateway, owner: Ref, path: str, said: gw.Listener) -> Iterator[Finding]:
-    """Say at a listener which authorities of clients there are not; without any, nothing listens."""
-    where, asked = _validation(obj, said)
-    refs = asked.ca_certificate_refs if asked is not None else ()
-    good = 0
-    for i, ref in enumerate(refs):
-        reason, field, sentence = ca_refs.problem(view, obj.ref, ref, ca_refs.ANY)
-        good += not reason
-        if reason:
-            message = f"{where}.caCertificateRefs[{i}].{field} of {obj.ref}: {sentence}"
-            yield Finding(owner, _REASONS.get(reason, reason), message, f"{path}.port")
-    if refs and not good:
-        message = f"{where}.caCertificateRefs of {obj.ref} leads to no authority that clients could be verified by"
-        yield Finding(owner, NO_AUTHORITY, f"{message}: nothing listens for this listener", f"{path}.port")
+def client_ca_findings(view: View, obj: Gateway, parent: Ref, path: str, spec: gw.Listener) -> Iterator[Finding]:
+    """Report at a listener the client CAs that cannot be used; without any it is not served."""
+    validation_path, validation = _validation(obj, spec)
+    refs = validation.ca_certificate_refs if validation is not None else ()
+    problems = [(i, ca_ref_problem(view, obj.ref, ref, GATEWAY_KINDS)) for i, ref in enumerate(refs)]
+    for i, problem in problems:
+        if problem is not None:
+            message = f"{validation_path}.caCertificateRefs[{i}].{problem.field} of {obj.ref}: {problem.message}"
+            yield Finding(parent, _REASONS.get(problem.reason, problem.reason), message, f"{path}.port")
+    if refs and all(problem is not None for _, problem in problems):
+        message = f"no {validation_path}.caCertificateRefs of {obj.ref} can be used; the listener is not served"
+        yield Finding(parent, NO_VALID_CA, message, f"{path}.port")
 
 
 def fallback_findings(obj: Gateway) -> Iterator[Finding]:
-    """Warn where clients are let in whatever they show."""
-    for path, said in _all(obj):
-        if said.mode == "AllowInsecureFallback":
-            message = "clients are let in without a certificate, and with one that does not hold"
+    """Warn where clients are accepted without a valid certificate. Gateway API requires the condition."""
+    for path, validation in _validations(obj):
+        if validation.mode == "AllowInsecureFallback":
+            message = "clients without a certificate, or with an invalid one, are accepted"
             fix = "use AllowValidOnly, which is the default"
             yield Finding(obj.ref, "ConfigurationChanged", message, f"{path}.mode", Severity.WARNING, fix)
 
 
-def frontend_rules(obj: Gateway) -> Iterator[Finding]:
-    """Refuse what the API server refuses."""
+def frontend_tls_findings(obj: Gateway) -> Iterator[Finding]:
+    """Report what the API server rejects, in its words."""
     frontend = obj.spec.tls.frontend
-    seen: set[int] = set()
-    for i, one in enumerate(frontend.per_port if frontend is not None else ()):
-        if one.port in seen:
+    ports: set[int] = set()
+    for i, config in enumerate(frontend.per_port if frontend is not None else ()):
+        if config.port in ports:
             message = "Port for TLS configuration must be unique within the Gateway"
             yield Finding(obj.ref, "InvalidTls", message, f"{_FRONTEND}.perPort[{i}].port")
-        seen.add(one.port)
+        ports.add(config.port)
 
 
-def _validation(obj: Gateway, said: gw.Listener) -> tuple[str, gw.FrontendTLSValidation | None]:
-    """Return what is asked of clients at a listener, and its field. Gateway API: a port's own replaces the default."""
+def _validation(obj: Gateway, spec: gw.Listener) -> tuple[str, gw.FrontendTLSValidation | None]:
+    """Return the client validation of a listener, and its field. Gateway API: a port's own replaces the default."""
     frontend = obj.spec.tls.frontend
-    if frontend is None or said.protocol != "HTTPS":
+    if frontend is None or spec.protocol != "HTTPS":
         return "", None
-    for i, one in enumerate(frontend.per_port):
-        if one.port == said.port:
-            return f"{_FRONTEND}.perPort[{i}].tls.validation", one.tls.validation
+    for i, config in enumerate(frontend.per_port):
+        if config.port == spec.port:
+            return f"{_FRONTEND}.perPort[{i}].tls.validation", config.tls.validation
     return f"{_FRONTEND}.default.validation", frontend.default.validation
 
 
-def _all(obj: Gateway) -> Iterator[tuple[str, gw.FrontendTLSValidation]]:
+def _validations(obj: Gateway) -> Iterator[tuple[str, gw.FrontendTLSValidation]]:
     frontend = obj.spec.tls.frontend
     if frontend is not None:
-        said = [(f"{_FRONTEND}.default", frontend.default)]
-        said += [(f"{_FRONTEND}.perPort[{i}].tls", one.tls) for i, one in enumerate(frontend.per_port)]
-        yield from ((f"{path}.validation", one.validation) for path, one in said if one.validation is not None)
+        configs = [(f"{_FRONTEND}.default", frontend.default)]
+        configs += [(f"{_FRONTEND}.perPort[{i}].tls", config.tls) for i, config in enumerate(frontend.per_port)]
+        yield from ((f"{path}.validation", tls.validation) for path, tls in configs if tls.validation is not None)

@@ -1,4 +1,4 @@
-"""What becomes of the listeners of a Gateway, and of those that ListenerSets add to it: served or not, and why.
+"""The listeners of a Gateway, and of the ListenerSets that join it: which are served, and why others are not.
 
 See decision 0085.
 """
@@ -16,45 +16,53 @@ from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.gateway import namespace_selectors
 from mirrorplane.translators.gateway_api.gateway.certificates import certificate_findings
-from mirrorplane.translators.gateway_api.gateway.classes import profile
-from mirrorplane.translators.gateway_api.gateway.frontend_tls import NO_AUTHORITY, client_findings, termination_of
-from mirrorplane.translators.gateway_api.gateway.overlaps import overlaps
-from mirrorplane.translators.gateway_api.gateway.protocols import RouteKind, clash, ends_tls, kinds_of, protocols
+from mirrorplane.translators.gateway_api.gateway.classes import class_profile
+from mirrorplane.translators.gateway_api.gateway.frontend_tls import NO_VALID_CA, client_ca_findings, termination_of
+from mirrorplane.translators.gateway_api.gateway.overlaps import overlap_findings
+from mirrorplane.translators.gateway_api.gateway.protocols import (
+    RouteKind,
+    conflict_reason,
+    protocols,
+    route_kinds,
+    terminates_tls,
+)
+from mirrorplane.translators.gateway_api.references import group_name
 from mirrorplane.translators.routers.servers import joining_place
 
+_OTHER_PLACES = {"HostnameConflict": "use another hostname or port", "ProtocolConflict": "use another port"}
 Gateway = Object[gw.Gateway]
 Set = Object[ListenerSet]
 
 
 class Listener(msgspec.Struct, frozen=True):
-    """A listener, the Gateway or ListenerSet that it is written in, and its field there."""
+    """A listener, the Gateway or ListenerSet that declares it, and its field there."""
 
-    owner: Ref
+    parent: Ref
     path: str
-    said: gw.Listener
+    spec: gw.Listener
 
     @property
     def host(self) -> str:
-        """The hosts that it takes."""
-        return self.said.hostname or EVERYWHERE
+        """The host or wildcard that it serves."""
+        return self.spec.hostname or EVERYWHERE
 
     @property
-    def secure(self) -> bool:
-        """Whether clients speak TLS to it."""
-        return self.said.protocol in {"HTTPS", "TLS"}
+    def uses_tls(self) -> bool:
+        """Whether clients connect to it by TLS."""
+        return self.spec.protocol in {"HTTPS", "TLS"}
 
     @property
-    def terminates(self) -> bool:
-        """Whether it takes TLS off."""
-        return ends_tls(self.said)
+    def terminates_tls(self) -> bool:
+        """Whether it terminates their TLS."""
+        return terminates_tls(self.spec)
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What becomes of a listener.
+class ListenerVerdict(msgspec.Struct, frozen=True):
+    """Whether a listener is served.
 
-    `kinds` of routes may be attached to it. One that is not `accepted` conflicts, or asks for what there is not; one
-    that is not `served` either, or what it names is not there: nothing listens for it. `termination`: how TLS is taken
-    off there, if it is. `shut`: it cannot be, so that nobody is let in, and its hosts are no other listener's.
+    Routes of `kinds` may attach to it. It is not `accepted` when it conflicts or needs what is not supported; not
+    `served` when it is not accepted, or a reference cannot be resolved. `termination` is how it terminates TLS.
+    `closed`: it cannot terminate TLS, so it accepts no client, and yet keeps its hosts from other listeners.
     """
 
     listener: Listener
@@ -63,185 +71,209 @@ class Verdict(msgspec.Struct, frozen=True):
     accepted: bool
     served: bool
     termination: Termination | None = None
-    shut: bool = False
+    closed: bool = False
 
 
-def judged(view: View, gateway: Ref) -> tuple[Verdict, ...]:
-    """Return what becomes of all listeners of a Gateway, its own first; nothing for one of another controller's class.
+def listener_verdicts(view: View, gateway: Ref) -> tuple[ListenerVerdict, ...]:
+    """Return the verdicts on all listeners of a Gateway, its own first; none for another controller's class.
 
-    Gateway API: of its own ones that conflict none is served; of those of ListenerSets the first, oldest sets first.
+    Gateway API: of its own listeners that conflict none is served; of those of ListenerSets the first is, by age.
     """
     obj: Gateway | None = view.get(gateway)
-    if obj is None or profile(view, obj.spec.gateway_class_name) is None:
+    if obj is None or class_profile(view, obj.spec.gateway_class_name) is None:
         return ()
-    void = any(gateway_problems(obj))
-    own = listeners_of(obj)
-    found = [_verdict(view, obj, one, tuple(_conflicts(one, own)), void=void) for one in own]
-    for said in sets_of(view, obj):
-        for one in listeners_of(said):
-            standing = [each.listener for each in found if each.accepted]
-            found.append(_verdict(view, obj, one, tuple(_preceded(one, standing))[:1], void=void))
-    return tuple(_with_overlaps(view, found))
+    void = any(gateway_findings(obj))
+    listeners = listeners_of(obj)
+    verdicts = [
+        _verdict(view, obj, listener, tuple(_conflicts(listener, listeners)), void=void) for listener in listeners
+    ]
+    for listener_set in listener_sets_of(view, obj):
+        for listener in listeners_of(listener_set):
+            earlier = [verdict.listener for verdict in verdicts if verdict.accepted]
+            verdicts.append(_verdict(view, obj, listener, tuple(_preceded(listener, earlier))[:1], void=void))
+    return tuple(_with_overlaps(view, verdicts))
 
 
-def seen_by(view: View, gateway: Ref, owner: Ref) -> tuple[Verdict, ...]:
-    """Return what matters to the routes of one object: its own listeners, and those that take hosts from them.
+def verdicts_for(view: View, gateway: Ref, parent: Ref) -> tuple[ListenerVerdict, ...]:
+    """Return what the routes of one parent depend on: its own listeners, and those that take hosts from them.
 
-    Gateway API: the most precise listener of a port has a host to itself. One of more listeners that takes nothing
-    from an object's own changes nothing here.
+    Gateway API: the most specific listener of a port has a host to itself. Any other listener of the Gateway is left
+    out, so that adding one does not invalidate the routes of all.
     """
-    own: tuple[Verdict, ...] = view.memo(_by_owner, gateway).get(owner, ())
-    wide = [one.listener for one in own if one.listener.host.startswith(EVERYWHERE)]
-    others = (one for one in view.memo(judged, gateway) if one.listener.owner != owner and one.accepted) if wide else ()
-    return (*own, *(one for one in others if any(is_finer(one.listener, other) for other in wide)))
+    verdicts: tuple[ListenerVerdict, ...] = view.memo(_by_parent, gateway).get(parent, ())
+    listeners = [verdict.listener for verdict in verdicts]
+    wildcards = [listener for listener in listeners if listener.host.startswith(EVERYWHERE)]
+    if not wildcards:
+        return verdicts
+    rivals = (
+        verdict
+        for verdict in view.memo(listener_verdicts, gateway)
+        if verdict.listener.parent != parent
+        and verdict.accepted
+        and any(is_more_specific(verdict.listener, wildcard) for wildcard in wildcards)
+    )
+    return (*verdicts, *rivals)
 
 
-def is_finer(one: Listener, other: Listener) -> bool:
-    """Tell whether a listener takes hosts from another of its port, because it is more precise."""
-    return one.said.port == other.said.port and one.host != other.host and includes(other.host, one.host)
+def is_more_specific(listener: Listener, rival: Listener) -> bool:
+    """Tell whether a listener takes hosts from another of its port."""
+    return listener.spec.port == rival.spec.port and listener.host != rival.host and includes(rival.host, listener.host)
 
 
 def listeners_of(obj: Gateway | Set) -> tuple[Listener, ...]:
-    """Return the listeners that an object writes down."""
-    return tuple(Listener(obj.ref, f"spec.listeners[{i}]", said) for i, said in enumerate(obj.spec.listeners))
+    """Return the listeners that an object declares."""
+    return tuple(Listener(obj.ref, f"spec.listeners[{i}]", spec) for i, spec in enumerate(obj.spec.listeners))
 
 
-def sets_of(view: View, obj: Gateway) -> tuple[Set, ...]:
+def listener_sets_of(view: View, obj: Gateway) -> tuple[Set, ...]:
     """Return the ListenerSets that join a Gateway, oldest first."""
-    said: tuple[Set, ...] = view.by("gateway.joined", joining_place(obj.ref))
-    joining = (one for one in said if is_admitted(view, obj, one.ref.namespace))
-    return tuple(sorted(joining, key=lambda one: (one.created, f"{one.ref.namespace}/{one.ref.name}")))
+    candidates: tuple[Set, ...] = view.by("gateway.joined", joining_place(obj.ref))
+    joining = (candidate for candidate in candidates if allows_listener_sets(view, obj, candidate.ref.namespace))
+    return tuple(sorted(joining, key=_age))
 
 
-def joined(obj: Set) -> Ref | None:
-    """Return the Gateway that a ListenerSet asks to join."""
-    said = obj.spec.parent_ref
-    if (said.group, said.kind) != (GROUP, "Gateway"):
+def _age(obj: Set) -> tuple[str, str]:
+    return obj.created, f"{obj.ref.namespace}/{obj.ref.name}"
+
+
+def joined_gateway(obj: Set) -> Ref | None:
+    """Return the Gateway that a ListenerSet refers to; None for a parent of another kind."""
+    ref = obj.spec.parent_ref
+    if (ref.group, ref.kind) != (GROUP, "Gateway"):
         return None
-    return Ref(gw.GATEWAY.key, said.namespace or obj.ref.namespace, said.name)
+    return Ref(gw.GATEWAY.key, ref.namespace or obj.ref.namespace, ref.name)
 
 
-def is_admitted(view: View, obj: Gateway, namespace: str) -> bool:
-    """Tell whether a Gateway lets ListenerSets of a namespace join."""
+def allows_listener_sets(view: View, obj: Gateway, namespace: str) -> bool:
+    """Tell whether ListenerSets of a namespace may join a Gateway."""
     allowed = obj.spec.allowed_listeners.namespaces
-    return namespace_selectors.admits(view, (allowed.from_, allowed.selector), obj.ref.namespace, namespace)
+    return namespace_selectors.allows(view, (allowed.from_, allowed.selector), obj.ref.namespace, namespace)
 
 
-def admits(view: View, verdict: Verdict, kind: RouteKind, namespace: str) -> bool:
-    """Tell whether routes of a kind and a namespace may be attached to a listener. `Same` is its owner's namespace."""
-    allowed = verdict.listener.said.allowed_routes.namespaces
-    own = verdict.listener.owner.namespace
-    return kind in verdict.kinds and namespace_selectors.admits(view, (allowed.from_, allowed.selector), own, namespace)
+def allows_routes(view: View, verdict: ListenerVerdict, kind: RouteKind, namespace: str) -> bool:
+    """Tell whether routes of a kind and a namespace may attach to a listener. `Same` is its parent's namespace."""
+    allowed = verdict.listener.spec.allowed_routes.namespaces
+    selection = (allowed.from_, allowed.selector)
+    parent_namespace = verdict.listener.parent.namespace
+    return kind in verdict.kinds and namespace_selectors.allows(view, selection, parent_namespace, namespace)
 
 
-def gateway_problems(obj: Gateway) -> Iterator[Finding]:
-    """Say why a Gateway as a whole is not served."""
+def gateway_findings(obj: Gateway) -> Iterator[Finding]:
+    """Report why a Gateway as a whole is not served."""
     for i, address in enumerate(obj.spec.addresses):
         if address.type != "IPAddress":
-            message = f"addresses of type {address.type} cannot be listened on: the Gateway is not served"
+            message = f"address type {address.type} is not supported; the Gateway is not served"
             path = f"spec.addresses[{i}].type"
             yield Finding(obj.ref, "UnsupportedAddress", message, path, fix="use IPAddress")
-    said = obj.spec.infrastructure.parameters_ref
-    if said is not None:
-        message = f"a {said.kind} of {said.group or 'the core group'} says nothing here: the Gateway is not served"
-        path, fix = "spec.infrastructure.parametersRef", "leave it out, and name GatewayParameters in the GatewayClass"
+    ref = obj.spec.infrastructure.parameters_ref
+    if ref is not None:
+        message = f"{ref.kind} of {group_name(ref.group)} is not supported; the Gateway is not served"
+        path, fix = "spec.infrastructure.parametersRef", "remove it, and set parametersRef of the GatewayClass"
         yield Finding(obj.ref, "InvalidParameters", message, path, fix=fix)
 
 
-def _by_owner(view: View, gateway: Ref) -> Mapping[Ref, tuple[Verdict, ...]]:
-    found: dict[Ref, list[Verdict]] = {}
-    for one in view.memo(judged, gateway):
-        found.setdefault(one.listener.owner, []).append(one)
-    return {owner: tuple(verdicts) for owner, verdicts in found.items()}
+def _by_parent(view: View, gateway: Ref) -> Mapping[Ref, tuple[ListenerVerdict, ...]]:
+    by_parent: dict[Ref, list[ListenerVerdict]] = {}
+    for verdict in view.memo(listener_verdicts, gateway):
+        by_parent.setdefault(verdict.listener.parent, []).append(verdict)
+    return {parent: tuple(verdicts) for parent, verdicts in by_parent.items()}
 
 
-def _verdict(view: View, obj: Gateway, one: Listener, conflicts: tuple[Finding, ...], *, void: bool) -> Verdict:
-    refused = (*_unsupported(one), *conflicts)
-    unresolved = () if refused else tuple(_unresolved(view, one))
-    clients = () if refused else tuple(client_findings(view, obj, one.owner, one.path, one.said))
-    kinds, remarks = _kinds(one)
-    unverified = any(finding.reason == NO_AUTHORITY for finding in clients)
+def _verdict(
+    view: View, obj: Gateway, listener: Listener, conflicts: tuple[Finding, ...], *, void: bool
+) -> ListenerVerdict:
+    refused = (*_protocol_findings(listener), *conflicts)
+    unresolved = () if refused else tuple(_certificate_findings(view, listener))
+    client_cas = client_ca_findings(view, obj, listener.parent, listener.path, listener.spec)
+    clients = () if refused else tuple(client_cas)
+    kinds, kind_findings = _route_kinds(listener)
+    unverified = any(finding.reason == NO_VALID_CA for finding in clients)
     accepted = not (refused or unverified)
-    return Verdict(
-        listener=one,
+    return ListenerVerdict(
+        listener=listener,
         kinds=kinds,
-        findings=(*refused, *unresolved, *clients, *remarks),
+        findings=(*refused, *unresolved, *clients, *kind_findings),
         accepted=accepted,
         served=accepted and not (unresolved or void),
-        termination=termination_of(view, obj, one.owner, one.said),
-        shut=one.terminates and not (refused or void) and (unverified or bool(unresolved)),
+        termination=termination_of(view, obj, listener.parent, listener.spec),
+        closed=listener.terminates_tls and not (refused or void) and (unverified or bool(unresolved)),
     )
 
 
-def _with_overlaps(view: View, found: list[Verdict]) -> Iterator[Verdict]:
-    """Yield verdicts with what there is to say of listeners that clients may take for one another."""
-    standing = {_place(one.listener): (one.listener.said, one.termination) for one in found if one.accepted}
-    said = overlaps(view, standing)
-    for one in found:
-        more = said.get(_place(one.listener), ())
-        yield msgspec.structs.replace(one, findings=(*one.findings, *more)) if more else one
+def _with_overlaps(view: View, verdicts: list[ListenerVerdict]) -> Iterator[ListenerVerdict]:
+    """Yield the verdicts, with warnings about listeners that share a connection's certificate with others."""
+    accepted = {
+        _place(verdict.listener): (verdict.listener.spec, verdict.termination)
+        for verdict in verdicts
+        if verdict.accepted
+    }
+    warnings = overlap_findings(view, accepted)
+    for verdict in verdicts:
+        findings = warnings.get(_place(verdict.listener), ())
+        yield msgspec.structs.replace(verdict, findings=(*verdict.findings, *findings)) if findings else verdict
 
 
-def _place(one: Listener) -> tuple[Ref, str]:
-    return one.owner, one.path
+def _place(listener: Listener) -> tuple[Ref, str]:
+    return listener.parent, listener.path
 
 
-def _kinds(one: Listener) -> tuple[tuple[RouteKind, ...], tuple[Finding, ...]]:
-    """Return which kinds of routes may be attached to a listener, and what is wrong with those that it names."""
-    possible, said = kinds_of(one.said), one.said.allowed_routes.kinds
-    if not said or not possible:
-        return possible, ()
-    remarks = tuple(
+def _route_kinds(listener: Listener) -> tuple[tuple[RouteKind, ...], tuple[Finding, ...]]:
+    """Return the kinds of routes that may attach to a listener, and findings about those in its allowedRoutes."""
+    supported, listed = route_kinds(listener.spec), listener.spec.allowed_routes.kinds
+    if not listed or not supported:
+        return supported, ()
+    findings = tuple(
         Finding(
-            one.owner,
+            listener.parent,
             "InvalidRouteKinds",
-            f"{kind.kind} of {kind.group or 'the core group'} cannot be attached to a listener for {one.said.protocol}",
-            f"{one.path}.allowedRoutes.kinds[{i}]",
-            fix=f"allow {' or '.join(name for _, name in possible)}",
+            f"{kind.kind} of {group_name(kind.group)} cannot attach to a listener of protocol {listener.spec.protocol}",
+            f"{listener.path}.allowedRoutes.kinds[{i}]",
+            fix=f"allow {' or '.join(name for _, name in supported)}",
         )
-        for i, kind in enumerate(said)
-        if (kind.group, kind.kind) not in possible
+        for i, kind in enumerate(listed)
+        if (kind.group, kind.kind) not in supported
     )
-    named = dict.fromkeys((kind.group, kind.kind) for kind in said)
-    return tuple(kind for kind in named if kind in possible), remarks
+    kinds = dict.fromkeys((kind.group, kind.kind) for kind in listed)
+    return tuple(kind for kind in kinds if kind in supported), findings
 
 
-def _unsupported(one: Listener) -> Iterator[Finding]:
-    if one.said.protocol not in protocols():
-        message = f"the protocol {one.said.protocol} is not served at Gateways: nothing listens for this listener"
+def _protocol_findings(listener: Listener) -> Iterator[Finding]:
+    protocol = listener.spec.protocol
+    if protocol not in protocols():
+        message = f"protocol {protocol} is not supported; the listener is not served"
         fix = f"use {', '.join(protocols())}"
-        yield Finding(one.owner, "UnsupportedProtocol", message, f"{one.path}.protocol", fix=fix)
+        yield Finding(listener.parent, "UnsupportedProtocol", message, f"{listener.path}.protocol", fix=fix)
 
 
-def _conflicts(one: Listener, own: Iterable[Listener]) -> Iterator[Finding]:
-    """Say which listeners of the same Gateway cannot be told from this one: none of them is served."""
-    others = [other for other in own if other is not one and clash(one.said, other.said)]
-    if others:
-        shown, reason = ", ".join(sorted(other.said.name for other in others)), clash(one.said, others[0].said)
-        message = f"on port {one.said.port} it cannot be told from {shown}: none of them is served"
-        yield Finding(one.owner, reason, message, _field(one, reason), fix="give it a port of its own")
+def _conflicts(listener: Listener, listeners: Iterable[Listener]) -> Iterator[Finding]:
+    """Report listeners of the same Gateway that conflict with this one: none of them is served."""
+    rivals = [rival for rival in listeners if rival is not listener and conflict_reason(listener.spec, rival.spec)]
+    if rivals:
+        names = ", ".join(sorted(rival.spec.name for rival in rivals))
+        reason = conflict_reason(listener.spec, rivals[0].spec)
+        message = f"conflicts with {names} on port {listener.spec.port}; none of these listeners is served"
+        yield Finding(listener.parent, reason, message, _conflict_path(listener, reason), fix=_OTHER_PLACES[reason])
 
 
-def _preceded(one: Listener, standing: Iterable[Listener]) -> Iterator[Finding]:
-    """Say which listeners that came before have the place of this one."""
-    for other in standing:
-        if reason := clash(one.said, other.said):
-            message = f"on port {one.said.port} it cannot be told from listener {other.said.name} of {other.owner}"
-            fix = "give it a port of its own"
-            yield Finding(one.owner, reason, f"{message}, which came first", _field(one, reason), fix=fix)
+def _preceded(listener: Listener, earlier: Iterable[Listener]) -> Iterator[Finding]:
+    """Report the older listeners that this one conflicts with."""
+    for rival in earlier:
+        if reason := conflict_reason(listener.spec, rival.spec):
+            older = f"listener {rival.spec.name} of {rival.parent}"
+            message = f"conflicts with {older} on port {listener.spec.port}, which is older; this one is not served"
+            yield Finding(listener.parent, reason, message, _conflict_path(listener, reason), fix=_OTHER_PLACES[reason])
 
 
-def _field(one: Listener, reason: str) -> str:
-    if reason == "HostnameConflict" and one.said.hostname:
-        return f"{one.path}.hostname"
-    return f"{one.path}.{'protocol' if reason == 'ProtocolConflict' else 'port'}"
+def _conflict_path(listener: Listener, reason: str) -> str:
+    if reason == "HostnameConflict" and listener.spec.hostname:
+        return f"{listener.path}.hostname"
+    return f"{listener.path}.{'protocol' if reason == 'ProtocolConflict' else 'port'}"
 
 
-def _unresolved(view: View, one: Listener) -> Iterator[Finding]:
-    """Say which of the certificates that a listener names cannot be used."""
-    refs = one.said.tls.certificate_refs if one.said.tls is not None else ()
-    if one.terminates and not refs:
-        message, fix = "no certificate is named: nothing listens for this listener", "name a Secret in certificateRefs"
-        yield Finding(one.owner, "InvalidCertificateRef", message, f"{one.path}.tls", fix=fix)
-    if one.terminates:
-        yield from certificate_findings(view, one.owner, f"{one.path}.tls.certificateRefs", refs)
+def _certificate_findings(view: View, listener: Listener) -> Iterator[Finding]:
+    refs = listener.spec.tls.certificate_refs if listener.spec.tls is not None else ()
+    if listener.terminates_tls and not refs:
+        message, fix = "no certificate is set; the listener is not served", "add a Secret to certificateRefs"
+        yield Finding(listener.parent, "InvalidCertificateRef", message, f"{listener.path}.tls", fix=fix)
+    if listener.terminates_tls:
+        yield from certificate_findings(view, listener.parent, f"{listener.path}.tls.certificateRefs", refs)

@@ -1,4 +1,4 @@
-"""Which namespaces may take part, and label selectors (Kubernetes)."""
+"""Which namespaces are selected, by `from` and by label selectors (Kubernetes)."""
 
 from collections.abc import Mapping
 
@@ -10,36 +10,37 @@ from mirrorplane.api.view import View
 _NAME_LABEL = "kubernetes.io/metadata.name"
 
 
-def admits(view: View, places: tuple[str, LabelSelector | None], own: str, namespace: str) -> bool:
-    """Tell whether `from` and `selector`, said in a namespace of its `own`, let another namespace take part."""
-    from_, selector = places
+def allows(view: View, selection: tuple[str, LabelSelector | None], home: str, namespace: str) -> bool:
+    """Tell whether `from` and `selector` of an object in namespace `home` select a namespace."""
+    from_, selector = selection
     if from_ == "Same":
-        return namespace == own
+        return namespace == home
     if from_ != "Selector":
         return from_ == "All"
     if selector is None:
         return False
-    keys = tuple(sorted({*selector.match_labels, *(one.key for one in selector.match_expressions)}))
+    keys = tuple(sorted({*selector.match_labels, *(requirement.key for requirement in selector.match_expressions)}))
     return selects(selector, dict(view.memo(_labels, namespace, keys)))
 
 
 def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
-    """Tell whether labels are as a selector wants them."""
-    alike = selector.match_labels.items() <= labels.items()
-    return alike and all(_holds(one, labels) for one in selector.match_expressions)
+    """Tell whether a selector matches labels."""
+    by_label = selector.match_labels.items() <= labels.items()
+    return by_label and all(_matches(requirement, labels) for requirement in selector.match_expressions)
 
 
 def _labels(view: View, namespace: str, keys: tuple[str, ...]) -> Labels:
-    """Return those labels of a namespace that a selector looks at: of a change of others nothing follows."""
-    found = view.get(Ref(NAMESPACE.key, "", namespace))
-    labels = {_NAME_LABEL: namespace, **(found.labels if found is not None else {})}
+    """Return only the labels of a namespace that a selector reads, so that a change of others invalidates nothing."""
+    obj = view.get(Ref(NAMESPACE.key, "", namespace))
+    labels = {_NAME_LABEL: namespace, **(obj.labels if obj is not None else {})}
     return tuple((key, labels[key]) for key in keys if key in labels)
 
 
-def _holds(said: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:
-    value = labels.get(said.key)
-    if said.operator == "Exists":
+def _matches(requirement: LabelSelectorRequirement, labels: Mapping[str, str]) -> bool:
+    value = labels.get(requirement.key)
+    if requirement.operator == "Exists":
         return value is not None
-    if said.operator == "DoesNotExist":
+    if requirement.operator == "DoesNotExist":
         return value is None
-    return (value in said.values) == (said.operator == "In")
+    # NotIn is true without the label, too (Kubernetes).
+    return (value in requirement.values) == (requirement.operator == "In")

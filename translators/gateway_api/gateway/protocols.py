@@ -1,4 +1,4 @@
-"""What listeners of each protocol take, and which of them can stand on one port."""
+"""Listener protocols: the kinds of routes that attach to each, and which of them can share a port."""
 
 from collections.abc import Mapping
 
@@ -16,37 +16,37 @@ _KINDS: Mapping[str, tuple[RouteKind, ...]] = {
     "TCP": ((GROUP, "TCPRoute"),),
     "UDP": ((GROUP, "UDPRoute"),),
 }
-"""The kinds of routes that a protocol implies. A protocol that is not here is not served."""
+"""The kinds of routes that a protocol implies. A protocol that is not here is not supported."""
 
 PASSTHROUGH = "Passthrough"
-_BY_NAME = frozenset(("HTTPS", "TLS"))
-"""Several of these share a port: the names that clients ask for in TLS tell them apart."""
+_BY_SERVER_NAME = frozenset(("HTTPS", "TLS"))
+"""Several of these can share a port: SNI tells their connections apart."""
 
 
-def kinds_of(said: gw.Listener) -> tuple[RouteKind, ...]:
-    """Return the kinds of routes that may be attached to a listener, its `allowedRoutes` left aside."""
-    return _KINDS.get(said.protocol, ())
+def route_kinds(listener: gw.Listener) -> tuple[RouteKind, ...]:
+    """Return the kinds of routes that can attach to a listener, whatever its `allowedRoutes`."""
+    return _KINDS.get(listener.protocol, ())
 
 
 def protocols() -> tuple[str, ...]:
-    """Return the protocols that are served."""
+    """Return the supported protocols."""
     return tuple(_KINDS)
 
 
-def clash(one: gw.Listener, other: gw.Listener) -> str:
+def conflict_reason(listener: gw.Listener, rival: gw.Listener) -> str:
     """Return why two listeners cannot both be served, as Gateway API's reason, or "".
 
-    Gateway API: HTTP, HTTPS and TLS are told apart by hosts, TCP and UDP by the port alone. Plain HTTP and TLS cannot
-    share a port here.
+    Gateway API: HTTP, HTTPS and TLS are distinguished by hostname, TCP and UDP by port alone. Plain HTTP and TLS on one
+    port are not supported here.
     """
-    if one.port != other.port or (one.protocol == "UDP") != (other.protocol == "UDP"):
+    if listener.port != rival.port or (listener.protocol == "UDP") != (rival.protocol == "UDP"):
         return ""
-    if one.protocol != other.protocol and not {one.protocol, other.protocol} <= _BY_NAME:
+    if listener.protocol != rival.protocol and not {listener.protocol, rival.protocol} <= _BY_SERVER_NAME:
         return "ProtocolConflict"
-    return "HostnameConflict" if one.hostname == other.hostname else ""
+    return "HostnameConflict" if listener.hostname == rival.hostname else ""
 
 
-def ends_tls(said: gw.Listener) -> bool:
-    """Tell whether a listener takes TLS off, which one for HTTPS does whatever it says or does not say."""
-    passes = said.tls is not None and said.tls.mode == PASSTHROUGH
-    return said.protocol in {"HTTPS", "TLS"} and not passes
+def terminates_tls(listener: gw.Listener) -> bool:
+    """Tell whether a listener terminates TLS; one for HTTPS always does, even without `tls`."""
+    passes_through = listener.tls is not None and listener.tls.mode == PASSTHROUGH
+    return listener.protocol in {"HTTPS", "TLS"} and not passes_through

@@ -6,39 +6,41 @@ import msgspec
 
 from mirrorplane.api.gateways import Gateway, ServedHost, Server, ServerProtocol
 from mirrorplane.api.meta import AnyObject, Ref
-from mirrorplane.translators.gateway_api.gateway.listeners import Verdict
-from mirrorplane.translators.gateway_api.names import ROUTER_LABEL, api_of, router_label
+from mirrorplane.translators.gateway_api.gateway.listeners import ListenerVerdict
+from mirrorplane.translators.gateway_api.names import ROUTER_LABEL, api_prefix, router_label
 
-_SPEAKS = {"HTTP": ServerProtocol.HTTP, "HTTPS": ServerProtocol.HTTP, "UDP": ServerProtocol.UDP}
+_PROTOCOLS = {"HTTP": ServerProtocol.HTTP, "HTTPS": ServerProtocol.HTTP, "UDP": ServerProtocol.UDP}
 
 
-def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[Verdict]) -> Gateway:
-    """Return what is served of the listeners that an object writes down, at the routers of a Gateway."""
+def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[ListenerVerdict]) -> Gateway:
+    """Return the servers for the listeners that an object declares, at the routers of a Gateway."""
+    declared = (verdict for verdict in verdicts if verdict.listener.parent == obj.ref)
     return Gateway(
         ref=obj.ref,
         selector=((ROUTER_LABEL, router_label(gateway.name)),),
-        servers=tuple(_server(one) for one in verdicts if (one.served or one.shut) and one.listener.owner == obj.ref),
+        servers=tuple(_server(verdict) for verdict in declared if verdict.served or verdict.closed),
         created=obj.created,
-        api=api_of(obj.ref),
+        api=api_prefix(obj.ref),
         router_namespace=gateway.namespace,
     )
 
 
-def selection_of(gateway: str) -> tuple[str, ...]:
-    """Return the key under which an index finds what serves at the routers of a Gateway of this name."""
+def selector_keys(gateway: str) -> tuple[str, ...]:
+    """Return the key, in the index `gateway.selector`, of what the routers of a Gateway of this name serve."""
     return (f"{ROUTER_LABEL}={router_label(gateway)}",)
 
 
-def _server(verdict: Verdict) -> Server:
-    listener, said, termination = verdict.listener, verdict.listener.said, verdict.termination
-    if verdict.shut and termination is not None:  # what it names may be there and yet be none that it may name
+def _server(verdict: ListenerVerdict) -> Server:
+    listener, termination = verdict.listener, verdict.termination
+    if verdict.closed and termination is not None:
+        # A Secret that the listener refers to without permission may exist: it must not be served by accident.
         termination = msgspec.structs.replace(termination, credentials=())
     return Server(
-        number=said.port,
-        protocol=_SPEAKS.get(said.protocol, ServerProtocol.TCP),
+        number=listener.spec.port,
+        protocol=_PROTOCOLS.get(listener.spec.protocol, ServerProtocol.TCP),
         hosts=(ServedHost(listener.host),),
-        section_name=said.name,
-        tls=listener.secure,
+        section_name=listener.spec.name,
+        tls=listener.uses_tls,
         termination=termination,
         path=listener.path,
         credential_path="tls.certificateRefs",

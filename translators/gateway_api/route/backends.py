@@ -88,8 +88,8 @@ def service_keys(obj: AnyObject) -> Iterator[str]:
 def _references(rule: Any) -> Iterator[BackendObjectReference]:
     """Yield the backends of a rule, and those of its filters: mirrors and external authorization."""
     for place in (rule, *rule.backend_refs):
-        for each in getattr(place, "filters", ()):
-            configs = (each.request_mirror, getattr(each, "external_auth", None))
+        for spec in getattr(place, "filters", ()):
+            configs = (spec.request_mirror, getattr(spec, "external_auth", None))
             yield from (config.backend_ref for config in configs if config is not None)
     yield from rule.backend_refs
 

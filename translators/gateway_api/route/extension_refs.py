@@ -37,5 +37,5 @@ def extension(view: View, about: Ref, ref: LocalObjectReference) -> Extension:
 
 def mirror_policy(view: View, about: Ref, filters: Iterable[HTTPRouteFilter]) -> RequestMirrorPolicy | None:
     """Return the first policy for mirrors that the filters of a rule refer to."""
-    policies = (extension(view, about, each.extension_ref) for each in filters if each.extension_ref is not None)
+    policies = (extension(view, about, f.extension_ref) for f in filters if f.extension_ref is not None)
     return next((policy.mirrors for policy in policies if policy.mirrors is not None), None)

@@ -29,28 +29,28 @@ Filters = Sequence[gw.HTTPRouteFilter]
 
 def only(filters: Filters, kind: str) -> gw.HTTPRouteFilter | None:
     """Return the filter of a type; None without one. Validation refuses a second one."""
-    return next((each for each in filters if each.type == kind), None)
+    return next((candidate for candidate in filters if candidate.type == kind), None)
 
 
 def filter_findings(about: Ref, path: str, filters: Filters) -> Iterator[Finding]:
     """Report what the API server rejects, in its words, and what Envoy would."""
-    kinds = [each.type for each in filters]
+    kinds = [spec.type for spec in filters]
     if "RequestRedirect" in kinds and "URLRewrite" in kinds:
         message = "May specify either httpRouteFilterRequestRedirect or httpRouteFilterRequestRewrite, but not both"
         yield Finding(about, "InvalidFilter", message, path)
     for repeated in sorted({kind for kind in kinds if kind in _NOT_REPEATABLE and kinds.count(kind) > 1}):
         yield Finding(about, "InvalidFilter", f"{repeated} filter cannot be repeated", path)
-    for i, each in enumerate(filters):
+    for i, spec in enumerate(filters):
         filter_path = f"{path}[{i}]"
         for kind, (attribute, field) in _FIELDS.items():
-            is_set = getattr(each, attribute) is not None
-            if is_set and each.type != kind:
+            is_set = getattr(spec, attribute) is not None
+            if is_set and spec.type != kind:
                 message = f"filter.{field} must be nil if the filter.type is not {kind}"
                 yield Finding(about, "InvalidFilter", message, f"{filter_path}.{field}")
-            if not is_set and each.type == kind:
+            if not is_set and spec.type == kind:
                 message = f"filter.{field} must be specified for {kind} filter.type"
                 yield Finding(about, "InvalidFilter", message, filter_path)
-        yield from _content_findings(about, filter_path, each)
+        yield from _content_findings(about, filter_path, spec)
 
 
 def _content_findings(about: Ref, path: str, spec: gw.HTTPRouteFilter) -> Iterator[Finding]:

@@ -100,11 +100,11 @@ def _path(spec: gw.GRPCMethodMatch) -> StringMatch:
 
 
 def _filters(filters: Iterable[gw.GRPCRouteFilter]) -> Iterator[HTTPRouteFilter]:
-    for each in filters:
+    for spec in filters:
         yield HTTPRouteFilter(
-            type=each.type,
-            request_header_modifier=each.request_header_modifier,
-            response_header_modifier=each.response_header_modifier,
-            request_mirror=each.request_mirror,
-            extension_ref=each.extension_ref,
+            type=spec.type,
+            request_header_modifier=spec.request_header_modifier,
+            response_header_modifier=spec.response_header_modifier,
+            request_mirror=spec.request_mirror,
+            extension_ref=spec.extension_ref,
         )

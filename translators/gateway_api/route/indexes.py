@@ -3,39 +3,39 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mirrorplane.api.meta import AnyObject
-from mirrorplane.translators.gateway_api.attachment.parents import Route, hosts_of, owners_of
-from mirrorplane.translators.gateway_api.attachment.service_parents import indexes
-from mirrorplane.translators.gateway_api.names import called
+from mirrorplane.translators.gateway_api.attachment.parents import Route, hosts_of, parents_of
+from mirrorplane.translators.gateway_api.attachment.service_parents import service_indexes
+from mirrorplane.translators.gateway_api.names import binding_name
 from mirrorplane.translators.gateway_api.route.backends import service_keys
 from mirrorplane.translators.partitions import nested_keys, shard
 
 
 def parent_keys(obj: Route) -> Iterator[str]:
     """Yield the keys of a route in the index `gateway.routes`: its parents, alone and by partition of its hosts."""
-    for owner in owners_of(obj):
-        yield from nested_keys(called(owner), hosts_of(obj), obj.ref)
+    for parent in parents_of(obj):
+        yield from nested_keys(binding_name(parent), hosts_of(obj), obj.ref)
 
 
 def attachment_keys(obj: Route) -> Iterator[str]:
     """Yield the keys of a route in the index `gateway.attached`: its parents, in partitions of the routes."""
     part = shard(str(obj.ref))
-    yield from (f"{called(owner)}|{part}" for owner in owners_of(obj))
+    yield from (f"{binding_name(parent)}|{part}" for parent in parents_of(obj))
 
 
 def host_keys(obj: Route) -> Iterator[str]:
     """Yield the keys of a route in the index `gateway.host`: each host at each parent, alone and in partitions."""
     part = shard(str(obj.ref))
-    for owner in owners_of(obj):
+    for parent in parents_of(obj):
         for host in hosts_of(obj):
-            yield f"{called(owner)}|{host}"
-            yield f"{called(owner)}|{host}|{part}"
+            yield f"{binding_name(parent)}|{host}"
+            yield f"{binding_name(parent)}|{host}|{part}"
 
 
 def grpc_keys(obj: Route) -> Iterator[str]:
     """Yield the keys of a GRPCRoute in the index `gateway.calls`: its parents, and each host there."""
-    for owner in owners_of(obj):
-        yield called(owner)
-        yield from (f"{called(owner)}|{host}" for host in hosts_of(obj))
+    for parent in parents_of(obj):
+        yield binding_name(parent)
+        yield from (f"{binding_name(parent)}|{host}" for host in hosts_of(obj))
 
 
 ROUTE_INDEXES: Mapping[str, Callable[[AnyObject], Iterable[str]]] = {
@@ -47,6 +47,6 @@ ROUTE_INDEXES: Mapping[str, Callable[[AnyObject], Iterable[str]]] = {
 HTTP_ROUTE_INDEXES: Mapping[str, Callable[[AnyObject], Iterable[str]]] = {
     **ROUTE_INDEXES,
     "gateway.host": host_keys,
-    **indexes(),
+    **service_indexes(),
 }
 """Those of HTTPRoutes and GRPCRoutes, which have hosts, and may have Services as parents."""

@@ -15,10 +15,9 @@ from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object
 from mirrorplane.api.routes import L4Route, Order, RouteTable
 from mirrorplane.api.view import View
-from mirrorplane.translators.gateway_api.attachment.attachments import Attachment, attached, parent_findings
-from mirrorplane.translators.gateway_api.attachment.parent_validation import parent_rules
-from mirrorplane.translators.gateway_api.attachment.parents import is_ours
-from mirrorplane.translators.gateway_api.names import called
+from mirrorplane.translators.gateway_api.attachment.attachments import Attachment, attachments_of, parent_findings
+from mirrorplane.translators.gateway_api.attachment.parents import has_served_parent, parent_ref_findings
+from mirrorplane.translators.gateway_api.names import binding_name
 from mirrorplane.translators.gateway_api.route.backends import (
     Referrer,
     backend_findings,
@@ -59,15 +58,15 @@ Route = Object[Spec]  # type: ignore[type-var]
 def lower_l4_route(view: View, obj: Route) -> Lowered:
     """Return the rule as it applies at each listener that the route is attached to."""
     findings = tuple(parent_findings(view, obj))
-    if is_ours(view, obj):
+    if has_served_parent(view, obj):
         findings += tuple(_backend_findings(view, obj))
-    tables = (_table(view, obj, each) for each in attached(view, obj) if each.holds)
+    tables = (_table(view, obj, attachment) for attachment in attachments_of(view, obj) if attachment.is_active)
     return Lowered(tables=tuple(tables), findings=findings)
 
 
 def l4_route_findings(obj: Route) -> Iterator[Finding]:
     """Report what the API server rejects."""
-    yield from parent_rules(obj.ref, obj.spec.parent_refs)
+    yield from parent_ref_findings(obj.ref, obj.spec.parent_refs)
     for i, backend in enumerate(_backends(obj)):
         yield from backend_findings(obj.ref, f"{_BACKENDS}[{i}]", backend)
 
@@ -89,9 +88,9 @@ def _table(view: View, obj: Route, attachment: Attachment) -> RouteTable:
         hosts=attachment.hosts,
         routes=(),
         l4_routes=(rule,),
-        gateways=(called(attachment.listener.owner),),
+        gateways=(binding_name(attachment.listener.parent),),
         created=obj.created,
-        section_name=attachment.listener.said.name,
+        section_name=attachment.listener.spec.name,
         order=Order.PRECISE,
     )
 

@@ -32,9 +32,9 @@ def fields_of(matches: Iterable[gw.HTTPFieldMatch], *, lower: bool = False) -> t
     Gateway API: of several comparisons with one name the first wins.
     """
     by_name: dict[str, FieldMatch] = {}
-    for each in matches:
-        name = each.name.lower() if lower else each.name
-        by_name.setdefault(name, FieldMatch(name, StringMatch(_OPS[each.type], each.value)))
+    for field in matches:
+        name = field.name.lower() if lower else field.name
+        by_name.setdefault(name, FieldMatch(name, StringMatch(_OPS[field.type], field.value)))
     return tuple(by_name.values())
 
 
@@ -54,13 +54,13 @@ def match_findings(about: Ref, path: str, spec: gw.HTTPRouteMatch) -> Iterator[F
 
 def field_findings(about: Ref, path: str, fields: Sequence[gw.HTTPFieldMatch], what: str) -> Iterator[Finding]:
     """Report invalid comparisons with headers or query parameters, which `what` names."""
-    for i, each in enumerate(fields):
+    for i, match in enumerate(fields):
         field_path = f"{path}[{i}]"
-        if not is_header_name(each.name):
-            yield Finding(about, "InvalidMatch", f"invalid {what} name {each.name!r}", field_path)
-        if each.name in {earlier.name for earlier in fields[:i]}:
-            yield Finding(about, "InvalidMatch", f"duplicate {what} {each.name}", field_path)
-        if each.type == _REGEX and (problem := regex_problem(each.value)):
+        if not is_header_name(match.name):
+            yield Finding(about, "InvalidMatch", f"invalid {what} name {match.name!r}", field_path)
+        if match.name in {earlier.name for earlier in fields[:i]}:
+            yield Finding(about, "InvalidMatch", f"duplicate {what} {match.name}", field_path)
+        if match.type == _REGEX and (problem := regex_problem(match.value)):
             yield Finding(about, UNSUPPORTED_VALUE, problem, f"{field_path}.value")
 
 

@@ -21,25 +21,25 @@ class MirrorFilter(msgspec.Struct, frozen=True):
 
 def mirror_filters(filters: Iterable[gw.HTTPRouteFilter], referrer: Referrer) -> Iterator[MirrorFilter]:
     """Yield the mirrors among filters; `referrer` is the list of filters."""
-    for i, each in enumerate(filters):
-        if each.request_mirror is not None:
+    for i, spec in enumerate(filters):
+        if spec.request_mirror is not None:
             path = f"{referrer.path}[{i}].requestMirror.backendRef"
-            yield MirrorFilter(msgspec.structs.replace(referrer, path=path), each.request_mirror)
+            yield MirrorFilter(msgspec.structs.replace(referrer, path=path), spec.request_mirror)
 
 
 def mirrors_of(view: View, filters: Iterable[MirrorFilter]) -> Iterator[Mirror]:
     """Yield the mirrors that copy anything. One without a usable target is dropped: the request must not notice."""
-    for each in filters:
-        fraction, referrer, ref = _fraction(each.spec), each.referrer, each.spec.backend_ref
+    for mirror in filters:
+        fraction, referrer, ref = _fraction(mirror.spec), mirror.referrer, mirror.spec.backend_ref
         if fraction and not backend_problem(view, referrer, ref):
             yield Mirror(destination_of(view, referrer, ref), referrer.about, fraction)
 
 
 def mirror_findings(view: View, filters: Iterable[MirrorFilter], *, redirected: bool) -> Iterator[Finding]:
     """Report mirrors that never copy anything."""
-    for each in filters:
-        about, path = each.referrer.about, each.referrer.path
-        if problem := backend_problem(view, each.referrer, each.spec.backend_ref):
+    for mirror in filters:
+        about, path = mirror.referrer.about, mirror.referrer.path
+        if problem := backend_problem(view, mirror.referrer, mirror.spec.backend_ref):
             message = f"{problem.message}; nothing is mirrored, the rule itself is not affected"
             yield Finding(about, problem.reason, message, f"{path}.{problem.field}", fix=problem.fix)
         elif redirected:

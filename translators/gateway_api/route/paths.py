@@ -17,19 +17,19 @@ _KINDS = {"ReplaceFullPath": "replaceFullPath", "ReplacePrefixMatch": "replacePr
 
 
 class NewPath(msgspec.Struct, frozen=True):
-    """A rewritten path: `whole` replaces all of it, `prefix` the matched part, `substitution` what `pattern` finds."""
+    """A rewritten path: `full` replaces all of it, `prefix` the matched part, `substitution` what `pattern` finds."""
 
-    whole: str = ""
+    full: str = ""
     prefix: str = ""
     pattern: str = ""
     substitution: str = ""
 
     @property
     def as_pattern(self) -> "NewPath":
-        """The same without `whole`, which Envoy has for redirects but not for rewrites."""
-        if not self.whole:
+        """The same without `full`, which Envoy has for redirects but not for rewrites."""
+        if not self.full:
             return self
-        return NewPath(pattern=_EVERYTHING, substitution=self.whole.replace("\\", "\\\\"))
+        return NewPath(pattern=_EVERYTHING, substitution=self.full.replace("\\", "\\\\"))
 
 
 def new_path(spec: gw.HTTPPathModifier | None, match: HTTPRouteMatch) -> NewPath:
@@ -40,7 +40,7 @@ def new_path(spec: gw.HTTPPathModifier | None, match: HTTPRouteMatch) -> NewPath
     if spec is None:
         return NewPath()
     if spec.replace_full_path is not None:
-        return NewPath(whole=_absolute(spec.replace_full_path))
+        return NewPath(full=_absolute(spec.replace_full_path))
     prefix, matched = _absolute(spec.replace_prefix_match or "").rstrip("/"), match.path.value.rstrip("/")
     if not matched:
         return NewPath(prefix=f"{prefix}/")  # the match ends with the slash itself

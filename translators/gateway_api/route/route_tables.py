@@ -8,16 +8,16 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.routes import Order, RouteTable
 from mirrorplane.api.view import View
-from mirrorplane.translators.gateway_api.attachment.attachments import Attachment, attached, parent_findings
+from mirrorplane.translators.gateway_api.attachment.attachments import Attachment, attachments_of, parent_findings
 from mirrorplane.translators.gateway_api.attachment.mirror_host import with_mirror_hosts
-from mirrorplane.translators.gateway_api.attachment.parents import Route, is_ours
+from mirrorplane.translators.gateway_api.attachment.parents import Route, has_served_parent
 from mirrorplane.translators.gateway_api.attachment.service_parents import (
-    Frontend,
-    frontend_findings,
-    is_meshed,
-    tables_at,
+    ServiceParent,
+    has_service_parent,
+    service_parent_findings,
+    service_tables,
 )
-from mirrorplane.translators.gateway_api.names import called
+from mirrorplane.translators.gateway_api.names import binding_name
 from mirrorplane.translators.gateway_api.route.extension_refs import mirror_policy
 from mirrorplane.translators.gateway_api.route.rule_findings import rule_findings
 from mirrorplane.translators.gateway_api.route.rule_routes import routes_of
@@ -30,17 +30,18 @@ def lower_rules(view: View, obj: Route, rules: Sequence[Rule], unsupported: Sequ
 
     `unsupported` are findings about values in the rules; the rest of the rules is served without them.
     """
-    served = [rule for each in rules if (rule := servable(each, unsupported))]
+    servable_rules = tuple(filter(None, (servable(rule, unsupported) for rule in rules)))
 
-    def service_routes(parent: Frontend) -> Iterator[routes.Route]:
-        return (route for rule in served for route in routes_of(view, rule, "http", parent.port))
+    def service_routes(parent: ServiceParent) -> Iterator[routes.Route]:
+        return (route for rule in servable_rules for route in routes_of(view, rule, "http", parent.port))
 
-    findings = (*parent_findings(view, obj), *frontend_findings(view, obj))
-    if is_ours(view, obj) or is_meshed(view, obj):
+    findings = (*parent_findings(view, obj), *service_parent_findings(view, obj))
+    if has_served_parent(view, obj) or has_service_parent(view, obj):
         findings += tuple(chain.from_iterable(with_effects(rule, unsupported) for rule in rules))
         findings += tuple(chain.from_iterable(rule_findings(view, rule) for rule in rules))
-    tables = (_table(view, obj, served, each) for each in attached(view, obj) if each.holds)
-    return Lowered(tables=(*tables, *tables_at(view, obj, service_routes)), findings=findings)
+    active = (attachment for attachment in attachments_of(view, obj) if attachment.is_active)
+    tables = (_table(view, obj, servable_rules, attachment) for attachment in active)
+    return Lowered(tables=(*tables, *service_tables(view, obj, service_routes)), findings=findings)
 
 
 def _table(view: View, obj: Route, rules: Sequence[Rule], attachment: Attachment) -> RouteTable:
@@ -48,15 +49,15 @@ def _table(view: View, obj: Route, rules: Sequence[Rule], attachment: Attachment
         ref=obj.ref,
         hosts=attachment.hosts,
         routes=tuple(chain.from_iterable(_routes(view, obj, rule, attachment) for rule in rules)),
-        gateways=(called(attachment.listener.owner),),
+        gateways=(binding_name(attachment.listener.parent),),
         created=obj.created,
-        section_name=attachment.listener.said.name,
+        section_name=attachment.listener.spec.name,
         order=Order.PRECISE,
     )
 
 
 def _routes(view: View, obj: Route, rule: Rule, attachment: Attachment) -> Iterator[routes.Route]:
-    scheme = "https" if attachment.listener.secure else "http"
+    scheme = "https" if attachment.listener.uses_tls else "http"
     policy = mirror_policy(view, rule.about, rule.spec.filters)
-    for route in routes_of(view, rule, scheme, attachment.listener.said.port):
+    for route in routes_of(view, rule, scheme, attachment.listener.spec.port):
         yield with_mirror_hosts(view, obj, attachment, route, policy)

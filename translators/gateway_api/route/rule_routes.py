@@ -80,7 +80,7 @@ def redirect_of(spec: HTTPRequestRedirectFilter, match: gw.HTTPRouteMatch, schem
     return Redirect(
         code=spec.status_code,
         host=spec.hostname,
-        path=path.whole,
+        path=path.full,
         prefix=path.prefix,
         scheme=spec.scheme or "",
         port=0 if is_default and spec.hostname else new_port,
@@ -93,7 +93,7 @@ def redirect_of(spec: HTTPRequestRedirectFilter, match: gw.HTTPRouteMatch, schem
 def _authorization(view: View, rule: Rule) -> Authorization | None:
     if any(filter_problems(view, rule)):
         return None
-    auths = ((i, each.external_auth) for i, each in enumerate(rule.spec.filters) if each.external_auth is not None)
+    auths = ((i, f.external_auth) for i, f in enumerate(rule.spec.filters) if f.external_auth is not None)
     return next((authorization_of(view, auth_referrer(rule, i), auth) for i, auth in auths), None)
 
 
@@ -107,9 +107,9 @@ def _action(view: View, case: _Case) -> Forward | Redirect | Answer | Split:
     if redirect is not None and redirect.request_redirect is not None:
         return redirect_of(redirect.request_redirect, case.match.spec, case.scheme, case.port)
     if _is_pinned(rule, len(weighted)):
-        return Split(tuple(_branch(view, case, each, pinned=True) for each in backends))
+        return Split(tuple(_branch(view, case, backend, pinned=True) for backend in backends))
     if any(_needs_branch(rule, backend) for _, backend in weighted):
-        return Split(tuple(_branch(view, case, each) for each in weighted))
+        return Split(tuple(_branch(view, case, backend) for backend in weighted))
     return _forward(view, case, weighted)
 
 
@@ -127,7 +127,7 @@ def _needs_branch(rule: Rule, backend: gw.HTTPBackendRef) -> bool:
     rewrite, rule_rewrite = only(backend.filters, "URLRewrite"), only(rule.spec.filters, "URLRewrite")
     if rewrite is not None and rewrite.url_rewrite is not None and (rewrite.url_rewrite.path or rule_rewrite):
         return True
-    return any(each.type in {"RequestRedirect", "RequestMirror"} for each in backend.filters)
+    return any(f.type in {"RequestRedirect", "RequestMirror"} for f in backend.filters)
 
 
 def _branch(view: View, case: _Case, backend: tuple[int, gw.HTTPBackendRef], *, pinned: bool = False) -> Branch:
@@ -144,15 +144,15 @@ def _forward(view: View, case: _Case, backends: Backends) -> Forward:
     """Return how requests are forwarded. The filters of an only backend go before those of the rule."""
     rule, filters = case.rule, case.rule.spec.filters
     destinations = tuple(_destination(view, rule, i, backend) for i, backend in backends)
-    only_backend = [(i, backend.filters) for i, backend in backends] if len(backends) == 1 else []
+    only_backend = backends if len(backends) == 1 else ()
     mirrors = chain(
         mirror_filters(filters, rule.referrer("filters")),
-        *(mirror_filters(each, rule.referrer(f"backendRefs[{i}].filters")) for i, each in only_backend),
+        *(mirror_filters(ref.filters, rule.referrer(f"backendRefs[{i}].filters")) for i, ref in only_backend),
     )
-    rewrites = [*(only(each, "URLRewrite") for _, each in only_backend), only(filters, "URLRewrite")]
+    rewrites = [*(only(ref.filters, "URLRewrite") for _, ref in only_backend), only(filters, "URLRewrite")]
     return Forward(
         # If all fail, Envoy needs no cluster: the proxy answers.
-        destinations=destinations if any(not each.fails for each in destinations) else (),
+        destinations=destinations if any(not destination.fails for destination in destinations) else (),
         mirrors=tuple(mirrors_of(view, mirrors)),
         timeout_ms=timeout_of(rule.spec),
         retries=retries_of(rule.spec),
@@ -177,7 +177,7 @@ def _destination(view: View, rule: Rule, i: int, backend: gw.HTTPBackendRef) -> 
 
 def _rewrite(filters: Sequence[HTTPRouteFilter | None], match: gw.HTTPRouteMatch) -> Rewrite:
     """Return the rewrite: path and host each from the first filter that sets it."""
-    rewrites = [each.url_rewrite for each in filters if each is not None and each.url_rewrite is not None]
-    path = new_path(next((each.path for each in rewrites if each.path is not None), None), match).as_pattern
-    host = next((each.hostname for each in rewrites if each.hostname), "")
+    rewrites = [f.url_rewrite for f in filters if f is not None and f.url_rewrite is not None]
+    path = new_path(next((rewrite.path for rewrite in rewrites if rewrite.path is not None), None), match).as_pattern
+    host = next((rewrite.hostname for rewrite in rewrites if rewrite.hostname), "")
     return Rewrite(path.prefix, path.pattern, path.substitution, host)

@@ -61,9 +61,9 @@ _ON_BACKEND = {"RequestRedirect": "Within backendRefs, when", "URLRewrite": "Wit
 
 def _prefix_findings(rule: Rule, path: str, filters: Filters, when: Mapping[str, str] = _ON_RULE) -> Iterator[Finding]:
     """Report replacePrefixMatch on a rule that does not match exactly one prefix."""
-    for i, each in enumerate(filters):
-        location = each.request_redirect or each.url_rewrite
-        kind = "RequestRedirect" if each.request_redirect is not None else "URLRewrite"
+    for i, spec in enumerate(filters):
+        location = spec.request_redirect or spec.url_rewrite
+        kind = "RequestRedirect" if spec.request_redirect is not None else "URLRewrite"
         path_spec = location.path if location is not None else None
         replaces = path_spec is not None and path_spec.replace_prefix_match is not None
         if replaces and [match.path.type for match in rule.spec.matches] != ["PathPrefix"]:

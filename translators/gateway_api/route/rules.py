@@ -55,11 +55,11 @@ class Rule(msgspec.Struct, frozen=True):
 
 def filter_problems(view: View, rule: Rule) -> Iterator[tuple[int, RefProblem]]:
     """Yield the filters that cannot be applied, by their index. Gateway API: none of them may be skipped."""
-    for i, each in enumerate(rule.spec.filters):
-        if each.extension_ref is not None and (problem := extension(view, rule.about, each.extension_ref).problem):
+    for i, spec in enumerate(rule.spec.filters):
+        if spec.extension_ref is not None and (problem := extension(view, rule.about, spec.extension_ref).problem):
             yield i, problem
-        if each.external_auth is not None:
-            auth_problem = backend_problem(view, auth_referrer(rule, i), each.external_auth.backend_ref)
+        if spec.external_auth is not None:
+            auth_problem = backend_problem(view, auth_referrer(rule, i), spec.external_auth.backend_ref)
             if auth_problem:
                 yield i, msgspec.structs.replace(auth_problem, field=f"externalAuth.backendRef.{auth_problem.field}")
 
@@ -73,4 +73,4 @@ def auth_referrer(rule: Rule, i: int) -> Referrer:
 
 def unsupported_filters(backend: gw.HTTPBackendRef) -> Iterator[tuple[int, str]]:
     """Yield the filters of a backend that cannot be applied to it alone, by their index and type."""
-    yield from ((i, each.type) for i, each in enumerate(backend.filters) if each.type not in BACKEND_FILTERS)
+    yield from ((i, f.type) for i, f in enumerate(backend.filters) if f.type not in BACKEND_FILTERS)

@@ -17,20 +17,20 @@ from mirrorplane.translators.gateway_api.route.rules import Rule
 
 def refusals(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings for which an object is refused, with all others about it; nothing where it can be served."""
-    found = tuple(findings)
-    if any(each.severity is Severity.ERROR and each.reason != UNSUPPORTED_VALUE for each in found):
-        return found
-    return tuple(each for each in found if each.reason != UNSUPPORTED_VALUE)
+    findings = tuple(findings)
+    if any(finding.severity is Severity.ERROR and finding.reason != UNSUPPORTED_VALUE for finding in findings):
+        return findings
+    return tuple(finding for finding in findings if finding.reason != UNSUPPORTED_VALUE)
 
 
 def unsupported(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings about values that are not supported."""
-    return tuple(each for each in findings if each.reason == UNSUPPORTED_VALUE)
+    return tuple(finding for finding in findings if finding.reason == UNSUPPORTED_VALUE)
 
 
 def servable(rule: Rule, findings: Sequence[Finding]) -> Rule | None:
     """Return a rule without its unsupported values; None where it has to be dropped."""
-    places = {_place(rule, each) for each in findings if each.path.startswith(f"{rule.path}.")}
+    places = {_place(rule, finding) for finding in findings if finding.path.startswith(f"{rule.path}.")}
     if not places:
         return rule
     if "matches" in places:
@@ -48,15 +48,15 @@ def servable(rule: Rule, findings: Sequence[Finding]) -> Rule | None:
 
 def with_effects(rule: Rule, findings: Iterable[Finding]) -> Iterator[Finding]:
     """Yield the findings about a rule, each with what becomes of requests."""
-    for each in findings:
-        if each.path.startswith(f"{rule.path}."):
-            place = _place(rule, each)
+    for finding in findings:
+        if finding.path.startswith(f"{rule.path}."):
+            place = _place(rule, finding)
             effect = f"requests are answered {rule.failure}"
             if place == "matches":
                 effect = "the rule is dropped"
             elif isinstance(place, int):
                 effect = f"its share of requests is answered {rule.failure}"
-            yield msgspec.structs.replace(each, message=f"{each.message}; {effect}")
+            yield msgspec.structs.replace(finding, message=f"{finding.message}; {effect}")
 
 
 def _place(rule: Rule, finding: Finding) -> str | int:

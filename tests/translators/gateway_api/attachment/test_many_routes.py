@@ -16,7 +16,7 @@ from mirrorplane.api.resource import ROUTE, ResourceSet
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.translators import partitions
-from mirrorplane.translators.gateway_api.attachment.attached_routes import counted
+from mirrorplane.translators.gateway_api.attachment.listener_status import attached_routes
 from mirrorplane.translators.object_status import standing
 from mirrorplane.translators.routers.servers import joining_place
 from tests.bench.gateway_worlds import KINDS, MIRRORED, route, router, world
@@ -39,7 +39,7 @@ async def served(kind: str, count: int) -> tuple[Plane, list[ResourceSet]]:
     await plane.publish()
     plane.engine.hold([(standing, EDGE_GATEWAY)])
     plane.engine.view.memo(standing, EDGE_GATEWAY)
-    assert plane.engine.view.memo(counted, EDGE_GATEWAY) == {"http": count}
+    assert plane.engine.view.memo(attached_routes, EDGE_GATEWAY) == {"http": count}
     return plane, sets
 
 
@@ -59,7 +59,7 @@ async def test_one_route_more_runs_as_many_functions_whatever_their_number(kind:
         plane, sets = await served(kind, count)
         found.append((await runs(plane, route(kind, count)), await runs(plane, route(kind, count // 2, backend=3))))
         assert len(sets) == 3
-        assert plane.engine.view.memo(counted, EDGE_GATEWAY) == {"http": count + 1}
+        assert plane.engine.view.memo(attached_routes, EDGE_GATEWAY) == {"http": count + 1}
         assert max(len(entry.reads) for entry in plane.engine._entries.values()) < 2 * partitions.COUNT, (
             "none reads all"
         )
@@ -179,7 +179,7 @@ async def test_a_label_of_a_namespace_that_no_selector_asks_for_is_nothing_to_it
     joining = msgspec.structs.replace(plane.snapshot.objects[ours], labels={"may": "join"})
     await runs(plane, joining)
     await runs(plane, msgspec.structs.replace(before, spec=spec))
-    assert plane.engine.view.memo(counted, EDGE_GATEWAY) == {"http": 50}
+    assert plane.engine.view.memo(attached_routes, EDGE_GATEWAY) == {"http": 50}
     assert await runs(plane, msgspec.structs.replace(joining, labels={"may": "join", "other": "a"})) <= MOST_RUNS
     assert await runs(plane, msgspec.structs.replace(joining, labels={"other": "a"})) > 50
-    assert plane.engine.view.memo(counted, EDGE_GATEWAY) == {}
+    assert plane.engine.view.memo(attached_routes, EDGE_GATEWAY) == {}

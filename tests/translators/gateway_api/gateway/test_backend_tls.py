@@ -7,8 +7,8 @@ from mirrorplane.api.kinds.config_map import ConfigMap, Entries
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.resource import CLUSTER, SECRET
 from mirrorplane.controlplane.plane import Plane
-from mirrorplane.translators.gateway_api.attachment.ancestors import ancestors
 from mirrorplane.translators.inputs.kube_config_map import validate
+from mirrorplane.translators.status.backend_tls_policy import ancestors
 from tests.builders import SLEEP, decoded, plane_of, rendered
 from tests.gateway_manifests import EDGE, GROUP, gateway, made, route, services, to
 from tests.translators.gateway_api.attachment.test_status import brief, statuses

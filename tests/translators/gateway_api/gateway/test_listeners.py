@@ -185,7 +185,7 @@ async def test_one_more_listener_set_builds_no_host_of_the_gateway_again():
     plane = await plane_of(said)
     plane.publisher.attach(EDGE, lambda _: None)
     await plane.publish()
-    before = {call: entry for call, entry in plane.engine._entries.items() if call[0].__name__ == "_of_host"}
+    before = {call: entry for call, entry in plane.engine._entries.items() if call[0].__name__ == "_virtual_host"}
     (more,) = objects(listener_set("more", OTHER_PORT))
     plane.store.apply(more.ref, more)
     await plane.publish()
