@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
-from mirrorplane.controlplane.findings.nacks import FEW, Rejected
+from mirrorplane.controlplane.findings.nacks import MOST_NAMED, Rejection
 from mirrorplane.controlplane.observe.convergence import Rounds
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.origins import OriginCache
@@ -98,10 +98,10 @@ class PlaneLink:
         self._metrics.of(type_url).rejects.inc()
         self._clean.discard(type_url)
         nacks = self._feed.plane.findings.nacks
-        if len(names) > FEW:
+        if len(names) > MOST_NAMED:
             nacks.suspect(self._proxy.id, type_url, names, message)
         else:
-            claims = {name: Rejected(message) for name in names or ("",)}
+            claims = {name: Rejection(message) for name in names or ("",)}
             nacks.add(self._proxy.id, type_url, claims)
             # Finding the origins may take seconds in a large world: work that pauses, and not here (decision 0044).
             self._feed.plane.executor.schedule(self._explain(type_url, claims))
@@ -147,7 +147,7 @@ class PlaneLink:
             self._pending = pending
             self._metrics.pending.inc(1 if pending else -1)
 
-    def _explain(self, type_url: str, claims: Mapping[str, Rejected]) -> Callable[[], None]:
+    def _explain(self, type_url: str, claims: Mapping[str, Rejection]) -> Callable[[], None]:
         """Return the work that adds to claims which objects the rejected resources were made from."""
         resources = self._set.of(type_url) if self._set else {}
         rejected = [(resources[name], claim) for name, claim in claims.items() if name in resources]
@@ -156,7 +156,7 @@ class PlaneLink:
         def explain() -> None:
             for resource, claim in rejected:
                 origins = self._feed.origins.find(self._offer_set, resource, since)
-                explained = Rejected(claim.text, origins.suspects, origins.count)
+                explained = Rejection(claim.text, origins.suspects, origins.count)
                 self._feed.plane.findings.nacks.explain(self._proxy.id, resource, claim, explained)
 
         return explain

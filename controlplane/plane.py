@@ -1,4 +1,4 @@
-"""The one-way flow in one place: changes into the Store, a Snapshot through the Engine, sets and findings out."""
+"""The one-way flow in one place: changes into the Store, a Snapshot through the Engine, resources and findings out."""
 
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.proxy import Proxy
@@ -18,10 +18,10 @@ from mirrorplane.controlplane.status.sink import MemoryStatusSink, StatusSink
 
 
 class Plane:
-    """One world and what is made of it. Everything that serves, renders or checks goes through here.
+    """One world and everything computed from it. Whatever serves, renders or checks goes through here.
 
-    `published` is the version of the last snapshot that every scope has been brought up to. `slice_s` is how many
-    seconds long work goes on before other tasks get their turn.
+    `published` is the version of the last snapshot that every scope has been brought up to. Long work lets other tasks
+    run after every `slice_s` seconds. Statuses are written to `sink`.
     """
 
     def __init__(
@@ -41,18 +41,18 @@ class Plane:
         self.published = 0
 
     def apply(self, batch: Batch) -> None:
-        """Take in what a source saw. Nothing is served until publish."""
+        """Apply a source's changes to the store. Nothing is served before the next publish."""
         for change in batch.changes:
             self.store.apply(change.ref, change.obj)
             self.executor.checkpoint()
-        self.findings.from_source(batch.findings)
+        self.findings.update_sources(batch.findings)
 
-    async def take(self, batch: Batch) -> int:
-        """Apply and publish."""
-        return await self.executor.run(lambda: self._take(batch))
+    async def update(self, batch: Batch) -> int:
+        """Apply and publish, pausing between slices; returns how many scopes got new resources."""
+        return await self.executor.run(lambda: self._update(batch))
 
     async def publish(self) -> int:
-        """Serve the world as it is now; returns how many scopes got a new set. Long work makes room for other tasks."""
+        """Serve the store's content, pausing between slices; returns how many scopes got new resources."""
         return await self.executor.run(self._publish)
 
     def render(self, proxy: Proxy) -> ResourceSet:
@@ -60,14 +60,14 @@ class Plane:
         return self.publisher.render(proxy)
 
     async def rendered(self, proxy: Proxy) -> ResourceSet:
-        """Return the same while serving, when other work may be under way. Raises RenderError."""
+        """Do the same while serving, when other work may be in progress. Raises RenderError."""
         return await self.executor.run(lambda: self.publisher.render(proxy))
 
     async def all_findings(self) -> tuple[Finding, ...]:
         """Return every finding, ordered by file, line and object, while serving: assembling thousands takes long."""
         return await self.executor.run(self.findings.all)
 
-    def _take(self, batch: Batch) -> int:
+    def _update(self, batch: Batch) -> int:
         self.apply(batch)
         return self._publish()
 

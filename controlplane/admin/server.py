@@ -86,7 +86,7 @@ class Admin:
         return _json(_PAGES)
 
     async def _findings(self, _: web.Request) -> web.Response:
-        self._plane.findings.look_again()
+        self._plane.findings.invalidate()
         return _json([finding_row(f) for f in await self._plane.all_findings()])
 
     async def _proxies(self, _: web.Request) -> web.Response:

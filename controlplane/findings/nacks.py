@@ -1,7 +1,7 @@
-"""What proxies reject, as findings on the resources and on the objects behind them.
+"""What proxies reject, as findings on the resources and on the objects that they were built from.
 
-Separate from the ledger because it has a rule of its own: a thousand proxies that reject the same for the same reason
-say it once.
+Separate from the store because it has a rule of its own: when a thousand proxies reject the same resource for the same
+reason, that is one finding. See decision 0031.
 """
 
 from collections import defaultdict
@@ -13,19 +13,20 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.resource import Resource
 
-FEW = 20
-"""A proxy that rejects more resources at once than this does not say which: that is one finding for all of them."""
+MOST_NAMED = 20
+"""When a proxy rejects more resources at once than this, nothing is known about each: they get one finding together."""
 
 MOST_OBJECTS = 50
 """How many objects get a finding because of one resource."""
 
+_REJECTED = "Rejected"
 _EXAMPLES = 3
 
 
-class Rejected(msgspec.Struct, frozen=True):
-    """A resource that a proxy rejected, in Envoy's words.
+class Rejection(msgspec.Struct, frozen=True):
+    """Why a proxy rejected a resource, in Envoy's words.
 
-    `suspects` are the objects that may be the cause, sorted; `origins` is how many objects it was made from.
+    `suspects` are the objects that may be the cause, sorted; `origins` is how many objects it was built from.
     """
 
     text: str
@@ -34,106 +35,111 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class _Case(msgspec.Struct, frozen=True):
-    """Equal rejections are one case. `among` is the remark on a rejection whose cause is not known."""
+    """Equal rejections of several proxies are one case. `group` describes many resources of which some are bad."""
 
     kind: str
     name: str
     text: str
-    among: str = ""
+    group: str = ""
 
 
-class _Complaint:
-    """What one proxy says of one type: resources by name, and the many that it rejected together, if any."""
+class _Rejections:
+    """What one proxy rejects of one type: resources by name, and a group of which it rejects one or more, if any."""
 
-    __slots__ = ("known", "text", "unsure")
+    __slots__ = ("by_name", "group", "group_text")
 
     def __init__(self) -> None:
-        self.known: dict[str, Rejected] = {}
-        self.unsure: Collection[str] = ()
-        self.text = ""
+        self.by_name: dict[str, Rejection] = {}
+        self.group: Collection[str] = ()
+        self.group_text = ""
 
-    def cases(self, kind: str) -> Iterator[tuple[_Case, Rejected]]:
-        """Yield what is to be said of the type, each with what it was made from."""
-        for name, rejected in self.known.items():
-            yield _Case(kind, name, rejected.text), rejected
-        if len(self.unsure) > FEW:
-            examples = ", ".join(sorted(self.unsure)[:_EXAMPLES])
-            among = f"one or more of {len(self.unsure)} resources, among them {examples}"
-            yield _Case(kind, "", self.text, among), Rejected(self.text)
+    @property
+    def size(self) -> int:
+        """How many resources may be rejected."""
+        return len(self.by_name) + len(self.group)
+
+    def cases(self, kind: str) -> Iterator[tuple[_Case, Rejection]]:
+        """Yield the cases of a type, each with the rejection."""
+        for name, rejection in self.by_name.items():
+            yield _Case(kind, name, rejection.text), rejection
+        if len(self.group) > MOST_NAMED:
+            examples = ", ".join(sorted(self.group)[:_EXAMPLES])
+            group = f"one or more of {len(self.group)} resources ({examples}, ...)"
+            yield _Case(kind, "", self.group_text, group), Rejection(self.group_text)
             return
-        for name in set(self.unsure).difference(self.known):
-            yield _Case(kind, name, self.text), Rejected(self.text)
+        for name in set(self.group).difference(self.by_name):
+            yield _Case(kind, name, self.group_text), Rejection(self.group_text)
 
 
 class NackStore:
-    """What each proxy rejects now: by proxy, type and name of the resource ("" where no resource was named).
+    """What each proxy rejects now: by proxy, type and name of the resource ("" where the proxy named none).
 
-    `on_change` is called whenever the findings are other ones.
+    `on_change` is called whenever the findings change.
     """
 
     def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
         self._on_change = on_change
-        self._by_proxy: defaultdict[str, dict[str, _Complaint]] = defaultdict(dict)
+        self._by_proxy: defaultdict[str, dict[str, _Rejections]] = defaultdict(dict)
 
-    def add(self, proxy: str, type_url: str, said: Mapping[str, Rejected]) -> None:
-        """Add what a proxy says about resources of a type; it takes the place of what it said of them before."""
-        complaint = self._complaint(proxy, type_url)
-        complaint.known.update(said)
-        complaint.unsure = tuple(name for name in complaint.unsure if name not in said)
+    def add(self, proxy: str, type_url: str, by_name: Mapping[str, Rejection]) -> None:
+        """Add the rejections of resources of a type; they replace earlier ones of the same resources."""
+        rejections = self._rejections(proxy, type_url)
+        rejections.by_name.update(by_name)
+        rejections.group = tuple(name for name in rejections.group if name not in by_name)
         self._on_change()
 
-    def explain(self, proxy: str, resource: Resource, claim: Rejected, explained: Rejected) -> bool:
-        """Put something in the place of this very claim; returns whether it still stood."""
-        complaint = self._by_proxy.get(proxy, {}).get(resource.type_url)
-        if complaint is None or complaint.known.get(resource.name) is not claim:
+    def explain(self, proxy: str, resource: Resource, rejection: Rejection, explained: Rejection) -> bool:
+        """Replace this very rejection; returns False when it was replaced or resolved in the meantime."""
+        rejections = self._by_proxy.get(proxy, {}).get(resource.type_url)
+        if rejections is None or rejections.by_name.get(resource.name) is not rejection:
             return False
-        complaint.known[resource.name] = explained
+        rejections.by_name[resource.name] = explained
         self._on_change()
         return True
 
     def suspect(self, proxy: str, type_url: str, names: Collection[str], text: str) -> None:
-        """Add that a proxy rejects some of these resources. The names are kept, not copied: there may be thousands."""
-        complaint = self._complaint(proxy, type_url)
-        complaint.unsure = {*complaint.unsure, *names} if complaint.unsure else names
-        complaint.text = text
+        """Add that a proxy rejects one or more of these resources. The names are not copied: there may be thousands."""
+        rejections = self._rejections(proxy, type_url)
+        rejections.group = {*rejections.group, *names} if rejections.group else names
+        rejections.group_text = text
         self._on_change()
 
     def keep(self, proxy: str, type_url: str, names: Collection[str]) -> bool:
-        """Of what a proxy says about a type, keep what is about these resources; returns whether that is less."""
-        complaint = self._by_proxy.get(proxy, {}).get(type_url)
-        if complaint is None:
+        """Resolve a proxy's rejections of a type, except those of these resources; returns whether there were any."""
+        rejections = self._by_proxy.get(proxy, {}).get(type_url)
+        if rejections is None:
             return False
-        before = len(complaint.known) + len(complaint.unsure)
-        complaint.known = {name: one for name, one in complaint.known.items() if name in names}
-        complaint.unsure = tuple(name for name in complaint.unsure if name in names)
-        after = len(complaint.known) + len(complaint.unsure)
-        if not after:
+        before = rejections.size
+        rejections.by_name = {name: rejection for name, rejection in rejections.by_name.items() if name in names}
+        rejections.group = tuple(name for name in rejections.group if name in names)
+        if not rejections.size:
             del self._by_proxy[proxy][type_url]
-        if after < before:
+        resolved = rejections.size < before
+        if resolved:
             self._on_change()
-        return after < before
+        return resolved
 
     def forget(self, proxy: str) -> bool:
-        """Forget all that a proxy said; returns whether there was anything."""
-        known = self._by_proxy.pop(proxy, None) is not None
-        if known:
+        """Drop everything a proxy rejected; returns whether there was anything."""
+        existed = self._by_proxy.pop(proxy, None) is not None
+        if existed:
             self._on_change()
-        return known
+        return existed
 
     def findings(self) -> Iterator[Finding]:
-        """Yield a finding for each resource, and one for each object that is suspect, in no order."""
+        """Yield a finding for each rejected resource, and one for each suspect object, in no order."""
         proxies: defaultdict[_Case, list[str]] = defaultdict(list)
-        made: defaultdict[_Case, set[Rejected]] = defaultdict(set)
+        rejections: defaultdict[_Case, set[Rejection]] = defaultdict(set)
         for proxy, by_type in self._by_proxy.items():
-            for type_url, complaint in by_type.items():
-                for case, rejected in complaint.cases(short(type_url)):
+            for type_url, of_type in by_type.items():
+                for case, rejection in of_type.cases(short(type_url)):
                     proxies[case].append(proxy)
-                    made[case].add(rejected)
-        for case, who in proxies.items():
-            yield from _findings(case, who, made[case])
+                    rejections[case].add(rejection)
+        for case, proxy_ids in proxies.items():
+            yield from _findings(case, proxy_ids, rejections[case])
 
-    def _complaint(self, proxy: str, type_url: str) -> _Complaint:
-        return self._by_proxy[proxy].setdefault(type_url, _Complaint())
+    def _rejections(self, proxy: str, type_url: str) -> _Rejections:
+        return self._by_proxy[proxy].setdefault(type_url, _Rejections())
 
 
 def short(type_url: str) -> str:
@@ -141,24 +147,23 @@ def short(type_url: str) -> str:
     return type_url.rpartition(".")[2]
 
 
-def _findings(case: _Case, proxies: Collection[str], made: Iterable[Rejected]) -> Iterator[Finding]:
-    suspects = sorted({ref for rejected in made for ref in rejected.suspects})[:MOST_OBJECTS]
-    origins = max(rejected.origins for rejected in made)
-    what = case.among or "this"
-    of = f"; {_objects(origins, len(suspects))}" if origins else ""
-    yield Finding(Ref(case.kind, "", case.name), "Rejected", f"{_said(proxies, what)}{of}: {case.text}")
-    resource = f"{case.kind} {case.name}, which is made from this"
+def _findings(case: _Case, proxies: Collection[str], rejections: Iterable[Rejection]) -> Iterator[Finding]:
+    suspects = sorted({ref for rejection in rejections for ref in rejection.suspects})[:MOST_OBJECTS]
+    origins = max(rejection.origins for rejection in rejections)
+    by_whom = f"rejected by {_names(proxies)}; the last good version stays in use"
+    about_resource = f"{case.group} {by_whom}" if case.group else by_whom
+    cause = f"; {_built_from(origins, len(suspects))}" if origins else ""
+    yield Finding(Ref(case.kind, "", case.name), _REJECTED, f"{about_resource}{cause}: {case.text}")
+    about_object = f"{case.kind} {case.name}, which is built from this object, was {by_whom}"
     for ref in suspects:
-        yield Finding(ref, "Rejected", f"{_said(proxies, resource)}: {case.text}")
+        yield Finding(ref, _REJECTED, f"{about_object}: {case.text}")
 
 
-def _said(proxies: Collection[str], what: str) -> str:
+def _names(proxies: Collection[str]) -> str:
     first = min(proxies)
-    if len(proxies) == 1:
-        return f"{first} rejected {what}, and goes on with the last good one"
-    return f"{len(proxies)} proxies, for example {first}, rejected {what}, and go on with the last good one"
+    return first if len(proxies) == 1 else f"{len(proxies)} proxies, for example {first}"
 
 
-def _objects(origins: int, suspects: int) -> str:
-    objects = f"it is made from {origins} object{'s' if origins > 1 else ''}"
+def _built_from(origins: int, suspects: int) -> str:
+    objects = f"built from {origins} object{'s' if origins > 1 else ''}"
     return objects if suspects == origins else f"{objects}, {suspects} of which may be the cause"

@@ -1,4 +1,4 @@
-"""All findings there are: those of sources (by file), those of translators (by object), those of proxies (NACKs)."""
+"""All findings: those of sources (by origin), of translators and checks (by object), of proxies (NACKs)."""
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
@@ -18,92 +18,93 @@ log = logging.getLogger(__name__)
 
 
 class FindingStore:
-    """Findings as they stand now. `locate` gives a finding about an object its file and line.
+    """The current findings. `locate` gives a finding about an object its file and line; `nacks` are those of proxies.
 
-    `nacks` are those of proxies. They are put together when somebody asks, and kept until something changes.
+    The complete list is assembled when it is requested, and cached until something changes.
     """
 
     def __init__(self, engine: Engine, locate: Locate) -> None:
         self._engine, self._locate = engine, locate
-        self._of_sources: dict[str, tuple[Finding, ...]] = {}
-        self._of_objects: dict[Ref, tuple[Finding, ...]] = {}
-        self._held: dict[Ref, list[Call]] = {}
-        self.nacks = NackStore(self._changed)
+        self._by_origin: dict[str, tuple[Finding, ...]] = {}
+        self._by_object: dict[Ref, tuple[Finding, ...]] = {}
+        self._calls: dict[Ref, list[Call]] = {}
+        self.nacks = NackStore(self.invalidate)
         self._all: tuple[Finding, ...] | None = None
         self._edition = 0
 
-    def from_source(self, said: Mapping[str, tuple[Finding, ...]]) -> None:
-        """Replace what a source says about its origins (files)."""
-        self._of_sources.update(said)
-        if said:
-            self._changed()
+    def update_sources(self, by_origin: Mapping[str, tuple[Finding, ...]]) -> None:
+        """Replace the findings of some origins (see Batch)."""
+        for origin, group in by_origin.items():
+            if group:
+                self._by_origin[origin] = group
+            else:
+                self._by_origin.pop(origin, None)
+        if by_origin:
+            self.invalidate()
 
     def refresh(self, view: View, snapshot: Snapshot, touched: Collection[Call]) -> None:
-        """Ask again about every object that changed, or that something it depends on did."""
+        """Update the findings about every object that changed, or that depends on something that did."""
         refs = {read[1] for read in snapshot.changed if read[0] == GET}
-        asked = {findings, self._engine.lowering}
-        refs |= {call[1] for call in touched if call[0] in asked}
+        functions = {findings, self._engine.lowering}
+        refs |= {call[1] for call in touched if call[0] in functions}
         if refs:
-            self._changed()
+            self.invalidate()
         for ref in refs:
             if ref not in snapshot.objects:
                 self._forget(ref)
             else:
                 self._hold(ref, self._engine.lowered(ref))
-                self._of_objects[ref] = self._asked(view, ref)
+                self._by_object[ref] = self._findings_about(view, ref)
 
-    def look_again(self) -> None:
-        """Look anew for file and line: an object's may move while it stays the same."""
-        self._changed()
-
-    def all(self) -> tuple[Finding, ...]:
-        """Return every finding with file and line where known, by place and object. Long work, where there are many."""
-        known = self._all
-        if known is not None:
-            return known
-        edition, found = self._edition, set()
-        for finding in list(self._said()):
-            self._engine.checkpoint()
-            found.add(self._placed(finding))
-        told = tuple(sorted(found, key=lambda f: (f.file, f.line, f.about, f.path, f.reason, f.message)))
-        if edition == self._edition:  # nothing changed while this paused
-            self._all = told
-        return told
-
-    def _changed(self) -> None:
+    def invalidate(self) -> None:
+        """Assemble the list anew next time. Also for file and line: an object's may move while it stays the same."""
         self._all = None
         self._edition += 1
 
-    def _said(self) -> Iterator[Finding]:
-        for group in (self._of_sources, self._of_objects):
-            for said in group.values():
-                yield from said
+    def all(self) -> tuple[Finding, ...]:
+        """Return every finding, located where possible, by place and object. Long work when there are many."""
+        cached = self._all
+        if cached is not None:
+            return cached
+        edition, located = self._edition, set()
+        for finding in list(self._each()):
+            self._engine.checkpoint()
+            located.add(self._located(finding))
+        ordered = tuple(sorted(located, key=lambda f: (f.file, f.line, f.about, f.path, f.reason, f.message)))
+        if edition == self._edition:  # nothing changed while this paused
+            self._all = ordered
+        return ordered
+
+    def _each(self) -> Iterator[Finding]:
+        for by_key in (self._by_origin, self._by_object):
+            for group in by_key.values():
+                yield from group
         yield from self.nacks.findings()
 
-    def _asked(self, view: View, ref: Ref) -> tuple[Finding, ...]:
-        """Return the findings about an object. Most objects have nothing that checks look at."""
+    def _findings_about(self, view: View, ref: Ref) -> tuple[Finding, ...]:
+        """Return the findings about an object. Most objects have nothing that a check reads."""
         try:
-            said = view.lowered(ref)
-            if not is_checked(ref, said):
-                return said.findings
+            lowered = view.lowered(ref)
+            if not is_checked(ref, lowered):
+                return lowered.findings
             self._hold(ref, (findings, ref))
             return view.memo(findings, ref)
         except Exception as error:
             log.exception("checking %s failed", ref)
-            message = f"Mirrorplane failed to check this: {type(error).__name__}: {error}"
-            return (Finding(ref, "InternalError", message, fix="report it with the object"),)
+            message = f"Mirrorplane failed to check this object: {type(error).__name__}: {error}"
+            return (Finding(ref, "InternalError", message, fix="report this bug together with the object"),)
 
     def _hold(self, ref: Ref, call: Call) -> None:
-        held = self._held.setdefault(ref, [])
-        if call not in held:
-            held.append(call)
+        calls = self._calls.setdefault(ref, [])
+        if call not in calls:
+            calls.append(call)
             self._engine.hold([call])
 
     def _forget(self, ref: Ref) -> None:
-        self._of_objects.pop(ref, None)
-        self._engine.release(self._held.pop(ref, ()))
+        self._by_object.pop(ref, None)
+        self._engine.release(self._calls.pop(ref, ()))
 
-    def _placed(self, finding: Finding) -> Finding:
+    def _located(self, finding: Finding) -> Finding:
         location = None if finding.file else self._locate(finding.about, finding.path)
         if location is None:
             return finding

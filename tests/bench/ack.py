@@ -80,7 +80,7 @@ class Twin:
 async def measure(count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         async with Stage(Path(folder)) as stage:
-            await stage.app.plane.take(Batch(tuple(Change(obj.ref, obj) for obj in mirrored_services(count))))
+            await stage.app.plane.update(Batch(tuple(Change(obj.ref, obj) for obj in mirrored_services(count))))
             sets: list[ResourceSet] = []
             stage.app.plane.publisher.attach(PROXY, sets.append)
             await until(lambda: bool(sets), "there was a set to serve")
@@ -123,7 +123,7 @@ async def change(stage: Stage, heard: Heard, count: int, number: int) -> tuple[f
     obj = virtual_service(number * 7 % count, 1.0 + number / 10)
     heard.settled.clear()
     began = time.perf_counter()
-    await stage.app.plane.take(Batch((Change(obj.ref, obj),)))
+    await stage.app.plane.update(Batch((Change(obj.ref, obj),)))
     offered = time.perf_counter()
     await asyncio.wait_for(heard.settled.wait(), 10)
     return (offered - began) * 1000, (time.perf_counter() - began) * 1000

@@ -117,7 +117,7 @@ class Mesh:
     async def publish(self, objects: list[AnyObject], gone: tuple[Ref, ...] = ()) -> None:
         changes = [Change(obj.ref, obj) for obj in objects] + [Change(ref, None) for ref in gone]
         with self.feed.round(time.monotonic()):
-            await self.plane.take(Batch(tuple(changes)))
+            await self.plane.update(Batch(tuple(changes)))
         await self.settled()
 
     async def connect(self, namespace: str) -> Client:

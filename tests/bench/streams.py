@@ -37,7 +37,7 @@ async def measure(streams: int, subscription: str, how: str = "delta") -> dict[s
     ours, theirs = cores()
     os.sched_setaffinity(0, {ours})
     app = App(ServeOptions((Path(os.devnull),), Address("127.0.0.1", 0), Address("127.0.0.1", 0)))
-    await app.plane.take(Batch(tuple(Change(obj.ref, obj) for obj in plain_services(SERVICES[subscription]))))
+    await app.plane.update(Batch(tuple(Change(obj.ref, obj) for obj in plain_services(SERVICES[subscription]))))
     port = await app.grpc_server.start()
     asked = subscribe(subscription)
     held = tuple(asked[ENDPOINT]) if how == "back" else ()  # clusters have the names of their endpoints

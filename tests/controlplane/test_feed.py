@@ -12,7 +12,7 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import CLUSTER, LISTENER, ROUTE, ResourceSet
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.feed import PlaneFeed, PlaneLink
-from mirrorplane.controlplane.findings.nacks import FEW, MOST_OBJECTS
+from mirrorplane.controlplane.findings.nacks import MOST_NAMED, MOST_OBJECTS
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.sources.changes import Batch, Change
@@ -42,7 +42,7 @@ class Desk:
 
     async def apply(self, text: str) -> None:
         with self.feed.round(time.monotonic()):
-            await self.plane.take(Batch(tuple(Change(obj.ref, obj) for obj in objects(text))))
+            await self.plane.update(Batch(tuple(Change(obj.ref, obj) for obj in objects(text))))
 
     def rejected(self) -> dict[Ref, list[str]]:
         found: dict[Ref, list[str]] = {}
@@ -78,10 +78,10 @@ async def test_a_rejected_resource_is_told_on_it_and_on_every_object_it_was_made
     assert said.keys() == {resource("80"), WEB, SHOP}
     for messages in said.values():
         assert len(messages) == 1
-        assert messages[0].startswith(f"{SLEEP.id} rejected")
+        assert f"rejected by {SLEEP.id}; the last good version stays in use" in messages[0]
         assert messages[0].endswith("no such thing: frobnicate")
     assert "RouteConfiguration 80" in said[WEB][0]
-    assert "it is made from 2 objects" in said[resource("80")][0]
+    assert "; built from 2 objects: " in said[resource("80")][0]
 
 
 async def test_what_changed_since_the_proxy_last_accepted_the_type_is_suspect_and_nothing_else(desk: Desk):
@@ -90,7 +90,7 @@ async def test_what_changed_since_the_proxy_last_accepted_the_type_is_suspect_an
     await desk.apply(SERVICE % ("third", 80))
     link.rejected(ROUTE, ("80",), "v2", "no")
     assert desk.rejected().keys() == {resource("80"), Ref("Service", "default", "third")}
-    assert "it is made from 3 objects, 1 of which may be the cause" in desk.rejected()[resource("80")][0]
+    assert "built from 3 objects, 1 of which may be the cause" in desk.rejected()[resource("80")][0]
 
 
 async def test_a_type_that_is_still_rejected_is_not_taken_for_accepted(desk: Desk):
@@ -161,7 +161,7 @@ async def test_a_thousand_proxies_that_reject_the_same_say_it_once(desk: Desk):
     said = desk.rejected()
     assert Counter(map(len, said.values())) == {1: 3}
     for messages in said.values():
-        assert messages[0].startswith("1000 proxies, for example sidecar~127.0.0.1~p000.default~")
+        assert "rejected by 1000 proxies, for example sidecar~127.0.0.1~p000.default~" in messages[0]
         assert messages[0].endswith(": no such thing")
 
 
@@ -178,17 +178,17 @@ async def test_a_resource_of_many_objects_does_not_flood_the_findings():
     link.rejected(ROUTE, ("80",), "v1", "no")
     said = desk.rejected()
     assert len(said) == MOST_OBJECTS + 1
-    assert f"made from {count} objects, {MOST_OBJECTS} of which may be the cause" in said[resource("80")][0]
+    assert f"built from {count} objects, {MOST_OBJECTS} of which may be the cause" in said[resource("80")][0]
     assert min(ref for ref in said if ref.kind == "Service").name == "s000"
 
 
 async def test_a_proxy_that_does_not_say_which_of_many_blames_nobody(desk: Desk):
     link = desk.connect()
-    names = tuple(f"c{number:02}" for number in range(FEW + 1))
+    names = tuple(f"c{number:02}" for number in range(MOST_NAMED + 1))
     link.rejected(CLUSTER, names, "v1", "one is bad")
     [(about, [message])] = desk.rejected().items()
     assert about == Ref("Cluster", "", "")
-    assert f"one or more of {FEW + 1} resources, among them c00, c01, c02" in message
+    assert f"one or more of {MOST_NAMED + 1} resources (c00, c01, c02, ...) rejected by" in message
     link.acked(CLUSTER, "v2", frozenset(["c07"]))
     assert desk.rejected().keys() == {Ref("Cluster", "", "c07")}
 
@@ -251,7 +251,7 @@ async def test_a_finding_of_a_proxy_stands_where_its_object_is_written():
     desk.connect().rejected(ROUTE, ("80",), "v1", "no")
     assert place(plane.findings.all(), WEB) == ("mesh.yaml", 7)
     lines[WEB] = 9
-    plane.findings.look_again()
+    plane.findings.invalidate()
     assert place(plane.findings.all(), WEB) == ("mesh.yaml", 9)
     assert place(plane.findings.all(), resource("80")) == ("", 0)
 

@@ -25,7 +25,7 @@ WELL = {"Accepted": "Accepted", "Programmed": "Programmed"}
 
 
 async def said(stage: Stage, name: str = "edge", kind: str = "Gateway") -> dict[str, Any]:
-    found = await stage.app.keeper.statuses()
+    found = await stage.app.status_updater.statuses()
     return next(dict(status) for ref, status in found if (ref.name, ref.kind.rpartition("/")[2]) == (name, kind))
 
 
@@ -98,7 +98,7 @@ async def _generations(stage: Stage) -> None:
             made("BackendTLSPolicy", "v1", {"targetRefs": [target], "validation": validation}),
         ]
         await stage.apply(joined(*texts))
-        found = dict(await stage.app.keeper.statuses())
+        found = dict(await stage.app.status_updater.statuses())
         wanted = {ref: stage.app.plane.snapshot.objects[ref].generation for ref in found}
         assert len(found) == len(texts)
         assert all(wanted[ref] == earlier + 1 for ref, earlier in before.items())

@@ -159,7 +159,7 @@ async def _problems(world: World, host: str, ask: Ask) -> list[str]:
 
 async def _conditions(stage: Stage) -> AsyncIterator[str]:
     """Yield what is wrong in the statuses of the routes, and of the sets that are served."""
-    said = {(ref.namespace, ref.name): status for ref, status in await stage.app.keeper.statuses()}
+    said = {(ref.namespace, ref.name): status for ref, status in await stage.app.status_updater.statuses()}
     for namespace, name in (("default", "set"), ("default", "secure"), (APART, "far-set")):
         status = said[namespace, name]
         if brief(status) != {"Accepted": "Accepted", "Programmed": "Programmed"} or "addresses" in status:
@@ -217,7 +217,7 @@ async def _grants_are_withdrawn(world: World) -> None:
         await world.stage.delete(Ref(REFERENCE_GRANT.key, APART, grant))
     named, name = "HTTPRouteReferenceGrant", "GatewaySecretReferenceGrantSpecific"
     assert (await world.get(host_of(named), Ask("/anything", "")))[0] == "500"
-    said = {ref.name: status for ref, status in await world.stage.app.keeper.statuses()}
+    said = {ref.name: status for ref, status in await world.stage.app.status_updater.statuses()}
     (parent,) = said[name_of(named, 0)]["parents"]
     assert brief(parent) == {**ACCEPTED, "ResolvedRefs": "!RefNotPermitted"}
 

@@ -181,7 +181,7 @@ async def test_calls_go_where_routes_say(stage: Stage):
             for problem in await _problems(at, call.host or host_of(name), call, speakers)
         ]
         assert not wrong, "\n".join(wrong)
-        said = {ref.name: status for ref, status in await stage.app.keeper.statuses()}
+        said = {ref.name: status for ref, status in await stage.app.status_updater.statuses()}
         named = [name_of(name, i) for name, feature in FEATURES.items() for i, _ in enumerate(feature.routes)]
         assert all(brief(one) == ACCEPTED for name in named for one in said[name]["parents"])
     assert not complaints(stage)

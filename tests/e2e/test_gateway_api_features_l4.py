@@ -77,7 +77,9 @@ async def _answer(at: Router, dial: Dial, trusts: ssl.SSLContext) -> str:
 
 async def _conditions(stage: Stage) -> list[str]:
     """Return what is wrong in the statuses of the routes."""
-    said = {(ref.kind.rpartition("/")[2], ref.name): status for ref, status in await stage.app.keeper.statuses()}
+    said = {
+        (ref.kind.rpartition("/")[2], ref.name): status for ref, status in await stage.app.status_updater.statuses()
+    }
     found = []
     for name, feature in FEATURES.items():
         for i, one in enumerate(feature.routes):

@@ -38,7 +38,9 @@ async def test_statuses_are_as_the_features_want_them(stage: Stage):
     each = list(STATES.items())
     stage.write("refused.yaml", joined(*(_placed(text, i) for i, (_, s) in enumerate(each) for text in s.refused)))
     await stage.apply(joined(QUIET, OURS, *(_placed(joined(*s.objects), i) for i, (_, s) in enumerate(each))))
-    said = {(r.namespace, f"{r.kind.rpartition('/')[2]} {r.name}"): s for r, s in await stage.app.keeper.statuses()}
+    said = {
+        (r.namespace, f"{r.kind.rpartition('/')[2]} {r.name}"): s for r, s in await stage.app.status_updater.statuses()
+    }
     wrong = [
         f"{name}: {problem}" for i, (name, state) in enumerate(each) for problem in _problems(state, said, f"s{i}")
     ]

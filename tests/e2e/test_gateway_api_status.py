@@ -21,7 +21,7 @@ LISTENER, OTHER = ({"name": f"l{port}", "port": port, "protocol": "HTTP"} for po
 
 
 async def of_gateway(stage: Stage) -> dict[str, Any]:
-    found = await stage.app.keeper.statuses()
+    found = await stage.app.status_updater.statuses()
     return next(dict(status) for ref, status in found if ref.name == "edge")
 
 

@@ -56,5 +56,5 @@ async def _status(client: aiohttp.ClientSession, at: Router, path: str) -> int:
 
 
 async def _conditions(stage: Stage) -> dict[str, Any]:
-    (parent,) = next(status for ref, status in await stage.app.keeper.statuses() if ref.name == HOST)["parents"]
+    (parent,) = next(status for ref, status in await stage.app.status_updater.statuses() if ref.name == HOST)["parents"]
     return {condition["type"]: condition for condition in parent["conditions"]}

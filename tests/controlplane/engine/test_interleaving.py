@@ -55,7 +55,7 @@ class Session:
     def do(self, op: str, number: int) -> None:
         if op == "edit":
             batch = Batch(tuple(Change(obj.ref, obj) for obj in objects(EDITS[number])))
-            self.tasks.append(asyncio.create_task(self.plane.take(batch)))
+            self.tasks.append(asyncio.create_task(self.plane.update(batch)))
         elif op == "render":
             self.tasks.append(asyncio.create_task(self.plane.rendered(PROXIES[number])))
         else:
