@@ -10,7 +10,7 @@ from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.status.conditions import Plain, rfc3339
 from mirrorplane.controlplane.status.programmed import Deliveries, deliveries
 from mirrorplane.controlplane.xds.status import StreamStatus
-from mirrorplane.translators.routers.servers import unserved
+from mirrorplane.translators.routers.servers import unserved_servers
 from mirrorplane.translators.scopes import criteria, scope_of
 
 _QUIET_S = 0.2
@@ -49,4 +49,4 @@ class StatusUpdater:
         asked = view.memo(criteria)
         routers = [stream for stream in self._streams() if stream.proxy.role == ROUTER]
         scoped = ((stream, scope_of(stream.proxy, asked)) for stream in each(routers))
-        return deliveries(scoped, lambda scope: view.memo(unserved, scope))
+        return deliveries(scoped, lambda scope: view.memo(unserved_servers, scope))

@@ -13,7 +13,7 @@ from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.engine.gc_policy import gc_paused
 from mirrorplane.controlplane.publish.scope_cache import Offer, ScopeCache, dirty_names
 from mirrorplane.translators.contract import Output
-from mirrorplane.translators.routers.servers import unserved
+from mirrorplane.translators.routers.servers import unserved_servers
 from mirrorplane.translators.scopes import criteria, scope_of
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class Publisher:
     def _log_unserved(self, cache: ScopeCache) -> None:
         """Log once which servers of its gateways a router does not serve: Envoy would report nothing about them."""
         if cache.scope.role == ROUTER:
-            for missing in set(self._view.memo(unserved, cache.scope)) - cache.logged:
+            for missing in set(self._view.memo(unserved_servers, cache.scope)) - cache.logged:
                 server = f"{missing.server.path} of {missing.about}"
                 log.warning("routers of namespace %s do not serve %s: %s", cache.scope.namespace, server, missing.why)
                 cache.logged.add(missing)

@@ -11,7 +11,7 @@ from mirrorplane.controlplane.engine.engine import Call, Engine
 from mirrorplane.controlplane.status.conditions import Plain, own, updated
 from mirrorplane.controlplane.status.programmed import Deliveries, Delivery, delivered
 from mirrorplane.controlplane.status.sink import StatusSink
-from mirrorplane.translators.object_status import has_status, standing
+from mirrorplane.translators.object_status import has_status, status_of
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class StatusCache:
     def note(self, snapshot: Snapshot, touched: Collection[Call]) -> None:
         """Note which statuses may be others in a snapshot. Nothing is asked yet."""
         self._due.update(read[1] for read in snapshot.changed if read[0] == GET)
-        self._due.update(call[1] for call in touched if call[0] is standing)
+        self._due.update(call[1] for call in touched if call[0] is status_of)
 
     def refresh(self, view: View, snapshot: Snapshot, ask: Callable[[], Deliveries] | None, now: str) -> None:
         """Bring all statuses up to a snapshot and to what proxies have accepted. Work for CooperativeExecutor.
@@ -61,7 +61,7 @@ class StatusCache:
     def _ask(self, view: View, ref: Ref) -> Status | None:
         """Return what is said of an object; where nothing is, forget what was."""
         try:
-            said = view.memo(standing, ref)
+            said = view.memo(status_of, ref)
         except Exception:
             log.exception("the status of %s could not be made; the one before stays", ref)
             return None
@@ -78,10 +78,10 @@ class StatusCache:
         """Hold what is said of an object while it is there: nothing may become something with what comes later."""
         if there and ref not in self._held:
             self._held.add(ref)
-            self._engine.hold([(standing, ref)])
+            self._engine.hold([(status_of, ref)])
         elif not there and ref in self._held:
             self._held.remove(ref)
-            self._engine.release([(standing, ref)])
+            self._engine.release([(status_of, ref)])
 
 
 def _of(asked: Deliveries, ref: Ref, said: Status) -> Sequence[Delivery]:

@@ -90,7 +90,7 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
     problem = unreachable(view, client, to, port, use.traffic)
     by_subset = problem is not None and problem.part is Part.SUBSET
     clients = subset_clients(view, client, to.host, to.subset) if by_subset else ()
-    service = view.memo(services.service, client.visibility, to.host)
+    service = view.memo(services.find_service, client.visibility, to.host)
     if clients:
         yield _for_some(use, clients)
     elif problem is not None:

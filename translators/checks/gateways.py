@@ -7,18 +7,18 @@ from mirrorplane.api.gateways import Gateway, Server, ServerProtocol
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
-from mirrorplane.translators.routers.l4_routes import rules_at
-from mirrorplane.translators.routers.servers import as_selected, merged
+from mirrorplane.translators.routers.l4_routes import l4_rules
+from mirrorplane.translators.routers.servers import merge_servers, selected_scope
 
 
 def gateway(view: View, said: Gateway) -> tuple[Finding, ...]:
     """Return what keeps servers from serving, at a router that has the labels that are selected and no others."""
-    scope = as_selected(view, said)
+    scope = selected_scope(view, said)
     return (*_conflicts(view, said, scope), *_secrets(view, said), *_rules(view, said, scope))
 
 
 def _conflicts(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
-    for lost in view.memo(merged, scope).left_out:
+    for lost in view.memo(merge_servers, scope).left_out:
         if lost.about == said.ref:
             message = f"nothing listens for this server: {lost.why}"
             yield Finding(said.ref, "GatewayConflict", message, lost.server.path, fix="use another port or other hosts")
@@ -43,11 +43,11 @@ def _exists(view: View, name: str) -> bool:
 
 def _rules(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
     """Tell of servers for bytes that no rule is about: nothing listens for them."""
-    for binding in view.memo(merged, scope).bindings:
+    for binding in view.memo(merge_servers, scope).bindings:
         for gateway_server in binding.gateway_servers:
             if gateway_server.about != said.ref or gateway_server.server.protocol is ServerProtocol.HTTP:
                 continue
-            if not view.memo(rules_at, scope, gateway_server):
+            if not view.memo(l4_rules, scope, gateway_server):
                 yield _idle(said, gateway_server.server)
 
 

@@ -7,7 +7,7 @@ from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
-from mirrorplane.translators.lookups.services import MESH, tables
+from mirrorplane.translators.lookups.services import MESH, tables_for_name
 
 
 def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
@@ -17,7 +17,7 @@ def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
 
 def _taken(view: View, said: RouteTable) -> Iterator[Finding]:
     for i, host in enumerate(said.hosts):
-        every = tables(view, Visibility(said.ref.namespace), host)
+        every = tables_for_name(view, Visibility(said.ref.namespace), host)
         first = next((each for each in every if not said.port or each.port in {0, said.port}), said)
         if first.ref != said.ref and not (said.port and first.port):
             yield _behind(said, first, host, i)

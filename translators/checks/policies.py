@@ -9,14 +9,14 @@ from mirrorplane.api.traffic_policy import Subset, TrafficPolicy
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import endpoints
+from mirrorplane.translators.lookups.policies import tcp_endpoints
 
 
 def policy(view: View, said: TrafficPolicy) -> tuple[Finding, ...]:
     """Return what is missing, seen from the policy's own namespace. A wildcard may wait for its hosts."""
     if said.host.startswith("*"):
         return ()
-    service = view.memo(services.service, Visibility(said.namespace), said.host)
+    service = view.memo(services.find_service, Visibility(said.namespace), said.host)
     if service is None:
         message = f"no service {said.host} is visible from namespace {said.namespace}: the rule holds for nobody there"
         fix = "correct the host, or create the Service"
@@ -26,7 +26,7 @@ def policy(view: View, said: TrafficPolicy) -> tuple[Finding, ...]:
 
 def _empty(view: View, said: TrafficPolicy, service: Service) -> Iterator[Finding]:
     """Warn of subsets that no endpoint is in (Istio IST0173), where endpoints are said at all."""
-    found = [e for port in service.ports for e in view.memo(endpoints, service.ref, service.host, port.number)]
+    found = [e for port in service.ports for e in view.memo(tcp_endpoints, service.ref, service.host, port.number)]
     for i, subset in enumerate(said.subsets):
         if found and subset.labels and not any(set(subset.labels) <= set(e.labels) for e in found):
             message = f"no endpoint of {said.host} has the labels {_shown(subset)}: requests to the subset get 503"

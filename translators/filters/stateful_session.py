@@ -5,12 +5,12 @@ from mirrorplane.api.routes import Route
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.contract import Filter, Slot
-from mirrorplane.translators.lookups.precedence import may_hold
+from mirrorplane.translators.lookups.precedence import may_apply
 
 
 def chain(view: View, scope: Scope) -> envoy.StatefulSession | None:
     """Return the filter's configuration in the chain; None where no route can have sessions."""
-    return envoy.StatefulSession() if view.memo(may_hold, scope) else None
+    return envoy.StatefulSession() if view.memo(may_apply, scope) else None
 
 
 def route(route: Route) -> envoy.StatefulSessionPerRoute | None:

@@ -4,7 +4,7 @@ import msgspec
 
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.view import View
-from mirrorplane.translators.secrets.reference_grants import permitted
+from mirrorplane.translators.secrets.reference_grants import is_permitted
 
 NOT_PERMITTED = "RefNotPermitted"
 
@@ -23,7 +23,7 @@ def grant_problem(view: View, about: Ref, target: Ref) -> RefProblem | None:
 
     Ask this before whether the target exists: without a grant, its owner does not want that known.
     """
-    if permitted(view, about, target):
+    if is_permitted(view, about, target):
         return None
     kind = about.kind.rpartition("/")[2]
     message = f"no ReferenceGrant in namespace {target.namespace} allows {kind}s of {about.namespace} to use {target}"

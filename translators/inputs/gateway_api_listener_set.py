@@ -17,7 +17,7 @@ from mirrorplane.translators.gateway_api.gateway.listeners import allows_listene
 from mirrorplane.translators.gateway_api.gateway.servers import gateway_of, selector_keys
 from mirrorplane.translators.gateway_api.names import binding_name
 from mirrorplane.translators.gateway_api.references import group_name, not_allowed
-from mirrorplane.translators.routers.servers import joining_place
+from mirrorplane.translators.routers.servers import joined_key
 
 Set = Object[ListenerSet]
 
@@ -59,7 +59,7 @@ def _name(obj: Set) -> tuple[str, ...]:
 
 def _parent(obj: Set) -> tuple[str, ...]:
     parent = joined_gateway(obj)
-    return (joining_place(parent),) if parent is not None else ()
+    return (joined_key(parent),) if parent is not None else ()
 
 
 def _selection(obj: Set) -> tuple[str, ...]:

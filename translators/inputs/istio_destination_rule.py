@@ -64,7 +64,7 @@ def _locality_findings(view: View, obj: Object[istio.DestinationRule], host: str
     ]
     visibility = Visibility(obj.ref.namespace)
     hosts = _covered(view, visibility, host) if paths else []
-    services = (view.memo(visible.service, visibility, name) for name in hosts)
+    services = (view.memo(visible.find_service, visibility, name) for name in hosts)
     resolved = [s.host for s in services if s and s.resolution in {Resolution.DNS, Resolution.DNS_ROUND_ROBIN}]
     if resolved:
         more = f" and {len(resolved) - 1} more" if len(resolved) > 1 else ""

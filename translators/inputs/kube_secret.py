@@ -87,7 +87,7 @@ def _pair_findings(obj: Object[kube.Secret], parts: dict[str, _Part]) -> Iterato
 def _names(chain: bytes) -> tuple[str, ...]:
     from mirrorplane.translators.secrets import pem
 
-    return pem.names(chain)
+    return pem.host_names(chain)
 
 
 def _check(chain: bytes, key: bytes) -> None:

@@ -12,7 +12,7 @@ from mirrorplane.translators.names import ClusterName, Purpose, Transport
 from mirrorplane.translators.secrets import referenced_secrets
 
 
-def of_call(view: View, client: ClientKey, to: ClusterName) -> Tls | None:
+def client_tls(view: View, client: ClientKey, to: ClusterName) -> Tls | None:
     """Return how a caller secures the line to a port; None when no policy is about it.
 
     Datagrams have no TLS, and what is passed on is TLS already.
@@ -21,16 +21,18 @@ def of_call(view: View, client: ClientKey, to: ClusterName) -> Tls | None:
     """
     if to.transport is Transport.UDP or to.purpose is Purpose.PASSTHROUGH:
         return None
-    service = view.memo(services.service, client.visibility, to.host)
+    service = view.memo(services.find_service, client.visibility, to.host)
     ports = service.ports if service is not None else ()
     port = next((p for p in ports if p.number == to.port and p.protocol is not Protocol.UDP), None)
-    found = of_port(view, service, port) if service is not None and port is not None else None
+    found = find_backend_tls(view, service, port) if service is not None and port is not None else None
     if found is None or client.shows is None:
         return found.tls if found is not None else None
-    return msgspec.structs.replace(found.tls, client_certificate_ref=view.memo(referenced_secrets.shown, client.shows))
+    return msgspec.structs.replace(
+        found.tls, client_certificate_ref=view.memo(referenced_secrets.client_certificate, client.shows)
+    )
 
 
-def of_port(view: View, service: Service, port: Port) -> BackendTls | None:
+def find_backend_tls(view: View, service: Service, port: Port) -> BackendTls | None:
     """Return the policy for a port of a service. Gateway API: its own goes first, then the oldest."""
     found = [
         said

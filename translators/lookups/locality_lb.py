@@ -26,7 +26,7 @@ class Group(msgspec.Struct, frozen=True):
     priority: int = 0
 
 
-def grouped(found: Iterable[Endpoint], said: ClusterPolicy, seen_from: EndpointView) -> tuple[Group, ...]:
+def group_endpoints(found: Iterable[Endpoint], said: ClusterPolicy, seen_from: EndpointView) -> tuple[Group, ...]:
     """Return the endpoints in groups, sorted by priority and locality."""
     near = (said.load_balancer.locality_lb if said.load_balancer else None) or LocalityLb()
     ranks = said.ranks_localities

@@ -26,16 +26,16 @@ from mirrorplane.translators.settings import ISTIOS, mesh
 _AS_EVER = ClusterPolicy()
 
 
-def unknown(view: View, visibility: Visibility) -> str:
+def undeclared_cluster(view: View, visibility: Visibility) -> str:
     """Return the cluster for what was meant for hosts that nobody declared (Istio: outboundTrafficPolicy)."""
-    said = sidecar_scope.allows_any(view, visibility)
+    said = sidecar_scope.allows_undeclared(view, visibility)
     if not (view.memo(mesh).allow_any if said is None else said):
         return BLACK_HOLE
     to = sidecar_scope.forwarder(view, visibility)
     return outbound(to.host, to.port, to.subset) if to else PASSTHROUGH
 
 
-def policy(view: View, client: ClientKey, host: str) -> TrafficPolicy | None:
+def find_policy(view: View, client: ClientKey, host: str) -> TrafficPolicy | None:
     """Return how a caller calls a host.
 
     Istio: look in the client's namespace, then in the service's, then in the root namespace; in each, the most
@@ -50,7 +50,7 @@ def policy(view: View, client: ClientKey, host: str) -> TrafficPolicy | None:
 
 def _of_levels(view: View, client: ClientKey, host: str, root: str) -> TrafficPolicy | None:
     namespace = client.namespace
-    service = view.memo(services.service, client.visibility, host)
+    service = view.memo(services.find_service, client.visibility, host)
     levels = (namespace, service.namespace if service else namespace, root)
     exact, *wider = candidates(host)
     said = (*_policies(view, client, exact), *(view.memo(_wide_policies, client, wider[0]) if wider else ()))
@@ -62,9 +62,9 @@ def _of_levels(view: View, client: ClientKey, host: str, root: str) -> TrafficPo
     return None
 
 
-def subset(view: View, client: ClientKey, host: str, name: str) -> Subset | None:
+def find_subset(view: View, client: ClientKey, host: str, name: str) -> Subset | None:
     """Return a named subset of a host, or None when no policy defines it."""
-    found = view.memo(policy, client, host)
+    found = view.memo(find_policy, client, host)
     return found.subset(name) if found else None
 
 
@@ -83,9 +83,9 @@ def cluster_policy(view: View, client: ClientKey, to: ClusterName) -> ClusterPol
 
     Gateway API: what a BackendTLSPolicy says goes before what a DestinationRule says of TLS, at routers.
     """
-    found = view.memo(policy, client, to.host)
+    found = view.memo(find_policy, client, to.host)
     said = found.cluster_policy(to.port, to.subset) if found else _AS_EVER
-    secured = backend_tls.of_call(view, client, to) if client.router else None
+    secured = backend_tls.client_tls(view, client, to) if client.router else None
     return said if secured is None else msgspec.structs.replace(said, tls=secured)
 
 
@@ -93,7 +93,7 @@ def target_port(view: View, visibility: Visibility, to: Destination, listener_po
     """Return the port a destination means: its own, else the service's only one, else the listener's (Istio)."""
     if to.port:
         return to.port
-    service = view.memo(services.service, visibility, to.host)
+    service = view.memo(services.find_service, visibility, to.host)
     return service.ports[0].number if service and len(service.ports) == 1 else listener_port
 
 
@@ -110,7 +110,7 @@ def port_called(service: Service, to: ClusterName) -> Port | None:
     return port_of(service, to.port, udp=to.transport is Transport.UDP)
 
 
-def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
+def tcp_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
     """Return everything that answers on a port of the service that an object declares under a host, sorted.
 
     What EndpointSlices (or the service itself) list, else the Pods it selects; WorkloadEntries it selects join either.
@@ -119,14 +119,14 @@ def endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint,
     return _answering(view, owner, outbound_cluster(host, number))
 
 
-def datagram_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
+def udp_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
     """Return the same for a port for UDP."""
     return _answering(view, owner, udp_cluster(host, number))
 
 
-def endpoints_of(view: View, service: Service, port: Port) -> tuple[Endpoint, ...]:
+def port_endpoints(view: View, service: Service, port: Port) -> tuple[Endpoint, ...]:
     """Return everything that answers on a port of a service, sorted."""
-    asked = datagram_endpoints if port.protocol is Protocol.UDP else endpoints
+    asked = udp_endpoints if port.protocol is Protocol.UDP else tcp_endpoints
     return view.memo(asked, service.ref, service.host, port.number)
 
 

@@ -25,23 +25,25 @@ class Ranked(msgspec.Struct, frozen=True):
     route: Route
 
 
-def may_hold(view: View, scope: Scope) -> bool:
+def may_apply(view: View, scope: Scope) -> bool:
     """Tell whether rules of Gateway API may say what proxies of a scope do."""
     if scope.role == ROUTER:
         return any(ref.kind.startswith(f"{GROUP}/") for ref in scope.gateways)
     return bool(view.by("service_parent.routes", "*"))
 
 
-def precisest(tables: Iterable[RouteTable]) -> tuple[Ranked, ...]:
+def by_precision(tables: Iterable[RouteTable]) -> tuple[Ranked, ...]:
     """Return the rules of all tables, the most precise first.
 
     Gateway API: of equal ones the oldest object's, then by `namespace/name`, then as written.
     """
-    found = [Ranked((*route.rank, *age(table), i), route) for table in tables for i, route in enumerate(table.routes)]
-    return tuple(sorted(found, key=lambda one: one.rank))
+    ranked = [
+        Ranked((*route.rank, *table_age(table), i), route) for table in tables for i, route in enumerate(table.routes)
+    ]
+    return tuple(sorted(ranked, key=lambda rule: rule.rank))
 
 
-def age(table: RouteTable) -> tuple[str, str]:
+def table_age(table: RouteTable) -> tuple[str, str]:
     """Return a sort key, the oldest object first, then by `namespace/name` (Gateway API)."""
     return table.created, f"{table.ref.namespace}/{table.ref.name}"
 
@@ -56,7 +58,7 @@ def precision(match: Match) -> tuple[int, int, int, int, int]:
     return _KINDS[match.path.op], -len(match.path.value), not method, -headers, -len(match.query)
 
 
-def precision_of_call(service: str, method: str, headers: int, *, regex: bool) -> tuple[int, int, int, int, int]:
+def grpc_precision(service: str, method: str, headers: int, *, regex: bool) -> tuple[int, int, int, int, int]:
     """Return the rank of a match of a GRPCRoute.
 
     Gateway API: the most characters of the service, then of the method, then the most headers. Regexes are last.

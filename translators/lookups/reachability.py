@@ -14,7 +14,7 @@ from mirrorplane.api.mesh import Protocol, Resolution, Service
 from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import cluster_policy, port_of, subset
+from mirrorplane.translators.lookups.policies import cluster_policy, find_subset, port_of
 from mirrorplane.translators.names import mirror_cluster
 
 
@@ -54,14 +54,14 @@ def unreachable(
 
     `port` is the service's port that the destination stands for (see `target_port`); 0 leaves it unchecked.
     """
-    service = view.memo(services.service, client.visibility, to.host)
+    service = view.memo(services.find_service, client.visibility, to.host)
     if service is None:
         return Problem(Part.HOST, f"no service {to.host} is visible from namespace {client.namespace}")
     if traffic is Traffic.MIRROR and service.resolution is Resolution.NONE:
         return Problem(Part.HOST, f"{to.host} has resolution NONE and so no endpoints to mirror to")
     if problem := port_problem(service, f"service {to.host}", port, udp=traffic is Traffic.DATAGRAMS):
         return problem
-    if to.subset and subset(view, client, to.host, to.subset) is None:
+    if to.subset and find_subset(view, client, to.host, to.subset) is None:
         return Problem(Part.SUBSET, f"no DestinationRule for {to.host} defines a subset {to.subset}")
     return _policy_problem(view, client, to, port) if traffic is Traffic.MIRROR else None
 

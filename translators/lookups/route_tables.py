@@ -9,36 +9,36 @@ from mirrorplane.api.units import MILLION
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import egress_hosts, sidecar_scope
 from mirrorplane.translators.lookups import services as visible
-from mirrorplane.translators.lookups.precedence import precisest
+from mirrorplane.translators.lookups.precedence import by_precision
 from mirrorplane.translators.partitions import Partition, partition_of, visible_objects
 
 _FOREIGN_PORT = 80
 
 
-def owner(view: View, scope: Scope, host: str, port: int) -> tuple[Route, ...] | None:
+def owning_routes(view: View, scope: Scope, host: str, port: int) -> tuple[Route, ...] | None:
     """Return the routes that hold for this client of the first table that says anything about a host to it.
 
     Istio: the most specific host first, then the winner among its tables; one that says nothing here does not claim it.
     Gateway API: the routes of a service are merged, those of its clients' namespace or else those of its own.
     """
-    found = visible.tables_of(view, scope.visibility, host, port)
+    found = visible.tables_for_host(view, scope.visibility, host, port)
     for table in found:
         if table.port:
             alike = (each for each in found if each.port and each.ref.namespace == table.ref.namespace)
-            return tuple(one.route for one in precisest(alike))
-        routes = tuple(r for r in table.routes if holds(r.match, scope, port))
+            return tuple(one.route for one in by_precision(alike))
+        routes = tuple(r for r in table.routes if may_match(r.match, scope, port))
         if routes:
             return routes
     return None
 
 
-def is_routed(view: View, visibility: Visibility, host: str, port: int) -> bool:
+def has_service_routes(view: View, visibility: Visibility, host: str, port: int) -> bool:
     """Tell whether Gateway API's routes of a service say what becomes of calls to a port of it."""
     partition = partition_of(host, view.memo(visible.partitions, visibility))
-    return (host, port) in view.memo(routed, visibility, partition)
+    return (host, port) in view.memo(ports_with_service_routes, visibility, partition)
 
 
-def routed(view: View, visibility: Visibility, partition: Partition) -> frozenset[tuple[str, int]]:
+def ports_with_service_routes(view: View, visibility: Visibility, partition: Partition) -> frozenset[tuple[str, int]]:
     """Return the services of a part for which Gateway API's routes of theirs are asked first, each with the port."""
     said = (
         (host, table.port)
@@ -48,7 +48,9 @@ def routed(view: View, visibility: Visibility, partition: Partition) -> frozense
         for host in table.hosts
         if partition.has(host)
     )
-    return frozenset(one for one in set(said) if any(t.port for t in visible.tables_of(view, visibility, *one)[:1]))
+    return frozenset(
+        one for one in set(said) if any(t.port for t in visible.tables_for_host(view, visibility, *one)[:1])
+    )
 
 
 def foreign_hosts(view: View, scope: Scope, port: int, partition: Partition) -> tuple[str, ...]:
@@ -57,7 +59,7 @@ def foreign_hosts(view: View, scope: Scope, port: int, partition: Partition) -> 
     Istio: they ride along on the HTTP ports of the table's other hosts, and on port 80 when there are none.
     """
     found = {host for host, ports in view.memo(_foreign_in, scope.visibility, partition) if port in ports}
-    return tuple(host for host in found if owner(view, scope, host, port) is not None)
+    return tuple(host for host in found if owning_routes(view, scope, host, port) is not None)
 
 
 def _foreign_in(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, frozenset[int]], ...]:
@@ -86,7 +88,7 @@ def _foreign(view: View, visibility: Visibility, ref: Ref) -> tuple[tuple[str, f
             if not known:
                 strangers.append(host)
         lives = frozenset(
-            port for port in ports or {_FOREIGN_PORT} if sidecar_scope.holds(view, visibility, table, port)
+            port for port in ports or {_FOREIGN_PORT} if sidecar_scope.applies(view, visibility, table, port)
         )
         found += [(host, lives) for host in strangers]
     return tuple(found)
@@ -95,14 +97,14 @@ def _foreign(view: View, visibility: Visibility, ref: Ref) -> tuple[tuple[str, f
 def _ports_of(view: View, visibility: Visibility, host: str) -> set[int]:
     """Return the HTTP ports of the services that a host or wildcard of a table stands for."""
     if not host.startswith("*"):
-        services = [visible.listed(view, visibility, host)]
+        services = [visible.service_on_listeners(view, visibility, host)]
     else:
         hosts = [h for h in view.memo(visible.all_hosts, visibility) if covers(host, h)]
-        services = [visible.listed(view, visibility, h) for h in hosts]
+        services = [visible.service_on_listeners(view, visibility, h) for h in hosts]
     return {p.number for s in services if s for p in s.ports if not p.protocol.is_l4}
 
 
-def holds(match: Match | L4Match, scope: Scope, port: int, gateway: str = visible.MESH) -> bool:
+def may_match(match: Match | L4Match, scope: Scope, port: int, gateway: str = visible.MESH) -> bool:
     """Tell whether a match can hold for clients of a scope on a port. Naming `mesh` overrides the source fields."""
     if match.port not in {0, port}:
         return False
@@ -111,7 +113,7 @@ def holds(match: Match | L4Match, scope: Scope, port: int, gateway: str = visibl
     return set(match.source_labels) <= set(scope.labels) and match.source_namespace in {"", scope.namespace}
 
 
-def catches_all(match: Match) -> bool:
+def matches_everything(match: Match) -> bool:
     """Tell whether a match is every request's, so that nothing behind it is asked (Istio)."""
     everything = (match.path.op, match.path.value) in {(Op.PREFIX, "/"), (Op.REGEX, ".*")}
     return everything and not match.headers and not match.query and match.fraction == MILLION

@@ -22,7 +22,9 @@ def hosts(view: View, visibility: Visibility, partition: Partition) -> tuple[str
     """Return the hosts of the services that a viewer sees, sorted; those of one part."""
     if visibility.sidecar is not None:
         return tuple(
-            host for host in egress_hosts.hosts(view, visibility, partition) if view.memo(service, visibility, host)
+            host
+            for host in egress_hosts.hosts(view, visibility, partition)
+            if view.memo(find_service, visibility, host)
         )
     found = {
         service.host
@@ -38,11 +40,11 @@ def all_hosts(view: View, visibility: Visibility) -> tuple[str, ...]:
     return tuple(host for each in view.memo(partitions, visibility) for host in view.memo(hosts, visibility, each))
 
 
-def service(view: View, visibility: Visibility, host: str) -> Service | None:
+def find_service(view: View, visibility: Visibility, host: str) -> Service | None:
     """Return the service that a host means to a viewer.
 
     Istio: one of the own namespace first, then Kubernetes' over a ServiceEntry's, then the oldest. With a SidecarScope
-    it has the imported ports only; see `listed` for what listeners know of it.
+    it has the imported ports only; see `service_on_listeners` for what listeners know of it.
     """
     found = [
         service
@@ -61,10 +63,10 @@ def service(view: View, visibility: Visibility, host: str) -> Service | None:
     )
 
 
-def listed(view: View, visibility: Visibility, host: str) -> Service | None:
+def service_on_listeners(view: View, visibility: Visibility, host: str) -> Service | None:
     """Return the service of a host as listeners know it: with the ports on which clients may name it."""
-    known = view.memo(service, visibility, host)
-    return known if known is None or visibility.sidecar is None else sidecar_scope.listed(view, visibility, known)
+    known = view.memo(find_service, visibility, host)
+    return known if known is None or visibility.sidecar is None else sidecar_scope.on_listeners(view, visibility, known)
 
 
 def http_ports(view: View, visibility: Visibility) -> tuple[int, ...]:
@@ -87,13 +89,13 @@ def ports_of(view: View, visibility: Visibility, partition: Partition) -> tuple[
     """Return the hosts of a part, each with its age and its ports, UDP left out."""
     found = []
     for host in view.memo(hosts, visibility, partition):
-        seen = listed(view, visibility, host)
+        seen = service_on_listeners(view, visibility, host)
         if seen:
             found.append((host, seen.created, tuple(p for p in seen.ports if p.protocol is not Protocol.UDP)))
     return tuple(found)
 
 
-def tables(view: View, visibility: Visibility, pattern: str) -> tuple[RouteTable, ...]:
+def tables_for_name(view: View, visibility: Visibility, pattern: str) -> tuple[RouteTable, ...]:
     """Return the route tables for a viewer that name exactly this host or wildcard, winner first."""
     found = [
         table
@@ -101,10 +103,10 @@ def tables(view: View, visibility: Visibility, pattern: str) -> tuple[RouteTable
         for table in view.lowered(obj.ref).tables
         if MESH in table.gateways and exported(table.export_to, table.ref.namespace, visibility.namespace)
     ]
-    return tuple(sorted(found, key=lambda table: rank(visibility, table)))
+    return tuple(sorted(found, key=lambda table: table_rank(visibility, table)))
 
 
-def rank(visibility: Visibility, table: RouteTable) -> tuple[bool, bool, bool, str, str, str]:
+def table_rank(visibility: Visibility, table: RouteTable) -> tuple[bool, bool, bool, str, str, str]:
     """Return a sort key for the tables that a viewer sees.
 
     Istio: private ones of the own namespace, then those exported to it by name, then public ones; oldest first. Of
@@ -113,22 +115,25 @@ def rank(visibility: Visibility, table: RouteTable) -> tuple[bool, bool, bool, s
     return ("*" in table.export_to, table.port != 0, table.ref.namespace != visibility.namespace, *table.age)
 
 
-def tables_of(view: View, visibility: Visibility, host: str, port: int) -> tuple[RouteTable, ...]:
+def tables_for_host(view: View, visibility: Visibility, host: str, port: int) -> tuple[RouteTable, ...]:
     """Return the route tables that speak of a host, winner first: the most specific name for it goes first (Istio).
 
     Those that hold for calls to a port: some are for one alone, and so is what a SidecarScope imports.
     """
     exact, *wider = candidates(host)
-    found = (*tables(view, visibility, exact), *(view.memo(_wide_tables, visibility, wider[0]) if wider else ()))
+    found = (
+        *tables_for_name(view, visibility, exact),
+        *(view.memo(_wide_tables, visibility, wider[0]) if wider else ()),
+    )
     here = tuple(table for table in found if not table.port or table.port == port)
     if visibility.sidecar is None:
         return here
-    return tuple(table for table in here if sidecar_scope.holds(view, visibility, table, port))
+    return tuple(table for table in here if sidecar_scope.applies(view, visibility, table, port))
 
 
 def _wide_tables(view: View, visibility: Visibility, wildcard: str) -> tuple[RouteTable, ...]:
     """Return the tables for a wildcard and those above it; all hosts that it is the nearest of share the answer."""
-    return tuple(table for pattern in candidates(wildcard) for table in tables(view, visibility, pattern))
+    return tuple(table for pattern in candidates(wildcard) for table in tables_for_name(view, visibility, pattern))
 
 
 def _http_ports(view: View, visibility: Visibility, partition: Partition) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ def sidecar_scope(view: View, visibility: Visibility) -> SidecarScope:
     return found[0].seen_from(visibility.namespace) if found else SidecarScope(visibility.sidecar)
 
 
-def listed(view: View, visibility: Visibility, service: Service) -> Service | None:
+def on_listeners(view: View, visibility: Visibility, service: Service) -> Service | None:
     """Return a service as listeners know it: with the ports whose listener imports it, and what those speak.
 
     None when none does: what is only named by tables has clusters, and no listener knows its name (Istio).
@@ -36,7 +36,7 @@ def listed(view: View, visibility: Visibility, service: Service) -> Service | No
     return service if ports == service.ports else msgspec.structs.replace(service, ports=ports)
 
 
-def holds(view: View, visibility: Visibility, table: RouteTable, port: int) -> bool:
+def applies(view: View, visibility: Visibility, table: RouteTable, port: int) -> bool:
     """Tell whether a route table holds for calls to a port: the listener there imports one of its hosts (Istio)."""
     if visibility.sidecar is None:
         return True
@@ -49,7 +49,7 @@ def is_any_host_imported(listener: EgressListener, table: RouteTable) -> bool:
     return any(listener.speaks_of(table.ref.namespace, host) for host in table.hosts)
 
 
-def place(view: View, scope: Scope, port: int) -> tuple[str, bool]:
+def listener_address(view: View, scope: Scope, port: int) -> tuple[str, bool]:
     """Return the address at which calls to a port are made, and whether a listener is really bound there."""
     if scope.visibility.sidecar is None:
         return scope.bind, not scope.intercepted
@@ -60,7 +60,7 @@ def place(view: View, scope: Scope, port: int) -> tuple[str, bool]:
     return listener.bind or usual, listener.bound or not scope.intercepted
 
 
-def allows_any(view: View, visibility: Visibility) -> bool | None:
+def allows_undeclared(view: View, visibility: Visibility) -> bool | None:
     """Tell whether a SidecarScope lets requests to hosts through that nobody declared; None when it says nothing."""
     return view.memo(sidecar_scope, visibility).allow_any if visibility.sidecar else None
 

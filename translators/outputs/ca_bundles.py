@@ -34,14 +34,14 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
 def _find_bundle(view: View, scope: Scope, name: str) -> bytes:
     """Return the certificates of a bundle, PEM, as the first referrer gets them that may; b"" when none may."""
     referrers = view.memo(_ca_refs, scope).get(name, ())
-    return next((bundle for ca_refs in referrers if (bundle := referenced_secrets.trusted(view, ca_refs))), b"")
+    return next((bundle for ca_refs in referrers if (bundle := referenced_secrets.trusted_cas(view, ca_refs))), b"")
 
 
 def _ca_refs(view: View, scope: Scope) -> Mapping[str, tuple[CaRefs, ...]]:
     """Return the references to each bundle, by its name."""
     by_name: dict[str, tuple[CaRefs, ...]] = {}
     for ca_refs in (*view.memo(_of_policies), *_of_servers(view, scope)):
-        name = referenced_secrets.authorities(ca_refs.refs)
+        name = referenced_secrets.ca_bundle_resource(ca_refs.refs)
         by_name[name] = (*by_name.get(name, ()), ca_refs)
     return by_name
 

@@ -10,8 +10,8 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.locality_lb import Group, grouped
-from mirrorplane.translators.lookups.policies import datagram_endpoints, endpoints, policy, port_called
+from mirrorplane.translators.lookups.locality_lb import Group, group_endpoints
+from mirrorplane.translators.lookups.policies import find_policy, port_called, tcp_endpoints, udp_endpoints
 from mirrorplane.translators.names import Transport, parse_cluster
 from mirrorplane.translators.parts import service_clusters
 
@@ -28,11 +28,11 @@ def assignments(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
 def build(view: View, endpoint_view: EndpointView, name: str) -> Resource | None:
     """Return one assignment, the same for all proxies with this EndpointView."""
     cluster, client = parse_cluster(name), endpoint_view.client
-    service = view.memo(services.service, client.visibility, cluster.host) if cluster else None
+    service = view.memo(services.find_service, client.visibility, cluster.host) if cluster else None
     port = port_called(service, cluster) if service and cluster else None
     if cluster is None or cluster.endpoints != name or service is None or port is None:
         return None
-    rules = view.memo(policy, client, cluster.host)
+    rules = view.memo(find_policy, client, cluster.host)
     subset = rules.subset(cluster.subset) if rules and cluster.subset else None
     if cluster.subset and subset is None:
         return None
@@ -42,12 +42,12 @@ def build(view: View, endpoint_view: EndpointView, name: str) -> Resource | None
         # Nothing depends on the proxy's locality: one assignment serves all proxies.
         return view.memo(assignment, service.ref, name, labels)
     ready = _without_unready(_labelled(view, service.ref, name, labels), cluster_policy)
-    return _encode(name, grouped(ready, cluster_policy, endpoint_view))
+    return _encode(name, group_endpoints(ready, cluster_policy, endpoint_view))
 
 
 def assignment(view: View, owner: Ref, name: str, labels: Labels) -> Resource:
     """Return the endpoints with these labels, by locality. Unready ones are included as UNHEALTHY (Istio)."""
-    return _encode(name, grouped(_labelled(view, owner, name, labels), _NO_POLICY, _NO_LOCALITY))
+    return _encode(name, group_endpoints(_labelled(view, owner, name, labels), _NO_POLICY, _NO_LOCALITY))
 
 
 def _without_unready(endpoints: list[Endpoint], policy: ClusterPolicy) -> list[Endpoint]:
@@ -60,7 +60,7 @@ def _labelled(view: View, owner: Ref, name: str, labels: Labels) -> list[Endpoin
     cluster, required = parse_cluster(name), set(labels)
     if cluster is None:
         return []
-    find_endpoints = datagram_endpoints if cluster.transport is Transport.UDP else endpoints
+    find_endpoints = udp_endpoints if cluster.transport is Transport.UDP else tcp_endpoints
     listed = view.memo(find_endpoints, owner, cluster.host, cluster.port)
     return [endpoint for endpoint in listed if required <= set(endpoint.labels)]
 

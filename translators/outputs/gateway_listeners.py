@@ -6,18 +6,18 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.parts import gateway_filter_chains, inspectors, l4_filter_chains
-from mirrorplane.translators.routers.servers import ListenerBinding, merged
+from mirrorplane.translators.routers.servers import ListenerBinding, merge_servers
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, `address_port` (Istio). One without filter chains is not opened."""
-    bindings = (b for b in view.memo(merged, scope).bindings if not b.udp)
+    bindings = (b for b in view.memo(merge_servers, scope).bindings if not b.udp)
     return (tuple(b.name for b in bindings if view.memo(gateway_filter_chains.listener_chains, scope, b)),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one listener."""
-    binding = next((b for b in view.memo(merged, scope).bindings if b.name == name), None)
+    binding = next((b for b in view.memo(merge_servers, scope).bindings if b.name == name), None)
     chains = view.memo(gateway_filter_chains.listener_chains, scope, binding) if binding is not None else ()
     if binding is None or not chains:
         return None

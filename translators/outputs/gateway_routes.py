@@ -10,12 +10,12 @@ from mirrorplane.translators.contract import Output
 from mirrorplane.translators.parts import gateway_filter_chains
 from mirrorplane.translators.parts.gateway_virtual_hosts import encode_hosts
 from mirrorplane.translators.parts.route_configuration import configuration
-from mirrorplane.translators.routers.servers import gateway_servers, merged
+from mirrorplane.translators.routers.servers import gateway_servers, merge_servers
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names: `http.<port>` and `https.<port>.<port name>.<gateway>.<namespace>` (Istio)."""
-    bindings = view.memo(merged, scope).bindings
+    bindings = view.memo(merge_servers, scope).bindings
     routes = (name for binding in bindings for name in view.memo(gateway_filter_chains.routes, scope, binding))
     return (tuple(dict.fromkeys(routes)),)
 

@@ -10,7 +10,7 @@ from mirrorplane.translators.names import INBOUND_PASSTHROUGH, inbound, parse_cl
 from mirrorplane.translators.parts import connection_pool
 from mirrorplane.translators.parts.clusters import UPSTREAM_HTTP
 from mirrorplane.translators.settings import mesh
-from mirrorplane.translators.sidecars.inbound import Entry, entries, entry
+from mirrorplane.translators.sidecars.inbound import InboundPort, find_inbound_port, inbound_ports
 
 _SOURCE_ADDRESS = "127.0.0.6"
 """The address from which the sidecar dials its workload: interception leaves it alone, so there is no loop (Istio)."""
@@ -18,13 +18,13 @@ _SOURCE_ADDRESS = "127.0.0.6"
 
 def clusters(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names: one for each port of the workload, and one for all others."""
-    return ((*(inbound(port.port) for port in view.memo(entries, scope)), INBOUND_PASSTHROUGH),)
+    return ((*(inbound(port.port) for port in view.memo(inbound_ports, scope)), INBOUND_PASSTHROUGH),)
 
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one cluster."""
     cluster = parse_cluster(name)
-    port = entry(view, scope, cluster.port) if cluster else None
+    port = find_inbound_port(view, scope, cluster.port) if cluster else None
     if cluster is not None and port is None:
         return None
     body, pool = envoy.Cluster(name=name, alt_stat_name=f"{name};"), port.pool if port else None
@@ -48,7 +48,7 @@ def _use_original_dst(body: envoy.Cluster, port: int) -> None:
         body.original_dst_lb_config.upstream_port_override.value = port
 
 
-def _use_address(body: envoy.Cluster, port: Entry) -> None:
+def _use_address(body: envoy.Cluster, port: InboundPort) -> None:
     """Dial the address that the Sidecar sets (Istio: defaultEndpoint)."""
     body.type = envoy.Cluster.STATIC
     body.load_assignment.cluster_name = body.name

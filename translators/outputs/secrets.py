@@ -23,7 +23,7 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, `kubernetes://<secret>`, `kubernetes://<secret>-cacert` and `certificate://...`, sorted."""
     if not scope.identity:
         return ((),)
-    own_names = {n for n in _own_names(view, scope) if own_secrets.held(view, scope.namespace, n) is not None}
+    own_names = {n for n in _own_names(view, scope) if own_secrets.find_secret(view, scope.namespace, n) is not None}
     return (tuple(sorted(own_names | {n for n in view.memo(_referrers, scope) if _find_referenced(view, scope, n)})),)
 
 
@@ -31,11 +31,11 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one secret."""
     if not scope.identity:
         return None
-    credential = _find_referenced(view, scope, name) or own_secrets.held(view, scope.namespace, name)
+    credential = _find_referenced(view, scope, name) or own_secrets.find_secret(view, scope.namespace, name)
     if credential is None:
         return None
     body = envoy.Secret(name=name)
-    if own_secrets.is_authority(name):
+    if own_secrets.is_ca(name):
         body.validation_context.trusted_ca.inline_bytes = credential.ca
         if credential.crl:
             body.validation_context.crl.inline_bytes = credential.crl
@@ -51,17 +51,19 @@ def _own_names(view: View, scope: Scope) -> Iterator[str]:
         for policy in view.lowered(obj.ref).policies:
             if exported(policy.export_to, policy.namespace, scope.namespace):
                 for cluster_policy in policy.cluster_policies:
-                    yield from own_secrets.of_calls(cluster_policy.tls) if cluster_policy.tls else ()
+                    yield from own_secrets.client_secrets(cluster_policy.tls) if cluster_policy.tls else ()
     for termination in terminations(view, scope):
         if termination.referrer is None:
-            yield from own_secrets.certificates(termination)
-            yield from filter(None, (own_secrets.authority(termination),))
+            yield from own_secrets.server_certificates(termination)
+            yield from filter(None, (own_secrets.client_ca(termination),))
 
 
 def _find_referenced(view: View, scope: Scope, name: str) -> Credential | None:
     """Return the credential of this name that a gateway which the router serves may refer to."""
     referrers = view.memo(_referrers, scope).get(name, ())
-    return next((credential for ref in referrers if (credential := referenced_secrets.held(view, ref, name))), None)
+    return next(
+        (credential for ref in referrers if (credential := referenced_secrets.find_certificate(view, ref, name))), None
+    )
 
 
 def _referrers(view: View, scope: Scope) -> Mapping[str, tuple[Ref, ...]]:
@@ -69,10 +71,10 @@ def _referrers(view: View, scope: Scope) -> Mapping[str, tuple[Ref, ...]]:
     by_name: dict[str, tuple[Ref, ...]] = {}
     for termination in terminations(view, scope):
         if termination.referrer is not None:
-            for name in referenced_secrets.certificates(termination):
+            for name in referenced_secrets.server_certificates(termination):
                 by_name[name] = (*by_name.get(name, ()), termination.referrer)
-    if scope.shows is not None and (secret := referenced_secrets.shown(view, scope.shows)):
-        name = referenced_secrets.certificate(secret)
+    if scope.shows is not None and (secret := referenced_secrets.client_certificate(view, scope.shows)):
+        name = referenced_secrets.certificate_resource(secret)
         by_name[name] = (*by_name.get(name, ()), scope.shows)
     return by_name
 

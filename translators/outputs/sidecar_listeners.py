@@ -9,7 +9,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.sidecar_scope import place
+from mirrorplane.translators.lookups.sidecar_scope import listener_address
 from mirrorplane.translators.partitions import Partition
 from mirrorplane.translators.parts import outbound_filter_chains
 from mirrorplane.translators.parts.outbound_filter_chains import FilterChains
@@ -24,8 +24,8 @@ def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
 
     Below port 1024 an unprivileged Envoy cannot bind, and would reject the whole listener, so there is none.
     """
-    uses = {use.number for use in outbound_listeners.ports(view, scope.visibility, intercepted=scope.intercepted)}
-    places = ((number, *place(view, scope, number)) for number in sorted(uses))
+    uses = {use.number for use in outbound_listeners.port_uses(view, scope.visibility, intercepted=scope.intercepted)}
+    places = ((number, *listener_address(view, scope, number)) for number in sorted(uses))
     of_ports = (names.listener(address, n) for n, address, bound in places if not _is_barred(scope, n, bound=bound))
     partitions = view.memo(services.partitions, scope.visibility) if scope.intercepted else ()
     of_services = (view.memo(_service_listeners, scope.outbound, partition) for partition in partitions)
@@ -35,7 +35,7 @@ def listeners(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one listener. On the HTTP proxy's port it is the proxy's: services on that port are reached through it."""
     address, _, port = name.rpartition("_")
-    shared_address, bound = place(view, scope, int(port))
+    shared_address, bound = listener_address(view, scope, int(port))
     chains: FilterChains | None
     if (name,) == _http_proxy(view, scope):
         chains = outbound_filter_chains.http_proxy_chains(view, scope, name)
@@ -78,10 +78,10 @@ def _service_listeners(view: View, scope: Scope, partition: Partition) -> tuple[
     visibility, hosts = scope.visibility, view.memo(services.hosts, scope.visibility, partition)
     return tuple(
         names.listener(address, number)
-        for address, number in outbound_listeners.own(view, visibility, partition)
+        for address, number in outbound_listeners.address_listeners(view, visibility, partition)
         if number not in OWN_PORTS
-        and outbound_listeners.at(view, visibility, address, number)[0][0].host in hosts
-        and place(view, scope, number)[0] != address
+        and outbound_listeners.services_at(view, visibility, address, number)[0][0].host in hosts
+        and listener_address(view, scope, number)[0] != address
     )
 
 

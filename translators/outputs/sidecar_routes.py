@@ -23,7 +23,9 @@ def configurations(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     http_proxy = (names.HTTP_PROXY,) if view.memo(mesh).proxy_http_port else ()
     of_ports = tuple(str(number) for number in view.memo(services.http_ports, scope.visibility))
     partitions = view.memo(services.partitions, scope.visibility) if scope.intercepted else ()
-    of_services = (view.memo(outbound_listeners.routed_alone, scope.visibility, partition) for partition in partitions)
+    of_services = (
+        view.memo(outbound_listeners.own_configurations, scope.visibility, partition) for partition in partitions
+    )
     return ((*of_ports, *http_proxy), *of_services)
 
 

@@ -12,7 +12,7 @@ from mirrorplane.translators.contract import Output
 from mirrorplane.translators.names import ANY_ADDRESS, BLACK_HOLE, INBOUND_PASSTHROUGH, VIRTUAL_INBOUND, inbound
 from mirrorplane.translators.parts import inspectors, network_filters
 from mirrorplane.translators.settings import mesh
-from mirrorplane.translators.sidecars.inbound import PORT, Entry, entries
+from mirrorplane.translators.sidecars.inbound import INBOUND_PORT, InboundPort, inbound_ports
 
 _RETRIES = 2
 
@@ -24,14 +24,14 @@ def listeners(_: View, __: Scope) -> tuple[tuple[str, ...]]:
 
 def build(view: View, scope: Scope, name: str) -> Resource:
     """Return the listener. Connections to its own port would come back to it for ever, and are closed."""
-    body, ports = envoy.Listener(name=name, traffic_direction="INBOUND"), view.memo(entries, scope)
-    body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANY_ADDRESS, port_value=PORT))
+    body, ports = envoy.Listener(name=name, traffic_direction="INBOUND"), view.memo(inbound_ports, scope)
+    body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANY_ADDRESS, port_value=INBOUND_PORT))
     inspectors.restore_original_dst(body)
     undeclared = [port.port for port in ports if port.protocol is Protocol.AUTO]
     inspectors.detect_http(body, undeclared, view.memo(mesh).detection_ms)
     black_hole = network_filters.tcp_fixed(view, BLACK_HOLE)
     loop = body.filter_chains.add(name="virtualInbound-blackhole", filters=[black_hole])
-    loop.filter_chain_match.destination_port.value = PORT
+    loop.filter_chain_match.destination_port.value = INBOUND_PORT
     for port in ports:
         _add_chains(view, scope, body, port)
     passthrough = network_filters.tcp_fixed(view, INBOUND_PASSTHROUGH)
@@ -39,7 +39,7 @@ def build(view: View, scope: Scope, name: str) -> Resource:
     return envoy.resource(LISTENER, name, envoy.encode(body))
 
 
-def _add_chains(view: View, scope: Scope, body: envoy.Listener, port: Entry) -> None:
+def _add_chains(view: View, scope: Scope, body: envoy.Listener, port: InboundPort) -> None:
     """Add the chains of one port; where its protocol is detected, one for HTTP and one for everything else."""
     name = f"{ANY_ADDRESS}_{port.port}"
     if not port.protocol.is_l4:
@@ -53,7 +53,7 @@ def _add_chains(view: View, scope: Scope, body: envoy.Listener, port: Entry) -> 
         chain.filter_chain_match.destination_port.value = port.port
 
 
-def _http(view: View, scope: Scope, port: Entry) -> envoy.Filter:
+def _http(view: View, scope: Scope, port: InboundPort) -> envoy.Filter:
     """Return an HTTP connection manager that sends all requests to the workload, whatever their Host."""
     cluster = inbound(port.port)
     routes = envoy.RouteConfiguration(name=cluster)

@@ -5,7 +5,7 @@ from mirrorplane.api.resource import LISTENER, Resource
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.contract import Output
-from mirrorplane.translators.lookups.policies import unknown
+from mirrorplane.translators.lookups.policies import undeclared_cluster
 from mirrorplane.translators.names import ANY_ADDRESS, BLACK_HOLE, VIRTUAL_OUTBOUND
 from mirrorplane.translators.parts import network_filters
 
@@ -26,7 +26,7 @@ def build(view: View, visibility: Visibility, name: str) -> Resource:
     black_hole = network_filters.tcp_fixed(view, BLACK_HOLE)
     loop = body.filter_chains.add(name="virtualOutbound-blackhole", filters=[black_hole])
     loop.filter_chain_match.destination_port.value = PORT
-    other_addresses = network_filters.tcp_fixed(view, unknown(view, visibility))
+    other_addresses = network_filters.tcp_fixed(view, undeclared_cluster(view, visibility))
     body.filter_chains.add(name="virtualOutbound-catchall-tcp", filters=[other_addresses])
     return envoy.resource(LISTENER, name, envoy.encode(body))
 

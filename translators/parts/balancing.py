@@ -7,7 +7,7 @@ from mirrorplane.api.cluster_policy import Algorithm, ClusterPolicy, HashKey, Lo
 from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
-from mirrorplane.translators.lookups.policies import cluster_policy, policy, target_port
+from mirrorplane.translators.lookups.policies import cluster_policy, find_policy, target_port
 from mirrorplane.translators.names import ClusterName
 
 _DEFAULT_RING_SIZE = 1024
@@ -50,7 +50,7 @@ def hashes(
     """Return the hash policies of a route, each key once. Equal requests reach the same endpoint of a destination."""
     keys: dict[HashKey, None] = {}
     for destination in destinations:
-        rules = view.memo(policy, client, destination.host)
+        rules = view.memo(find_policy, client, destination.host)
         if rules is not None and not rules.defines_only_subsets:
             port = target_port(view, client.visibility, destination, listener_port)
             balancing = rules.cluster_policy(port, destination.subset).load_balancer

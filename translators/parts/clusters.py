@@ -30,7 +30,7 @@ def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False
     `intercepted`: the proxy knows the address that its client dialled, and uses it for headless services (Istio).
     """
     cluster = parse_cluster(name)
-    service = view.memo(services.service, client.visibility, cluster.host) if cluster else None
+    service = view.memo(services.find_service, client.visibility, cluster.host) if cluster else None
     port = port_called(service, cluster) if service and cluster else None
     if cluster is None or service is None or port is None:
         return None
@@ -100,7 +100,9 @@ def _without_unsent_secret(policy: ClusterPolicy, client: ClientKey) -> ClusterP
 def _lacks_secret(view: View, client: ClientKey, policy: ClusterPolicy) -> bool:
     if policy.tls is None or not policy.uses_tls or not client.holds_secrets:
         return False
-    return any(own_secrets.held(view, client.namespace, name) is None for name in own_secrets.of_calls(policy.tls))
+    return any(
+        own_secrets.find_secret(view, client.namespace, name) is None for name in own_secrets.client_secrets(policy.tls)
+    )
 
 
 def _common(view: View, port_protocol: str, guards: Guards | None, policy: ClusterPolicy) -> bytes:

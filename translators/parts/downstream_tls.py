@@ -20,7 +20,7 @@ def terminating_socket(termination: Termination, alpn: Sequence[str]) -> envoy.T
     common.tls_params.tls_maximum_protocol_version = version(termination.newest)
     common.tls_params.cipher_suites.extend(termination.ciphers)
     common.alpn_protocols.extend(alpn)
-    for name in own_secrets.certificates(termination):
+    for name in own_secrets.server_certificates(termination):
         common.tls_certificate_sds_secret_configs.append(secret(name))
     for files in termination.files:
         certificate = common.tls_certificates.add()
@@ -44,7 +44,7 @@ def _verify_clients(body: envoy.DownstreamTlsContext, termination: Termination) 
     if termination.client_certificate is ClientCertificate.UNVERIFIED:
         # The handshake goes on with a certificate that does not verify (Gateway API: AllowInsecureFallback).
         checks.trust_chain_verification = envoy.CertificateValidationContext.ACCEPT_UNTRUSTED
-    ca_bundle = own_secrets.authority(termination)
+    ca_bundle = own_secrets.client_ca(termination)
     if ca_bundle:
         common.combined_validation_context.default_validation_context.CopyFrom(checks)
         common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(secret(ca_bundle))

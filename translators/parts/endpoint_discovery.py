@@ -4,7 +4,7 @@ from mirrorplane.api.mesh import Endpoint, Port, Resolution, Service
 from mirrorplane.api.proxy import ClientKey, Locality
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
-from mirrorplane.translators.lookups.policies import endpoints_of, port_called, subset
+from mirrorplane.translators.lookups.policies import find_subset, port_called, port_endpoints
 from mirrorplane.translators.names import ClusterName
 from mirrorplane.translators.parts.network_filters import ads
 from mirrorplane.translators.settings import mesh
@@ -23,7 +23,7 @@ def fill(view: View, client: ClientKey, body: envoy.Cluster, service: Service, c
         body.eds_cluster_config.service_name = cluster.endpoints
         body.eds_cluster_config.eds_config.CopyFrom(ads())
         return True
-    labelled = subset(view, client, service.host, cluster.subset) if cluster.subset else None
+    labelled = find_subset(view, client, service.host, cluster.subset) if cluster.subset else None
     port = port_called(service, cluster)
     assert port is not None
     endpoints = _dns_names(view, service, port, set(labelled.labels) if labelled else set())
@@ -55,7 +55,7 @@ def _use_dns(body: envoy.Cluster, endpoints: list[Endpoint], refresh_ms: int, *,
 
 def _dns_names(view: View, service: Service, port: Port, labels: set[tuple[str, str]]) -> list[Endpoint]:
     """Return the names to resolve: the endpoints', or the host itself when the service lists none (Istio)."""
-    endpoints = endpoints_of(view, service, port)
+    endpoints = port_endpoints(view, service, port)
     number = port.target_port if isinstance(port.target_port, int) and port.target_port else port.number
     if not endpoints:
         return [Endpoint(Locality(), service.host, number)]

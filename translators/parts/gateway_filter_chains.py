@@ -11,8 +11,8 @@ from mirrorplane.translators.names import ANY_ADDRESS, MISSING_CLUSTER, listener
 from mirrorplane.translators.parts import l4_filter_chains, network_filters, tls_passthrough
 from mirrorplane.translators.parts.downstream_tls import HTTP_ALPN, terminating_socket
 from mirrorplane.translators.parts.l4_filter_chains import Chain
-from mirrorplane.translators.routers.l4_routes import rules_at
-from mirrorplane.translators.routers.servers import GatewayServer, ListenerBinding, closed
+from mirrorplane.translators.routers.l4_routes import l4_rules
+from mirrorplane.translators.routers.servers import GatewayServer, ListenerBinding, tls_problem
 
 
 def listener_chains(view: View, scope: Scope, binding: ListenerBinding) -> tuple[Chain, ...]:
@@ -30,7 +30,7 @@ def routes(view: View, scope: Scope, binding: ListenerBinding) -> tuple[str, ...
     names = (
         gateway_server.routes
         for gateway_server in binding.gateway_servers
-        if gateway_server.routes and not closed(view, scope, gateway_server)
+        if gateway_server.routes and not tls_problem(view, scope, gateway_server)
     )
     return tuple(dict.fromkeys(names))
 
@@ -41,14 +41,14 @@ def _is_plain_http(gateway_server: GatewayServer) -> bool:
 
 def _chains(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[Chain, ...]:
     server = gateway_server.server
-    if closed(view, scope, gateway_server):
+    if tls_problem(view, scope, gateway_server):
         return ()
     if server.protocol is ServerProtocol.HTTP:
         return (_http(view, scope, gateway_server),)
     socket = _socket(server.termination, ())
     return tuple(
         Chain(server_rule.names, server_rule.ranges, _tcp(view, scope, gateway_server, server_rule.rule) + socket)
-        for server_rule in view.memo(rules_at, scope, gateway_server)
+        for server_rule in view.memo(l4_rules, scope, gateway_server)
     )
 
 

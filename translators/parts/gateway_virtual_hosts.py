@@ -15,8 +15,8 @@ from mirrorplane.translators.lookups.precedence import Rank
 from mirrorplane.translators.partitions import WHOLE, Partition
 from mirrorplane.translators.parts import actions
 from mirrorplane.translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, encode_host
-from mirrorplane.translators.routers.hosts import HostRules, Place, hosts, partitions, precise, rules
-from mirrorplane.translators.routers.misdirected import answer, elsewhere
+from mirrorplane.translators.routers.hosts import HostRules, Place, find_host_rules, hosts, partitions, precise_rules
+from mirrorplane.translators.routers.misdirected import hosts_of_other_listeners, misdirected_route
 from mirrorplane.translators.routers.servers import gateway_servers
 
 
@@ -51,10 +51,10 @@ def _misdirected(view: View, scope: Scope, configuration: str) -> bytes:
     It is one for all of them, for there may be many, and their answer is the same.
     """
     server = view.memo(gateway_servers, scope, configuration)[0]
-    domains = view.memo(elsewhere, scope, configuration)
+    domains = view.memo(hosts_of_other_listeners, scope, configuration)
     if not domains:
         return b""
-    route = actions.encode_route(view, scope, answer(server), server.server.number)
+    route = actions.encode_route(view, scope, misdirected_route(server), server.server.number)
     field = envoy.encode_field(ROUTES_FIELD, route.body)
     return encode_host(f"misdirected:{server.server.number}", tuple(sorted(domains)), field)
 
@@ -76,7 +76,7 @@ def _of_part(view: View, scope: Scope, configuration: str, partition: Partition)
 
 def _virtual_host(view: View, scope: Scope, configuration: str, host: str) -> VirtualHost | None:
     """Return the virtual host of a host; None when it has no routes, redirects nothing to HTTPS, and need not exist."""
-    host_rules = rules(view, scope, configuration, host)
+    host_rules = find_host_rules(view, scope, configuration, host)
     port = view.memo(gateway_servers, scope, configuration)[0].server.number
     routes = [_encode(view, scope, route, port) for rule in host_rules.routes for route in expand(rule, host)]
     routes += _by_precedence(view, scope, host_rules, port)
@@ -95,7 +95,7 @@ def _by_precedence(view: View, scope: Scope, host_rules: HostRules, port: int) -
     """Return the routes of Gateway API, the most specific first. Of many, a change encodes one part again."""
     host, places = host_rules.host, host_rules.places
     if host_rules.partitions == (WHOLE,):
-        ranked = precise(view, scope, host, places, WHOLE)
+        ranked = precise_rules(view, scope, host, places, WHOLE)
         return [_encode(view, scope, route, port) for rule in ranked for route in expand(rule.route, host)]
     encoded = (view.memo(_encode_rules, scope, (host, port), places, partition) for partition in host_rules.partitions)
     return sorted(chain.from_iterable(encoded), key=attrgetter("rank"))
@@ -105,7 +105,7 @@ def _encode_rules(
     view: View, scope: Scope, host_and_port: tuple[str, int], places: tuple[Place, ...], partition: Partition
 ) -> tuple[RankedRoute, ...]:
     host, port = host_and_port
-    ranked = precise(view, scope, host, places, partition)
+    ranked = precise_rules(view, scope, host, places, partition)
     expanded = ((route, rule.rank) for rule in ranked for route in expand(rule.route, host))
     return tuple(_encode(view, scope, route, port, rank) for route, rank in expanded)
 

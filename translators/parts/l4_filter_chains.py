@@ -13,7 +13,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.policies import target_port
-from mirrorplane.translators.lookups.route_tables import holds
+from mirrorplane.translators.lookups.route_tables import may_match
 from mirrorplane.translators.names import MISSING_CLUSTER, ClusterName, outbound_cluster
 from mirrorplane.translators.parts import network_filters
 from mirrorplane.translators.parts.weights import fit_weights
@@ -125,8 +125,8 @@ def _unmatched(chain: Chain, matched: set[tuple[bool, str, str]]) -> Iterator[tu
 
 def _rules(view: View, scope: Scope, host: str, port: int, *, tls: bool) -> tuple[L4Route, ...]:
     """Return the rules of the first table that has any for this client."""
-    for table in services.tables_of(view, scope.visibility, host, port):
-        rules = tuple(rule for rule in table.l4_routes if rule.tls is tls and holds(rule.match, scope, port))
+    for table in services.tables_for_host(view, scope.visibility, host, port):
+        rules = tuple(rule for rule in table.l4_routes if rule.tls is tls and may_match(rule.match, scope, port))
         if rules:
             return rules
     return ()

@@ -9,7 +9,7 @@ from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import port_of, unknown
+from mirrorplane.translators.lookups.policies import port_of, undeclared_cluster
 from mirrorplane.translators.parts import inspectors, l4_filter_chains, network_filters
 from mirrorplane.translators.parts.domains import domains
 from mirrorplane.translators.parts.l4_filter_chains import Chain
@@ -37,7 +37,7 @@ def http_proxy_chains(view: View, scope: Scope, listener: str) -> FilterChains:
 
 def port_chains(view: View, scope: Scope, listener: str, number: int) -> FilterChains | None:
     """Return the chains of a port's listener, which all services share that have none of their own."""
-    use = outbound_listeners.use_of(view, scope.visibility, number, intercepted=scope.intercepted)
+    use = outbound_listeners.find_port_use(view, scope.visibility, number, intercepted=scope.intercepted)
     if use is None:
         return None
     routes = (str(number),) if use.http else ()
@@ -55,7 +55,7 @@ def port_chains(view: View, scope: Scope, listener: str, number: int) -> FilterC
 
 def address_chains(view: View, scope: Scope, address: str, number: int) -> FilterChains | None:
     """Return the chains of a listener on an address of a service, or of several services."""
-    listening = outbound_listeners.at(view, scope.visibility, address, number)
+    listening = outbound_listeners.services_at(view, scope.visibility, address, number)
     if not listening:
         return None
     (oldest, port), *younger = listening
@@ -104,7 +104,7 @@ def _plain_text(chains: Iterable[Chain]) -> list[Chain]:
 
 
 def _service_chains(view: View, scope: Scope, host: str, number: int) -> tuple[Chain, ...]:
-    service = services.listed(view, scope.visibility, host)
+    service = services.service_on_listeners(view, scope.visibility, host)
     port = port_of(service, number) if service else None
     return view.memo(l4_filter_chains.service_chains, scope, host, number, port.protocol.value) if port else ()
 
@@ -118,13 +118,13 @@ def _add_names(scope: Scope, chains: Iterable[Chain], host: str) -> Iterator[Cha
 
 def _address_chains(view: View, scope: Scope, host: str, number: int, http: Iterable[Chain]) -> Iterator[Chain]:
     """Yield the chains of a service once for each of its addresses, so that a new address changes no other chain."""
-    service = services.listed(view, scope.visibility, host)
+    service = services.service_on_listeners(view, scope.visibility, host)
     port = port_of(service, number) if service else None
     if service is None or port is None:
         return
     detected = _plain_text(http) if port.protocol is Protocol.AUTO else []
     chains = [*detected, *_service_chains(view, scope, host, number)]
-    for cidr in outbound_listeners.ranges(view, service, number):
+    for cidr in outbound_listeners.address_ranges(view, service, number):
         for chain in chains:
             yield chain if chain.ranges else msgspec.structs.replace(chain, ranges=(cidr,))
 
@@ -133,6 +133,6 @@ def _unknown_host(view: View, scope: Scope) -> tuple[Chain, ...]:
     """Return the chain for addresses that no service has (Istio's outboundTrafficPolicy)."""
     if not scope.intercepted:
         return ()
-    proxy = network_filters.tcp_fixed(view, unknown(view, scope.visibility))
+    proxy = network_filters.tcp_fixed(view, undeclared_cluster(view, scope.visibility))
     body = envoy.FilterChain(name="PassthroughFilterChain", filters=[proxy])
     return (Chain((), (), envoy.encode(body)),)

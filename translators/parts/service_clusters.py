@@ -6,7 +6,7 @@ from mirrorplane.api.mesh import Protocol, Resolution, Service
 from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import policy
+from mirrorplane.translators.lookups.policies import find_policy
 from mirrorplane.translators.names import outbound
 from mirrorplane.translators.partitions import Partition
 
@@ -29,14 +29,14 @@ def eds_clusters(view: View, client: ClientKey, partition: Partition) -> tuple[s
 def _by_service(view: View, client: ClientKey, partition: Partition) -> tuple[tuple[Resolution, tuple[str, ...]], ...]:
     names_by_service = []
     for host in view.memo(services.hosts, client.visibility, partition):
-        service = view.memo(services.service, client.visibility, host)
+        service = view.memo(services.find_service, client.visibility, host)
         if service is not None:
             names_by_service.append((service.resolution, tuple(_names(view, client, service))))
     return tuple(names_by_service)
 
 
 def _names(view: View, client: ClientKey, service: Service) -> Iterator[str]:
-    rules = view.memo(policy, client, service.host)
+    rules = view.memo(find_policy, client, service.host)
     subsets = ["", *(s.name for s in rules.subsets)] if rules else [""]
     # UDP ports have clusters of their own, and only at routers whose rules use them (gateway_udp_clusters).
     for number in (p.number for p in service.ports if p.protocol is not Protocol.UDP):

@@ -10,8 +10,8 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import backend_tls
 from mirrorplane.translators.names import ClusterName, Purpose
 from mirrorplane.translators.parts.l4_filter_chains import live_cluster, weighted_destinations
-from mirrorplane.translators.routers.l4_routes import rules_at
-from mirrorplane.translators.routers.servers import GatewayServer, merged
+from mirrorplane.translators.routers.l4_routes import l4_rules
+from mirrorplane.translators.routers.servers import GatewayServer, merge_servers
 
 
 def is_passthrough(gateway_server: GatewayServer) -> bool:
@@ -24,7 +24,7 @@ def cluster(view: View, scope: Scope, live: ClusterName) -> ClusterName:
 
     See decision 0091.
     """
-    has_policy = scope.client.router and backend_tls.of_call(view, scope.client, live) is not None
+    has_policy = scope.client.router and backend_tls.client_tls(view, scope.client, live) is not None
     return msgspec.structs.replace(live, purpose=Purpose.PASSTHROUGH) if has_policy else live
 
 
@@ -39,10 +39,10 @@ def clusters(view: View, scope: Scope) -> tuple[str, ...]:
 
 
 def _rules(view: View, scope: Scope) -> Iterator[tuple[GatewayServer, L4Route]]:
-    for binding in view.memo(merged, scope).bindings:
+    for binding in view.memo(merge_servers, scope).bindings:
         for gateway_server in filter(is_passthrough, binding.gateway_servers):
             yield from (
-                (gateway_server, server_rule.rule) for server_rule in view.memo(rules_at, scope, gateway_server)
+                (gateway_server, server_rule.rule) for server_rule in view.memo(l4_rules, scope, gateway_server)
             )
 
 

@@ -15,19 +15,19 @@ from mirrorplane.translators import envoy
 from mirrorplane.translators.names import MISSING_CLUSTER, udp_cluster
 from mirrorplane.translators.parts import balancing
 from mirrorplane.translators.parts.access_log import access_logs
-from mirrorplane.translators.routers.l4_routes import sent_on
-from mirrorplane.translators.routers.servers import ListenerBinding, merged
+from mirrorplane.translators.routers.l4_routes import unnamed_rule
+from mirrorplane.translators.routers.servers import ListenerBinding, merge_servers
 from mirrorplane.translators.settings import mesh
 
 
 def rule_of(view: View, scope: Scope, binding: ListenerBinding) -> L4Route | None:
     """Return the rule of a UDP port; None where no route is attached to it."""
-    return view.memo(sent_on, scope, binding.gateway_servers[0])
+    return view.memo(unnamed_rule, scope, binding.gateway_servers[0])
 
 
 def bindings(view: View, scope: Scope) -> tuple[ListenerBinding, ...]:
     """Return the UDP ports that have a rule."""
-    udp_bindings = (binding for binding in view.memo(merged, scope).bindings if binding.udp)
+    udp_bindings = (binding for binding in view.memo(merge_servers, scope).bindings if binding.udp)
     return tuple(binding for binding in udp_bindings if rule_of(view, scope, binding) is not None)
 
 

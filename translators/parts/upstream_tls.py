@@ -41,22 +41,22 @@ def _upstream_tls(tls: Tls, http: envoy.UpstreamHttp) -> envoy.UpstreamTlsContex
     if http.explicit_http_config.HasField("http2_protocol_options"):
         common.alpn_protocols.append("h2")
     if tls.mode is TlsMode.MUTUAL and tls.credential_name:
-        common.tls_certificate_sds_secret_configs.append(secret(own_secrets.certificate(tls.credential_name)))
+        common.tls_certificate_sds_secret_configs.append(secret(own_secrets.certificate_resource(tls.credential_name)))
     elif tls.mode is TlsMode.MUTUAL:
         certificate = common.tls_certificates.add()
         certificate.certificate_chain.filename = tls.certificate
         certificate.private_key.filename = tls.key
     if tls.client_certificate_ref:
         common.tls_certificate_sds_secret_configs.append(
-            secret(referenced_secrets.certificate(tls.client_certificate_ref))
+            secret(referenced_secrets.certificate_resource(tls.client_certificate_ref))
         )
     if tls.ca_refs:
         common.combined_validation_context.default_validation_context.CopyFrom(_subject_alt_names(tls))
-        ca_bundle = secret(referenced_secrets.authorities(tls.ca_refs))
+        ca_bundle = secret(referenced_secrets.ca_bundle_resource(tls.ca_refs))
         common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(ca_bundle)
     elif tls.verify and tls.credential_name:
         common.combined_validation_context.default_validation_context.CopyFrom(_subject_alt_names(tls))
-        ca_bundle = secret(own_secrets.authority_of(tls.credential_name))
+        ca_bundle = secret(own_secrets.ca_resource(tls.credential_name))
         common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(ca_bundle)
     elif tls.verify:
         common.validation_context.CopyFrom(_validation(tls))

@@ -16,8 +16,13 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.expansion.pipeline import expand
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import unknown
-from mirrorplane.translators.lookups.route_tables import catches_all, foreign_hosts, is_routed, owner
+from mirrorplane.translators.lookups.policies import undeclared_cluster
+from mirrorplane.translators.lookups.route_tables import (
+    foreign_hosts,
+    has_service_routes,
+    matches_everything,
+    owning_routes,
+)
 from mirrorplane.translators.partitions import Partition
 from mirrorplane.translators.parts import actions, retries
 from mirrorplane.translators.parts.actions import EncodedRoute
@@ -93,7 +98,7 @@ def encode_host(name: str, host_domains: tuple[str, ...], routes: bytes) -> byte
 
 
 def _unknown_host(view: View, visibility: Visibility) -> envoy.Route:
-    cluster = unknown(view, visibility)
+    cluster = undeclared_cluster(view, visibility)
     name = "block_all" if cluster == names.BLACK_HOLE else "allow_any"
     body = envoy.Route(name=name, match=envoy.RouteMatch(prefix="/"))
     if cluster != names.BLACK_HOLE:
@@ -139,15 +144,15 @@ def _of_part(view: View, scope: Scope, port: int, partition: Partition) -> tuple
 
 def _virtual_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost:
     """Return the virtual host of a service, or of a host that only a route table has."""
-    service = services.listed(view, scope.visibility, host)
-    rules = owner(view, scope, host, port)
+    service = services.service_on_listeners(view, scope.visibility, host)
+    rules = owning_routes(view, scope, host, port)
     routes = [actions.default(view, scope, host, port)] if rules is None else _encode_rules(view, scope, rules, port)
     host_domains = domains(host, service.addresses, scope) if service else (host,)
     if service is not None and service.headless and scope.intercepted:
         host_domains += tuple(f"*.{name}" for name in host_domains)  # web-0.web: the name of one workload (Istio)
-    addresses = outbound_listeners.addresses(service) if service is not None and scope.intercepted else ()
+    addresses = outbound_listeners.dialable_addresses(service) if service is not None and scope.intercepted else ()
     dialled_routes = b""
-    if bool(addresses) and view.memo(is_routed, scope.visibility, host, port):
+    if bool(addresses) and view.memo(has_service_routes, scope.visibility, host, port):
         unknown_route = envoy.encode(_unknown_host(view, scope.visibility))
         dialled_routes = _join(view, [*_only_for(addresses, routes), unknown_route])
     dedicated = tuple(cluster for route in routes for cluster in route.dedicated)
@@ -167,7 +172,7 @@ def _encode_rules(view: View, scope: Scope, rules: tuple[Route, ...], port: int)
     routes = []
     for rule in rules:
         routes += [actions.encode_route(view, scope, route, port) for route in expand(rule, "*")]
-        if catches_all(rule.match):
+        if matches_everything(rule.match):
             break
     return routes
 

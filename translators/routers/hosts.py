@@ -12,11 +12,11 @@ from mirrorplane.api.hosts import candidates, exported
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import Route, RouteTable
 from mirrorplane.api.view import View
-from mirrorplane.translators.lookups.precedence import Ranked, age, precisest
-from mirrorplane.translators.lookups.route_tables import catches_all, holds
-from mirrorplane.translators.lookups.services import rank
+from mirrorplane.translators.lookups.precedence import Ranked, by_precision, table_age
+from mirrorplane.translators.lookups.route_tables import matches_everything, may_match
+from mirrorplane.translators.lookups.services import table_rank
 from mirrorplane.translators.partitions import WHOLE, Partition, Partitions, partitions_of_size
-from mirrorplane.translators.routers.misdirected import elsewhere
+from mirrorplane.translators.routers.misdirected import hosts_of_other_listeners
 from mirrorplane.translators.routers.servers import GatewayServer, gateway_servers
 
 Place = tuple[GatewayServer, str]
@@ -26,7 +26,7 @@ Place = tuple[GatewayServer, str]
 class HostRules(msgspec.Struct, frozen=True):
     """A host and what is done with requests for it: the routes of all Istio's tables that speak for it, in order.
 
-    `places` are where those of Gateway API are looked up, in these `partitions`: they come after them (see `precise`).
+    `places` are where those of Gateway API are looked up, in these `partitions`: they come after (`precise_rules`).
     `secure`: plain HTTP is sent to https instead. `kept`: it is served though there may be no routes.
     """
 
@@ -64,14 +64,14 @@ def hosts(view: View, scope: Scope, routes: str, partition: Partition) -> tuple[
             kept = gateway_server.server.redirect or gateway_server.server.isolated
             if partition.has(served.host) and (kept or _is_met(view, scope, routes, served.host)):
                 found.add(served.host)
-    return tuple(sorted(found - view.memo(elsewhere, scope, routes)))
+    return tuple(sorted(found - view.memo(hosts_of_other_listeners, scope, routes)))
 
 
-def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
+def find_host_rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
     """Return what is done with requests for a host.
 
     Istio: rules of several tables are appended, oldest first, and those that take every request come last. Gateway API:
-    those of all tables are ordered by how precise they are (`precise`); where both meet, Istio's are asked first.
+    those of all tables are ordered by how precise they are (`precise_rules`); where both meet, Istio's are asked first.
     """
     said = view.memo(gateway_servers, scope, routes)
     covering = tuple(_covering(view, scope, routes, host))
@@ -80,16 +80,20 @@ def rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
     met = {(table.ref, gateway): table for table, gateway in _meeting(view, scope, covering, host)}
     found = [
         route
-        for (_, gateway), table in sorted(met.items(), key=lambda item: rank(scope.visibility, item[1]))
+        for (_, gateway), table in sorted(met.items(), key=lambda item: table_rank(scope.visibility, item[1]))
         for route in _holding(table, scope, said[0].server.number, gateway)
     ]
-    ordered = sorted(found if len(said) == 1 else dict.fromkeys(found), key=lambda route: catches_all(route.match))
+    ordered = sorted(
+        found if len(said) == 1 else dict.fromkeys(found), key=lambda route: matches_everything(route.match)
+    )
     places = tuple(_precise_places(view, covering, host))
     seen = sum(len(view.by("gateway.host", key)) for _, key in places)
     return HostRules(host, tuple(ordered), places, partitions_of_size(seen), secure, kept)
 
 
-def precise(view: View, scope: Scope, host: str, places: tuple[Place, ...], partition: Partition) -> tuple[Ranked, ...]:
+def precise_rules(
+    view: View, scope: Scope, host: str, places: tuple[Place, ...], partition: Partition
+) -> tuple[Ranked, ...]:
     """Return what is done with requests for a host by Gateway API, the most precise rule first.
 
     Only by the objects of a partition: thousands of routes may share a host.
@@ -101,10 +105,10 @@ def precise(view: View, scope: Scope, host: str, places: tuple[Place, ...], part
         for table in view.lowered(obj.ref).tables
         if host in table.hosts and _speaks(table, scope, gateway_server)
     }
-    return precisest(met.values())
+    return by_precision(met.values())
 
 
-def tables(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[RouteTable, ...]:
+def server_tables(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[RouteTable, ...]:
     """Return the tables at a server that speak for one of its hosts, winner first.
 
     Gateway API: the oldest, then by `namespace/name`.
@@ -117,8 +121,8 @@ def tables(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[Rou
         and any(_admitted(view, gateway_server, table, host) for host in table.hosts)
     ]
     if gateway_server.server.isolated:
-        return tuple(sorted(found, key=age))
-    return tuple(sorted(found, key=lambda table: rank(scope.visibility, table)))
+        return tuple(sorted(found, key=table_age))
+    return tuple(sorted(found, key=lambda table: table_rank(scope.visibility, table)))
 
 
 def _of_rules(view: View, scope: Scope, gateway_server: GatewayServer, partition: Partition) -> Iterator[str]:
@@ -232,7 +236,7 @@ def _admitted(view: View, gateway_server: GatewayServer, table: RouteTable, host
 def _holding(table: RouteTable, scope: Scope, port: int, gateway: str) -> Iterator[Route]:
     """Yield the routes that hold, up to the first that takes every request (Istio)."""
     for route in table.routes:
-        if holds(route.match, scope, port, gateway):
+        if may_match(route.match, scope, port, gateway):
             yield route
-            if catches_all(route.match):
+            if matches_everything(route.match):
                 return

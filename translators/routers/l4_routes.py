@@ -6,12 +6,12 @@ from mirrorplane.api.gateways import narrower
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import L4Route, RouteTable
 from mirrorplane.api.view import View
-from mirrorplane.translators.lookups.route_tables import holds
-from mirrorplane.translators.routers.hosts import tables
+from mirrorplane.translators.lookups.route_tables import may_match
+from mirrorplane.translators.routers.hosts import server_tables
 from mirrorplane.translators.routers.servers import GatewayServer
 
 
-class NamedRule(msgspec.Struct, frozen=True):
+class ServerNameRule(msgspec.Struct, frozen=True):
     """A rule, and the names that clients ask for in TLS, as far as the server takes them; none where all are meant."""
 
     names: tuple[str, ...]
@@ -23,7 +23,7 @@ class NamedRule(msgspec.Struct, frozen=True):
         return self.rule.match.subnets if self.rule.tls else ()
 
 
-def rules_at(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[NamedRule, ...]:
+def l4_rules(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[ServerNameRule, ...]:
     """Return the rules for bytes that hold at a server, in order; what asks for no names comes last.
 
     Istio: what is passed on as TLS goes by its names alone, and where TLS is taken off, no rule looks at names.
@@ -31,25 +31,29 @@ def rules_at(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[N
     server = gateway_server.server
     ends = server.termination is not None
     named = _by_name(view, scope, gateway_server) if server.tls and (server.isolated or not ends) else ()
-    rest = sent_on(view, scope, gateway_server) if ends or not server.tls else None
-    return named if rest is None else (*named, NamedRule(server.server_names if server.tls else (), rest))
+    rest = unnamed_rule(view, scope, gateway_server) if ends or not server.tls else None
+    return named if rest is None else (*named, ServerNameRule(server.server_names if server.tls else (), rest))
 
 
-def sent_on(view: View, scope: Scope, gateway_server: GatewayServer) -> L4Route | None:
+def unnamed_rule(view: View, scope: Scope, gateway_server: GatewayServer) -> L4Route | None:
     """Return the rule for all other bytes: the first that holds (Istio: a server has one; Gateway API: the oldest)."""
-    said = (rule for table in view.memo(tables, scope, gateway_server) for rule in table.l4_routes)
+    said = (rule for table in view.memo(server_tables, scope, gateway_server) for rule in table.l4_routes)
     return next(
-        (r for r in said if not r.tls and holds(r.match, scope, gateway_server.server.number, gateway_server.gateway)),
+        (
+            r
+            for r in said
+            if not r.tls and may_match(r.match, scope, gateway_server.server.number, gateway_server.gateway)
+        ),
         None,
     )
 
 
-def _by_name(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[NamedRule, ...]:
+def _by_name(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[ServerNameRule, ...]:
     found = (
-        NamedRule(_names(gateway_server, table, rule), rule)
-        for table in view.memo(tables, scope, gateway_server)
+        ServerNameRule(_names(gateway_server, table, rule), rule)
+        for table in view.memo(server_tables, scope, gateway_server)
         for rule in table.l4_routes
-        if rule.tls and holds(rule.match, scope, gateway_server.server.number, gateway_server.gateway)
+        if rule.tls and may_match(rule.match, scope, gateway_server.server.number, gateway_server.gateway)
     )
     return tuple(said for said in found if said.names)
 

@@ -10,12 +10,12 @@ from mirrorplane.api.matches import Match
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import Route
 from mirrorplane.api.view import View
-from mirrorplane.translators.routers.servers import GatewayServer, gateway_servers, merged
+from mirrorplane.translators.routers.servers import GatewayServer, gateway_servers, merge_servers
 
 _MISDIRECTED = 421
 
 
-def elsewhere(view: View, scope: Scope, routes: str) -> frozenset[str]:
+def hosts_of_other_listeners(view: View, scope: Scope, routes: str) -> frozenset[str]:
     """Return the hosts of listeners beside the one of a route configuration; nothing for servers of other APIs.
 
     More precise hosts of the listener itself go before them, as everywhere.
@@ -24,7 +24,7 @@ def elsewhere(view: View, scope: Scope, routes: str) -> frozenset[str]:
     own = {served.host for gateway_server in said for served in gateway_server.server.hosts}
     if not said or not all(map(_is_apart, said)):
         return frozenset()
-    bindings = view.memo(merged, scope).bindings
+    bindings = view.memo(merge_servers, scope).bindings
     binding = next(one for one in bindings if said[0] in one.gateway_servers)
     others = (
         gateway_server
@@ -34,7 +34,7 @@ def elsewhere(view: View, scope: Scope, routes: str) -> frozenset[str]:
     return frozenset(served.host for gateway_server in others for served in gateway_server.server.hosts) - own
 
 
-def answer(gateway_server: GatewayServer) -> Route:
+def misdirected_route(gateway_server: GatewayServer) -> Route:
     """Return what is done with requests for those."""
     return Route("", Match(), Answer(_MISDIRECTED), gateway_server.about, gateway_server.server.path)
 

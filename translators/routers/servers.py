@@ -11,7 +11,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import names
 from mirrorplane.translators.lookups.policies import port_of
 from mirrorplane.translators.secrets import own_secrets
-from mirrorplane.translators.sidecars.inbound import services, targets
+from mirrorplane.translators.sidecars.inbound import target_ports, workload_services
 
 _PRIVILEGED = range(1, 1024)
 
@@ -62,7 +62,7 @@ class MergedServers(msgspec.Struct, frozen=True):
     left_out: tuple[UnservedServer, ...]
 
 
-def merged(view: View, scope: Scope) -> MergedServers:
+def merge_servers(view: View, scope: Scope) -> MergedServers:
     """Return what a router of this scope listens on.
 
     Istio: the oldest gateway wins. Plain HTTP servers share a port, and so do servers for TLS that take different
@@ -88,7 +88,7 @@ def merged(view: View, scope: Scope) -> MergedServers:
 
 def gateway_servers(view: View, scope: Scope, routes: str) -> tuple[GatewayServer, ...]:
     """Return the servers that share a route configuration, oldest first."""
-    bindings = view.memo(merged, scope).bindings
+    bindings = view.memo(merge_servers, scope).bindings
     return tuple(
         gateway_server
         for binding in bindings
@@ -97,40 +97,40 @@ def gateway_servers(view: View, scope: Scope, routes: str) -> tuple[GatewayServe
     )
 
 
-def closed(view: View, scope: Scope, gateway_server: GatewayServer) -> str:
+def tls_problem(view: View, scope: Scope, gateway_server: GatewayServer) -> str:
     """Say why TLS cannot be taken off at a server, so that nobody is let in there; "" when it can, or need not be."""
     said = gateway_server.server.termination
-    return own_secrets.problem(view, scope, said) if said is not None else ""
+    return own_secrets.termination_problem(view, scope, said) if said is not None else ""
 
 
 def terminations(view: View, scope: Scope) -> tuple[Termination, ...]:
     """Return how TLS is taken off at the servers of a router, for each where it is."""
     said = (
         gateway_server.server.termination
-        for binding in view.memo(merged, scope).bindings
+        for binding in view.memo(merge_servers, scope).bindings
         for gateway_server in binding.gateway_servers
     )
     return tuple(one for one in said if one is not None)
 
 
-def unserved(view: View, scope: Scope) -> tuple[UnservedServer, ...]:
+def unserved_servers(view: View, scope: Scope) -> tuple[UnservedServer, ...]:
     """Return every server that a router does not take anybody in at, and why."""
-    found = view.memo(merged, scope)
+    found = view.memo(merge_servers, scope)
     shut = [
         UnservedServer(gateway_server.about, gateway_server.server, why)
         for binding in found.bindings
         for gateway_server in binding.gateway_servers
-        if (why := closed(view, scope, gateway_server))
+        if (why := tls_problem(view, scope, gateway_server))
     ]
     return (*found.left_out, *shut)
 
 
-def joining_place(gateway: Ref) -> str:
+def joined_key(gateway: Ref) -> str:
     """Return the key under which the index `gateway.joined` finds what joins a gateway, at whatever routers it has."""
     return f"{gateway.kind}|{gateway.namespace}/{gateway.name}"
 
 
-def as_selected(view: View, gateway: Gateway) -> Scope:
+def selected_scope(view: View, gateway: Gateway) -> Scope:
     """Return the scope of a router that has just the labels that a gateway selects, beside the gateway."""
     namespace = gateway.router_namespace or gateway.ref.namespace
     refs, visibility = view.memo(_selecting, gateway.selector, namespace), Visibility(namespace)
@@ -151,18 +151,18 @@ def _gateways(view: View, scope: Scope) -> list[Gateway]:
 
 
 def _joining(view: View, ref: Ref) -> Iterator[Ref]:
-    yield from (obj.ref for obj in view.by("gateway.joined", joining_place(ref)))
+    yield from (obj.ref for obj in view.by("gateway.joined", joined_key(ref)))
 
 
 def _ports(view: View, scope: Scope, server: Server) -> tuple[int, ...]:
     """Return what is listened on for a port: that of the router behind the oldest service with this port (Istio)."""
     number = server.number
-    for service in view.memo(services, scope.namespace, scope.workload):
+    for service in view.memo(workload_services, scope.namespace, scope.workload):
         port = port_of(service, number, udp=server.protocol is ServerProtocol.UDP)
         if port is not None and isinstance(port.target_port, int):
             return (port.target_port or number,)
         if port is not None:
-            return view.memo(targets, service, port) or (number,)
+            return view.memo(target_ports, service, port) or (number,)
     return (number,)
 
 

@@ -45,7 +45,7 @@ def _problem(key: Any) -> str:
     return ""
 
 
-def names(chain: bytes) -> tuple[str, ...]:
+def host_names(chain: bytes) -> tuple[str, ...]:
     """Return the host names that the first certificate of a chain is for; none for what cannot be read."""
     try:
         found = x509.load_pem_x509_certificates(chain)[0].extensions.get_extension_for_class(

@@ -4,7 +4,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.view import View
 
 
-def permitted(view: View, asker: Ref, to: Ref) -> bool:
+def is_permitted(view: View, asker: Ref, to: Ref) -> bool:
     """Tell whether an object may name another: it is in its own namespace, or that one's grants say so."""
     if asker.namespace == to.namespace:
         return True

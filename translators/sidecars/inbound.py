@@ -8,15 +8,15 @@ from mirrorplane.api.meta import Labels
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
-from mirrorplane.translators.lookups.policies import cluster_policy, endpoints_of
+from mirrorplane.translators.lookups.policies import cluster_policy, port_endpoints
 from mirrorplane.translators.lookups.sidecar_scope import sidecar_scope
 from mirrorplane.translators.names import outbound_cluster
 
-PORT = 15006
+INBOUND_PORT = 15006
 """Where all of it is taken in (Istio)."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class InboundPort(msgspec.Struct, frozen=True):
     """A port of the workload: `service_port` is the one that clients of `host` call.
 
     What comes in goes to `address`, "" for the one that was dialled, and there to port `target`. `pool` limits it.
@@ -31,7 +31,7 @@ class Entry(msgspec.Struct, frozen=True):
     pool: ConnectionPool | None = None
 
 
-def entries(view: View, scope: Scope) -> tuple[Entry, ...]:
+def inbound_ports(view: View, scope: Scope) -> tuple[InboundPort, ...]:
     """Return the ports by number: what a SidecarScope states, else what services say (Istio: Sidecar's ingress).
 
     Istio: the policy for the workload's own service limits inbound traffic too, unless the SidecarScope sets limits.
@@ -39,33 +39,35 @@ def entries(view: View, scope: Scope) -> tuple[Entry, ...]:
     """
     said = view.memo(sidecar_scope, scope.visibility) if scope.visibility.sidecar else None
     found = _stated(said) if said is not None and said.ingress else _of_services(view, scope, said)
-    return tuple(sorted((each for each in found if each.port != PORT), key=lambda each: each.port))
+    return tuple(sorted((each for each in found if each.port != INBOUND_PORT), key=lambda each: each.port))
 
 
-def entry(view: View, scope: Scope, number: int) -> Entry | None:
+def find_inbound_port(view: View, scope: Scope, number: int) -> InboundPort | None:
     """Return one of them, or None."""
-    return next((each for each in view.memo(entries, scope) if each.port == number), None)
+    return next((each for each in view.memo(inbound_ports, scope) if each.port == number), None)
 
 
-def _stated(said: SidecarScope) -> tuple[Entry, ...]:
+def _stated(said: SidecarScope) -> tuple[InboundPort, ...]:
     """Return the ingress ports of a SidecarScope; those bound to a listener of their own are not intercepted."""
     host = f"{said.ref.name}.{said.ref.namespace}"
     return tuple(
-        Entry(each.port, Protocol(each.protocol), host, each.port, each.address, each.target, each.pool or said.pool)
+        InboundPort(
+            each.port, Protocol(each.protocol), host, each.port, each.address, each.target, each.pool or said.pool
+        )
         for each in said.ingress
         if not each.bound and Protocol(each.protocol) is not Protocol.UDP
     )
 
 
-def _of_services(view: View, scope: Scope, said: SidecarScope | None) -> tuple[Entry, ...]:
+def _of_services(view: View, scope: Scope, said: SidecarScope | None) -> tuple[InboundPort, ...]:
     """Return the ports that services lead to. Where several lead to one, the oldest says what it speaks (Istio)."""
-    found: dict[int, Entry] = {}
-    for service in view.memo(services, scope.namespace, scope.workload):
+    found: dict[int, InboundPort] = {}
+    for service in view.memo(workload_services, scope.namespace, scope.workload):
         for port in service.ports:
             if port.protocol is not Protocol.UDP:
                 pool = said.pool if said is not None and said.pool else _limits(view, scope, service, port)
-                for number in view.memo(targets, service, port):
-                    entry = Entry(number, port.protocol, service.host, port.number, pool=pool)
+                for number in view.memo(target_ports, service, port):
+                    entry = InboundPort(number, port.protocol, service.host, port.number, pool=pool)
                     found.setdefault(number, entry)
     return tuple(found.values())
 
@@ -76,7 +78,7 @@ def _limits(view: View, scope: Scope, service: Service, port: Port) -> Connectio
     return pool if pool is None else msgspec.structs.replace(pool, http2=None, use_client_protocol=False)
 
 
-def services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
+def workload_services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
     """Return the services that select workloads with these labels, oldest first."""
     have = set(labels)
     found = [
@@ -89,8 +91,8 @@ def services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
     return tuple(sorted(found, key=lambda s: (s.created, s.host)))
 
 
-def targets(view: View, service: Service, port: Port) -> tuple[int, ...]:
+def target_ports(view: View, service: Service, port: Port) -> tuple[int, ...]:
     """Return the numbers behind a service's port: the one it states, and those that its workloads have for a name."""
     stated = (port.target_port or port.number,) if isinstance(port.target_port, int) else ()
-    known = (e.port for e in endpoints_of(view, service, port))
+    known = (e.port for e in port_endpoints(view, service, port))
     return tuple(sorted({*stated, *known}))

@@ -15,7 +15,7 @@ from mirrorplane.api.mesh import Port, Protocol, Service
 from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import route_tables, services
-from mirrorplane.translators.lookups.policies import endpoints, port_of
+from mirrorplane.translators.lookups.policies import port_of, tcp_endpoints
 from mirrorplane.translators.names import virtual_host
 from mirrorplane.translators.partitions import Partition
 
@@ -43,74 +43,76 @@ class PortUse(msgspec.Struct, frozen=True):
         return self.first[2] if self.first else ""
 
 
-def ports(view: View, visibility: Visibility, *, intercepted: bool) -> tuple[PortUse, ...]:
+def port_uses(view: View, visibility: Visibility, *, intercepted: bool) -> tuple[PortUse, ...]:
     """Return what a sidecar's ports are used for, sorted."""
     return view.memo(_ports, visibility, intercepted)
 
 
-def use_of(view: View, visibility: Visibility, number: int, *, intercepted: bool) -> PortUse | None:
+def find_port_use(view: View, visibility: Visibility, number: int, *, intercepted: bool) -> PortUse | None:
     """Return what a port is used for, or None when nothing arrives there."""
-    return next((use for use in ports(view, visibility, intercepted=intercepted) if use.number == number), None)
+    return next((use for use in port_uses(view, visibility, intercepted=intercepted) if use.number == number), None)
 
 
-def own(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, int], ...]:
+def address_listeners(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, int], ...]:
     """Return the addresses of a part of the services, with the port, that have listeners of their own."""
-    routed = view.memo(route_tables.routed, visibility, partition)
+    routed = view.memo(route_tables.ports_with_service_routes, visibility, partition)
     found = {
         (address, port.number)
         for host, _, said in view.memo(services.ports_of, visibility, partition)
-        if (service := services.listed(view, visibility, host))
+        if (service := services.service_on_listeners(view, visibility, host))
         for port in said
         if not port.protocol.is_http or (host, port.number) in routed
-        for address in addresses(service)
+        for address in dialable_addresses(service)
     }
     return tuple(sorted(found))
 
 
-def routed_alone(view: View, visibility: Visibility, partition: Partition) -> tuple[str, ...]:
+def own_configurations(view: View, visibility: Visibility, partition: Partition) -> tuple[str, ...]:
     """Return `host:port` of the services of a part whose own listeners take HTTP, or look whether it is."""
-    routed = view.memo(route_tables.routed, visibility, partition)
+    routed = view.memo(route_tables.ports_with_service_routes, visibility, partition)
     return tuple(
         virtual_host(host, port.number)
         for host, _, said in view.memo(services.ports_of, visibility, partition)
-        if (service := services.listed(view, visibility, host)) and addresses(service)
+        if (service := services.service_on_listeners(view, visibility, host)) and dialable_addresses(service)
         for port in said
         if port.protocol is Protocol.AUTO or (host, port.number) in routed
     )
 
 
-def at(view: View, visibility: Visibility, address: str, number: int) -> tuple[tuple[Service, Port], ...]:
+def services_at(view: View, visibility: Visibility, address: str, number: int) -> tuple[tuple[Service, Port], ...]:
     """Return the services whose own listener an address and port is, oldest first."""
     hosts = {s.host for obj in view.by("service.address", address) for s in view.lowered(obj.ref).services}
     found = []
     for host in hosts:
-        service = services.listed(view, visibility, host)
+        service = services.service_on_listeners(view, visibility, host)
         port = port_of(service, number) if service else None
-        if service and port and address in addresses(service) and _is_own(view, visibility, service, port):
+        if service and port and address in dialable_addresses(service) and _is_own(view, visibility, service, port):
             found.append((service, port))
     return tuple(sorted(found, key=lambda each: (each[1].protocol is Protocol.TLS, each[0].created, each[0].host)))
 
 
-def addresses(service: Service) -> tuple[str, ...]:
+def dialable_addresses(service: Service) -> tuple[str, ...]:
     """Return the addresses of a service that clients dial, ranges left out."""
     return tuple(a for a in service.addresses if a not in _ANY_ADDRESS and is_ip(a))
 
 
-def ranges(view: View, service: Service, number: int) -> tuple[str, ...]:
+def address_ranges(view: View, service: Service, number: int) -> tuple[str, ...]:
     """Return how its traffic is told from others' on a shared port: ranges it states, or its Pods' addresses."""
     if service.addresses:
         return tuple(a for a in service.addresses if "/" in a)
     if service.headless:
         return tuple(
             dict.fromkeys(
-                e.address for e in view.memo(endpoints, service.ref, service.host, number) if is_ip(e.address)
+                e.address for e in view.memo(tcp_endpoints, service.ref, service.host, number) if is_ip(e.address)
             )
         )
     return ()
 
 
 def _is_own(view: View, visibility: Visibility, service: Service, port: Port) -> bool:
-    return not port.protocol.is_http or view.memo(route_tables.is_routed, visibility, service.host, port.number)
+    return not port.protocol.is_http or view.memo(
+        route_tables.has_service_routes, visibility, service.host, port.number
+    )
 
 
 def _ports(view: View, visibility: Visibility, intercepted: bool) -> tuple[PortUse, ...]:
@@ -121,7 +123,7 @@ def _ports(view: View, visibility: Visibility, intercepted: bool) -> tuple[PortU
 def _uses(view: View, visibility: Visibility, intercepted: bool, partition: Partition) -> tuple[PortUse, ...]:
     found: list[PortUse | None] = []
     for host, created, said in view.memo(services.ports_of, visibility, partition):
-        service = services.listed(view, visibility, host) if intercepted else None
+        service = services.service_on_listeners(view, visibility, host) if intercepted else None
         found += (_use(port, host, created) if service is None else _intercepted(service, port) for port in said)
     return _merged(use for use in found if use is not None)
 
@@ -146,7 +148,7 @@ def _intercepted(service: Service, port: Port) -> PortUse | None:
     if service.headless or any("/" in address for address in service.addresses):
         http = port.protocol is Protocol.AUTO
         return PortUse(port.number, http=http, only_http=False, addressed=(service.host,))
-    if addresses(service):
+    if dialable_addresses(service):
         return None
     use = _use(port, service.host, service.created)
     return msgspec.structs.replace(use, first=None) if use.tls else use

@@ -11,8 +11,8 @@ from mirrorplane.api.resource import LISTENER, ROUTE
 from mirrorplane.api.status import PROGRAMMED, TRUE, Condition, Section, Status
 from mirrorplane.controlplane.status.programmed import Delivery, delivered, deliveries
 from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
-from mirrorplane.translators.object_status import standing
-from mirrorplane.translators.routers.servers import unserved
+from mirrorplane.translators.object_status import status_of
+from mirrorplane.translators.routers.servers import unserved_servers
 from mirrorplane.translators.scopes import criteria, scope_of
 from tests.builders import plane_of
 from tests.gateway_manifests import EDGE, GROUP, gateway, services
@@ -113,11 +113,13 @@ async def test_what_a_router_cannot_do_is_not_programmed_at_it():
     proxy = msgspec.structs.replace(EDGE, unprivileged=True)
     stream = StreamStatus(proxy, "sotw", 0, (TypeStatus(LISTENER, "1", "1", None, True, 0, False, False, 1),))
     edge = Ref(f"{GROUP}/Gateway", "default", "edge")
-    ((ref, [one]),) = deliveries([(stream, scope_of(proxy, view.memo(criteria)))], lambda s: unserved(view, s)).items()
+    ((ref, [one]),) = deliveries(
+        [(stream, scope_of(proxy, view.memo(criteria)))], lambda s: unserved_servers(view, s)
+    ).items()
     assert (ref, list(one.unserved)) == (edge, ["l0", "l2"])
     assert "port 80" in one.unserved["l0"]
     assert "not proved who it is" in one.unserved["l2"]
-    said = standing(view, edge)
+    said = status_of(view, edge)
     assert said is not None
     found = delivered(said, (one,))
     parts = [c.status for section in found.sections for c in section.conditions if c.type == PROGRAMMED]

@@ -15,7 +15,7 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.engine.store import Store
 from mirrorplane.translators import partitions
-from mirrorplane.translators.lookups.services import rank
+from mirrorplane.translators.lookups.services import table_rank
 from mirrorplane.translators.routers import hosts
 from mirrorplane.translators.routers.servers import gateway_servers
 from mirrorplane.translators.scopes import criteria, scope_of
@@ -66,7 +66,7 @@ def test_hosts_and_rules_are_those_of_every_pair(said, told):
     divided = hosts.partitions(view, scope, ROUTES)
     found = [host for each in divided for host in hosts.hosts(view, scope, ROUTES, each)]
     assert len(found) == len(set(found))
-    assert {host: meaning(hosts.rules(view, scope, ROUTES, host)) for host in found} == by_pairs(view, scope)
+    assert {host: meaning(hosts.find_host_rules(view, scope, ROUTES, host)) for host in found} == by_pairs(view, scope)
 
 
 def meaning(said: hosts.HostRules) -> tuple[list[str], bool]:
@@ -90,7 +90,7 @@ def by_pairs(view: PlainView, scope) -> dict[str, tuple[list[str], bool]]:
 
 
 def _ordered(scope, said) -> list[str]:
-    routes = [route for table in sorted(said, key=lambda t: rank(scope.visibility, t)) for route in table.routes]
+    routes = [route for table in sorted(said, key=lambda t: table_rank(scope.visibility, t)) for route in table.routes]
     return [r.action.path for r in sorted(routes, key=lambda r: r.match.path.value == "/")]
 
 

@@ -22,7 +22,7 @@ from mirrorplane.api.snapshot import Snapshot
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.manifests.decode import decode, registry_of
 from mirrorplane.translators.inputs.kube_secret import INPUT
-from mirrorplane.translators.routers.servers import merged
+from mirrorplane.translators.routers.servers import merge_servers
 from mirrorplane.translators.scopes import criteria, scope_of
 from tests.builders import PlainView, decoded, objects, plane_of, rendered
 
@@ -192,7 +192,7 @@ def manifest(index: int, said: list[gw.Server]) -> Object:
 def merging(made: list[Object]):
     snapshot = Snapshot(1, {m.ref: m for m in made}, {("gateways", "*"): tuple(made)}, frozenset())
     view = PlainView(snapshot, catalogue().inputs)
-    return merged(view, scope_of(EDGE, criteria(view)))
+    return merge_servers(view, scope_of(EDGE, criteria(view)))
 
 
 def lowered(obj: Object):

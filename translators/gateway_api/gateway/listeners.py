@@ -27,7 +27,7 @@ from mirrorplane.translators.gateway_api.gateway.protocols import (
     terminates_tls,
 )
 from mirrorplane.translators.gateway_api.references import group_name
-from mirrorplane.translators.routers.servers import joining_place
+from mirrorplane.translators.routers.servers import joined_key
 
 _OTHER_PLACES = {"HostnameConflict": "use another hostname or port", "ProtocolConflict": "use another port"}
 Gateway = Object[gw.Gateway]
@@ -127,7 +127,7 @@ def listeners_of(obj: Gateway | Set) -> tuple[Listener, ...]:
 
 def listener_sets_of(view: View, obj: Gateway) -> tuple[Set, ...]:
     """Return the ListenerSets that join a Gateway, oldest first."""
-    candidates: tuple[Set, ...] = view.by("gateway.joined", joining_place(obj.ref))
+    candidates: tuple[Set, ...] = view.by("gateway.joined", joined_key(obj.ref))
     joining = (candidate for candidate in candidates if allows_listener_sets(view, obj, candidate.ref.namespace))
     return tuple(sorted(joining, key=_age))
 

@@ -68,8 +68,8 @@ def _covering(name: str) -> tuple[str, str]:
 
 
 def _names(view: View, parent: Ref, termination: Termination | None) -> Iterator[str]:
-    for name in referenced_secrets.certificates(termination) if termination is not None else ():
-        credential = referenced_secrets.held(view, parent, name)
+    for name in referenced_secrets.server_certificates(termination) if termination is not None else ():
+        credential = referenced_secrets.find_certificate(view, parent, name)
         yield from credential.names if credential is not None else ()
 
 

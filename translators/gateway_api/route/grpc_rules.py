@@ -12,7 +12,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.translators.gateway_api.conditions import UNSUPPORTED_VALUE
 from mirrorplane.translators.gateway_api.route.matches import field_findings, fields_of
 from mirrorplane.translators.gateway_api.route.rules import Rule, RuleMatch
-from mirrorplane.translators.lookups.precedence import precision_of_call
+from mirrorplane.translators.lookups.precedence import grpc_precision
 from mirrorplane.translators.patterns import regex_problem
 
 _SERVICE = re.compile(r"(?i:\.?[a-z_][a-z_0-9]*(?:\.[a-z_][a-z_0-9]*)*)")
@@ -81,7 +81,7 @@ def _regex_problems(spec: gw.GRPCMethodMatch) -> Iterator[tuple[str, str]]:
 def _match(spec: gw.GRPCRouteMatch) -> RuleMatch:
     method = spec.method or gw.GRPCMethodMatch()
     headers = fields_of(spec.headers, lower=True)
-    rank = precision_of_call(method.service, method.method, len(headers), regex=method.type == _REGEX)
+    rank = grpc_precision(method.service, method.method, len(headers), regex=method.type == _REGEX)
     return RuleMatch(Match(path=_path(method), headers=headers), rank)
 
 

@@ -17,8 +17,8 @@ from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.translators import partitions
 from mirrorplane.translators.gateway_api.attachment.listener_status import attached_routes
-from mirrorplane.translators.object_status import standing
-from mirrorplane.translators.routers.servers import joining_place
+from mirrorplane.translators.object_status import status_of
+from mirrorplane.translators.routers.servers import joined_key
 from tests.bench.gateway_worlds import KINDS, MIRRORED, route, router, world
 from tests.builders import decoded, objects, plane_of, rendered
 from tests.gateway_manifests import EDGE, fields, gateway, made, path, services, to
@@ -37,8 +37,8 @@ async def served(kind: str, count: int) -> tuple[Plane, list[ResourceSet]]:
     await plane.publish()
     plane.publisher.attach(router(), sets.append)
     await plane.publish()
-    plane.engine.hold([(standing, EDGE_GATEWAY)])
-    plane.engine.view.memo(standing, EDGE_GATEWAY)
+    plane.engine.hold([(status_of, EDGE_GATEWAY)])
+    plane.engine.view.memo(status_of, EDGE_GATEWAY)
     assert plane.engine.view.memo(attached_routes, EDGE_GATEWAY) == {"http": count}
     return plane, sets
 
@@ -48,7 +48,7 @@ async def runs(plane: Plane, obj: AnyObject) -> int:
     before = plane.engine.runs
     plane.store.apply(obj.ref, obj)
     await plane.publish()
-    plane.engine.view.memo(standing, EDGE_GATEWAY)
+    plane.engine.view.memo(status_of, EDGE_GATEWAY)
     return plane.engine.runs - before
 
 
@@ -163,7 +163,7 @@ async def test_a_listener_set_of_another_port_reads_no_route_again():
     )
     entries = dict(plane.engine._entries)
     await runs(plane, objects(text)[0])
-    assert plane.snapshot.index["gateway.joined", joining_place(EDGE_GATEWAY)]
+    assert plane.snapshot.index["gateway.joined", joined_key(EDGE_GATEWAY)]
     routes = {plane.engine.lowered(ref) for ref in plane.snapshot.objects if ref.kind == HTTP_ROUTE.key}
     assert len(routes) == 20
     assert all(plane.engine._entries[call] is entries[call] for call in routes)

@@ -10,7 +10,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.commands.adopted_classes import adopted_controllers
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.status.conditions import Plain
-from mirrorplane.translators.object_status import standing
+from mirrorplane.translators.object_status import status_of
 from tests.builders import objects, plane_of
 from tests.controlplane.engine.cached_calls import cached_calls
 from tests.gateway_manifests import GROUP, TILL, gateway, made, path, route, services, to
@@ -346,7 +346,7 @@ async def test_statuses_come_with_what_they_depend_on_in_any_order():
         plane.store.apply(ref, None)
     assert await again(plane, NOW) == {}
     plane.engine.collect()
-    assert not [call for call in cached_calls(plane.engine) if call[0] is standing], "nothing is held for what is gone"
+    assert not [call for call in cached_calls(plane.engine) if call[0] is status_of], "nothing is held for what is gone"
 
 
 async def test_a_listener_set_that_may_not_join_any_more_has_no_listeners_left():

@@ -114,11 +114,11 @@ async def test_grants_are_looked_at_where_a_secret_is_made():
     assert made_of["certificate://shop/other"] is None, "granted, and named by nobody"
     assert secrets.OUTPUT.build(view, scope, "certificate://default/web") is None, "its own, and named by nobody"
     asker = Ref(f"{GROUP}/Gateway", "default", "edge")
-    assert referenced_secrets.held(view, asker, SHOPS[0]) is not None
+    assert referenced_secrets.find_certificate(view, asker, SHOPS[0]) is not None
     plane.store.apply(Ref(f"{GROUP}/ReferenceGrant", "shop", "for-gateway"), None)
     await plane.publish()
     view = plane.engine.view
-    assert referenced_secrets.held(view, asker, SHOPS[0]) is None
+    assert referenced_secrets.find_certificate(view, asker, SHOPS[0]) is None
     assert secrets.OUTPUT.build(view, scope, SHOPS[0]) is None
 
 
