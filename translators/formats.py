@@ -1,7 +1,7 @@
-"""Header values, in which `%…%` are Envoy's commands: what Envoy would refuse, and what must not be readable.
+"""Header values, in which `%…%` are Envoy's format commands: which ones are refused.
 
-A value that Envoy refuses takes every route with it, so it is refused before. Commands that read the proxy's
-environment, files or secrets are refused too: who may write a route may not read those.
+One value that Envoy rejects makes it reject all routes, so we refuse it first. Commands that read the proxy's
+environment, files or secrets are refused too: permission to write a route must not grant access to those.
 """
 
 import re
@@ -35,20 +35,20 @@ _COMMAND = re.compile(
 
 
 def value_problem(value: str) -> str:
-    """Return why a header cannot have this value, or ""."""
+    """Return why Envoy rejects this header value, or ""."""
     if _NEVER.search(value):
-        return "a header's value holds no line breaks and no NUL"
+        return "a header value must not contain line breaks or NUL"
     if len(value.encode()) > LONGEST_VALUE:
-        return f"the value has {len(value.encode())} bytes; {LONGEST_VALUE} is the most Envoy takes"
-    at = value.find("%")
-    while at >= 0:
-        command = _COMMAND.match(value, at)
+        return f"the value has {len(value.encode())} bytes; Envoy's limit is {LONGEST_VALUE}"
+    start = value.find("%")
+    while start >= 0:
+        command = _COMMAND.match(value, start)
         if command is None or (command["plain"] and command["plain"] not in PLAIN):
-            return f"{value[at : at + 40]!r} is no command that a header may hold: write %% for a per cent sign"
-        at = value.find("%", command.end())
+            return f"{value[start : start + 40]!r} is not an allowed format command; write %% for a per cent sign"
+        start = value.find("%", command.end())
     return ""
 
 
 def text_problem(text: str) -> str:
-    """Return why a host, a path or a scheme cannot be this text, or "": it becomes a header as it is."""
-    return "it holds no line breaks and no NUL" if _NEVER.search(text) else ""
+    """Return why a host, path or scheme is invalid, or "": it is sent as a header value."""
+    return "the value must not contain line breaks or NUL" if _NEVER.search(text) else ""

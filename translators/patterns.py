@@ -1,6 +1,7 @@
-"""What Envoy would refuse in text from users: regexes that are not RE2's or too large, names that are no header names.
+"""What Envoy rejects in text from users: invalid or large regexes, invalid header names.
 
-One such text makes Envoy reject all it came with, so it is refused before. Never Python's `re` for a user's regex.
+One such text makes Envoy reject the whole resource, so we refuse it first. Never use Python's `re` for a user's regex:
+its dialect differs from RE2's, and its running time is unbounded.
 """
 
 import re
@@ -10,24 +11,24 @@ import re2
 
 LONGEST = 1024
 LARGEST_PROGRAM = 32_768
-"""What our bootstrap allows a compiled regex (`re2.max_program_size.error_level`, as Istio's does)."""
+"""The limit of a compiled regex that our bootstrap sets (`re2.max_program_size.error_level`, as Istio's does)."""
 _OPENING = re.compile(r"\^?(?:\((?:\?:|\?P?<\w+>)?)*")
 _GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<group>\((?!\?)|\(\?P?<\w+>)")
-"""An escape, a class of characters, or what opens a group that has a number."""
+"""An escape, a character class, or the opening of a capturing group."""
 _TOKEN = frozenset(string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~")
 
 
 def is_header_name(name: str) -> bool:
-    """Tell whether a header can have this name (RFC 9110: a token)."""
+    """Tell whether a header name is valid (RFC 9110: a token)."""
     return bool(name) and set(name) <= _TOKEN
 
 
 def regex_problem(pattern: str) -> str:
-    """Return why Envoy would not take a regex, or "" (Istio: at most 1024 characters, RE2 syntax)."""
+    """Return why Envoy or Istio rejects a regex, or "" (Istio: RE2 syntax, at most 1,024 characters)."""
     if not pattern:
-        return "the regex is empty: it would match nothing"
+        return "the regex must not be empty"
     if len(pattern) > LONGEST:
-        return f"the regex is {len(pattern)} characters long; {LONGEST} is the most allowed"
+        return f"the regex is {len(pattern)} characters long; the limit is {LONGEST}"
     options = re2.Options()
     options.log_errors = False
     try:
@@ -35,7 +36,7 @@ def regex_problem(pattern: str) -> str:
     except re2.error as error:
         return f"the regex is not valid RE2: {_text(error)}"
     if size > LARGEST_PROGRAM:
-        return f"the regex compiles to {size} instructions; {LARGEST_PROGRAM} is the most Envoy takes"
+        return f"the regex compiles to {size} instructions; Envoy's limit is {LARGEST_PROGRAM}"
     return ""
 
 
@@ -46,31 +47,31 @@ def regex_groups(pattern: str) -> int:
 
 
 def may_lose_slash(pattern: str, substitution: str) -> bool:
-    """Tell whether replacing what a valid regex matches in a path may leave it without the slash it begins with.
+    """Tell whether a regex rewrite may remove the leading slash of a path.
 
-    As far as the texts show it: the regex takes the first slash, and nothing of the substitution brings one back.
+    A heuristic on the texts: the regex consumes the first slash, and the substitution does not restore it.
     """
-    if substitution.startswith("/") or not _takes_slash(pattern):
+    if substitution.startswith("/") or not _consumes_slash(pattern):
         return False
     if substitution[:1] == "\\" and substitution[1:2].isdigit():
         number = int(substitution[1])
-        return bool(number) and not _brings_slash(pattern, number)
+        return bool(number) and not _restores_slash(pattern, number)
     return True
 
 
-def _takes_slash(pattern: str) -> bool:
-    """Tell whether a regex begins with a slash or anything, inside of whatever groups."""
+def _consumes_slash(pattern: str) -> bool:
+    """Tell whether a regex starts with a slash or a dot, inside any groups."""
     bare = _OPENING.sub("", pattern, count=1)
     return bare.startswith(("/", "\\/", "."))
 
 
-def _brings_slash(pattern: str, number: int) -> bool:
-    """Tell whether a group of a regex begins with a slash, or with all that the regex begins with."""
-    bindings = [found.end() for found in _GROUP.finditer(pattern) if found["group"]]
-    if number > len(bindings):
+def _restores_slash(pattern: str, number: int) -> bool:
+    """Tell whether a group starts with a slash, or at the start of the regex."""
+    openings = [match.end() for match in _GROUP.finditer(pattern) if match["group"]]
+    if number > len(openings):
         return False
-    start, first = bindings[number - 1], _OPENING.match(pattern)
-    return pattern.startswith(("/", "\\/"), start) or (first is not None and start <= first.end())
+    start, opening = openings[number - 1], _OPENING.match(pattern)
+    return pattern.startswith(("/", "\\/"), start) or (opening is not None and start <= opening.end())
 
 
 def _text(error: Exception) -> str:

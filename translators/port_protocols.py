@@ -1,4 +1,4 @@
-"""What a port speaks, from its appProtocol, its name or its declared protocol (Istio's protocol selection)."""
+"""The protocol of a port, from its appProtocol, its name or its declared protocol (Istio's protocol selection)."""
 
 from mirrorplane.api.mesh import Protocol
 
@@ -19,28 +19,28 @@ _TOKENS = {
     "kubernetes.io/wss": Protocol.TLS,
 }
 _SERVER_FIRST = frozenset({25, 53, 3306, 27017})
-"""SMTP, DNS, MySQL, MongoDB: the server speaks first, so waiting for the client to show its protocol never ends."""
+"""SMTP, DNS, MySQL, MongoDB: the server speaks first, so detection from the client's first bytes would time out."""
 
 
-def by_token(token: str) -> Protocol | None:
-    """Return the protocol a word names, or None."""
+def protocol_of_token(token: str) -> Protocol | None:
+    """Return the protocol of a token such as `grpc-web`; None if it is unknown."""
     return _TOKENS.get(token.lower())
 
 
 def speaks_http(token: str) -> bool:
-    """Tell whether a word names HTTP of some version, which says whom it is for."""
-    return by_token(token) in {Protocol.HTTP, Protocol.HTTP2}
+    """Tell whether a token names a version of HTTP, whose requests carry their host."""
+    return protocol_of_token(token) in {Protocol.HTTP, Protocol.HTTP2}
 
 
 def is_tls(token: str) -> bool:
-    """Tell whether a word names TLS, whose handshake says whom it is for."""
+    """Tell whether a token names TLS, whose handshake carries the host."""
     return token.lower() in {"https", "tls"}
 
 
-def of_port(number: int, name: str, app_protocol: str = "") -> Protocol:
-    """Choose as Istio does: appProtocol if known, else the name up to its first dash, else look at the traffic."""
+def protocol_of_port(number: int, name: str, app_protocol: str = "") -> Protocol:
+    """Choose as Istio does: a known appProtocol, else the name up to its first dash, else AUTO."""
     prefix = "grpc-web" if name.lower().startswith("grpc-web") else name.partition("-")[0]
-    known = by_token(app_protocol) or by_token(prefix)
-    if known is not None:
-        return known
+    declared = protocol_of_token(app_protocol) or protocol_of_token(prefix)
+    if declared is not None:
+        return declared
     return Protocol.TCP if number in _SERVER_FIRST else Protocol.AUTO

@@ -1,4 +1,4 @@
-"""Kubernetes' ConfigMap, as far as it holds certificates of authorities."""
+"""Kubernetes' ConfigMap, with its CA bundle only."""
 
 from msgspec import field
 
@@ -6,7 +6,7 @@ from mirrorplane.api.meta import Kind, Wire
 
 
 class Entries(Wire, frozen=True):
-    """The entry that is read. What else a ConfigMap holds is none of ours."""
+    """The entry that is decoded; others are ignored."""
 
     ca_crt: str = field(default="", name="ca.crt")
 

@@ -1,4 +1,4 @@
-"""Kubernetes' own kinds, as far as we read them: Namespace, Service, Pod, EndpointSlice."""
+"""Kubernetes' own kinds, with the fields that we use: Namespace, Service, Pod, EndpointSlice."""
 
 from typing import Literal
 
@@ -35,14 +35,14 @@ class ContainerPort(Wire, frozen=True):
 
 
 class Container(Wire, frozen=True):
-    """A container of a Pod: only what endpoints need."""
+    """A container of a Pod, with the fields that endpoints need."""
 
     name: str = ""
     ports: tuple[ContainerPort, ...] = ()
 
 
 class PodSpec(Wire, frozen=True):
-    """v1 PodSpec: only what endpoints need."""
+    """v1 PodSpec, with the fields that endpoints need."""
 
     containers: tuple[Container, ...] = ()
 
@@ -55,7 +55,7 @@ class PodCondition(Wire, frozen=True):
 
 
 class PodStatus(Wire, frozen=True):
-    """Where the Pod is and whether it is ready: here status is input, not our own writing."""
+    """The address of the Pod and whether it is ready. This status is input: Kubernetes writes it."""
 
     phase: str = ""
     pod_ip: str = field(default="", name="podIP")
@@ -70,7 +70,7 @@ class Pod(Wire, frozen=True):
 
 
 class TargetRef(Wire, frozen=True):
-    """The object an endpoint stands for, a Pod as a rule."""
+    """The object behind an endpoint, usually a Pod."""
 
     kind: str = ""
     namespace: str = ""
@@ -78,7 +78,7 @@ class TargetRef(Wire, frozen=True):
 
 
 class EndpointConditions(Wire, frozen=True):
-    """Absent conditions count as ready, as Kubernetes says."""
+    """Missing conditions count as ready (Kubernetes)."""
 
     ready: bool = True
     serving: bool = True
@@ -104,7 +104,7 @@ class SlicePort(Wire, frozen=True):
 
 
 class EndpointSlice(Wire, frozen=True):
-    """discovery.k8s.io EndpointSlice; the label `kubernetes.io/service-name` says whose."""
+    """discovery.k8s.io EndpointSlice; the label `kubernetes.io/service-name` names its Service."""
 
     address_type: str = "IPv4"
     endpoints: tuple[SliceEndpoint, ...] = ()
@@ -112,7 +112,7 @@ class EndpointSlice(Wire, frozen=True):
 
 
 class NamespaceSpec(Wire, frozen=True):
-    """v1 Namespace: its labels are what matters."""
+    """v1 Namespace: only its labels are used."""
 
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"

@@ -1,4 +1,4 @@
-"""Our own API group, mirrorplane.io: MeshConfig, and what Gateway API leaves to implementations."""
+"""Our own API group, mirrorplane.io: MeshConfig, and parameters of GatewayClasses."""
 
 from typing import Annotated, Literal, get_args
 
@@ -11,7 +11,7 @@ GROUP = "mirrorplane.io"
 
 
 class MirrorGuards(Wire, frozen=True):
-    """What keeps mirrors from hurting production. 0 for a number means the default."""
+    """Limits that protect the original requests from mirrors. A number of 0 is the default."""
 
     max_body_bytes: int = 0
     max_requests: int = 0
@@ -20,16 +20,16 @@ class MirrorGuards(Wire, frozen=True):
 
 
 class Mirroring(Wire, frozen=True):
-    """Mirrors, mesh-wide. `shadowHostSuffix` false is what Istio >= 1.28 does: the copy keeps its Host."""
+    """Mesh-wide mirror settings. With `shadowHostSuffix` false, as in Istio >= 1.28, the copy keeps its Host."""
 
     shadow_host_suffix: bool = True
     guards: MirrorGuards = MirrorGuards()
 
 
 class MeshConfig(TrafficSettings, frozen=True):
-    """Mesh-wide settings, named as Istio's MeshConfig names them where it has them. Only `default` is read.
+    """Mesh-wide settings, with the names of Istio's MeshConfig. Only the object named `default` is used.
 
-    What it says goes before what Istio's own says, field by field.
+    Each field that it sets wins over the same field of Istio's MeshConfig.
     """
 
     mirroring: Mirroring = Mirroring()
@@ -38,16 +38,16 @@ class MeshConfig(TrafficSettings, frozen=True):
 MESH_CONFIG = Kind(GROUP, ("v1alpha1",), "MeshConfig", MeshConfig, namespaced=False)
 
 
-class CopiesAtGateways(Wire, frozen=True):
-    """Mirrors of routes of a class. `shadowHostSuffix`: the copy's host gets Envoy's `-shadow`, as in kgateway."""
+class GatewayMirroring(Wire, frozen=True):
+    """Mirror settings of a class's routes. `shadowHostSuffix` appends `-shadow` to the copy's Host, as in kgateway."""
 
     shadow_host_suffix: bool = False
 
 
 class GatewayParameters(Wire, frozen=True):
-    """What a GatewayClass may say through its parametersRef."""
+    """The settings of a GatewayClass, by its parametersRef."""
 
-    mirroring: CopiesAtGateways = CopiesAtGateways()
+    mirroring: GatewayMirroring = GatewayMirroring()
 
 
 GATEWAY_PARAMETERS = Kind(GROUP, ("v1alpha1",), "GatewayParameters", GatewayParameters, namespaced=False)
@@ -58,9 +58,9 @@ PROFILES: tuple[Profile, ...] = get_args(Profile)
 
 
 class AdoptedController(Wire, frozen=True):
-    """A controller whose GatewayClasses are served here, and which product is stood in for.
+    """Another controller whose GatewayClasses Mirrorplane serves, and the product that it imitates.
 
-    `classNames` are of its classes too, whether a GatewayClass of that name is there or not.
+    `classNames` belong to it even if no GatewayClass with that name exists.
     """
 
     controller_name: Annotated[str, Meta(min_length=1, max_length=253)]

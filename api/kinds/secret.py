@@ -1,4 +1,4 @@
-"""Kubernetes' Secret, as far as it is about TLS. What else a Secret holds is not even read."""
+"""Kubernetes' Secret, with its TLS entries only: other entries are never decoded. See decision 0026."""
 
 from msgspec import field
 
@@ -6,7 +6,7 @@ from mirrorplane.api.meta import Kind, Wire
 
 
 class Entries(Wire, frozen=True):
-    """The entries of kubernetes.io/tls Secrets, and those of Istio's generic ones. Its repr shows none of them."""
+    """The entries of kubernetes.io/tls Secrets, and those of Istio's generic ones. Its repr hides them."""
 
     tls_crt: str = field(default="", name="tls.crt")
     tls_key: str = field(default="", name="tls.key")
@@ -22,7 +22,7 @@ class Entries(Wire, frozen=True):
 
 
 class Secret(Wire, frozen=True):
-    """v1 Secret: `data` is base64, `stringData` is text and goes before it."""
+    """v1 Secret: `data` is base64, `stringData` is text and wins over it."""
 
     type: str = "Opaque"
     data: Entries = Entries()

@@ -6,7 +6,7 @@ from mirrorplane.api.hosts import candidates, covers, exported, fqdn, is_ip
 from mirrorplane.api.proxy import NodeIdError, Proxy, Scope, Visibility, parse_node_id
 from mirrorplane.api.units import millionths, milliseconds
 from mirrorplane.translators.parts.domains import domains, with_port
-from mirrorplane.translators.port_protocols import of_port
+from mirrorplane.translators.port_protocols import protocol_of_port
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_an_ip_is_told_from_a_name():
     ],
 )
 def test_a_port_speaks_what_istio_says(number: int, name: str, app_protocol: str, spoken: str):
-    assert of_port(number, name, app_protocol).value == spoken
+    assert protocol_of_port(number, name, app_protocol).value == spoken
 
 
 def test_short_names_of_another_namespace_need_the_namespace():

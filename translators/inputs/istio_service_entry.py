@@ -12,7 +12,7 @@ from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.service_entries import entry_findings
 from mirrorplane.translators.istio.workloads import locality_of
 from mirrorplane.translators.partitions import export_keys, namespace_keys, selector_keys, selector_shards
-from mirrorplane.translators.port_protocols import by_token
+from mirrorplane.translators.port_protocols import protocol_of_token
 from mirrorplane.translators.settings import mesh
 
 _RESOLUTIONS = {
@@ -52,7 +52,7 @@ def validate(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
 
 
 def _port(port: istio.Port) -> Port:
-    return Port(port.number, port.name, by_token(port.protocol) or Protocol.AUTO, port.target_port)
+    return Port(port.number, port.name, protocol_of_token(port.protocol) or Protocol.AUTO, port.target_port)
 
 
 def _endpoints(spec: istio.ServiceEntry, port: istio.Port) -> Iterator[Endpoint]:

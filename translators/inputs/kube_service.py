@@ -12,7 +12,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.annotations import EXPORT_TO, annotation_findings
 from mirrorplane.translators.partitions import export_keys, namespace_keys, selector_keys, selector_shards
-from mirrorplane.translators.port_protocols import by_token, of_port
+from mirrorplane.translators.port_protocols import protocol_of_port, protocol_of_token
 from mirrorplane.translators.settings import mesh
 
 _SYSTEM = "kube-"
@@ -62,8 +62,12 @@ def validate(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
 def _name_findings(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
     """Warn of port names without protocol (Istio IST0118), except for those of Kubernetes' own namespaces."""
     for i, port in enumerate(obj.spec.ports):
-        declared = port.protocol != "TCP" or not port.name or by_token(port.app_protocol)
-        if not declared and of_port(0, port.name) is Protocol.AUTO and not obj.ref.namespace.startswith(_SYSTEM):
+        declared = port.protocol != "TCP" or not port.name or protocol_of_token(port.app_protocol)
+        if (
+            not declared
+            and protocol_of_port(0, port.name) is Protocol.AUTO
+            and not obj.ref.namespace.startswith(_SYSTEM)
+        ):
             message = (
                 f"port name {port.name} has no protocol prefix, so proxies detect the protocol from the first bytes"
             )
@@ -73,7 +77,7 @@ def _name_findings(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
 
 
 def _port(port: kube.ServicePort) -> Port:
-    protocol = of_port(port.port, port.name, port.app_protocol) if port.protocol == "TCP" else Protocol.UDP
+    protocol = protocol_of_port(port.port, port.name, port.app_protocol) if port.protocol == "TCP" else Protocol.UDP
     return Port(port.port, port.name, protocol, port.target_port, port.app_protocol)
 
 

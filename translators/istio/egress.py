@@ -10,7 +10,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.sidecar_scope import EgressListener
 from mirrorplane.api.units import PORTS
 from mirrorplane.translators.istio.host_selectors import excluded_hosts, host_selector_findings, imported_hosts
-from mirrorplane.translators.port_protocols import by_token
+from mirrorplane.translators.port_protocols import protocol_of_token
 
 CAPTURE_MODES = ("DEFAULT", "IPTABLES", "NONE")
 _MODES = ("REGISTRY_ONLY", "ALLOW_ANY")
@@ -20,7 +20,7 @@ _HTTP_PROXY = "http_proxy"
 
 def egress_of(spec: istio.EgressListener) -> EgressListener:
     """Return the listener of one port, or of all other ports, with the hosts that it may reach."""
-    protocol = by_token(spec.port.protocol) if spec.port else None
+    protocol = protocol_of_token(spec.port.protocol) if spec.port else None
     return EgressListener(
         hosts=imported_hosts(spec.hosts),
         excluded=excluded_hosts(spec.hosts),
@@ -100,9 +100,9 @@ def port_findings(about: Ref, path: str, port: istio.SidecarPort) -> Iterator[Fi
         message = f"protocol {port.protocol} is not supported on a single listener"
         fix = "set MeshConfig.proxyHttpPort, which opens the HTTP proxy of all sidecars"
         yield Finding(about, "ProxyPort", message, f"{path}.protocol", fix=fix)
-    elif by_token(port.protocol) is None:
+    elif protocol_of_token(port.protocol) is None:
         yield Finding(about, "InvalidPort", f"unsupported protocol: {port.protocol}", f"{path}.protocol")
-    if by_token(port.protocol) is Protocol.UDP:
+    if protocol_of_token(port.protocol) is Protocol.UDP:
         message = "UDP is not supported here: no listener is opened on this port"
         yield Finding(about, "NoEffect", message, f"{path}.protocol", Severity.WARNING)
     if port.target_port:

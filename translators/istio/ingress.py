@@ -15,7 +15,7 @@ from mirrorplane.api.sidecar_scope import IngressListener
 from mirrorplane.api.units import PORTS
 from mirrorplane.translators.istio.connection_pool import pool_findings, pool_of
 from mirrorplane.translators.istio.egress import bind_findings, capture_findings, port_findings
-from mirrorplane.translators.port_protocols import by_token
+from mirrorplane.translators.port_protocols import protocol_of_token
 
 _UNIX = "unix://"
 _LOCAL = {"127.0.0.1": "127.0.0.1", "::1": "::1"}
@@ -28,7 +28,7 @@ def ingress_of(spec: istio.IngressListener) -> IngressListener:
     host, port = _endpoint(spec.default_endpoint)
     return IngressListener(
         port=spec.port.number,
-        protocol=(by_token(spec.port.protocol) or Protocol.AUTO).value,
+        protocol=(protocol_of_token(spec.port.protocol) or Protocol.AUTO).value,
         bind=spec.bind,
         bound=spec.capture_mode == "NONE",
         address=_LOCAL.get(host, ""),

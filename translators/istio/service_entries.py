@@ -10,7 +10,7 @@ from mirrorplane.api.units import PORTS
 from mirrorplane.translators.istio.annotations import annotation_findings
 from mirrorplane.translators.istio.exports import export_findings
 from mirrorplane.translators.istio.workloads import address_problem, workload_findings
-from mirrorplane.translators.port_protocols import by_token, is_tls, speaks_http
+from mirrorplane.translators.port_protocols import is_tls, protocol_of_token, speaks_http
 
 _DNS = ("DNS", "DNS_ROUND_ROBIN")
 _RESOLUTIONS = ("NONE", "STATIC", *_DNS)
@@ -84,7 +84,7 @@ def _port_findings(obj: Entry) -> Iterator[Finding]:
 
 def _protocol_findings(obj: Entry, path: str, port: istio.Port) -> Iterator[Finding]:
     spec, distinct = obj.spec, speaks_http(port.protocol) or is_tls(port.protocol)
-    if port.protocol and by_token(port.protocol) is None:
+    if port.protocol and protocol_of_token(port.protocol) is None:
         yield Finding(obj.ref, "InvalidPort", f"unsupported protocol: {port.protocol}", f"{path}.protocol")
     elif not distinct and len(spec.hosts) > 1 and spec.resolution != "NONE":
         message = "multiple hosts provided with non-HTTP, non-TLS ports"

@@ -1,6 +1,6 @@
 """Istio's networking API, one file a kind. networking.istio.io v1alpha3, v1beta1 and v1 share one schema.
 
-A field that is not here is not read yet, and the decoder says so.
+The decoder reports fields that are not declared here: they are not supported.
 """
 
 GROUP = "networking.istio.io"

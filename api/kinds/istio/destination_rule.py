@@ -1,6 +1,6 @@
 """DestinationRule: how a host is called.
 
-A block that is None was not set: a broader one holds. Numbers that are 0 and durations that are "" were not set either.
+A block that is None is unset, so that a broader one applies. A number of 0 and a duration of "" are unset too.
 """
 
 from msgspec import field
@@ -10,7 +10,7 @@ from mirrorplane.api.meta import Kind, Wire
 
 
 class HTTPCookie(Wire, frozen=True):
-    """A cookie; one with a `ttl` is set by the proxy when the client has none."""
+    """A cookie; with a `ttl` the proxy sets it for clients that lack it."""
 
     name: str = ""
     path: str = ""
@@ -18,19 +18,19 @@ class HTTPCookie(Wire, frozen=True):
 
 
 class RingHash(Wire, frozen=True):
-    """A ring with at least so many places."""
+    """A hash ring and its minimum size."""
 
     minimum_ring_size: int = 0
 
 
 class MagLev(Wire, frozen=True):
-    """A table with so many places, a prime number."""
+    """A Maglev table; its size is a prime number."""
 
     table_size: int = 0
 
 
 class ConsistentHash(Wire, frozen=True):
-    """Equal keys go to the same endpoint: one kind of key, one kind of table. `minimumRingSize` is deprecated."""
+    """Requests with equal keys go to one endpoint: one key, one table. `minimumRingSize` is deprecated."""
 
     http_header_name: str = ""
     http_cookie: HTTPCookie | None = None
@@ -42,21 +42,21 @@ class ConsistentHash(Wire, frozen=True):
 
 
 class Distribute(Wire, frozen=True):
-    """From a locality, so many per cent go to each of these."""
+    """How clients in one locality split their requests, in per cent by locality."""
 
     from_: str = field(default="", name="from")
     to: dict[str, int] = {}
 
 
 class Failover(Wire, frozen=True):
-    """When a region fails, the region that takes over."""
+    """The region that takes over from a failing one."""
 
     from_: str = field(default="", name="from")
     to: str = ""
 
 
 class LocalityLbSetting(Wire, frozen=True):
-    """Which localities are called from where."""
+    """Which localities are preferred."""
 
     distribute: tuple[Distribute, ...] = ()
     failover: tuple[Failover, ...] = ()
@@ -65,7 +65,7 @@ class LocalityLbSetting(Wire, frozen=True):
 
 
 class Warmup(Wire, frozen=True):
-    """How a new endpoint's share grows."""
+    """How a new endpoint's weight grows."""
 
     duration: str = ""
     minimum_percent: float | None = None
@@ -73,7 +73,7 @@ class Warmup(Wire, frozen=True):
 
 
 class LoadBalancer(Wire, frozen=True):
-    """Which endpoint is called. `warmupDurationSecs` is the deprecated form of `warmup`."""
+    """How an endpoint is chosen. `warmupDurationSecs` is the deprecated form of `warmup`."""
 
     simple: str = ""
     consistent_hash: ConsistentHash | None = None
@@ -83,7 +83,7 @@ class LoadBalancer(Wire, frozen=True):
 
 
 class TcpKeepalive(Wire, frozen=True):
-    """Probes on idle connections."""
+    """TCP keepalive probes."""
 
     probes: int = 0
     time: str = ""
@@ -91,7 +91,7 @@ class TcpKeepalive(Wire, frozen=True):
 
 
 class TCPSettings(Wire, frozen=True):
-    """Connections."""
+    """Limits of TCP connections."""
 
     max_connections: int = 0
     connect_timeout: str = ""
@@ -101,7 +101,7 @@ class TCPSettings(Wire, frozen=True):
 
 
 class HTTPSettings(Wire, frozen=True):
-    """Requests, and how HTTP is spoken."""
+    """Limits of requests, and the HTTP version."""
 
     http1_max_pending_requests: int = 0
     http2_max_requests: int = 0
@@ -121,7 +121,7 @@ class ConnectionPool(Wire, frozen=True):
 
 
 class OutlierDetection(Wire, frozen=True):
-    """When an endpoint is left alone for a while. `consecutiveErrors` is deprecated and changes nothing."""
+    """When an endpoint is ejected. `consecutiveErrors` is deprecated and has no effect."""
 
     consecutive_errors: int = 0
     split_external_local_origin_errors: bool = False
@@ -135,7 +135,7 @@ class OutlierDetection(Wire, frozen=True):
 
 
 class ClientTLSSettings(Wire, frozen=True):
-    """How TLS is spoken to the host. Certificates are files on the proxy's machine."""
+    """How TLS is originated. Certificates are files on the proxy's machine."""
 
     mode: str = "DISABLE"
     client_certificate: str = ""
@@ -155,7 +155,7 @@ class PortSelector(Wire, frozen=True):
 
 
 class PortTrafficPolicy(Wire, frozen=True):
-    """What holds for one port, instead of what holds for all."""
+    """The policy of one port, which replaces that of all ports."""
 
     port: PortSelector | None = None
     load_balancer: LoadBalancer | None = None
@@ -165,7 +165,7 @@ class PortTrafficPolicy(Wire, frozen=True):
 
 
 class Tunnel(Wire, frozen=True):
-    """TCP through another host."""
+    """TCP tunnelled through another host."""
 
     protocol: str = ""
     target_host: str = ""
@@ -179,14 +179,14 @@ class ProxyProtocol(Wire, frozen=True):
 
 
 class RetryBudget(Wire, frozen=True):
-    """How many retries there may be, as a share of the requests under way."""
+    """How many retries may be in flight, as a percentage of the active requests."""
 
     percent: float | None = None
     min_retry_concurrency: int = 0
 
 
 class TrafficPolicy(Wire, frozen=True):
-    """What holds for calls to a host, or to a subset of it."""
+    """The policy for calls to a host, or to a subset of it."""
 
     load_balancer: LoadBalancer | None = None
     connection_pool: ConnectionPool | None = None
@@ -199,7 +199,7 @@ class TrafficPolicy(Wire, frozen=True):
 
 
 class Subset(Wire, frozen=True):
-    """A named part of a host's workloads, chosen by labels."""
+    """A named group of a host's workloads, selected by labels."""
 
     name: str
     labels: dict[str, str] = {}
@@ -207,7 +207,7 @@ class Subset(Wire, frozen=True):
 
 
 class WorkloadSelector(Wire, frozen=True):
-    """The clients a rule is for, by their labels."""
+    """The clients that a rule applies to, by their labels."""
 
     match_labels: dict[str, str] = {}
 

@@ -1,11 +1,11 @@
-"""Gateway: the ports at which routers take traffic from outside."""
+"""Gateway: the ports at which routers accept traffic."""
 
 from mirrorplane.api.kinds.istio import GROUP, VERSIONS
 from mirrorplane.api.meta import Kind, Wire
 
 
 class Port(Wire, frozen=True):
-    """A port of a server. `targetPort` is deprecated and changes nothing."""
+    """A port of a server. `targetPort` is deprecated and has no effect."""
 
     number: int
     protocol: str = ""
@@ -22,7 +22,7 @@ class TLSCertificate(Wire, frozen=True):
 
 
 class ServerTLSSettings(Wire, frozen=True):
-    """How TLS is spoken to clients. Certificates are Secrets by name, or files on the router's machine."""
+    """How TLS is terminated. Certificates are Secrets by name, or files on the router's machine."""
 
     https_redirect: bool = False
     mode: str = "PASSTHROUGH"
@@ -43,7 +43,7 @@ class ServerTLSSettings(Wire, frozen=True):
 
 
 class Server(Wire, frozen=True):
-    """A port and the hosts that are served there. `defaultEndpoint` is read by nobody, in Istio either."""
+    """A port and the hosts that it serves. `defaultEndpoint` has no effect, in Istio either."""
 
     port: Port | None = None
     bind: str = ""
@@ -54,7 +54,7 @@ class Server(Wire, frozen=True):
 
 
 class Gateway(Wire, frozen=True):
-    """Servers, for the routers whose labels hold all of `selector`; without one, for all routers."""
+    """Servers, for the routers whose labels match `selector`; empty matches all routers."""
 
     servers: tuple[Server, ...] = ()
     selector: dict[str, str] = {}

@@ -1,6 +1,6 @@
-"""MeshConfig: what holds for the whole mesh. Istio keeps it as YAML in a ConfigMap, `istio` in `istio-system`.
+"""MeshConfig: mesh-wide settings. Istio keeps it as YAML in a ConfigMap, `istio` in `istio-system`.
 
-A field that is None was not set.
+A field that is None is unset.
 """
 
 from typing import Any
@@ -13,22 +13,22 @@ from mirrorplane.api.meta import EmbeddedYaml, Kind, Wire
 
 
 class OutboundTrafficPolicy(Wire, frozen=True):
-    """Requests to hosts nobody declared: REGISTRY_ONLY answers 502.
+    """Requests to unknown hosts: REGISTRY_ONLY answers 502.
 
-    ALLOW_ANY passes them on to where the client dialled; without interception nobody knows where, and they get 503.
+    ALLOW_ANY forwards them to their original destination. Without interception that is unknown, and they get 503.
     """
 
     mode: str = "ALLOW_ANY"
 
 
 class PathNormalization(Wire, frozen=True):
-    """What is made of a path before it is compared."""
+    """How paths are normalised before routes are matched."""
 
     normalization: str = "DEFAULT"
 
 
 class TrafficSettings(Wire, frozen=True):
-    """The settings that are honoured, named as Istio's MeshConfig names them."""
+    """The supported settings, with the names of Istio's MeshConfig."""
 
     root_namespace: str | None = None
     proxy_http_port: int | None = None
@@ -48,7 +48,7 @@ class TrafficSettings(Wire, frozen=True):
 
 
 class MeshConfig(TrafficSettings, frozen=True):
-    """Istio's own, with the fields that are known and change nothing here: what they hold does not matter."""
+    """Istio's MeshConfig, with its fields that have no effect here: their content is not decoded."""
 
     access_log_format: Any = None
     access_log_encoding: Any = None

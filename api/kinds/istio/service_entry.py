@@ -1,4 +1,4 @@
-"""ServiceEntry: a service that Kubernetes does not know; WorkloadEntry: a workload that it does not run."""
+"""ServiceEntry: a service outside Kubernetes; WorkloadEntry: a workload outside Kubernetes."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class WorkloadSelector(Wire, frozen=True):
 
 
 class ServiceEntry(Wire, frozen=True):
-    """A service that Kubernetes does not know."""
+    """A service outside Kubernetes."""
 
     hosts: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
@@ -48,14 +48,14 @@ class ServiceEntry(Wire, frozen=True):
 
 
 class GroupMetadata(Wire, frozen=True):
-    """What the entries of a group have."""
+    """Metadata of the entries of a group."""
 
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 
 
 class WorkloadGroup(Wire, frozen=True):
-    """What WorkloadEntries of workloads that register themselves are made from. What `probe` holds does not matter."""
+    """The template of WorkloadEntries for automatic registration. The content of `probe` is not decoded."""
 
     metadata: GroupMetadata = GroupMetadata()
     template: WorkloadEntry | None = None

@@ -1,7 +1,4 @@
-"""Sidecar: what the proxies of some workloads are told of, where they call out, and where they are called.
-
-Ports are read like those of a ServiceEntry, connection pools and destinations like those of other kinds.
-"""
+"""Sidecar: which hosts the proxies of some workloads see, and their outbound and inbound listeners."""
 
 from mirrorplane.api.kinds.istio import GROUP, VERSIONS
 from mirrorplane.api.kinds.istio.destination_rule import ConnectionPool
@@ -20,7 +17,7 @@ class SidecarPort(Wire, frozen=True):
 
 
 class ServerTLSSettings(Wire, frozen=True):
-    """How TLS is ended where the workload is called."""
+    """How inbound TLS is terminated."""
 
     mode: str = "PASSTHROUGH"
     server_certificate: str = ""
@@ -32,7 +29,7 @@ class ServerTLSSettings(Wire, frozen=True):
 
 
 class IngressListener(Wire, frozen=True):
-    """Where the workload is called."""
+    """An inbound port of the workload."""
 
     port: SidecarPort | None = None
     bind: str = ""
@@ -43,7 +40,7 @@ class IngressListener(Wire, frozen=True):
 
 
 class EgressListener(Wire, frozen=True):
-    """Where the workload calls out, and which `namespace/dnsName` it can call there. No port: all others."""
+    """An outbound listener and the hosts (`namespace/dnsName`) that it reaches. Without port: all other ports."""
 
     port: SidecarPort | None = None
     bind: str = ""
@@ -52,14 +49,14 @@ class EgressListener(Wire, frozen=True):
 
 
 class OutboundTrafficPolicy(Wire, frozen=True):
-    """What becomes of requests to hosts that nobody declared; Istio's default here is REGISTRY_ONLY."""
+    """What happens to requests to unknown hosts; Istio's default here is REGISTRY_ONLY."""
 
     mode: str = "REGISTRY_ONLY"
     egress_proxy: Destination | None = None
 
 
 class Sidecar(Wire, frozen=True):
-    """For the workloads of its namespace that carry the labels, or for all of them."""
+    """The scope of the workloads in its namespace with these labels, or of all of them."""
 
     workload_selector: WorkloadSelector | None = None
     ingress: tuple[IngressListener, ...] = ()

@@ -7,7 +7,7 @@ from mirrorplane.api.meta import Kind, Wire
 
 
 class StringMatch(Wire, frozen=True):
-    """One of the three; none of them (`{}`) means "is present" where Istio allows it."""
+    """Exactly one of the three; `{}` means "is present" where Istio allows it."""
 
     exact: str | None = None
     prefix: str | None = None
@@ -21,7 +21,7 @@ class PortSelector(Wire, frozen=True):
 
 
 class Destination(Wire, frozen=True):
-    """A host, perhaps a subset of it, perhaps one of its ports."""
+    """A host, with an optional subset and port."""
 
     host: str
     subset: str = ""
@@ -35,7 +35,7 @@ class Percent(Wire, frozen=True):
 
 
 class MatchRequest(Wire, frozen=True):
-    """HTTPMatchRequest: all of what is set must hold."""
+    """HTTPMatchRequest: every field that is set must match."""
 
     name: str = ""
     uri: StringMatch | None = None
@@ -54,7 +54,7 @@ class MatchRequest(Wire, frozen=True):
 
 
 class HeaderOperations(Wire, frozen=True):
-    """Changes of headers; `Host` and `:authority` are allowed for requests, in `set` and `add`."""
+    """Header operations. On requests, `set` and `add` may change `Host` and `:authority`."""
 
     set: dict[str, str] = {}
     add: dict[str, str] = {}
@@ -62,14 +62,14 @@ class HeaderOperations(Wire, frozen=True):
 
 
 class Headers(Wire, frozen=True):
-    """Changes of the headers of requests and of responses."""
+    """Header operations on requests and on responses."""
 
     request: HeaderOperations = HeaderOperations()
     response: HeaderOperations = HeaderOperations()
 
 
 class RouteDestination(Wire, frozen=True):
-    """A destination, its share of the requests, and what is changed on those."""
+    """A destination, its weight, and the header operations for its requests."""
 
     destination: Destination
     weight: int = 0
@@ -77,14 +77,14 @@ class RouteDestination(Wire, frozen=True):
 
 
 class MirrorPolicy(Wire, frozen=True):
-    """HTTPMirrorPolicy: one of several mirrors. Absent percentage: all requests."""
+    """HTTPMirrorPolicy: one of several mirrors. Without percentage: all requests."""
 
     destination: Destination
     percentage: Percent | None = None
 
 
 class Redirect(Wire, frozen=True):
-    """HTTPRedirect: what is not set stays as the client said it. `redirectCode` 0 is 301."""
+    """HTTPRedirect: unset parts of the URL come from the request. `redirectCode` 0 is 301."""
 
     uri: str = ""
     prefix_rewrite: str = ""
@@ -96,35 +96,35 @@ class Redirect(Wire, frozen=True):
 
 
 class Body(Wire, frozen=True):
-    """The body of an answer: text, or bytes in base64."""
+    """The body of a direct response: text, or bytes in base64."""
 
     string: str | None = None
     data: bytes | None = field(default=None, name="bytes")
 
 
 class DirectResponse(Wire, frozen=True):
-    """HTTPDirectResponse: an answer from the proxy itself."""
+    """HTTPDirectResponse: a response from the proxy itself."""
 
     status: int
     body: Body = Body()
 
 
 class Delegate(Wire, frozen=True):
-    """Another VirtualService, whose rules stand in place of this one. No namespace: that of the root."""
+    """Another VirtualService, whose rules replace this one. The default namespace is that of the root."""
 
     name: str
     namespace: str = ""
 
 
 class RegexRewrite(Wire, frozen=True):
-    """What of a path is replaced by what; a backslash and 1 are the first group."""
+    """A regex and its replacement in a path; a backslash and 1 refer to the first group."""
 
     match: str = ""
     rewrite: str = ""
 
 
 class Rewrite(Wire, frozen=True):
-    """HTTPRewrite: one of the two ways to change the path, and the host."""
+    """HTTPRewrite: the host, and the path in one of two ways."""
 
     uri: str = ""
     authority: str = ""
@@ -143,7 +143,7 @@ class Retry(Wire, frozen=True):
 
 
 class Delay(Wire, frozen=True):
-    """A delay for a share of the requests. `percent` is the deprecated form of `percentage`."""
+    """A delay for a percentage of the requests. `percent` is the deprecated form of `percentage`."""
 
     fixed_delay: str = ""
     percentage: Percent | None = None
@@ -152,7 +152,7 @@ class Delay(Wire, frozen=True):
 
 
 class Abort(Wire, frozen=True):
-    """A failure for a share of the requests."""
+    """An error response for a percentage of the requests."""
 
     http_status: int = 0
     grpc_status: str = ""
@@ -161,14 +161,14 @@ class Abort(Wire, frozen=True):
 
 
 class Fault(Wire, frozen=True):
-    """HTTPFaultInjection: failures on purpose."""
+    """HTTPFaultInjection: injected delays and errors."""
 
     delay: Delay | None = None
     abort: Abort | None = None
 
 
 class CorsPolicy(Wire, frozen=True):
-    """Which other origins may read the answers. `allowOrigin` is the deprecated form of `allowOrigins`."""
+    """Which origins may read the responses. `allowOrigin` is the deprecated form of `allowOrigins`."""
 
     allow_origin: tuple[str, ...] = ()
     allow_origins: tuple[StringMatch, ...] = ()
@@ -181,9 +181,9 @@ class CorsPolicy(Wire, frozen=True):
 
 
 class HTTPRoute(Wire, frozen=True):
-    """One rule of a VirtualService. Both spellings of the deprecated integer percentage are read.
+    """One rule of a VirtualService. Both spellings of the deprecated integer percentage are decoded.
 
-    A field that is None was not set: a delegate takes it from its root.
+    A field that is None is unset: a delegate inherits it from its root.
     """
 
     name: str = ""
@@ -206,7 +206,7 @@ class HTTPRoute(Wire, frozen=True):
 
 
 class StreamMatch(Wire, frozen=True):
-    """L4MatchAttributes, and TLSMatchAttributes, which have `sniHosts` too: all of what is set must hold."""
+    """L4MatchAttributes, and TLSMatchAttributes, which add `sniHosts`: every field that is set must match."""
 
     sni_hosts: tuple[str, ...] = ()
     destination_subnets: tuple[str, ...] = ()
@@ -217,7 +217,7 @@ class StreamMatch(Wire, frozen=True):
 
 
 class StreamDestination(Wire, frozen=True):
-    """A destination of connections and its share of them."""
+    """A destination of connections and its weight."""
 
     destination: Destination
     weight: int = 0
@@ -231,7 +231,7 @@ class StreamRoute(Wire, frozen=True):
 
 
 class VirtualService(Wire, frozen=True):
-    """Routing rules for hosts. Without hosts it is a delegate, whose rules others take over."""
+    """Routing rules for hosts. Without hosts it is a delegate, for use by other VirtualServices."""
 
     hosts: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()

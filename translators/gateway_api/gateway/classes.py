@@ -95,7 +95,7 @@ def _profile_of(spec: mirrorplane.AdoptedController) -> Profile:
     return Profile(spec.controller_name, _SHADOW_SUFFIX[spec.profile])
 
 
-def _parameters(view: View, obj: Object[gw.GatewayClass]) -> mirrorplane.CopiesAtGateways | None:
+def _parameters(view: View, obj: Object[gw.GatewayClass]) -> mirrorplane.GatewayMirroring | None:
     ref = obj.spec.parameters_ref
     if ref is None or (ref.group, ref.kind) != _PARAMETERS or ref.namespace:
         return None

@@ -21,7 +21,7 @@ from mirrorplane.translators.gateway_api.references import RefProblem, grant_pro
 from mirrorplane.translators.lookups.policies import cluster_policy, port_of
 from mirrorplane.translators.lookups.reachability import port_problem
 from mirrorplane.translators.names import outbound_cluster
-from mirrorplane.translators.port_protocols import by_token
+from mirrorplane.translators.port_protocols import protocol_of_token
 
 _HTTP_KINDS = frozenset((HTTP_ROUTE.key, GRPC_ROUTE.key))
 _WEBSOCKET, _WEBSOCKET_TLS = "kubernetes.io/ws", "kubernetes.io/wss"
@@ -108,7 +108,7 @@ def _protocol_problem(view: View, referrer: Referrer, service: Service, port: Po
     protocol = port.app_protocol
     if not protocol:
         return ""
-    kind = by_token(protocol)
+    kind = protocol_of_token(protocol)
     if kind is None or kind in {Protocol.TCP, Protocol.UDP}:
         return "which is not supported"
     if referrer.grpc and protocol in {_WEBSOCKET, _WEBSOCKET_TLS}:
