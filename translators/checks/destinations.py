@@ -13,7 +13,8 @@ from mirrorplane.api.routes import L4Route, Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import cluster_policy, port_of, subset_clients, target_port
+from mirrorplane.translators.lookups.endpoints import port_of
+from mirrorplane.translators.lookups.policies import cluster_policy, subset_clients, target_port
 from mirrorplane.translators.lookups.reachability import Part, Problem, Traffic, unreachable
 from mirrorplane.translators.names import mirror_cluster
 

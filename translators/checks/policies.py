@@ -9,7 +9,7 @@ from mirrorplane.api.traffic_policy import Subset, TrafficPolicy
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import tcp_endpoints
+from mirrorplane.translators.lookups.endpoints import tcp_endpoints
 
 
 def policy(view: View, said: TrafficPolicy) -> tuple[Finding, ...]:

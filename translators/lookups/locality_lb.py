@@ -18,7 +18,7 @@ _REGION, _ZONE, _SUBZONE = "topology.kubernetes.io/region", "topology.kubernetes
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Endpoints of one locality that are called alike. Priority 0 is called first."""
+    """Endpoints of one locality with one priority; 0 is tried first."""
 
     locality: Locality
     endpoints: tuple[Endpoint, ...]
@@ -26,68 +26,71 @@ class Group(msgspec.Struct, frozen=True):
     priority: int = 0
 
 
-def group_endpoints(found: Iterable[Endpoint], said: ClusterPolicy, seen_from: EndpointView) -> tuple[Group, ...]:
+def group_endpoints(endpoints: Iterable[Endpoint], policy: ClusterPolicy, viewer: EndpointView) -> tuple[Group, ...]:
     """Return the endpoints in groups, sorted by priority and locality."""
-    near = (said.load_balancer.locality_lb if said.load_balancer else None) or LocalityLb()
-    ranks = said.ranks_localities
-    by_place: dict[tuple[int, Locality], list[Endpoint]] = {}
-    for endpoint in found:
-        rank = _rank(endpoint, near, seen_from) if ranks else 0
-        by_place.setdefault((rank, endpoint.locality), []).append(endpoint)
-    numbers = {rank: i for i, rank in enumerate(sorted({rank for rank, _ in by_place}))}
+    settings = (policy.load_balancer.locality_lb if policy.load_balancer else None) or LocalityLb()
+    ranks = policy.ranks_localities
+    members_by_key: dict[tuple[int, Locality], list[Endpoint]] = {}
+    for endpoint in endpoints:
+        rank = _distance(endpoint, settings, viewer) if ranks else 0
+        members_by_key.setdefault((rank, endpoint.locality), []).append(endpoint)
+    # Envoy wants priorities without gaps.
+    priorities = {rank: i for i, rank in enumerate(sorted({rank for rank, _ in members_by_key}))}
     groups = tuple(
-        Group(locality, tuple(members), min(sum(e.weight for e in members), _LARGEST_SUM), numbers[rank])
-        for (rank, locality), members in sorted(by_place.items(), key=lambda item: item[0])
+        Group(locality, tuple(members), min(sum(e.weight for e in members), _LARGEST_SUM), priorities[rank])
+        for (rank, locality), members in sorted(members_by_key.items(), key=lambda item: item[0])
     )
-    return _spread(groups, near, seen_from.locality) if near.enabled else groups
+    return _distribute(groups, settings, viewer.locality) if settings.enabled else groups
 
 
-def _rank(endpoint: Endpoint, near: LocalityLb, seen_from: EndpointView) -> int:
-    """Return how far an endpoint is: 0 is nearest."""
-    if near.failover_priority:
-        return _by_labels(endpoint, near.failover_priority, seen_from)
-    here, there = seen_from.locality, endpoint.locality
-    if not here.region:
+def _distance(endpoint: Endpoint, settings: LocalityLb, viewer: EndpointView) -> int:
+    """Return how far an endpoint is from the proxy: 0 is nearest."""
+    if settings.failover_priority:
+        return _label_distance(endpoint, settings.failover_priority, viewer)
+    local, remote = viewer.locality, endpoint.locality
+    if not local.region:
         return 0
-    if here.region == there.region:
-        return (0 if here.subzone == there.subzone else 1) if here.zone == there.zone else 2
-    stands_in = dict(near.failover).get(here.region)
-    return _FAR if stands_in in {None, there.region} else _FARTHEST
+    if local.region == remote.region:
+        return (0 if local.subzone == remote.subzone else 1) if local.zone == remote.zone else 2
+    failover = dict(settings.failover).get(local.region)
+    return _FAR if failover in {None, remote.region} else _FARTHEST
 
 
-def _by_labels(endpoint: Endpoint, wanted: tuple[str, ...], seen_from: EndpointView) -> int:
-    """Return how many labels are left at the first that the proxy and the endpoint do not share (Istio)."""
-    own, other = _labels(seen_from.labels, seen_from.locality), _labels(endpoint.labels, endpoint.locality)
-    for i, label in enumerate(wanted):
-        key, given, value = label.partition("=")
-        if other.get(key, "") != (value if given else own.get(key, "")):
-            return len(wanted) - i
+def _label_distance(endpoint: Endpoint, priorities: tuple[str, ...], viewer: EndpointView) -> int:
+    """Return how many labels remain from the first that the proxy and the endpoint do not share (Istio)."""
+    local, remote = _labels(viewer.labels, viewer.locality), _labels(endpoint.labels, endpoint.locality)
+    for i, label in enumerate(priorities):
+        key, equals, value = label.partition("=")
+        if remote.get(key, "") != (value if equals else local.get(key, "")):
+            return len(priorities) - i
     return 0
 
 
-def _labels(said: Labels, where: Locality) -> Mapping[str, str]:
-    """Return labels, those that say where something runs included."""
-    return {_REGION: where.region, _ZONE: where.zone, _SUBZONE: where.subzone, **dict(said)}
+def _labels(labels: Labels, locality: Locality) -> Mapping[str, str]:
+    """Return labels, with those of the locality unless they are set."""
+    return {_REGION: locality.region, _ZONE: locality.zone, _SUBZONE: locality.subzone, **dict(labels)}
 
 
-def _spread(groups: tuple[Group, ...], near: LocalityLb, here: Locality) -> tuple[Group, ...]:
-    """Give localities the shares that the first rule for this place says; those it does not name get nothing (Istio).
+def _distribute(groups: tuple[Group, ...], settings: LocalityLb, local: Locality) -> tuple[Group, ...]:
+    """Weigh localities by the first `distribute` rule for the proxy's locality; others get no traffic (Istio).
 
-    A share is divided among the localities it is for as their endpoints weigh; the most specific pattern goes first.
+    The share of a pattern is divided among its localities by the weight of their endpoints; the most specific pattern
+    takes its localities first.
     """
-    rule = next((spread for spread in near.distribute if _is_in(here, spread.source)), None)
+    rule = next((each for each in settings.distribute if _is_in(local, each.source)), None)
     if rule is None:
         return groups
-    left, found = list(groups), []
-    for pattern, share in sorted(rule.weights, key=lambda to: (-to[0].count("/"), to[0].endswith("*"), to[0])):
-        chosen = [group for group in left if _is_in(group.locality, pattern)]
-        left = [group for group in left if group not in chosen]
-        total = sum(group.weight for group in chosen)
-        found += [msgspec.structs.replace(g, weight=-(-share * g.weight // total)) for g in chosen if g.weight]
-    return tuple(sorted(found, key=lambda group: group.locality))
+    unassigned, weighted = list(groups), []
+    for pattern, share in sorted(rule.weights, key=lambda item: (-item[0].count("/"), item[0].endswith("*"), item[0])):
+        matching = [group for group in unassigned if _is_in(group.locality, pattern)]
+        unassigned = [group for group in unassigned if group not in matching]
+        total = sum(group.weight for group in matching)
+        # Rounded up: a weight of 0 would take the locality out.
+        weighted += [msgspec.structs.replace(g, weight=-(-share * g.weight // total)) for g in matching if g.weight]
+    return tuple(sorted(weighted, key=lambda group: group.locality))
 
 
-def _is_in(where: Locality, pattern: str) -> bool:
-    """Tell whether a locality fits `region/zone/subzone`; a part that is missing fits all, as `*` does."""
-    parts = zip((where.region, where.zone, where.subzone), pattern.split("/"), strict=False)
-    return all(part.startswith(said[:-1]) if said.endswith("*") else part == said for part, said in parts)
+def _is_in(locality: Locality, pattern: str) -> bool:
+    """Tell whether a locality matches `region/zone/subzone`; a missing field matches any, as `*` does."""
+    fields = zip((locality.region, locality.zone, locality.subzone), pattern.split("/"), strict=False)
+    return all(field.startswith(glob[:-1]) if glob.endswith("*") else field == glob for field, glob in fields)

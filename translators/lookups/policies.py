@@ -1,209 +1,96 @@
-"""Memoised questions that outputs, checks and inputs ask; the joins across inputs live here."""
+"""Which policy applies to the calls of a client, and which port and cluster they use (Istio: DestinationRule)."""
 
 import msgspec
 
 from mirrorplane.api.actions import Destination
-from mirrorplane.api.cluster_policy import ClusterPolicy
-from mirrorplane.api.hosts import candidates, exported, is_ip, is_unix
-from mirrorplane.api.mesh import Endpoint, Port, Protocol, Resolution, Service
-from mirrorplane.api.meta import Labels, Ref
+from mirrorplane.api.cluster_policy import ClusterPolicy, Layer, LoadBalancer, LocalityLb
+from mirrorplane.api.hosts import candidates, exported
+from mirrorplane.api.meta import Labels
 from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.traffic_policy import Subset, TrafficPolicy
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import backend_tls, services, sidecar_scope
-from mirrorplane.translators.lookups.policy_defaults import with_nearness
-from mirrorplane.translators.names import (
-    BLACK_HOLE,
-    PASSTHROUGH,
-    ClusterName,
-    Transport,
-    outbound,
-    outbound_cluster,
-    udp_cluster,
-)
+from mirrorplane.translators.names import BLACK_HOLE, PASSTHROUGH, ClusterName, outbound
 from mirrorplane.translators.settings import ISTIOS, mesh
 
-_AS_EVER = ClusterPolicy()
+_DEFAULT = ClusterPolicy()
 
 
 def undeclared_cluster(view: View, visibility: Visibility) -> str:
-    """Return the cluster for what was meant for hosts that nobody declared (Istio: outboundTrafficPolicy)."""
-    said = sidecar_scope.allows_undeclared(view, visibility)
-    if not (view.memo(mesh).allow_any if said is None else said):
+    """Return the cluster of calls to hosts that no service declares (Istio: outboundTrafficPolicy)."""
+    allowed = sidecar_scope.allows_undeclared(view, visibility)
+    if not (view.memo(mesh).allow_any if allowed is None else allowed):
         return BLACK_HOLE
-    to = sidecar_scope.forwarder(view, visibility)
-    return outbound(to.host, to.port, to.subset) if to else PASSTHROUGH
+    forwarder = sidecar_scope.forwarder(view, visibility)
+    return outbound(forwarder.host, forwarder.port, forwarder.subset) if forwarder else PASSTHROUGH
 
 
 def find_policy(view: View, client: ClientKey, host: str) -> TrafficPolicy | None:
-    """Return how a caller calls a host.
+    """Return the policy for a client's calls to a host.
 
-    Istio: look in the client's namespace, then in the service's, then in the root namespace; in each, the most
-    specific host wins, and rules for one host are merged: oldest first, a subset name counts once, and so does what is
-    said of the whole host. A rule for some clients goes before those for all, and is merged only with its like.
-    Where none speaks of localities, the mesh does.
+    Istio: the client's namespace is searched first, then the service's, then the root namespace. In each the most
+    specific host wins, and policies for one host are merged: the oldest first, and of each subset name and of the
+    settings for all subsets the first. A policy with a workloadSelector goes before those for all clients, and is
+    merged only with others of the same selector. Locality settings that no policy has are the mesh's.
     """
     settings = view.memo(mesh)
-    found = _of_levels(view, client, host, settings.root_namespace)
-    return found if settings.locality_lb is None else with_nearness(found, settings.locality_lb, host, ISTIOS)
-
-
-def _of_levels(view: View, client: ClientKey, host: str, root: str) -> TrafficPolicy | None:
-    namespace = client.namespace
-    service = view.memo(services.find_service, client.visibility, host)
-    levels = (namespace, service.namespace if service else namespace, root)
-    exact, *wider = candidates(host)
-    said = (*_policies(view, client, exact), *(view.memo(_wide_policies, client, wider[0]) if wider else ()))
-    for level in dict.fromkeys(levels):
-        found = [policy for policy in said if policy.ref.namespace == level]
-        if found:
-            like = (found[0].host, found[0].client_labels)
-            return _merged([policy for policy in found if (policy.host, policy.client_labels) == like])
-    return None
+    policy = _most_specific(view, client, host, settings.root_namespace)
+    return policy if settings.locality_lb is None else _with_locality_lb(policy, settings.locality_lb, host)
 
 
 def find_subset(view: View, client: ClientKey, host: str, name: str) -> Subset | None:
     """Return a named subset of a host, or None when no policy defines it."""
-    found = view.memo(find_policy, client, host)
-    return found.subset(name) if found else None
+    policy = view.memo(find_policy, client, host)
+    return policy.subset(name) if policy else None
 
 
 def subset_clients(view: View, client: ClientKey, host: str, name: str) -> Labels:
-    """Return labels of clients of the caller's namespace for which alone a policy defines a subset."""
+    """Return the client labels of a policy that defines a subset for some clients of the namespace only."""
     for pattern in candidates(host):
         for obj in view.by("policy.host", pattern):
-            for said in view.lowered(obj.ref).policies:
-                if said.client_labels and said.namespace == client.namespace and said.subset(name):
-                    return said.client_labels
+            for policy in view.lowered(obj.ref).policies:
+                if policy.client_labels and policy.namespace == client.namespace and policy.subset(name):
+                    return policy.client_labels
     return ()
 
 
-def cluster_policy(view: View, client: ClientKey, to: ClusterName) -> ClusterPolicy:
-    """Return how a caller calls a port of a host, or of a subset of it.
+def cluster_policy(view: View, client: ClientKey, cluster: ClusterName) -> ClusterPolicy:
+    """Return the policy for a client's calls to a port of a host, or of a subset of it.
 
-    Gateway API: what a BackendTLSPolicy says goes before what a DestinationRule says of TLS, at routers.
+    Gateway API: at routers the TLS settings of a BackendTLSPolicy replace those of a DestinationRule (decision 0091).
     """
-    found = view.memo(find_policy, client, to.host)
-    said = found.cluster_policy(to.port, to.subset) if found else _AS_EVER
-    secured = backend_tls.client_tls(view, client, to) if client.router else None
-    return said if secured is None else msgspec.structs.replace(said, tls=secured)
+    policy = view.memo(find_policy, client, cluster.host)
+    found = policy.cluster_policy(cluster.port, cluster.subset) if policy else _DEFAULT
+    tls = backend_tls.client_tls(view, client, cluster) if client.router else None
+    return found if tls is None else msgspec.structs.replace(found, tls=tls)
 
 
-def target_port(view: View, visibility: Visibility, to: Destination, listener_port: int) -> int:
-    """Return the port a destination means: its own, else the service's only one, else the listener's (Istio)."""
-    if to.port:
-        return to.port
-    service = view.memo(services.find_service, visibility, to.host)
+def target_port(view: View, visibility: Visibility, destination: Destination, listener_port: int) -> int:
+    """Return the port that a destination means: its own, else the service's only one, else the listener's (Istio)."""
+    if destination.port:
+        return destination.port
+    service = view.memo(services.find_service, visibility, destination.host)
     return service.ports[0].number if service and len(service.ports) == 1 else listener_port
 
 
-def port_of(service: Service, number: int, *, udp: bool = False) -> Port | None:
-    """Return a service's port by number; with `udp` that for UDP, which else does not count."""
-    for port in service.ports:
-        if port.number == number and (port.protocol is Protocol.UDP) is udp:
-            return port
+def _most_specific(view: View, client: ClientKey, host: str, root_namespace: str) -> TrafficPolicy | None:
+    service = view.memo(services.find_service, client.visibility, host)
+    namespaces = (client.namespace, service.namespace if service else client.namespace, root_namespace)
+    exact, *wider = candidates(host)
+    wildcards = view.memo(_wildcard_policies, client, wider[0]) if wider else ()
+    policies = (*_policies(view, client, exact), *wildcards)
+    for namespace in dict.fromkeys(namespaces):
+        in_namespace = [policy for policy in policies if policy.ref.namespace == namespace]
+        if in_namespace:
+            group = (in_namespace[0].host, in_namespace[0].client_labels)
+            return _merge([policy for policy in in_namespace if (policy.host, policy.client_labels) == group])
     return None
 
 
-def port_called(service: Service, to: ClusterName) -> Port | None:
-    """Return the port of a service that a cluster calls."""
-    return port_of(service, to.port, udp=to.transport is Transport.UDP)
-
-
-def tcp_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
-    """Return everything that answers on a port of the service that an object declares under a host, sorted.
-
-    What EndpointSlices (or the service itself) list, else the Pods it selects; WorkloadEntries it selects join either.
-    Istio: what other ServiceEntries of the namespace say of the host, for a port of that name, joins too.
-    """
-    return _answering(view, owner, outbound_cluster(host, number))
-
-
-def udp_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
-    """Return the same for a port for UDP."""
-    return _answering(view, owner, udp_cluster(host, number))
-
-
-def port_endpoints(view: View, service: Service, port: Port) -> tuple[Endpoint, ...]:
-    """Return everything that answers on a port of a service, sorted."""
-    asked = udp_endpoints if port.protocol is Protocol.UDP else tcp_endpoints
-    return view.memo(asked, service.ref, service.host, port.number)
-
-
-def _answering(view: View, owner: Ref, to: ClusterName) -> tuple[Endpoint, ...]:
-    service = next((s for s in view.lowered(owner).services if s.host == to.host), None)
-    port = port_called(service, to) if service else None
-    if service is None or port is None:
-        return ()
-    found = _of_port(view, service, port)
-    for other in _others(view, service):
-        found |= {e for p in other.ports if p.name == port.name for e in _of_port(view, other, p)}
-    if service.resolution is Resolution.ENDPOINTS:  # only DNS can use names; Istio leaves them out elsewhere
-        found = {e for e in found if is_ip(e.address) or is_unix(e.address)}
-    else:
-        found = {e for e in found if not is_unix(e.address)}
-    return tuple(sorted(found))
-
-
-def _of_port(view: View, service: Service, port: Port) -> set[Endpoint]:
-    stated = view.by("endpoints.service", str(service.ref))
-    listed = {
-        endpoint
-        for obj in stated
-        for group in view.lowered(obj.ref).endpoints
-        if group.service == service.ref and group.port_name == port.name
-        for endpoint in group.endpoints
-    }
-    return listed.union(_selected(view, service, port, without_pods=bool(stated) and not _is_entry(service)))
-
-
-def _others(view: View, service: Service) -> list[Service]:
-    """Return the services of the same host that other ServiceEntries of the namespace declare."""
-    if not _is_entry(service):
-        return []
-    return [
-        other
-        for obj in view.by("service.host", service.host)
-        if obj.ref != service.ref and (obj.ref.kind, obj.ref.namespace) == (service.ref.kind, service.namespace)
-        for other in view.lowered(obj.ref).services
-        if other.host == service.host
-    ]
-
-
-def _is_entry(service: Service) -> bool:
-    """Tell whether it is not Kubernetes' own, so that no EndpointSlices speak for its Pods."""
-    return "/" in service.ref.kind
-
-
-def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -> list[Endpoint]:
-    if not service.selector:
-        return []
-    wanted = set(service.selector)
-    key, value = service.selector[0]
-    found = []
-    for obj in view.by("workload.label", f"{service.namespace}|{key}={value}"):
-        for load in view.lowered(obj.ref).workloads:
-            number = _number(dict(load.ports), port)
-            if wanted <= set(load.labels) and number and not (load.in_endpoint_slices and without_pods):
-                where = 0 if is_unix(load.address) else number
-                found.append(Endpoint(load.locality, load.address, where, load.labels, load.healthy, load.weight))
-    return found
-
-
-def _number(named: dict[str, int], port: Port) -> int:
-    """Return the number a workload listens on: a name it knows (0 when it does not), else the target, else the port.
-
-    A WorkloadEntry's ports are keyed by the service port's name, a Pod's by the container port's.
-    """
-    if isinstance(port.target_port, str):
-        return named.get(port.target_port, 0)
-    return named.get(port.name) or port.target_port or port.number
-
-
 def _policies(view: View, client: ClientKey, pattern: str) -> list[TrafficPolicy]:
-    """Return the policies for exactly this host or wildcard that hold for a caller, oldest first.
+    """Return the policies for exactly this host or wildcard that apply to a client, oldest first.
 
-    Istio: those for some clients go before.
+    Istio: those with a workloadSelector go before.
     """
     found = [
         policy
@@ -215,22 +102,45 @@ def _policies(view: View, client: ClientKey, pattern: str) -> list[TrafficPolicy
     return sorted(found, key=lambda p: (not p.client_labels, p.created, p.ref.name))
 
 
-def _wide_policies(view: View, client: ClientKey, wildcard: str) -> tuple[TrafficPolicy, ...]:
-    """Return the policies for a wildcard and those above it; all hosts that it is the nearest of share the answer."""
+def _wildcard_policies(view: View, client: ClientKey, wildcard: str) -> tuple[TrafficPolicy, ...]:
+    """Return the policies for a wildcard and those above it; all hosts directly below it share the answer."""
     return tuple(policy for pattern in candidates(wildcard) for policy in _policies(view, client, pattern))
 
 
-def _merged(found: list[TrafficPolicy]) -> TrafficPolicy:
-    first = found[0]
-    subsets = {s.name: s for policy in reversed(found) for s in policy.subsets}
-    ordered = dict.fromkeys(s.name for policy in found for s in policy.subsets)
-    return TrafficPolicy(
-        host=first.host,
-        namespace=first.namespace,
-        ref=first.ref,
-        subsets=tuple(subsets[name] for name in ordered),
-        export_to=first.export_to,
-        created=first.created,
-        layer=next((policy.layer for policy in found if policy.layer), None),
-        client_labels=first.client_labels,
-    )
+def _merge(policies: list[TrafficPolicy]) -> TrafficPolicy:
+    subsets = {s.name: s for policy in reversed(policies) for s in policy.subsets}
+    names = dict.fromkeys(s.name for policy in policies for s in policy.subsets)
+    layer = next((policy.layer for policy in policies if policy.layer), None)
+    return msgspec.structs.replace(policies[0], subsets=tuple(subsets[name] for name in names), layer=layer)
+
+
+def _with_locality_lb(policy: TrafficPolicy | None, locality_lb: LocalityLb, host: str) -> TrafficPolicy:
+    """Return a policy with the mesh's locality settings wherever it has none (Istio).
+
+    A host without a policy gets one, whose object is Istio's MeshConfig.
+    """
+    base = policy or TrafficPolicy(host, ISTIOS.namespace, ISTIOS)
+    subsets = tuple(_subset_with_locality_lb(subset, locality_lb) for subset in base.subsets)
+    layer = base.layer or Layer()
+    layer = Layer(_fill_locality_lb(layer.all_ports, locality_lb), _fill_ports(layer, locality_lb))
+    return msgspec.structs.replace(base, subsets=subsets, layer=layer)
+
+
+def _subset_with_locality_lb(subset: Subset, locality_lb: LocalityLb) -> Subset:
+    """Leave a subset without load balancing settings those of its host; a port of it inherits none, and is filled."""
+    layer, all_ports = subset.layer, subset.layer.all_ports
+    if all_ports.load_balancer is not None:
+        all_ports = _fill_locality_lb(all_ports, locality_lb)
+    return msgspec.structs.replace(subset, layer=Layer(all_ports, _fill_ports(layer, locality_lb)))
+
+
+def _fill_ports(layer: Layer, locality_lb: LocalityLb) -> tuple[tuple[int, ClusterPolicy], ...]:
+    return tuple((port, _fill_locality_lb(policy, locality_lb)) for port, policy in layer.by_port)
+
+
+def _fill_locality_lb(policy: ClusterPolicy, locality_lb: LocalityLb) -> ClusterPolicy:
+    load_balancer = policy.load_balancer or LoadBalancer()
+    if load_balancer.locality_lb is not None:
+        return policy
+    filled = msgspec.structs.replace(load_balancer, locality_lb=locality_lb)
+    return msgspec.structs.replace(policy, load_balancer=filled)

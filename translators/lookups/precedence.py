@@ -1,4 +1,4 @@
-"""Gateway API's order of rules: of all that match a request, the one that asks for it most precisely is taken."""
+"""Gateway API's precedence: of all rules that match a request, the most specific one applies."""
 
 from collections.abc import Iterable
 
@@ -15,27 +15,27 @@ _METHOD = ":method"
 
 
 Rank = tuple[int | str, ...]
-"""Where a rule stands among all rules for its host: how precise it is, the age of its object, its place there."""
+"""The sort key of a rule among all for its host: specificity, the age of its object, its index there."""
 
 
 class Ranked(msgspec.Struct, frozen=True):
-    """A rule and its place among all rules for its host."""
+    """A rule with its sort key among all rules for its host."""
 
     rank: Rank
     route: Route
 
 
 def may_apply(view: View, scope: Scope) -> bool:
-    """Tell whether rules of Gateway API may say what proxies of a scope do."""
+    """Tell whether rules of Gateway API may apply to proxies of a scope."""
     if scope.role == ROUTER:
         return any(ref.kind.startswith(f"{GROUP}/") for ref in scope.gateways)
     return bool(view.by("service_parent.routes", "*"))
 
 
 def by_precision(tables: Iterable[RouteTable]) -> tuple[Ranked, ...]:
-    """Return the rules of all tables, the most precise first.
+    """Return the rules of all tables, the most specific first.
 
-    Gateway API: of equal ones the oldest object's, then by `namespace/name`, then as written.
+    Gateway API: ties go to the oldest object, then by `namespace/name`, then by the order in the object.
     """
     ranked = [
         Ranked((*route.rank, *table_age(table), i), route) for table in tables for i, route in enumerate(table.routes)

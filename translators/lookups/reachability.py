@@ -14,7 +14,8 @@ from mirrorplane.api.mesh import Protocol, Resolution, Service
 from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import cluster_policy, find_subset, port_of
+from mirrorplane.translators.lookups.endpoints import port_of
+from mirrorplane.translators.lookups.policies import cluster_policy, find_subset
 from mirrorplane.translators.names import mirror_cluster
 
 

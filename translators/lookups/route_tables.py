@@ -1,4 +1,4 @@
-"""Which route tables speak for which hosts: who owns a host on a port, and which of the rules hold for a client."""
+"""Which route table owns a host on a port, and which of its routes may match the requests of a client."""
 
 from mirrorplane.api.hosts import covers
 from mirrorplane.api.matches import L4Match, Match, Op
@@ -16,16 +16,16 @@ _FOREIGN_PORT = 80
 
 
 def owning_routes(view: View, scope: Scope, host: str, port: int) -> tuple[Route, ...] | None:
-    """Return the routes that hold for this client of the first table that says anything about a host to it.
+    """Return the routes for a host of the first table with any that may match this client; None without one.
 
-    Istio: the most specific host first, then the winner among its tables; one that says nothing here does not claim it.
-    Gateway API: the routes of a service are merged, those of its clients' namespace or else those of its own.
+    Istio: the most specific host first, then the winner among its tables; a table without such routes owns nothing.
+    Gateway API: the routes of a service are merged, those of the client's namespace or else those of the service's.
     """
-    found = visible.tables_for_host(view, scope.visibility, host, port)
-    for table in found:
+    tables = visible.tables_for_host(view, scope.visibility, host, port)
+    for table in tables:
         if table.port:
-            alike = (each for each in found if each.port and each.ref.namespace == table.ref.namespace)
-            return tuple(one.route for one in by_precision(alike))
+            merged = (each for each in tables if each.port and each.ref.namespace == table.ref.namespace)
+            return tuple(ranked.route for ranked in by_precision(merged))
         routes = tuple(r for r in table.routes if may_match(r.match, scope, port))
         if routes:
             return routes
@@ -33,30 +33,29 @@ def owning_routes(view: View, scope: Scope, host: str, port: int) -> tuple[Route
 
 
 def has_service_routes(view: View, visibility: Visibility, host: str, port: int) -> bool:
-    """Tell whether Gateway API's routes of a service say what becomes of calls to a port of it."""
+    """Tell whether Gateway API's routes of a service decide about requests to a port of it."""
     partition = partition_of(host, view.memo(visible.partitions, visibility))
     return (host, port) in view.memo(ports_with_service_routes, visibility, partition)
 
 
 def ports_with_service_routes(view: View, visibility: Visibility, partition: Partition) -> frozenset[tuple[str, int]]:
-    """Return the services of a part for which Gateway API's routes of theirs are asked first, each with the port."""
-    said = (
+    """Return the hosts of a partition and their ports where Gateway API's routes of the service win."""
+    attached = {
         (host, table.port)
         for obj in view.by("service_parent.routes", partition.key("*"))
         for table in view.lowered(obj.ref).tables
         if table.port and egress_hosts.is_for(table, visibility)
         for host in table.hosts
         if partition.has(host)
-    )
-    return frozenset(
-        one for one in set(said) if any(t.port for t in visible.tables_for_host(view, visibility, *one)[:1])
-    )
+    }
+    winners = ((place, visible.tables_for_host(view, visibility, *place)[:1]) for place in attached)
+    return frozenset(place for place, tables in winners if any(table.port for table in tables))
 
 
 def foreign_hosts(view: View, scope: Scope, port: int, partition: Partition) -> tuple[str, ...]:
-    """Return hosts of a part that route tables name and no service has, on the ports they live on.
+    """Return the hosts of a partition that route tables name and no service has, where a port serves them.
 
-    Istio: they ride along on the HTTP ports of the table's other hosts, and on port 80 when there are none.
+    Istio: they are served on the HTTP ports of the table's other hosts, and on port 80 when it has none.
     """
     found = {host for host, ports in view.memo(_foreign_in, scope.visibility, partition) if port in ports}
     return tuple(host for host in found if owning_routes(view, scope, host, port) is not None)
@@ -64,38 +63,31 @@ def foreign_hosts(view: View, scope: Scope, port: int, partition: Partition) -> 
 
 def _foreign_in(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, frozenset[int]], ...]:
     tables = (view.memo(_foreign, visibility, ref) for ref in _with_tables(view, visibility, partition))
-    return tuple(said for of_table in tables for said in of_table if partition.has(said[0]))
+    return tuple((host, ports) for foreign in tables for host, ports in foreign if partition.has(host))
 
 
 def _with_tables(view: View, visibility: Visibility, partition: Partition) -> tuple[Ref, ...]:
-    """Return the objects whose tables may speak of hosts of a part."""
+    """Return the objects whose tables may name hosts of a partition."""
     if visibility.sidecar is not None:
         return view.memo(egress_hosts.tables, visibility, partition)
     return tuple(obj.ref for obj in visible_objects(view, "routes", visibility.namespace, partition))
 
 
 def _foreign(view: View, visibility: Visibility, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
-    """Return the hosts of an object's tables that no service has, each with the ports it lives on."""
+    """Return the hosts of an object's tables that no service has, each with the ports that serve it."""
     found: list[tuple[str, frozenset[int]]] = []
     for table in view.lowered(ref).tables:
         if table.port or not egress_hosts.is_for(table, visibility):
             continue
-        ports: set[int] = set()
-        strangers = []
-        for host in table.hosts:
-            known = _ports_of(view, visibility, host)
-            ports |= known
-            if not known:
-                strangers.append(host)
-        lives = frozenset(
-            port for port in ports or {_FOREIGN_PORT} if sidecar_scope.applies(view, visibility, table, port)
-        )
-        found += [(host, lives) for host in strangers]
+        ports_by_host = {host: _ports_of(view, visibility, host) for host in table.hosts}
+        ports = set().union(*ports_by_host.values()) or {_FOREIGN_PORT}
+        serving = frozenset(port for port in ports if sidecar_scope.applies(view, visibility, table, port))
+        found += [(host, serving) for host, known in ports_by_host.items() if not known]
     return tuple(found)
 
 
 def _ports_of(view: View, visibility: Visibility, host: str) -> set[int]:
-    """Return the HTTP ports of the services that a host or wildcard of a table stands for."""
+    """Return the HTTP ports of the services that a host or wildcard of a table covers."""
     if not host.startswith("*"):
         services = [visible.service_on_listeners(view, visibility, host)]
     else:
@@ -105,7 +97,7 @@ def _ports_of(view: View, visibility: Visibility, host: str) -> set[int]:
 
 
 def may_match(match: Match | L4Match, scope: Scope, port: int, gateway: str = visible.MESH) -> bool:
-    """Tell whether a match can hold for clients of a scope on a port. Naming `mesh` overrides the source fields."""
+    """Tell whether a match can apply to clients of a scope on a port. A list of gateways overrides source fields."""
     if match.port not in {0, port}:
         return False
     if match.gateways:
@@ -114,6 +106,6 @@ def may_match(match: Match | L4Match, scope: Scope, port: int, gateway: str = vi
 
 
 def matches_everything(match: Match) -> bool:
-    """Tell whether a match is every request's, so that nothing behind it is asked (Istio)."""
-    everything = (match.path.op, match.path.value) in {(Op.PREFIX, "/"), (Op.REGEX, ".*")}
-    return everything and not match.headers and not match.query and match.fraction == MILLION
+    """Tell whether every request matches, so that later routes are never reached (Istio)."""
+    any_path = (match.path.op, match.path.value) in {(Op.PREFIX, "/"), (Op.REGEX, ".*")}
+    return any_path and not match.headers and not match.query and match.fraction == MILLION

@@ -4,7 +4,7 @@ from mirrorplane.api.hosts import collapsed, fqdn, is_ip
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import tcp_endpoints
+from mirrorplane.translators.lookups.endpoints import tcp_endpoints
 from mirrorplane.translators.names import ANY_ADDRESS
 from mirrorplane.translators.sidecars.outbound_listeners import dialable_addresses
 

@@ -10,8 +10,9 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.endpoints import cluster_port, tcp_endpoints, udp_endpoints
 from mirrorplane.translators.lookups.locality_lb import Group, group_endpoints
-from mirrorplane.translators.lookups.policies import find_policy, port_called, tcp_endpoints, udp_endpoints
+from mirrorplane.translators.lookups.policies import find_policy
 from mirrorplane.translators.names import Transport, parse_cluster
 from mirrorplane.translators.parts import service_clusters
 
@@ -29,7 +30,7 @@ def build(view: View, endpoint_view: EndpointView, name: str) -> Resource | None
     """Return one assignment, the same for all proxies with this EndpointView."""
     cluster, client = parse_cluster(name), endpoint_view.client
     service = view.memo(services.find_service, client.visibility, cluster.host) if cluster else None
-    port = port_called(service, cluster) if service and cluster else None
+    port = cluster_port(service, cluster) if service and cluster else None
     if cluster is None or cluster.endpoints != name or service is None or port is None:
         return None
     rules = view.memo(find_policy, client, cluster.host)

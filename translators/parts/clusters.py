@@ -14,7 +14,8 @@ from mirrorplane.api.settings import MeshSettings
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import cluster_policy, port_called
+from mirrorplane.translators.lookups.endpoints import cluster_port
+from mirrorplane.translators.lookups.policies import cluster_policy
 from mirrorplane.translators.names import ClusterName, Purpose, Transport, parse_cluster
 from mirrorplane.translators.parts import balancing, connection_pool, endpoint_discovery, mirrors, upstream_tls
 from mirrorplane.translators.secrets import own_secrets
@@ -31,7 +32,7 @@ def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False
     """
     cluster = parse_cluster(name)
     service = view.memo(services.find_service, client.visibility, cluster.host) if cluster else None
-    port = port_called(service, cluster) if service and cluster else None
+    port = cluster_port(service, cluster) if service and cluster else None
     if cluster is None or service is None or port is None:
         return None
     policy = _find_policy(view, client, service, cluster, original_dst=intercepted and service.headless)

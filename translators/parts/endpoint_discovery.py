@@ -4,7 +4,8 @@ from mirrorplane.api.mesh import Endpoint, Port, Resolution, Service
 from mirrorplane.api.proxy import ClientKey, Locality
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
-from mirrorplane.translators.lookups.policies import find_subset, port_called, port_endpoints
+from mirrorplane.translators.lookups.endpoints import cluster_port, port_endpoints
+from mirrorplane.translators.lookups.policies import find_subset
 from mirrorplane.translators.names import ClusterName
 from mirrorplane.translators.parts.network_filters import ads
 from mirrorplane.translators.settings import mesh
@@ -24,7 +25,7 @@ def fill(view: View, client: ClientKey, body: envoy.Cluster, service: Service, c
         body.eds_cluster_config.eds_config.CopyFrom(ads())
         return True
     labelled = find_subset(view, client, service.host, cluster.subset) if cluster.subset else None
-    port = port_called(service, cluster)
+    port = cluster_port(service, cluster)
     assert port is not None
     endpoints = _dns_names(view, service, port, set(labelled.labels) if labelled else set())
     single = service.resolution is Resolution.DNS_ROUND_ROBIN

@@ -9,7 +9,8 @@ from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.policies import port_of, undeclared_cluster
+from mirrorplane.translators.lookups.endpoints import port_of
+from mirrorplane.translators.lookups.policies import undeclared_cluster
 from mirrorplane.translators.parts import inspectors, l4_filter_chains, network_filters
 from mirrorplane.translators.parts.domains import domains
 from mirrorplane.translators.parts.l4_filter_chains import Chain

@@ -9,7 +9,7 @@ from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.proxy import ROUTER, Scope, Visibility
 from mirrorplane.api.view import View
 from mirrorplane.translators import names
-from mirrorplane.translators.lookups.policies import port_of
+from mirrorplane.translators.lookups.endpoints import port_of
 from mirrorplane.translators.secrets import own_secrets
 from mirrorplane.translators.sidecars.inbound import target_ports, workload_services
 

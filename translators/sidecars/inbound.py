@@ -8,7 +8,8 @@ from mirrorplane.api.meta import Labels
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
-from mirrorplane.translators.lookups.policies import cluster_policy, port_endpoints
+from mirrorplane.translators.lookups.endpoints import port_endpoints
+from mirrorplane.translators.lookups.policies import cluster_policy
 from mirrorplane.translators.lookups.sidecar_scope import sidecar_scope
 from mirrorplane.translators.names import outbound_cluster
 

@@ -15,7 +15,7 @@ from mirrorplane.api.mesh import Port, Protocol, Service
 from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import route_tables, services
-from mirrorplane.translators.lookups.policies import port_of, tcp_endpoints
+from mirrorplane.translators.lookups.endpoints import port_of, tcp_endpoints
 from mirrorplane.translators.names import virtual_host
 from mirrorplane.translators.partitions import Partition
 

@@ -18,7 +18,8 @@ from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.references import RefProblem, grant_problem
-from mirrorplane.translators.lookups.policies import cluster_policy, port_of
+from mirrorplane.translators.lookups.endpoints import port_of
+from mirrorplane.translators.lookups.policies import cluster_policy
 from mirrorplane.translators.lookups.reachability import port_problem
 from mirrorplane.translators.names import outbound_cluster
 from mirrorplane.translators.port_protocols import protocol_of_token

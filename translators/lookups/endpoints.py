@@ -1,0 +1,112 @@
+"""Ports of services, and the endpoints behind them: from EndpointSlices, Pods, WorkloadEntries, ServiceEntries."""
+
+from mirrorplane.api.hosts import is_ip, is_unix
+from mirrorplane.api.mesh import Endpoint, Port, Protocol, Resolution, Service
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.view import View
+from mirrorplane.translators.names import ClusterName, Transport, outbound_cluster, udp_cluster
+
+
+def port_of(service: Service, number: int, *, udp: bool = False) -> Port | None:
+    """Return a service's port by number: the UDP port with `udp`, else the one of any other protocol."""
+    for port in service.ports:
+        if port.number == number and (port.protocol is Protocol.UDP) is udp:
+            return port
+    return None
+
+
+def cluster_port(service: Service, cluster: ClusterName) -> Port | None:
+    """Return the port of a service that a cluster calls."""
+    return port_of(service, cluster.port, udp=cluster.transport is Transport.UDP)
+
+
+def tcp_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
+    """Return the endpoints of a port of the service that an object declares under a host, sorted.
+
+    They are listed by EndpointSlices or the service itself, else they are the Pods that it selects; WorkloadEntries
+    that it selects join either. Istio: endpoints that other ServiceEntries of the namespace declare for the host, on a
+    port of the same name, join too.
+    """
+    return _endpoints(view, owner, outbound_cluster(host, number))
+
+
+def udp_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
+    """Return the endpoints of a UDP port; a TCP port may have the same number."""
+    return _endpoints(view, owner, udp_cluster(host, number))
+
+
+def port_endpoints(view: View, service: Service, port: Port) -> tuple[Endpoint, ...]:
+    """Return the endpoints of a port of a service, sorted."""
+    endpoints = udp_endpoints if port.protocol is Protocol.UDP else tcp_endpoints
+    return view.memo(endpoints, service.ref, service.host, port.number)
+
+
+def _endpoints(view: View, owner: Ref, cluster: ClusterName) -> tuple[Endpoint, ...]:
+    service = next((s for s in view.lowered(owner).services if s.host == cluster.host), None)
+    port = cluster_port(service, cluster) if service else None
+    if service is None or port is None:
+        return ()
+    found = _endpoints_of_port(view, service, port)
+    for entry in _other_entries(view, service):
+        found |= {e for p in entry.ports if p.name == port.name for e in _endpoints_of_port(view, entry, p)}
+    if service.resolution is Resolution.ENDPOINTS:  # only DNS can use names; Istio leaves them out elsewhere
+        found = {e for e in found if is_ip(e.address) or is_unix(e.address)}
+    else:
+        found = {e for e in found if not is_unix(e.address)}
+    return tuple(sorted(found))
+
+
+def _endpoints_of_port(view: View, service: Service, port: Port) -> set[Endpoint]:
+    slices = view.by("endpoints.service", str(service.ref))
+    listed = {
+        endpoint
+        for obj in slices
+        for group in view.lowered(obj.ref).endpoints
+        if group.service == service.ref and group.port_name == port.name
+        for endpoint in group.endpoints
+    }
+    # Kubernetes lists the Pods of its own services in slices; a ServiceEntry selects them itself.
+    return listed.union(_selected(view, service, port, without_pods=bool(slices) and not _is_entry(service)))
+
+
+def _other_entries(view: View, service: Service) -> list[Service]:
+    """Return the services of the same host that other ServiceEntries of the namespace declare."""
+    if not _is_entry(service):
+        return []
+    return [
+        other
+        for obj in view.by("service.host", service.host)
+        if obj.ref != service.ref and (obj.ref.kind, obj.ref.namespace) == (service.ref.kind, service.namespace)
+        for other in view.lowered(obj.ref).services
+        if other.host == service.host
+    ]
+
+
+def _is_entry(service: Service) -> bool:
+    """Tell whether it is not Kubernetes' own, whose kind has no group."""
+    return "/" in service.ref.kind
+
+
+def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -> list[Endpoint]:
+    if not service.selector:
+        return []
+    selector = set(service.selector)
+    key, value = service.selector[0]
+    found = []
+    for obj in view.by("workload.label", f"{service.namespace}|{key}={value}"):
+        for load in view.lowered(obj.ref).workloads:
+            number = _workload_port(dict(load.ports), port)
+            if selector <= set(load.labels) and number and not (load.in_endpoint_slices and without_pods):
+                number = 0 if is_unix(load.address) else number
+                found.append(Endpoint(load.locality, load.address, number, load.labels, load.healthy, load.weight))
+    return found
+
+
+def _workload_port(named_ports: dict[str, int], port: Port) -> int:
+    """Return the port number of a workload: the named target port (0 if it has none), else the target, else the port.
+
+    A WorkloadEntry's ports are keyed by the service port's name, a Pod's by the container port's.
+    """
+    if isinstance(port.target_port, str):
+        return named_ports.get(port.target_port, 0)
+    return named_ports.get(port.name) or port.target_port or port.number
