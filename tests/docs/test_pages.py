@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from mirrorplane.controlplane.cli import cli
 from tests.docs.pages import (
     EVERY_PAGE,
+    HEADING,
     NOT_A_COMMAND,
     PAGES,
     ROOT,
@@ -18,6 +19,7 @@ from tests.docs.pages import (
     TRANSCRIPT,
     YAML,
     Block,
+    anchor,
     blocks,
     commands,
     of_page,
@@ -42,7 +44,6 @@ NOT_RUN = {
 }
 """How many blocks of each page no test runs. The page says why."""
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
-_HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
 
 def named(page: Path) -> str:
@@ -89,17 +90,16 @@ def test_links_lead_somewhere(page: Path):
     for target in _LINK.findall(re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)):
         if re.match(r"(https?|mailto):", target):
             continue
-        path, _, anchor = target.partition("#")
+        path, _, section = target.partition("#")
         there = (page.parent / path).resolve() if path else page
-        if not there.exists() or (anchor and anchor not in anchors(there)):
+        if not there.exists() or (section and section not in anchors(there)):
             broken.append(target)
     assert not broken
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors GitHub gives a page's headings."""
-    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in _HEADING.findall(page.read_text()))
-    return {heading.strip().replace(" ", "-") for heading in plain}
+    """Return the anchors of a page's headings."""
+    return {anchor(heading) for heading in HEADING.findall(page.read_text())}
 
 
 def test_every_page_of_docs_is_linked_from_the_index():
