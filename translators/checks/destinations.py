@@ -37,7 +37,7 @@ class _Use(msgspec.Struct, frozen=True):
 
     table: RouteTable
     client: ClientKey
-    to: Destination
+    destination: Destination
     traffic: Traffic
 
 
@@ -46,22 +46,26 @@ def table(view: View, table: RouteTable) -> tuple[Finding, ...]:
 
     A delegate's rules are reported at the delegate. A rule for some clients is checked as one of them.
     """
-    found = (finding for use in _uses(view, table) for finding in _findings(view, use))
-    return tuple(dict.fromkeys(found))
+    findings = (finding for use in _uses(view, table) for finding in _findings(view, use))
+    return tuple(dict.fromkeys(findings))
 
 
 def _uses(view: View, table: RouteTable) -> Iterator[_Use]:
     namespace = _client_namespace(view, table)
     rules: tuple[Route | L4Route, ...] = (*table.routes, *table.l4_routes)
-    for rule in (each for each in rules if each.ref == table.ref):
+    for rule in rules:
+        if rule.ref != table.ref:
+            continue
         client = _client(table, namespace, rule)
         datagrams = isinstance(rule, L4Route) and rule.udp
         traffic = Traffic.DATAGRAMS if datagrams else Traffic.REQUESTS
-        yield from (_Use(table, client, to, traffic) for to in rule.destinations if not to.fails)
+        yield from (
+            _Use(table, client, destination, traffic) for destination in rule.destinations if not destination.fails
+        )
     for route in table.routes:
         client = _client(table, namespace, route)
-        own = (mirror for mirror in route.mirrors if mirror.ref == table.ref)
-        yield from (_Use(table, client, mirror.destination, Traffic.MIRROR) for mirror in own)
+        mirrors = (mirror for mirror in route.mirrors if mirror.ref == table.ref)
+        yield from (_Use(table, client, mirror.destination, Traffic.MIRROR) for mirror in mirrors)
 
 
 def _client(table: RouteTable, namespace: str, rule: Route | L4Route) -> ClientKey:
@@ -81,24 +85,26 @@ def _client_namespace(view: View, table: RouteTable) -> str:
 
 
 def _router_namespace(view: View, gateway: str) -> str:
-    found = (g.router_namespace for obj in view.by("gateway.name", gateway) for g in view.lowered(obj.ref).gateways)
-    return next(found, "")
+    namespaces = (
+        g.router_namespace for obj in view.by("gateway.name", gateway) for g in view.lowered(obj.ref).gateways
+    )
+    return next(namespaces, "")
 
 
 def _findings(view: View, use: _Use) -> Iterator[Finding]:
-    to, client = use.to, use.client
-    port = target_port(view, client.visibility, to, 0)
-    problem = unreachable(view, client, to, port, use.traffic)
+    destination, client = use.destination, use.client
+    port = target_port(view, client.visibility, destination, 0)
+    problem = unreachable(view, client, destination, port, use.traffic)
     by_subset = problem is not None and problem.part is Part.SUBSET
-    clients = subset_clients(view, client, to.host, to.subset) if by_subset else ()
-    service = view.memo(services.find_service, client.visibility, to.host)
+    clients = subset_clients(view, client, destination.host, destination.subset) if by_subset else ()
+    service = view.memo(services.find_service, client.visibility, destination.host)
     if clients:
         yield _for_some(use, clients)
     elif problem is not None:
         yield _unreachable(use, problem)
     elif service is not None:
         yield from _warnings(use, service)
-        cluster = mirror_cluster(to.host, port, to.subset)
+        cluster = mirror_cluster(destination.host, port, destination.subset)
         if use.traffic is Traffic.MIRROR and not cluster_policy(view, client, cluster).uses_tls:
             yield from _not_http(use, service)
 
@@ -106,51 +112,62 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
 def _unreachable(use: _Use, problem: Problem) -> Finding:
     reason = ("Mirror" if use.traffic is Traffic.MIRROR else "") + _REASONS[problem.part]
     message = f"{problem.message}: {_EFFECTS[use.traffic]}"
-    return Finding(_about(use), reason, message, problem.path(use.to), fix=_fix(problem.part, use.to))
+    return Finding(_about(use), reason, message, problem.path(use.destination), fix=_fix(problem.part, use.destination))
 
 
 def _for_some(use: _Use, clients: Labels) -> Finding:
-    labels, to = ", ".join(f"{key}={value}" for key, value in clients), use.to
-    message = f"only clients with {labels} have the subset {to.subset} of {to.host}: for all others it does not exist"
+    labels, destination = ", ".join(f"{key}={value}" for key, value in clients), use.destination
+    message = f"only clients with {labels} have the subset {destination.subset} of {destination.host}: for all others it does not exist"
     fix = f"define it in a DestinationRule without workloadSelector too, or give the rule sourceLabels {labels}"
-    return Finding(_about(use), "SubsetForSome", message, f"{to.path}.{to.fields.subset}", Severity.WARNING, fix)
+    return Finding(
+        _about(use), "SubsetForSome", message, f"{destination.path}.{destination.fields.subset}", Severity.WARNING, fix
+    )
 
 
 def _warnings(use: _Use, service: Service) -> Iterator[Finding]:
     """Warn of what exists and yet may not do what its author expects."""
-    to, table = use.to, use.table
+    destination, table = use.destination, use.table
     requests = "mirrored requests" if use.traffic is Traffic.MIRROR else "requests"
-    if not to.port and len(service.ports) > 1:
+    if not destination.port and len(service.ports) > 1:
         ports = ", ".join(str(port.number) for port in service.ports)
-        message = f"{to.host} has the ports {ports} and none is named: {requests} go to the port that the client called"
+        message = f"{destination.host} has the ports {ports} and none is named: {requests} go to the port that the client called"
         fix = "name one of the service's ports"
-        yield Finding(_about(use), "PortAmbiguous", message, f"{to.path}.port", Severity.WARNING, fix)
+        yield Finding(_about(use), "PortAmbiguous", message, f"{destination.path}.port", Severity.WARNING, fix)
     if not table.section_name and _EVERYWHERE in table.export_to and _EVERYWHERE not in service.export_to:
         namespaces = ", ".join(service.export_to)
-        message = f"{to.host} is exported only to {namespaces}: for clients elsewhere it does not exist"
+        message = f"{destination.host} is exported only to {namespaces}: for clients elsewhere it does not exist"
         fix = "export both to the same namespaces"
-        yield Finding(_about(use), "NotVisibleToAll", message, f"{to.path}.{to.fields.host}", Severity.WARNING, fix)
+        yield Finding(
+            _about(use),
+            "NotVisibleToAll",
+            message,
+            f"{destination.path}.{destination.fields.host}",
+            Severity.WARNING,
+            fix,
+        )
 
 
 def _not_http(use: _Use, service: Service) -> Iterator[Finding]:
-    to = use.to
-    port = port_of(service, to.port or (service.ports[0].number if service.ports else 0))
+    destination = use.destination
+    port = port_of(service, destination.port or (service.ports[0].number if service.ports else 0))
     if port is not None and port.protocol.is_l4:
-        message = f"port {port.number} of {to.host} is not declared as HTTP, but mirrored requests are plain HTTP"
+        message = (
+            f"port {port.number} of {destination.host} is not declared as HTTP, but mirrored requests are plain HTTP"
+        )
         fix = "name a port whose name or appProtocol says http"
-        yield Finding(_about(use), "MirrorNotHttp", message, f"{to.path}.port", Severity.WARNING, fix)
+        yield Finding(_about(use), "MirrorNotHttp", message, f"{destination.path}.port", Severity.WARNING, fix)
 
 
 def _about(use: _Use) -> Ref:
     return use.table.ref
 
 
-def _fix(part: Part, to: Destination) -> str:
+def _fix(part: Part, destination: Destination) -> str:
     return {
-        Part.HOST: f"correct the {to.fields.host}, or create the Service and export it",
+        Part.HOST: f"correct the {destination.fields.host}, or create the Service and export it",
         Part.PORT: "name one of the service's ports",
-        Part.SUBSET: f"add the subset {to.subset} to a DestinationRule for {to.host}",
-        Part.POLICY: f"change the policy of {to.host}",
+        Part.SUBSET: f"add the subset {destination.subset} to a DestinationRule for {destination.host}",
+        Part.POLICY: f"change the policy of {destination.host}",
     }[part]
 
 

@@ -1,4 +1,4 @@
-"""Do the servers of a gateway serve? Older gateways for the same routers, Secrets, and rules decide."""
+"""Is each server of a gateway served? That depends on older gateways of the same routers, Secrets and rules."""
 
 from collections.abc import Iterator
 
@@ -11,54 +11,58 @@ from mirrorplane.translators.routers.l4_routes import l4_rules
 from mirrorplane.translators.routers.servers import merge_servers, selected_scope
 
 
-def gateway(view: View, said: Gateway) -> tuple[Finding, ...]:
-    """Return what keeps servers from serving, at a router that has the labels that are selected and no others."""
-    scope = selected_scope(view, said)
-    return (*_conflicts(view, said, scope), *_secrets(view, said), *_rules(view, said, scope))
+def gateway(view: View, gateway: Gateway) -> tuple[Finding, ...]:
+    """Return what keeps servers from being served, by a router that has just the labels that the gateway selects."""
+    scope = selected_scope(view, gateway)
+    return (*_conflicts(view, gateway, scope), *_missing_secrets(view, gateway), *_missing_rules(view, gateway, scope))
 
 
-def _conflicts(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
-    for lost in view.memo(merge_servers, scope).left_out:
-        if lost.about == said.ref:
-            message = f"nothing listens for this server: {lost.why}"
-            yield Finding(said.ref, "GatewayConflict", message, lost.server.path, fix="use another port or other hosts")
+def _conflicts(view: View, gateway: Gateway, scope: Scope) -> Iterator[Finding]:
+    for unserved in view.memo(merge_servers, scope).left_out:
+        if unserved.about == gateway.ref:
+            message, path = f"no listener is opened for this server: {unserved.why}", unserved.server.path
+            yield Finding(gateway.ref, "GatewayConflict", message, path, fix="use another port or other hosts")
 
 
-def _secrets(view: View, said: Gateway) -> Iterator[Finding]:
-    """Look for Secrets in every namespace: it must be the routers', which nobody can tell from here."""
-    own = (one for one in said.servers if one.termination is not None and one.termination.referrer is None)
-    for server in own:
-        for name in server.termination.credentials if server.termination is not None else ():
+def _missing_secrets(view: View, gateway: Gateway) -> Iterator[Finding]:
+    """Look for Secrets in every namespace: it has to be that of the routers, which is not known here."""
+    for server in gateway.servers:
+        termination = server.termination
+        if termination is None or termination.referrer is not None:
+            continue
+        for name in termination.credentials:
             if not _exists(view, name):
-                message = f"there is no Secret {name} with a certificate and a key: nobody is let in at this server"
+                message = f"no Secret {name} with a certificate and a key; no listener is opened for this server"
                 path = f"{server.path}.{server.credential_path}"
-                yield Finding(said.ref, "CredentialNotFound", message, path, fix="create it in the routers' namespace")
+                fix = "create it in the routers' namespace"
+                yield Finding(gateway.ref, "CredentialNotFound", message, path, fix=fix)
 
 
 def _exists(view: View, name: str) -> bool:
-    owner, _, bare = name.rpartition("/")
-    found = (c for obj in view.by("credential.name", bare) for c in view.lowered(obj.ref).credentials)
-    return any(c.chain and owner in {"", c.ref.namespace} for c in found)
+    namespace, _, bare = name.rpartition("/")
+    credentials = (c for obj in view.by("credential.name", bare) for c in view.lowered(obj.ref).credentials)
+    return any(c.chain and namespace in {"", c.ref.namespace} for c in credentials)
 
 
-def _rules(view: View, said: Gateway, scope: Scope) -> Iterator[Finding]:
-    """Tell of servers for bytes that no rule is about: nothing listens for them."""
+def _missing_rules(view: View, gateway: Gateway, scope: Scope) -> Iterator[Finding]:
+    """Report L4 servers without rules: unlike HTTP, which answers 404, they have nothing to forward to."""
     for binding in view.memo(merge_servers, scope).bindings:
         for gateway_server in binding.gateway_servers:
-            if gateway_server.about != said.ref or gateway_server.server.protocol is ServerProtocol.HTTP:
+            is_own = gateway_server.about == gateway.ref
+            if not is_own or gateway_server.server.protocol is ServerProtocol.HTTP:
                 continue
             if not view.memo(l4_rules, scope, gateway_server):
-                yield _idle(said, gateway_server.server)
+                yield _without_rules(gateway, gateway_server.server)
 
 
-def _idle(said: Gateway, server: Server) -> Finding:
-    if said.api:
-        message, fix = "no route is attached to this listener: nothing listens for it", "attach one"
+def _without_rules(gateway: Gateway, server: Server) -> Finding:
+    if gateway.api:
+        message, fix = "no route is attached to this listener; it is not opened", "attach one"
     else:
         field = "tls" if server.tls and server.termination is None else "tcp"
-        message = f"no VirtualService at this gateway has a {field} rule for it: nothing listens for this server"
+        message = f"no VirtualService of this gateway has a {field} rule for this server; no listener is opened for it"
         fix = f"write one under spec.{field}"
-    return Finding(said.ref, "NoRules", message, server.path, Severity.WARNING, fix)
+    return Finding(gateway.ref, "NoRules", message, server.path, Severity.WARNING, fix)
 
 
 CHECK = Check(gateway=gateway)

@@ -1,4 +1,4 @@
-"""Does another object own the host? In the mesh one object speaks for a host; routes of a Service alone are merged."""
+"""Does another object own the host? In the mesh one object owns a host; only routes of a Service are merged."""
 
 from collections.abc import Iterator
 
@@ -10,29 +10,29 @@ from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups.services import MESH, tables_for_name
 
 
-def table(view: View, said: RouteTable) -> tuple[Finding, ...]:
-    """Return a warning for each host that another table is asked about first (Istio IST0109)."""
-    return tuple(_taken(view, said)) if MESH in said.gateways else ()
+def table(view: View, table: RouteTable) -> tuple[Finding, ...]:
+    """Return a warning for each host that another table owns (Istio IST0109)."""
+    return tuple(_findings(view, table)) if MESH in table.gateways else ()
 
 
-def _taken(view: View, said: RouteTable) -> Iterator[Finding]:
-    for i, host in enumerate(said.hosts):
-        every = tables_for_name(view, Visibility(said.ref.namespace), host)
-        first = next((each for each in every if not said.port or each.port in {0, said.port}), said)
-        if first.ref != said.ref and not (said.port and first.port):
-            yield _behind(said, first, host, i)
+def _findings(view: View, table: RouteTable) -> Iterator[Finding]:
+    for i, host in enumerate(table.hosts):
+        tables = tables_for_name(view, Visibility(table.ref.namespace), host)
+        owner = next((candidate for candidate in tables if not table.port or candidate.port in {0, table.port}), table)
+        if owner.ref != table.ref and not (table.port and owner.port):
+            yield _owned(table, owner, host, i)
 
 
-def _behind(said: RouteTable, first: RouteTable, host: str, number: int) -> Finding:
-    where = f" for port {first.port}" if first.port else ""
+def _owned(table: RouteTable, owner: RouteTable, host: str, i: int) -> Finding:
+    port = f" for port {owner.port}" if owner.port else ""
     message = (
-        f"{first.ref} names {host} too{where} and is asked first: what this one says of it, mirrors too, holds only"
-        " for clients for which that one has no rule at all"
+        f"{owner.ref} has {host} too{port} and takes precedence; these rules and their mirrors apply only to clients"
+        " for which it has no rule"
     )
     fix = "put the rules into one VirtualService, or make one the delegate of the other"
-    if said.port or first.port:
+    if table.port or owner.port:
         fix = "write the rules for a host in one of the two APIs"
-    return Finding(said.ref, "HostTaken", message, said.path or f"spec.hosts[{number}]", Severity.WARNING, fix)
+    return Finding(table.ref, "HostTaken", message, table.path or f"spec.hosts[{i}]", Severity.WARNING, fix)
 
 
 CHECK = Check(table=table)

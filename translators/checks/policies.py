@@ -1,4 +1,4 @@
-"""Are there hosts and endpoints that a policy speaks of? Envoy says nothing about a rule that holds for nobody."""
+"""Do the hosts and subsets of a policy exist? Envoy reports nothing about a policy that applies to no traffic."""
 
 from collections.abc import Iterator
 
@@ -12,29 +12,30 @@ from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.endpoints import tcp_endpoints
 
 
-def policy(view: View, said: TrafficPolicy) -> tuple[Finding, ...]:
-    """Return what is missing, seen from the policy's own namespace. A wildcard may wait for its hosts."""
-    if said.host.startswith("*"):
+def policy(view: View, policy: TrafficPolicy) -> tuple[Finding, ...]:
+    """Return what is missing, as the policy's own namespace sees it. A wildcard may still be waiting for its hosts."""
+    if policy.host.startswith("*"):
         return ()
-    service = view.memo(services.find_service, Visibility(said.namespace), said.host)
+    service = view.memo(services.find_service, Visibility(policy.namespace), policy.host)
     if service is None:
-        message = f"no service {said.host} is visible from namespace {said.namespace}: the rule holds for nobody there"
+        message = f"no service {policy.host} is visible from namespace {policy.namespace}; the rule has no effect there"
         fix = "correct the host, or create the Service"
-        return (Finding(said.ref, "UnknownHost", message, "spec.host", Severity.WARNING, fix),)
-    return tuple(_empty(view, said, service))
+        return (Finding(policy.ref, "UnknownHost", message, "spec.host", Severity.WARNING, fix),)
+    return tuple(_empty_subsets(view, policy, service))
 
 
-def _empty(view: View, said: TrafficPolicy, service: Service) -> Iterator[Finding]:
-    """Warn of subsets that no endpoint is in (Istio IST0173), where endpoints are said at all."""
-    found = [e for port in service.ports for e in view.memo(tcp_endpoints, service.ref, service.host, port.number)]
-    for i, subset in enumerate(said.subsets):
-        if found and subset.labels and not any(set(subset.labels) <= set(e.labels) for e in found):
-            message = f"no endpoint of {said.host} has the labels {_shown(subset)}: requests to the subset get 503"
+def _empty_subsets(view: View, policy: TrafficPolicy, service: Service) -> Iterator[Finding]:
+    """Warn of subsets without endpoints (Istio IST0173), if the service has any endpoints."""
+    endpoints = [e for port in service.ports for e in view.memo(tcp_endpoints, service.ref, service.host, port.number)]
+    for i, subset in enumerate(policy.subsets):
+        labels = set(subset.labels)
+        if endpoints and labels and not any(labels <= set(endpoint.labels) for endpoint in endpoints):
+            message = f"no endpoint of {policy.host} has the labels {_format(subset)}; requests to the subset get 503"
             fix = "correct the labels, or start workloads that have them"
-            yield Finding(said.ref, "SubsetEmpty", message, f"spec.subsets[{i}].labels", Severity.WARNING, fix)
+            yield Finding(policy.ref, "SubsetEmpty", message, f"spec.subsets[{i}].labels", Severity.WARNING, fix)
 
 
-def _shown(subset: Subset) -> str:
+def _format(subset: Subset) -> str:
     return ", ".join(f"{key}={value}" for key, value in subset.labels)
 
 

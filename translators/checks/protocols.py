@@ -1,4 +1,4 @@
-"""Do all that declare a host agree on what its ports speak? One of them serves, and its word holds for all."""
+"""Do all declarations of a host agree on the protocols of its ports? One of them serves, and its protocol applies."""
 
 from collections.abc import Iterator
 
@@ -9,21 +9,29 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 
 
-def service(view: View, said: Service) -> tuple[Finding, ...]:
+def service(view: View, service: Service) -> tuple[Finding, ...]:
     """Return a warning for each port that an older declaration of the host has with another protocol (IST0177)."""
-    return tuple(f for i, port in enumerate(said.ports) for f in _contradicted(view, said, i, port))
+    return tuple(finding for i, port in enumerate(service.ports) for finding in _conflicts(view, service, i, port))
 
 
-def _contradicted(view: View, said: Service, i: int, port: Port) -> Iterator[Finding]:
-    for obj in view.by("service.host", said.host):
-        for other in view.lowered(obj.ref).services if obj.ref != said.ref else ():
-            older = (other.created, other.ref) < (said.created, said.ref)
-            seen = other.host == said.host and exported(other.export_to, other.namespace, said.namespace)
-            for its in other.ports if older and seen else ():
-                if its.number == port.number and its.protocol is not port.protocol:
-                    message = f"{other.ref} says that port {port.number} of {said.host} speaks {its.protocol.value}"
-                    fix = "say the same protocol in both"
-                    yield Finding(said.ref, "ProtocolConflict", message, f"spec.ports[{i}]", Severity.WARNING, fix)
+def _conflicts(view: View, service: Service, i: int, port: Port) -> Iterator[Finding]:
+    for older in _older_declarations(view, service):
+        for older_port in older.ports:
+            if older_port.number == port.number and older_port.protocol is not port.protocol:
+                protocol = older_port.protocol.value
+                message = f"{older.ref} declares protocol {protocol} for port {port.number} of {service.host}"
+                fix = "declare the same protocol in both"
+                yield Finding(service.ref, "ProtocolConflict", message, f"spec.ports[{i}]", Severity.WARNING, fix)
+
+
+def _older_declarations(view: View, service: Service) -> Iterator[Service]:
+    refs = (obj.ref for obj in view.by("service.host", service.host) if obj.ref != service.ref)
+    for declared in (declared for ref in refs for declared in view.lowered(ref).services):
+        is_older = (declared.created, declared.ref) < (service.created, service.ref)
+        if declared.host != service.host or not is_older:
+            continue
+        if exported(declared.export_to, declared.namespace, service.namespace):
+            yield declared
 
 
 CHECK = Check(service=service)

@@ -1,4 +1,4 @@
-"""Whether what limits clients holds for anybody, and whether what it names is there."""
+"""Check that a Sidecar selects workloads of its own, and that the hosts it imports exist."""
 
 from collections.abc import Iterator
 
@@ -14,63 +14,67 @@ from mirrorplane.translators.settings import mesh
 _SELECTOR = "spec.workloadSelector"
 
 
-def sidecar_scope(view: View, said: SidecarScope) -> tuple[Finding, ...]:
-    """Return which older ones hold instead (Istio IST0110, IST0111), and which names nobody declares."""
-    return (*_others(view, said), *_imports_nothing(view, said), *_forwards_nowhere(view, said))
+def sidecar_scope(view: View, spec: SidecarScope) -> tuple[Finding, ...]:
+    """Return older Sidecars that replace this one (Istio IST0110, IST0111), and imported hosts that do not exist."""
+    return (*_conflicts(view, spec), *_missing_imports(view, spec), *_missing_forwarder(view, spec))
 
 
-def _others(view: View, said: SidecarScope) -> Iterator[Finding]:
-    found = (h for obj in view.by("sidecar_scopes", said.ref.namespace) for h in view.lowered(obj.ref).sidecar_scopes)
-    for other in (h for h in found if (h.created, h.ref.name) < (said.created, said.ref.name)):
-        if not said.clients and not other.clients:
-            message = f"{other.ref} is older and has no workload selector either: this one holds for nobody"
-            yield Finding(said.ref, "MultipleSidecarsWithoutWorkloadSelectors", message, _SELECTOR)
-        elif both := _selected(view, said, other):
-            message = f"{other.ref} is older and selects {both} too: for that it holds, and this one does not"
-            yield Finding(said.ref, "ConflictingSidecarWorkloadSelectors", message, _SELECTOR)
+def _conflicts(view: View, spec: SidecarScope) -> Iterator[Finding]:
+    refs = (obj.ref for obj in view.by("sidecar_scopes", spec.ref.namespace))
+    for older in (scope for ref in refs for scope in view.lowered(ref).sidecar_scopes):
+        if (older.created, older.ref.name) >= (spec.created, spec.ref.name):
+            continue
+        if not spec.clients and not older.clients:
+            message = f"{older.ref} is older and has no workloadSelector either; this one has no effect"
+            yield Finding(spec.ref, "MultipleSidecarsWithoutWorkloadSelectors", message, _SELECTOR)
+        elif workload := _selected_by_both(view, spec, older):
+            message = f"{older.ref} is older and selects {workload} too; this one has no effect on it"
+            yield Finding(spec.ref, "ConflictingSidecarWorkloadSelectors", message, _SELECTOR)
 
 
-def _selected(view: View, said: SidecarScope, other: SidecarScope) -> str:
+def _selected_by_both(view: View, spec: SidecarScope, older: SidecarScope) -> str:
     """Return a workload that both select by labels, or ""."""
-    wanted = {*said.clients, *other.clients}
-    if not said.clients or not other.clients:
+    selector = {*spec.clients, *older.clients}
+    if not spec.clients or not older.clients:
         return ""
-    key, value = said.clients[0]
-    found = view.by("workload.label", f"{said.ref.namespace}|{key}={value}")
-    chosen = (o.ref for o in found for load in view.lowered(o.ref).workloads if wanted <= set(load.labels))
-    return str(next(chosen, ""))
+    key, value = spec.clients[0]
+    objects = view.by("workload.label", f"{spec.ref.namespace}|{key}={value}")
+    selected = (o.ref for o in objects for load in view.lowered(o.ref).workloads if selector <= set(load.labels))
+    return str(next(selected, ""))
 
 
-def _imports_nothing(view: View, said: SidecarScope) -> Iterator[Finding]:
-    """Warn of names that nobody declares, or not so that they could be seen. Other namespaces see other things."""
-    own = said.ref.namespace
-    if own == view.memo(mesh).root_namespace:
+def _missing_imports(view: View, spec: SidecarScope) -> Iterator[Finding]:
+    """Warn of hosts that are not declared, or not visible. Not in the root namespace: other namespaces see others."""
+    client = spec.ref.namespace
+    if client == view.memo(mesh).root_namespace:
         return
-    for i, listener in enumerate(said.seen_from(own).egress):
+    for i, listener in enumerate(spec.seen_from(client).egress):
         for host, namespaces in listener.hosts.exact.items():
             for namespace in sorted(namespaces):
-                if not view.memo(_is_declared, own, namespace, host):
-                    message = f"no service {host} of namespace {namespace} is visible from namespace {own}"
+                if not view.memo(_is_declared, client, namespace, host):
+                    message = f"no service {host} of namespace {namespace} is visible from namespace {client}"
                     path = f"spec.egress[{i}].hosts"
                     fix = "correct the host, or declare it with a Service or ServiceEntry that is exported"
-                    yield Finding(said.ref, "NothingImported", message, path, Severity.WARNING, fix)
+                    yield Finding(spec.ref, "NothingImported", message, path, Severity.WARNING, fix)
 
 
-def _is_declared(view: View, own: str, namespace: str, host: str) -> bool:
-    """Tell whether some service has a host, or some route table speaks of it."""
+def _is_declared(view: View, client: str, namespace: str, host: str) -> bool:
+    """Tell whether a service or a route table of a namespace that a client namespace sees has a host."""
     declared = [(s.namespace, s.export_to) for o in view.by("service.host", host) for s in view.lowered(o.ref).services]
     for pattern in candidates(host):
         tables = (t for o in view.by("route.host", pattern) for t in view.lowered(o.ref).tables)
         declared += ((table.ref.namespace, table.export_to) for table in tables)
-    return any(namespace in {"*", by} and exported(to, by, own) for by, to in declared)
+    return any(
+        namespace in {"*", declarer} and exported(export_to, declarer, client) for declarer, export_to in declared
+    )
 
 
-def _forwards_nowhere(view: View, said: SidecarScope) -> Iterator[Finding]:
-    to = said.forwarder
-    problem = unreachable(view, ClientKey(Visibility(said.ref.namespace)), to, to.port) if to else None
-    if to is not None and problem is not None:
-        message = f"{problem.message}: requests to undeclared hosts get 503"
-        yield Finding(said.ref, "ForwarderNotFound", message, problem.path(to), fix="create it, or correct the field")
+def _missing_forwarder(view: View, spec: SidecarScope) -> Iterator[Finding]:
+    forwarder, client = spec.forwarder, ClientKey(Visibility(spec.ref.namespace))
+    problem = unreachable(view, client, forwarder, forwarder.port) if forwarder else None
+    if forwarder is not None and problem is not None:
+        message, path = f"{problem.message}; requests to undeclared hosts get 503", problem.path(forwarder)
+        yield Finding(spec.ref, "ForwarderNotFound", message, path, fix="create it, or correct the field")
 
 
 CHECK = Check(sidecar_scope=sidecar_scope)

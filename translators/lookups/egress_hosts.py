@@ -34,22 +34,22 @@ def partitions(view: View, visibility: Visibility) -> Partitions:
     """Return the partitions in which what a proxy may call is read."""
     spec = view.memo(sidecar_scope, visibility)
     exact = sum(len(listener.hosts.exact) for listener in spec.egress)
-    found = (f(view, visibility, namespace) for namespace in _searched_namespaces(spec) for f in (_services, _tables))
-    return partitions_of_size(exact + sum(map(len, found)))
+    lists = (f(view, visibility, namespace) for namespace in _searched_namespaces(spec) for f in (_services, _tables))
+    return partitions_of_size(exact + sum(map(len, lists)))
 
 
 def hosts(view: View, visibility: Visibility, partition: Partition) -> tuple[str, ...]:
     """Return the hosts of a partition that may be imported, sorted; `callable_services` decides whether they are."""
     spec = view.memo(sidecar_scope, visibility)
-    found = {name for listener in spec.egress for name in listener.hosts.exact if partition.has(name)}
-    found |= {host for host, _ in view.memo(_backends_in, visibility, partition)}
-    patterns = {wide.host for listener in spec.egress for wide in listener.hosts.wide}
+    names = {name for listener in spec.egress for name in listener.hosts.exact if partition.has(name)}
+    names |= {host for host, _ in view.memo(_backends_in, visibility, partition)}
+    patterns = {pattern.host for listener in spec.egress for pattern in listener.hosts.wide}
     for namespace in _searched_namespaces(spec):
         for obj in _services(view, visibility, namespace, partition):
             for service in view.lowered(obj.ref).services:
                 if partition.has(service.host) and any(covers(pattern, service.host) for pattern in patterns):
-                    found.add(service.host)
-    return tuple(sorted(found))
+                    names.add(service.host)
+    return tuple(sorted(names))
 
 
 def callable_services(view: View, visibility: Visibility, services: list[Service]) -> list[Service]:
@@ -65,19 +65,19 @@ def callable_services(view: View, visibility: Visibility, services: list[Service
     if imported and all(0 in ports for _, ports in imported):
         return [s for s, _ in imported]
     backend_ports = _backend_ports(view, visibility, spec, services[0].host)
-    chosen = imported or ([(s, ()) for s in services] if backend_ports else [])
-    return [limited for s, ports in chosen if (limited := s.with_ports({*ports, *backend_ports})).ports]
+    selected = imported or ([(s, ()) for s in services] if backend_ports else [])
+    return [limited for s, ports in selected if (limited := s.with_ports({*ports, *backend_ports})).ports]
 
 
 def tables(view: View, visibility: Visibility, partition: Partition) -> tuple[Ref, ...]:
     """Return the objects whose tables may apply to a proxy and name hosts of a partition, sorted."""
     spec = view.memo(sidecar_scope, visibility)
-    found = {
+    refs = {
         obj.ref for namespace in _searched_namespaces(spec) for obj in _tables(view, visibility, namespace, partition)
     }
     exact = view.memo(_tables_of_exact_hosts, visibility)
-    found |= {ref for ref, shards in exact if partition == WHOLE or partition.index in shards}
-    return tuple(sorted(found))
+    refs |= {ref for ref, shards in exact if partition == WHOLE or partition.index in shards}
+    return tuple(sorted(refs))
 
 
 def is_for(table: RouteTable, visibility: Visibility) -> bool:
@@ -88,8 +88,8 @@ def is_for(table: RouteTable, visibility: Visibility) -> bool:
 def _tables_of_exact_hosts(view: View, visibility: Visibility) -> tuple[tuple[Ref, frozenset[int]], ...]:
     """Return the objects with tables for exact hosts that are imported, each with the shards of its hosts, sorted."""
     names = {name for listener in view.memo(sidecar_scope, visibility).egress for name in listener.hosts.exact}
-    found = {entry for name in names for entry in view.memo(_tables_for_name, name)}
-    return tuple(sorted(found, key=lambda entry: entry[0]))
+    entries = {entry for name in names for entry in view.memo(_tables_for_name, name)}
+    return tuple(sorted(entries, key=lambda entry: entry[0]))
 
 
 def _tables_for_name(view: View, name: str) -> tuple[tuple[Ref, frozenset[int]], ...]:
@@ -111,11 +111,11 @@ def _backends_in(view: View, visibility: Visibility, partition: Partition) -> tu
 def _backends(view: View, visibility: Visibility) -> tuple[tuple[str, Ports], ...]:
     """Return the hosts that tables which apply send to, and the SidecarScope's forwarder, with the named ports."""
     forwarder = view.memo(sidecar_scope, visibility).forwarder
-    found: dict[str, set[int]] = {forwarder.host: {forwarder.port}} if forwarder else {}
+    ports_by_host: dict[str, set[int]] = {forwarder.host: {forwarder.port}} if forwarder else {}
     for partition in view.memo(partitions, visibility):
         for host, port in view.memo(_backends_of_tables, visibility, partition):
-            found.setdefault(host, set()).add(port)
-    return tuple((host, tuple(sorted(found[host]))) for host in sorted(found))
+            ports_by_host.setdefault(host, set()).add(port)
+    return tuple((host, tuple(sorted(ports_by_host[host]))) for host in sorted(ports_by_host))
 
 
 def _backends_of_tables(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, int], ...]:
@@ -124,24 +124,24 @@ def _backends_of_tables(view: View, visibility: Visibility, partition: Partition
     Istio: rules for clients of other namespaces do not count.
     """
     egress = view.memo(sidecar_scope, visibility).egress
-    found = {
+    backends = {
         (destination.host, destination.port)
         for ref in view.memo(tables, visibility, partition)
         for table in view.lowered(ref).tables
         if is_for(table, visibility) and any(is_any_host_imported(listener, table) for listener in egress)
         for destination in _destinations(table, visibility.namespace)
     }
-    return tuple(sorted(found))
+    return tuple(sorted(backends))
 
 
 def _destinations(table: RouteTable, namespace: str) -> Iterator[Destination]:
     """Yield the destinations of rules that can apply to clients of a namespace: backends, mirrors, authorization."""
-    for route in (each for each in table.routes if each.match.source_namespace in {"", namespace}):
+    for route in (rule for rule in table.routes if rule.match.source_namespace in {"", namespace}):
         yield from (destination for destination in route.destinations if not destination.fails)
         yield from (mirror.destination for mirror in route.mirrors)
         if route.authorization is not None:
             yield route.authorization.destination
-    for l4_route in (each for each in table.l4_routes if each.match.source_namespace in {"", namespace}):
+    for l4_route in (rule for rule in table.l4_routes if rule.match.source_namespace in {"", namespace}):
         yield from l4_route.destinations
 
 
@@ -161,8 +161,8 @@ def _imported_ports(spec: SidecarScope, service: Service) -> Ports:
 
 def _searched_namespaces(spec: SidecarScope) -> tuple[str, ...]:
     """Return the namespaces that wildcards are searched in; `*` is all of them."""
-    found = {wide.namespace for listener in spec.egress for wide in listener.hosts.wide}
-    return (HostSelector.ANY,) if HostSelector.ANY in found else tuple(sorted(found))
+    namespaces = {pattern.namespace for listener in spec.egress for pattern in listener.hosts.wide}
+    return (HostSelector.ANY,) if HostSelector.ANY in namespaces else tuple(sorted(namespaces))
 
 
 def _services(view: View, visibility: Visibility, namespace: str, partition: Partition = WHOLE) -> list[AnyObject]:

@@ -46,14 +46,14 @@ def _endpoints(view: View, owner: Ref, cluster: ClusterName) -> tuple[Endpoint, 
     port = cluster_port(service, cluster) if service else None
     if service is None or port is None:
         return ()
-    found = _endpoints_of_port(view, service, port)
+    endpoints = _endpoints_of_port(view, service, port)
     for entry in _other_entries(view, service):
-        found |= {e for p in entry.ports if p.name == port.name for e in _endpoints_of_port(view, entry, p)}
+        endpoints |= {e for p in entry.ports if p.name == port.name for e in _endpoints_of_port(view, entry, p)}
     if service.resolution is Resolution.ENDPOINTS:  # only DNS can use names; Istio leaves them out elsewhere
-        found = {e for e in found if is_ip(e.address) or is_unix(e.address)}
+        endpoints = {e for e in endpoints if is_ip(e.address) or is_unix(e.address)}
     else:
-        found = {e for e in found if not is_unix(e.address)}
-    return tuple(sorted(found))
+        endpoints = {e for e in endpoints if not is_unix(e.address)}
+    return tuple(sorted(endpoints))
 
 
 def _endpoints_of_port(view: View, service: Service, port: Port) -> set[Endpoint]:
@@ -74,11 +74,11 @@ def _other_entries(view: View, service: Service) -> list[Service]:
     if not _is_entry(service):
         return []
     return [
-        other
+        entry
         for obj in view.by("service.host", service.host)
         if obj.ref != service.ref and (obj.ref.kind, obj.ref.namespace) == (service.ref.kind, service.namespace)
-        for other in view.lowered(obj.ref).services
-        if other.host == service.host
+        for entry in view.lowered(obj.ref).services
+        if entry.host == service.host
     ]
 
 
@@ -92,14 +92,14 @@ def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -
         return []
     selector = set(service.selector)
     key, value = service.selector[0]
-    found = []
+    endpoints = []
     for obj in view.by("workload.label", f"{service.namespace}|{key}={value}"):
         for load in view.lowered(obj.ref).workloads:
             number = _workload_port(dict(load.ports), port)
             if selector <= set(load.labels) and number and not (load.in_endpoint_slices and without_pods):
                 number = 0 if is_unix(load.address) else number
-                found.append(Endpoint(load.locality, load.address, number, load.labels, load.healthy, load.weight))
-    return found
+                endpoints.append(Endpoint(load.locality, load.address, number, load.labels, load.healthy, load.weight))
+    return endpoints
 
 
 def _workload_port(named_ports: dict[str, int], port: Port) -> int:

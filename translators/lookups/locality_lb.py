@@ -77,7 +77,7 @@ def _distribute(groups: tuple[Group, ...], settings: LocalityLb, local: Locality
     The share of a pattern is divided among its localities by the weight of their endpoints; the most specific pattern
     takes its localities first.
     """
-    rule = next((each for each in settings.distribute if _is_in(local, each.source)), None)
+    rule = next((spec for spec in settings.distribute if _is_in(local, spec.source)), None)
     if rule is None:
         return groups
     unassigned, weighted = list(groups), []

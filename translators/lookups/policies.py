@@ -60,9 +60,9 @@ def cluster_policy(view: View, client: ClientKey, cluster: ClusterName) -> Clust
     Gateway API: at routers the TLS settings of a BackendTLSPolicy replace those of a DestinationRule (decision 0091).
     """
     policy = view.memo(find_policy, client, cluster.host)
-    found = policy.cluster_policy(cluster.port, cluster.subset) if policy else _DEFAULT
+    settings = policy.cluster_policy(cluster.port, cluster.subset) if policy else _DEFAULT
     tls = backend_tls.client_tls(view, client, cluster) if client.router else None
-    return found if tls is None else msgspec.structs.replace(found, tls=tls)
+    return settings if tls is None else msgspec.structs.replace(settings, tls=tls)
 
 
 def target_port(view: View, visibility: Visibility, destination: Destination, listener_port: int) -> int:
@@ -92,14 +92,14 @@ def _policies(view: View, client: ClientKey, pattern: str) -> list[TrafficPolicy
 
     Istio: those with a workloadSelector go before.
     """
-    found = [
+    policies = [
         policy
         for obj in view.by("policy.host", pattern)
         for policy in view.lowered(obj.ref).policies
         if exported(policy.export_to, policy.namespace, client.namespace)
         and set(policy.client_labels) <= set(client.labels)
     ]
-    return sorted(found, key=lambda p: (not p.client_labels, p.created, p.ref.name))
+    return sorted(policies, key=lambda p: (not p.client_labels, p.created, p.ref.name))
 
 
 def _wildcard_policies(view: View, client: ClientKey, wildcard: str) -> tuple[TrafficPolicy, ...]:

@@ -42,29 +42,29 @@ class Problem(msgspec.Struct, frozen=True):
     part: Part
     message: str
 
-    def path(self, to: Destination) -> str:
+    def path(self, destination: Destination) -> str:
         """Return the field that is wrong, in the words of the API that the destination was written in."""
-        name = "" if self.part is Part.POLICY else getattr(to.fields, self.part.value)
-        return f"{to.path}.{name}" if name else to.path
+        name = "" if self.part is Part.POLICY else getattr(destination.fields, self.part.value)
+        return f"{destination.path}.{name}" if name else destination.path
 
 
 def unreachable(
-    view: View, client: ClientKey, to: Destination, port: int, traffic: Traffic = Traffic.REQUESTS
+    view: View, client: ClientKey, destination: Destination, port: int, traffic: Traffic = Traffic.REQUESTS
 ) -> Problem | None:
     """Return why a client cannot send to a destination, or None when it can.
 
     `port` is the service's port that the destination stands for (see `target_port`); 0 leaves it unchecked.
     """
-    service = view.memo(services.find_service, client.visibility, to.host)
+    service = view.memo(services.find_service, client.visibility, destination.host)
     if service is None:
-        return Problem(Part.HOST, f"no service {to.host} is visible from namespace {client.namespace}")
+        return Problem(Part.HOST, f"no service {destination.host} is visible from namespace {client.namespace}")
     if traffic is Traffic.MIRROR and service.resolution is Resolution.NONE:
-        return Problem(Part.HOST, f"{to.host} has resolution NONE and so no endpoints to mirror to")
-    if problem := port_problem(service, f"service {to.host}", port, udp=traffic is Traffic.DATAGRAMS):
+        return Problem(Part.HOST, f"{destination.host} has resolution NONE and so no endpoints to mirror to")
+    if problem := port_problem(service, f"service {destination.host}", port, udp=traffic is Traffic.DATAGRAMS):
         return problem
-    if to.subset and find_subset(view, client, to.host, to.subset) is None:
-        return Problem(Part.SUBSET, f"no DestinationRule for {to.host} defines a subset {to.subset}")
-    return _policy_problem(view, client, to, port) if traffic is Traffic.MIRROR else None
+    if destination.subset and find_subset(view, client, destination.host, destination.subset) is None:
+        return Problem(Part.SUBSET, f"no DestinationRule for {destination.host} defines a subset {destination.subset}")
+    return _policy_problem(view, client, destination, port) if traffic is Traffic.MIRROR else None
 
 
 def port_problem(service: Service, name: str, port: int, *, udp: bool = False) -> Problem | None:
@@ -80,16 +80,18 @@ def _spelled(port: int, *, udp: bool) -> str:
     return f"{port}/UDP" if udp else str(port)
 
 
-def _policy_problem(view: View, client: ClientKey, to: Destination, port: int) -> Problem | None:
+def _policy_problem(view: View, client: ClientKey, destination: Destination, port: int) -> Problem | None:
     """Return why the policy for a host leaves nothing to mirror to.
 
     Only mirrors are refused here: for requests the cluster is left out when it is built, and the policy's own object
     has the finding.
     """
-    policy = cluster_policy(view, client, mirror_cluster(to.host, port, to.subset))
+    policy = cluster_policy(view, client, mirror_cluster(destination.host, port, destination.subset))
     if policy.load_balancer is not None and policy.load_balancer.algorithm is Algorithm.ORIGINAL_DST:
-        message = f"{to.host} has the load balancer PASSTHROUGH, and a mirrored request has no original destination"
+        message = (
+            f"{destination.host} has the load balancer PASSTHROUGH, and a mirrored request has no original destination"
+        )
         return Problem(Part.POLICY, message)
     why = policy.tls_problem(holds_secrets=client.holds_secrets)
     kind = "BackendTLSPolicy" if policy.tls is not None and policy.tls.problem else "DestinationRule"
-    return Problem(Part.POLICY, f"the {kind} for {to.host} cannot be applied: {why}") if why else None
+    return Problem(Part.POLICY, f"the {kind} for {destination.host} cannot be applied: {why}") if why else None

@@ -24,7 +24,11 @@ def owning_routes(view: View, scope: Scope, host: str, port: int) -> tuple[Route
     tables = visible.tables_for_host(view, scope.visibility, host, port)
     for table in tables:
         if table.port:
-            merged = (each for each in tables if each.port and each.ref.namespace == table.ref.namespace)
+            merged = (
+                other_table
+                for other_table in tables
+                if other_table.port and other_table.ref.namespace == table.ref.namespace
+            )
             return tuple(ranked.route for ranked in by_precision(merged))
         routes = tuple(r for r in table.routes if may_match(r.match, scope, port))
         if routes:
@@ -57,8 +61,8 @@ def foreign_hosts(view: View, scope: Scope, port: int, partition: Partition) -> 
 
     Istio: they are served on the HTTP ports of the table's other hosts, and on port 80 when it has none.
     """
-    found = {host for host, ports in view.memo(_foreign_in, scope.visibility, partition) if port in ports}
-    return tuple(host for host in found if owning_routes(view, scope, host, port) is not None)
+    candidates = {host for host, ports in view.memo(_foreign_in, scope.visibility, partition) if port in ports}
+    return tuple(host for host in candidates if owning_routes(view, scope, host, port) is not None)
 
 
 def _foreign_in(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, frozenset[int]], ...]:
@@ -75,15 +79,15 @@ def _with_tables(view: View, visibility: Visibility, partition: Partition) -> tu
 
 def _foreign(view: View, visibility: Visibility, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
     """Return the hosts of an object's tables that no service has, each with the ports that serve it."""
-    found: list[tuple[str, frozenset[int]]] = []
+    foreign: list[tuple[str, frozenset[int]]] = []
     for table in view.lowered(ref).tables:
         if table.port or not egress_hosts.is_for(table, visibility):
             continue
         ports_by_host = {host: _ports_of(view, visibility, host) for host in table.hosts}
         ports = set().union(*ports_by_host.values()) or {_FOREIGN_PORT}
         serving = frozenset(port for port in ports if sidecar_scope.applies(view, visibility, table, port))
-        found += [(host, serving) for host, known in ports_by_host.items() if not known]
-    return tuple(found)
+        foreign += [(host, serving) for host, own_ports in ports_by_host.items() if not own_ports]
+    return tuple(foreign)
 
 
 def _ports_of(view: View, visibility: Visibility, host: str) -> set[int]:

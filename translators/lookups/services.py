@@ -23,18 +23,20 @@ def hosts(view: View, visibility: Visibility, partition: Partition) -> tuple[str
     if visibility.sidecar is not None:
         imported = egress_hosts.hosts(view, visibility, partition)
         return tuple(host for host in imported if view.memo(find_service, visibility, host))
-    found = {
+    names = {
         service.host
         for obj in visible_objects(view, "services", visibility.namespace, partition)
         for service in view.lowered(obj.ref).services
         if partition.has(service.host)
     }
-    return tuple(sorted(found))
+    return tuple(sorted(names))
 
 
 def all_hosts(view: View, visibility: Visibility) -> tuple[str, ...]:
     """Return the hosts of every visible service."""
-    return tuple(host for each in view.memo(partitions, visibility) for host in view.memo(hosts, visibility, each))
+    return tuple(
+        host for partition in view.memo(partitions, visibility) for host in view.memo(hosts, visibility, partition)
+    )
 
 
 def find_service(view: View, visibility: Visibility, host: str) -> Service | None:
@@ -70,7 +72,9 @@ def service_on_listeners(view: View, visibility: Visibility, host: str) -> Servi
 
 def http_ports(view: View, visibility: Visibility) -> tuple[int, ...]:
     """Return the port numbers on which some service has HTTP, or a protocol that has to be detected, sorted."""
-    numbers = {n for each in view.memo(partitions, visibility) for n in view.memo(_http_ports, visibility, each)}
+    numbers = {
+        n for partition in view.memo(partitions, visibility) for n in view.memo(_http_ports, visibility, partition)
+    }
     return tuple(sorted(numbers))
 
 
@@ -86,12 +90,12 @@ def http_hosts(view: View, visibility: Visibility, number: int, partition: Parti
 
 def ports_of(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, str, tuple[Port, ...]], ...]:
     """Return the hosts of a partition, each with its creation time and its ports other than UDP."""
-    found = []
+    entries = []
     for host in view.memo(hosts, visibility, partition):
         service = service_on_listeners(view, visibility, host)
         if service:
-            found.append((host, service.created, tuple(p for p in service.ports if p.protocol is not Protocol.UDP)))
-    return tuple(found)
+            entries.append((host, service.created, tuple(p for p in service.ports if p.protocol is not Protocol.UDP)))
+    return tuple(entries)
 
 
 def tables_for_name(view: View, visibility: Visibility, pattern: str) -> tuple[RouteTable, ...]:
