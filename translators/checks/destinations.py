@@ -7,7 +7,7 @@ import msgspec
 from mirrorplane.api.actions import Destination
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.mesh import Service
-from mirrorplane.api.meta import Labels, Ref
+from mirrorplane.api.meta import Labels
 from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.routes import L4Route, Route, RouteTable
 from mirrorplane.api.view import View
@@ -112,16 +112,16 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
 def _unreachable(use: _Use, problem: Problem) -> Finding:
     reason = ("Mirror" if use.traffic is Traffic.MIRROR else "") + _REASONS[problem.part]
     message = f"{problem.message}: {_EFFECTS[use.traffic]}"
-    return Finding(_about(use), reason, message, problem.path(use.destination), fix=_fix(problem.part, use.destination))
+    return Finding(
+        use.table.ref, reason, message, problem.path(use.destination), fix=_fix(problem.part, use.destination)
+    )
 
 
 def _for_some(use: _Use, clients: Labels) -> Finding:
-    labels, destination = ", ".join(f"{key}={value}" for key, value in clients), use.destination
-    message = f"only clients with {labels} have the subset {destination.subset} of {destination.host}: for all others it does not exist"
+    labels, subset = ", ".join(f"{key}={value}" for key, value in clients), use.destination.subset
+    message = f"only clients with {labels} have the subset {subset} of {use.destination.host}; others get 503"
     fix = f"define it in a DestinationRule without workloadSelector too, or give the rule sourceLabels {labels}"
-    return Finding(
-        _about(use), "SubsetForSome", message, f"{destination.path}.{destination.fields.subset}", Severity.WARNING, fix
-    )
+    return _warning(use, "SubsetForSome", use.destination.fields.subset, message, fix)
 
 
 def _warnings(use: _Use, service: Service) -> Iterator[Finding]:
@@ -130,36 +130,25 @@ def _warnings(use: _Use, service: Service) -> Iterator[Finding]:
     requests = "mirrored requests" if use.traffic is Traffic.MIRROR else "requests"
     if not destination.port and len(service.ports) > 1:
         ports = ", ".join(str(port.number) for port in service.ports)
-        message = f"{destination.host} has the ports {ports} and none is named: {requests} go to the port that the client called"
-        fix = "name one of the service's ports"
-        yield Finding(_about(use), "PortAmbiguous", message, f"{destination.path}.port", Severity.WARNING, fix)
+        message = f"{destination.host} has the ports {ports}; {requests} go to the one that the client called"
+        yield _warning(use, "PortAmbiguous", "port", message, "name one of the service's ports")
     if not table.section_name and _EVERYWHERE in table.export_to and _EVERYWHERE not in service.export_to:
         namespaces = ", ".join(service.export_to)
-        message = f"{destination.host} is exported only to {namespaces}: for clients elsewhere it does not exist"
-        fix = "export both to the same namespaces"
-        yield Finding(
-            _about(use),
-            "NotVisibleToAll",
-            message,
-            f"{destination.path}.{destination.fields.host}",
-            Severity.WARNING,
-            fix,
-        )
+        message = f"{destination.host} is exported only to {namespaces}; clients elsewhere do not see it"
+        yield _warning(use, "NotVisibleToAll", destination.fields.host, message, "export both to the same namespaces")
 
 
 def _not_http(use: _Use, service: Service) -> Iterator[Finding]:
-    destination = use.destination
-    port = port_of(service, destination.port or (service.ports[0].number if service.ports else 0))
+    first = service.ports[0].number if service.ports else 0
+    port = port_of(service, use.destination.port or first)
     if port is not None and port.protocol.is_l4:
-        message = (
-            f"port {port.number} of {destination.host} is not declared as HTTP, but mirrored requests are plain HTTP"
-        )
-        fix = "name a port whose name or appProtocol says http"
-        yield Finding(_about(use), "MirrorNotHttp", message, f"{destination.path}.port", Severity.WARNING, fix)
+        name = f"port {port.number} of {use.destination.host}"
+        message = f"{name} is not declared as HTTP, but mirrored requests are plain HTTP"
+        yield _warning(use, "MirrorNotHttp", "port", message, "name a port whose name or appProtocol says http")
 
 
-def _about(use: _Use) -> Ref:
-    return use.table.ref
+def _warning(use: _Use, reason: str, field: str, message: str, fix: str) -> Finding:
+    return Finding(use.table.ref, reason, message, f"{use.destination.path}.{field}", Severity.WARNING, fix)
 
 
 def _fix(part: Part, destination: Destination) -> str:
