@@ -114,6 +114,17 @@ def test_readme_is_short():
     assert len(words) <= 700
 
 
+def test_architecture_names_every_folder():
+    """A folder of manifest kinds or of sources is inside one that is named."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    packages = ("api", "translators", "bootstrap", "controlplane")
+    folders = {named(path.parent) for package in packages for path in (ROOT / package).rglob("*.py")}
+    inner = ("api/kinds/", "controlplane/sources/", "controlplane/playground/")
+    outer = {name for name in folders if not name.startswith(inner)}
+    assert len(outer) > len(packages)
+    assert {name for name in outer if f"`{name}/" not in text and f"`{name.rpartition('/')[2]}/" not in text} == set()
+
+
 def test_architecture_is_short():
     assert (ROOT / "ARCHITECTURE.md").stat().st_size <= 8192
 
