@@ -73,6 +73,7 @@ def _encode(name: str, groups: tuple[Group, ...]) -> Resource:
         locality.locality.CopyFrom(envoy.Locality(region=source.region, zone=source.zone, sub_zone=source.subzone))
         for endpoint in group.endpoints:
             _fill(locality.lb_endpoints.add(), endpoint)
+        # Envoy ignores a locality without a weight where the cluster weighs localities.
         locality.load_balancing_weight.value = group.weight
     return envoy.resource(ENDPOINT, name, envoy.encode(body))
 

@@ -31,6 +31,7 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one secret."""
     if not scope.identity:
         return None
+    # Again, though only listed names are built: a grant may be gone since they were listed.
     credential = _find_referenced(view, scope, name) or own_secrets.find_secret(view, scope.namespace, name)
     if credential is None:
         return None

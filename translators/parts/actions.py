@@ -103,6 +103,7 @@ def _choose_clusters(
     if len(destinations) == 1:
         action.cluster = _cluster(view, visibility, destinations[0], port)
         return
+    # Weights as written could decide what is copied. See decision 0003.
     weights = independent([d.weight for d in destinations], [m.fraction for m in forward.mirrors])
     for destination, weight in zip(destinations, weights, strict=True):
         if weight:
@@ -145,6 +146,7 @@ def _rewrite(action: envoy.RouteAction, forward: Forward) -> None:
     if rewrite.pattern:
         action.regex_rewrite.pattern.regex = rewrite.pattern
         action.regex_rewrite.substitution = rewrite.substitution
+    # Of several destinations, each has its own host in its weighted cluster.
     host = rewrite.host or (destinations[0].rewrite_host if len(destinations) == 1 else "")
     if host:
         action.host_rewrite_literal = host

@@ -44,6 +44,7 @@ def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False
     if not endpoint_discovery.fill(view, client, body, service, cluster):
         return None
     _describe(body, cluster, service)
+    # Sent again with a changed cluster: in delta xDS Envoy waits for them, and does not ask (measured on 1.40).
     uses = (cluster.endpoints,) if body.type == envoy.Cluster.EDS else ()
     http2 = cluster.transport is Transport.HTTP2
     protocol = Protocol.HTTP2 if http2 else port.protocol

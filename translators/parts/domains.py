@@ -11,6 +11,7 @@ def domains(host: str, addresses: Iterable[str], scope: Scope) -> tuple[str, ...
 
     A bare `name` is only for clients in the service's own namespace; others call `name.namespace`.
     """
+    # Clients that resolve `web.shop.svc.cluster.local.` send the dot in Host too.
     absolute = () if is_ip(host) or host.startswith("*") else (f"{host}.",)
     single = [a for a in addresses if "/" not in a and a != "0.0.0.0"]  # noqa: S104 - an address to leave out
     literals = (f"[{a}]".lower() if ":" in a else a for a in single)

@@ -45,6 +45,7 @@ def _chains(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[Ch
         return ()
     if server.protocol is ServerProtocol.HTTP:
         return (_http(view, scope, gateway_server),)
+    # Appended to the encoded chain: a message is the concatenation of its fields, in any order.
     socket = _socket(server.termination, ())
     return tuple(
         Chain(server_rule.names, server_rule.ranges, _tcp(view, scope, gateway_server, server_rule.rule) + socket)

@@ -66,6 +66,7 @@ def encode_chains(chains: Iterable[Chain]) -> Iterator[bytes]:
     for chain in chains:
         for names, ranges in _unmatched(chain, matched):
             match = _encode_match(names, ranges, http=chain.http)
+            # Encoded apart and concatenated, so that a chain is encoded once for all its matches.
             yield envoy.encode_field(_FILTER_CHAINS_FIELD, match + chain.body)
 
 

@@ -21,6 +21,7 @@ from mirrorplane.translators.names import mirror_cluster
 from mirrorplane.translators.parts.headers import header_options
 from mirrorplane.translators.settings import mesh
 
+# A filter of Envoy 1.40 that xds-protos 1.85 does not have: sent as a TypedStruct.
 BODY_SIZE_LIMIT = "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit"
 
 

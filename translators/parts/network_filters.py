@@ -34,6 +34,7 @@ def http(
         route_config=None if by_name else routes,
         http_filters=http_filters.chain(view, scope),
         access_log=access_logs(view.memo(mesh)),
+        # Without it Envoy answers WebSocket upgrades with 403 (Istio).
         upgrade_configs=[envoy.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
         normalize_path=envoy.BoolValue(value=paths is not PathForm.AS_SAID),
         merge_slashes=paths in {PathForm.MERGED, PathForm.DECODED},

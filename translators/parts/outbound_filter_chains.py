@@ -112,6 +112,7 @@ def _service_chains(view: View, scope: Scope, host: str, number: int) -> tuple[C
 
 def _add_names(scope: Scope, chains: Iterable[Chain], host: str) -> Iterator[Chain]:
     """Yield the chains of a service that shares its listener: one without SNI names gets those of the service."""
+    # SNI has no trailing dot (RFC 6066).
     service_names = tuple(name for name in domains(host, (), scope) if not name.endswith("."))
     for chain in chains:
         yield chain if chain.names else msgspec.structs.replace(chain, names=service_names)

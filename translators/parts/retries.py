@@ -3,6 +3,7 @@
 from mirrorplane.api.actions import Retries
 from mirrorplane.translators import envoy
 
+# Both as in Istio.
 _HOST_SELECTION_ATTEMPTS = 5
 _PRIORITY_UPDATE_FREQUENCY = 2
 

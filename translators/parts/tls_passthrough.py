@@ -24,6 +24,7 @@ def cluster(view: View, scope: Scope, live: ClusterName) -> ClusterName:
 
     See decision 0091.
     """
+    # Only routers apply BackendTLSPolicies.
     has_policy = scope.client.router and backend_tls.client_tls(view, scope.client, live) is not None
     return msgspec.structs.replace(live, purpose=Purpose.PASSTHROUGH) if has_policy else live
 

@@ -69,6 +69,7 @@ def _matcher(destinations: tuple[Destination, ...]) -> envoy.Matcher:
     for destination, fraction in zip(destinations[:-1], _running_sums(destinations), strict=False):
         entry = matcher.matcher_list.matchers.add()
         predicate = entry.predicate.single_predicate
+        # The hash that the fraction is compared with is that of this input.
         predicate.input.CopyFrom(_extension("envoy.matching.inputs.source_port", envoy.SourcePort()))
         config = envoy.FractionMatcher()
         config.runtime_fraction.default_value.CopyFrom(envoy.share(fraction))

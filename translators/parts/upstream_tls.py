@@ -16,6 +16,7 @@ def secure(body: envoy.Cluster, http: envoy.UpstreamHttp, policy: ClusterPolicy)
     if policy.tls is not None and policy.uses_tls:
         socket = wrapped_socket("tls", _upstream_tls(policy.tls, http))
     if policy.proxy_protocol:
+        # The PROXY header goes before the TLS handshake, so its socket wraps the other.
         inner = socket or wrapped_socket("raw_buffer", envoy.RawBuffer())
         version = envoy.ProxyProtocolConfig.V2 if policy.proxy_protocol > 1 else envoy.ProxyProtocolConfig.V1
         wrapped = envoy.ProxyProtocolUpstreamTransport(
