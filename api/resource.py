@@ -14,7 +14,7 @@ SECRET = TYPE_URL_PREFIX + "envoy.extensions.transport_sockets.tls.v3.Secret"
 
 
 class ResourceType(msgspec.Struct, frozen=True, kw_only=True):
-    """One xDS type: a row of RESOURCE_TYPES, which is all that the code says about types one by one.
+    """One xDS type: a row of RESOURCE_TYPES, which is all that the code knows of single types.
 
     Protocol, publisher, metrics, `render` and `proxies` derive their lists from the rows. A new type is a row here and
     a file in `translators/outputs/`: RTDS (a mirror's percentage, ramped by a job without a route push) and ECDS
@@ -23,7 +23,7 @@ class ResourceType(msgspec.Struct, frozen=True, kw_only=True):
 
     `url`: the type URL. `short`: the name of its discovery service in Envoy and istioctl (CDS).
     `service`: the gRPC service of streams of this type alone. `methods`: the noun in its methods (`StreamClusters`).
-    `users`: the types whose resources may name one of this type. Make before break: it is removed after they let go.
+    `users`: the types whose resources may name one of this type. It is removed after they are updated.
     `waits`: a response waits until the types before it in push order are accepted. Endpoints and secrets must not:
     Envoy withholds a cluster's ACK until they come.
     `full_state`: a SotW response holds every resource, and a first request without names subscribes to all of them
@@ -32,7 +32,7 @@ class ResourceType(msgspec.Struct, frozen=True, kw_only=True):
     type. Envoy 1.40 warms a changed cluster only on a fresh EDS response, and waits 15 s for it.
     `stub`: in SotW, a missing resource is sent with nothing but its name (field 1 of the message), since SotW cannot
     say that it is missing and Envoy would wait for it, 15 s.
-    `pins_when_rejected`: a rejected resource goes on using what it names. Not so for listeners: one whose port is taken
+    `pins_when_rejected`: a rejected resource still uses what it names. Not so for listeners: one whose port is taken
     may stay rejected for ever.
     `private`: bytes are never shared between streams, printed, or sent to a proxy without an identity.
     """

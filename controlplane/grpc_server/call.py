@@ -12,11 +12,11 @@ from mirrorplane.controlplane.identity.caller import Caller, Credentials
 class Call:
     """A call whose caller was admitted. Made by the server once the first message, or the end, has arrived."""
 
-    __slots__ = ("_authoriser", "_first", "_rpc", "caller")
+    __slots__ = ("_authoriser", "_first_message", "_rpc", "caller")
 
-    def __init__(self, rpc: Any, authoriser: Authoriser, caller: Caller | None, first: Any) -> None:
+    def __init__(self, rpc: Any, authoriser: Authoriser, caller: Caller | None, first_message: Any) -> None:
         self.caller = caller
-        self._rpc, self._authoriser, self._first = rpc, authoriser, first
+        self._rpc, self._authoriser, self._first_message = rpc, authoriser, first_message
 
     def authorise(self, proxy: Proxy) -> Proxy:
         """Return the proxy with the identity its caller proved. Raises RefusedError if it claims another namespace."""
@@ -27,8 +27,8 @@ class Call:
 
         Never cancel it, nor wrap it in a timeout, while the call lives: that loses messages (grpc/grpc#43360).
         """
-        message = await self._rpc.read() if self._first is None else self._first
-        self._first = None  # it may list all that a proxy holds, megabytes, and calls live long
+        message = await self._rpc.read() if self._first_message is None else self._first_message
+        self._first_message = None  # it may list all that a proxy holds, megabytes, and calls live long
         self._authoriser.confirm(self.caller)
         return None if message is grpc.aio.EOF else message
 

@@ -93,8 +93,8 @@ class GrpcServer:
         async def serve(_requests: Any, rpc: Any) -> None:
             try:
                 caller = self._authoriser.admit(credentials_of(rpc))
-                first = await self._first_message(rpc)
-                await method(Call(rpc, self._authoriser, caller, first))
+                first_message = await self._first_message(rpc)
+                await method(Call(rpc, self._authoriser, caller, first_message))
             except REFUSED as error:
                 await self._refusals.refuse(rpc, error)
 

@@ -12,7 +12,7 @@ _SECURE = "serve TLS (--tls-cert, --tls-key) and require identity (--client-ca o
 
 
 class SecurityFlagsError(ValueError):
-    """Flags that contradict each other. The message says which, and what to do."""
+    """Flags that contradict each other. The message names them and the fix."""
 
 
 class SecurityFlags(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """A value made from files, and made again when they change.
 
 Separate because certificates and keys share the rule: a set of files that cannot be used, or was caught half-replaced,
-leaves the last good value in use. It is reported once, and tried again whenever the value is asked for.
+leaves the last good value in use. It is reported once, and read again at each use of the value.
 See decision 0028.
 """
 
@@ -16,7 +16,7 @@ Fingerprint = tuple[tuple[int, int, int, int], ...]
 
 
 class FileProblemError(ValueError):
-    """Files that cannot be used. The message names them and says why; it never quotes them."""
+    """Files that cannot be used. The message names them and the reason; it never quotes them."""
 
 
 class WatchedFiles(Generic[T]):

@@ -42,11 +42,6 @@ class Delivery:
         self.content = 0
         """The sum of hashes that is the version of all that is subscribed to (see versions.py)."""
 
-    @property
-    def nonce(self) -> str:
-        """The nonce of the last response, "" before the first."""
-        return self.last.nonce if self.last else ""
-
     def version(self, swaps: Iterable[tuple[str, str, str]] = ()) -> str:
         """Return the content version of all that is subscribed to.
 
@@ -69,15 +64,15 @@ class Delivery:
         self.content -= term(name, version)
         self.pending.pop(name, None)
 
-    def record_held(self, name: str, held: str | None, version: str) -> None:
+    def record_held(self, name: str, held_version: str | None, version: str) -> None:
         """Note which version the proxy holds of a name; it is pending if that is not the version it should have."""
-        if held == version:
+        if held_version == version:
             self.pending.pop(name, None)
         else:
-            self.pending[name] = held
+            self.pending[name] = held_version
 
     def send(self, flight: InFlight, *, all_pending: bool) -> None:
-        """Note that a response was sent; `all_pending` tells that it brings everything that was pending."""
+        """Note that a response was sent; `all_pending`: it brings everything that was pending."""
         if all_pending:
             self.pending = {}
         for name in flight.names if self.pending else ():

@@ -45,14 +45,14 @@ class DeltaSession(Session[DeltaRequest]):
             self._cover(sub, name, request.initial.get(name, ""))
         sub.names.wildcard = True
 
-    def _cover(self, sub: Subscription, name: str, held: str | None) -> None:
+    def _cover(self, sub: Subscription, name: str, held_version: str | None) -> None:
         """Start to deliver a name to a proxy that holds a version of it: "" is none, None is unknown."""
-        if held and not self._target_version(sub, name):
-            self._served.adopt_unknown(sub.type_url, name, held)
+        if held_version and not self._target_version(sub, name):
+            self._served.adopt_unknown(sub.type_url, name, held_version)
         version = self._target_version(sub, name)
         if not sub.names.covers(name):
             sub.cover(name, version)
-        sub.delivery.record_held(name, held, version)
+        sub.delivery.record_held(name, held_version, version)
 
     def _unsubscribe(self, sub: Subscription, name: str) -> None:
         if name == WILDCARD:

@@ -40,7 +40,7 @@ Siblings = Callable[[], Iterable["PushOrder"]]
 class PushOrder:
     """The order of one stream. `siblings` returns the orders of the same proxy's other streams.
 
-    `resumed` tells that the proxy came back with state, so that types it has not named yet may still be in use.
+    `resumed`: the proxy came back with state, so types that it has not subscribed to yet may still be in use.
     """
 
     def __init__(self, limits: PushLimits, now: float, served: ServedResources, siblings: Siblings) -> None:
@@ -108,7 +108,7 @@ class PushOrder:
             return False
         subscribers = list(self._subscribers(type_url, now))
         if subscribers:
-            # A rejected route goes on naming what the newest set lacks; a rejected listener does not (decision 0018).
+            # A rejected route still names what the newest set lacks; a rejected listener does not (decision 0018).
             pins = resource_type(type_url).pins_when_rejected
             return all(not lags and (sub.idle if pins else sub.answered) for sub, lags in subscribers)
         # A proxy that comes back with state names its types one by one: give it time to name this one.

@@ -55,6 +55,12 @@ class Quarantine:
         self._group_sent = False
         self._retracted = False
 
+    @property
+    def searches(self) -> bool:
+        """Whether a group of rejected names is still to be tried apart."""
+        # Every name in `bisect` is rejected: the usual stream, which rejects nothing, is through with the first test.
+        return bool(self.rejected) and bool(self.bisect)
+
     def next_names(self, pending: Mapping[str, str | None]) -> Iterable[str]:
         """Return the names to send next: a group of the bisection, or what is pending.
 
@@ -62,30 +68,32 @@ class Quarantine:
         its endpoints, even for bad ones) is sent alone, last, so that it does no harm to others.
         """
         harmless = [name for name in pending if name not in self.culprits] if self.culprits else pending
-        if self.bisect and not (harmless and self._group_sent):
+        if self.searches and not (harmless and self._group_sent):
             return self.bisect.next_group
         return harmless or sorted(pending)[:1]
 
     def send(self, names: Collection[str], in_response: Mapping[str, Resource | None]) -> None:
         """Note that a response was sent; `in_response` holds its resources by name, in full-state responses only."""
-        self._group_sent = bool(self.bisect) and self.bisect.next_group == set(names)
+        self._group_sent = self.searches and self.bisect.next_group == set(names)
         self._in_response = in_response
         self.release(names)
 
     def accept(self, names: Collection[str], pending: Container[str]) -> None:
         """Note that the response that brought these names was accepted."""
         self.last_good_known = True
-        _discard(self.culprits, names)
-        self._record_good(names, pending)
+        if self.culprits:
+            _discard(self.culprits, names)
+        if self._full_state:
+            self._record_good(names, pending)
         self.bisect.end_if_done()
         self.blamed = {*self.blamed} & self.rejected if self.blamed else EMPTY
         self.complaint = self.complaint if self.rejected else None
         self._in_response = NO_RESOURCES
 
-    def reject(self, message: str, names: Set[str], pending: dict[str, str | None], *, whole: bool) -> set[str]:
+    def reject(self, message: str, names: Set[str], pending: dict[str, str | None], *, complete: bool) -> set[str]:
         """Note that a response was rejected; return the culprits that Envoy's message lists.
 
-        `names` are those of the response that are still subscribed to; `whole` tells that these are all it brought.
+        `names` are those of the response that are still subscribed to; `complete`: these are all it brought.
         What has changed meanwhile, or is no longer subscribed to, may have been the cause: then the others are not
         split, but sent once more together. `pending` gains the names that are to be sent as if nothing was held.
         """
@@ -95,12 +103,13 @@ class Quarantine:
         listed = listed_culprits(message, names)
         if listed:
             self._resend_applied(unchanged - listed)
-            self._record_good(names - listed, pending)
+            if self._full_state:
+                self._record_good(names - listed, pending)
             self._convict(listed & unchanged)
-        elif whole and len(names) == 1:
+        elif complete and len(names) == 1:
             self._convict(unchanged)
         else:
-            self._suspect(unchanged, pending, split=whole and len(unchanged) == len(names))
+            self._suspect(unchanged, pending, split=complete and len(unchanged) == len(names))
         self.bisect.end_if_done()
         self.blamed = {*self.blamed, *(listed or names)}
         self._in_response = NO_RESOURCES
@@ -122,8 +131,9 @@ class Quarantine:
 
     def release(self, names: Collection[str]) -> None:
         """Count names as rejected no more: they are in flight, or have changed."""
-        _discard(self.rejected, names)
-        self.bisect.discard(names)
+        if self.rejected:
+            _discard(self.rejected, names)
+            self.bisect.discard(names)
 
     def forget(self, name: str) -> None:
         """Forget a name that is no longer subscribed to."""
@@ -163,10 +173,8 @@ class Quarantine:
 
     def _record_good(self, names: Iterable[str], pending: Container[str]) -> None:
         """Note that the proxy now holds what the response brought of these names."""
-        if not self._full_state:
-            return
         for name in names:
-            # What is up to date needs no entry: the newest set is what the proxy holds.
+            # What is up to date needs no entry: the proxy holds what the newest set has.
             if name in pending or name in self.rejected:
                 self.last_good[name] = self._in_response.get(name)
             else:
@@ -177,7 +185,7 @@ class Quarantine:
         return {name for name in self.rejected - self.culprits if name not in self.bisect}
 
 
-def _discard(names: Set[str], gone: Iterable[str]) -> None:
+def _discard(names: Set[str], removed: Iterable[str]) -> None:
     """Remove names from a set. The shared empty one is no `set`, and stays as it is."""
     if isinstance(names, set):
-        names.difference_update(gone)
+        names.difference_update(removed)

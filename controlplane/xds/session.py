@@ -38,12 +38,12 @@ class Session(ABC, Generic[R]):
         resources: ResourceSet,
         limits: PushLimits,
         now: float,
-        shared: SharedResponses | None = None,
+        responses: SharedResponses | None = None,
         siblings: Siblings = tuple,
     ) -> None:
         self.pushed = ""
-        self._shared = shared or SharedResponses()
-        self._served = ServedResources(resources, limits.grace, self._shared.diff)
+        self._responses = responses or SharedResponses()
+        self._served = ServedResources(resources, limits.grace, self._responses.diff)
         self._max_resources = limits.max_resources
         self.push_order = PushOrder(limits, now, self._served, siblings)
         self._subscriptions: dict[str, Subscription] = {}
@@ -98,7 +98,7 @@ class Session(ABC, Generic[R]):
     # Subscriptions and versions.
 
     def _absent_version(self, _row: ResourceType) -> str:
-        """Return the version that stands for a name that does not exist."""
+        """Return the version of a resource that does not exist."""
         return ""
 
     def _target_version(self, sub: Subscription, name: str) -> str:
@@ -123,7 +123,7 @@ class Session(ABC, Generic[R]):
         return sub, True
 
     def _begin_type(self, sub: Subscription, *, resumed: bool) -> Unserved | None:
-        """Start to serve a type; `resumed` tells that the proxy holds state of it from an earlier stream."""
+        """Start to serve a type; `resumed`: the proxy holds state of it from an earlier stream."""
         self.push_order.resumed = self.push_order.resumed or resumed
         self._send_warming(sub.type_url)
         return None if sub.type_url in PUSH_ORDER else Unserved(sub.type_url)
@@ -166,7 +166,7 @@ class Session(ABC, Generic[R]):
         if sub.type.private:  # never in anything that is shared, whatever a hash says (decision 0026)
             frame = self._frame(sub, flight)
         else:
-            frame = self._shared.frame(key, lambda: self._frame(sub, flight))
+            frame = self._responses.frame(key, lambda: self._frame(sub, flight))
         in_response = {name: self._served.get(sub.type_url, name) for name in names} if sub.full_state else NO_RESOURCES
         sub.send(flight, in_response)
         if sub.type.warmed_by:
@@ -182,7 +182,7 @@ class Session(ABC, Generic[R]):
             return sub.delivery.incomplete_version
         last_good = sub.quarantine.last_good
         swaps = ((name, self._target_version(sub, name), last_good.get(name)) for name in sub.withheld(names))
-        return sub.delivery.version((name, target, held.version if held else "") for name, target, held in swaps)
+        return sub.delivery.version((name, target, good.version if good else "") for name, target, good in swaps)
 
     def _nonce(self, sub: Subscription, version: str) -> str:
         """Return a nonce made from the content, so that streams share their bytes. See decision 0030.

@@ -1,4 +1,4 @@
-"""State of the world: every request names all that is subscribed, and one version stands for all of a type.
+"""State of the world: every request lists the whole subscription, and one version covers all of a type.
 
 A CDS or LDS response holds everything; of the other types a response holds what is pending, and Envoy keeps the rest
 (xDS protocol, "SotW: grouping resources into responses").
@@ -29,7 +29,7 @@ class SotwSession(Session[SotwRequest]):
             self._begin(sub, request)
             return self._begin_type(sub, resumed=bool(request.version)) or outcome
         if request.nonce != sub.nonce:
-            return outcome  # Stale: a newer response is in flight, and its ACK will carry the newest list of names.
+            return outcome  # stale: a newer response is in flight, and its ACK will list the newest names
         if not self._resubscribe(sub, request) and outcome is None:
             self._repeat(sub)
         return self._without_unsubscribed(sub, outcome)
@@ -37,8 +37,8 @@ class SotwSession(Session[SotwRequest]):
     def _begin(self, sub: Subscription, request: SotwRequest) -> None:
         """Start a type. A proxy that comes back with the version we would send now is sent nothing.
 
-        Unless this stream has sent it users of the type before: then it may have dropped the type meanwhile, and Envoy
-        repeats the version of what it has long dropped.
+        Unless this stream has sent users of the type before: then the proxy may have dropped the type meanwhile, and
+        Envoy repeats the version of what it dropped long ago.
         """
         delivery, quarantine = sub.delivery, sub.quarantine
         sub.names.wildcard = not request.names and sub.full_state
@@ -61,7 +61,7 @@ class SotwSession(Session[SotwRequest]):
     def _resubscribe(self, sub: Subscription, request: SotwRequest) -> bool:
         """Subscribe to the names of a request; return whether they differ from those of the last one."""
         names = SubscribedNames(request.names)
-        # An empty list goes on meaning "everything" if the first one did (xDS protocol, "wildcard subscription").
+        # An empty list still means "everything" if the first one did (xDS protocol, legacy wildcard subscription).
         is_legacy_wildcard = not names and not sub.names and sub.names.wildcard
         names.wildcard = WILDCARD in names or is_legacy_wildcard
         if names == sub.names:

@@ -45,7 +45,7 @@ DELTA = Variant("delta", decode.delta_hello, decode.delta_request, DeltaSession)
 class Stream(Generic[R]):
     """One connected stream. `type_url` is the only type it may speak of, or empty for ADS.
 
-    `siblings` are the other streams of a proxy that opens one per type; whoever opens them sets it. See decision 0045.
+    `siblings` are the other streams of a proxy that opens one per type (decision 0045); XdsStreams sets it.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Stream(Generic[R]):
         *,
         limits: PushLimits,
         type_url: str,
-        shared: SharedResponses,
+        responses: SharedResponses,
     ) -> None:
         self.proxy = hello.proxy
         self.siblings: Set[Stream[Any]] = frozenset()
@@ -63,7 +63,7 @@ class Stream(Generic[R]):
         self._first_request: R | None = hello.request
         self._limits = limits
         self._type_url = type_url
-        self._shared = shared
+        self._responses = responses
         self._session: Session[R] | None = None
         self._offered: asyncio.Event | None = asyncio.Event()
         self._wake = asyncio.Event()
@@ -90,7 +90,7 @@ class Stream(Generic[R]):
         """Serve a newer set from now on."""
         if self._session is None:
             now = time.monotonic()
-            self._session = self._variant.session(resources, self._limits, now, self._shared, self._sibling_orders)
+            self._session = self._variant.session(resources, self._limits, now, self._responses, self._sibling_orders)
             if self._offered:
                 self._offered.set()
         else:
@@ -123,7 +123,7 @@ class Stream(Generic[R]):
         """Handle requests until the proxy half-closes. None is read before the first set, so none has to be kept."""
         try:
             await self._wait_for_set()
-            request, self._first_request = self._first_request, None  # lists all a proxy holds: not kept while it lives
+            request, self._first_request = self._first_request, None  # may be megabytes, and streams live long
             assert request is not None
             self._receive(request, link)
             del request
@@ -140,7 +140,7 @@ class Stream(Generic[R]):
 
     async def _write(self, call: Call, link: Link) -> None:
         while not self._closed:
-            await self._shared.scheduler.wait_turn()
+            await self._responses.scheduler.wait_turn()
             self._wake.clear()
             now = time.monotonic()
             session = self._session

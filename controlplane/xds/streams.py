@@ -26,7 +26,7 @@ class XdsStreams:
         self._feed, self._limits = feed, limits
         self._streams: set[Stream[Any]] = set()
         self._siblings: dict[tuple[str, str], set[Stream[Any]]] = {}
-        self._shared = SharedResponses(feed.checkpoint)
+        self._responses = SharedResponses(feed.checkpoint)
 
     @property
     def services(self) -> tuple[DiscoveryService, ...]:
@@ -68,7 +68,7 @@ class XdsStreams:
             return None
         hello = variant.decode_hello(message)
         hello = msgspec.structs.replace(hello, proxy=call.authorise(hello.proxy))
-        return Stream(variant, hello, limits=self._limits, type_url=kind.type_url, shared=self._shared)
+        return Stream(variant, hello, limits=self._limits, type_url=kind.type_url, responses=self._responses)
 
     async def _run(self, stream: Stream[Any], call: Call, *, single_type: bool) -> None:
         """Serve a stream. One of a `single_type` knows its proxy's others, so that they keep an order together."""

@@ -72,6 +72,6 @@ class SubscribedNames:
 
 def _intern(names: frozenset[str]) -> frozenset[str]:
     """Return the one set of these names that all subscriptions share."""
-    # By hash and not by value: a WeakValueDictionary holds its keys strongly. Sets with equal hashes are told apart.
+    # By hash and not by value: a WeakValueDictionary holds its keys strongly.
     interned = _interned.setdefault(hash(names), names)
     return interned if interned == names else names

@@ -20,29 +20,25 @@ class Subscription:
     `full_state`: a response always holds every resource that is subscribed to (CDS and LDS in SotW).
     """
 
-    __slots__ = ("delivery", "full_state", "names", "quarantine", "type")
+    __slots__ = ("delivery", "full_state", "names", "quarantine", "type", "type_url")
 
     def __init__(self, row: ResourceType, *, full_state: bool = False) -> None:
         self.type = row
+        self.type_url = row.url  # beside `type`: it is read several times for each message
         self.full_state = full_state
         self.names = SubscribedNames()
         self.delivery = Delivery()
         self.quarantine = Quarantine(full_state=full_state)
 
     @property
-    def type_url(self) -> str:
-        """The URL of the type."""
-        return self.type.url
-
-    @property
     def nonce(self) -> str:
         """The nonce of the last response, "" before the first."""
-        return self.delivery.nonce
+        return self.delivery.last.nonce if self.delivery.last else ""
 
     @property
     def has_pending(self) -> bool:
         """Whether there is something to send."""
-        return bool(self.delivery.pending or self.quarantine.bisect) or self.delivery.unanswered
+        return bool(self.delivery.pending) or self.delivery.unanswered or self.quarantine.searches
 
     @property
     def answered(self) -> bool:
@@ -55,7 +51,7 @@ class Subscription:
         return self.answered and not self.quarantine.rejected
 
     def withheld(self, names: Collection[str]) -> set[str]:
-        """Return the names of which the proxy goes on holding a wrong version after a response that brings `names`."""
+        """Return the names of which the proxy will hold a wrong version after a response that brings `names`."""
         rejected, pending = self.quarantine.rejected, self.delivery.pending
         if not rejected and len(names) == len(pending):
             return set()  # the response brings all that is pending
@@ -87,11 +83,11 @@ class Subscription:
             moved += shift(name, before, after) if change.shift is None else change.shift
             if not undisturbed:
                 quarantine.reconsider(change, pending)
-            held = pending.get(name, before)
-            if held == after:  # changed back before it was sent
+            held_version = pending.get(name, before)
+            if held_version == after:  # changed back before it was sent
                 pending.pop(name, None)
             else:
-                pending[name] = held
+                pending[name] = held_version
         delivery.content += moved
 
     def next_names(self, limit: int) -> tuple[str, ...]:
@@ -119,6 +115,6 @@ class Subscription:
         assert flight is not None
         self.delivery.in_flight = False
         names = {name for name in flight.names if self.names.covers(name)}
-        whole = len(names) == len(flight.names)
-        listed = self.quarantine.reject(message, names, self.delivery.pending, whole=whole)
+        complete = len(names) == len(flight.names)
+        listed = self.quarantine.reject(message, names, self.delivery.pending, complete=complete)
         return tuple(sorted(listed)) or flight.names

@@ -45,11 +45,11 @@ class Desk:
             await self.plane.update(Batch(tuple(Change(obj.ref, obj) for obj in objects(text))))
 
     def rejected(self) -> dict[Ref, list[str]]:
-        found: dict[Ref, list[str]] = {}
+        findings: dict[Ref, list[str]] = {}
         for finding in self.plane.findings.all():
             if finding.reason == "Rejected":
-                found.setdefault(finding.about, []).append(finding.message)
-        return found
+                findings.setdefault(finding.about, []).append(finding.message)
+        return findings
 
     def metric(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"mirrorplane_{name}", labels) or 0.0
@@ -74,14 +74,14 @@ def resource(name: str) -> Ref:
 async def test_a_rejected_resource_is_told_on_it_and_on_every_object_it_was_made_from(desk: Desk):
     link = desk.connect()
     link.rejected(ROUTE, ("80",), "v1", "no such thing: frobnicate")
-    said = desk.rejected()
-    assert said.keys() == {resource("80"), WEB, SHOP}
-    for messages in said.values():
+    rejections = desk.rejected()
+    assert rejections.keys() == {resource("80"), WEB, SHOP}
+    for messages in rejections.values():
         assert len(messages) == 1
         assert f"rejected by {SLEEP.id}; the last good version stays in use" in messages[0]
         assert messages[0].endswith("no such thing: frobnicate")
-    assert "RouteConfiguration 80" in said[WEB][0]
-    assert "; built from 2 objects: " in said[resource("80")][0]
+    assert "RouteConfiguration 80" in rejections[WEB][0]
+    assert "; built from 2 objects: " in rejections[resource("80")][0]
 
 
 async def test_what_changed_since_the_proxy_last_accepted_the_type_is_suspect_and_nothing_else(desk: Desk):
@@ -158,9 +158,9 @@ async def test_it_goes_with_the_last_stream_of_the_proxy(desk: Desk):
 async def test_a_thousand_proxies_that_reject_the_same_say_it_once(desk: Desk):
     for number in range(1000):
         desk.connect(Proxy("sidecar", f"p{number:03}", "default")).rejected(ROUTE, ("80",), "v1", "no such thing")
-    said = desk.rejected()
-    assert Counter(map(len, said.values())) == {1: 3}
-    for messages in said.values():
+    rejections = desk.rejected()
+    assert Counter(map(len, rejections.values())) == {1: 3}
+    for messages in rejections.values():
         assert "rejected by 1000 proxies, for example sidecar~127.0.0.1~p000.default~" in messages[0]
         assert messages[0].endswith(": no such thing")
 
@@ -176,10 +176,10 @@ async def test_a_resource_of_many_objects_does_not_flood_the_findings():
     desk = Desk(await plane_of("---".join(SERVICE % (f"s{number:03}", 80) for number in range(count))))
     link = desk.connect()
     link.rejected(ROUTE, ("80",), "v1", "no")
-    said = desk.rejected()
-    assert len(said) == MOST_OBJECTS + 1
-    assert f"built from {count} objects, {MOST_OBJECTS} of which may be the cause" in said[resource("80")][0]
-    assert min(ref for ref in said if ref.kind == "Service").name == "s000"
+    rejections = desk.rejected()
+    assert len(rejections) == MOST_OBJECTS + 1
+    assert f"built from {count} objects, {MOST_OBJECTS} of which may be the cause" in rejections[resource("80")][0]
+    assert min(ref for ref in rejections if ref.kind == "Service").name == "s000"
 
 
 async def test_a_proxy_that_does_not_say_which_of_many_blames_nobody(desk: Desk):
@@ -212,15 +212,15 @@ async def test_types_that_a_proxy_makes_up_become_no_labels(desk: Desk):
 
 
 async def test_a_change_has_converged_when_every_proxy_it_concerns_has_answered(desk: Desk):
-    first, second = desk.connect(), desk.connect(Proxy("sidecar", "b", "default"))
-    accept(first)
-    accept(second)
+    older, newer = desk.connect(), desk.connect(Proxy("sidecar", "b", "default"))
+    accept(older)
+    accept(newer)
     await desk.apply(SERVICE % ("third", 80))
     assert desk.metric("xds_pending") == 2
-    accept(first)
+    accept(older)
     assert desk.metric("convergence_seconds_count") == 0
-    second.rejected(ROUTE, ("80",), "v1", "no")
-    second.settled()
+    newer.rejected(ROUTE, ("80",), "v1", "no")
+    newer.settled()
     assert desk.metric("convergence_seconds_count") == 1
     assert desk.metric("xds_pending") == 0
 
@@ -256,8 +256,8 @@ async def test_a_finding_of_a_proxy_stands_where_its_object_is_written():
     assert place(plane.findings.all(), resource("80")) == ("", 0)
 
 
-def place(found: tuple[Finding, ...], ref: Ref) -> tuple[str, int]:
-    return next((f.file, f.line) for f in found if f.about == ref)
+def place(findings: tuple[Finding, ...], ref: Ref) -> tuple[str, int]:
+    return next((f.file, f.line) for f in findings if f.about == ref)
 
 
 def samples(desk: Desk) -> Iterator:

@@ -43,10 +43,10 @@ class Authority:
     def client_files(self, *names: str) -> tuple[Path, Path]:
         """Write a client's certificate and key."""
         pems = client(self.ca, *names)
-        found = self.folder / "client.pem", self.folder / "client-key.pem"
-        for path, pem in zip(found, pems, strict=True):
+        files = self.folder / "client.pem", self.folder / "client-key.pem"
+        for path, pem in zip(files, pems, strict=True):
             path.write_bytes(pem)
-        return found
+        return files
 
     def channel_credentials(self, *names: str, issuer: trustme.CA | None = None, lives_s: float = 600) -> Any:
         """Credentials of a client that trusts this authority; with a certificate for URIs and DNS names, if any."""
@@ -61,8 +61,8 @@ def client(ca: trustme.CA, *names: str, lives_s: float = 600) -> tuple[bytes, by
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     issuer = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
     signer = load_pem_private_key(ca.private_key_pem.bytes(), None)
-    said = [x509.UniformResourceIdentifier(n) if "://" in n else x509.DNSName(n) for n in names]
-    made = (
+    subjects = [x509.UniformResourceIdentifier(n) if "://" in n else x509.DNSName(n) for n in names]
+    certificate = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, SLEEP)]))
         .issuer_name(issuer.subject)
@@ -70,9 +70,9 @@ def client(ca: trustme.CA, *names: str, lives_s: float = 600) -> tuple[bytes, by
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(seconds=lives_s))
-        .add_extension(x509.SubjectAlternativeName(said), critical=False)
+        .add_extension(x509.SubjectAlternativeName(subjects), critical=False)
     )
-    pem = made.sign(signer, SHA256()).public_bytes(Encoding.PEM)
+    pem = certificate.sign(signer, SHA256()).public_bytes(Encoding.PEM)
     return pem, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -89,14 +89,14 @@ class Signer:
     def jwk(self) -> dict[str, Any]:
         return {**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.private.public_key())), "kid": self.kid}
 
-    def token(self, namespace: str = "default", **other: Any) -> str:
-        """A token that holds, but for what `other` says; None takes a claim away."""
+    def token(self, namespace: str = "default", **overrides: Any) -> str:
+        """A token that holds, but for what `overrides` says; None takes a claim away."""
         claims = {
             "sub": f"system:serviceaccount:{namespace}:sleep",
             "aud": ["mirrorplane"],
             "exp": time.time() + 600,
             "iss": "https://issuer",
-            **other,
+            **overrides,
         }
         claims = {key: value for key, value in claims.items() if value is not None}
         return jwt.encode(claims, self.private, "ES256", {"kid": self.kid})
@@ -121,5 +121,5 @@ class Signer:
 def _signed_by_hand(claims: dict[str, Any], secret: bytes, header: dict[str, str]) -> str:
     """An HS256 token whose secret is a public key: PyJWT itself refuses to make one."""
     parts = [json.dumps(part).encode() for part in ({"alg": "HS256", **header}, claims)]
-    said = b".".join(urlsafe_b64encode(part).rstrip(b"=") for part in parts)
-    return (said + b"." + urlsafe_b64encode(hmac.digest(secret, said, "sha256")).rstrip(b"=")).decode()
+    signed = b".".join(urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    return (signed + b"." + urlsafe_b64encode(hmac.digest(secret, signed, "sha256")).rstrip(b"=")).decode()

@@ -66,13 +66,13 @@ async def tokened(authority: Authority, signer: Signer) -> AsyncIterator[XdsServ
         yield server
 
 
-def first_message(kind: StreamKind, node: str, said: str = "") -> bytes:
-    """The first request of a stream; `said` is what the node's metadata claims as its namespace."""
+def first_message(kind: StreamKind, node: str, namespace: str = "") -> bytes:
+    """The first request of a stream; `namespace` is what the node's metadata claims as its namespace."""
     request_type = discovery_pb2.DeltaDiscoveryRequest if kind.delta else discovery_pb2.DiscoveryRequest
     request = request_type(type_url=kind.type_url or CLUSTER)
     request.node.id = node
-    if said:
-        request.node.metadata["NAMESPACE"] = said
+    if namespace:
+        request.node.metadata["NAMESPACE"] = namespace
     return request.SerializeToString()
 
 
@@ -98,10 +98,10 @@ async def status(server: XdsServer, call: grpc.aio.StreamStreamCall, *messages: 
 async def outcome_of(server: XdsServer, channel, kind: StreamKind, message: bytes, token: str | None = None) -> str:
     """What a new stream comes to. To grpc.aio, a write that a refusal overtakes is INTERNAL, whatever was said."""
     for _ in range(20):
-        found = await status(server, stream(channel, kind, token), message)
-        if found != "INTERNAL":
+        outcome = await status(server, stream(channel, kind, token), message)
+        if outcome != "INTERNAL":
             break
-    return found
+    return outcome
 
 
 @asynccontextmanager
@@ -123,7 +123,7 @@ async def test_a_certificate_of_the_namespace_is_served(mutual: XdsServer, autho
 
 @every_kind
 @pytest.mark.parametrize(
-    ("names", "node", "said", "outcome"),
+    ("names", "node", "namespace", "outcome"),
     [
         ([], HERE, "", "UNAVAILABLE"),
         (["sleep.default"], HERE, "", "UNAUTHENTICATED"),
@@ -136,9 +136,9 @@ async def test_a_certificate_of_the_namespace_is_served(mutual: XdsServer, autho
     ],
     ids=["none", "dns", "half", "https", "two", "trust-domain", "node-id", "metadata"],
 )
-async def test_no_other_certificate_is(mutual, authority, kind: StreamKind, names, node: str, said: str, outcome: str):
+async def test_no_other_certificate_is(mutual, authority, kind: StreamKind, names, node, namespace: str, outcome: str):
     async with connected(mutual, authority.channel_credentials(*names)) as channel:
-        assert await outcome_of(mutual, channel, kind, first_message(kind, node, said)) == outcome
+        assert await outcome_of(mutual, channel, kind, first_message(kind, node, namespace)) == outcome
 
 
 @every_kind
@@ -181,19 +181,19 @@ async def test_no_other_token_is(tokened: XdsServer, authority: Authority, signe
             outcome = await outcome_of(tokened, channel, kind, first_message(kind, HERE), token)
             assert (flaw, outcome) == (flaw, "UNAUTHENTICATED")
         assert await outcome_of(tokened, channel, kind, first_message(kind, HERE)) == "UNAUTHENTICATED"
-        for node, said in ((ELSEWHERE, ""), (HERE, "other")):
-            outcome = await outcome_of(tokened, channel, kind, first_message(kind, node, said), signer.token())
+        for node, namespace in ((ELSEWHERE, ""), (HERE, "other")):
+            outcome = await outcome_of(tokened, channel, kind, first_message(kind, node, namespace), signer.token())
             assert outcome == "PERMISSION_DENIED"
     assert not [token for token in wrong.values() if token in caplog.text and len(token) > 10], "tokens are secrets"
 
 
 async def test_nothing_is_registered_but_the_methods_of_the_table(mutual: XdsServer, authority: Authority):
     served = {f"/{kind.service}/{kind.method}" for kind in KINDS}
-    known = set(methods_of_envoys_api())
-    assert served < known
-    others = {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/grpc.health.v1.Health/Check"}
+    api_methods = set(methods_of_envoys_api())
+    assert served < api_methods
+    more_methods = {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "/grpc.health.v1.Health/Check"}
     async with connected(mutual, authority.channel_credentials(SLEEP)) as channel:
-        for name in sorted(known - served | others):
+        for name in sorted(api_methods - served | more_methods):
             assert (name, await status(mutual, channel.stream_stream(name)())) == (name, "UNIMPLEMENTED")
 
 
@@ -265,9 +265,9 @@ async def serial(server: XdsServer) -> str:
     lax.check_hostname, lax.verify_mode = False, ssl.CERT_NONE
     lax.set_alpn_protocols(["h2"])
     _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=lax)
-    found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    outcome = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
-    return found.hex()
+    return outcome.hex()
 
 
 @pytest.mark.parametrize("broken", ["garbage", "another key", "gone"])

@@ -125,7 +125,7 @@ def test_a_key_set_that_proves_nothing_is_an_error(tmp_path: Path, text: str):
 
 
 def test_one_key_that_could_also_sign_spoils_the_set(signer: Signer):
-    shared = {"kty": "oct", "k": "AAAA", "kid": "k2"}
-    signer.file.write_text(json.dumps({"keys": [signer.jwk(), shared]}))
+    symmetric = {"kty": "oct", "k": "AAAA", "kid": "k2"}
+    signer.file.write_text(json.dumps({"keys": [signer.jwk(), symmetric]}))
     with pytest.raises(FileProblemError, match="not for asymmetric signatures"):
         Tokens(TokenRules(signer.file))

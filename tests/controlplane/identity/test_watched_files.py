@@ -94,7 +94,7 @@ def test_a_change_of_who_may_read_a_file_is_a_change(tmp_path: Path):
     assert loads == [b"x", b"x"]
 
 
-@pytest.mark.parametrize(("name", "said"), [("none", "cannot be read: No such file"), ("", "cannot be read: Is a dir")])
-def test_without_a_first_value_there_is_none(tmp_path: Path, name: str, said: str):
-    with pytest.raises(FileProblemError, match=f"{tmp_path / name}: {said}"):
+@pytest.mark.parametrize(("name", "message"), [("none", "No such file"), ("", "Is a dir")])
+def test_without_a_first_value_there_is_none(tmp_path: Path, name: str, message: str):
+    with pytest.raises(FileProblemError, match=f"{tmp_path / name}: cannot be read: {message}"):
         WatchedFiles([tmp_path / name], len)

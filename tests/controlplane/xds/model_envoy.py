@@ -35,7 +35,7 @@ class ModelProxy:
         self.reject: dict[str, bool] = {}  # type -> whether the rejected response is applied all the same
         self.whims = 0  # how many responses were rejected although nothing in them is bad
         self.backwards = False  # the order in which endpoints and routes are applied
-        self.got: list[str] = []  # the type of every resource that came
+        self.received: list[str] = []  # the type of every resource that came
         self._forget()
         self._begin()
 
@@ -44,18 +44,18 @@ class ModelProxy:
         if not keep:
             self._forget()
         self._begin()
-        self.ask(CLUSTER)
-        if self.wanted(ENDPOINT):
-            self.ask(ENDPOINT)
+        self.subscribe(CLUSTER)
+        if self.names_in_use(ENDPOINT):
+            self.subscribe(ENDPOINT)
         if self.has_clusters:
-            self.ask(LISTENER)
-        if self.wanted(ROUTE):
-            self.ask(ROUTE)
+            self.subscribe(LISTENER)
+        if self.names_in_use(ROUTE):
+            self.subscribe(ROUTE)
 
     def deliver(self, message: bytes) -> None:
         type_url, nonce, resources, removed = self.parse(message)
         self.has_clusters |= type_url == CLUSTER
-        self.got += [type_url] * len(resources)
+        self.received += [type_url] * len(resources)
         if error := self._complaint(type_url, resources, removed):
             self._reject(type_url, nonce, resources, error)
             return
@@ -67,7 +67,7 @@ class ModelProxy:
             self.answer(type_url, nonce)
         self._finish_clusters()
 
-    def wanted(self, type_url: str) -> set[str]:
+    def names_in_use(self, type_url: str) -> set[str]:
         """The names the proxy asks for, by what it holds."""
         return {name for body in self.held[USED[type_url]].values() for name in uses_of(body)}
 
@@ -81,7 +81,7 @@ class ModelProxy:
         salts = {name: salt_of(type_url, body) for name, body in resources.items()}
         if UNDECODABLE in salts.values():
             return "Proto constraint validation failed"
-        bad = [name for name, salt in salts.items() if salt == UNUSABLE and self._looks_at(type_url, name)]
+        bad = [name for name, salt in salts.items() if salt == UNUSABLE and self._uses(type_url, name)]
         if not bad:
             return None
         if type_url not in LISTS:
@@ -89,14 +89,14 @@ class ModelProxy:
             self._apply_some(type_url, {name: resources[name] for name in names[: min(map(names.index, bad))]}, set())
             return "it is bad"
         good = {name: body for name, body in resources.items() if name not in bad}
-        kept = {name: self.held[type_url][name] for name in bad if name in self.held[type_url]}
-        self._apply_some(type_url, good | kept, removed)
+        previous = {name: self.held[type_url][name] for name in bad if name in self.held[type_url]}
+        self._apply_some(type_url, good | previous, removed)
         before, between, after = LISTS[type_url]
         return before + between.join(f"{name}: it is bad" for name in bad) + after
 
-    def _looks_at(self, type_url: str, name: str) -> bool:
+    def _uses(self, type_url: str, name: str) -> bool:
         """Whether anything asks for a resource: Envoy does no more than decode any other."""
-        return type_url not in USED or name in self.wanted(type_url)
+        return type_url not in USED or name in self.names_in_use(type_url)
 
     def _apply_some(self, type_url: str, resources: dict[str, bytes], removed: set[str]) -> None:
         changed = {name for name, body in resources.items() if self.held[type_url].get(name) != body}
@@ -108,12 +108,12 @@ class ModelProxy:
         if type_url == ENDPOINT:
             self.slow_start -= resources.keys()  # A failed fetch ends the warming too.
             self._finish_clusters()
-        elif type_url == CLUSTER and LISTENER not in self.asked:
-            self.ask(LISTENER)
+        elif type_url == CLUSTER and LISTENER not in self.subscribed:
+            self.subscribe(LISTENER)
 
     def _begin(self) -> None:
         self.outbox.clear()
-        self.asked: dict[str, set[str]] = {}
+        self.subscribed: dict[str, set[str]] = {}
         self.slow_start: set[str] = set()
         self.withheld: str | None = None
 
@@ -126,8 +126,8 @@ class ModelProxy:
             return
         self.answer(CLUSTER, self.withheld)
         self.withheld = None
-        if LISTENER not in self.asked:
-            self.ask(LISTENER)
+        if LISTENER not in self.subscribed:
+            self.subscribe(LISTENER)
 
     def _apply(self, type_url: str, resources: dict[str, bytes], removed: set[str]) -> None:
         new = self.merged(type_url, resources, removed)
@@ -135,7 +135,7 @@ class ModelProxy:
         self.held[type_url] = new
         if type_url == CLUSTER:
             needed = {name for cluster in changed for name in uses_of(new[cluster])}
-            self.slow_start = (self.slow_start | needed) & self.wanted(ENDPOINT)
+            self.slow_start = (self.slow_start | needed) & self.names_in_use(ENDPOINT)
             self.resubscribe(ENDPOINT, slow_start=needed)
         elif type_url == LISTENER:
             self.resubscribe(ROUTE, slow_start=set())
@@ -143,10 +143,10 @@ class ModelProxy:
             self.slow_start -= resources.keys() | removed
 
     def resubscribe(self, type_url: str, slow_start: set[str]) -> None:
-        wanted = self.wanted(type_url)
-        self.held[type_url] = {name: body for name, body in self.held[type_url].items() if name in wanted}
-        if wanted != self.asked.get(type_url, set()) or self.asks_again(slow_start):
-            self.ask(type_url)
+        names_in_use = self.names_in_use(type_url)
+        self.held[type_url] = {name: body for name, body in self.held[type_url].items() if name in names_in_use}
+        if names_in_use != self.subscribed.get(type_url, set()) or self.resubscribes(slow_start):
+            self.subscribe(type_url)
 
 
 class SotwProxy(ModelProxy):
@@ -163,16 +163,16 @@ class SotwProxy(ModelProxy):
         bodies = [entry.value for entry in response.resources]
         self._pending = response.version_info
         self.nonces[response.type_url] = response.nonce
-        named = {self._name(response.type_url, body): body for body in bodies}
-        return response.type_url, response.nonce, named, set()
+        by_name = {self._name(response.type_url, body): body for body in bodies}
+        return response.type_url, response.nonce, by_name, set()
 
     def merged(self, type_url: str, resources: dict[str, bytes], _removed: set[str]) -> dict[str, bytes]:
         if type_url in (CLUSTER, LISTENER):
             return resources
-        wanted = self.wanted(type_url)
-        return self.held[type_url] | {name: body for name, body in resources.items() if name in wanted}
+        names_in_use = self.names_in_use(type_url)
+        return self.held[type_url] | {name: body for name, body in resources.items() if name in names_in_use}
 
-    def asks_again(self, slow_start: set[str]) -> bool:
+    def resubscribes(self, slow_start: set[str]) -> bool:
         return bool(slow_start)
 
     def accept(self, type_url: str) -> None:
@@ -181,12 +181,12 @@ class SotwProxy(ModelProxy):
     def doubt(self, type_url: str, names) -> None:
         """The version stays that of the last response that was accepted."""
 
-    def ask(self, type_url: str) -> None:
+    def subscribe(self, type_url: str) -> None:
         self.answer(type_url, self.nonces.get(type_url, ""))
 
     def answer(self, type_url: str, nonce: str, error: str | None = None) -> None:
-        names = self.wanted(type_url) if type_url in USED else set()
-        self.asked[type_url] = names
+        names = self.names_in_use(type_url) if type_url in USED else set()
+        self.subscribed[type_url] = names
         version = self.versions.get(type_url, "")
         self.outbox.append(SotwRequest(type_url, tuple(names), version, nonce, error))
 
@@ -204,15 +204,15 @@ class DeltaProxy(ModelProxy):
     def parse(self, message: bytes):
         response = discovery_pb2.DeltaDiscoveryResponse.FromString(message)
         self._pending = {entry.name: entry.version for entry in response.resources}
-        named = {entry.name: entry.resource.value for entry in response.resources}
-        return response.type_url, response.nonce, named, set(response.removed_resources)
+        by_name = {entry.name: entry.resource.value for entry in response.resources}
+        return response.type_url, response.nonce, by_name, set(response.removed_resources)
 
     def merged(self, type_url: str, resources: dict[str, bytes], removed: set[str]) -> dict[str, bytes]:
-        wanted = self.wanted(type_url) if type_url in USED else resources.keys() | self.held[type_url].keys()
         merged = self.held[type_url] | resources
-        return {name: body for name, body in merged.items() if name in wanted and name not in removed}
+        names = self.names_in_use(type_url) if type_url in USED else merged.keys()
+        return {name: body for name, body in merged.items() if name in names and name not in removed}
 
-    def asks_again(self, _warming: set[str]) -> bool:
+    def resubscribes(self, _warming: set[str]) -> bool:
         return False
 
     def accept(self, type_url: str) -> None:
@@ -222,14 +222,14 @@ class DeltaProxy(ModelProxy):
         for name in names:
             self.versions[type_url].pop(name, None)
 
-    def ask(self, type_url: str) -> None:
-        names = self.wanted(type_url) if type_url in USED else set()
-        before = self.asked.get(type_url)
-        self.asked[type_url] = names
-        held = self.held[type_url]
-        initial = {n: v for n, v in self.versions[type_url].items() if n in held} if before is None else {}
-        added, gone = names - (before or set()), (before or set()) - names
-        self.outbox.append(DeltaRequest(type_url, tuple(added), tuple(gone), initial))
+    def subscribe(self, type_url: str) -> None:
+        names = self.names_in_use(type_url) if type_url in USED else set()
+        before = self.subscribed.get(type_url)
+        self.subscribed[type_url] = names
+        resources_held = self.held[type_url]
+        initial = {n: v for n, v in self.versions[type_url].items() if n in resources_held} if before is None else {}
+        added, removed_names = names - (before or set()), (before or set()) - names
+        self.outbox.append(DeltaRequest(type_url, tuple(added), tuple(removed_names), initial))
 
     def answer(self, type_url: str, nonce: str, error: str | None = None) -> None:
         self.outbox.append(DeltaRequest(type_url, nonce=nonce, error=error))

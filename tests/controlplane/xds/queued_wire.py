@@ -71,12 +71,12 @@ class Wire:
         before = {type_url: set(self.proxy.held[type_url]) for type_url in (CLUSTER, LISTENER)}
         self.proxy.deliver(self.inbox.popleft())
         for type_url, names in () if self.proxy.whims else before.items():
-            lost = names - self.proxy.held[type_url].keys()
-            assert not lost & self.steady.get(type_url, set()), "what has been there all the time was taken"
+            missing = names - self.proxy.held[type_url].keys()
+            assert not missing & self.steady.get(type_url, set()), "what has been there all the time was taken"
         if not self.clusters_in_doubt:
             routes = [body for name, body in self.proxy.held[ROUTE].items() if name not in self.stuck]
-            named = {cluster for body in routes for cluster in uses_of(body)}
-            assert named <= self.proxy.held[CLUSTER].keys(), "a route names a cluster the proxy does not hold"
+            clusters = {cluster for body in routes for cluster in uses_of(body)}
+            assert clusters <= self.proxy.held[CLUSTER].keys(), "a route names a cluster the proxy does not hold"
         return True
 
     def deliver_request(self) -> bool:
@@ -104,7 +104,7 @@ class Wire:
 
     def bad(self, type_url: str) -> set[str]:
         """The bad resources that the proxy asks for."""
-        return {name for name in self.asked(type_url) if self.world[type_url][name].bad}
+        return {name for name in self.subscribed(type_url) if self.world[type_url][name].bad}
 
     def blind(self, type_url: str) -> bool:
         """Whether the server cannot leave anything out: it does not know what a returning SotW proxy holds."""
@@ -119,28 +119,28 @@ class Wire:
             vanished = self.blamed[type_url] - self.world.get(type_url, {}).keys()  # kept for those that may use it
             assert self.blamed[type_url] - vanished == self.bad(type_url)
             want = self._good(type_url)
-            held = self.proxy.held[type_url]
-            assert {name: held.get(name) for name in want} == want
+            resources = self.proxy.held[type_url]
+            assert {name: resources.get(name) for name in want} == want
 
     def assert_converged(self) -> None:
         """The proxy holds exactly what a fresh one would be sent."""
-        assert not any(self.blamed[type_url] & self.asked(type_url) for type_url in ORDER)
+        assert not any(self.blamed[type_url] & self.subscribed(type_url) for type_url in ORDER)
         assert not self.flying, f"never answered: {self.flying}"
         for type_url in ORDER:
-            held, want = self.proxy.held[type_url], self._expected(type_url)
+            resources, want = self.proxy.held[type_url], self._expected(type_url)
             if type_url == ROUTE and not self.delta:  # SotW has no way to take a route back; Envoy keeps it
-                held = {name: body for name, body in held.items() if name in want}
-            assert held == want
+                resources = {name: body for name, body in resources.items() if name in want}
+            assert resources == want
 
     def _good(self, type_url: str) -> dict[str, bytes]:
         items = self.world.get(type_url, {})
-        names = self.asked(type_url) - self.bad(type_url)
+        names = self.subscribed(type_url) - self.bad(type_url)
         return {name: resource(type_url, name, items[name]).body for name in names}
 
-    def asked(self, type_url: str) -> set[str]:
+    def subscribed(self, type_url: str) -> set[str]:
         """What there is of a type that the proxy asks for. (Of what it left, an ACK tells, once there is one.)"""
         names = set(self.world.get(type_url, {}))
-        return names & self.proxy.wanted(type_url) if type_url in USED else names
+        return names & self.proxy.names_in_use(type_url) if type_url in USED else names
 
     def _dangling(self) -> set[str]:
         """Routes that do not exist although a listener names them: SotW has no way to take them from a proxy."""
@@ -149,13 +149,13 @@ class Wire:
 
     def _expected(self, type_url: str) -> dict[str, bytes]:
         items = self.world.get(type_url, {})
-        there = {name: resource(type_url, name, item).body for name, item in items.items()}
+        existing = {name: resource(type_url, name, item).body for name, item in items.items()}
         if type_url not in USED:
-            return there
+            return existing
         users = self.world.get(USED[type_url], {}).values()
         names = {name for item in users for name in item.uses}
         absent = {} if self.delta or type_url != ENDPOINT else {name: _empty(name) for name in names}
-        return absent | {name: body for name, body in there.items() if name in names}
+        return absent | {name: body for name, body in existing.items() if name in names}
 
 
 def _empty(name: str) -> bytes:

@@ -32,8 +32,8 @@ def resources(listen: int, live: str, backends: dict[str, int], *, salt: int = 0
         *(_resource(ENDPOINT, f"{name}-hosts", _hosts(name, port)) for name, port in backends.items()),
     ]
     built: dict[str, dict[str, Resource]] = {}
-    for one in listed:
-        built.setdefault(one.type_url, {})[one.name] = one
+    for item in listed:
+        built.setdefault(item.type_url, {})[item.name] = item
     return built
 
 

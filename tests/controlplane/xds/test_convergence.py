@@ -56,9 +56,9 @@ class Convergence(RuleBasedStateMachine):
         world = self.wire.world
         names = sorted(world[type_url])
         if names:
-            chosen = names[name % len(names)]
-            item = world[type_url][chosen]
-            self.wire.publish(having(world, type_url, **{chosen: Item(salt, item.uses)}))
+            target = names[name % len(names)]
+            item = world[type_url][target]
+            self.wire.publish(having(world, type_url, **{target: Item(salt, item.uses)}))
 
     @rule(times=st.integers(1, 4))
     def pull(self, times: int) -> None:
@@ -124,10 +124,10 @@ class Convergence(RuleBasedStateMachine):
     def reconnect_after_rest(self) -> None:
         """Nothing that has not changed is sent again, however often a proxy comes back."""
         self.settle()
-        self.wire.proxy.got.clear()
+        self.wire.proxy.received.clear()
         self.wire.connect(keep=True)
         self._run()
-        assert self.wire.proxy.got == []
+        assert self.wire.proxy.received == []
         self.wire.assert_converged()
         self.wire.forgive()
 
@@ -157,7 +157,7 @@ class Convergence(RuleBasedStateMachine):
         bad = self.wire.bad(type_url)
         if bad and self.wire.blind(type_url):
             return set()
-        return (self.wire.blamed[type_url] - bad) & self.wire.asked(type_url)
+        return (self.wire.blamed[type_url] - bad) & self.wire.subscribed(type_url)
 
 
 def again(item: Item) -> Item:

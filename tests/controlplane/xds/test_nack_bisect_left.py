@@ -4,28 +4,28 @@ from mirrorplane.api.resource import CLUSTER, ENDPOINT
 from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack, SotwRequest
 from tests.controlplane.xds.resource_worlds import SMALL, Item, having
 from tests.controlplane.xds.test_nack_bisect import BY_NAME, Judge, changed, many
-from tests.controlplane.xds.test_sotw import everything as everything_sotw
+from tests.controlplane.xds.test_sotw import subscribed_client as sotw_client
 
 
 def test_what_was_blamed_is_taken_back_when_the_proxy_leaves_it() -> None:
     proxy = changed(4, 1, 3)
-    proxy.judged()
+    proxy.judge_all()
     [accepted] = [status.acked for status in proxy.session.status()]
-    outcome = proxy.ask(ENDPOINT, leave=("e01",))
+    outcome = proxy.request(ENDPOINT, leave=("e01",))
     assert outcome == Ack(ENDPOINT, accepted, frozenset({"e03"}))
     assert [status.nack for status in proxy.session.status()] == ["bad: ['e03']"]
-    outcome = proxy.ask(ENDPOINT, leave=("e03",))
+    outcome = proxy.request(ENDPOINT, leave=("e03",))
 
     assert outcome == Ack(ENDPOINT, accepted, frozenset())
     assert [status.nack for status in proxy.session.status()] == [None]
 
 
 def test_a_sotw_proxy_takes_back_too_what_it_leaves() -> None:
-    asked = everything_sotw()
-    asked.publish(having(SMALL, ENDPOINT, e1=Item(salt=1)))
-    rejected = asked.next()
-    assert asked.nack(rejected) == Nack(ENDPOINT, ("e1",), rejected.version_info, "bad")
-    outcome = asked.session.receive(SotwRequest(ENDPOINT, ("e2",), rejected.version_info, rejected.nonce))
+    client = sotw_client()
+    client.publish(having(SMALL, ENDPOINT, e1=Item(salt=1)))
+    rejected = client.next()
+    assert client.nack(rejected) == Nack(ENDPOINT, ("e1",), rejected.version_info, "bad")
+    outcome = client.session.receive(SotwRequest(ENDPOINT, ("e2",), rejected.version_info, rejected.nonce))
 
     assert isinstance(outcome, Ack)
     assert outcome.rejected == frozenset()
@@ -33,24 +33,24 @@ def test_a_sotw_proxy_takes_back_too_what_it_leaves() -> None:
 
 def test_leaving_what_was_never_blamed_takes_nothing_back() -> None:
     proxy = changed(4, 1)
-    proxy.judged()
+    proxy.judge_all()
 
-    assert proxy.ask(ENDPOINT, leave=("e00",)) is None
+    assert proxy.request(ENDPOINT, leave=("e00",)) is None
 
 
 def test_taking_back_is_said_once() -> None:
     proxy = changed(4, 1)
-    proxy.judged()
-    assert isinstance(proxy.ask(ENDPOINT, leave=("e01",)), Ack)
+    proxy.judge_all()
+    assert isinstance(proxy.request(ENDPOINT, leave=("e01",)), Ack)
 
-    assert proxy.ask(ENDPOINT, leave=("e00",)) is None
+    assert proxy.request(ENDPOINT, leave=("e00",)) is None
 
 
 def test_leaving_one_suspect_in_the_middle_of_a_search_takes_back_that_one_only() -> None:
     proxy = changed(4, 1)
     proxy.judge(proxy.next())
     proxy.next()
-    outcome = proxy.ask(ENDPOINT, leave=("e03",))
+    outcome = proxy.request(ENDPOINT, leave=("e03",))
 
     assert isinstance(outcome, Ack)
     assert outcome.rejected == {"e00", "e01", "e02"}, "two of them are being tried"
@@ -62,7 +62,7 @@ def test_the_last_of_several_that_were_sent_is_no_culprit_when_the_others_were_l
     proxy.session.receive(DeltaRequest(ENDPOINT, unsubscribe=("e01", "e02", "e03")))
     proxy.judge(sent)
 
-    assert proxy.judged() == [["e00"]]
+    assert proxy.judge_all() == [["e00"]]
     assert "e00" not in proxy.blamed
 
 
@@ -73,7 +73,7 @@ def test_what_is_rejected_and_left_at_once_is_taken_back_by_the_next_answer() ->
     proxy.next()
     text = {"nonce": proxy.nonce[ENDPOINT], "error": "bad"}
     assert isinstance(proxy.session.receive(DeltaRequest(ENDPOINT, unsubscribe=("e01",), **text)), Nack)
-    outcome = proxy.ask(ENDPOINT, leave=("e00",))
+    outcome = proxy.request(ENDPOINT, leave=("e00",))
 
     assert isinstance(outcome, Ack)
     assert outcome.rejected == frozenset()
@@ -81,7 +81,7 @@ def test_what_is_rejected_and_left_at_once_is_taken_back_by_the_next_answer() ->
 
 def test_a_list_that_was_cut_off_blames_nobody_for_half_a_name() -> None:
     proxy = Judge({CLUSTER: {"c1": Item(), "c10": Item(), "c2": Item()}})
-    proxy.ask(CLUSTER)
+    proxy.request(CLUSTER)
     proxy.next()
     outcome = proxy.ack(CLUSTER, error=BY_NAME + "c2: bad, c1")
 

@@ -75,53 +75,54 @@ class World(msgspec.Struct, frozen=True):
     def built(self, answer: str, spoil: Callable[[Message], None] | None = None) -> dict[str, dict[str, Resource]]:
         """Return all resources; those of the type answer like that, and the culprit is spoiled."""
         built: dict[str, dict[str, Resource]] = {CLUSTER: {}, ENDPOINT: {}, LISTENER: {}, ROUTE: {}}
-        for at in range(COUNT):
-            for type_url, name, message, uses in self._parts(at, answer):
-                if spoil and type_url == self.type_url and at == CULPRIT:
+        for number in range(COUNT):
+            for type_url, name, message, uses in self._parts(number, answer):
+                if spoil and type_url == self.type_url and number == CULPRIT:
                     spoil(message)
                 body = message.SerializeToString(deterministic=True)
                 built[type_url][name] = Resource(type_url, name, xxh3_64_hexdigest(body), (body,), uses)
         return built
 
-    def url(self, at: int) -> str:
-        own = self.type_url in (LISTENER, ROUTE)
-        return f"http://127.0.0.1:{self.ports[at if own else 0]}/{at:02}"
+    def url(self, number: int) -> str:
+        single = self.type_url in (LISTENER, ROUTE)
+        return f"http://127.0.0.1:{self.ports[number if single else 0]}/{number:02}"
 
-    def name(self, at: int) -> str:
-        return {CLUSTER: "c{:02}", ENDPOINT: "e{:02}", LISTENER: "l{:02}", ROUTE: "r{:02}"}[self.type_url].format(at)
+    def name(self, number: int) -> str:
+        prefix = {CLUSTER: "c", ENDPOINT: "e", LISTENER: "l", ROUTE: "r"}[self.type_url]
+        return f"{prefix}{number:02}"
 
-    def _parts(self, at: int, answer: str) -> list[tuple[str, str, Message, tuple[str, ...]]]:
+    def _parts(self, number: int, answer: str) -> list[tuple[str, str, Message, tuple[str, ...]]]:
         match self.type_url:
             case "type.googleapis.com/envoy.config.cluster.v3.Cluster":
-                cluster = cluster_pb2.Cluster(name=f"c{at:02}")
+                cluster = cluster_pb2.Cluster(name=f"c{number:02}")
                 cluster.connect_timeout.seconds = 1
-                cluster.load_assignment.CopyFrom(hosts(f"c{at:02}", self.backends[answer]))
+                cluster.load_assignment.CopyFrom(hosts(f"c{number:02}", self.backends[answer]))
                 return [(CLUSTER, cluster.name, cluster, ()), *self._web()]
             case "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment":
-                cluster = cluster_pb2.Cluster(name=f"c{at:02}", type=cluster_pb2.Cluster.EDS)
-                cluster.eds_cluster_config.service_name = f"e{at:02}"
+                cluster = cluster_pb2.Cluster(name=f"c{number:02}", type=cluster_pb2.Cluster.EDS)
+                cluster.eds_cluster_config.service_name = f"e{number:02}"
                 cluster.eds_cluster_config.eds_config.CopyFrom(ads())
-                assignment = hosts(f"e{at:02}", self.backends[answer])
+                assignment = hosts(f"e{number:02}", self.backends[answer])
                 both = [
-                    (CLUSTER, cluster.name, cluster, (f"e{at:02}",)),
+                    (CLUSTER, cluster.name, cluster, (f"e{number:02}",)),
                     (ENDPOINT, assignment.cluster_name, assignment, ()),
                 ]
                 return both + self._web()
             case "type.googleapis.com/envoy.config.listener.v3.Listener":
-                one = listener(f"l{at:02}", self.ports[at], says(f"inline{at:02}", answer))
-                return [(LISTENER, one.name, one, ())]
+                message = listener(f"l{number:02}", self.ports[number], says(f"inline{number:02}", answer))
+                return [(LISTENER, message.name, message, ())]
             case _:
-                routes = says(f"r{at:02}", answer)
-                one = listener(f"l{at:02}", self.ports[at], routes.name)
-                return [(LISTENER, one.name, one, (routes.name,)), (ROUTE, routes.name, routes, ())]
+                routes = says(f"r{number:02}", answer)
+                message = listener(f"l{number:02}", self.ports[number], routes.name)
+                return [(LISTENER, message.name, message, (routes.name,)), (ROUTE, routes.name, routes, ())]
 
     def _web(self) -> list[tuple[str, str, Message, tuple[str, ...]]]:
         """One listener whose paths lead to the clusters."""
         routes = route_pb2.RouteConfiguration(name="inline")
         all_paths = routes.virtual_hosts.add(name="all", domains=["*"])
-        for at in range(COUNT):
+        for number in range(COUNT):
             route = all_paths.routes.add()
-            route.match.path, route.route.cluster = f"/{at:02}", f"c{at:02}"
+            route.match.path, route.route.cluster = f"/{number:02}", f"c{number:02}"
         return [(LISTENER, "web", listener("web", self.ports[0], routes), ())]
 
 
@@ -154,10 +155,10 @@ def listener(name: str, port: int, routes: route_pb2.RouteConfiguration | str) -
     else:
         web.route_config.CopyFrom(routes)
     web.http_filters.add(name="envoy.filters.http.router").typed_config.Pack(router_pb2.Router())
-    one = listener_pb2.Listener(name=name)
-    one.address.socket_address.address, one.address.socket_address.port_value = "127.0.0.1", port
-    one.filter_chains.add().filters.add(name="web").typed_config.Pack(web)
-    return one
+    message = listener_pb2.Listener(name=name)
+    message.address.socket_address.address, message.address.socket_address.port_value = "127.0.0.1", port
+    message.filter_chains.add().filters.add(name="web").typed_config.Pack(web)
+    return message
 
 
 class Rig:
@@ -171,7 +172,7 @@ class Rig:
         self.feed.publish_set(set_after(self.feed.set, self.world.built(answer, spoil)))
 
     async def answers(self) -> list[str]:
-        return [await self._ask(self.world.url(at)) for at in range(COUNT)]
+        return [await self._ask(self.world.url(number)) for number in range(COUNT)]
 
     async def _ask(self, url: str) -> str:
         try:
@@ -180,10 +181,10 @@ class Rig:
         except aiohttp.ClientConnectionError:
             return ""
 
-    async def answering(self, wanted: list[str]) -> None:
+    async def answering(self, expected: list[str]) -> None:
         """Wait until Envoy answers like that, and has nothing left to say to the server."""
         async with asyncio.timeout(12):
-            while await self.answers() != wanted or not self.server.streams()[0].settled:
+            while await self.answers() != expected or not self.server.streams()[0].settled:
                 await asyncio.sleep(0.05)
 
     def complaint(self) -> str | None:
@@ -227,7 +228,7 @@ async def running(type_url: str, api_type: str) -> AsyncIterator[Rig]:
 async def test_one_bad_resource_keeps_nothing_else_back(type_url: str, spoil, api_type: str) -> None:
     async with running(type_url, api_type) as rig:
         rig.publish("new", spoil)
-        await rig.answering(["old" if at == CULPRIT else "new" for at in range(COUNT)])
+        await rig.answering(["old" if number == CULPRIT else "new" for number in range(COUNT)])
         assert rig.feed.rejections[-1].names == (rig.world.name(CULPRIT),)
         assert rig.complaint() == rig.feed.rejections[-1].message
         rejections = len(rig.feed.rejections)

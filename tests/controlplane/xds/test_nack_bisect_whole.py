@@ -5,19 +5,19 @@ import pytest
 from mirrorplane.api.resource import CLUSTER, LISTENER, Resource
 from mirrorplane.controlplane.xds.requests import Ack, Nack
 from tests.controlplane.xds.resource_worlds import Item, World, content_version, first_set, having, resource, salt_of
-from tests.controlplane.xds.test_sotw import Asked
+from tests.controlplane.xds.test_sotw import Client
 
 OLD, NEW, NEWEST = 0, 1, 2
 
 
-class Proxy(Asked):
+class Proxy(Client):
     """A proxy of one whole type that holds what it accepted, by name and salt."""
 
     def __init__(self, world: World, type_url: str = CLUSTER, *, version: str = "") -> None:
         super().__init__(world)
         self.world, self.type_url = world, type_url
         self.sent: list[dict[str, int]] = []
-        self.ask(type_url, version=version)
+        self.request(type_url, version=version)
 
     def touch(self, **salts: int) -> None:
         self.world = having(self.world, self.type_url, **{name: Item(salt) for name, salt in salts.items()})
@@ -124,9 +124,9 @@ def test_what_vanishes_during_a_search_goes_in_its_turn() -> None:
 def test_a_version_that_changed_on_its_way_is_the_accepted_one_of_the_next() -> None:
     proxy = holding("a", "b")
     proxy.touch(a=NEW)
-    first = proxy.next()
+    response = proxy.next()
     proxy.touch(a=NEWEST, b=NEW)
-    proxy.ack(first)
+    proxy.ack(response)
     proxy.judge({"a": NEWEST})
 
     assert proxy.sent[-1] == {"a": NEW, "b": NEW}
@@ -135,9 +135,9 @@ def test_a_version_that_changed_on_its_way_is_the_accepted_one_of_the_next() -> 
 def test_a_version_that_was_rejected_on_its_way_is_not_the_accepted_one_of_the_next() -> None:
     proxy = holding("a", "b")
     proxy.touch(a=NEW)
-    first = proxy.next()
+    response = proxy.next()
     proxy.touch(a=NEWEST, b=NEW)
-    proxy.nack(first)
+    proxy.nack(response)
     proxy.judge({"a": NEWEST})
 
     assert proxy.sent[-1] == {"a": OLD, "b": NEW}
@@ -156,9 +156,9 @@ def test_after_envoy_has_named_the_culprit_the_rest_is_sent_once_and_never_taken
 def test_what_envoy_applied_of_a_rejected_response_stays_while_others_are_tried() -> None:
     proxy = holding("a", "b", "c")
     proxy.touch(a=NEW, b=NEW, c=NEW)
-    first = proxy.next()
+    response = proxy.next()
     proxy.touch(c=NEWEST)
-    proxy.nack(first, "Error adding/updating cluster(s) b: bad")
+    proxy.nack(response, "Error adding/updating cluster(s) b: bad")
     proxy.judge({})
     proxy.touch(a=NEWEST, c=NEW)
     proxy.judge({})
@@ -170,9 +170,9 @@ def test_a_version_says_exactly_what_the_proxy_holds() -> None:
     proxy = holding("a", "b", "c")
     proxy.touch(a=NEW, b=NEW, z=NEW)
     outcomes = proxy.judge({"b": NEW, "z": NEW}, "Error adding/updating cluster(s) b: bad, z: bad")
-    held = [resource(CLUSTER, name, Item(salt)) for name, salt in (("a", NEW), ("b", OLD), ("c", OLD))]
+    resources = [resource(CLUSTER, name, Item(salt)) for name, salt in (("a", NEW), ("b", OLD), ("c", OLD))]
 
-    assert outcomes[-1].version == content_version((one.name, one.version) for one in held)
+    assert outcomes[-1].version == content_version((item.name, item.version) for item in resources)
 
 
 def test_a_reconnect_brings_up_again_what_was_rejected() -> None:
@@ -212,7 +212,7 @@ def test_a_proxy_that_came_back_and_accepted_a_response_is_known_from_then_on() 
 
 def test_a_proxy_that_came_back_with_our_version_is_known() -> None:
     world = {CLUSTER: {"a": Item(OLD), "b": Item(OLD)}}
-    version = content_version((one.name, one.version) for one in all_of(world))
+    version = content_version((item.name, item.version) for item in all_of(world))
     back = Proxy(world, version=version)
     back.touch(a=NEW, b=NEW)
     back.judge({"b": NEW})

@@ -65,10 +65,10 @@ def test_the_services_are_those_of_envoys_api():
     from mirrorplane.controlplane.xds.services import stream_kinds
 
     modules = (ads_pb2, cds_pb2, eds_pb2, lds_pb2, rds_pb2, sds_pb2)
-    known = {
+    declared = {
         (service.full_name, method.name)
         for module in modules
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
-    assert {(kind.service, kind.method) for kind in stream_kinds()} <= known
+    assert {(kind.service, kind.method) for kind in stream_kinds()} <= declared

@@ -67,12 +67,12 @@ async def running(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Rig, Xd
 
 async def acked(server: XdsServer, new: ResourceSet) -> None:
     """Wait until the one stream has accepted all of a set, well before Envoy's 15 s of waiting for endpoints."""
-    wanted = {CLUSTER, ENDPOINT, LISTENER, ROUTE}
+    types = {CLUSTER, ENDPOINT, LISTENER, ROUTE}
     async with asyncio.timeout(10):
         while True:
             [stream] = server.streams()
             idle = {status.type_url for status in stream.types if not status.in_flight and status.acked}
-            if idle >= wanted and new.generation:
+            if idle >= types and new.generation:
                 return
             await asyncio.sleep(0.02)
 

@@ -50,7 +50,7 @@ class Streams:
         if message is None:
             return False
         response = DeltaDiscoveryResponse.FromString(message)
-        self.held.update({(type_url, one.name): one.version for one in response.resources})
+        self.held.update({(type_url, resource.name): resource.version for resource in response.resources})
         for name in response.removed_resources:
             self.held.pop((type_url, name), None)
         self.nonces[type_url] = response.nonce
@@ -89,7 +89,7 @@ def test_the_route_never_names_a_cluster_that_is_not_there(acts) -> None:
             proxy.step(kind, 1.0)
             proxy.ack(kind)
             assert not proxy.broken
-    fresh = {(kind, name): one.version for kind in (CLUSTER, ROUTE) for name, one in proxy.set.of(kind).items()}
+    fresh = {(kind, name): item.version for kind in (CLUSTER, ROUTE) for name, item in proxy.set.of(kind).items()}
     assert proxy.held == fresh
     assert old is not proxy.set
 
@@ -107,17 +107,17 @@ async def test_over_grpc_too_a_route_waits_for_the_cluster_stream(server, feed: 
     feed.publish(BEFORE)
     clusters, routes = (Peer(channel, method, delta=True) for method in (CDS, RDS))
     await clusters.send(CLUSTER)
-    first = await clusters.read()
-    await clusters.send(CLUSTER, response_nonce=first.nonce)
+    response = await clusters.read()
+    await clusters.send(CLUSTER, response_nonce=response.nonce)
     await routes.send(ROUTE, resource_names_subscribe=["r"])
     await routes.send(ROUTE, response_nonce=(await routes.read()).nonce)
     await until(lambda: len(feed.acks) == 2)
 
     feed.publish(having(AFTER, CLUSTER, old=Item()))
     second = await clusters.read()
-    assert [one.name for one in second.resources] == ["new"]
+    assert [resource.name for resource in second.resources] == ["new"]
     route = asyncio.create_task(routes.read())
     await asyncio.wait([route], timeout=0.2)
     assert not route.done(), "the route is not sent before the cluster is accepted"
     await clusters.send(CLUSTER, response_nonce=second.nonce)
-    assert [one.name for one in (await route).resources] == ["r"]
+    assert [resource.name for resource in (await route).resources] == ["r"]

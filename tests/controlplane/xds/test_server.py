@@ -27,28 +27,28 @@ async def until(true) -> None:
 async def test_a_sotw_proxy_gets_everything_and_then_what_changes(feed: TableFeed, channel) -> None:
     peer = Peer(channel, SOTW_ADS, delta=False)
     await peer.send(CLUSTER)
-    first = await peer.read()
-    await peer.send(CLUSTER, version_info=first.version_info, response_nonce=first.nonce)
+    response = await peer.read()
+    await peer.send(CLUSTER, version_info=response.version_info, response_nonce=response.nonce)
     await peer.send(ENDPOINT, resource_names=["e1"])
     endpoints = await peer.read()
     await until(lambda: feed.acks)
     feed.publish(having(SMALL, CLUSTER, c3=Item()))
     second = await peer.read()
 
-    assert (len(first.resources), len(endpoints.resources), len(second.resources)) == (2, 1, 3)
-    assert feed.acks == [(NODE_ID, CLUSTER, first.version_info)]
+    assert (len(response.resources), len(endpoints.resources), len(second.resources)) == (2, 1, 3)
+    assert feed.acks == [(NODE_ID, CLUSTER, response.version_info)]
 
 
 async def test_a_delta_proxy_gets_everything_and_then_what_changes(feed: TableFeed, channel) -> None:
     peer = Peer(channel, DELTA_ADS, delta=True)
     await peer.send(CLUSTER)
-    first = await peer.read()
-    await peer.send(CLUSTER, response_nonce=first.nonce)
+    response = await peer.read()
+    await peer.send(CLUSTER, response_nonce=response.nonce)
     await until(lambda: feed.acks)
     feed.publish(having(SMALL, CLUSTER, c3=Item()))
     second = await peer.read()
 
-    assert [entry.name for entry in first.resources] == ["c1", "c2"]
+    assert [entry.name for entry in response.resources] == ["c1", "c2"]
     assert [entry.name for entry in second.resources] == ["c3"]
 
 
@@ -205,11 +205,11 @@ async def test_the_status_tells_how_far_a_stream_is(server: XdsServer, feed: Tab
 
 async def test_the_first_request_of_a_stream_which_may_name_thousands_is_not_kept(feed: TableFeed, channel) -> None:
     peer = Peer(channel, DELTA_ADS, delta=True)
-    held = {f"gone-{number}": "1" for number in range(1000)}
-    await peer.send(CLUSTER, initial_resource_versions=held)
+    versions = {f"gone-{number}": "1" for number in range(1000)}
+    await peer.send(CLUSTER, initial_resource_versions=versions)
     await peer.read()
-    kept = [one for one in gc.get_objects() if isinstance(one, DeltaRequest) and len(one.initial) == len(held)]
-    assert not kept
+    alive = [item for item in gc.get_objects() if isinstance(item, DeltaRequest) and len(item.initial) == len(versions)]
+    assert not alive
 
 
 async def test_a_proxy_that_leaves_is_detached(server: XdsServer, feed: TableFeed, channel) -> None:
@@ -250,12 +250,12 @@ async def test_a_taken_port_is_an_error(server: XdsServer, feed: TableFeed) -> N
 
 
 async def test_two_servers_may_share_a_port_when_told_to(feed: TableFeed) -> None:
-    first = XdsServer(feed, "127.0.0.1:0", reuse_port=True)
-    port = await first.start()
+    response = XdsServer(feed, "127.0.0.1:0", reuse_port=True)
+    port = await response.start()
     second = XdsServer(feed, f"127.0.0.1:{port}", reuse_port=True)
 
     assert await second.start() == port
-    await first.stop(0)
+    await response.stop(0)
     await second.stop(0)
 
 
@@ -264,8 +264,8 @@ async def test_a_proxy_that_does_not_read_holds_back_only_itself(feed: TableFeed
     await idle.send(CLUSTER)
     peer = Peer(channel, DELTA_ADS, delta=True)
     await peer.send(CLUSTER)
-    first = await peer.read()
-    await peer.send(CLUSTER, response_nonce=first.nonce)
+    response = await peer.read()
+    await peer.send(CLUSTER, response_nonce=response.nonce)
     await until(lambda: feed.acks)
     feed.publish(having(SMALL, CLUSTER, c3=Item()))
 

@@ -22,8 +22,8 @@ DELTA = discovery_pb2.DeltaDiscoveryResponse
 class Unwalkable(Mapping[str, Resource]):
     """Resources that may be looked up by name but never walked through."""
 
-    def __init__(self, of: Mapping[str, Resource]) -> None:
-        self._of = of
+    def __init__(self, resources: Mapping[str, Resource]) -> None:
+        self._of = resources
 
     def __getitem__(self, name: str) -> Resource:
         return self._of[name]
@@ -38,14 +38,14 @@ class Unwalkable(Mapping[str, Resource]):
 def unwalkable(given: ResourceSet) -> ResourceSet:
     return ResourceSet(
         given.generation,
-        {url: Unwalkable(found) for url, found in given.resources.items()},
+        {url: Unwalkable(items) for url, items in given.resources.items()},
         given.changed,
         given.after,
     )
 
 
 @pytest.mark.parametrize(
-    ("session", "kind", "asked", "acked"),
+    ("session", "kind", "subscribe", "acked"),
     [
         (
             SotwSession, discovery_pb2.DiscoveryResponse,
@@ -56,19 +56,21 @@ def unwalkable(given: ResourceSet) -> ResourceSet:
     ],
     ids=["sotw", "delta", "delta wildcard"],
 )  # fmt: skip
-def test_a_new_set_and_its_push_cost_what_changed(session, kind, asked, acked) -> None:
-    first = first_set(SMALL)
-    stream = session(first, PushLimits(), now=0.0)
-    stream.receive(asked)
+def test_a_new_set_and_its_push_cost_what_changed(session, kind, subscribe, acked) -> None:
+    old_set = first_set(SMALL)
+    stream = session(old_set, PushLimits(), now=0.0)
+    stream.receive(subscribe)
     response = kind.FromString(stream.next(0.0))
     stream.receive(msgspec.structs.replace(acked, nonce=response.nonce))
     changed = having(having(SMALL, ENDPOINT, e1=Item(salt=1)), CLUSTER, c1=Item(salt=1))
-    stream.offer(unwalkable(next_set(first, changed)))
+    stream.offer(unwalkable(next_set(old_set, changed)))
 
     assert stream.next(1.0) is not None
 
 
-pairs = st.dictionaries(st.text(max_size=8), st.text(min_size=1, max_size=8)).map(lambda found: list(found.items()))
+pairs = st.dictionaries(st.text(max_size=8), st.text(min_size=1, max_size=8)).map(
+    lambda versions: list(versions.items())
+)
 
 
 @given(pairs, st.randoms())
@@ -87,10 +89,10 @@ def test_a_version_changes_with_any_resource(versions: list[tuple[str, str]], ex
 
 
 def test_a_version_kept_up_to_date_is_the_version_counted_afresh() -> None:
-    first = first_set(SMALL)
-    old = SotwSession(first, PushLimits(), now=0.0)
+    old_set = first_set(SMALL)
+    old = SotwSession(old_set, PushLimits(), now=0.0)
     old.receive(SotwRequest(CLUSTER))
-    second = next_set(first, having(SMALL, CLUSTER, c1=Item(salt=5), c3=Item()))
+    second = next_set(old_set, having(SMALL, CLUSTER, c1=Item(salt=5), c3=Item()))
     old.offer(second)
     old.next(0.0)
 

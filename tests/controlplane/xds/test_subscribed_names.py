@@ -33,16 +33,16 @@ def test_a_wildcard_covers_every_name_and_holds_none():
 
 def test_equal_names_are_one_object_until_the_last_subscription_ends():
     many = [f"shared {number}" for number in range(1000)]
-    left, right = SubscribedNames(many), SubscribedNames(reversed(many))
-    assert left._base is right._base
-    left.add(["and another"])
-    assert left._base is right._base, "one name more is a difference to the shared set"
-    right.remove(many[:500])
-    assert left._base is not right._base, "names that have little in common share nothing"
-    assert (len(left), len(right)) == (1001, 500)
-    key = hash(left._base)
+    subset, superset = SubscribedNames(many), SubscribedNames(reversed(many))
+    assert subset._base is superset._base
+    subset.add(["and another"])
+    assert subset._base is superset._base, "one name more is a difference to the shared set"
+    superset.remove(many[:500])
+    assert subset._base is not superset._base, "names that have little in common share nothing"
+    assert (len(subset), len(superset)) == (1001, 500)
+    key = hash(subset._base)
     assert key in subscribed_names._interned
-    del left, right
+    del subset, superset
     gc.collect()
     assert key not in subscribed_names._interned
 
