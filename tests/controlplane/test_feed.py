@@ -71,7 +71,7 @@ def resource(name: str) -> Ref:
     return Ref("RouteConfiguration", "", name)
 
 
-async def test_a_rejected_resource_is_told_on_it_and_on_every_object_it_was_made_from(desk: Desk):
+async def test_a_rejected_resource_is_reported_on_it_and_on_every_object_it_was_made_from(desk: Desk):
     link = desk.connect()
     link.rejected(ROUTE, ("80",), "v1", "no such thing: frobnicate")
     rejections = desk.rejected()
@@ -84,7 +84,7 @@ async def test_a_rejected_resource_is_told_on_it_and_on_every_object_it_was_made
     assert "; built from 2 objects: " in rejections[resource("80")][0]
 
 
-async def test_what_changed_since_the_proxy_last_accepted_the_type_is_suspect_and_nothing_else(desk: Desk):
+async def test_only_objects_that_changed_since_the_proxy_last_accepted_the_type_are_suspect(desk: Desk):
     link = desk.connect()
     accept(link)
     await desk.apply(SERVICE % ("third", 80))
@@ -117,7 +117,7 @@ async def test_changes_that_did_not_concern_a_proxy_are_not_suspect_later(desk: 
     assert WEB not in desk.rejected()
 
 
-async def test_it_goes_when_the_proxy_accepts_the_resource(desk: Desk):
+async def test_the_finding_is_resolved_when_the_proxy_accepts_the_resource(desk: Desk):
     link = desk.connect()
     link.rejected(ROUTE, ("80", "http_proxy"), "v1", "no")
     link.acked(ROUTE, "v2", frozenset(["80"]))
@@ -128,7 +128,7 @@ async def test_it_goes_when_the_proxy_accepts_the_resource(desk: Desk):
     assert not desk.rejected()
 
 
-async def test_what_is_found_out_of_a_rejection_that_was_taken_back_meanwhile_is_not_told(desk: Desk):
+async def test_the_origins_of_a_rejection_that_was_retracted_meanwhile_are_not_reported(desk: Desk):
     desk.plane.executor = CooperativeExecutor(0.0)  # every step of long work waits for its turn
     desk.plane.executor.schedule(desk.plane.executor.checkpoint)
     desk.plane.engine.checkpoint = desk.plane.executor.checkpoint
@@ -144,7 +144,7 @@ async def test_what_is_found_out_of_a_rejection_that_was_taken_back_meanwhile_is
     assert desk.rejected().keys() == {resource("80"), WEB, SHOP}
 
 
-async def test_it_goes_with_the_last_stream_of_the_proxy(desk: Desk):
+async def test_the_finding_is_resolved_with_the_last_stream_of_the_proxy(desk: Desk):
     old, new = desk.connect(), desk.connect()
     old.rejected(ROUTE, ("80",), "v1", "no")
     old.leave()
@@ -165,7 +165,7 @@ async def test_a_thousand_proxies_that_reject_the_same_say_it_once(desk: Desk):
         assert messages[0].endswith(": no such thing")
 
 
-async def test_proxies_that_reject_for_different_reasons_are_told_apart(desk: Desk):
+async def test_proxies_that_reject_for_different_reasons_have_findings_of_their_own(desk: Desk):
     for name in ("a", "b"):
         desk.connect(Proxy("sidecar", name, "default")).rejected(ROUTE, ("80",), "v1", f"because of {name}")
     assert sorted(message.rpartition(": ")[2] for message in desk.rejected()[WEB]) == ["because of a", "because of b"]
@@ -182,7 +182,7 @@ async def test_a_resource_of_many_objects_does_not_flood_the_findings():
     assert min(ref for ref in rejections if ref.kind == "Service").name == "s000"
 
 
-async def test_a_proxy_that_does_not_say_which_of_many_blames_nobody(desk: Desk):
+async def test_a_proxy_that_rejects_many_resources_at_once_blames_no_object(desk: Desk):
     link = desk.connect()
     names = tuple(f"c{number:02}" for number in range(MOST_NAMED + 1))
     link.rejected(CLUSTER, names, "v1", "one is bad")
@@ -193,7 +193,7 @@ async def test_a_proxy_that_does_not_say_which_of_many_blames_nobody(desk: Desk)
     assert desk.rejected().keys() == {Ref("Cluster", "", "c07")}
 
 
-async def test_a_rejection_without_names_is_told_of_the_type_until_the_type_is_accepted(desk: Desk):
+async def test_a_rejection_without_names_is_reported_on_the_type_until_the_type_is_accepted(desk: Desk):
     link = desk.connect()
     link.rejected(LISTENER, (), "", "cannot bind")
     assert desk.rejected().keys() == {Ref("Listener", "", "")}

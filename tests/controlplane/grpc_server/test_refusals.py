@@ -34,7 +34,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-async def test_the_log_of_a_storm_is_bounded_and_says_how_large_it_was(caplog: pytest.LogCaptureFixture):
+async def test_the_log_of_a_storm_is_bounded_and_counts_the_rest(caplog: pytest.LogCaptureFixture):
     clock, rpc = [0.0], Rpc()
     refusals = Refusals(lambda: clock[0])
     with caplog.at_level(logging.WARNING):

@@ -65,7 +65,7 @@ async def test_a_client_streaming_method_is_served(channel: grpc.aio.Channel):
     assert await channel.stream_unary("/test.Echo/Collect")(iter([])) == b"", "a stream may end before any message"
 
 
-async def test_what_no_client_should_send_is_refused_with_a_sentence(channel: grpc.aio.Channel):
+async def test_an_invalid_request_is_refused_with_a_sentence(channel: grpc.aio.Channel):
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await channel.unary_unary("/test.Echo/Export")(b"invalid")
     assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT

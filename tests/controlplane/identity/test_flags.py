@@ -55,6 +55,6 @@ def test_less_needs_loopback_or_an_explicit_risk(flags: dict):
         ({**TLS, "trust_domain": "td"}, "has no effect without"),
     ],
 )
-def test_half_of_something_is_a_mistake_wherever_it_is_served(flags: dict, message: str, insecure: bool):
+def test_half_of_a_pair_of_flags_is_a_mistake_on_every_address(flags: dict, message: str, insecure: bool):
     with pytest.raises(SecurityFlagsError, match=message):
         security_from_flags(SecurityFlags(**flags, insecure=insecure), exposed=False)

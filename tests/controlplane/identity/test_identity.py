@@ -136,7 +136,9 @@ async def test_a_certificate_of_the_namespace_is_served(mutual: XdsServer, autho
     ],
     ids=["none", "dns", "half", "https", "two", "trust-domain", "node-id", "metadata"],
 )
-async def test_no_other_certificate_is(mutual, authority, kind: StreamKind, names, node, namespace: str, outcome: str):
+async def test_no_other_certificate_is_served(
+    mutual, authority, kind: StreamKind, names, node, namespace: str, outcome: str
+):
     async with connected(mutual, authority.channel_credentials(*names)) as channel:
         assert await outcome_of(mutual, channel, kind, first_message(kind, node, namespace)) == outcome
 
@@ -165,7 +167,9 @@ async def test_a_token_of_the_namespace_is_served(tokened, authority, signer: Si
 
 
 @every_kind
-async def test_no_other_token_is(tokened: XdsServer, authority: Authority, signer: Signer, kind: StreamKind, caplog):
+async def test_no_other_token_is_served(
+    tokened: XdsServer, authority: Authority, signer: Signer, kind: StreamKind, caplog
+):
     wrong = {
         "another audience": signer.token(aud=["istiod"]),
         "no audience": signer.token(aud=None),
@@ -227,14 +231,14 @@ async def test_credentials_that_expire_end_the_stream_at_the_next_message(tokene
             assert "have expired" in await call.details()
 
 
-def test_what_has_expired_is_not_confirmed():
+def test_expired_credentials_are_not_confirmed():
     authoriser = Authoriser(now=lambda: 100.0)
     authoriser.confirm(Caller("d", "ns", "sa", expires=100.5))
     with pytest.raises(UnauthenticatedError, match="have expired"):
         authoriser.confirm(Caller("d", "ns", "sa", expires=100.0))
 
 
-async def test_a_stream_that_never_says_who_it_is_is_ended():
+async def test_a_stream_without_a_first_message_is_ended():
     async with serving(Security(), first_message=0.05) as server, plaintext(server) as channel:
         for kind in KINDS:
             call = channel.stream_stream(f"/{kind.service}/{kind.method}")()

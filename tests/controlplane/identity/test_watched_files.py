@@ -29,7 +29,7 @@ def put(folder: Path, name: str, generation: int) -> None:
 
 
 @given(STEPS)
-def test_what_is_in_force_is_the_last_whole_generation_that_was_seen(steps: list[tuple[str, int]]):
+def test_the_last_complete_generation_that_was_read_is_in_use(steps: list[tuple[str, int]]):
     with TemporaryDirectory() as name:
         folder, now, want = Path(name), {"a": 9, "b": 9}, 9
         for file, generation in now.items():

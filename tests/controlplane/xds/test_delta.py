@@ -110,7 +110,7 @@ def test_an_empty_set_is_answered_or_envoy_would_wait() -> None:
     assert client.ack_all() == [Response(CLUSTER, [])]
 
 
-def test_a_type_nobody_serves_is_told_once_and_answered_empty() -> None:
+def test_an_unserved_type_is_reported_once_and_answered_empty() -> None:
     client = Client()
 
     assert client.request(VHDS, "rc/host") == Unserved(VHDS)
@@ -186,7 +186,7 @@ def test_a_proxy_that_holds_everything_is_sent_nothing() -> None:
     assert client.ack_all() == []
 
 
-def test_a_cluster_that_vanished_while_the_proxy_was_away_goes_after_its_routes() -> None:
+def test_a_cluster_that_vanished_while_the_proxy_was_away_is_removed_after_its_routes() -> None:
     client = Client()
     client.request(CLUSTER, initial={**client.versions(CLUSTER), "gone": "v"})
     assert client.ack_all() == []

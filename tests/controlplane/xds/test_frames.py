@@ -38,7 +38,7 @@ def test_a_delta_response_is_what_protobuf_would_write(
 
 
 @given(texts)
-def test_an_name_only_is_what_protobuf_would_write(name: str) -> None:
+def test_a_message_with_a_name_only_is_what_protobuf_would_write(name: str) -> None:
     assert name_only(name) == endpoint_pb2.ClusterLoadAssignment(cluster_name=name).SerializeToString()
 
 

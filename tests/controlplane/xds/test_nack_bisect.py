@@ -79,7 +79,7 @@ def changed(number: int, *bad: int) -> Judge:
         ("c1: bad", set()),
     ],
 )
-def test_whom_envoy_itself_names(message: str, expected: set[str]) -> None:
+def test_culprits_listed_in_envoys_message(message: str, expected: set[str]) -> None:
     assert listed_culprits(message, ["c1", "c2", "c3", "c10", "outbound|80||a.b"]) == expected
 
 
@@ -104,7 +104,7 @@ def test_half_by_half_the_culprit_is_found_and_the_rest_arrives() -> None:
     assert proxy.blamed == {"e05": "bad: ['e05']"}
 
 
-def test_what_is_rejected_on_its_own_is_a_culprit_at_once() -> None:
+def test_a_resource_rejected_alone_is_a_culprit_at_once() -> None:
     proxy = many(4)
     proxy.bad = {"e01"}
     proxy.touch("e01", salt=1)
@@ -113,7 +113,7 @@ def test_what_is_rejected_on_its_own_is_a_culprit_at_once() -> None:
     assert proxy.blamed.keys() == {"e01"}
 
 
-def test_a_culprit_is_left_alone_until_it_changes_and_then_it_goes_alone() -> None:
+def test_a_culprit_is_left_alone_until_it_changes_and_then_is_sent_alone() -> None:
     proxy = changed(8, 2, 5)
     proxy.judge_all()
     proxy.touch("e00", salt=2)
@@ -147,7 +147,7 @@ def test_where_nearly_everything_is_bad_the_search_is_given_up() -> None:
     assert proxy.blamed.keys() == proxy.bad
 
 
-def test_what_was_given_up_is_tried_again_together_once_any_of_it_changes_but_no_culprit_is() -> None:
+def test_names_given_up_are_tried_again_together_once_any_of_them_changes_but_no_culprit_is() -> None:
     proxy = changed(99, *range(99))
     proxy.judge_all()
     culprits = {nack.names[0] for nack in proxy.nacks if len(nack.names) == 1}
@@ -167,7 +167,7 @@ def test_a_second_search_may_take_as_long_as_the_first() -> None:
     assert proxy.blamed.keys() == proxy.bad
 
 
-def test_whom_envoy_names_is_not_tried_and_the_rest_is_confirmed_at_once() -> None:
+def test_culprits_that_envoy_lists_are_not_tried_and_the_rest_is_confirmed_at_once() -> None:
     proxy = Judge({CLUSTER: {f"c{number}": Item() for number in range(9)}})
     proxy.request(CLUSTER)
     proxy.ack_all()
@@ -202,7 +202,7 @@ def test_a_culprit_that_changes_under_way_is_not_taken_for_one() -> None:
     assert proxy.blamed == {}
 
 
-def test_content_that_comes_back_to_what_was_rejected_meanwhile_is_tried_again() -> None:
+def test_content_that_reverts_to_a_version_rejected_meanwhile_is_tried_again() -> None:
     proxy = many(1)
     proxy.bad = {"e00"}
     proxy.touch("e00", salt=1)
@@ -234,7 +234,7 @@ def test_changes_and_suspects_take_turns() -> None:
     ]
 
 
-def test_what_is_left_in_the_middle_of_a_search_is_not_sent() -> None:
+def test_a_name_unsubscribed_during_a_search_is_not_sent() -> None:
     proxy = changed(4, 0)
     proxy.judge(proxy.next())
     proxy.session.receive(DeltaRequest(ENDPOINT, unsubscribe=("e01", "e02", "e03")))
@@ -242,7 +242,7 @@ def test_what_is_left_in_the_middle_of_a_search_is_not_sent() -> None:
     assert proxy.judge_all() == [["e00"]]
 
 
-def test_what_vanishes_in_the_middle_of_a_search_is_removed() -> None:
+def test_a_resource_that_vanishes_during_a_search_is_removed() -> None:
     proxy = changed(4, 0)
     proxy.judge(proxy.next())
     proxy.world = {ENDPOINT: {name: item for name, item in proxy.world[ENDPOINT].items() if name != "e03"}}
@@ -269,7 +269,7 @@ def test_routes_wait_for_a_search_as_long_as_they_wait_for_one_response() -> Non
     assert responses == [None, None, None, Response(ROUTE, ["r1"])]
 
 
-def test_bad_endpoints_that_a_warming_cluster_waits_for_go_alone_and_last() -> None:
+def test_bad_endpoints_that_a_warming_cluster_waits_for_are_sent_alone_and_last() -> None:
     proxy = Judge({CLUSTER: {"c1": Item(uses=("e1", "e2"))}, ENDPOINT: {"e1": Item(), "e2": Item()}})
     proxy.bad = {"e1"}
     proxy.request(CLUSTER)
@@ -297,7 +297,7 @@ def test_a_culprit_that_is_accepted_after_all_is_none_any_more() -> None:
     assert proxy.judge_all() == [["c1"], ["e1", "e2"]]
 
 
-def test_a_culprit_that_is_left_and_asked_for_again_begins_anew() -> None:
+def test_a_culprit_that_is_unsubscribed_and_subscribed_again_begins_anew() -> None:
     proxy = changed(4, 1)
     proxy.judge_all()
     proxy.request(ENDPOINT, leave=("e01", "e02"))

@@ -56,6 +56,6 @@ def test_labels_that_are_no_text_are_left_out() -> None:
         (node(LABELS={str(number): "" for number in range(300)}), "300 labels"),
     ],
 )
-def test_a_node_that_cannot_be_placed_is_refused_with_a_sentence(bad: base_pb2.Node, sentence: str) -> None:
+def test_a_node_without_a_usable_identity_is_refused_with_a_sentence(bad: base_pb2.Node, sentence: str) -> None:
     with pytest.raises(ProtocolError, match=sentence):
         proxy_from_node(bad)

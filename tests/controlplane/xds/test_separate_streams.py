@@ -1,4 +1,4 @@
-"""A proxy that opens a stream for each type: the streams keep one order, whichever hears of a change first."""
+"""A proxy with a stream per type: its streams keep one order, whichever learns of a change first."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The server over real gRPC: both variants, the single-type services, refusals, and what the feed is told."""
+"""The server over real gRPC: both variants, single-type services, refusals, and what is reported to the feed."""
 
 import asyncio
 import gc
@@ -148,7 +148,7 @@ async def test_a_response_without_resources_tells_its_type_too(feed: TableFeed, 
     assert feed.pushes == [(type_url, response.ByteSize())]
 
 
-async def test_a_feed_hears_when_a_proxy_has_answered_all_it_was_owed(feed: TableFeed, channel) -> None:
+async def test_a_feed_is_notified_when_a_proxy_has_answered_everything(feed: TableFeed, channel) -> None:
     peer = Peer(channel, DELTA_ADS, delta=True)
     await peer.send(CLUSTER)
     clusters = await peer.read()
@@ -177,7 +177,7 @@ async def test_a_change_that_does_not_concern_a_proxy_is_settled_at_once(feed: T
     assert len(feed.pushes) == 1
 
 
-async def test_what_a_proxy_complains_of_at_length_is_cut_short(server: XdsServer, feed: TableFeed, channel) -> None:
+async def test_a_long_complaint_of_a_proxy_is_cut_short(server: XdsServer, feed: TableFeed, channel) -> None:
     peer = Peer(channel, DELTA_ADS, delta=True)
     await peer.send(CLUSTER)
     response = await peer.read()
@@ -249,7 +249,7 @@ async def test_a_taken_port_is_an_error(server: XdsServer, feed: TableFeed) -> N
         await XdsServer(feed, f"127.0.0.1:{server.port}").start()
 
 
-async def test_two_servers_may_share_a_port_when_told_to(feed: TableFeed) -> None:
+async def test_two_servers_may_share_a_port_by_an_option(feed: TableFeed) -> None:
     response = XdsServer(feed, "127.0.0.1:0", reuse_port=True)
     port = await response.start()
     second = XdsServer(feed, f"127.0.0.1:{port}", reuse_port=True)

@@ -254,7 +254,7 @@ def test_a_proxy_that_came_back_and_then_asks_for_less_learns_the_version_of_tha
     assert back.next().version_info not in ("", version)
 
 
-def test_endpoints_of_a_proxy_that_got_clusters_first_are_sent_whatever_version_it_says() -> None:
+def test_endpoints_of_a_proxy_that_got_clusters_first_are_sent_whatever_version_it_claims() -> None:
     version = {s.type_url: s.acked for s in subscribed_client().session.status()}[ENDPOINT]
     back = Client()
     back.request(CLUSTER, version="of another day")
@@ -311,7 +311,7 @@ def test_an_ack_tells_the_version() -> None:
     assert client.ack(response) == Ack(CLUSTER, response.version_info)
 
 
-def test_a_type_nobody_serves_is_told_once_and_ignored() -> None:
+def test_an_unserved_type_is_reported_once_and_ignored() -> None:
     client = Client()
 
     assert client.request(RUNTIME, "layer") == Unserved(RUNTIME)
@@ -344,7 +344,7 @@ def test_routes_do_not_wait_for_ever() -> None:
     assert client.next(now=15.0).type_url == ROUTE
 
 
-def test_a_cluster_goes_only_after_the_routes_that_named_it() -> None:
+def test_a_cluster_is_removed_only_after_the_routes_that_named_it() -> None:
     client = subscribed_client()
     world = without(SMALL, CLUSTER, "c2")
     client.publish(having(world, ROUTE, r1=Item(uses=("c1",))))
@@ -395,7 +395,7 @@ def test_a_cluster_that_comes_back_while_kept_was_never_gone() -> None:
     assert client.ack_all() == [(ROUTE, ["r1"])]
 
 
-def test_without_listeners_and_routes_a_cluster_goes_at_once() -> None:
+def test_without_listeners_and_routes_a_cluster_is_removed_at_once() -> None:
     client = Client()
     client.request(CLUSTER)
     client.ack_all()

@@ -47,7 +47,7 @@ def test_equal_names_are_one_object_until_the_last_subscription_ends():
     assert key not in subscribed_names._interned
 
 
-def test_sets_with_equal_hashes_are_told_apart(monkeypatch):
+def test_sets_with_equal_hashes_are_distinguished(monkeypatch):
     names = SubscribedNames(["a"])
     monkeypatch.setitem(subscribed_names._interned, hash(frozenset(["b"])), names._base)
     assert set(SubscribedNames(["b"])) == {"b"}

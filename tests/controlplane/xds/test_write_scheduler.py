@@ -1,4 +1,4 @@
-"""Writers take turns: in order, all of them, and none that was cancelled holds up another."""
+"""Writers take turns: in order, all of them, and a cancelled one holds up no other."""
 
 import asyncio
 import time
@@ -42,7 +42,7 @@ async def test_short_work_of_many_shares_turns():
     assert done == list(range(1000))
 
 
-async def test_one_that_stops_waiting_does_not_take_a_turn_from_others():
+async def test_a_cancelled_writer_takes_no_turn_from_others():
     done: list[int] = []
     tasks = await writers(WriteScheduler(0.0), 6, 0.0001, done)
     await asyncio.sleep(0)

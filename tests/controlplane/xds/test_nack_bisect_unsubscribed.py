@@ -1,4 +1,4 @@
-"""What a proxy no longer asks for is neither blamed nor counted against what was sent beside it."""
+"""Names that a proxy unsubscribes from are neither blamed nor held against what was sent with them."""
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT
 from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack, SotwRequest
@@ -7,7 +7,7 @@ from tests.controlplane.xds.test_nack_bisect import BY_NAME, Judge, changed, man
 from tests.controlplane.xds.test_sotw import subscribed_client as sotw_client
 
 
-def test_what_was_blamed_is_taken_back_when_the_proxy_leaves_it() -> None:
+def test_blame_is_retracted_when_the_proxy_unsubscribes() -> None:
     proxy = changed(4, 1, 3)
     proxy.judge_all()
     [accepted] = [status.acked for status in proxy.session.status()]
@@ -20,7 +20,7 @@ def test_what_was_blamed_is_taken_back_when_the_proxy_leaves_it() -> None:
     assert [status.nack for status in proxy.session.status()] == [None]
 
 
-def test_a_sotw_proxy_takes_back_too_what_it_leaves() -> None:
+def test_blame_is_retracted_for_a_sotw_proxy_too() -> None:
     client = sotw_client()
     client.publish(having(SMALL, ENDPOINT, e1=Item(salt=1)))
     rejected = client.next()
@@ -31,14 +31,14 @@ def test_a_sotw_proxy_takes_back_too_what_it_leaves() -> None:
     assert outcome.rejected == frozenset()
 
 
-def test_leaving_what_was_never_blamed_takes_nothing_back() -> None:
+def test_unsubscribing_names_that_were_not_blamed_retracts_nothing() -> None:
     proxy = changed(4, 1)
     proxy.judge_all()
 
     assert proxy.request(ENDPOINT, leave=("e00",)) is None
 
 
-def test_taking_back_is_said_once() -> None:
+def test_a_retraction_is_reported_once() -> None:
     proxy = changed(4, 1)
     proxy.judge_all()
     assert isinstance(proxy.request(ENDPOINT, leave=("e01",)), Ack)
@@ -66,7 +66,7 @@ def test_the_last_of_several_that_were_sent_is_no_culprit_when_the_others_were_l
     assert "e00" not in proxy.blamed
 
 
-def test_what_is_rejected_and_left_at_once_is_taken_back_by_the_next_answer() -> None:
+def test_blame_for_a_name_rejected_and_unsubscribed_at_once_is_retracted_by_the_next_answer() -> None:
     proxy = many(3)
     proxy.bad = {"e01"}
     proxy.touch("e01", salt=1)
@@ -79,7 +79,7 @@ def test_what_is_rejected_and_left_at_once_is_taken_back_by_the_next_answer() ->
     assert outcome.rejected == frozenset()
 
 
-def test_a_list_that_was_cut_off_blames_nobody_for_half_a_name() -> None:
+def test_a_truncated_list_blames_no_resource_for_half_a_name() -> None:
     proxy = Judge({CLUSTER: {"c1": Item(), "c10": Item(), "c2": Item()}})
     proxy.request(CLUSTER)
     proxy.next()

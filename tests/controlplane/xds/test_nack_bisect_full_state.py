@@ -50,7 +50,7 @@ def holding(*names: str, type_url: str = CLUSTER) -> Proxy:
 
 
 @pytest.mark.parametrize("type_url", [CLUSTER, LISTENER])
-def test_the_accepted_version_of_what_is_rejected_goes_along(type_url: str) -> None:
+def test_the_accepted_version_of_a_rejected_resource_is_sent_along(type_url: str) -> None:
     proxy = holding("a", "b", "c", "d", type_url=type_url)
     proxy.touch(a=NEW, b=NEW, c=NEW)
     outcomes = proxy.judge({"b": NEW})
@@ -66,7 +66,7 @@ def test_the_accepted_version_of_what_is_rejected_goes_along(type_url: str) -> N
     assert outcomes[-1].rejected == {"b"}
 
 
-def test_what_is_new_and_rejected_is_left_out() -> None:
+def test_a_rejected_resource_without_a_predecessor_is_left_out() -> None:
     proxy = holding("a")
     proxy.touch(a=NEW, b=NEW)
     proxy.judge({"b": NEW})
@@ -76,7 +76,7 @@ def test_what_is_new_and_rejected_is_left_out() -> None:
     assert proxy.sent[-1] == {"a": NEW, "c": NEW}
 
 
-def test_a_culprit_goes_out_again_when_it_changes_and_the_rest_stays() -> None:
+def test_a_culprit_is_sent_again_when_it_changes_and_the_rest_stays() -> None:
     proxy = holding("a", "b")
     proxy.touch(a=NEW, b=NEW)
     proxy.judge({"b": NEW})
@@ -100,7 +100,7 @@ def test_a_culprit_that_vanishes_is_removed() -> None:
     assert outcomes[-1].rejected == frozenset()
 
 
-def test_what_vanished_and_came_back_changed_and_bad_is_replaced_by_what_it_was() -> None:
+def test_a_resource_that_comes_back_bad_is_replaced_by_its_accepted_version() -> None:
     proxy = holding("a", "b")
     proxy.publish({CLUSTER: {"a": Item(OLD)}})
     proxy.touch(b=NEW)
@@ -111,7 +111,7 @@ def test_what_vanished_and_came_back_changed_and_bad_is_replaced_by_what_it_was(
     assert proxy.sent[-1] == {"a": NEW, "b": OLD}
 
 
-def test_what_vanishes_during_a_search_goes_in_its_turn() -> None:
+def test_a_resource_that_vanishes_during_a_search_is_removed_in_its_turn() -> None:
     proxy = holding("a", "b", "c")
     proxy.touch(a=NEW, b=NEW)
     proxy.nack(proxy.next())
@@ -153,7 +153,7 @@ def test_after_envoy_has_named_the_culprit_the_rest_is_sent_once_and_never_taken
     assert outcomes[1].rejected == {"b"}
 
 
-def test_what_envoy_applied_of_a_rejected_response_stays_while_others_are_tried() -> None:
+def test_resources_applied_from_a_rejected_response_stay_while_others_are_tried() -> None:
     proxy = holding("a", "b", "c")
     proxy.touch(a=NEW, b=NEW, c=NEW)
     response = proxy.next()
@@ -166,7 +166,7 @@ def test_what_envoy_applied_of_a_rejected_response_stays_while_others_are_tried(
     assert proxy.sent[0] == {"a": NEW, "b": OLD, "c": NEW}
 
 
-def test_a_version_says_exactly_what_the_proxy_holds() -> None:
+def test_a_version_covers_exactly_what_the_proxy_holds() -> None:
     proxy = holding("a", "b", "c")
     proxy.touch(a=NEW, b=NEW, z=NEW)
     outcomes = proxy.judge({"b": NEW, "z": NEW}, "Error adding/updating cluster(s) b: bad, z: bad")
@@ -175,7 +175,7 @@ def test_a_version_says_exactly_what_the_proxy_holds() -> None:
     assert outcomes[-1].version == content_version((item.name, item.version) for item in resources)
 
 
-def test_a_reconnect_brings_up_again_what_was_rejected() -> None:
+def test_rejected_resources_are_sent_again_after_a_reconnect() -> None:
     proxy = holding("a", "b")
     proxy.touch(a=NEW, b=NEW)
     version = proxy.judge({"b": NEW}, "Error adding/updating cluster(s) b: bad")[-1].version
@@ -201,7 +201,7 @@ def test_nothing_is_left_out_for_a_proxy_that_came_back_with_versions_we_do_not_
     ]
 
 
-def test_a_proxy_that_came_back_and_accepted_a_response_is_known_from_then_on() -> None:
+def test_the_last_good_state_of_a_reconnected_proxy_is_known_once_it_accepts_a_response() -> None:
     back = Proxy({CLUSTER: {"a": Item(NEW), "b": Item(NEW)}}, version="of another day")
     back.judge({})
     back.touch(a=NEWEST, b=NEWEST)
@@ -210,7 +210,7 @@ def test_a_proxy_that_came_back_and_accepted_a_response_is_known_from_then_on() 
     assert {"a": NEWEST, "b": NEW} in back.sent
 
 
-def test_a_proxy_that_came_back_with_our_version_is_known() -> None:
+def test_the_last_good_state_of_a_proxy_that_reconnects_with_our_version_is_known() -> None:
     world = {CLUSTER: {"a": Item(OLD), "b": Item(OLD)}}
     version = content_version((item.name, item.version) for item in all_of(world))
     back = Proxy(world, version=version)
