@@ -23,7 +23,7 @@ ADD_A_ROW = """
 
 USE_IT = """
     from mirrorplane.api.resource import LISTENER, PUSH_ORDER, Resource, ResourceSet
-    from mirrorplane.controlplane.findings.format import TYPES
+    from mirrorplane.controlplane.query.resources import TYPES
     from mirrorplane.controlplane.xds.delta import DeltaSession
     from mirrorplane.controlplane.xds.push_order import GATED, PushLimits
     from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest
