@@ -18,7 +18,11 @@ _FORWARDER = "spec.outboundTrafficPolicy.egressProxy"
 
 
 def lower(_: View, obj: Object[istio.Sidecar]) -> Lowered:
-    """Return the scope of the selected proxies. Without egress they see everything, as without a Sidecar."""
+    """Return the scope of the selected proxies. Without egress they see everything, as without a Sidecar.
+
+    Nothing else is read here, and advice about a Sidecar is a check: all that a proxy is served rests on its Sidecar,
+    so whatever is read to lower it would have all of that looked at again with every change there.
+    """
     spec, policy = obj.spec, obj.spec.outbound_traffic_policy
     forwarder = policy.egress_proxy if policy else None
     sidecar_scope = SidecarScope(

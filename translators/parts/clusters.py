@@ -39,6 +39,8 @@ def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False
     # Stat names end in ";" (Istio), because host names hold the dots that Envoy's tag extraction would cut at.
     body = envoy.Cluster(name=name, alt_stat_name=f"{name};")
     if policy.tls_problem(holds_secrets=client.holds_secrets) or _lacks_secret(view, client, policy):
+        # Leaving it out would not do: a cluster that routes still name is not removed from a proxy, so the one before,
+        # in plain text, would stay in use.
         return _without_endpoints(body, cluster, service)
     body.lb_policy = balancing.algorithm(policy.load_balancer)
     if not endpoint_discovery.fill(view, client, body, service, cluster):

@@ -41,6 +41,7 @@ def _is_plain_http(gateway_server: GatewayServer) -> bool:
 
 def _chains(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[Chain, ...]:
     server = gateway_server.server
+    # A chain that names a Secret which never arrives would keep Envoy waiting, and the whole listener closed.
     if tls_problem(view, scope, gateway_server):
         return ()
     if server.protocol is ServerProtocol.HTTP:

@@ -59,6 +59,7 @@ def backend_problem(view: View, referrer: Referrer, ref: BackendObjectReference)
     if (ref.group, ref.kind) != ("", "Service"):
         return RefProblem("InvalidKind", "kind", f"{ref.kind} is not supported as a backend", "use a Service")
     target = _target(referrer, ref)
+    # Also for routes of Services, where GEP-1294 lets a mesh do without a grant, and Istio does.
     if problem := grant_problem(view, referrer.about, target):
         return problem
     service = _service(view, target)
