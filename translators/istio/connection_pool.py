@@ -138,7 +138,7 @@ def _http_findings(about: Ref, path: str, spec: istio.HTTPSettings) -> Iterator[
     yield from number_findings(about, path, numbers)
     yield from duration_findings(about, path, {"idleTimeout": spec.idle_timeout})
     if spec.h2_upgrade_policy not in _POLICIES:
-        message = f"{spec.h2_upgrade_policy} is none of {', '.join(filter(None, _POLICIES))}"
+        message = f"{spec.h2_upgrade_policy} is not one of {', '.join(filter(None, _POLICIES))}"
         yield Finding(about, "InvalidUpgrade", message, f"{path}.h2UpgradePolicy")
     if spec.use_client_protocol and spec.h2_upgrade_policy == "UPGRADE":
         message = "use client protocol must not be true when H2UpgradePolicy is UPGRADE"

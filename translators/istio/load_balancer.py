@@ -51,7 +51,7 @@ def load_balancer_findings(about: Ref, path: str, spec: istio.LoadBalancer | Non
     if spec is None:
         return
     if spec.simple not in _SIMPLE:
-        message = f"{spec.simple} is none of {', '.join(filter(None, _SIMPLE))}"
+        message = f"{spec.simple} is not one of {', '.join(filter(None, _SIMPLE))}"
         yield Finding(about, "InvalidLoadBalancer", message, f"{path}.simple")
     if spec.simple and spec.consistent_hash:
         message = "only one of simple and consistentHash can be set"
