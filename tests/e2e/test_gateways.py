@@ -362,4 +362,4 @@ async def test_a_router_that_proved_nothing_gets_no_secret_and_serves_the_rest(
     assert set(await at.envoy.listeners()) == {f"{at.address}_{HTTP}"}
     (stream,) = stage.app.xds.streams()
     assert not stage.app.plane.render(stream.proxy).of(SECRET)
-    assert "spec.servers[1] of Gateway default/edge: the router has not proved who it is" in caplog.text
+    assert "spec.servers[1] of Gateway default/edge: the router is not authenticated" in caplog.text

@@ -1,4 +1,4 @@
-"""What a router listens on: the servers of all gateways that select it, merged by address and port (Istio's rules)."""
+"""The listeners of a router: the servers of all gateways that select it, merged by address and port (Istio)."""
 
 from collections.abc import Iterator
 
@@ -17,9 +17,9 @@ _PRIVILEGED = range(1, 1024)
 
 
 class GatewayServer(msgspec.Struct, frozen=True, cache_hash=True):
-    """A server at a router. `gateway` is what rules call its gateway, `port` the one that is listened on.
+    """A server at a router. `gateway` is the name that rules have for its gateway, `port` the one of the listener.
 
-    `routes` is the name of its route configuration, "" where bytes are passed on.
+    `routes` is the name of its route configuration, "" for L4.
     """
 
     about: Ref
@@ -48,7 +48,7 @@ class ListenerBinding(msgspec.Struct, frozen=True):
 
 
 class UnservedServer(msgspec.Struct, frozen=True):
-    """A server that a router does not listen for, and a sentence that says why."""
+    """A server that a router has no working listener for, and the reason."""
 
     about: Ref
     server: Server
@@ -56,106 +56,99 @@ class UnservedServer(msgspec.Struct, frozen=True):
 
 
 class MergedServers(msgspec.Struct, frozen=True):
-    """What a router listens on, by address and port, and what had to be left out."""
+    """The listeners of a router, by address and port, and the servers that had to be left out."""
 
     bindings: tuple[ListenerBinding, ...]
     left_out: tuple[UnservedServer, ...]
 
 
 def merge_servers(view: View, scope: Scope) -> MergedServers:
-    """Return what a router of this scope listens on.
+    """Return the listeners of a router of this scope.
 
-    Istio: the oldest gateway wins. Plain HTTP servers share a port, and so do servers for TLS that take different
-    hosts; nothing else does. UDP has ports of its own.
+    Istio: the oldest gateway wins a conflict. Plain HTTP servers share a port, and so do TLS servers with different
+    hosts; no others do. UDP has ports of its own.
     """
-    found: dict[tuple[str, int, bool], _Place] = {}
+    groups: dict[tuple[str, int, bool], _Group] = {}
     left_out: list[UnservedServer] = []
     for gateway in _gateways(view, scope):
         for server in gateway.servers:
-            for port in _ports(view, scope, server):
-                gateway_server = GatewayServer(gateway.ref, gateway.name, server, port, _routes(gateway, server, port))
-                at = (server.bind or scope.bind, port, server.protocol is ServerProtocol.UDP)
-                place = found.get(at) or _Place()
-                why = _bound(scope, port) or place.conflict(server)
+            for port in _listener_ports(view, scope, server):
+                key = (server.bind or scope.bind, port, server.protocol is ServerProtocol.UDP)
+                group = groups.get(key) or _Group()
+                why = _port_problem(scope, port) or group.conflict(server)
                 if why:
                     left_out.append(UnservedServer(gateway.ref, server, why))
                 else:
-                    place.add(gateway_server)
-                    found[at] = place
-    bindings = (ListenerBinding(*at[:2], tuple(place.gateway_servers)) for at, place in sorted(found.items()))
+                    routes = _configuration_name(gateway, server, port)
+                    group.add(GatewayServer(gateway.ref, gateway.name, server, port, routes))
+                    groups[key] = group
+    bindings = (ListenerBinding(*key[:2], tuple(group.gateway_servers)) for key, group in sorted(groups.items()))
     return MergedServers(tuple(bindings), tuple(left_out))
 
 
 def gateway_servers(view: View, scope: Scope, routes: str) -> tuple[GatewayServer, ...]:
     """Return the servers that share a route configuration, oldest first."""
-    bindings = view.memo(merge_servers, scope).bindings
-    return tuple(
-        gateway_server
-        for binding in bindings
-        for gateway_server in binding.gateway_servers
-        if gateway_server.routes == routes
-    )
+    return tuple(server for server in _served(view, scope) if server.routes == routes)
 
 
 def tls_problem(view: View, scope: Scope, gateway_server: GatewayServer) -> str:
-    """Say why TLS cannot be taken off at a server, so that nobody is let in there; "" when it can, or need not be."""
-    said = gateway_server.server.termination
-    return own_secrets.termination_problem(view, scope, said) if said is not None else ""
+    """Return why TLS cannot be terminated at a server, which keeps it closed; "" when it can, or need not be."""
+    termination = gateway_server.server.termination
+    return own_secrets.termination_problem(view, scope, termination) if termination is not None else ""
 
 
 def terminations(view: View, scope: Scope) -> tuple[Termination, ...]:
-    """Return how TLS is taken off at the servers of a router, for each where it is."""
-    said = (
-        gateway_server.server.termination
-        for binding in view.memo(merge_servers, scope).bindings
-        for gateway_server in binding.gateway_servers
-    )
-    return tuple(one for one in said if one is not None)
+    """Return how TLS is terminated at each server of a router where it is."""
+    every = (gateway_server.server.termination for gateway_server in _served(view, scope))
+    return tuple(termination for termination in every if termination is not None)
 
 
 def unserved_servers(view: View, scope: Scope) -> tuple[UnservedServer, ...]:
-    """Return every server that a router does not take anybody in at, and why."""
-    found = view.memo(merge_servers, scope)
-    shut = [
+    """Return every server that accepts no connections at a router, with the reason."""
+    closed = (
         UnservedServer(gateway_server.about, gateway_server.server, why)
-        for binding in found.bindings
-        for gateway_server in binding.gateway_servers
+        for gateway_server in _served(view, scope)
         if (why := tls_problem(view, scope, gateway_server))
-    ]
-    return (*found.left_out, *shut)
+    )
+    return (*view.memo(merge_servers, scope).left_out, *closed)
 
 
 def joined_key(gateway: Ref) -> str:
-    """Return the key under which the index `gateway.joined` finds what joins a gateway, at whatever routers it has."""
+    """Return the key of a gateway in the index `gateway.joined`, which has the objects that join it."""
     return f"{gateway.kind}|{gateway.namespace}/{gateway.name}"
 
 
 def selected_scope(view: View, gateway: Gateway) -> Scope:
-    """Return the scope of a router that has just the labels that a gateway selects, beside the gateway."""
+    """Return the scope of a router that has just the labels that a gateway selects, for checks and statuses."""
     namespace = gateway.router_namespace or gateway.ref.namespace
     refs, visibility = view.memo(_selecting, gateway.selector, namespace), Visibility(namespace)
     return Scope(ROUTER, visibility, bind=names.ANY_ADDRESS, gateways=refs, workload=gateway.selector)
 
 
+def _served(view: View, scope: Scope) -> Iterator[GatewayServer]:
+    for binding in view.memo(merge_servers, scope).bindings:
+        yield from binding.gateway_servers
+
+
 def _selecting(view: View, labels: Labels, namespace: str) -> tuple[Ref, ...]:
     """Return the gateways that select routers with these labels in a namespace."""
-    places = ("*", *(f"{key}={value}" for key, value in labels))
-    found = [g for key in places for obj in view.by("gateway.selector", key) for g in view.lowered(obj.ref).gateways]
-    return tuple(sorted(g.ref for g in found if g.selects(labels, namespace)))
+    keys = ("*", *(f"{key}={value}" for key, value in labels))
+    gateways = (g for key in keys for obj in view.by("gateway.selector", key) for g in view.lowered(obj.ref).gateways)
+    return tuple(sorted(gateway.ref for gateway in gateways if gateway.selects(labels, namespace)))
 
 
 def _gateways(view: View, scope: Scope) -> list[Gateway]:
-    """Return the gateways of a scope, and those that join them, oldest first."""
-    refs = dict.fromkeys(one for ref in scope.gateways for one in (ref, *_joining(view, ref)))
-    return sorted((gateway for ref in refs for gateway in view.lowered(ref).gateways), key=lambda one: one.age)
+    """Return the gateways of a scope, and the objects that join them, oldest first."""
+    refs = dict.fromkeys(ref for gateway in scope.gateways for ref in (gateway, *_joining(view, gateway)))
+    return sorted((gateway for ref in refs for gateway in view.lowered(ref).gateways), key=lambda gateway: gateway.age)
 
 
 def _joining(view: View, ref: Ref) -> Iterator[Ref]:
     yield from (obj.ref for obj in view.by("gateway.joined", joined_key(ref)))
 
 
-def _ports(view: View, scope: Scope, server: Server) -> tuple[int, ...]:
-    """Return what is listened on for a port: that of the router behind the oldest service with this port (Istio)."""
+def _listener_ports(view: View, scope: Scope, server: Server) -> tuple[int, ...]:
+    """Return the router's own ports for a server's: the target of the oldest service with that port (Istio)."""
     number = server.number
     for service in view.memo(workload_services, scope.namespace, scope.workload):
         port = port_of(service, number, udp=server.protocol is ServerProtocol.UDP)
@@ -166,7 +159,7 @@ def _ports(view: View, scope: Scope, server: Server) -> tuple[int, ...]:
     return (number,)
 
 
-def _routes(gateway: Gateway, server: Server, port: int) -> str:
+def _configuration_name(gateway: Gateway, server: Server, port: int) -> str:
     """Return the name of a server's route configuration, Istio's: plain HTTP servers of a port share one."""
     if server.protocol is not ServerProtocol.HTTP:
         return ""
@@ -177,43 +170,42 @@ def _routes(gateway: Gateway, server: Server, port: int) -> str:
     return f"http.{port}{bind}"
 
 
-def _bound(scope: Scope, port: int) -> str:
+def _port_problem(scope: Scope, port: int) -> str:
     if scope.unprivileged and port in _PRIVILEGED:
         return f"the router is unprivileged and cannot listen on port {port}"
     return ""
 
 
-class _Place:
-    """An address and port while servers are put there."""
+class _Group:
+    """The servers of an address and port, while they are collected."""
 
     def __init__(self) -> None:
         self.gateway_servers: list[GatewayServer] = []
-        self._taken: dict[str, GatewayServer] = {}
+        self._by_host: dict[str, GatewayServer] = {}
 
     def add(self, gateway_server: GatewayServer) -> None:
-        if (
-            self.gateway_servers and not gateway_server.server.tls
-        ):  # plain HTTP has one chain, however each server spells the address
+        """Add a server that conflicts with none."""
+        if self.gateway_servers and not gateway_server.server.tls:
+            # Plain HTTP has one filter chain, however each server spells the address.
             gateway_server = msgspec.structs.replace(gateway_server, routes=self.gateway_servers[0].routes)
         self.gateway_servers.append(gateway_server)
-        self._taken |= {said.host: gateway_server for said in gateway_server.server.hosts}
+        self._by_host |= {served.host: gateway_server for served in gateway_server.server.hosts}
 
     def conflict(self, server: Server) -> str:
-        """Say why a server cannot join those that are there, or ""."""
+        """Return why a server cannot share the port with the older ones, or ""."""
         if not self.gateway_servers:
             return ""
-        first = self.gateway_servers[0]
-        alone = not server.tls and {server.protocol, first.server.protocol} != {ServerProtocol.HTTP}
-        if server.tls != first.server.tls or alone:
+        oldest = self.gateway_servers[0]
+        exclusive = not server.tls and {server.protocol, oldest.server.protocol} != {ServerProtocol.HTTP}
+        if server.tls != oldest.server.tls or exclusive:
             share = "only HTTP with HTTP, or TLS with TLS, can share it"
-            return f"{_whose(first)} is older and has port {server.number}: {share}"
-        for said in server.hosts if server.tls else ():
-            if said.host in self._taken:
-                return (
-                    f"{_whose(self._taken[said.host])} is older and takes {said.host} on port {server.number} already"
-                )
+            return f"{_describe(oldest)} is older and has port {server.number}; {share}"
+        for served in server.hosts if server.tls else ():
+            if served.host in self._by_host:
+                older = _describe(self._by_host[served.host])
+                return f"{older} is older and has {served.host} on port {server.number}"
         return ""
 
 
-def _whose(gateway_server: GatewayServer) -> str:
+def _describe(gateway_server: GatewayServer) -> str:
     return f"{gateway_server.server.path} of {gateway_server.about}"

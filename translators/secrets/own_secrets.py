@@ -1,6 +1,6 @@
-"""Which certificates a router can be sent, once it has proved who it is: those of its own namespace's Secrets.
+"""Certificates and CAs of a router's own namespace, named as Istio names them. Only authenticated routers get them.
 
-Those that an object asks for in its own name are found by `granted`.
+Secrets that an object refers to by namespace, with a grant where it needs one, are in referenced_secrets.
 """
 
 from mirrorplane.api.cluster_policy import Tls, TlsMode
@@ -16,61 +16,61 @@ _PREFIX = "kubernetes://"
 _CA = "-cacert"
 
 
-def certificate_resource(credential: str) -> str:
-    """Return the name of the resource with a certificate and its key (Istio's)."""
-    return _PREFIX + credential
+def certificate_resource(credential_name: str) -> str:
+    """Return the name of the resource with a certificate and its key."""
+    return _PREFIX + credential_name
 
 
-def ca_resource(credential: str) -> str:
-    """Return the name of the resource that says whose certificates hold (Istio's)."""
-    return f"{_PREFIX}{credential}{_CA}"
+def ca_resource(credential_name: str) -> str:
+    """Return the name of the resource with the CA that peers are verified with."""
+    return f"{_PREFIX}{credential_name}{_CA}"
 
 
-def client_secrets(said: Tls) -> tuple[str, ...]:
-    """Return the names of the resources that calls by TLS need."""
-    if not said.credential_name:
+def client_secrets(tls: Tls) -> tuple[str, ...]:
+    """Return the names of the resources that are needed to originate TLS."""
+    if not tls.credential_name:
         return ()
-    own = (certificate_resource(said.credential_name),) if said.mode is TlsMode.MUTUAL else ()
-    return (*own, *((ca_resource(said.credential_name),) if said.verify else ()))
+    certificates = (certificate_resource(tls.credential_name),) if tls.mode is TlsMode.MUTUAL else ()
+    return (*certificates, *((ca_resource(tls.credential_name),) if tls.verify else ()))
 
 
-def server_certificates(said: Termination) -> tuple[str, ...]:
+def server_certificates(termination: Termination) -> tuple[str, ...]:
     """Return the names of the resources with a server's certificates."""
-    return (
-        referenced_secrets.server_certificates(said)
-        if said.referrer is not None
-        else tuple(map(certificate_resource, said.credentials))
-    )
+    if termination.referrer is not None:
+        return referenced_secrets.server_certificates(termination)
+    return tuple(map(certificate_resource, termination.credentials))
 
 
-def client_ca(said: Termination) -> str:
-    """Return the name of the resource that says whose clients hold, or "" when a file does or nobody is asked.
+def client_ca(termination: Termination) -> str:
+    """Return the name of the resource with the CA that clients are verified with.
 
-    Istio: it is called like the Secret, with `-cacert` behind.
+    It is "" where clients are not asked for a certificate, or the CA is a file. Istio: unless it is named, it belongs
+    to the server's Secret.
     """
-    if said.client_ca is not None:
-        return referenced_secrets.ca_bundle_resource(said.client_ca.refs)
-    if said.client_certificate is ClientCertificate.NONE or said.ca or said.referrer is not None:
+    if termination.client_ca is not None:
+        return referenced_secrets.ca_bundle_resource(termination.client_ca.refs)
+    is_asked = termination.client_certificate is not ClientCertificate.NONE
+    if not is_asked or termination.ca or termination.referrer is not None:
         return ""
-    name = said.ca_credential or next(iter(said.credentials), "")
+    name = termination.ca_credential or next(iter(termination.credentials), "")
     return ca_resource(name) if name else ""
 
 
-def termination_problem(view: View, scope: Scope, said: Termination) -> str:
-    """Say why a router cannot take TLS off as a server says, or "" when it can."""
-    if (said.credentials or client_ca(said)) and not scope.identity:
-        return "the router has not proved who it is, so it is sent no Secrets"
-    return missing_secret(view, scope.namespace, said)
+def termination_problem(view: View, scope: Scope, termination: Termination) -> str:
+    """Return why a router cannot terminate TLS at a server, or "" when it can."""
+    if (termination.credentials or client_ca(termination)) and not scope.identity:
+        return "the router is not authenticated, and Secrets are sent only to authenticated routers"
+    return missing_secret(view, scope.namespace, termination)
 
 
-def missing_secret(view: View, namespace: str, said: Termination) -> str:
-    """Say which Secret routers of a namespace lack for this, or ""."""
-    if said.referrer is not None:
-        return referenced_secrets.missing_secret(view, said.referrer, said)
-    for name in server_certificates(said):
+def missing_secret(view: View, namespace: str, termination: Termination) -> str:
+    """Return which Secret is missing for routers of a namespace to terminate TLS, or ""."""
+    if termination.referrer is not None:
+        return referenced_secrets.missing_secret(view, termination.referrer, termination)
+    for name in server_certificates(termination):
         if find_secret(view, namespace, name) is None:
             return f"namespace {namespace} has no Secret {_bare(name)} with a certificate and a key"
-    name = client_ca(said)
+    name = client_ca(termination)
     if name and find_secret(view, namespace, name) is None:
         bare = _bare(name)
         return f"namespace {namespace} has no Secret {bare}, nor {bare.removesuffix(_CA)}, with a CA (ca.crt)"
@@ -78,21 +78,21 @@ def missing_secret(view: View, namespace: str, said: Termination) -> str:
 
 
 def is_ca(name: str) -> bool:
-    """Tell whether a resource says whose clients hold; the others are certificates."""
+    """Tell whether a resource is a CA; the others are certificates with keys."""
     return name.startswith(_PREFIX) and name.endswith(_CA)
 
 
 def find_secret(view: View, namespace: str, name: str) -> Credential | None:
-    """Return what stands behind the name of a resource, to routers of a namespace; None when it is not there.
+    """Return the credential behind the name of a resource, for routers of a namespace; None when there is none.
 
-    Istio: `x-cacert` is the CA of the Secret of that name, or of `x`. Secrets of other namespaces are nobody's.
+    Istio: `x-cacert` is the CA of the Secret of that name, or of `x`. Secrets of other namespaces are never found.
     """
     bare = _bare(name)
     if not is_ca(name):
-        found = _secret(view, namespace, bare)
-        return found if found is not None and found.chain else None
-    both = (_secret(view, namespace, each) for each in (bare, bare.removesuffix(_CA)))
-    return next((found for found in both if found is not None and found.ca), None)
+        credential = _secret(view, namespace, bare)
+        return credential if credential is not None and credential.chain else None
+    credentials = (_secret(view, namespace, secret) for secret in (bare, bare.removesuffix(_CA)))
+    return next((credential for credential in credentials if credential is not None and credential.ca), None)
 
 
 def _secret(view: View, namespace: str, name: str) -> Credential | None:

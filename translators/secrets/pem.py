@@ -1,4 +1,4 @@
-"""Is this PEM what it is meant to be? Problems are told without a word of what is in it: it may be secret."""
+"""Validation of PEM: chains, keys, CAs and revocation lists. Errors never quote the PEM, which may be secret."""
 
 import re
 from collections.abc import Iterator
@@ -22,38 +22,38 @@ def check_pair(chain: bytes, key: bytes) -> None:
     with _reading("the certificate is not PEM"):
         _blocks(chain)
         public = x509.load_pem_x509_certificates(chain)[0].public_key()
-        spelled = _spelled(public)
+        der = _der(public)
     with _reading("the key is not an unencrypted PEM private key"):
         private = load_pem_private_key(key, None)
-    if spelled != _spelled(private.public_key()):
+    if der != _der(private.public_key()):
         raise ValueError("the key does not belong to the certificate")
 
 
 def check_served(chain: bytes) -> None:
-    """Check that Envoy serves with a chain that is PEM: not with every kind of key. Raises ValueError."""
+    """Check that Envoy accepts the key of a chain: it does not accept every kind. Raises ValueError."""
     if problem := _problem(x509.load_pem_x509_certificates(chain)[0].public_key()):
         raise ValueError(problem)
 
 
 def _problem(key: Any) -> str:
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < _SHORTEST_RSA:
-        return f"the certificate has an RSA key of {key.key_size} bits: Envoy wants {_SHORTEST_RSA} at least"
+        return f"the certificate has an RSA key of {key.key_size} bits; Envoy requires at least {_SHORTEST_RSA}"
     if isinstance(key, ec.EllipticCurvePublicKey) and not isinstance(key.curve, _CURVES):
-        return f"the certificate has a key on the curve {key.curve.name}: Envoy wants P-256, P-384 or P-521"
+        return f"the certificate has a key on the curve {key.curve.name}; Envoy supports P-256, P-384 and P-521"
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
-        return "the certificate has a kind of key that Envoy does not serve with: use RSA or ECDSA"
+        return "Envoy does not support this kind of key; use RSA or ECDSA"
     return ""
 
 
 def host_names(chain: bytes) -> tuple[str, ...]:
-    """Return the host names that the first certificate of a chain is for; none for what cannot be read."""
+    """Return the DNS names of the first certificate of a chain; none if it cannot be read."""
     try:
-        found = x509.load_pem_x509_certificates(chain)[0].extensions.get_extension_for_class(
+        extension = x509.load_pem_x509_certificates(chain)[0].extensions.get_extension_for_class(
             x509.SubjectAlternativeName
         )
     except (*UNREADABLE, x509.ExtensionNotFound):
         return ()
-    return tuple(name.lower() for name in found.value.get_values_for_type(x509.DNSName))
+    return tuple(name.lower() for name in extension.value.get_values_for_type(x509.DNSName))
 
 
 def check_authorities(pem: bytes) -> None:
@@ -72,11 +72,11 @@ def check_revocations(pem: bytes) -> None:
 
 
 def _blocks(pem: bytes) -> list[re.Match[bytes]]:
-    """Return the blocks of PEM. Raises ValueError where one is not closed, or begins within a line, as Envoy does."""
-    found = list(_BLOCK.finditer(pem))
-    if pem.count(b"-----BEGIN ") != len(found):
+    """Return the blocks of PEM. Raises ValueError for one that is not closed or begins within a line, as Envoy does."""
+    blocks = list(_BLOCK.finditer(pem))
+    if pem.count(b"-----BEGIN ") != len(blocks):
         raise ValueError("a block is not closed, or begins within a line")
-    return found
+    return blocks
 
 
 @contextmanager
@@ -87,6 +87,6 @@ def _reading(problem: str) -> Iterator[None]:
         raise ValueError(problem) from None
 
 
-def _spelled(key: Any) -> bytes:
-    spelled: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return spelled
+def _der(key: Any) -> bytes:
+    der: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return der

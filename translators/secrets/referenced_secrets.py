@@ -1,6 +1,7 @@
-"""Certificates and authorities that objects ask for by namespace and name: their own, and others' where these grant it.
+"""Certificates and CA bundles that objects refer to by namespace: their own, and others' with a ReferenceGrant.
 
-Who asks is looked at each time that something is handed out, so that a grant that is withdrawn takes it away.
+The grant is checked whenever a resource is built, so that a grant that is withdrawn takes the Secret from the router.
+See decision 0093.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.secrets.reference_grants import is_permitted
 
 _SECRET = "Secret"  # noqa: S105 - a kind
-_CERTIFICATE, _AUTHORITIES = "certificate://", "authorities://"
+_CERTIFICATE, _CA_BUNDLE = "certificate://", "authorities://"
 
 
 def certificate_resource(credential: str) -> str:
@@ -20,57 +21,53 @@ def certificate_resource(credential: str) -> str:
     return _CERTIFICATE + credential
 
 
-def find_certificate(view: View, asker: Ref, name: str) -> Credential | None:
-    """Return what stands behind the name of such a resource, to an object that asks; None when it may not, or is not.
+def find_certificate(view: View, referrer: Ref, name: str) -> Credential | None:
+    """Return the certificate behind the name of a resource; None when it is missing, or the referrer has no grant.
 
-    A reference may say anything that is no name at all, slashes too: there is no such Secret.
+    References are not validated: one with slashes in it names no Secret.
     """
     namespace, _, bare = name.removeprefix(_CERTIFICATE).partition("/")
     ref = Ref(_SECRET, namespace, bare)
-    if not is_permitted(view, asker, ref):
+    if not is_permitted(view, referrer, ref):
         return None
-    return next((found for found in view.lowered(ref).credentials if found.chain), None)
+    return next((credential for credential in view.lowered(ref).credentials if credential.chain), None)
 
 
-def server_certificates(said: Termination) -> tuple[str, ...]:
+def server_certificates(termination: Termination) -> tuple[str, ...]:
     """Return the names of the resources with a server's certificates."""
-    return tuple(map(certificate_resource, said.credentials))
+    return tuple(map(certificate_resource, termination.credentials))
 
 
 def client_certificate(view: View, gateway: Ref) -> str:
-    """Return the Secret whose certificate the routers of a gateway show to servers, "" when there is none."""
-    said: Gateway | None = next(iter(view.lowered(gateway).gateways), None)
-    if (
-        said is None
-        or not said.client_certificate
-        or find_certificate(view, gateway, certificate_resource(said.client_certificate)) is None
-    ):
+    """Return the Secret with the certificate that routers of a gateway show to backends; "" without a usable one."""
+    spec: Gateway | None = next(iter(view.lowered(gateway).gateways), None)
+    credential = spec.client_certificate if spec is not None else ""
+    if not credential or find_certificate(view, gateway, certificate_resource(credential)) is None:
         return ""
-    return said.client_certificate
+    return credential
 
 
-def ca_bundle_resource(said: Iterable[Ref]) -> str:
-    """Return the name of the resource with the authorities that some objects hold."""
-    return _AUTHORITIES + ",".join(f"{ref.kind}/{ref.namespace}/{ref.name}" for ref in said)
+def ca_bundle_resource(refs: Iterable[Ref]) -> str:
+    """Return the name of the resource with the CAs of some objects."""
+    return _CA_BUNDLE + ",".join(f"{ref.kind}/{ref.namespace}/{ref.name}" for ref in refs)
 
 
-def trusted_cas(view: View, said: CaRefs) -> bytes:
-    """Return the authorities that some objects hold, PEM; b"" when who names them may not name them all."""
-    refs = said.refs
-    if not all(is_permitted(view, said.referrer, ref) for ref in refs):
+def trusted_cas(view: View, cas: CaRefs) -> bytes:
+    """Return the CAs of some objects, PEM; b"" when the referrer lacks a grant for any of them."""
+    if not all(is_permitted(view, cas.referrer, ref) for ref in cas.refs):
         return b""
-    found = (credential.ca for ref in refs for credential in view.lowered(ref).credentials)
-    return b"\n".join(dict.fromkeys(ca for ca in found if ca))
+    bundles = (credential.ca for ref in cas.refs for credential in view.lowered(ref).credentials)
+    return b"\n".join(dict.fromkeys(ca for ca in bundles if ca))
 
 
-def missing_secret(view: View, asker: Ref, said: Termination) -> str:
-    """Say what an object that asks is not given of what a server needs, or ""."""
-    if not said.credentials:
-        return f"{asker} names no certificate that it could show"
-    for name in server_certificates(said):
-        if find_certificate(view, asker, name) is None:
+def missing_secret(view: View, referrer: Ref, termination: Termination) -> str:
+    """Return what is missing for a server of the referrer to terminate TLS, or ""."""
+    if not termination.credentials:
+        return f"{referrer} refers to no usable certificate"
+    for name in server_certificates(termination):
+        if find_certificate(view, referrer, name) is None:
             bare = name.removeprefix(_CERTIFICATE)
-            return f"there is no Secret {bare} with a certificate and a key that {asker} may refer to"
-    if said.client_ca is not None and not trusted_cas(view, said.client_ca):
-        return f"{said.client_ca.referrer} names no authority of clients that there is, and that it may refer to"
+            return f"Secret {bare} is missing, has no certificate and key, or no ReferenceGrant allows {referrer}"
+    if termination.client_ca is not None and not trusted_cas(view, termination.client_ca):
+        return f"{termination.client_ca.referrer} refers to no usable client CA: missing, or no ReferenceGrant"
     return ""
