@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, ROUTE
 from mirrorplane.controlplane.xds.nack_bisect import MAX_CULPRITS, NackBisect, listed_culprits
 from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack
+from tests.controlplane.xds.delta_client import Client, Response, subscribed_client
 from tests.controlplane.xds.resource_worlds import SMALL, Item, having
-from tests.controlplane.xds.test_delta import Client, Response, subscribed_client
 
 BY_NAME = "Error adding/updating cluster(s) "
 

@@ -5,7 +5,7 @@ import pytest
 from mirrorplane.api.resource import CLUSTER, LISTENER, Resource
 from mirrorplane.controlplane.xds.requests import Ack, Nack
 from tests.controlplane.xds.resource_worlds import Item, World, content_version, first_set, having, resource, salt_of
-from tests.controlplane.xds.test_sotw import Client
+from tests.controlplane.xds.sotw_client import Client
 
 OLD, NEW, NEWEST = 0, 1, 2
 

@@ -3,8 +3,8 @@
 from mirrorplane.api.resource import CLUSTER, ENDPOINT
 from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack, SotwRequest
 from tests.controlplane.xds.resource_worlds import SMALL, Item, having
+from tests.controlplane.xds.sotw_client import subscribed_client as sotw_client
 from tests.controlplane.xds.test_nack_bisect import BY_NAME, Judge, changed, many
-from tests.controlplane.xds.test_sotw import subscribed_client as sotw_client
 
 
 def test_blame_is_retracted_when_the_proxy_unsubscribes() -> None:
