@@ -155,6 +155,6 @@ class ResourceSet(msgspec.Struct, frozen=True):
     changed: Mapping[str, frozenset[str]]
     after: int
 
-    def of(self, type_url: str) -> Mapping[str, Resource]:
+    def of_type(self, type_url: str) -> Mapping[str, Resource]:
         """Return the resources of one type by name; empty for a type that is not served."""
         return self.resources.get(type_url, {})

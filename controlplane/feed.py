@@ -149,7 +149,7 @@ class PlaneLink:
 
     def _explain(self, type_url: str, claims: Mapping[str, Rejection]) -> Callable[[], None]:
         """Return the work that adds to claims which objects the rejected resources were made from."""
-        resources = self._set.of(type_url) if self._set else {}
+        resources = self._set.of_type(type_url) if self._set else {}
         rejected = [(resources[name], claim) for name, claim in claims.items() if name in resources]
         since = self._accepted.get(type_url, 0)
 

@@ -51,7 +51,7 @@ async def rendered(text: str, proxy: Proxy = SLEEP) -> ResourceSet:
 
 def decoded(served: ResourceSet, type_url: str) -> dict[str, dict[str, Any]]:
     """Resources of one type as plain values, by name."""
-    return {name: to_dict(resource) for name, resource in served.of(type_url).items()}
+    return {name: to_dict(resource) for name, resource in served.of_type(type_url).items()}
 
 
 class PlainView:

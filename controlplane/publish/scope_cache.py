@@ -55,14 +55,14 @@ class ScopeCache:
             return False
         updates: dict[str, dict[str, Resource | None]] = {}
         for cache in self._outputs:
-            changes = cache.changes(view, dirty, self.latest.of(cache.type_url))
+            changes = cache.changes(view, dirty, self.latest.of_type(cache.type_url))
             if changes:  # several outputs may serve one type
                 updates.setdefault(cache.type_url, {}).update(changes)
         initial, self.ready = not self.ready, True
         if not initial and not updates:
             return False
         changed = {type_url: frozenset(changes) for type_url, changes in updates.items()}
-        merged = {type_url: _updated(self.latest.of(type_url), changes) for type_url, changes in updates.items()}
+        merged = {type_url: _updated(self.latest.of_type(type_url), changes) for type_url, changes in updates.items()}
         resources = {**self.latest.resources, **merged}
         self.latest = ResourceSet(next(self._generations), resources, changed, self.latest.generation)
         return True

@@ -16,5 +16,6 @@ def resource_values(resources: ResourceSet, type_name: str = "") -> dict[str, li
     """Return the resources of a set as plain values, by type (all of TYPES, or one) and sorted by name."""
     type_names = [type_name] if type_name else list(TYPES)
     return {
-        name: [to_dict(resource) for _, resource in sorted(resources.of(TYPES[name]).items())] for name in type_names
+        name: [to_dict(resource) for _, resource in sorted(resources.of_type(TYPES[name]).items())]
+        for name in type_names
     }

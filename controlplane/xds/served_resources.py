@@ -60,7 +60,7 @@ class SnapshotDiff:
         return self._latest[2]
 
     def _of_type(self, type_url: str, names: Iterable[str], old: ResourceSet, new: ResourceSet) -> Iterator[Change]:
-        before, after = old.of(type_url), new.of(type_url)
+        before, after = old.of_type(type_url), new.of_type(type_url)
         for name in names:
             self._checkpoint()
             was, now = before.get(name), after.get(name)
@@ -80,22 +80,22 @@ class ServedResources:
 
     def get(self, type_url: str, name: str) -> Resource | None:
         """Return a served resource with its bytes."""
-        resource = self._set.of(type_url).get(name)
+        resource = self._set.of_type(type_url).get(name)
         return resource or self._retained_of(type_url).get(name, _NOTHING).resource
 
     def version(self, type_url: str, name: str) -> str:
         """Return the version served under a name, or "" when nothing is."""
-        resource = self._set.of(type_url).get(name)
+        resource = self._set.of_type(type_url).get(name)
         return resource.version if resource else self._retained_of(type_url).get(name, _NOTHING).version
 
     def resources(self, type_url: str) -> Iterator[Resource]:
         """Yield every served resource of a type, in no meaningful order."""
-        yield from self._set.of(type_url).values()
+        yield from self._set.of_type(type_url).values()
         yield from (entry.resource for entry in self._retained_of(type_url).values() if entry.resource)
 
     def names(self, type_url: str) -> set[str]:
         """Return the names of everything served of a type."""
-        return {*self._set.of(type_url), *self._retained_of(type_url)}
+        return {*self._set.of_type(type_url), *self._retained_of(type_url)}
 
     def replace(self, new: ResourceSet) -> Changes:
         """Serve a newer set. Return the changes by type; a vanished resource is retained, and no change yet."""
@@ -168,7 +168,10 @@ def _changed_names(old: ResourceSet, new: ResourceSet) -> Mapping[str, frozenset
         return {}
     if new.after == old.generation:
         return new.changed
-    return {type_url: _compare(old.of(type_url), new.of(type_url)) for type_url in {*old.resources, *new.resources}}
+    return {
+        type_url: _compare(old.of_type(type_url), new.of_type(type_url))
+        for type_url in {*old.resources, *new.resources}
+    }
 
 
 def _change(type_url: str, name: str, before: str, after: str, was: Resource | None) -> Change | None:

@@ -83,7 +83,7 @@ class Session(ABC, Generic[R]):
 
     def status(self) -> tuple[TypeStatus, ...]:
         """Return how far each subscribed type is."""
-        return tuple(map(TypeStatus.of, self._subscriptions.values()))
+        return tuple(map(TypeStatus.from_subscription, self._subscriptions.values()))
 
     @property
     def settled(self) -> bool:

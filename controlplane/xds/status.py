@@ -32,7 +32,7 @@ class TypeStatus(msgspec.Struct, frozen=True):
     pushes: int
 
     @classmethod
-    def of(cls, sub: Subscription) -> "TypeStatus":
+    def from_subscription(cls, sub: Subscription) -> "TypeStatus":
         """Return the status of a subscription."""
         delivery, complaint = sub.delivery, sub.quarantine.complaint
         return cls(

@@ -100,7 +100,7 @@ async def turns(stage: Stage, heard: Heard, sets: list[ResourceSet], count: int)
     async with EnvoyProcess(bootstrap(TWIN, XdsAddress("127.0.0.1", port))):
         for number in range(CHANGES + WARM_UP):
             ours = await change(stage, heard, count, number)
-            changed = [sets[-1].of(ROUTE)[name] for name in sorted(sets[-1].changed[ROUTE])]
+            changed = [sets[-1].of_type(ROUTE)[name] for name in sorted(sets[-1].changed[ROUTE])]
             times.append((*ours, await twin.change(number, changed)))
         assert not twin.server.rejections, twin.server.rejections
         await twin.server.stop()

@@ -55,7 +55,7 @@ async def once(plane: Plane, sets: list[ResourceSet], obj: AnyObject) -> tuple[f
     plane.store.apply(obj.ref, obj)
     await plane.publish()
     took = (time.process_time() - began) * 1000
-    pushed = sum(one.of(url)[name].size for one in sets[seen:] for url in one.changed for name in one.changed[url])
+    pushed = sum(one.of_type(url)[name].size for one in sets[seen:] for url in one.changed for name in one.changed[url])
     return took, plane.engine.runs - runs, pushed
 
 

@@ -55,7 +55,7 @@ class Client:
         if self.session is None:
             self.session = DeltaSession(resources, SERVER_LIMITS, time.monotonic(), self._shared)
             self._asks = [
-                DeltaRequest(type_url, () if type_url in (CLUSTER, LISTENER) else tuple(resources.of(type_url)))
+                DeltaRequest(type_url, () if type_url in (CLUSTER, LISTENER) else tuple(resources.of_type(type_url)))
                 for type_url in (CLUSTER, LISTENER, ENDPOINT, ROUTE)
             ]
         else:

@@ -92,7 +92,7 @@ async def test_a_certificate_of_another_namespace_is_shown_while_that_grants_it(
         for _ in "12":
             assert await status(client, at, issued) == 0
             assert await status(client, at, issued, OTHER) == 200
-            assert list(stage.app.plane.render(stream.proxy).of(SECRET)) == ["certificate://default/web"]
+            assert list(stage.app.plane.render(stream.proxy).of_type(SECRET)) == ["certificate://default/web"]
             assert [f.path for f in findings(stage) if f.reason == "RefNotPermitted"] == [
                 "spec.listeners[0].tls.certificateRefs[0].namespace"
             ]

@@ -149,7 +149,7 @@ async def test_nothing_that_people_can_look_at_shows_a_key(
     shown.append(repr(list(map(stage.app.plane.engine.lowered, stage.app.plane.snapshot.objects))))
     shown.append(repr(served))
     key = yaml.safe_load(said)["data"]["tls.key"]
-    assert b64decode(key) in served.of(SECRET)["kubernetes://web"].body
+    assert b64decode(key) in served.of_type(SECRET)["kubernetes://web"].body
     assert "https.18443" in shown[3], "the pages are those of the router"
     for text in shown:
         assert key not in text
@@ -361,5 +361,5 @@ async def test_a_router_that_proved_nothing_gets_no_secret_and_serves_the_rest(
     assert await status(client, at.url("http", HTTP, "/anything"), WEB) == 200
     assert set(await at.envoy.listeners()) == {f"{at.address}_{HTTP}"}
     (stream,) = stage.app.xds.streams()
-    assert not stage.app.plane.render(stream.proxy).of(SECRET)
+    assert not stage.app.plane.render(stream.proxy).of_type(SECRET)
     assert "spec.servers[1] of Gateway default/edge: the router is not authenticated" in caplog.text

@@ -20,10 +20,10 @@ class DecodedResources(msgspec.Struct, frozen=True):
 def decode_resources(resources: ResourceSet) -> DecodedResources:
     """Decode the resource types that matching reads."""
     return DecodedResources(
-        {name: envoy.Listener.FromString(r.body) for name, r in resources.of(LISTENER).items()},
-        {name: envoy.RouteConfiguration.FromString(r.body) for name, r in resources.of(ROUTE).items()},
-        {name: envoy.Cluster.FromString(r.body) for name, r in resources.of(CLUSTER).items()},
-        {name: envoy.ClusterLoadAssignment.FromString(r.body) for name, r in resources.of(ENDPOINT).items()},
+        {name: envoy.Listener.FromString(r.body) for name, r in resources.of_type(LISTENER).items()},
+        {name: envoy.RouteConfiguration.FromString(r.body) for name, r in resources.of_type(ROUTE).items()},
+        {name: envoy.Cluster.FromString(r.body) for name, r in resources.of_type(CLUSTER).items()},
+        {name: envoy.ClusterLoadAssignment.FromString(r.body) for name, r in resources.of_type(ENDPOINT).items()},
     )
 
 

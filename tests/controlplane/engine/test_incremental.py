@@ -348,7 +348,7 @@ def from_scratch(view: PlainView, proxy: Proxy) -> dict[str, dict[str, Resource]
 
 def assert_says_what_changed(before: ResourceSet, after: ResourceSet) -> None:
     for type_url in before.resources | after.resources:
-        old, new = before.of(type_url), after.of(type_url)
+        old, new = before.of_type(type_url), after.of_type(type_url)
         changed = {n for n in old.keys() | new.keys() if old.get(n) != new.get(n)}
         assert changed == after.changed.get(type_url, frozenset())
 

@@ -64,15 +64,15 @@ async def test_a_build_that_raises_keeps_the_last_good_one_and_is_tried_again(br
 
     bug.on = True
     await apply(plane, TWO_PORTS)
-    assert held[-1].of(ROUTE).keys() == before.of(ROUTE).keys(), "the last good routes go on"
-    assert broken == "names" or held[-1].of(ROUTE) == before.of(ROUTE)
-    assert "outbound|81||web.default.svc.cluster.local" in held[-1].of(CLUSTER), "other types are not held up"
+    assert held[-1].of_type(ROUTE).keys() == before.of_type(ROUTE).keys(), "the last good routes go on"
+    assert broken == "names" or held[-1].of_type(ROUTE) == before.of_type(ROUTE)
+    assert "outbound|81||web.default.svc.cluster.local" in held[-1].of_type(CLUSTER), "other types are not held up"
     assert {key[1] for key in plane.publisher.failures} == {ROUTE}
     assert "serving the last good one" in caplog.text
 
     bug.on = False
     await apply(plane, "")
-    assert "81" in held[-1].of(ROUTE)
+    assert "81" in held[-1].of_type(ROUTE)
     assert not plane.publisher.failures
 
 
@@ -87,7 +87,7 @@ async def test_a_stream_that_fails_to_take_a_set_does_not_keep_it_from_others(ca
     plane.publisher.attach(SLEEP, broken)
     plane.publisher.attach(SLEEP, held.append)
     await apply(plane, SERVICE % 81)
-    assert "81" in held[-1].of(ROUTE)
+    assert "81" in held[-1].of_type(ROUTE)
     assert "failed to take its new resources" in caplog.text
 
 
@@ -140,7 +140,7 @@ async def test_a_proxy_that_moves_between_scopes_ends_up_with_what_a_fresh_one_i
     plane.store.apply(rule.ref, None)
     await plane.publish()
     assert plane.publisher.scopes == 1
-    assert held["80"] == plane.render(labelled).of(ROUTE)["80"].version
+    assert held["80"] == plane.render(labelled).of_type(ROUTE)["80"].version
 
 
 async def test_what_only_a_scope_that_was_left_had_asked_for_is_forgotten_in_slices():
@@ -213,7 +213,7 @@ async def test_an_object_whose_check_raises_is_told_and_harms_no_other(monkeypat
     monkeypatch.setattr("mirrorplane.translators.findings._checks", lambda: (Check(table=broken),))
     plane = await plane_of(SERVICE % 80 + "---" + RULE)
     assert [(f.reason, f.about.name) for f in plane.findings.all()] == [("InternalError", "web")]
-    assert "outbound|80||web.default.svc.cluster.local" in plane.render(SLEEP).of(CLUSTER)
+    assert "outbound|80||web.default.svc.cluster.local" in plane.render(SLEEP).of_type(CLUSTER)
     assert "checking VirtualService default/web failed" in caplog.text
 
 
@@ -223,9 +223,9 @@ async def test_what_two_scopes_share_stays_when_one_of_them_goes():
     plane.publisher.attach(SLEEP, held.append)
     plane.publisher.attach(Proxy("sidecar", "b", "default", unprivileged=True), lambda _: None)()
     await apply(plane, TWO_PORTS)
-    assert "outbound|81||web.default.svc.cluster.local" in held[-1].of(CLUSTER)
+    assert "outbound|81||web.default.svc.cluster.local" in held[-1].of_type(CLUSTER)
     await apply(plane, SERVICE % 82)
-    assert "outbound|82||web.default.svc.cluster.local" in held[-1].of(CLUSTER)
+    assert "outbound|82||web.default.svc.cluster.local" in held[-1].of_type(CLUSTER)
 
 
 async def test_a_secret_is_made_only_for_who_has_proved_to_be_somebody_and_for_nobody_else():
@@ -241,7 +241,7 @@ async def test_a_secret_is_made_only_for_who_has_proved_to_be_somebody_and_for_n
     for name, identity in (("a", "spiffe://x/ns/default/sa/a"), ("b", "spiffe://x/ns/default/sa/b"), ("c", "")):
         proxy = Proxy("router", name, "default", identity=identity)
         plane.publisher.attach(proxy, lambda served, name=name: held.update({name: served}))
-    assert {name: [r.body for r in served.of(SECRET).values()] for name, served in held.items()} == {
+    assert {name: [r.body for r in served.of_type(SECRET).values()] for name, served in held.items()} == {
         "a": [b"spiffe://x/ns/default/sa/a"],
         "b": [b"spiffe://x/ns/default/sa/b"],
         "c": [],

@@ -55,7 +55,7 @@ class Client:
         self.session.offer(self.set)
 
     def versions(self, type_url: str) -> dict[str, str]:
-        return {name: resource.version for name, resource in self.set.of(type_url).items()}
+        return {name: resource.version for name, resource in self.set.of_type(type_url).items()}
 
 
 def subscribed_client(world=SMALL, **pace: float) -> Client:

@@ -83,9 +83,9 @@ def next_set(old: ResourceSet, world: World, *, skipped: int = 0) -> ResourceSet
         type_url: {name: resource(type_url, name, item) for name, item in items.items()}
         for type_url, items in world.items()
     }
-    names = {type_url: {*old.of(type_url), *built.get(type_url, {})} for type_url in {*old.resources, *built}}
+    names = {type_url: {*old.of_type(type_url), *built.get(type_url, {})} for type_url in {*old.resources, *built}}
     changed = {
-        type_url: frozenset(n for n in keys if old.of(type_url).get(n) != built.get(type_url, {}).get(n))
+        type_url: frozenset(n for n in keys if old.of_type(type_url).get(n) != built.get(type_url, {}).get(n))
         for type_url, keys in names.items()
     }
     after = old.generation + skipped

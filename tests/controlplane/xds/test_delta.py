@@ -145,7 +145,7 @@ def test_a_proxy_without_routes_does_not_keep_vanished_clusters_for_ever() -> No
 
 def test_a_vanished_cluster_that_is_back_in_the_set_is_not_sent_when_the_proxy_holds_it() -> None:
     client = Client(without(SMALL, CLUSTER, "c2"))
-    versions = {name: resource.version for name, resource in first_set(SMALL).of(CLUSTER).items()}
+    versions = {name: resource.version for name, resource in first_set(SMALL).of_type(CLUSTER).items()}
     client.request(CLUSTER, initial=versions)
     client.publish(SMALL)
 

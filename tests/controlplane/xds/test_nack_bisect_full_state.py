@@ -221,4 +221,4 @@ def test_the_last_good_state_of_a_proxy_that_reconnects_with_our_version_is_know
 
 
 def all_of(world: World) -> list[Resource]:
-    return list(first_set(world).of(CLUSTER).values())
+    return list(first_set(world).of_type(CLUSTER).values())

@@ -63,7 +63,7 @@ class Streams:
     @property
     def broken(self) -> bool:
         """Whether the proxy's route names a cluster that it does not have."""
-        new = self.held[ROUTE, "r"] == self.set.of(ROUTE)["r"].version
+        new = self.held[ROUTE, "r"] == self.set.of_type(ROUTE)["r"].version
         return (CLUSTER, "new" if new else "old") not in self.held
 
 
@@ -89,7 +89,7 @@ def test_the_route_never_names_a_cluster_that_is_not_there(acts) -> None:
             proxy.step(kind, 1.0)
             proxy.ack(kind)
             assert not proxy.broken
-    fresh = {(kind, name): item.version for kind in (CLUSTER, ROUTE) for name, item in proxy.set.of(kind).items()}
+    fresh = {(kind, name): item.version for kind in (CLUSTER, ROUTE) for name, item in proxy.set.of_type(kind).items()}
     assert proxy.held == fresh
     assert old is not proxy.set
 

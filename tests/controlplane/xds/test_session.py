@@ -96,7 +96,7 @@ def test_a_version_kept_up_to_date_is_the_version_counted_afresh() -> None:
     old.offer(second)
     old.next(0.0)
 
-    assert old.status()[0].sent == content_version((r.name, r.version) for r in second.of(CLUSTER).values())
+    assert old.status()[0].sent == content_version((r.name, r.version) for r in second.of_type(CLUSTER).values())
 
 
 def test_a_stream_may_not_name_types_without_end() -> None:

@@ -87,6 +87,6 @@ async def test_the_http_proxy_leaves_the_ports_of_the_sidecar_alone(tmp_path: Pa
     kind = "apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}\n"
     text = f"{kind}spec: {{proxyHttpPort: {port}}}"
     served = await rendered(text, msgspec.structs.replace(SLEEP, interception=REDIRECT))
-    assert (f"127.0.0.1_{port}" in served.of(LISTENER)) is listens
-    assert f"127.0.0.1_{port}" in (await rendered(text)).of(LISTENER)
+    assert (f"127.0.0.1_{port}" in served.of_type(LISTENER)) is listens
+    assert f"127.0.0.1_{port}" in (await rendered(text)).of_type(LISTENER)
     assert [found.reason for found in read(tmp_path, text)[1]] == ([] if listens else ["PortTaken"])

@@ -269,14 +269,14 @@ def destination(to: tuple[str, int]) -> vs.Destination:
 
 
 def actual(found: ResourceSet) -> Served:
-    clusters = [name.split("|") for name in found.of(CLUSTER) if "|" in name]
+    clusters = [name.split("|") for name in found.of_type(CLUSTER) if "|" in name]
     routes = {int(n): c["virtual_hosts"] for n, c in decoded(found, ROUTE).items() if n.isdigit()}
     owners = frozenset(
         (port, host["name"].rpartition(":")[0], owner_of(host["routes"][0]))
         for port, hosts in routes.items()
         for host in hosts[:-1]
     )
-    ports = {int(name.rpartition("_")[2]) for name in found.of(LISTENER)} - {PROXY_PORT}
+    ports = {int(name.rpartition("_")[2]) for name in found.of_type(LISTENER)} - {PROXY_PORT}
     return Served(
         clusters=frozenset((name, int(port)) for way, port, _, name in clusters if way == "outbound"),
         copies=frozenset((name, int(port)) for way, port, _, name in clusters if way == "mirror"),

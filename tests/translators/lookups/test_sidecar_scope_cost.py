@@ -44,9 +44,9 @@ async def runs(plane: Plane, obj: AnyObject) -> int:
 async def test_a_proxy_is_only_sent_what_it_imports_and_what_rules_send_to():
     plane, sets = await served(*EXACT)
     [latest] = sets
-    hosts = {name.rpartition("|")[2] for name in latest.of(CLUSTER) if "|" in name}
+    hosts = {name.rpartition("|")[2] for name in latest.of_type(CLUSTER) if "|" in name}
     assert hosts == {f"svc-{i}.default.svc.cluster.local" for i in range(IMPORTED)}
-    assert len(latest.of(ENDPOINT)) == IMPORTED * 3, "the service and two subsets"
+    assert len(latest.of_type(ENDPOINT)) == IMPORTED * 3, "the service and two subsets"
     assert len(decoded(latest, ROUTE)["8000"]["virtual_hosts"]) == IMPORTED + 1
     assert plane.engine.size < COUNT * 20
 
@@ -75,7 +75,7 @@ async def test_a_change_of_what_is_imported_costs_what_it_touches():
 
 async def test_a_wildcard_is_searched_for_in_parts():
     plane, sets = await served(*sidecar("./*"))
-    assert len({name.rpartition("|")[2] for name in sets[0].of(CLUSTER) if "|" in name}) == COUNT
+    assert len({name.rpartition("|")[2] for name in sets[0].of_type(CLUSTER) if "|" in name}) == COUNT
     assert await runs(plane, virtual_service(ELSEWHERE, 12.0)) < 60
     assert len(sets) == 2
 

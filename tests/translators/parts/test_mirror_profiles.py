@@ -113,5 +113,5 @@ async def test_a_changed_profile_changes_its_own_cluster_and_no_route():
 
 
 def _changed(before: ResourceSet, after: ResourceSet, type_url: str) -> set[str]:
-    old = before.of(type_url)
-    return {name for name, resource in after.of(type_url).items() if old[name].version != resource.version}
+    old = before.of_type(type_url)
+    return {name for name, resource in after.of_type(type_url).items() if old[name].version != resource.version}

@@ -57,16 +57,16 @@ def pair() -> dict[str, bytes]:
 async def test_secrets_are_for_routers_that_proved_their_namespace():
     text = f"{HTTPS}---\n{secret('web', **pair(), ca_crt=CA.cert_pem.bytes())}"
     served = await rendered(text, EDGE)
-    assert set(served.of(SECRET)) == {"kubernetes://web", "kubernetes://web-cacert"}
-    assert set(served.of(LISTENER)) == {"127.0.0.1_443"}
+    assert set(served.of_type(SECRET)) == {"kubernetes://web", "kubernetes://web-cacert"}
+    assert set(served.of_type(LISTENER)) == {"127.0.0.1_443"}
     for other in (
         msgspec.structs.replace(EDGE, identity=""),
         msgspec.structs.replace(EDGE, namespace="other", identity="spiffe://cluster.local/ns/other/sa/edge"),
         msgspec.structs.replace(EDGE, role="sidecar"),
     ):
         served = await rendered(text, other)
-        assert not served.of(SECRET)
-        assert not any("443" in name for name in served.of(LISTENER))
+        assert not served.of_type(SECRET)
+        assert not any("443" in name for name in served.of_type(LISTENER))
 
 
 async def test_a_server_waits_for_its_secrets_and_nothing_else_does():
@@ -141,7 +141,7 @@ async def test_a_change_of_rules_costs_its_own_part():
     plane.store.apply(obj.ref, obj)
     await plane.publish()
     assert plane.engine.runs - runs < 40
-    before, after = (held[i].of(ROUTE)["http.443"].chunks for i in (0, -1))
+    before, after = (held[i].of_type(ROUTE)["http.443"].chunks for i in (0, -1))
     assert len(before) == len(after) > 60
     assert len(set(before) ^ set(after)) == 2
 
@@ -225,4 +225,4 @@ spec:
   - {port: {number: 80, name: a, protocol: HTTP}, hosts: [a.com], bind: "FD00::A"}
   - {port: {number: 80, name: b, protocol: HTTP}, hosts: [b.com], bind: "fd00:0::a"}
 """
-    assert set((await rendered(text, EDGE)).of(LISTENER)) == {"fd00::a_80"}
+    assert set((await rendered(text, EDGE)).of_type(LISTENER)) == {"fd00::a_80"}

@@ -146,8 +146,8 @@ async def test_other_controllers_and_other_routers_are_left_alone():
     theirs = "---\n".join([gateway({}, controller="example.com/theirs"), *rules])
     plane = await plane_of(theirs)
     assert not plane.findings.all()
-    assert not plane.render(EDGE).of(LISTENER)
-    assert (await rendered(ours, EDGE)).of(LISTENER)
+    assert not plane.render(EDGE).of_type(LISTENER)
+    assert (await rendered(ours, EDGE)).of_type(LISTENER)
     for other in ({"namespace": "other"}, {"labels": {}}, {"role": "sidecar"}):
         served = await rendered(ours, msgspec.structs.replace(EDGE, **other))
-        assert not any(name.endswith("_80") and other.get("role") != "sidecar" for name in served.of(LISTENER))
+        assert not any(name.endswith("_80") and other.get("role") != "sidecar" for name in served.of_type(LISTENER))

@@ -253,7 +253,7 @@ async def test_with_interception_connections_from_before_a_route_obey_it_too():
     """They stay on the listener of the port, where the services of all are told apart by Host."""
     before, text = await rendered(mesh(), INSIDE), mesh(of_web("r", to("next", path("/a"))))
     served = (await rendered(text, INSIDE)).resources
-    old = {**served, LISTENER: before.of(LISTENER)}
+    old = {**served, LISTENER: before.of_type(LISTENER)}
     for asked, address, found in (("a", WEB, "next"), ("b", WEB, "404"), ("a", NEXT, "PassthroughCluster")):
         kept = msgspec.structs.replace(before, resources=old)
         assert brief(ask(kept, f"GET http://web:8000/{asked}", address=address)) == found
@@ -261,11 +261,11 @@ async def test_with_interception_connections_from_before_a_route_obey_it_too():
 
 async def test_with_interception_a_service_has_listeners_of_its_own_only_where_routes_hold():
     names = {"0.0.0.0_8000", f"{WEB}_8000", f"{WEB}_8080", f"{NEXT}_8000"}
-    plain = (await rendered(mesh(), INSIDE)).of(LISTENER).keys()
+    plain = (await rendered(mesh(), INSIDE)).of_type(LISTENER).keys()
     routed = await rendered(mesh(of_web("r", to("next"), parent={"port": 8080})), INSIDE)
     assert names & plain == {"0.0.0.0_8000"}
-    assert names & routed.of(LISTENER).keys() == {"0.0.0.0_8000", f"{WEB}_8080"}
-    assert "web.default.svc.cluster.local:8080" in routed.of(ROUTE)
+    assert names & routed.of_type(LISTENER).keys() == {"0.0.0.0_8000", f"{WEB}_8080"}
+    assert "web.default.svc.cluster.local:8080" in routed.of_type(ROUTE)
 
 
 async def test_with_interception_istios_rules_are_told_apart_by_host_as_ever():
@@ -277,7 +277,7 @@ async def test_with_interception_istios_rules_are_told_apart_by_host_as_ever():
 async def test_a_service_with_two_addresses_is_meant_by_both():
     text = mesh(of_web("r", to("next")), clusterIPs=[WEB, "fd00::1"])
     served = await rendered(text, INSIDE)
-    assert {f"{WEB}_8000", "fd00::1_8000"} <= served.of(LISTENER).keys()
+    assert {f"{WEB}_8000", "fd00::1_8000"} <= served.of_type(LISTENER).keys()
     for address in (WEB, "fd00::1"):
         assert brief(ask(served, "GET http://any:8000/", address=address)) == "next"
 

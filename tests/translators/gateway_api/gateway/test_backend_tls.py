@@ -92,13 +92,13 @@ async def test_the_rest_of_a_destination_rule_holds():
 async def test_authorities_are_resources_of_their_own_also_for_routers_that_have_proved_nothing():
     text = joined(services("web"), authority("one", "ONE"), authority("two", "TWO"), authority("else", "ELSE"))
     plane = await plane_of(joined(text, policy("a", "web", "one", "two", "missing")))
-    held = {name: bytes(r.body) for name, r in plane.render(EDGE).of(SECRET).items()}
+    held = {name: bytes(r.body) for name, r in plane.render(EDGE).of_type(SECRET).items()}
     assert list(held) == ["authorities://ConfigMap/default/one,ConfigMap/default/two"]
     assert b"ONE\nTWO" in next(iter(held.values()))
     plane.store.apply(Ref("ConfigMap", "default", "one"), None)
     plane.store.apply(Ref("ConfigMap", "default", "two"), None)
     await plane.publish()
-    assert not plane.render(EDGE).of(SECRET)
+    assert not plane.render(EDGE).of_type(SECRET)
     closed = decoded(plane.render(EDGE), CLUSTER)[f"outbound|8000||{WEB}"]
     assert (closed["type"], "load_assignment" in closed) == ("STATIC", False), "never plain text"
     assert "NoValidCACertificate" in {finding.reason for finding in plane.findings.all()}

@@ -64,7 +64,7 @@ def joined(*texts: str) -> str:
 
 
 def held(plane: Plane, proxy: Proxy = PROVED) -> list[str]:
-    return list(plane.render(proxy).of(SECRET))
+    return list(plane.render(proxy).of_type(SECRET))
 
 
 def told(plane: Plane) -> list[tuple[str, str]]:
@@ -91,7 +91,7 @@ SHOPS = ["certificate://shop/web"]
 async def test_a_certificate_of_another_namespace_is_sent_if_a_grant_says_so(granted: tuple[str, ...], sent: list[str]):
     plane = await plane_of(joined(gateway(FAR), secret("web", namespace="shop"), *granted))
     assert held(plane) == sent
-    assert bool(plane.render(PROVED).of(LISTENER)) == bool(sent)
+    assert bool(plane.render(PROVED).of_type(LISTENER)) == bool(sent)
     assert told(plane) == ([] if sent else [("RefNotPermitted", f"{REF}.namespace")])
     assert not held(plane, EDGE), "who has proved nothing is sent nothing"
 
@@ -183,7 +183,7 @@ async def test_listeners_that_clients_may_take_for_one_another(listeners: list[A
     held = secret("web", "a.example.com"), secret("other", "b.a.example.com"), secret("wild", "*.example.com")
     plane = await plane_of(joined(gateway(*listeners), *held))
     assert told(plane) == [(reason, f"spec.listeners[{i}].tls") for i in BOTH if reason]
-    assert plane.render(PROVED).of(LISTENER), "it is a warning"
+    assert plane.render(PROVED).of_type(LISTENER), "it is a warning"
 
 
 def frontend(**said: Any) -> dict[str, Any]:
@@ -217,7 +217,7 @@ async def test_who_verifies_clients_must_be_there(refs: list[tuple[str, ...]], r
         tls = served["127.0.0.1_443"]["filter_chains"][0]["transport_socket"]["typed_config"]
         assert tls["require_client_certificate"] is True
         assert b"CLIENTS" in next(
-            r.body for name, r in plane.render(PROVED).of(SECRET).items() if "authorities" in name
+            r.body for name, r in plane.render(PROVED).of_type(SECRET).items() if "authorities" in name
         )
 
 

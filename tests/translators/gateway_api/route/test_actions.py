@@ -144,7 +144,7 @@ async def test_a_grant_that_is_withdrawn_revokes():
     await plane.publish()
     served = plane.render(EDGE)
     assert (brief(ask(served, sent)), brief(ask(served, both))) == ("500", "web")
-    assert not any(name.startswith("mirror|") for name in served.of(CLUSTER))
+    assert not any(name.startswith("mirror|") for name in served.of_type(CLUSTER))
     assert [f.reason for f in plane.findings.all()] == ["RefNotPermitted"] * 2
 
 

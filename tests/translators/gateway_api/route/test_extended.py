@@ -217,6 +217,6 @@ async def test_who_is_asked_is_known_to_clients_that_import_little(protocol: str
     little = {"egress": [{"hosts": ["./web.default.svc.cluster.local"]}]}
     sidecar = made("Sidecar", "default", little, "networking.istio.io/v1")
     text = "---\n".join([made("HTTPRoute", "web", spec), sidecar, services("web", "guard", "other")])
-    found = (await rendered(text)).of(CLUSTER)
+    found = (await rendered(text)).of_type(CLUSTER)
     assert f"{name}|8000||guard.default.svc.cluster.local" in found
     assert "outbound|8000||other.default.svc.cluster.local" not in found

@@ -121,7 +121,7 @@ async def test_a_port_that_says_http2_has_no_cluster_more():
     )
     served = await rendered("---\n".join([gateway({}), calls("web", rule("web")), services("web"), http2]), EDGE)
     assert brief(ask(served, HOST + ECHO)) == "web"
-    assert not any(name.startswith("http2|") for name in served.of(CLUSTER))
+    assert not any(name.startswith("http2|") for name in served.of_type(CLUSTER))
 
 
 RIVALS = [

@@ -103,17 +103,17 @@ async def test_tcp_and_udp_have_the_same_number_and_nothing_else_in_common():
     routes = [stream("TCPRoute", "tcp", "by-tcp"), stream("UDPRoute", "udp", "by-udp")]
     text = joined(gateway(TCP, UDP), *routes, udp_service("by-tcp"), udp_service("by-udp"))
     served = await rendered(text, EDGE)
-    assert sorted(served.of(LISTENER)) == ["127.0.0.1_53", "127.0.0.1_53_udp"]
+    assert sorted(served.of_type(LISTENER)) == ["127.0.0.1_53", "127.0.0.1_53_udp"]
     assert [brief(ask(served, f"GET {scheme}://x:53")) for scheme in ("http", "udp")] == ["tcp by-tcp", "udp by-udp"]
-    assert "udp|8000||by-udp.default.svc.cluster.local" in served.of(CLUSTER)
-    assert "udp|8000||by-udp.default.svc.cluster.local" in served.of(ENDPOINT)
-    assert "udp|8000||by-tcp.default.svc.cluster.local" not in served.of(CLUSTER), "only what is used is served"
+    assert "udp|8000||by-udp.default.svc.cluster.local" in served.of_type(CLUSTER)
+    assert "udp|8000||by-udp.default.svc.cluster.local" in served.of_type(ENDPOINT)
+    assert "udp|8000||by-tcp.default.svc.cluster.local" not in served.of_type(CLUSTER), "only what is used is served"
 
 
 async def test_sidecars_know_nothing_of_udp():
     text = joined(gateway(UDP), stream("UDPRoute", "udp", "a"), udp_service("a"))
     served = await rendered(text, SLEEP)
-    names = [name for type_url in (CLUSTER, ENDPOINT, LISTENER) for name in served.of(type_url)]
+    names = [name for type_url in (CLUSTER, ENDPOINT, LISTENER) for name in served.of_type(type_url)]
     assert names
     assert not [name for name in names if "udp" in name]
 
@@ -197,7 +197,7 @@ async def test_listeners_that_cannot_be_told_apart_are_not_served():
     clash = gateway({"port": 53, "protocol": "HTTP"}, TCP, UDP)
     routes = [stream("TCPRoute", "tcp", "a"), stream("UDPRoute", "udp", "a")]
     text = joined(clash, *routes, udp_service("a"))
-    assert list((await rendered(text, EDGE)).of(LISTENER)) == ["127.0.0.1_53_udp"]
+    assert list((await rendered(text, EDGE)).of_type(LISTENER)) == ["127.0.0.1_53_udp"]
 
 
 async def test_routes_that_do_not_serve_are_attached_all_the_same():
@@ -230,7 +230,7 @@ async def test_a_router_listens_on_the_ports_behind_its_own_service():
     front = made("Service", "edge", {"selector": dict(EDGE.labels), "ports": ports}, "v1")
     routes = [stream("TCPRoute", "tcp", "a"), stream("UDPRoute", "udp", "a")]
     served = await rendered(joined(gateway(TCP, UDP), front, *routes, udp_service("a")), EDGE)
-    assert sorted(served.of(LISTENER)) == ["127.0.0.1_1053_udp", "127.0.0.1_2053"]
+    assert sorted(served.of_type(LISTENER)) == ["127.0.0.1_1053_udp", "127.0.0.1_2053"]
 
 
 async def test_a_listener_set_brings_listeners_for_bytes():
