@@ -76,11 +76,12 @@ class ClusterName(msgspec.Struct, frozen=True):
 
 def parse_cluster(name: str) -> ClusterName | None:
     """Read a cluster name back; None when it is not of the form (PassthroughCluster, BlackHoleCluster)."""
-    prefix, *fields = name.split("|")
-    key = _KEYS.get(prefix)
-    if key is None or len(fields) not in {3, 4} or not fields[0].isdigit():
+    fields = name.split("|")
+    key = _KEYS.get(fields[0])
+    if key is None or len(fields) not in {4, 5} or not fields[1].isdigit():
         return None
-    return ClusterName(*key, int(fields[0]), *fields[1:])
+    purpose, transport = key
+    return ClusterName(purpose, transport, int(fields[1]), fields[2], fields[3], "".join(fields[4:]))
 
 
 def outbound_cluster(host: str, port: int, subset: str = "") -> ClusterName:
