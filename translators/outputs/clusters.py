@@ -16,7 +16,7 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     """Return the names."""
     partitions = view.memo(services.partitions, scope.visibility)
     return (
-        *(view.memo(service_clusters.clusters, scope.client, each) for each in partitions),
+        *(view.memo(service_clusters.clusters, scope.client, partition) for partition in partitions),
         (PASSTHROUGH, BLACK_HOLE),
     )
 
