@@ -1,9 +1,9 @@
-"""Where connections to services arrive at a sidecar: on the listener of a port, or on one of the service's own address.
+"""Which outbound listener of a sidecar serves which services: one for a port, or one for an address of a service.
 
-Without interception a workload calls loopback, so all services of a port share one listener. With it the kernel tells
-where the client wanted to go: what is not HTTP gets a listener for each address of its service (Istio), and so does
-HTTP where Gateway API's routes of the service hold, which are for those who dial it, whatever Host they say. On the
-port's own one stands what has none, or too many: headless services by the addresses of their Pods, ranges.
+Without interception a workload calls loopback, so all services of a port share one listener. With it the kernel
+reports the address that was dialled: L4 services have a listener for each of their addresses (Istio), and so have HTTP
+services with routes of Gateway API, which apply to every request to that address, whatever its Host. The listener of
+the port serves services without addresses, or with too many: headless ones by the addresses of their Pods, and ranges.
 """
 
 from collections.abc import Iterable
@@ -23,11 +23,11 @@ _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - Istio: an address to
 
 
 class PortUse(msgspec.Struct, frozen=True):
-    """What the listener of a port is for.
+    """What the listener of a port serves.
 
-    `http`: some service takes HTTP there, or may. `only_http`: all say that they do. `first` is who gets what nobody
-    else wants: a service that does not say it is HTTP, TLS last, else the oldest. `tls` and `addressed` are the
-    services that are told from others by server names, and by addresses.
+    `http`: some service has HTTP there, or a protocol to detect. `only_http`: all declare HTTP. `first` sorts L4
+    services, of which the first, TLS last and then by age, gets connections that match no other. `tls` and `addressed`
+    are the services that are matched by server names, and by addresses.
     """
 
     number: int
@@ -39,65 +39,65 @@ class PortUse(msgspec.Struct, frozen=True):
 
     @property
     def default(self) -> str:
-        """The host that gets what nobody else wants, or ""."""
+        """The host of the service for connections that match no other, or ""."""
         return self.first[2] if self.first else ""
 
 
 def port_uses(view: View, visibility: Visibility, *, intercepted: bool) -> tuple[PortUse, ...]:
-    """Return what a sidecar's ports are used for, sorted."""
+    """Return what the listeners of a sidecar's ports serve, sorted."""
     return view.memo(_ports, visibility, intercepted)
 
 
 def find_port_use(view: View, visibility: Visibility, number: int, *, intercepted: bool) -> PortUse | None:
-    """Return what a port is used for, or None when nothing arrives there."""
+    """Return what the listener of a port serves, or None when there is none."""
     return next((use for use in port_uses(view, visibility, intercepted=intercepted) if use.number == number), None)
 
 
 def address_listeners(view: View, visibility: Visibility, partition: Partition) -> tuple[tuple[str, int], ...]:
-    """Return the addresses of a part of the services, with the port, that have listeners of their own."""
+    """Return the addresses and ports of a partition of the services that have listeners of their own."""
     routed = view.memo(route_tables.ports_with_service_routes, visibility, partition)
-    found = {
+    places = {
         (address, port.number)
-        for host, _, said in view.memo(services.ports_of, visibility, partition)
+        for host, _, ports in view.memo(services.ports_of, visibility, partition)
         if (service := services.service_on_listeners(view, visibility, host))
-        for port in said
+        for port in ports
         if not port.protocol.is_http or (host, port.number) in routed
         for address in dialable_addresses(service)
     }
-    return tuple(sorted(found))
+    return tuple(sorted(places))
 
 
 def own_configurations(view: View, visibility: Visibility, partition: Partition) -> tuple[str, ...]:
-    """Return `host:port` of the services of a part whose own listeners take HTTP, or look whether it is."""
+    """Return `host:port` of the services of a partition whose own listeners have HTTP, or detect it."""
     routed = view.memo(route_tables.ports_with_service_routes, visibility, partition)
     return tuple(
         virtual_host(host, port.number)
-        for host, _, said in view.memo(services.ports_of, visibility, partition)
+        for host, _, ports in view.memo(services.ports_of, visibility, partition)
         if (service := services.service_on_listeners(view, visibility, host)) and dialable_addresses(service)
-        for port in said
+        for port in ports
         if port.protocol is Protocol.AUTO or (host, port.number) in routed
     )
 
 
 def services_at(view: View, visibility: Visibility, address: str, number: int) -> tuple[tuple[Service, Port], ...]:
-    """Return the services whose own listener an address and port is, oldest first."""
+    """Return the services with a listener of their own at an address and port, oldest first."""
     hosts = {s.host for obj in view.by("service.address", address) for s in view.lowered(obj.ref).services}
-    found = []
+    matching = []
     for host in hosts:
         service = services.service_on_listeners(view, visibility, host)
         port = port_of(service, number) if service else None
         if service and port and address in dialable_addresses(service) and _is_own(view, visibility, service, port):
-            found.append((service, port))
-    return tuple(sorted(found, key=lambda each: (each[1].protocol is Protocol.TLS, each[0].created, each[0].host)))
+            matching.append((service, port))
+    return tuple(sorted(matching, key=lambda pair: (pair[1].protocol is Protocol.TLS, pair[0].created, pair[0].host)))
 
 
 def dialable_addresses(service: Service) -> tuple[str, ...]:
-    """Return the addresses of a service that clients dial, ranges left out."""
+    """Return the addresses of a service that clients can dial: no ranges."""
     return tuple(a for a in service.addresses if a not in _ANY_ADDRESS and is_ip(a))
 
 
 def address_ranges(view: View, service: Service, number: int) -> tuple[str, ...]:
-    """Return how its traffic is told from others' on a shared port: ranges it states, or its Pods' addresses."""
+    """Return the addresses that match a service on a shared port: its ranges, or those of its Pods."""
     if service.addresses:
         return tuple(a for a in service.addresses if "/" in a)
     if service.headless:
@@ -117,15 +117,16 @@ def _is_own(view: View, visibility: Visibility, service: Service, port: Port) ->
 
 def _ports(view: View, visibility: Visibility, intercepted: bool) -> tuple[PortUse, ...]:
     partitions = view.memo(services.partitions, visibility)
-    return _merged(use for each in partitions for use in view.memo(_uses, visibility, intercepted, each))
+    every = (view.memo(_uses, visibility, intercepted, partition) for partition in partitions)
+    return _merge(use for uses in every for use in uses)
 
 
 def _uses(view: View, visibility: Visibility, intercepted: bool, partition: Partition) -> tuple[PortUse, ...]:
-    found: list[PortUse | None] = []
-    for host, created, said in view.memo(services.ports_of, visibility, partition):
+    uses: list[PortUse | None] = []
+    for host, created, ports in view.memo(services.ports_of, visibility, partition):
         service = services.service_on_listeners(view, visibility, host) if intercepted else None
-        found += (_use(port, host, created) if service is None else _intercepted(service, port) for port in said)
-    return _merged(use for use in found if use is not None)
+        uses += (_use(port, host, created) if service is None else _intercepted(service, port) for port in ports)
+    return _merge(use for use in uses if use is not None)
 
 
 def _use(port: Port, host: str, created: str) -> PortUse:
@@ -142,7 +143,7 @@ def _use(port: Port, host: str, created: str) -> PortUse:
 
 
 def _intercepted(service: Service, port: Port) -> PortUse | None:
-    """Return what a service uses the listener of a port for, beside what arrives at its own address."""
+    """Return what the listener of a port serves for a service that may have listeners of its own."""
     if port.protocol.is_http:
         return PortUse(port.number, http=True, only_http=False)
     if service.headless or any("/" in address for address in service.addresses):
@@ -154,22 +155,21 @@ def _intercepted(service: Service, port: Port) -> PortUse | None:
     return msgspec.structs.replace(use, first=None) if use.tls else use
 
 
-def _merged(uses: Iterable[PortUse]) -> tuple[PortUse, ...]:
+def _merge(uses: Iterable[PortUse]) -> tuple[PortUse, ...]:
     """Return one use of each port, sorted."""
-    found: dict[int, PortUse] = {}
+    by_port: dict[int, PortUse] = {}
     for use in uses:
-        known = found.get(use.number)
-        found[use.number] = _together(known, use) if known else use
-    return tuple(found[number] for number in sorted(found))
+        earlier = by_port.get(use.number)
+        by_port[use.number] = _merge_two(earlier, use) if earlier else use
+    return tuple(by_port[number] for number in sorted(by_port))
 
 
-def _together(one: PortUse, other: PortUse) -> PortUse:
-    taken = [first for first in (one.first, other.first) if first]
+def _merge_two(a: PortUse, b: PortUse) -> PortUse:
     return PortUse(
-        one.number,
-        one.http or other.http,
-        one.only_http and other.only_http,
-        min(taken) if taken else None,
-        (*one.tls, *other.tls),
-        (*one.addressed, *other.addressed),
+        a.number,
+        a.http or b.http,
+        a.only_http and b.only_http,
+        min((first for first in (a.first, b.first) if first), default=None),
+        (*a.tls, *b.tls),
+        (*a.addressed, *b.addressed),
     )
