@@ -80,10 +80,10 @@ def _virtual_host(view: View, scope: Scope, configuration: str, host: str) -> Vi
     port = view.memo(gateway_servers, scope, configuration)[0].server.number
     routes = [_encode(view, scope, route, port) for rule in host_rules.routes for route in expand(rule, host)]
     routes += _by_precedence(view, scope, host_rules, port)
-    if not (routes or host_rules.secure or host_rules.kept):
+    if not (routes or host_rules.https_only or host_rules.always_served):
         return None
     body = b"".join((*(route.field for route in routes), view.memo(common)))
-    if host_rules.secure:
+    if host_rules.https_only:
         # Envoy redirects to HTTPS by itself, before it looks at the routes (Istio: httpsRedirect).
         body += envoy.encode(envoy.VirtualHost(require_tls=envoy.VirtualHost.ALL))
     domain = f"[{host}]" if ":" in host else host  # an IPv6 address, as it is in a Host header

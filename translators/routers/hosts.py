@@ -1,6 +1,6 @@
-"""Which hosts a router serves behind a route configuration, and by which rules: servers' hosts and rules' hosts, met.
+"""Which hosts a router serves in a route configuration, and the rules for each: the hosts of servers and of rules, met.
 
-Asked for in parts, as services are (see partitions): a change of rules is looked at in the parts of its hosts alone.
+Hosts are read in partitions, as services are: a change of rules is looked at in the partitions of its hosts alone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,221 +20,213 @@ from mirrorplane.translators.routers.misdirected import hosts_of_other_listeners
 from mirrorplane.translators.routers.servers import GatewayServer, gateway_servers
 
 Place = tuple[GatewayServer, str]
-"""A listener of Gateway API, and a key under which an index finds routes of it."""
+"""A listener of Gateway API, and the key of its routes in an index."""
 
 
 class HostRules(msgspec.Struct, frozen=True):
-    """A host and what is done with requests for it: the routes of all Istio's tables that speak for it, in order.
+    """A host and the rules for it: the routes of all Istio's tables that have it, in order.
 
-    `places` are where those of Gateway API are looked up, in these `partitions`: they come after (`precise_rules`).
-    `secure`: plain HTTP is sent to https instead. `kept`: it is served though there may be no routes.
+    `places` are where the routes of Gateway API are looked up, in these `partitions`: they follow (`precise_rules`).
+    `https_only`: plain HTTP is redirected to HTTPS. `always_served`: there is a virtual host even without routes.
     """
 
     host: str
     routes: tuple[Route, ...]
     places: tuple[Place, ...] = ()
     partitions: Partitions = (WHOLE,)
-    secure: bool = False
-    kept: bool = False
+    https_only: bool = False
+    always_served: bool = False
 
 
 def partitions(view: View, scope: Scope, routes: str) -> Partitions:
     """Return the partitions in which the hosts of a route configuration are read."""
-    said = view.memo(gateway_servers, scope, routes)
-    seen = sum(len(view.by("gateway.routes", name)) for name in {gateway_server.gateway for gateway_server in said})
-    seen += sum(len(gateway_server.server.hosts) for gateway_server in said)
-    return partitions_of_size(seen)
+    servers = view.memo(gateway_servers, scope, routes)
+    objects = sum(len(view.by("gateway.routes", name)) for name in {server.gateway for server in servers})
+    return partitions_of_size(objects + sum(len(server.server.hosts) for server in servers))
 
 
 def hosts(view: View, scope: Scope, routes: str, partition: Partition) -> tuple[str, ...]:
-    """Return the hosts of a part, sorted.
+    """Return the hosts of a partition, sorted.
 
-    Istio: of a server's host and a rule's, the narrower one is served. A server that sends plain HTTP to https does so
-    for all of its hosts.
+    Istio: of a server's host and a rule's, the more specific is served. A server that redirects to HTTPS does so for
+    all of its hosts.
     """
-    said = view.memo(gateway_servers, scope, routes)
-    found = {
-        host
-        for gateway_server in said
-        for host in _of_rules(view, scope, gateway_server, partition)
-        if partition.has(host)
-    }
-    for gateway_server in said:
-        for served in gateway_server.server.hosts:
-            kept = gateway_server.server.redirect or gateway_server.server.isolated
-            if partition.has(served.host) and (kept or _is_met(view, scope, routes, served.host)):
-                found.add(served.host)
-    return tuple(sorted(found - view.memo(hosts_of_other_listeners, scope, routes)))
+    names = set()
+    for gateway_server in view.memo(gateway_servers, scope, routes):
+        names |= {host for host in _rule_hosts(view, scope, gateway_server, partition) if partition.has(host)}
+        always_served = gateway_server.server.redirect or gateway_server.server.isolated
+        for host in (served.host for served in gateway_server.server.hosts if partition.has(served.host)):
+            if always_served or any(_istio_tables(view, scope, _covering(view, scope, routes, host), host)):
+                names.add(host)
+    return tuple(sorted(names - view.memo(hosts_of_other_listeners, scope, routes)))
 
 
 def find_host_rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
-    """Return what is done with requests for a host.
+    """Return the rules for a host.
 
-    Istio: rules of several tables are appended, oldest first, and those that take every request come last. Gateway API:
-    those of all tables are ordered by how precise they are (`precise_rules`); where both meet, Istio's are asked first.
+    Istio: the rules of several tables are appended, oldest first, and rules that match every request go last. Gateway
+    API: the rules of all tables are sorted by specificity (`precise_rules`). Where both APIs have rules, Istio's go
+    first.
     """
-    said = view.memo(gateway_servers, scope, routes)
+    servers = view.memo(gateway_servers, scope, routes)
     covering = tuple(_covering(view, scope, routes, host))
-    secure = next((gateway_server.server.redirect for gateway_server in covering), False)
-    kept = any(gateway_server.server.isolated and host in _served(view, gateway_server) for gateway_server in covering)
-    met = {(table.ref, gateway): table for table, gateway in _meeting(view, scope, covering, host)}
+    tables = {(table.ref, gateway): table for table, gateway in _istio_tables(view, scope, covering, host)}
     found = [
         route
-        for (_, gateway), table in sorted(met.items(), key=lambda item: table_rank(scope.visibility, item[1]))
-        for route in _holding(table, scope, said[0].server.number, gateway)
+        for (_, gateway), table in sorted(tables.items(), key=lambda item: table_rank(scope.visibility, item[1]))
+        for route in _reachable(table, scope, servers[0].server.number, gateway)
     ]
-    ordered = sorted(
-        found if len(said) == 1 else dict.fromkeys(found), key=lambda route: matches_everything(route.match)
+    # Servers that share a configuration may name one gateway twice; its routes count once.
+    unique = found if len(servers) == 1 else dict.fromkeys(found)
+    places = tuple(_places(view, covering, host))
+    return HostRules(
+        host,
+        tuple(sorted(unique, key=lambda route: matches_everything(route.match))),
+        places,
+        partitions_of_size(sum(len(view.by("gateway.host", key)) for _, key in places)),
+        https_only=next((server.server.redirect for server in covering), False),
+        always_served=any(server.server.isolated and host in _served_hosts(view, server) for server in covering),
     )
-    places = tuple(_precise_places(view, covering, host))
-    seen = sum(len(view.by("gateway.host", key)) for _, key in places)
-    return HostRules(host, tuple(ordered), places, partitions_of_size(seen), secure, kept)
 
 
 def precise_rules(
     view: View, scope: Scope, host: str, places: tuple[Place, ...], partition: Partition
 ) -> tuple[Ranked, ...]:
-    """Return what is done with requests for a host by Gateway API, the most precise rule first.
+    """Return the rules of Gateway API for a host, the most specific first.
 
-    Only by the objects of a partition: thousands of routes may share a host.
+    Only those of the objects of a partition: thousands of routes may share a host.
     """
-    met = {
+    tables = {
         (table.ref, table.section_name, gateway_server.gateway): table
         for gateway_server, key in places
         for obj in view.by("gateway.host", partition.key(key))
         for table in view.lowered(obj.ref).tables
-        if host in table.hosts and _speaks(table, scope, gateway_server)
+        if host in table.hosts and _is_at(table, scope, gateway_server)
     }
-    return by_precision(met.values())
+    return by_precision(tables.values())
 
 
 def server_tables(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[RouteTable, ...]:
-    """Return the tables at a server that speak for one of its hosts, winner first.
+    """Return the tables at a server that share a host with it, winner first.
 
     Gateway API: the oldest, then by `namespace/name`.
     """
-    found = [
+    tables = [
         table
         for obj in view.by("gateway.routes", gateway_server.gateway)
         for table in view.lowered(obj.ref).tables
-        if _speaks(table, scope, gateway_server)
-        and any(_admitted(view, gateway_server, table, host) for host in table.hosts)
+        if _is_at(table, scope, gateway_server)
+        and any(_is_admitted(view, gateway_server, table, host) for host in table.hosts)
     ]
     if gateway_server.server.isolated:
-        return tuple(sorted(found, key=table_age))
-    return tuple(sorted(found, key=lambda table: table_rank(scope.visibility, table)))
+        return tuple(sorted(tables, key=table_age))
+    return tuple(sorted(tables, key=lambda table: table_rank(scope.visibility, table)))
 
 
-def _of_rules(view: View, scope: Scope, gateway_server: GatewayServer, partition: Partition) -> Iterator[str]:
-    """Yield the hosts of rules in a part that a server takes in."""
+def _rule_hosts(view: View, scope: Scope, gateway_server: GatewayServer, partition: Partition) -> Iterator[str]:
+    """Yield the hosts of rules in a partition that a server serves."""
     key = partition.key(gateway_server.gateway)
     nested = partitions_of_size(len(view.by("gateway.routes", key))) if partition != WHOLE else (WHOLE,)
     if nested == (WHOLE,):
-        said = _claims(view, scope, gateway_server, key)
+        claims = _claims(view, scope, gateway_server, key)
     else:
-        said = frozenset().union(*(view.memo(_claims, scope, gateway_server, each.key(key)) for each in nested))
-    yield from (host for host, namespace in said if _takes_in(view, gateway_server, namespace, host))
+        every = (view.memo(_claims, scope, gateway_server, inner.key(key)) for inner in nested)
+        claims = frozenset().union(*every)
+    yield from (host for host, namespace in claims if _serves(view, gateway_server, namespace, host))
 
 
 def _claims(view: View, scope: Scope, gateway_server: GatewayServer, key: str) -> frozenset[tuple[str, str]]:
-    """Return the hosts that rules speak of at a server, each with the namespace of who says so."""
+    """Return the hosts of rules at a server, each with the namespace of its object."""
     return frozenset(
         (host, table.ref.namespace)
         for obj in view.by("gateway.routes", key)
         for table in view.lowered(obj.ref).tables
-        if _speaks(table, scope, gateway_server)
+        if _is_at(table, scope, gateway_server)
         for host in table.hosts
     )
 
 
-def _is_met(view: View, scope: Scope, routes: str, host: str) -> bool:
-    """Tell whether any of Istio's tables speaks for a host."""
-    return any(_meeting(view, scope, _covering(view, scope, routes, host), host))
-
-
-def _meeting(
+def _istio_tables(
     view: View, scope: Scope, covering: Iterable[GatewayServer], host: str
 ) -> Iterator[tuple[RouteTable, str]]:
-    """Yield Istio's tables that speak for a host, each with the gateway it does so at."""
+    """Yield Istio's tables that have a host, each with the gateway where it has it."""
     for gateway_server in covering:
-        own = _served(view, gateway_server).get(host, frozenset())
-        for pattern in _names(view, gateway_server, host) if not gateway_server.server.isolated else ():
+        namespaces = _served_hosts(view, gateway_server).get(host, frozenset())
+        for pattern in _patterns(view, gateway_server, host) if not gateway_server.server.isolated else ():
             for obj in view.by("gateway.host", f"{gateway_server.gateway}|{pattern}"):
                 for table in view.lowered(obj.ref).tables:
-                    narrowest = pattern == host and _takes_in(view, gateway_server, table.ref.namespace, host)
-                    if _speaks(table, scope, gateway_server) and (narrowest or _admits(own, table.ref.namespace)):
+                    is_exact = pattern == host and _serves(view, gateway_server, table.ref.namespace, host)
+                    is_admitted = is_exact or _admits(namespaces, table.ref.namespace)
+                    if is_admitted and _is_at(table, scope, gateway_server):
                         yield table, gateway_server.gateway
 
 
-def _precise_places(view: View, covering: Iterable[GatewayServer], host: str) -> Iterator[Place]:
-    """Yield the listeners of Gateway API that take a host, and the keys under which an index finds their routes."""
-    for gateway_server in covering:
-        if gateway_server.server.isolated:
-            yield from (
-                (gateway_server, f"{gateway_server.gateway}|{pattern}")
-                for pattern in _names(view, gateway_server, host)
-            )
+def _places(view: View, covering: Iterable[GatewayServer], host: str) -> Iterator[Place]:
+    """Yield the listeners of Gateway API that serve a host, and the keys of their routes in the index."""
+    for gateway_server in filter(lambda server: server.server.isolated, covering):
+        for pattern in _patterns(view, gateway_server, host):
+            yield gateway_server, f"{gateway_server.gateway}|{pattern}"
 
 
-def _names(view: View, gateway_server: GatewayServer, host: str) -> tuple[str, ...]:
-    """Return the names by which rules may speak of a host at a server: one that is its own also by wider ones."""
-    return candidates(host) if host in _served(view, gateway_server) else (host,)
+def _patterns(view: View, gateway_server: GatewayServer, host: str) -> tuple[str, ...]:
+    """Return the names by which rules can have a host at a server: one of its own hosts also by wildcards."""
+    return candidates(host) if host in _served_hosts(view, gateway_server) else (host,)
 
 
 def _covering(view: View, scope: Scope, routes: str, host: str) -> Iterator[GatewayServer]:
-    """Yield the servers that take a host, oldest first."""
-    by_host, said = view.memo(_places, scope, routes), view.memo(gateway_servers, scope, routes)
-    yield from (said[i] for i in sorted({i for wide in candidates(host) for i in by_host.get(wide, ())}))
+    """Yield the servers that serve a host, oldest first."""
+    by_host, servers = view.memo(_servers_by_host, scope, routes), view.memo(gateway_servers, scope, routes)
+    yield from (servers[i] for i in sorted({i for pattern in candidates(host) for i in by_host.get(pattern, ())}))
 
 
-def _places(view: View, scope: Scope, routes: str) -> Mapping[str, tuple[int, ...]]:
-    """Return which of the servers take each host: their places among them."""
-    found: dict[str, tuple[int, ...]] = {}
+def _servers_by_host(view: View, scope: Scope, routes: str) -> Mapping[str, tuple[int, ...]]:
+    """Return the indexes of the servers that have each host."""
+    by_host: dict[str, tuple[int, ...]] = {}
     for i, gateway_server in enumerate(view.memo(gateway_servers, scope, routes)):
-        for host in _served(view, gateway_server):
-            found[host] = (*found.get(host, ()), i)
-    return found
+        for host in _served_hosts(view, gateway_server):
+            by_host[host] = (*by_host.get(host, ()), i)
+    return by_host
 
 
-def _served(view: View, gateway_server: GatewayServer) -> Mapping[str, frozenset[str]]:
-    """Return the hosts of a server, each with the namespaces whose rules may speak for it."""
-    found: Mapping[str, frozenset[str]] = view.memo(_hosts_of, gateway_server.server)
-    return found
+def _served_hosts(view: View, gateway_server: GatewayServer) -> Mapping[str, frozenset[str]]:
+    """Return the hosts of a server, each with the namespaces whose rules may have it."""
+    namespaces: Mapping[str, frozenset[str]] = view.memo(_namespaces_by_host, gateway_server.server)
+    return namespaces
 
 
-def _hosts_of(_: View, server: Server) -> Mapping[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
-    for one in server.hosts:
-        found[one.host] = found.get(one.host, frozenset()) | {one.namespace}
-    return found
+def _namespaces_by_host(_: View, server: Server) -> Mapping[str, frozenset[str]]:
+    by_host: dict[str, frozenset[str]] = {}
+    for served in server.hosts:
+        by_host[served.host] = by_host.get(served.host, frozenset()) | {served.namespace}
+    return by_host
 
 
 def _admits(namespaces: frozenset[str], namespace: str) -> bool:
     return EVERYWHERE in namespaces or namespace in namespaces
 
 
-def _speaks(table: RouteTable, scope: Scope, gateway_server: GatewayServer) -> bool:
-    named = gateway_server.gateway in table.gateways and table.section_name == (
-        gateway_server.server.section_name if gateway_server.server.isolated else ""
-    )
-    return named and exported(table.export_to, table.ref.namespace, scope.namespace)
+def _is_at(table: RouteTable, scope: Scope, gateway_server: GatewayServer) -> bool:
+    """Tell whether a table is for a server, and exported to the router."""
+    section = gateway_server.server.section_name if gateway_server.server.isolated else ""
+    is_attached = gateway_server.gateway in table.gateways and table.section_name == section
+    return is_attached and exported(table.export_to, table.ref.namespace, scope.namespace)
 
 
-def _takes_in(view: View, gateway_server: GatewayServer, namespace: str, host: str) -> bool:
-    """Tell whether one of a server's hosts is a host of a namespace's rules, or wider."""
-    served = _served(view, gateway_server)
-    return any(_admits(served[wide], namespace) for wide in candidates(host) if wide in served)
+def _serves(view: View, gateway_server: GatewayServer, namespace: str, host: str) -> bool:
+    """Tell whether a server has a host, or a wildcard above it, for rules of a namespace."""
+    served = _served_hosts(view, gateway_server)
+    return any(_admits(served[pattern], namespace) for pattern in candidates(host) if pattern in served)
 
 
-def _admitted(view: View, gateway_server: GatewayServer, table: RouteTable, host: str) -> bool:
-    said = (s.host for s in gateway_server.server.hosts if s.admits(table.ref.namespace))
-    return _takes_in(view, gateway_server, table.ref.namespace, host) or (
-        host.startswith("*") and any(includes(host, one) for one in said)
-    )
+def _is_admitted(view: View, gateway_server: GatewayServer, table: RouteTable, host: str) -> bool:
+    if _serves(view, gateway_server, table.ref.namespace, host):
+        return True
+    served = (served.host for served in gateway_server.server.hosts if served.admits(table.ref.namespace))
+    return host.startswith("*") and any(includes(host, name) for name in served)
 
 
-def _holding(table: RouteTable, scope: Scope, port: int, gateway: str) -> Iterator[Route]:
-    """Yield the routes that hold, up to the first that takes every request (Istio)."""
+def _reachable(table: RouteTable, scope: Scope, port: int, gateway: str) -> Iterator[Route]:
+    """Yield the routes that may match, up to the first that matches every request (Istio)."""
     for route in table.routes:
         if may_match(route.match, scope, port, gateway):
             yield route

@@ -1,8 +1,10 @@
-"""Requests that came by the wrong connection: for a host of another HTTPS listener than the one that TLS chose.
+"""Misdirected requests (421): for a host of another HTTPS listener than the one whose certificate TLS chose.
 
-Clients send requests for several hosts by one HTTP/2 connection if its certificate holds for all of them. Gateway API:
-a request whose host belongs to another listener of the port is answered 421, and the client connects anew.
+Clients reuse an HTTP/2 connection for every host that its certificate covers. Gateway API: a request whose host belongs
+to another listener of the port is answered 421, and the client opens a new connection (RFC 9110 §15.5.20).
 """
+
+from collections.abc import Iterable
 
 from mirrorplane.api.actions import Answer
 from mirrorplane.api.gateways import ServerProtocol
@@ -16,29 +18,32 @@ _MISDIRECTED = 421
 
 
 def hosts_of_other_listeners(view: View, scope: Scope, routes: str) -> frozenset[str]:
-    """Return the hosts of listeners beside the one of a route configuration; nothing for servers of other APIs.
+    """Return the hosts of other listeners on the port of a route configuration; none for Istio's servers.
 
-    More precise hosts of the listener itself go before them, as everywhere.
+    More specific hosts of the listener itself go before them, as everywhere.
     """
-    said = view.memo(gateway_servers, scope, routes)
-    own = {served.host for gateway_server in said for served in gateway_server.server.hosts}
-    if not said or not all(map(_is_apart, said)):
+    servers = view.memo(gateway_servers, scope, routes)
+    if not servers or not all(map(_is_isolated_https, servers)):
         return frozenset()
     bindings = view.memo(merge_servers, scope).bindings
-    binding = next(one for one in bindings if said[0] in one.gateway_servers)
-    others = (
+    binding = next(binding for binding in bindings if servers[0] in binding.gateway_servers)
+    neighbours = (
         gateway_server
         for gateway_server in binding.gateway_servers
-        if gateway_server.routes != routes and _is_apart(gateway_server)
+        if gateway_server.routes != routes and _is_isolated_https(gateway_server)
     )
-    return frozenset(served.host for gateway_server in others for served in gateway_server.server.hosts) - own
+    return _hosts(neighbours) - _hosts(servers)
 
 
 def misdirected_route(gateway_server: GatewayServer) -> Route:
-    """Return what is done with requests for those."""
+    """Return the route for requests to those hosts."""
     return Route("", Match(), Answer(_MISDIRECTED), gateway_server.about, gateway_server.server.path)
 
 
-def _is_apart(gateway_server: GatewayServer) -> bool:
+def _hosts(servers: Iterable[GatewayServer]) -> frozenset[str]:
+    return frozenset(served.host for gateway_server in servers for served in gateway_server.server.hosts)
+
+
+def _is_isolated_https(gateway_server: GatewayServer) -> bool:
     server = gateway_server.server
     return server.isolated and server.termination is not None and server.protocol is ServerProtocol.HTTP

@@ -70,7 +70,7 @@ def test_hosts_and_rules_are_those_of_every_pair(said, told):
 
 
 def meaning(said: hosts.HostRules) -> tuple[list[str], bool]:
-    return [route.action.path for route in said.routes], said.secure
+    return [route.action.path for route in said.routes], said.https_only
 
 
 def by_pairs(view: PlainView, scope) -> dict[str, tuple[list[str], bool]]:
