@@ -19,12 +19,12 @@ def host_problem(host: str) -> str:
         return ""
     name = host.removeprefix("*.").removesuffix(".").lower()
     if not name or len(name) > LONGEST_NAME:
-        return f"{host!r} is no host: it must have 1 to {LONGEST_NAME} characters"
+        return f"{host!r} is not a valid host: it must have 1 to {LONGEST_NAME} characters"
     if "*" in name:
-        return f"{host!r} is no host: a wildcard can only be the whole first label, as in *.example.com"
+        return f"{host!r} is not a valid host: a wildcard must be the whole first label, as in *.example.com"
     for label in name.split("."):
         if not label or len(label) > LONGEST_LABEL or label[0] == "-" or label[-1] == "-" or not set(label) <= _LETTERS:
-            return f"{host!r} is no host: {label!r} is no DNS label (letters, digits and dashes inside, at most 63)"
+            return f"{host!r} is not a valid host: {label!r} is not a DNS label"
     return ""
 
 

@@ -153,7 +153,7 @@ def parse_node_id(node_id: str) -> tuple[str, str, str, str, str]:
         raise NodeIdError(f"node id {node_id!r}: want role~ip~name.namespace~namespace.svc.domain")
     role, ip, workload, dns = parts
     if role not in ROLES:
-        raise NodeIdError(f"node id {node_id!r}: role {role!r} is none of {', '.join(ROLES)}")
+        raise NodeIdError(f"node id {node_id!r}: role {role!r} is not one of {', '.join(ROLES)}")
     if not is_ip(ip):
         raise NodeIdError(f"node id {node_id!r}: {ip!r} is not an IP address")
     name, _, namespace = workload.rpartition(".")

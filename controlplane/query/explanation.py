@@ -93,7 +93,7 @@ class _Words:
     def _routed(self) -> Iterator[str]:
         found = self._found
         if found.status == HTTPStatus.BAD_REQUEST and not found.route_configuration:
-            yield _row("answer", "400: this is no path")
+            yield _row("answer", "400: the path is invalid")
             return
         yield _row("virtual host", self._virtual_host())
         if found.action is None:

@@ -132,7 +132,7 @@ def _at(outcome: Condition, place: str, to: Sequence[Delivery] | None) -> Condit
 def _open(said: Section, outcome: Condition, to: Sequence[Delivery] | None) -> Condition:
     """Return what holds for a listener where what proxies have accepted may be that they take nobody in at it."""
     name = said.key.get("name", "")
-    shut = [f"{one.proxy} takes nobody in: {one.unserved[name]}" for one in to or () if name in one.unserved]
+    shut = [f"listener not served by {one.proxy}: {one.unserved[name]}" for one in to or () if name in one.unserved]
     if not shut or outcome.status != TRUE:
         return outcome
     return Condition(PROGRAMMED, FALSE, "Invalid", "; ".join(shut[:_SHOWN]))
@@ -143,7 +143,7 @@ def _any(sections: Sequence[Section], outcome: Condition) -> Condition:
     found = [one.status for section in sections for one in section.conditions if one.type == PROGRAMMED]
     if not found or TRUE in found:
         return outcome
-    return Condition(PROGRAMMED, FALSE, "Invalid", "nobody is let in at any of its listeners")
+    return Condition(PROGRAMMED, FALSE, "Invalid", "no listener accepts connections")
 
 
 def _of_section(said: Section, outcome: Condition) -> Section:

@@ -39,7 +39,7 @@ def lower(_: View, obj: Object[istio.Sidecar]) -> Lowered:
 
 
 def validate(obj: Object[istio.Sidecar]) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses, and what is not supported."""
+    """Refuse what Istio's validation refuses, and unsupported features."""
     spec = obj.spec
     if spec == istio.Sidecar(workload_selector=spec.workload_selector):
         yield Finding(obj.ref, "EmptyConfiguration", "sidecar: empty configuration provided", "spec")

@@ -32,7 +32,7 @@ def egress_of(spec: istio.EgressListener) -> EgressListener:
 
 
 def egress_findings(about: Ref, spec: tuple[istio.EgressListener, ...]) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses, and what is not supported."""
+    """Refuse what Istio's validation refuses, and unsupported features."""
     seen_ports: set[int] = set()
     for i, listener in enumerate(spec):
         path, port = f"spec.egress[{i}]", listener.port

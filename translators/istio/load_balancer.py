@@ -47,7 +47,7 @@ def load_balancer_of(spec: istio.LoadBalancer | None) -> LoadBalancer | None:
 
 
 def load_balancer_findings(about: Ref, path: str, spec: istio.LoadBalancer | None) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses, and what Envoy would."""
+    """Refuse what Istio's validation and Envoy refuse."""
     if spec is None:
         return
     if spec.simple not in _SIMPLE:

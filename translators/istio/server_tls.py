@@ -65,7 +65,7 @@ def termination_of(spec: istio.ServerTLSSettings) -> Termination | None:
 
 
 def tls_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses, and what Envoy would."""
+    """Refuse what Istio's validation and Envoy refuse."""
     if spec.mode not in MODES:
         yield _wrong(about, f"{spec.mode} is not one of {', '.join(MODES)}", f"{path}.mode")
         return

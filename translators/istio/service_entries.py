@@ -19,7 +19,7 @@ Entry = Object[istio.ServiceEntry]
 
 
 def entry_findings(obj: Entry) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses, and report what is not supported."""
+    """Refuse what Istio's validation refuses, and report unsupported features."""
     yield from _host_findings(obj)
     yield from _resolution_findings(obj)
     yield from _port_findings(obj)

@@ -35,7 +35,7 @@ def tls_of(spec: istio.ClientTLSSettings | None) -> Tls | None:
 
 
 def tls_findings(about: Ref, path: str, spec: istio.ClientTLSSettings | None) -> Iterator[Finding]:
-    """Refuse what Istio's validation refuses, and what Envoy would."""
+    """Refuse what Istio's validation and Envoy refuse."""
     if spec is None:
         return
     if spec.mode not in _MODES:

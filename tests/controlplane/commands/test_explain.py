@@ -105,7 +105,7 @@ def test_an_answer_of_the_proxy_itself(mesh: Path, node: Path):
         ("http://httpbin:81/", "listener", "127.0.0.1_15080, the HTTP proxy (filter chain 0)"),
         ("https://httpbin:8000/", "answer", "none: TLS on a port that takes plain HTTP fails"),
         ("https://httpbin:81/", "listener", "none: nothing takes this on port 81"),
-        ("http://httpbin:8000/%00", "answer", "400: this is no path"),
+        ("http://httpbin:8000/%00", "answer", "400: the path is invalid"),
     ],
 )
 def test_what_does_not_match_is_told_too(mesh: Path, node: Path, url: str, title: str, wanted: str):

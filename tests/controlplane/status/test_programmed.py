@@ -100,7 +100,7 @@ def test_a_listener_at_which_a_proxy_takes_nobody_in_is_not_programmed():
     shut = Delivery("f.default", "127.0.0.6", True, unserved={"80": "it cannot listen there"})
     found = delivered(SAID, (ONE, shut))
     assert [seen(section.conditions[0]) for section in found.sections] == ["False Invalid", "True Programmed"]
-    assert found.sections[0].conditions[0].message == "f.default takes nobody in: it cannot listen there"
+    assert found.sections[0].conditions[0].message == "listener not served by f.default: it cannot listen there"
     assert seen(found.conditions[1]) == "True Programmed"
     whole = delivered(SAID, (msgspec.structs.replace(shut, unserved={"80": "a", "8080": "b"}),))
     assert seen(whole.conditions[1]) == "False Invalid"

@@ -47,7 +47,7 @@ def test_labels_that_are_no_text_are_left_out() -> None:
     ("bad", "sentence"),
     [
         (node("pod-1"), "want role~ip~name.namespace"),
-        (node("ztunnel~1.2.3.4~a.b~b.svc.cluster.local"), "role 'ztunnel' is none of"),
+        (node("ztunnel~1.2.3.4~a.b~b.svc.cluster.local"), "role 'ztunnel' is not one of"),
         (node("sidecar~1.2.3.4~a\nforged.b~b.svc.cluster.local"), "not printable"),
         (node("sidecar~host~a.b~b.svc.cluster.local"), "'host' is not an IP address"),
         (node("x" * 2000), "2000 characters"),

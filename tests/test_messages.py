@@ -1,0 +1,68 @@
+"""Messages and docstrings are in plain English: phrases of the private language that this house once had stay out.
+
+See decision 0120.
+"""
+
+import ast
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("api", "translators", "controlplane", "bootstrap")
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+IDIOMS = (
+    r"there (is|are) no\b",
+    r"\bholds? (there|here|for)\b",
+    r"no rule holds",
+    r"\b(is|are) told\b",
+    r"\b(by|of|for|to|at) which no\b",
+    r"\b(no|any|some|every)body\b",
+    r"\blets? in\b",
+    r"\b(is|are) meant\b",
+    r"\bin so many words\b",
+    r"\b(is|are) looked at\b",
+    r"\bgoes? on (serving|with)\b",
+    r"\bunder way\b",
+    r"\btakes? off TLS|TLS is taken off\b",
+)
+"""Say instead: missing, not found, applies, reported, accepts, no client, intended, in flight, terminates."""
+IN_MESSAGES = (r"\bchanges? nothing\b", r"\bis none of\b", r"\bis no (?!longer)\w")
+"""Idioms of messages alone: has no effect, is not one of, is not a valid …"""
+FORBIDDEN = re.compile("|".join(IDIOMS), re.IGNORECASE)
+FORBIDDEN_IN_MESSAGES = re.compile("|".join(IDIOMS + IN_MESSAGES), re.IGNORECASE)
+MOST_IN_DOCSTRINGS = 45
+"""Measured; to become 0."""
+ALLOWED: dict[str, str] = {}
+"""Texts that may contain one, each with the reason."""
+
+
+def docstrings(tree: ast.Module) -> set[ast.Constant]:
+    """Return the strings that stand alone: docstrings, also those of constants."""
+    statements = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+    return {node for node in statements if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def faults(texts: Iterable[ast.Constant], path: Path, forbidden: re.Pattern[str]) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {match.group()!r} in {node.value!r}"
+        for node in texts
+        if isinstance(node.value, str)
+        and node.value not in ALLOWED
+        and (match := forbidden.search(re.sub(r"\s+", " ", node.value)))
+    ]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_message_is_in_plain_english(path: Path):
+    tree = ast.parse(path.read_text())
+    alone = docstrings(tree)
+    messages = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and n not in alone]
+    assert faults(messages, path, FORBIDDEN_IN_MESSAGES) == []
+
+
+def test_docstrings_are_in_plain_english():
+    found = [fault for path in FILES for fault in faults(docstrings(ast.parse(path.read_text())), path, FORBIDDEN)]
+    assert len(found) <= MOST_IN_DOCSTRINGS, "\n".join(found)
