@@ -118,7 +118,7 @@ async def test_what_a_router_cannot_do_is_not_programmed_at_it():
     ).items()
     assert (ref, list(one.unserved)) == (edge, ["l0", "l2"])
     assert "port 80" in one.unserved["l0"]
-    assert "not proved who it is" in one.unserved["l2"]
+    assert "not authenticated" in one.unserved["l2"]
     said = status_of(view, edge)
     assert said is not None
     found = delivered(said, (one,))
