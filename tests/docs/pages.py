@@ -78,8 +78,8 @@ def of_page(page: Path, word: str) -> list[str]:
 
 def commands(page: Path) -> list[Block]:
     """Return the blocks that run for a page, those of the pages it starts from first."""
-    first = [block for start in of_page(page, "starts from") for block in _commands_until(page.parent, start)]
-    return first + [block for block in blocks(page) if block.language in {SHELL, TRANSCRIPT} and not block.not_run]
+    before = [block for start in of_page(page, "starts from") for block in _commands_until(page.parent, start)]
+    return before + [block for block in blocks(page) if block.language in {SHELL, TRANSCRIPT} and not block.not_run]
 
 
 def _commands_until(folder: Path, start: str) -> Iterator[Block]:

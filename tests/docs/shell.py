@@ -10,9 +10,12 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from tests.docs.pages import ROOT, SHELL, Block
 
 SECONDS = 240
+# `ip netns` keeps namespaces in /run/netns: a mount of its own, so that a page leaves nothing on the machine.
 _START = 'ip link set lo up; mkdir -p /run/netns; mount -t tmpfs none /run/netns; exec bash -euo pipefail "$0"'
 
 
@@ -20,7 +23,16 @@ class PageFailedError(AssertionError):
     """A command of a page failed, or printed something else. The message says which, and what it printed."""
 
 
-def isolated() -> list[str]:
+class Transcript(msgspec.Struct, frozen=True):
+    """A command of a console block, what the page says it prints, and the file with what it did print."""
+
+    block: Block
+    command: str
+    promise: str
+    output: Path
+
+
+def isolation() -> list[str]:
     """Return the command before another that gives it a network and processes of its own."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     return ["unshare", *user, "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -31,39 +43,50 @@ def unavailable(programs: Iterable[str]) -> str:
     missing = [program for program in ("unshare", "ip", "curl", *programs) if shutil.which(program) is None]
     if missing:
         return f"needs {', '.join(missing)}"
-    probe = subprocess.run([*isolated(), "true"], capture_output=True, text=True, check=False)
+    probe = subprocess.run([*isolation(), "true"], capture_output=True, text=True, check=False)
     return f"namespaces do not work here: {probe.stderr.strip()}" if probe.returncode else ""
 
 
 def run(blocks: Iterable[Block], folder: Path) -> None:
-    """Run blocks in one shell. Raises PageFailedError."""
-    script, outputs = folder / "page.sh", folder / "outputs"
+    """Run blocks in one shell, and compare what they print. Raises PageFailedError."""
+    (folder / "outputs").mkdir()
     work = folder / "work"
-    outputs.mkdir()
     work.mkdir()
     (work / "deploy").symlink_to(ROOT / "deploy")
-    expected: dict[Path, tuple[Block, str]] = {}
-    lines = []
+    transcripts = _write_script(blocks, folder)
+    _execute(folder / "page.sh", work, folder / "log")
+    for transcript in transcripts:
+        printed = transcript.output.read_text()
+        if not matches(transcript.promise, printed):
+            raise PageFailedError(f"{transcript.block} promises\n{transcript.promise}\nand it prints\n{printed}")
+
+
+def _write_script(blocks: Iterable[Block], folder: Path) -> list[Transcript]:
+    lines: list[str] = []
+    transcripts: list[Transcript] = []
     for block in blocks:
         lines.append(f"echo 'at {block}' >&2")
         if block.language == SHELL:
             lines.append(block.text)
             continue
-        for command, answer in transcript(block.text):
-            output = outputs / str(len(expected))
-            expected[output] = block, answer
+        for command, promise in split_console(block.text):
+            output = folder / "outputs" / str(len(transcripts))
+            transcripts.append(Transcript(block, command, promise, output))
             lines.append(f"{{ {command}\n}} > {output} 2>&1 || true")
-    script.write_text("\n".join(lines))
+    (folder / "page.sh").write_text("\n".join(lines))
+    return transcripts
+
+
+def _execute(script: Path, work: Path, log: Path) -> None:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "COLUMNS": "120",
     }
-    log = folder / "log"
     with log.open("w") as sink:
-        ended = subprocess.run(
-            [*isolated(), "sh", "-c", _START, script],
+        process = subprocess.run(
+            [*isolation(), "sh", "-c", _START, script],
             cwd=work,
             env=environment,
             timeout=SECONDS,
@@ -72,16 +95,12 @@ def run(blocks: Iterable[Block], folder: Path) -> None:
             stderr=subprocess.STDOUT,
             check=False,
         )
-    if ended.returncode:
+    if process.returncode:
         logs = "".join(f"\n--- {path.name}\n{path.read_text()[-2000:]}" for path in sorted(work.glob("*.log")))
-        raise PageFailedError(f"exit {ended.returncode}\n{log.read_text()[-4000:]}{logs}")
-    for output, (block, answer) in expected.items():
-        printed = output.read_text()
-        if not alike(answer, printed):
-            raise PageFailedError(f"{block} promises\n{answer}\nand it is\n{printed}")
+        raise PageFailedError(f"exit {process.returncode}\n{log.read_text()[-4000:]}{logs}")
 
 
-def transcript(text: str) -> list[tuple[str, str]]:
+def split_console(text: str) -> list[tuple[str, str]]:
     """Split a console block into commands and what they print. `> ` continues a command."""
     pairs: list[tuple[str, str]] = []
     for line in text.splitlines():
@@ -94,23 +113,25 @@ def transcript(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def alike(promised: str, printed: str) -> bool:
-    """Tell whether a command printed what was promised. A line `...` stands for any lines, `…` for a rest of a line."""
-    lines = [line.rstrip() for line in printed.strip("\n").splitlines()]
-    at = 0
-    anywhere = False
-    for promise in promised.strip("\n").splitlines():
-        if promise.strip() == "...":
-            anywhere = True
+def matches(promise: str, output: str) -> bool:
+    """Tell whether a command printed what a page promises: nothing, or these lines.
+
+    A line `...` stands for any lines, `…` for the rest of a line.
+    """
+    lines = [line.rstrip() for line in output.strip("\n").splitlines()]
+    position, skips = 0, False
+    for pattern in promise.strip("\n").splitlines():
+        if pattern.strip() == "...":
+            skips = True
             continue
-        matching = (n for n in range(at, len(lines) if anywhere else at + 1) if _line_alike(promise, lines[n : n + 1]))
-        found = next(matching, None)
-        if found is None:
+        last = len(lines) if skips else position + 1
+        position = next((i + 1 for i in range(position, last) if _line_matches(pattern, lines[i : i + 1])), 0)
+        skips = False
+        if not position:
             return False
-        at, anywhere = found + 1, False
-    return anywhere or at == len(lines) or not promised.strip()
+    return skips or position == len(lines) or not promise.strip()
 
 
-def _line_alike(promise: str, lines: list[str]) -> bool:
-    start, more, _ = promise.rstrip().partition("…")
-    return bool(lines) and (lines[0].startswith(start) if more else lines[0] == start)
+def _line_matches(pattern: str, line: list[str]) -> bool:
+    start, ellipsis, _ = pattern.rstrip().partition("…")
+    return bool(line) and (line[0].startswith(start) if ellipsis else line[0] == start)

@@ -24,12 +24,12 @@ SERVICES = """\
 def example(monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, ModuleType]:
     """The kind and the input, as the two files of the example would be imported."""
     modules = []
-    sources = [block.text for block in blocks(ROOT / "CONTRIBUTING.md") if block.language == "python"]
+    texts = [block.text for block in blocks(ROOT / "CONTRIBUTING.md") if block.language == "python"]
     names = ("mirrorplane.api.kinds.example", "mirrorplane.translators.inputs.example_shadow")
-    for name, source in zip(names, sources, strict=True):
+    for name, text in zip(names, texts, strict=True):
         modules.append(ModuleType(name))
         monkeypatch.setitem(sys.modules, name, modules[-1])
-        exec(compile(source, name, "exec"), modules[-1].__dict__)
+        exec(compile(text, name, "exec"), modules[-1].__dict__)
     return modules[0], modules[1]
 
 

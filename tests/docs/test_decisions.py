@@ -47,5 +47,5 @@ def test_every_citation_exists():
 
 
 def test_the_index_lists_every_decision():
-    listed = re.findall(r"\]\((\d{4}-[^)]+\.md)\)", (FOLDER / "README.md").read_text())
-    assert listed == [page.name for page in DECISIONS.values()]
+    index = re.findall(r"\]\((\d{4}-[^)]+\.md)\)", (FOLDER / "README.md").read_text())
+    assert index == [page.name for page in DECISIONS.values()]

@@ -24,7 +24,7 @@ from tests.docs.pages import (
     commands,
     of_page,
 )
-from tests.docs.shell import alike, run, transcript, unavailable
+from tests.docs.shell import matches, run, split_console, unavailable
 
 CONTEXT = list(yaml.safe_load_all((Path(__file__).parent / "context.yaml").read_text()))
 """The Services that manifests in the documentation name, and what else they lean on."""
@@ -46,12 +46,12 @@ NOT_RUN = {
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 
-def named(page: Path) -> str:
+def page_name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
 @pytest.mark.envoy
-@pytest.mark.parametrize("page", RUNNING, ids=named)
+@pytest.mark.parametrize("page", RUNNING, ids=page_name)
 def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path):
     if why := unavailable(name for block in commands(page) for name in of_page(block.page, "needs")):
         pytest.skip(why)
@@ -60,13 +60,13 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("block", MANIFESTS, ids=str)
 def test_a_manifest_passes_check(block: Block, tmp_path: Path):
-    shown = [obj for obj in yaml.safe_load_all(block.text) if obj]
-    around = [obj for obj in CONTEXT if _key(obj) not in {_key(one) for one in shown}]
+    keys = {_key(obj) for obj in yaml.safe_load_all(block.text) if obj}
+    context = [obj for obj in CONTEXT if _key(obj) not in keys]
     (tmp_path / "page.yaml").write_text(block.text)
-    (tmp_path / "context.yaml").write_text(yaml.safe_dump_all(around))
-    done = CliRunner().invoke(cli, ["check", "-f", str(tmp_path)])
-    assert done.exit_code == 0, done.output
-    assert "0 errors, 0 warnings" in done.output
+    (tmp_path / "context.yaml").write_text(yaml.safe_dump_all(context))
+    result = CliRunner().invoke(cli, ["check", "-f", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "0 errors, 0 warnings" in result.output
 
 
 def _key(obj: dict) -> tuple[str, str, str]:
@@ -80,11 +80,11 @@ def test_every_block_has_a_language_that_says_whether_it_runs():
 
 def test_what_does_not_run_is_counted_and_says_why():
     """One more is a decision: write it down here."""
-    skipped = Counter(named(block.page) for block in BLOCKS if block.not_run)
-    assert skipped == NOT_RUN
+    counts = Counter(page_name(block.page) for block in BLOCKS if block.not_run)
+    assert counts == NOT_RUN
 
 
-@pytest.mark.parametrize("page", EVERY_PAGE, ids=named)
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=page_name)
 def test_links_lead_somewhere(page: Path):
     broken = []
     for target in _LINK.findall(re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)):
@@ -118,7 +118,7 @@ def test_architecture_names_every_folder():
     """A folder of manifest kinds or of sources is inside one that is named."""
     text = (ROOT / "ARCHITECTURE.md").read_text()
     packages = ("api", "translators", "bootstrap", "controlplane")
-    folders = {named(path.parent) for package in packages for path in (ROOT / package).rglob("*.py")}
+    folders = {page_name(path.parent) for package in packages for path in (ROOT / package).rglob("*.py")}
     inner = ("api/kinds/", "controlplane/sources/", "controlplane/playground/")
     outer = {name for name in folders if not name.startswith(inner)}
     assert len(outer) > len(packages)
@@ -130,7 +130,7 @@ def test_architecture_is_short():
 
 
 @pytest.mark.parametrize(
-    ("promised", "printed", "answer"),
+    ("promise", "output", "answer"),
     [
         ("a\nb", "a\nb\n", True),
         ("a", "a\nb", False),
@@ -142,9 +142,9 @@ def test_architecture_is_short():
         ("", "whatever", True),
     ],
 )
-def test_output_is_compared_line_by_line(promised: str, printed: str, answer: bool):
-    assert alike(promised, printed) is answer
+def test_output_is_compared_line_by_line(promise: str, output: str, answer: bool):
+    assert matches(promise, output) is answer
 
 
 def test_a_transcript_is_commands_and_answers():
-    assert transcript("$ a \\\n> b\nx\ny\n$ c\n") == [("a \\\nb", "x\ny\n"), ("c", "")]
+    assert split_console("$ a \\\n> b\nx\ny\n$ c\n") == [("a \\\nb", "x\ny\n"), ("c", "")]

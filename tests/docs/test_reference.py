@@ -31,13 +31,13 @@ def test_the_command_line_page_names_every_command_and_option():
 
 
 def test_no_page_names_an_option_that_is_not_there():
-    known = {opt for command in (cli, *cli.commands.values()) for opt in options(command)} | OF_EVERY_COMMAND
-    known |= {"--version"}
+    options_of_all = {opt for command in (cli, *cli.commands.values()) for opt in options(command)} | OF_EVERY_COMMAND
+    options_of_all |= {"--version"}
     for page in EVERY_PAGE:
         for line in re.findall(r"^.*\bmirrorplane [a-z]+ .*$", page.read_text(), flags=re.MULTILINE):
             command = re.search(r"\bmirrorplane ([a-z]+) ([^|`;&>]*)", line)
             if command and command[1] in cli.commands:
-                assert set(re.findall(r"(?<![\w-])--[a-z-]+", command[2])) <= known, line
+                assert set(re.findall(r"(?<![\w-])--[a-z-]+", command[2])) <= options_of_all, line
 
 
 @pytest.fixture
