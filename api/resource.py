@@ -34,7 +34,7 @@ class ResourceType(msgspec.Struct, frozen=True, kw_only=True):
     say that it is missing and Envoy would wait for it, 15 s.
     `pins_when_rejected`: a rejected resource still uses what it names. Not so for listeners: one whose port is taken
     may stay rejected for ever.
-    `private`: bytes are never shared between streams, printed, or sent to a proxy without an identity.
+    `private`: bytes are never shared between streams, printed, or sent to a proxy without an identity (decision 0026).
     """
 
     url: str

@@ -73,7 +73,7 @@ class Client:
             while self.session is not None and self._asks:
                 self.session.receive(self._asks.pop(0))
                 await asyncio.sleep(0)
-            await self._shared.turns.take()
+            await self._shared.scheduler.wait_turn()
             if self.session is None or self.session.next(time.monotonic()) is None:
                 self._wake.clear()
                 await self._wake.wait()
