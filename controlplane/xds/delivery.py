@@ -87,5 +87,6 @@ class Delivery:
         assert self.last is not None
         names, self.acked = self.last.names, self.last.version
         self.in_flight = False
+        # The nonce must stay; names of a large first response would be kept for as long as the proxy is connected.
         self.last = msgspec.structs.replace(self.last, names=())
         return names

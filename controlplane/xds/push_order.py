@@ -63,7 +63,7 @@ class PushOrder:
         """Tell whether a type may be sent: it waits while an earlier type is not through, for at most `patience`."""
         return not any(
             lags or self._holds_back(earlier, now)
-            for type_url in GATED.get(sub.type_url, ())
+            for type_url in GATED.get(sub.type_url, ())  # most types wait for none: this is empty for them
             for earlier, lags in self._subscribers(type_url, now)
         )
 

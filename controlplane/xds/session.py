@@ -69,7 +69,7 @@ class Session(ABC, Generic[R]):
         if self._served.retains_any:
             for change in self.push_order.release(now):
                 self._apply(change.type_url, (change,))
-        for sub in self._subscriptions.values():
+        for sub in self._subscriptions.values():  # in push order, see _find_subscription
             if sub.has_pending and not sub.delivery.in_flight and self.push_order.is_open(sub, now):
                 self.pushed = sub.type_url
                 return self._send(sub, now)
@@ -133,6 +133,7 @@ class Session(ABC, Generic[R]):
     def _settle(self, sub: Subscription, nonce: str, error: str | None) -> Ack | Nack | None:
         """Take a request as the answer to the response in flight, if it is. Its error makes it a NACK, nothing else."""
         delivery = sub.delivery
+        # A nonce of an older response is no answer to the newest one, whose own answer is still to come.
         current = delivery.last if delivery.last and delivery.last.nonce == nonce else None
         if error is not None:
             names = sub.nack(error) if current and delivery.in_flight else ()

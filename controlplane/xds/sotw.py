@@ -31,7 +31,7 @@ class SotwSession(Session[SotwRequest]):
         if request.nonce != sub.nonce:
             return outcome  # stale: a newer response is in flight, and its ACK will list the newest names
         if not self._resubscribe(sub, request) and outcome is None:
-            self._repeat(sub)
+            self._repeat(sub)  # same names, same nonce, and answered before: Envoy asks again, it does not ACK
         return self._without_unsubscribed(sub, outcome)
 
     def _begin(self, sub: Subscription, request: SotwRequest) -> None:
@@ -88,7 +88,7 @@ class SotwSession(Session[SotwRequest]):
         version = self._target_version(sub, name)
         sub.cover(name, version)
         if sub.full_state:
-            sub.quarantine.last_good[name] = None
+            sub.quarantine.last_good[name] = None  # the proxy has accepted nothing under this name yet
         if version:
             sub.delivery.record_held(name, None, version)
 

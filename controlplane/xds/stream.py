@@ -83,7 +83,7 @@ class Stream(Generic[R]):
             link.leave()
             reader.cancel()
             _log.info("disconnected: %s", name)
-        if reader.done():
+        if reader.done():  # it ended the stream: raise what it did not like of a request
             reader.result()
 
     def offer(self, resources: ResourceSet) -> None:
@@ -150,6 +150,7 @@ class Stream(Generic[R]):
                 await self._sleep(now)
                 continue
             self._unsettled = True
+            # Waits while the proxy does not read (HTTP/2 flow control): a slow proxy holds back only its own stream.
             await call.write(response)
             link.pushed(session.pushed, len(response), time.monotonic() - now)
 
