@@ -19,6 +19,7 @@ from mirrorplane.controlplane.grpc_server.server import GrpcServer
 from mirrorplane.controlplane.identity.authoriser import Authoriser, Security
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.query.queries import Queries
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.sources.changes import Batch
 from mirrorplane.controlplane.sources.configured import file_source, flag_source
@@ -66,11 +67,12 @@ class App:
         self.plane = Plane(catalogue(), self.source.locate)
         self.metrics = Metrics(self.plane)
         self.status_updater = StatusUpdater(self.plane, self._streams)
-        self.feed = PlaneFeed(self.plane, self.metrics, self.status_updater.news)
+        self.feed = PlaneFeed(self.plane, self.metrics)
         self.xds = XdsStreams(self.feed, options.push_limits)
         self.authoriser = Authoriser(options.security)
         self.grpc_server = GrpcServer(str(options.xds), self.xds.services, self.authoriser)
-        self.admin = Admin(self.plane, self.metrics, self._streams, self.status_updater)
+        self.queries = Queries(self.plane, self._streams, self.status_updater)
+        self.admin = Admin(self.queries, self.metrics, self.plane.events, self.authoriser)
         self.xds_port = self.admin_port = self.batches = 0
         self._finding_log = FindingLog(self.plane.executor)
         self._stop = asyncio.Event()
@@ -151,7 +153,6 @@ class App:
         self.metrics.publish.observe(seconds)
         log.info("%d objects changed, %d proxy groups updated in %.1f ms", len(batch.changes), scopes, seconds * 1000)
         self.batches += 1
-        self.status_updater.news()
         await self._finding_log.update(await self.plane.all_findings())
 
 

@@ -10,6 +10,7 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
 from mirrorplane.controlplane.findings.nacks import MOST_NAMED, Rejection
 from mirrorplane.controlplane.observe.convergence import Rounds
+from mirrorplane.controlplane.observe.events import ProxyAnswered, ProxyConnected, ProxyLeft, ProxyRejected
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.origins import OriginCache
 from mirrorplane.controlplane.plane import Plane
@@ -19,10 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class PlaneFeed:
-    """The plane as the xDS server sees it (xds/feed.py). `on_change` is called when a proxy answered or left."""
+    """The plane as the xDS server sees it (xds/feed.py). What proxies do becomes events of the plane."""
 
-    def __init__(self, plane: Plane, metrics: Metrics, on_change: Callable[[], None] = lambda: None) -> None:
-        self.plane, self.metrics, self.on_change = plane, metrics, on_change
+    def __init__(self, plane: Plane, metrics: Metrics) -> None:
+        self.plane, self.metrics = plane, metrics
         self.rounds = Rounds()
         self.origins = OriginCache(plane)
         self._streams: Counter[str] = Counter()
@@ -35,7 +36,7 @@ class PlaneFeed:
         """See Feed.attach."""
         link = PlaneLink(self, proxy, offer, variant)
         self._streams[proxy.id] += 1
-        self.on_change()
+        self.plane.events.publish(ProxyConnected(proxy.id, variant))
         return link
 
     @contextmanager
@@ -54,7 +55,7 @@ class PlaneFeed:
 
     def detach(self, proxy: Proxy) -> None:
         """Forget a stream. What a proxy rejects is forgotten with its last one: a successor may have begun before."""
-        self.on_change()
+        self.plane.events.publish(ProxyLeft(proxy.id))
         self._streams[proxy.id] -= 1
         if not self._streams[proxy.id]:
             del self._streams[proxy.id]
@@ -105,13 +106,13 @@ class PlaneLink:
             nacks.add(self._proxy.id, type_url, claims)
             # Finding the origins may take seconds in a large world: work that pauses, and not here (decision 0044).
             self._feed.plane.executor.schedule(self._explain(type_url, claims))
-        self._feed.on_change()
+        self._feed.plane.events.publish(ProxyRejected(self._proxy.id, type_url))
         log.debug("%s rejected %s %s", self._proxy.id, type_url, version)
 
     def settled(self) -> None:
         """See Link.settled."""
         self._set_pending(False)
-        self._feed.on_change()
+        self._feed.plane.events.publish(ProxyAnswered(self._proxy.id))
         self._accepted.update(dict.fromkeys(self._clean, self._version))
         self._feed.record_convergence(self._feed.rounds.settled(self, time.monotonic()))
 

@@ -10,6 +10,7 @@ from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.engine.gc_policy import gc_paused
 from mirrorplane.controlplane.engine.store import Store
 from mirrorplane.controlplane.findings.store import FindingStore
+from mirrorplane.controlplane.observe.events import Events, FindingsChanged, Published
 from mirrorplane.controlplane.publish.publisher import Publisher
 from mirrorplane.controlplane.sources.changes import Batch
 from mirrorplane.controlplane.sources.source import Locate
@@ -35,7 +36,8 @@ class Plane:
         self.store = Store(catalogue.inputs, self.executor.checkpoint)
         self.engine = Engine(catalogue.inputs, self.executor.checkpoint)
         self.publisher = Publisher(self.engine, catalogue.outputs, self.executor)
-        self.findings = FindingStore(self.engine, locate)
+        self.events = Events()
+        self.findings = FindingStore(self.engine, locate, lambda edition: self.events.publish(FindingsChanged(edition)))
         self.statuses = StatusCache(self.engine, sink or MemoryStatusSink())
         self.snapshot: Snapshot = EMPTY
         self.published = 0
@@ -81,4 +83,5 @@ class Plane:
             changed = self.publisher.publish(view, touched)
         self.engine.settle(touched)
         self.published = self.snapshot.version
+        self.events.publish(Published(self.published, changed))
         return changed

@@ -1,4 +1,4 @@
-"""When statuses are brought up to date: soon after something happened, and before somebody looks."""
+"""When statuses are brought up to date: soon after an event that may change one, and before each query."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -6,47 +6,49 @@ from datetime import UTC, datetime
 
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import ROUTER
+from mirrorplane.controlplane.observe.events import ProxyEvent, Published, StatusChanged
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.status.conditions import Plain, rfc3339
-from mirrorplane.controlplane.status.programmed import Deliveries, deliveries
+from mirrorplane.controlplane.status.programmed import Deliveries, deliveries_by_object
 from mirrorplane.controlplane.xds.status import StreamStatus
 from mirrorplane.translators.routers.servers import unserved_servers
 from mirrorplane.translators.scopes import criteria, scope_of
 
 _QUIET_S = 0.2
+"""A thousand proxies answer one change within moments of each other: their answers make one update."""
 
 
 class StatusUpdater:
-    """Keeps the statuses of a running control plane: proxies' answers count, and times are those of what happened."""
+    """Keeps the statuses of a running control plane up to date with snapshots and with what proxies accepted.
+
+    Updates follow events rather than queries because a transition time is the time of what caused it.
+    """
 
     def __init__(self, plane: Plane, streams: Callable[[], Iterable[StreamStatus]]) -> None:
         self._plane, self._streams = plane, streams
-        self._news = asyncio.Event()
-
-    def news(self) -> None:
-        """Say that something happened: a change was published, a proxy came, answered or left."""
-        self._news.set()
 
     async def run(self) -> None:
-        """Follow what happens, until cancelled."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            await self._plane.executor.run(self._refresh)
-            await asyncio.sleep(_QUIET_S)
+        """Follow events, until cancelled."""
+        with self._plane.events.subscribe(Published, ProxyEvent) as subscription:
+            while True:
+                await self._plane.executor.run(self._refresh)
+                await subscription.take()
+                await asyncio.sleep(_QUIET_S)
 
     async def statuses(self) -> list[tuple[Ref, Plain]]:
-        """Return every status as it is now, by Ref."""
+        """Return every status as it is now, ordered by Ref."""
         await self._plane.executor.run(self._refresh)
         return list(self._plane.statuses.statuses())
 
     def _refresh(self) -> None:
         plane = self._plane
-        plane.statuses.refresh(plane.engine.view, plane.snapshot, self._deliveries, rfc3339(datetime.now(UTC)))
+        now = rfc3339(datetime.now(UTC))
+        for ref in plane.statuses.refresh(plane.engine.view, plane.snapshot, self._deliveries, now):
+            plane.events.publish(StatusChanged(str(ref)))
 
     def _deliveries(self) -> Deliveries:
         each, view = self._plane.executor.each, self._plane.engine.view
-        asked = view.memo(criteria)
+        scope_criteria = view.memo(criteria)
         routers = [stream for stream in self._streams() if stream.proxy.role == ROUTER]
-        scoped = ((stream, scope_of(stream.proxy, asked)) for stream in each(routers))
-        return deliveries(scoped, lambda scope: view.memo(unserved_servers, scope))
+        scoped = ((stream, scope_of(stream.proxy, scope_criteria)) for stream in each(routers))
+        return deliveries_by_object(scoped, lambda scope: view.memo(unserved_servers, scope))

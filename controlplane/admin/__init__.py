@@ -1,1 +1,1 @@
-"""The admin HTTP server: health, metrics, debug pages."""
+"""The admin address: health, metrics, and debug pages over HTTP."""

@@ -63,7 +63,7 @@ def _with_manifests(command: Callable[..., Any], *, required: bool) -> Callable[
     def with_manifests(
         paths: tuple[Path, ...], controllers: tuple[str, ...], classes: tuple[str, ...], **options: object
     ) -> object:
-        return command(Manifests(paths, _adopted(controllers, classes)), **options)
+        return command(manifests=Manifests(paths, _adopted(controllers, classes)), **options)
 
     decorated: Callable[..., Any] = filename(_CONTROLLERS(_CLASSES(with_manifests)))
     return decorated

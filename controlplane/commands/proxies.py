@@ -1,35 +1,41 @@
 """`mirrorplane proxies`."""
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from mirrorplane.controlplane.commands.admin_client import ADMIN_ADDRESS, fetch_rows
+from mirrorplane.controlplane.commands.admin_client import AdminServer, admin_options, fetch_rows
+
+if TYPE_CHECKING:
+    from mirrorplane.controlplane.query.proxies import ProxyRow
 
 _PATH = "/debug/proxies"
 _WIDTH = 1000
 
 
 @click.command(short_help="Show connected proxies and how up to date they are.", epilog="Example: mirrorplane proxies")
-@ADMIN_ADDRESS
+@admin_options
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
-def proxies(admin_address: str, output: str) -> None:
+def proxies(admin: AdminServer, output: str) -> None:
     """Show each connected proxy: its scope, the state of each resource type, and what it last rejected.
 
     SYNCED: up to date. STALE: an update is pending or not acknowledged. NOT SENT: nothing was sent yet. REJECTED: the
     reason is below the table. `-o wide` adds the accepted and the sent version; `-o json` has everything.
     """
-    rows = fetch_rows(admin_address, _PATH, "proxies")
+    import msgspec
+
+    from mirrorplane.controlplane.query.proxies import ProxyRow
+
+    rows = fetch_rows(admin, _PATH, ProxyRow)
     if output == "json":
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
     elif rows:
         _print_table(rows, wide=output == "wide")
     else:
         click.echo("no proxies are connected", err=True)
 
 
-def _print_table(rows: list[Any], *, wide: bool) -> None:
+def _print_table(rows: "list[ProxyRow]", *, wide: bool) -> None:
     """Print a table, and below it a line for each type that a proxy rejects."""
     from rich.console import Console
     from rich.table import Table

@@ -1,6 +1,4 @@
-"""Findings as one line of text and as plain values, shared by the CLI, the log and the admin pages."""
-
-from typing import Any
+"""Findings as lines of text, for the CLI and the log; `query/objects.py` has their rows."""
 
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.translators.istio.analyzer_codes import code_of
@@ -18,25 +16,10 @@ def finding_line(finding: Finding) -> str:
 
 
 def one_line(text: str) -> str:
-    """Show control characters as escapes: what a user or a proxy wrote must not forge lines or colours."""
+    """Escape control characters: text from users and proxies must not forge lines or colours."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def finding_row(finding: Finding) -> dict[str, Any]:
-    """Return a finding as plain values."""
-    return {
-        "severity": finding.severity.value,
-        "reason": finding.reason,
-        "code": code_of(finding),
-        "object": str(finding.about) if finding.about.kind else "",
-        "path": finding.path,
-        "message": finding.message,
-        "fix": finding.fix,
-        "file": finding.file,
-        "line": finding.line,
-    }
 
 
 def has_errors(findings: tuple[Finding, ...]) -> bool:
     """Tell whether any finding is an error."""
-    return any(f.severity is Severity.ERROR for f in findings)
+    return any(finding.severity is Severity.ERROR for finding in findings)

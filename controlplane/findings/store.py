@@ -1,7 +1,7 @@
 """All findings: those of sources (by origin), of translators and checks (by object), of proxies (NACKs)."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
 
@@ -20,15 +20,16 @@ log = logging.getLogger(__name__)
 class FindingStore:
     """The current findings. `locate` gives a finding about an object its file and line; `nacks` are those of proxies.
 
-    The complete list is assembled when it is requested, and cached until something changes.
+    The complete list is assembled when it is requested, and cached until something changes. `on_change` is called with
+    the number of changes since the start, at each change.
     """
 
-    def __init__(self, engine: Engine, locate: Locate) -> None:
-        self._engine, self._locate = engine, locate
+    def __init__(self, engine: Engine, locate: Locate, on_change: Callable[[int], None] = lambda _: None) -> None:
+        self._engine, self._locate, self._on_change = engine, locate, on_change
         self._by_origin: dict[str, tuple[Finding, ...]] = {}
         self._by_object: dict[Ref, tuple[Finding, ...]] = {}
         self._calls: dict[Ref, list[Call]] = {}
-        self.nacks = NackStore(self.invalidate)
+        self.nacks = NackStore(self._changed)
         self._all: tuple[Finding, ...] | None = None
         self._edition = 0
 
@@ -40,7 +41,7 @@ class FindingStore:
             else:
                 self._by_origin.pop(origin, None)
         if by_origin:
-            self.invalidate()
+            self._changed()
 
     def refresh(self, view: View, snapshot: Snapshot, touched: Collection[Call]) -> None:
         """Update the findings about every object that changed, or that depends on something that did."""
@@ -55,6 +56,8 @@ class FindingStore:
             else:
                 self._hold(ref, self._engine.lowered(ref))
                 self._by_object[ref] = self._findings_about(view, ref)
+        if refs:
+            self._changed()
 
     def invalidate(self) -> None:
         """Assemble the list anew next time. Also for file and line: an object's may move while it stays the same."""
@@ -74,6 +77,10 @@ class FindingStore:
         if edition == self._edition:  # nothing changed while this paused
             self._all = ordered
         return ordered
+
+    def _changed(self) -> None:
+        self.invalidate()
+        self._on_change(self._edition)
 
     def _each(self) -> Iterator[Finding]:
         for by_key in (self._by_origin, self._by_object):

@@ -1,116 +1,180 @@
-"""How connected proxies look from outside: plain rows for /debug/proxies, and what a person reads of them.
-
-Separate from the report, which is about objects: a row is about one stream, and is what `mirrorplane proxies` is sent.
-"""
+"""Connected proxies: a row per stream for /debug/proxies, and the cells of a row for `mirrorplane proxies`."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirrorplane.api.proxy import Scope
+from mirrorplane.api.proxy import Locality, Scope
 from mirrorplane.api.resource import PUSH_ORDER, resource_type
 from mirrorplane.controlplane.findings.format import one_line
-from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
+
+if TYPE_CHECKING:
+    from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
 
 COLUMNS = ("NAME", "SCOPE", "CDS", "LDS", "EDS", "RDS", "AGE")
 _TYPES = COLUMNS[2:6]
-_LABELS = ("labels", "ranked", "selected", "workload")
-_DIGITS = 8
+_VERSION_DIGITS = 8
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
-Row = Mapping[str, Any]
+Labels = Mapping[str, str]
+Each = Callable[[Iterable[tuple["StreamStatus", Scope]]], Iterable[tuple["StreamStatus", Scope]]]
 
 
-Each = Callable[[Iterable[tuple[StreamStatus, Scope]]], Iterable[tuple[StreamStatus, Scope]]]
+class TypeRow(msgspec.Struct, frozen=True):
+    """One subscribed type of a stream. `state` is SYNCED, STALE, NOT SENT or REJECTED; `nack` is Envoy's message."""
+
+    type_url: str
+    state: str
+    synced: bool
+    sent: str
+    acked: str
+    nack: str | None
+    pushes: int
+    wildcard: bool
+    subscribed: int
+
+
+class ScopeRow(msgspec.Struct, frozen=True):
+    """The scope of a proxy: what of the proxy its configuration depends on. See Scope."""
+
+    role: str
+    namespace: str
+    sidecar: str = ""
+    domain: str = "cluster.local"
+    labels: Labels = {}
+    gateways: tuple[str, ...] = ()
+    bind: str = ""
+    unprivileged: bool = False
+    intercepted: bool = False
+    workload_labels: Labels = {}
+    identity: str = ""
+    locality: Locality = Locality()
+    locality_labels: Labels = {}
+    policy_labels: Labels = {}
+    client_certificate_gateway: str = ""
+
+    def summary(self) -> str:
+        """Return the scope in a few words: `sidecar default version=v2`."""
+        groups = (self.labels, self.locality_labels, self.policy_labels, self.workload_labels)
+        labels = dict.fromkeys(f"{key}={value}" for group in groups for key, value in group.items())
+        locality = "/".join(filter(None, msgspec.structs.astuple(self.locality)))
+        flags = {"unprivileged": self.unprivileged, "intercepted": self.intercepted}
+        words = (self.role, self.namespace, *labels, locality, *(name for name in flags if flags[name]), self.sidecar)
+        return " ".join(filter(None, words))
+
+
+class ProxyRow(msgspec.Struct, frozen=True):
+    """One stream of a proxy. `sharing_scope` counts the proxies of its scope; `since` is RFC 3339.
+
+    `types` are in push order, by their short names (CDS, LDS ...).
+    """
+
+    id: str
+    role: str
+    name: str
+    namespace: str
+    identity: str
+    scope: ScopeRow
+    sharing_scope: int
+    variant: str
+    since: str
+    age_seconds: float
+    types: Mapping[str, TypeRow]
 
 
 def proxy_rows(
-    streams: Sequence[StreamStatus], scopes: Sequence[Scope], now: float, each: Each = lambda pairs: pairs
-) -> list[Row]:
+    streams: "Sequence[StreamStatus]", scopes: Sequence[Scope], now: float, each: Each = lambda pairs: pairs
+) -> list[ProxyRow]:
     """Return a row for each stream, by namespace and name. Scopes are in the streams' order; `now` is Unix time.
 
-    `each` may pause between streams, of which there may be thousands.
+    `each` may pause between streams: there may be thousands.
     """
-    shared = Counter({stream.proxy.id: scope for stream, scope in zip(streams, scopes, strict=True)}.values())
-    rows = [_row(stream, scope, shared[scope], now) for stream, scope in each(zip(streams, scopes, strict=True))]
-    return sorted(rows, key=lambda row: (row["namespace"], row["name"], row["id"], row["since"]))
+    scope_of_proxy = {stream.proxy.id: scope for stream, scope in zip(streams, scopes, strict=True)}
+    sharing = Counter(scope_of_proxy.values())
+    rows = [_row(stream, scope, sharing[scope], now) for stream, scope in each(zip(streams, scopes, strict=True))]
+    return sorted(rows, key=lambda row: (row.namespace, row.name, row.id, row.since))
 
 
-def table_cells(row: Row, *, wide: bool = False) -> tuple[tuple[str, ...], list[str]]:
-    """Return a row's cells, one for each of COLUMNS, and the lines on what the proxy rejects.
+def table_cells(row: ProxyRow, *, wide: bool = False) -> tuple[tuple[str, ...], list[str]]:
+    """Return a row's cells, one for each of COLUMNS, and a line for each type that the proxy rejects.
 
-    Wide cells say which version of a type was accepted, and which was sent if that is another one.
+    Wide cells add the accepted version of a type, and the version sent if it differs.
     """
-    types = row["types"]
+    types = row.types
     states = (_state(types[name], wide=wide) if name in types else "-" for name in _TYPES)
-    cells = (f"{row['name']}.{row['namespace']}", _scope_line(row), *states, _age(row["age_seconds"]))
-    nacks = [f"{name} rejected: {found['nack']}" for name, found in types.items() if found["nack"] is not None]
+    neighbours = f" (+{row.sharing_scope - 1})" if row.sharing_scope > 1 else ""
+    cells = (f"{row.name}.{row.namespace}", row.scope.summary() + neighbours, *states, _age(row.age_seconds))
+    nacks = [f"{name} rejected: {type_row.nack}" for name, type_row in types.items() if type_row.nack is not None]
     return tuple(map(one_line, cells)), list(map(one_line, nacks))
 
 
-def _row(stream: StreamStatus, scope: Scope, sharing: int, now: float) -> dict[str, Any]:
+def _row(stream: "StreamStatus", scope: Scope, sharing: int, now: float) -> ProxyRow:
     proxy = stream.proxy
-    return {
-        "id": proxy.id,
-        "role": proxy.role,
-        "name": proxy.name,
-        "namespace": proxy.namespace,
-        "identity": proxy.identity,
-        "scope": _scope_values(scope),
-        "sharing_scope": sharing,
-        "variant": stream.variant,
-        "since": datetime.fromtimestamp(stream.since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "age_seconds": round(max(0.0, now - stream.since), 3),
-        "types": {resource_type(one.type_url).short or one.type_url: _type_row(one) for one in _ordered(stream.types)},
-    }
+    return ProxyRow(
+        id=proxy.id,
+        role=proxy.role,
+        name=proxy.name,
+        namespace=proxy.namespace,
+        identity=proxy.identity,
+        scope=_scope_row(scope),
+        sharing_scope=sharing,
+        variant=stream.variant,
+        since=datetime.fromtimestamp(stream.since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        age_seconds=round(max(0.0, now - stream.since), 3),
+        types={
+            resource_type(status.type_url).short or status.type_url: _type_row(status)
+            for status in _in_push_order(stream.types)
+        },
+    )
 
 
-def _scope_values(scope: Scope) -> dict[str, Any]:
-    values = msgspec.to_builtins(scope) | {name: dict(getattr(scope, name)) for name in (*_LABELS, "workload")}
-    values["gateways"] = [f"{ref.namespace}/{ref.name}" for ref in scope.gateways]
-    values["shows"] = str(scope.shows or "")
-    seen = values.pop("visibility") | {"sidecar": str(scope.visibility.sidecar or "")}
-    return {"role": values.pop("role"), **seen, **values}
+def _scope_row(scope: Scope) -> ScopeRow:
+    return ScopeRow(
+        role=scope.role,
+        namespace=scope.namespace,
+        sidecar=str(scope.visibility.sidecar or ""),
+        domain=scope.domain,
+        labels=dict(scope.labels),
+        gateways=tuple(f"{ref.namespace}/{ref.name}" for ref in scope.gateways),
+        bind=scope.bind,
+        unprivileged=scope.unprivileged,
+        intercepted=scope.intercepted,
+        workload_labels=dict(scope.workload),
+        identity=scope.identity,
+        locality=scope.locality,
+        locality_labels=dict(scope.ranked),
+        policy_labels=dict(scope.selected),
+        client_certificate_gateway=str(scope.shows or ""),
+    )
 
 
-def _ordered(types: Iterable[TypeStatus]) -> list[TypeStatus]:
+def _in_push_order(types: "Iterable[TypeStatus]") -> "list[TypeStatus]":
     places = {type_url: place for place, type_url in enumerate(PUSH_ORDER)}
     return sorted(types, key=lambda status: places.get(status.type_url, len(places)))
 
 
-def _type_row(status: TypeStatus) -> dict[str, Any]:
-    return {
-        "type_url": status.type_url,
-        "state": status.state,
-        "synced": status.settled and status.nack is None,
-        "sent": status.sent,
-        "acked": status.acked,
-        "nack": status.nack,
-        "pushes": status.pushes,
-        "wildcard": status.wildcard,
-        "subscribed": status.subscribed,
-    }
+def _type_row(status: "TypeStatus") -> TypeRow:
+    return TypeRow(
+        type_url=status.type_url,
+        state=status.state,
+        synced=status.settled and status.nack is None,
+        sent=status.sent,
+        acked=status.acked,
+        nack=status.nack,
+        pushes=status.pushes,
+        wildcard=status.wildcard,
+        subscribed=status.subscribed,
+    )
 
 
-def _scope_line(row: Row) -> str:
-    """Return a scope in a few words, and how many other proxies share it: `sidecar default version=v2 (+3)`."""
-    scope = row["scope"]
-    labels = {f"{key}={value}": None for name in _LABELS for key, value in scope[name].items()}
-    said = [scope["role"], scope["namespace"], *labels]
-    said += ["/".join(filter(None, scope["locality"].values()))] if any(scope["locality"].values()) else []
-    said += [word for word in ("unprivileged", "intercepted") if scope[word]]
-    said += [scope["sidecar"]] if scope["sidecar"] else []
-    others = row["sharing_scope"] - 1
-    return " ".join([*said, *([f"(+{others})"] if others else [])])
-
-
-def _state(found: Mapping[str, Any], *, wide: bool) -> str:
-    sent, acked = (str(found[key])[:_DIGITS] or "none" for key in ("sent", "acked"))
-    versions = acked if sent == acked else f"{acked} (sent {sent})"
-    return f"{found['state']} {versions}" if wide else str(found["state"])
+def _state(row: TypeRow, *, wide: bool) -> str:
+    if not wide:
+        return row.state
+    sent, acked = (version[:_VERSION_DIGITS] or "none" for version in (row.sent, row.acked))
+    return f"{row.state} {acked}" if sent == acked else f"{row.state} {acked} (sent {sent})"
 
 
 def _age(seconds: float) -> str:

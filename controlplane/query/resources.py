@@ -1,6 +1,9 @@
 """The resources a proxy is served, as plain values."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from mirrorplane.api.resource import RELEASE_ORDER, ResourceSet, resource_type
 from mirrorplane.translators.envoy import to_dict
@@ -12,10 +15,27 @@ Secrets are left out: they must not reach a terminal or a debug page.
 """
 
 
-def resource_values(resources: ResourceSet, type_name: str = "") -> dict[str, list[dict[str, Any]]]:
-    """Return the resources of a set as plain values, by type (all of TYPES, or one) and sorted by name."""
-    type_names = [type_name] if type_name else list(TYPES)
-    return {
-        name: [to_dict(resource) for _, resource in sorted(resources.of_type(TYPES[name]).items())]
-        for name in type_names
-    }
+class ResourceView(msgspec.Struct, frozen=True):
+    """One resource: its type's plural, its name, its content version, and the message in Envoy's field names."""
+
+    type: str
+    name: str
+    version: str
+    value: Mapping[str, Any]
+
+
+def resource_views(resources: ResourceSet, type_name: str = "") -> list[ResourceView]:
+    """Return the resources of a set, of all TYPES or one, by type and name."""
+    return [
+        ResourceView(type_name, resource.name, resource.version, to_dict(resource))
+        for type_name in ([type_name] if type_name else TYPES)
+        for _, resource in sorted(resources.of_type(TYPES[type_name]).items())
+    ]
+
+
+def resource_values(resources: ResourceSet, type_name: str = "") -> dict[str, list[Mapping[str, Any]]]:
+    """Return the messages only, by type: what `mirrorplane render` prints. Types without resources have empty lists."""
+    values: dict[str, list[Mapping[str, Any]]] = {name: [] for name in ([type_name] if type_name else TYPES)}
+    for view in resource_views(resources, type_name):
+        values[view.type].append(view.value)
+    return values

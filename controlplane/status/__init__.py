@@ -1,1 +1,1 @@
-"""The status of objects: what is said of them, what proxies have accepted, since when."""
+"""From what translators say about an object to its Kubernetes status: conditions, times, and what proxies accepted."""

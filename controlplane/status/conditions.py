@@ -1,7 +1,7 @@
-"""Old status + what is to be said now -> new status, as Kubernetes has it. Pure: the time is given.
+"""The old status of an object and what it should say now -> its new status, as Kubernetes has it. Pure.
 
-A transition time is kept while its condition keeps its status, and an equal result is the old one itself, so that
-nothing is written when nothing changed. What others wrote is left alone.
+A transition time is kept while its condition keeps its status, and an equal result is the old value itself, so that
+nothing is written when nothing changed. Conditions and entries of other controllers are left alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,8 @@ from typing import Any
 from mirrorplane.api.status import Condition, Section, Status
 
 Plain = Mapping[str, Any]
-_OURS = frozenset(
+"""A status as JSON."""
+_OWNED_TYPES = frozenset(
     (
         "Accepted",
         "Attached",
@@ -23,7 +24,7 @@ _OURS = frozenset(
         "ResolvedRefs",
     )
 )
-"""The types of conditions that we write: one of them that is not said any more goes."""
+"""The types of conditions that are ours: one of them that no longer applies is removed."""
 _CONTROLLER = "controllerName"
 
 
@@ -32,73 +33,78 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def updated(old: Plain, said: Status, generation: int, now: str) -> Plain:
-    """Return the new status. `now` is RFC 3339, `generation` that of the object that it was made from.
+def update_status(old: Plain, status: Status, generation: int, now: str) -> Plain:
+    """Return the new status. `now` is RFC 3339, `generation` that of the object that `status` was computed from.
 
-    A status of a newer generation than this stays.
+    A status of a newer generation is left as it is: another replica has seen more.
     """
     if _is_newer(old, generation):
         return old
-    new: dict[str, Any] = dict(old) | dict(said.facts)
-    if said.conditions:
-        new["conditions"] = _conditions(old.get("conditions", ()), said.conditions, generation, now)
-    for name in said.lists:
-        ours = [section for section in said.sections if section.list == name]
-        new[name] = _entries(old.get(name, ()), ours, generation, now)
+    new: dict[str, Any] = dict(old) | dict(status.facts)
+    if status.conditions:
+        new["conditions"] = _conditions(old.get("conditions", ()), status.conditions, generation, now)
+    for name in status.lists:
+        sections = [section for section in status.sections if section.list == name]
+        new[name] = _entries(old.get(name, ()), sections, generation, now)
     return old if new == old else new
 
 
-def own(old: Plain, said: Status, generation: int) -> Plain:
-    """Return what of a status that nobody else writes the next one is made from.
+def without_stale_entries(old: Plain, status: Status, generation: int) -> Plain:
+    """Return the old status without list entries of controllers that no longer report.
 
-    No entries of controllers that are not spoken for any more; nothing at all of an object that was made anew, which
-    Kubernetes counts from one again.
+    For a status that no other controller writes. Empty for an object that was deleted and created again: Kubernetes
+    counts its generations from one.
     """
     if _is_newer(old, generation):
         return {}
-    spoken = {section.key.get(_CONTROLLER) for section in said.sections}
-    kept = {name: [one for one in old[name] if one.get(_CONTROLLER) in spoken] for name in said.lists if name in old}
-    return old if all(kept[name] == old[name] for name in kept) else {**old, **kept}
+    controllers = {section.key.get(_CONTROLLER) for section in status.sections}
+    current = {
+        name: [entry for entry in old[name] if entry.get(_CONTROLLER) in controllers]
+        for name in status.lists
+        if name in old
+    }
+    return old if all(entries == old[name] for name, entries in current.items()) else {**old, **current}
 
 
-def _entries(old: Iterable[Plain], said: Iterable[Section], generation: int, now: str) -> list[Plain]:
+def _entries(old: Iterable[Plain], sections: Iterable[Section], generation: int, now: str) -> list[Plain]:
     """Return the entries of a list: those of other controllers, then ours."""
-    before, sections = list(old), list(said)
-    ours = {section.key.get(_CONTROLLER) for section in sections}
-    foreign = [entry for entry in before if _CONTROLLER in entry and entry[_CONTROLLER] not in ours]
-    return foreign + [_entry(before, section, generation, now) for section in sections]
+    old, sections = list(old), list(sections)
+    controllers = {section.key.get(_CONTROLLER) for section in sections}
+    foreign = [entry for entry in old if _CONTROLLER in entry and entry[_CONTROLLER] not in controllers]
+    return foreign + [_entry(old, section, generation, now) for section in sections]
 
 
-def _entry(before: Iterable[Plain], said: Section, generation: int, now: str) -> Plain:
-    same = (entry for entry in before if all(entry.get(name) == value for name, value in said.key.items()))
-    old = next(same, {})
-    made = _conditions(old.get("conditions", ()), said.conditions, generation, now)
-    return {**said.key, **said.facts, "conditions": made}
+def _entry(old: Iterable[Plain], section: Section, generation: int, now: str) -> Plain:
+    same_key = (entry for entry in old if all(entry.get(name) == value for name, value in section.key.items()))
+    old_conditions = next(same_key, {}).get("conditions", ())
+    conditions = _conditions(old_conditions, section.conditions, generation, now)
+    return {**section.key, **section.facts, "conditions": conditions}
 
 
-def _conditions(old: Iterable[Plain], said: Iterable[Condition], generation: int, now: str) -> list[Plain]:
-    before = {entry["type"]: entry for entry in old}
-    foreign = [entry for kind, entry in before.items() if kind not in _OURS]
-    return foreign + [_condition(before.get(one.type), one, generation, now) for one in said]
+def _conditions(old: Iterable[Plain], conditions: Iterable[Condition], generation: int, now: str) -> list[Plain]:
+    old_by_type = {condition["type"]: condition for condition in old}
+    foreign = [condition for name, condition in old_by_type.items() if name not in _OWNED_TYPES]
+    return foreign + [_condition(old_by_type.get(c.type), c, generation, now) for c in conditions]
 
 
-def _condition(old: Plain | None, said: Condition, generation: int, now: str) -> Plain:
-    kept = old is not None and old["status"] == said.status
+def _condition(old: Plain | None, condition: Condition, generation: int, now: str) -> Plain:
+    unchanged = old is not None and old["status"] == condition.status
     return {
-        "type": said.type,
-        "status": said.status,
+        "type": condition.type,
+        "status": condition.status,
         "observedGeneration": generation,
-        "lastTransitionTime": old["lastTransitionTime"] if old is not None and kept else now,
-        "reason": said.reason,
-        "message": said.message,
+        "lastTransitionTime": old["lastTransitionTime"] if old is not None and unchanged else now,
+        "reason": condition.reason,
+        "message": condition.message,
     }
 
 
 def _is_newer(old: Plain, generation: int) -> bool:
-    lists = (old.get("conditions", ()), *(e.get("conditions", ()) for v in old.values() for e in _dicts(v)))
-    seen = [c.get("observedGeneration", 0) for conditions in lists for c in conditions if c["type"] in _OURS]
-    return max(seen, default=0) > generation
+    entries = [entry for value in old.values() for entry in _entries_in(value)]
+    groups = [holder.get("conditions", ()) for holder in (old, *entries)]
+    generations = [c.get("observedGeneration", 0) for group in groups for c in group if c["type"] in _OWNED_TYPES]
+    return max(generations, default=0) > generation
 
 
-def _dicts(value: object) -> list[Plain]:
+def _entries_in(value: object) -> list[Plain]:
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []

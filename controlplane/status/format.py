@@ -1,96 +1,83 @@
-"""Statuses as people read them: objects as kubectl prints them, tables, and a line for what is not as it should be."""
+"""Statuses for people: a table for each kind, and a line for each condition that is not as it should be."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from mirrorplane.api.meta import AnyObject
-from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.findings.format import one_line
+from mirrorplane.controlplane.query.objects import StatusRow
 from mirrorplane.controlplane.status.conditions import Plain
 
-Row = Mapping[str, Any]
-_GOOD = {"Conflicted": "False", "OverlappingTLSConfig": "False", "PartiallyInvalid": "False"}
-_GOOD["InsecureFrontendValidationMode"] = "False"
-"""Conditions that are well when they are false; all others when they are true."""
+_EXPECTED = dict.fromkeys(
+    ("Conflicted", "InsecureFrontendValidationMode", "OverlappingTLSConfig", "PartiallyInvalid"), "False"
+)
+"""Conditions that report a problem when they are true. All others are expected to be true."""
 _LISTS = {"listeners": "listener", "parents": "parent", "ancestors": "ancestor"}
 
 
-def status_row(obj: AnyObject, status: Plain) -> Row:
-    """Return an object with its status and without its spec."""
-    kind = next(kind for kind in catalogue().kinds if kind.key == obj.ref.kind)
-    metadata: dict[str, Any] = {"name": obj.ref.name, "namespace": obj.ref.namespace, "generation": obj.generation}
-    return {
-        "apiVersion": f"{kind.group}/{kind.versions[0]}",
-        "kind": kind.name,
-        "metadata": {name: value for name, value in metadata.items() if value},
-        "status": status,
-    }
-
-
-def tables(rows: Iterable[Row]) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
-    """Yield a table for each kind: its name, and its lines, the first of them the titles."""
-    by_kind: dict[str, list[Row]] = {}
+def status_tables(rows: Iterable[StatusRow]) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """Yield a table for each kind: its name, and its lines, the titles first."""
+    by_kind: dict[str, list[StatusRow]] = {}
     for row in rows:
-        by_kind.setdefault(row["kind"], []).append(row)
-    for kind, found in by_kind.items():
-        seen = dict.fromkeys(c["type"] for row in found for c in _conditions(row["status"]))
-        types = [name for name in seen if name not in _GOOD]
-        titles = ("NAMESPACE", "NAME", *_titles(found), *(name.upper() for name in types))
-        yield kind, [titles, *(_cells(row, titles, types) for row in found)]
+        by_kind.setdefault(row.kind, []).append(row)
+    for kind, rows_of_kind in by_kind.items():
+        types = dict.fromkeys(c["type"] for row in rows_of_kind for c in _conditions(row.status))
+        columns = [name for name in types if name not in _EXPECTED]
+        titles = ("NAMESPACE", "NAME", *_optional_titles(rows_of_kind), *(name.upper() for name in columns))
+        yield kind, [titles, *(_cells(row, titles, columns) for row in rows_of_kind)]
 
 
-def troubles(rows: Iterable[Row]) -> Iterator[str]:
-    """Yield a line for each thing that is not as it should be: all conditions of a part that say the same.
+def status_problems(rows: Iterable[StatusRow]) -> Iterator[str]:
+    """Yield a line for each problem: the conditions of one entry that share a message are one line.
 
-    What is said of the whole is not said of its parts again.
+    Messages of the object itself are not repeated for its entries.
     """
     for row in rows:
-        name = "/".join(filter(None, (row["metadata"].get("namespace"), row["metadata"]["name"])))
-        said: dict[tuple[str, str], list[str]] = {}
-        for where, condition in _placed(row["status"]):
-            if condition["status"] != _GOOD.get(condition["type"], "True") and ("", condition["message"]) not in said:
-                word = f"{condition['type']}={condition['status']} ({condition['reason']})"
-                said.setdefault((where, condition["message"]), []).append(word)
-        for (where, message), words in said.items():
-            yield one_line(f"{row['kind']} {name}{where}: {', '.join(words)}{': ' if message else ''}{message}")
+        name = "/".join(filter(None, (row.metadata.namespace, row.metadata.name)))
+        problems: dict[tuple[str, str], list[str]] = {}
+        for entry, condition in _conditions_by_entry(row.status):
+            message = condition["message"]
+            if condition["status"] != _EXPECTED.get(condition["type"], "True") and ("", message) not in problems:
+                words = f"{condition['type']}={condition['status']} ({condition['reason']})"
+                problems.setdefault((entry, message), []).append(words)
+        for (entry, message), conditions in problems.items():
+            yield one_line(f"{row.kind} {name}{entry}: {', '.join(conditions)}{': ' if message else ''}{message}")
 
 
-def _titles(rows: Iterable[Row]) -> tuple[str, ...]:
-    known = {name for row in rows for name in row["status"]}
-    return (*(("ADDRESSES",) if "addresses" in known else ()), *(("ROUTES",) if "listeners" in known else ()))
+def _optional_titles(rows: Iterable[StatusRow]) -> tuple[str, ...]:
+    fields = {name for row in rows for name in row.status}
+    return (*(("ADDRESSES",) if "addresses" in fields else ()), *(("ROUTES",) if "listeners" in fields else ()))
 
 
-def _cells(row: Row, titles: Sequence[str], types: Sequence[str]) -> tuple[str, ...]:
-    status, metadata = row["status"], row["metadata"]
-    facts = {
-        "ADDRESSES": ",".join(one["value"] for one in status.get("addresses", ())),
-        "ROUTES": str(sum(one.get("attachedRoutes", 0) for one in status.get("listeners", ()))),
+def _cells(row: StatusRow, titles: Sequence[str], types: Sequence[str]) -> tuple[str, ...]:
+    status = row.status
+    optional = {
+        "ADDRESSES": ",".join(address["value"] for address in status.get("addresses", ())),
+        "ROUTES": str(sum(listener.get("attachedRoutes", 0) for listener in status.get("listeners", ()))),
     }
-    cells = [facts[title] for title in titles if title in facts]
-    return (metadata.get("namespace", ""), metadata["name"], *cells, *(_summed(status, name) for name in types))
+    cells = [optional[title] for title in titles if title in optional]
+    return (row.metadata.namespace, row.metadata.name, *cells, *(_summary(status, name) for name in types))
 
 
-def _summed(status: Plain, kind: str) -> str:
-    """Return what a condition is: the object's own, else that of all of its entries."""
-    own = [c["status"] for c in status.get("conditions", ()) if c["type"] == kind]
-    found = own or [c["status"] for c in _conditions(status) if c["type"] == kind]
-    alike = set(found)
-    return alike.pop() if len(alike) == 1 else f"{found.count('True')}/{len(found)}" if found else ""
+def _summary(status: Plain, type_name: str) -> str:
+    """Return a condition's status: the object's own, else its entries' common one, else how many are true: `1/2`."""
+    object_values = [c["status"] for c in status.get("conditions", ()) if c["type"] == type_name]
+    values = object_values or [c["status"] for c in _conditions(status) if c["type"] == type_name]
+    if len(set(values)) == 1:
+        return str(values[0])
+    return f"{values.count('True')}/{len(values)}" if values else ""
 
 
 def _conditions(status: Plain) -> list[Plain]:
-    return [condition for _, condition in _placed(status)]
+    return [condition for _, condition in _conditions_by_entry(status)]
 
 
-def _placed(status: Plain) -> Iterator[tuple[str, Plain]]:
-    """Yield every condition with the entry that it stands in, in words."""
+def _conditions_by_entry(status: Plain) -> Iterator[tuple[str, Plain]]:
+    """Yield every condition with the entry that holds it: `, listener http`; empty for the object's own."""
     yield from (("", condition) for condition in status.get("conditions", ()))
     for name, word in _LISTS.items():
         for entry in status.get(name, ()):
-            place = f", {word} {_entry(entry)}"
-            yield from ((place, condition) for condition in entry["conditions"])
+            yield from ((f", {word} {_entry_name(entry)}", condition) for condition in entry["conditions"])
 
 
-def _entry(entry: Plain) -> str:
+def _entry_name(entry: Plain) -> str:
     ref = entry.get("parentRef") or entry.get("ancestorRef") or entry
     return "/".join(filter(None, (ref["name"], ref.get("sectionName"), str(ref.get("port") or ""))))

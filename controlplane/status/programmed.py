@@ -1,4 +1,4 @@
-"""What proxies have accepted of a Gateway, and what of its status follows from that. Pure. See decision 0088."""
+"""What routers have accepted of a Gateway, and what of its status follows: Programmed, and addresses. Pure."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,14 +15,16 @@ from mirrorplane.translators.routers.servers import UnservedServer
 if TYPE_CHECKING:
     from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
 
-_ADDRESSES = 16
-_SHOWN = 3
+_MAX_ADDRESSES = 16
+"""Gateway API: status.addresses has maxItems 16."""
+_MAX_EXAMPLES = 3
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """How far a proxy is: `settled` when it has the listeners it should; `rejected` is what it rejects, and why.
+    """How far one router is with an object. `settled`: it has the listeners it should.
 
-    `unserved` are the listeners of the object that it does not take anybody in at, by name, and why.
+    `rejected` are the resources that it rejects, each with Envoy's reason. `unserved` are the object's listeners that
+    it does not serve, by name, each with the reason.
     """
 
     proxy: str
@@ -35,121 +37,137 @@ class Delivery(msgspec.Struct, frozen=True):
 Deliveries = Mapping[Ref, Sequence[Delivery]]
 
 
-def deliveries(
+def deliveries_by_object(
     streams: "Iterable[tuple[StreamStatus, Scope]]",
-    unserved: Callable[[Scope], Iterable[UnservedServer]] = lambda _: (),
+    unserved_servers: Callable[[Scope], Iterable[UnservedServer]] = lambda _: (),
 ) -> Deliveries:
-    """Return how far the routers of each gateway are. A proxy may have a stream for each type.
+    """Return how far the routers of each Gateway are. A proxy may have a stream for each type.
 
-    `unserved` says which servers a router of a scope does not take anybody in at. What joins a gateway is only there
-    where some of its own are such; else it is as far as its gateway.
+    `unserved_servers` returns the servers that a router of a scope does not serve. An object that is attached to a
+    Gateway (a ListenerSet) has deliveries of its own only when some of its listeners are among them.
     """
-    by_proxy: defaultdict[str, list[StreamStatus]] = defaultdict(list)
+    streams_of: defaultdict[str, list[StreamStatus]] = defaultdict(list)
     scopes: dict[str, Scope] = {}
     for stream, scope in streams:
         if scope.role == ROUTER:
-            by_proxy[stream.proxy.id].append(stream)
+            streams_of[stream.proxy.id].append(stream)
             scopes[stream.proxy.id] = scope
-    found: defaultdict[Ref, list[Delivery]] = defaultdict(list)
-    for proxy, of_proxy in sorted(by_proxy.items()):
-        delivery, shut = _delivery(of_proxy), tuple(unserved(scopes[proxy]))
-        for ref in dict.fromkeys((*scopes[proxy].gateways, *(one.about for one in shut))):
-            own = {one.server.section_name: one.why for one in shut if one.about == ref}
-            found[ref].append(msgspec.structs.replace(delivery, unserved=own))
-    return found
+    deliveries: defaultdict[Ref, list[Delivery]] = defaultdict(list)
+    for proxy_id, proxy_streams in sorted(streams_of.items()):
+        delivery, unserved = _delivery(proxy_streams), tuple(unserved_servers(scopes[proxy_id]))
+        for ref in dict.fromkeys((*scopes[proxy_id].gateways, *(server.about for server in unserved))):
+            reasons = {server.server.section_name: server.why for server in unserved if server.about == ref}
+            deliveries[ref].append(msgspec.structs.replace(delivery, unserved=reasons))
+    return deliveries
 
 
-def delivered(said: Status, to: Sequence[Delivery] | None) -> Status:
-    """Return a status as the proxies leave it. None: nobody could ask them.
+def apply_deliveries(status: Status, deliveries: Sequence[Delivery] | None) -> Status:
+    """Return a status with what the routers have accepted. None: no running control plane could tell.
 
-    Gateway API: Programmed means that the configuration is where it has to be; here, that every connected proxy that
-    serves the Gateway has accepted it, and that every address that is asked for is one of theirs.
+    Gateway API: Programmed means that the configuration is where it has to be. Here: every connected router that serves
+    the Gateway has accepted it, and every requested address belongs to one of them.
     """
-    if not said.programmed:
-        return said
-    outcome = _outcome(said, to)
-    if to and said.addresses is not None:
-        said = msgspec.structs.replace(said, facts={**said.facts, "addresses": _addresses(said, to)})
-    sections = tuple(_of_section(one, _open(one, _at(outcome, one.place, to), to)) for one in said.sections)
-    whole = outcome if outcome.status != TRUE else _any(sections, outcome)
-    return msgspec.structs.replace(
-        said, conditions=tuple(_agreed(one, whole) for one in said.conditions), sections=sections
-    )
+    if not status.programmed:
+        return status
+    outcome = _outcome(status, deliveries)
+    if deliveries and status.addresses is not None:
+        status = msgspec.structs.replace(status, facts={**status.facts, "addresses": _addresses(status, deliveries)})
+    sections = tuple(_apply_to_section(section, outcome, deliveries or ()) for section in status.sections)
+    summary = outcome if outcome.status != TRUE else _summary(sections, outcome)
+    conditions = tuple(_apply(condition, summary) for condition in status.conditions)
+    return msgspec.structs.replace(status, conditions=conditions, sections=sections)
 
 
 def _delivery(streams: "Sequence[StreamStatus]") -> Delivery:
     proxy = streams[0].proxy
-    nacks = tuple(f"{t.type_url.rpartition('.')[2]}: {t.nack}" for s in streams for t in s.types if t.nack is not None)
-    types = [one for stream in streams for one in stream.types]
-    return Delivery(f"{proxy.name}.{proxy.namespace}", proxy.ip, bool(types) and all(map(_is_there, types)), nacks)
+    types = [type_status for stream in streams for type_status in stream.types]
+    rejected = tuple(f"{t.type_url.rpartition('.')[2]}: {t.nack}" for t in types if t.nack is not None)
+    settled = bool(types) and all(map(_is_delivered, types))
+    return Delivery(f"{proxy.name}.{proxy.namespace}", proxy.ip, settled, rejected)
 
 
-def _is_there(one: "TypeStatus") -> bool:
-    """Tell whether a proxy has what makes up a Gateway. Of what changes with each route it must have had some."""
-    return one.settled or (one.type_url != LISTENER and bool(one.pushes))
+def _is_delivered(status: "TypeStatus") -> bool:
+    """Tell whether a router has what makes up a Gateway.
+
+    Listeners must be up to date. Of the other types, which change with every route, one response is enough: else
+    Programmed would flap while routes are edited.
+    """
+    return status.settled or (status.type_url != LISTENER and bool(status.pushes))
 
 
-def _outcome(said: Status, to: Sequence[Delivery] | None) -> Condition:
-    """Return whether what could be programmed is."""
-    if to is None:
+def _outcome(status: Status, deliveries: Sequence[Delivery] | None) -> Condition:
+    """Return the Programmed condition of what could be programmed."""
+    if deliveries is None:
         return Condition(PROGRAMMED, UNKNOWN, "Pending", "only a running control plane knows what proxies accept")
-    if not to:
-        return Condition(PROGRAMMED, FALSE, "Pending", "no proxy that serves it is connected")
-    there = {one.ip for one in to}
-    unusable = [address for address in said.addresses or () if address and address not in there]
+    if not deliveries:
+        return Condition(PROGRAMMED, FALSE, "Pending", "no connected proxy serves it")
+    proxy_ips = {delivery.ip for delivery in deliveries}
+    unusable = [address for address in status.addresses or () if address and address not in proxy_ips]
     if unusable:
         message = f"no connected proxy has the address {', '.join(unusable)}"
         return Condition(PROGRAMMED, FALSE, "AddressNotUsable", message)
-    refused = [f"{one.proxy} rejects {text}" for one in to for text in one.rejected]
-    if refused:
-        return Condition(PROGRAMMED, FALSE, "Invalid", "; ".join(refused[:_SHOWN]))
-    waiting = [one.proxy for one in to if not one.settled]
+    rejections = [f"{delivery.proxy} rejects {text}" for delivery in deliveries for text in delivery.rejected]
+    if rejections:
+        return Condition(PROGRAMMED, FALSE, "Invalid", "; ".join(rejections[:_MAX_EXAMPLES]))
+    waiting = [delivery.proxy for delivery in deliveries if not delivery.settled]
     if waiting:
-        message = f"{len(waiting)} of {len(to)} proxies have not accepted it yet: {', '.join(waiting[:_SHOWN])}"
+        examples = ", ".join(waiting[:_MAX_EXAMPLES])
+        message = f"{len(waiting)} of {len(deliveries)} proxies have not accepted it yet: {examples}"
         return Condition(PROGRAMMED, FALSE, "Pending", message)
     return Condition(PROGRAMMED, TRUE, PROGRAMMED)
 
 
-def _addresses(said: Status, to: Sequence[Delivery]) -> list[Mapping[str, str]]:
-    """Return the addresses of the proxies, or those of them that are asked for; none where nothing can be served."""
-    if any(one.type == PROGRAMMED and one.status == FALSE for one in said.conditions):
+def _addresses(status: Status, deliveries: Sequence[Delivery]) -> list[Mapping[str, str]]:
+    """Return the addresses of the routers, limited to requested ones; none where nothing can be served."""
+    if any(condition.type == PROGRAMMED and condition.status == FALSE for condition in status.conditions):
         return []
-    wanted = {address for address in said.addresses or () if address}
-    found = dict.fromkeys(one.ip for one in to if not wanted or one.ip in wanted)
-    return [{"type": "IPAddress", "value": ip} for ip in list(found)[:_ADDRESSES]]
+    requested = {address for address in status.addresses or () if address}
+    addresses = dict.fromkeys(delivery.ip for delivery in deliveries if not requested or delivery.ip in requested)
+    return [{"type": "IPAddress", "value": ip} for ip in list(addresses)[:_MAX_ADDRESSES]]
 
 
-def _at(outcome: Condition, place: str, to: Sequence[Delivery] | None) -> Condition:
-    """Return what holds for a listener: where proxies reject listeners of other ports by name, it is served."""
-    named = {text for one in to or () for text in one.rejected if text.startswith("Listener:")}
-    others = named and all(f"{place}:" not in text and f"{place} " not in text for text in named)
-    every = [text for one in to or () for text in one.rejected]
-    if outcome.reason == "Invalid" and others and len(named) == len(set(every)):
+def _apply_to_section(section: Section, outcome: Condition, deliveries: Sequence[Delivery]) -> Section:
+    outcome = _unless_unserved(section, _unless_other_listeners(outcome, section.place, deliveries), deliveries)
+    conditions = tuple(_apply(condition, outcome) for condition in section.conditions)
+    return msgspec.structs.replace(section, conditions=conditions)
+
+
+def _unless_other_listeners(outcome: Condition, place: str, deliveries: Sequence[Delivery]) -> Condition:
+    """Return a listener's outcome: programmed where routers reject nothing but listeners of other ports, by name.
+
+    Envoy names the listener in its reason, and `place` is how that name ends.
+    """
+    reasons = {text for delivery in deliveries for text in delivery.rejected}
+    listener_reasons = {text for text in reasons if text.startswith("Listener:")}
+    only_others = listener_reasons == reasons and all(
+        f"{place}:" not in text and f"{place} " not in text for text in listener_reasons
+    )
+    if outcome.reason == "Invalid" and listener_reasons and only_others:
         return Condition(PROGRAMMED, TRUE, PROGRAMMED)
     return outcome
 
 
-def _open(said: Section, outcome: Condition, to: Sequence[Delivery] | None) -> Condition:
-    """Return what holds for a listener where what proxies have accepted may be that they take nobody in at it."""
-    name = said.key.get("name", "")
-    shut = [f"listener not served by {one.proxy}: {one.unserved[name]}" for one in to or () if name in one.unserved]
-    if not shut or outcome.status != TRUE:
+def _unless_unserved(section: Section, outcome: Condition, deliveries: Sequence[Delivery]) -> Condition:
+    """Return a listener's outcome: not programmed where accepted configuration does not include the listener."""
+    name = section.key.get("name", "")
+    unserved = [
+        f"listener not served by {delivery.proxy}: {delivery.unserved[name]}"
+        for delivery in deliveries
+        if name in delivery.unserved
+    ]
+    if not unserved or outcome.status != TRUE:
         return outcome
-    return Condition(PROGRAMMED, FALSE, "Invalid", "; ".join(shut[:_SHOWN]))
+    return Condition(PROGRAMMED, FALSE, "Invalid", "; ".join(unserved[:_MAX_EXAMPLES]))
 
 
-def _any(sections: Sequence[Section], outcome: Condition) -> Condition:
-    """Return what holds for an object: it is programmed if any of its listeners is."""
-    found = [one.status for section in sections for one in section.conditions if one.type == PROGRAMMED]
-    if not found or TRUE in found:
+def _summary(sections: Sequence[Section], outcome: Condition) -> Condition:
+    """Return an object's outcome: it is programmed if any of its listeners is."""
+    statuses = [c.status for section in sections for c in section.conditions if c.type == PROGRAMMED]
+    if not statuses or TRUE in statuses:
         return outcome
     return Condition(PROGRAMMED, FALSE, "Invalid", "no listener accepts connections")
 
 
-def _of_section(said: Section, outcome: Condition) -> Section:
-    return msgspec.structs.replace(said, conditions=tuple(_agreed(one, outcome) for one in said.conditions))
-
-
-def _agreed(said: Condition, outcome: Condition) -> Condition:
-    """Return a condition; what is said to be programmed is what the proxies make of it."""
-    return outcome if said.type == PROGRAMMED and said.status == TRUE else said
+def _apply(condition: Condition, outcome: Condition) -> Condition:
+    """Return a condition; one that claims to be programmed gets the outcome."""
+    return outcome if condition.type == PROGRAMMED and condition.status == TRUE else condition

@@ -28,7 +28,7 @@ UNUSED = {
     "status -f .": {*SERVER, *ENVOY, *OURS},
     "render -f . --proxy node": {*SERVER, "rich", "mirrorplane.controlplane.app", "envoy_data_plane", "betterproto2"},
     "explain -f . --proxy node GET http://a/": {*SERVER, "rich", "mirrorplane.controlplane.app", "betterproto2"},
-    "proxies --admin-address 127.0.0.1:1": {*SERVER, *ENVOY, *OURS, "yaml", "mirrorplane.translators"},
+    "proxies --admin-address 127.0.0.1:1": {*SERVER, *ENVOY, *OURS, "yaml", "mirrorplane.translators.inputs"},
 }
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirrorplane.api.status import Condition, Section, Status
-from mirrorplane.controlplane.status.conditions import updated
+from mirrorplane.controlplane.status.conditions import update_status
 
 THEN, NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"
 GOOD, BAD = Condition("Accepted", "True", "Accepted"), Condition("Accepted", "False", "NoMatchingParent", "why")
@@ -18,7 +18,7 @@ def parents(*sections: Section) -> Status:
 
 
 def test_a_time_is_that_of_the_change_of_status_alone():
-    first = updated({}, Status((GOOD,)), 1, THEN)
+    first = update_status({}, Status((GOOD,)), 1, THEN)
     assert first["conditions"] == [
         {
             "type": "Accepted",
@@ -30,24 +30,26 @@ def test_a_time_is_that_of_the_change_of_status_alone():
         }
     ]
     worded = Condition("Accepted", "True", "ListenersNotValid", "some")
-    second = updated(first, Status((worded,)), 2, NOW)["conditions"][0]
+    second = update_status(first, Status((worded,)), 2, NOW)["conditions"][0]
     assert (second["reason"], second["observedGeneration"], second["lastTransitionTime"]) == (worded.reason, 2, THEN)
-    third = updated(first, Status((BAD,)), 2, NOW)["conditions"][0]
+    third = update_status(first, Status((BAD,)), 2, NOW)["conditions"][0]
     assert third["lastTransitionTime"] == NOW
 
 
 def test_nothing_is_written_when_nothing_changed():
     said = parents(Section("parents", PARENT, (GOOD,), {"extra": 1}))
-    first = updated({}, said, 3, THEN)
-    assert updated(first, said, 3, NOW) is first
-    assert updated(first, said, 4, NOW) is not first, "each condition says which generation it is about"
+    first = update_status({}, said, 3, THEN)
+    assert update_status(first, said, 3, NOW) is first
+    assert update_status(first, said, 4, NOW) is not first, "each condition says which generation it is about"
 
 
 def test_entries_and_conditions_of_others_are_left_alone():
     theirs = {"parentRef": {"name": "other"}, "controllerName": "a.b/c", "conditions": [{"type": "X"}]}
     foreign = {"type": "example.com/Checked", "status": "True", "lastTransitionTime": THEN}
     old = {"parents": [theirs], "conditions": [foreign]}
-    new = updated(old, Status((GOOD,), lists=("parents",), sections=(Section("parents", PARENT, (BAD,)),)), 1, NOW)
+    new = update_status(
+        old, Status((GOOD,), lists=("parents",), sections=(Section("parents", PARENT, (BAD,)),)), 1, NOW
+    )
     assert new["parents"][0] == theirs
     assert new["conditions"][0] == foreign
     assert [entry["controllerName"] for entry in new["parents"]] == ["a.b/c", PARENT["controllerName"]]
@@ -56,20 +58,20 @@ def test_entries_and_conditions_of_others_are_left_alone():
 def test_what_is_not_said_any_more_goes():
     clash = Condition("Conflicted", "True", "HostnameConflict")
     one, other = Section("listeners", {"name": "a"}, (GOOD, clash)), Section("listeners", {"name": "b"}, (GOOD,))
-    first = updated({}, Status(lists=("listeners",), sections=(one, other)), 1, THEN)
-    second = updated(
+    first = update_status({}, Status(lists=("listeners",), sections=(one, other)), 1, THEN)
+    second = update_status(
         first, Status(lists=("listeners",), sections=(Section("listeners", {"name": "a"}, (GOOD,)),)), 2, NOW
     )
     assert [(entry["name"], [c["type"] for c in entry["conditions"]]) for entry in second["listeners"]] == [
         ("a", ["Accepted"])
     ]
     assert second["listeners"][0]["conditions"][0]["lastTransitionTime"] == THEN
-    assert updated(first, Status(lists=("listeners",)), 2, NOW)["listeners"] == []
+    assert update_status(first, Status(lists=("listeners",)), 2, NOW)["listeners"] == []
 
 
 def test_a_status_of_a_newer_generation_stays():
-    newer = updated({}, parents(Section("parents", PARENT, (GOOD,))), 7, THEN)
-    assert updated(newer, parents(Section("parents", PARENT, (BAD,))), 6, NOW) is newer
+    newer = update_status({}, parents(Section("parents", PARENT, (GOOD,))), 7, THEN)
+    assert update_status(newer, parents(Section("parents", PARENT, (BAD,))), 6, NOW) is newer
 
 
 kinds = st.sampled_from(["Accepted", "Programmed", "ResolvedRefs"])
@@ -99,9 +101,9 @@ def times(status: Any) -> dict[tuple[str, str], tuple[str, str]]:
 
 @given(statuses, statuses)
 def test_whatever_came_before_the_same_is_said_and_times_move_only_with_their_status(one: Status, other: Status):
-    first = updated({}, one, 1, THEN)
-    second = updated(first, other, 2, NOW)
-    assert updated(second, other, 2, LATER) is second
+    first = update_status({}, one, 1, THEN)
+    second = update_status(first, other, 2, NOW)
+    assert update_status(second, other, 2, LATER) is second
     before, after = times(first), times(second)
     own = other.conditions or one.conditions
     assert {key[1] for key in after if not key[0]} == {c.type for c in own}

@@ -1,0 +1,63 @@
+"""`/debug/events`: the events of the control plane as server-sent events (HTML Living Standard, section 9.2).
+
+Separate from the pages because a response lasts as long as its reader. A reader that does not keep up gets merged
+events, and `event: Missed` with how many were dropped; it never delays anything.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+from aiohttp import web
+
+from mirrorplane.controlplane.observe.events import Event, Events, Subscription
+
+_MAX_STREAMS = 32
+_KEEP_ALIVE_S = 15.0
+"""A comment after this long without events, so that proxies in between do not close an idle response."""
+
+
+class EventStreams:
+    """The responses that are open now."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._open: set[Subscription] = set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Send every event from now on until the reader disconnects or `close` is called."""
+        if len(self._open) >= _MAX_STREAMS:
+            return web.json_response({"error": f"{_MAX_STREAMS} event streams are open already"}, status=503)
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        response = web.StreamResponse(headers=headers)
+        with self._events.subscribe() as subscription:
+            self._open.add(subscription)
+            try:
+                await response.prepare(request)
+                await response.write(b": connected\n\n")
+                await _send(subscription, response)
+            except ConnectionError:  # the reader left
+                pass
+            finally:
+                self._open.discard(subscription)
+        return response
+
+    def close(self) -> None:
+        """End all responses."""
+        for subscription in self._open:
+            subscription.close()
+
+
+async def _send(subscription: Subscription, response: web.StreamResponse) -> None:
+    missed = 0
+    while not subscription.closed:
+        events = await subscription.take(_KEEP_ALIVE_S)
+        chunks = list(_chunks(events))
+        if subscription.missed != missed:
+            missed = subscription.missed
+            chunks.append(f'event: Missed\ndata: {{"event":"Missed","total":{missed}}}\n\n'.encode())
+        await response.write(b"".join(chunks) or b": no events\n\n")
+
+
+def _chunks(events: list[Event]) -> Iterator[bytes]:
+    for event in events:
+        yield b"event: %b\ndata: %b\n\n" % (type(event).__name__.encode(), msgspec.json.encode(event))

@@ -1,0 +1,156 @@
+"""What happens in a running control plane, as typed events: one hub, bounded queues, no waiting for readers.
+
+Separate from what publishes and what reads so that neither knows the other: the plane and the xDS server publish, the
+status updater and `/debug/events` subscribe. An event says that something changed, and not what it is now: readers ask
+the plane. That is why a slow reader loses nothing it needs when events about one subject are merged into the newest.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+CAPACITY = 256
+"""How many events a subscription holds. Beyond it the oldest is dropped, and counted."""
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="event", tag=True):
+    """Something that happened. Of pending events of one type with one subject, a reader gets the newest only."""
+
+    @property
+    def subject(self) -> str:
+        """What the event is about, among events of its type."""
+        return ""
+
+
+class Published(Event, frozen=True, tag=True):
+    """A snapshot was published. `version` is the snapshot's, `scopes` how many scopes got a new ResourceSet."""
+
+    version: int
+    scopes: int
+
+
+class FindingsChanged(Event, frozen=True, tag=True):
+    """Findings changed. `edition` counts the changes since the start."""
+
+    edition: int
+
+
+class StatusChanged(Event, frozen=True, tag=True):
+    """The status of an object changed, or went with the object."""
+
+    object: str
+
+    @property
+    def subject(self) -> str:
+        """The object."""
+        return self.object
+
+
+class ProxyEvent(Event, frozen=True, tag=True):
+    """Something about one stream of a proxy. `proxy` is its node id."""
+
+    proxy: str
+
+    @property
+    def subject(self) -> str:
+        """The proxy."""
+        return self.proxy
+
+
+class ProxyConnected(ProxyEvent, frozen=True, tag=True):
+    """A proxy opened a stream. `variant` is sotw or delta."""
+
+    variant: str
+
+
+class ProxyLeft(ProxyEvent, frozen=True, tag=True):
+    """A stream of a proxy ended."""
+
+
+class ProxyAnswered(ProxyEvent, frozen=True, tag=True):
+    """A proxy has answered everything that it was sent, with ACKs or with NACKs."""
+
+
+class ProxyRejected(ProxyEvent, frozen=True, tag=True):
+    """A proxy rejected resources of a type (NACK). The findings say which and why."""
+
+    type_url: str
+
+    @property
+    def subject(self) -> str:
+        """The proxy and the type."""
+        return f"{self.proxy} {self.type_url}"
+
+
+class Events:
+    """The hub. `publish` costs nothing without subscriptions; everything is called from one event loop."""
+
+    def __init__(self) -> None:
+        self._subscriptions: set[Subscription] = set()
+
+    def publish(self, event: Event) -> None:
+        """Put an event into every subscription that wants its type. Never blocks."""
+        for subscription in self._subscriptions:
+            subscription.put(event)
+
+    @contextmanager
+    def subscribe(self, *types: type[Event], capacity: int = CAPACITY) -> Iterator["Subscription"]:
+        """Give a subscription to events of these types (all by default) that are published inside the block."""
+        subscription = Subscription(types or (Event,), capacity)
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+
+
+class Subscription:
+    """The pending events of one reader, in the order in which they were last published.
+
+    `missed` is how many were dropped because the reader was too slow. Merged events are not missed.
+    """
+
+    def __init__(self, types: tuple[type[Event], ...], capacity: int) -> None:
+        self._types, self._capacity = types, capacity
+        self._pending: dict[tuple[type[Event], str], Event] = {}
+        self._wake = asyncio.Event()
+        self._closed = False
+        self.missed = 0
+
+    def put(self, event: Event) -> None:
+        """Append an event, unless it is of another type."""
+        if not isinstance(event, self._types):
+            return
+        key = type(event), event.subject
+        self._pending.pop(key, None)
+        if len(self._pending) >= self._capacity:
+            del self._pending[next(iter(self._pending))]
+            self.missed += 1
+        self._pending[key] = event
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the reader: `take` returns nothing from now on."""
+        self._closed = True
+        self._wake.set()
+
+    async def take(self, timeout_s: float | None = None) -> list[Event]:
+        """Return all pending events, waiting for one if there is none. Empty after `timeout_s`, and when closed."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return []
+        if self._closed:
+            return []
+        events = list(self._pending.values())
+        self._pending.clear()
+        self._wake.clear()
+        return events
+
+    @property
+    def closed(self) -> bool:
+        """Whether the reader should end."""
+        return self._closed
