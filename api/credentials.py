@@ -1,6 +1,6 @@
-"""Certificates and keys, and who is trusted.
+"""Certificates with keys, and CA bundles.
 
-What is secret in them is never shown: their repr says only whose they are.
+Their repr names only the object that they come from, so that logs and tracebacks never have a secret.
 """
 
 import msgspec
@@ -9,10 +9,10 @@ from mirrorplane.api.meta import Ref
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """What an object holds for TLS, PEM each, b"" where it has none.
+    """The TLS material of an object, each PEM, b"" where it has none.
 
-    `chain` and `key` prove who a server is, for one of `names`; `ca` says whose clients hold, and `crl` which of those
-    no longer do.
+    `chain` and `key` are a server's certificate and key, for the DNS names `names`; `ca` is the bundle that peers are
+    verified with, and `crl` its list of revoked certificates.
     """
 
     ref: Ref

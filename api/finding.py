@@ -1,4 +1,4 @@
-"""What we have to say about an object: returned, never raised, never written in place."""
+"""A problem of an object, for its author: findings are returned, never raised, never changed in place."""
 
 from enum import Enum
 
@@ -8,16 +8,16 @@ from mirrorplane.api.meta import Ref
 
 
 class Severity(Enum):
-    """ERROR: (part of) the object does not do what it says. WARNING: it does, but look at it."""
+    """ERROR: (part of) the object is not served as written. WARNING: it is, but may not do what its author expects."""
 
     ERROR = "error"
     WARNING = "warning"
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One sentence for the author of an object.
+    """One sentence about an object: what is wrong, and its effect.
 
-    `path` is the field, as kubectl spells it (`spec.http[0].mirror.host`); `fix` says what to do about it.
+    `path` is the field, as kubectl spells it (`spec.http[0].mirror.host`); `fix` is what to change.
     `file` and `line` (1-based) are set by sources that know them.
     """
 

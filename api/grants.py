@@ -1,4 +1,4 @@
-"""Leave to name objects of another namespace, which that namespace gives."""
+"""Permission to refer to objects of another namespace, given by that namespace."""
 
 import msgspec
 
@@ -6,14 +6,17 @@ from mirrorplane.api.meta import Ref
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """Objects of some kinds and namespaces may name objects here. `kind` is a Kind.key; a name of "" stands for all."""
+    """Objects of some kinds and namespaces may refer to objects here.
+
+    `referrers` are pairs of Kind.key and namespace, `targets` of Kind.key and name; "" is every name.
+    """
 
     namespace: str
-    askers: frozenset[tuple[str, str]]
-    named: frozenset[tuple[str, str]]
+    referrers: frozenset[tuple[str, str]]
+    targets: frozenset[tuple[str, str]]
 
-    def permits(self, asker: Ref, to: Ref) -> bool:
-        """Tell whether an object may name another."""
-        if to.namespace != self.namespace or (asker.kind, asker.namespace) not in self.askers:
+    def permits(self, referrer: Ref, target: Ref) -> bool:
+        """Tell whether an object may refer to another."""
+        if target.namespace != self.namespace or (referrer.kind, referrer.namespace) not in self.referrers:
             return False
-        return bool(self.named & {(to.kind, ""), (to.kind, to.name)})
+        return bool(self.targets & {(target.kind, ""), (target.kind, target.name)})

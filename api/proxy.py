@@ -1,4 +1,9 @@
-"""One connected Envoy, as its xDS Node describes it, and the part of it that may change its configuration."""
+"""One connected Envoy, as its xDS Node describes it, and the properties of it that can change its configuration.
+
+Visibility, ClientKey, EndpointView and Scope are one ladder: each has what the one before has, and what one more
+question depends on. Which services does it see; which policies apply to its calls; how near are endpoints to it; and
+last, what is its whole configuration? What is built from a lower rung is shared by more proxies.
+"""
 
 from collections.abc import Mapping
 
@@ -14,7 +19,7 @@ REDIRECT, TPROXY = "REDIRECT", "TPROXY"
 INTERCEPTIONS = ("NONE", REDIRECT, TPROXY)
 
 OWN_PORTS = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053, 15090})
-"""Ports that a sidecar with interception uses itself (Istio)."""
+"""Ports that an intercepting sidecar uses itself (Istio)."""
 
 
 class Locality(msgspec.Struct, frozen=True, order=True):
@@ -26,10 +31,10 @@ class Locality(msgspec.Struct, frozen=True, order=True):
 
 
 class Proxy(msgspec.Struct, frozen=True):
-    """A proxy. `interception` is NONE (listeners really bound) or REDIRECT/TPROXY (iptables bring the traffic).
+    """A proxy. `interception` is NONE (listeners are really bound) or REDIRECT/TPROXY (iptables redirects traffic).
 
-    All but `identity` is what the proxy says of itself. `identity` is who it has proved to be
-    (`spiffe://cluster.local/ns/default/sa/sleep`), or "" where nobody is asked.
+    All but `identity` is the proxy's own claim. `identity` is authenticated
+    (`spiffe://cluster.local/ns/default/sa/sleep`), or "" without authentication.
     """
 
     role: str
@@ -50,9 +55,9 @@ class Proxy(msgspec.Struct, frozen=True):
 
 
 class Visibility(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """Who looks at the mesh: all of a proxy that decides which services and rules it can see.
+    """The properties of a proxy that decide which services and rules it sees: the first rung of the ladder.
 
-    `sidecar` is the object that limits what it sees, if one does (Istio: the Sidecar that holds for it).
+    `sidecar` is the object that limits what it sees, if there is one (Istio: Sidecar).
     """
 
     namespace: str
@@ -60,11 +65,11 @@ class Visibility(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 
 
 class ClientKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """Who calls: all of a proxy that decides which policies hold for it.
+    """The properties of a proxy that decide which policies apply to its calls, as a client.
 
-    `labels` holds those that some policy of its namespace selects clients by. `holds_secrets`: it is sent Secrets of
-    its namespace, so it can show certificates that stand in one. `router`: it calls on behalf of clients outside.
-    `shows`: the gateway that says which certificate.
+    `labels` are those that some policy of its namespace selects clients by. `holds_secrets`: it is sent Secrets of its
+    namespace, so it can show a certificate of one. `router`: it forwards requests of clients outside the mesh.
+    `shows`: the gateway with the client certificate that it shows.
     """
 
     visibility: Visibility
@@ -75,14 +80,14 @@ class ClientKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 
     @property
     def namespace(self) -> str:
-        """The namespace that it calls from."""
+        """The namespace of the client."""
         return self.visibility.namespace
 
 
 class EndpointView(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """Who sees endpoints from where; where is only set when some rule asks for it.
+    """A client, and its place among endpoints, which is only set when some rule depends on it.
 
-    `labels` holds those that some rule compares with the endpoints' own.
+    `labels` are those that some rule compares with the endpoints' own.
     """
 
     client: ClientKey
@@ -91,15 +96,15 @@ class EndpointView(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 
 
 class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """What of a Proxy may change its configuration. Proxies with equal scopes share all work and all bytes.
+    """The properties of a Proxy that can change its configuration. Proxies with equal scopes share all work and bytes.
 
-    `labels` holds only those that some object selects on, `gateways` those that select a router. `bind` is the address
-    of listeners that are really bound. `intercepted`: the kernel brings traffic and says where it was meant to go.
-    `workload` holds the labels that some service selects workloads by, for what comes in: then, and for routers.
-    `identity` is set where secrets are served: they are never shared with another identity. `locality` and `ranked`,
-    labels that are compared with those of endpoints, are set where some rule prefers near endpoints; `selected` are
-    those that some policy of the namespace selects clients by. `shows` is a gateway that says which certificate its
-    routers show to servers, for those that have proved who they are.
+    `labels` are only those that some object selects on, `gateways` those that select a router. `bind` is the address of
+    listeners that are really bound. `intercepted`: the kernel redirects traffic and reports the address that was
+    dialled. `workload` are the labels that some service selects workloads by, for inbound ports, and for routers.
+    `identity` is set for routers: Secrets are never shared with another identity. `locality` and `ranked`, labels that
+    are compared with those of endpoints, are set where some rule prefers near endpoints; `selected` are those that some
+    policy of the namespace selects clients by. `shows` is the gateway with the client certificate that an authenticated
+    router shows to backends.
     """
 
     role: str
@@ -129,18 +134,18 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 
     @property
     def client(self) -> ClientKey:
-        """Who this proxy is to policies."""
+        """The key by which policies apply to the calls of this proxy."""
         router = self.role == ROUTER
         return ClientKey(self.visibility, self.selected, router and bool(self.identity), router, self.shows)
 
     @property
     def endpoint_view(self) -> EndpointView:
-        """From where this proxy sees endpoints."""
+        """The client with its place among endpoints."""
         return EndpointView(self.client, self.locality, self.ranked)
 
 
 class NodeIdError(ValueError):
-    """A node id that is not of Istio's form. The message names the id and the form."""
+    """A node id that does not have Istio's form. The message names the id and the form."""
 
 
 def parse_node_id(node_id: str) -> tuple[str, str, str, str, str]:

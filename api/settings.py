@@ -1,4 +1,4 @@
-"""What holds for the whole mesh, and which of it an object says."""
+"""Settings of the whole mesh, and the part of them that one object sets."""
 
 from enum import Enum
 from typing import Any
@@ -11,22 +11,22 @@ from mirrorplane.api.mirrors import Guards
 
 
 class PathForm(Enum):
-    """What is made of a request's path before it is compared; each does what the one before does, and more.
+    """How a request's path is normalized before it is matched; each form includes the one before.
 
-    BASE resolves dots (RFC 3986), MERGED joins slashes that follow each other, DECODED first reads escaped slashes.
+    BASE resolves dot segments (RFC 3986), MERGED merges adjacent slashes, DECODED first unescapes escaped slashes.
     """
 
-    AS_SAID = "as_said"
+    UNCHANGED = "unchanged"
     BASE = "base"
     MERGED = "merged"
     DECODED = "decoded"
 
 
 class MeshSettings(msgspec.Struct, frozen=True):
-    """What holds for the whole mesh.
+    """Settings of the whole mesh.
 
-    `..._export_to` is what holds for services, rules and policies that do not say who may see them. `locality_lb` and
-    `keepalive` hold where a policy says nothing; `http2`: hosts that say they take HTTP are called by HTTP/2 then.
+    `..._export_to` are the defaults for services, rules and policies without exportTo. `locality_lb` and `keepalive`
+    apply where a policy has no such settings; with `http2`, hosts that declare HTTP are then called by HTTP/2.
     """
 
     root_namespace: str = "istio-system"
@@ -49,16 +49,16 @@ class MeshSettings(msgspec.Struct, frozen=True):
 
 
 class SettingsOverlay(msgspec.Struct, frozen=True):
-    """Settings that one object says: fields of MeshSettings with their values. All others it leaves to others."""
+    """The settings that one object sets: fields of MeshSettings with their values."""
 
     fields: tuple[tuple[str, Any], ...] = ()
 
 
 def settings_overlay(**fields: Any) -> SettingsOverlay:
-    """Return what is said; a field that is None is not."""
+    """Return an overlay; fields that are None are not set."""
     return SettingsOverlay(tuple((name, value) for name, value in fields.items() if value is not None))
 
 
-def together(*said: SettingsOverlay | None) -> MeshSettings:
-    """Return what several objects come to, field by field: the first that says a field is heard."""
-    return MeshSettings(**{name: value for one in reversed(said) if one for name, value in one.fields})
+def merge_settings(*overlays: SettingsOverlay | None) -> MeshSettings:
+    """Return the settings of several objects, field by field: the first that sets a field wins."""
+    return MeshSettings(**{name: value for overlay in reversed(overlays) if overlay for name, value in overlay.fields})

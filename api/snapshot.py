@@ -1,4 +1,4 @@
-"""The world at one moment. Never edited."""
+"""All objects at one version. Never edited."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from mirrorplane.api.meta import AnyObject, Ref
 
 GET, BY = "get", "by"
 ReadKey = tuple[Any, ...]
-"""One question a translator asked: (GET, Ref), (BY, index, key), or a call: (function, *arguments)."""
+"""One read of a translator: (GET, Ref), (BY, index, key), or a call: (function, *arguments)."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):

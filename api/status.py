@@ -1,4 +1,4 @@
-"""What is to stand in the status of an object: conditions, and facts beside them. When is not said here."""
+"""The status of an object: conditions, and other fields beside them. The times are added where it is written."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from mirrorplane.api.meta import Ref
 
 TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
 PROGRAMMED = "Programmed"
-"""The condition that only proxies can make true: what is said here holds if they agree."""
+"""The condition that only proxies can make true: translators set it to what holds if the proxies accept."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -22,10 +22,10 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class Section(msgspec.Struct, frozen=True):
-    """A part of an object that has conditions of its own: an entry of a list of the status.
+    """A part of an object with conditions of its own: an entry of a list of the status.
 
-    `key` is what tells the entries of a list apart, `facts` what else stands there. `place`: how the name of Envoy's
-    listener for it ends, "" where it has none.
+    `key` are the fields that identify the entry, `facts` its other fields. `place` is the suffix of the name of Envoy's
+    listener for it, "" where it has none.
     """
 
     list: str
@@ -38,8 +38,8 @@ class Section(msgspec.Struct, frozen=True):
 class Status(msgspec.Struct, frozen=True):
     """The status of an object. `lists` are there even when they have no sections.
 
-    `addresses` are those asked for, where the object's status tells which ones the proxies have; else None. `served_by`
-    is the Gateway whose routers have to accept what is to be programmed, where that is another object.
+    `addresses` are the requested ones, where the status has those of the proxies; else None. `served_by` is the Gateway
+    whose routers have to accept the configuration, where that is another object.
     """
 
     conditions: tuple[Condition, ...] = ()
@@ -51,5 +51,5 @@ class Status(msgspec.Struct, frozen=True):
 
     @property
     def programmed(self) -> bool:
-        """Whether it is about something that has to be programmed into proxies."""
+        """Whether the object has to be programmed into proxies."""
         return any(condition.type == PROGRAMMED for condition in self.conditions)

@@ -1,4 +1,4 @@
-"""The one window translators have on the world; every read through it is recorded by the Engine."""
+"""The only way in which translators read objects; the Engine records every read."""
 
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
@@ -22,7 +22,7 @@ class View(Protocol):
         ...
 
     def lowered(self, ref: Ref) -> Lowered:
-        """Return what the object of this Ref means; empty when there is none or it lowers to nothing."""
+        """Return the nouns that the object of this Ref lowers to; empty when there is none."""
         ...
 
     def memo(self, fn: "Callable[Concatenate[View, P], R]", *args: P.args, **kwargs: P.kwargs) -> R:

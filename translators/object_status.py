@@ -11,7 +11,7 @@ from mirrorplane.translators.contract import Report, discover
 
 
 def status_of(view: View, ref: Ref) -> Status | None:
-    """Return what is to stand in the status of an object; None where nothing is to be said."""
+    """Return the status of an object; None where it is not ours to write."""
     obj, report = view.get(ref), _reports().get(ref.kind)
     return report.status(view, obj) if obj is not None and report is not None else None
 

@@ -1,4 +1,4 @@
-"""Proxy -> Scope: keep of a proxy only what may change its configuration."""
+"""Proxy -> Scope: only the properties of a proxy that can change its configuration, so that proxies share work."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ _EVERY_ADDRESS = {4: ANY_ADDRESS, 6: "::"}
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """Which routers a gateway is for: those with its labels, of its namespace or ("") of any.
+    """Which routers a gateway selects: those with its labels, in its namespace or ("") in any.
 
-    `shows`: it says which certificate they show to servers.
+    `shows`: the gateway has a client certificate that its routers show to backends.
     """
 
     gateway: Ref
@@ -27,19 +27,19 @@ class Selection(msgspec.Struct, frozen=True):
     namespace: str = ""
     shows: bool = False
 
-    def holds(self, proxy: Proxy) -> bool:
-        """Tell whether a router is one of them."""
+    def selects(self, proxy: Proxy) -> bool:
+        """Tell whether a router is selected."""
         return set(self.labels) <= set(proxy.labels.items()) and self.namespace in {"", proxy.namespace}
 
 
 class Criteria(msgspec.Struct, frozen=True):
-    """What about proxies matters to some object.
+    """Which properties of proxies some object depends on.
 
-    `labels` are keys that some match's sourceLabels name, `ranked` those that some rule compares with endpoints'.
-    `locality`: some rule prefers near endpoints. `clients` are namespaces with keys by which their policies select,
-    `workloads` the keys by which services select workloads; `gateways` are those there are, with what they select.
-    `sidecar_scopes`: of each namespace the labels that proxies must carry, and the object that limits them
-    then; the first holds. `rest`: what limits proxies of namespaces without one of their own for all.
+    `labels` are the keys of all sourceLabels, `ranked` those that failoverPriority compares with endpoints'.
+    `locality`: some policy ranks or weighs localities. `clients` are the label keys that policies select clients by, by
+    namespace, `workloads` those that services select workloads by. `gateways` are all gateways with their selectors.
+    `sidecar_scopes` are by namespace the labels that a proxy must have and the Sidecar that it then has; the first
+    wins. `default_sidecar` is for namespaces without one.
     """
 
     labels: frozenset[str] = frozenset()
@@ -49,120 +49,128 @@ class Criteria(msgspec.Struct, frozen=True):
     workloads: frozenset[str] = frozenset()
     gateways: tuple[Selection, ...] = ()
     sidecar_scopes: Mapping[str, tuple[tuple[Labels, Ref], ...]] = {}
-    rest: Ref | None = None
+    default_sidecar: Ref | None = None
 
 
 def criteria(view: View) -> Criteria:
-    """Return what about proxies matters to some object."""
-    said = [
-        m for obj in view.by("policy.near", "*") for p in view.lowered(obj.ref).policies for m in p.cluster_policies
-    ]
-    near = [
-        m.load_balancer.locality_lb
-        for m in said
-        if m.load_balancer is not None and m.load_balancer.locality_lb is not None
-    ]
-    whole = view.memo(mesh).locality_lb
-    near += [whole] if whole is not None else []
+    """Return which properties of proxies some object depends on."""
+    uses_locality, ranked = _locality_criteria(view)
     return Criteria(
-        labels=frozenset(
-            key
-            for obj in view.by("route.source_labels", "*")
-            for table in view.lowered(obj.ref).tables
-            for labels in _compared(table)
-            for key, _ in labels
-        ),
-        locality=any(cluster_policy.ranks_localities or cluster_policy.weighs_localities for cluster_policy in said)
-        or (whole is not None and whole.enabled and whole.distribute != ()),
-        ranked=frozenset(label.partition("=")[0] for n in near for label in n.failover_priority),
-        clients=frozenset(
-            (policy.namespace, key)
-            for obj in view.by("policy.clients", "*")
-            for policy in view.lowered(obj.ref).policies
-            for key, _ in policy.client_labels
-        ),
-        workloads=frozenset().union(*(view.memo(_selecting, each.index) for each in every_partition())),
-        gateways=view.memo(_gateways),
-        sidecar_scopes=view.memo(_horizons),
-        rest=view.memo(_rest),
+        labels=_source_label_keys(view),
+        locality=uses_locality,
+        ranked=ranked,
+        clients=_client_label_keys(view),
+        workloads=frozenset().union(*(view.memo(_selector_keys, part.index) for part in every_partition())),
+        gateways=view.memo(_selections),
+        sidecar_scopes=view.memo(_sidecar_scopes),
+        default_sidecar=view.memo(_default_sidecar),
     )
 
 
-def scope_of(proxy: Proxy, asked: Criteria) -> Scope:
-    """Return the proxy's scope; of its labels, those that are asked for.
+def scope_of(proxy: Proxy, criteria: Criteria) -> Scope:
+    """Return a proxy's scope, with those of its labels that some object depends on.
 
-    Routers are sent secrets, so theirs holds their identity: two of them share nothing unless they are the same.
+    Routers are sent Secrets, so their scope has their identity: routers with different identities share nothing.
     """
+    is_router, is_intercepted = proxy.role == ROUTER, _is_intercepted(proxy)
+    client_keys = frozenset(key for namespace, key in criteria.clients if namespace == proxy.namespace)
     return Scope(
         role=proxy.role,
-        visibility=Visibility(proxy.namespace, _horizon(proxy, asked) if proxy.role == SIDECAR else None),
+        visibility=Visibility(proxy.namespace, _find_sidecar(proxy, criteria) if proxy.role == SIDECAR else None),
         domain=proxy.domain,
-        labels=_chosen(proxy, asked.labels),
-        gateways=_selected(proxy, asked.gateways) if proxy.role == ROUTER else (),
+        labels=_labels(proxy, criteria.labels),
+        gateways=_selecting_gateways(proxy, criteria.gateways) if is_router else (),
         bind=_bind(proxy),
         unprivileged=proxy.unprivileged,
-        intercepted=_is_intercepted(proxy),
-        workload=_chosen(proxy, asked.workloads) if _is_intercepted(proxy) or proxy.role == ROUTER else (),
-        identity=proxy.identity if proxy.role == ROUTER else "",
-        locality=proxy.locality if asked.locality else Locality(),
-        ranked=_chosen(proxy, asked.ranked),
-        selected=_chosen(proxy, frozenset(key for namespace, key in asked.clients if namespace == proxy.namespace)),
-        shows=_shows(proxy, asked.gateways) if proxy.role == ROUTER and proxy.identity else None,
+        intercepted=is_intercepted,
+        workload=_labels(proxy, criteria.workloads) if is_intercepted or is_router else (),
+        identity=proxy.identity if is_router else "",
+        locality=proxy.locality if criteria.locality else Locality(),
+        ranked=_labels(proxy, criteria.ranked),
+        selected=_labels(proxy, client_keys),
+        shows=_certificate_gateway(proxy, criteria.gateways) if is_router and proxy.identity else None,
     )
 
 
-def _horizons(view: View) -> Mapping[str, tuple[tuple[Labels, Ref], ...]]:
-    """Return what limits proxies, by namespace. Istio: those with labels go first, and of them the oldest."""
-    said = sorted(
-        (h for obj in view.by("sidecar_scopes", "*") for h in view.lowered(obj.ref).sidecar_scopes),
-        key=lambda h: (not h.clients, h.created, h.ref.name),
-    )
-    found: dict[str, tuple[tuple[Labels, Ref], ...]] = {}
-    for each in said:
-        found[each.ref.namespace] = (*found.get(each.ref.namespace, ()), (each.clients, each.ref))
-    return found
+def _source_label_keys(view: View) -> frozenset[str]:
+    tables = (table for obj in view.by("route.source_labels", "*") for table in view.lowered(obj.ref).tables)
+    return frozenset(key for table in tables for labels in _source_labels(table) for key, _ in labels)
 
 
-def _rest(view: View) -> Ref | None:
-    """Return what limits proxies that nothing of their own namespace does: that of the root namespace (Istio)."""
-    known = view.memo(_horizons)
-    root = known.get(view.memo(mesh).root_namespace, ()) if known else ()
-    return next((ref for clients, ref in root if not clients), None)
-
-
-def _horizon(proxy: Proxy, asked: Criteria) -> Ref | None:
-    """Return what limits a proxy: of its own namespace, else of the root namespace, if anything does (Istio)."""
-    own = asked.sidecar_scopes.get(proxy.namespace, ())
-    carried = proxy.labels.items()
-    return next((ref for clients, ref in own if set(clients) <= carried), asked.rest)
-
-
-def _compared(table: RouteTable) -> list[Labels]:
+def _source_labels(table: RouteTable) -> list[Labels]:
     return [r.match.source_labels for r in table.routes] + [r.match.source_labels for r in table.l4_routes]
 
 
-def _selecting(view: View, part: int) -> frozenset[str]:
-    """Return the label keys by which services of a part select workloads."""
-    found = (service for obj in view.by("selector.part", str(part)) for service in view.lowered(obj.ref).services)
-    return frozenset(key for service in found for key, _ in service.selector)
+def _client_label_keys(view: View) -> frozenset[tuple[str, str]]:
+    policies = (policy for obj in view.by("policy.clients", "*") for policy in view.lowered(obj.ref).policies)
+    return frozenset((policy.namespace, key) for policy in policies for key, _ in policy.client_labels)
 
 
-def _chosen(proxy: Proxy, keys: frozenset[str]) -> Labels:
+def _locality_criteria(view: View) -> tuple[bool, frozenset[str]]:
+    """Return whether the locality of proxies matters, and the label keys of failoverPriority."""
+    policies = [
+        cluster_policy
+        for obj in view.by("policy.near", "*")
+        for policy in view.lowered(obj.ref).policies
+        for cluster_policy in policy.cluster_policies
+    ]
+    default = view.memo(mesh).locality_lb
+    settings = [policy.load_balancer.locality_lb for policy in policies if policy.load_balancer is not None]
+    keys = (key for lb in (*settings, default) if lb is not None for key in lb.failover_priority)
+    distributes = default is not None and default.enabled and default.distribute != ()
+    uses_locality = distributes or any(policy.ranks_localities or policy.weighs_localities for policy in policies)
+    return uses_locality, frozenset(key.partition("=")[0] for key in keys)
+
+
+def _sidecar_scopes(view: View) -> Mapping[str, tuple[tuple[Labels, Ref], ...]]:
+    """Return the Sidecars by namespace. Istio: those with a workloadSelector go first, and of them the oldest."""
+    scopes = sorted(
+        (scope for obj in view.by("sidecar_scopes", "*") for scope in view.lowered(obj.ref).sidecar_scopes),
+        key=lambda scope: (not scope.clients, scope.created, scope.ref.name),
+    )
+    by_namespace: dict[str, tuple[tuple[Labels, Ref], ...]] = {}
+    for scope in scopes:
+        earlier = by_namespace.get(scope.ref.namespace, ())
+        by_namespace[scope.ref.namespace] = (*earlier, (scope.clients, scope.ref))
+    return by_namespace
+
+
+def _default_sidecar(view: View) -> Ref | None:
+    """Return the Sidecar of namespaces without one: that of the root namespace without a selector (Istio)."""
+    by_namespace = view.memo(_sidecar_scopes)
+    root = by_namespace.get(view.memo(mesh).root_namespace, ()) if by_namespace else ()
+    return next((ref for clients, ref in root if not clients), None)
+
+
+def _find_sidecar(proxy: Proxy, criteria: Criteria) -> Ref | None:
+    """Return the Sidecar of a proxy: of its own namespace, else of the root namespace (Istio)."""
+    in_namespace = criteria.sidecar_scopes.get(proxy.namespace, ())
+    labels = proxy.labels.items()
+    return next((ref for clients, ref in in_namespace if set(clients) <= labels), criteria.default_sidecar)
+
+
+def _selector_keys(view: View, shard: int) -> frozenset[str]:
+    """Return the label keys by which services of a shard select workloads."""
+    services = (service for obj in view.by("selector.part", str(shard)) for service in view.lowered(obj.ref).services)
+    return frozenset(key for service in services for key, _ in service.selector)
+
+
+def _labels(proxy: Proxy, keys: frozenset[str]) -> Labels:
     return tuple(sorted((k, v) for k, v in proxy.labels.items() if k in keys)) if keys else ()
 
 
-def _gateways(view: View) -> tuple[Selection, ...]:
-    """Return the gateways with what they select: a change of their servers is none of this."""
-    found = (g for obj in view.by("gateways", "*") for g in view.lowered(obj.ref).gateways)
-    return tuple(Selection(g.ref, g.selector, g.router_namespace, bool(g.client_certificate)) for g in found)
+def _selections(view: View) -> tuple[Selection, ...]:
+    """Return the gateways with their selectors, and not their servers, whose changes do not matter here."""
+    gateways = (g for obj in view.by("gateways", "*") for g in view.lowered(obj.ref).gateways)
+    return tuple(Selection(g.ref, g.selector, g.router_namespace, bool(g.client_certificate)) for g in gateways)
 
 
-def _selected(proxy: Proxy, gateways: tuple[Selection, ...]) -> tuple[Ref, ...]:
-    return tuple(selection.gateway for selection in gateways if selection.holds(proxy))
+def _selecting_gateways(proxy: Proxy, selections: tuple[Selection, ...]) -> tuple[Ref, ...]:
+    return tuple(selection.gateway for selection in selections if selection.selects(proxy))
 
 
-def _shows(proxy: Proxy, gateways: tuple[Selection, ...]) -> Ref | None:
-    return next((selection.gateway for selection in gateways if selection.shows and selection.holds(proxy)), None)
+def _certificate_gateway(proxy: Proxy, selections: tuple[Selection, ...]) -> Ref | None:
+    return next((s.gateway for s in selections if s.shows and s.selects(proxy)), None)
 
 
 def _is_intercepted(proxy: Proxy) -> bool:
@@ -170,10 +178,10 @@ def _is_intercepted(proxy: Proxy) -> bool:
 
 
 def _bind(proxy: Proxy) -> str:
-    """Return where listeners are bound: loopback, so that only the workload beside the proxy can call out through it.
+    """Return the address that listeners bind: loopback, so that only the workload beside a sidecar can use it.
 
-    A proxy whose own address is a loopback one gets that, so that many proxies can share one machine. With
-    interception they are bound to nothing, and take what was meant for any address; a router's are open to everybody.
+    A proxy whose own address is a loopback one binds that, so that many proxies can share one machine. With
+    interception listeners are not bound, and match every address; a router's are open to every client.
     """
     if _is_intercepted(proxy):
         return ANY_ADDRESS

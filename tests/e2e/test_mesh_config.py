@@ -21,7 +21,7 @@ pytestmark = pytest.mark.envoy
 PORT = 8000
 BAD_REQUEST, NO_UPSTREAM = 400, 502
 FORMS = {
-    "NONE": PathForm.AS_SAID,
+    "NONE": PathForm.UNCHANGED,
     "BASE": PathForm.BASE,
     "MERGE_SLASHES": PathForm.MERGED,
     "DECODE_AND_MERGE_SLASHES": PathForm.DECODED,

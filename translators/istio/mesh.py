@@ -20,7 +20,7 @@ _MODES = ("ALLOW_ANY", "REGISTRY_ONLY")
 _UPGRADES = ("UPGRADE", "DO_NOT_UPGRADE")
 _PATHS = {
     "DEFAULT": PathForm.BASE,
-    "NONE": PathForm.AS_SAID,
+    "NONE": PathForm.UNCHANGED,
     "BASE": PathForm.BASE,
     "MERGE_SLASHES": PathForm.MERGED,
     "DECODE_AND_MERGE_SLASHES": PathForm.DECODED,

@@ -24,7 +24,7 @@ class ListenerMatch(msgspec.Struct, frozen=True):
     filter_chain: str
     routes: envoy.RouteConfiguration | None = None
     l4_clusters: tuple[WeightedCluster, ...] = ()
-    paths: PathForm = PathForm.AS_SAID
+    paths: PathForm = PathForm.UNCHANGED
     terminates_tls: bool = False
 
 
@@ -104,7 +104,7 @@ def _tcp_clusters(resources: DecodedResources, proxy: envoy.TcpProxy, address: s
 
 def _path_form(manager: envoy.HttpConnectionManager) -> PathForm:
     if not manager.normalize_path.value:
-        return PathForm.AS_SAID
+        return PathForm.UNCHANGED
     if manager.path_with_escaped_slashes_action == envoy.HttpConnectionManager.UNESCAPE_AND_FORWARD:
         return PathForm.DECODED
     return PathForm.MERGED if manager.merge_slashes else PathForm.BASE

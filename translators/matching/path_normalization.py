@@ -16,7 +16,7 @@ _FIRST_BEYOND_ASCII = 0x80
 
 def apply_path_form(path: str, form: PathForm) -> str | None:
     """Return a path as a listener normalises it. None: Envoy answers 400."""
-    if form is PathForm.AS_SAID:
+    if form is PathForm.UNCHANGED:
         return path
     bare, mark, query = path.partition("?")
     if form is PathForm.DECODED:

@@ -36,7 +36,7 @@ def http(
         access_log=access_logs(view.memo(mesh)),
         # Without it Envoy answers WebSocket upgrades with 403 (Istio).
         upgrade_configs=[envoy.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
-        normalize_path=envoy.BoolValue(value=paths is not PathForm.AS_SAID),
+        normalize_path=envoy.BoolValue(value=paths is not PathForm.UNCHANGED),
         merge_slashes=paths in {PathForm.MERGED, PathForm.DECODED},
         # A router is the edge: X-Forwarded-For starts there. A sidecar keeps what its workload sent.
         use_remote_address=envoy.BoolValue(value=scope.role == ROUTER),
