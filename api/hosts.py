@@ -1,11 +1,11 @@
-"""Host names: what is one, Istio's short-name rule, wildcards and their order, visibility by exportTo."""
+"""Host names: validation, Istio's short names, wildcards and their order, visibility by exportTo."""
 
 import ipaddress
 import string
 from collections.abc import Iterable
 
 UNIX = "unix://"
-"""What the address of a Unix socket begins with; the path follows, or `@` and the name of an abstract one."""
+"""The prefix of the address of a Unix socket, before its path or the `@name` of an abstract one."""
 LONGEST_NAME, LONGEST_LABEL = 255, 63
 _LETTERS = frozenset(string.ascii_lowercase + string.digits + "-_")
 
@@ -29,9 +29,9 @@ def host_problem(host: str) -> str:
 
 
 def is_ip(host: str) -> bool:
-    """Tell whether the host is an IP address literal. An IPv6 zone (`%eth0`) means something on one machine only."""
+    """Tell whether the host is an IP address literal, without an IPv6 zone (`%eth0`), which is local to a machine."""
     if not (host[-1:].isdigit() or ":" in host):
-        return False  # what is no address is a name nearly always, and names end in a letter
+        return False  # nearly all hosts are names, which end in a letter: this spares the parsing
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -54,9 +54,9 @@ def is_unix(address: str) -> bool:
 
 
 def collapsed(address: str) -> str:
-    """Return an address or a CIDR range as it is compared, in its shortest form: IPv6 has many for each.
+    """Return an address or a CIDR range in its shortest form, for comparisons: IPv6 has many forms of each.
 
-    A range of one address is that address.
+    A range of one address becomes that address.
     """
     if "/" not in address:
         return str(ipaddress.ip_address(address)) if ":" in address else address
@@ -65,15 +65,15 @@ def collapsed(address: str) -> str:
 
 
 def literal(host: str) -> str:
-    """Return a host as it is compared: in lower case, without the dot that only says that it is complete."""
+    """Return a host for comparisons: in lower case, without the dot at the end of a complete name."""
     return host.lower().removesuffix(".")
 
 
 def fqdn(host: str, namespace: str, domain: str = "cluster.local") -> str:
-    """Complete a short name with the namespace of the object that says it.
+    """Complete a short name with the namespace of the object that refers to it.
 
-    Istio: a name without any dot is short; `*`, IP addresses and names with a dot are taken as they are, so
-    `reviews.prod` is not completed.
+    Istio: a name without a dot is short; `*`, IP addresses and names with a dot are left unchanged, so `reviews.prod`
+    is not completed.
     """
     if not host or host == "*" or "." in host or ":" in host:
         return literal(host)
@@ -82,15 +82,12 @@ def fqdn(host: str, namespace: str, domain: str = "cluster.local") -> str:
 
 
 def candidates(host: str) -> tuple[str, ...]:
-    """Return every name an object can use to speak of `host`, most specific first: itself, `*.b.c`, `*.c`, `*`."""
+    """Return every name that covers `host`, most specific first: itself, `*.b.c`, `*.c`, `*`."""
     labels = host.split(".")
     if labels[0] == "*":
         labels = labels[1:]
-        own: tuple[str, ...] = (host,)
-    else:
-        own = (host,)
-    wild = tuple("*." + ".".join(labels[i:]) for i in range(1, len(labels)))
-    return (*own, *(w for w in wild if w != host), *(("*",) if host != "*" else ()))
+    wildcards = ("*." + ".".join(labels[i:]) for i in range(1, len(labels)))
+    return (host, *(wildcard for wildcard in wildcards if wildcard != host), *(("*",) if host != "*" else ()))
 
 
 def covers(pattern: str, host: str) -> bool:

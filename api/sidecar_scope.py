@@ -1,4 +1,4 @@
-"""What some clients are let to see of the mesh, and where they call out (Istio: Sidecar)."""
+"""Which hosts some clients may call, and on which listeners (Istio: Sidecar)."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -12,16 +12,16 @@ from mirrorplane.api.meta import Labels, Ref
 
 
 class HostPattern(msgspec.Struct, frozen=True):
-    """Hosts that a namespace declares, `*` for any: `host` is `*`, or `*.` before a name."""
+    """The hosts of a namespace, or of any with `*`, that match `host`: `*`, or `*.` before a name."""
 
     namespace: str
     host: str
 
 
 class HostSelector(msgspec.Struct, frozen=True):
-    """Hosts by who declares them. `exact`: the namespaces of each name.
+    """Hosts by the namespace that declares them. `exact`: the namespaces of each name.
 
-    For a namespace, `*` stands for any and `.` for that of whoever looks.
+    The namespace `*` is any, and `.` the client's own.
     """
 
     ANY: ClassVar[str] = "*"
@@ -32,40 +32,44 @@ class HostSelector(msgspec.Struct, frozen=True):
 
     @property
     def is_everything(self) -> bool:
-        """Tell whether nothing is left out."""
+        """Tell whether every host is selected."""
         return HostPattern(self.ANY, self.ANY) in self.wide
 
     def seen_from(self, namespace: str) -> "HostSelector":
-        """Return the set with the namespace of whoever looks put in."""
-        exact = {host: frozenset(self._put(namespace, said) for said in named) for host, named in self.exact.items()}
-        return HostSelector(exact, tuple(HostPattern(self._put(namespace, p.namespace), p.host) for p in self.wide))
+        """Return the selector for clients of a namespace, which replaces `.`."""
+        exact = {
+            host: frozenset(self._resolve(namespace, selected) for selected in namespaces)
+            for host, namespaces in self.exact.items()
+        }
+        patterns = (HostPattern(self._resolve(namespace, p.namespace), p.host) for p in self.wide)
+        return HostSelector(exact, tuple(patterns))
 
     def has(self, namespace: str, host: str) -> bool:
-        """Tell whether a host or wildcard that a namespace declares is in the set, as a whole."""
-        named = self.exact.get(host, ())
-        if namespace in named or self.ANY in named:
+        """Tell whether a host or wildcard of a namespace is selected as a whole."""
+        namespaces = self.exact.get(host, ())
+        if namespace in namespaces or self.ANY in namespaces:
             return True
         return any(p.namespace in {self.ANY, namespace} and covers(p.host, host) for p in self.wide)
 
     def meets(self, namespace: str, pattern: str) -> bool:
-        """Tell whether a host or wildcard that a namespace declares has hosts in common with the set."""
+        """Tell whether some host that a host or wildcard of a namespace covers is selected."""
         if self.has(namespace, pattern):
             return True
         if not pattern.startswith("*"):
             return False
-        names = (host for host, said in self.exact.items() if said & {self.ANY, namespace})
-        wide = (p.host for p in self.wide if p.namespace in {self.ANY, namespace})
-        return any(covers(pattern, host) for host in (*names, *wide))
+        names = (host for host, namespaces in self.exact.items() if namespaces & {self.ANY, namespace})
+        patterns = (p.host for p in self.wide if p.namespace in {self.ANY, namespace})
+        return any(covers(pattern, host) for host in (*names, *patterns))
 
-    def _put(self, namespace: str, said: str) -> str:
-        return namespace if said == self.OWN else said
+    def _resolve(self, client: str, namespace: str) -> str:
+        return client if namespace == self.OWN else namespace
 
 
 class EgressListener(msgspec.Struct, frozen=True):
-    """Where clients call out: a port, or with 0 every port that no other listener names.
+    """An outbound listener: for a port, or with 0 for every port without a listener of its own.
 
-    `protocol` is a value of mesh.Protocol, "" for what the services' ports say. `bind` "": where the proxy binds.
-    `bound`: the listener is really bound, whatever brings the other traffic.
+    `protocol` is a value of mesh.Protocol, "" for that of the services' ports. `bind` "": the proxy's own address.
+    `bound`: the listener is really bound, even if other traffic is intercepted.
     """
 
     hosts: HostSelector
@@ -76,18 +80,19 @@ class EgressListener(msgspec.Struct, frozen=True):
     bound: bool = False
 
     def imports(self, namespace: str, host: str) -> bool:
-        """Tell whether a host that a namespace declares can be called here."""
+        """Tell whether a host of a namespace can be called here."""
         return self.hosts.has(namespace, host) and not self.excluded.has(namespace, host)
 
     def speaks_of(self, namespace: str, pattern: str) -> bool:
-        """Tell whether rules for a host or wildcard, written in a namespace, hold here."""
+        """Tell whether rules of a namespace for a host or wildcard apply here."""
         return self.hosts.meets(namespace, pattern) and not self.excluded.has(namespace, pattern)
 
 
 class IngressListener(msgspec.Struct, frozen=True):
-    """Where a workload is called. `protocol` is a value of mesh.Protocol.
+    """An inbound listener. `protocol` is a value of mesh.Protocol.
 
-    `address` "" is the one that was dialled, and `target` 0 the same port. `bind` "": where the proxy is.
+    Traffic is forwarded to `address`, "" being the one that was dialled, and port `target`, 0 being the same port.
+    `bind` "": the proxy's own address.
     """
 
     port: int
@@ -100,10 +105,10 @@ class IngressListener(msgspec.Struct, frozen=True):
 
 
 class SidecarScope(msgspec.Struct, frozen=True):
-    """What clients of a namespace can call. With `clients`, labels, it is for those that carry them.
+    """The limits of the clients of a namespace; with `clients`, of those with these labels.
 
-    `allow_any` None: as the mesh does with hosts that nobody declared; what is let through goes to `forwarder`.
-    `pool` limits what comes in.
+    `allow_any`: undeclared hosts can be called, through `forwarder` if there is one; None leaves that to the mesh.
+    `pool` limits inbound traffic.
     """
 
     ref: Ref
@@ -116,12 +121,12 @@ class SidecarScope(msgspec.Struct, frozen=True):
     pool: ConnectionPool | None = None
 
     def seen_from(self, namespace: str) -> "SidecarScope":
-        """Return it as it is for a client of a namespace."""
+        """Return the scope for clients of a namespace."""
         listeners = (
             msgspec.structs.replace(
-                each, hosts=each.hosts.seen_from(namespace), excluded=each.excluded.seen_from(namespace)
+                listener, hosts=listener.hosts.seen_from(namespace), excluded=listener.excluded.seen_from(namespace)
             )
-            for each in self.egress
+            for listener in self.egress
         )
         return msgspec.structs.replace(self, egress=tuple(listeners))
 
@@ -129,9 +134,10 @@ class SidecarScope(msgspec.Struct, frozen=True):
     def is_unlimited(self) -> bool:
         """Tell whether every service can be called on all of its ports."""
         return any(
-            each.port == 0 and each.hosts.is_everything and each.excluded == HostSelector() for each in self.egress
+            listener.port == 0 and listener.hosts.is_everything and listener.excluded == HostSelector()
+            for listener in self.egress
         )
 
     def listener(self, port: int) -> EgressListener | None:
-        """Return where calls to a port are made: its own listener, else the one for all others, which is the last."""
-        return next((each for each in self.egress if each.port in {port, 0}), None)
+        """Return the listener of a port: its own, else the one for all others, which is the last."""
+        return next((listener for listener in self.egress if listener.port in {port, 0}), None)

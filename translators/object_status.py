@@ -23,5 +23,5 @@ def has_status(ref: Ref) -> bool:
 
 @cache
 def _reports() -> Mapping[str, Report]:
-    found = discover(status, "REPORT", Report).values()
-    return {kind.key: report for report in found for kind in report.kinds}
+    reports = discover(status, "REPORT", Report).values()
+    return {kind.key: report for report in reports for kind in report.kinds}

@@ -82,7 +82,7 @@ def visible_objects(view: View, index: str, namespace: str, partition: Partition
 def export_keys(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> Iterator[str]:
     """Yield the index keys of an object by who sees it: alone, and with the shard of each of its names."""
     shards = {shard(name) for name in names}
-    for key in {namespace if to == "." else to for to in export_to} or {_DEFAULT_KEY}:
+    for key in {namespace if target == "." else target for target in export_to} or {_DEFAULT_KEY}:
         yield key
         yield from (f"{key}|{i}" for i in shards)
 
