@@ -14,7 +14,7 @@ TILL = "till.shop.svc.cluster.local"
 GROUP = "gateway.networking.k8s.io"
 
 
-def made(kind: str, name: str, spec: Mapping[str, Any], version: str = f"{GROUP}/v1", **metadata: Any) -> str:
+def doc(kind: str, name: str, spec: Mapping[str, Any], version: str = f"{GROUP}/v1", **metadata: Any) -> str:
     text: str = yaml.safe_dump(
         {"apiVersion": version, "kind": kind, "metadata": {"name": name, **metadata}, "spec": dict(spec)}
     )
@@ -22,22 +22,23 @@ def made(kind: str, name: str, spec: Mapping[str, Any], version: str = f"{GROUP}
 
 
 def gateway(*listeners: Mapping[str, Any], controller: str = "mirrorplane.io/gateway-controller") -> str:
-    """The class and the Gateway; a listener takes plain HTTP on port 80 where it does not say otherwise."""
-    said = [{"name": f"l{i}", "port": 80, "protocol": "HTTP", **one} for i, one in enumerate(listeners)]
-    spec = {"gatewayClassName": "ours", "listeners": said}
-    return "---\n".join([made("GatewayClass", "ours", {"controllerName": controller}), made("Gateway", "edge", spec)])
+    """The class and the Gateway; listeners are for plain HTTP on port 80 by default."""
+    defaults = {"port": 80, "protocol": "HTTP"}
+    specs = [{"name": f"l{i}", **defaults, **listener} for i, listener in enumerate(listeners)]
+    spec = {"gatewayClassName": "ours", "listeners": specs}
+    return "---\n".join([doc("GatewayClass", "ours", {"controllerName": controller}), doc("Gateway", "edge", spec)])
 
 
-def route(name: str, *rules: Mapping[str, Any], parents: Sequence[Any] = ({},), at: str = "", **more: Any) -> str:
-    """A route; `at` is when it was made."""
-    metadata = {"creationTimestamp": at} if at else {}
+def route(name: str, *rules: Mapping[str, Any], parents: Sequence[Any] = ({},), created: str = "", **more: Any) -> str:
+    """A route, with its creationTimestamp."""
+    metadata = {"creationTimestamp": created} if created else {}
     namespace = {"namespace": more.pop("namespace")} if "namespace" in more else {}
     refs = [{"name": "edge", **parent} for parent in parents]
-    return made("HTTPRoute", name, {"parentRefs": refs, "rules": list(rules), **more}, **metadata, **namespace)
+    return doc("HTTPRoute", name, {"parentRefs": refs, "rules": list(rules), **more}, **metadata, **namespace)
 
 
-def to(name: str, *matches: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """A rule that sends what matches to a Service."""
+def rule_to(name: str, *matches: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """A rule that forwards matching requests to a Service."""
     return {"matches": list(matches) or [{}], "backendRefs": [{"name": name, "port": 8000}], **more}
 
 
@@ -53,7 +54,7 @@ def services(*names: str, namespace: str = "default") -> str:
     spec = {"ports": [{"name": "http", "port": 8000}]}
     pods = {"addresses": ["10.0.0.1"]}
     return "---\n".join(
-        made("Service", name, spec, "v1", namespace=namespace)
+        doc("Service", name, spec, "v1", namespace=namespace)
         + "---\n"
         + yaml.safe_dump(
             {
@@ -73,5 +74,5 @@ def services(*names: str, namespace: str = "default") -> str:
     )
 
 
-async def seen(text: str, request: str, headers: Headers | None = None, proxy: Proxy = EDGE) -> str:
+async def answer(text: str, request: str, headers: Headers | None = None, proxy: Proxy = EDGE) -> str:
     return brief(ask(await rendered(text, proxy), request, headers))

@@ -6,14 +6,13 @@ it needs stands there as data (`Split`, `Branch.pin`, `Cors.unmatched_preflights
 
 `expand` is called where a virtual host is built, after Gateway API's precedence was decided on the routes as written:
 routes that come from one keep its place. It is not memoised itself. Its callers are (per virtual host, or partition of
-one), so a change expands only the routes of the hosts that it touches; a plain route costs about 1 µs.
+one), so a change expands only the routes of the hosts that it touches; a plain route costs a few µs.
 
 A new pass is one file and one line here. Twins for methods ("mirror safe methods only") and sticky sampling belong
 before the split, since both narrow the match of a whole route; comparison (MirrorPolicy) belongs after it.
 """
 
 from collections.abc import Callable, Iterable
-from itertools import chain
 
 from mirrorplane.api.routes import Route
 from mirrorplane.translators.expansion.host_redirects import expand_host_redirect
@@ -32,7 +31,7 @@ _PASSES: tuple[Pass, ...] = (
 
 def expand(route: Route, host: str) -> tuple[Route, ...]:
     """Return the routes that stand for one in the virtual host of a domain, in order; `*` for one of several names."""
-    routes: Iterable[Route] = (route,)
+    routes = [route]
     for apply in _PASSES:
-        routes = chain.from_iterable(map(apply, routes))
-    return tuple(chain.from_iterable(expand_host_redirect(expanded, host) for expanded in routes))
+        routes = [result for source in routes for result in apply(source)]
+    return tuple(result for source in routes for result in expand_host_redirect(source, host))

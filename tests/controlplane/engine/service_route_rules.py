@@ -19,26 +19,26 @@ _parents = st.fixed_dictionaries(
 
 
 class MeshRoutes:
-    """What may be said to a world of manifests."""
+    """Routes with Services as parents, as rules of the machine."""
 
     def _put(self, kind: Kind, ns: str, name: str, spec: Wire, **meta: Any) -> None:
         raise NotImplementedError
 
     @rule(
         ns=_spaces, name=_names, parents=st.lists(_parents, min_size=1, max_size=2, unique_by=str), match=_matches,
-        to=_names, where=_spaces, created=st.sampled_from(["", "2024", "2025"]), weight=st.integers(0, 1),
+        backend=_names, where=_spaces, created=st.sampled_from(["", "2024", "2025"]), weight=st.integers(0, 1),
     )  # fmt: skip
-    def mesh_route(self, ns, name, parents, match, to, where, created, weight) -> None:
+    def mesh_route(self, ns, name, parents, match, backend, where, created, weight) -> None:
         mirror = {"backendRef": {"name": "b", "namespace": where, "port": 80}}
-        there = {
+        rule_spec = {
             "matches": [match],
             "filters": [{"type": "RequestMirror", "requestMirror": mirror}],
-            "backendRefs": [{"name": to, "namespace": where, "port": 80, "weight": weight}],
+            "backendRefs": [{"name": backend, "namespace": where, "port": 80, "weight": weight}],
         }
-        spec = msgspec.convert({"parentRefs": parents, "rules": [there]}, hr.HTTPRoute)
+        spec = msgspec.convert({"parentRefs": parents, "rules": [rule_spec]}, hr.HTTPRoute)
         self._put(hr.HTTP_ROUTE, ns, name, spec, created=created)
 
-    @rule(ns=_spaces, name=_names, parents=st.lists(_parents, min_size=1, max_size=2, unique_by=str), to=_names)
-    def mesh_calls(self, ns, name, parents, to) -> None:
-        there = {"matches": [{"method": {"service": "x"}}], "backendRefs": [{"name": to, "port": 80}]}
-        self._put(gr.GRPC_ROUTE, ns, name, msgspec.convert({"parentRefs": parents, "rules": [there]}, gr.GRPCRoute))
+    @rule(ns=_spaces, name=_names, parents=st.lists(_parents, min_size=1, max_size=2, unique_by=str), backend=_names)
+    def mesh_calls(self, ns, name, parents, backend) -> None:
+        rule_spec = {"matches": [{"method": {"service": "x"}}], "backendRefs": [{"name": backend, "port": 80}]}
+        self._put(gr.GRPC_ROUTE, ns, name, msgspec.convert({"parentRefs": parents, "rules": [rule_spec]}, gr.GRPCRoute))

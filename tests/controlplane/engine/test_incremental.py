@@ -39,7 +39,7 @@ from mirrorplane.translators.settings import ISTIOS, OURS
 from tests.builders import PlainView
 from tests.controlplane.engine.cached_calls import cached_calls
 from tests.controlplane.engine.gateway_route_rules import GatewayRoutes
-from tests.controlplane.engine.l4_route_rules import ByteRoutes
+from tests.controlplane.engine.l4_route_rules import L4Routes
 from tests.controlplane.engine.random_objects import (
     addresses,
     beyond,
@@ -69,7 +69,7 @@ PROXIES = [
 ]
 
 
-class World(ByteRoutes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
+class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
     """Random manifests in and out of one control plane that some proxies are connected to."""
 
     short, count = partitions.SHORT, partitions.COUNT

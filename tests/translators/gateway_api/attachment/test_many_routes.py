@@ -21,7 +21,7 @@ from mirrorplane.translators.object_status import status_of
 from mirrorplane.translators.routers.servers import joined_key
 from tests.bench.gateway_worlds import KINDS, MIRRORED, route, router, world
 from tests.builders import decoded, objects, plane_of, rendered
-from tests.gateway_manifests import EDGE, fields, gateway, made, path, services, to
+from tests.gateway_manifests import EDGE, doc, fields, gateway, path, rule_to, services
 from tests.gateway_manifests import route as written
 from tests.test_golden import CASES, outcome
 
@@ -54,17 +54,17 @@ async def runs(plane: Plane, obj: AnyObject) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_one_route_more_runs_as_many_functions_whatever_their_number(kind: str):
-    found = []
+    results = []
     for count in (200, 500):
         plane, sets = await served(kind, count)
-        found.append((await runs(plane, route(kind, count)), await runs(plane, route(kind, count // 2, backend=3))))
+        results.append((await runs(plane, route(kind, count)), await runs(plane, route(kind, count // 2, backend=3))))
         assert len(sets) == 3
         assert plane.engine.view.memo(attached_routes, EDGE_GATEWAY) == {"http": count + 1}
         assert max(len(entry.reads) for entry in plane.engine._entries.values()) < 2 * partitions.COUNT, (
             "none reads all"
         )
-    assert found[0] == found[1]
-    assert 0 < max(found[0]) <= MOST_RUNS
+    assert results[0] == results[1]
+    assert 0 < max(results[0]) <= MOST_RUNS
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,8 +75,8 @@ async def test_all_routes_are_served_the_longest_path_first(kind: str):
     if kind == "hosts":
         assert by_host == {"*": [], **{f"r{i}.example.com": ["/"] for i in range(300)}}
     else:
-        wanted = sorted((f"/anything/r{i}" for i in range(300)), key=lambda said: (-len(said), said))
-        assert by_host == {"*": [], "www.example.com": wanted}
+        expected = sorted((f"/anything/r{i}" for i in range(300)), key=lambda path: (-len(path), path))
+        assert by_host == {"*": [], "www.example.com": expected}
     clusters = {r["route"]["cluster"] for host in hosts for r in host.get("routes", ())}
     assert len(clusters) == 20
     assert plane.findings.all() == ()
@@ -89,31 +89,35 @@ def _prefixes(host: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.name)
 async def test_in_parts_the_golden_cases_are_the_same(case: Path, monkeypatch: pytest.MonkeyPatch):
-    whole = _ordered(await outcome(case))
+    entire = _ordered(await outcome(case))
     monkeypatch.setattr(partitions, "SHORT", 0)
-    assert _ordered(await outcome(case)) == whole
+    assert _ordered(await outcome(case)) == entire
 
 
-def _ordered(made: dict[str, str]) -> dict[str, Any]:
+def _ordered(outcome: dict[str, str]) -> dict[str, Any]:
     """What a case comes to, virtual hosts in an order of their own."""
-    found = {name: yaml.safe_load(text) if name.endswith(".yaml") else text for name, text in made.items()}
-    for said in found.get("routes.yaml", ()):
-        said["virtual_hosts"].sort(key=lambda host: host["domains"])
-    return found
+    by_name = {name: yaml.safe_load(text) if name.endswith(".yaml") else text for name, text in outcome.items()}
+    for spec in by_name.get("routes.yaml", ()):
+        spec["virtual_hosts"].sort(key=lambda host: host["domains"])
+    return by_name
 
 
 async def test_in_parts_routes_of_one_host_keep_their_order(monkeypatch: pytest.MonkeyPatch):
     rules = [
-        to("till", path("/a"), path("/a", "Exact"), path("/abc")),
-        to("till", path("/a", method="GET"), path("/a", headers=fields("x")), path("/a", headers=fields("x", "y"))),
-        to("till", path("/a", queryParams=fields("q"))),
+        rule_to("till", path("/a"), path("/a", "Exact"), path("/abc")),
+        rule_to(
+            "till", path("/a", method="GET"), path("/a", headers=fields("x")), path("/a", headers=fields("x", "y"))
+        ),
+        rule_to("till", path("/a", queryParams=fields("q"))),
     ]
-    many = [written(f"r{i}", *rules, at=f"2026-01-0{9 - i}T00:00:00Z", hostnames=["a.com", "*.com"]) for i in range(9)]
+    many = [
+        written(f"r{i}", *rules, created=f"2026-01-0{9 - i}T00:00:00Z", hostnames=["a.com", "*.com"]) for i in range(9)
+    ]
     text = "---\n".join([gateway({}, {"hostname": "*.com", "name": "com"}), services("till"), *many])
-    whole = await _hosts(text)
+    entire = await _hosts(text)
     monkeypatch.setattr(partitions, "SHORT", 0)
-    assert await _hosts(text) == whole
-    [a_com] = [host for host in whole["http.80"] if host["domains"] == ["a.com"]]
+    assert await _hosts(text) == entire
+    [a_com] = [host for host in entire["http.80"] if host["domains"] == ["a.com"]]
     assert len(a_com["routes"]) == 9 * 7
     owners = [r["metadata"]["filter_metadata"]["istio"]["config"].rpartition("/")[2] for r in a_com["routes"]]
     assert owners[:9] == [f"r{i}" for i in reversed(range(9))], "the oldest first among equals"
@@ -121,18 +125,18 @@ async def test_in_parts_routes_of_one_host_keep_their_order(monkeypatch: pytest.
 
 async def _hosts(text: str) -> dict[str, list[Any]]:
     """The virtual hosts of each configuration, in an order of their own."""
-    found = decoded(await rendered(text, EDGE), ROUTE)
-    return {name: sorted(said["virtual_hosts"], key=lambda host: host["domains"]) for name, said in found.items()}
+    resources = decoded(await rendered(text, EDGE), ROUTE)
+    return {name: sorted(spec["virtual_hosts"], key=lambda host: host["domains"]) for name, spec in resources.items()}
 
 
 async def test_a_grpc_route_is_nothing_to_routes_of_other_hosts():
-    said = {"hostnames": ["calls.example.com"], "parentRefs": [{"name": "edge"}]}
-    [call] = objects(made("GRPCRoute", "calls", {**said, "rules": [{"backendRefs": [{"name": "svc-1", "port": 80}]}]}))
-    found = []
+    spec = {"hostnames": ["calls.example.com"], "parentRefs": [{"name": "edge"}]}
+    [call] = objects(doc("GRPCRoute", "calls", {**spec, "rules": [{"backendRefs": [{"name": "svc-1", "port": 80}]}]}))
+    results = []
     for count in (200, 500):
         plane, _ = await served("hosts", count)
-        found.append(await runs(plane, call))
-    assert found[0] == found[1] <= MOST_RUNS
+        results.append(await runs(plane, call))
+    assert results[0] == results[1] <= MOST_RUNS
 
 
 async def test_a_label_of_the_gateway_is_nothing_to_routes_without_mirrors():
@@ -142,10 +146,10 @@ async def test_a_label_of_the_gateway_is_nothing_to_routes_without_mirrors():
 
 
 async def test_hundreds_of_routes_of_both_kinds_for_one_host_ask_for_no_tower_of_answers():
-    said = {"parentRefs": [{"name": "edge"}], "rules": [{"backendRefs": [{"name": "till", "port": 8000}]}]}
+    spec = {"parentRefs": [{"name": "edge"}], "rules": [{"backendRefs": [{"name": "till", "port": 8000}]}]}
     kinds = ["GRPCRoute", "HTTPRoute"] * 150
     times = [f"2026-01-01T00:{i // 60:02}:{i % 60:02}Z" for i in range(len(kinds))]
-    many = [made(kind, f"r{999 - i}", said, creationTimestamp=times[i]) for i, kind in enumerate(kinds)]
+    many = [doc(kind, f"r{999 - i}", spec, creationTimestamp=times[i]) for i, kind in enumerate(kinds)]
     plane = await plane_of("---\n".join([gateway({}), services("till"), *many]))
     assert not plane.engine.failures
     assert {f.about.kind.rpartition("/")[2] for f in plane.findings.all()} == {"HTTPRoute"}, "the oldest is a GRPCRoute"
@@ -155,7 +159,7 @@ async def test_hundreds_of_routes_of_both_kinds_for_one_host_ask_for_no_tower_of
 async def test_a_listener_set_of_another_port_reads_no_route_again():
     plane, _ = await served("hosts", 20)
     more = {"name": "x", "port": 81, "protocol": "HTTP"}
-    text = made("ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": [more]})
+    text = doc("ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": [more]})
     before = plane.snapshot.objects[EDGE_GATEWAY]
     asking = gw.AllowedListeners(gw.ListenerNamespaces("All"))
     await runs(
@@ -172,9 +176,9 @@ async def test_a_listener_set_of_another_port_reads_no_route_again():
 async def test_a_label_of_a_namespace_that_no_selector_asks_for_is_nothing_to_its_routes():
     plane, _ = await served("hosts", 50)
     before, ours = plane.snapshot.objects[EDGE_GATEWAY], Ref(NAMESPACE.key, "", "default")
-    asked = gw.RouteNamespaces("Selector", gw.LabelSelector({"may": "join"}))
+    request_url = gw.RouteNamespaces("Selector", gw.LabelSelector({"may": "join"}))
     [listener] = before.spec.listeners
-    listener = msgspec.structs.replace(listener, allowed_routes=gw.AllowedRoutes(asked))
+    listener = msgspec.structs.replace(listener, allowed_routes=gw.AllowedRoutes(request_url))
     spec = msgspec.structs.replace(before.spec, listeners=(listener,))
     joining = msgspec.structs.replace(plane.snapshot.objects[ours], labels={"may": "join"})
     await runs(plane, joining)

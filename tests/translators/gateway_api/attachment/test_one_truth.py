@@ -10,12 +10,12 @@ from mirrorplane.api.resource import ROUTE
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.status.conditions import Plain
 from tests.builders import decoded, plane_of
-from tests.gateway_manifests import EDGE, GROUP, gateway, made, path, route, services, to
+from tests.gateway_manifests import EDGE, GROUP, doc, gateway, path, route, rule_to, services
 from tests.traffic_language import ask, brief
 
 NOW = "2026-01-01T00:00:00Z"
 WEB = Ref(f"{GROUP}/HTTPRoute", "default", "web")
-GRANT = made(
+GRANT = doc(
     "ReferenceGrant",
     "all",
     {
@@ -27,10 +27,10 @@ GRANT = made(
 )
 TILL = {"name": "till", "namespace": "shop", "port": 8000}
 MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": TILL}}
-ONLY, BESIDE = {"backendRefs": [TILL]}, to("web", filters=[MIRROR])
+ONLY, BESIDE = {"backendRefs": [TILL]}, rule_to("web", filters=[MIRROR])
 BACKEND_PATH, MIRROR_PATH = "spec.rules[0].backendRefs[0]", "spec.rules[0].filters[0].requestMirror.backendRef"
 PRIVATE = "no service till.shop.svc.cluster.local is visible from namespace default"
-MUTUAL = made(
+MUTUAL = doc(
     "DestinationRule",
     "till",
     {"host": "till.shop.svc.cluster.local", "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}}},
@@ -103,7 +103,7 @@ async def test_a_backend_is_looked_for_from_the_namespace_of_the_gateway():
     """A Service exported to its own namespace is out of reach for routers elsewhere, whoever writes the route."""
     listener = {"allowedRoutes": {"namespaces": {"from": "All"}}}
     till = services("till", namespace="shop")
-    world = (gateway(listener), route("web", to("till"), parents=[{"namespace": "default"}], namespace="shop"))
+    world = (gateway(listener), route("web", rule_to("till"), parents=[{"namespace": "default"}], namespace="shop"))
     ref = Ref(WEB.kind, "shop", "web")
     plane = await plane_of("---\n".join((*world, exported(till, "."))))
     assert [f.path for f in errors(plane, ref)] == [f"{BACKEND_PATH}.name"]
@@ -126,16 +126,16 @@ BAD_REGEX = {"path": {"type": "RegularExpression", "value": "/([a-z"}}
 HOST_SET = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "Host", "value": "x.y"}]}}
 LONG = {"timeouts": {"request": "99999h"}}
 UNSUPPORTED = [
-    ("a regex", to("web", BAD_REGEX), "matches[0].path", "the rule is dropped", "404"),
-    ("one of two matches", to("web", BAD_REGEX, path("/bad")), "matches[0].path", "the rule is dropped", "404"),
+    ("a regex", rule_to("web", BAD_REGEX), "matches[0].path", "the rule is dropped", "404"),
+    ("one of two matches", rule_to("web", BAD_REGEX, path("/bad")), "matches[0].path", "the rule is dropped", "404"),
     (
         "a header",
-        to("web", path("/bad"), filters=[HOST_SET]),
+        rule_to("web", path("/bad"), filters=[HOST_SET]),
         "filters[0].requestHeaderModifier.set[0]",
         "requests are answered 500",
         "500",
     ),
-    ("a timeout", to("web", path("/bad"), **LONG), "timeouts.request", "requests are answered 500", "500"),
+    ("a timeout", rule_to("web", path("/bad"), **LONG), "timeouts.request", "requests are answered 500", "500"),
     (
         "a header for one backend",
         {
@@ -158,7 +158,7 @@ async def test_a_value_that_only_envoy_rejects_costs_its_rule_alone(
     rule: dict[str, Any], field: str, effect: str, answer: str
 ):
     """The API server accepts it, so the route has a status, and its other rules are served."""
-    rules = (to("web", path("/one")), rule, to("web", path("/two")))
+    rules = (rule_to("web", path("/one")), rule, rule_to("web", path("/two")))
     plane = await plane_of("---\n".join((gateway({}), services("web"), route("web", *rules))))
     (finding,) = errors(plane)
     assert (finding.reason, finding.path) == ("UnsupportedValue", f"spec.rules[1].{field}")
@@ -173,7 +173,7 @@ async def test_a_value_that_only_envoy_rejects_costs_its_rule_alone(
 
 
 async def test_a_route_none_of_whose_rules_can_be_served_is_not_accepted():
-    plane = await plane_of("---\n".join((gateway({}), services("web"), route("web", to("web", BAD_REGEX)))))
+    plane = await plane_of("---\n".join((gateway({}), services("web"), route("web", rule_to("web", BAD_REGEX)))))
     (finding,) = errors(plane)
     (accepted,) = (c for c in status_of(plane)["parents"][0]["conditions"] if c["type"] == "Accepted")
     assert (accepted["status"], accepted["reason"]) == ("False", "UnsupportedValue")

@@ -7,7 +7,7 @@ import pytest
 
 from mirrorplane.api.resource import LISTENER
 from tests.builders import plane_of, rendered
-from tests.gateway_manifests import EDGE, TILL, fields, gateway, made, path, route, seen, services, to
+from tests.gateway_manifests import EDGE, TILL, answer, doc, fields, gateway, path, route, rule_to, services
 from tests.traffic_language import ask, brief
 
 BOTH = {"x": "1", "y": "1"}
@@ -29,36 +29,39 @@ PRECEDENCE = [
 
 
 @pytest.mark.parametrize(
-    ("loses", "wins", "asked", "headers"), [p[1:] for p in PRECEDENCE], ids=[p[0] for p in PRECEDENCE]
+    ("loses", "wins", "url", "headers"), [p[1:] for p in PRECEDENCE], ids=[p[0] for p in PRECEDENCE]
 )
 async def test_the_most_precise_match_is_taken(
-    loses: dict[str, Any], wins: dict[str, Any], asked: str, headers: dict[str, str]
+    loses: dict[str, Any], wins: dict[str, Any], url: str, headers: dict[str, str]
 ):
-    older, newer = {"at": "2020-01-01T00:00:00Z"}, {"at": "2021-01-01T00:00:00Z"}
-    apart = [route("a", to("first", loses), **older), route("b", to("second", wins), **newer)]
-    for rules in ([route("one", to("first", loses), to("second", wins))], apart):
+    older, newer = {"created": "2020-01-01T00:00:00Z"}, {"created": "2021-01-01T00:00:00Z"}
+    apart = [route("a", rule_to("first", loses), **older), route("b", rule_to("second", wins), **newer)]
+    for rules in ([route("one", rule_to("first", loses), rule_to("second", wins))], apart):
         text = "---\n".join([gateway({}), *rules, services("first", "second")])
-        assert await seen(text, f"GET http://web.example.com{asked}", headers) == "second"
+        assert await answer(text, f"GET http://web.example.com{url}", headers) == "second"
 
 
 async def test_of_equal_matches_the_oldest_routes_then_by_name_then_as_written():
-    first, second = services("first", "second"), "GET http://web.example.com/"
-    newer = route("a", to("first"), at="2021-01-01T00:00:00Z")
-    older = route("b", to("second"), at="2020-01-01T00:00:00Z")
-    assert await seen("---\n".join([gateway({}), newer, older, first]), second) == "second"
-    named = [route("b", to("second")), route("a", to("first"))]
-    assert await seen("---\n".join([gateway({}), *named, first]), second) == "first"
-    assert await seen("---\n".join([gateway({}), route("a", to("second"), to("first")), first]), second) == "second"
+    manifest, second = services("first", "second"), "GET http://web.example.com/"
+    newer = route("a", rule_to("first"), created="2021-01-01T00:00:00Z")
+    older = route("b", rule_to("second"), created="2020-01-01T00:00:00Z")
+    assert await answer("---\n".join([gateway({}), newer, older, manifest]), second) == "second"
+    routes = [route("b", rule_to("second")), route("a", rule_to("first"))]
+    assert await answer("---\n".join([gateway({}), *routes, manifest]), second) == "first"
+    assert (
+        await answer("---\n".join([gateway({}), route("a", rule_to("second"), rule_to("first")), manifest]), second)
+        == "second"
+    )
 
 
 @pytest.mark.parametrize("value", ["/foo", "/foo/"])
 @pytest.mark.parametrize(
-    ("asked", "found"),
+    ("url", "expected"),
     [("/foo", "web"), ("/foo/", "web"), ("/foo/bar", "web"), ("/foo?q", "web"), ("/foobar", "404"), ("/FOO", "404")],
 )
-async def test_prefixes_end_at_slashes(value: str, asked: str, found: str):
-    text = "---\n".join([gateway({}), route("web", to("web", path(value))), services("web")])
-    assert await seen(text, f"GET http://web.example.com{asked}") == found
+async def test_prefixes_end_at_slashes(value: str, url: str, expected: str):
+    text = "---\n".join([gateway({}), route("web", rule_to("web", path(value))), services("web")])
+    assert await answer(text, f"GET http://web.example.com{url}") == expected
 
 
 HOSTS = [
@@ -73,23 +76,28 @@ HOSTS = [
 ]
 
 
-@pytest.mark.parametrize(("listener", "said", "found"), HOSTS)
-async def test_hosts_of_listeners_and_routes_meet(listener: str, said: str, found: dict[str, str]):
-    hostnames = {"hostnames": [said]} if said else {}
+@pytest.mark.parametrize(("listener", "spec", "by_host"), HOSTS)
+async def test_hosts_of_listeners_and_routes_meet(listener: str, spec: str, by_host: dict[str, str]):
+    hostnames = {"hostnames": [spec]} if spec else {}
     text = "---\n".join(
-        [gateway({"hostname": listener} if listener else {}), route("web", to("web"), **hostnames), services("web")]
+        [
+            gateway({"hostname": listener} if listener else {}),
+            route("web", rule_to("web"), **hostnames),
+            services("web"),
+        ]
     )
     served = await rendered(text, EDGE)
-    for host, expected in found.items():
-        asked = ask(served, f"GET http://{host}/") if ":" not in host else ask(served, "GET http://a.b.c:80/")
-        assert brief(asked) == expected, host
+    for host, expected in by_host.items():
+        outcome = ask(served, f"GET http://{host}/") if ":" not in host else ask(served, "GET http://a.b.c:80/")
+        assert brief(outcome) == expected, host
 
 
 async def test_a_request_is_only_for_the_most_precise_listener():
     names = ("", "*.example.com", "*.foo.example.com", "abc.foo.example.com")
-    said = ["bar.com", "*.example.com", "*.foo.example.com", "abc.foo.example.com"]
+    specs = ["bar.com", "*.example.com", "*.foo.example.com", "abc.foo.example.com"]
     rules = [
-        route(f"r{i}", to("web", path(f"/{i}")), parents=[{"sectionName": f"l{i}"}], hostnames=said) for i in range(4)
+        route(f"r{i}", rule_to("web", path(f"/{i}")), parents=[{"sectionName": f"l{i}"}], hostnames=specs)
+        for i in range(4)
     ]
     listeners = [{"hostname": name} if name else {} for name in names]
     served = await rendered("---\n".join([gateway(*listeners), *rules, services("web")]), EDGE)
@@ -113,10 +121,10 @@ ATTACHED = [
 ]
 
 
-@pytest.mark.parametrize(("listener", "parent", "found"), ATTACHED)
-async def test_routes_are_attached_where_they_say(listener: dict[str, Any], parent: dict[str, Any], found: str):
-    text = "---\n".join([gateway(listener), route("web", to("web"), parents=[parent]), services("web")])
-    assert await seen(text, "GET http://web.example.com/") == found
+@pytest.mark.parametrize(("listener", "parent", "expected"), ATTACHED)
+async def test_routes_are_attached_where_they_say(listener: dict[str, Any], parent: dict[str, Any], expected: str):
+    text = "---\n".join([gateway(listener), route("web", rule_to("web"), parents=[parent]), services("web")])
+    assert await answer(text, "GET http://web.example.com/") == expected
 
 
 NOT_SHOP = {"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["shop"]}]}
@@ -131,23 +139,23 @@ FROM = [
 ]
 
 
-@pytest.mark.parametrize(("allowed", "found"), FROM)
-async def test_listeners_say_from_which_namespaces(allowed: dict[str, Any], found: str):
-    rules = route("till", to("till"), parents=[{"namespace": "default"}], namespace="shop")
-    shop = made("Namespace", "shop", {}, "v1", labels={"team": "shop"})
+@pytest.mark.parametrize(("allowed", "expected"), FROM)
+async def test_listeners_say_from_which_namespaces(allowed: dict[str, Any], expected: str):
+    rules = route("till", rule_to("till"), parents=[{"namespace": "default"}], namespace="shop")
+    shop = doc("Namespace", "shop", {}, "v1", labels={"team": "shop"})
     listener = gateway({"allowedRoutes": {"namespaces": allowed}})
     text = "---\n".join([listener, rules, shop, services("till", namespace="shop")])
-    assert await seen(text, "GET http://web.example.com/") == found
+    assert await answer(text, "GET http://web.example.com/") == expected
 
 
 async def test_other_controllers_and_other_routers_are_left_alone():
-    rules = [route("web", to("web")), services("web")]
+    rules = [route("web", rule_to("web")), services("web")]
     ours = "---\n".join([gateway({}), *rules])
     theirs = "---\n".join([gateway({}, controller="example.com/theirs"), *rules])
     plane = await plane_of(theirs)
     assert not plane.findings.all()
     assert not plane.render(EDGE).of_type(LISTENER)
     assert (await rendered(ours, EDGE)).of_type(LISTENER)
-    for other in ({"namespace": "other"}, {"labels": {}}, {"role": "sidecar"}):
-        served = await rendered(ours, msgspec.structs.replace(EDGE, **other))
-        assert not any(name.endswith("_80") and other.get("role") != "sidecar" for name in served.of_type(LISTENER))
+    for neighbour in ({"namespace": "other"}, {"labels": {}}, {"role": "sidecar"}):
+        served = await rendered(ours, msgspec.structs.replace(EDGE, **neighbour))
+        assert not any(name.endswith("_80") and neighbour.get("role") != "sidecar" for name in served.of_type(LISTENER))

@@ -13,7 +13,7 @@ from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
 from tests.bench.worlds import bare_services
 from tests.builders import SLEEP, plane_of
-from tests.gateway_manifests import made, route, to
+from tests.gateway_manifests import doc, route, rule_to
 from tests.traffic_language import ask
 from tests.traffic_language import brief as outcome
 from tests.translators.gateway_api.attachment.test_service_parents import SERVICE, mesh, of_web
@@ -62,49 +62,51 @@ async def test_a_change_of_one_route_of_many_is_looked_at_where_its_service_is(p
     plane, sets = await many(proxy)
     changed, old = route_of(ONE, "/new"), route_of(ONE)
     name = f"svc-{ONE}"
-    asked, address = f"GET http://{name}:8000/old", f"10.96.{ONE * 3 >> 8}.{ONE * 3 & 255}"
-    there = "" if proxy is SLEEP else address
-    assert outcome(ask(sets[-1], asked, address=there)) == f"{name}; svc-{ONE + 1} 100 %"
+    url, address = f"GET http://{name}:8000/old", f"10.96.{ONE * 3 >> 8}.{ONE * 3 & 255}"
+    dialled = "" if proxy is SLEEP else address
+    assert outcome(ask(sets[-1], url, address=dialled)) == f"{name}; svc-{ONE + 1} 100 %"
     assert await runs(plane, changed.ref, changed) < 30
-    assert outcome(ask(sets[-1], asked, address=there)) == "404"
+    assert outcome(ask(sets[-1], url, address=dialled)) == "404"
     assert sets[-1].changed.keys() == {ROUTE}
     assert await runs(plane, old.ref, None) < 80
-    assert outcome(ask(sets[-1], asked, address=there)) == name
+    assert outcome(ask(sets[-1], url, address=dialled)) == name
     if proxy is INSIDE:
         assert sets[-1].changed[LISTENER] == {f"{address}_8000"}
 
 
 STATUS = [
-    ("attached", {}, to("web"), ACCEPTED),
-    ("no such port", {"port": 81}, to("web"), refused("NoMatchingParent")),
-    ("no such port name", {"sectionName": "x"}, to("web"), refused("NoMatchingParent")),
-    ("a port for bytes", {"sectionName": "tcp"}, to("web"), refused("NoMatchingParent")),
-    ("nobody's backend", {}, to("gone"), unresolved("BackendNotFound")),
+    ("attached", {}, rule_to("web"), ACCEPTED),
+    ("no such port", {"port": 81}, rule_to("web"), refused("NoMatchingParent")),
+    ("no such port name", {"sectionName": "x"}, rule_to("web"), refused("NoMatchingParent")),
+    ("a port for bytes", {"sectionName": "tcp"}, rule_to("web"), refused("NoMatchingParent")),
+    ("nobody's backend", {}, rule_to("gone"), unresolved("BackendNotFound")),
 ]
 
 
-@pytest.mark.parametrize(("parent", "rule", "said"), [s[1:] for s in STATUS], ids=[s[0] for s in STATUS])
+@pytest.mark.parametrize(("parent", "rule", "spec"), [s[1:] for s in STATUS], ids=[s[0] for s in STATUS])
 async def test_the_status_of_a_route_says_whether_it_holds_at_a_service(
-    parent: dict[str, Any], rule: dict[str, Any], said: dict[str, str]
+    parent: dict[str, Any], rule: dict[str, Any], spec: dict[str, str]
 ):
     (entry,) = (await statuses(mesh(of_web("r", rule, parent=parent))))["HTTPRoute r"]["parents"]
-    assert brief(entry) == said
+    assert brief(entry) == spec
     assert entry["controllerName"] == "mirrorplane.io/gateway-controller"
     assert entry["parentRef"] == {**SERVICE, **parent}
 
 
 async def test_nothing_is_said_of_services_that_are_not_there():
-    assert "HTTPRoute r" not in await statuses(mesh(of_web("r", to("web"), parent={"name": "gone"})))
-    group = route("r", to("web"), parents=[{"kind": "Service", "name": "web"}])
+    assert "HTTPRoute r" not in await statuses(mesh(of_web("r", rule_to("web"), parent={"name": "gone"})))
+    group = route("r", rule_to("web"), parents=[{"kind": "Service", "name": "web"}])
     assert "HTTPRoute r" not in await statuses(mesh(group))
-    alias = made("Service", "alias", {"type": "ExternalName"}, "v1")
-    (entry,) = (await statuses(mesh(alias, of_web("r", to("web"), parent={"name": "alias"}))))["HTTPRoute r"]["parents"]
+    alias = doc("Service", "alias", {"type": "ExternalName"}, "v1")
+    (entry,) = (await statuses(mesh(alias, of_web("r", rule_to("web"), parent={"name": "alias"}))))["HTTPRoute r"][
+        "parents"
+    ]
     assert brief(entry) == refused("NoMatchingParent")
 
 
 async def test_routes_for_bytes_have_no_services_as_parents():
     spec = {"parentRefs": [SERVICE], "rules": [{"backendRefs": [{"name": "next", "port": 9000}]}]}
-    text = mesh(made("TCPRoute", "t", spec))
+    text = mesh(doc("TCPRoute", "t", spec))
     assert "TCPRoute t" not in await statuses(text)
     (finding,) = (await plane_of(text)).findings.all()
     assert (finding.reason, finding.path) == ("ParentNotServed", "spec.parentRefs[0].kind")
@@ -118,15 +120,15 @@ RIVALS = [
 ]
 
 
-@pytest.mark.parametrize(("asks", "calls", "said", "told"), [r[1:] for r in RIVALS], ids=[r[0] for r in RIVALS])
+@pytest.mark.parametrize(("asks", "calls", "accepted", "reasons"), [r[1:] for r in RIVALS], ids=[r[0] for r in RIVALS])
 async def test_grpc_routes_go_before_http_routes_of_a_port(
-    asks: dict[str, Any], calls: dict[str, Any], said: dict[str, str], told: list[str]
+    asks: dict[str, Any], calls: dict[str, Any], accepted: dict[str, str], reasons: list[str]
 ):
     spec = {"parentRefs": [{**SERVICE, **calls}], "rules": [{"backendRefs": [{"name": "next", "port": 8000}]}]}
-    text = mesh(of_web("r", to("old"), parent=asks), made("GRPCRoute", "g", spec))
-    found = await statuses(text)
-    assert brief(found["HTTPRoute r"]["parents"][0]) == said
-    assert brief(found["GRPCRoute g"]["parents"][0]) == ACCEPTED
+    text = mesh(of_web("r", rule_to("old"), parent=asks), doc("GRPCRoute", "g", spec))
+    status = await statuses(text)
+    assert brief(status["HTTPRoute r"]["parents"][0]) == accepted
+    assert brief(status["GRPCRoute g"]["parents"][0]) == ACCEPTED
     plane = await plane_of(text)
-    assert [f.reason for f in plane.findings.all()] == told
+    assert [f.reason for f in plane.findings.all()] == reasons
     assert outcome(ask(plane.render(SLEEP), "POST http://web:8000/x.Y/Z")) == "next"

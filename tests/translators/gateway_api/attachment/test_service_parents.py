@@ -9,7 +9,7 @@ import pytest
 from mirrorplane.api.proxy import REDIRECT, Proxy
 from mirrorplane.api.resource import LISTENER, ROUTE
 from tests.builders import SLEEP, plane_of, rendered
-from tests.gateway_manifests import GROUP, gateway, made, path, route, services, to
+from tests.gateway_manifests import GROUP, doc, gateway, path, route, rule_to, services
 from tests.traffic_language import ask, brief
 
 SERVICE = {"group": "", "kind": "Service", "name": "web"}
@@ -26,9 +26,12 @@ GRANT = {
 def mesh(*routes: str, **web: Any) -> str:
     """The Services web and next, with addresses, and routes."""
     spec = {"ports": PORTS, "clusterIP": WEB, **web}
-    both = [made("Service", "web", spec, "v1"), made("Service", "next", {"ports": PORTS, "clusterIP": NEXT}, "v1")]
+    both = [
+        doc("Service", "web", spec, "v1"),
+        doc("Service", "next", {"ports": PORTS, "clusterIP": NEXT}, "v1"),
+    ]
     slices = [text for text in services("web", "next", "old").split("---\n") if "EndpointSlice" in text]
-    old = made("Service", "old", {"ports": PORTS[:1]}, "v1")
+    old = doc("Service", "old", {"ports": PORTS[:1]}, "v1")
     return "---\n".join([*both, old, *slices, *routes])
 
 
@@ -48,7 +51,7 @@ def send(name: str, *matches: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     } | more
 
 
-async def seen(text: str, request: str, proxy: Proxy = SLEEP, address: str = "", **headers: str) -> str:
+async def answer(text: str, request: str, proxy: Proxy = SLEEP, address: str = "", **headers: str) -> str:
     return brief(ask(await rendered(text, proxy), request, headers, address=address))
 
 
@@ -71,16 +74,16 @@ PARENTS = [
 ]
 
 
-@pytest.mark.parametrize(("parent", "first", "second", "said"), PARENTS)
+@pytest.mark.parametrize(("parent", "oldest", "second", "spec"), PARENTS)
 async def test_a_route_holds_at_the_ports_that_it_names(
-    parent: dict[str, Any], first: str, second: str, said: list[str]
+    parent: dict[str, Any], oldest: str, second: str, spec: list[str]
 ):
-    text = mesh(of_web("r", to("next"), parent=parent))
+    text = mesh(of_web("r", rule_to("next"), parent=parent))
     served = await rendered(text)
-    assert brief(ask(served, "GET http://web:8000/")) == first
+    assert brief(ask(served, "GET http://web:8000/")) == oldest
     assert brief(ask(served, "GET http://web:8080/")) in {second, "503"}
     assert brief(ask(served, "GET http://web:8080/")) != "next" or second == "next"
-    assert await told(text) == said
+    assert await told(text) == spec
 
 
 HEADLESS = [({"clusterIP": "None"}, "headless"), ({"type": "ExternalName", "clusterIP": ""}, "ExternalName")]
@@ -88,7 +91,7 @@ HEADLESS = [({"clusterIP": "None"}, "headless"), ({"type": "ExternalName", "clus
 
 @pytest.mark.parametrize(("web", "why"), HEADLESS)
 async def test_a_service_without_an_address_of_its_own_is_no_parent(web: dict[str, str], why: str):
-    plane = await plane_of(mesh(of_web("r", to("next")), **web))
+    plane = await plane_of(mesh(of_web("r", rule_to("next")), **web))
     (finding,) = plane.findings.all()
     assert (finding.reason, finding.path) == ("NoMatchingParent", "spec.parentRefs[0]")
     assert why in finding.message
@@ -96,17 +99,17 @@ async def test_a_service_without_an_address_of_its_own_is_no_parent(web: dict[st
 
 
 async def test_what_no_rule_takes_is_answered_404_and_without_rules_all_is_sent():
-    served = await rendered(mesh(of_web("r", to("next", path("/a")))))
+    served = await rendered(mesh(of_web("r", rule_to("next", path("/a")))))
     assert brief(ask(served, "GET http://web:8000/a/b")) == "next"
     assert brief(ask(served, "GET http://web:8000/b")) == "404"
-    assert await seen(mesh(), "GET http://web:8000/b") == "web"
+    assert await answer(mesh(), "GET http://web:8000/b") == "web"
 
 
 async def test_a_rule_without_backends_is_answered_500_though_it_mirrors():
     copied = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "next", "port": 8000}}}
-    assert await seen(mesh(of_web("r", {"filters": [copied]})), "GET http://web:8000/") == "500"
+    assert await answer(mesh(of_web("r", {"filters": [copied]})), "GET http://web:8000/") == "500"
     zero = {"backendRefs": [{"name": "web", "port": 8000, "weight": 0}]}
-    assert await seen(mesh(of_web("r", zero)), "GET http://web:8000/") == "500"
+    assert await answer(mesh(of_web("r", zero)), "GET http://web:8000/") == "500"
 
 
 async def test_copies_go_to_guarded_clusters_and_keep_their_host():
@@ -114,7 +117,7 @@ async def test_copies_go_to_guarded_clusters_and_keep_their_host():
         {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "next", "port": 8000}, "percent": 25}},
         {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "nobody", "port": 8000}}},
     ]
-    plane = await plane_of(mesh(of_web("r", to("web", filters=filters))))
+    plane = await plane_of(mesh(of_web("r", rule_to("web", filters=filters))))
     outcome = ask(plane.render(SLEEP), "GET http://web:8000/")
     assert brief(outcome) == "web; next 25 %"
     (copy,) = outcome.action.mirrors  # type: ignore[union-attr]
@@ -124,56 +127,58 @@ async def test_copies_go_to_guarded_clusters_and_keep_their_host():
 
 
 async def test_hostnames_say_nothing_at_a_service():
-    text = mesh(of_web("r", to("next"), hostnames=["other.example.com"]))
-    assert await seen(text, "GET http://web:8000/") == "next"
+    text = mesh(of_web("r", rule_to("next"), hostnames=["other.example.com"]))
+    assert await answer(text, "GET http://web:8000/") == "next"
     assert await told(text) == ["HostnamesIgnored spec.hostnames"]
 
 
 async def test_rules_of_all_routes_of_a_service_are_ordered_by_precision_and_age():
-    older = of_web("b", send("next"), send("old", path("/x", "Exact")), at="2020-01-01T00:00:00Z")
-    newer = of_web("a", send("web"), send("web", path("/x")), parent={"port": 8000}, at="2021-01-01T00:00:00Z")
+    older = of_web("b", send("next"), send("old", path("/x", "Exact")), created="2020-01-01T00:00:00Z")
+    newer = of_web("a", send("web"), send("web", path("/x")), parent={"port": 8000}, created="2021-01-01T00:00:00Z")
     served = await rendered(mesh(older, newer))
     assert [brief(ask(served, f"GET http://web:8000{p}")) for p in ("/", "/x", "/x/y")] == ["next", "old", "web"]
     assert brief(ask(served, "GET http://web:8080/x/y")) == "next", "the newer one is for the other port"
 
 
 async def test_a_consumers_routes_stand_for_the_producers_in_its_namespace_alone():
-    grant = made("ReferenceGrant", "g", GRANT, f"{GROUP}/v1beta1", namespace="default")
+    grant = doc("ReferenceGrant", "g", GRANT, f"{GROUP}/v1beta1", namespace="default")
     routes = [of_web("p", send("next"), send("next", path("/p"))), consumer("c", send("old", path("/c"))), grant]
     request = "GET http://web.default:8000"
     for text in (mesh(*routes), mesh(*reversed(routes))):
-        assert [await seen(text, request + p, SHOPPER) for p in ("/c", "/p", "/")] == ["old", "404", "404"]
-        assert [await seen(text, request + p) for p in ("/c", "/p", "/")] == ["next", "next", "next"]
+        assert [await answer(text, request + p, SHOPPER) for p in ("/c", "/p", "/")] == ["old", "404", "404"]
+        assert [await answer(text, request + p) for p in ("/c", "/p", "/")] == ["next", "next", "next"]
         assert await told(text) == []
     merged = mesh(*routes, consumer("d", send("web", path("/c", "Exact"))))
-    assert [await seen(merged, request + p, SHOPPER) for p in ("/c", "/c/d")] == ["web", "old"]
+    assert [await answer(merged, request + p, SHOPPER) for p in ("/c", "/c/d")] == ["web", "old"]
     elsewhere = msgspec.structs.replace(SHOPPER, namespace="third")
-    assert await seen(mesh(routes[1], grant), f"{request}/", elsewhere) == "web"
+    assert await answer(mesh(routes[1], grant), f"{request}/", elsewhere) == "web"
 
 
 async def test_a_backend_in_another_namespace_needs_a_grant_and_the_parent_none():
     text = mesh(consumer("c", send("web")))
-    assert await seen(text, "GET http://web.default:8000/", SHOPPER) == "500"
+    assert await answer(text, "GET http://web.default:8000/", SHOPPER) == "500"
     assert await told(text) == ["RefNotPermitted spec.rules[0].backendRefs[0].namespace"]
 
 
 async def test_a_consumer_that_may_not_see_the_service_is_told():
-    hidden = made("Service", "web", {"ports": PORTS}, "v1", annotations={"networking.istio.io/exportTo": "."})
+    hidden = doc("Service", "web", {"ports": PORTS}, "v1", annotations={"networking.istio.io/exportTo": "."})
     assert await told("---\n".join([hidden, consumer("c", {})])) == ["NoMatchingParent spec.parentRefs[0]"]
 
 
 async def test_redirects_take_the_port_of_the_service_for_the_listeners():
-    def moved(**said: Any) -> str:
-        return of_web("r", {"filters": [{"type": "RequestRedirect", "requestRedirect": said}]})
+    def moved(**spec: Any) -> str:
+        return of_web("r", {"filters": [{"type": "RequestRedirect", "requestRedirect": spec}]})
 
     request = "GET http://web:8080/a"
-    assert await seen(mesh(moved(hostname="x.example.com")), request) == "302 http://x.example.com:8080/a"
-    assert await seen(mesh(moved(hostname="x.example.com", scheme="https")), request) == "302 https://x.example.com/a"
-    assert await seen(mesh(moved(scheme="https")), request) == "302 https://web:443/a", "the port is not the called one"
-    assert await seen(mesh(moved(scheme="https")), request, INSIDE, WEB) == "302 https://web:443/a", (
+    assert await answer(mesh(moved(hostname="x.example.com")), request) == "302 http://x.example.com:8080/a"
+    assert await answer(mesh(moved(hostname="x.example.com", scheme="https")), request) == "302 https://x.example.com/a"
+    assert await answer(mesh(moved(scheme="https")), request) == "302 https://web:443/a", (
         "the port is not the called one"
     )
-    assert await seen(mesh(moved(port=1234, statusCode=301)), request) == "301 http://web:1234/a"
+    assert await answer(mesh(moved(scheme="https")), request, INSIDE, WEB) == "302 https://web:443/a", (
+        "the port is not the called one"
+    )
+    assert await answer(mesh(moved(port=1234, statusCode=301)), request) == "301 http://web:1234/a"
 
 
 ISTIOS = {"hosts": ["web"], "http": [{"route": [{"destination": {"host": "old"}}]}]}
@@ -182,7 +187,7 @@ WILD = {"hosts": ["*.default.svc.cluster.local"], "http": ISTIOS["http"]}
 
 
 @pytest.mark.parametrize(
-    ("said", "found", "taken"),
+    ("spec", "expected", "accepted"),
     [
         (ISTIOS, "old", True),
         (SUBSET_ONLY, "next", True),
@@ -191,38 +196,38 @@ WILD = {"hosts": ["*.default.svc.cluster.local"], "http": ISTIOS["http"]}
     ],
 )
 async def test_istios_rules_for_a_host_are_asked_before_routes_of_the_service(
-    said: dict[str, Any], found: str, taken: bool
+    spec: dict[str, Any], expected: str, accepted: bool
 ):
-    text = mesh(of_web("r", to("next")), made("VirtualService", "v", said, "networking.istio.io/v1"))
-    assert await seen(text, "GET http://web:8000/") == found
-    assert ("HostTaken spec.parentRefs[0]" in await told(text)) == taken
+    text = mesh(of_web("r", rule_to("next")), doc("VirtualService", "v", spec, "networking.istio.io/v1"))
+    assert await answer(text, "GET http://web:8000/") == expected
+    assert ("HostTaken spec.parentRefs[0]" in await told(text)) == accepted
 
 
 async def test_a_consumers_routes_go_before_istios_rules_for_everybody():
-    grant = made("ReferenceGrant", "g", GRANT, f"{GROUP}/v1beta1", namespace="default")
-    text = mesh(consumer("c", send("next")), grant, made("VirtualService", "v", ISTIOS, "networking.istio.io/v1"))
-    assert await seen(text, "GET http://web.default:8000/", SHOPPER) == "next"
-    assert await seen(text, "GET http://web.default:8000/") == "old"
+    grant = doc("ReferenceGrant", "g", GRANT, f"{GROUP}/v1beta1", namespace="default")
+    text = mesh(consumer("c", send("next")), grant, doc("VirtualService", "v", ISTIOS, "networking.istio.io/v1"))
+    assert await answer(text, "GET http://web.default:8000/", SHOPPER) == "next"
+    assert await answer(text, "GET http://web.default:8000/") == "old"
     assert await told(text) == []
 
 
 async def test_a_sidecar_limits_which_routes_hold_and_what_they_lead_to_is_imported():
     def limits(*hosts: str) -> str:
-        return made("Sidecar", "s", {"egress": [{"hosts": list(hosts)}]}, "networking.istio.io/v1")
+        return doc("Sidecar", "s", {"egress": [{"hosts": list(hosts)}]}, "networking.istio.io/v1")
 
-    text = mesh(of_web("r", to("next")), limits("./web.default.svc.cluster.local"))
+    text = mesh(of_web("r", rule_to("next")), limits("./web.default.svc.cluster.local"))
     served = await rendered(text)
     assert brief(ask(served, "GET http://web:8000/")) == "next"
     assert brief(ask(served, "GET http://next:8000/")) != "next", "imported only for the rules"
-    others = limits("./next.default.svc.cluster.local", "./old.default.svc.cluster.local")
-    outcome = ask(await rendered(mesh(of_web("r", to("next")), others)), "GET http://web:8000/")
+    manifest = limits("./next.default.svc.cluster.local", "./old.default.svc.cluster.local")
+    outcome = ask(await rendered(mesh(of_web("r", rule_to("next")), manifest)), "GET http://web:8000/")
     assert outcome.virtual_host == "allow_any", "nobody here knows web"
 
 
 async def test_a_service_that_is_not_exported_has_no_routes_elsewhere():
     spec = {"ports": [{"name": "http", "port": 80}]}
-    hidden = made("Service", "web", spec, "v1", annotations={"networking.istio.io/exportTo": "."})
-    text = "---\n".join([hidden, made("Service", "open", spec, "v1"), of_web("r", to("open"))])
+    hidden = doc("Service", "web", spec, "v1", annotations={"networking.istio.io/exportTo": "."})
+    text = "---\n".join([hidden, doc("Service", "open", spec, "v1"), of_web("r", rule_to("open"))])
     outcome = ask(await rendered(text, SHOPPER), "GET http://web.default.svc.cluster.local/")
     assert outcome.virtual_host == "allow_any"
     assert ask(await rendered(text), "GET http://web/").virtual_host == "web.default.svc.cluster.local:80"
@@ -241,41 +246,41 @@ ORIGINAL_DST = [
 ]
 
 
-@pytest.mark.parametrize(("host", "address", "asked", "found"), ORIGINAL_DST)
+@pytest.mark.parametrize(("host", "address", "url", "expected"), ORIGINAL_DST)
 async def test_with_interception_what_was_dialled_decides_and_not_the_host(
-    host: str, address: str, asked: str, found: str
+    host: str, address: str, url: str, expected: str
 ):
-    text = mesh(of_web("r", to("next", path("/a"))))
-    assert await seen(text, f"GET http://{host}:8000{asked}", INSIDE, address) == found
+    text = mesh(of_web("r", rule_to("next", path("/a"))))
+    assert await answer(text, f"GET http://{host}:8000{url}", INSIDE, address) == expected
 
 
 async def test_with_interception_connections_from_before_a_route_obey_it_too():
     """They stay on the listener of the port, where the services of all are told apart by Host."""
-    before, text = await rendered(mesh(), INSIDE), mesh(of_web("r", to("next", path("/a"))))
+    before, text = await rendered(mesh(), INSIDE), mesh(of_web("r", rule_to("next", path("/a"))))
     served = (await rendered(text, INSIDE)).resources
     old = {**served, LISTENER: before.of_type(LISTENER)}
-    for asked, address, found in (("a", WEB, "next"), ("b", WEB, "404"), ("a", NEXT, "PassthroughCluster")):
-        kept = msgspec.structs.replace(before, resources=old)
-        assert brief(ask(kept, f"GET http://web:8000/{asked}", address=address)) == found
+    for url, address, expected in (("a", WEB, "next"), ("b", WEB, "404"), ("a", NEXT, "PassthroughCluster")):
+        remaining = msgspec.structs.replace(before, resources=old)
+        assert brief(ask(remaining, f"GET http://web:8000/{url}", address=address)) == expected
 
 
 async def test_with_interception_a_service_has_listeners_of_its_own_only_where_routes_hold():
     names = {"0.0.0.0_8000", f"{WEB}_8000", f"{WEB}_8080", f"{NEXT}_8000"}
     plain = (await rendered(mesh(), INSIDE)).of_type(LISTENER).keys()
-    routed = await rendered(mesh(of_web("r", to("next"), parent={"port": 8080})), INSIDE)
+    routed = await rendered(mesh(of_web("r", rule_to("next"), parent={"port": 8080})), INSIDE)
     assert names & plain == {"0.0.0.0_8000"}
     assert names & routed.of_type(LISTENER).keys() == {"0.0.0.0_8000", f"{WEB}_8080"}
     assert "web.default.svc.cluster.local:8080" in routed.of_type(ROUTE)
 
 
 async def test_with_interception_istios_rules_are_told_apart_by_host_as_ever():
-    text = mesh(of_web("r", to("next")), made("VirtualService", "v", ISTIOS, "networking.istio.io/v1"))
-    assert await seen(text, "GET http://web:8000/", INSIDE, WEB) == "old"
-    assert await seen(text, "GET http://next:8000/", INSIDE, WEB) == "next"
+    text = mesh(of_web("r", rule_to("next")), doc("VirtualService", "v", ISTIOS, "networking.istio.io/v1"))
+    assert await answer(text, "GET http://web:8000/", INSIDE, WEB) == "old"
+    assert await answer(text, "GET http://next:8000/", INSIDE, WEB) == "next"
 
 
 async def test_a_service_with_two_addresses_is_meant_by_both():
-    text = mesh(of_web("r", to("next")), clusterIPs=[WEB, "fd00::1"])
+    text = mesh(of_web("r", rule_to("next")), clusterIPs=[WEB, "fd00::1"])
     served = await rendered(text, INSIDE)
     assert {f"{WEB}_8000", "fd00::1_8000"} <= served.of_type(LISTENER).keys()
     for address in (WEB, "fd00::1"):
@@ -283,8 +288,8 @@ async def test_a_service_with_two_addresses_is_meant_by_both():
 
 
 async def test_the_same_route_serves_at_a_gateway_and_in_the_mesh():
-    text = mesh(gateway({}), route("r", to("next"), parents=[{}, SERVICE], hostnames=["any.example.com"]))
+    text = mesh(gateway({}), route("r", rule_to("next"), parents=[{}, SERVICE], hostnames=["any.example.com"]))
     edge = Proxy("router", "edge", "default", labels={"gateway.networking.k8s.io/gateway-name": "edge"})
-    assert await seen(text, "GET http://any.example.com/", edge) == "next"
-    assert await seen(text, "GET http://web:8000/") == "next"
+    assert await answer(text, "GET http://any.example.com/", edge) == "next"
+    assert await answer(text, "GET http://web:8000/") == "next"
     assert await told(text) == []

@@ -10,7 +10,7 @@ from mirrorplane.controlplane.plane import Plane
 from mirrorplane.translators.inputs.kube_config_map import validate
 from mirrorplane.translators.status.backend_tls_policy import ancestors
 from tests.builders import SLEEP, decoded, plane_of, rendered
-from tests.gateway_manifests import EDGE, GROUP, gateway, made, route, services, to
+from tests.gateway_manifests import EDGE, GROUP, doc, gateway, route, rule_to, services
 from tests.translators.gateway_api.attachment.test_status import brief, statuses
 
 WEB = "web.default.svc.cluster.local"
@@ -18,16 +18,18 @@ KIND = f"{GROUP}/BackendTLSPolicy"
 BOTH_PORTS = "  - {name: dns, port: 8000, protocol: UDP}\n  - {name: http, port: 8000}\n"
 
 
-def policy(name: str, target: str = "web", *authorities: str, port: str = "", at: str = "", namespace: str = "default"):
+def policy(
+    name: str, target: str = "web", *authorities: str, port: str = "", created: str = "", namespace: str = "default"
+):
     """A policy whose server name is its own name."""
-    refs = [{"group": "", "kind": "ConfigMap", "name": each} for each in authorities]
+    refs = [{"group": "", "kind": "ConfigMap", "name": kind} for kind in authorities]
     trusted = {"caCertificateRefs": refs} if refs else {"wellKnownCACertificates": "System"}
-    said = {"targetRefs": [{"group": "", "kind": "Service", "name": target, "sectionName": port}]}
-    return made(
+    spec = {"targetRefs": [{"group": "", "kind": "Service", "name": target, "sectionName": port}]}
+    return doc(
         "BackendTLSPolicy",
         name,
-        {**said, "validation": {"hostname": f"{name}.example.com", **trusted}},
-        creationTimestamp=at,
+        {**spec, "validation": {"hostname": f"{name}.example.com", **trusted}},
+        creationTimestamp=created,
         namespace=namespace,
     )
 
@@ -52,15 +54,17 @@ def asked(plane: Plane, direction: str = "outbound") -> str:
         ([], ""),
         ([policy("a")], "a.example.com"),
         ([policy("a"), policy("b", port="http")], "b.example.com"),
-        ([policy("a", at="2021"), policy("b", at="2020")], "b.example.com"),
-        ([policy("a", at="2020"), policy("b", at="2020")], "a.example.com"),
+        ([policy("a", created="2021"), policy("b", created="2020")], "b.example.com"),
+        ([policy("a", created="2020"), policy("b", created="2020")], "a.example.com"),
         ([policy("a", port="grpc")], ""),
         ([policy("a", namespace="shop")], ""),
     ],
 )
 async def test_of_policies_for_a_port_one_holds(policies: list[str], sni: str):
     copied = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "web", "port": 8000}}}
-    plane = await plane_of(joined(gateway({}), route("web", to("web", filters=[copied])), services("web"), *policies))
+    plane = await plane_of(
+        joined(gateway({}), route("web", rule_to("web", filters=[copied])), services("web"), *policies)
+    )
     assert asked(plane) == sni
     assert asked(plane, "mirror") == sni, "copies are called as the service is"
 
@@ -82,8 +86,8 @@ async def test_the_rest_of_a_destination_rule_holds():
         "host": "web",
         "trafficPolicy": {"connectionPool": {"tcp": {"maxConnections": 7}}, "tls": {"mode": "ISTIO_MUTUAL"}},
     }
-    said = made("DestinationRule", "web", rule, "networking.istio.io/v1")
-    plane = await plane_of(joined(services("web"), said, policy("a")))
+    manifest = doc("DestinationRule", "web", rule, "networking.istio.io/v1")
+    plane = await plane_of(joined(services("web"), manifest, policy("a")))
     assert asked(plane) == "a.example.com"
     cluster = decoded(plane.render(EDGE), CLUSTER)[f"outbound|8000||{WEB}"]
     assert cluster["circuit_breakers"]["thresholds"][0]["max_connections"] == 7
@@ -92,9 +96,9 @@ async def test_the_rest_of_a_destination_rule_holds():
 async def test_authorities_are_resources_of_their_own_also_for_routers_that_have_proved_nothing():
     text = joined(services("web"), authority("one", "ONE"), authority("two", "TWO"), authority("else", "ELSE"))
     plane = await plane_of(joined(text, policy("a", "web", "one", "two", "missing")))
-    held = {name: bytes(r.body) for name, r in plane.render(EDGE).of_type(SECRET).items()}
-    assert list(held) == ["authorities://ConfigMap/default/one,ConfigMap/default/two"]
-    assert b"ONE\nTWO" in next(iter(held.values()))
+    secrets = {name: bytes(r.body) for name, r in plane.render(EDGE).of_type(SECRET).items()}
+    assert list(secrets) == ["authorities://ConfigMap/default/one,ConfigMap/default/two"]
+    assert b"ONE\nTWO" in next(iter(secrets.values()))
     plane.store.apply(Ref("ConfigMap", "default", "one"), None)
     plane.store.apply(Ref("ConfigMap", "default", "two"), None)
     await plane.publish()
@@ -106,10 +110,10 @@ async def test_authorities_are_resources_of_their_own_also_for_routers_that_have
 
 async def test_ancestors_are_the_gateways_whose_routes_send_or_copy_to_a_target():
     copied = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "copy", "port": 8000}}}
-    rules = to("web", filters=[copied])
+    rules = rule_to("web", filters=[copied])
     text = joined(
         gateway({}),
-        made(
+        doc(
             "Gateway",
             "other",
             {"gatewayClassName": "ours", "listeners": [{"name": "a", "port": 80, "protocol": "HTTP"}]},
@@ -119,7 +123,7 @@ async def test_ancestors_are_the_gateways_whose_routes_send_or_copy_to_a_target(
         *(policy(name, name) for name in ("web", "copy", "idle")),
     )
     plane = await plane_of(text)
-    view, edge, other = (
+    view, edge, second = (
         plane.engine.view,
         Ref(f"{GROUP}/Gateway", "default", "edge"),
         Ref(f"{GROUP}/Gateway", "default", "other"),
@@ -133,11 +137,11 @@ async def test_ancestors_are_the_gateways_whose_routes_send_or_copy_to_a_target(
     assert (of("web"), of("copy"), of("idle")) == ((edge,), (edge,), ())
     plane = await plane_of(joined(text, route("web", rules, parents=({}, {"name": "other"}))))
     view = plane.engine.view
-    assert of("copy") == (edge, other)
+    assert of("copy") == (edge, second)
     refs = {"parentRefs": [{"name": "other"}], "rules": [{"backendRefs": [{"name": "idle", "port": 8000}]}]}
-    plane = await plane_of(joined(text, made("GRPCRoute", "calls", refs)))
+    plane = await plane_of(joined(text, doc("GRPCRoute", "calls", refs)))
     view = plane.engine.view
-    assert (of("web"), of("idle")) == ((edge,), (other,))
+    assert (of("web"), of("idle")) == ((edge,), (second,))
 
 
 ONE = trustme.CA().cert_pem.bytes().decode()
@@ -169,12 +173,12 @@ HOLDS = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}
 
 
 @pytest.mark.parametrize(
-    ("policies", "found"),
+    ("policies", "expected"),
     [
         ([policy("a", "web", "ca")], HOLDS),
         ([policy("a")], HOLDS),
         ([policy("a"), policy("b", port="http")], HOLDS),
-        ([policy("a", at="2021"), policy("b", at="2020")], HOLDS | {"Accepted": "!Conflicted"}),
+        ([policy("a", created="2021"), policy("b", created="2020")], HOLDS | {"Accepted": "!Conflicted"}),
         ([policy("a", port="grpc")], HOLDS | {"Accepted": "!TargetNotFound"}),
         (
             [policy("a", "web", "none")],
@@ -187,10 +191,10 @@ HOLDS = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}
         ([policy("a", "web", "ca", "none")], HOLDS | {"ResolvedRefs": "!InvalidCACertificateRef"}),
     ],
 )
-async def test_a_policy_says_at_each_gateway_how_it_stands(policies: list[str], found: dict[str, str]):
-    world = gateway({}), route("web", to("web")), services("web"), authority("ca", "CA")
+async def test_a_policy_says_at_each_gateway_how_it_stands(policies: list[str], expected: dict[str, str]):
+    world = gateway({}), route("web", rule_to("web")), services("web"), authority("ca", "CA")
     (entry,) = (await statuses(*world, *policies))["BackendTLSPolicy a"]["ancestors"]
-    assert brief(entry) == found
+    assert brief(entry) == expected
     group = {"group": GROUP, "kind": "Gateway"}
     assert entry["ancestorRef"] == {**group, "namespace": "default", "name": "edge"}
     assert entry["controllerName"] == "mirrorplane.io/gateway-controller"

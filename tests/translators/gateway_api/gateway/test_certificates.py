@@ -18,7 +18,7 @@ from mirrorplane.translators.outputs import secrets
 from mirrorplane.translators.scopes import criteria, scope_of
 from mirrorplane.translators.secrets import referenced_secrets
 from tests.builders import decoded, plane_of
-from tests.gateway_manifests import EDGE, GROUP, made
+from tests.gateway_manifests import EDGE, GROUP, doc
 from tests.translators.gateway_api.attachment.test_status import brief, statuses
 
 PROVED = msgspec.structs.replace(EDGE, identity="spiffe://cluster.local/ns/default/sa/edge")
@@ -44,19 +44,20 @@ def secret(name: str, *hosts: str, namespace: str = "default", kind: str = "kube
 
 
 def listener(name: str = "https", port: int = 443, host: str = "", cert: str = "web", **ref: Any) -> dict[str, Any]:
-    said = {"name": name, "port": port, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": cert, **ref}]}}
-    return {**said, **({"hostname": host} if host else {})}
+    spec = {"name": name, "port": port, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": cert, **ref}]}}
+    return {**spec, **({"hostname": host} if host else {})}
 
 
 def gateway(*listeners: dict[str, Any], **more: Any) -> str:
     spec = {"gatewayClassName": "ours", "listeners": list(listeners or (listener(),)), **more}
-    ours = made("GatewayClass", "ours", {"controllerName": "mirrorplane.io/gateway-controller"})
-    return joined(ours, made("Gateway", "edge", spec))
+    ours = doc("GatewayClass", "ours", {"controllerName": "mirrorplane.io/gateway-controller"})
+    return joined(ours, doc("Gateway", "edge", spec))
 
 
-def grant(asks: str = "Gateway", of: str = "default", **to: str) -> str:
-    said = {"from": [{"group": GROUP, "kind": asks, "namespace": of}], "to": [{"group": "", "kind": "Secret", **to}]}
-    return made("ReferenceGrant", f"for-{asks.lower()}", said, namespace="shop")
+def grant(kind: str = "Gateway", namespace: str = "default", **target: str) -> str:
+    source = {"group": GROUP, "kind": kind, "namespace": namespace}
+    spec = {"from": [source], "to": [{"group": "", "kind": "Secret", **target}]}
+    return doc("ReferenceGrant", f"for-{kind.lower()}", spec, namespace="shop")
 
 
 def joined(*texts: str) -> str:
@@ -85,7 +86,7 @@ SHOPS = ["certificate://shop/web"]
         ((grant(name="other"),), []),
         ((grant("ListenerSet"),), []),
         ((grant("HTTPRoute"),), []),
-        ((grant(of="other"),), []),
+        ((grant(namespace="other"),), []),
     ],
 )
 async def test_a_certificate_of_another_namespace_is_sent_if_a_grant_says_so(granted: tuple[str, ...], sent: list[str]):
@@ -97,11 +98,11 @@ async def test_a_certificate_of_another_namespace_is_sent_if_a_grant_says_so(gra
 
 
 async def test_without_a_grant_nothing_tells_whether_the_secret_is_there():
-    said = [
+    findings = [
         (await plane_of(joined(gateway(FAR), *more))).findings.all()
         for more in ((), (secret("web", namespace="shop"),))
     ]
-    assert said[0] == said[1] != ()
+    assert findings[0] == findings[1] != ()
 
 
 async def test_grants_are_looked_at_where_a_secret_is_made():
@@ -124,9 +125,9 @@ async def test_grants_are_looked_at_where_a_secret_is_made():
 
 async def test_a_listener_set_asks_for_itself():
     parent = {"name": "edge", "namespace": "default"}
-    said = {"parentRef": parent, "listeners": [listener("near"), listener("far", 444, namespace="default")]}
+    spec = {"parentRef": parent, "listeners": [listener("near"), listener("far", 444, namespace="default")]}
     opened = gateway(listener("own", 8443), allowedListeners={"namespaces": {"from": "All"}})
-    more = [made("ListenerSet", "set", said, namespace="shop"), secret("web", namespace="shop"), secret("web")]
+    more = [doc("ListenerSet", "set", spec, namespace="shop"), secret("web", namespace="shop"), secret("web")]
     plane = await plane_of(joined(opened, *more))
     assert held(plane) == ["certificate://default/web", "certificate://shop/web"]
     assert told(plane) == [("RefNotPermitted", "spec.listeners[1].tls.certificateRefs[0].namespace")]
@@ -180,15 +181,15 @@ async def test_a_listener_without_its_certificate_is_not_opened(
     ],
 )
 async def test_listeners_that_clients_may_take_for_one_another(listeners: list[Any], reason: str):
-    held = secret("web", "a.example.com"), secret("other", "b.a.example.com"), secret("wild", "*.example.com")
-    plane = await plane_of(joined(gateway(*listeners), *held))
+    secrets = secret("web", "a.example.com"), secret("other", "b.a.example.com"), secret("wild", "*.example.com")
+    plane = await plane_of(joined(gateway(*listeners), *secrets))
     assert told(plane) == [(reason, f"spec.listeners[{i}].tls") for i in BOTH if reason]
     assert plane.render(PROVED).of_type(LISTENER), "it is a warning"
 
 
-def frontend(**said: Any) -> dict[str, Any]:
+def frontend(**spec: Any) -> dict[str, Any]:
     trusted = [{"group": "", "kind": "ConfigMap", "name": "clients"}]
-    return {"frontend": {"default": {"validation": {"caCertificateRefs": trusted, **said}}}}
+    return {"frontend": {"default": {"validation": {"caCertificateRefs": trusted, **spec}}}}
 
 
 @pytest.mark.parametrize(
@@ -203,11 +204,11 @@ def frontend(**said: Any) -> dict[str, Any]:
     ],
 )
 async def test_who_verifies_clients_must_be_there(refs: list[tuple[str, ...]], reasons: list[str], opened: bool):
-    named = [dict(zip(("group", "kind", "name", "namespace"), ref, strict=True)) for ref in refs]
+    ca_refs = [dict(zip(("group", "kind", "name", "namespace"), ref, strict=True)) for ref in refs]
     clients = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: clients}\ndata: {ca.crt: CLIENTS}\n"
     trusted = "apiVersion: v1\nkind: Secret\nmetadata: {name: trusted}\nstringData: {ca.crt: CLIENTS}\n"
     listeners = listener(), {"name": "plain", "port": 80, "protocol": "HTTP"}
-    text = gateway(*listeners, tls=frontend(caCertificateRefs=named))
+    text = gateway(*listeners, tls=frontend(caCertificateRefs=ca_refs))
     plane = await plane_of(joined(text, secret("web"), clients, trusted))
     assert sorted(reason for reason, _ in told(plane)) == reasons
     assert {path for _, path in told(plane)} <= {"spec.listeners[0].port"}
@@ -222,18 +223,18 @@ async def test_who_verifies_clients_must_be_there(refs: list[tuple[str, ...]], r
 
 
 async def test_a_port_of_its_own_replaces_the_default():
-    said = frontend()
-    said["frontend"]["perPort"] = [{"port": 443, "tls": {}}]
-    plane = await plane_of(joined(gateway(listener(), tls=said), secret("web")))
+    spec = frontend()
+    spec["frontend"]["perPort"] = [{"port": 443, "tls": {}}]
+    plane = await plane_of(joined(gateway(listener(), tls=spec), secret("web")))
     assert told(plane) == []
     tls = decoded(plane.render(PROVED), LISTENER)["127.0.0.1_443"]["filter_chains"][0]["transport_socket"]
     assert "combined_validation_context" not in tls["typed_config"]["common_tls_context"]
 
 
 async def test_one_port_is_told_about_once():
-    said = frontend()
-    said["frontend"]["perPort"] = [{"port": 443, "tls": {}}, {"port": 443, "tls": {}}]
-    plane = await plane_of(gateway(listener(), tls=said))
+    spec = frontend()
+    spec["frontend"]["perPort"] = [{"port": 443, "tls": {}}, {"port": 443, "tls": {}}]
+    plane = await plane_of(gateway(listener(), tls=spec))
     obj = plane.engine.view.get(Ref(f"{GROUP}/Gateway", "default", "edge"))
     assert obj is not None
     message = "Port for TLS configuration must be unique within the Gateway"
@@ -242,21 +243,21 @@ async def test_one_port_is_told_about_once():
 
 @pytest.mark.parametrize("name", ["shop/web", "../web", "certificate://shop/web", "kubernetes://web"])
 async def test_what_is_no_name_of_a_secret_takes_nothing_else_down(name: str):
-    own = secret("own", "a.example.com")
+    mirror = secret("own", "a.example.com")
     theirs = secret("web", namespace="shop")
     bad, good = listener(host="b.example.com", cert=name), listener("good", host="a.example.com", cert="own")
-    plane = await plane_of(joined(gateway(bad, good), own, theirs))
+    plane = await plane_of(joined(gateway(bad, good), mirror, theirs))
     assert told(plane)[0] == ("InvalidCertificateRef", f"{REF}.name")
     assert held(plane) == ["certificate://default/own"]
     assert not plane.engine.failures
 
 
 async def test_a_certificate_for_backends_that_is_not_there_is_told_and_nothing_else_is_touched():
-    said = {"backend": {"clientCertificateRef": {"name": "own"}}}
-    plane = await plane_of(joined(gateway(listener(), tls=said), secret("web")))
+    spec = {"backend": {"clientCertificateRef": {"name": "own"}}}
+    plane = await plane_of(joined(gateway(listener(), tls=spec), secret("web")))
     assert told(plane) == [("InvalidClientCertificateRef", "spec.tls.backend.clientCertificateRef.name")]
     assert held(plane) == ["certificate://default/web"]
-    plane = await plane_of(joined(gateway(listener(), tls=said), secret("web"), secret("own")))
+    plane = await plane_of(joined(gateway(listener(), tls=spec), secret("web"), secret("own")))
     assert (told(plane), held(plane)) == ([], ["certificate://default/own", "certificate://default/web"])
 
 
@@ -265,18 +266,18 @@ async def test_a_certificate_for_backends_that_is_not_there_is_told_and_nothing_
     [({}, "Opaque"), ({"kind": "ConfigMap"}, "kubernetes.io/tls"), ({"group": "a.b"}, "kubernetes.io/tls")],
 )
 async def test_what_is_no_certificate_for_backends_is_not_shown_to_them(ref: dict[str, str], kind: str):
-    said = {"backend": {"clientCertificateRef": {"name": "own", **ref}}}
-    plane = await plane_of(joined(gateway(listener(), tls=said), secret("web"), secret("own", kind=kind)))
+    spec = {"backend": {"clientCertificateRef": {"name": "own", **ref}}}
+    plane = await plane_of(joined(gateway(listener(), tls=spec), secret("web"), secret("own", kind=kind)))
     assert [reason for reason, _ in told(plane)] == ["InvalidClientCertificateRef"]
     assert held(plane) == ["certificate://default/web"]
 
 
 async def test_what_is_said_of_certificates_stands_in_the_status():
-    said = frontend(mode="AllowInsecureFallback") | {"backend": {"clientCertificateRef": {"name": "own"}}}
+    spec = frontend(mode="AllowInsecureFallback") | {"backend": {"clientCertificateRef": {"name": "own"}}}
     clients = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: clients}\ndata: {ca.crt: CLIENTS}\n"
     three = listener(host="a.example.com"), listener("b", host="b.example.com"), listener("c", 444, namespace="shop")
-    found = (await statuses(gateway(*three, tls=said), secret("web"), clients))["Gateway edge"]
-    assert brief(found) == {
+    status = (await statuses(gateway(*three, tls=spec), secret("web"), clients))["Gateway edge"]
+    assert brief(status) == {
         "Accepted": "ListenersNotValid",
         "Programmed": "?Pending",
         "ResolvedRefs": "!InvalidClientCertificateRef",
@@ -284,8 +285,8 @@ async def test_what_is_said_of_certificates_stands_in_the_status():
     }
     good = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs", "OverlappingTLSConfig": "OverlappingCertificates"}
     far = {"Accepted": "Accepted", "ResolvedRefs": "!RefNotPermitted", "Programmed": "!Invalid"}
-    assert [brief(one) for one in found["listeners"]] == [good | {"Programmed": "?Pending"}] * 2 + [far]
+    assert [brief(entry) for entry in status["listeners"]] == [good | {"Programmed": "?Pending"}] * 2 + [far]
     nobody = await statuses(gateway(tls=frontend()), secret("web"))
-    (one,) = nobody["Gateway edge"]["listeners"]
+    (entry,) = nobody["Gateway edge"]["listeners"]
     wrong = {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidCACertificateRef", "Programmed": "!Invalid"}
-    assert brief(one) == wrong
+    assert brief(entry) == wrong

@@ -8,7 +8,7 @@ import pytest
 from mirrorplane.controlplane.commands.adopted_classes import AdoptionError, adopted_controllers
 from mirrorplane.translators.gateway_api.names import router_label
 from tests.builders import objects, plane_of
-from tests.gateway_manifests import EDGE, gateway, made, route, seen, services, to
+from tests.gateway_manifests import EDGE, answer, doc, gateway, route, rule_to, services
 from tests.traffic_language import ask, brief
 
 ASK = "GET http://web.example.com"
@@ -17,17 +17,19 @@ OTHER_PORT = {"name": "more", "port": 81, "protocol": "HTTP"}
 
 def edge(allowed: Mapping[str, Any] | None = None, *listeners: Mapping[str, Any]) -> str:
     """The class and a Gateway that lets some ListenerSets join."""
-    said = [{"name": f"l{i}", "port": 80, "protocol": "HTTP", **one} for i, one in enumerate(listeners or ({},))]
+    specs = [
+        {"name": f"l{i}", "port": 80, "protocol": "HTTP", **listener} for i, listener in enumerate(listeners or ({},))
+    ]
     more = {"allowedListeners": {"namespaces": allowed}} if allowed is not None else {}
-    spec = {"gatewayClassName": "ours", "listeners": said, **more}
-    named = {"controllerName": "mirrorplane.io/gateway-controller"}
-    return "---\n".join([made("GatewayClass", "ours", named), made("Gateway", "edge", spec)])
+    spec = {"gatewayClassName": "ours", "listeners": specs, **more}
+    controller = {"controllerName": "mirrorplane.io/gateway-controller"}
+    return "---\n".join([doc("GatewayClass", "ours", controller), doc("Gateway", "edge", spec)])
 
 
-def listener_set(name: str, *listeners: Mapping[str, Any], at: str = "", **metadata: Any) -> str:
+def listener_set(name: str, *listeners: Mapping[str, Any], created: str = "", **metadata: Any) -> str:
     parent = {"name": "edge", "namespace": "default"}
-    made_at = {"creationTimestamp": at} if at else {}
-    return made("ListenerSet", name, {"parentRef": parent, "listeners": list(listeners)}, **made_at, **metadata)
+    made_at = {"creationTimestamp": created} if created else {}
+    return doc("ListenerSet", name, {"parentRef": parent, "listeners": list(listeners)}, **made_at, **metadata)
 
 
 AT_SET = ({"kind": "ListenerSet", "name": "more"},)
@@ -43,39 +45,41 @@ ALLOWED = [
 ]
 
 
-@pytest.mark.parametrize(("allowed", "namespace", "found"), ALLOWED)
-async def test_a_gateway_says_whose_listeners_join(allowed: Mapping[str, Any] | None, namespace: str, found: str):
-    told = made("Namespace", "shop", {}, "v1", labels={"may": "join"})
-    said = listener_set("more", OTHER_PORT, namespace=namespace)
-    rules = route("web", to("web"), parents=AT_SET, namespace=namespace)
-    text = "---\n".join([edge(allowed), told, said, rules, services("web", namespace=namespace)])
-    assert await seen(text, f"{ASK}:81/") == found
+@pytest.mark.parametrize(("allowed", "namespace", "expected"), ALLOWED)
+async def test_a_gateway_says_whose_listeners_join(allowed: Mapping[str, Any] | None, namespace: str, expected: str):
+    document = doc("Namespace", "shop", {}, "v1", labels={"may": "join"})
+    manifest = listener_set("more", OTHER_PORT, namespace=namespace)
+    rules = route("web", rule_to("web"), parents=AT_SET, namespace=namespace)
+    text = "---\n".join([edge(allowed), document, manifest, rules, services("web", namespace=namespace)])
+    assert await answer(text, f"{ASK}:81/") == expected
 
 
 async def test_routes_are_attached_to_the_set_or_to_the_gateway_and_not_to_both():
-    said = listener_set("more", OTHER_PORT)
-    at_gateway = route("a", to("web"))
-    text = "---\n".join([edge({"from": "Same"}), said, at_gateway, services("web")])
-    assert (await seen(text, f"{ASK}/"), await seen(text, f"{ASK}:81/")) == ("web", "404")
-    at_set = route("a", to("web"), parents=AT_SET)
-    text = "---\n".join([edge({"from": "Same"}), said, at_set, services("web")])
-    assert (await seen(text, f"{ASK}/"), await seen(text, f"{ASK}:81/")) == ("404", "web")
+    manifest = listener_set("more", OTHER_PORT)
+    at_gateway = route("a", rule_to("web"))
+    text = "---\n".join([edge({"from": "Same"}), manifest, at_gateway, services("web")])
+    assert (await answer(text, f"{ASK}/"), await answer(text, f"{ASK}:81/")) == ("web", "404")
+    at_set = route("a", rule_to("web"), parents=AT_SET)
+    text = "---\n".join([edge({"from": "Same"}), manifest, at_set, services("web")])
+    assert (await answer(text, f"{ASK}/"), await answer(text, f"{ASK}:81/")) == ("404", "web")
 
 
 async def test_of_listeners_that_conflict_the_gateways_own_goes_first_then_the_oldest_set_s():
     old, new = "2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"
     both = [
-        listener_set("a", OTHER_PORT, {**OTHER_PORT, "name": "taken", "port": 80}, at=new),
-        listener_set("b", OTHER_PORT, at=old),
+        listener_set("a", OTHER_PORT, {**OTHER_PORT, "name": "taken", "port": 80}, created=new),
+        listener_set("b", OTHER_PORT, created=old),
     ]
     rules = [
-        route(name, to(name), parents=({"kind": "ListenerSet", "name": name},), hostnames=["web.example.com"])
+        route(name, rule_to(name), parents=({"kind": "ListenerSet", "name": name},), hostnames=["web.example.com"])
         for name in ("a", "b")
     ]
-    text = "---\n".join([edge({"from": "Same"}), *both, *rules, route("own", to("own")), services("a", "b", "own")])
-    assert (await seen(text, f"{ASK}/"), await seen(text, f"{ASK}:81/")) == ("own", "b")
-    said = {(f.reason, f.about.name, f.path) for f in (await plane_of(text)).findings.all()}
-    assert said == {
+    text = "---\n".join(
+        [edge({"from": "Same"}), *both, *rules, route("own", rule_to("own")), services("a", "b", "own")]
+    )
+    assert (await answer(text, f"{ASK}/"), await answer(text, f"{ASK}:81/")) == ("own", "b")
+    findings = {(f.reason, f.about.name, f.path) for f in (await plane_of(text)).findings.all()}
+    assert findings == {
         ("HostnameConflict", "a", "spec.listeners[0].port"),
         ("HostnameConflict", "a", "spec.listeners[1].port"),
         ("ListenersNotServed", "a", "spec.parentRefs[0]"),
@@ -84,21 +88,21 @@ async def test_of_listeners_that_conflict_the_gateways_own_goes_first_then_the_o
 
 async def test_of_listeners_of_a_gateway_that_conflict_none_is_served_and_others_are():
     listeners = [{"port": 80}, {"port": 80, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "x"}]}}]
-    text = "---\n".join([edge(None, *listeners, {"port": 82}), route("web", to("web")), services("web")])
-    assert (await seen(text, f"{ASK}/"), await seen(text, f"{ASK}:82/")) == ("nothing", "web")
-    said = [(f.reason, f.path) for f in (await plane_of(text)).findings.all()]
-    assert said[:2] == [
+    text = "---\n".join([edge(None, *listeners, {"port": 82}), route("web", rule_to("web")), services("web")])
+    assert (await answer(text, f"{ASK}/"), await answer(text, f"{ASK}:82/")) == ("nothing", "web")
+    findings = [(f.reason, f.path) for f in (await plane_of(text)).findings.all()]
+    assert findings[:2] == [
         ("ProtocolConflict", "spec.listeners[0].protocol"),
         ("ProtocolConflict", "spec.listeners[1].protocol"),
     ]
 
 
 async def test_classes_of_other_controllers_are_served_once_adopted():
-    text = "---\n".join([gateway({}, controller="flomesh.io/x"), route("web", to("web")), services("web")])
-    assert await seen(text, f"{ASK}/") == "nothing"
+    text = "---\n".join([gateway({}, controller="flomesh.io/x"), route("web", rule_to("web")), services("web")])
+    assert await answer(text, f"{ASK}/") == "nothing"
     spec = {"controllerName": "flomesh.io/x", "profile": "fsm"}
-    adopted = made("AdoptedController", "fsm", spec, "mirrorplane.io/v1alpha1")
-    assert await seen(f"{text}---\n{adopted}", f"{ASK}/") == "web"
+    adopted = doc("AdoptedController", "fsm", spec, "mirrorplane.io/v1alpha1")
+    assert await answer(f"{text}---\n{adopted}", f"{ASK}/") == "web"
 
 
 UNSERVED = [
@@ -110,8 +114,8 @@ UNSERVED = [
 @pytest.mark.parametrize(("more", "reason"), UNSERVED)
 async def test_a_gateway_that_asks_for_what_there_is_not_is_not_served(more: dict[str, Any], reason: str):
     spec = {"gatewayClassName": "ours", "listeners": [{"name": "l0", "port": 80, "protocol": "HTTP"}], **more}
-    text = "---\n".join([edge(), made("Gateway", "edge", spec), route("web", to("web")), services("web")])
-    assert await seen(text, f"{ASK}/") == "nothing"
+    text = "---\n".join([edge(), doc("Gateway", "edge", spec), route("web", rule_to("web")), services("web")])
+    assert await answer(text, f"{ASK}/") == "nothing"
     assert next(f.reason for f in (await plane_of(text)).findings.all()) == reason
 
 
@@ -123,15 +127,15 @@ CLASSLESS = [
 ]
 
 
-@pytest.mark.parametrize(("controllers", "classes", "found"), CLASSLESS)
+@pytest.mark.parametrize(("controllers", "classes", "expected"), CLASSLESS)
 async def test_the_command_line_stands_in_for_a_class(
-    controllers: tuple[str, ...], classes: tuple[str, ...], found: str
+    controllers: tuple[str, ...], classes: tuple[str, ...], expected: str
 ):
     listener = {"name": "l0", "port": 80, "protocol": "HTTP"}
     text = "---\n".join(
         [
-            made("Gateway", "edge", {"gatewayClassName": "fsm", "listeners": [listener]}),
-            route("web", to("web")),
+            doc("Gateway", "edge", {"gatewayClassName": "fsm", "listeners": [listener]}),
+            route("web", rule_to("web")),
             services("web"),
         ]
     )
@@ -139,7 +143,7 @@ async def test_the_command_line_stands_in_for_a_class(
     for obj in adopted_controllers(controllers, classes):
         plane.store.apply(obj.ref, obj)
     await plane.publish()
-    assert brief(ask(plane.render(EDGE), f"{ASK}/")) == found
+    assert brief(ask(plane.render(EDGE), f"{ASK}/")) == expected
 
 
 @pytest.mark.parametrize("text", ["", "a.b/c", "=fsm", "a.b/c=", "a.b/c=nginx"])
@@ -163,10 +167,10 @@ NAMES = ("gateway-api:default/edge", "edge.gateway-api:default", "./gateway-api:
 async def test_rules_of_istio_do_not_hold_at_a_gateway_whatever_they_call_it(name: str):
     rule = {"route": [{"destination": {"host": "till.shop.svc.cluster.local", "port": {"number": 8000}}}]}
     spec = {"hosts": ["web.example.com"], "gateways": [name], "http": [rule], "tcp": [rule]}
-    theirs = made("VirtualService", "theirs", spec, "networking.istio.io/v1", namespace="shop")
+    theirs = doc("VirtualService", "theirs", spec, "networking.istio.io/v1", namespace="shop")
     listeners = edge(None, {}, {"port": 81, "protocol": "TCP"})
-    said = [listeners, route("web", to("web")), services("web"), services("till", namespace="shop"), theirs]
-    plane = await plane_of("---\n".join(said))
+    specs = [listeners, route("web", rule_to("web")), services("web"), services("till", namespace="shop"), theirs]
+    plane = await plane_of("---\n".join(specs))
     served = plane.render(EDGE)
     assert [brief(ask(served, f"{ASK}:{port}")) for port in (80, 81)] == ["web", "nothing"]
     assert ("GatewayNotFound", "VirtualService") in [
@@ -175,14 +179,16 @@ async def test_rules_of_istio_do_not_hold_at_a_gateway_whatever_they_call_it(nam
 
 
 async def test_a_listener_for_https_without_a_certificate_lets_nobody_in():
-    text = "---\n".join([edge(None, {"protocol": "HTTPS"}, {"port": 81}), route("web", to("web")), services("web")])
-    assert (await seen(text, f"{ASK}:80/"), await seen(text, f"{ASK}:81/")) == ("nothing", "web")
-    assert await seen(text, "GET https://web.example.com:80/") == "nothing"
+    text = "---\n".join(
+        [edge(None, {"protocol": "HTTPS"}, {"port": 81}), route("web", rule_to("web")), services("web")]
+    )
+    assert (await answer(text, f"{ASK}:80/"), await answer(text, f"{ASK}:81/")) == ("nothing", "web")
+    assert await answer(text, "GET https://web.example.com:80/") == "nothing"
 
 
 async def test_one_more_listener_set_builds_no_host_of_the_gateway_again():
-    said = "---\n".join([edge({"from": "Same"}), route("web", to("web")), services("web")])
-    plane = await plane_of(said)
+    spec = "---\n".join([edge({"from": "Same"}), route("web", rule_to("web")), services("web")])
+    plane = await plane_of(spec)
     plane.publisher.attach(EDGE, lambda _: None)
     await plane.publish()
     before = {call: entry for call, entry in plane.engine._entries.items() if call[0].__name__ == "_virtual_host"}

@@ -7,7 +7,7 @@ import pytest
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.manifests.decode import Decoded, decode, registry_of
 from tests.builders import plane_of
-from tests.gateway_manifests import GROUP, gateway, made
+from tests.gateway_manifests import GROUP, doc, gateway
 
 LISTENER = {"name": "a", "port": 80, "protocol": "HTTP"}
 GATEWAY = {"gatewayClassName": "ours", "listeners": [LISTENER]}
@@ -50,17 +50,17 @@ REFUSED = [
 
 
 def read(kind: str, spec: dict[str, Any]) -> Decoded:
-    known = catalogue()
-    checks = {each.key: one.validate for one in known.inputs for each in one.kinds}
+    contracts = catalogue()
+    checks = {supported.key: reader.validate for reader in contracts.inputs for supported in reader.kinds}
     manifest = {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": {"name": "x"}, "spec": spec}
-    return decode(manifest, registry_of(known.kinds), accept=lambda obj: checks[obj.ref.kind](obj))
+    return decode(manifest, registry_of(contracts.kinds), accept=lambda obj: checks[obj.ref.kind](obj))
 
 
 @pytest.mark.parametrize(("kind", "spec", "path"), REFUSED, ids=[f"{kind} {path}" for kind, _, path in REFUSED])
 def test_what_the_api_server_refuses_is_refused(kind: str, spec: dict[str, Any], path: str):
-    found = read(kind, spec)
-    assert found.object is None
-    assert found.findings[0].path.startswith(f"spec.{path}")
+    document = read(kind, spec)
+    assert document.object is None
+    assert document.findings[0].path.startswith(f"spec.{path}")
 
 
 @pytest.mark.parametrize("protocol", ["HTTP", "x.y/Z", "Q-1"])
@@ -70,5 +70,7 @@ def test_protocols_of_others_are_not_refused(protocol: str):
 
 async def test_a_listener_set_that_joins_itself_is_told():
     more = {"parentRef": {"kind": "ListenerSet", "name": "x"}, "listeners": [LISTENER]}
-    plane = await plane_of("---\n".join([gateway({}), made("ListenerSet", "x", more)]))
-    assert [(one.reason, one.path) for one in plane.findings.all()] == [("ParentNotServed", "spec.parentRef.kind")]
+    plane = await plane_of("---\n".join([gateway({}), doc("ListenerSet", "x", more)]))
+    assert [(finding.reason, finding.path) for finding in plane.findings.all()] == [
+        ("ParentNotServed", "spec.parentRef.kind")
+    ]

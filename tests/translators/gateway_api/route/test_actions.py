@@ -11,7 +11,7 @@ from mirrorplane.api.tracing import Request
 from mirrorplane.translators.matching.decoded import decode_resources
 from mirrorplane.translators.matching.outcome import trace_request
 from tests.builders import plane_of, rendered
-from tests.gateway_manifests import EDGE, GROUP, TILL, gateway, made, path, route, seen, services, to
+from tests.gateway_manifests import EDGE, GROUP, TILL, answer, doc, gateway, path, route, rule_to, services
 from tests.traffic_language import ask, brief, headers_of
 
 HERE = "http://web.example.com"
@@ -38,20 +38,20 @@ REDIRECTS = [
 ]
 
 
-@pytest.mark.parametrize(("port", "said", "found"), REDIRECTS)
-async def test_redirects_say_no_port_that_the_scheme_has_anyway(port: int, said: dict[str, Any], found: str):
-    moved = {"matches": [path("/a")], "filters": [{"type": "RequestRedirect", "requestRedirect": said}]}
+@pytest.mark.parametrize(("port", "spec", "expected"), REDIRECTS)
+async def test_redirects_say_no_port_that_the_scheme_has_anyway(port: int, spec: dict[str, Any], expected: str):
+    moved = {"matches": [path("/a")], "filters": [{"type": "RequestRedirect", "requestRedirect": spec}]}
     rules = route("moved", moved, hostnames=["web.example.com"])
     served = await rendered("---\n".join([gateway({"port": port}), rules]), EDGE)
-    assert brief(ask(served, f"GET {HERE}:{port}/a/b?q")) == found, "what the client said of ports is nothing to it"
+    assert brief(ask(served, f"GET {HERE}:{port}/a/b?q")) == expected, "what the client said of ports is nothing to it"
 
 
-@pytest.mark.parametrize(("host", "found"), [("a.b:8080", "https://a.b:443/"), ("a.b", "https://a.b/")])
-async def test_a_port_that_a_client_said_of_any_host_is_replaced(host: str, found: str):
+@pytest.mark.parametrize(("host", "expected"), [("a.b:8080", "https://a.b:443/"), ("a.b", "https://a.b/")])
+async def test_a_port_that_a_client_said_of_any_host_is_replaced(host: str, expected: str):
     moved = {"filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}]}
     served = await rendered("---\n".join([gateway({"port": 8080}), route("moved", moved)]), EDGE)
-    asked = decode_resources(served)
-    assert brief(trace_request(asked, Request(host, port=8080))) == f"302 {found}"
+    resources = decode_resources(served)
+    assert brief(trace_request(resources, Request(host, port=8080))) == f"302 {expected}"
 
 
 PREFIXES = [
@@ -65,13 +65,13 @@ PREFIXES = [
 ]
 
 
-@pytest.mark.parametrize(("prefix", "new", "found"), PREFIXES)
-async def test_there_is_one_slash_where_a_prefix_was_replaced(prefix: str, new: str, found: dict[str, str]):
-    said = {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": new}}}
-    rules = route("web", to("web", path(prefix), filters=[said]))
+@pytest.mark.parametrize(("prefix", "new", "expected"), PREFIXES)
+async def test_there_is_one_slash_where_a_prefix_was_replaced(prefix: str, new: str, expected: dict[str, str]):
+    spec = {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": new}}}
+    rules = route("web", rule_to("web", path(prefix), filters=[spec]))
     served = await rendered("---\n".join([gateway({}), rules, services("web")]), EDGE)
-    for asked, sent in found.items():
-        assert brief(ask(served, f"GET http://web.example.com{asked}")) == f"web as {sent}"
+    for url, sent in expected.items():
+        assert brief(ask(served, f"GET http://web.example.com{url}")) == f"web as {sent}"
 
 
 WEIGHTS = [
@@ -85,15 +85,15 @@ WEIGHTS = [
 ]
 
 
-@pytest.mark.parametrize(("said", "found"), WEIGHTS)
-async def test_what_cannot_be_sent_is_answered_500(said: list[tuple[str, int]], found: str):
-    refs = [{"name": name, "port": 8000, "weight": weight} for name, weight in said]
+@pytest.mark.parametrize(("spec", "expected"), WEIGHTS)
+async def test_what_cannot_be_sent_is_answered_500(spec: list[tuple[str, int]], expected: str):
+    refs = [{"name": name, "port": 8000, "weight": weight} for name, weight in spec]
     text = "---\n".join([gateway({}), route("web", {"backendRefs": refs}), services("web", "other")])
-    assert await seen(text, "GET http://web.example.com/") == found
+    assert await answer(text, "GET http://web.example.com/") == expected
 
 
-def copied(**said: Any) -> dict[str, Any]:
-    return {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "copy", "port": 8000}, **said}}
+def copied(**spec: Any) -> dict[str, Any]:
+    return {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "copy", "port": 8000}, **spec}}
 
 
 COPIES = [
@@ -111,29 +111,31 @@ COPIES = [
 ]
 
 
-@pytest.mark.parametrize(("said", "found"), COPIES)
-async def test_copies_go_where_they_can_and_nothing_else_changes(said: list[dict[str, Any]], found: str):
+@pytest.mark.parametrize(("spec", "expected"), COPIES)
+async def test_copies_go_where_they_can_and_nothing_else_changes(spec: list[dict[str, Any]], expected: str):
     text = "---\n".join(
         [
             gateway({}),
-            route("web", to("web", filters=said)),
+            route("web", rule_to("web", filters=spec)),
             services("web", "copy", "other"),
             services("till", namespace="shop"),
         ]
     )
     outcome = ask(await rendered(text, EDGE), "GET http://web.example.com/")
-    assert brief(outcome) == found
+    assert brief(outcome) == expected
     assert not any(copy.shadow_suffix for copy in outcome.action.mirrors)  # type: ignore[union-attr]
 
 
 async def test_a_grant_that_is_withdrawn_revokes():
-    other = {"name": "till", "namespace": "shop", "port": 8000}
-    rules = route("web", {"backendRefs": [other]}, to("web", path("/copied"), filters=[copied(backendRef=other)]))
+    foreign = {"name": "till", "namespace": "shop", "port": 8000}
+    rules = route(
+        "web", {"backendRefs": [foreign]}, rule_to("web", path("/copied"), filters=[copied(backendRef=foreign)])
+    )
     grant = {
         "from": [{"group": GROUP, "kind": "HTTPRoute", "namespace": "default"}],
         "to": [{"group": "", "kind": "Service"}],
     }
-    allowed = made("ReferenceGrant", "all", grant, namespace="shop")
+    allowed = doc("ReferenceGrant", "all", grant, namespace="shop")
     plane = await plane_of(
         "---\n".join([gateway({}), rules, allowed, services("web"), services("till", namespace="shop")])
     )
@@ -149,8 +151,8 @@ async def test_a_grant_that_is_withdrawn_revokes():
 
 
 async def test_headers_are_changed_as_text():
-    said = {"set": [{"name": "X-Set", "value": "100%"}], "add": [{"name": "x-add", "value": "b"}], "remove": ["x-gone"]}
-    rules = route("web", to("web", filters=[{"type": "RequestHeaderModifier", "requestHeaderModifier": said}]))
+    spec = {"set": [{"name": "X-Set", "value": "100%"}], "add": [{"name": "x-add", "value": "b"}], "remove": ["x-gone"]}
+    rules = route("web", rule_to("web", filters=[{"type": "RequestHeaderModifier", "requestHeaderModifier": spec}]))
     served = await rendered("---\n".join([gateway({}), rules, services("web")]), EDGE)
     given = {"x-set": "old", "x-add": "a", "x-gone": "z", "x-kept": "y"}
     changed = headers_of(ask(served, "GET http://web.example.com/", given))
@@ -158,11 +160,11 @@ async def test_headers_are_changed_as_text():
 
 
 @pytest.mark.parametrize(
-    ("said", "milliseconds"),
+    ("spec", "milliseconds"),
     [({}, 0), ({"request": "1m30s"}, 90_000), ({"request": "2s", "backendRequest": "500ms"}, 500),
      ({"backendRequest": "1s"}, 1000), ({"request": "0s"}, 0), ({"request": "0s", "backendRequest": "1s"}, 1000)],
 )  # fmt: skip
-async def test_timeouts(said: dict[str, str], milliseconds: int):
-    text = "---\n".join([gateway({}), route("web", to("web", timeouts=said)), services("web")])
+async def test_timeouts(spec: dict[str, str], milliseconds: int):
+    text = "---\n".join([gateway({}), route("web", rule_to("web", timeouts=spec)), services("web")])
     outcome = ask(await rendered(text, EDGE), "GET http://web.example.com/")
     assert outcome.action.timeout_ms == milliseconds  # type: ignore[union-attr]

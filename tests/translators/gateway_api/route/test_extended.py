@@ -6,7 +6,7 @@ import pytest
 
 from mirrorplane.api.resource import CLUSTER, ROUTE
 from tests.builders import decoded, plane_of, rendered
-from tests.gateway_manifests import EDGE, gateway, made, path, route, services, to
+from tests.gateway_manifests import EDGE, doc, gateway, path, route, rule_to, services
 from tests.traffic_language import ask, brief
 from tests.translators.gateway_api.attachment.test_status import ACCEPTED, refused, statuses, unresolved
 from tests.translators.gateway_api.attachment.test_status import brief as conditions
@@ -19,8 +19,8 @@ async def route_of(rule: dict[str, Any], *more: str) -> dict[str, Any]:
     text = "---\n".join([gateway({}), route("web", rule), services("web", "other", "guard"), *more])
     (configuration,) = decoded(await rendered(text, EDGE), ROUTE).values()
     (host,) = configuration["virtual_hosts"]
-    found: dict[str, Any] = host["routes"][-1]
-    return found
+    last: dict[str, Any] = host["routes"][-1]
+    return last
 
 
 LOST = "connect-failure,refused-stream,reset"
@@ -54,15 +54,15 @@ RETRIES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("said", "policy", "takes"), RETRIES)
-async def test_nothing_is_tried_again_unless_the_rule_says_so(said: dict[str, Any], policy: dict[str, Any], takes: str):
+@pytest.mark.parametrize(("spec", "policy", "takes"), RETRIES)
+async def test_nothing_is_tried_again_unless_the_rule_says_so(spec: dict[str, Any], policy: dict[str, Any], takes: str):
     mesh = {"defaultHttpRetryPolicy": {"attempts": 7}}
-    action = (await route_of(to("web", **said), made("MeshConfig", "default", mesh, "mirrorplane.io/v1alpha1")))[
+    action = (await route_of(rule_to("web", **spec), doc("MeshConfig", "default", mesh, "mirrorplane.io/v1alpha1")))[
         "route"
     ]
     elsewhere = {"retry_host_predicate", "host_selection_retry_max_attempts"}
-    kept = {key: value for key, value in action["retry_policy"].items() if key not in elsewhere}
-    assert ({key: str(value) for key, value in kept.items()}, action["timeout"]) == (
+    policy_fields = {key: value for key, value in action["retry_policy"].items() if key not in elsewhere}
+    assert ({key: str(value) for key, value in policy_fields.items()}, action["timeout"]) == (
         {key: str(value) for key, value in policy.items()},
         takes,
     )
@@ -82,16 +82,16 @@ SESSIONS = [
 ]
 
 
-@pytest.mark.parametrize(("said", "state"), SESSIONS)
-async def test_sessions_are_told_by_a_cookie_or_a_header(said: dict[str, Any], state: dict[str, Any]):
-    found = await route_of(to("web", sessionPersistence=said))
-    config = found["typed_per_filter_config"]["envoy.filters.http.stateful_session"]
-    told = config["stateful_session"]["session_state"]["typed_config"]
-    assert {key: value for key, value in told.items() if key != "@type"} == state
+@pytest.mark.parametrize(("spec", "state"), SESSIONS)
+async def test_sessions_are_told_by_a_cookie_or_a_header(spec: dict[str, Any], state: dict[str, Any]):
+    served_route = await route_of(rule_to("web", sessionPersistence=spec))
+    config = served_route["typed_per_filter_config"]["envoy.filters.http.stateful_session"]
+    session_state = config["stateful_session"]["session_state"]["typed_config"]
+    assert {key: value for key, value in session_state.items() if key != "@type"} == state
 
 
-def cors(**said: Any) -> dict[str, Any]:
-    return {"type": "CORS", "cors": said}
+def cors(**spec: Any) -> dict[str, Any]:
+    return {"type": "CORS", "cors": spec}
 
 
 ORIGINS = [
@@ -105,16 +105,16 @@ ORIGINS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("said", "taken", "refused"), ORIGINS)
+@pytest.mark.parametrize(("spec", "accepted", "refused"), ORIGINS)
 async def test_preflights_of_origins_that_are_not_allowed_learn_nothing(
-    said: str, taken: list[str], refused: list[str]
+    spec: str, accepted: list[str], refused: list[str]
 ):
-    rule = to("web", filters=[cors(allowOrigins=[said])])
+    rule = rule_to("web", filters=[cors(allowOrigins=[spec])])
     served = await rendered("---\n".join([gateway({}), route("web", rule), services("web")]), EDGE)
     asks = {"access-control-request-method": "PUT"}
-    for origin in (*taken, *refused):
-        found = ask(served, "OPTIONS http://web.example.com/", {"origin": origin, **asks})
-        assert brief(found) == ("403" if origin in refused else "200"), origin
+    for origin in (*accepted, *refused):
+        outcome = ask(served, "OPTIONS http://web.example.com/", {"origin": origin, **asks})
+        assert brief(outcome) == ("403" if origin in refused else "200"), origin
         assert brief(ask(served, GET, {"origin": origin, **asks})) == "web", "only preflights are answered"
         assert brief(ask(served, "OPTIONS http://web.example.com/", {"origin": origin})) == "web"
 
@@ -132,9 +132,9 @@ UNRESOLVED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("said", "reason", "field"), UNRESOLVED)
-async def test_a_filter_that_cannot_be_done_is_not_left_out(said: dict[str, Any], reason: str, field: str):
-    text = "---\n".join([gateway({}), route("web", to("web", filters=[said])), services("web")])
+@pytest.mark.parametrize(("spec", "reason", "field"), UNRESOLVED)
+async def test_a_filter_that_cannot_be_done_is_not_left_out(spec: dict[str, Any], reason: str, field: str):
+    text = "---\n".join([gateway({}), route("web", rule_to("web", filters=[spec])), services("web")])
     plane = await plane_of(text)
     assert brief(ask(plane.render(EDGE), GET)) == "500"
     assert [(f.reason, f.path) for f in plane.findings.all()] == [(reason, f"spec.rules[0].filters[0].{field}")]
@@ -148,9 +148,9 @@ async def test_a_filter_that_cannot_be_done_is_not_left_out(said: dict[str, Any]
     ],
 )
 async def test_who_is_asked_stands_on_the_route(protocol: str, cluster: str):
-    said = {"type": "ExternalAuth", "externalAuth": {"protocol": protocol, protocol.lower(): {}, **GUARD}}
-    found = await route_of(to("web", path("/a"), filters=[said]))
-    assert cluster in str(found["typed_per_filter_config"]["envoy.filters.http.match_delegate"])
+    spec = {"type": "ExternalAuth", "externalAuth": {"protocol": protocol, protocol.lower(): {}, **GUARD}}
+    served_route = await route_of(rule_to("web", path("/a"), filters=[spec]))
+    assert cluster in str(served_route["typed_per_filter_config"]["envoy.filters.http.match_delegate"])
 
 
 PROTOCOLS = [
@@ -164,22 +164,27 @@ PROTOCOLS = [
 ]
 
 
-@pytest.mark.parametrize(("said", "found"), PROTOCOLS)
-async def test_what_a_port_speaks_must_be_spoken_here(said: str, found: str):
-    ports = [{"name": "http", "port": 8000, "appProtocol": said}]
-    told = made("Service", "web", {"ports": ports}, "v1")
-    plane = await plane_of("---\n".join([gateway({}), route("web", to("web")), services("web"), told]))
-    assert brief(ask(plane.render(EDGE), GET)).split(" ")[0] == found
+@pytest.mark.parametrize(("spec", "expected"), PROTOCOLS)
+async def test_what_a_port_speaks_must_be_spoken_here(spec: str, expected: str):
+    ports = [{"name": "http", "port": 8000, "appProtocol": spec}]
+    manifest = doc("Service", "web", {"ports": ports}, "v1")
+    plane = await plane_of("---\n".join([gateway({}), route("web", rule_to("web")), services("web"), manifest]))
+    assert brief(ask(plane.render(EDGE), GET)).split(" ")[0] == expected
     reasons = [f.reason for f in plane.findings.all() if f.severity.value == "error"]
-    assert reasons == ([] if found == "web" else ["UnsupportedProtocol"])
+    assert reasons == ([] if expected == "web" else ["UnsupportedProtocol"])
 
 
 async def test_secure_sockets_need_to_know_how_tls_is_spoken():
     ports = [{"name": "http", "port": 8000, "appProtocol": "kubernetes.io/wss"}]
     target = {"group": "", "kind": "Service", "name": "web"}
     validation = {"hostname": "web.example.com", "wellKnownCACertificates": "System"}
-    policy = made("BackendTLSPolicy", "web", {"targetRefs": [target], "validation": validation})
-    text = [gateway({}), route("web", to("web")), services("web"), made("Service", "web", {"ports": ports}, "v1")]
+    policy = doc("BackendTLSPolicy", "web", {"targetRefs": [target], "validation": validation})
+    text = [
+        gateway({}),
+        route("web", rule_to("web")),
+        services("web"),
+        doc("Service", "web", {"ports": ports}, "v1"),
+    ]
     assert brief(ask((await plane_of("---\n".join(text))).render(EDGE), GET)) == "500"
     plane = await plane_of("---\n".join([*text, policy]))
     assert brief(ask(plane.render(EDGE), GET)) == "web"
@@ -187,7 +192,7 @@ async def test_secure_sockets_need_to_know_how_tls_is_spoken():
 
 
 def sending(**more: Any) -> dict[str, Any]:
-    return to("web", path("/b"), **more)
+    return rule_to("web", path("/b"), **more)
 
 
 SIEVE = {"type": "ExtensionRef", "extensionRef": {"group": "example.com", "kind": "Sieve", "name": "fine"}}
@@ -198,25 +203,28 @@ CONDITIONS = [
     ((sending(filters=[UNRESOLVED[1][0]]),), unresolved("RefNotPermitted")),
     ((sending(filters=[cors(exposeHeaders=["*"], allowCredentials=True)]),), ACCEPTED),
     ((sending(sessionPersistence={"idleTimeout": "1m"}),), ACCEPTED),
-    ((to("web", path("/a"), **AT_BACKEND), sending()), {**ACCEPTED, "PartiallyInvalid": "UnsupportedValue"}),
-    ((to("web", path("/a"), **AT_BACKEND),), refused("UnsupportedValue")),
+    ((rule_to("web", path("/a"), **AT_BACKEND), sending()), {**ACCEPTED, "PartiallyInvalid": "UnsupportedValue"}),
+    ((rule_to("web", path("/a"), **AT_BACKEND),), refused("UnsupportedValue")),
 ]
 
 
-@pytest.mark.parametrize(("rules", "found"), CONDITIONS)
-async def test_what_is_wrong_with_filters_is_in_the_status(rules: tuple[dict[str, Any], ...], found: dict[str, str]):
-    told = await statuses(gateway({}), route("web", *rules), services("web"))
-    (parent,) = told["HTTPRoute web"]["parents"]
-    assert conditions(parent) == found
+@pytest.mark.parametrize(("rules", "expected"), CONDITIONS)
+async def test_what_is_wrong_with_filters_is_in_the_status(rules: tuple[dict[str, Any], ...], expected: dict[str, str]):
+    status = await statuses(gateway({}), route("web", *rules), services("web"))
+    (parent,) = status["HTTPRoute web"]["parents"]
+    assert conditions(parent) == expected
 
 
 @pytest.mark.parametrize(("protocol", "name"), [("HTTP", "outbound"), ("GRPC", "http2")])
 async def test_who_is_asked_is_known_to_clients_that_import_little(protocol: str, name: str):
-    said = {"type": "ExternalAuth", "externalAuth": {"protocol": protocol, protocol.lower(): {}, **GUARD}}
-    spec = {"parentRefs": [{"group": "", "kind": "Service", "name": "web"}], "rules": [to("web", filters=[said])]}
+    auth = {"type": "ExternalAuth", "externalAuth": {"protocol": protocol, protocol.lower(): {}, **GUARD}}
+    spec = {
+        "parentRefs": [{"group": "", "kind": "Service", "name": "web"}],
+        "rules": [rule_to("web", filters=[auth])],
+    }
     little = {"egress": [{"hosts": ["./web.default.svc.cluster.local"]}]}
-    sidecar = made("Sidecar", "default", little, "networking.istio.io/v1")
-    text = "---\n".join([made("HTTPRoute", "web", spec), sidecar, services("web", "guard", "other")])
-    found = (await rendered(text)).of_type(CLUSTER)
-    assert f"{name}|8000||guard.default.svc.cluster.local" in found
-    assert "outbound|8000||other.default.svc.cluster.local" not in found
+    sidecar = doc("Sidecar", "default", little, "networking.istio.io/v1")
+    text = "---\n".join([doc("HTTPRoute", "web", spec), sidecar, services("web", "guard", "other")])
+    resources = (await rendered(text)).of_type(CLUSTER)
+    assert f"{name}|8000||guard.default.svc.cluster.local" in resources
+    assert "outbound|8000||other.default.svc.cluster.local" not in resources

@@ -8,7 +8,7 @@ import pytest
 from mirrorplane.api.resource import CLUSTER
 from mirrorplane.translators.inputs.gateway_api_grpc_route import INPUT
 from tests.builders import decoded, objects, plane_of, rendered
-from tests.gateway_manifests import EDGE, gateway, made, route, services, to
+from tests.gateway_manifests import EDGE, doc, gateway, route, rule_to, services
 from tests.traffic_language import ask, brief
 from tests.translators.gateway_api.attachment.test_status import ACCEPTED, refused, statuses
 from tests.translators.gateway_api.attachment.test_status import brief as conditions
@@ -18,9 +18,9 @@ OLDER, NEWER = "2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"
 ECHO = "/test.v1.Echo/Say"
 
 
-def calls(name: str, *rules: Mapping[str, Any], at: str = "", **more: Any) -> str:
-    metadata = {"creationTimestamp": at} if at else {}
-    return made("GRPCRoute", name, {"parentRefs": [{"name": "edge"}], "rules": list(rules), **more}, **metadata)
+def calls(name: str, *rules: Mapping[str, Any], created: str = "", **more: Any) -> str:
+    metadata = {"creationTimestamp": created} if created else {}
+    return doc("GRPCRoute", name, {"parentRefs": [{"name": "edge"}], "rules": list(rules), **more}, **metadata)
 
 
 def rule(name: str, *matches: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -28,8 +28,8 @@ def rule(name: str, *matches: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def method(service: str = "", name: str = "", kind: str = "Exact", **more: Any) -> dict[str, Any]:
-    said = {key: value for key, value in (("service", service), ("method", name)) if value}
-    return {"method": {"type": kind, **said}, **more}
+    spec = {key: value for key, value in (("service", service), ("method", name)) if value}
+    return {"method": {"type": kind, **spec}, **more}
 
 
 def mirrored(name: str) -> dict[str, Any]:
@@ -48,11 +48,11 @@ MATCHES = [
 ]
 
 
-@pytest.mark.parametrize(("match", "found"), MATCHES)
-async def test_calls_are_told_by_service_and_method(match: dict[str, Any], found: dict[str, str]):
+@pytest.mark.parametrize(("match", "by_call"), MATCHES)
+async def test_calls_are_told_by_service_and_method(match: dict[str, Any], by_call: dict[str, str]):
     served = await rendered("---\n".join([gateway({}), calls("web", rule("web", match)), services("web")]), EDGE)
-    for asked, expected in found.items():
-        assert brief(ask(served, HOST + asked)) == expected, asked
+    for url, expected in by_call.items():
+        assert brief(ask(served, HOST + url)) == expected, url
     if "headers" in match:
         assert brief(ask(served, HOST + ECHO, {"x-a": "1"})) == "web"
 
@@ -69,30 +69,30 @@ PRECEDENCE = [
 
 @pytest.mark.parametrize(("loses", "wins"), PRECEDENCE)
 async def test_the_longest_service_then_method_then_most_headers_win(loses: dict[str, Any], wins: dict[str, Any]):
-    rules = [calls("a", rule("first", loses), at=OLDER), calls("b", rule("second", wins), at=NEWER)]
+    rules = [calls("a", rule("first", loses), created=OLDER), calls("b", rule("second", wins), created=NEWER)]
     served = await rendered("---\n".join([gateway({}), *rules, services("first", "second")]), EDGE)
     assert brief(ask(served, HOST + ECHO, {"a": "1", "b": "1"})) == "second"
 
 
 async def test_what_cannot_be_sent_is_unavailable():
     refs = [{"name": "web", "port": 8000}, {"name": "missing", "port": 8000}]
-    said = [
+    specs = [
         rule("missing", method("a.A")),
         {"matches": [method("b.B")], "backendRefs": refs},
         {"matches": [method("c.C")]},
         rule("web", method("d.D"), filters=[{"type": "ExtensionRef", "extensionRef": {
             "group": "example.com", "kind": "Sieve", "name": "fine"}}]),
     ]  # fmt: skip
-    served = await rendered("---\n".join([gateway({}), calls("web", *said), services("web")]), EDGE)
-    found = [brief(ask(served, f"{HOST}/{name}/X")) for name in ("a.A", "b.B", "c.C", "d.D", "e.E")]
-    assert found == ["503", "web 1 + NoValidBackend (503) 1", "503", "503", "404"]
+    served = await rendered("---\n".join([gateway({}), calls("web", *specs), services("web")]), EDGE)
+    outcomes = [brief(ask(served, f"{HOST}/{name}/X")) for name in ("a.A", "b.B", "c.C", "d.D", "e.E")]
+    assert outcomes == ["503", "web 1 + NoValidBackend (503) 1", "503", "503", "404"]
 
 
 async def test_calls_and_their_copies_are_http2_and_requests_are_as_before():
     text = [
         gateway({}),
         calls("calls", rule("web", filters=[mirrored("copy")]), hostnames=["calls.example.com"]),
-        route("web", to("web", filters=[mirrored("copy")]), hostnames=["web.example.com"]),
+        route("web", rule_to("web", filters=[mirrored("copy")]), hostnames=["web.example.com"]),
         services("web", "copy"),
     ]
     served = await rendered("---\n".join(text), EDGE)
@@ -116,53 +116,57 @@ async def test_calls_and_their_copies_are_http2_and_requests_are_as_before():
 
 
 async def test_a_port_that_says_http2_has_no_cluster_more():
-    http2 = made(
-        "Service", "web", {"ports": [{"name": "http", "port": 8000, "appProtocol": "kubernetes.io/h2c"}]}, "v1"
-    )
+    http2 = doc("Service", "web", {"ports": [{"name": "http", "port": 8000, "appProtocol": "kubernetes.io/h2c"}]}, "v1")
     served = await rendered("---\n".join([gateway({}), calls("web", rule("web")), services("web"), http2]), EDGE)
     assert brief(ask(served, HOST + ECHO)) == "web"
     assert not any(name.startswith("http2|") for name in served.of_type(CLUSTER))
 
 
 RIVALS = [
-    ({"at": OLDER}, {"at": NEWER}, "calls"),
-    ({"at": NEWER}, {"at": OLDER}, "web"),
-    ({"at": OLDER, "hostnames": ["*.example.com"]}, {"at": NEWER}, "calls"),
-    ({"at": NEWER, "hostnames": ["*.example.com"]}, {"at": OLDER, "hostnames": ["web.example.com"]}, "web"),
-    ({"at": NEWER}, {"at": OLDER, "hostnames": ["other.example.com"]}, "nobody"),
-    ({"at": NEWER, "hostnames": ["web.example.com"]}, {"at": OLDER, "hostnames": ["other.example.com"]}, "both"),
+    ({"created": OLDER}, {"created": NEWER}, "calls"),
+    ({"created": NEWER}, {"created": OLDER}, "web"),
+    ({"created": OLDER, "hostnames": ["*.example.com"]}, {"created": NEWER}, "calls"),
+    ({"created": NEWER, "hostnames": ["*.example.com"]}, {"created": OLDER, "hostnames": ["web.example.com"]}, "web"),
+    ({"created": NEWER}, {"created": OLDER, "hostnames": ["other.example.com"]}, "nobody"),
+    ({"created": NEWER, "hostnames": ["web.example.com"]}, {"created": OLDER, "hostnames": ["other.example.com"]}, "both"),
 ]
 
 
-@pytest.mark.parametrize(("grpc", "http", "found"), RIVALS)
+@pytest.mark.parametrize(("grpc", "http", "expected"), RIVALS)
 async def test_of_an_http_and_a_grpc_route_for_one_host_the_older_is_accepted(
-    grpc: dict[str, Any], http: dict[str, Any], found: str
+    grpc: dict[str, Any], http: dict[str, Any], expected: str
 ):
-    text = [gateway({}), calls("calls", rule("calls"), **grpc), route("web", to("web"), **http)]
+    text = [gateway({}), calls("calls", rule("calls"), **grpc), route("web", rule_to("web"), **http)]
     plane = await plane_of("---\n".join([*text, services("web", "calls")]))
     served = plane.render(EDGE)
-    told = {f.about.name: (f.reason, f.path) for f in plane.findings.all()}
+    findings = {f.about.name: (f.reason, f.path) for f in plane.findings.all()}
     refused = ("NotAllowedByListeners", "spec.parentRefs[0]")
     assert (
-        told == {"calls": {"web": refused}, "web": {"calls": refused}, "both": {}, "nobody": {"calls": refused}}[found]
+        findings
+        == {"calls": {"web": refused}, "web": {"calls": refused}, "both": {}, "nobody": {"calls": refused}}[expected]
     )
     answers = {"both": "calls", "nobody": "404"}
-    assert brief(ask(served, HOST + ECHO)) == answers.get(found, found)
+    assert brief(ask(served, HOST + ECHO)) == answers.get(expected, expected)
 
 
 async def test_both_are_told_whether_they_are_accepted():
-    said = [gateway({}), calls("calls", rule("web"), at=NEWER), route("web", to("web"), at=OLDER), services("web")]
-    told = await statuses(*said)
-    found = {kind: conditions(told[kind]["parents"][0]) for kind in ("HTTPRoute web", "GRPCRoute calls")}
-    assert found == {"HTTPRoute web": ACCEPTED, "GRPCRoute calls": refused("NotAllowedByListeners")}
+    specs = [
+        gateway({}),
+        calls("calls", rule("web"), created=NEWER),
+        route("web", rule_to("web"), created=OLDER),
+        services("web"),
+    ]
+    status = await statuses(*specs)
+    by_name = {kind: conditions(status[kind]["parents"][0]) for kind in ("HTTPRoute web", "GRPCRoute calls")}
+    assert by_name == {"HTTPRoute web": ACCEPTED, "GRPCRoute calls": refused("NotAllowedByListeners")}
 
 
 async def test_a_route_that_was_not_accepted_is_nobodys_rival():
     text = [
         gateway({}),
-        route("a", to("web"), at="2020-01-01T00:00:00Z", hostnames=["a.example.com"]),
-        calls("b", rule("web"), at="2021-01-01T00:00:00Z", hostnames=["a.example.com", "c.example.com"]),
-        route("c", to("web"), at="2022-01-01T00:00:00Z", hostnames=["c.example.com"]),
+        route("a", rule_to("web"), created="2020-01-01T00:00:00Z", hostnames=["a.example.com"]),
+        calls("b", rule("web"), created="2021-01-01T00:00:00Z", hostnames=["a.example.com", "c.example.com"]),
+        route("c", rule_to("web"), created="2022-01-01T00:00:00Z", hostnames=["c.example.com"]),
         services("web"),
     ]
     plane = await plane_of("---\n".join(text))
@@ -181,9 +185,9 @@ REFUSED = [
 @pytest.mark.parametrize(("match", "field", "message"), REFUSED)
 def test_what_the_api_server_refuses_is_refused(match: dict[str, Any], field: str, message: str):
     (obj,) = objects(calls("web", rule("web", match)))
-    (found,) = INPUT.validate(obj)
-    assert found.path == f"spec.rules[0].matches[0].{field}"
-    assert found.message.startswith(message)
+    (finding,) = INPUT.validate(obj)
+    assert finding.path == f"spec.rules[0].matches[0].{field}"
+    assert finding.message.startswith(message)
 
 
 async def test_a_rule_with_a_regex_that_envoy_rejects_is_dropped_alone():

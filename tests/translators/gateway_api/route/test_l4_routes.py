@@ -10,7 +10,7 @@ from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER
 from mirrorplane.translators.partitions import WHOLE
 from mirrorplane.translators.parts import service_clusters
 from tests.builders import SLEEP, plane_of, rendered
-from tests.gateway_manifests import EDGE, GROUP, gateway, made, seen, services
+from tests.gateway_manifests import EDGE, GROUP, answer, doc, gateway, services
 from tests.traffic_language import ask, brief
 from tests.translators.gateway_api.attachment.test_status import brief as status_of
 from tests.translators.gateway_api.attachment.test_status import statuses
@@ -20,18 +20,18 @@ TCP, UDP = {"port": 53, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}
 OLD, NEW = "2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"
 
 
-def stream(kind: str, name: str, *backends: Mapping[str, Any] | str, at: str = "", **more: Any) -> str:
-    """A route to backends, each a name or more; `at` is when it was made, `section` the listener that it wants."""
-    refs = [{"port": 8000, **({"name": one} if isinstance(one, str) else one)} for one in backends]
+def stream(kind: str, name: str, *backends: Mapping[str, Any] | str, created: str = "", **more: Any) -> str:
+    """A route to backends, each a name or more; `created` is when it was made, `section` the listener that it wants."""
+    refs = [{"port": 8000, **({"name": entry} if isinstance(entry, str) else entry)} for entry in backends]
     parent = {"name": "edge", **({"sectionName": more.pop("section")} if "section" in more else {})}
     spec = {"parentRefs": [parent], "rules": [{"backendRefs": refs}], **more}
-    return made(kind, name, spec, **({"creationTimestamp": at} if at else {}))
+    return doc(kind, name, spec, **({"creationTimestamp": created} if created else {}))
 
 
 def udp_service(name: str, namespace: str = "default") -> str:
     """A Service with one number for both protocols."""
     ports = [{"name": "udp", "port": 8000, "protocol": "UDP"}, {"name": "tcp", "port": 8000, "targetPort": 9000}]
-    return made("Service", name, {"ports": ports}, "v1", namespace=namespace)
+    return doc("Service", name, {"ports": ports}, "v1", namespace=namespace)
 
 
 def joined(*texts: str) -> str:
@@ -46,33 +46,33 @@ async def tls(text: str, *names: str) -> list[str]:
 
 async def reasons(text: str) -> list[tuple[str, str, str]]:
     """What is said of routes: who, why, where."""
-    found = (await plane_of(text)).findings.all()
-    return [(f.about.name, f.reason, f.path) for f in found if f.about.kind.endswith("Route")]
+    findings = (await plane_of(text)).findings.all()
+    return [(f.about.name, f.reason, f.path) for f in findings if f.about.kind.endswith("Route")]
 
 
 async def test_tls_goes_to_the_route_with_the_most_precise_name():
-    wide = stream("TLSRoute", "wide", "wide", hostnames=["*.example.com"])
+    manifest = stream("TLSRoute", "wide", "wide", hostnames=["*.example.com"])
     exact = stream("TLSRoute", "exact", "exact", hostnames=["a.example.com", "a.example.org"])
-    text = joined(gateway({**PASSED, "hostname": "*.example.com"}), wide, exact, services("wide", "exact"))
+    text = joined(gateway({**PASSED, "hostname": "*.example.com"}), manifest, exact, services("wide", "exact"))
     names = ("a.example.com", "b.example.com", "c.b.example.com", "example.com", "a.example.org")
     assert await tls(text, *names) == ["tcp exact", "tcp wide", "tcp wide", "nothing", "nothing"]
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
 async def test_of_routes_for_one_name_the_oldest_serves_then_the_first_by_name(order: Sequence[str]):
-    first, second = order
-    older = stream("TLSRoute", first, first, hostnames=["a.example.com"], at=OLD)
-    newer = stream("TLSRoute", second, second, hostnames=["a.example.com", "b.example.com"], at=NEW)
+    former, second = order
+    older = stream("TLSRoute", former, former, hostnames=["a.example.com"], created=OLD)
+    newer = stream("TLSRoute", second, second, hostnames=["a.example.com", "b.example.com"], created=NEW)
     text = joined(gateway(PASSED), newer, older, services("a", "b"))
-    assert await tls(text, "a.example.com", "b.example.com") == [f"tcp {first}", f"tcp {second}"]
+    assert await tls(text, "a.example.com", "b.example.com") == [f"tcp {former}", f"tcp {second}"]
     same = joined(gateway(PASSED), newer, older.replace(OLD, NEW), services("a", "b"))
     assert await tls(same, "a.example.com") == ["tcp a"]
 
 
 async def test_names_of_a_more_precise_listener_are_that_ones_alone():
     precise = {**PASSED, "hostname": "*.b.example.com"}
-    wide = stream("TLSRoute", "wide", "wide", hostnames=["*.example.com", "x.b.example.com"], section="l0")
-    idle = joined(gateway(PASSED, precise), wide, services("wide", "narrow"))
+    manifest = stream("TLSRoute", "wide", "wide", hostnames=["*.example.com", "x.b.example.com"], section="l0")
+    idle = joined(gateway(PASSED, precise), manifest, services("wide", "narrow"))
     refused = "tcp NoValidBackend"
     assert await tls(idle, "a.example.com", "x.b.example.com", "y.b.example.com") == ["tcp wide", refused, refused]
     narrow = stream("TLSRoute", "narrow", "narrow", hostnames=["y.b.example.com"], section="l1")
@@ -82,8 +82,8 @@ async def test_names_of_a_more_precise_listener_are_that_ones_alone():
 
 async def test_a_listener_for_tls_shares_a_port_with_one_for_https_of_other_names():
     web = {"port": 443, "protocol": "HTTPS", "hostname": "web.example.com", "tls": {"certificateRefs": [{"name": "s"}]}}
-    other = stream("TLSRoute", "other", "other", hostnames=["*.example.com"])
-    text = joined(gateway(web, PASSED), other, services("other"))
+    manifest = stream("TLSRoute", "other", "other", hostnames=["*.example.com"])
+    text = joined(gateway(web, PASSED), manifest, services("other"))
     # This router has proved nothing, so nobody is let in by HTTPS; the names stay that listener's.
     assert await tls(text, "web.example.com", "a.example.com") == ["tcp NoValidBackend", "tcp other"]
 
@@ -91,12 +91,12 @@ async def test_a_listener_for_tls_shares_a_port_with_one_for_https_of_other_name
 @pytest.mark.parametrize(("kind", "scheme", "listener"), [("TCPRoute", "http", TCP), ("UDPRoute", "udp", UDP)])
 async def test_of_several_routes_at_a_port_the_oldest_serves(kind: str, scheme: str, listener: Mapping[str, Any]):
     both = joined(udp_service("first"), udp_service("second"))
-    newer, older = stream(kind, "a", "first", at=NEW), stream(kind, "b", "second", at=OLD)
-    by = "udp" if kind == "UDPRoute" else "tcp"
-    assert await seen(joined(gateway(listener), newer, older, both), f"GET {scheme}://x:53") == f"{by} second"
+    newer, older = stream(kind, "a", "first", created=NEW), stream(kind, "b", "second", created=OLD)
+    protocol = "udp" if kind == "UDPRoute" else "tcp"
+    assert await answer(joined(gateway(listener), newer, older, both), f"GET {scheme}://x:53") == f"{protocol} second"
     assert await reasons(joined(gateway(listener), newer, older, both)) == [], "both are attached"
-    assert await seen(joined(gateway(listener), newer, both), f"GET {scheme}://x:53") == f"{by} first"
-    assert await seen(joined(gateway(listener), both), f"GET {scheme}://x:53") == "nothing"
+    assert await answer(joined(gateway(listener), newer, both), f"GET {scheme}://x:53") == f"{protocol} first"
+    assert await answer(joined(gateway(listener), both), f"GET {scheme}://x:53") == "nothing"
 
 
 async def test_tcp_and_udp_have_the_same_number_and_nothing_else_in_common():
@@ -120,8 +120,8 @@ async def test_sidecars_know_nothing_of_udp():
 
 async def test_a_number_that_both_protocols_have_is_one_cluster_of_tcp():
     plane = await plane_of(udp_service("a"))
-    found = plane.engine.view.memo(service_clusters.clusters, ClientKey(Visibility("default")), WHOLE)
-    assert found == ("outbound|8000||a.default.svc.cluster.local",)
+    clusters = plane.engine.view.memo(service_clusters.clusters, ClientKey(Visibility("default")), WHOLE)
+    assert clusters == ("outbound|8000||a.default.svc.cluster.local",)
 
 
 SHARES = [
@@ -137,11 +137,11 @@ SHARES = [
 @pytest.mark.parametrize(("kind", "scheme"), [("TCPRoute", "http"), ("UDPRoute", "udp")])
 @pytest.mark.parametrize(("backends", "shares"), [(s[1], s[2:]) for s in SHARES], ids=[s[0] for s in SHARES])
 async def test_shares(kind: str, scheme: str, backends: list[dict[str, Any]], shares: Sequence[tuple[int, str]]):
-    there = joined(udp_service("a"), udp_service("b"), udp_service("far", "far"))
-    text = joined(gateway(TCP, UDP), stream(kind, "r", *backends), there)
-    found = ask(await rendered(text, EDGE), f"GET {scheme}://x:53").l4_clusters
+    manifest = joined(udp_service("a"), udp_service("b"), udp_service("far", "far"))
+    text = joined(gateway(TCP, UDP), stream(kind, "r", *backends), manifest)
+    outcome = ask(await rendered(text, EDGE), f"GET {scheme}://x:53").l4_clusters
     total = sum(weight for weight, _ in shares)
-    made_of = [(round(share.weight / share.total, 6), share.cluster.rpartition("|")[2]) for share in found]
+    made_of = [(round(share.weight / share.total, 6), share.cluster.rpartition("|")[2]) for share in outcome]
     assert made_of == [
         (round(weight / total, 6), f"{name}.default.svc.cluster.local" if name in {"a", "b"} else name)
         for weight, name in shares
@@ -151,21 +151,21 @@ async def test_shares(kind: str, scheme: str, backends: list[dict[str, Any]], sh
 @pytest.mark.parametrize("kind", ["TLSRoute", "TCPRoute", "UDPRoute"])
 async def test_a_grant_is_for_routes_of_one_kind(kind: str):
     names = {"hostnames": ["x"]} if kind == "TLSRoute" else {}
-    asked = {"TLSRoute": "https://x", "TCPRoute": "http://x:53", "UDPRoute": "udp://x:53"}[kind]
+    request_url = {"TLSRoute": "https://x", "TCPRoute": "http://x:53", "UDPRoute": "udp://x:53"}[kind]
     routed = stream(kind, "r", {"name": "far", "namespace": "far"}, **names)
     text = joined(gateway(PASSED, TCP, UDP), routed, udp_service("far", "far"))
     for granted in ("TLSRoute", "TCPRoute", "UDPRoute"):
         from_ = [{"group": GROUP, "kind": granted, "namespace": "default"}]
         spec = {"from": from_, "to": [{"group": "", "kind": "Service"}]}
-        all_of_it = joined(text, made("ReferenceGrant", "g", spec, namespace="far"))
-        said = await seen(all_of_it, f"GET {asked}")
-        assert ("far.far" in said, "NoValidBackend" in said) == (granted == kind, granted != kind)
+        all_of_it = joined(text, doc("ReferenceGrant", "g", spec, namespace="far"))
+        reply = await answer(all_of_it, f"GET {request_url}")
+        assert ("far.far" in reply, "NoValidBackend" in reply) == (granted == kind, granted != kind)
         refused = [("r", "RefNotPermitted", "spec.rules[0].backendRefs[0].namespace")]
         assert await reasons(all_of_it) == ([] if granted == kind else refused)
 
 
 async def test_a_port_of_the_other_protocol_is_no_backend():
-    only = made("Service", "dns", {"ports": [{"name": "udp", "port": 8000, "protocol": "UDP"}]}, "v1")
+    only = doc("Service", "dns", {"ports": [{"name": "udp", "port": 8000, "protocol": "UDP"}]}, "v1")
     text = joined(gateway(TCP, UDP), stream("TCPRoute", "t", "dns"), stream("UDPRoute", "u", "web"), only)
     where = "spec.rules[0].backendRefs[0].port"
     assert await reasons(joined(text, services("web"))) == [
@@ -201,15 +201,22 @@ async def test_listeners_that_cannot_be_told_apart_are_not_served():
 
 
 async def test_routes_that_do_not_serve_are_attached_all_the_same():
-    routes = [stream("TCPRoute", "a", "a", at=NEW), stream("TCPRoute", "b", "a", at=OLD), stream("UDPRoute", "u", "no")]
-    said = await statuses(gateway(TCP, UDP, PASSED), *routes, udp_service("a"))
-    listeners = {one["name"]: one for one in said["Gateway edge"]["listeners"]}
-    assert {name: (one["attachedRoutes"], one["supportedKinds"][0]["kind"]) for name, one in listeners.items()} == {
+    routes = [
+        stream("TCPRoute", "a", "a", created=NEW),
+        stream("TCPRoute", "b", "a", created=OLD),
+        stream("UDPRoute", "u", "no"),
+    ]
+    status = await statuses(gateway(TCP, UDP, PASSED), *routes, udp_service("a"))
+    listeners = {listener["name"]: listener for listener in status["Gateway edge"]["listeners"]}
+    assert {
+        name: (listener["attachedRoutes"], listener["supportedKinds"][0]["kind"])
+        for name, listener in listeners.items()
+    } == {
         "l0": (2, "TCPRoute"),
         "l1": (1, "UDPRoute"),
         "l2": (0, "TLSRoute"),
     }
-    (beaten,), (nobody,) = said["TCPRoute a"]["parents"], said["UDPRoute u"]["parents"]
+    (beaten,), (nobody,) = status["TCPRoute a"]["parents"], status["UDPRoute u"]["parents"]
     assert status_of(beaten) == {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}
     assert status_of(nobody) == {"Accepted": "Accepted", "ResolvedRefs": "!BackendNotFound"}
 
@@ -217,7 +224,7 @@ async def test_routes_that_do_not_serve_are_attached_all_the_same():
 async def test_routes_for_bytes_hold_at_gateways_alone():
     parent = {"kind": "Service", "group": "", "name": "a"}
     spec = {"parentRefs": [parent], "rules": [{"backendRefs": [{"name": "a", "port": 8000}]}]}
-    text = joined(made("TCPRoute", "mesh", spec), udp_service("a"))
+    text = joined(doc("TCPRoute", "mesh", spec), udp_service("a"))
     assert await reasons(text) == [("mesh", "ParentNotServed", "spec.parentRefs[0].kind")]
     assert await statuses(text) == {}, "nothing is said of what is not ours"
 
@@ -227,7 +234,7 @@ async def test_a_router_listens_on_the_ports_behind_its_own_service():
         {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 1053},
         {"name": "dns-tcp", "port": 53, "targetPort": 2053},
     ]
-    front = made("Service", "edge", {"selector": dict(EDGE.labels), "ports": ports}, "v1")
+    front = doc("Service", "edge", {"selector": dict(EDGE.labels), "ports": ports}, "v1")
     routes = [stream("TCPRoute", "tcp", "a"), stream("UDPRoute", "udp", "a")]
     served = await rendered(joined(gateway(TCP, UDP), front, *routes, udp_service("a")), EDGE)
     assert sorted(served.of_type(LISTENER)) == ["127.0.0.1_1053_udp", "127.0.0.1_2053"]
@@ -236,9 +243,9 @@ async def test_a_router_listens_on_the_ports_behind_its_own_service():
 async def test_a_listener_set_brings_listeners_for_bytes():
     edge = gateway({}).replace("listeners:", "allowedListeners: {namespaces: {from: Same}}\n  listeners:")
     more = [{"name": "l0", **UDP}, {"name": "l1", **TCP}]
-    added = made("ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": more})
+    added = doc("ListenerSet", "more", {"parentRef": {"name": "edge"}, "listeners": more})
     parents = [{"kind": "ListenerSet", "name": "more"}]
     rules = [{"backendRefs": [{"name": "a", "port": 8000}]}]
-    routes = [made(kind, "r", {"parentRefs": parents, "rules": rules}) for kind in ("TCPRoute", "UDPRoute")]
+    routes = [doc(kind, "r", {"parentRefs": parents, "rules": rules}) for kind in ("TCPRoute", "UDPRoute")]
     served = await rendered(joined(edge, added, *routes, udp_service("a")), EDGE)
     assert [brief(ask(served, f"GET {scheme}://x:53")) for scheme in ("http", "udp")] == ["tcp a", "udp a"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mirrorplane.api.resource import ResourceSet
-from mirrorplane.controlplane.query.explanation import lines_of
+from mirrorplane.controlplane.query.explanation import explanation_lines
 from mirrorplane.translators.expansion.weighted_split import Share, shares
 from tests.builders import rendered
 from tests.gateway_manifests import EDGE, gateway, path, route, services
@@ -25,8 +25,8 @@ def moved(host: str) -> dict[str, Any]:
     return {"type": "RequestRedirect", "requestRedirect": {"hostname": host}}
 
 
-def rewritten(**said: Any) -> dict[str, Any]:
-    return {"type": "URLRewrite", "urlRewrite": said}
+def rewritten(**spec: Any) -> dict[str, Any]:
+    return {"type": "URLRewrite", "urlRewrite": spec}
 
 
 def below(prefix: str) -> dict[str, str]:
@@ -42,9 +42,9 @@ async def served(*backends: dict[str, Any], filters: tuple[dict[str, Any], ...] 
     return await rendered("---\n".join([gateway({}), route("web", rule), services("web", "other", "copy")]), EDGE)
 
 
-def thrown(found: ResourceSet) -> Counter[str]:
+def thrown(expected: ResourceSet) -> Counter[str]:
     """What becomes of a thousand requests whose numbers are spread evenly."""
-    return Counter(brief(ask(found, f"GET {HOST}/a/b", random_value=i * 1000)) for i in range(1000))
+    return Counter(brief(ask(expected, f"GET {HOST}/a/b", random_value=i * 1000)) for i in range(1000))
 
 
 ONE = [
@@ -58,19 +58,19 @@ ONE = [
 ]
 
 
-@pytest.mark.parametrize(("said", "found"), ONE)
-async def test_what_is_said_of_an_only_backend_holds_for_all_requests(said: dict[str, Any], found: str):
-    assert brief(ask(await served(said), f"GET {HOST}/a/b")) == found
+@pytest.mark.parametrize(("spec", "expected"), ONE)
+async def test_what_is_said_of_an_only_backend_holds_for_all_requests(spec: dict[str, Any], expected: str):
+    assert brief(ask(await served(spec), f"GET {HOST}/a/b")) == expected
 
 
 async def test_what_a_backend_says_goes_before_what_its_rule_says():
     both = rewritten(hostname="all.example", path=below("/all"))
-    said = backend("web", rewritten(path=below("/x"))), backend("other", rewritten(hostname="h.example"), weight=0)
-    assert brief(ask(await served(*said, filters=(both,)), f"GET {HOST}/a/b")) == "web as all.example/x/b"
+    specs = backend("web", rewritten(path=below("/x"))), backend("other", rewritten(hostname="h.example"), weight=0)
+    assert brief(ask(await served(*specs, filters=(both,)), f"GET {HOST}/a/b")) == "web as all.example/x/b"
 
 
 async def test_several_backends_get_their_shares_each_in_its_own_way():
-    found = thrown(
+    resources = thrown(
         await served(
             backend("web", rewritten(path=below("/x")), weight=5),
             backend("other", weight=2),
@@ -78,13 +78,13 @@ async def test_several_backends_get_their_shares_each_in_its_own_way():
             backend("missing", weight=1),
         )
     )
-    assert found == {"web as /x/b": 500, "other": 200, "302 http://h.example/a/b": 200, "500": 100}
+    assert resources == {"web as /x/b": 500, "other": 200, "302 http://h.example/a/b": 200, "500": 100}
 
 
 async def test_mirrors_copy_their_fraction_of_every_share():
-    own, all_of = mirrored("copy", percent=25), mirrored("other", percent=50)
-    found = thrown(await served(backend("web", own, weight=8), backend("other", weight=2), filters=(all_of,)))
-    assert found == {
+    backend_mirror, rule_mirror = mirrored("copy", percent=25), mirrored("other", percent=50)
+    backends = backend("web", backend_mirror, weight=8), backend("other", weight=2)
+    assert thrown(await served(*backends, filters=(rule_mirror,))) == {
         "web; other yes; copy yes": 200,
         "web; other yes; copy no": 200,
         "web; other no; copy no": 400,
@@ -95,25 +95,27 @@ async def test_mirrors_copy_their_fraction_of_every_share():
 
 async def test_what_cannot_be_done_for_one_backend_fails_its_share():
     cors = {"type": "CORS", "cors": {"allowOrigins": ["*"]}}
-    said = backend("web", cors), backend("other", mirrored(percent=0))
-    assert thrown(await served(*said)) == {"500": 500, "other": 500}
+    specs = backend("web", cors), backend("other", mirrored(percent=0))
+    assert thrown(await served(*specs)) == {"500": 500, "other": 500}
 
 
 @pytest.mark.parametrize("weights", [(1,), (1, 1, 1), (1, 0, 999_999), (3, 3, 3, 1), (1_000_000, 1), (1,) * 16])
 def test_shares_leave_nothing_over(weights: tuple[int, ...]):
-    found = shares(weights)
-    assert (found[0].start, found[-1].end) == (0, MILLION)
-    assert all(one.end == other.start for one, other in pairwise(found))
-    for weight, share in zip(weights, found, strict=True):
+    split = shares(weights)
+    assert (split[0].start, split[-1].end) == (0, MILLION)
+    assert all(entry.end == neighbour.start for entry, neighbour in pairwise(split))
+    for weight, share in zip(weights, split, strict=True):
         assert abs((share.end - share.start) / MILLION - weight / sum(weights)) <= 1 / MILLION
 
 
 async def test_explain_says_that_a_route_is_not_for_all():
-    found = ask(await served(backend("web", moved("h.example")), backend("other", weight=3)), f"GET {HOST}/a")
-    told = lines_of(found, lambda *_: None)
-    assert any("only for 25 % of the requests: the others are for the next route that matches" in one for one in told)
-    asked = ask(await served(backend("web")), f"GET {HOST}/a")
-    assert not any("only for" in line for line in lines_of(asked, lambda *_: None))
+    result = ask(await served(backend("web", moved("h.example")), backend("other", weight=3)), f"GET {HOST}/a")
+    reported = explanation_lines(result, lambda *_: None)
+    assert any(
+        "only for 25 % of the requests: the others are for the next route that matches" in entry for entry in reported
+    )
+    outcome = ask(await served(backend("web")), f"GET {HOST}/a")
+    assert not any("only for" in line for line in explanation_lines(outcome, lambda *_: None))
 
 
 def test_a_mirror_of_nothing_copies_nothing():
