@@ -47,6 +47,7 @@ def expand_session_pins(route: Route) -> tuple[Route, ...]:
 def _pin(session: Session, branch: Branch) -> Pin:
     """Return the cookie of a branch: it lives as long as the session's own."""
     expiry = f"; Max-Age={session.ttl_ms // _SECOND_MS}" if session.ttl_ms else ""
+    # Of the backend, not of its place in the rule: reordering backends keeps sessions.
     value = hashlib.sha256(branch.pin.encode()).hexdigest()[:_DIGITS]
     return Pin(f"{session.name}-backend", value, f"; Path={session.path}; HttpOnly{expiry}")
 

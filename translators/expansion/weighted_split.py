@@ -44,6 +44,7 @@ def shares(weights: Sequence[int]) -> tuple[Share, ...]:
 
 def _routes(route: Route, split: Split) -> Iterator[Route]:
     for branch, share in zip(split.branches, shares([branch.weight for branch in split.branches]), strict=True):
+        # A weight of less than a millionth of the sum gets no number at all.
         if share.end > share.start:
             yield msgspec.structs.replace(
                 route,

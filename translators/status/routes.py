@@ -86,6 +86,7 @@ def _parent_ref(ref: ParentReference) -> dict[str, Any]:
         "sectionName": ref.section_name,
         "port": ref.port,
     }
+    # The core group is "", and the API server stores it.
     return {name: value for name, value in fields.items() if value or name == "group"}
 
 

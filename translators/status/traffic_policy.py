@@ -41,6 +41,7 @@ def _section(view: View, gateway: Ref) -> Section | None:
         return None
     group, _, kind = gateway.kind.rpartition("/")
     ancestor = {"group": group, "kind": kind, "namespace": gateway.namespace, "name": gateway.name}
+    # kgateway's own controller writes these two, with these reasons.
     conditions = (Condition("Accepted", TRUE, "Valid"), Condition("Attached", TRUE, "Attached"))
     return Section("ancestors", {"ancestorRef": ancestor, "controllerName": profile.controller}, conditions)
 

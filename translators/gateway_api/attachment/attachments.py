@@ -106,6 +106,7 @@ def _attachment(
 ) -> Attachment | str:
     listener, kind = verdict.listener, kind_of(obj)
     hosts = tuple(_shared_hosts(obj, listener))
+    # For a listener of the right kind a missing hostname is the more useful reason.
     if not allows_routes(view, verdict, kind, obj.ref.namespace):
         return "NoMatchingListenerHostname" if kind in verdict.kinds and not hosts else "NotAllowedByListeners"
     if not hosts:

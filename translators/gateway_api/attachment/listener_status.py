@@ -119,6 +119,7 @@ def _conditions(verdict: ListenerVerdict) -> Iterator[Condition]:
     yield from negative("OverlappingTLSConfig", LISTENER["OverlappingTLSConfig"], verdict.findings)
     if verdict.served:
         yield Condition(PROGRAMMED, TRUE, PROGRAMMED)
+    # The reason of the conflict tells more than Invalid would.
     elif conflicted:
         yield Condition(PROGRAMMED, FALSE, conflicted[0].reason, conflicted[0].message)
     else:

@@ -66,6 +66,7 @@ def service_tables(
             ref=obj.ref,
             hosts=(parent.host,),
             routes=tuple(routes(parent)),
+            # Visibility does what GAMMA asks: a consumer's route is exported to its own namespace only.
             export_to=_OWN if parent.consumer else _ALL,
             created=obj.created,
             order=Order.PRECISE,
@@ -141,6 +142,7 @@ def _ports_at(view: View, obj: parents.Route, i: int) -> Iterator[ServiceParent]
     """Yield the ports that a parentRef selects, of those that serve HTTP."""
     ref = obj.spec.parent_refs[i]
     service = _service(view, parents.service_of(obj, ref))
+    # Clients dial workloads of a headless Service directly, so there is no virtual host to attach to.
     if service is None or service.headless:
         return
     for port in _selected_ports(service, ref):

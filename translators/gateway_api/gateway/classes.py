@@ -29,6 +29,7 @@ def class_profile(view: View, name: str) -> Profile | None:
     """Return what a class means; None when it is missing or another controller's."""
     obj = view.get(Ref(gw.GATEWAY_CLASS.key, "", name))
     if obj is None:
+        # A folder of files may name classes that only a cluster would have.
         return view.memo(_virtual_classes).get(name)
     profile = view.memo(_controllers).get(obj.spec.controller_name)
     if profile is None:

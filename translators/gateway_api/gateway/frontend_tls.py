@@ -45,6 +45,7 @@ def client_ca_findings(view: View, obj: Gateway, parent: Ref, path: str, spec: g
     validation_path, validation = _validation(obj, spec)
     refs = validation.ca_certificate_refs if validation is not None else ()
     problems = [(i, ca_ref_problem(view, obj.ref, ref, GATEWAY_KINDS)) for i, ref in enumerate(refs)]
+    # The path is the listener's, which is not served; the message names the Gateway's field.
     for i, problem in problems:
         if problem is not None:
             message = f"{validation_path}.caCertificateRefs[{i}].{problem.field} of {obj.ref}: {problem.message}"

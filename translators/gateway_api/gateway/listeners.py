@@ -90,6 +90,7 @@ def listener_verdicts(view: View, gateway: Ref) -> tuple[ListenerVerdict, ...]:
     for listener_set in listener_sets_of(view, obj):
         for listener in listeners_of(listener_set):
             earlier = [verdict.listener for verdict in verdicts if verdict.accepted]
+            # Compared with accepted ones only: a listener that lost its place must not deny it to others.
             verdicts.append(_verdict(view, obj, listener, tuple(_preceded(listener, earlier))[:1], void=void))
     return tuple(_with_overlaps(view, verdicts))
 
@@ -188,6 +189,7 @@ def _verdict(
     clients = () if refused else tuple(client_cas)
     kinds, kind_findings = _route_kinds(listener)
     unverified = any(finding.reason == NO_VALID_CA for finding in clients)
+    # An unusable certificate leaves it accepted: ResolvedRefs says what is wrong (decision 0085).
     accepted = not (refused or unverified)
     return ListenerVerdict(
         listener=listener,

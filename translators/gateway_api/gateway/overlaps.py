@@ -26,6 +26,7 @@ def overlap_findings(view: View, listeners: Listeners) -> Mapping[Place, tuple[F
     """Return a warning for each listener that overlaps with another of its port; hosts are reported first."""
     ports: dict[int, list[Place]] = defaultdict(list)
     for place, (listener, _) in listeners.items():
+        # Only connections by TLS are reused for another host.
         if listener.tls is not None:
             ports[listener.port].append(place)
     findings: dict[Place, tuple[Finding, ...]] = {}

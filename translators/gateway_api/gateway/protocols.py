@@ -39,6 +39,7 @@ def conflict_reason(listener: gw.Listener, rival: gw.Listener) -> str:
     Gateway API: HTTP, HTTPS and TLS are distinguished by hostname, TCP and UDP by port alone. Plain HTTP and TLS on one
     port are not supported here.
     """
+    # TCP and UDP have separate port spaces.
     if listener.port != rival.port or (listener.protocol == "UDP") != (rival.protocol == "UDP"):
         return ""
     if listener.protocol != rival.protocol and not {listener.protocol, rival.protocol} <= _BY_SERVER_NAME:

@@ -50,6 +50,7 @@ def destination_of(view: View, referrer: Referrer, ref: BackendObjectReference) 
     """
     host = fqdn(ref.name, ref.namespace or referrer.about.namespace)
     port = _port(_service(view, _target(referrer, ref)), ref) if referrer.grpc else None
+    # A cluster of its own, because HTTP/1.1 clients may use the same port (decision 0109).
     http2 = port is not None and port.protocol is not Protocol.HTTP2
     return Destination(host, port=ref.port or 0, path=referrer.path, http2=http2, fields=_FIELDS)
 
@@ -115,6 +116,7 @@ def _protocol_problem(view: View, referrer: Referrer, service: Service, port: Po
         return "which is not supported"
     if referrer.grpc and protocol in {_WEBSOCKET, _WEBSOCKET_TLS}:
         return "which cannot carry gRPC"
+    # As a router sees it from the route's namespace: a DestinationRule there may configure TLS as well.
     client = ClientKey(Visibility(referrer.about.namespace), router=True)
     cluster = outbound_cluster(service.host, port.number)
     if protocol == _WEBSOCKET_TLS and not cluster_policy(view, client, cluster).uses_tls:

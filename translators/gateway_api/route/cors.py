@@ -77,6 +77,7 @@ def _origin(text: str) -> StringMatch:
     parts = _ORIGIN.fullmatch(text)
     assert parts is not None, "validated before"
     scheme, port = parts["scheme"], parts["port"] or _DEFAULT_PORTS[parts["scheme"]]
+    # Browsers write the host in lower case, so an origin in upper case would never match.
     host = _ANY_HOST if parts["host"] == _ALL else re.escape(parts["host"].lower()).replace(r"\*", "[^/:]+")
     port_pattern = f"(?::{port})?" if port == _DEFAULT_PORTS[scheme] else f":{port}"
     return StringMatch(Op.REGEX, f"{scheme}://{host}{port_pattern}")

@@ -22,6 +22,7 @@ def duration_findings(about: Ref, path: str, durations: Mapping[str, str]) -> It
         if text and not _DURATION.fullmatch(text):
             problem = f"invalid duration {text!r}: use up to four pairs of a number and h, m, s or ms, such as 1m30s"
             yield Finding(about, "InvalidDuration", problem, f"{path}.{field}")
+        # Valid for the API server, but too long for Envoy: only the rule with it fails.
         elif problem := _range_problem(text):
             yield Finding(about, UNSUPPORTED_VALUE, problem, f"{path}.{field}")
 

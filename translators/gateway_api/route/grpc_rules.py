@@ -92,6 +92,7 @@ def _path(spec: gw.GRPCMethodMatch) -> StringMatch:
         return StringMatch(Op.PREFIX, "/")
     if spec.type == _REGEX:
         return StringMatch(Op.REGEX, f"/(?:{service or _ANY})/(?:{method or _ANY})")
+    # Unlike regexes, these need no escaping: validation allows identifiers and dots only.
     if service and method:
         return StringMatch(Op.EXACT, f"/{service}/{method}")
     if service:

@@ -77,6 +77,7 @@ def _backends(obj: Route) -> tuple[BackendRef, ...]:
 
 def _table(view: View, obj: Route, attachment: Attachment) -> RouteTable:
     rule = L4Route(
+        # TCP and UDP routes match by the port of their listener alone.
         match=L4Match(server_names=attachment.hosts if obj.ref.kind == TLS_ROUTE.key else ()),
         destinations=tuple(_destinations(view, obj)),
         ref=obj.ref,

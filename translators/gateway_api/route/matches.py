@@ -66,6 +66,7 @@ def field_findings(about: Ref, path: str, fields: Sequence[gw.HTTPFieldMatch], w
 
 def _path(spec: gw.HTTPPathMatch) -> StringMatch:
     if spec.type == "PathPrefix" and spec.value == "/":
+        # Envoy refuses path_separated_prefix "/": the plain prefix means the same there.
         return StringMatch(Op.PREFIX, "/")
     return StringMatch(_OPS[spec.type], spec.value)
 

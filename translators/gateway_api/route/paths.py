@@ -44,6 +44,7 @@ def new_path(spec: gw.HTTPPathModifier | None, match: HTTPRouteMatch) -> NewPath
     prefix, matched = _absolute(spec.replace_prefix_match or "").rstrip("/"), match.path.value.rstrip("/")
     if not matched:
         return NewPath(prefix=f"{prefix}/")  # the match ends with the slash itself
+    # Removing a prefix from /a/b must leave /b, and from /a leave /: an empty prefix_rewrite changes nothing.
     if not prefix:
         return NewPath(pattern=f"^{re.escape(matched)}/*", substitution="/")
     return NewPath(prefix=prefix)

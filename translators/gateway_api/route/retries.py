@@ -35,6 +35,7 @@ def retries_of(rule: gw.HTTPRouteRule) -> Retries:
 def timeout_of(rule: gw.HTTPRouteRule) -> int:
     """Return the timeout of a request in ms, 0 for none; without retries, that of one attempt limits it too."""
     request, attempt = optional_ms(rule.timeouts.request), optional_ms(rule.timeouts.backend_request)
+    # Envoy's per-try timeout exists only inside a retry policy.
     if retries_of(rule).attempts:
         return request
     return min((ms for ms in (request, attempt) if ms), default=0)

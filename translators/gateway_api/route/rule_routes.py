@@ -74,6 +74,7 @@ def redirect_of(spec: HTTPRequestRedirectFilter, match: gw.HTTPRouteMatch, schem
     Gateway API: without `port` it is the default of `scheme` where that is set, else the listener's; a scheme's
     default port is not written into the Location.
     """
+    # The port in the client's Host is no part of this: the expansion of host redirects takes care of it.
     path = new_path(spec.path, match)
     new_port = spec.port or (_DEFAULT_PORTS[spec.scheme] if spec.scheme else port)
     is_default = new_port == _DEFAULT_PORTS[spec.scheme or scheme]
@@ -102,10 +103,12 @@ def _action(view: View, case: _Case) -> Forward | Redirect | Answer | Split:
     redirect = only(rule.spec.filters, "RequestRedirect")
     backends = list(enumerate(rule.spec.backend_refs))
     weighted = [(i, backend) for i, backend in backends if backend.weight]
+    # A rule that lost a filter must not forward without it (decision 0084).
     if any(filter_problems(view, rule)):
         return Answer(rule.failure)
     if redirect is not None and redirect.request_redirect is not None:
         return redirect_of(redirect.request_redirect, case.match.spec, case.scheme, case.port)
+    # Backends of weight 0 stay branches here: they get no new sessions, and keep those that they have.
     if _is_pinned(rule, len(weighted)):
         return Split(tuple(_branch(view, case, backend, pinned=True) for backend in backends))
     if any(_needs_branch(rule, backend) for _, backend in weighted):
@@ -151,7 +154,7 @@ def _forward(view: View, case: _Case, backends: Backends) -> Forward:
     )
     rewrites = [*(only(ref.filters, "URLRewrite") for _, ref in only_backend), only(filters, "URLRewrite")]
     return Forward(
-        # If all fail, Envoy needs no cluster: the proxy answers.
+        # One that fails keeps its share, which is answered with an error (decision 0082); if all do, the proxy answers.
         destinations=destinations if any(not destination.fails for destination in destinations) else (),
         mirrors=tuple(mirrors_of(view, mirrors)),
         timeout_ms=timeout_of(rule.spec),

@@ -22,6 +22,7 @@ def session_of(about: Ref, path: str, spec: gw.SessionPersistence | None) -> Ses
     """
     if spec is None:
         return None
+    # Stable across restarts and replicas: a session must survive both.
     default_name = f"session-{about.namespace}-{about.name}-{''.join(filter(str.isdigit, path))}"
     if spec.type == "Header":
         header_name = spec.header.name if spec.header is not None else ""

@@ -128,7 +128,11 @@ RIVALS = [
     ({"created": OLDER, "hostnames": ["*.example.com"]}, {"created": NEWER}, "calls"),
     ({"created": NEWER, "hostnames": ["*.example.com"]}, {"created": OLDER, "hostnames": ["web.example.com"]}, "web"),
     ({"created": NEWER}, {"created": OLDER, "hostnames": ["other.example.com"]}, "nobody"),
-    ({"created": NEWER, "hostnames": ["web.example.com"]}, {"created": OLDER, "hostnames": ["other.example.com"]}, "both"),
+    (
+        {"created": NEWER, "hostnames": ["web.example.com"]},
+        {"created": OLDER, "hostnames": ["other.example.com"]},
+        "both",
+    ),
 ]
 
 
