@@ -8,11 +8,15 @@ import pytest
 from prometheus_client import Metric
 
 from mirrorplane.api.proxy import OWN_PORTS
+from mirrorplane.api.settings import MeshSettings
 from mirrorplane.controlplane.cli import cli
 from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.engine.engine import EMPTY
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
-from tests.docs.pages import EVERY_PAGE, ROOT
+from mirrorplane.translators.inputs.mesh_config import INPUT
+from tests.builders import PlainView, objects
+from tests.docs.pages import EVERY_PAGE, ROOT, blocks
 
 REFERENCE = ROOT / "docs" / "reference"
 METRIC = re.compile(r"\bmirrorplane_[a-z_]+\b")
@@ -60,3 +64,12 @@ def test_no_page_names_a_metric_that_is_not_there(page: Path, metrics: dict[str,
 def test_the_ports_page_names_every_reserved_port():
     page = (REFERENCE / "ports.md").read_text()
     assert {port for port in OWN_PORTS if str(port) not in page} == set()
+
+
+def test_the_mesh_config_that_is_shown_is_the_default():
+    [block] = [block for block in blocks(REFERENCE / "kinds.md") if "kind: MeshConfig" in block.text]
+    [obj] = objects(block.text)
+    overlay = INPUT.lower(PlainView(EMPTY, catalogue().inputs), obj).settings
+    assert overlay is not None
+    defaults = MeshSettings()
+    assert {name: value for name, value in overlay.fields if value != getattr(defaults, name)} == {}
