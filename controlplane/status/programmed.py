@@ -1,4 +1,7 @@
-"""What routers have accepted of a Gateway, and what of its status follows: Programmed, and addresses. Pure."""
+"""What routers have accepted of a Gateway, and what of its status follows: Programmed, and addresses. Pure.
+
+See decision 0088.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
