@@ -104,11 +104,6 @@ class EnvoyProcess:
         return self._now.process.pid
 
     @property
-    def started(self) -> bool:
-        """Say whether there is a process, ready or not."""
-        return self._running is not None
-
-    @property
     def folder(self) -> Path:
         """Where its files are, until it is stopped."""
         return Path(self._now.folder.name)
@@ -146,15 +141,6 @@ class EnvoyProcess:
         """Return once Envoy reports LIVE: it has clusters and listeners. Raises EnvoyFailedError after the deadline."""
         await self.until("ready", self.ready)
 
-    async def until_listening(self, name: str) -> int:
-        """Return a listener's port once it accepts connections. Raises EnvoyFailedError after the deadline."""
-
-        async def listening() -> bool:
-            return name in await self.listeners()
-
-        await self.until(f"listener {name} is there", listening)
-        return (await self.listeners())[name]
-
     async def until(self, what: str, reached: Callable[[], Awaitable[bool]]) -> None:
         """Ask again and again until the answer is yes. Raises EnvoyFailedError, saying `what`, after the deadline."""
         clock = asyncio.get_running_loop()
@@ -188,10 +174,6 @@ class EnvoyProcess:
     async def counter(self, name: str) -> int:
         """Read one counter or gauge; one that does not exist (yet) is 0, as Envoy makes many on first use."""
         return (await self.stats(f"^{re.escape(name)}$")).get(name, 0)
-
-    async def config_dump(self) -> dict[str, Any]:
-        """Read the configuration in use, with endpoints."""
-        return dict(json.loads(await self.get("/config_dump?include_eds")))
 
     async def clusters(self) -> dict[str, Any]:
         """Read every cluster's hosts, health and counters, by cluster name."""

@@ -99,14 +99,8 @@ class Stage:
             if obj is None:
                 raise StageError(f"cannot be applied: {text}")
             wanted.append(obj)
-            self.write(_file_of(obj.ref), text)
+            self.write(file_name(obj.ref), text)
         await self.until(lambda: all(self._serves(obj) for obj in wanted), "what was applied was read")
-        await self.settled()
-
-    async def delete(self, ref: Ref) -> None:
-        """Do what `kubectl delete` does, and wait until every proxy has what follows from it."""
-        (self.folder / _file_of(ref)).unlink()
-        await self.until(lambda: self._lacks(ref), f"the removal of {ref} was published")
         await self.settled()
 
     def write(self, name: str, text: str) -> None:
@@ -145,5 +139,6 @@ class Stage:
             await asyncio.sleep(_POLL_S)
 
 
-def _file_of(ref: Ref) -> str:
+def file_name(ref: Ref) -> str:
+    """Return the name of the file that `apply` writes an object to."""
     return f"{ref}.yaml".replace("/", " ")

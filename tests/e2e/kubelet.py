@@ -18,6 +18,7 @@ from mirrorplane.api.meta import Kind, Ref
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.playground.stage import Stage
+from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.container_images import Container, started_as
 from tests.e2e.edge_router import Router
 from tests.e2e.manifests import joined
@@ -166,7 +167,7 @@ class Cluster:
             await self._stage.apply(joined(*read))
         for key in gone:
             if key[0] in KINDS:
-                await self._stage.delete(Ref(KINDS[key[0]].key, *key[1:]))
+                await delete_object(self._stage, Ref(KINDS[key[0]].key, *key[1:]))
             else:
                 (self._stage.folder / _file_of(key)).unlink()
 

@@ -14,6 +14,7 @@ from mirrorplane.api.resource import SECRET
 from mirrorplane.bootstrap.tls import XdsTls
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.edge_router import Certificates, Router, router, secured_stage
 from tests.e2e.manifests import QUIET, complaints, findings, joined
 from tests.e2e.test_gateway_api import LABELS, behind, object_of, route, rule
@@ -99,8 +100,8 @@ async def test_a_certificate_of_another_namespace_is_shown_while_that_grants_it(
             await stage.apply(grant("shop", "Secret"))
             assert await status(client, at, issued) == 200
             assert not findings(stage)
-            await stage.delete(Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
-        await stage.delete(Ref("Secret", "default", "web"))
+            await delete_object(stage, Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
+        await delete_object(stage, Ref("Secret", "default", "web"))
         assert await status(client, at, issued, OTHER) == 0
         assert {f.reason for f in findings(stage)} >= {"RefNotPermitted", "InvalidCertificateRef"}
 
@@ -139,7 +140,7 @@ async def test_clients_are_asked_for_certificates_as_their_port_says(edge: Edge,
             if await seen(by_stranger=True) == [200, 200, 200]:
                 break
         assert await seen(certified=True) == [0, 200, 200]
-        await stage.delete(Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
+        await delete_object(stage, Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
         assert await seen(certified=True) == [0, 200, 0], "what verified clients is gone: nobody is let in"
         assert {f.reason for f in findings(stage)} >= {"RefNotPermitted", "NoValidCACertificate"}
 
@@ -164,7 +165,7 @@ async def test_the_certificate_of_the_gateway_is_shown_to_backends(
         await stage.apply(grant("shop", "Secret"))
         assert await status(client, at, issued) == 200
         assert web.seen[-1].certified
-        await stage.delete(Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
+        await delete_object(stage, Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
         assert await status(client, at, issued) == 503
 
 

@@ -15,6 +15,7 @@ from mirrorplane.api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.edge_router import Certificates, Router, router, secured_stage
 from tests.e2e.feature_cases import (
     ACCEPTED,
@@ -214,7 +215,7 @@ async def _copied(world: World, host: str, path: str, shares: Mapping[str, float
 async def _grants_are_withdrawn(world: World) -> None:
     """Nothing is sent where a grant was, nor is a certificate shown."""
     for grant in ("far", "secret-named"):
-        await world.stage.delete(Ref(REFERENCE_GRANT.key, APART, grant))
+        await delete_object(world.stage, Ref(REFERENCE_GRANT.key, APART, grant))
     named, name = "HTTPRouteReferenceGrant", "GatewaySecretReferenceGrantSpecific"
     assert (await world.get(host_of(named), Ask("/anything", "")))[0] == "500"
     said = {ref.name: status for ref, status in await world.stage.app.status_updater.statuses()}

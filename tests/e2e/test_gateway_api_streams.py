@@ -19,6 +19,7 @@ from mirrorplane.api.kinds.gateway_api.udp_route import UDP_ROUTE
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.edge_router import Certificates, Router, router, secured_stage
 from tests.e2e.manifests import DEADLINE_S, QUIET, complaints, joined, until
@@ -263,7 +264,7 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
         asked = client.get(where, headers={"Host": host}, ssl=ours, server_hostname=host)
         async with asked as answer:
             assert answer.headers["X-Workload"] == "web"
-        await stage.delete(Ref(TLS_ROUTE.key, "default", "two"))
+        await delete_object(stage, Ref(TLS_ROUTE.key, "default", "two"))
         await soon(lambda: connect(at, PORT, "two.passed.example.com", theirs), "one")
         assert not complaints(stage)
 
@@ -293,9 +294,9 @@ async def test_tcp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: 
         assert met.keys() == {"one", ""}
         assert 62 <= met["one"] <= 138
         assert await connect(at, FAR) == "far/far"
-        await stage.delete(Ref(TCP_ROUTE.key, "default", "older"))
+        await delete_object(stage, Ref(TCP_ROUTE.key, "default", "older"))
         await soon(lambda: connect(at, TWICE), "two")
-        await stage.delete(Ref(REFERENCE_GRANT.key, "far", "tcproute"))
+        await delete_object(stage, Ref(REFERENCE_GRANT.key, "far", "tcproute"))
         await soon(lambda: connect(at, FAR), "")
         assert not complaints(stage)
 
@@ -329,10 +330,10 @@ async def test_udp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: 
             assert tally(asking).keys() == {"one", ""}
             assert tally(asking)["one"] <= 138
         assert await answering(at, FAR) == {"far/far"}
-        await stage.delete(Ref(UDP_ROUTE.key, "default", "older"))
+        await delete_object(stage, Ref(UDP_ROUTE.key, "default", "older"))
         await soon(lambda: answering(at, TWICE), {"two"})
         await stage.apply(route("UDPRoute", "weighted", [f"udp-{PORT}"], "one*0", "two*30"))
         await soon(lambda: answering(at, PORT), {"two"})
-        await stage.delete(Ref(REFERENCE_GRANT.key, "far", "udproute"))
+        await delete_object(stage, Ref(REFERENCE_GRANT.key, "far", "udproute"))
         await soon(lambda: unheard(at, FAR), {""})
         assert not complaints(stage)

@@ -14,6 +14,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.controlplane.identity.issuers import SLEEP, Authority
+from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.edge_router import Router, router
 from tests.e2e.manifests import QUIET, complaints, joined, until
@@ -99,7 +100,7 @@ async def _authorities_change_alone(stage: Stage, client: aiohttp.ClientSession,
     await turns(client, at, 200)
     assert await at.envoy.stats(r"^cluster_manager\.cluster_(modified|added|removed)$") == before
     web.seen.clear()
-    await stage.delete(Ref("ConfigMap", "default", "web"))
+    await delete_object(stage, Ref("ConfigMap", "default", "web"))
     assert await status(client, at) == 503
     assert not web.seen, "without an authority nobody is called, and never in plain text"
     await stage.apply(config_map("web", web.ca.read_bytes()))

@@ -19,6 +19,7 @@ from mirrorplane.bootstrap.tls import XdsTls
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.edge_router import (
     Certificates,
@@ -198,7 +199,7 @@ async def test_a_server_is_shut_while_its_secret_is_missing_and_others_are_not(
             mine = issued.client(certified=certified)
             assert await status(client, where, WEB, ssl=mine, server_hostname=WEB) == 200
         assert "client.example.com" in web.received[-1].headers["x-forwarded-client-cert"]
-        await stage.delete(Ref("Secret", "default", "clients"))
+        await delete_object(stage, Ref("Secret", "default", "clients"))
     changed = await at.envoy.stats(r"^listener_manager\.listener_(in_place_updated|modified)$")
     assert set(changed.values()) == {4}, "each time the listener goes on, and connections on its other chains"
 

@@ -14,10 +14,11 @@ import msgspec
 import pytest
 
 from mirrorplane.controlplane.playground.manifests import service
-from mirrorplane.controlplane.playground.ports import held_ports
 from mirrorplane.controlplane.playground.stage import Stage
-from mirrorplane.controlplane.playground.stuck_servers import blackholed, never_reading, reading_slowly, resetting
+from mirrorplane.controlplane.playground.stuck_servers import never_reading
 from mirrorplane.controlplane.playground.workload import Workload
+from tests.controlplane.playground.hostile_servers import blackholed, reading_slowly, resetting
+from tests.controlplane.playground.ports import held_ports
 from tests.e2e.manifests import DEADLINE_S, findings, joined, mesh_config, route, versions, virtual_service
 from tests.e2e.sidecars import Sidecar, sidecar
 

@@ -17,9 +17,9 @@ import pytest
 
 from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
 from mirrorplane.controlplane.playground.manifests import service
-from mirrorplane.controlplane.playground.ports import held_ports
 from mirrorplane.controlplane.playground.proxy import EnvoyProcess, tied
 from mirrorplane.controlplane.playground.stage import Stage
+from tests.controlplane.playground.ports import held_ports
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.counting_server import Tally, tallying
 from tests.e2e.http_load import Rate, by_host, by_proxy, flood, steady

@@ -15,6 +15,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.manifests import complaints, joined, route, until, virtual_service
 from tests.e2e.sidecars import Sidecar, free_address, sidecar
 
@@ -84,7 +85,7 @@ async def test_what_a_sidecar_imports_can_change_and_all_is_known_without_one(sc
     assert await scene.ask("hidden") == str(BLOCKED)
     await scene.limit({"hosts": imports("hidden")}, policy={"mode": "REGISTRY_ONLY"})
     assert [await scene.ask(name) for name in ("web", "hidden")] == [str(BLOCKED), "hidden"]
-    await scene.stage.delete(Ref(SIDECAR.key, "default", "default"))
+    await delete_object(scene.stage, Ref(SIDECAR.key, "default", "default"))
     assert [await scene.ask(name) for name in ("web", "hidden", "shadow")] == ["web", "hidden", "shadow"]
     assert not complaints(scene.stage)
 

@@ -14,6 +14,7 @@ import pytest
 from mirrorplane.controlplane.playground.manifests import TUTORIAL, service, tutorial
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Received, Workload
+from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.manifests import joined, mesh_config, until, versions, virtual_service_of
 from tests.e2e.sidecars import Sidecar, sidecar
 
@@ -108,7 +109,7 @@ async def test_every_name_of_the_service_is_mirrored(mesh: Tutorial) -> None:
 
 async def test_without_the_virtual_service_both_versions_answer_and_nothing_is_copied(mesh: Tutorial) -> None:
     await mesh.stage.apply(tutorial(TUTORIAL[2]))
-    await mesh.stage.delete(virtual_service_of("httpbin"))
+    await delete_object(mesh.stage, virtual_service_of("httpbin"))
     answered = [await mesh.get() for _ in range(60)]
     assert set(answered) == {"v1", "v2"}
     assert (len(mesh.v1.received), len(mesh.v2.received)) == (answered.count("v1"), answered.count("v2"))

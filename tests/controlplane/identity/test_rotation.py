@@ -3,7 +3,6 @@
 import json
 import re
 import time
-import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,19 +12,16 @@ import pytest
 import trustme
 
 from mirrorplane.api.proxy import Proxy
+from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
+from mirrorplane.bootstrap.tls import XdsTls, secret_files
 from mirrorplane.controlplane.identity.authoriser import Security
 from mirrorplane.controlplane.identity.certificates import TlsFiles
 from mirrorplane.controlplane.identity.tokens import TokenRules
-from mirrorplane.controlplane.playground.ports import held_ports
 from mirrorplane.controlplane.playground.proxy import EnvoyProcess
 from tests.controlplane.identity.issuers import Authority, Signer, client
+from tests.controlplane.playground.ports import held_ports
 from tests.controlplane.xds.grpc_peers import TableFeed, XdsServer
 from tests.controlplane.xds.resource_worlds import SMALL
-
-with warnings.catch_warnings():  # envoy-data-plane declares its validators in a way that pydantic calls deprecated
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
-    from mirrorplane.bootstrap.tls import XdsTls, secret_files
 
 pytestmark = pytest.mark.envoy
 PROXY = Proxy(role="sidecar", name="sleep", namespace="default")

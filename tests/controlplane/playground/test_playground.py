@@ -22,16 +22,11 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirrorplane.controlplane.playground.ports import held_ports
 from mirrorplane.controlplane.playground.proxy import EnvoyMissingError, envoy_path, tied
-from mirrorplane.controlplane.playground.stuck_servers import (
-    Stuck,
-    blackholed,
-    never_reading,
-    reading_slowly,
-    resetting,
-)
+from mirrorplane.controlplane.playground.stuck_servers import Stuck, never_reading
 from mirrorplane.controlplane.playground.workload import EMPTY_SHA256, Received, Workload, access_line
+from tests.controlplane.playground.hostile_servers import blackholed, reading_slowly, resetting
+from tests.controlplane.playground.ports import held_ports
 
 try:
     envoy_path()
