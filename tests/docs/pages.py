@@ -2,7 +2,7 @@
 
 <!-- not run: reason -->            the next block is for reading: it needs what a test has not
 <!-- starts from: page.md#part --> the bash blocks of that page come first, up to the end of that part
-<!-- needs: iptables openssl -->    programs without which the page's commands are skipped
+<!-- needs: iptables openssl -->    programs (or root) without which the page's commands are skipped
 <!-- clean up -->                   the next block ends what the page started; pages that start from it leave it out
 """
 

@@ -40,7 +40,10 @@ def isolation() -> list[str]:
 
 def unavailable(programs: Iterable[str]) -> str:
     """Say why pages cannot run here, or ""."""
-    missing = [program for program in ("unshare", "ip", "curl", *programs) if shutil.which(program) is None]
+    needs = {"unshare", "ip", "curl", *programs}
+    if "root" in needs and os.geteuid() != 0:
+        return "needs root, for network namespaces inside its own"
+    missing = [program for program in sorted(needs - {"root"}) if shutil.which(program) is None]
     if missing:
         return f"needs {', '.join(missing)}"
     probe = subprocess.run([*isolation(), "true"], capture_output=True, text=True, check=False)
