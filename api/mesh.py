@@ -9,6 +9,7 @@ from enum import Enum
 
 import msgspec
 
+from mirrorplane.api.attachments import RouteAttachment
 from mirrorplane.api.credentials import Credential
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.gateways import Gateway
@@ -142,6 +143,7 @@ class Lowered(msgspec.Struct, frozen=True):
     credentials: tuple[Credential, ...] = ()
     grants: tuple[Grant, ...] = ()
     mirror_profiles: tuple[MirrorProfile, ...] = ()
+    attachments: tuple[RouteAttachment, ...] = ()
     sidecar_scopes: tuple[SidecarScope, ...] = ()
     settings: SettingsOverlay | None = None
     findings: tuple[Finding, ...] = ()

@@ -14,6 +14,7 @@ from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.sidecar_scope import HostSelector, SidecarScope
 from mirrorplane.api.view import View
+from mirrorplane.translators.lookups.route_attachments import attached_tables
 from mirrorplane.translators.lookups.sidecar_scope import is_any_host_imported, sidecar_scope
 from mirrorplane.translators.partitions import (
     WHOLE,
@@ -127,7 +128,7 @@ def _backends_of_tables(view: View, visibility: Visibility, partition: Partition
     backends = {
         (destination.host, destination.port)
         for ref in view.memo(tables, visibility, partition)
-        for table in view.lowered(ref).tables
+        for table in attached_tables(view, ref)
         if is_for(table, visibility) and any(is_any_host_imported(listener, table) for listener in egress)
         for destination in _destinations(table, visibility.namespace)
     }

@@ -6,6 +6,7 @@ from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import egress_hosts, sidecar_scope
+from mirrorplane.translators.lookups.route_attachments import attached_tables
 from mirrorplane.translators.partitions import Partition, Partitions, visible_objects, visible_partitions
 
 MESH = egress_hosts.MESH
@@ -103,7 +104,7 @@ def tables_for_name(view: View, visibility: Visibility, pattern: str) -> tuple[R
     tables = [
         table
         for obj in view.by("route.host", pattern)
-        for table in view.lowered(obj.ref).tables
+        for table in attached_tables(view, obj.ref)
         if MESH in table.gateways and exported(table.export_to, table.ref.namespace, visibility.namespace)
     ]
     return tuple(sorted(tables, key=lambda table: table_rank(visibility, table)))

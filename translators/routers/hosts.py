@@ -13,6 +13,7 @@ from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups.precedence import Ranked, by_precision, table_age
+from mirrorplane.translators.lookups.route_attachments import attached_tables
 from mirrorplane.translators.lookups.route_tables import matches_everything, may_match
 from mirrorplane.translators.lookups.services import table_rank
 from mirrorplane.translators.partitions import WHOLE, Partition, Partitions, partitions_of_size
@@ -100,7 +101,7 @@ def precise_rules(
         (table.ref, table.section_name, gateway_server.gateway): table
         for gateway_server, key in places
         for obj in view.by("gateway.host", partition.key(key))
-        for table in view.lowered(obj.ref).tables
+        for table in attached_tables(view, obj.ref)
         if host in table.hosts and _is_at(table, scope, gateway_server)
     }
     return by_precision(tables.values())
@@ -154,7 +155,7 @@ def _istio_tables(
         namespaces = _served_hosts(view, gateway_server).get(host, frozenset())
         for pattern in _patterns(view, gateway_server, host) if not gateway_server.server.isolated else ():
             for obj in view.by("gateway.host", f"{gateway_server.gateway}|{pattern}"):
-                for table in view.lowered(obj.ref).tables:
+                for table in attached_tables(view, obj.ref):
                     is_exact = pattern == host and _serves(view, gateway_server, table.ref.namespace, host)
                     is_admitted = is_exact or _admits(namespaces, table.ref.namespace)
                     if is_admitted and _is_at(table, scope, gateway_server):

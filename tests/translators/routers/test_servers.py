@@ -105,7 +105,7 @@ def test_a_key_of_another_certificate_is_refused_and_nothing_of_it_is_told():
     mixed = {"tls_crt": pair()["tls_crt"].decode(), "tls_key": pair()["tls_key"].decode()}
     obj = Object(Ref("Secret", "default", "web"), Secret("kubernetes.io/tls", string_data=Entries(**mixed)))
     (finding,) = INPUT.validate(obj)
-    assert finding.message == "the key does not belong to the certificate"
+    assert finding.message.startswith("the key does not belong to the certificate")
     shown = repr(finding) + repr(obj) + repr(meaning(obj.spec))
     assert "BEGIN" not in shown
     assert mixed["tls_key"].splitlines()[1] not in shown

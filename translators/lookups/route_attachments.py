@@ -1,0 +1,71 @@
+"""The route tables of an object with the effects that other objects attach to its routes, for every API alike.
+
+Whatever reads routes to serve or import them reads them here; checks read the object's own. While no object attaches
+anything, which is nearly always, this costs one read that all tables share, and remembers nothing.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from mirrorplane.api.attachments import EVERY, AddMirrors
+from mirrorplane.api.meta import Ref
+from mirrorplane.api.mirrors import Mirror
+from mirrorplane.api.routes import Branch, Forward, Route, RouteTable
+from mirrorplane.api.view import View
+
+INDEX = "route.attachments"
+
+
+def attached_tables(view: View, ref: Ref) -> tuple[RouteTable, ...]:
+    """Return the route tables of an object, with all effects on their routes."""
+    return view.memo(_with_effects, ref) if view.memo(_has_attachments) else view.lowered(ref).tables
+
+
+def effects_on(view: View, target: Ref, section: str) -> tuple[AddMirrors, ...]:
+    """Return the effects on the routes of an object that have a name, by the Ref of the objects that attach them."""
+    attachments = (each for obj in view.by(INDEX, str(target)) for each in view.lowered(obj.ref).attachments)
+    return tuple(each.effect for each in attachments if each.target == target and each.section in {"", section})
+
+
+def _has_attachments(view: View) -> bool:
+    return bool(view.by(INDEX, EVERY))
+
+
+def _with_effects(view: View, ref: Ref) -> tuple[RouteTable, ...]:
+    tables = view.lowered(ref).tables
+    targets = {ref, *(route.ref for table in tables for route in table.routes)}
+    if not any(view.by(INDEX, str(target)) for target in targets):
+        return tables
+    return tuple(
+        msgspec.structs.replace(table, routes=tuple(_affected(view, ref, route) for route in table.routes))
+        for table in tables
+    )
+
+
+def _affected(view: View, ref: Ref, route: Route) -> Route:
+    # A delegate's rules are part of its root's table, and are still targeted by the delegate's own Ref.
+    effects = effects_on(view, route.ref, route.name)
+    if route.ref != ref:
+        effects += effects_on(view, ref, route.name)
+    return _apply(route, effects) if effects else route
+
+
+def _apply(route: Route, effects: Iterable[AddMirrors]) -> Route:
+    mirrors = tuple(mirror for effect in effects for mirror in effect.mirrors)
+    if isinstance(route.action, Forward):
+        return msgspec.structs.replace(route, action=_mirrored(route.action, mirrors))
+    if not route.forwards:
+        return route  # answered by the proxy: there is nothing to mirror
+    branches = tuple(_mirrored_branch(branch, mirrors) for branch in getattr(route.action, "branches", ()))
+    return msgspec.structs.replace(route, action=msgspec.structs.replace(route.action, branches=branches))
+
+
+def _mirrored(forward: Forward, mirrors: tuple[Mirror, ...]) -> Forward:
+    return msgspec.structs.replace(forward, mirrors=(*forward.mirrors, *mirrors))
+
+
+def _mirrored_branch(branch: Branch, mirrors: tuple[Mirror, ...]) -> Branch:
+    if not isinstance(branch.action, Forward):
+        return branch
+    return msgspec.structs.replace(branch, action=_mirrored(branch.action, mirrors))
