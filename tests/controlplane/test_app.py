@@ -29,7 +29,7 @@ async def until(reached) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_change_that_cannot_be_published_does_not_end_the_following_of_changes(
+async def test_a_change_that_cannot_be_published_does_not_stop_later_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     app = App(ServeOptions((tmp_path,), ANY, ANY))
@@ -85,16 +85,16 @@ class SlowSource:
 
     name = "slow"
 
-    def __init__(self, first: AnyObject, second: AnyObject) -> None:
-        self.first, self.second = first, second
+    def __init__(self, loaded: AnyObject, watched: AnyObject) -> None:
+        self.loaded, self.watched = loaded, watched
         self.complete = asyncio.Event()
 
     async def load(self) -> Batch:
-        return Batch((Change(self.first.ref, self.first),), synced=False)
+        return Batch((Change(self.loaded.ref, self.loaded),), synced=False)
 
     async def watch(self, stop: asyncio.Event) -> AsyncIterator[Batch]:
         await self.complete.wait()
-        yield Batch((Change(self.second.ref, self.second),))
+        yield Batch((Change(self.watched.ref, self.watched),))
         await stop.wait()
 
     def locate(self, ref: Ref, path: str) -> None:
@@ -151,7 +151,7 @@ async def test_debug_pages_are_read_by_the_name_of_this_machine_only(tmp_path: P
         await app.close()
 
 
-async def test_of_many_findings_at_once_some_are_logged_and_all_are_counted(tmp_path: Path, caplog):
+async def test_of_many_findings_at_once_some_are_logged_and_the_rest_is_counted(tmp_path: Path, caplog):
     rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: r%d}\nspec: {host: '?'}\n"
     (tmp_path / "many.yaml").write_text("---\n".join(rule % number for number in range(150)))
     app = App(ServeOptions((tmp_path,), ANY, ANY))
@@ -162,7 +162,7 @@ async def test_of_many_findings_at_once_some_are_logged_and_all_are_counted(tmp_
     assert "and 50 more: see `mirrorplane check` or /debug/findings" in caplog.messages
 
 
-def test_what_somebody_wrote_cannot_forge_a_line_of_the_report():
+def test_user_text_cannot_forge_a_line_of_the_report():
     finding = Finding(Ref("a/B", "ns", "n"), "Reason", "bad\nfile:1: error Forged\x1b[31m", "spec.x\ny")
     assert "\n" not in finding_line(finding)
     assert "\x1b" not in finding_line(finding)
@@ -177,7 +177,7 @@ def test_an_address_is_host_and_port(text: str, host: str, port: int):
 
 
 @pytest.mark.parametrize("text", ["", ":1", "1", "a:", "a:b", "a:-1", "a:65536", "a:\u0661"])
-def test_what_is_no_address_is_refused(text: str):
+def test_a_malformed_address_is_rejected(text: str):
     with pytest.raises(AddressError, match="is not an address"):
         parse_address(text)
 

@@ -1,4 +1,4 @@
-"""What the engine remembers, what it runs again, what it forgets, and what it does with errors."""
+"""What the engine caches, what it runs again, what it evicts, and what it does with errors."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def _clear():
     RAN.clear()
 
 
-def test_a_call_is_run_once_and_remembered():
+def test_a_call_runs_once_and_is_cached():
     view = Engine([]).advance(world(1, p="x"))
     assert [view.memo(shout, POD), view.memo(shout, POD)] == ["X", "X"]
     assert RAN == [("shout", "p"), ("label", "p")]
@@ -76,7 +76,7 @@ def test_only_held_calls_behind_a_change_are_touched_until_it_is_settled():
     assert engine.touched == frozenset()
 
 
-def test_what_nobody_holds_is_forgotten():
+def test_a_call_that_is_not_held_is_evicted():
     engine = Engine([])
     engine.hold([(shout, OTHER)])
     view = engine.advance(world(1, p="x", q="y"))
@@ -87,7 +87,7 @@ def test_what_nobody_holds_is_forgotten():
     assert engine.provenance((shout, OTHER)) == {OTHER}
 
 
-def test_what_two_hold_stays_until_both_let_go():
+def test_a_call_held_twice_stays_until_both_release_it():
     engine = Engine([])
     for _ in range(2):
         engine.hold([(shout, POD)])
@@ -98,7 +98,7 @@ def test_what_two_hold_stays_until_both_let_go():
         assert engine.size == size
 
 
-def test_nothing_is_forgotten_while_a_call_runs_that_may_have_read_it():
+def test_nothing_is_evicted_while_a_call_runs_that_may_have_read_it():
     engine = Engine([])
 
     def careless(view):
@@ -113,7 +113,7 @@ def test_nothing_is_forgotten_while_a_call_runs_that_may_have_read_it():
     assert view.memo(careless) == 2
 
 
-def test_a_read_that_is_no_longer_made_is_forgotten_with_its_answer():
+def test_a_read_that_is_no_longer_made_is_evicted_with_its_answer():
     engine = Engine([])
 
     def either(view):
@@ -154,12 +154,12 @@ def test_a_circle_of_old_answers_is_not_a_cycle():
     assert (view.memo(first), view.memo(second)) == ("second", "second")
 
 
-def test_keyword_arguments_are_refused_because_they_would_not_be_part_of_the_key():
+def test_keyword_arguments_are_rejected_because_they_would_not_be_part_of_the_key():
     with pytest.raises(TypeError, match="by position"):
         Engine([]).advance(world(1)).memo(label, ref=POD)
 
 
-def test_an_exception_in_lowering_keeps_what_the_object_meant_and_reports_it(caplog):
+def test_an_exception_in_lowering_keeps_the_previous_translation_and_is_reported(caplog):
     def lower(_, obj):
         if obj.labels["l"] == "bad":
             raise ZeroDivisionError("oops")
@@ -167,9 +167,9 @@ def test_an_exception_in_lowering_keeps_what_the_object_meant_and_reports_it(cap
 
     engine = Engine([Input(kinds=(kube.POD,), lower=lower)])
     assert engine.advance(world(1, p="good")).lowered(POD).services == ("good",)
-    found = engine.advance(world(2, ("get", POD), p="bad")).lowered(POD)
-    assert found.services == ("good",)
-    assert found.findings[0].reason == "InternalError"
+    lowered = engine.advance(world(2, ("get", POD), p="bad")).lowered(POD)
+    assert lowered.services == ("good",)
+    assert lowered.findings[0].reason == "InternalError"
     assert engine.failures == 1
     assert "its previous translation stays" in caplog.text
     assert engine.advance(world(3, ("get", POD), p="fine")).lowered(POD) == Lowered(services=("fine",))

@@ -70,7 +70,7 @@ PROXIES = [
 
 
 class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
-    """Random manifests in and out of one control plane that some proxies are connected to."""
+    """Random manifests applied to and removed from one control plane with some connected proxies."""
 
     short, count = partitions.SHORT, partitions.COUNT
 
@@ -80,7 +80,7 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
         self.patch.setattr(partitions, "SHORT", self.short)
         self.patch.setattr(partitions, "COUNT", self.count)
         self.plane = Plane(catalogue())
-        self.held: dict[str, ResourceSet] = {}
+        self.offered: dict[str, ResourceSet] = {}
         self.detach = {}
         for proxy in PROXIES:
             self._connect(proxy)
@@ -89,8 +89,8 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
         ns=spaces, name=names, ports=st.lists(ports, max_size=2, unique_by=lambda p: p[1]), export=exports, ip=addresses
     )
     def service(self, ns: str, name: str, ports: list[tuple[str, int]], export: tuple[str, ...], ip: str) -> None:
-        said = tuple(kube.ServicePort(n, f"{p}-{n}" if p else "") for p, n in ports)
-        spec = kube.ServiceSpec(said, {"app": name}, cluster_ip=ip)
+        service_ports = tuple(kube.ServicePort(n, f"{p}-{n}" if p else "") for p, n in ports)
+        spec = kube.ServiceSpec(service_ports, {"app": name}, cluster_ip=ip)
         self._put(kube.SERVICE, ns, name, spec, annotations={"networking.istio.io/exportTo": ",".join(export)})
 
     @rule(ns=spaces, name=names, app=names, version=versions, ip=st.integers(1, 3))
@@ -101,18 +101,18 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
     @rule(ns=spaces, name=names, service=names, pod=names, port=ports, ready=st.booleans())
     def endpoint_slice(self, ns: str, name: str, service: str, pod: str, port: tuple[str, int], ready: bool) -> None:
         target = kube.TargetRef("Pod", ns, pod)
-        one = kube.SliceEndpoint(("10.0.1.1",), kube.EndpointConditions(ready=ready), target)
-        spec = kube.EndpointSlice(endpoints=(one,), ports=(kube.SlicePort(f"{port[0]}-{port[1]}", 99),))
+        endpoint = kube.SliceEndpoint(("10.0.1.1",), kube.EndpointConditions(ready=ready), target)
+        spec = kube.EndpointSlice(endpoints=(endpoint,), ports=(kube.SlicePort(f"{port[0]}-{port[1]}", 99),))
         self._put(kube.ENDPOINT_SLICE, ns, name, spec, labels={kube.SERVICE_NAME_LABEL: service})
 
     @rule(
-        ns=spaces, name=names, hosts=st.lists(hosts, min_size=1, max_size=2, unique=True), to=hosts, mirror=hosts,
+        ns=spaces, name=names, hosts=st.lists(hosts, min_size=1, max_size=2, unique=True), dest=hosts, mirror=hosts,
         subset=versions, label=st.sampled_from([{}, {"version": "v1"}, {"app": "a"}]), export=exports,
     )  # fmt: skip
-    def virtual_service(self, ns, name, hosts, to, mirror, subset, label, export) -> None:
+    def virtual_service(self, ns, name, hosts, dest, mirror, subset, label, export) -> None:
         rule = vs.HTTPRoute(
             match=(vs.MatchRequest(uri=vs.StringMatch(prefix="/x"), source_labels=label),) if label else (),
-            route=(vs.RouteDestination(vs.Destination(to, subset)),),
+            route=(vs.RouteDestination(vs.Destination(dest, subset)),),
             mirror=vs.Destination(mirror),
         )
         self._put(
@@ -123,16 +123,16 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
         )
 
     @rule(
-        ns=spaces, name=names, hosts=st.lists(hosts, min_size=1, max_size=2, unique=True), to=hosts, export=exports,
+        ns=spaces, name=names, hosts=st.lists(hosts, min_size=1, max_size=2, unique=True), dest=hosts, export=exports,
         gateways=st.lists(gateways, min_size=1, max_size=2), path=st.sampled_from(["/x", "/"]), tls=st.booleans(),
     )  # fmt: skip
-    def rules_at_gateways(self, ns, name, hosts, to, export, gateways, path, tls) -> None:
+    def rules_at_gateways(self, ns, name, hosts, dest, export, gateways, path, tls) -> None:
         match = vs.MatchRequest(uri=vs.StringMatch(prefix=path), gateways=tuple(gateways) if path == "/x" else ())
         http = vs.HTTPRoute(
-            match=(match,), route=(vs.RouteDestination(vs.Destination(to)),), mirror=vs.Destination("a")
+            match=(match,), route=(vs.RouteDestination(vs.Destination(dest)),), mirror=vs.Destination("a")
         )
         stream = vs.StreamRoute(
-            (vs.StreamMatch(tuple(hosts) if tls else ()),), (vs.StreamDestination(vs.Destination(to)),)
+            (vs.StreamMatch(tuple(hosts) if tls else ()),), (vs.StreamDestination(vs.Destination(dest)),)
         )
         streams = {"tls" if tls else "tcp": (stream,)}
         spec = vs.VirtualService(tuple(hosts), tuple(gateways), (http,), export_to=export, **streams)
@@ -143,9 +143,9 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
         selector=st.sampled_from([{}, {"app": "a"}, {"app": "b"}]),
     )  # fmt: skip
     def gateway(self, ns: str, name: str, servers: list[gw.Server], selector: dict[str, str]) -> None:
-        named = (msgspec.structs.replace(s.port, name=f"p{i}") for i, s in enumerate(servers))
-        said = (msgspec.structs.replace(s, port=p) for s, p in zip(servers, named, strict=True))
-        self._put(gw.GATEWAY, ns, name, gw.Gateway(tuple(said), selector))
+        server_ports = (msgspec.structs.replace(s.port, name=f"p{i}") for i, s in enumerate(servers))
+        renamed = (msgspec.structs.replace(s, port=p) for s, p in zip(servers, server_ports, strict=True))
+        self._put(gw.GATEWAY, ns, name, gw.Gateway(tuple(renamed), selector))
 
     @rule(ours=st.booleans())
     def gateway_class(self, ours: bool) -> None:
@@ -156,38 +156,38 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
         listeners=st.lists(entrances, min_size=1, max_size=3, unique_by=lambda x: x[:2]),
     )  # fmt: skip
     def gateway_listeners(self, ns, name, where, asks, shows, listeners) -> None:
-        said, held = [], refs.SecretObjectReference("a", namespace=where)
+        gateway_listeners, certificate = [], refs.SecretObjectReference("a", namespace=where)
         for i, (port, host, protocol, places) in enumerate(listeners):
-            tls = kg.ListenerTLSConfig(None, (held,)) if protocol == "HTTPS" else None
+            tls = kg.ListenerTLSConfig(None, (certificate,)) if protocol == "HTTPS" else None
             selector = kg.LabelSelector({"team": "red"})
             allowed = kg.AllowedRoutes(kg.RouteNamespaces(places, selector))
-            said.append(kg.Listener(f"l{i}", port, protocol, host, tls, allowed))
+            gateway_listeners.append(kg.Listener(f"l{i}", port, protocol, host, tls, allowed))
         clients = kg.FrontendTLSValidation((refs.ObjectReference("", "ConfigMap", "a", where),))
-        asked = kg.FrontendTLSConfig(kg.TLSConfig(clients)) if asks else None
-        both = kg.GatewayTLSConfig(asked, kg.GatewayBackendTLS(held) if shows else None)
-        self._put(kg.GATEWAY, ns, name, kg.Gateway("default", tuple(said), tls=both))
+        frontend = kg.FrontendTLSConfig(kg.TLSConfig(clients)) if asks else None
+        both = kg.GatewayTLSConfig(frontend, kg.GatewayBackendTLS(certificate) if shows else None)
+        self._put(kg.GATEWAY, ns, name, kg.Gateway("default", tuple(gateway_listeners), tls=both))
 
     @rule(name=spaces, team=spaces)
     def namespace(self, name: str, team: str) -> None:
         self._put(kube.NAMESPACE, "", name, kube.NamespaceSpec(), labels={"team": team})
 
     @rule(
-        ns=spaces, name=names, to=st.sampled_from(["", "a"]), kind=st.sampled_from(["HTTPRoute", "Gateway"]),
-        named=st.sampled_from(["Service", "Secret", "ConfigMap"]),
+        ns=spaces, name=names, dest=st.sampled_from(["", "a"]), kind=st.sampled_from(["HTTPRoute", "Gateway"]),
+        target_kind=st.sampled_from(["Service", "Secret", "ConfigMap"]),
     )  # fmt: skip
-    def grant(self, ns: str, name: str, to: str, kind: str, named: str) -> None:
+    def grant(self, ns: str, name: str, dest: str, kind: str, target_kind: str) -> None:
         asks = tuple(rg.ReferenceGrantFrom(GROUP, kind, space) for space in ("red", "blue"))
-        self._put(rg.REFERENCE_GRANT, ns, name, rg.ReferenceGrant(asks, (rg.ReferenceGrantTo("", named, to),)))
+        self._put(rg.REFERENCE_GRANT, ns, name, rg.ReferenceGrant(asks, (rg.ReferenceGrantTo("", target_kind, dest),)))
 
     @rule(
-        ns=spaces, name=names, to=names, port=st.sampled_from(["", "http"]), created=st.sampled_from(["", "2020"]),
+        ns=spaces, name=names, dest=names, port=st.sampled_from(["", "http"]), created=st.sampled_from(["", "2020"]),
         authorities=st.lists(names, max_size=2),
     )  # fmt: skip
-    def backend_tls_policy(self, ns, name, to, port, created, authorities) -> None:
-        targets = (bt.LocalPolicyTargetReference("", "Service", to, section_name=port),)
-        held = tuple(refs.LocalObjectReference("", "ConfigMap", each) for each in authorities)
-        said = bt.BackendTLSPolicyValidation(f"{name}.example.com", held, None if held else "System")
-        self._put(bt.BACKEND_TLS_POLICY, ns, name, bt.BackendTLSPolicy(targets, said), created=created)
+    def backend_tls_policy(self, ns, name, dest, port, created, authorities) -> None:
+        targets = (bt.LocalPolicyTargetReference("", "Service", dest, section_name=port),)
+        bundles = tuple(refs.LocalObjectReference("", "ConfigMap", name_) for name_ in authorities)
+        validation = bt.BackendTLSPolicyValidation(f"{name}.example.com", bundles, None if bundles else "System")
+        self._put(bt.BACKEND_TLS_POLICY, ns, name, bt.BackendTLSPolicy(targets, validation), created=created)
 
     @rule(ns=spaces, name=names, content=st.sampled_from(["one", "two", ""]))
     def config_map(self, ns: str, name: str, content: str) -> None:
@@ -202,10 +202,10 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
             Secret("kubernetes.io/tls", string_data=Entries(tls_crt=content, tls_key=content, ca_crt="ca")),
         )
 
-    @rule(ns=spaces, name=names, host=hosts, to=hosts, label=st.sampled_from([{}, {"app": "a"}]), tls=st.booleans())
-    def streams(self, ns: str, name: str, host: str, to: str, label: dict[str, str], tls: bool) -> None:
+    @rule(ns=spaces, name=names, host=hosts, dest=hosts, label=st.sampled_from([{}, {"app": "a"}]), tls=st.booleans())
+    def streams(self, ns: str, name: str, host: str, dest: str, label: dict[str, str], tls: bool) -> None:
         match = vs.StreamMatch((host,) if tls else (), source_labels=label)
-        route = vs.StreamRoute((match,), (vs.StreamDestination(vs.Destination(to)),))
+        route = vs.StreamRoute((match,), (vs.StreamDestination(vs.Destination(dest)),))
         spec = vs.VirtualService((host,), tls=(route,) if tls else (), tcp=() if tls else (route,))
         self._put(vs.VIRTUAL_SERVICE, ns, name, spec)
 
@@ -222,9 +222,9 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
         policy: dr.TrafficPolicy | None,
         select: dr.WorkloadSelector | None,
     ) -> None:
-        chosen = tuple(dr.Subset(v, {"version": v}, policy if v == "v2" else None) for v in sorted(subsets))
-        whole = None if "v2" in subsets else policy
-        self._put(dr.DESTINATION_RULE, ns, name, dr.DestinationRule(host, chosen, export, whole, select))
+        subset_rules = tuple(dr.Subset(v, {"version": v}, policy if v == "v2" else None) for v in sorted(subsets))
+        own_policy = None if "v2" in subsets else policy
+        self._put(dr.DESTINATION_RULE, ns, name, dr.DestinationRule(host, subset_rules, export, own_policy, select))
 
     @rule(ns=spaces, name=names, resolution=st.sampled_from(["STATIC", "DNS", "NONE"]), select=st.booleans())
     def service_entry(self, ns: str, name: str, resolution: str, select: bool) -> None:
@@ -248,7 +248,7 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
         ingress=st.lists(entries, max_size=1), pool=pools,
     )  # fmt: skip
     def sidecar(self, ns, name, egress, policy, label, created, ingress, pool) -> None:
-        said = [
+        egress_listeners = [
             sc.EgressListener(sc.SidecarPort(port, protocol) if port else None, hosts=tuple(hosts))
             for port, protocol, hosts in egress
         ]
@@ -256,7 +256,7 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
             workload_selector=se.WorkloadSelector(label) if label else None,
             ingress=tuple(ingress),
             inbound_connection_pool=pool,
-            egress=tuple(sorted(said, key=lambda each: each.port is None)),
+            egress=tuple(sorted(egress_listeners, key=lambda listener: listener.port is None)),
             outbound_traffic_policy=policy,
         )
         self._put(sc.SIDECAR, ns, name, spec, created=created)
@@ -296,15 +296,15 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
         asyncio.run(self.plane.publish())
         scratch = PlainView(self.plane.snapshot, catalogue().inputs)
         for proxy in PROXIES:
-            held = self.held[proxy.name].resources
-            assert {t: dict(r) for t, r in held.items() if r} == from_scratch(scratch, proxy)
-        said = {f for ref in self.plane.snapshot.objects for f in findings(scratch, ref)}
-        assert set(self.plane.findings.all()) == said
+            resources = self.offered[proxy.name].resources
+            assert {t: dict(r) for t, r in resources.items() if r} == from_scratch(scratch, proxy)
+        expected = {f for ref in self.plane.snapshot.objects for f in findings(scratch, ref)}
+        assert set(self.plane.findings.all()) == expected
         assert not self.plane.publisher.failures
         assert self.plane.engine.failures == 0
 
     def teardown(self) -> None:
-        """When nobody is connected and nothing is there, nothing is remembered."""
+        """Without proxies and objects, nothing stays cached but what every scope shares."""
         asyncio.run(self.plane.publish())
         for ref in self.plane.snapshot.objects:
             self.plane.store.apply(ref, None)
@@ -313,19 +313,19 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
             detach()
         assert self.plane.publisher.scopes == 0
         settings_of = {(OURS,), (ISTIOS,)}
-        remembered = {c[0].__name__ for c in cached_calls(self.plane.engine) if c[1:] not in settings_of}
-        known = {"criteria", "mesh", "_selecting", "_gateways", "_horizons", "_rest"}
-        assert remembered <= known, "what no proxy asks for is still remembered"
+        cached = {c[0].__name__ for c in cached_calls(self.plane.engine) if c[1:] not in settings_of}
+        shared_calls = {"criteria", "mesh", "_selecting", "_gateways", "_horizons", "_rest"}
+        assert cached <= shared_calls, "something that no proxy needs is still cached"
         self.patch.undo()
 
     def _connect(self, proxy: Proxy) -> None:
         def offer(served: ResourceSet) -> None:
-            before = self.held.get(proxy.name)
+            before = self.offered.get(proxy.name)
             if before is not None and served.after == before.generation:
-                assert_says_what_changed(before, served)
-            self.held[proxy.name] = served
+                assert_changed_names_are_right(before, served)
+            self.offered[proxy.name] = served
 
-        self.held.pop(proxy.name, None)
+        self.offered.pop(proxy.name, None)
         self.detach[proxy.name] = self.plane.publisher.attach(proxy, offer)
 
     def _put(self, kind: Kind, ns: str, name: str, spec: Wire, **meta: Any) -> None:
@@ -335,18 +335,18 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
 
 def from_scratch(view: PlainView, proxy: Proxy) -> dict[str, dict[str, Resource]]:
     scope = scope_of(proxy, criteria(view))
-    found: dict[str, dict[str, Resource]] = {}
+    by_type: dict[str, dict[str, Resource]] = {}
     for output in (o for o in catalogue().outputs if o.serves(scope)):
         names = [name for group in output.names(view, scope) for name in group]
         assert len(names) == len(set(names)), "a name is in one group"
         built = [output.build(view, output.cache_key(scope), name) for name in names]
-        of_type = found.setdefault(output.type_url, {})
+        of_type = by_type.setdefault(output.type_url, {})
         assert not of_type.keys() & set(names), "no two outputs use one name"
         of_type |= {r.name: r for r in built if r is not None}
-    return {type_url: resources for type_url, resources in found.items() if resources}
+    return {type_url: resources for type_url, resources in by_type.items() if resources}
 
 
-def assert_says_what_changed(before: ResourceSet, after: ResourceSet) -> None:
+def assert_changed_names_are_right(before: ResourceSet, after: ResourceSet) -> None:
     for type_url in before.resources | after.resources:
         old, new = before.of_type(type_url), after.of_type(type_url)
         changed = {n for n in old.keys() | new.keys() if old.get(n) != new.get(n)}

@@ -48,7 +48,7 @@ class Session:
     def __init__(self) -> None:
         self.plane = Plane(catalogue())
         self.plane.executor._slice_s = 0.0
-        self.held: dict[str, ResourceSet] = {}
+        self.offered: dict[str, ResourceSet] = {}
         self.detach: dict[str, Callable[[], None]] = {}
         self.tasks: list[asyncio.Task[object]] = []
 
@@ -64,12 +64,12 @@ class Session:
     def toggle(self, proxy: Proxy) -> None:
         if proxy.name in self.detach:
             self.detach.pop(proxy.name)()
-            self.held.pop(proxy.name, None)
+            self.offered.pop(proxy.name, None)
         else:
             self.detach[proxy.name] = self.plane.publisher.attach(proxy, lambda served: self._take(proxy, served))
 
     def _take(self, proxy: Proxy, served: ResourceSet) -> None:
-        self.held[proxy.name] = served
+        self.offered[proxy.name] = served
 
 
 @settings(max_examples=100, deadline=None)
@@ -97,7 +97,7 @@ def test_whatever_happens_during_long_work_everyone_ends_up_with_what_a_fresh_wo
             session.plane.store.apply(ref, None)
         await session.plane.publish()
         settings_of = {(OURS,), (ISTIOS,)}
-        remembered = {c[0].__name__ for c in cached_calls(session.plane.engine) if c[1:] not in settings_of}
-        assert remembered <= {"criteria", "mesh", "_selecting", "_gateways", "_horizons", "_rest"}
+        cached = {c[0].__name__ for c in cached_calls(session.plane.engine) if c[1:] not in settings_of}
+        assert cached <= {"criteria", "mesh", "_selecting", "_gateways", "_horizons", "_rest"}
 
     asyncio.run(play())

@@ -144,17 +144,17 @@ def test_a_namespace_that_kubernetes_rejects_is_an_error(namespace: Any) -> None
 @pytest.mark.parametrize("kind", ["Service", "Namespace"])
 @pytest.mark.parametrize("name", ["a.b", "a" * 64, "Upper", "-a"])
 def test_a_name_that_becomes_a_label_of_a_host_has_no_dots_and_63_characters(kind: str, name: str) -> None:
-    named = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
-    decoded = decode(named, REGISTRY, "f")
+    value = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
+    decoded = decode(value, REGISTRY, "f")
     assert (decoded.ref, decoded.object) == (None, None)
     assert only(decoded).path == "metadata.name"
-    shown = f"'{name}'" if len(name) < 63 else "'" + "a" * 62 + "..."
+    quoted = f"'{name}'" if len(name) < 63 else "'" + "a" * 62 + "..."
     assert (only(decoded).message, only(decoded).fix) == (
-        f"{shown} is not a valid {kind} name",
+        f"{quoted} is not a valid {kind} name",
         "use lower-case letters, digits and inner '-', at most 63 characters (RFC 1123)",
     )
-    assert decode({**named, "metadata": {"name": "0" * 63}}, REGISTRY).object
-    assert decode({**named, "kind": "Pod", "metadata": {"name": "a.b"}}, REGISTRY).object
+    assert decode({**value, "metadata": {"name": "0" * 63}}, REGISTRY).object
+    assert decode({**value, "kind": "Pod", "metadata": {"name": "a.b"}}, REGISTRY).object
 
 
 @pytest.mark.parametrize("name", ["a", "a.b-c.d", "0", "a" * 253])
@@ -281,14 +281,14 @@ def test_a_list_unfolds_to_its_items_with_their_paths() -> None:
 
 def test_the_items_of_a_typed_list_take_kind_and_version_from_it() -> None:
     item = {"metadata": {"name": "a"}}
-    ((_, found),) = unfold({"apiVersion": "example.io/v1", "kind": "MeshList", "items": [item]})
-    assert decode(found, REGISTRY).ref == REF
+    ((_, item),) = unfold({"apiVersion": "example.io/v1", "kind": "MeshList", "items": [item]})
+    assert decode(item, REGISTRY).ref == REF
 
 
 def test_two_kinds_with_one_name_are_rejected() -> None:
-    other = Kind(group="example.io", versions=("v2",), name="Mesh", spec=Whole)
+    namesake = Kind(group="example.io", versions=("v2",), name="Mesh", spec=Whole)
     with pytest.raises(ValueError, match="two kinds have the key example"):
-        registry_of([MESH, other])
+        registry_of([MESH, namesake])
     assert registry_of([MESH, MESH]) == {("example.io", "Mesh"): MESH}
 
 

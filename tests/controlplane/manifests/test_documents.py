@@ -310,11 +310,11 @@ def test_small_and_large_collections_answer_for_their_lines_alike(value: Any, pa
 @pytest.mark.parametrize("item", ["- {a: %d}\n", "k%d: {a: 1}\n"])
 def test_a_question_about_a_large_collection_looks_at_its_entries_only_once(item: str) -> None:
     (read,) = list_documents("".join(item % number for number in range(2000)).encode())
-    asked = CountedSpans(read.lines.spans)
-    read.lines.spans = asked
+    visits = CountedSpans(read.lines.spans)
+    read.lines.spans = visits
     name = "[%d].a" if item.startswith("-") else "k%d.a"
     assert [read.lines.line_of(name % number) for number in range(2000)] == list(range(1, 2001))
-    assert asked.count <= 4 * len(asked)
+    assert visits.count <= 4 * len(visits)
 
 
 class CountedSpans(array):  # type: ignore[type-arg]

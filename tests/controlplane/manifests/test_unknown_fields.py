@@ -15,8 +15,8 @@ def test_unknown_fields_are_warnings_with_the_name_that_may_be_meant() -> None:
     }
     decoded = decode({**manifest(spec, lables={}), "Spec": 1, "status": {"any": 1}}, REGISTRY)
     assert decoded.object
-    told = {(f.path, f.fix) for f in decoded.findings}
-    assert told == {
+    findings = {(f.path, f.fix) for f in decoded.findings}
+    assert findings == {
         ("Spec", "did you mean spec?"),
         ("metadata.lables", "did you mean labels?"),
         ("spec.rules[0].mirorr", "did you mean mirror?"),
@@ -28,17 +28,17 @@ def test_unknown_fields_are_warnings_with_the_name_that_may_be_meant() -> None:
     assert {(f.severity, f.reason, f.about) for f in decoded.findings} == {(Severity.WARNING, UNKNOWN_FIELD, REF)}
 
 
-@pytest.mark.parametrize(("unknown", "left"), [(20, 0), (21, 1), (20_000, 19_980)])
-def test_a_few_unknown_fields_of_an_object_are_told_and_the_others_are_counted(unknown: int, left: int) -> None:
+@pytest.mark.parametrize(("unknown", "count"), [(20, 0), (21, 1), (20_000, 19_980)])
+def test_a_few_unknown_fields_of_an_object_are_reported_and_the_others_are_counted(unknown: int, count: int) -> None:
     decoded = decode(manifest({f"x{number}": 1 for number in range(unknown)}), REGISTRY)
     assert decoded.object
-    told, more = decoded.findings[:MOST_UNKNOWN_FIELDS], decoded.findings[MOST_UNKNOWN_FIELDS:]
-    assert [f.path for f in told] == [f"spec.x{number}" for number in range(MOST_UNKNOWN_FIELDS)]
-    assert [(f.path, f.severity) for f in more] == [("spec.x20", Severity.WARNING)] * bool(left)
-    assert all(f.message.startswith(f"{left:,} more unknown fields") for f in more)
+    findings, more = decoded.findings[:MOST_UNKNOWN_FIELDS], decoded.findings[MOST_UNKNOWN_FIELDS:]
+    assert [f.path for f in findings] == [f"spec.x{number}" for number in range(MOST_UNKNOWN_FIELDS)]
+    assert [(f.path, f.severity) for f in more] == [("spec.x20", Severity.WARNING)] * bool(count)
+    assert all(f.message.startswith(f"{count:,} more unknown fields") for f in more)
 
 
-def test_unknown_fields_that_are_not_told_are_not_compared_with_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_fields_that_are_not_listed_are_not_compared_with_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[str] = []
     get_close_matches = unknown_fields.difflib.get_close_matches
     monkeypatch.setattr(

@@ -57,50 +57,50 @@ async def test_a_build_that_raises_keeps_the_last_good_one_and_is_tried_again(br
     bug = Bug(getattr(routes, broken))
     outputs = tuple(msgspec.structs.replace(o, **{broken: bug}) if o is routes else o for o in catalogue().outputs)
     plane = Plane(msgspec.structs.replace(catalogue(), outputs=outputs), slice_s=inf)
-    held: list[ResourceSet] = []
+    sets: list[ResourceSet] = []
     await apply(plane, SERVICE % 80)
-    plane.publisher.attach(SLEEP, held.append)
-    before = held[-1]
+    plane.publisher.attach(SLEEP, sets.append)
+    before = sets[-1]
 
     bug.on = True
     await apply(plane, TWO_PORTS)
-    assert held[-1].of_type(ROUTE).keys() == before.of_type(ROUTE).keys(), "the last good routes go on"
-    assert broken == "names" or held[-1].of_type(ROUTE) == before.of_type(ROUTE)
-    assert "outbound|81||web.default.svc.cluster.local" in held[-1].of_type(CLUSTER), "other types are not held up"
+    assert sets[-1].of_type(ROUTE).keys() == before.of_type(ROUTE).keys(), "the last good routes go on"
+    assert broken == "names" or sets[-1].of_type(ROUTE) == before.of_type(ROUTE)
+    assert "outbound|81||web.default.svc.cluster.local" in sets[-1].of_type(CLUSTER), "other types are not held up"
     assert {key[1] for key in plane.publisher.failures} == {ROUTE}
     assert "serving the last good one" in caplog.text
 
     bug.on = False
     await apply(plane, "")
-    assert "81" in held[-1].of_type(ROUTE)
+    assert "81" in sets[-1].of_type(ROUTE)
     assert not plane.publisher.failures
 
 
 async def test_a_stream_that_fails_to_take_a_set_does_not_keep_it_from_others(caplog):
     plane = await plane_of(SERVICE % 80)
-    held: list[ResourceSet] = []
+    sets: list[ResourceSet] = []
 
     def broken(served: ResourceSet) -> None:
         if served.generation > 1:
             raise ZeroDivisionError("a bug")
 
     plane.publisher.attach(SLEEP, broken)
-    plane.publisher.attach(SLEEP, held.append)
+    plane.publisher.attach(SLEEP, sets.append)
     await apply(plane, SERVICE % 81)
-    assert "81" in held[-1].of_type(ROUTE)
+    assert "81" in sets[-1].of_type(ROUTE)
     assert "failed to take its new resources" in caplog.text
 
 
 async def test_proxies_of_one_scope_share_one_set():
     plane = await plane_of(SERVICE % 80)
-    held: list[ResourceSet] = []
+    sets: list[ResourceSet] = []
     for name in ("a", "b"):
-        plane.publisher.attach(Proxy("sidecar", name, "default", labels={"pod": name}), held.append)
-    assert held[0] is held[1]
+        plane.publisher.attach(Proxy("sidecar", name, "default", labels={"pod": name}), sets.append)
+    assert sets[0] is sets[1]
     assert plane.publisher.scopes == 1
 
 
-async def test_a_proxy_moves_to_another_scope_when_somebody_begins_to_select_on_its_labels():
+async def test_a_proxy_changes_scope_when_an_object_begins_to_select_on_its_labels():
     plane = await plane_of(SERVICE % 80)
     plain: list[ResourceSet] = []
     gold: list[ResourceSet] = []
@@ -121,7 +121,7 @@ async def test_a_proxy_that_moves_between_scopes_ends_up_with_what_a_fresh_one_i
     if behind:
         await apply(plane, SERVICE.replace("web", "other") % 82)  # now the scopes have not seen equally many changes
     labelled = Proxy("sidecar", "g", "default", labels={"tier": "gold"})
-    held: dict[str, str] = {}
+    sets: dict[str, str] = {}
     sessions: list[DeltaSession] = []
 
     def offer(served: ResourceSet) -> None:
@@ -132,7 +132,7 @@ async def test_a_proxy_that_moves_between_scopes_ends_up_with_what_a_fresh_one_i
             sessions[0].receive(DeltaRequest(ROUTE, ("80",)))
         while (message := sessions[0].next(0.0)) is not None:
             response = DeltaDiscoveryResponse.FromString(message)
-            held.update({one.name: one.version for one in response.resources})
+            sets.update({resource.name: resource.version for resource in response.resources})
             sessions[0].receive(DeltaRequest(ROUTE, nonce=response.nonce))
 
     plane.publisher.attach(labelled, offer)
@@ -140,16 +140,16 @@ async def test_a_proxy_that_moves_between_scopes_ends_up_with_what_a_fresh_one_i
     plane.store.apply(rule.ref, None)
     await plane.publish()
     assert plane.publisher.scopes == 1
-    assert held["80"] == plane.render(labelled).of_type(ROUTE)["80"].version
+    assert sets["80"] == plane.render(labelled).of_type(ROUTE)["80"].version
 
 
-async def test_what_only_a_scope_that_was_left_had_asked_for_is_forgotten_in_slices():
+async def test_the_cache_of_a_scope_without_proxies_is_evicted_in_slices():
     plane = Plane(catalogue(), slice_s=0)
     empty = plane.engine.size
     for obj in objects(SERVICE % 80):
         plane.store.apply(obj.ref, obj)
-    held: list[ResourceSet] = []
-    leave = plane.publisher.attach(SLEEP, held.append)
+    sets: list[ResourceSet] = []
+    leave = plane.publisher.attach(SLEEP, sets.append)
     await plane.publish()
     size = plane.engine.size - empty
     leave()
@@ -158,17 +158,17 @@ async def test_what_only_a_scope_that_was_left_had_asked_for_is_forgotten_in_sli
     assert plane.engine.size - empty < size / 2
 
 
-async def test_what_did_not_change_is_not_offered_again():
+async def test_unchanged_resources_are_not_offered_again():
     plane = await plane_of(SERVICE % 80)
-    held: list[ResourceSet] = []
-    plane.publisher.attach(SLEEP, held.append)
+    sets: list[ResourceSet] = []
+    plane.publisher.attach(SLEEP, sets.append)
     for obj in objects(SERVICE % 80):
         plane.store.apply(obj.ref, obj)
     assert await plane.publish() == 0
-    assert len(held) == 1
+    assert len(sets) == 1
 
 
-async def test_a_scope_nobody_uses_is_forgotten():
+async def test_a_scope_without_proxies_is_evicted():
     plane = await plane_of(SERVICE % 80)
     size = plane.engine.size
     plane.publisher.attach(SLEEP, lambda _: None)()
@@ -200,13 +200,13 @@ async def test_a_proxy_that_leaves_during_a_publish_leaves_nothing_behind():
     await apply(plane, SERVICE % 81)
     await plane.executor.run(lambda: None)  # what was to be done after the publish has been done
     assert plane.publisher.scopes == 1
-    held = {
+    sets = {
         call for call in cached_calls(plane.engine) if any(getattr(a, "namespace", "") == "elsewhere" for a in call[1:])
     }
-    assert not held
+    assert not sets
 
 
-async def test_an_object_whose_check_raises_is_told_and_harms_no_other(monkeypatch: pytest.MonkeyPatch, caplog):
+async def test_an_object_whose_check_raises_is_reported_and_affects_no_other(monkeypatch: pytest.MonkeyPatch, caplog):
     def broken(*_):
         raise KeyError("a bug")
 
@@ -217,33 +217,33 @@ async def test_an_object_whose_check_raises_is_told_and_harms_no_other(monkeypat
     assert "checking VirtualService default/web failed" in caplog.text
 
 
-async def test_what_two_scopes_share_stays_when_one_of_them_goes():
+async def test_resources_shared_by_two_scopes_stay_when_one_is_evicted():
     plane = await plane_of(SERVICE % 80)
-    held: list[ResourceSet] = []
-    plane.publisher.attach(SLEEP, held.append)
+    sets: list[ResourceSet] = []
+    plane.publisher.attach(SLEEP, sets.append)
     plane.publisher.attach(Proxy("sidecar", "b", "default", unprivileged=True), lambda _: None)()
     await apply(plane, TWO_PORTS)
-    assert "outbound|81||web.default.svc.cluster.local" in held[-1].of_type(CLUSTER)
+    assert "outbound|81||web.default.svc.cluster.local" in sets[-1].of_type(CLUSTER)
     await apply(plane, SERVICE % 82)
-    assert "outbound|82||web.default.svc.cluster.local" in held[-1].of_type(CLUSTER)
+    assert "outbound|82||web.default.svc.cluster.local" in sets[-1].of_type(CLUSTER)
 
 
-async def test_a_secret_is_made_only_for_who_has_proved_to_be_somebody_and_for_nobody_else():
-    made = []
+async def test_a_secret_is_built_only_for_scopes_that_carry_an_identity():
+    identities = []
 
     def secret(_, scope, name):
-        made.append(scope.identity)
+        identities.append(scope.identity)
         return Resource(SECRET, name, "1", (scope.identity.encode(),))
 
     outputs = (Output(SECRET, lambda *_: (("cert",),), secret),)
     plane = Plane(msgspec.structs.replace(catalogue(), outputs=outputs), slice_s=inf)
-    held: dict[str, ResourceSet] = {}
+    sets: dict[str, ResourceSet] = {}
     for name, identity in (("a", "spiffe://x/ns/default/sa/a"), ("b", "spiffe://x/ns/default/sa/b"), ("c", "")):
         proxy = Proxy("router", name, "default", identity=identity)
-        plane.publisher.attach(proxy, lambda served, name=name: held.update({name: served}))
-    assert {name: [r.body for r in served.of_type(SECRET).values()] for name, served in held.items()} == {
+        plane.publisher.attach(proxy, lambda served, name=name: sets.update({name: served}))
+    assert {name: [r.body for r in served.of_type(SECRET).values()] for name, served in sets.items()} == {
         "a": [b"spiffe://x/ns/default/sa/a"],
         "b": [b"spiffe://x/ns/default/sa/b"],
         "c": [],
     }
-    assert sorted(made) == ["spiffe://x/ns/default/sa/a", "spiffe://x/ns/default/sa/b"]
+    assert sorted(identities) == ["spiffe://x/ns/default/sa/a", "spiffe://x/ns/default/sa/b"]

@@ -66,25 +66,25 @@ def batch(name: str = "a", generation: int = 1) -> Batch:
 
 
 def world_of(batches: list[Batch]) -> tuple[dict, dict]:
-    """What a world holds after these batches: objects by Ref, and the findings of each origin."""
+    """The objects by Ref after these batches, and the findings by origin."""
     objects, findings = {}, {}
-    for one in batches:
-        objects |= {c.ref: c.obj for c in one.changes}
-        findings |= one.findings
+    for each in batches:
+        objects |= {c.ref: c.obj for c in each.changes}
+        findings |= each.findings
     return {k: v for k, v in objects.items() if v}, {k: v for k, v in findings.items() if v}
 
 
 def only_batches(got: list[tuple[float, Batch]]) -> list[Batch]:
-    return [one for _, one in got]
+    return [each for _, each in got]
 
 
-REMARKS = st.lists(st.sampled_from("xyz"), max_size=2).map(
-    lambda reasons: tuple(Finding(Ref("Service", "", "s"), reason, "said") for reason in reasons)
+FINDINGS = st.lists(st.sampled_from("xyz"), max_size=2).map(
+    lambda reasons: tuple(Finding(Ref("Service", "", "s"), reason, "message") for reason in reasons)
 )
 BATCHES = st.builds(
-    lambda changed, said: Batch(tuple(change(name, changed[name]) for name in sorted(changed)), said),
+    lambda changed, findings: Batch(tuple(change(name, changed[name]) for name in sorted(changed)), findings),
     st.dictionaries(st.sampled_from("abcd"), st.integers(0, 3), min_size=1),
-    st.dictionaries(st.sampled_from(["one.yaml", "two.yaml"]), REMARKS),
+    st.dictionaries(st.sampled_from(["one.yaml", "two.yaml"]), FINDINGS),
 )
 ARRIVALS = st.lists(st.tuples(st.sampled_from([0.0, 0.03, 0.09, 0.11, 0.5, 2.0]), BATCHES), max_size=20)
 STORM = [(0.03, batch("abcd"[i % 4], i)) for i in range(60)]
@@ -96,47 +96,47 @@ STORM = [(0.03, batch("abcd"[i % 4], i)) for i in range(60)]
 def test_merged_batches_make_the_same_world_as_all_of_them_one_by_one(arrivals: Arrivals, busy: float):
     got = simulated(lambda: passed(arriving(arrivals), PACE, busy))
     assert world_of(only_batches(got)) == world_of(only_batches(arrivals))
-    for one in only_batches(got):
-        refs = [c.ref for c in one.changes]
+    for each in only_batches(got):
+        refs = [c.ref for c in each.changes]
         assert refs == sorted(set(refs))
 
 
 @given(ARRIVALS)
 @example(STORM)
 def test_a_batch_after_a_quiet_time_goes_at_once_and_no_other_before_its_time(arrivals: Arrivals):
-    came = times(arrivals)
-    went = [at for at, _ in simulated(lambda: passed(arriving(arrivals), PACE))]
-    for i, at in enumerate(came):
-        earlier = [*came[:i], *(t for t in went if t < at - TOLERANCE)]
-        if not earlier or at > max(earlier) + PACE.quiet + TOLERANCE:
-            assert near(at, went)
-    for before, after in pairwise(went):
-        assert after - before >= PACE.quiet - TOLERANCE or near(after, came[-1:])
+    arrival_times = times(arrivals)
+    passing_times = [moment for moment, _ in simulated(lambda: passed(arriving(arrivals), PACE))]
+    for i, moment in enumerate(arrival_times):
+        earlier = [*arrival_times[:i], *(t for t in passing_times if t < moment - TOLERANCE)]
+        if not earlier or moment > max(earlier) + PACE.quiet + TOLERANCE:
+            assert near(moment, passing_times)
+    for before, after in pairwise(passing_times):
+        assert after - before >= PACE.quiet - TOLERANCE or near(after, arrival_times[-1:])
 
 
 @given(ARRIVALS)
 @example(STORM)
 def test_no_batch_waits_longer_than_the_longest_nor_a_quiet_time_after_the_last(arrivals: Arrivals):
-    came = times(arrivals)
-    went = [at for at, _ in simulated(lambda: passed(arriving(arrivals), PACE))]
-    for i, at in enumerate(came):
-        next_out = min(t for t in went if t >= at - TOLERANCE)
-        assert next_out - at <= PACE.longest + TOLERANCE
-        following = came[i + 1] if i + 1 < len(came) else float("inf")
-        if following > at + PACE.quiet + TOLERANCE:
-            assert next_out - at <= PACE.quiet + TOLERANCE
+    arrival_times = times(arrivals)
+    passing_times = [moment for moment, _ in simulated(lambda: passed(arriving(arrivals), PACE))]
+    for i, moment in enumerate(arrival_times):
+        next_out = min(t for t in passing_times if t >= moment - TOLERANCE)
+        assert next_out - moment <= PACE.longest + TOLERANCE
+        following = arrival_times[i + 1] if i + 1 < len(arrival_times) else float("inf")
+        if following > moment + PACE.quiet + TOLERANCE:
+            assert next_out - moment <= PACE.quiet + TOLERANCE
 
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.booleans()), min_size=1, max_size=50))
 def test_what_is_due_never_moves_away(steps: list[tuple[float, bool]]):
     storm, clock = Storm(), 0.0
-    for wait, taken in steps:
+    for wait, consumed in steps:
         clock += wait
         was_due = storm.due <= clock
         storm = storm.arrived(clock, PACE)
         assert storm.due <= clock or not was_due
         assert storm.due <= storm.since + PACE.longest
-        if taken and storm.due <= clock:
+        if consumed and storm.due <= clock:
             storm = storm.passed(clock, PACE)
 
 
@@ -148,8 +148,8 @@ def test_a_quiet_of_zero_merges_nothing_but_what_comes_while_the_consumer_is_bus
 
 def test_a_storm_of_a_minute_is_passed_on_every_ten_seconds():
     arrivals = [(0.05, batch("a", i)) for i in range(1, 1201)]
-    went = [at for at, _ in simulated(lambda: passed(arriving(arrivals), Debounce()))]
-    assert went == pytest.approx([0.05, 10.1, 20.1, 30.1, 40.1, 50.1, 60.0], abs=0.2)
+    passing_times = [moment for moment, _ in simulated(lambda: passed(arriving(arrivals), Debounce()))]
+    assert passing_times == pytest.approx([0.05, 10.1, 20.1, 30.1, 40.1, 50.1, 60.0], abs=0.2)
 
 
 @pytest.mark.parametrize("error", [None, OSError("the disk went")])
@@ -160,12 +160,12 @@ def test_what_waits_goes_before_the_end_or_the_error_of_the_source(error: Except
         async with debounced(
             arriving([(0.0, batch("a")), (0.0, batch("b")), (0.0, batch("c"))], error), HOUR
         ) as batches:
-            got.extend([one async for one in limited(batches, got)])
+            got.extend([each async for each in limited(batches, got)])
 
     async def limited(batches: AsyncIterator[Batch], into: list[Batch]) -> AsyncIterator[Batch]:
-        async for one in batches:
-            into.append(one)
-            yield one
+        async for each in batches:
+            into.append(each)
+            yield each
 
     if error:
         with pytest.raises(OSError, match="the disk went"):
@@ -206,19 +206,19 @@ def test_leaving_ends_the_source():
 
 
 def times(arrivals: Arrivals) -> list[float]:
-    found, at = [], 0.0
+    moments, moment = [], 0.0
     for wait, _ in arrivals:
-        at += wait
-        found.append(at)
-    return found
+        moment += wait
+        moments.append(moment)
+    return moments
 
 
-def near(at: float, moments: list[float]) -> bool:
-    return any(abs(at - moment) <= TOLERANCE for moment in moments)
+def near(moment: float, moments: list[float]) -> bool:
+    return any(abs(moment - other) <= TOLERANCE for other in moments)
 
 
 @pytest.mark.parametrize("flag", ["--debounce-quiet", "--debounce-max"])
 def test_a_debounce_that_is_no_duration_is_one_clear_line(flag: str, tmp_path: Path):
-    told = CliRunner().invoke(serve, ["-f", str(tmp_path), flag, "soon"])
-    assert told.exit_code == 1
-    assert f"{flag}: 'soon' is not a duration" in told.output
+    result = CliRunner().invoke(serve, ["-f", str(tmp_path), flag, "soon"])
+    assert result.exit_code == 1
+    assert f"{flag}: 'soon' is not a duration" in result.output

@@ -143,20 +143,20 @@ def test_at_any_time_what_was_emitted_is_what_exists(steps: list[tuple[float, st
             for moment, name, generation, since, until in steps
         ]
 
-    def expected(name: str, at: float) -> int:
-        last = [step for step in steps if step[0] <= at and step[1] == name][-1:]
+    def expected(name: str, moment: float) -> int:
+        last = [step for step in steps if step[0] <= moment and step[1] == name][-1:]
         for _, _, generation, since, until in last:
             begin, end = -1.0 if since is None else since, float("inf") if until is None else until
-            return generation if begin <= at < end else 0
+            return generation if begin <= moment < end else 0
         return 0
 
     emitted = run(script, 2000.0)
     moments = {step[0] for step in steps} | {time for step in steps for time in step[3:] if time is not None}
-    for moment in moments:
-        at = moment + 0.001
+    for begin_or_end in moments:
+        moment = begin_or_end + 0.001
         for name in "ab":
-            current = [generation for when, of, generation in emitted if of == name and when <= at]
-            assert (current or [0])[-1] == expected(name, at)
+            current = [generation for when, ref_name, generation in emitted if ref_name == name and when <= moment]
+            assert (current or [0])[-1] == expected(name, moment)
     for name in "ab":
-        generations = [0] + [generation for _, of, generation in emitted if of == name]
+        generations = [0] + [generation for _, ref_name, generation in emitted if ref_name == name]
         assert all(before != after for before, after in pairwise(generations))

@@ -41,7 +41,7 @@ class Merging(RuleBasedStateMachine):
     def start(self, count: int) -> None:
         self.names = [f"source-{number}" for number in range(count)]
         self.ownership = Ownership(self.names)
-        self.held: list[dict[Ref, AnyObject]] = [{} for _ in range(count)]
+        self.objects: list[dict[Ref, AnyObject]] = [{} for _ in range(count)]
         self.served: dict[Ref, AnyObject] = {}
         self.findings: dict[str, tuple[Finding, ...]] = {}
 
@@ -52,9 +52,9 @@ class Merging(RuleBasedStateMachine):
         )
         for number, generations in batches:
             for name, generation in generations.items():
-                self.held[number].pop(ref_of(name), None)
+                self.objects[number].pop(ref_of(name), None)
                 if generation:
-                    self.held[number][ref_of(name)] = service(name, generation)
+                    self.objects[number][ref_of(name)] = service(name, generation)
         merged = self.ownership.merge(
             (number, Batch(tuple(change(name, generations[name]) for name in sorted(generations))))
             for number, generations in batches
@@ -73,11 +73,11 @@ class Merging(RuleBasedStateMachine):
     @invariant()
     def the_first_source_that_holds_a_ref_serves_it(self) -> None:
         expected: dict[Ref, AnyObject] = {}
-        for objects in reversed(self.held):
+        for objects in reversed(self.objects):
             expected |= objects
         assert self.served == expected
         for ref in map(ref_of, NAMES):
-            holders = [number for number, objects in enumerate(self.held) if ref in objects]
+            holders = [number for number, objects in enumerate(self.objects) if ref in objects]
             assert self.ownership.owner(ref) == (holders[0] if holders else None)
 
     @invariant()
@@ -85,7 +85,7 @@ class Merging(RuleBasedStateMachine):
         reported = {finding.about: finding.message for group in self.findings.values() for finding in group}
         expected = {}
         for ref in map(ref_of, NAMES):
-            holders = [name for name, objects in zip(self.names, self.held, strict=True) if ref in objects]
+            holders = [name for name, objects in zip(self.names, self.objects, strict=True) if ref in objects]
             if len(holders) > 1:
                 expected[ref] = holders
         assert reported.keys() == expected.keys()
@@ -127,7 +127,7 @@ def batch(*changes: Change, synced: bool = True, **findings: tuple[Finding, ...]
     return Batch(changes, findings, synced)
 
 
-async def taken(sources: Source, count: int) -> list[Batch]:
+async def follow(sources: Source, count: int) -> list[Batch]:
     """What is loaded, and the first batches that come after it."""
     batches, stop = [await sources.load()], asyncio.Event()
     async with asyncio.timeout(10), aclosing(sources.watch(stop)) as following:
@@ -141,7 +141,7 @@ async def taken(sources: Source, count: int) -> list[Batch]:
 async def test_an_object_dropped_by_the_source_that_serves_it_is_served_from_the_next():
     folder = Scripted("folder", batch(change("a", 7)), batch(change("a", 0)))
     cluster = Scripted("cluster", batch(change("a", 3), change("b", 1)))
-    loaded, dropped = await taken(Sources([folder, cluster]), 1)
+    loaded, dropped = await follow(Sources([folder, cluster]), 1)
     assert [(each.ref.name, each.obj.generation) for each in loaded.changes] == [("a", 7), ("b", 1)]
     [shadowed] = [finding for group in loaded.findings.values() for finding in group]
     assert (shadowed.about, shadowed.reason, shadowed.severity) == (ref_of("a"), SHADOWED, Severity.WARNING)
@@ -153,7 +153,7 @@ async def test_an_object_dropped_by_the_source_that_serves_it_is_served_from_the
 async def test_an_object_dropped_by_a_source_that_does_not_serve_it_changes_nothing_but_the_finding():
     folder = Scripted("folder", batch(change("a", 7)))
     cluster = Scripted("cluster", batch(change("a", 3)), batch(change("a", 0)))
-    _, dropped = await taken(Sources([folder, cluster]), 1)
+    _, dropped = await follow(Sources([folder, cluster]), 1)
     assert dropped.changes == ()
     assert list(dropped.findings.values()) == [()]
 
@@ -177,7 +177,7 @@ async def test_findings_of_two_sources_about_one_file_do_not_replace_each_other(
 async def test_all_is_synced_when_every_source_is(changes: tuple[Change, ...]):
     folder = Scripted("folder", batch(change("b", 1)))
     cluster = Scripted("cluster", batch(synced=False), batch(change("a", 1), synced=False), batch(*changes), batch())
-    batches = await taken(Sources([folder, cluster]), 2)
+    batches = await follow(Sources([folder, cluster]), 2)
     assert [each.synced for each in batches] == [False, False, True]
     assert [each.changes for each in batches] == [(change("b", 1),), (change("a", 1),), changes]
 

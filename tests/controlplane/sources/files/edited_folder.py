@@ -1,4 +1,4 @@
-"""A folder that somebody edits, for tests of the file source."""
+"""A folder that is edited, for tests of the file source."""
 
 import shutil
 from collections.abc import Sequence
@@ -39,8 +39,8 @@ def ref(name: str) -> Ref:
     return Ref("Service", "default", name)
 
 
-class Desk:
-    """A folder somebody edits, and what a FileSource makes of it: objects and findings as they stand."""
+class FolderEditor:
+    """Edits a folder, and keeps the current objects and findings that a FileSource reports for it."""
 
     def __init__(self, root: Path, paths: Sequence[Path] = ()) -> None:
         self.root = root
@@ -69,16 +69,16 @@ class Desk:
             self.objects.pop(change.ref, None)
             if change.obj is not None:
                 self.objects[change.ref] = change.obj
-        for origin, said in batch.findings.items():
-            assert self.findings.get(origin, ()) != said
-            self.findings[origin] = said
+        for origin, findings in batch.findings.items():
+            assert self.findings.get(origin, ()) != findings
+            self.findings[origin] = findings
         return batch
 
     def ports(self) -> dict[str, int]:
         return {ref.name: obj.spec.ports[0].port for ref, obj in self.objects.items() if ref.kind == SERVICE.key}
 
-    def said(self, name: str = "") -> list[Finding]:
-        return [f for origin, said in self.findings.items() if origin.endswith(name) for f in said]
+    def findings_in(self, name: str = "") -> list[Finding]:
+        return [f for origin, findings in self.findings.items() if origin.endswith(name) for f in findings]
 
 
 def swap(mount: Path, number: int, content: str) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mirrorplane.controlplane.sources.files.settle import until_quiet
-from tests.controlplane.sources.files.edited_folder import BROKEN, MIRRORING, Desk, service, swap
+from tests.controlplane.sources.files.edited_folder import BROKEN, MIRRORING, FolderEditor, service, swap
 
 NAMES = ("a", "b", "c")
 FILES = ("1.yaml", "2.yaml", "sub/3.yaml")
@@ -29,14 +29,14 @@ Slot = tuple[str, str, int]
 
 
 class Edits(RuleBasedStateMachine):
-    """Any edits of a few files, against the rules written down again as plainly as can be."""
+    """Any edits of a few files, against the rules written once more as plainly as possible."""
 
     def __init__(self) -> None:
         super().__init__()
         self.root = Path(tempfile.mkdtemp())
-        self.desk = Desk(self.root)
+        self.editor = FolderEditor(self.root)
         self.good: dict[Slot, int] = {}
-        self.whole: dict[str, bool] = {}
+        self.all_good: dict[str, bool] = {}
         self.expected: dict[str, tuple[Slot, int, int]] = {}
 
     def teardown(self) -> None:
@@ -49,35 +49,35 @@ class Edits(RuleBasedStateMachine):
         ]
         before = {slot: port for slot, port in self.good.items() if slot[0] == file}
         now: dict[Slot, int] = {}
-        seen: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for how, name, port in documents:
-            slot = (file, name, seen[name])
-            seen[name] += how != NAMELESS
+            slot = (file, name, counts[name])
+            counts[name] += how != NAMELESS
             if how == GOOD:
                 now[slot] = port
             elif how == BAD and slot in before:
                 now[slot] = before[slot]
         nameless = any(how == NAMELESS for how, _, _ in documents)
-        kept = before if nameless or not documents else {}
+        retained = before if nameless or not documents else {}
         self.become(
-            file, {**kept, **now}, all(how == GOOD for how, _, _ in documents) and not (before and not documents)
+            file, {**retained, **now}, all(how == GOOD for how, _, _ in documents) and not (before and not documents)
         )
-        self.desk.write(file, *texts)
+        self.editor.write(file, *texts)
 
     @rule(file=st.sampled_from(FILES))
     def break_off(self, file: str) -> None:
         self.become(file, {slot: port for slot, port in self.good.items() if slot[0] == file}, False)
-        self.desk.write(file, BROKEN)
+        self.editor.write(file, BROKEN)
 
     @rule(file=st.sampled_from(FILES))
     def delete(self, file: str) -> None:
         self.become(file, {}, True)
-        self.desk.path(file).unlink(missing_ok=True)
-        self.desk.look()
+        self.editor.path(file).unlink(missing_ok=True)
+        self.editor.look()
 
-    def become(self, file: str, slots: dict[Slot, int], whole: bool) -> None:
+    def become(self, file: str, slots: dict[Slot, int], all_good: bool) -> None:
         self.good = {slot: port for slot, port in self.good.items() if slot[0] != file} | slots
-        self.whole[file] = whole
+        self.all_good[file] = all_good
         for name in NAMES:
             slots_of = sorted(slot for slot in self.good if slot[1] == name)
             was = self.expected.pop(name, None)
@@ -88,28 +88,28 @@ class Edits(RuleBasedStateMachine):
 
     @invariant()
     def what_serves_is_what_the_rules_say(self) -> None:
-        serving = {ref.name: (obj.spec.ports[0].port, obj.generation) for ref, obj in self.desk.objects.items()}
+        serving = {ref.name: (obj.spec.ports[0].port, obj.generation) for ref, obj in self.editor.objects.items()}
         assert serving == {name: (port, generation) for name, (_, port, generation) in self.expected.items()}
 
     @invariant()
-    def every_mistake_is_told_and_nothing_else(self) -> None:
+    def every_mistake_is_reported_and_nothing_else(self) -> None:
         for file in FILES:
-            said = self.desk.findings.get(str(self.desk.path(file)), ())
+            findings = self.editor.findings.get(str(self.editor.path(file)), ())
             shadowed = any(slot[0] == file and self.expected[slot[1]][0] != slot for slot in self.good)
-            assert self.whole.get(file, True) or any(f.reason != "Duplicate" for f in said)
-            assert not said or shadowed or not self.whole[file]
-            assert all(f.file == str(self.desk.path(file)) for f in said)
+            assert self.all_good.get(file, True) or any(f.reason != "Duplicate" for f in findings)
+            assert not findings or shadowed or not self.all_good[file]
+            assert all(f.file == str(self.editor.path(file)) for f in findings)
 
     @invariant()
     def another_look_is_no_news(self) -> None:
-        assert not self.desk.look(*(file for file in FILES if self.desk.path(file).exists()))
+        assert not self.editor.look(*(file for file in FILES if self.editor.path(file).exists()))
 
     @invariant()
     def a_restart_serves_the_same_names_when_all_files_are_good(self) -> None:
-        if all(self.whole.values()):
-            fresh = Desk(self.root)
+        if all(self.all_good.values()):
+            fresh = FolderEditor(self.root)
             fresh.take(fresh.source.rescan())
-            assert fresh.objects.keys() == self.desk.objects.keys()
+            assert fresh.objects.keys() == self.editor.objects.keys()
 
 
 TestEdits = Edits.TestCase
@@ -128,57 +128,57 @@ def mirroring(port: int, percent: int) -> str:
 
 
 async def test_a_file_that_is_written_piece_by_piece_is_never_read_as_it_is_cut(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
+    editor = FolderEditor(tmp_path)
     old, new = mirroring(1, 10), mirroring(2, 20)
-    desk.write("a.yaml", old)
-    seen = {ref: [obj.spec] for ref, obj in desk.objects.items()}
+    editor.write("a.yaml", old)
+    versions = {ref: [obj.spec] for ref, obj in editor.objects.items()}
     stop = asyncio.Event()
 
     def rewrite(text: str) -> None:
-        with desk.path("a.yaml").open("w") as file:
+        with editor.path("a.yaml").open("w") as file:
             for piece in cut(text, "---\n", "  ports:", "    mirror", "    mirrorPercentage"):
                 time.sleep(0.04)
                 file.write(piece)
                 file.flush()
 
-    async with asyncio.timeout(60), aclosing(desk.source.watch(stop)) as batches:
+    async with asyncio.timeout(60), aclosing(editor.source.watch(stop)) as batches:
         for text, port in [(new, 2), (old, 1), (new, 2)]:
             writing = asyncio.create_task(asyncio.to_thread(rewrite, text))
             async for batch in batches:
-                desk.take(batch)
+                editor.take(batch)
                 for change in batch.changes:
                     assert change.obj is not None
-                    seen[change.ref].append(change.obj.spec)
-                assert desk.said() == []
-                if desk.ports() == {"a": port, "b": port}:
+                    versions[change.ref].append(change.obj.spec)
+                assert editor.findings_in() == []
+                if editor.ports() == {"a": port, "b": port}:
                     break
             await writing
         stop.set()
-    assert {ref.name: len(specs) for ref, specs in seen.items()} == {"a": 4, "b": 4, "v": 4}
-    assert all(specs[:2] == specs[2:] != specs[:1] * 2 for specs in seen.values())
+    assert {ref.name: len(specs) for ref, specs in versions.items()} == {"a": 4, "b": 4, "v": 4}
+    assert all(specs[:2] == specs[2:] != specs[:1] * 2 for specs in versions.values())
 
 
 async def test_a_file_that_is_written_without_end_is_read_all_the_same(tmp_path: Path) -> None:
-    desk = Desk(tmp_path)
-    desk.write("a.yaml", service("a", 1))
+    editor = FolderEditor(tmp_path)
+    editor.write("a.yaml", service("a", 1))
     stop, enough = asyncio.Event(), threading.Event()
 
     def write_on() -> None:
-        desk.path("a.yaml").write_text(service("a", 2))
+        editor.path("a.yaml").write_text(service("a", 2))
         while not enough.wait(0.05):
-            with desk.path("a.yaml").open("a") as file:
+            with editor.path("a.yaml").open("a") as file:
                 file.write("# more\n")
 
     writing = asyncio.create_task(asyncio.to_thread(write_on))
     try:
-        async with asyncio.timeout(60), aclosing(desk.source.watch(stop)) as batches:
+        async with asyncio.timeout(60), aclosing(editor.source.watch(stop)) as batches:
             async for batch in batches:
-                desk.take(batch)
+                editor.take(batch)
                 break
     finally:
         enough.set()
         await writing
-    assert desk.ports() == {"a": 2}
+    assert editor.ports() == {"a": 2}
 
 
 NOW = 1_000_000.0
@@ -204,43 +204,43 @@ def test_a_file_is_waited_for_when_it_was_just_written_where_it_is(
 ) -> None:
     mark = (1, inode, round((NOW - age) * 1e9), 7)
     read_as = {"/a.yaml": mark if last == "same" else last} if last else {}
-    left = until_quiet({"/a.yaml": mark}, read_as, {"/a.yaml"} if touched else set(), NOW)
-    assert left == pytest.approx(wait, abs=1e-6)
+    seconds = until_quiet({"/a.yaml": mark}, read_as, {"/a.yaml"} if touched else set(), NOW)
+    assert seconds == pytest.approx(wait, abs=1e-6)
 
 
 async def test_watching_sees_every_kind_of_change(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "conf")
-    desk.write("a.yaml", service("a", 1))
+    editor = FolderEditor(tmp_path / "conf")
+    editor.write("a.yaml", service("a", 1))
     stop = asyncio.Event()
 
-    async with asyncio.timeout(60), aclosing(desk.source.watch(stop)) as batches:
+    async with asyncio.timeout(60), aclosing(editor.source.watch(stop)) as batches:
 
         async def until(ports: dict[str, int]) -> None:
             async for batch in batches:
-                desk.take(batch)
-                if desk.ports() == ports:
+                editor.take(batch)
+                if editor.ports() == ports:
                     return
 
-        desk.path("a.yaml").write_text(service("a", 2))
+        editor.path("a.yaml").write_text(service("a", 2))
         await until({"a": 2})
-        desk.path("sub").mkdir()
-        desk.path("sub/b.yaml").write_text(service("b", 1))
+        editor.path("sub").mkdir()
+        editor.path("sub/b.yaml").write_text(service("b", 1))
         await until({"a": 2, "b": 1})
-        desk.path(".new").write_text(service("a", 3))
-        desk.path(".new").rename(desk.path("a.yaml"))
+        editor.path(".new").write_text(service("a", 3))
+        editor.path(".new").rename(editor.path("a.yaml"))
         await until({"a": 3, "b": 1})
-        swap(desk.root, 1, service("c", 1))
-        desk.path("c.yaml").symlink_to("..data/a.yaml")
+        swap(editor.root, 1, service("c", 1))
+        editor.path("c.yaml").symlink_to("..data/a.yaml")
         await until({"a": 3, "b": 1, "c": 1})
-        swap(desk.root, 2, service("c", 2))
+        swap(editor.root, 2, service("c", 2))
         await until({"a": 3, "b": 1, "c": 2})
-        desk.root.rename(tmp_path / "away")
+        editor.root.rename(tmp_path / "away")
         async for batch in batches:
-            desk.take(batch)
+            editor.take(batch)
             break
-        assert desk.ports() == {"a": 3, "b": 1, "c": 2}
-        desk.path(".").mkdir()
-        desk.path("a.yaml").write_text(service("a", 4))
+        assert editor.ports() == {"a": 3, "b": 1, "c": 2}
+        editor.path(".").mkdir()
+        editor.path("a.yaml").write_text(service("a", 4))
         await until({"a": 4})
         stop.set()
         assert [batch async for batch in batches] == []
