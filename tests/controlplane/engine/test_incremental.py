@@ -35,9 +35,9 @@ from mirrorplane.translators import partitions
 from mirrorplane.translators.findings import findings
 from mirrorplane.translators.gateway_api.names import ROUTER_LABEL
 from mirrorplane.translators.scopes import criteria, scope_of
-from mirrorplane.translators.settings import ISTIOS, OURS
+from mirrorplane.translators.settings import ISTIOS
 from tests.builders import PlainView
-from tests.controlplane.engine.cached_calls import cached_calls
+from tests.controlplane.engine.cached_calls import idle_calls, named_calls
 from tests.controlplane.engine.gateway_route_rules import GatewayRoutes
 from tests.controlplane.engine.l4_route_rules import L4Routes
 from tests.controlplane.engine.random_objects import (
@@ -312,10 +312,7 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
         for detach in self.detach.values():
             detach()
         assert self.plane.publisher.scopes == 0
-        settings_of = {(OURS,), (ISTIOS,)}
-        cached = {c[0].__name__ for c in cached_calls(self.plane.engine) if c[1:] not in settings_of}
-        shared_calls = {"criteria", "mesh", "_selecting", "_gateways", "_horizons", "_rest"}
-        assert cached <= shared_calls, "something that no proxy needs is still cached"
+        assert named_calls(self.plane.engine) <= idle_calls(), "something that no proxy needs is still cached"
         self.patch.undo()
 
     def _connect(self, proxy: Proxy) -> None:
