@@ -61,14 +61,14 @@ DROPPED_RULE = (UNSUPPORTED_VALUE, "UnsupportedFilter", "UnsupportedMethod", "In
 """Reasons for which a rule is dropped, or answered with an error, while the other rules of the route are served."""
 
 
-def below(path: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def findings_below(path: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings about a field or the fields below it."""
     return tuple(f for f in findings if f.path == path or f.path.startswith((f"{path}.", f"{path}[")))
 
 
 def dropped_rules(findings: Iterable[Finding]) -> list[str]:
     """Return the indexes of the rules of a route that are not served, as they are written in paths."""
-    rules = (f.path for f in below("spec.rules", findings) if f.reason in DROPPED_RULE)
+    rules = (f.path for f in findings_below("spec.rules", findings) if f.reason in DROPPED_RULE)
     return list(dict.fromkeys(path.removeprefix("spec.rules[").partition("]")[0] for path in rules))
 
 

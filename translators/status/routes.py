@@ -21,8 +21,8 @@ from mirrorplane.translators.gateway_api.attachment.service_parents import is_se
 from mirrorplane.translators.gateway_api.conditions import (
     DROPPED_RULE,
     ROUTE,
-    below,
     dropped_rules,
+    findings_below,
     has_no_rules_left,
     positive,
 )
@@ -38,11 +38,11 @@ def status(view: View, obj: AnyObject) -> Status | None:
 def _sections(view: View, obj: AnyObject) -> Iterator[Section]:
     """Yield an entry for each parent. Gateway API: findings about rules are repeated for each."""
     findings = findings_about(view, obj.ref)
-    rules = below("spec.rules", findings)
+    rules = findings_below("spec.rules", findings)
     for i, parent in enumerate(obj.spec.parent_refs):
         controller = _controller(view, obj, parent)
         if controller:
-            accepted = _accepted(obj, below(f"spec.parentRefs[{i}]", findings), rules)
+            accepted = _accepted(obj, findings_below(f"spec.parentRefs[{i}]", findings), rules)
             resolved = positive("ResolvedRefs", ROUTE["ResolvedRefs"], rules)
             key = {"parentRef": _parent_ref(parent), "controllerName": controller}
             yield Section("parents", key, (accepted, resolved, *_partially_invalid(accepted, rules)))

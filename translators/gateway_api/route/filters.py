@@ -27,7 +27,7 @@ _NOT_REPEATABLE = frozenset(_FIELDS) - {"RequestMirror", "ExtensionRef"}
 Filters = Sequence[gw.HTTPRouteFilter]
 
 
-def only(filters: Filters, kind: str) -> gw.HTTPRouteFilter | None:
+def find_filter(filters: Filters, kind: str) -> gw.HTTPRouteFilter | None:
     """Return the filter of a type; None without one. Validation refuses a second one."""
     return next((candidate for candidate in filters if candidate.type == kind), None)
 

@@ -6,7 +6,7 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.gateway_api import http_route as gw
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.route.backends import backend_problem
-from mirrorplane.translators.gateway_api.route.filters import only
+from mirrorplane.translators.gateway_api.route.filters import find_filter
 from mirrorplane.translators.gateway_api.route.mirrors import mirror_filters, mirror_findings
 from mirrorplane.translators.gateway_api.route.rules import Rule, filter_problems, unsupported_filters
 from mirrorplane.translators.gateway_api.route.sessions import session_warnings
@@ -22,7 +22,7 @@ def rule_findings(view: View, rule: Rule) -> Iterator[Finding]:
         if match.method == "CONNECT":
             message = "method CONNECT is not supported; this match never applies"
             yield Finding(rule.about, "UnsupportedValue", message, f"{rule.path}.matches[{i}].method")
-    redirected = only(rule.spec.filters, "RequestRedirect") is not None
+    redirected = find_filter(rule.spec.filters, "RequestRedirect") is not None
     mirrors = mirror_filters(rule.spec.filters, rule.referrer("filters"))
     yield from mirror_findings(view, mirrors, redirected=redirected)
     for i, backend in enumerate(rule.spec.backend_refs):
@@ -44,6 +44,6 @@ def _backend_findings(view: View, rule: Rule, i: int, backend: gw.HTTPBackendRef
         )
         fix = "move it to the filters of the rule"
         yield Finding(rule.about, "UnsupportedValue", message, f"{referrer.path}.filters[{j}]", fix=fix)
-    redirected = only(backend.filters, "RequestRedirect") is not None
+    redirected = find_filter(backend.filters, "RequestRedirect") is not None
     mirrors = mirror_filters(backend.filters, rule.referrer(f"backendRefs[{i}].filters"))
     yield from mirror_findings(view, mirrors, redirected=redirected)

@@ -13,7 +13,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.route.backends import backend_problem, destination_of
 from mirrorplane.translators.gateway_api.route.cors import cors_of
 from mirrorplane.translators.gateway_api.route.ext_authz import authorization_of
-from mirrorplane.translators.gateway_api.route.filters import Filters, only
+from mirrorplane.translators.gateway_api.route.filters import Filters, find_filter
 from mirrorplane.translators.gateway_api.route.headers import changes_of
 from mirrorplane.translators.gateway_api.route.mirrors import mirror_filters, mirrors_of
 from mirrorplane.translators.gateway_api.route.paths import new_path
@@ -43,7 +43,7 @@ class _Case(msgspec.Struct, frozen=True):
 
 def routes_of(view: View, rule: Rule, scheme: str, port: int) -> Iterator[Route]:
     """Yield a route for each match of a rule, as it applies at a listener of some scheme and port."""
-    cors = only(rule.spec.filters, "CORS")
+    cors = find_filter(rule.spec.filters, "CORS")
     for match in rule.matches:
         yield Route(
             name=rule.spec.name,
@@ -61,7 +61,7 @@ def routes_of(view: View, rule: Rule, scheme: str, port: int) -> Iterator[Route]
 
 def headers_of(filters: Filters) -> Headers:
     """Return the header changes of filters."""
-    request, response = only(filters, "RequestHeaderModifier"), only(filters, "ResponseHeaderModifier")
+    request, response = find_filter(filters, "RequestHeaderModifier"), find_filter(filters, "ResponseHeaderModifier")
     return Headers(
         changes_of(request.request_header_modifier if request is not None else None),
         changes_of(response.response_header_modifier if response is not None else None),
@@ -100,7 +100,7 @@ def _authorization(view: View, rule: Rule) -> Authorization | None:
 
 def _action(view: View, case: _Case) -> Forward | Redirect | Answer | Split:
     rule = case.rule
-    redirect = only(rule.spec.filters, "RequestRedirect")
+    redirect = find_filter(rule.spec.filters, "RequestRedirect")
     backends = list(enumerate(rule.spec.backend_refs))
     weighted = [(i, backend) for i, backend in backends if backend.weight]
     # A rule that lost a filter must not forward without it (decision 0084).
@@ -127,7 +127,7 @@ def _needs_branch(rule: Rule, backend: gw.HTTPBackendRef) -> bool:
 
     It can change headers there, and the host, unless the rule rewrites that as well.
     """
-    rewrite, rule_rewrite = only(backend.filters, "URLRewrite"), only(rule.spec.filters, "URLRewrite")
+    rewrite, rule_rewrite = find_filter(backend.filters, "URLRewrite"), find_filter(rule.spec.filters, "URLRewrite")
     if rewrite is not None and rewrite.url_rewrite is not None and (rewrite.url_rewrite.path or rule_rewrite):
         return True
     return any(f.type in {"RequestRedirect", "RequestMirror"} for f in backend.filters)
@@ -136,7 +136,7 @@ def _needs_branch(rule: Rule, backend: gw.HTTPBackendRef) -> bool:
 def _branch(view: View, case: _Case, backend: tuple[int, gw.HTTPBackendRef], *, pinned: bool = False) -> Branch:
     ref = backend[1]
     pin = f"{ref.namespace or case.rule.about.namespace}/{ref.name}:{ref.port}" if pinned else ""
-    redirect = only(ref.filters, "RequestRedirect")
+    redirect = find_filter(ref.filters, "RequestRedirect")
     if redirect is None or redirect.request_redirect is None or any(unsupported_filters(ref)):
         return Branch(_forward(view, case, [backend]), ref.weight, pin)
     action = redirect_of(redirect.request_redirect, case.match.spec, case.scheme, case.port)
@@ -152,7 +152,10 @@ def _forward(view: View, case: _Case, backends: Backends) -> Forward:
         mirror_filters(filters, rule.referrer("filters")),
         *(mirror_filters(ref.filters, rule.referrer(f"backendRefs[{i}].filters")) for i, ref in only_backend),
     )
-    rewrites = [*(only(ref.filters, "URLRewrite") for _, ref in only_backend), only(filters, "URLRewrite")]
+    rewrites = [
+        *(find_filter(ref.filters, "URLRewrite") for _, ref in only_backend),
+        find_filter(filters, "URLRewrite"),
+    ]
     return Forward(
         # One that fails keeps its share, which is answered with an error (decision 0082); if all do, the proxy answers.
         destinations=destinations if any(not destination.fails for destination in destinations) else (),
@@ -166,7 +169,7 @@ def _forward(view: View, case: _Case, backends: Backends) -> Forward:
 
 def _destination(view: View, rule: Rule, i: int, backend: gw.HTTPBackendRef) -> Destination:
     referrer = rule.referrer(f"backendRefs[{i}]")
-    rewrite = only(backend.filters, "URLRewrite")
+    rewrite = find_filter(backend.filters, "URLRewrite")
     return msgspec.structs.replace(
         destination_of(view, referrer, backend),
         weight=backend.weight,

@@ -6,7 +6,7 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import Ref
 from mirrorplane.translators.gateway_api.names import hostname_problem, section_problem
 from mirrorplane.translators.gateway_api.route.backends import backend_findings
-from mirrorplane.translators.gateway_api.route.filters import Filters, filter_findings, only
+from mirrorplane.translators.gateway_api.route.filters import Filters, filter_findings, find_filter
 from mirrorplane.translators.gateway_api.route.retries import retry_findings
 from mirrorplane.translators.gateway_api.route.rules import Rule
 from mirrorplane.translators.gateway_api.route.sessions import session_findings
@@ -42,7 +42,7 @@ def _rule_findings(rule: Rule) -> Iterator[Finding]:
     spec, about = rule.spec, rule.about
     yield from filter_findings(about, f"{rule.path}.filters", spec.filters)
     yield from _prefix_findings(rule, f"{rule.path}.filters", spec.filters)
-    if spec.backend_refs and only(spec.filters, "RequestRedirect") is not None:
+    if spec.backend_refs and find_filter(spec.filters, "RequestRedirect") is not None:
         message = "RequestRedirect filter must not be used together with backendRefs"
         yield Finding(about, "InvalidFilter", message, f"{rule.path}.backendRefs")
     for i, backend in enumerate(spec.backend_refs):

@@ -93,9 +93,7 @@ POLICIES = [
 
 
 @pytest.mark.parametrize(("policies", "hosts"), POLICIES)
-async def test_of_policies_the_most_specific_holds_then_the_oldest(
-    policies: tuple[str, ...], hosts: tuple[str, str, str]
-):
+async def test_the_most_specific_policy_wins_then_the_oldest(policies: tuple[str, ...], hosts: tuple[str, str, str]):
     assert await copies(world(*policies)) == hosts
 
 
@@ -117,7 +115,7 @@ async def test_a_rule_names_a_policy_itself():
     assert brief(ask(resources, f"GET http://{HOST}/b")).startswith("web")
 
 
-async def test_a_policy_says_at_which_gateways_it_holds():
+async def test_the_status_of_a_policy_lists_its_gateways():
     plane = await plane_of(world(policy("p", ROUTE), policy("lost", {"kind": "HTTPRoute", "name": "gone"})))
     plane.statuses.refresh(plane.engine.view, plane.snapshot, None, "2026-01-01T00:00:00Z")
     status = {ref.name: spec for ref, spec in plane.statuses.statuses() if ref.kind.endswith("TrafficPolicy")}
@@ -127,7 +125,7 @@ async def test_a_policy_says_at_which_gateways_it_holds():
     assert [(c["type"], c["status"]) for c in entry["conditions"]] == [("Accepted", "True"), ("Attached", "True")]
 
 
-async def test_policies_without_a_target_are_told():
+async def test_policies_without_a_target_are_reported():
     missing = policy("p", {"kind": "HTTPRoute", "name": "gone"})
     findings = (await plane_of(world(missing))).findings.all()
     assert [(f.reason, f.about.name, f.path) for f in findings] == [("TargetNotFound", "p", "spec.targetRefs[0].name")]

@@ -84,7 +84,7 @@ STATUS = [
 
 
 @pytest.mark.parametrize(("parent", "rule", "spec"), [s[1:] for s in STATUS], ids=[s[0] for s in STATUS])
-async def test_the_status_of_a_route_says_whether_it_holds_at_a_service(
+async def test_the_status_of_a_route_says_whether_it_is_attached_to_a_service(
     parent: dict[str, Any], rule: dict[str, Any], spec: dict[str, str]
 ):
     (entry,) = (await statuses(mesh(of_web("r", rule, parent=parent))))["HTTPRoute r"]["parents"]
@@ -93,7 +93,7 @@ async def test_the_status_of_a_route_says_whether_it_holds_at_a_service(
     assert entry["parentRef"] == {**SERVICE, **parent}
 
 
-async def test_nothing_is_said_of_services_that_are_not_there():
+async def test_missing_services_get_no_status_entry():
     assert "HTTPRoute r" not in await statuses(mesh(of_web("r", rule_to("web"), parent={"name": "gone"})))
     group = route("r", rule_to("web"), parents=[{"kind": "Service", "name": "web"}])
     assert "HTTPRoute r" not in await statuses(mesh(group))

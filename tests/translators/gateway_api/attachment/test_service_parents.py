@@ -75,7 +75,7 @@ PARENTS = [
 
 
 @pytest.mark.parametrize(("parent", "oldest", "second", "spec"), PARENTS)
-async def test_a_route_holds_at_the_ports_that_it_names(
+async def test_a_route_applies_to_the_ports_that_it_selects(
     parent: dict[str, Any], oldest: str, second: str, spec: list[str]
 ):
     text = mesh(of_web("r", rule_to("next"), parent=parent))
@@ -160,7 +160,7 @@ async def test_a_backend_in_another_namespace_needs_a_grant_and_the_parent_none(
     assert await told(text) == ["RefNotPermitted spec.rules[0].backendRefs[0].namespace"]
 
 
-async def test_a_consumer_that_may_not_see_the_service_is_told():
+async def test_a_consumer_that_may_not_see_the_service_is_reported():
     hidden = doc("Service", "web", {"ports": PORTS}, "v1", annotations={"networking.istio.io/exportTo": "."})
     assert await told("---\n".join([hidden, consumer("c", {})])) == ["NoMatchingParent spec.parentRefs[0]"]
 
@@ -195,7 +195,7 @@ WILD = {"hosts": ["*.default.svc.cluster.local"], "http": ISTIOS["http"]}
         ({**ISTIOS, "exportTo": ["x"]}, "next", False),
     ],
 )
-async def test_istios_rules_for_a_host_are_asked_before_routes_of_the_service(
+async def test_istios_rules_for_a_host_win_over_routes_of_the_service(
     spec: dict[str, Any], expected: str, accepted: bool
 ):
     text = mesh(of_web("r", rule_to("next")), doc("VirtualService", "v", spec, "networking.istio.io/v1"))
@@ -273,7 +273,7 @@ async def test_with_interception_a_service_has_listeners_of_its_own_only_where_r
     assert "web.default.svc.cluster.local:8080" in routed.of_type(ROUTE)
 
 
-async def test_with_interception_istios_rules_are_told_apart_by_host_as_ever():
+async def test_with_interception_istios_rules_still_match_by_host():
     text = mesh(of_web("r", rule_to("next")), doc("VirtualService", "v", ISTIOS, "networking.istio.io/v1"))
     assert await answer(text, "GET http://web:8000/", INSIDE, WEB) == "old"
     assert await answer(text, "GET http://next:8000/", INSIDE, WEB) == "next"

@@ -107,7 +107,7 @@ async def test_a_parent_is_named_as_the_api_server_stores_it():
     assert (condition["observedGeneration"], condition["lastTransitionTime"]) == (0, NOW)
 
 
-async def test_nothing_is_said_of_what_belongs_to_others():
+async def test_objects_of_other_controllers_get_no_status():
     status = await statuses(gateway({}, controller="a.b/c"), route("web", rule_to("web")), services("web"))
     assert status == {}
     both = route(

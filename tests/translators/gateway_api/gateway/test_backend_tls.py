@@ -60,7 +60,7 @@ def asked(plane: Plane, direction: str = "outbound") -> str:
         ([policy("a", namespace="shop")], ""),
     ],
 )
-async def test_of_policies_for_a_port_one_holds(policies: list[str], sni: str):
+async def test_one_policy_applies_to_a_port(policies: list[str], sni: str):
     copied = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "web", "port": 8000}}}
     plane = await plane_of(
         joined(gateway({}), route("web", rule_to("web", filters=[copied])), services("web"), *policies)
@@ -76,12 +76,12 @@ async def test_a_port_for_udp_of_the_same_number_is_another(port: str, sni: str)
     assert asked(await plane_of(joined(both, policy("a", port=port)))) == sni
 
 
-async def test_sidecars_are_not_told():
+async def test_sidecars_ignore_backend_tls_policies():
     served = decoded(await rendered(joined(services("web"), policy("a")), SLEEP), CLUSTER)
     assert "transport_socket" not in served[f"outbound|8000||{WEB}"]
 
 
-async def test_the_rest_of_a_destination_rule_holds():
+async def test_other_settings_of_a_destination_rule_still_apply():
     rule = {
         "host": "web",
         "trafficPolicy": {"connectionPool": {"tcp": {"maxConnections": 7}}, "tls": {"mode": "ISTIO_MUTUAL"}},

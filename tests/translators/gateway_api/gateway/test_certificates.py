@@ -231,7 +231,7 @@ async def test_a_port_of_its_own_replaces_the_default():
     assert "combined_validation_context" not in tls["typed_config"]["common_tls_context"]
 
 
-async def test_one_port_is_told_about_once():
+async def test_a_port_is_configured_once():
     spec = frontend()
     spec["frontend"]["perPort"] = [{"port": 443, "tls": {}}, {"port": 443, "tls": {}}]
     plane = await plane_of(gateway(listener(), tls=spec))
@@ -272,7 +272,7 @@ async def test_what_is_no_certificate_for_backends_is_not_shown_to_them(ref: dic
     assert held(plane) == ["certificate://default/web"]
 
 
-async def test_what_is_said_of_certificates_stands_in_the_status():
+async def test_findings_about_certificates_are_in_the_status():
     spec = frontend(mode="AllowInsecureFallback") | {"backend": {"clientCertificateRef": {"name": "own"}}}
     clients = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: clients}\ndata: {ca.crt: CLIENTS}\n"
     three = listener(host="a.example.com"), listener("b", host="b.example.com"), listener("c", 444, namespace="shop")

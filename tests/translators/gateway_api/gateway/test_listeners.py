@@ -152,7 +152,7 @@ def test_a_profile_that_there_is_not_is_refused(text: str):
         list(adopted_controllers([text], ()))
 
 
-def test_names_that_are_no_labels_are_told_apart_by_labels():
+def test_names_too_long_for_a_label_get_distinct_labels():
     names = ["a" * 62, "a" * 63, "a" * 64, "a" * 65, "a" * 253]
     labels = [router_label(name) for name in names]
     assert labels[:2] == names[:2]
@@ -178,7 +178,7 @@ async def test_rules_of_istio_do_not_hold_at_a_gateway_whatever_they_call_it(nam
     ]
 
 
-async def test_a_listener_for_https_without_a_certificate_lets_nobody_in():
+async def test_an_https_listener_without_a_certificate_accepts_no_client():
     text = "---\n".join(
         [edge(None, {"protocol": "HTTPS"}, {"port": 81}), route("web", rule_to("web")), services("web")]
     )

@@ -68,7 +68,7 @@ def test_protocols_of_others_are_not_refused(protocol: str):
     assert read("Gateway", listening(protocol=protocol)).object is not None
 
 
-async def test_a_listener_set_that_joins_itself_is_told():
+async def test_a_listener_set_that_joins_itself_is_reported():
     more = {"parentRef": {"kind": "ListenerSet", "name": "x"}, "listeners": [LISTENER]}
     plane = await plane_of("---\n".join([gateway({}), doc("ListenerSet", "x", more)]))
     assert [(finding.reason, finding.path) for finding in plane.findings.all()] == [

@@ -47,7 +47,7 @@ async def test_redirects_say_no_port_that_the_scheme_has_anyway(port: int, spec:
 
 
 @pytest.mark.parametrize(("host", "expected"), [("a.b:8080", "https://a.b:443/"), ("a.b", "https://a.b/")])
-async def test_a_port_that_a_client_said_of_any_host_is_replaced(host: str, expected: str):
+async def test_a_port_that_a_client_wrote_is_replaced_behind_a_wildcard(host: str, expected: str):
     moved = {"filters": [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}]}
     served = await rendered("---\n".join([gateway({"port": 8080}), route("moved", moved)]), EDGE)
     resources = decode_resources(served)

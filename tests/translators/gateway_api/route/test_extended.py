@@ -83,7 +83,7 @@ SESSIONS = [
 
 
 @pytest.mark.parametrize(("spec", "state"), SESSIONS)
-async def test_sessions_are_told_by_a_cookie_or_a_header(spec: dict[str, Any], state: dict[str, Any]):
+async def test_sessions_are_identified_by_a_cookie_or_a_header(spec: dict[str, Any], state: dict[str, Any]):
     served_route = await route_of(rule_to("web", sessionPersistence=spec))
     config = served_route["typed_per_filter_config"]["envoy.filters.http.stateful_session"]
     session_state = config["stateful_session"]["session_state"]["typed_config"]
@@ -147,7 +147,7 @@ async def test_a_filter_that_cannot_be_done_is_not_left_out(spec: dict[str, Any]
         ("GRPC", "http2|8000||guard.default.svc.cluster.local"),
     ],
 )
-async def test_who_is_asked_stands_on_the_route(protocol: str, cluster: str):
+async def test_the_authorization_server_is_configured_on_the_route(protocol: str, cluster: str):
     spec = {"type": "ExternalAuth", "externalAuth": {"protocol": protocol, protocol.lower(): {}, **GUARD}}
     served_route = await route_of(rule_to("web", path("/a"), filters=[spec]))
     assert cluster in str(served_route["typed_per_filter_config"]["envoy.filters.http.match_delegate"])
@@ -165,7 +165,7 @@ PROTOCOLS = [
 
 
 @pytest.mark.parametrize(("spec", "expected"), PROTOCOLS)
-async def test_what_a_port_speaks_must_be_spoken_here(spec: str, expected: str):
+async def test_the_app_protocol_of_a_port_must_be_supported(spec: str, expected: str):
     ports = [{"name": "http", "port": 8000, "appProtocol": spec}]
     manifest = doc("Service", "web", {"ports": ports}, "v1")
     plane = await plane_of("---\n".join([gateway({}), route("web", rule_to("web")), services("web"), manifest]))
@@ -174,7 +174,7 @@ async def test_what_a_port_speaks_must_be_spoken_here(spec: str, expected: str):
     assert reasons == ([] if expected == "web" else ["UnsupportedProtocol"])
 
 
-async def test_secure_sockets_need_to_know_how_tls_is_spoken():
+async def test_web_sockets_by_tls_need_a_tls_policy():
     ports = [{"name": "http", "port": 8000, "appProtocol": "kubernetes.io/wss"}]
     target = {"group": "", "kind": "Service", "name": "web"}
     validation = {"hostname": "web.example.com", "wellKnownCACertificates": "System"}
@@ -216,7 +216,7 @@ async def test_what_is_wrong_with_filters_is_in_the_status(rules: tuple[dict[str
 
 
 @pytest.mark.parametrize(("protocol", "name"), [("HTTP", "outbound"), ("GRPC", "http2")])
-async def test_who_is_asked_is_known_to_clients_that_import_little(protocol: str, name: str):
+async def test_the_authorization_server_is_known_to_clients_that_import_little(protocol: str, name: str):
     auth = {"type": "ExternalAuth", "externalAuth": {"protocol": protocol, protocol.lower(): {}, **GUARD}}
     spec = {
         "parentRefs": [{"group": "", "kind": "Service", "name": "web"}],

@@ -49,7 +49,7 @@ MATCHES = [
 
 
 @pytest.mark.parametrize(("match", "by_call"), MATCHES)
-async def test_calls_are_told_by_service_and_method(match: dict[str, Any], by_call: dict[str, str]):
+async def test_calls_are_matched_by_service_and_method(match: dict[str, Any], by_call: dict[str, str]):
     served = await rendered("---\n".join([gateway({}), calls("web", rule("web", match)), services("web")]), EDGE)
     for url, expected in by_call.items():
         assert brief(ask(served, HOST + url)) == expected, url
@@ -153,7 +153,7 @@ async def test_of_an_http_and_a_grpc_route_for_one_host_the_older_is_accepted(
     assert brief(ask(served, HOST + ECHO)) == answers.get(expected, expected)
 
 
-async def test_both_are_told_whether_they_are_accepted():
+async def test_both_statuses_say_whether_the_route_is_accepted():
     specs = [
         gateway({}),
         calls("calls", rule("web"), created=NEWER),
@@ -165,7 +165,7 @@ async def test_both_are_told_whether_they_are_accepted():
     assert by_name == {"HTTPRoute web": ACCEPTED, "GRPCRoute calls": refused("NotAllowedByListeners")}
 
 
-async def test_a_route_that_was_not_accepted_is_nobodys_rival():
+async def test_a_route_that_is_not_accepted_conflicts_with_no_other():
     text = [
         gateway({}),
         route("a", rule_to("web"), created="2020-01-01T00:00:00Z", hostnames=["a.example.com"]),

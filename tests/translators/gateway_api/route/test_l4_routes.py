@@ -193,7 +193,7 @@ async def test_why_a_route_is_not_attached(kind: str, section: str, reason: str)
     assert await reasons(text) == [("r", reason, "spec.parentRefs[0]")]
 
 
-async def test_listeners_that_cannot_be_told_apart_are_not_served():
+async def test_listeners_that_conflict_are_not_served():
     clash = gateway({"port": 53, "protocol": "HTTP"}, TCP, UDP)
     routes = [stream("TCPRoute", "tcp", "a"), stream("UDPRoute", "udp", "a")]
     text = joined(clash, *routes, udp_service("a"))

@@ -59,7 +59,7 @@ ONE = [
 
 
 @pytest.mark.parametrize(("spec", "expected"), ONE)
-async def test_what_is_said_of_an_only_backend_holds_for_all_requests(spec: dict[str, Any], expected: str):
+async def test_filters_of_an_only_backend_apply_to_all_requests(spec: dict[str, Any], expected: str):
     assert brief(ask(await served(spec), f"GET {HOST}/a/b")) == expected
 
 
