@@ -20,7 +20,7 @@ from mirrorplane.translators.contract import Input
 from mirrorplane.translators.lookups.route_attachments import INDEX
 from tests.builders import SLEEP, PlainView, objects
 from tests.controlplane.engine.test_incremental import from_scratch
-from tests.gateway_manifests import EDGE, gateway, made, path, route, services, to
+from tests.gateway_manifests import EDGE, doc, gateway, path, route, rule_to, services
 from tests.traffic_language import ask, brief
 
 
@@ -48,8 +48,8 @@ WORLD = "---\n".join(
     [
         services("web", "copy"),
         gateway({}),
-        route("web", {**to("web", path("/a")), "name": "a"}, to("web", path("/b"))),
-        made(
+        route("web", {**rule_to("web", path("/a")), "name": "a"}, rule_to("web", path("/b"))),
+        doc(
             "VirtualService",
             "web",
             {
