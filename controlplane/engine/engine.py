@@ -3,7 +3,8 @@
 A function that reads through a View is cached with every read it made and the answer it got. After a change, only the
 entries behind a changed read are dirty; a dirty entry runs again only when one of its dirty reads really answers
 differently, and an equal result keeps the identity of the old one, so a change stops where it stops mattering.
-See decision 0002.
+Why recorded reads also give the provenance of a
+resource: decision 0013.
 """
 
 import logging
@@ -37,7 +38,7 @@ class CycleError(RecursionError):
 class Entry:
     """One cached call. `dirty`: the reads that may answer differently since it ran; None when there are none."""
 
-    __slots__ = ("dirty", "reads", "value")
+    __slots__ = ("dirty", "reads", "value")  # one for each cached call: a __dict__ would dominate memory
 
     def __init__(self, value: Any, reads: dict[ReadKey, Any]) -> None:
         self.value, self.reads = value, reads
@@ -81,7 +82,7 @@ class Engine:
         """Move to a snapshot and return the view on it. Everything behind a changed read becomes dirty."""
         self._snapshot = snapshot
         todo: list[ReadKey] = list(snapshot.changed)
-        self._busy += 1
+        self._busy += 1  # a checkpoint may let other jobs in, which must not evict what is being marked
         try:
             while todo:
                 self.checkpoint()
@@ -98,7 +99,7 @@ class Engine:
                 entry.dirty.add(read)
                 continue
             entry.dirty = {read}
-            if call in self._holds:
+            if call in self._holds:  # others are checked when something that reads them is evaluated
                 self._touched.add(call)
             self.checkpoint()
             yield call

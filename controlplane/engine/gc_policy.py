@@ -3,6 +3,7 @@
 The world and what is built from it are large and contain no cycles, so a collection walks them and finds nothing: at
 5,000 services that walk was most of a cold build. Reference counting still frees objects at once.
 See decisions 0014 and 0038.
+See decisions 0014 and 0038.
 """
 
 import asyncio

@@ -32,7 +32,7 @@ class ReverseDeps:
         by_read = self._readers
         for read in reads:
             readers = by_read.setdefault(read, call)
-            if readers is not call:
+            if readers is not call:  # another reader, or an equal tuple of an earlier run
                 if isinstance(readers, set):
                     readers.add(call)
                 elif readers != call:

@@ -47,7 +47,7 @@ class Store:
             self._changed_at[ref] = self._version + 1
             for bucket in after:
                 self._members[bucket][ref] = obj
-            self._unsorted |= after - before
+            self._unsorted |= after - before  # a member that is only replaced keeps its place in the order
         self._changed.add((GET, ref))
         self._changed.update((BY, *bucket) for bucket in before | after)
         self._touched |= before | after

@@ -100,6 +100,7 @@ class NackStore:
     def suspect(self, proxy: str, type_url: str, names: Collection[str], text: str) -> None:
         """Add that a proxy rejects one or more of these resources. The names are not copied: there may be thousands."""
         rejections = self._rejections(proxy, type_url)
+        # A second group joins the first: which of the two texts belongs to a resource is not known.
         rejections.group = {*rejections.group, *names} if rejections.group else names
         rejections.group_text = text
         self._on_change()

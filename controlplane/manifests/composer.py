@@ -100,7 +100,7 @@ class Composer:
         value = event.value
         if event.tag is not None:
             value = _tagged(event)
-        elif event.implicit[0]:
+        elif event.implicit[0]:  # plain style: quoted scalars are always strings
             value = resolve(value)
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, 1)
@@ -111,7 +111,7 @@ class Composer:
     def _alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:
             raise YamlError(f"the alias *{event.anchor} has no complete anchor before it", _line(event))
-        value, nodes = self._anchors[event.anchor]
+        value, nodes = self._anchors[event.anchor]  # the same object, not a copy: only the walk over it grows
         self._nodes += nodes
         self._expanded += nodes
         if self._expanded > MAX_EXPANDED:
@@ -170,7 +170,7 @@ class Composer:
         if value in parent.value or (value == _MERGE and parent.merged is not _ABSENT):
             first = self._line_of(value, parent)
             raise YamlError(f"duplicate key {value!r}, first on line {first}; remove one of them", _line(event))
-        return intern(value)
+        return intern(value)  # the same few keys stand in every manifest, and Lines keeps them all
 
     def _line_of(self, key: str, mapping: _Open) -> int:
         lines = self._lines

@@ -154,7 +154,7 @@ def _quoted(value: Any) -> str:
 
 
 def _type_in(what: str) -> str:
-    """Return the type of the value that msgspec's sentence names: all that may be told of it, or can."""
+    """Return the type that msgspec's sentence names, for a value that must not be quoted, or was not found."""
     mistyped = _EXPECTED.fullmatch(what)
     return _WORDS.get(mistyped[2], mistyped[2]) if mistyped else "another value"
 

@@ -71,9 +71,9 @@ def unfold(value: Any) -> Iterator[tuple[str, Any]]:
     if not (isinstance(kind, str) and kind.endswith("List") and isinstance(items, list)):
         yield "", value
         return
-    shared = {"apiVersion": value.get("apiVersion"), "kind": kind[:-4]} if kind != "List" else {}
+    inherited = {"apiVersion": value.get("apiVersion"), "kind": kind[:-4]} if kind != "List" else {}
     for position, item in enumerate(items):
-        yield f"items[{position}]", {**shared, **item} if isinstance(item, dict) else item
+        yield f"items[{position}]", {**inherited, **item} if isinstance(item, dict) else item
 
 
 def without_nulls(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Several sources as one: owns which source serves a Ref that more than one of them holds.
 
 The order of the sources is their precedence: the first that holds a Ref serves it. Ownership is kept for each
-(source, Ref), so removing an object in one source leaves another source's object of that Ref alone.
+(source, Ref), so removing an object in one source leaves another source's object of that Ref alone. See decision 0122.
 """
 
 import asyncio
@@ -120,7 +120,7 @@ class Ownership:
                     objects[change.ref] = change.obj
             findings.update((f"{self._names[number]}: {origin}", group) for origin, group in batch.findings.items())
         changes = []
-        for ref in sorted(before):
+        for ref in sorted(before):  # one Change for each Ref, however many sources changed it
             old, new = before[ref], self._claims(ref)
             served = new[0][1] if new else None
             if served != (old[0][1] if old else None):

@@ -1,4 +1,4 @@
-"""What the control plane asks of a source of objects, whatever stands behind it: a folder, an API server, itself.
+"""The interface of a source of objects, whatever is behind it: a folder, an API server, the control plane itself.
 
 Separate from the sources so that App, Plane and the findings depend on this protocol and on no implementation.
 """

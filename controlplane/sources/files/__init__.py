@@ -1,1 +1,1 @@
-"""The folder source: manifests from files, watched, each edit taken whole or not at all."""
+"""The folder source: manifests from files, watched, each edit applied completely or not at all."""
