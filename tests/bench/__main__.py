@@ -170,18 +170,20 @@ def machine() -> str:
 
 def table(title: str, module: str, columns: tuple[str, ...], rows: Rows) -> Table:
     """Run one benchmark for each column, each in a process of its own, and lay the figures side by side."""
-    found = {column: run(module, column) for column in columns}
+    columns_measured = {column: run(module, column) for column in columns}
     command = f"python -m tests.bench.{module}"
-    made = Table(command, *columns, title=title, title_justify="left")
+    new_table = Table(command, *columns, title=title, title_justify="left")
     for key, (label, form) in rows.items():
-        made.add_row(label, *(form.format(f[key]) if key in (f := found[column]) else "-" for column in columns))
-    return made
+        new_table.add_row(
+            label, *(form.format(f[key]) if key in (f := columns_measured[column]) else "-" for column in columns)
+        )
+    return new_table
 
 
 def run(module: str, column: str) -> dict[str, float]:
     command = [sys.executable, "-m", f"tests.bench.{module}", *column.split()]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
-    figures: dict[str, float] = json.loads(told.stdout)
+    completed = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures: dict[str, float] = json.loads(completed.stdout)
     return figures
 
 

@@ -44,10 +44,10 @@ class Heard:
 
     def attach(self, proxy: Proxy, offer: Offer, variant: str) -> Link:
         link = self._feed.attach(proxy, offer, variant)
-        told = link.settled
+        report = link.settled
 
         def settled() -> None:
-            told()
+            report()
             self.settled.set()
 
         link.settled = settled  # type: ignore[method-assign]

@@ -73,9 +73,9 @@ class BareServer:
                 self.heard(request.response_nonce)
             names = request.resource_names_subscribe if delta else request.resource_names
             if names or not request.response_nonce:
-                there = self.resources.of_type(request.type_url)
-                found = [there[name] for name in names if name in there] if names else list(there.values())
-                outbox.put_nowait(response(request.type_url, "first", found, delta=delta))
+                existing = self.resources.of_type(request.type_url)
+                results = [existing[name] for name in names if name in existing] if names else list(existing.values())
+                outbox.put_nowait(response(request.type_url, "first", results, delta=delta))
         outbox.put_nowait(None)
 
 

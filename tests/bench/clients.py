@@ -54,9 +54,9 @@ class Seen(msgspec.Struct):
 class Flock:
     """The streams, and what they have seen."""
 
-    def __init__(self, wanted: Clients) -> None:
-        self.wanted, self.seen = wanted, Seen()
-        self._acks = {url: _ack(wanted, url) for url in wanted.subscribe}
+    def __init__(self, clients: Clients) -> None:
+        self.wanted, self.seen = clients, Seen()
+        self._acks = {url: _ack(clients, url) for url in clients.subscribe}
         self._buffer = bytearray(READ)
         self._poll = select.epoll()
         self._connections: dict[int, Connection] = {}
@@ -112,22 +112,22 @@ class Flock:
         print(msgspec.json.encode(self.seen).decode(), flush=True)
 
 
-def tail(message: bytes, known: Iterable[str]) -> tuple[str, bytes]:
+def tail(message: bytes, names: Iterable[str]) -> tuple[str, bytes]:
     """Return the type and the nonce of a response, which are its last fields but for removed names."""
-    url, at = max(((url, message.rfind(url.encode())) for url in known), key=lambda found: found[1])
-    at += len(url)
-    assert message[at] == 0x2A, "a nonce follows the type"
-    return url, message[at + 2 : at + 2 + message[at + 1]]
+    url, position = max(((url, message.rfind(url.encode())) for url in names), key=lambda found: found[1])
+    position += len(url)
+    assert message[position] == 0x2A, "a nonce follows the type"
+    return url, message[position + 2 : position + 2 + message[position + 1]]
 
 
-def _requests(wanted: Clients, number: int) -> Iterator[bytes]:
+def _requests(clients: Clients, number: int) -> Iterator[bytes]:
     """The first requests of a stream; only the very first carries the node."""
-    node: base_pb2.Node | None = _node(wanted.namespaces[number % len(wanted.namespaces)], number)
-    for type_url, names in wanted.subscribe.items():
-        if wanted.delta:
+    node: base_pb2.Node | None = _node(clients.namespaces[number % len(clients.namespaces)], number)
+    for type_url, names in clients.subscribe.items():
+        if clients.delta:
             request = discovery_pb2.DeltaDiscoveryRequest(type_url=type_url, node=node, resource_names_subscribe=names)
             if type_url == CLUSTER:
-                request.initial_resource_versions.update(dict.fromkeys(wanted.held, "0" * 32))
+                request.initial_resource_versions.update(dict.fromkeys(clients.held, "0" * 32))
         else:
             request = discovery_pb2.DiscoveryRequest(type_url=type_url, node=node, resource_names=names)
         node = None
@@ -137,36 +137,38 @@ def _requests(wanted: Clients, number: int) -> Iterator[bytes]:
 def _node(namespace: str, number: int) -> base_pb2.Node:
     ip = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
     node = base_pb2.Node(id=f"sidecar~{ip}~bench-{number}.{namespace}~{namespace}.svc.cluster.local", cluster="bench")
-    for each in range(EXTENSIONS):
-        extension = node.extensions.add(name=f"envoy.filters.http.one_{each}", category="envoy.filters.http")
-        extension.type_urls.append(f"envoy.extensions.filters.http.one_{each}.v3.One")
+    for number_of_extension in range(EXTENSIONS):
+        extension = node.extensions.add(
+            name=f"envoy.filters.http.one_{number_of_extension}", category="envoy.filters.http"
+        )
+        extension.type_urls.append(f"envoy.extensions.filters.http.one_{number_of_extension}.v3.One")
     return node
 
 
-def _ack(wanted: Clients, type_url: str) -> bytes:
+def _ack(clients: Clients, type_url: str) -> bytes:
     """What goes before the nonce of an ACK. Without delta that is a version, and all names that are wanted, again."""
-    if wanted.delta:
+    if clients.delta:
         return _field(2, type_url.encode())
-    names = b"".join(_field(3, name.encode()) for name in wanted.subscribe[type_url])
+    names = b"".join(_field(3, name.encode()) for name in clients.subscribe[type_url])
     return _field(1, b"0" * 32) + names + _field(4, type_url.encode())
 
 
 def _count(message: bytes) -> int:
     """Count the resources (field 2) of a response."""
-    found = at = 0
-    while at < len(message):
-        tag, size, shift = message[at], 0, 0
-        at += 1
+    count = position = 0
+    while position < len(message):
+        tag, size, shift = message[position], 0, 0
+        position += 1
         while True:
-            byte = message[at]
-            at += 1
+            byte = message[position]
+            position += 1
             size |= (byte & 127) << shift
             shift += 7
             if byte < 128:
                 break
-        at += size
-        found += tag == 0x12
-    return found
+        position += size
+        count += tag == 0x12
+    return count
 
 
 def _field(number: int, body: bytes) -> bytes:

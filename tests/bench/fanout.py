@@ -45,19 +45,19 @@ TRIGGER = Ref(MESH_CONFIG.key, "", "default")
 async def measure(kilobytes: int) -> dict[str, float]:
     ours, theirs = cores()
     os.sched_setaffinity(0, {ours})
-    found = {}
+    fields = {}
     for variant, make in (("sotw", Served), ("delta", Served), ("bare", Bare)):
         served = make(kilobytes)
         delta = variant != "sotw"
-        wanted = Clients(await served.start(), STREAMS, connections_for(STREAMS), delta, {ROUTE: [NAME]}, core=theirs)
-        figures = await fan_out(served, wanted)
+        clients = Clients(await served.start(), STREAMS, connections_for(STREAMS), delta, {ROUTE: [NAME]}, core=theirs)
+        figures = await fan_out(served, clients)
         await served.stop()
-        found |= {f"{variant}_{name}": value for name, value in figures.items()}
-    return found
+        fields |= {f"{variant}_{name}": value for name, value in figures.items()}
+    return fields
 
 
-async def fan_out(served: "Served | Bare", wanted: Clients) -> dict[str, float]:
-    async with herd(wanted) as clients:
+async def fan_out(served: "Served | Bare", expected: Clients) -> dict[str, float]:
+    async with herd(expected) as clients:
         await until(lambda: len(served.acked_at) == STREAMS, "all clients had connected")
         for number in range(WARM_UP):
             await change(served, number)
@@ -79,7 +79,7 @@ async def change(served: "Served | Bare", number: int) -> list[float]:
     served.acked_at.clear()
     began = await served.change(number)
     await until(lambda: len(served.acked_at) == STREAMS, "all clients had accepted a change")
-    return [(at - began) * 1000 for at in served.acked_at]
+    return [(position - began) * 1000 for position in served.acked_at]
 
 
 class Served(PlaneFeed):
@@ -127,8 +127,8 @@ class Bare(BareServer):
     """The same bytes without a control plane."""
 
     def __init__(self, kilobytes: int) -> None:
-        first = ResourceSet(1, {ROUTE: {NAME: route(0, kilobytes)}}, {}, 0)
-        super().__init__(first, lambda _: self.acked_at.append(time.perf_counter()))
+        resource_set = ResourceSet(1, {ROUTE: {NAME: route(0, kilobytes)}}, {}, 0)
+        super().__init__(resource_set, lambda _: self.acked_at.append(time.perf_counter()))
         self.acked_at: list[float] = []
         self._kilobytes = kilobytes
 

@@ -46,8 +46,8 @@ KINDS = {kind.key: kind for kind in catalogue().kinds}
 class Client:
     """Asks for routes at a router, and counts what goes wrong with those that were there before."""
 
-    def __init__(self, session: aiohttp.ClientSession, at: str, kind: str) -> None:
-        self._session, self._at, self.kind = session, at, kind
+    def __init__(self, session: aiohttp.ClientSession, address: str, kind: str) -> None:
+        self._session, self._at, self.kind = session, address, kind
         self.probes = self.errors = 0
         self.slowest_ms = 0.0
 
@@ -65,12 +65,12 @@ class Client:
             assert time.perf_counter() < deadline, f"route {number} is not there after {EACH_S:g} s"
             await asyncio.sleep(POLL_S)
 
-    async def probe(self, known: list[int]) -> None:
+    async def probe(self, names: list[int]) -> None:
         """Ask for known routes 100 times a second, whether or not the answers before have come."""
         dice = random.Random(7)
         async with asyncio.TaskGroup() as asking:
             while True:
-                asking.create_task(self._probe_once(dice.choice(known)))
+                asking.create_task(self._probe_once(dice.choice(names)))
                 await asyncio.sleep(PROBE_S)
 
     async def _probe_once(self, number: int) -> None:
@@ -105,16 +105,16 @@ async def measure(count: int, kind: str, before: int, quiet: str) -> dict[str, f
 
 
 async def one_by_one(folder: Path, client: Client, count: int, before: int) -> dict[str, float]:
-    known, times = list(range(before)), list[float]()
-    for number in known:
+    names, times = list(range(before)), list[float]()
+    for number in names:
         await client.answered(number)
-    probing = asyncio.create_task(client.probe(known))
+    probing = asyncio.create_task(client.probe(names))
     for number in range(before, before + count):
         obj, began = gateway_worlds.route(client.kind, number), time.perf_counter()
         write(folder, obj)
         await client.answered(number)
         times.append((time.perf_counter() - began) * 1000)
-        known.append(number)
+        names.append(number)
     probing.cancel()
     with suppress(asyncio.CancelledError):
         await probing

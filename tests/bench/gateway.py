@@ -38,24 +38,26 @@ async def measure(count: int, kind: str) -> dict[str, float]:
         "added": lambda n: gateway_worlds.route(kind, count + n),
     }
     for name, change in changes.items():
-        found = await repeated(plane, sets, change)
-        figures |= {f"{name}_{key}": value for key, value in found.items()}
+        results = await repeated(plane, sets, change)
+        figures |= {f"{name}_{key}": value for key, value in results.items()}
     return figures
 
 
 async def repeated(plane: Plane, sets: list[ResourceSet], change: Callable[[int], AnyObject]) -> dict[str, float]:
     """Make a change again and again: milliseconds until it was offered, functions that ran, bytes that are pushed."""
-    found = [await once(plane, sets, change(number)) for number in range(CHANGES)]
-    times, runs, pushed = zip(*found, strict=True)
+    results = [await once(plane, sets, change(number)) for number in range(CHANGES)]
+    times, runs, pushed = zip(*results, strict=True)
     return {"p50_ms": p50(times), "p99_ms": p99(times), "runs": max(runs), "bytes": p50(pushed)}
 
 
 async def once(plane: Plane, sets: list[ResourceSet], obj: AnyObject) -> tuple[float, int, int]:
-    seen, runs, began = len(sets), plane.engine.runs, time.process_time()
+    observed, runs, began = len(sets), plane.engine.runs, time.process_time()
     plane.store.apply(obj.ref, obj)
     await plane.publish()
     took = (time.process_time() - began) * 1000
-    pushed = sum(one.of_type(url)[name].size for one in sets[seen:] for url in one.changed for name in one.changed[url])
+    pushed = sum(
+        item.of_type(url)[name].size for item in sets[observed:] for url in item.changed for name in item.changed[url]
+    )
     return took, plane.engine.runs - runs, pushed
 
 

@@ -30,13 +30,13 @@ class Herd:
 
 
 @asynccontextmanager
-async def herd(wanted: Clients) -> AsyncIterator[Herd]:
+async def herd(clients: Clients) -> AsyncIterator[Herd]:
     """Start clients; they end on leaving."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.clients", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(wanted) + b"\n")
+    process.stdin.write(msgspec.json.encode(clients) + b"\n")
     try:
         yield Herd(process)
     finally:

@@ -43,10 +43,10 @@ COMPLAINT = "Envoy does not like it"
 class Client:
     """A proxy at the other end of a session: it asks for everything, and accepts or rejects what comes, in time."""
 
-    def __init__(self, feed: PlaneFeed, shared: SharedResponses, number: int, namespace: str) -> None:
+    def __init__(self, feed: PlaneFeed, shared_responses: SharedResponses, number: int, namespace: str) -> None:
         self.rejects = ""
         self.session: DeltaSession | None = None
-        self._shared = shared
+        self._shared = shared_responses
         self._asks: list[DeltaRequest] = []
         self._wake = asyncio.Event()
         self.link = feed.attach(Proxy("sidecar", f"client-{number}", namespace), self._take, "delta")
@@ -114,8 +114,8 @@ class Mesh:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def publish(self, objects: list[AnyObject], gone: tuple[Ref, ...] = ()) -> None:
-        changes = [Change(obj.ref, obj) for obj in objects] + [Change(ref, None) for ref in gone]
+    async def publish(self, objects: list[AnyObject], removed: tuple[Ref, ...] = ()) -> None:
+        changes = [Change(obj.ref, obj) for obj in objects] + [Change(ref, None) for ref in removed]
         with self.feed.round(time.monotonic()):
             await self.plane.update(Batch(tuple(changes)))
         await self.settled()
@@ -158,12 +158,15 @@ async def measure(count: int, scopes: int, proxies: int) -> dict[str, float]:
         alone = await mesh.connect("alone")
         leave = await lag(lambda: mesh.leave(alone))
         rules = tuple(ref for ref in mesh.plane.snapshot.objects if ref.kind == VIRTUAL_SERVICE.key)
-        gone = await lag(lambda: mesh.publish([], rules))
-    found = {"load": [load], "connect": connects, "mesh": config, "edit": edit, "nack": [bad], "leave": [leave]}
+        removed = await lag(lambda: mesh.publish([], rules))
+    fields = {"load": [load], "connect": connects, "mesh": config, "edit": edit, "nack": [bad], "leave": [leave]}
     return {
         key: value
-        for name, lags in {**found, "gone": [gone]}.items()
-        for key, value in ((f"{name}_lag_ms", max(one[0] for one in lags)), (f"{name}_ms", max(one[1] for one in lags)))
+        for name, lags in {**fields, "gone": [removed]}.items()
+        for key, value in (
+            (f"{name}_lag_ms", max(item[0] for item in lags)),
+            (f"{name}_ms", max(item[1] for item in lags)),
+        )
     }
 
 

@@ -78,8 +78,8 @@ async def measure(seconds: float) -> dict[str, float]:
     await app.start()
     following = asyncio.create_task(app.run())
     subscribe = {CLUSTER: [], ENDPOINT: NAMES}
-    wanted = Clients(app.xds_port, STREAMS, connections_for(STREAMS), True, subscribe, core=theirs)
-    async with herd(wanted) as clients:
+    new_clients = Clients(app.xds_port, STREAMS, connections_for(STREAMS), True, subscribe, core=theirs)
+    async with herd(new_clients) as clients:
         await until(lambda: settled(app), "all clients had connected", SAMPLE_S)
         before = await clients.seen()
         figures = await storm(app, churn)
@@ -125,8 +125,8 @@ async def storm(app: App, churn: Churn) -> dict[str, float]:
 
 
 def settled(app: App) -> bool:
-    found = app.xds.streams()
-    return len(found) == STREAMS and all(stream.settled for stream in found)
+    streams = app.xds.streams()
+    return len(streams) == STREAMS and all(stream.settled for stream in streams)
 
 
 def sent(app: App) -> int:

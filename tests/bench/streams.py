@@ -39,11 +39,11 @@ async def measure(streams: int, subscription: str, how: str = "delta") -> dict[s
     app = App(ServeOptions((Path(os.devnull),), Address("127.0.0.1", 0), Address("127.0.0.1", 0)))
     await app.plane.update(Batch(tuple(Change(obj.ref, obj) for obj in plain_services(SERVICES[subscription]))))
     port = await app.grpc_server.start()
-    asked = subscribe(subscription)
-    held = tuple(asked[ENDPOINT]) if how == "back" else ()  # clusters have the names of their endpoints
-    wanted = Clients(port, 1, 1, how != "sotw", asked, core=theirs, held=held)
-    many = msgspec.structs.replace(wanted, streams=streams, connections=connections_for(streams))
-    async with herd(wanted):
+    request = subscribe(subscription)
+    objects = tuple(request[ENDPOINT]) if how == "back" else ()  # clusters have the names of their endpoints
+    new_clients = Clients(port, 1, 1, how != "sotw", request, core=theirs, held=objects)
+    many = msgspec.structs.replace(new_clients, streams=streams, connections=connections_for(streams))
+    async with herd(new_clients):
         await settled(app, 1)
         trim_memory()
         before, began, cpu = resident(), time.perf_counter(), time.process_time()
@@ -77,8 +77,8 @@ async def settled(app: App, streams: int) -> None:
     """Wait until so many streams have accepted what they asked for. To look costs as well, so it is done rarely."""
 
     def reached() -> bool:
-        found = app.xds.streams()
-        return len(found) == streams and all(stream.settled for stream in found)
+        connected = app.xds.streams()
+        return len(connected) == streams and all(stream.settled for stream in connected)
 
     await until(reached, "all clients had accepted what they asked for", LOOK_S)
 

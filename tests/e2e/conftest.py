@@ -16,8 +16,8 @@ PROTOCOLS = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"
 
 def seed_of_run() -> int:
     """Return what random tests draw from: a new seed each time, the same one in CI, or MIRRORPLANE_TEST_SEED."""
-    chosen = CI_SEED if os.environ.get("CI") else random.SystemRandom().randrange(1 << 32)
-    return int(os.environ.get("MIRRORPLANE_TEST_SEED", chosen))
+    choice = CI_SEED if os.environ.get("CI") else random.SystemRandom().randrange(1 << 32)
+    return int(os.environ.get("MIRRORPLANE_TEST_SEED", choice))
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """A control plane that follows an empty folder."""
     folder = tmp_path / "mesh"
     folder.mkdir()
-    async with Stage(folder) as made:
-        yield made
+    async with Stage(folder) as new_stage:
+        yield new_stage
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
     """An HTTP client that waits long, and follows nothing by itself."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60), auto_decompress=False) as made:
-        yield made
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60), auto_decompress=False) as session:
+        yield session

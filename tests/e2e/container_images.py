@@ -52,17 +52,17 @@ class Pipy(Container):
     """`pipy().listen(8080).serveHTTP(msg=>(console.log(msg.head),msg))`: it logs the head, and sends all back."""
 
     def listens(self, spec: Mapping[str, Any]) -> int:
-        found = LISTENS.search(" ".join(spec["command"]))
-        assert found is not None, spec
-        return int(found[1])
+        match = LISTENS.search(" ".join(spec["command"]))
+        assert match is not None, spec
+        return int(match[1])
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         body = await request.read()
         names = {raw.decode().lower(): raw.decode() for raw, _ in request.raw_headers}
         now = datetime.now(UTC).isoformat(sep=" ", timespec="milliseconds").partition("+")[0]
         head = f'protocol: "HTTP/1.1", headers: {json.dumps(self.heads[-1])}, headerNames: {json.dumps(names)}'
-        asked = f'method: "{request.method}", scheme: undefined, authority: undefined, path: "{request.raw_path}"'
-        self.log.append(f"{now} [INF] {{ {head}, {asked} }}")
+        requested = f'method: "{request.method}", scheme: undefined, authority: undefined, path: "{request.raw_path}"'
+        self.log.append(f"{now} [INF] {{ {head}, {requested} }}")
         return web.Response(body=body)
 
 
@@ -75,10 +75,10 @@ class GoHttpbin(Container):
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         began = perf_counter()
-        there = request.path == "/headers" and request.method == "GET"
-        said = {name.title(): [value] for name, value in self.heads[-1].items()}
-        text = json.dumps({"headers": said}, indent=2) if there else "404 page not found\n"
-        answer = web.Response(text=text, status=HTTPStatus.OK if there else HTTPStatus.NOT_FOUND)
+        existing = request.path == "/headers" and request.method == "GET"
+        spec = {name.title(): [value] for name, value in self.heads[-1].items()}
+        text = json.dumps({"headers": spec}, indent=2) if existing else "404 page not found\n"
+        answer = web.Response(text=text, status=HTTPStatus.OK if existing else HTTPStatus.NOT_FOUND)
         fields = {
             "time": f'"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"',
             "status": answer.status,

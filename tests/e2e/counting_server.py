@@ -58,5 +58,5 @@ class _Counting(asyncio.Protocol):
 
 
 def _host(head: bytes) -> str:
-    at = head.lower().index(_HOST) + len(_HOST)
-    return head[at:].partition(b"\r")[0].decode()
+    position = head.lower().index(_HOST) + len(_HOST)
+    return head[position:].partition(b"\r")[0].decode()

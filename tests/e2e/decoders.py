@@ -25,9 +25,9 @@ def _validator(kind: type[betterproto2.Message]) -> SchemaValidator:
 
 
 def _validated(message: betterproto2.Message) -> None:
-    said = dict(message.__dict__)
-    del said["_unknown_fields"]
-    _validator(type(message)).validate_python(said)
+    fields = dict(message.__dict__)
+    del fields["_unknown_fields"]
+    _validator(type(message)).validate_python(fields)
 
 
 betterproto2.Message._validate = _validated  # type: ignore[method-assign]
@@ -69,9 +69,9 @@ def _other(name: str) -> type[betterproto2.Message]:
     """Find the other decoder's class, which spells acronyms its own way: HTTPFault is HttpFault there."""
     package, _, short = name.rpartition(".")
     module = importlib.import_module(f"envoy_data_plane.{package}")
-    known = {each.lower(): each for each in dir(module)}
-    found: type[betterproto2.Message] = getattr(module, known[short.replace(".", "").lower()])
-    return found
+    names = {item.lower(): item for item in dir(module)}
+    message_type: type[betterproto2.Message] = getattr(module, names[short.replace(".", "").lower()])
+    return message_type
 
 
 def _unknown(value: Any) -> Iterator[str]:
@@ -98,8 +98,8 @@ def _packed(message: Message) -> Iterator[Any]:
             inner = value.values() if field.message_type.fields_by_name["value"].type == field.TYPE_MESSAGE else ()
         else:
             inner = value if field.is_repeated else (value,)
-        for one in inner:
-            yield from _packed(one)
+        for item in inner:
+            yield from _packed(item)
 
 
 def _name(type_url: str) -> str:

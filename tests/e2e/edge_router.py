@@ -62,8 +62,8 @@ def gateway(*servers: Mapping[str, Any], name: str = "edge") -> str:
 
 def server(port: int, protocol: str, *hosts: str, **more: Any) -> dict[str, Any]:
     """A server; its port is named after protocol and number."""
-    named = {"number": port, "name": f"{protocol.lower()}-{port}", "protocol": protocol}
-    return {"port": named, "hosts": list(hosts), **more}
+    fields = {"number": port, "name": f"{protocol.lower()}-{port}", "protocol": protocol}
+    return {"port": fields, "hosts": list(hosts), **more}
 
 
 def at_edge(name: str, hosts: list[str], **rules: Any) -> str:
@@ -104,8 +104,8 @@ class Router:
         """Connect by TLS; return the serial number of the certificate that is shown."""
         _, writer = await asyncio.open_connection(self.address, port, ssl=context, server_hostname=name)
         try:
-            shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-            return x509.load_der_x509_certificate(shown).serial_number
+            certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            return x509.load_der_x509_certificate(certificate).serial_number
         finally:
             writer.close()
 

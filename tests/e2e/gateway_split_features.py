@@ -12,14 +12,16 @@ BOUNDS = {0.2: (10, 70), 0.35: (34, 106), 0.5: (62, 138), 0.7: (105, 175), 1: (R
 
 
 def copied(name: str, **share: Any) -> dict[str, Any]:
-    (found,) = filters("RequestMirror", {"backendRef": {"name": name, "port": PORT}, **share})
-    return found
+    (results,) = filters("RequestMirror", {"backendRef": {"name": name, "port": PORT}, **share})
+    return results
 
 
 def _weighted(*shares: tuple[str, int]) -> Sequence[Mapping[str, Any]]:
     """Backends of which each is told its name in a header."""
-    told = (filters("RequestHeaderModifier", {"set": fields("X-Sent-To", name)}) for name, _ in shares)
-    return [{"name": name, "weight": weight, "filters": one} for (name, weight), one in zip(shares, told, strict=True)]
+    report = (filters("RequestHeaderModifier", {"set": fields("X-Sent-To", name)}) for name, _ in shares)
+    return [
+        {"name": name, "weight": weight, "filters": item} for (name, weight), item in zip(shares, report, strict=True)
+    ]
 
 
 EVERY = {

@@ -78,7 +78,7 @@ async def steady(choices: Sequence[tuple[Address, bytes]], per_second: float, se
     """
     rate, dice = Rate(), random.Random(seed)
     idle: dict[Address, list[_Kept]] = {address: [] for address, _ in choices}
-    asked: set[asyncio.Task[None]] = set()
+    requested: set[asyncio.Task[None]] = set()
 
     async def pump() -> None:
         loop = asyncio.get_running_loop()
@@ -87,8 +87,8 @@ async def steady(choices: Sequence[tuple[Address, bytes]], per_second: float, se
             while rate.sent < (loop.time() - began) * per_second:
                 address, request = dice.choice(choices)
                 task = asyncio.create_task(_ask(rate, idle[address], address, request, fresh=dice.random() < 0.2))
-                asked.add(task)
-                task.add_done_callback(asked.discard)
+                requested.add(task)
+                task.add_done_callback(requested.discard)
                 rate.sent += 1
             await asyncio.sleep(1 / per_second)
 
@@ -99,7 +99,7 @@ async def steady(choices: Sequence[tuple[Address, bytes]], per_second: float, se
         pumping.cancel()
         with suppress(asyncio.CancelledError):
             await pumping
-        await asyncio.gather(*asked)
+        await asyncio.gather(*requested)
         for line in (line for lines in idle.values() for line in lines):
             line.close()
 
@@ -143,13 +143,13 @@ class _Line(asyncio.Protocol, ABC):
     def data_received(self, chunk: bytes) -> None:
         self._in += chunk
         while (head := self._in.find(_END)) >= 0:
-            said = self._in[:head].lower()
-            end = head + len(_END) + int(_field(said, _LENGTH) or 0)
+            head_text = self._in[:head].lower()
+            end = head + len(_END) + int(_field(head_text, _LENGTH) or 0)
             if len(self._in) < end:
                 return
             self._in = self._in[end:]
-            self.closed = self.closed or b"\nconnection: close" in said
-            self.answered(Answer(int(said[9:12]), _field(said, _WORKLOAD).decode()))
+            self.closed = self.closed or b"\nconnection: close" in head_text
+            self.answered(Answer(int(head_text[9:12]), _field(head_text, _WORKLOAD).decode()))
 
     def send(self, request: bytes) -> None:
         assert self._transport is not None
@@ -225,8 +225,8 @@ class _Kept(_Line):
 
 def _field(head: bytes, name: bytes) -> bytes:
     """Return a header's value from a lower-case head, b"" when it is not there."""
-    at = head.find(name)
-    if at < 0:
+    position = head.find(name)
+    if position < 0:
         return b""
-    end = head.find(b"\r", at + len(name))
-    return head[at + len(name) : end if end >= 0 else len(head)].strip()
+    end = head.find(b"\r", position + len(name))
+    return head[position + len(name) : end if end >= 0 else len(head)].strip()

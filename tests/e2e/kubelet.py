@@ -48,8 +48,8 @@ class Cluster:
 
     async def __aexit__(self, *_: object) -> None:
         for containers in self._running.values():
-            for one in containers:
-                await one.stop()
+            for container in containers:
+                await container.stop()
 
     async def apply(self, text: str, namespace: str = "default") -> None:
         """`kubectl apply -n namespace -f -`: what says no namespace is stored in that one."""
@@ -62,13 +62,13 @@ class Cluster:
     async def patch(self, kind: str, name: str, namespace: str, patch: Iterable[Mapping[str, Any]]) -> None:
         """`kubectl patch --type=json`; of the operations there is `add`."""
         obj = self._objects[kind, namespace, name]
-        for one in patch:
-            assert one["op"] == "add", one
-            *above, last = one["path"].strip("/").split("/")
+        for item in patch:
+            assert item["op"] == "add", item
+            *above, last = item["path"].strip("/").split("/")
             place = obj
             for field in above:
                 place = place[field]
-            place[last] = one["value"]
+            place[last] = item["value"]
         await self._reconcile()
 
     async def delete(self, kind: str, name: str, namespace: str) -> None:
@@ -79,7 +79,7 @@ class Cluster:
     async def router(self, gateway: str, namespace: str) -> Router:
         """Start what a Gateway is served by, on an address where the ports of its listeners are free."""
         spec = self._objects[GATEWAY.name, namespace, gateway]["spec"]
-        ip = free_address(*(said["port"] for said in spec["listeners"]))
+        ip = free_address(*(listener["port"] for listener in spec["listeners"]))
         proxy = Proxy("router", gateway, namespace, ip=ip, labels={ROUTER_LABEL: gateway})
         return Router(await self._stage.sidecar(proxy), ip)
 
@@ -89,11 +89,11 @@ class Cluster:
 
     def containers(self, namespace: str, **labels: str) -> list[Container]:
         """Return what runs in Pods with these labels: their logs are what `kubectl logs -l` shows."""
-        return [one for key, _ in self._pods(namespace, labels) for one in self._running.get(key, ())]
+        return [item for key, _ in self._pods(namespace, labels) for item in self._running.get(key, ())]
 
     def _pods(self, namespace: str, labels: Mapping[str, str]) -> list[tuple[Key, Manifest]]:
-        found = [(key, obj) for key, obj in self._objects.items() if key[:2] == ("Pod", namespace)]
-        return [(key, obj) for key, obj in found if labels.items() <= obj["metadata"].get("labels", {}).items()]
+        results = [(key, obj) for key, obj in self._objects.items() if key[:2] == ("Pod", namespace)]
+        return [(key, obj) for key, obj in results if labels.items() <= obj["metadata"].get("labels", {}).items()]
 
     async def _reconcile(self) -> None:
         self._replicate()
@@ -103,40 +103,40 @@ class Cluster:
         self._slice()
         await self._write()
         for key in [key for key in self._running if key not in self._objects]:
-            for one in self._running.pop(key):
-                await one.stop()
+            for item in self._running.pop(key):
+                await item.stop()
 
     def _replicate(self) -> None:
         """Do what Deployments and their ReplicaSets do: as many Pods as they want, of the template as it is now."""
-        wanted: dict[Key, Manifest] = {}
+        replicas: dict[Key, Manifest] = {}
         for (kind, namespace, _), obj in self._objects.items():
             for pod in _replicas(obj) if kind == "Deployment" else ():
-                wanted["Pod", namespace, pod["metadata"]["name"]] = pod
-        for key in [key for key, obj in self._objects.items() if _is_replica(obj) and key not in wanted]:
+                replicas["Pod", namespace, pod["metadata"]["name"]] = pod
+        for key in [key for key, obj in self._objects.items() if _is_replica(obj) and key not in replicas]:
             del self._objects[key]
-        self._objects = {**wanted, **self._objects}
+        self._objects = {**replicas, **self._objects}
 
     async def _run(self, key: Key, pod: Manifest) -> None:
         """Do what a kubelet does: start the containers, and say where they are."""
-        containers = [one for one in map(started_as, pod["spec"]["containers"]) if one is not None]
-        ip = free_address(*(one.port for one in containers))
-        for one in containers:
-            await one.start(ip)
+        containers = [item for item in map(started_as, pod["spec"]["containers"]) if item is not None]
+        ip = free_address(*(item.port for item in containers))
+        for container in containers:
+            await container.start(ip)
         self._running[key] = containers
         ready = [{"type": name, "status": "True"} for name in ("Initialized", "ContainersReady", "Ready")]
         pod["status"] = {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}], "conditions": ready}
 
     def _slice(self) -> None:
         """Do what the controller of EndpointSlices does: one slice for each Service that selects Pods."""
-        kept = {key: obj for key, obj in self._objects.items() if key[0] != "EndpointSlice"}
+        remaining = {key: obj for key, obj in self._objects.items() if key[0] != "EndpointSlice"}
         slices = [
-            self._slice_of(obj) for key, obj in kept.items() if key[0] == "Service" and obj["spec"].get("selector")
+            self._slice_of(obj) for key, obj in remaining.items() if key[0] == "Service" and obj["spec"].get("selector")
         ]
-        self._objects = {**kept, **{_key(one): one for one in slices}}
+        self._objects = {**remaining, **{_key(item): item for item in slices}}
 
     def _slice_of(self, service: Manifest) -> Manifest:
         namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
-        found = self._pods(namespace, service["spec"]["selector"])
+        pods = self._pods(namespace, service["spec"]["selector"])
         ports = [
             {"name": port.get("name", ""), "protocol": "TCP", "port": port.get("targetPort", port["port"])}
             for port in service["spec"]["ports"]
@@ -151,21 +151,21 @@ class Cluster:
             "kind": "EndpointSlice",
             "metadata": metadata,
             "addressType": "IPv4",
-            "endpoints": [_endpoint(pod) for _, pod in found] or None,  # null where there are none, as it really is
-            "ports": ports if found else None,
+            "endpoints": [_endpoint(pod) for _, pod in pods] or None,  # null where there are none, as it really is
+            "ports": ports if pods else None,
         }
 
     async def _write(self) -> None:
         """Bring the folder up to what is stored. What no control plane of ours reads lies there too."""
         texts = {key: yaml.safe_dump(obj, sort_keys=False) for key, obj in self._objects.items()}
         changed = {key: text for key, text in texts.items() if self._written.get(key) != text}
-        gone, self._written = self._written.keys() - texts.keys(), texts
+        removed, self._written = self._written.keys() - texts.keys(), texts
         for key in changed.keys() - {key for key in changed if key[0] in KINDS}:
             self._stage.write(_file_of(key), changed[key])
         read = [text for key, text in changed.items() if key[0] in KINDS]
         if read:
             await self._stage.apply(joined(*read))
-        for key in gone:
+        for key in removed:
             if key[0] in KINDS:
                 await delete_object(self._stage, Ref(KINDS[key[0]].key, *key[1:]))
             else:

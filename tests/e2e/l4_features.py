@@ -39,8 +39,8 @@ def _tls(section: str, rules: list[dict[str, Any]], *hosts: str, **more: Any) ->
 
 
 def _mode(name: str, port: int, host: str = "", mode: str = "Passthrough") -> dict[str, Any]:
-    named = {"certificateRefs": [{"name": "web"}]} if mode == "Terminate" else {}
-    return listener(name, port, host, "TLS", tls={"mode": mode, **named})
+    tls = {"certificateRefs": [{"name": "web"}]} if mode == "Terminate" else {}
+    return listener(name, port, host, "TLS", tls={"mode": mode, **tls})
 
 
 def _lost(name: str, reason: str, rules: list[dict[str, Any]], *objects: str) -> Feature:
@@ -143,50 +143,50 @@ def _of(kind: str, protocol: str, names: Sequence[str]) -> dict[str, Feature]:
     def dial(number: int, want: str) -> Dial:
         return Dial(number, want, udp=udp)
 
-    first = CONTROL
+    initial = CONTROL
     return {
-        simple: Feature([at(section(first))], [dial(first, "three")], [port(first)]),
+        simple: Feature([at(section(initial))], [dial(initial, "three")], [port(initial)]),
         f"{kind}MultipleRoutesAttachment": Feature(
-            [at(section(first + 1), to="four", year=2021), at(section(first + 1), year=2019)],
-            [dial(first + 1, "three")],
-            [port(first + 1)],
+            [at(section(initial + 1), to="four", year=2021), at(section(initial + 1), year=2019)],
+            [dial(initial + 1, "three")],
+            [port(initial + 1)],
         ),
         f"{kind}InvalidBackendRefNonexistent": Feature(
-            [at(section(first + 2), to="gone", conditions=unresolved("BackendNotFound"))],
-            [dial(first + 2, "")],
-            [port(first + 2)],
+            [at(section(initial + 2), to="gone", conditions=unresolved("BackendNotFound"))],
+            [dial(initial + 2, "")],
+            [port(initial + 2)],
         ),
         f"{kind}InvalidCrossNamespaceBackendRef": Feature(
             [
                 at(
-                    section(first + 3),
+                    section(initial + 3),
                     rules=[backends({**FAR, "name": "alone"})],
                     conditions=unresolved("RefNotPermitted"),
                 )
             ],
-            [dial(first + 3, "")],
-            [port(first + 3)],
+            [dial(initial + 3, "")],
+            [port(initial + 3)],
         ),
         f"{kind}ReferenceGrant": Feature(
-            [at(section(first + 4), rules=[backends(FAR)])],
-            [dial(first + 4, "far/far")],
-            [port(first + 4)],
+            [at(section(initial + 4), rules=[backends(FAR)])],
+            [dial(initial + 4, "far/far")],
+            [port(initial + 4)],
             [grant(f"{low}-far", kind, target="far", namespace="far")],
         ),
         elsewhere: Feature([at({"sectionName": "http"}, conditions=refused("NotAllowedByListeners"))]),
         every: Feature(
             [at({}, to="four", year=2030)],
-            [dial(first + 5, "four"), dial(first + 6, "four"), dial(first, "three")],
-            [port(first + 5), port(first + 6)],
+            [dial(initial + 5, "four"), dial(initial + 6, "four"), dial(initial, "three")],
+            [port(initial + 5), port(initial + 6)],
         ),
         f"{kind}ParentRefPortAndSectionName": Feature(
             [
-                at({"port": first + 7}),
-                at({"port": first + 8, **section(first + 8)}, to="four"),
-                at({"port": first + 7, **section(first + 8)}, conditions=refused("NoMatchingParent")),
+                at({"port": initial + 7}),
+                at({"port": initial + 8, **section(initial + 8)}, to="four"),
+                at({"port": initial + 7, **section(initial + 8)}, conditions=refused("NoMatchingParent")),
             ],
-            [dial(first + 7, "three"), dial(first + 8, "four")],
-            [port(first + 7), port(first + 8)],
+            [dial(initial + 7, "three"), dial(initial + 8, "four")],
+            [port(initial + 7), port(initial + 8)],
         ),
     }
 

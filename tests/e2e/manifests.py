@@ -32,8 +32,8 @@ def virtual_service(host: str, *rules: Mapping[str, Any]) -> str:
 
 def destination_rule(host: str, subsets: Mapping[str, str]) -> str:
     """A DestinationRule whose subsets are versions: subset name to the value of the label `version`."""
-    said = [{"name": name, "labels": {"version": version}} for name, version in subsets.items()]
-    return _istio("DestinationRule", host, {"host": host, "subsets": said})
+    subset_specs = [{"name": name, "labels": {"version": version}} for name, version in subsets.items()]
+    return _istio("DestinationRule", host, {"host": host, "subsets": subset_specs})
 
 
 def mesh_config(spec: Mapping[str, Any]) -> str:

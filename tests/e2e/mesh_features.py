@@ -32,9 +32,9 @@ def at(path: str, kind: str = "PathPrefix", **more: Any) -> list[dict[str, Any]]
     return [{"path": {"type": kind, "value": path}, **more}]
 
 
-def filters(kind: str, said: Mapping[str, Any]) -> list[dict[str, Any]]:
+def filters(kind: str, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     field = "urlRewrite" if kind == "URLRewrite" else kind[0].lower() + kind[1:]
-    return [{"type": kind, field: dict(said)}]
+    return [{"type": kind, field: dict(spec)}]
 
 
 def moved(below: str, **said: Any) -> dict[str, Any]:
@@ -53,13 +53,13 @@ def service_of(feature: str) -> str:
 def services(workload: Workload, *names: str) -> str:
     """Services on both ports, for all of which a workload answers."""
     ports = [{"name": "http", "port": PORT}, {"name": "http-alt", "port": ALT}]
-    found = []
+    results = []
     for name in names:
-        found += [made("Service", name, {"ports": ports}, "v1")]
-        found += [
+        results += [made("Service", name, {"ports": ports}, "v1")]
+        results += [
             local_pod(f"{name}-{port['name']}", name, {"app": name}, workload.port, port["name"]) for port in ports
         ]
-    return joined(*found)
+    return joined(*results)
 
 
 def route(service: str, *rules: Mapping[str, Any], namespace: str = "default", **parent: Any) -> str:

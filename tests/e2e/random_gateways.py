@@ -42,16 +42,16 @@ def gateway(dice: random.Random) -> dict[str, Any]:
 
 def server(dice: random.Random, index: int) -> dict[str, Any]:
     protocol = dice.choice(PROTOCOLS)
-    said: dict[str, Any] = {
+    spec: dict[str, Any] = {
         "port": {"number": dice.choice(PORTS), "name": f"p{index}", "protocol": protocol},
         "hosts": dice.sample(HOSTS[:10] if dice.random() < 0.9 else HOSTS, dice.randint(1, 3)),
     }
     if protocol in {"HTTPS", "TLS"}:
-        said["tls"] = dice.choice(TLS)
+        spec["tls"] = dice.choice(TLS)
     elif dice.random() < 0.2:
-        said["tls"] = {"httpsRedirect": True}
+        spec["tls"] = {"httpsRedirect": True}
     if dice.random() < 0.1:
-        said |= dice.choice(
+        spec |= dice.choice(
             [{"name": "named"}, {"defaultEndpoint": "127.0.0.1:80"}, {"bind": "unix:///x"}, {"bind": "x"}]
         )
-    return said
+    return spec

@@ -98,18 +98,18 @@ class Odd:
     def _listener(self, i: int) -> dict[str, Any]:
         port = self.dice.choice(tuple(PORTS))
         protocol = self.dice.choice(PORTS[port] if self.dice.random() < 0.95 else ("HTTP", "TLS", "UDP", "SCTP"))
-        said: dict[str, Any] = {"name": f"l{i}", "port": self.one((port,)), "protocol": protocol}
+        spec: dict[str, Any] = {"name": f"l{i}", "port": self.one((port,)), "protocol": protocol}
         if protocol in {"HTTPS", "TLS"}:
             refs = [self._maybe(namespace=self.one(SPACES[:3])) | {"name": self.one(NAMES[1:])} for _ in range(2)]
             mode = "Terminate" if protocol == "HTTPS" else self.dice.choice(("Terminate", "Passthrough"))
-            said["tls"] = {
+            spec["tls"] = {
                 "mode": mode,
                 **({"certificateRefs": refs[: self.dice.randint(1, 2)]} if mode[0] == "T" else {}),
             }
         if protocol not in {"TCP", "UDP"}:
-            said |= {"hostname": host} if (host := self.one(HOSTS)) else {}
+            spec |= {"hostname": host} if (host := self.one(HOSTS)) else {}
         kinds = [{"kind": self.one(KINDS)}]
-        return said | self._maybe(
+        return spec | self._maybe(
             allowedRoutes={"namespaces": {"from": self.one(("All", "All", "Same"))}, **self._maybe(kinds=kinds)}
         )
 
@@ -136,18 +136,18 @@ class Odd:
         if kind in KINDS[2:]:
             return {"backendRefs": backends}
         matches = [self._match(kind) for _ in range(self.dice.randint(0, 3))]
-        said: dict[str, Any] = {"matches": matches, "filters": self._filters(kind), "backendRefs": backends}
-        said |= self._maybe(sessionPersistence=self._session())
+        spec: dict[str, Any] = {"matches": matches, "filters": self._filters(kind), "backendRefs": backends}
+        spec |= self._maybe(sessionPersistence=self._session())
         if kind == "HTTPRoute":
-            said |= self._maybe(timeouts={"request": self.one(DURATIONS), "backendRequest": self.one(DURATIONS)})
-            said |= self._maybe(
+            spec |= self._maybe(timeouts={"request": self.one(DURATIONS), "backendRequest": self.one(DURATIONS)})
+            spec |= self._maybe(
                 retry={
                     "codes": self._some((400, 500, 503, 599)),
                     "attempts": self.one((0, 1, 9)),
                     "backoff": self.one(DURATIONS),
                 }
             )
-        return said
+        return spec
 
     def _match(self, kind: str) -> dict[str, Any]:
         headers = [
@@ -182,7 +182,7 @@ class Odd:
                 {"type": "ReplacePrefixMatch", "replacePrefixMatch": self.one((*TEXTS, ""))},
             )
         )
-        known: dict[str, Any] = {
+        spec: dict[str, Any] = {
             "RequestHeaderModifier": {"requestHeaderModifier": changes},
             "ResponseHeaderModifier": {"responseHeaderModifier": changes},
             "RequestMirror": {
@@ -225,13 +225,13 @@ class Odd:
             "ExtensionRef": {"extensionRef": {"group": "x.y", "kind": "Z", "name": "z"}},
         }
         names = (
-            self._some(tuple(known)[:3] if kind == "GRPCRoute" else tuple(known), 3) if self.dice.random() < 0.5 else []
+            self._some(tuple(spec)[:3] if kind == "GRPCRoute" else tuple(spec), 3) if self.dice.random() < 0.5 else []
         )
-        return [{"type": name, **known[name]} for name in names]
+        return [{"type": name, **spec[name]} for name in names]
 
     def _backend(self, kind: str) -> dict[str, Any]:
-        said = {**self._to(), **self._maybe(weight=self.one((0, 1, 7, 1_000_000)))}
-        return said | self._maybe(filters=self._filters(kind)) if kind in KINDS[:2] else said
+        spec = {**self._to(), **self._maybe(weight=self.one((0, 1, 7, 1_000_000)))}
+        return spec | self._maybe(filters=self._filters(kind)) if kind in KINDS[:2] else spec
 
     def _to(self) -> dict[str, Any]:
         return {
@@ -242,12 +242,12 @@ class Odd:
 
     def _session(self) -> dict[str, Any]:
         kind = self.dice.choice(("Cookie", "Header"))
-        said = {
+        spec = {
             "type": kind,
             **self._maybe(sessionName=self.one(("s", "x" * 128))),
             **self._maybe(absoluteTimeout=self.one(DURATIONS)),
         }
-        return said | (
+        return spec | (
             self._maybe(
                 cookie={"lifetimeType": self.one(("Session", "Permanent")), **self._maybe(path=self.one(TEXTS))}
             )
@@ -294,10 +294,10 @@ class Odd:
         }
 
     def _made(self, kind: str, name: str, spec: dict[str, Any], *, space: bool = False) -> dict[str, Any]:
-        at = f"2026-01-01T00:00:{self.dice.randint(10, 59)}Z"
+        position = f"2026-01-01T00:00:{self.dice.randint(10, 59)}Z"
         metadata = {
             "name": name,
-            "creationTimestamp": at,
+            "creationTimestamp": position,
             **({"namespace": "b"} if space and self.dice.random() < 0.15 else {}),
         }
         return {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": metadata, "spec": spec}

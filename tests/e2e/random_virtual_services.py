@@ -102,11 +102,15 @@ def forwards(draw: st.DrawFn) -> Json:
     weights = st.sampled_from([0, 1, 1, 50])
     plain = st.fixed_dictionaries({"destination": TO}, optional={"weight": weights})
     changing = st.fixed_dictionaries({"destination": TO, "headers": CHANGES, "weight": weights})
-    said = st.one_of(plain, changing, changing)
-    to = draw(st.lists(said, min_size=1, max_size=3))
-    if len(to) > 1 and not any(one.get("weight") for one in to):
-        to[0]["weight"] = 1
-    return {"route": to, **draw(st.one_of(st.just({}), st.fixed_dictionaries({"rewrite": REWRITE}))), **_mirrors(draw)}
+    rewrites = st.one_of(plain, changing, changing)
+    target = draw(st.lists(rewrites, min_size=1, max_size=3))
+    if len(target) > 1 and not any(item.get("weight") for item in target):
+        target[0]["weight"] = 1
+    return {
+        "route": target,
+        **draw(st.one_of(st.just({}), st.fixed_dictionaries({"rewrite": REWRITE}))),
+        **_mirrors(draw),
+    }
 
 
 REDIRECT = record(
@@ -137,25 +141,25 @@ FAULTS = st.builds(
 @st.composite
 def rules(draw: st.DrawFn) -> Json:
     """One rule of `http`."""
-    found: Json = {
+    fields: Json = {
         "match": draw(st.lists(MATCH, min_size=1, max_size=2)),
         **draw(st.one_of(st.just({}), RULE_CHANGES, RULE_CHANGES)),
     }
     kind = draw(st.sampled_from(["route", "route", "route", "redirect", "prefix", "answer"]))
     if kind == "redirect":
-        return {**found, "redirect": draw(REDIRECT)}
+        return {**fields, "redirect": draw(REDIRECT)}
     if kind == "answer":
-        return {**found, "directResponse": draw(ANSWER)}
+        return {**fields, "directResponse": draw(ANSWER)}
     if kind == "prefix":
         prefix = {"uri": {"prefix": draw(st.sampled_from(["/a", "/A", "/"]))}, "ignoreUriCase": draw(st.booleans())}
-        return {**found, "match": [prefix], "redirect": draw(PREFIX_REDIRECT)}
+        return {**fields, "match": [prefix], "redirect": draw(PREFIX_REDIRECT)}
     sent = {**draw(forwards()), **draw(st.one_of(st.just({}), st.just({}), FAULTS))}
     sent |= {"corsPolicy": draw(CORS)} if draw(st.booleans()) else {}
-    if "Host" in found.get("headers", {}).get("request", {}).get("set", {}):
+    if "Host" in fields.get("headers", {}).get("request", {}).get("set", {}):
         sent.get("rewrite", {}).pop("authority", None)
         if not sent.get("rewrite", {"uri": "/"}):
             del sent["rewrite"]
-    return {**found, **sent}
+    return {**fields, **sent}
 
 
 ORIGINS = st.sampled_from([{"exact": "https://a.b"}, {"regex": ".*"}, {"prefix": "https://c"}])

@@ -106,13 +106,13 @@ class Author:
             {"number": n, "name": f"p{i}", "protocol": self._dice.choice(PROTOCOLS)}
             for i, n in enumerate(self._some(PORTS, 3))
         ]
-        said: dict[str, Any] = {"hosts": self._some(HOSTS, 3), "ports": ports, "resolution": resolution}
-        said["addresses"] = [a for a in self._some(ADDRESSES, 2) if a not in {"", "None"}]
+        spec: dict[str, Any] = {"hosts": self._some(HOSTS, 3), "ports": ports, "resolution": resolution}
+        spec["addresses"] = [a for a in self._some(ADDRESSES, 2) if a not in {"", "None"}]
         if resolution != "NONE" and self._maybe():
-            said["endpoints"] = [{"address": "127.0.0.1", "labels": {"version": v}} for v in self._some(SUBSETS, 2)]
+            spec["endpoints"] = [{"address": "127.0.0.1", "labels": {"version": v}} for v in self._some(SUBSETS, 2)]
         elif resolution != "NONE":
-            said["workloadSelector"] = {"labels": {"app": self._dice.choice(NAMES)}}
-        return said
+            spec["workloadSelector"] = {"labels": {"app": self._dice.choice(NAMES)}}
+        return spec
 
     def _workload(self) -> dict[str, Any]:
         address = self._dice.choice(["127.0.0.1", "::1", "vm.example.com", "10.1.1.1"])
@@ -125,11 +125,11 @@ class Author:
         return {"host": self._dice.choice(HOSTS), "subsets": subsets, **self._exported(), **policy}
 
     def _traffic(self) -> dict[str, Any]:
-        said = {block: self._dice.choice(choices) for block, choices in POLICIES.items() if self._maybe()}
-        if not said or self._maybe():
+        spec = {block: self._dice.choice(choices) for block, choices in POLICIES.items() if self._maybe()}
+        if not spec or self._maybe():
             port = {"port": {"number": self._dice.choice(PORTS)}, "tls": self._dice.choice(POLICIES["tls"])}
-            said["portLevelSettings"] = [port]
-        return said
+            spec["portLevelSettings"] = [port]
+        return spec
 
     def _rules(self) -> dict[str, Any]:
         hosts = {} if self._dice.random() < 0.15 else {"hosts": self._some(HOSTS, 3)}  # without, it is a delegate
@@ -153,12 +153,12 @@ class Author:
         return {**said, "port": self._dice.choice(PORTS)} if self._maybe() else said
 
     def _shares(self) -> list[dict[str, Any]]:
-        to = [{"destination": self._destination(), "weight": self._dice.choice(WEIGHTS)} for _ in range(2)]
-        return to[: self._dice.choice([1, 2])]
+        target = [{"destination": self._destination(), "weight": self._dice.choice(WEIGHTS)} for _ in range(2)]
+        return target[: self._dice.choice([1, 2])]
 
     def _rule(self) -> dict[str, Any]:
-        to = [{"destination": self._destination(), "weight": self._dice.choice(WEIGHTS)} for _ in range(3)]
-        rule: dict[str, Any] = {"route": to[: self._dice.choice([1, 2, 3])]}
+        target = [{"destination": self._destination(), "weight": self._dice.choice(WEIGHTS)} for _ in range(3)]
+        rule: dict[str, Any] = {"route": target[: self._dice.choice([1, 2, 3])]}
         if self._maybe():
             rule["match"] = [self._match() for _ in range(self._dice.choice([1, 2]))]
         if self._maybe():
@@ -187,12 +187,12 @@ class Author:
         return match
 
     def _destination(self) -> dict[str, Any]:
-        to: dict[str, Any] = {"host": self._dice.choice(HOSTS)}
+        spec: dict[str, Any] = {"host": self._dice.choice(HOSTS)}
         if self._maybe():
-            to["subset"] = self._dice.choice(SUBSETS)
+            spec["subset"] = self._dice.choice(SUBSETS)
         if self._maybe():
-            to["port"] = {"number": self._dice.choice(PORTS)}
-        return to
+            spec["port"] = {"number": self._dice.choice(PORTS)}
+        return spec
 
     def _exported(self) -> dict[str, Any]:
         return {"exportTo": self._some(("*", ".", *NAMESPACES), 2)} if self._dice.random() < 0.2 else {}

@@ -28,8 +28,8 @@ class Answer(NamedTuple):
 class Desk:
     """Two workloads, web and next, behind a sidecar; rules for `web` as a test says."""
 
-    def __init__(self, stage: Stage, web: Workload, other: Workload, client: aiohttp.ClientSession) -> None:
-        self.stage, self.web, self.next, self.client = stage, web, other, client
+    def __init__(self, stage: Stage, web: Workload, workload: Workload, client: aiohttp.ClientSession) -> None:
+        self.stage, self.web, self.next, self.client = stage, web, workload, client
         self.envoy: Sidecar | None = None
 
     async def rules(self, *rules: Mapping[str, Any]) -> None:
@@ -42,9 +42,9 @@ class Desk:
 
     async def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
         assert self.envoy is not None
-        said = {"Host": "web", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        spec = {"Host": "web", **{name.replace("_", "-"): value for name, value in headers.items()}}
         async with self.client.request(
-            method, self.envoy.on(PORT) + path, headers=said, allow_redirects=False
+            method, self.envoy.on(PORT) + path, headers=spec, allow_redirects=False
         ) as answer:
             return Answer(answer.status, answer.headers, await answer.read())
 
@@ -59,8 +59,8 @@ class Desk:
 async def desk(stage: Stage) -> AsyncIterator[Desk]:
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(aiohttp.ClientSession())
-        web, other = [await stack.enter_async_context(Workload(name)) for name in ("web", "next")]
-        yield Desk(stage, web, other, client)
+        web, second = [await stack.enter_async_context(Workload(name)) for name in ("web", "next")]
+        yield Desk(stage, web, second, client)
 
 
 async def test_a_redirect_says_where_to_go(desk: Desk) -> None:
@@ -72,11 +72,11 @@ async def test_a_redirect_says_where_to_go(desk: Desk) -> None:
         {"match": [{"uri": {"prefix": "/port"}}], "redirect": {"port": 9999}},
         {"route": WEB},
     )
-    told = {}
+    locations = {}
     for path in ("/a", "/secure?x=1", "/part/y", "/same", "/port", "/else"):
         answer = await desk.ask(path)
-        told[path] = answer.status, answer.headers.get("location")
-    assert told == {
+        locations[path] = answer.status, answer.headers.get("location")
+    assert locations == {
         "/a": (302, "http://c.example/b"),
         "/secure?x=1": (301, "https://web/secure?x=1"),
         "/part/y": (308, "http://web/whole/y"),
@@ -84,7 +84,7 @@ async def test_a_redirect_says_where_to_go(desk: Desk) -> None:
         "/port": (301, "http://web:9999/port"),
         "/else": (404, None),
     }
-    assert [one.path for one in desk.web.received] == ["/else"], "a redirect reaches no workload"
+    assert [request.path for request in desk.web.received] == ["/else"], "a redirect reaches no workload"
 
 
 async def test_a_direct_response_is_the_proxys_own(desk: Desk) -> None:
@@ -153,8 +153,10 @@ async def test_each_weighted_destination_has_its_own_headers_and_host(desk: Desk
     await desk.rules({"route": [to("web", "no"), to("next", "yes")]})
     for _ in range(40):
         await desk.ask("/headers")
-    seen = {(w.name, one.headers["x-canary"], one.host) for w in (desk.web, desk.next) for one in w.received}
-    assert seen == {("web", "no", "web.chosen"), ("next", "yes", "next.chosen")}
+    requests = {
+        (w.name, request.headers["x-canary"], request.host) for w in (desk.web, desk.next) for request in w.received
+    }
+    assert requests == {("web", "no", "web.chosen"), ("next", "yes", "next.chosen")}
 
 
 async def test_requests_are_tried_again_as_often_as_the_rule_says(desk: Desk) -> None:
@@ -203,9 +205,9 @@ async def test_a_timeout_ends_a_slow_request(desk: Desk) -> None:
 async def test_a_grpc_request_ends_with_the_timeout_of_the_rule_else_with_its_own_deadline(desk: Desk) -> None:
     grpc = {"Content_Type": "application/grpc"}
     await desk.rules({"match": [{"uri": {"prefix": "/delay/5"}}], "timeout": "200ms", "route": WEB}, {"route": WEB})
-    own = await desk.ask("/delay/4", "POST", Grpc_Timeout="200m", **grpc)
+    own_deadline = await desk.ask("/delay/4", "POST", Grpc_Timeout="200m", **grpc)
     ours = await desk.ask("/delay/5", "POST", Grpc_Timeout="9S", **grpc)
-    assert own.headers["grpc-message"] == "downstream duration timeout"
+    assert own_deadline.headers["grpc-message"] == "downstream duration timeout"
     assert ours.headers["grpc-message"] == "upstream request timeout"
 
 
@@ -245,7 +247,7 @@ async def test_faults_fail_and_delay_as_many_as_they_say_and_what_is_aborted_is_
     with pytest.raises(TimeoutError):
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1)) as hasty:
             await hasty.get(desk.envoy.on(PORT) + "/slow", headers={"Host": "web"})
-    assert {one.path for one in desk.web.received} == {"/never"}
+    assert {request.path for request in desk.web.received} == {"/never"}
     assert not desk.next.received
 
 
@@ -263,11 +265,11 @@ async def test_other_origins_are_told_whether_they_may_read(desk: Desk) -> None:
             "route": WEB,
         }
     )
-    asked = {"Access_Control_Request_Method": "PUT"}
-    preflight = await desk.ask("/headers", "OPTIONS", Origin="https://a.example", **asked)
+    preflight_headers = {"Access_Control_Request_Method": "PUT"}
+    preflight = await desk.ask("/headers", "OPTIONS", Origin="https://a.example", **preflight_headers)
     assert preflight.status == 200
-    told = {name.lower(): value for name, value in preflight.headers.items() if name.lower().startswith("access-")}
-    assert told == {
+    report = {name.lower(): value for name, value in preflight.headers.items() if name.lower().startswith("access-")}
+    assert report == {
         "access-control-allow-origin": "https://a.example",
         "access-control-allow-methods": "GET,PUT",
         "access-control-allow-headers": "x-token",

@@ -71,9 +71,9 @@ async def web(stage: Stage, client: aiohttp.ClientSession) -> AsyncIterator[Web]
         await stage.apply(joined(service("web", PORT), versions("web", [v1.port, v2.port])))
         stage.write("rules.yaml", GOOD)
         await until(lambda: len(stage.app.plane.snapshot.objects) == 7, "the folder was read")
-        made = Web(stage, await sidecar(stage, PORT), v1, v2, client)
-        await made.serves()
-        yield made
+        new_web = Web(stage, await sidecar(stage, PORT), v1, v2, client)
+        await new_web.serves()
+        yield new_web
 
 
 def replaced(old: str, new: str) -> Callable[[Path], None]:
@@ -130,9 +130,9 @@ async def test_rules_that_cannot_be_read_are_reported_and_the_last_good_ones_ser
 ) -> None:
     spoil(web.rules)
     await until(lambda: any(words in f.message for f in findings(web.stage)), f"a finding that says {words!r}")
-    found = next(f for f in findings(web.stage) if words in f.message)
-    assert (found.file, found.line, found.severity) == (str(web.rules), line, Severity.ERROR)
-    assert "; still serving " in found.message
+    finding = next(f for f in findings(web.stage) if words in f.message)
+    assert (finding.file, finding.line, finding.severity) == (str(web.rules), line, Severity.ERROR)
+    assert "; still serving " in finding.message
     await web.serves()
     assert complaints(web.stage) == []
     web.stage.write("rules.yaml", GOOD)
@@ -159,8 +159,8 @@ async def test_a_folder_that_is_renamed_away_is_reported_and_goes_on_serving(web
     away = web.stage.folder.with_name("away")
     web.stage.folder.rename(away)
     await until(lambda: findings(web.stage) != (), "a finding")
-    (found,) = findings(web.stage)
-    assert (found.file, found.message.partition(";")[0]) == (
+    (finding,) = findings(web.stage)
+    assert (finding.file, finding.message.partition(";")[0]) == (
         str(web.stage.folder),
         f"cannot be read: {os.strerror(errno.ENOENT)}",
     )

@@ -24,14 +24,14 @@ OK, UNAVAILABLE = 200, 503
 
 def entry(name: str, *endpoints: Mapping[str, Any], **spec: Any) -> str:
     """A ServiceEntry for the host, with these endpoints."""
-    said = {
+    content = {
         "hosts": [HOST],
         "ports": [{"number": PORT, "name": "http", "protocol": "HTTP"}],
         "resolution": "STATIC",
-        "endpoints": [dict(one) for one in endpoints],
+        "endpoints": [dict(endpoint) for endpoint in endpoints],
         **spec,
     }
-    return _istio("ServiceEntry", name, said)
+    return _istio("ServiceEntry", name, content)
 
 
 def _istio(kind: str, name: str, spec: Mapping[str, Any]) -> str:
@@ -51,10 +51,12 @@ async def ask(envoy: Sidecar, client: aiohttp.ClientSession) -> tuple[int, str]:
 
 
 async def test_endpoints_of_several_entries_for_one_host_are_called(stage: Stage, client: aiohttp.ClientSession):
-    async with Workload("first") as first, Workload("second") as second:
-        said = [entry(one.name, {"address": "127.0.0.1", "ports": {"http": one.port}}) for one in (first, second)]
+    async with Workload("first") as workload, Workload("second") as second:
+        manifests = [
+            entry(item.name, {"address": "127.0.0.1", "ports": {"http": item.port}}) for item in (workload, second)
+        ]
         balanced = {"host": HOST, "trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}}
-        await stage.apply(joined(mesh_config({}), *said, _istio("DestinationRule", "api", balanced)))
+        await stage.apply(joined(mesh_config({}), *manifests, _istio("DestinationRule", "api", balanced)))
         envoy = await sidecar(stage, PORT)
         reached = Counter([await ask(envoy, client) for _ in range(6)])
         assert reached == {(OK, "first"): 3, (OK, "second"): 3}
@@ -82,24 +84,24 @@ async def test_the_certificate_must_have_a_name_of_the_entry(
         here = {"address": "127.0.0.1", "ports": {"http": secured.port}}
         tls = {"mode": "SIMPLE", "caCertificates": str(secured.ca), "sni": "one.example.com"}
         rule = _istio("DestinationRule", "api", {"host": HOST, "trafficPolicy": {"tls": tls}})
-        named = entry("api", here, subjectAltNames=["spiffe://a/b", "one.example.com"])
-        await stage.apply(joined(mesh_config({}), named, rule))
+        manifest = entry("api", here, subjectAltNames=["spiffe://a/b", "one.example.com"])
+        await stage.apply(joined(mesh_config({}), manifest, rule))
         envoy = await sidecar(stage, PORT)
         assert await ask(envoy, client) == (OK, "secured")
         await stage.apply(entry("api", here, subjectAltNames=["two.example.com"]))
         assert (await ask(envoy, client))[0] == UNAVAILABLE
-        own = {**tls, "subjectAltNames": ["one.example.com"]}
-        await stage.apply(_istio("DestinationRule", "api", {"host": HOST, "trafficPolicy": {"tls": own}}))
+        fields = {**tls, "subjectAltNames": ["one.example.com"]}
+        await stage.apply(_istio("DestinationRule", "api", {"host": HOST, "trafficPolicy": {"tls": fields}}))
         assert await ask(envoy, client) == (OK, "secured"), "what the rule says goes before"
         assert not findings(stage)
 
 
 async def test_an_entry_for_nobody_is_seen_by_nobody(stage: Stage, client: aiohttp.ClientSession):
-    async with Workload("first") as first:
-        here = {"address": "127.0.0.1", "ports": {"http": first.port}}
+    async with Workload("first") as workload:
+        here = {"address": "127.0.0.1", "ports": {"http": workload.port}}
         strict = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
         # Another service keeps the port's listener there.
-        other = _istio(
+        manifest = _istio(
             "ServiceEntry",
             "other",
             {
@@ -108,7 +110,7 @@ async def test_an_entry_for_nobody_is_seen_by_nobody(stage: Stage, client: aioht
                 "resolution": "STATIC",
             },
         )
-        await stage.apply(joined(mesh_config(strict), other, entry("api", here)))
+        await stage.apply(joined(mesh_config(strict), manifest, entry("api", here)))
         envoy = await sidecar(stage, PORT)
         assert await ask(envoy, client) == (OK, "first")
         await stage.apply(entry("api", here, exportTo=["~"]))

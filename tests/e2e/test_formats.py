@@ -28,8 +28,8 @@ PIECES = (
 async def accepts(values: list[str]) -> bool:
     """Whether Envoy would run with these values."""
     command = (envoy_path(), "--mode", "validate", "--log-level", "off", "--config-yaml")
-    said = json.dumps(configuration(values))
-    process = await asyncio.create_subprocess_exec(*command, said, stderr=asyncio.subprocess.DEVNULL)
+    config = json.dumps(configuration(values))
+    process = await asyncio.create_subprocess_exec(*command, config, stderr=asyncio.subprocess.DEVNULL)
     return await process.wait() == 0
 
 

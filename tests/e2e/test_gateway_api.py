@@ -65,13 +65,13 @@ def behind(*workloads: Workload) -> str:
 class EdgeClient:
     """A client of a router: what is answered to a path of a host."""
 
-    def __init__(self, client: aiohttp.ClientSession, at: Router) -> None:
-        self._client, self._at = client, at
+    def __init__(self, client: aiohttp.ClientSession, gateway_proxy: Router) -> None:
+        self._client, self._at = client, gateway_proxy
 
     async def get(self, path: str, host: str = WEB) -> tuple[int, str]:
         """The status, and who answered or where the answer leads to."""
-        asked = self._client.get(self._at.url("http", HTTP, path), headers={"Host": host}, allow_redirects=False)
-        async with asked as answer:
+        response = self._client.get(self._at.url("http", HTTP, path), headers={"Host": host}, allow_redirects=False)
+        async with response as answer:
             await answer.read()
             return answer.status, answer.headers.get("Location") or answer.headers.get("X-Workload", "")
 
@@ -99,27 +99,27 @@ RULES = (
 
 @PROTOCOLS
 async def test_a_router_does_what_routes_say(stage: Stage, client: aiohttp.ClientSession, delta: bool):
-    async with Workload("web") as web, Workload("other") as other, Workload("copy") as copy:
+    async with Workload("web") as web, Workload("other") as workload, Workload("copy") as copy:
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
         rules = [route(WEB, *RULES), route(OTHER, rule("/", "other"))]
-        await stage.apply(joined(QUIET, edge(listener), *rules, behind(web, other, copy)))
-        at = await router(stage, HTTP, delta=delta, labels=LABELS)
-        caller = EdgeClient(client, at)
-        await _routes_by_host_and_path(caller, client, at)
+        await stage.apply(joined(QUIET, edge(listener), *rules, behind(web, workload, copy)))
+        gateway_proxy = await router(stage, HTTP, delta=delta, labels=LABELS)
+        caller = EdgeClient(client, gateway_proxy)
+        await _routes_by_host_and_path(caller, client, gateway_proxy)
         await _changes_what_is_sent(caller, web)
         await _answers_itself(caller)
         await _shares(caller)
-        await _copies(caller, web, other, copy)
+        await _copies(caller, web, workload, copy)
     assert not complaints(stage)
 
 
-async def _routes_by_host_and_path(caller: EdgeClient, client: aiohttp.ClientSession, at: Router) -> None:
+async def _routes_by_host_and_path(caller: EdgeClient, client: aiohttp.ClientSession, gateway_proxy: Router) -> None:
     assert await caller.get("/anything/a") == (200, "web")
     assert await caller.get("/anything", OTHER) == (200, "other")
     assert await caller.get("/anything", f"{OTHER}:1234") == (200, "other")
     assert (await caller.get("/anythingelse"))[0] == 404, "prefixes end at slashes"
     assert (await caller.get("/anything", "stranger.example.com"))[0] == 404
-    async with client.post(at.url("http", HTTP, "/anything"), headers={"Host": WEB}) as answer:
+    async with client.post(gateway_proxy.url("http", HTTP, "/anything"), headers={"Host": WEB}) as answer:
         assert answer.headers["X-Workload"] == "other"
 
 
@@ -144,28 +144,28 @@ async def _answers_itself(caller: EdgeClient) -> None:
 
 async def _shares(caller: EdgeClient) -> None:
     """Wide bounds: one in ten million runs is further off."""
-    seen = Counter([await caller.get("/weights") for _ in range(REQUESTS)])
-    assert set(seen) == {(200, "web"), (200, "other")}
-    assert 110 <= seen[200, "web"] <= 185
-    seen = Counter([await caller.get("/partly") for _ in range(REQUESTS)])
-    assert set(seen) == {(200, "web"), (500, "")}
-    assert 65 <= seen[500, ""] <= 135
+    counter = Counter([await caller.get("/weights") for _ in range(REQUESTS)])
+    assert set(counter) == {(200, "web"), (200, "other")}
+    assert 110 <= counter[200, "web"] <= 185
+    counter = Counter([await caller.get("/partly") for _ in range(REQUESTS)])
+    assert set(counter) == {(200, "web"), (500, "")}
+    assert 65 <= counter[500, ""] <= 135
 
 
-async def _copies(caller: EdgeClient, web: Workload, other: Workload, copy: Workload) -> None:
-    for workload in (web, other, copy):
+async def _copies(caller: EdgeClient, web: Workload, second: Workload, copy: Workload) -> None:
+    for workload in (web, second, copy):
         workload.received.clear()
-    paths, asked = {f"/anything/copied/{i}" for i in range(10)}, 0
+    paths, request = {f"/anything/copied/{i}" for i in range(10)}, 0
     while missing := paths - {r.path for r in copy.received}:  # a copy that cannot connect within a second is let go
-        asked += len(missing)
+        request += len(missing)
         for path in sorted(missing):
             assert await caller.get(path) == (200, "web")
         with suppress(AssertionError):
             await until(lambda: paths <= {r.path for r in copy.received}, "all were copied", 2)
-        assert asked <= 3 * len(paths), "copies are missing again and again"
+        assert request <= 3 * len(paths), "copies are missing again and again"
     copied = {(r.host, r.path) for r in copy.received if r.path.startswith("/anything/copied")}  # others may be late
     assert copied == {(WEB, path) for path in paths}
-    assert (len(web.received), other.received) == (asked, []), "nothing is copied by 0 %, nor to what is missing"
+    assert (len(web.received), second.received) == (request, []), "nothing is copied by 0 %, nor to what is missing"
     copy.received.clear()
     for _ in range(REQUESTS):
         await caller.get("/anything/part")
@@ -176,9 +176,9 @@ async def _copies(caller: EdgeClient, web: Workload, other: Workload, copy: Work
 async def test_https_ends_at_a_listener_with_its_secret(tmp_path: Path, client: aiohttp.ClientSession):
     issued = Certificates()
     async with secured_stage(tmp_path) as (stage, tls), Workload("web") as web:
-        named = {"certificateRefs": [{"name": "web"}]}
+        fields = {"certificateRefs": [{"name": "web"}]}
         listeners = [
-            {"name": "https", "port": HTTPS, "protocol": "HTTPS", "hostname": WEB, "tls": named},
+            {"name": "https", "port": HTTPS, "protocol": "HTTPS", "hostname": WEB, "tls": fields},
             {"name": "http", "port": HTTP, "protocol": "HTTP"},
         ]
         away = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "port": HTTPS, "statusCode": 301}}
@@ -187,14 +187,14 @@ async def test_https_ends_at_a_listener_with_its_secret(tmp_path: Path, client: 
             object_of("HTTPRoute", "away", {"parentRefs": _at("http"), "rules": [rule("/", filters=(away,))]}),
         ]
         await stage.apply(joined(QUIET, edge(*listeners), *both, behind(web), issued.secret("web", WEB)))
-        at = await router(stage, HTTP, HTTPS, tls=tls, labels=LABELS)
-        where = at.url("https", HTTPS, "/anything")
-        asked = client.get(where, headers={"Host": WEB}, ssl=issued.client(), server_hostname=WEB)
-        async with asked as answer:
+        gateway_proxy = await router(stage, HTTP, HTTPS, tls=tls, labels=LABELS)
+        where = gateway_proxy.url("https", HTTPS, "/anything")
+        response = client.get(where, headers={"Host": WEB}, ssl=issued.client(), server_hostname=WEB)
+        async with response as answer:
             assert (answer.status, answer.headers["X-Workload"]) == (200, "web")
         with pytest.raises(aiohttp.ClientError):
             await client.get(where, headers={"Host": OTHER}, ssl=issued.client(), server_hostname=OTHER)
-        assert await EdgeClient(client, at).get("/a") == (301, f"https://{WEB}:{HTTPS}/a")
+        assert await EdgeClient(client, gateway_proxy).get("/a") == (301, f"https://{WEB}:{HTTPS}/a")
         assert not complaints(stage)
 
 
@@ -206,5 +206,5 @@ async def test_envoy_accepts_the_golden_cases(tmp_path: Path):
     cases = [case for case in CASES if case.parent.name == "gateway_api"]
     assert len(cases) >= 4
     async with secured_stage(tmp_path) as (stage, tls):
-        at = await router(stage, *range(8080, 8090), 8443, 9443, tls=tls, labels=LABELS)
-        await accepts(Judge(stage, at.envoy.log), cases, tmp_path)
+        gateway_proxy = await router(stage, *range(8080, 8090), 8443, 9443, tls=tls, labels=LABELS)
+        await accepts(Judge(stage, gateway_proxy.envoy.log), cases, tmp_path)

@@ -25,14 +25,14 @@ WELL = {"Accepted": "Accepted", "Programmed": "Programmed"}
 
 
 async def said(stage: Stage, name: str = "edge", kind: str = "Gateway") -> dict[str, Any]:
-    found = await stage.app.status_updater.statuses()
-    return next(dict(status) for ref, status in found if (ref.name, ref.kind.rpartition("/")[2]) == (name, kind))
+    statuses = await stage.app.status_updater.statuses()
+    return next(dict(status) for ref, status in statuses if (ref.name, ref.kind.rpartition("/")[2]) == (name, kind))
 
 
-async def status(client: aiohttp.ClientSession, at: Router, port: int) -> int:
+async def status(client: aiohttp.ClientSession, edge: Router, port: int) -> int:
     """The status that a client gets, 0 when nothing listens."""
     try:
-        async with client.get(at.url("http", port, "/anything")) as answer:
+        async with client.get(edge.url("http", port, "/anything")) as answer:
             return answer.status
     except aiohttp.ClientConnectionError:
         return 0
@@ -40,19 +40,19 @@ async def status(client: aiohttp.ClientSession, at: Router, port: int) -> int:
 
 async def test_listeners_come_and_go_and_addresses_are_the_routers(stage: Stage, client: aiohttp.ClientSession):
     async with Workload("v1") as v1:
-        one, two = listener("one", HTTP), listener("two", OTHER)
+        item, two = listener("one", HTTP), listener("two", OTHER)
         route = route_of("web", 0, Route([to("v1")], [], [{}]))
-        await stage.apply(joined(QUIET, OURS, gateway(one), route, served("v1", v1.port)))
-        at = await router(stage, HTTP, OTHER, labels={LABEL: "edge"})
-        for listeners, statuses in (((one,), (200, 0)), ((one, two), (200, 200)), ((two,), (0, 200))):
+        await stage.apply(joined(QUIET, OURS, gateway(item), route, served("v1", v1.port)))
+        edge = await router(stage, HTTP, OTHER, labels={LABEL: "edge"})
+        for listeners, statuses in (((item,), (200, 0)), ((item, two), (200, 200)), ((two,), (0, 200))):
             await stage.apply(gateway(*listeners))
-            await until_programmed(stage, [each["name"] for each in listeners])
+            await until_programmed(stage, [entry["name"] for entry in listeners])
 
             async def seen() -> tuple[int, int]:
-                return await status(client, at, HTTP), await status(client, at, OTHER)
+                return await status(client, edge, HTTP), await status(client, edge, OTHER)
 
             await soon(seen, statuses)
-        await _addresses(stage, at.address)
+        await _addresses(stage, edge.address)
         await _generations(stage)
     assert not complaints(stage)
 
@@ -68,7 +68,7 @@ async def _addresses(stage: Stage, usable: str) -> None:
     """GatewayStaticAddresses, GatewayOptionalAddressValue: what cannot be had is told, what is said is had."""
     fine, unusable = {"type": "IPAddress", "value": usable}, {"type": "IPAddress", "value": "192.0.2.1"}
     magic = {"type": "example.com/magic", "value": "x"}
-    for asked, conditions, addresses in (
+    for request, conditions, addresses in (
         ([magic, unusable, fine], {"Accepted": "!UnsupportedAddress", "Programmed": "!Invalid"}, []),
         ([unusable], {**WELL, "Programmed": "!AddressNotUsable"}, []),
         ([unusable, fine], {**WELL, "Programmed": "!AddressNotUsable"}, [fine]),
@@ -76,11 +76,11 @@ async def _addresses(stage: Stage, usable: str) -> None:
         ([{"type": "IPAddress"}], WELL, [fine]),
         ([{}], WELL, [fine]),
     ):
-        await stage.apply(gateway(listener("two", OTHER), addresses=asked))
+        await stage.apply(gateway(listener("two", OTHER), addresses=request))
 
         async def seen() -> tuple[dict[str, str], Any]:
-            found = await said(stage)
-            return brief(found), found.get("addresses")
+            statuses = await said(stage)
+            return brief(statuses), statuses.get("addresses")
 
         await soon(seen, (conditions, addresses))
 
@@ -98,21 +98,23 @@ async def _generations(stage: Stage) -> None:
             made("BackendTLSPolicy", "v1", {"targetRefs": [target], "validation": validation}),
         ]
         await stage.apply(joined(*texts))
-        found = dict(await stage.app.status_updater.statuses())
-        wanted = {ref: stage.app.plane.snapshot.objects[ref].generation for ref in found}
-        assert len(found) == len(texts)
-        assert all(wanted[ref] == earlier + 1 for ref, earlier in before.items())
-        assert {ref: set(_observed(status)) for ref, status in found.items()} == {r: {n} for r, n in wanted.items()}
-        before = wanted
+        statuses = dict(await stage.app.status_updater.statuses())
+        expected = {ref: stage.app.plane.snapshot.objects[ref].generation for ref in statuses}
+        assert len(statuses) == len(texts)
+        assert all(expected[ref] == earlier + 1 for ref, earlier in before.items())
+        assert {ref: set(_observed(status)) for ref, status in statuses.items()} == {
+            r: {n} for r, n in expected.items()
+        }
+        before = expected
 
 
-def _observed(said: Any) -> list[int]:
-    if isinstance(said, list | tuple):
-        return [number for one in said for number in _observed(one)]
-    if not isinstance(said, Mapping):
+def _observed(spec: Any) -> list[int]:
+    if isinstance(spec, list | tuple):
+        return [number for item in spec for number in _observed(item)]
+    if not isinstance(spec, Mapping):
         return []
-    own = [said["observedGeneration"]] if "lastTransitionTime" in said else []
-    return own + [number for one in said.values() for number in _observed(one)]
+    generations = [spec["observedGeneration"]] if "lastTransitionTime" in spec else []
+    return generations + [number for item in spec.values() for number in _observed(item)]
 
 
 async def test_a_gateway_may_have_the_longest_name(stage: Stage, client: aiohttp.ClientSession):
@@ -121,6 +123,6 @@ async def test_a_gateway_may_have_the_longest_name(stage: Stage, client: aiohttp
         route = route_of("web", 0, Route([to("v1")], [], [{"name": name}]))
         stage.write("long.yaml", gateway(listener("http", HTTP), name=name))  # no file may have such a name
         await stage.apply(joined(QUIET, OURS, route, served("v1", v1.port)))
-        at = await router(stage, HTTP, labels={LABEL: f"{name[:52]}-{sha256(name.encode()).hexdigest()[:10]}"})
-        assert await status(client, at, HTTP) == 200
+        edge = await router(stage, HTTP, labels={LABEL: f"{name[:52]}-{sha256(name.encode()).hexdigest()[:10]}"})
+        assert await status(client, edge, HTTP) == 200
         assert brief(await said(stage, name)) == WELL

@@ -78,13 +78,13 @@ class World(msgspec.Struct, frozen=True):
         except aiohttp.ClientConnectionError:
             return "closed", {}
         leads = answer.headers.get("Location", "")
-        said = answer.headers["X-Workload"] if answer.status == 200 else f"{answer.status} {leads}".strip()
-        return said, answer.headers
+        result = answer.headers["X-Workload"] if answer.status == 200 else f"{answer.status} {leads}".strip()
+        return result, answer.headers
 
 
 def _ground(issued: Certificates, workloads: Mapping[str, Workload]) -> str:
     """What all features stand on: the Gateways, Services, Secrets."""
-    own = [one for feature in FEATURES.values() for one in feature.listeners]
+    listeners = [item for feature in FEATURES.values() for item in feature.listeners]
     v1, far = workloads["v1"].port, workloads["far"].port
     secrets = {"web": "default", "named": APART, "of-set": APART, "alone": APART, "every": "open"}
     labels = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": APART, "labels": {"side": "apart"}}}
@@ -92,7 +92,7 @@ def _ground(issued: Certificates, workloads: Mapping[str, Workload]) -> str:
         QUIET,
         OURS,
         yaml.safe_dump(labels),
-        gateway(listener("http", HTTP), *own, allowedListeners=admitting()),
+        gateway(listener("http", HTTP), *listeners, allowedListeners=admitting()),
         gateway(listener("http", HTTP), name="second"),
         *(services(workloads[name], name) for name in ("v1", "v2", "v3")),
         served("far", far, APART),
@@ -105,9 +105,9 @@ def _ground(issued: Certificates, workloads: Mapping[str, Workload]) -> str:
 
 
 def _secret(issued: Certificates, name: str, namespace: str) -> str:
-    said = yaml.safe_load(issued.secret(name, "*.example.com", "example.org"))
-    said["metadata"]["namespace"] = namespace
-    text: str = yaml.safe_dump(said)
+    manifest = yaml.safe_load(issued.secret(name, "*.example.com", "example.org"))
+    manifest["metadata"]["namespace"] = namespace
+    text: str = yaml.safe_dump(manifest)
     return text
 
 
@@ -144,64 +144,64 @@ async def test_gateways_do_what_routes_say(world: World):
 
 
 async def _problems(world: World, host: str, ask: Ask) -> list[str]:
-    said, headers = await world.get(host, ask)
-    found = [] if said == ask.want else [f"{said} instead of {ask.want}"]
-    found += [f"answered {n}: {headers.get(n)}" for n, value in ask.answered.items() if headers.get(n) != value]
+    result, headers = await world.get(host, ask)
+    results = [] if result == ask.want else [f"{result} instead of {ask.want}"]
+    results += [f"answered {n}: {headers.get(n)}" for n, value in ask.answered.items() if headers.get(n) != value]
     if not (ask.got or ask.forwarded or ask.arrived):
-        return found
-    received = world.workloads[said].received[-1]
-    found += [f"got {n}: {received.headers.get(n)}" for n, v in ask.got.items() if received.headers.get(n) != v]
+        return results
+    received = world.workloads[result].received[-1]
+    results += [f"got {n}: {received.headers.get(n)}" for n, v in ask.got.items() if received.headers.get(n) != v]
     if ask.forwarded and received.path != ask.forwarded:
-        found.append(f"was sent on as {received.path}")
+        results.append(f"was sent on as {received.path}")
     if ask.arrived and received.host != ask.arrived:
-        found.append(f"was sent on to {received.host}")
-    return found
+        results.append(f"was sent on to {received.host}")
+    return results
 
 
 async def _conditions(stage: Stage) -> AsyncIterator[str]:
     """Yield what is wrong in the statuses of the routes, and of the sets that are served."""
-    said = {(ref.namespace, ref.name): status for ref, status in await stage.app.status_updater.statuses()}
+    statuses = {(ref.namespace, ref.name): status for ref, status in await stage.app.status_updater.statuses()}
     for namespace, name in (("default", "set"), ("default", "secure"), (APART, "far-set")):
-        status = said[namespace, name]
+        status = statuses[namespace, name]
         if brief(status) != {"Accepted": "Accepted", "Programmed": "Programmed"} or "addresses" in status:
             yield f"{name}: {status}"
     for name, feature in FEATURES.items():
         for i, route in enumerate(feature.routes):
-            parents = said[route.namespace, name_of(name, i)]["parents"]
-            found = [brief(one) for one in parents]
-            wanted = {**ACCEPTED, **route.conditions}
-            if found != [wanted] * len(route.parents):
-                yield f"{name_of(name, i)}: {found} instead of {wanted}"
+            parents = statuses[route.namespace, name_of(name, i)]["parents"]
+            results = [brief(parent) for parent in parents]
+            expected = {**ACCEPTED, **route.conditions}
+            if results != [expected] * len(route.parents):
+                yield f"{name_of(name, i)}: {results} instead of {expected}"
 
 
 async def _shares(world: World) -> None:
     for name in WEIGHTS:
         world.workloads["v2"].received.clear()
-        seen = Counter([(await world.get(host_of(name), Ask("/anything", "")))[0] for _ in range(REQUESTS)])
-        assert seen.keys() == {"v1", "v2"}
+        counter = Counter([(await world.get(host_of(name), Ask("/anything", "")))[0] for _ in range(REQUESTS)])
+        assert counter.keys() == {"v1", "v2"}
         least, most = BOUNDS[0.7]
-        assert least <= seen["v1"] <= most, name
-    assert {one.headers["x-sent-to"] for one in world.workloads["v2"].received} == {"v2"}
+        assert least <= counter["v1"] <= most, name
+    assert {request.headers["x-sent-to"] for request in world.workloads["v2"].received} == {"v2"}
 
 
 async def _copies(world: World) -> None:
     for name, rules in COPIES.items():
         for i, (rule, shares) in enumerate(rules):
             await _copied(world, host_of(name), f"/anything/{i}", shares)
-            changes = any(one["type"] == "RequestHeaderModifier" for one in rule["filters"])
+            changes = any(item["type"] == "RequestHeaderModifier" for item in rule["filters"])
             assert changes == (world.workloads["v1"].received[-1].headers.get("x-set") == "rule"), name
 
 
 async def _copied(world: World, host: str, path: str, shares: Mapping[str, float]) -> None:
     def arrived(workload: str, query: str) -> int:
-        said = world.workloads[workload].received
-        return sum((one.host, one.path) == (host, path + query) for one in said)
+        requests = world.workloads[workload].received
+        return sum((item.host, item.path) == (host, path + query) for item in requests)
 
     async def ask(query: str) -> None:
         assert (await world.get(host, Ask(path + query, "", SENT)))[0] == "v1"
 
     for _ in range(REQUESTS):  # a copy that cannot connect in a second is let go
-        if all(arrived(one, "?warm=1") for one in shares):
+        if all(arrived(item, "?warm=1") for item in shares):
             break
         await ask("?warm=1")
     query = "?id=1&more=2"
@@ -216,10 +216,10 @@ async def _grants_are_withdrawn(world: World) -> None:
     """Nothing is sent where a grant was, nor is a certificate shown."""
     for grant in ("far", "secret-named"):
         await delete_object(world.stage, Ref(REFERENCE_GRANT.key, APART, grant))
-    named, name = "HTTPRouteReferenceGrant", "GatewaySecretReferenceGrantSpecific"
-    assert (await world.get(host_of(named), Ask("/anything", "")))[0] == "500"
-    said = {ref.name: status for ref, status in await world.stage.app.status_updater.statuses()}
-    (parent,) = said[name_of(named, 0)]["parents"]
+    reference, name = "HTTPRouteReferenceGrant", "GatewaySecretReferenceGrantSpecific"
+    assert (await world.get(host_of(reference), Ask("/anything", "")))[0] == "500"
+    statuses = {ref.name: status for ref, status in await world.stage.app.status_updater.statuses()}
+    (parent,) = statuses[name_of(reference, 0)]["parents"]
     assert brief(parent) == {**ACCEPTED, "ResolvedRefs": "!RefNotPermitted"}
 
     async def shown() -> str:

@@ -29,27 +29,27 @@ async def test_connections_go_where_routes_say(tmp_path: Path):
         uses_tls = await stack.enter_async_context(workloads("one", "two", "again", secure=secure))
         plain = await stack.enter_async_context(workloads("three", "four", "far/far", "far/alone"))
         features = FEATURES.items()
-        own = [one for _, feature in features for one in feature.listeners]
+        listeners = [item for _, feature in features for item in feature.listeners]
         await stage.apply(
             joined(
                 QUIET,
                 OURS,
-                gateway(listener("http", HTTP), *own),
+                gateway(listener("http", HTTP), *listeners),
                 issued.secret("web", *HOSTS),
                 uses_tls,
                 plain,
                 _trusted(theirs),
-                *(route_of(name, i, one) for name, feature in features for i, one in enumerate(feature.routes)),
+                *(route_of(name, i, item) for name, feature in features for i, item in enumerate(feature.routes)),
                 *(text for _, feature in features for text in feature.objects),
             )
         )
-        at = await router(stage, HTTP, *{one["port"] for one in own}, tls=tls, labels=LABELS)
+        edge = await router(stage, HTTP, *{item["port"] for item in listeners}, tls=tls, labels=LABELS)
         theirs.ca.configure_trust(trusts := issued.client())
         wrong = [
-            f"{name}: {dial.port} {dial.host}: {said!r} instead of {dial.want!r}"
+            f"{name}: {dial.port} {dial.host}: {result!r} instead of {dial.want!r}"
             for name, feature in features
             for dial in feature.dials
-            if (said := await _answer(at, dial, trusts)) != dial.want
+            if (result := await _answer(edge, dial, trusts)) != dial.want
         ]
         wrong += await _conditions(stage)
         assert not wrong, "\n".join(wrong)
@@ -65,25 +65,25 @@ def _trusted(issued: Certificates) -> str:
     return joined(policy, config_map("again", issued.ca.cert_pem.bytes()))
 
 
-async def _answer(at: Router, dial: Dial, trusts: ssl.SSLContext) -> str:
+async def _answer(edge: Router, dial: Dial, trusts: ssl.SSLContext) -> str:
     if not dial.udp:
-        return await connect(at, dial.port, dial.host, trusts)
-    async with sessions(at, dial.port, 3) as asking, sessions(at, CONTROL, 3) as control:
+        return await connect(edge, dial.port, dial.host, trusts)
+    async with sessions(edge, dial.port, 3) as asking, sessions(edge, CONTROL, 3) as control:
         if dial.want:
-            await until(lambda: all(one.said for one in asking), f"datagrams to {dial.port} were answered")
-        await until(lambda: all(one.said for one in control), "datagrams that were sent later were answered")
+            await until(lambda: all(item.said for item in asking), f"datagrams to {dial.port} were answered")
+        await until(lambda: all(item.said for item in control), "datagrams that were sent later were answered")
         return " ".join(tally(asking))
 
 
 async def _conditions(stage: Stage) -> list[str]:
     """Return what is wrong in the statuses of the routes."""
-    said = {
+    statuses = {
         (ref.kind.rpartition("/")[2], ref.name): status for ref, status in await stage.app.status_updater.statuses()
     }
-    found = []
+    results = []
     for name, feature in FEATURES.items():
-        for i, one in enumerate(feature.routes):
-            seen, wanted = said[one.kind, name_of(name, i)]["parents"], {**ACCEPTED, **one.conditions}
-            if [brief(each) for each in seen] != [wanted] * len(one.parents):
-                found.append(f"{name_of(name, i)}: {[brief(each) for each in seen]} instead of {wanted}")
-    return found
+        for i, item in enumerate(feature.routes):
+            observed, expected = statuses[item.kind, name_of(name, i)]["parents"], {**ACCEPTED, **item.conditions}
+            if [brief(entry) for entry in observed] != [expected] * len(item.parents):
+                results.append(f"{name_of(name, i)}: {[brief(each) for each in observed]} instead of {expected}")
+    return results

@@ -67,12 +67,12 @@ class World(msgspec.Struct, frozen=True):
 
     async def call(self, method: str, *messages: bytes, metadata: Mapping[str, str] | None = None) -> str:
         """Who answered, or the status. One message goes as a whole: grpcio fails on its own if an answer is faster."""
-        said = tuple((metadata or {}).items())
+        spec = tuple((metadata or {}).items())
         try:
             if not messages:
-                return bytes(await self.channel.unary_unary(method)(b"m", metadata=said)).decode()
-            asked = self.channel.stream_stream(method)(iter(messages), metadata=said)
-            return b",".join([answer async for answer in asked]).decode()
+                return bytes(await self.channel.unary_unary(method)(b"m", metadata=spec)).decode()
+            request = self.channel.stream_stream(method)(iter(messages), metadata=spec)
+            return b",".join([answer async for answer in request]).decode()
         except grpc.aio.AioRpcError as error:
             return str(error.code().name)
 
@@ -91,10 +91,10 @@ async def world(stage: Stage) -> AsyncIterator[World]:
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
         pods = [joined(service(s.name, 80), local_pod(s.name, s.name, {"app": s.name}, s.port)) for s in speakers]
         await stage.apply(joined(QUIET, edge(listener), *pods))
-        at = await router(stage, HTTP, labels=LABELS)
-        channel = grpc.aio.insecure_channel(f"{at.address}:{HTTP}", [("grpc.default_authority", WEB)])
+        gateway_proxy = await router(stage, HTTP, labels=LABELS)
+        channel = grpc.aio.insecure_channel(f"{gateway_proxy.address}:{HTTP}", [("grpc.default_authority", WEB)])
         await stack.enter_async_context(channel)
-        yield World(stage, at, channel, *speakers)
+        yield World(stage, gateway_proxy, channel, *speakers)
         assert not complaints(stage)
 
 
@@ -127,12 +127,12 @@ async def test_shares_that_lead_nowhere_are_unavailable(world: World):
     )
     for service_name in ("m.M", "n.N", "f.F"):
         assert await world.call(f"/{service_name}/X") == "UNAVAILABLE"
-    found = Counter([await world.call("/w.W/X") for _ in range(CALLS)])
-    assert set(found) == {"one m", "two m"}
-    assert 110 <= found["one m"] <= 185
-    found = Counter([await world.call("/p.P/X") for _ in range(CALLS)])
-    assert set(found) == {"one m", "UNAVAILABLE"}
-    assert 65 <= found["UNAVAILABLE"] <= 135
+    counter = Counter([await world.call("/w.W/X") for _ in range(CALLS)])
+    assert set(counter) == {"one m", "two m"}
+    assert 110 <= counter["one m"] <= 185
+    counter = Counter([await world.call("/p.P/X") for _ in range(CALLS)])
+    assert set(counter) == {"one m", "UNAVAILABLE"}
+    assert 65 <= counter["UNAVAILABLE"] <= 135
 
 
 async def test_calls_are_copied_message_by_message(world: World):

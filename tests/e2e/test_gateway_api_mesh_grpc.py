@@ -38,12 +38,12 @@ class Named(grpc.GenericRpcHandler):
 
 @asynccontextmanager
 async def server(name: str) -> AsyncIterator[Named]:
-    made, handler = grpc.aio.server(), Named(name)
-    made.add_generic_rpc_handlers([handler])
-    handler.port = made.add_insecure_port("127.0.0.1:0")
-    await made.start()
+    created, handler = grpc.aio.server(), Named(name)
+    created.add_generic_rpc_handlers([handler])
+    handler.port = created.add_insecure_port("127.0.0.1:0")
+    await created.start()
     yield handler
-    await made.stop(None)
+    await created.stop(None)
 
 
 def services(workload: Named, *names: str) -> str:
@@ -72,10 +72,10 @@ class Client:
         options = [("grpc.default_authority", host)]
         async with grpc.aio.insecure_channel(f"{self._beside.address}:{PORT}", options) as channel:
             try:
-                said = json.loads(await channel.unary_unary(method)(b"", metadata=tuple(metadata), timeout=60))
+                spec = json.loads(await channel.unary_unary(method)(b"", metadata=tuple(metadata), timeout=60))
             except grpc.aio.AioRpcError as error:
                 return error.code().name, {}
-        return said[0], said[1]
+        return spec[0], spec[1]
 
 
 @pytest.fixture
@@ -146,9 +146,9 @@ async def test_calls_are_shared_by_weight(stage: Stage, servers: dict[str, Named
     grounds = [services(v1, "v1", "echo"), services(v2, "v2"), services(copy, "copy")]
     await stage.apply(joined(QUIET, *grounds, route("echo", to("v1*7", "v2*3", "copy*0"))))
     client = Client(await sidecar(stage, PORT))
-    seen = Counter([(await client.call("echo"))[0] for _ in range(CALLS)])
-    assert seen.keys() == {"v1", "v2"}
-    assert 105 <= seen["v1"] <= 175
+    counter = Counter([(await client.call("echo"))[0] for _ in range(CALLS)])
+    assert counter.keys() == {"v1", "v2"}
+    assert 105 <= counter["v1"] <= 175
 
 
 async def test_grpc_routes_go_before_http_routes_of_the_service(stage: Stage, servers: dict[str, Named]):

@@ -54,8 +54,8 @@ class Dialled(msgspec.Struct, frozen=True):
     pods: Mapping[str, Pod]
 
     def ask(self, address: str, host: str, path: str = "/anything") -> tuple[int, str | None, str | None]:
-        said: list[Any] = json.loads(self.client.python(ASK, f"http://{address}:{ALT}{path}", host))
-        return said[0], said[1], said[2]
+        spec: list[Any] = json.loads(self.client.python(ASK, f"http://{address}:{ALT}{path}", host))
+        return spec[0], spec[1], spec[2]
 
 
 @pytest.fixture
@@ -93,8 +93,8 @@ def _serving(name: str, pod: Pod) -> str:
     ports = [{"name": "http", "port": ALT}]
     spec = {"clusterIP": ADDRESSES[name], "selector": {"app": name}, "ports": ports}
     ready = {"podIP": pod.address, "conditions": [{"type": "Ready", "status": "True"}]}
-    there = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "status": ready}
-    return joined(made("Service", f"echo-{name}", spec, "v1"), yaml.safe_dump(there))
+    fields = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "status": ready}
+    return joined(made("Service", f"echo-{name}", spec, "v1"), yaml.safe_dump(fields))
 
 
 async def test_with_interception_what_is_dialled_decides(dialled: Dialled):

@@ -47,7 +47,7 @@ class World(msgspec.Struct, frozen=True):
 
     def tries(self, path: str) -> int:
         """How many requests for a path arrived."""
-        return sum(one.path == path for one in self.web.received)
+        return sum(request.path == path for request in self.web.received)
 
 
 def at(path: str, **more: Any) -> dict[str, Any]:
@@ -55,8 +55,8 @@ def at(path: str, **more: Any) -> dict[str, Any]:
 
 
 def rewritten(prefix: str) -> dict[str, Any]:
-    said = {"type": "ReplacePrefixMatch", "replacePrefixMatch": prefix}
-    return {"type": "URLRewrite", "urlRewrite": {"path": said}}
+    spec = {"type": "ReplacePrefixMatch", "replacePrefixMatch": prefix}
+    return {"type": "URLRewrite", "urlRewrite": {"path": spec}}
 
 
 def backend(name: str, weight: int, *filters: dict[str, Any], port: int = 80) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def backend(name: str, weight: int, *filters: dict[str, Any], port: int = 80) ->
 
 
 def asks(protocol: str, name: str, port: int = 80, **more: Any) -> dict[str, Any]:
-    said = {"protocol": protocol, "backendRef": {"name": name, "port": port}, **more}
-    return {"type": "ExternalAuth", "externalAuth": said}
+    spec = {"protocol": protocol, "backendRef": {"name": name, "port": port}, **more}
+    return {"type": "ExternalAuth", "externalAuth": spec}
 
 
 def cors(**said: Any) -> dict[str, Any]:
@@ -76,10 +76,12 @@ def cors(**said: Any) -> dict[str, Any]:
 async def world(stage: Stage, client: aiohttp.ClientSession) -> AsyncIterator[World]:
     """Three workloads, `web` with a second version, and a router for the Gateway."""
     async with AsyncExitStack() as stack:
-        web, other, copy = [await stack.enter_async_context(Workload(name)) for name in ("web", "other", "copy")]
+        web, second, copy = [await stack.enter_async_context(Workload(name)) for name in ("web", "other", "copy")]
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
-        await stage.apply(joined(QUIET, edge(listener), route(WEB, rule("/anything", "web")), behind(web, other, copy)))
-        yield World(stage, await router(stage, HTTP, labels=LABELS), client, web, other, copy)
+        await stage.apply(
+            joined(QUIET, edge(listener), route(WEB, rule("/anything", "web")), behind(web, second, copy))
+        )
+        yield World(stage, await router(stage, HTTP, labels=LABELS), client, web, second, copy)
         assert not complaints(stage)
 
 
@@ -109,58 +111,60 @@ async def test_what_fails_is_tried_again_as_often_as_the_rule_says(world: World)
 
 
 async def test_lost_connections_are_tried_again(world: World):
-    lost = 0
+    lost_connections = 0
 
     async def lose(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal lost
-        lost += 1
+        nonlocal lost_connections
+        lost_connections += 1
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.abort()
 
     server = await asyncio.start_server(lose, "127.0.0.1", 0)
     async with server:
         number = server.sockets[0].getsockname()[1]
-        said = joined(service("loses", 80), local_pod("loses", "loses", {"app": "loses"}, number))
+        manifests = joined(service("loses", 80), local_pod("loses", "loses", {"app": "loses"}, number))
         tried = {**rule("/tried", "loses"), "retry": {"attempts": 2, "backoff": "1ms"}}
-        await world.stage.apply(joined(said, route(WEB, tried, rule("/once", "loses"))))
+        await world.stage.apply(joined(manifests, route(WEB, tried, rule("/once", "loses"))))
         assert (await world.ask("/once"))[0] == 503
-        assert lost == 1, "what the mesh tries again is nothing to Gateway API"
+        assert lost_connections == 1, "what the mesh tries again is nothing to Gateway API"
         assert (await world.ask("/tried"))[0] == 503
-        assert lost == 4
+        assert lost_connections == 4
 
 
 async def test_sessions_stay_where_they_began(world: World):
-    async with Workload("v1") as one, Workload("v2") as two, Workload("v3") as three:
-        to = {"backendRefs": [{"name": "app", "port": 80}]}
+    async with Workload("v1") as workload, Workload("v2") as two, Workload("v3") as three:
+        fields = {"backendRefs": [{"name": "app", "port": 80}]}
         by_cookie = {"absoluteTimeout": "1h", "cookie": {"name": "sid", "lifetimeType": "Permanent"}}
         by_header = {"type": "Header", "header": {"name": "x-session"}}
         rules = [
-            {**at("/anything/cookie", sessionPersistence=by_cookie), **to},
-            {**at("/anything/header", sessionPersistence=by_header), **to},
-            {**at("/anything/none"), **to},
+            {**at("/anything/cookie", sessionPersistence=by_cookie), **fields},
+            {**at("/anything/header", sessionPersistence=by_header), **fields},
+            {**at("/anything/none"), **fields},
         ]
-        ports = [one.port, two.port, three.port]
+        ports = [workload.port, two.port, three.port]
         await world.stage.apply(joined(service("app", 80), versions("app", ports), route(WEB, *rules)))
         status, headers, _ = await world.ask("/anything/cookie")
         assert (status, "Max-Age=3600" in headers["set-cookie"]) == (200, True)
         cookie = {"Cookie": headers["set-cookie"].partition(";")[0]}
-        first = headers["x-workload"]
+        initial = headers["x-workload"]
         for _ in range(12):
-            assert (await world.ask("/anything/cookie", headers=cookie))[1]["x-workload"] == first
+            assert (await world.ask("/anything/cookie", headers=cookie))[1]["x-workload"] == initial
         _, headers, _ = await world.ask("/anything/header")
-        session, first = {"x-session": headers["x-session"]}, headers["x-workload"]
+        session, initial = {"x-session": headers["x-session"]}, headers["x-workload"]
         for _ in range(12):
-            assert (await world.ask("/anything/header", headers=session))[1]["x-workload"] == first
-        seen = {(await world.ask("/anything/none", headers={**cookie, **session}))[1]["x-workload"] for _ in range(40)}
-        assert seen == {"v1", "v2", "v3"}
+            assert (await world.ask("/anything/header", headers=session))[1]["x-workload"] == initial
+        observed = {
+            (await world.ask("/anything/none", headers={**cookie, **session}))[1]["x-workload"] for _ in range(40)
+        }
+        assert observed == {"v1", "v2", "v3"}
 
 
 async def test_sessions_stay_at_the_backend_and_the_endpoint_where_they_began(world: World):
-    async with Workload("v1") as one, Workload("v2") as two:
+    async with Workload("v1") as new_workload, Workload("v2") as two:
         refs = [{"name": name, "port": 80} for name in ("app", "other", "gone")]
         several = {**at("/anything", sessionPersistence={"cookie": {"name": "sid"}}), "backendRefs": refs}
-        known = joined(service("app", 80), versions("app", [one.port, two.port]))
-        await world.stage.apply(joined(known, route(WEB, several)))
+        names = joined(service("app", 80), versions("app", [new_workload.port, two.port]))
+        await world.stage.apply(joined(names, route(WEB, several)))
         begun = {}
         for _ in range(90):
             status, workload, cookies = await _begun(world, "")
@@ -198,17 +202,19 @@ async def test_each_backend_gets_its_share_in_its_own_way(world: World):
     )
     await world.stage.apply(route(WEB, *rules))
     assert (await world.ask("/only"))[1]["x-workload"] == "web"
-    await until(lambda: [one.path for one in world.copy.received] == ["/anything/only"], "the only one was copied")
+    await until(
+        lambda: [request.path for request in world.copy.received] == ["/anything/only"], "the only one was copied"
+    )
     world.copy.received.clear()
     world.web.received.clear()
-    found = Counter([(await world.ask(f"/old/{i}"))[0] for i in range(REQUESTS)])
-    assert 40 <= found[302] <= 110, "a quarter"
-    assert set(found) == {200, 302}
-    second = {one.path for one in world.other.received}
-    assert len(second) + len(world.web.received) == found[200]
-    assert {one.path.rpartition("/")[0] for one in world.web.received} == {"/anything/new"}
-    await until(lambda: second <= {one.path for one in world.copy.received}, "all of one share were copied", 5)
-    copied = Counter(one.path.split("/")[2] for one in world.copy.received)
+    counter = Counter([(await world.ask(f"/old/{i}"))[0] for i in range(REQUESTS)])
+    assert 40 <= counter[302] <= 110, "a quarter"
+    assert set(counter) == {200, 302}
+    second = {request.path for request in world.other.received}
+    assert len(second) + len(world.web.received) == counter[200]
+    assert {request.path.rpartition("/")[0] for request in world.web.received} == {"/anything/new"}
+    await until(lambda: second <= {request.path for request in world.copy.received}, "all of one share were copied", 5)
+    copied = Counter(request.path.split("/")[2] for request in world.copy.received)
     assert len(second) < copied["second"] < 2 * len(second), "and half of them by the rule too"
     share = copied["new"] / len(world.web.received)
     assert 0.3 <= share <= 0.7, "half of the other share were copied"
@@ -227,16 +233,16 @@ async def test_origins_that_are_allowed_may_read(world: World):
     await world.stage.apply(route(WEB, *rules))
 
     async def preflight(path: str, origin: str, *named: str) -> tuple[int, dict[str, str]]:
-        asked = {"Access-Control-Request-Headers": ", ".join(named)} if named else {}
-        headers = {"Origin": origin, "Access-Control-Request-Method": "PUT", **asked}
-        status, told, _ = await world.ask(path, "OPTIONS", headers=headers)
+        request = {"Access-Control-Request-Headers": ", ".join(named)} if named else {}
+        headers = {"Origin": origin, "Access-Control-Request-Method": "PUT", **request}
+        status, fields, _ = await world.ask(path, "OPTIONS", headers=headers)
         prefix = "access-control-"
-        return status, {k.removeprefix(prefix): v for k, v in told.items() if k.startswith(prefix)}
+        return status, {k.removeprefix(prefix): v for k, v in fields.items() if k.startswith(prefix)}
 
     for origin in ("https://www.foo.com", "https://www.bar.com", "https://a.b.bar.com"):
-        told = {"allow-origin": origin, "allow-methods": "GET,OPTIONS", "allow-headers": "x-a,x-b",
+        fields = {"allow-origin": origin, "allow-methods": "GET,OPTIONS", "allow-headers": "x-a,x-b",
                 "expose-headers": "x-c", "allow-credentials": "true", "max-age": "3600"}  # fmt: skip
-        assert await preflight("/anything/some", origin, "x-a", "x-b") == (200, told)
+        assert await preflight("/anything/some", origin, "x-a", "x-b") == (200, fields)
     assert await preflight("/anything/some", "https://foobar.com") == (403, {})
     echoed = {"allow-origin": "https://a.b", "allow-methods": "PUT", "allow-credentials": "true", "max-age": "5"}
     assert await preflight("/anything/every", "https://a.b") == (200, echoed)
@@ -244,8 +250,8 @@ async def test_origins_that_are_allowed_may_read(world: World):
         200,
         {**echoed, "allow-headers": "x-a, x-b"},
     )
-    told = {"allow-origin": "https://a.b:1234", "allow-methods": "PUT", "max-age": "5"}
-    assert await preflight("/anything/one", "https://a.b:1234") == (200, told)
+    fields = {"allow-origin": "https://a.b:1234", "allow-methods": "PUT", "max-age": "5"}
+    assert await preflight("/anything/one", "https://a.b:1234") == (200, fields)
     assert world.web.received == [], "preflights are answered by the proxy"
     for origin, allowed in (("https://www.foo.com", "https://www.foo.com"), ("https://foobar.com", None)):
         status, headers, _ = await world.ask("/anything/some", headers={"Origin": origin})
@@ -278,11 +284,11 @@ async def test_nobody_goes_on_whom_nobody_lets_in(world: World):
         ):
             assert (await world.ask(path))[0] == without, path
             assert (await world.ask(path, headers=good))[0] == status, path
-        told = next(headers for line, headers, _ in guard.told if "x-a" in headers)
+        report = next(headers for line, headers, _ in guard.told if "x-a" in headers)
         assert "GET /check/anything/http" in [line for line, _, _ in guard.told]
-        assert told["x-a"] == "1"
-        assert "x-b" not in told
-        received = {one.path: one.headers for one in world.web.received}
+        assert report["x-a"] == "1"
+        assert "x-b" not in report
+        received = {request.path: request.headers for request in world.web.received}
         assert received["/anything/http"]["x-user"] == "joe"
         assert "x-said" not in received["/anything/http"]
         assert received["/anything/all"]["x-said"] == "no"
@@ -303,13 +309,13 @@ async def test_web_sockets_and_http2_go_to_ports_that_say_so(world: World):
         sockets["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/ws"
         http2 = yaml.safe_load(service("http2", 80))
         http2["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/h2c"
-        said = joined(
-            *(yaml.safe_dump(one) for one in (sockets, http2)),
+        manifests = joined(
+            *(yaml.safe_dump(item) for item in (sockets, http2)),
             local_pod("sockets", "sockets", {"app": "sockets"}, slow.port),
             local_pod("http2", "http2", {"app": "http2"}, number),
             route(WEB, rule("/ws", "sockets"), rule("/test.Echo", "http2")),
         )
-        await world.stage.apply(said)
+        await world.stage.apply(manifests)
         async with world.client.ws_connect(world.at.url("http", HTTP, "/ws"), headers={"Host": WEB}) as socket:
             await socket.send_str("hello")
             assert (await socket.receive()).data == "echo hello"
@@ -336,7 +342,7 @@ async def test_redirects_lead_to_the_right_port(world: World):
     )
     anywhere = object_of("HTTPRoute", "any", {"parentRefs": [{"name": "edge"}], "rules": [redirected("/x", port=80)]})
     await world.stage.apply(joined(route(WEB, *rules), anywhere))
-    for path, found in (
+    for path, results in (
         ("/https/a?b", f"https://{WEB}/https/a?b"),
         ("/http", f"http://{WEB}/http"),
         ("/port", f"http://{WEB}/port"),
@@ -346,6 +352,6 @@ async def test_redirects_lead_to_the_right_port(world: World):
         ("/secure-host", "https://h.example/secure-host"),
     ):
         for host in (WEB, f"{WEB}:{HTTP}"):
-            assert (await world.ask(path, headers={"Host": host}))[1]["location"] == found, host
+            assert (await world.ask(path, headers={"Host": host}))[1]["location"] == results, host
     assert (await world.ask("/x", headers={"Host": "any.example"}))[1]["location"] == "http://any.example/x"
     assert (await world.ask("/x", headers={"Host": "any.example:1234"}))[1]["location"] == "http://any.example:80/x"

@@ -18,49 +18,49 @@ def _placed(text: str, number: int) -> str:
 
     def moved(value: Any) -> Any:
         if isinstance(value, list):
-            return [moved(one) for one in value]
+            return [moved(item) for item in value]
         if isinstance(value, dict):
             return {k: ours.get(v, v) if k == "namespace" else moved(v) for k, v in value.items()}
         return value
 
-    found = []
-    for said in yaml.safe_load_all(text):
-        if said["kind"] == "Namespace":
-            said["metadata"]["name"] = ours[said["metadata"]["name"]]
-        elif said["kind"] != "GatewayClass":
-            said["metadata"].setdefault("namespace", "default")
-        found.append(moved(said))
-    manifests: str = yaml.safe_dump_all(found)
+    results = []
+    for documents in yaml.safe_load_all(text):
+        if documents["kind"] == "Namespace":
+            documents["metadata"]["name"] = ours[documents["metadata"]["name"]]
+        elif documents["kind"] != "GatewayClass":
+            documents["metadata"].setdefault("namespace", "default")
+        results.append(moved(documents))
+    manifests: str = yaml.safe_dump_all(results)
     return manifests
 
 
 async def test_statuses_are_as_the_features_want_them(stage: Stage):
-    each = list(STATES.items())
-    stage.write("refused.yaml", joined(*(_placed(text, i) for i, (_, s) in enumerate(each) for text in s.refused)))
-    await stage.apply(joined(QUIET, OURS, *(_placed(joined(*s.objects), i) for i, (_, s) in enumerate(each))))
-    said = {
+    item = list(STATES.items())
+    stage.write("refused.yaml", joined(*(_placed(text, i) for i, (_, s) in enumerate(item) for text in s.refused)))
+    await stage.apply(joined(QUIET, OURS, *(_placed(joined(*s.objects), i) for i, (_, s) in enumerate(item))))
+    statuses = {
         (r.namespace, f"{r.kind.rpartition('/')[2]} {r.name}"): s for r, s in await stage.app.status_updater.statuses()
     }
     wrong = [
-        f"{name}: {problem}" for i, (name, state) in enumerate(each) for problem in _problems(state, said, f"s{i}")
+        f"{name}: {problem}" for i, (name, state) in enumerate(item) for problem in _problems(state, statuses, f"s{i}")
     ]
     assert not wrong, "\n".join(wrong)
 
 
-def _problems(state: State, said: Mapping[tuple[str, str], Any], namespace: str) -> list[str]:
-    found = []
+def _problems(state: State, statuses: Mapping[tuple[str, str], Any], namespace: str) -> list[str]:
+    results = []
     for about, parts in state.found.items():
-        status = said.get((namespace, about)) or said.get((f"{namespace}-{APART}", about))
+        status = statuses.get((namespace, about)) or statuses.get((f"{namespace}-{APART}", about))
         if status is None:
-            found.append(f"{about} has no status")
+            results.append(f"{about} has no status")
             continue
-        seen = described(status)
-        if parts.keys() - {""} and parts.keys() - {""} != seen.keys() - {""}:
-            found.append(f"{about} has {sorted(seen)}")
-        found += [
-            f"{about} {part}: {key} is {seen.get(part, {}).get(key)}, not {value}"
-            for part, wanted in parts.items()
-            for key, value in wanted.items()
-            if seen.get(part, {}).get(key) != value
+        observed = described(status)
+        if parts.keys() - {""} and parts.keys() - {""} != observed.keys() - {""}:
+            results.append(f"{about} has {sorted(observed)}")
+        results += [
+            f"{about} {part}: {key} is {observed.get(part, {}).get(key)}, not {value}"
+            for part, expected in parts.items()
+            for key, value in expected.items()
+            if observed.get(part, {}).get(key) != value
         ]
-    return found
+    return results

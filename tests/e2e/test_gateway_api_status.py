@@ -21,8 +21,8 @@ LISTENER, OTHER = ({"name": f"l{port}", "port": port, "protocol": "HTTP"} for po
 
 
 async def of_gateway(stage: Stage) -> dict[str, Any]:
-    found = await stage.app.status_updater.statuses()
-    return next(dict(status) for ref, status in found if ref.name == "edge")
+    statuses = await stage.app.status_updater.statuses()
+    return next(dict(status) for ref, status in statuses if ref.name == "edge")
 
 
 def programmed(entry: Any) -> dict[str, Any]:
@@ -30,37 +30,39 @@ def programmed(entry: Any) -> dict[str, Any]:
 
 
 def brief(entry: Any) -> str:
-    said = programmed(entry)
-    return f"{said['status']} {said['reason']}"
+    spec = programmed(entry)
+    return f"{spec['status']} {spec['reason']}"
 
 
-async def becomes(stage: Stage, wanted: str) -> dict[str, Any]:
+async def becomes(stage: Stage, expected: str) -> dict[str, Any]:
     """The Gateway's status, once Programmed is this."""
     clock = asyncio.get_running_loop()
     deadline = clock.time() + DEADLINE_S
-    while brief(found := await of_gateway(stage)) != wanted:
-        assert clock.time() < deadline, f"Programmed is still {programmed(found)}, not {wanted}"
+    while brief(results := await of_gateway(stage)) != expected:
+        assert clock.time() < deadline, f"Programmed is still {programmed(results)}, not {expected}"
         await asyncio.sleep(0.02)
-    return found
+    return results
 
 
 @PROTOCOLS
 async def test_a_gateway_is_programmed_when_its_proxies_have_accepted_it(stage: Stage, delta: bool):
     await stage.apply(joined(QUIET, edge(LISTENER), route("web.example.com", rule("/", "web"))))
     assert "no proxy" in programmed(await becomes(stage, "False Pending"))["message"]
-    at = await router(stage, HTTP, TAKEN, delta=delta, labels=LABELS)
-    found = await becomes(stage, "True Programmed")
-    assert found["addresses"] == [{"type": "IPAddress", "value": at.address}]
-    assert [(one["attachedRoutes"], brief(one)) for one in found["listeners"]] == [(1, "True Programmed")]
-    since = programmed(found)["lastTransitionTime"]
-    await _rejects(stage, at.address)
+    gateway_proxy = await router(stage, HTTP, TAKEN, delta=delta, labels=LABELS)
+    results = await becomes(stage, "True Programmed")
+    assert results["addresses"] == [{"type": "IPAddress", "value": gateway_proxy.address}]
+    assert [(listener["attachedRoutes"], brief(listener)) for listener in results["listeners"]] == [
+        (1, "True Programmed")
+    ]
+    since = programmed(results)["lastTransitionTime"]
+    await _rejects(stage, gateway_proxy.address)
     await stage.apply(edge(LISTENER))
-    found = await becomes(stage, "True Programmed")
-    assert programmed(found["listeners"][0])["lastTransitionTime"] == since, "that one was served all the time"
+    results = await becomes(stage, "True Programmed")
+    assert programmed(results["listeners"][0])["lastTransitionTime"] == since, "that one was served all the time"
     await stage.apply(route("more.example.com", rule("/", "web")))
-    found = await of_gateway(stage)
-    assert (brief(found), found["listeners"][0]["attachedRoutes"]) == ("True Programmed", 2)
-    await at.envoy.stop()
+    results = await of_gateway(stage)
+    assert (brief(results), results["listeners"][0]["attachedRoutes"]) == ("True Programmed", 2)
+    await gateway_proxy.envoy.stop()
     await becomes(stage, "False Pending")
 
 
@@ -68,9 +70,9 @@ async def _rejects(stage: Stage, address: str) -> None:
     """Ask for a listener on a port that is taken: its condition says what Envoy says, the others stand."""
     with socket.create_server((address, TAKEN)):
         await stage.apply(edge(LISTENER, OTHER))
-        found = await becomes(stage, "False Invalid")
-        assert [brief(one) for one in found["listeners"]] == ["True Programmed", "False Invalid"]
-        for entry in (found, found["listeners"][1]):
+        results = await becomes(stage, "False Invalid")
+        assert [brief(listener) for listener in results["listeners"]] == ["True Programmed", "False Invalid"]
+        for entry in (results, results["listeners"][1]):
             assert "gateway.default rejects Listener: " in programmed(entry)["message"]
             assert f"_{TAKEN}" in programmed(entry)["message"]
 
@@ -78,10 +80,10 @@ async def _rejects(stage: Stage, address: str) -> None:
 async def test_the_command_shows_what_a_running_control_plane_knows(stage: Stage):
     broken = rule("/", "missing", filters=(mirror("gone"),))
     await stage.apply(joined(QUIET, edge(LISTENER), route("web.example.com", broken)))
-    told = await _said(stage)
-    assert "default    edge" in told
-    assert "Gateway default/edge: Programmed=False (Pending): no proxy that serves it is connected" in told
-    assert "HTTPRoute default/web.example.com, parent edge: ResolvedRefs=False (BackendNotFound): " in told
+    report = await _said(stage)
+    assert "default    edge" in report
+    assert "Gateway default/edge: Programmed=False (Pending): no proxy that serves it is connected" in report
+    assert "HTTPRoute default/web.example.com, parent edge: ResolvedRefs=False (BackendNotFound): " in report
     rows = json.loads(await _said(stage, "-o", "json"))["items"]
     assert [(row["kind"], row["metadata"]["name"]) for row in rows] == [
         ("Gateway", "edge"),

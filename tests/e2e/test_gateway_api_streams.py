@@ -50,15 +50,15 @@ async def workloads(*names: str, secure: ssl.SSLContext | None = None) -> AsyncI
     """Workloads that greet with their names by TCP, or by TLS, and by UDP, on one number; yields their Services."""
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        said = []
+        spec = []
         for name in names:
             server = await asyncio.start_server(greeting(name), "127.0.0.1", 0, ssl=secure)
             await stack.enter_async_context(server)
             tcp = server.sockets[0].getsockname()[1]
             udp, _ = await loop.create_datagram_endpoint(lambda name=name: Echo(name), ("127.0.0.1", 0))
             stack.callback(udp.close)
-            said.append(services(name, tcp, udp.get_extra_info("sockname")[1]))
-        yield joined(*said)
+            spec.append(services(name, tcp, udp.get_extra_info("sockname")[1]))
+        yield joined(*spec)
 
 
 def greeting(name: str):
@@ -74,7 +74,7 @@ def services(name: str, tcp: int, udp: int) -> str:
     namespace, _, bare = name.rpartition("/")
     labelled = {"name": bare, "namespace": namespace or "default", "labels": {"kubernetes.io/service-name": bare}}
     ports = [{"name": "tcp", "port": 53, "protocol": "TCP"}, {"name": "udp", "port": 53, "protocol": "UDP"}]
-    there = [{**port, "port": number} for port, number in zip(ports, (tcp, udp), strict=True)]
+    existing = [{**port, "port": number} for port, number in zip(ports, (tcp, udp), strict=True)]
     manifests: list[object] = [
         {"apiVersion": "v1", "kind": "Service", "metadata": labelled, "spec": {"ports": ports}},
         {
@@ -83,25 +83,25 @@ def services(name: str, tcp: int, udp: int) -> str:
             "metadata": labelled,
             "addressType": "IPv4",
             "endpoints": [{"addresses": ["127.0.0.1"]}],
-            "ports": there,
+            "ports": existing,
         },
     ]
     text: str = yaml.safe_dump_all(manifests)
     return text
 
 
-def route(kind: str, name: str, at: Sequence[str], *backends: str, made: int = 2020, **more: Any) -> str:
+def route(kind: str, name: str, position: Sequence[str], *backends: str, made: int = 2020, **more: Any) -> str:
     """A route to `name*weight` each; `made` is the year when it was."""
     refs: list[dict[str, Any]] = []
     for backend in backends:
-        whole, _, weight = backend.partition("*")
-        namespace, _, bare = whole.rpartition("/")
+        entire, _, weight = backend.partition("*")
+        namespace, _, bare = entire.rpartition("/")
         refs.append({"name": bare, "namespace": namespace or "default", "port": 53, "weight": int(weight or 1)})
-    parents = [{"name": "edge", "sectionName": section} for section in at]
+    parents = [{"name": "edge", "sectionName": section} for section in position]
     text = object_of(kind, name, {"parentRefs": parents, "rules": [{"backendRefs": refs}], **more})
-    said = yaml.safe_load(text)
-    said["metadata"]["creationTimestamp"] = f"{made}-01-01T00:00:00Z"
-    return str(yaml.safe_dump(said))
+    manifest = yaml.safe_load(text)
+    manifest["metadata"]["creationTimestamp"] = f"{made}-01-01T00:00:00Z"
+    return str(yaml.safe_dump(manifest))
 
 
 def listeners(protocol: str, *ports: int) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ def listeners(protocol: str, *ports: int) -> list[dict[str, Any]]:
 
 
 def grant(kind: str) -> str:
-    said = yaml.safe_load(
+    manifest = yaml.safe_load(
         object_of(
             "ReferenceGrant",
             kind.lower(),
@@ -119,20 +119,22 @@ def grant(kind: str) -> str:
             },
         )
     )
-    said["metadata"]["namespace"] = "far"
-    return str(yaml.safe_dump(said))
+    manifest["metadata"]["namespace"] = "far"
+    return str(yaml.safe_dump(manifest))
 
 
-async def connect(at: Router, port: int, name: str = "", trusts: ssl.SSLContext | None = None) -> str:
+async def connect(gateway_proxy: Router, port: int, name: str = "", trusts: ssl.SSLContext | None = None) -> str:
     """Connect, by TLS when there is a name to ask for; return who answers, "" where the connection is closed."""
     secure = trusts if name else None
     try:
-        reader, writer = await asyncio.open_connection(at.address, port, ssl=secure, server_hostname=name or None)
-        said = await asyncio.wait_for(reader.read(), 60)
+        reader, writer = await asyncio.open_connection(
+            gateway_proxy.address, port, ssl=secure, server_hostname=name or None
+        )
+        answer = await asyncio.wait_for(reader.read(), 60)
         writer.close()
     except (ConnectionError, ssl.SSLEOFError):
         return ""
-    return said.decode()
+    return answer.decode()
 
 
 class Asking(asyncio.DatagramProtocol):
@@ -153,13 +155,13 @@ class Asking(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def sessions(at: Router, port: int, count: int = SESSIONS) -> AsyncIterator[list[Asking]]:
+async def sessions(gateway_proxy: Router, port: int, count: int = SESSIONS) -> AsyncIterator[list[Asking]]:
     """Clients that have each sent a datagram from a port of their own."""
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         asking = []
         for _ in range(count):
-            transport, protocol = await loop.create_datagram_endpoint(Asking, remote_addr=(at.address, port))
+            transport, protocol = await loop.create_datagram_endpoint(Asking, remote_addr=(gateway_proxy.address, port))
             stack.callback(transport.close)
             protocol.ask()
             asking.append(protocol)
@@ -167,22 +169,22 @@ async def sessions(at: Router, port: int, count: int = SESSIONS) -> AsyncIterato
 
 
 def tally(asking: Iterable[Asking]) -> Counter[str]:
-    return Counter(one.said for one in asking)
+    return Counter(item.said for item in asking)
 
 
-async def answering(at: Router, port: int) -> set[str]:
-    return set(await answered(at, port))
+async def answering(gateway_proxy: Router, port: int) -> set[str]:
+    return set(await answered(gateway_proxy, port))
 
 
-async def answered(at: Router, port: int) -> Counter[str]:
+async def answered(gateway_proxy: Router, port: int) -> Counter[str]:
     """Who answers when all are answered."""
-    async with sessions(at, port) as asking:
+    async with sessions(gateway_proxy, port) as asking:
         await _until_answered(asking)
-        first = [one.said for one in asking]
-        for one in asking:
-            one.ask()
+        initial = [entry.said for entry in asking]
+        for item in asking:
+            item.ask()
         await _until_answered(asking)
-        assert [one.said for one in asking] == first, "a session stays with whom it has"
+        assert [entry.said for entry in asking] == initial, "a session stays with whom it has"
         return tally(asking)
 
 
@@ -198,18 +200,18 @@ async def _until_answered(asking: Sequence[Asking]) -> None:
                 client.ask()
 
 
-async def unheard(at: Router, port: int) -> set[str]:
+async def unheard(gateway_proxy: Router, port: int) -> set[str]:
     """Who answers in the time in which others do."""
-    async with sessions(at, port, 20) as asking:
-        await answered(at, TWICE)
+    async with sessions(gateway_proxy, port, 20) as asking:
+        await answered(gateway_proxy, TWICE)
         return set(tally(asking))
 
 
-async def soon(ask: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+async def soon(ask: Callable[[], Awaitable[Any]], expected: Any) -> None:
     """Ask until the answer is what is wanted: Envoy's threads take a listener up after it was accepted."""
     deadline = asyncio.get_running_loop().time() + DEADLINE_S
-    while (said := await ask()) != wanted:
-        assert asyncio.get_running_loop().time() < deadline, f"{said} is still answered"
+    while (answer := await ask()) != expected:
+        assert asyncio.get_running_loop().time() < deadline, f"{answer} is still answered"
 
 
 WRAPPED = {
@@ -225,7 +227,7 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
     backends.ca.issue_cert("*.passed.example.com").configure_cert(secure)
     ends = {"mode": "Terminate", "certificateRefs": [{"name": "edge"}]}
     passes = {"mode": "Passthrough"}
-    said = [
+    listeners = [
         {"name": "passed", "hostname": "*.passed.example.com", "tls": passes},
         {"name": "nobody", "hostname": "nobody.passed.example.com", "tls": passes},
         {"name": "ended", "hostname": "*.ended.example.com", "tls": ends},
@@ -241,7 +243,7 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
         await stage.apply(
             joined(
                 QUIET,
-                edge(*({"port": PORT, "protocol": "TLS", **one} for one in said)),
+                edge(*({"port": PORT, "protocol": "TLS", **item} for item in listeners)),
                 issued.secret("edge", "a.ended.example.com", "web.example.com"),
                 route("TLSRoute", "one", ["passed"], "one", hostnames=["*.passed.example.com", "*.example.org"]),
                 route("TLSRoute", "two", ["passed"], "two", hostnames=["two.passed.example.com"]),
@@ -253,19 +255,19 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
                 behind(web),
             )
         )
-        at = await router(stage, PORT, tls=tls, labels=LABELS)
+        gateway_proxy = await router(stage, PORT, tls=tls, labels=LABELS)
         ours, theirs = issued.client(), backends.client()
-        assert await connect(at, PORT, "any.passed.example.com", theirs) == "one"
-        assert await connect(at, PORT, "two.passed.example.com", theirs) == "two"
-        assert await connect(at, PORT, "a.ended.example.com", ours) == "three"
+        assert await connect(gateway_proxy, PORT, "any.passed.example.com", theirs) == "one"
+        assert await connect(gateway_proxy, PORT, "two.passed.example.com", theirs) == "two"
+        assert await connect(gateway_proxy, PORT, "a.ended.example.com", ours) == "three"
         for name in ("b.ended.example.com", "nobody.passed.example.com", "x.example.org"):
-            assert await connect(at, PORT, name, ours) == "", f"no route is for {name} there"
-        where, host = at.url("https", PORT, "/anything"), "web.example.com"
-        asked = client.get(where, headers={"Host": host}, ssl=ours, server_hostname=host)
-        async with asked as answer:
+            assert await connect(gateway_proxy, PORT, name, ours) == "", f"no route is for {name} there"
+        where, host = gateway_proxy.url("https", PORT, "/anything"), "web.example.com"
+        response = client.get(where, headers={"Host": host}, ssl=ours, server_hostname=host)
+        async with response as answer:
             assert answer.headers["X-Workload"] == "web"
         await delete_object(stage, Ref(TLS_ROUTE.key, "default", "two"))
-        await soon(lambda: connect(at, PORT, "two.passed.example.com", theirs), "one")
+        await soon(lambda: connect(gateway_proxy, PORT, "two.passed.example.com", theirs), "one")
         assert not complaints(stage)
 
 
@@ -285,19 +287,19 @@ async def test_tcp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: 
                 behind_it,
             )
         )
-        at = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
-        met = Counter([await connect(at, PORT) for _ in range(SESSIONS)])
-        assert met.keys() == {"one", "two"}
-        assert 105 <= met["one"] <= 172, "wide bounds: one in ten million runs is further off"
-        assert {await connect(at, TWICE) for _ in range(5)} == {"one"}
-        met = Counter([await connect(at, PARTLY) for _ in range(SESSIONS)])
-        assert met.keys() == {"one", ""}
-        assert 62 <= met["one"] <= 138
-        assert await connect(at, FAR) == "far/far"
+        gateway_proxy = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
+        counter = Counter([await connect(gateway_proxy, PORT) for _ in range(SESSIONS)])
+        assert counter.keys() == {"one", "two"}
+        assert 105 <= counter["one"] <= 172, "wide bounds: one in ten million runs is further off"
+        assert {await connect(gateway_proxy, TWICE) for _ in range(5)} == {"one"}
+        counter = Counter([await connect(gateway_proxy, PARTLY) for _ in range(SESSIONS)])
+        assert counter.keys() == {"one", ""}
+        assert 62 <= counter["one"] <= 138
+        assert await connect(gateway_proxy, FAR) == "far/far"
         await delete_object(stage, Ref(TCP_ROUTE.key, "default", "older"))
-        await soon(lambda: connect(at, TWICE), "two")
+        await soon(lambda: connect(gateway_proxy, TWICE), "two")
         await delete_object(stage, Ref(REFERENCE_GRANT.key, "far", "tcproute"))
-        await soon(lambda: connect(at, FAR), "")
+        await soon(lambda: connect(gateway_proxy, FAR), "")
         assert not complaints(stage)
 
 
@@ -318,22 +320,22 @@ async def test_udp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: 
                 behind_it,
             )
         )
-        at = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
-        met = await answered(at, PORT)
-        assert met.keys() == {"one", "two"}
-        assert 105 <= met["one"] <= 172
-        assert await connect(at, PORT) == "two"
-        assert await answering(at, TWICE) == {"one"}
-        async with sessions(at, PARTLY) as asking:
+        gateway_proxy = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
+        met_value = await answered(gateway_proxy, PORT)
+        assert met_value.keys() == {"one", "two"}
+        assert 105 <= met_value["one"] <= 172
+        assert await connect(gateway_proxy, PORT) == "two"
+        assert await answering(gateway_proxy, TWICE) == {"one"}
+        async with sessions(gateway_proxy, PARTLY) as asking:
             await until(lambda: tally(asking)["one"] >= 62, "half of them were answered")
-            assert await answering(at, TWICE) == {"one"}, "what was sent later is answered"
+            assert await answering(gateway_proxy, TWICE) == {"one"}, "what was sent later is answered"
             assert tally(asking).keys() == {"one", ""}
             assert tally(asking)["one"] <= 138
-        assert await answering(at, FAR) == {"far/far"}
+        assert await answering(gateway_proxy, FAR) == {"far/far"}
         await delete_object(stage, Ref(UDP_ROUTE.key, "default", "older"))
-        await soon(lambda: answering(at, TWICE), {"two"})
+        await soon(lambda: answering(gateway_proxy, TWICE), {"two"})
         await stage.apply(route("UDPRoute", "weighted", [f"udp-{PORT}"], "one*0", "two*30"))
-        await soon(lambda: answering(at, PORT), {"two"})
+        await soon(lambda: answering(gateway_proxy, PORT), {"two"})
         await delete_object(stage, Ref(REFERENCE_GRANT.key, "far", "udproute"))
-        await soon(lambda: unheard(at, FAR), {""})
+        await soon(lambda: unheard(gateway_proxy, FAR), {""})
         assert not complaints(stage)

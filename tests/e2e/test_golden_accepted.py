@@ -37,14 +37,14 @@ def node_of(case: Path) -> Proxy:
 
 def nodes(*, intercepted: bool, role: str = SIDECAR) -> list[object]:
     """The proxies that cases are about, each with its cases."""
-    found: dict[str, list[Path]] = {}
+    spec: dict[str, list[Path]] = {}
     for case in CASES:
         node = node_of(case)
         if node.role == role and (node.interception == REDIRECT) is intercepted:
-            found.setdefault(repr(node), []).append(case)
+            spec.setdefault(repr(node), []).append(case)
     return [
         pytest.param(node_of(cases[0]), cases, id=f"{cases[0].relative_to(GOLDEN)} and {len(cases) - 1} more")
-        for cases in found.values()
+        for cases in spec.values()
     ]
 
 
@@ -78,10 +78,10 @@ async def test_envoy_accepts_golden_cases_of_routers(tmp_path: Path, node: Proxy
 def certificates(folder: Path) -> Path:
     """A folder with the files that cases name below /etc/certs."""
     authority = trustme.CA()
-    own = authority.issue_cert("web.example.com")
+    certificate = authority.issue_cert("web.example.com")
     authority.cert_pem.write_to_path(folder / "ca.pem")
-    own.cert_chain_pems[0].write_to_path(folder / "cert.pem")
-    own.private_key_pem.write_to_path(folder / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
     (folder / "crl.pem").write_bytes(revocations())
     return folder
 
@@ -90,8 +90,8 @@ def revocations() -> bytes:
     """A list of revoked certificates with none on it."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nobody")])
-    said = x509.CertificateRevocationListBuilder(name, now, now + timedelta(days=1))
-    return said.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    certificate_revocation_list_builder = x509.CertificateRevocationListBuilder(name, now, now + timedelta(days=1))
+    return certificate_revocation_list_builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 async def accepts(judge: Judge, cases: list[Path], files: Path) -> None:
@@ -100,5 +100,5 @@ async def accepts(judge: Judge, cases: list[Path], files: Path) -> None:
     for case in cases:
         text = (case / "input.yaml").read_text().replace("/etc/certs", str(files))
         await judge.show(list(yaml.safe_load_all(text)))
-        wrong += [f"{case.relative_to(GOLDEN)}: {one}" for one in judge.said()]
+        wrong += [f"{case.relative_to(GOLDEN)}: {item}" for item in judge.said()]
     assert not wrong, "\n".join(wrong)

@@ -42,8 +42,8 @@ async def refusing() -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def on_port(stuck: Callable[[], AbstractAsyncContextManager[object]]) -> AsyncIterator[int]:
-    async with stuck() as made:
-        yield made.port  # type: ignore[attr-defined]
+    async with stuck() as created:
+        yield created.port  # type: ignore[attr-defined]
 
 
 TARGETS: Mapping[str, Callable[[], AbstractAsyncContextManager[int]]] = {
@@ -95,17 +95,17 @@ class Web(msgspec.Struct, frozen=True):
 
         async with self.client.post(f"http://web:{PORT}/post", data=pieces(), proxy=self.sidecar.proxy) as answer:
             assert answer.status == 200
-            seen = await answer.json()
-        assert (seen["size"], seen["sha256"]) == (size, digest.hexdigest())
+            observed = await answer.json()
+        assert (observed["size"], observed["sha256"]) == (size, digest.hexdigest())
 
 
 @pytest.fixture
 async def web(stage: Stage) -> AsyncIterator[Web]:
-    wide = aiohttp.TCPConnector(limit=0)
+    connector = aiohttp.TCPConnector(limit=0)
     patience = aiohttp.ClientTimeout(total=60)
     async with (
         Workload("live", recording=False) as live,
-        aiohttp.ClientSession(connector=wide, timeout=patience) as client,
+        aiohttp.ClientSession(connector=connector, timeout=patience) as client,
     ):
         config = mesh_config({"mirroring": {"guards": {"deadline": "2s"}}})
         await stage.apply(joined(config, service("web", PORT), versions("web", [live.port])))
@@ -137,11 +137,11 @@ async def test_a_target_that_is_not_there_never_touches_a_request_and_is_reporte
     if not path:
         assert findings(web.stage) == ()
         return
-    (found,) = findings(web.stage)
-    assert (found.about.name, found.path) == ("web", path)
+    (results,) = findings(web.stage)
+    assert (results.about.name, results.path) == ("web", path)
     field = path.rpartition(".")[2]
-    line = Path(found.file).read_text().splitlines()[found.line - 1]
-    assert Path(found.file).parent == web.stage.folder
+    line = Path(results.file).read_text().splitlines()[results.line - 1]
+    assert Path(results.file).parent == web.stage.folder
     assert line.strip() == f"{field}: {_value(mirror, path)}"
 
 

@@ -50,8 +50,8 @@ def bootstrap(app: App, authority: Authority, *flags: object) -> dict:
         "json",
     ]
     secured = ["--xds-address", f"localhost:{app.xds_port}", "--xds-ca", authority.ca_file, *flags]
-    told = subprocess.run([*command, *map(str, secured)], capture_output=True, text=True, check=True)
-    return json.loads(told.stdout)
+    completed = subprocess.run([*command, *map(str, secured)], capture_output=True, text=True, check=True)
+    return json.loads(completed.stdout)
 
 
 @pytest.mark.parametrize("protocol", ["delta", "sotw"])
@@ -60,8 +60,8 @@ async def test_an_envoy_with_a_certificate_of_its_namespace_is_served(tmp_path: 
     cert, key = authority.client_files(SLEEP)
     tls = TlsFiles(authority.cert, authority.key, authority.ca_file)
     async with serving(tmp_path, Security(tls)) as app:
-        said = bootstrap(app, authority, "--xds-cert", cert, "--xds-key", key, "--protocol", protocol)
-        async with EnvoyProcess(said):
+        config = bootstrap(app, authority, "--xds-cert", cert, "--xds-key", key, "--protocol", protocol)
+        async with EnvoyProcess(config):
             await until(lambda: any(s.settled for s in app.xds.streams()), "the proxy was served")
             assert [s.proxy.identity for s in app.xds.streams()] == [SLEEP]
 
@@ -72,11 +72,11 @@ async def test_an_envoy_with_a_token_is_served(tmp_path: Path):
     token.write_text(signer.token())
     security = Security(TlsFiles(authority.cert, authority.key), TokenRules(signer.file))
     async with serving(tmp_path, security) as app:
-        said = bootstrap(app, authority, "--token-file", token)
-        async with EnvoyProcess(said):
+        config = bootstrap(app, authority, "--token-file", token)
+        async with EnvoyProcess(config):
             await until(lambda: any(s.settled for s in app.xds.streams()), "the proxy was served")
             assert [s.proxy.identity for s in app.xds.streams()] == [SLEEP]
-            assert "eyJ" not in json.dumps(said), "the token itself is not in the bootstrap"
+            assert "eyJ" not in json.dumps(config), "the token itself is not in the bootstrap"
 
 
 async def test_an_envoy_with_a_certificate_of_another_namespace_gets_nothing(tmp_path: Path, caplog):

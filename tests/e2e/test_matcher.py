@@ -52,14 +52,14 @@ class Mesh(msgspec.Struct, frozen=True):
 
     async def show(self, rules: Sequence[Any], number: int) -> None:
         """Replace the rules, and wait until the proxy has them."""
-        said = {
+        spec = {
             "apiVersion": "networking.istio.io/v1",
             "kind": "VirtualService",
             "metadata": {"name": "web", "labels": {"n": str(number)}},
             "spec": {"hosts": ["web"], "http": list(rules)},
         }
         batches = self.stage.app.batches
-        self.stage.write("rules.yaml", yaml.safe_dump(said))
+        self.stage.write("rules.yaml", yaml.safe_dump(spec))
         await until(lambda: self.stage.app.batches > batches, "the rules were read")
         await self.stage.settled()
         refused = [f.message for f in self.stage.app.plane.findings.all() if f.severity.value == "error"]
@@ -77,10 +77,10 @@ class Mesh(msgspec.Struct, frozen=True):
     def received(self, number: int) -> list[tuple[str, Received]]:
         """What arrived of a request, and where."""
         return [
-            (name, one)
+            (name, request)
             for name, workload in self.workloads.items()
-            for one in workload.received
-            if one.headers.get("x-number") == str(number)
+            for request in workload.received
+            if request.headers.get("x-number") == str(number)
         ]
 
 
@@ -140,39 +140,39 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
     for workload in mesh.workloads.values():
         workload.received.clear()
     (stream,) = mesh.stage.app.xds.streams()
-    known = decode_resources(mesh.stage.app.plane.render(stream.proxy))
-    told = []
-    for said in requests:
-        headers = tuple((name.lower(), value) for name, value in said["headers"])
-        if said["forwarded"]:
-            headers = (*headers, ("x-forwarded-proto", said["forwarded"]))
-        headers, method = _across(said, headers)
-        port = 0 if said["proxied"] else PORT
-        request = Request(said["authority"], said["path"], method, headers=headers, port=port)
+    rendered = decode_resources(mesh.stage.app.plane.render(stream.proxy))
+    report = []
+    for spec in requests:
+        headers = tuple((name.lower(), value) for name, value in spec["headers"])
+        if spec["forwarded"]:
+            headers = (*headers, ("x-forwarded-proto", spec["forwarded"]))
+        headers, method = _across(spec, headers)
+        port = 0 if spec["proxied"] else PORT
+        request = Request(spec["authority"], spec["path"], method, headers=headers, port=port)
         number = next(numbers)
-        told.append((number, trace_request(known, request), await mesh.ask(request, number)))
-    await _copies_came(mesh, told)
+        report.append((number, trace_request(rendered, request), await mesh.ask(request, number)))
+    await _copies_came(mesh, report)
     wrong: list[str] = []
-    for number, outcome, answered in told:
-        found = list(_differences(mesh, number, outcome, answered))
-        wrong += [*found, f"  {outcome}", f"  {answered}", f"  {mesh.received(number)}"] if found else []
+    for number, outcome, answered in report:
+        differences = list(_differences(mesh, number, outcome, answered))
+        wrong += [*differences, f"  {outcome}", f"  {answered}", f"  {mesh.received(number)}"] if differences else []
     return wrong
 
 
-def _across(said: Any, headers: Headers) -> tuple[Headers, str]:
+def _across(spec: Any, headers: Headers) -> tuple[Headers, str]:
     """Return the headers and the method of a request that may come from another origin, or ask whether one may."""
-    if said["origin"]:
-        headers = (*headers, ("origin", said["origin"]))
-    if said["origin"] and said["preflight"]:
-        headers = (*headers, ("access-control-request-method", said["method"]))
-        asked = ((ASKED_HEADERS, said["asked"]),) if said["asked"] else ()
-        return (*headers, *asked), "OPTIONS"
-    return headers, said["method"]
+    if spec["origin"]:
+        headers = (*headers, ("origin", spec["origin"]))
+    if spec["origin"] and spec["preflight"]:
+        headers = (*headers, ("access-control-request-method", spec["method"]))
+        request = ((ASKED_HEADERS, spec["asked"]),) if spec["asked"] else ()
+        return (*headers, *request), "OPTIONS"
+    return headers, spec["method"]
 
 
-async def _copies_came(mesh: Mesh, told: list[tuple[int, Outcome, Said]]) -> None:
+async def _copies_came(mesh: Mesh, report: list[tuple[int, Outcome, Said]]) -> None:
     """Wait for the copies that must come, and a moment for those that must not."""
-    for number, outcome, _ in told:
+    for number, outcome, _ in report:
         least = sum(_certain(outcome).values())
         try:
             await until(lambda n=number, least=least: len(mesh.received(n)) >= least, "copies", 2)
@@ -186,7 +186,7 @@ def _certain(outcome: Outcome) -> Counter[str]:
     if not isinstance(outcome.action, Forwarded) or outcome.status:
         return Counter()
     sure = [c for c in outcome.action.mirrors if c.numerator >= c.denominator and not c.problem]
-    if any(to.problem for to in outcome.action.targets):
+    if any(target.problem for target in outcome.action.targets):
         return Counter()  # perhaps nothing is sent
     return Counter({"original": 1, "copies": len(sure)})
 
@@ -204,16 +204,16 @@ def _differences(mesh: Mesh, number: int, outcome: Outcome, answered: Said) -> A
             yield from _reply_differences(outcome.action, answered)
         return
     assert isinstance(outcome.action, Forwarded)
-    if answered.status == NOBODY and not received and any(to.problem for to in outcome.action.targets):
+    if answered.status == NOBODY and not received and any(target.problem for target in outcome.action.targets):
         return  # a share goes to nobody
     if len(originals) != 1:
         yield f"{len(originals)} requests arrived"
         return
-    ((name, one),) = originals
-    fitting = [to for to in outcome.action.targets if _arrived_as(to, name, one)]
+    ((name, item),) = originals
+    fitting = [target for target in outcome.action.targets if _arrived_as(target, name, item)]
     if not fitting:
-        yield f"what arrived at {name} is {one.host} {one.path} {_of_interest(one)}"
-    elif not any(_answer_headers(to.response_edits) == _said_headers(answered) for to in fitting):
+        yield f"what arrived at {name} is {item.host} {item.path} {_of_interest(item)}"
+    elif not any(_answer_headers(target.response_edits) == _said_headers(answered) for target in fitting):
         yield f"the answer carries {_said_headers(answered)}"
     yield from _copy_differences(outcome.action, fitting, copies)
 
@@ -228,9 +228,9 @@ def _reply_differences(action: Reply, answered: Said) -> Any:
     ):
         yield f"the answer carries {_said_headers(answered)}"
     allowed = {name: value for name, value in apply_edits((), action.response_edits) if name.startswith(ALLOWED)}
-    told = {name: value for name, value in answered.headers if name.startswith(ALLOWED) and value}
-    if allowed != told:
-        yield f"the answer allows {told}"
+    report = {name: value for name, value in answered.headers if name.startswith(ALLOWED) and value}
+    if allowed != report:
+        yield f"the answer allows {report}"
 
 
 def _copy_differences(action: Forwarded, fitting: list[Target], copies: list[tuple[str, Received]]) -> Any:
@@ -240,31 +240,39 @@ def _copy_differences(action: Forwarded, fitting: list[Target], copies: list[tup
             place = _place(copy.host, copy.subset)
             perhaps[place] += copy.numerator > 0
             sure[place] += copy.numerator >= copy.denominator
-    came = Counter(name for name, _ in copies)
-    if not sure <= came <= perhaps:
-        yield f"copies came to {dict(came)}, wanted {dict(sure)} to {dict(perhaps)}"
-    hosts = {mirror_authority(copy, to) for copy in action.mirrors for to in fitting}
-    for name, one in copies:
-        if one.host not in hosts or not any(_is_as(to, one) for to in fitting):
-            yield f"the copy at {name} is {one.host} {one.path} {_of_interest(one)}"
+    counter = Counter(name for name, _ in copies)
+    if not sure <= counter <= perhaps:
+        yield f"copies came to {dict(counter)}, wanted {dict(sure)} to {dict(perhaps)}"
+    hosts = {mirror_authority(copy, target) for copy in action.mirrors for target in fitting}
+    for name, item in copies:
+        if item.host not in hosts or not any(_is_as(target, item) for target in fitting):
+            yield f"the copy at {name} is {item.host} {item.path} {_of_interest(item)}"
 
 
-def _arrived_as(to: Target, name: str, one: Received) -> bool:
-    return _place(to.host, to.subset) in {name, "v1 or v2"} and one.host == to.authority and _is_as(to, one)
+def _arrived_as(target: Target, name: str, received: Received) -> bool:
+    return (
+        _place(target.host, target.subset) in {name, "v1 or v2"}
+        and received.host == target.authority
+        and _is_as(target, received)
+    )
 
 
-def _is_as(to: Target, one: Received) -> bool:
-    wanted = {name: ",".join(v for k, v in to.headers if k == name) for name in OF_INTEREST if name in dict(to.headers)}
-    return one.path == to.path and _of_interest(one) == wanted
+def _is_as(target: Target, received: Received) -> bool:
+    expected = {
+        name: ",".join(v for k, v in target.headers if k == name)
+        for name in OF_INTEREST
+        if name in dict(target.headers)
+    }
+    return received.path == target.path and _of_interest(received) == expected
 
 
-def _of_interest(one: Received) -> dict[str, str]:
-    return {name: value for name, value in one.headers.items() if name in OF_INTEREST}
+def _of_interest(received: Received) -> dict[str, str]:
+    return {name: value for name, value in received.headers.items() if name in OF_INTEREST}
 
 
 def _answer_headers(edits: Any) -> dict[str, str]:
-    made = apply_edits((), edits)
-    return {name: ",".join(v for k, v in made if k == name) for name in OF_ANSWERS if name in dict(made)}
+    created = apply_edits((), edits)
+    return {name: ",".join(v for k, v in created if k == name) for name in OF_ANSWERS if name in dict(created)}
 
 
 def _said_headers(answered: Said) -> dict[str, str]:

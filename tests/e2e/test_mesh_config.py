@@ -32,13 +32,13 @@ PATHS = (
 )
 
 
-def istios(said: Mapping[str, Any]) -> str:
+def istios(spec: Mapping[str, Any]) -> str:
     """Istio's ConfigMap with these settings, as YAML in a text."""
     manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "istio", "namespace": "istio-system"},
-        "data": {"mesh": yaml.safe_dump(dict(said))},
+        "data": {"mesh": yaml.safe_dump(dict(spec))},
     }
     text: str = yaml.safe_dump(manifest)
     return text
@@ -53,10 +53,10 @@ async def test_paths_are_made_what_the_mesh_says_and_what_explain_says(stage: St
         for path in PATHS:
             workload.received.clear()
             answer = await say((envoy.address, PORT), f"GET {path}", (("host", "web"),))
-            wanted = apply_path_form(path, FORMS[name])
-            arrived = [one.path for one in workload.received]
-            assert arrived == ([wanted] if wanted is not None else []), path
-            assert (answer.status == BAD_REQUEST) == (wanted is None), path
+            expected = apply_path_form(path, FORMS[name])
+            arrived = [request.path for request in workload.received]
+            assert arrived == ([expected] if expected is not None else []), path
+            assert (answer.status == BAD_REQUEST) == (expected is None), path
 
 
 async def test_what_does_not_say_who_may_see_it_is_seen_as_the_mesh_says(stage: Stage, client: aiohttp.ClientSession):

@@ -42,8 +42,8 @@ WEIGHTS = {"tens": (10, 90), "large": (100_000, 900_000)}
 async def test_every_percentage_copies_that_share_of_the_requests(stage: Stage) -> None:
     async with tallying("live") as live, tallying("copy") as copy:
         rules = (
-            virtual_service(host, {"route": route((host, "", 1)), "mirror": {"host": "copy"}, **said})
-            for host, (_, said) in COPIED.items()
+            virtual_service(host, {"route": route((host, "", 1)), "mirror": {"host": "copy"}, **spec})
+            for host, (_, spec) in COPIED.items()
         )
         hosts = (joined(service(host, PORT), versions(host, [live.port])) for host in COPIED)
         await stage.apply(joined(QUIET, service("copy", PORT), versions("copy", [copy.port]), *hosts, *rules))
@@ -108,8 +108,8 @@ async def _flood(envoy: Sidecar, host: str) -> dict[str, int]:
     answers = await flood((envoy.address, PROXY_PORT), requests)
     assert {answer.status for answer in answers} == {200}
     await _drained(envoy)
-    said = [answer.workload for answer in answers]
-    return {name: said.count(name) for name in ("v1", "v2")}
+    workloads = [answer.workload for answer in answers]
+    return {name: workloads.count(name) for name in ("v1", "v2")}
 
 
 async def _drained(envoy: Sidecar) -> None:
@@ -124,7 +124,9 @@ async def _drained(envoy: Sidecar) -> None:
         await asyncio.sleep(0.05)
 
 
-def _check(what: str, seen: int, of: int, share: float) -> None:
+def _check(what: str, observed: int, total: int, share: float) -> None:
     """Compare a count with the binomial distribution's; shares of 0 and 1 have no spread."""
-    slack = SIGMAS * math.sqrt(of * share * (1 - share))
-    assert abs(seen - of * share) <= slack, f"{what}: {seen} of {of}, wanted {of * share:g} +- {slack:.0f}"
+    slack = SIGMAS * math.sqrt(total * share * (1 - share))
+    assert abs(observed - total * share) <= slack, (
+        f"{what}: {observed} of {total}, wanted {total * share:g} +- {slack:.0f}"
+    )

@@ -60,13 +60,13 @@ def imports(*names: str) -> Sequence[str]:
 @pytest.fixture(params=[True, False], ids=["delta", "sotw"])
 async def scene(stage: Stage, client: aiohttp.ClientSession, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
-        found = {name: await stack.enter_async_context(Workload(name)) for name in NAMES}
+        workloads = {name: await stack.enter_async_context(Workload(name)) for name in NAMES}
         ports = {name: OWN_PORT if name == "own" else 8000 for name in NAMES}
-        for name, workload in found.items():
+        for name, workload in workloads.items():
             pod = local_pod(f"{name}-1", name, {"app": name}, workload.port)
             await stage.apply(joined(service(name, ports[name]), pod))
         await stage.apply(virtual_service("web", {"route": route(("web", "", 1)), "mirror": {"host": "shadow"}}))
-        yield Scene(stage, await sidecar(stage, 8000, OWN_PORT, delta=request.param), found, client)
+        yield Scene(stage, await sidecar(stage, 8000, OWN_PORT, delta=request.param), workloads, client)
 
 
 async def test_what_is_not_imported_is_unknown_and_copies_are_made_all_the_same(scene: Scene) -> None:
@@ -101,13 +101,13 @@ async def test_what_nobody_declared_goes_to_the_egress_proxy(scene: Scene) -> No
 
 async def test_a_listener_of_its_own_is_bound_where_it_says(scene: Scene) -> None:
     address = free_address(OWN_PORT)
-    own = {
+    fields = {
         "port": {"number": OWN_PORT, "protocol": "HTTP", "name": "own"},
         "bind": address,
         "captureMode": "NONE",
         "hosts": imports("own"),
     }
-    await scene.limit(own, {"hosts": imports("web")}, policy={"mode": "REGISTRY_ONLY"})
+    await scene.limit(fields, {"hosts": imports("web")}, policy={"mode": "REGISTRY_ONLY"})
     assert await until_answered(scene, address) == "own"
     assert await scene.dial(address, OWN_PORT, "web") == str(BLOCKED)
     assert await scene.dial(scene.sidecar.address, 8000, "own") == str(BLOCKED)

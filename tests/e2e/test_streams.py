@@ -26,7 +26,7 @@ NAMES = ("one", "two", "three")
 async def mesh(stage: Stage) -> AsyncIterator[Sidecar]:
     """Three services, each with a port for TLS and one for TCP, all of the same numbers."""
     async with AsyncExitStack() as stack:
-        said = [QUIET]
+        manifests = [QUIET]
         for name in NAMES:
             secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             AUTHORITY.issue_cert(*(f"{n}.example.com" for n in NAMES), name).configure_cert(secure)
@@ -35,8 +35,8 @@ async def mesh(stage: Stage) -> AsyncIterator[Sidecar]:
                 await stack.enter_async_context(server)
                 number = server.sockets[0].getsockname()[1]
                 host = f"{name}-{kind}"
-                said += [service(host, port, kind), local_pod(host, host, {"app": host}, number, kind)]
-        await stage.apply(joined(*said))
+                manifests += [service(host, port, kind), local_pod(host, host, {"app": host}, number, kind)]
+        await stage.apply(joined(*manifests))
         yield await sidecar(stage, TLS, TCP)
         assert not complaints(stage)
 
@@ -60,9 +60,9 @@ async def ask(mesh: Sidecar, port: int, name: str = "") -> str:
         AUTHORITY.configure_trust(context)
         context.check_hostname = False
     reader, writer = await asyncio.open_connection(mesh.address, port, ssl=context, server_hostname=name or None)
-    said = await asyncio.wait_for(reader.read(), 60)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
-    return said.decode()
+    return answer.decode()
 
 
 def rules(host: str, **spec: object) -> str:
@@ -84,14 +84,14 @@ async def test_a_rule_sends_a_server_name_elsewhere_and_splits_it(mesh: Sidecar,
     full = "one-tls.default.svc.cluster.local"
     rule = {"match": [{"port": TLS, "sniHosts": [full]}], "route": to(("two-tls", 1), ("three-tls", 1), ("one-tls", 0))}
     await stage.apply(rules("one-tls", tls=[rule]))
-    met = Counter([await ask(mesh, TLS, full) for _ in range(60)])
-    assert met.keys() == {"two", "three"}
+    counter = Counter([await ask(mesh, TLS, full) for _ in range(60)])
+    assert counter.keys() == {"two", "three"}
     assert await ask(mesh, TLS, "two-tls.default.svc.cluster.local") == "two"
 
 
 async def test_a_rule_sends_bytes_elsewhere_for_clients_it_is_about(mesh: Sidecar, stage: Stage):
     # Without interception the oldest service has the port; of the same age, the first by name.
     assert await ask(mesh, TCP) == "one"
-    others = {"match": [{"sourceLabels": {"app": "nobody"}}], "route": to(("three-tcp", 1))}
-    await stage.apply(rules("one-tcp", tcp=[others, {"route": to(("two-tcp", 1))}]))
+    fields = {"match": [{"sourceLabels": {"app": "nobody"}}], "route": to(("three-tcp", 1))}
+    await stage.apply(rules("one-tcp", tcp=[fields, {"route": to(("two-tcp", 1))}]))
     assert await ask(mesh, TCP) == "two"

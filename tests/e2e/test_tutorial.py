@@ -103,8 +103,10 @@ async def test_every_name_of_the_service_is_mirrored(mesh: Tutorial) -> None:
     answered += [await mesh.dial(host) for host in through_the_listener]
     assert set(answered) == {"v1"}
     hosts = [copy.host for copy in await mesh.copies(len(answered))]
-    asked = [*through_the_proxy, *through_the_listener]
-    assert sorted(hosts) == sorted(host.replace(":", "-shadow:") if ":" in host else f"{host}-shadow" for host in asked)
+    requests = [*through_the_proxy, *through_the_listener]
+    assert sorted(hosts) == sorted(
+        host.replace(":", "-shadow:") if ":" in host else f"{host}-shadow" for host in requests
+    )
 
 
 async def test_without_the_virtual_service_both_versions_answer_and_nothing_is_copied(mesh: Tutorial) -> None:

@@ -64,11 +64,11 @@ async def merged(root: dict[str, Any], leaf: dict[str, Any]) -> list[istio.HTTPR
 @pytest.mark.parametrize(("root", "leaf"), TOGETHER.values(), ids=TOGETHER.keys())
 async def test_matches_that_go_together_are_joined(root: dict[str, Any], leaf: dict[str, Any]):
     [rule] = await merged({"match": [root]}, {"match": [leaf]})
-    wanted = {**root, **leaf}
+    expected = {**root, **leaf}
     for field in ("headers", "sourceLabels"):
-        if field in wanted:
-            wanted[field] = {**root.get(field, {}), **leaf.get(field, {})}
-    assert rule.match == (msgspec.convert(wanted, istio.MatchRequest),)
+        if field in expected:
+            expected[field] = {**root.get(field, {}), **leaf.get(field, {})}
+    assert rule.match == (msgspec.convert(expected, istio.MatchRequest),)
 
 
 @pytest.mark.parametrize(("root", "leaf"), APART.values(), ids=APART.keys())
@@ -106,5 +106,5 @@ async def test_what_the_delegate_does_not_say_it_takes_from_the_root_field_by_fi
     assert (rule.name, rule.timeout, rule.mirror, rule.mirror_percentage) == (
         "root-leaf", "5s", istio.Destination("mine"), istio.Percent(5.0),
     )  # fmt: skip
-    assert [one.destination.host for one in rule.mirrors] == ["other"]
+    assert [mirror.destination.host for mirror in rule.mirrors] == ["other"]
     assert rule.headers == msgspec.convert(leaf["headers"], istio.Headers), "headers are one field"

@@ -22,7 +22,7 @@ def read(folder: Path, text: str) -> tuple[list[AnyObject], list[Finding]]:
     """Read a file of this text; return its objects, and what is said of it."""
     (folder / "a.yaml").write_text(text)
     batch = file_source([folder], catalogue()).rescan()
-    return [c.obj for c in batch.changes if c.obj], [f for said in batch.findings.values() for f in said]
+    return [c.obj for c in batch.changes if c.obj], [f for finding in batch.findings.values() for f in finding]
 
 
 def block(mesh_text: str) -> str:
@@ -49,29 +49,29 @@ def block(mesh_text: str) -> str:
     ],
 )
 def test_a_mistake_refuses_it_and_has_the_line_of_the_field(tmp_path: Path, text: str, path: str, line: int):
-    found, said = read(tmp_path, block(text))
-    assert not found
-    assert [(f.about, f.path, f.line) for f in said if f.severity is Severity.ERROR] == [(ISTIOS, path, line)]
+    objects, findings = read(tmp_path, block(text))
+    assert not objects
+    assert [(f.about, f.path, f.line) for f in findings if f.severity is Severity.ERROR] == [(ISTIOS, path, line)]
 
 
 def test_lines_count_also_in_a_list_and_behind_other_documents(tmp_path: Path):
     listed = "apiVersion: v1\nkind: List\nitems:\n" + textwrap.indent(block("trustDomain: a.b"), "  ").replace(
         "  a", "- a", 1
     )
-    _, said = read(tmp_path, "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\n" + listed)
-    assert [(f.path, f.line) for f in said] == [("data.mesh.trustDomain", 13)]
+    _, findings = read(tmp_path, "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\n" + listed)
+    assert [(f.path, f.line) for f in findings] == [("data.mesh.trustDomain", 13)]
 
 
 def test_in_a_text_in_quotes_all_is_on_the_line_of_the_text(tmp_path: Path):
-    _, said = read(tmp_path, HEAD + 'data:\n  mesh: "connectTimeout: 1s\\ntrustDomain: a.b"\n')
-    assert [(f.path, f.line) for f in said] == [("data.mesh.trustDomain", 5)]
+    _, findings = read(tmp_path, HEAD + 'data:\n  mesh: "connectTimeout: 1s\\ntrustDomain: a.b"\n')
+    assert [(f.path, f.line) for f in findings] == [("data.mesh.trustDomain", 5)]
 
 
 def test_no_text_says_nothing_and_in_other_config_maps_it_is_not_looked_for(tmp_path: Path):
-    other = HEAD.replace("name: istio,", "name: mine,") + "data: {mesh: 'connectTimeout: ['}\n"
-    found, said = read(tmp_path, f"{HEAD}---\n{other}")
-    assert {obj.ref for obj in found} == {ISTIOS, msgspec.structs.replace(ISTIOS, kind="ConfigMap", name="mine")}
-    assert not said
+    second = HEAD.replace("name: istio,", "name: mine,") + "data: {mesh: 'connectTimeout: ['}\n"
+    objects, findings = read(tmp_path, f"{HEAD}---\n{second}")
+    assert {obj.ref for obj in objects} == {ISTIOS, msgspec.structs.replace(ISTIOS, kind="ConfigMap", name="mine")}
+    assert not findings
 
 
 async def test_what_is_not_said_is_as_ever():
@@ -89,4 +89,4 @@ async def test_the_http_proxy_leaves_the_ports_of_the_sidecar_alone(tmp_path: Pa
     served = await rendered(text, msgspec.structs.replace(SLEEP, interception=REDIRECT))
     assert (f"127.0.0.1_{port}" in served.of_type(LISTENER)) is listens
     assert f"127.0.0.1_{port}" in (await rendered(text)).of_type(LISTENER)
-    assert [found.reason for found in read(tmp_path, text)[1]] == ([] if listens else ["PortTaken"])
+    assert [results.reason for results in read(tmp_path, text)[1]] == ([] if listens else ["PortTaken"])

@@ -35,6 +35,6 @@ def test_a_rewrite_that_loses_the_first_slash_is_told(pattern: str, substitution
 
 @pytest.mark.parametrize(("pattern", "substitution", "path"), KEEPS)
 def test_a_rewrite_that_keeps_it_is_not(pattern: str, substitution: str, path: str):
-    kept = path if substitution.startswith(r"\0") else re2.sub(pattern, substitution, path)
-    assert kept.startswith("/"), "the example is none"
+    remaining = path if substitution.startswith(r"\0") else re2.sub(pattern, substitution, path)
+    assert remaining.startswith("/"), "the example is none"
     assert not may_lose_slash(pattern, substitution)

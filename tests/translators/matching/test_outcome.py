@@ -21,7 +21,7 @@ def configuration(*domains: str, ignore_port: bool = False) -> envoy.RouteConfig
 
 
 @pytest.mark.parametrize(
-    ("authority", "wanted"),
+    ("authority", "expected"),
     [
         ("a.b.c", "a.b.c"),
         ("A.B.C", "a.b.c"),
@@ -37,10 +37,10 @@ def configuration(*domains: str, ignore_port: bool = False) -> envoy.RouteConfig
         ("*", "*"),
     ],
 )
-def test_the_most_specific_name_has_the_request(authority: str, wanted: str):
-    found = find_virtual_host(configuration("*", "*.c", "*.b.c", "a.b.c", "a.*", "a.b.*"), authority)
-    assert found is not None
-    assert (found[0].name, found[1]) == (wanted, wanted)
+def test_the_most_specific_name_has_the_request(authority: str, expected: str):
+    match = find_virtual_host(configuration("*", "*.c", "*.b.c", "a.b.c", "a.*", "a.b.*"), authority)
+    assert match is not None
+    assert (match[0].name, match[1]) == (expected, expected)
 
 
 @pytest.mark.parametrize("authority", ["a:80", "a", "[::1]:80", "[::1]"])
@@ -50,7 +50,7 @@ def test_ports_do_not_count_where_the_configuration_says_so(authority: str):
 
 
 @pytest.mark.parametrize(
-    ("path", "wanted"),
+    ("path", "expected"),
     [
         ("/a/../b", "/b"),
         ("/../x", "/x"),
@@ -70,8 +70,8 @@ def test_ports_do_not_count_where_the_configuration_says_so(authority: str):
         ("*", None),
     ],
 )
-def test_paths_are_normalised_as_envoy_was_seen_to_do(path: str, wanted: str | None):
-    assert normalize_path(path) == wanted
+def test_paths_are_normalised_as_envoy_was_seen_to_do(path: str, expected: str | None):
+    assert normalize_path(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_headers(matcher: envoy.HeaderMatcher, values: tuple[str, ...], holds: b
 
 
 @pytest.mark.parametrize(
-    ("pattern", "substitution", "path", "wanted"),
+    ("pattern", "substitution", "path", "expected"),
     [
         ("a*", "/-", "/baac?a", "/-//-b/-c/-?a"),
         ("(a)(b)?", r"<\1\2>", "/aab", "/<a><ab>"),
@@ -121,8 +121,8 @@ def test_headers(matcher: envoy.HeaderMatcher, values: tuple[str, ...], holds: b
         ("none", "x", "/a?b", "/a?b"),
     ],
 )
-def test_substitutions_are_those_of_re2s_global_replace(pattern: str, substitution: str, path: str, wanted: str):
-    assert replace_regex(pattern, substitution, path) == wanted
+def test_substitutions_are_those_of_re2s_global_replace(pattern: str, substitution: str, path: str, expected: str):
+    assert replace_regex(pattern, substitution, path) == expected
 
 
 def test_a_prefix_is_rewritten_by_its_length_and_a_regex_as_a_whole():
@@ -131,7 +131,7 @@ def test_a_prefix_is_rewritten_by_its_length_and_a_regex_as_a_whole():
 
 
 def test_changes_of_one_level_are_removals_then_settings_then_additions():
-    option, said = envoy.HeaderValueOption, envoy.Route(request_headers_to_remove=["gone", "x-a"])
+    option, route = envoy.HeaderValueOption, envoy.Route(request_headers_to_remove=["gone", "x-a"])
     for name, action in (
         ("x-a", option.OVERWRITE_IF_EXISTS_OR_ADD),
         ("x-b", option.OVERWRITE_IF_EXISTS),
@@ -140,22 +140,22 @@ def test_changes_of_one_level_are_removals_then_settings_then_additions():
         ("x-c", option.ADD_IF_ABSENT),
         ("x-a", option.APPEND_IF_EXISTS_OR_ADD),
     ):
-        said.request_headers_to_add.add(header=envoy.HeaderValue(key=name, value="100%%"), append_action=action)
+        route.request_headers_to_add.add(header=envoy.HeaderValue(key=name, value="100%%"), append_action=action)
     before = (("gone", "1"), ("x-a", "1"), ("x-b", "1"), ("x-b", "2"))
-    assert apply_edits(before, request_edits([said])) == (
+    assert apply_edits(before, request_edits([route])) == (
         ("x-a", "100%"), ("x-b", "100%"), ("x-a", "100%"), ("x-c", "100%"),
     )  # fmt: skip
 
 
 def test_an_empty_value_is_added_only_where_that_is_said():
-    said = envoy.Route()
+    route = envoy.Route()
     for name, keep in (("x-a", False), ("x-b", True)):
-        said.request_headers_to_add.add(header=envoy.HeaderValue(key=name), keep_empty_value=keep)
-    assert request_edits([said]) == (HeaderEdit(add=(("x-b", ""),)),)
+        route.request_headers_to_add.add(header=envoy.HeaderValue(key=name), keep_empty_value=keep)
+    assert request_edits([route]) == (HeaderEdit(add=(("x-b", ""),)),)
 
 
 @pytest.mark.parametrize(
-    ("said", "request_", "wanted"),
+    ("redirect_action", "request_", "expected"),
     [
         (envoy.RedirectAction(https_redirect=True), Request("a:80", "/x?q"), "https://a/x?q"),
         (envoy.RedirectAction(https_redirect=True), Request("a:81", "/x"), "https://a:81/x"),
@@ -166,18 +166,18 @@ def test_an_empty_value_is_added_only_where_that_is_said():
         (envoy.RedirectAction(host_redirect="b"), Request("a:80", "/x"), "http://b/x"),
     ],
 )
-def test_where_redirects_lead(said: envoy.RedirectAction, request_: Request, wanted: str):
-    assert location(said, envoy.RouteMatch(prefix="/"), request_) == wanted
+def test_where_redirects_lead(redirect_action: envoy.RedirectAction, request_: Request, expected: str):
+    assert location(redirect_action, envoy.RouteMatch(prefix="/"), request_) == expected
 
 
 @pytest.mark.parametrize(
-    ("authority", "wanted"),
+    ("authority", "expected"),
     [("a", "a-shadow"), ("a:80", "a-shadow:80"), ("[::1]:80", "[::1]-shadow:80"), ("[::1]", "[::1]-shadow")],
 )
-def test_the_suffix_of_a_copy_stands_before_the_port(authority: str, wanted: str):
-    to = Target("c", "h", 80, "", 1, 1, "/", authority)
-    assert mirror_authority(MirrorOutcome("c", "h", 80, "", 1, 1, shadow_suffix=True), to) == wanted
-    assert mirror_authority(MirrorOutcome("c", "h", 80, "", 1, 1, shadow_suffix=False), to) == authority
+def test_the_suffix_of_a_copy_stands_before_the_port(authority: str, expected: str):
+    target = Target("c", "h", 80, "", 1, 1, "/", authority)
+    assert mirror_authority(MirrorOutcome("c", "h", 80, "", 1, 1, shadow_suffix=True), target) == expected
+    assert mirror_authority(MirrorOutcome("c", "h", 80, "", 1, 1, shadow_suffix=False), target) == authority
 
 
 def test_mirrors_and_retries_of_the_nearest_level_that_has_some_hold():
@@ -185,11 +185,11 @@ def test_mirrors_and_retries_of_the_nearest_level_that_has_some_hold():
     host.request_mirror_policies.add(cluster="of the host")
     host.retry_policy.retry_on = "5xx"
     place = NestedRoute(envoy.Route(route=envoy.RouteAction(cluster="c")), host, envoy.RouteConfiguration())
-    found = forward(DecodedResources({}, {}, {}, {}), place, Request("a", random_value=5))
-    assert [(copy.cluster, copy.numerator, copy.denominator) for copy in found.mirrors] == [("of the host", 1, 1)]
-    assert (found.retry_on, found.retries, found.timeout_ms) == ("5xx", 1, 15_000)
-    assert [to.problem for to in found.targets] == ["cluster c does not exist"]
-    assert [copy.fires for copy in found.mirrors] == [False], "what is not sent is not copied"
+    forwarded = forward(DecodedResources({}, {}, {}, {}), place, Request("a", random_value=5))
+    assert [(copy.cluster, copy.numerator, copy.denominator) for copy in forwarded.mirrors] == [("of the host", 1, 1)]
+    assert (forwarded.retry_on, forwarded.retries, forwarded.timeout_ms) == ("5xx", 1, 15_000)
+    assert [target.problem for target in forwarded.targets] == ["cluster c does not exist"]
+    assert [copy.fires for copy in forwarded.mirrors] == [False], "what is not sent is not copied"
 
 
 def test_a_port_that_looks_at_bytes_sends_tls_to_its_default_chain():
@@ -202,10 +202,13 @@ def test_a_port_that_looks_at_bytes_sends_tls_to_its_default_chain():
     chain.filters.add(typed_config=envoy.packed(manager))
     bytes_ = listener.default_filter_chain.filters.add()
     bytes_.typed_config.CopyFrom(envoy.packed(envoy.TcpProxy(cluster="raw")))
-    known = DecodedResources({"l": listener}, {"9": envoy.RouteConfiguration(name="9")}, {}, {})
-    plain, tls = match_listener(known, Request("a", port=9)), match_listener(known, Request("a", port=9, tls=True))
+    decoded_resources = DecodedResources({"l": listener}, {"9": envoy.RouteConfiguration(name="9")}, {}, {})
+    plain, tls = (
+        match_listener(decoded_resources, Request("a", port=9)),
+        match_listener(decoded_resources, Request("a", port=9, tls=True)),
+    )
     assert plain is not None
     assert tls is not None
     raw = WeightedCluster("raw", 1, 1, "cluster raw does not exist")
-    assert (plain.l4_clusters, plain.routes, tls.l4_clusters) == ((), known.configurations["9"], (raw,))
-    assert match_listener(known, Request("a", port=10)) is None
+    assert (plain.l4_clusters, plain.routes, tls.l4_clusters) == ((), decoded_resources.configurations["9"], (raw,))
+    assert match_listener(decoded_resources, Request("a", port=10)) is None

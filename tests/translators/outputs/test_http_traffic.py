@@ -36,8 +36,9 @@ def ports(*numbers: int) -> str:
 
 def ground() -> str:
     services = [
-        f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{ports: {said}, selector: {{app: {name}}}}}"
-        for name, said in (("web", ports(8000)), ("other", ports(8000)), ("two", ports(8000, 9000)))
+        f"apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\n"
+        f"spec: {{ports: {listed}, selector: {{app: {name}}}}}"
+        for name, listed in (("web", ports(8000)), ("other", ports(8000)), ("two", ports(8000, 9000)))
     ]
     pods = [local_pod(f"web-{v}", "web", {"app": "web", "version": v}, 9, "http-8000") for v in ("v1", "v2")]
     pods += [local_pod("other-1", "other", {"app": "other"}, 9, "http-8000")]
@@ -48,15 +49,20 @@ kind: DestinationRule
 metadata: {name: web}
 spec: {host: web, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}
 """
-    return "---\n".join([*(f"{one}\n" for one in services), *pods, subsets])
+    return "---\n".join([*(f"{service}\n" for service in services), *pods, subsets])
 
 
 def virtual_service(name: str, http: str, *, hosts: str = "[web]", **more: Any) -> str:
-    for word, meant in SHORT.items():
-        http = http.replace(f"[{word}]", f"[{meant}]")
+    for word, intended in SHORT.items():
+        http = http.replace(f"[{word}]", f"[{intended}]")
     spec = {"http": yaml.safe_load(http), **({"hosts": yaml.safe_load(hosts)} if hosts else {}), **more}
-    said = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": name}, "spec": spec}
-    return yaml.safe_dump(said)
+    content = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+    return yaml.safe_dump(content)
 
 
 async def served(*rules: str, proxy: Proxy = SLEEP) -> ResourceSet:
@@ -190,32 +196,32 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 @pytest.mark.parametrize("proxied", [False, True], ids=["listener", "proxy"])
 async def test_a_rule_does_what_it_says(case: Case, proxied: bool):
-    made = await served(virtual_service("web", case.rules))
-    found = {}
+    resources = await served(virtual_service("web", case.rules))
+    results = {}
     for text in case.wanted:
-        method, _, rest = text.rpartition(" ")
-        url = rest if rest.startswith("http") else f"http://web:8000{rest}"
-        found[text] = brief(ask(made, f"{method or 'GET'} {url}", case.headers, proxied=proxied))
-    assert found == case.wanted
+        method, _, remainder = text.rpartition(" ")
+        url = remainder if remainder.startswith("http") else f"http://web:8000{remainder}"
+        results[text] = brief(ask(resources, f"{method or 'GET'} {url}", case.headers, proxied=proxied))
+    assert results == case.wanted
 
 
 async def test_every_name_of_a_service_is_its_own_and_no_other_is():
-    made = await served(virtual_service("web", "[{route: [V1]}]"))
+    resources = await served(virtual_service("web", "[{route: [V1]}]"))
     for name in NAMES.split():
         for proxied in (False, True):
-            assert brief(ask(made, f"GET http://{name}:8000/", proxied=proxied)) == "web/v1"
-    assert brief(ask(made, "GET http://web.other:8000/")) == "503"
-    assert brief(ask(made, "GET http://xweb:8000/")) == "503"
-    assert brief(ask(made, "GET http://web:8001/", proxied=True)) == "503"
-    assert brief(ask(made, "GET http://web:8001/")) == "nothing"
+            assert brief(ask(resources, f"GET http://{name}:8000/", proxied=proxied)) == "web/v1"
+    assert brief(ask(resources, "GET http://web.other:8000/")) == "503"
+    assert brief(ask(resources, "GET http://xweb:8000/")) == "503"
+    assert brief(ask(resources, "GET http://web:8001/", proxied=True)) == "503"
+    assert brief(ask(resources, "GET http://web:8001/")) == "nothing"
 
 
 async def test_the_name_counts_and_not_the_port_behind_it_where_the_port_was_dialled():
-    made = await served(virtual_service("web", "[{route: [V1]}]"))
-    outcome = ask(made, "GET http://web:8000/")
-    assert brief(ask(made, "GET http://other:8000/")) == "other"
+    resources = await served(virtual_service("web", "[{route: [V1]}]"))
+    outcome = ask(resources, "GET http://web:8000/")
+    assert brief(ask(resources, "GET http://other:8000/")) == "other"
     assert (outcome.listener, outcome.route_configuration, outcome.domain) == ("127.0.0.1_8000", "8000", "web")
-    assert ask(made, "GET http://web:8000/", proxied=True).domain == "web:8000"
+    assert ask(resources, "GET http://web:8000/", proxied=True).domain == "web:8000"
 
 
 async def test_registry_only_answers_502():
@@ -243,18 +249,20 @@ async def test_a_share_has_its_own_headers_and_the_rules_win():
   route:
   - {destination: {host: web, subset: v1}, weight: 1, headers: {request: {set: {x-a: v1, x-b: v1, Host: h.example}}}}
   - {destination: {host: web, subset: v2}, weight: 3}"""
-    made = await served(virtual_service("web", rule))
-    first = ask(made, "GET http://web:8000/", random_value=4000)
-    assert brief(first).startswith("web/v1 1 as h.example")
-    assert headers_of(first) == {"x-a": "rule"}
-    assert brief(ask(made, "GET http://web:8000/", random_value=4001)) == "web/v2 3"
+    resources = await served(virtual_service("web", rule))
+    outcome = ask(resources, "GET http://web:8000/", random_value=4000)
+    assert brief(outcome).startswith("web/v1 1 as h.example")
+    assert headers_of(outcome) == {"x-a": "rule"}
+    assert brief(ask(resources, "GET http://web:8000/", random_value=4001)) == "web/v2 3"
 
 
-@pytest.mark.parametrize(("random_value", "wanted"), [(0, "yes"), (124_999, "yes"), (125_000, "no"), (7_125_000, "no")])
-async def test_one_number_decides_what_is_copied(random_value: int, wanted: str):
+@pytest.mark.parametrize(
+    ("random_value", "expected"), [(0, "yes"), (124_999, "yes"), (125_000, "no"), (7_125_000, "no")]
+)
+async def test_one_number_decides_what_is_copied(random_value: int, expected: str):
     rule = "[{route: [V1], mirror: {host: other}, mirrorPercentage: {value: 12.5}}]"
-    made = await served(virtual_service("web", rule))
-    assert brief(ask(made, "GET http://web:8000/", random_value=random_value)) == f"web/v1; other {wanted}"
+    resources = await served(virtual_service("web", rule))
+    assert brief(ask(resources, "GET http://web:8000/", random_value=random_value)) == f"web/v1; other {expected}"
 
 
 async def test_a_delegate_stands_in_place_of_the_rule_that_names_it():
@@ -272,12 +280,12 @@ async def test_a_delegate_stands_in_place_of_the_rule_that_names_it():
 - {match: [{headers: {x-v: {exact: '2'}}}], route: [V2], mirror: {host: two}}""",
         hosts="",
     )
-    made = await served(root, leaf)
-    assert brief(ask(made, "GET http://web:8000/a/b/c")) == "web/v1; other 100 %"
-    assert brief(ask(made, "GET http://web:8000/a")) == "web"
-    assert brief(ask(made, "GET http://web:8000/a", {"x-v": "2"})) == "web/v2; two 100 %"
-    assert brief(ask(made, "GET http://web:8000/x")) == "web"
-    outcome = ask(made, "GET http://web:8000/a/b")
+    resources = await served(root, leaf)
+    assert brief(ask(resources, "GET http://web:8000/a/b/c")) == "web/v1; other 100 %"
+    assert brief(ask(resources, "GET http://web:8000/a")) == "web"
+    assert brief(ask(resources, "GET http://web:8000/a", {"x-v": "2"})) == "web/v2; two 100 %"
+    assert brief(ask(resources, "GET http://web:8000/x")) == "web"
+    outcome = ask(resources, "GET http://web:8000/a/b")
     assert outcome.origin is not None
     assert (str(outcome.origin.about), outcome.origin.path) == ("VirtualService default/leaf", "spec.http[0]")
 
@@ -290,12 +298,15 @@ async def test_rules_are_for_some_clients_only():
 
 
 async def test_of_two_objects_for_one_host_only_the_first_counts():
-    one, other = (
+    item, second = (
         virtual_service("a", "[{match: [{uri: {exact: /a}}], route: [V1]}]"),
         virtual_service("b", "[{route: [V2]}]"),
     )
-    made = await served(one, other)
-    assert (brief(ask(made, "GET http://web:8000/a")), brief(ask(made, "GET http://web:8000/b"))) == ("web/v1", "404")
+    resources = await served(item, second)
+    assert (brief(ask(resources, "GET http://web:8000/a")), brief(ask(resources, "GET http://web:8000/b"))) == (
+        "web/v1",
+        "404",
+    )
 
 
 async def test_limits_and_filters_are_named():

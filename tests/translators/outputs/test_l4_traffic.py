@@ -50,8 +50,8 @@ async def test_a_sidecar_with_interception(url: str, address: str, expected: str
     assert brief(await served("interception/sidecar", url, address)) == expected
 
 
-@pytest.mark.parametrize("others", [("192.0.2.1/32",), ("2001:DB8::1", "2001:db8:0::1", "2001:db8::1/128")])
-async def test_addresses_that_are_spelled_differently_are_one(others: tuple[str, ...]):
+@pytest.mark.parametrize("remaining", [("192.0.2.1/32",), ("2001:DB8::1", "2001:db8:0::1", "2001:db8::1/128")])
+async def test_addresses_that_are_spelled_differently_are_one(remaining: tuple[str, ...]):
     """Envoy refuses a second listener for an address that another has."""
     entry = """
 apiVersion: networking.istio.io/v1
@@ -64,11 +64,11 @@ spec:
   endpoints: [{{address: 192.0.2.7}}]
   ports: [{{number: 3306, name: tcp, protocol: TCP}}]
 """
-    text = "\n---\n".join(entry.format(i, address) for i, address in enumerate(others))
-    found = decoded(await rendered(text, msgspec.structs.replace(SLEEP, interception=REDIRECT)), LISTENER)
-    own = {ip_address(name.rpartition("_")[0]) for name in found if name.endswith("_3306")}
-    assert [name for name in found if name.endswith("_3306")] == [f"{address}_3306" for address in own]
-    assert own == {ip_address(others[0].partition("/")[0])}
+    text = "\n---\n".join(entry.format(i, address) for i, address in enumerate(remaining))
+    resources = decoded(await rendered(text, msgspec.structs.replace(SLEEP, interception=REDIRECT)), LISTENER)
+    addresses = {ip_address(name.rpartition("_")[0]) for name in resources if name.endswith("_3306")}
+    assert [name for name in resources if name.endswith("_3306")] == [f"{address}_3306" for address in addresses]
+    assert addresses == {ip_address(remaining[0].partition("/")[0])}
 
 
 async def test_a_service_that_leads_to_the_port_of_the_sidecar_itself_leaves_the_others_alone():
@@ -89,10 +89,10 @@ spec:
 
 async def test_what_no_policy_is_about_has_no_limits():
     """Envoy's own limit is 1,024 connections or requests, and the sidecar would refuse what the workload can take."""
-    found = (await plane_of((GOLDEN / "interception/sidecar/input.yaml").read_text())).render(
+    results = (await plane_of((GOLDEN / "interception/sidecar/input.yaml").read_text())).render(
         read_node(GOLDEN / "interception/sidecar/node.yaml")
     )
-    passed_on = {n: c for n, c in decoded(found, CLUSTER).items() if "Passthrough" in n}
+    passed_on = {n: c for n, c in decoded(results, CLUSTER).items() if "Passthrough" in n}
     assert len(passed_on) == 2
     for cluster in passed_on.values():
         (most,) = cluster["circuit_breakers"]["thresholds"]
