@@ -106,10 +106,10 @@ def test_a_port_speaks_what_istio_says(number: int, name: str, app_protocol: str
 
 def test_short_names_of_another_namespace_need_the_namespace():
     host = "web.blue.svc.cluster.local"
-    own = domains(host, ("10.0.0.1", "fd00::A", "0.0.0.0", "10.0.0.0/8"), Scope("sidecar", Visibility("blue")))
-    assert own == (host, f"{host}.", "web", "web.blue.svc", "web.blue", "10.0.0.1", "[fd00::a]")
-    other = domains(host, (), Scope("sidecar", Visibility("red")))
-    assert other == (host, f"{host}.", "web.blue", "web.blue.svc")
+    local = domains(host, ("10.0.0.1", "fd00::A", "0.0.0.0", "10.0.0.0/8"), Scope("sidecar", Visibility("blue")))
+    assert local == (host, f"{host}.", "web", "web.blue.svc", "web.blue", "10.0.0.1", "[fd00::a]")
+    foreign = domains(host, (), Scope("sidecar", Visibility("red")))
+    assert foreign == (host, f"{host}.", "web.blue", "web.blue.svc")
 
 
 def test_hosts_outside_the_cluster_have_no_short_names():

@@ -90,11 +90,11 @@ def answers(plane: Plane, proxy: Proxy) -> list[str]:
 @pytest.mark.parametrize(("target", "proxy"), [(VIRTUAL, SLEEP), (HTTP, EDGE)], ids=["VirtualService", "HTTPRoute"])
 async def test_mirrors_are_added_to_routes_of_another_object_and_go_with_theirs(target: Ref, proxy: Proxy):
     world = await plane()
-    other = EDGE if proxy is SLEEP else SLEEP
+    second = EDGE if proxy is SLEEP else SLEEP
     assert answers(world, proxy) == ["web", "web"]
     await put(world, "all", Tee(target))
     assert answers(world, proxy) == ["web; copy 100 %", "web; copy 100 %"]
-    assert answers(world, other) == ["web", "web"], "of another object"
+    assert answers(world, second) == ["web", "web"], "of another object"
     await put(world, "one", Tee(target, "a"))
     assert answers(world, proxy) == ["web; copy 100 %; copy 100 %", "web; copy 100 %"]
     await put(world, "all", None)

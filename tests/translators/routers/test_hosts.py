@@ -49,51 +49,60 @@ def short(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @given(gateways, rules)
-def test_hosts_and_rules_are_those_of_every_pair(said, told):
+def test_hosts_and_rules_are_those_of_every_pair(gateway_specs, rule_specs):
     store = Store(catalogue().inputs)
-    for i, (namespace, names, redirect) in enumerate(said):
+    for i, (namespace, names, redirect) in enumerate(gateway_specs):
         tls = gw.ServerTLSSettings(https_redirect=True) if redirect else None
         spec = gw.Gateway((gw.Server(gw.Port(80, "HTTP", "http"), hosts=tuple(names), tls=tls),))
         ref = Ref(gw.GATEWAY.key, namespace, f"g{i}")
         store.apply(ref, Object(ref, spec, created=f"2024-0{3 - i}"))
-    for i, (namespace, names, at, export, everything) in enumerate(told):
+    for i, (namespace, names, gateway_names, export, everything) in enumerate(rule_specs):
         match = vs.MatchRequest(uri=vs.StringMatch(prefix="/" if everything else f"/{i}"))
         rule = vs.HTTPRoute(match=(match,), redirect=vs.Redirect(uri=f"/{i}"))
         ref = Ref(vs.VIRTUAL_SERVICE.key, namespace, f"v{i}")
-        store.apply(ref, Object(ref, vs.VirtualService(tuple(names), tuple(at), (rule,), export_to=export)))
+        store.apply(ref, Object(ref, vs.VirtualService(tuple(names), tuple(gateway_names), (rule,), export_to=export)))
     view = PlainView(store.freeze(), catalogue().inputs)
     scope = scope_of(EDGE, criteria(view))
     divided = hosts.partitions(view, scope, ROUTES)
-    found = [host for each in divided for host in hosts.hosts(view, scope, ROUTES, each)]
-    assert len(found) == len(set(found))
-    assert {host: meaning(hosts.find_host_rules(view, scope, ROUTES, host)) for host in found} == by_pairs(view, scope)
+    served = [host for partition in divided for host in hosts.hosts(view, scope, ROUTES, partition)]
+    assert len(served) == len(set(served))
+    assert {host: meaning(hosts.find_host_rules(view, scope, ROUTES, host)) for host in served} == by_pairs(view, scope)
 
 
-def meaning(said: hosts.HostRules) -> tuple[list[str], bool]:
-    return [route.action.path for route in said.routes], said.https_only
+def meaning(host_rules: hosts.HostRules) -> tuple[list[str], bool]:
+    return [route.action.path for route in host_rules.routes], host_rules.https_only
 
 
 def by_pairs(view: PlainView, scope) -> dict[str, tuple[list[str], bool]]:
     """Every server's host with every rule's, the narrower of both."""
-    met: dict[str, dict[Ref, object]] = {}
-    open_doors = gateway_servers(view, scope, ROUTES)
+    tables_by_host: dict[str, dict[Ref, object]] = {}
+    servers = gateway_servers(view, scope, ROUTES)
     tables = [t for ref in view._snapshot.objects for t in view.lowered(ref).tables]
-    for gateway_server in open_doors:
-        for one in gateway_server.server.hosts:
+    for gateway_server in servers:
+        for served in gateway_server.server.hosts:
             if gateway_server.server.redirect:
-                met.setdefault(one.host, {})
-            for table in (t for t in tables if gateway_server.gateway in t.gateways and one.admits(t.ref.namespace)):
+                tables_by_host.setdefault(served.host, {})
+            for table in (t for t in tables if gateway_server.gateway in t.gateways and served.admits(t.ref.namespace)):
                 if exported(table.export_to, table.ref.namespace, scope.namespace):
-                    for host in filter(None, (narrower(one.host, other) for other in table.hosts)):
-                        met.setdefault(host, {})[table.ref] = table
-    return {host: (_ordered(scope, list(said.values())), _secure(open_doors, host)) for host, said in met.items()}
+                    for host in filter(None, (narrower(served.host, rule_host) for rule_host in table.hosts)):
+                        tables_by_host.setdefault(host, {})[table.ref] = table
+    return {
+        host: (_ordered(scope, list(host_tables.values())), _secure(servers, host))
+        for host, host_tables in tables_by_host.items()
+    }
 
 
-def _ordered(scope, said) -> list[str]:
-    routes = [route for table in sorted(said, key=lambda t: table_rank(scope.visibility, t)) for route in table.routes]
+def _ordered(scope, tables) -> list[str]:
+    routes = [
+        route for table in sorted(tables, key=lambda t: table_rank(scope.visibility, t)) for route in table.routes
+    ]
     return [r.action.path for r in sorted(routes, key=lambda r: r.match.path.value == "/")]
 
 
-def _secure(open_doors, host: str) -> bool:
-    takes = (d.server.redirect for d in open_doors if any(narrower(one.host, host) == host for one in d.server.hosts))
-    return next(takes, False)
+def _secure(servers, host: str) -> bool:
+    redirects = (
+        server.server.redirect
+        for server in servers
+        if any(narrower(served.host, host) == host for served in server.server.hosts)
+    )
+    return next(redirects, False)

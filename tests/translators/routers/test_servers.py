@@ -59,12 +59,12 @@ async def test_secrets_are_for_routers_that_proved_their_namespace():
     served = await rendered(text, EDGE)
     assert set(served.of_type(SECRET)) == {"kubernetes://web", "kubernetes://web-cacert"}
     assert set(served.of_type(LISTENER)) == {"127.0.0.1_443"}
-    for other in (
+    for proxy in (
         msgspec.structs.replace(EDGE, identity=""),
         msgspec.structs.replace(EDGE, namespace="other", identity="spiffe://cluster.local/ns/other/sa/edge"),
         msgspec.structs.replace(EDGE, role="sidecar"),
     ):
-        served = await rendered(text, other)
+        served = await rendered(text, proxy)
         assert not served.of_type(SECRET)
         assert not any("443" in name for name in served.of_type(LISTENER))
 
@@ -72,12 +72,15 @@ async def test_secrets_are_for_routers_that_proved_their_namespace():
 async def test_a_server_waits_for_its_secrets_and_nothing_else_does():
     plain = HTTPS + "  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}\n"
     plane = await plane_of(plain)
-    for said, ports in ((secret("web", **pair()), {80}), (secret("web-cacert", ca_crt=CA.cert_pem.bytes()), {80, 443})):
-        (obj,) = objects(said)
+    for manifest_text, ports in (
+        (secret("web", **pair()), {80}),
+        (secret("web-cacert", ca_crt=CA.cert_pem.bytes()), {80, 443}),
+    ):
+        (obj,) = objects(manifest_text)
         plane.store.apply(obj.ref, obj)
         await plane.publish()
-        found = decoded(plane.render(EDGE), LISTENER).values()
-        assert {one["address"]["socket_address"]["port_value"] for one in found} == ports
+        listeners = decoded(plane.render(EDGE), LISTENER).values()
+        assert {listener["address"]["socket_address"]["port_value"] for listener in listeners} == ports
 
 
 def test_a_secret_is_read_in_each_of_its_forms():
@@ -90,10 +93,10 @@ def test_a_secret_is_read_in_each_of_its_forms():
         Secret("Opaque", string_data=Entries(tls_crt=issued["tls_crt"].decode(), tls_key=issued["tls_key"].decode())),
     ]
     ref = Ref("Secret", "default", "web")
-    whole = Credential(ref, issued["tls_crt"], issued["tls_key"], names=("web.example.com",))
+    credential = Credential(ref, issued["tls_crt"], issued["tls_key"], names=("web.example.com",))
     for spec in forms:
         assert not list(INPUT.validate(Object(ref, spec)))
-        assert meaning(spec).credentials == (whole,)
+        assert meaning(spec).credentials == (credential,)
     assert meaning(Secret(string_data=Entries(key="a password"))) == Lowered()
 
 
@@ -106,18 +109,18 @@ def test_a_key_of_another_certificate_is_refused_and_nothing_of_it_is_told():
     obj = Object(Ref("Secret", "default", "web"), Secret("kubernetes.io/tls", string_data=Entries(**mixed)))
     (finding,) = INPUT.validate(obj)
     assert finding.message.startswith("the key does not belong to the certificate")
-    shown = repr(finding) + repr(obj) + repr(meaning(obj.spec))
-    assert "BEGIN" not in shown
-    assert mixed["tls_key"].splitlines()[1] not in shown
+    output = repr(finding) + repr(obj) + repr(meaning(obj.spec))
+    assert "BEGIN" not in output
+    assert mixed["tls_key"].splitlines()[1] not in output
 
 
 def test_what_kubectl_remembers_of_a_secret_is_not_kept():
     annotations = {"kubectl.kubernetes.io/last-applied-configuration": '{"data": "hush"}', "kept": "yes"}
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web", "annotations": annotations}}
-    found = decode({**manifest, "data": {"password": "hush"}}, registry_of([SECRET_KIND, SERVICE])).object
-    assert found is not None
-    assert found.annotations == {"kept": "yes"}
-    assert "hush" not in repr(msgspec.to_builtins(found))
+    obj = decode({**manifest, "data": {"password": "hush"}}, registry_of([SECRET_KIND, SERVICE])).object
+    assert obj is not None
+    assert obj.annotations == {"kept": "yes"}
+    assert "hush" not in repr(msgspec.to_builtins(obj))
 
 
 RULES = """
@@ -134,14 +137,14 @@ spec:
 async def test_a_change_of_rules_costs_its_own_part():
     gateway = HTTPS.replace("HTTPS", "HTTP").replace("    tls: {mode: MUTUAL, credentialName: web}\n", "")
     plane = await plane_of("---\n".join([gateway, *(RULES % (i, i, "old") for i in range(300))]))
-    held = []
-    plane.publisher.attach(EDGE, held.append)
+    offered = []
+    plane.publisher.attach(EDGE, offered.append)
     runs = plane.engine.runs
     (obj,) = objects(RULES % (7, 7, "new"))
     plane.store.apply(obj.ref, obj)
     await plane.publish()
     assert plane.engine.runs - runs < 40
-    before, after = (held[i].of_type(ROUTE)["http.443"].chunks for i in (0, -1))
+    before, after = (offered[i].of_type(ROUTE)["http.443"].chunks for i in (0, -1))
     assert len(before) == len(after) > 60
     assert len(set(before) ^ set(after)) == 2
 
@@ -159,38 +162,38 @@ servers = st.lists(
 
 
 @given(st.lists(servers, min_size=1, max_size=4), st.randoms(use_true_random=False))
-def test_every_server_is_served_or_left_out_and_envoy_can_tell_those_that_share_a_port_apart(said, dice):
-    made = [manifest(i, of_gateway) for i, of_gateway in enumerate(said)]
-    found = merging(made)
-    dice.shuffle(made)
-    assert merging(made) == found, "age decides, and not the order of reading"
+def test_every_server_is_served_or_left_out_and_envoy_can_tell_those_that_share_a_port_apart(server_lists, dice):
+    manifests = [manifest(i, servers) for i, servers in enumerate(server_lists)]
+    merged = merging(manifests)
+    dice.shuffle(manifests)
+    assert merging(manifests) == merged, "age decides, and not the order of reading"
     gateway_servers = [
         (gateway_server.about, gateway_server.server)
-        for binding in found.bindings
+        for binding in merged.bindings
         for gateway_server in binding.gateway_servers
     ]
-    lost = [(one.about, one.server) for one in found.left_out]
-    assert sorted(map(repr, gateway_servers + lost)) == sorted(
-        repr((g.ref, s)) for m in made for g in lowered(m) for s in g.servers
+    unserved = [(server.about, server.server) for server in merged.left_out]
+    assert sorted(map(repr, gateway_servers + unserved)) == sorted(
+        repr((g.ref, s)) for m in manifests for g in lowered(m) for s in g.servers
     )
-    assert len({(o.address, o.port) for o in found.bindings}) == len(found.bindings)
-    for binding in found.bindings:
-        for one, other in combinations([gateway_server.server for gateway_server in binding.gateway_servers], 2):
-            assert one.tls == other.tls
-            assert one.tls or one.protocol is other.protocol
-            assert not one.tls or not {h.host for h in one.hosts} & {h.host for h in other.hosts}
+    assert len({(o.address, o.port) for o in merged.bindings}) == len(merged.bindings)
+    for binding in merged.bindings:
+        for a, b in combinations([gateway_server.server for gateway_server in binding.gateway_servers], 2):
+            assert a.tls == b.tls
+            assert a.tls or a.protocol is b.protocol
+            assert not a.tls or not {h.host for h in a.hosts} & {h.host for h in b.hosts}
 
 
-def manifest(index: int, said: list[gw.Server]) -> Object:
+def manifest(index: int, specs: list[gw.Server]) -> Object:
     tls = gw.ServerTLSSettings(mode="SIMPLE", server_certificate="/c", private_key="/k")
-    named = [msgspec.structs.replace(s, tls=tls if s.port.protocol in {"HTTPS", "TLS"} else None) for s in said]
+    with_tls = [msgspec.structs.replace(s, tls=tls if s.port.protocol in {"HTTPS", "TLS"} else None) for s in specs]
     return Object(
-        Ref(gw.GATEWAY.key, "default", f"g{index}"), gw.Gateway(tuple(named)), created=f"2024-01-0{index + 1}"
+        Ref(gw.GATEWAY.key, "default", f"g{index}"), gw.Gateway(tuple(with_tls)), created=f"2024-01-0{index + 1}"
     )
 
 
-def merging(made: list[Object]):
-    snapshot = Snapshot(1, {m.ref: m for m in made}, {("gateways", "*"): tuple(made)}, frozenset())
+def merging(manifests: list[Object]):
+    snapshot = Snapshot(1, {m.ref: m for m in manifests}, {("gateways", "*"): tuple(manifests)}, frozenset())
     view = PlainView(snapshot, catalogue().inputs)
     return merge_servers(view, scope_of(EDGE, criteria(view)))
 
