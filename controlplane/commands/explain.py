@@ -51,7 +51,8 @@ def explain(manifests: Manifests, node_file: Path, output: str, **options: objec
     """
     from mirrorplane.controlplane.commands.node_file import NodeFileError, read_node
     from mirrorplane.controlplane.publish.publisher import RenderError
-    from mirrorplane.controlplane.query.explanation import explanation_lines, explanation_values, trace
+    from mirrorplane.controlplane.query.explanation import explain as explain_outcome
+    from mirrorplane.controlplane.query.explanation import trace
     from mirrorplane.translators.matching.decoded import decode_resources
 
     try:
@@ -62,11 +63,11 @@ def explain(manifests: Manifests, node_file: Path, output: str, **options: objec
         raise click.ClickException(str(error)) from error
     request = _request(resources, **options)  # type: ignore[arg-type]
     dialled_host = urlsplit(str(options["url"])).hostname or ""  # the host connected to, whatever the Host header is
-    outcome = trace(plane, proxy, resources, request, dialled_host)
+    explanation = explain_outcome(trace(plane, proxy, resources, request, dialled_host), source.locate)
     if output == "text":
-        click.echo("\n".join(explanation_lines(outcome, source.locate)))
+        click.echo("\n".join(explanation.lines()))
     else:
-        print_value(explanation_values(outcome, source.locate), output)
+        print_value(explanation.values(), output)
 
 
 def _request(

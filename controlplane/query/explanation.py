@@ -1,6 +1,6 @@
-"""An Outcome in plain words, and as plain values with the places in files."""
+"""What a proxy does with a request: the outcome, where its objects are written, and both as lines of text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from mirrorplane.api.tracing import (
     WeightedCluster,
 )
 from mirrorplane.controlplane.findings.format import one_line
-from mirrorplane.controlplane.sources.source import Locate
+from mirrorplane.controlplane.sources.source import Locate, Location
 from mirrorplane.translators.matching.forwarding import mirror_authority
 from mirrorplane.translators.matching.original_dst import dialled_address
 from mirrorplane.translators.matching.outcome import trace_request
@@ -31,26 +31,30 @@ if TYPE_CHECKING:
     from mirrorplane.controlplane.plane import Plane
     from mirrorplane.translators.matching.decoded import DecodedResources
 
-_WIDTH = 14
-_NO_SERVICE = ("allow_any", "block_all")
+_TITLE_WIDTH = 14
+_PASSTHROUGH_HOSTS = ("allow_any", "block_all")
+"""The virtual hosts (Istio's names) of requests whose host is no service."""
 
 
-def explanation_lines(found: Outcome, locate: Locate) -> list[str]:
-    """Return what becomes of a request, a line for each thing there is to know."""
-    return [one_line(line) for line in _Words(found, locate).lines()]
+class Explanation(msgspec.Struct, frozen=True):
+    """An outcome, and the locations of the fields that it names, as far as they are known."""
 
+    outcome: Outcome
+    locations: Mapping[FieldRef, Location]
 
-def explanation_values(found: Outcome, locate: Locate) -> Any:
-    """Return the outcome as plain values; origins have `file` and `line` where they are known."""
-    values = msgspec.to_builtins(found)
-    for said, origin in (
-        (values, found.origin),
-        *zip(values["skipped"], (p.origin for p in found.skipped), strict=True),
-    ):
-        place = locate(origin.about, origin.path) if origin else None
-        if origin and place:
-            said["origin"] |= {"file": place[0], "line": place[1]}
-    return values
+    def lines(self) -> list[str]:
+        """Return lines for people: a title and a text, or a detail of the line above."""
+        return [one_line(line) for line in _Lines(self).all()]
+
+    def values(self) -> Any:
+        """Return the outcome as plain values; origins have `file` and `line` where they are known."""
+        values = msgspec.to_builtins(self.outcome)
+        origins = (self.outcome.origin, *(skipped.origin for skipped in self.outcome.skipped))
+        for holder, origin in zip((values, *values["skipped"]), origins, strict=True):
+            location = self.locations.get(origin) if origin else None
+            if location:
+                holder["origin"] |= {"file": location.file, "line": location.line}
+        return values
 
 
 def trace(plane: "Plane", proxy: Proxy, resources: "DecodedResources", request: Request, dialled_host: str) -> Outcome:
@@ -66,159 +70,172 @@ def trace(plane: "Plane", proxy: Proxy, resources: "DecodedResources", request: 
     return trace_request(resources, msgspec.structs.replace(request, address=dialled))
 
 
-class _Words:
-    def __init__(self, found: Outcome, locate: Locate) -> None:
-        self._found, self._locate = found, locate
+def explain(outcome: Outcome, locate: Locate) -> Explanation:
+    """Return an outcome with the locations of the fields that it names."""
+    origins = [outcome.origin, *(skipped.origin for skipped in outcome.skipped)]
+    located = {origin: locate(origin.about, origin.path) for origin in origins if origin}
+    return Explanation(outcome, {origin: location for origin, location in located.items() if location})
 
-    def lines(self) -> Iterator[str]:
-        found = self._found
-        if found.request.udp:
-            yield _row("datagrams", f"to {found.request.authority}")
-        else:
-            yield _row("request", f"{found.request.method} {found.request.path}, Host {found.request.authority}")
-        if not found.listener:
-            port = f"on port {found.request.port}" if found.request.port else "as HTTP proxy"
-            what = "datagrams are lost" if found.request.udp else "the connection fails"
-            yield _row("listener", f"none: nothing takes this {port}, and {what}")
-            return
-        chain = f" ({found.filter_chain})" if found.filter_chain else ""
-        yield _row("listener", f"{found.listener}{'' if found.request.port else ', the HTTP proxy'}{chain}")
-        if found.l4_clusters:
-            yield from _passed_on(found.l4_clusters, datagrams=found.request.udp)
-        elif found.request.tls and not (found.route_configuration or found.status):
-            yield _row("answer", "none: TLS on a port that takes plain HTTP fails")
-        else:
-            yield from self._routed()
 
-    def _routed(self) -> Iterator[str]:
-        found = self._found
-        if found.status == HTTPStatus.BAD_REQUEST and not found.route_configuration:
-            yield _row("answer", "400: the path is invalid")
+class _Lines:
+    def __init__(self, explanation: Explanation) -> None:
+        self._outcome, self._locations = explanation.outcome, explanation.locations
+
+    def all(self) -> Iterator[str]:
+        outcome, request = self._outcome, self._outcome.request
+        if request.udp:
+            yield _line("datagrams", f"to {request.authority}")
+        else:
+            yield _line("request", f"{request.method} {request.path}, Host {request.authority}")
+        if not outcome.listener:
+            where = f"on port {request.port}" if request.port else "on the HTTP proxy port"
+            effect = "datagrams are dropped" if request.udp else "the connection fails"
+            yield _line("listener", f"none {where}: {effect}")
             return
-        yield _row("virtual host", self._virtual_host())
-        if found.action is None:
-            yield _row("route", f"none that matches: Envoy answers {found.status}")
-        elif found.virtual_host not in _NO_SERVICE:
-            yield _row("route", self._route())
-        if found.numerator < found.denominator:
-            share = _percent(found.numerator, found.denominator)
-            yield _row("", f"  only for {share} of the requests: the others are for the next route that matches")
-        if found.fault is not None:
-            yield from _failing(found.fault)
-        if isinstance(found.action, Forwarded):
-            yield from _sent(found.action, found.request)
-        elif isinstance(found.action, Reply):
-            yield from _answered(found.action)
-        if found.filters:
-            yield _row("filters", f"this route configures {', '.join(found.filters)}")
-        yield from self._passed()
+        chain = f" ({outcome.filter_chain})" if outcome.filter_chain else ""
+        yield _line("listener", f"{outcome.listener}{'' if request.port else ', the HTTP proxy'}{chain}")
+        if outcome.l4_clusters:
+            yield from _l4_lines(outcome.l4_clusters, udp=request.udp)
+        elif request.tls and not (outcome.route_configuration or outcome.status):
+            yield _line("answer", "none: the port expects plain HTTP, so the TLS handshake fails")
+        else:
+            yield from self._http_lines()
+
+    def _http_lines(self) -> Iterator[str]:
+        outcome = self._outcome
+        if outcome.status == HTTPStatus.BAD_REQUEST and not outcome.route_configuration:
+            yield _line("answer", "400: the path is invalid")
+            return
+        yield _line("virtual host", self._virtual_host())
+        if outcome.action is None:
+            yield _line("route", f"none matches: Envoy answers {outcome.status}")
+        elif outcome.virtual_host not in _PASSTHROUGH_HOSTS:
+            yield _line("route", self._route())
+        if outcome.numerator < outcome.denominator:
+            share = _percent(outcome.numerator, outcome.denominator)
+            yield _detail(f"applies to {share} of the requests: the rest tries the next matching route")
+        if outcome.fault is not None:
+            yield from _fault_lines(outcome.fault)
+        if isinstance(outcome.action, Forwarded):
+            yield from _forward_lines(outcome.action, outcome.request)
+        elif isinstance(outcome.action, Reply):
+            yield from _reply_lines(outcome.action)
+        if outcome.filters:
+            yield _line("filters", f"configured by this route: {', '.join(outcome.filters)}")
+        yield from self._skipped_lines()
 
     def _virtual_host(self) -> str:
-        found = self._found
-        if not found.virtual_host:
-            return f"none has the name {found.request.authority}"
-        if found.virtual_host in _NO_SERVICE:
-            return f"{found.virtual_host}: no service or rule here has the name {found.request.authority}"
-        return f"{found.virtual_host}, by its name {found.domain} (route configuration {found.route_configuration})"
+        outcome = self._outcome
+        if not outcome.virtual_host:
+            return f"none for host {outcome.request.authority}"
+        if outcome.virtual_host in _PASSTHROUGH_HOSTS:
+            return f"{outcome.virtual_host}: no service or route has the host {outcome.request.authority}"
+        return (
+            f"{outcome.virtual_host}, by its domain {outcome.domain} "
+            f"(route configuration {outcome.route_configuration})"
+        )
 
     def _route(self) -> str:
-        found = self._found
-        if found.origin is None and isinstance(found.action, Reply):
-            return "none is asked: here plain HTTP is sent to https"
-        name = f"{found.route}: " if found.route else ""
-        return name + (self._from(found.origin) if found.origin else "to the service itself: no rules are about it")
+        outcome = self._outcome
+        if outcome.origin is None and isinstance(outcome.action, Reply):
+            return "redirected to HTTPS by the server; no route applies"
+        name = f"{outcome.route}: " if outcome.route else ""
+        return name + (self._origin(outcome.origin) if outcome.origin else "the service itself; no route is attached")
 
-    def _from(self, origin: FieldRef) -> str:
-        place = self._locate(origin.about, origin.path)
-        where = f" ({place[0]}:{place[1]})" if place else ""
-        return f"{origin.path} of {origin.about}{where}"
+    def _origin(self, origin: FieldRef) -> str:
+        location = self._locations.get(origin)
+        return f"{origin.path} of {origin.about}" + (f" ({location})" if location else "")
 
-    def _passed(self) -> Iterator[str]:
-        for i, passed in enumerate(self._found.skipped):
-            whose = self._from(passed.origin) if passed.origin else passed.route
-            yield _row("" if i else "not matched", f"{whose}: {passed.reason}")
-        if self._found.remaining_routes:
-            yield _row("not asked", f"{self._found.remaining_routes} more, since the first that matches holds")
-
-
-def _passed_on(shares: tuple[WeightedCluster, ...], *, datagrams: bool) -> Iterator[str]:
-    what, lost = ("sessions", "dropped") if datagrams else ("connections", "closed")
-    for i, share in enumerate(shares):
-        part = f", {_percent(share.weight, share.total)} of the {what}" if share.total != share.weight else ""
-        yield _row("" if i else "sent to", f"{share.cluster}{part}, as bytes: nothing is seen of requests, or copied")
-        if share.problem:
-            yield _row("", f"  they are {lost}: {share.problem}")
+    def _skipped_lines(self) -> Iterator[str]:
+        for i, skipped in enumerate(self._outcome.skipped):
+            route = self._origin(skipped.origin) if skipped.origin else skipped.route
+            yield _line("" if i else "not matched", f"{route}: {skipped.reason}")
+        if self._outcome.remaining_routes:
+            yield _line("not evaluated", f"{self._outcome.remaining_routes} more: the first matching route applies")
 
 
-def _sent(said: Forwarded, request: Request) -> Iterator[str]:
-    for i, to in enumerate(said.targets):
-        share = f": {_percent(to.weight, to.total)} of the requests" if to.total != to.weight else ""
-        yield _row("" if i else "sent to", f"{_place(to)}{share}")
-        yield from _changes(to, request)
-        if to.problem:
-            yield _row("", f"  Envoy answers {to.status}: {to.problem}")
-    for i, copy in enumerate(said.mirrors):
-        yield _row("" if i else "copied to", _copied(copy, said.targets))
-    limit = f"{said.timeout_ms} ms" if said.timeout_ms else "none"
-    yield _row("timeout", limit)
-    yield _row("retries", f"{said.retries}, on {said.retry_on}" if said.retries else "none")
+def _l4_lines(clusters: tuple[WeightedCluster, ...], *, udp: bool) -> Iterator[str]:
+    what, effect = ("sessions", "dropped") if udp else ("connections", "closed")
+    for i, cluster in enumerate(clusters):
+        share = f", {_percent(cluster.weight, cluster.total)} of the {what}" if cluster.total != cluster.weight else ""
+        yield _line("" if i else "sent to", f"{cluster.cluster}{share}, at L4: requests are not parsed, nor mirrored")
+        if cluster.problem:
+            yield _detail(f"{what} are {effect}: {cluster.problem}")
 
 
-def _changes(to: Target, request: Request) -> Iterator[str]:
-    if (to.path, to.authority) != (request.path, request.authority):
-        yield _row("", f"  rewritten: {to.path}, Host {to.authority}")
-    if to.headers != request.headers:
-        yield _row("", f"  with the headers {_pairs(to.headers) or '(none)'}")
-    yield from _of_answer(to.response_edits)
+def _forward_lines(action: Forwarded, request: Request) -> Iterator[str]:
+    for i, target in enumerate(action.targets):
+        share = f": {_percent(target.weight, target.total)} of the requests" if target.total != target.weight else ""
+        yield _line("" if i else "sent to", f"{_destination(target)}{share}")
+        yield from _change_lines(target, request)
+        if target.problem:
+            yield _detail(f"Envoy answers {target.status}: {target.problem}")
+    for i, mirror in enumerate(action.mirrors):
+        yield _line("" if i else "copied to", _mirror(mirror, action.targets))
+    yield _line("timeout", f"{action.timeout_ms} ms" if action.timeout_ms else "none")
+    yield _line("retries", f"{action.retries}, on {action.retry_on}" if action.retries else "none")
 
 
-def _of_answer(edits: tuple[HeaderEdit, ...]) -> Iterator[str]:
+def _change_lines(target: Target, request: Request) -> Iterator[str]:
+    if (target.path, target.authority) != (request.path, request.authority):
+        yield _detail(f"rewritten: {target.path}, Host {target.authority}")
+    if target.headers != request.headers:
+        yield _detail(f"with the headers {_pairs(target.headers) or '(none)'}")
+    yield from _response_lines(target.response_edits)
+
+
+def _response_lines(edits: tuple[HeaderEdit, ...]) -> Iterator[str]:
     for edit in edits:
         for verb, pairs in (("set", (*edit.set, *edit.set_present)), ("added", (*edit.add, *edit.add_absent))):
             if pairs:
-                yield _row("", f"  {verb} on the answer: {_pairs(pairs)}")
+                yield _detail(f"{verb} on the response: {_pairs(pairs)}")
         if edit.remove:
-            yield _row("", f"  removed from the answer: {', '.join(edit.remove)}")
+            yield _detail(f"removed from the response: {', '.join(edit.remove)}")
 
 
-def _copied(copy: MirrorOutcome, targets: tuple[Target, ...]) -> str:
-    fires = {True: ", this one is", False: ", this one is not", None: ""}[copy.fires]
-    hosts = ", ".join(dict.fromkeys(mirror_authority(copy, to) for to in targets))
-    said = f"{_place(copy)}: {_percent(copy.numerator, copy.denominator)} of the requests{fires}, Host {hosts}"
-    guarded = f"through the guarded cluster {copy.cluster}"
-    return f"{said}, {guarded}" + (f"; nothing arrives: {copy.problem}" if copy.problem else "")
+def _mirror(mirror: MirrorOutcome, targets: tuple[Target, ...]) -> str:
+    fires = {True: ", including this one", False: ", but not this one", None: ""}[mirror.fires]
+    share = f"{_percent(mirror.numerator, mirror.denominator)} of the requests{fires}"
+    # With several targets a copy may have several Hosts: it is made of the request that was rewritten for its target.
+    hosts = ", ".join(dict.fromkeys(mirror_authority(mirror, target) for target in targets))
+    problem = f"; no copy arrives: {mirror.problem}" if mirror.problem else ""
+    return f"{_destination(mirror)}: {share}, Host {hosts}, through the guarded cluster {mirror.cluster}{problem}"
 
 
-def _failing(said: FaultOutcome) -> Iterator[str]:
-    if said.delay_numerator:
-        share = _percent(said.delay_numerator, said.delay_denominator)
-        yield _row("fault", f"{share} of the requests are delayed by {said.delay_ms} ms")
-    if said.numerator:
-        what = f"gRPC status {said.grpc_status}" if said.grpc_status else str(said.status)
-        share = _percent(said.numerator, said.denominator)
-        yield _row("fault", f"{share} of the requests are answered {what} on purpose, and not copied")
+def _fault_lines(fault: FaultOutcome) -> Iterator[str]:
+    if fault.delay_numerator:
+        share = _percent(fault.delay_numerator, fault.delay_denominator)
+        yield _line("fault", f"{share} of the requests are delayed by {fault.delay_ms} ms")
+    if fault.numerator:
+        answer = f"gRPC status {fault.grpc_status}" if fault.grpc_status else str(fault.status)
+        share = _percent(fault.numerator, fault.denominator)
+        yield _line("fault", f"{share} of the requests are aborted with {answer}, and not mirrored")
 
 
-def _answered(said: Reply) -> Iterator[str]:
-    where = f", Location {said.location}" if said.location else ""
-    body = f", with a body of {len(said.body)} bytes" if said.body else ""
-    yield _row("answer", f"{said.status} by the proxy itself{where}{body}; nothing is sent on or copied")
-    yield from _of_answer(said.response_edits)
+def _reply_lines(reply: Reply) -> Iterator[str]:
+    location = f", Location {reply.location}" if reply.location else ""
+    body = f", with a body of {len(reply.body)} bytes" if reply.body else ""
+    yield _line("answer", f"{reply.status} by the proxy itself{location}{body}; nothing is forwarded or mirrored")
+    yield from _response_lines(reply.response_edits)
 
 
-def _place(to: Target | MirrorOutcome) -> str:
-    if not to.host:
-        return to.cluster
-    return f"{to.host}:{to.port}" + (f", subset {to.subset}" if to.subset else "")
+def _destination(target: Target | MirrorOutcome) -> str:
+    if not target.host:
+        return target.cluster
+    return f"{target.host}:{target.port}" + (f", subset {target.subset}" if target.subset else "")
 
 
 def _pairs(pairs: Pairs) -> str:
     return ", ".join(f"{name}: {value}" for name, value in pairs)
 
 
-def _percent(part: int, of: int) -> str:
-    return f"{min(100 * part / of, 100):.7g} %"
+def _percent(numerator: int, denominator: int) -> str:
+    return f"{min(100 * numerator / denominator, 100):.7g} %"
 
 
-def _row(title: str, text: str) -> str:
-    return f"{title:<{_WIDTH}}{text}"
+def _line(title: str, text: str) -> str:
+    return f"{title:<{_TITLE_WIDTH}}{text}"
+
+
+def _detail(text: str) -> str:
+    return _line("", f"  {text}")

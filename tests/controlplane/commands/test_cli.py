@@ -46,63 +46,63 @@ def run(*args: object) -> subprocess.CompletedProcess[str]:
 
 def failed(*args: object) -> str:
     """Run what must fail; returns the last line of stderr, which must be an error and no traceback."""
-    told = run(*args)
-    assert told.returncode != 0
-    assert "Traceback" not in told.stderr
-    last = told.stderr.strip().splitlines()[-1]
+    result = run(*args)
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("Error: ")
     return last
 
 
 def test_help_names_every_command():
-    told = run("--help")
-    assert told.returncode == 0
+    result = run("--help")
+    assert result.returncode == 0
     for command in ("bootstrap", "check", "demo", "explain", "proxies", "render", "serve"):
-        assert command in told.stdout
+        assert command in result.stdout
 
 
 def test_render_prints_what_a_proxy_would_be_served(folder: Path, node: Path):
-    told = run("render", "-f", folder, "--proxy", node)
-    assert told.returncode == 0, told.stderr
-    found = yaml.safe_load(told.stdout)
-    assert list(found) == ["listeners", "routes", "clusters", "endpoints"]
-    assert {r["name"] for r in found["routes"]} == {"8000", "http_proxy"}
+    result = run("render", "-f", folder, "--proxy", node)
+    assert result.returncode == 0, result.stderr
+    values = yaml.safe_load(result.stdout)
+    assert list(values) == ["listeners", "routes", "clusters", "endpoints"]
+    assert {r["name"] for r in values["routes"]} == {"8000", "http_proxy"}
 
 
 @pytest.mark.parametrize("kind", ["listeners", "routes", "clusters", "endpoints"])
 def test_render_prints_one_type_as_json(folder: Path, node: Path, kind: str):
-    found = json.loads(run("render", "-f", folder, "--proxy", node, "--type", kind, "-o", "json").stdout)
-    assert found == yaml.safe_load(run("render", "-f", folder, "--proxy", node, "--type", kind).stdout)
-    assert found
+    values = json.loads(run("render", "-f", folder, "--proxy", node, "--type", kind, "-o", "json").stdout)
+    assert values == yaml.safe_load(run("render", "-f", folder, "--proxy", node, "--type", kind).stdout)
+    assert values
 
 
 def test_check_is_silent_and_content_with_good_manifests(folder: Path):
-    told = run("check", "-f", folder)
-    assert (told.returncode, told.stdout) == (0, "")
-    assert "7 objects, 0 errors, 0 warnings" in told.stderr
+    result = run("check", "-f", folder)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "7 objects, 0 errors, 0 warnings" in result.stderr
 
 
 def test_check_names_file_line_field_and_fix_and_exits_1(folder: Path):
     broken = tutorial(TUTORIAL[2]).replace("subset: v2", "subset: v3")
     (folder / TUTORIAL[1]).write_text(tutorial(TUTORIAL[1]).partition("---")[2] + "---\n" + broken)
-    told = run("check", "-f", folder)
-    assert told.returncode == 1
+    result = run("check", "-f", folder)
+    assert result.returncode == 1
     line = 1 + (folder / TUTORIAL[1]).read_text().splitlines().index("      subset: v3")
-    assert told.stdout.startswith(
+    assert result.stdout.startswith(
         f"{folder / TUTORIAL[1]}:{line}: error MirrorSubsetNotFound [IST0101], VirtualService default/httpb"
     )
-    assert "spec.http[0].mirror.subset" in told.stdout
-    assert "add the subset v3" in told.stdout
+    assert "spec.http[0].mirror.subset" in result.stdout
+    assert "add the subset v3" in result.stdout
 
 
 def test_bootstrap_prints_a_bootstrap_that_envoy_understands(tmp_path: Path):
-    told = run("bootstrap", "--name", "sleep", "--labels", "app=sleep,version=v1", "--ip", "127.0.0.9", "-o", "json")
-    assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout)["node"]["id"] == "sidecar~127.0.0.9~sleep.default~default.svc.cluster.local"
+    result = run("bootstrap", "--name", "sleep", "--labels", "app=sleep,version=v1", "--ip", "127.0.0.9", "-o", "json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["node"]["id"] == "sidecar~127.0.0.9~sleep.default~default.svc.cluster.local"
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["check", "-f", "/nonexistent"], "does not exist"),
         (["serve", "-f", ".", "--xds-address", "nonsense"], "'nonsense' is not an address"),
@@ -136,12 +136,12 @@ def test_bootstrap_prints_a_bootstrap_that_envoy_understands(tmp_path: Path):
         (["nonsense"], "No such command"),
     ],
 )
-def test_a_wrong_call_is_one_clear_line(args: list[str], said: str, tmp_path: Path):
-    assert said in failed(*[str(tmp_path) if a == "." else a for a in args])
+def test_a_wrong_call_is_one_clear_line(args: list[str], message: str, tmp_path: Path):
+    assert message in failed(*[str(tmp_path) if a == "." else a for a in args])
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("name: [", "cannot be read"),
         ("namespace: x", "name"),
@@ -150,16 +150,16 @@ def test_a_wrong_call_is_one_clear_line(args: list[str], said: str, tmp_path: Pa
         ("name: a\nip: nowhere", "nowhere"),
         ("name: a\nlabels: {k: 1}", "labels"),
         ("", "Expected"),
-        ("name: a\n---\nname: b", "Expected one YAML document that describes a proxy, found 2"),
+        ("name: a\n---\nname: b", "Expected one YAML document that describes a proxy, values 2"),
         ("name: " + "[" * 30_000, ":1: cannot be read: nested deeper than 64 levels"),
     ],
 )
-def test_a_wrong_node_file_is_one_clear_line(folder: Path, tmp_path: Path, text: str, said: str):
+def test_a_wrong_node_file_is_one_clear_line(folder: Path, tmp_path: Path, text: str, message: str):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     line = failed("render", "-f", folder, "--proxy", path)
     assert str(path) in line
-    assert said in line
+    assert message in line
 
 
 @contextmanager
@@ -199,9 +199,9 @@ def test_serve_answers_on_the_admin_address_and_ends_cleanly_on_sigterm(folder: 
         assert json.loads(get(port, "/debug/proxies")[1]) == []
         node = "sidecar~127.0.0.1~a.default~default.svc.cluster.local"
         assert json.loads(get(port, f"/debug/resources?proxy={node}")[1])["routes"]
-        status, said = get(port, "/debug/resources?proxy=nonsense")
+        status, message = get(port, "/debug/resources?proxy=nonsense")
         assert status == 400
-        assert "want role~ip~name.namespace" in said
+        assert "want role~ip~name.namespace" in message
         assert {
             "object": "VirtualService default/httpbin",
             "kind": "networking.istio.io/VirtualService",
@@ -211,28 +211,28 @@ def test_serve_answers_on_the_admin_address_and_ends_cleanly_on_sigterm(folder: 
         assert process.wait(10) == 0
 
 
-def test_serve_says_what_is_wrong_as_it_happens_and_when_it_is_mended(folder: Path):
+def test_serve_reports_findings_as_they_appear_and_when_they_are_resolved(folder: Path):
     with serving(folder, "--admin-address", "127.0.0.1:0") as (_, port):
         good = (folder / TUTORIAL[1]).read_text()
         (folder / TUTORIAL[1]).write_text("kind: [")
-        said = until(lambda: json.loads(get(port, "/debug/findings")[1]))
-        assert TUTORIAL[1] in said[0]["file"]
+        findings = until(lambda: json.loads(get(port, "/debug/findings")[1]))
+        assert TUTORIAL[1] in findings[0]["file"]
         (folder / TUTORIAL[1]).write_text(good)
         assert until(lambda: json.loads(get(port, "/debug/findings")[1]) == [])
 
 
 def until(reached):
     for _ in range(500):
-        if found := reached():
-            return found
+        if result := reached():
+            return result
         time.sleep(0.02)
     raise AssertionError("it never came to be")
 
 
 @pytest.mark.parametrize("option", ["--xds-address", "--admin-address"])
 def test_a_port_that_is_taken_is_one_clear_line(folder: Path, option: str):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        address = f"127.0.0.1:{occupied.getsockname()[1]}"
         other = "--admin-address" if option == "--xds-address" else "--xds-address"
         assert f"cannot listen on {address}" in failed("serve", "-f", folder, option, address, other, "127.0.0.1:0")
 
@@ -241,22 +241,22 @@ def test_insecure_is_served_with_a_warning(folder: Path):
     command = [*MIRRORPLANE, "serve", "-f", str(folder), "--xds-address", "0.0.0.0:0", "--insecure"]
     with subprocess.Popen([*command, "--admin-address", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        said = next(line for line in process.stderr if "--insecure" in line or "serving xDS" in line)
+        warning = next(line for line in process.stderr if "--insecure" in line or "serving xDS" in line)
         process.kill()
-    assert "any client that can reach 0.0.0.0:0 can read the whole configuration" in said
+    assert "any client that can reach 0.0.0.0:0 can read the whole configuration" in warning
 
 
 def test_bootstrap_writes_where_secrets_are_and_none_of_them(tmp_path: Path):
     token = tmp_path / "token"
     token.write_text("eyJ.secret.token")
     files = ["--xds-ca", "ca.pem", "--token-file", token, "--secrets-dir", tmp_path]
-    told = run("bootstrap", "--name", "sleep", "-o", "json", *files)
-    assert told.returncode == 0, told.stderr
-    said = json.loads((tmp_path / "xds-bearer.json").read_text())["resources"][0]["generic_secret"]["secret"]
-    assert said == {"filename": str(token), "watched_directory": {"path": str(tmp_path)}}
+    result = run("bootstrap", "--name", "sleep", "-o", "json", *files)
+    assert result.returncode == 0, result.stderr
+    secret = json.loads((tmp_path / "xds-bearer.json").read_text())["resources"][0]["generic_secret"]["secret"]
+    assert secret == {"filename": str(token), "watched_directory": {"path": str(tmp_path)}}
     ca = json.loads((tmp_path / "xds-ca.json").read_text())["resources"][0]["validation_context"]["trusted_ca"]
     assert ca == {"filename": str(Path.cwd() / "ca.pem")}
-    assert "secrets" not in json.loads(told.stdout)["static_resources"]
+    assert "secrets" not in json.loads(result.stdout)["static_resources"]
 
 
 def test_debug_pages_are_off_where_others_could_reach_them(folder: Path):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mirrorplane.api.resource import ResourceSet
-from mirrorplane.controlplane.query.explanation import explanation_lines
+from mirrorplane.controlplane.query.explanation import explain
 from mirrorplane.translators.expansion.weighted_split import Share, shares
 from tests.builders import rendered
 from tests.gateway_manifests import EDGE, gateway, path, route, services
@@ -110,12 +110,10 @@ def test_shares_leave_nothing_over(weights: tuple[int, ...]):
 
 async def test_explain_says_that_a_route_is_not_for_all():
     result = ask(await served(backend("web", moved("h.example")), backend("other", weight=3)), f"GET {HOST}/a")
-    reported = explanation_lines(result, lambda *_: None)
-    assert any(
-        "only for 25 % of the requests: the others are for the next route that matches" in entry for entry in reported
-    )
+    reported = explain(result, lambda *_: None).lines()
+    assert any("applies to 25 % of the requests: the rest tries the next matching route" in line for line in reported)
     outcome = ask(await served(backend("web")), f"GET {HOST}/a")
-    assert not any("only for" in line for line in explanation_lines(outcome, lambda *_: None))
+    assert not any("applies to" in line for line in explain(outcome, lambda *_: None).lines())
 
 
 def test_a_mirror_of_nothing_copies_nothing():
