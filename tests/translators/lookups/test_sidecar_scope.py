@@ -1,7 +1,7 @@
 """What a proxy with a Sidecar is served, held against a plain, slow model that is written from Istio's rules."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -103,19 +103,24 @@ class Model:
         owners = {(port, host, self._owner(host, port)) for port in http for host in self._names(port)}
         return Served(
             clusters=frozenset((s.host, p.number) for s in self.services.values() for p in s.ports),
-            copies=frozenset(to for port, host, _ in owners for to in self._copies(host, port)),
+            copies=frozenset(target for port, host, _ in owners for target in self._copies(host, port)),
             listeners=frozenset(used),
-            owners=frozenset((port, host, f"{by.namespace}/{by.name}" if by else "") for port, host, by in owners),
+            owners=frozenset(
+                (port, host, f"{owner.namespace}/{owner.name}" if owner else "") for port, host, owner in owners
+            ),
             blocked=bool(self.limits and self.limits.mode == "REGISTRY_ONLY"),
         )
 
     def _limits(self) -> Limits | None:
         """Istio: those of the namespace with labels, then without; then that of the root namespace without."""
         labels = set(self.proxy.labels.items())
-        own = [s for s in self.world.limits if s.namespace == self.proxy.namespace]
+        in_namespace = [s for s in self.world.limits if s.namespace == self.proxy.namespace]
         root = [s for s in self.world.limits if s.namespace == ROOT and not s.labels]
-        some, every = [s for s in own if s.labels and set(s.labels) <= labels], [s for s in own if not s.labels]
-        for group in (some, every, root):
+        labelled, unlabelled = (
+            [s for s in in_namespace if s.labels and set(s.labels) <= labels],
+            [s for s in in_namespace if not s.labels],
+        )
+        for group in (labelled, unlabelled, root):
             if group:
                 return min(group, key=lambda s: (s.created, s.name))
         return None
@@ -126,50 +131,54 @@ class Model:
         return (self.limits.listeners if self.limits else ()) or everything
 
     def _listener(self, port: int) -> Listener | None:
-        for wanted in (port, 0):
+        for number in (port, 0):
             for listener in self._listeners:
-                if listener.port == wanted:
+                if listener.port == number:
                     return listener
         return None
 
     def _imports(self, listener: Listener, namespace: str, host: str, *, overlap: bool = False) -> bool:
         """Istio: rules hold where their hosts overlap with what is imported, services are imported by name."""
-        wanted, left_out = False, False
+        is_selected, is_excluded = False, False
         for where, name in listener.hosts:
             bare = where.removeprefix("~")
-            of = self.proxy.namespace if bare == OWN else bare
-            if of not in {EVERYWHERE, namespace}:
+            selected_namespace = self.proxy.namespace if bare == OWN else bare
+            if selected_namespace not in {EVERYWHERE, namespace}:
                 continue
             if where.startswith("~"):
-                left_out |= within(host, name)
+                is_excluded |= within(host, name)
             else:
-                wanted |= within(host, name) or (overlap and within(name, host))
-        return wanted and not left_out
+                is_selected |= within(host, name) or (overlap and within(name, host))
+        return is_selected and not is_excluded
 
     def _visible(self, host: str) -> list[Declared]:
         return [s for s in self.world.services if s.host == host and seen(s.export, s.namespace, self.proxy.namespace)]
 
     def _service(self, host: str) -> Declared | None:
         """Istio: what is imported goes before what rules send to; own namespace, then Kubernetes', then the oldest."""
-        found = [(s, self._explicit(s)) for s in self._visible(host)]
-        named = self._named(host)
-        chosen = [(s, ports) for s, ports in found if ports] or [(s, set()) for s, _ in found if named]
-        left = [msgspec.structs.replace(s, ports=tuple(p for p in s.ports if {0, p.number} & (ports | named)))
-                for s, ports in chosen]  # fmt: skip
-        return min((s for s in left if s.ports), key=self._rank, default=None)
+        visible = [(s, self._explicit(s)) for s in self._visible(host)]
+        backend_ports = self._named(host)
+        candidates = [(s, ports) for s, ports in visible if ports] or [(s, set()) for s, _ in visible if backend_ports]
+        limited = [self._with_ports(s, ports | backend_ports) for s, ports in candidates]
+        return min((s for s in limited if s.ports), key=self._rank, default=None)
+
+    def _with_ports(self, service: Declared, numbers: set[int]) -> Declared:
+        return msgspec.structs.replace(service, ports=tuple(p for p in service.ports if {0, p.number} & numbers))
 
     def _rank(self, service: Declared) -> tuple[bool, bool, str, str, str]:
         foreign = service.namespace != self.proxy.namespace
         return foreign, service.entry, service.created, service.name, service.namespace
 
     def _explicit(self, service: Declared) -> set[int]:
-        importing = (each.port for each in self._listeners if self._imports(each, service.namespace, service.host))
+        importing = (
+            listener.port for listener in self._listeners if self._imports(listener, service.namespace, service.host)
+        )
         return {port for port in importing if port in {0, *(p.number for p in service.ports)}}
 
     def _named(self, host: str) -> set[int]:
-        chosen = (r for each in self._listeners for r in self.world.rules if self._holds(each, r))
-        said = (rule for rules in chosen for rule in rules.rules if rule.source in {"", self.proxy.namespace})
-        return {port for rule in said for to, port in (rule.to, *rule.mirrors) if to == host}
+        tables = (r for listener in self._listeners for r in self.world.rules if self._holds(listener, r))
+        matching = (rule for rules in tables for rule in rules.rules if rule.source in {"", self.proxy.namespace})
+        return {port for rule in matching for target, port in (rule.to, *rule.mirrors) if target == host}
 
     def _holds(self, listener: Listener, rules: Rules) -> bool:
         visible = seen(rules.export, rules.namespace, self.proxy.namespace)
@@ -185,26 +194,28 @@ class Model:
             s.host: {p.number for p in s.ports if p.http and self._listed(s, p.number)} for s in self.services.values()
         }
         yield from (host for host, ports in listed.items() if port in ports)
-        strangers = set()
+        foreign = set()
         listener = self._listener(port)
         for rules in (r for r in self.world.rules if listener and self._holds(listener, r)):
-            known = {h: {n for host, ports in listed.items() if within(host, h) for n in ports} for h in rules.hosts}
-            lives = set().union(*known.values()) or {80}
-            strangers |= {h for h, ports in known.items() if not ports and port in lives}
-        yield from (h for h in strangers if self._owner(h, port))
+            ports_by_host = {
+                h: {n for host, ports in listed.items() if within(host, h) for n in ports} for h in rules.hosts
+            }
+            serving = set().union(*ports_by_host.values()) or {80}
+            foreign |= {h for h, ports in ports_by_host.items() if not ports and port in serving}
+        yield from (h for h in foreign if self._owner(h, port))
 
     def _owner(self, host: str, port: int) -> Rules | None:
         """Istio: the most specific name, then private, exported and public rules, oldest first; one that says nothing
         to this client does not count."""
         listener = self._listener(port)
-        found = [
+        claims = [
             (-len(name), EVERYWHERE in r.export, r.namespace != self.proxy.namespace, r.created, r.name, r.namespace, r)
             for r in self.world.rules
             for name in r.hosts
             if within(host, name) and listener and self._holds(listener, r) and self._rule(r)
         ]
-        exact = [each for each in found if host in each[-1].hosts]
-        return min(exact or found, key=lambda each: each[:-1])[-1] if found else None
+        exact = [claim for claim in claims if host in claim[-1].hosts]
+        return min(exact or claims, key=lambda claim: claim[:-1])[-1] if claims else None
 
     def _rule(self, rules: Rules) -> Rule | None:
         return next((rule for rule in rules.rules if rule.source in {"", self.proxy.namespace}), None)
@@ -212,12 +223,16 @@ class Model:
     def _copies(self, host: str, port: int) -> Iterator[tuple[str, int]]:
         owner = self._owner(host, port)
         rule = self._rule(owner) if owner else None
-        for to, said in rule.mirrors if rule else ():
-            service = self.services.get(to)
+        for target, named_port in rule.mirrors if rule else ():
+            service = self.services.get(target)
             numbers = [p.number for p in service.ports] if service else []
-            number = said or (numbers[0] if len(numbers) == 1 else port)
+            number = named_port or (numbers[0] if len(numbers) == 1 else port)
             if number in numbers:
-                yield to, number
+                yield target, number
+
+
+def _ports_within(listed: Mapping[str, set[int]], pattern: str) -> set[int]:
+    return {number for host, ports in listed.items() if within(host, pattern) for number in ports}
 
 
 def within(host: str, pattern: str) -> bool:
@@ -236,20 +251,20 @@ def manifests(world: World) -> Iterator[AnyObject]:
             spec: Any = se.ServiceEntry((s.host,), (), ports, "MESH_EXTERNAL", "DNS", (), None, s.export)
             yield Object(Ref("networking.istio.io/ServiceEntry", s.namespace, s.name), spec, created=s.created)
         else:
-            said = tuple(kube.ServicePort(p.number, "http" if p.http else "tcp") for p in s.ports)
+            kube_ports = tuple(kube.ServicePort(p.number, "http" if p.http else "tcp") for p in s.ports)
             export = {"networking.istio.io/exportTo": ",".join(s.export)}
             ref = Ref(kube.SERVICE.key, s.namespace, s.name)
-            yield Object(ref, kube.ServiceSpec(said), annotations=export, created=s.created)
+            yield Object(ref, kube.ServiceSpec(kube_ports), annotations=export, created=s.created)
     for r in world.rules:
         spec = vs.VirtualService(r.hosts, http=tuple(map(http, r.rules)), export_to=r.export)
         yield Object(Ref(vs.VIRTUAL_SERVICE.key, r.namespace, r.name), spec, created=r.created)
     for x in world.limits:
         egress = tuple(
             sc.EgressListener(
-                sc.SidecarPort(each.port, "HTTP") if each.port else None,
-                hosts=tuple("/".join(host) for host in each.hosts),
+                sc.SidecarPort(listener.port, "HTTP") if listener.port else None,
+                hosts=tuple("/".join(host) for host in listener.hosts),
             )
-            for each in x.listeners
+            for listener in x.listeners
         )
         selector = se.WorkloadSelector(dict(x.labels)) if x.labels else None
         spec = sc.Sidecar(selector, (), egress, None, sc.OutboundTrafficPolicy(x.mode))
@@ -260,35 +275,35 @@ def http(rule: Rule) -> vs.HTTPRoute:
     return vs.HTTPRoute(
         match=(vs.MatchRequest(source_namespace=rule.source),) if rule.source else (),
         route=(vs.RouteDestination(destination(rule.to)),),
-        mirrors=tuple(vs.MirrorPolicy(destination(to)) for to in rule.mirrors),
+        mirrors=tuple(vs.MirrorPolicy(destination(target)) for target in rule.mirrors),
     )
 
 
-def destination(to: tuple[str, int]) -> vs.Destination:
-    return vs.Destination(to[0], port=vs.PortSelector(to[1]) if to[1] else None)
+def destination(target: tuple[str, int]) -> vs.Destination:
+    return vs.Destination(target[0], port=vs.PortSelector(target[1]) if target[1] else None)
 
 
-def actual(found: ResourceSet) -> Served:
-    clusters = [name.split("|") for name in found.of_type(CLUSTER) if "|" in name]
-    routes = {int(n): c["virtual_hosts"] for n, c in decoded(found, ROUTE).items() if n.isdigit()}
+def actual(served: ResourceSet) -> Served:
+    clusters = [name.split("|") for name in served.of_type(CLUSTER) if "|" in name]
+    routes = {int(n): c["virtual_hosts"] for n, c in decoded(served, ROUTE).items() if n.isdigit()}
     owners = frozenset(
         (port, host["name"].rpartition(":")[0], owner_of(host["routes"][0]))
         for port, hosts in routes.items()
         for host in hosts[:-1]
     )
-    ports = {int(name.rpartition("_")[2]) for name in found.of_type(LISTENER)} - {PROXY_PORT}
+    ports = {int(name.rpartition("_")[2]) for name in served.of_type(LISTENER)} - {PROXY_PORT}
     return Served(
         clusters=frozenset((name, int(port)) for way, port, _, name in clusters if way == "outbound"),
         copies=frozenset((name, int(port)) for way, port, _, name in clusters if way == "mirror"),
         listeners=frozenset(ports),
         owners=owners,
-        blocked=decoded(found, ROUTE)["http_proxy"]["virtual_hosts"][-1]["name"] == "block_all",
+        blocked=decoded(served, ROUTE)["http_proxy"]["virtual_hosts"][-1]["name"] == "block_all",
     )
 
 
 def owner_of(route: dict[str, Any]) -> str:
-    said = route.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("config", "")
-    return "/".join(str(said).split("/")[4::2])
+    metadata = route.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("config", "")
+    return "/".join(str(metadata).split("/")[4::2])
 
 
 spaces = st.sampled_from(["red", "blue"])
@@ -318,10 +333,10 @@ def declared(draw: st.DrawFn) -> Declared:
     namespace, entry = draw(spaces), draw(st.booleans())
     name = draw(st.sampled_from("ab"))
     host = draw(hosts) if entry else f"{name}.{namespace}.{SVC}"
-    said = draw(ports)
-    if len(said) > 1 and draw(st.booleans()):
-        said[1] = Port(9000, http=False)
-    return Declared(host, namespace, name, tuple(said), draw(exports), entry, draw(ages))
+    declared_ports = draw(ports)
+    if len(declared_ports) > 1 and draw(st.booleans()):
+        declared_ports[1] = Port(9000, http=False)
+    return Declared(host, namespace, name, tuple(declared_ports), draw(exports), entry, draw(ages))
 
 
 @st.composite
@@ -329,18 +344,20 @@ def worlds(draw: st.DrawFn) -> World:
     def of(kind: st.SearchStrategy[Any], most: int) -> tuple[Any, ...]:
         return unique(draw(st.lists(kind, max_size=most)))
 
-    named = st.sampled_from(["r", "s", "t"])
-    some = st.lists(patterns, min_size=1, max_size=2, unique=True).map(tuple)
-    chosen = st.lists(listeners, max_size=3, unique_by=lambda each: each.port)
+    rule_names = st.sampled_from(["r", "s", "t"])
+    host_lists = st.lists(patterns, min_size=1, max_size=2, unique=True).map(tuple)
+    listener_lists = st.lists(listeners, max_size=3, unique_by=lambda listener: listener.port)
     labels = st.sampled_from([(), (), (("app", "sleep"),), (("app", "other"),)])
-    spoken = st.builds(Rules, spaces, named, some, st.lists(rules, min_size=1, max_size=2).map(tuple), exports, ages)
+    spoken = st.builds(
+        Rules, spaces, rule_names, host_lists, st.lists(rules, min_size=1, max_size=2).map(tuple), exports, ages
+    )
     limited = st.builds(
         Limits,
         st.sampled_from(["red", "blue", ROOT]),
-        named,
+        rule_names,
         ages,
         labels,
-        chosen.map(lambda found: tuple(sorted(found, key=lambda each: not each.port))),
+        listener_lists.map(lambda found: tuple(sorted(found, key=lambda listener: not listener.port))),
         st.sampled_from(["ALLOW_ANY", "REGISTRY_ONLY"]),
     )
     return World(of(declared(), 6), of(spoken, 4), of(limited, 3))

@@ -53,8 +53,8 @@ async def test_a_proxy_is_only_sent_what_it_imports_and_what_rules_send_to():
 
 @pytest.mark.parametrize("kind", ["service", "rule", "pod"])
 async def test_a_change_elsewhere_runs_nothing_for_a_proxy_that_does_not_import_it(kind: str):
-    whole = {obj.ref.kind.rpartition("/")[2]: obj for obj in mirrored_services(COUNT)[ELSEWHERE * 5 :][:5]}
-    service = whole["Service"]
+    outsiders = {obj.ref.kind.rpartition("/")[2]: obj for obj in mirrored_services(COUNT)[ELSEWHERE * 5 :][:5]}
+    service = outsiders["Service"]
     port = msgspec.structs.replace(service.spec.ports[0], target_port=9999)
     change = {
         "service": msgspec.structs.replace(service, spec=msgspec.structs.replace(service.spec, ports=(port,))),
@@ -83,8 +83,8 @@ async def test_a_wildcard_is_searched_for_in_parts():
 async def test_proxies_for_which_the_same_sidecar_holds_share_everything():
     plane, _ = await served(*EXACT)
     ran = plane.engine.runs
-    other = msgspec.structs.replace(SLEEP, name="other", labels={"app": "other"})
-    plane.publisher.attach(other, lambda _: None)
+    unrelated = msgspec.structs.replace(SLEEP, name="other", labels={"app": "other"})
+    plane.publisher.attach(unrelated, lambda _: None)
     assert plane.publisher.scopes == 1
     assert plane.engine.runs == ran
 

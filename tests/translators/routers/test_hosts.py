@@ -93,16 +93,13 @@ def by_pairs(view: PlainView, scope) -> dict[str, tuple[list[str], bool]]:
 
 
 def _ordered(scope, tables) -> list[str]:
-    routes = [
-        route for table in sorted(tables, key=lambda t: table_rank(scope.visibility, t)) for route in table.routes
-    ]
+    winners_first = sorted(tables, key=lambda table: table_rank(scope.visibility, table))
+    routes = [route for table in winners_first for route in table.routes]
     return [r.action.path for r in sorted(routes, key=lambda r: r.match.path.value == "/")]
 
 
 def _secure(servers, host: str) -> bool:
-    redirects = (
-        server.server.redirect
-        for server in servers
-        if any(narrower(served.host, host) == host for served in server.server.hosts)
-    )
-    return next(redirects, False)
+    for gateway_server in servers:
+        if any(narrower(served.host, host) == host for served in gateway_server.server.hosts):
+            return gateway_server.server.redirect
+    return False
