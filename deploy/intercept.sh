@@ -1,13 +1,13 @@
 #!/bin/sh
-# Brings a workload's TCP traffic to its sidecar: what it calls to port 15001, what calls it to port 15006.
-# Run it once in the workload's network namespace, as root, before the workload starts (an init container does).
-# The sidecar itself must run with the group PROXY_GID: what it sends is left alone. The chains are Istio's.
+# Redirects a workload's TCP traffic to its sidecar: outbound connections to port 15001, inbound ones to port 15006.
+# Run it once in the workload's network namespace, as root, before the workload starts (in an init container).
+# The sidecar must run with the group PROXY_GID: its own connections are not redirected. The chains are Istio's.
 #
 #   PROXY_GID=1337           the sidecar's group
-#   EXCLUDE_INBOUND=22,9090  ports whose callers reach the workload without the sidecar
-#   EXCLUDE_OUTBOUND=5432    ports that the workload calls without the sidecar
-#   EXCLUDE_RANGES=10.9.0.0/16,192.0.2.7   addresses that it calls without the sidecar
-#   intercept.sh --undo      takes all of it back
+#   EXCLUDE_INBOUND=22,9090  inbound ports that bypass the sidecar
+#   EXCLUDE_OUTBOUND=5432    outbound ports that bypass the sidecar
+#   EXCLUDE_RANGES=10.9.0.0/16,192.0.2.7   outbound destinations that bypass the sidecar
+#   intercept.sh --undo      removes all rules
 set -eu
 
 gid=${PROXY_GID:-1337}
@@ -25,7 +25,7 @@ undo() {
 undo
 [ "${1:-}" = --undo ] && exit 0
 
-# One transaction: a workload is never half intercepted.
+# One transaction, so that a workload is never intercepted in part.
 {
     echo '*nat'
     echo ':ISTIO_REDIRECT - [0:0]'
@@ -41,9 +41,9 @@ undo
     for port in $(echo "${EXCLUDE_OUTBOUND:-}" | tr ',' ' '); do
         echo "-A ISTIO_OUTPUT -p tcp --dport $port -j RETURN"
     done
-    # What the sidecar hands to its own workload comes from this address.
+    # The sidecar forwards inbound requests to its own workload from this address.
     echo '-A ISTIO_OUTPUT -s 127.0.0.6/32 -o lo -j RETURN'
-    # The workload calls itself by its service: the sidecar sends it out over lo, and it comes in like any call.
+    # A workload that calls its own service: the sidecar sends it over lo, and it is inbound traffic like any other.
     echo "-A ISTIO_OUTPUT ! -d 127.0.0.1/32 -o lo -p tcp -m owner --gid-owner $gid -j ISTIO_IN_REDIRECT"
     echo "-A ISTIO_OUTPUT -o lo -m owner ! --gid-owner $gid -j RETURN"
     echo "-A ISTIO_OUTPUT -m owner --gid-owner $gid -j RETURN"

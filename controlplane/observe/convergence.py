@@ -1,29 +1,29 @@
-"""How long a change takes to arrive everywhere: from when it was seen until every proxy it concerns has answered.
+"""How long a change takes to reach all proxies: from when it was read until every affected proxy has answered.
 
-Separate from the metrics because it is a rule with state of its own; it knows no clock, the time is given.
+Separate from the metrics because it is a rule with state of its own. Pure: the time is an argument. See decision 0032.
 """
 
 from collections.abc import Hashable
 
 OPEN = 64
-"""How many rounds may be open. One proxy that never answers keeps every round that concerns it open."""
+"""How many rounds may be open. One proxy that never answers keeps every round that affects it open."""
 
 
 class _Round:
-    __slots__ = ("began", "concerned", "waiting")
+    __slots__ = ("affected", "began", "waiting")
 
     def __init__(self, began: float) -> None:
         self.began = began
         self.waiting: set[Hashable] = set()
-        self.concerned = False
+        self.affected = False
 
 
 class Rounds:
-    """One round is one change: it begins, is offered to the streams whose sets it changes, and then is out.
+    """One round is one change: it begins, is offered to the streams whose resources it changes, and then is out.
 
-    A round is over when it is out and every stream it was offered to has settled since, or left. A stream that settles
-    has answered all it was offered so far, so a newer round overtakes. When more than `limit` rounds are open, the two
-    oldest become one that began with the older. All times are of one clock, in seconds.
+    A round is over when it is out and every stream that it was offered to has settled since, or left. A stream that
+    settles has answered everything that it was offered so far, so it ends older rounds too. When more than `limit`
+    rounds are open, the two oldest become one that began with the older. All times are of one clock, in seconds.
     """
 
     def __init__(self, limit: int = OPEN) -> None:
@@ -33,23 +33,23 @@ class Rounds:
 
     @property
     def open(self) -> int:
-        """How many rounds are out and wait for some stream."""
+        """How many rounds are out and still wait for a stream."""
         return len(self._open)
 
     def begin(self, now: float) -> None:
-        """Begin a round. The one before must be out."""
+        """Begin a round. The previous one must be out."""
         self._now = _Round(now)
 
     def offered(self, stream: Hashable) -> None:
-        """Note that the round under way changed the set of a stream. Without one, nothing is measured."""
+        """Note that the current round changed the resources of a stream. Without a round, nothing is measured."""
         if self._now is not None:
-            self._now.concerned = True
+            self._now.affected = True
             self._now.waiting.add(stream)
 
     def out(self, now: float) -> tuple[float, ...]:
-        """Say that everybody has been offered the round; returns how long it took if it is over already."""
+        """Note that every stream has been offered the round; returns its duration if it is over already."""
         done, self._now = self._now, None
-        if done is None or not done.concerned:
+        if done is None or not done.affected:
             return ()
         if not done.waiting:
             return (now - done.began,)
@@ -59,18 +59,18 @@ class Rounds:
         return ()
 
     def settled(self, stream: Hashable, now: float) -> tuple[float, ...]:
-        """Note that a stream settled or left; returns how long the rounds that end with it took."""
+        """Note that a stream settled or left; returns the durations of the rounds that this ends."""
         if self._now is not None:
             self._now.waiting.discard(stream)
-        over = False
-        for one in self._open:
-            one.waiting.discard(stream)
-            over = over or not one.waiting
-        if not over:
+        any_over = False
+        for open_round in self._open:  # thousands of calls for each change, most of which end no round
+            open_round.waiting.discard(stream)
+            any_over = any_over or not open_round.waiting
+        if not any_over:
             return ()
-        took = tuple(now - one.began for one in self._open if not one.waiting)
-        self._open = [one for one in self._open if one.waiting]
-        return took
+        durations = tuple(now - over.began for over in self._open if not over.waiting)
+        self._open = [open_round for open_round in self._open if open_round.waiting]
+        return durations
 
     def _merge(self) -> None:
         oldest = self._open.pop(0)

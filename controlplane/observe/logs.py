@@ -18,7 +18,7 @@ def start_logging(form: str, *, verbose: bool = False) -> None:
 
 
 def log_warnings_only() -> None:
-    """Leave out what is only informative, unless everything was asked for: the demo tells its own story."""
+    """Log warnings only, unless --verbose is given: the demo prints its own progress."""
     if logging.getLogger().level > logging.DEBUG:
         logging.getLogger().setLevel(logging.WARNING)
 
@@ -28,12 +28,12 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter."""
-        said = {
+        entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
         if record.exc_info:
-            said["error"] = self.formatException(record.exc_info)
-        return json.dumps(said)
+            entry["error"] = self.formatException(record.exc_info)
+        return json.dumps(entry)

@@ -31,14 +31,14 @@ _LONG = (*_SECONDS[2:], 30, 60)
 
 
 class Traffic:
-    """What goes to proxies and comes back, of one type. Looked up once, because it is counted for every push."""
+    """The counters of one type. Looked up once, because `labels()` for every push would take longer than counting."""
 
     def __init__(self, counters: Iterable[Counter], kind: str) -> None:
         self.pushes, self.bytes, self.acks, self.rejects = (counter.labels(kind) for counter in counters)
 
 
 class Metrics:
-    """What is counted as it happens; the rest is read from the plane when somebody asks."""
+    """What is counted as it happens; the other metrics are read from the plane at each scrape."""
 
     def __init__(self, plane: Plane) -> None:
         self.registry = CollectorRegistry()
@@ -51,12 +51,12 @@ class Metrics:
         self._traffic = {type_url: Traffic(counters, short(type_url)) for type_url in PUSH_ORDER}
         self._other = Traffic(counters, OTHER)
         self.proxies = self._gauge("proxies", "Streams of connected proxies, by protocol variant.", "variant")
-        self.pending = self._gauge("xds_pending", "Streams that are owed something or have not answered it.")
-        about = "Time to write one response: a proxy that reads slowly makes it long."
+        self.pending = self._gauge("xds_pending", "Streams with an update pending or not answered yet.")
+        about = "Time to write one response; long when a proxy reads slowly."
         self.push_seconds = self._histogram("xds_push_seconds", about, _SECONDS)
-        about = "Time from a change being seen, before debouncing, until every proxy it concerns has answered it."
+        about = "Time from a change being read, before debouncing, until every affected proxy has answered it."
         self.convergence = self._histogram("convergence_seconds", about, _LONG)
-        about = "Time from a change being taken up, after debouncing, to its sets being offered to every proxy."
+        about = "Time from the end of debouncing until every proxy was offered its new resources."
         self.publish = self._histogram("publish_seconds", about, _SECONDS)
         self.failures = self._counter("publish_failures", "Changes that could not be published (a bug).")
         ProcessCollector(registry=self.registry)
@@ -91,10 +91,10 @@ class _PlaneCollector(Collector):
         yield _gauge(
             "mirrorplane_failed_resources", "Resources whose last build raised.", len(plane.publisher.failures)
         )
-        yield _gauge("mirrorplane_engine_entries", "Answers the engine remembers.", plane.engine.size)
-        yield CounterMetricFamily("mirrorplane_engine_runs", "Functions the engine ran.", value=plane.engine.runs)
-        yield CounterMetricFamily("mirrorplane_engine_hits", "Answers the engine had.", value=plane.engine.hits)
-        about = "Objects whose meaning could not be computed (a bug)."
+        yield _gauge("mirrorplane_engine_entries", "Answers that the engine has cached.", plane.engine.size)
+        yield CounterMetricFamily("mirrorplane_engine_runs", "Functions that the engine ran.", value=plane.engine.runs)
+        yield CounterMetricFamily("mirrorplane_engine_hits", "Answers taken from the cache.", value=plane.engine.hits)
+        about = "Objects that could not be translated (a bug)."
         yield CounterMetricFamily("mirrorplane_lowering_failures", about, value=plane.engine.failures)
         kinds = Tally(ref.kind.rpartition("/")[2] for ref in plane.snapshot.objects)
         yield _gauges("mirrorplane_objects", "Objects, by kind.", "kind", sorted(kinds.items()))

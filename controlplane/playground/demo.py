@@ -1,7 +1,7 @@
-"""`mirrorplane demo`: Istio's mirroring tutorial with real Envoys on this machine, then a mirror that is stuck.
+"""`mirrorplane demo`: Istio's mirroring tutorial with real Envoys on this machine, then a mirror that hangs.
 
-Every step says what it does, does it through a folder, a control plane and Envoys like a user's own, and looks at what
-the workloads logged. A step that does not come out as it should ends the demo with what was expected.
+Every step says what it does, does it with a folder, a control plane and Envoys like a user's own, and checks what the
+workloads logged. A failed check ends the demo with what was expected and what happened.
 """
 
 import asyncio
@@ -52,18 +52,18 @@ spec:
 
 
 class UnexpectedError(RuntimeError):
-    """A step did not come out as it should. The message says what was expected, and what happened."""
+    """A check failed. The message says what was expected, and what happened."""
 
 
-class Tally:
-    """What the client saw."""
+class ClientCounts:
+    """What the client saw: requests sent, answered by v1, and failed."""
 
     def __init__(self) -> None:
         self.sent = self.by_v1 = self.failed = 0
 
 
-class Cast(msgspec.Struct, frozen=True):
-    """Who is on the stage."""
+class Demo(msgspec.Struct, frozen=True):
+    """Everything that runs during the demo."""
 
     stage: Stage
     v1: LoggedWorkload
@@ -71,40 +71,40 @@ class Cast(msgspec.Struct, frozen=True):
     stuck: Stuck
     client: aiohttp.ClientSession
     proxies: tuple[str, ...]
-    tally: Tally
-    say: Console
+    counts: ClientCounts
+    console: Console
 
 
 def play(*, keep: bool) -> int:
-    """Play the demo; returns the exit code. With `keep` everything stays up until Ctrl-C."""
-    say = Console(highlight=False, soft_wrap=True)
+    """Run the demo; returns the exit code. With `keep` everything keeps running until Ctrl-C."""
+    console = Console(highlight=False, soft_wrap=True)
     try:
-        asyncio.run(_play(say, keep=keep))
+        asyncio.run(_play(console, keep=keep))
     except KeyboardInterrupt:
-        say.print("\nStopped; nothing is left running.")
+        console.print("\nStopped; no process is left running.")
         return 0 if keep else 130
     except UnexpectedError as error:
-        say.print(f"\n[bold red]Not as it should be:[/] {error}")
+        console.print(f"\n[bold red]Check failed:[/] {error}")
     except (StageError, EnvoyMissingError, EnvoyFailedError, ListenError) as error:
-        say.print(f"\n[bold red]Error:[/] {error}")
+        console.print(f"\n[bold red]Error:[/] {error}")
     else:
         return 0
     return 1
 
 
-async def _play(say: Console, *, keep: bool) -> None:
+async def _play(console: Console, *, keep: bool) -> None:
     async with AsyncExitStack() as stack:
-        cast = await _set_up(stack, say)
-        await _default_policy(cast)
-        await _mirror(cast)
-        await _stuck_mirror(cast)
-        _sum_up(cast)
+        demo = await _set_up(stack, console)
+        await _default_policy(demo)
+        await _mirror(demo)
+        await _stuck_mirror(demo)
+        _sum_up(demo)
         if keep:
-            await _keep(cast)
+            await _keep(demo)
 
 
-async def _set_up(stack: AsyncExitStack, say: Console) -> Cast:
-    _title(say, 0, "A mesh on this machine: a control plane, two workloads, two Envoys")
+async def _set_up(stack: AsyncExitStack, console: Console) -> Demo:
+    _title(console, 0, "A mesh on this machine: a control plane, two workloads, two Envoys")
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mirrorplane-demo-")))
     v1, v2 = [await stack.enter_async_context(LoggedWorkload(f"httpbin-{v}")) for v in ("v1", "v2")]
     stuck = await stack.enter_async_context(never_reading())
@@ -116,76 +116,76 @@ async def _set_up(stack: AsyncExitStack, say: Console) -> Cast:
         proxy = Proxy("sidecar", name, "default", ip=_address(i), labels={"app": name})
         await stage.sidecar(proxy, delta=delta)
         proxies.append(f"http://{proxy.ip}:15080")
-        say.print(
+        console.print(
             f"  Envoy for {name}: {'delta' if delta else 'state-of-the-world'} xDS, HTTP proxy on {proxy.ip}:15080"
         )
-    say.print(f"  httpbin-v1 on 127.0.0.1:{v1.port}, httpbin-v2 on 127.0.0.1:{v2.port}, manifests in {folder}")
+    console.print(f"  httpbin-v1 on 127.0.0.1:{v1.port}, httpbin-v2 on 127.0.0.1:{v2.port}, manifests in {folder}")
     client = await stack.enter_async_context(aiohttp.ClientSession(timeout=_TIMEOUT))
-    return Cast(stage, v1, v2, stuck, client, tuple(proxies), Tally(), say)
+    return Demo(stage, v1, v2, stuck, client, tuple(proxies), ClientCounts(), console)
 
 
-async def _default_policy(cast: Cast) -> None:
-    _title(cast.say, 1, "Default policy: all requests go to v1")
-    await cast.stage.apply(tutorial(TUTORIAL[1]))
-    cast.say.print("  applied the tutorial's VirtualService and DestinationRule")
-    await _send(cast, REQUESTS)
-    await cast.v1.logged(REQUESTS, _COPY_S)
-    _show(cast)
-    _expect("v1 logs every request", len(cast.v1.lines), REQUESTS)
-    _expect("v2 logs nothing", len(cast.v2.lines), 0)
+async def _default_policy(demo: Demo) -> None:
+    _title(demo.console, 1, "Default policy: all requests go to v1")
+    await demo.stage.apply(tutorial(TUTORIAL[1]))
+    demo.console.print("  applied the tutorial's VirtualService and DestinationRule")
+    await _send(demo, REQUESTS)
+    await demo.v1.logged(REQUESTS, _COPY_S)
+    _show(demo)
+    _expect("v1 logs every request", len(demo.v1.lines), REQUESTS)
+    _expect("v2 logs nothing", len(demo.v2.lines), 0)
 
 
-async def _mirror(cast: Cast) -> None:
-    _title(cast.say, 2, "Mirror: v1 answers, v2 gets a copy of every request")
-    before = len(cast.v1.lines)
-    await cast.stage.apply(tutorial(TUTORIAL[2]))
-    cast.say.print("  applied the tutorial's VirtualService with mirror: subset v2, mirrorPercentage 100")
-    await _send(cast, REQUESTS)
-    await cast.v1.logged(before + REQUESTS, _COPY_S)
-    await cast.v2.logged(REQUESTS, _COPY_S)
-    _show(cast)
-    _expect("v1 logs every request", len(cast.v1.lines) - before, REQUESTS)
-    _expect("v2 logs a copy of every request", len(cast.v2.lines), REQUESTS)
-    shadows = sum(line.endswith("host=httpbin-shadow:8000") for line in cast.v2.lines)
+async def _mirror(demo: Demo) -> None:
+    _title(demo.console, 2, "Mirror: v1 answers, v2 gets a copy of every request")
+    before = len(demo.v1.lines)
+    await demo.stage.apply(tutorial(TUTORIAL[2]))
+    demo.console.print("  applied the tutorial's VirtualService with mirror: subset v2, mirrorPercentage 100")
+    await _send(demo, REQUESTS)
+    await demo.v1.logged(before + REQUESTS, _COPY_S)
+    await demo.v2.logged(REQUESTS, _COPY_S)
+    _show(demo)
+    _expect("v1 logs every request", len(demo.v1.lines) - before, REQUESTS)
+    _expect("v2 logs a copy of every request", len(demo.v2.lines), REQUESTS)
+    shadows = sum(line.endswith("host=httpbin-shadow:8000") for line in demo.v2.lines)
     _expect("every copy has the host httpbin-shadow:8000", shadows, REQUESTS)
 
 
-async def _stuck_mirror(cast: Cast) -> None:
+async def _stuck_mirror(demo: Demo) -> None:
     megabytes = UPLOAD_BYTES >> 20
-    _title(cast.say, 3, f"A stuck mirror: it accepts connections and never reads, while {megabytes} MiB are uploaded")
-    before = cast.stuck.accepted
-    await cast.stage.apply(_STUCK_RULE)
-    cast.say.print("  applied a VirtualService whose mirror is stuck; without guards, Envoy would hold back the upload")
+    _title(demo.console, 3, f"A stuck mirror: it accepts connections and never reads ({megabytes} MiB upload)")
+    before = demo.stuck.accepted
+    await demo.stage.apply(_STUCK_RULE)
+    demo.console.print("  applied a VirtualService whose mirror is stuck; without guards, Envoy would stall the upload")
     began = time.monotonic()
-    size, checksum, expected = await _upload(cast)
+    size, checksum, expected = await _upload(demo)
     _expect("v1 received every byte", size, UPLOAD_BYTES)
     _expect("v1 received the same bytes", checksum, expected)
-    await _send(cast, REQUESTS)
-    cast.say.print(
+    await _send(demo, REQUESTS)
+    demo.console.print(
         f"  the upload took {time.monotonic() - began:.2f} s, and {REQUESTS} more requests were answered by v1"
     )
-    _expect("the stuck mirror was really connected to", cast.stuck.accepted > before, True)
-    _expect("the stuck mirror read nothing", cast.stuck.read, 0)
+    _expect("Envoy connected to the stuck mirror", demo.stuck.accepted > before, True)
+    _expect("the stuck mirror read nothing", demo.stuck.read, 0)
 
 
-async def _send(cast: Cast, count: int) -> None:
-    """Send requests through both Envoys in turn, as curl with http_proxy would."""
+async def _send(demo: Demo, count: int) -> None:
+    """Send requests through both Envoys in turn, as curl does with http_proxy."""
     for i in range(count):
-        cast.tally.sent += 1
-        proxy = cast.proxies[i % len(cast.proxies)]
+        demo.counts.sent += 1
+        proxy = demo.proxies[i % len(demo.proxies)]
         try:
-            async with cast.client.get(f"{_URL}/headers", proxy=proxy) as answer:
-                _count(cast.tally, answer)
+            async with demo.client.get(f"{_URL}/headers", proxy=proxy) as answer:
+                _count(demo.counts, answer)
         except (aiohttp.ClientError, TimeoutError):
-            cast.tally.failed += 1
-    _expect("no request fails", cast.tally.failed, 0)
+            demo.counts.failed += 1
+    _expect("no request fails", demo.counts.failed, 0)
 
 
-async def _upload(cast: Cast) -> tuple[int, str, str]:
-    """Upload through the first Envoy; returns the size and checksum v1 saw, and the checksum sent."""
+async def _upload(demo: Demo) -> tuple[int, str, str]:
+    """Upload through the first Envoy; returns the size and checksum that v1 received, and the checksum sent."""
     digest = hashlib.sha256()
     columns = (TextColumn("  upload"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=cast.say) as progress:
+    with Progress(*columns, console=demo.console) as progress:
         task = progress.add_task("upload", total=UPLOAD_BYTES)
 
         async def body() -> AsyncIterator[bytes]:
@@ -195,68 +195,68 @@ async def _upload(cast: Cast) -> tuple[int, str, str]:
                 yield chunk
                 progress.advance(task, _CHUNK)
 
-        cast.tally.sent += 1
+        demo.counts.sent += 1
         try:
-            async with cast.client.post(f"{_URL}/post", data=body(), proxy=cast.proxies[0]) as answer:
-                _count(cast.tally, answer)
-                said = await answer.json()
+            async with demo.client.post(f"{_URL}/post", data=body(), proxy=demo.proxies[0]) as answer:
+                _count(demo.counts, answer)
+                received = await answer.json()
         except (aiohttp.ClientError, TimeoutError) as error:
-            cast.tally.failed += 1
+            demo.counts.failed += 1
             raise UnexpectedError(
-                f"the upload should be answered by v1, but: {error or type(error).__name__}"
+                f"v1 answers the upload: expected 200, saw {error or type(error).__name__}"
             ) from error
-    return said["size"], said["sha256"], digest.hexdigest()
+    return received["size"], received["sha256"], digest.hexdigest()
 
 
-def _count(tally: Tally, answer: aiohttp.ClientResponse) -> None:
+def _count(counts: ClientCounts, answer: aiohttp.ClientResponse) -> None:
     if answer.status == 200 and answer.headers.get("X-Workload") == "httpbin-v1":  # noqa: PLR2004 - HTTP's OK
-        tally.by_v1 += 1
+        counts.by_v1 += 1
     else:
-        tally.failed += 1
+        counts.failed += 1
 
 
-def _expect(what: str, seen: object, wanted: object) -> None:
-    if seen != wanted:
-        raise UnexpectedError(f"{what}: expected {wanted}, saw {seen}")
+def _expect(what: str, actual: object, expected: object) -> None:
+    if actual != expected:
+        raise UnexpectedError(f"{what}: expected {expected}, saw {actual}")
 
 
-def _show(cast: Cast) -> None:
-    for workload in (cast.v1, cast.v2):
+def _show(demo: Demo) -> None:
+    for workload in (demo.v1, demo.v2):
         last = workload.lines[-1] if workload.lines else "<none>"
-        cast.say.print(f"  {workload.name} logged {len(workload.lines)}, last: [dim]{last}[/]", markup=True)
+        demo.console.print(f"  {workload.name} logged {len(workload.lines)}, last: [dim]{last}[/]", markup=True)
 
 
-def _sum_up(cast: Cast) -> None:
+def _sum_up(demo: Demo) -> None:
     table = Table("", "count", title="Summary", title_justify="left")
     for what, count in (
-        ("requests sent", cast.tally.sent),
-        ("answered by v1", cast.tally.by_v1),
-        ("copies seen by v2", len(cast.v2.lines)),
-        ("failures", cast.tally.failed),
+        ("requests sent", demo.counts.sent),
+        ("answered by v1", demo.counts.by_v1),
+        ("copies received by v2", len(demo.v2.lines)),
+        ("failures", demo.counts.failed),
     ):
         table.add_row(what, str(count))
-    cast.say.print()
-    cast.say.print(table)
+    demo.console.print()
+    demo.console.print(table)
 
 
-async def _keep(cast: Cast) -> None:
-    folder, proxy = cast.stage.folder, cast.proxies[0]
-    cast.say.print("\nEverything stays up until Ctrl-C. To try, in another terminal:")
-    cast.say.print(f"  curl -x {proxy} {_URL}/headers")
-    cast.say.print(f"  ls {folder}   # edit a file: the Envoys follow")
-    cast.say.print(f"  curl http://127.0.0.1:{cast.stage.app.admin_port}/debug/proxies")
-    await cast.stage.apply(tutorial(TUTORIAL[2]))
-    seen = {workload.name: len(workload.lines) for workload in (cast.v1, cast.v2)}
+async def _keep(demo: Demo) -> None:
+    folder, proxy = demo.stage.folder, demo.proxies[0]
+    demo.console.print("\nEverything keeps running until Ctrl-C. Try in another terminal:")
+    demo.console.print(f"  curl -x {proxy} {_URL}/headers")
+    demo.console.print(f"  ls {folder}   # edit a file: the Envoys are updated")
+    demo.console.print(f"  curl http://127.0.0.1:{demo.stage.app.admin_port}/debug/proxies")
+    await demo.stage.apply(tutorial(TUTORIAL[2]))
+    printed = {workload.name: len(workload.lines) for workload in (demo.v1, demo.v2)}
     while True:
         await asyncio.sleep(0.1)
-        for workload in (cast.v1, cast.v2):
-            for line in workload.lines[seen[workload.name] :]:
-                cast.say.print(f"  {workload.name}: {line}", markup=False)
-            seen[workload.name] = len(workload.lines)
+        for workload in (demo.v1, demo.v2):
+            for line in workload.lines[printed[workload.name] :]:
+                demo.console.print(f"  {workload.name}: {line}", markup=False)
+            printed[workload.name] = len(workload.lines)
 
 
 def _cluster(v1: LoggedWorkload, v2: LoggedWorkload, stuck: Stuck) -> dict[str, str]:
-    """Return what a cluster would already hold: the tutorial's Service, and Pods for what runs here."""
+    """Return the manifests that a cluster would already hold: the tutorial's Service, and Pods for what runs here."""
     pods = [local_pod(w.name, "httpbin", {"app": "httpbin", "version": v}, w.port) for w, v in ((v1, "v1"), (v2, "v2"))]
     return {
         "service.yaml": tutorial(TUTORIAL[0]),
@@ -266,9 +266,9 @@ def _cluster(v1: LoggedWorkload, v2: LoggedWorkload, stuck: Stuck) -> dict[str, 
 
 
 def _address(index: int) -> str:
-    """Return a loopback address of its own for a sidecar, so that two can both listen on port 8000."""
+    """Return a sidecar's own loopback address, so that two sidecars can both listen on port 8000."""
     return f"127.{1 + os.getpid() % 250}.0.{2 + index}"
 
 
-def _title(say: Console, step: int, title: str) -> None:
-    say.print(f"\n[bold]{step}. {title}[/]")
+def _title(console: Console, step: int, title: str) -> None:
+    console.print(f"\n[bold]{step}. {title}[/]")

@@ -1,4 +1,4 @@
-"""A workload in a process of its own, and what it wrote: what `kubectl logs` would show."""
+"""A workload in a process of its own, and its log: what `kubectl logs` would show."""
 
 import asyncio
 import re
@@ -35,12 +35,12 @@ class LoggedWorkload:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._stop()
 
     async def logged(self, count: int, seconds: float) -> bool:
-        """Wait until so many requests are logged; says whether they were in time."""
+        """Wait until `count` lines are logged, at most for so many seconds; return whether they were."""
         for _ in range(int(seconds / _POLL_S)):
             if len(self.lines) >= count:
                 return True
@@ -51,10 +51,10 @@ class LoggedWorkload:
         assert self._process is not None
         assert self._process.stdout is not None
         line = (await self._process.stdout.readline()).decode()
-        found = _LISTENING.search(line)
-        if found is None:
-            raise RuntimeError(f"workload {self.name} did not start: {line.strip() or 'it said nothing'}")
-        return int(found[1])
+        match = _LISTENING.search(line)
+        if match is None:
+            raise RuntimeError(f"workload {self.name} did not start: {line.strip() or 'no output'}")
+        return int(match[1])
 
     async def _read(self) -> None:
         assert self._process is not None

@@ -9,7 +9,7 @@ from importlib import resources
 import yaml
 
 TUTORIAL = ("1-service.yaml", "2-default-policy.yaml", "3-mirror.yaml")
-"""Istio's mirroring tutorial, its YAML as it stands there."""
+"""Istio's mirroring tutorial: its YAML, unchanged."""
 
 
 def tutorial(name: str) -> str:
@@ -18,20 +18,20 @@ def tutorial(name: str) -> str:
 
 
 def local_pod(name: str, service: str, labels: Mapping[str, str], port: int, port_name: str = "http") -> str:
-    """Return a Pod on 127.0.0.1 and the slice that says it answers for a service's port there."""
+    """Return a Pod on 127.0.0.1, and the EndpointSlice that makes it an endpoint of a service's port."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "labels": dict(labels)},
         "status": {"podIP": "127.0.0.1"},
     }
-    one = {"addresses": ["127.0.0.1"], "targetRef": {"kind": "Pod", "name": name}}
+    endpoint = {"addresses": ["127.0.0.1"], "targetRef": {"kind": "Pod", "name": name}}
     endpoints = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {"name": name, "labels": {"kubernetes.io/service-name": service}},
         "addressType": "IPv4",
-        "endpoints": [one],
+        "endpoints": [endpoint],
         "ports": [{"name": port_name, "port": port}],
     }
     return _documents(pod, endpoints)

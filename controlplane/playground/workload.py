@@ -1,7 +1,7 @@
 """An httpbin-like HTTP workload that logs as gunicorn does, so that a mesh can be tried and tested without containers.
 
 It runs as a process of its own for the demo (`python -m mirrorplane.controlplane.playground.workload --name v1`), and
-inside a test, which then asks it what it received. Separate from `stuck`, whose servers misbehave on purpose.
+inside a test, which can then read what it received. Separate from `stuck_servers`, which misbehave on purpose.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Received(msgspec.Struct, frozen=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One of httpbin's paths: what it answers to a request and the rest of its path, and its methods (none named: all).
+    """One of httpbin's paths: its answer to a request and the rest of its path, and its methods (empty: all).
 
     An answer raises ValueError for a rest that it cannot use.
     """
@@ -57,7 +57,7 @@ class Workload:
 
     `counts` always counts requests by (host, path). `received` holds every request, but only while `recording` is on:
     it grows without limit, which suits a test and not a benchmark. `aborted` counts requests whose body never arrived
-    in full. A request is recorded and logged before it is answered, so whoever has the answer may look at once.
+    in full. A request is recorded and logged before it is answered, so a client with an answer can check at once.
     """
 
     def __init__(self, name: str, port: int = 0, *, recording: bool = True, log: Sink | None = None) -> None:
@@ -80,7 +80,7 @@ class Workload:
 
     @property
     def url(self) -> str:
-        """Where to call it, `http://127.0.0.1:8000`."""
+        """Its base URL, `http://127.0.0.1:8000`."""
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"http://{host}:{self.port}"
 
@@ -119,10 +119,10 @@ def access_line(received: Received, response: web.Response, now: datetime) -> st
     Control characters, quotes and non-ASCII that the client sent are escaped (`\n`, `\"`): no client can forge a line.
     """
     size = 0 if received.method == "HEAD" else len(_body(response))
-    asked = f"{_escaped(received.method)} {_escaped(received.path)} HTTP/1.1"
+    request_line = f"{_escaped(received.method)} {_escaped(received.path)} HTTP/1.1"
     referer, agent = (_escaped(received.headers.get(name, "-")) for name in ("referer", "user-agent"))
     return (
-        f'{received.remote} - - [{now:%d/%b/%Y:%H:%M:%S} +0000] "{asked}" {response.status} {size} '
+        f'{received.remote} - - [{now:%d/%b/%Y:%H:%M:%S} +0000] "{request_line}" {response.status} {size} '
         f'"{referer}" "{agent}" host={_escaped(received.host or "-")}'
     )
 
@@ -161,31 +161,31 @@ async def _consume(request: web.BaseRequest) -> tuple[int, str]:
 
 
 async def _answer(received: Received) -> web.Response:
-    first, _, rest = received.path.partition("?")[0].removeprefix("/").partition("/")
-    endpoint = ENDPOINTS.get(first)
+    name, _, subpath = received.path.partition("?")[0].removeprefix("/").partition("/")
+    endpoint = ENDPOINTS.get(name)
     if endpoint is None:
         return _json({"error": "not found"}, HTTPStatus.NOT_FOUND)
     if endpoint.methods and received.method not in endpoint.methods:
         return _json({"error": f"want {' or '.join(endpoint.methods)}"}, HTTPStatus.METHOD_NOT_ALLOWED)
     try:
-        return await endpoint.answer(received, rest)
+        return await endpoint.answer(received, subpath)
     except ValueError as error:
         return _json({"error": str(error)}, HTTPStatus.BAD_REQUEST)
 
 
-async def _index(_received: Received, _rest: str) -> web.Response:
+async def _index(_received: Received, _subpath: str) -> web.Response:
     return _json({"endpoints": [f"/{name}" for name in ENDPOINTS]})
 
 
-async def _headers(received: Received, _rest: str) -> web.Response:
+async def _headers(received: Received, _subpath: str) -> web.Response:
     return _json({"headers": _titled(received)})
 
 
-async def _ip(received: Received, _rest: str) -> web.Response:
+async def _ip(received: Received, _subpath: str) -> web.Response:
     return _json({"origin": _origin(received)})
 
 
-async def _echo(received: Received, _rest: str) -> web.Response:
+async def _echo(received: Received, _subpath: str) -> web.Response:
     return _json(
         {
             "args": dict(parse_qsl(received.path.partition("?")[2], keep_blank_values=True)),
@@ -199,17 +199,17 @@ async def _echo(received: Received, _rest: str) -> web.Response:
     )
 
 
-async def _status(_received: Received, rest: str) -> web.Response:
-    return web.Response(status=int(_number(rest, 200, 599)))
+async def _status(_received: Received, subpath: str) -> web.Response:
+    return web.Response(status=int(_number(subpath, 200, 599)))
 
 
-async def _delay(received: Received, rest: str) -> web.Response:
-    await asyncio.sleep(_number(rest, 0, MAX_DELAY))
+async def _delay(received: Received, subpath: str) -> web.Response:
+    await asyncio.sleep(_number(subpath, 0, MAX_DELAY))
     return await _echo(received, "")
 
 
-async def _bytes(_received: Received, rest: str) -> web.Response:
-    return web.Response(body=bytes(int(_number(rest, 0, MAX_BYTES))), content_type="application/octet-stream")
+async def _bytes(_received: Received, subpath: str) -> web.Response:
+    return web.Response(body=bytes(int(_number(subpath, 0, MAX_BYTES))), content_type="application/octet-stream")
 
 
 ENDPOINTS: Mapping[str, Endpoint] = {
@@ -246,26 +246,26 @@ def _number(text: str, least: float, most: float) -> float:
 
 
 @click.command()
-@click.option("--name", required=True, help="What the workload calls itself, httpbin-v1.")
+@click.option("--name", required=True, help="The workload's name, for example httpbin-v1.")
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=0, show_default=True, help="Port to listen on; 0 lets the kernel choose.")
 @click.option("--quiet", is_flag=True, help="Write no access log.")
 def main(name: str, address: str, port: int, quiet: bool) -> None:
     """Serve httpbin's endpoints until SIGTERM, SIGINT or the end of the parent process."""
     workload = Workload(name, port, recording=False, log=None if quiet else _write)
-    asyncio.run(_serve_until_told(workload, address))
+    asyncio.run(_serve_until_stopped(workload, address))
 
 
-async def _serve_until_told(workload: Workload, address: str) -> None:
-    told, parent = asyncio.Event(), os.getppid()  # before anything is said: whoever hears it may kill the parent
+async def _serve_until_stopped(workload: Workload, address: str) -> None:
+    stop, parent = asyncio.Event(), os.getppid()  # before the first output: a reader of it may kill the parent
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await workload.start(address)
     pid = os.getpid()
     _write(f"[{datetime.now(UTC):%Y-%m-%d %H:%M:%S} +0000] [{pid}] [INFO] Listening at: {workload.url} ({pid})")
     orphaned = asyncio.create_task(_orphaned(parent))
-    orphaned.add_done_callback(lambda _: told.set())
-    await told.wait()
+    orphaned.add_done_callback(lambda _: stop.set())
+    await stop.wait()
     orphaned.cancel()
     await workload.stop()
 

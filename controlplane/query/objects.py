@@ -67,8 +67,7 @@ def finding_row(finding: Finding) -> FindingRow:
 
 def object_rows(objects: Iterable[AnyObject]) -> list[ObjectRow]:
     """Return a row for each object, ordered by Ref."""
-    ordered = sorted(objects, key=lambda obj: obj.ref)
-    return [ObjectRow(str(obj.ref), obj.ref.kind, obj.generation) for obj in ordered]
+    return [ObjectRow(str(obj.ref), obj.ref.kind, obj.generation) for obj in sorted(objects, key=lambda obj: obj.ref)]
 
 
 def status_row(obj: AnyObject, status: Mapping[str, Any]) -> StatusRow:

@@ -150,7 +150,7 @@ def test_a_wrong_call_is_one_clear_line(args: list[str], message: str, tmp_path:
         ("name: a\nip: nowhere", "nowhere"),
         ("name: a\nlabels: {k: 1}", "labels"),
         ("", "Expected"),
-        ("name: a\n---\nname: b", "Expected one YAML document that describes a proxy, values 2"),
+        ("name: a\n---\nname: b", "Expected one YAML document that describes a proxy, found 2"),
         ("name: " + "[" * 30_000, ":1: cannot be read: nested deeper than 64 levels"),
     ],
 )

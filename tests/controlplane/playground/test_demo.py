@@ -37,7 +37,7 @@ def test_the_demo_tells_its_story_sums_up_and_exits_0():
     rows = {
         words[1].strip(): words[2].strip() for words in (li.split("│") for li in told.stdout.splitlines()) if words[1:]
     }
-    assert rows == {"requests sent": "31", "answered by v1": "31", "copies seen by v2": "10", "failures": "0"}
+    assert rows == {"requests sent": "31", "answered by v1": "31", "copies received by v2": "10", "failures": "0"}
     assert told.stderr == ""
 
 
