@@ -1,1 +1,1 @@
-"""One file per family of advice; each defines CHECK: what an object says -> Findings."""
+"""Checks: one file a family, each defines CHECK, from nouns to findings, whatever API they were written in."""

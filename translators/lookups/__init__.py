@@ -1,1 +1,1 @@
-"""What translators ask of a View: the joins across inputs, memoised. One file a question."""
+"""Lookups: the joins across objects that translators read through a View, memoised. One file a question."""

@@ -1,6 +1,6 @@
 """Which endpoints a proxy calls first, or how much of its requests each locality gets (Istio: localityLbSetting).
 
-Seen from where the proxy is; the answer is endpoints in groups, each with a locality, a weight and a priority.
+Seen from the locality of the proxy. The answer is groups of endpoints, each with a locality, a weight and a priority.
 """
 
 from collections.abc import Iterable, Mapping

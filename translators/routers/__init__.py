@@ -1,1 +1,1 @@
-"""What routers take in: at which doors, for which hosts, by which rules; how they call what is behind."""
+"""What a router listens on: servers, hosts and the rules that apply to them."""
