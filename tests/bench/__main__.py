@@ -170,20 +170,20 @@ def machine() -> str:
 
 def table(title: str, module: str, columns: tuple[str, ...], rows: Rows) -> Table:
     """Run one benchmark for each column, each in a process of its own, and lay the figures side by side."""
-    columns_measured = {column: run(module, column) for column in columns}
+    figures = {column: run(module, column) for column in columns}
     command = f"python -m tests.bench.{module}"
-    new_table = Table(command, *columns, title=title, title_justify="left")
+    result_table = Table(command, *columns, title=title, title_justify="left")
     for key, (label, form) in rows.items():
-        new_table.add_row(
-            label, *(form.format(f[key]) if key in (f := columns_measured[column]) else "-" for column in columns)
+        result_table.add_row(
+            label, *(form.format(f[key]) if key in (f := figures[column]) else "-" for column in columns)
         )
-    return new_table
+    return result_table
 
 
 def run(module: str, column: str) -> dict[str, float]:
     command = [sys.executable, "-m", f"tests.bench.{module}", *column.split()]
-    completed = subprocess.run(command, capture_output=True, text=True, check=True)
-    figures: dict[str, float] = json.loads(completed.stdout)
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures: dict[str, float] = json.loads(process.stdout)
     return figures
 
 

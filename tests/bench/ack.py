@@ -44,10 +44,10 @@ class Heard:
 
     def attach(self, proxy: Proxy, offer: Offer, variant: str) -> Link:
         link = self._feed.attach(proxy, offer, variant)
-        report = link.settled
+        original_settled = link.settled
 
         def settled() -> None:
-            report()
+            original_settled()
             self.settled.set()
 
         link.settled = settled  # type: ignore[method-assign]

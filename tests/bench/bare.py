@@ -73,9 +73,9 @@ class BareServer:
                 self.heard(request.response_nonce)
             names = request.resource_names_subscribe if delta else request.resource_names
             if names or not request.response_nonce:
-                existing = self.resources.of_type(request.type_url)
-                results = [existing[name] for name in names if name in existing] if names else list(existing.values())
-                outbox.put_nowait(response(request.type_url, "first", results, delta=delta))
+                by_name = self.resources.of_type(request.type_url)
+                resources = [by_name[name] for name in names if name in by_name] if names else list(by_name.values())
+                outbox.put_nowait(response(request.type_url, "first", resources, delta=delta))
         outbox.put_nowait(None)
 
 

@@ -1,6 +1,6 @@
 """Many xDS clients in one process: they subscribe, accept everything, and count. Driven by `herd.Herd`.
 
-Reads one line of JSON (`Clients`) from its standard input, and for each further line prints what it has seen so far.
+Reads one line of JSON (`ClientsSpec`) from its standard input, and for each further line prints its counts.
 It ends with its standard input.
 """
 
@@ -25,10 +25,10 @@ AHEAD = 1000
 PAUSE_S = 0.001
 
 
-class Clients(msgspec.Struct, frozen=True):
+class ClientsSpec(msgspec.Struct, frozen=True):
     """`subscribe` names the resources of each type; no names mean all of them. Streams are dealt out to namespaces.
 
-    `held` are clusters that each client says it holds, in an old version: it comes back (delta only).
+    `held_clusters` are reported by each client in an old version, as one that reconnects does (delta only).
     """
 
     port: int
@@ -38,10 +38,10 @@ class Clients(msgspec.Struct, frozen=True):
     subscribe: dict[str, list[str]]
     namespaces: tuple[str, ...] = ("default",)
     core: int = 0
-    held: tuple[str, ...] = ()
+    held_clusters: tuple[str, ...] = ()
 
 
-class Seen(msgspec.Struct):
+class Counts(msgspec.Struct):
     """`resources` counts those of messages small enough to be looked into. `cpu_s` is this process's."""
 
     messages: int = 0
@@ -54,9 +54,9 @@ class Seen(msgspec.Struct):
 class Flock:
     """The streams, and what they have seen."""
 
-    def __init__(self, clients: Clients) -> None:
-        self.wanted, self.seen = clients, Seen()
-        self._acks = {url: _ack(clients, url) for url in clients.subscribe}
+    def __init__(self, spec: ClientsSpec) -> None:
+        self.spec, self.counts = spec, Counts()
+        self._acks = {url: _ack(spec, url) for url in spec.subscribe}
         self._buffer = bytearray(READ)
         self._poll = select.epoll()
         self._connections: dict[int, Connection] = {}
@@ -64,20 +64,20 @@ class Flock:
 
     def connect(self) -> None:
         """Open every stream, at most AHEAD before their answers: the kernel drops what its queue cannot hold."""
-        method = ADS + ("DeltaAggregatedResources" if self.wanted.delta else "StreamAggregatedResources")
+        method = ADS + ("DeltaAggregatedResources" if self.spec.delta else "StreamAggregatedResources")
         opened: list[Connection] = []
-        for number in range(self.wanted.streams):
-            if number < self.wanted.connections:
+        for number in range(self.spec.streams):
+            if number < self.spec.connections:
                 opened.append(self._connection())
-            connection = opened[number % self.wanted.connections]
-            stream = connection.open(number // self.wanted.connections, method)
-            for request in _requests(self.wanted, number):
+            connection = opened[number % self.spec.connections]
+            stream = connection.open(number // self.spec.connections, method)
+            for request in _requests(self.spec, number):
                 connection.send(stream, request)
-            while self._turn(0) and number - self.seen.messages > AHEAD:
+            while self._turn(0) and number - self.counts.messages > AHEAD:
                 time.sleep(PAUSE_S)
 
     def _connection(self) -> Connection:
-        connection = Connection("127.0.0.1", self.wanted.port, self._buffer)
+        connection = Connection("127.0.0.1", self.spec.port, self._buffer)
         self._connections[connection.socket.fileno()] = connection
         self._poll.register(connection.socket.fileno(), select.EPOLLIN)
         return connection
@@ -99,35 +99,35 @@ class Flock:
     def _answer(self, connection: Connection) -> None:
         for stream, size, message in connection.receive():
             type_url, nonce = tail(message, self._acks)
-            connection.send(stream, self._acks[type_url] + _field(6 if self.wanted.delta else 5, nonce))
-            self.seen.messages += 1
-            self.seen.size += size
-            self.seen.resources += _count(message) if size <= WHOLE else 0
+            connection.send(stream, self._acks[type_url] + _field(6 if self.spec.delta else 5, nonce))
+            self.counts.messages += 1
+            self.counts.size += size
+            self.counts.resources += _count(message) if size <= WHOLE else 0
         if connection.ended:
             self._poll.unregister(connection.socket.fileno())
 
     def _report(self) -> None:
-        self.seen.cpu_s = time.process_time()
-        self.seen.closed = sum(len(connection.closed) for connection in self._connections.values())
-        print(msgspec.json.encode(self.seen).decode(), flush=True)
+        self.counts.cpu_s = time.process_time()
+        self.counts.closed = sum(len(connection.closed) for connection in self._connections.values())
+        print(msgspec.json.encode(self.counts).decode(), flush=True)
 
 
-def tail(message: bytes, names: Iterable[str]) -> tuple[str, bytes]:
+def tail(message: bytes, type_urls: Iterable[str]) -> tuple[str, bytes]:
     """Return the type and the nonce of a response, which are its last fields but for removed names."""
-    url, position = max(((url, message.rfind(url.encode())) for url in names), key=lambda found: found[1])
-    position += len(url)
-    assert message[position] == 0x2A, "a nonce follows the type"
-    return url, message[position + 2 : position + 2 + message[position + 1]]
+    url, start = max(((url, message.rfind(url.encode())) for url in type_urls), key=lambda candidate: candidate[1])
+    start += len(url)
+    assert message[start] == 0x2A, "a nonce follows the type"
+    return url, message[start + 2 : start + 2 + message[start + 1]]
 
 
-def _requests(clients: Clients, number: int) -> Iterator[bytes]:
+def _requests(spec: ClientsSpec, number: int) -> Iterator[bytes]:
     """The first requests of a stream; only the very first carries the node."""
-    node: base_pb2.Node | None = _node(clients.namespaces[number % len(clients.namespaces)], number)
-    for type_url, names in clients.subscribe.items():
-        if clients.delta:
+    node: base_pb2.Node | None = _node(spec.namespaces[number % len(spec.namespaces)], number)
+    for type_url, names in spec.subscribe.items():
+        if spec.delta:
             request = discovery_pb2.DeltaDiscoveryRequest(type_url=type_url, node=node, resource_names_subscribe=names)
             if type_url == CLUSTER:
-                request.initial_resource_versions.update(dict.fromkeys(clients.held, "0" * 32))
+                request.initial_resource_versions.update(dict.fromkeys(spec.held_clusters, "0" * 32))
         else:
             request = discovery_pb2.DiscoveryRequest(type_url=type_url, node=node, resource_names=names)
         node = None
@@ -137,36 +137,34 @@ def _requests(clients: Clients, number: int) -> Iterator[bytes]:
 def _node(namespace: str, number: int) -> base_pb2.Node:
     ip = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
     node = base_pb2.Node(id=f"sidecar~{ip}~bench-{number}.{namespace}~{namespace}.svc.cluster.local", cluster="bench")
-    for number_of_extension in range(EXTENSIONS):
-        extension = node.extensions.add(
-            name=f"envoy.filters.http.one_{number_of_extension}", category="envoy.filters.http"
-        )
-        extension.type_urls.append(f"envoy.extensions.filters.http.one_{number_of_extension}.v3.One")
+    for index in range(EXTENSIONS):
+        extension = node.extensions.add(name=f"envoy.filters.http.one_{index}", category="envoy.filters.http")
+        extension.type_urls.append(f"envoy.extensions.filters.http.one_{index}.v3.One")
     return node
 
 
-def _ack(clients: Clients, type_url: str) -> bytes:
+def _ack(spec: ClientsSpec, type_url: str) -> bytes:
     """What goes before the nonce of an ACK. Without delta that is a version, and all names that are wanted, again."""
-    if clients.delta:
+    if spec.delta:
         return _field(2, type_url.encode())
-    names = b"".join(_field(3, name.encode()) for name in clients.subscribe[type_url])
+    names = b"".join(_field(3, name.encode()) for name in spec.subscribe[type_url])
     return _field(1, b"0" * 32) + names + _field(4, type_url.encode())
 
 
 def _count(message: bytes) -> int:
     """Count the resources (field 2) of a response."""
-    count = position = 0
-    while position < len(message):
-        tag, size, shift = message[position], 0, 0
-        position += 1
+    count = offset = 0
+    while offset < len(message):
+        tag, size, shift = message[offset], 0, 0
+        offset += 1
         while True:
-            byte = message[position]
-            position += 1
+            byte = message[offset]
+            offset += 1
             size |= (byte & 127) << shift
             shift += 7
             if byte < 128:
                 break
-        position += size
+        offset += size
         count += tag == 0x12
     return count
 
@@ -176,8 +174,8 @@ def _field(number: int, body: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    told = msgspec.json.decode(sys.stdin.buffer.raw.readline(), type=Clients)
-    os.sched_setaffinity(0, {told.core})
-    flock = Flock(told)
+    spec = msgspec.json.decode(sys.stdin.buffer.raw.readline(), type=ClientsSpec)
+    os.sched_setaffinity(0, {spec.core})
+    flock = Flock(spec)
     flock.connect()
     flock.run()

@@ -31,7 +31,7 @@ from mirrorplane.controlplane.xds.feed import Offer
 from mirrorplane.controlplane.xds.streams import XdsStreams
 from mirrorplane.translators.contract import Output
 from tests.bench.bare import BareServer, response
-from tests.bench.clients import Clients
+from tests.bench.clients import ClientsSpec
 from tests.bench.gauges import cores, p50, p99
 from tests.bench.herd import connections_for, herd, until
 
@@ -45,25 +45,27 @@ TRIGGER = Ref(MESH_CONFIG.key, "", "default")
 async def measure(kilobytes: int) -> dict[str, float]:
     ours, theirs = cores()
     os.sched_setaffinity(0, {ours})
-    fields = {}
+    figures_by_variant = {}
     for variant, make in (("sotw", Served), ("delta", Served), ("bare", Bare)):
         served = make(kilobytes)
         delta = variant != "sotw"
-        clients = Clients(await served.start(), STREAMS, connections_for(STREAMS), delta, {ROUTE: [NAME]}, core=theirs)
-        figures = await fan_out(served, clients)
+        clients_spec = ClientsSpec(
+            await served.start(), STREAMS, connections_for(STREAMS), delta, {ROUTE: [NAME]}, core=theirs
+        )
+        figures = await fan_out(served, clients_spec)
         await served.stop()
-        fields |= {f"{variant}_{name}": value for name, value in figures.items()}
-    return fields
+        figures_by_variant |= {f"{variant}_{name}": value for name, value in figures.items()}
+    return figures_by_variant
 
 
-async def fan_out(served: "Served | Bare", expected: Clients) -> dict[str, float]:
-    async with herd(expected) as clients:
+async def fan_out(served: "Served | Bare", clients_spec: ClientsSpec) -> dict[str, float]:
+    async with herd(clients_spec) as clients:
         await until(lambda: len(served.acked_at) == STREAMS, "all clients had connected")
         for number in range(WARM_UP):
             await change(served, number)
-        before, cpu, began = await clients.seen(), time.process_time(), time.perf_counter()
+        before, cpu, began = await clients.counts(), time.process_time(), time.perf_counter()
         times = [late for number in range(CHANGES) for late in await change(served, WARM_UP + number)]
-        took, spent, after = time.perf_counter() - began, time.process_time() - cpu, await clients.seen()
+        took, spent, after = time.perf_counter() - began, time.process_time() - cpu, await clients.counts()
     return {
         "pushes_s": len(times) / took,
         "p50_ms": p50(times),
@@ -79,7 +81,7 @@ async def change(served: "Served | Bare", number: int) -> list[float]:
     served.acked_at.clear()
     began = await served.change(number)
     await until(lambda: len(served.acked_at) == STREAMS, "all clients had accepted a change")
-    return [(position - began) * 1000 for position in served.acked_at]
+    return [(acked - began) * 1000 for acked in served.acked_at]
 
 
 class Served(PlaneFeed):
@@ -127,8 +129,8 @@ class Bare(BareServer):
     """The same bytes without a control plane."""
 
     def __init__(self, kilobytes: int) -> None:
-        resource_set = ResourceSet(1, {ROUTE: {NAME: route(0, kilobytes)}}, {}, 0)
-        super().__init__(resource_set, lambda _: self.acked_at.append(time.perf_counter()))
+        initial = ResourceSet(1, {ROUTE: {NAME: route(0, kilobytes)}}, {}, 0)
+        super().__init__(initial, lambda _: self.acked_at.append(time.perf_counter()))
         self.acked_at: list[float] = []
         self._kilobytes = kilobytes
 

@@ -47,13 +47,13 @@ class Client:
     """Asks for routes at a router, and counts what goes wrong with those that were there before."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str, kind: str) -> None:
-        self._session, self._at, self.kind = session, address, kind
+        self._session, self._address, self.kind = session, address, kind
         self.probes = self.errors = 0
         self.slowest_ms = 0.0
 
     async def ask(self, number: int) -> int:
         host, path = gateway_worlds.asked(self.kind, number)
-        url = f"http://{self._at}:{LISTENER}{path if path != '/' else '/anything'}"
+        url = f"http://{self._address}:{LISTENER}{path if path != '/' else '/anything'}"
         async with self._session.get(url, headers={"Host": host}) as answer:
             await answer.read()
             return answer.status
@@ -65,12 +65,12 @@ class Client:
             assert time.perf_counter() < deadline, f"route {number} is not there after {EACH_S:g} s"
             await asyncio.sleep(POLL_S)
 
-    async def probe(self, names: list[int]) -> None:
+    async def probe(self, numbers: list[int]) -> None:
         """Ask for known routes 100 times a second, whether or not the answers before have come."""
         dice = random.Random(7)
-        async with asyncio.TaskGroup() as asking:
+        async with asyncio.TaskGroup() as group:
             while True:
-                asking.create_task(self._probe_once(dice.choice(names)))
+                group.create_task(self._probe_once(dice.choice(numbers)))
                 await asyncio.sleep(PROBE_S)
 
     async def _probe_once(self, number: int) -> None:
@@ -105,16 +105,16 @@ async def measure(count: int, kind: str, before: int, quiet: str) -> dict[str, f
 
 
 async def one_by_one(folder: Path, client: Client, count: int, before: int) -> dict[str, float]:
-    names, times = list(range(before)), list[float]()
-    for number in names:
+    answered_routes, times = list(range(before)), list[float]()
+    for number in answered_routes:
         await client.answered(number)
-    probing = asyncio.create_task(client.probe(names))
+    probing = asyncio.create_task(client.probe(answered_routes))
     for number in range(before, before + count):
         obj, began = gateway_worlds.route(client.kind, number), time.perf_counter()
         write(folder, obj)
         await client.answered(number)
         times.append((time.perf_counter() - began) * 1000)
-        names.append(number)
+        answered_routes.append(number)
     probing.cancel()
     with suppress(asyncio.CancelledError):
         await probing
@@ -184,5 +184,5 @@ async def _ready(session: aiohttp.ClientSession, url: str) -> None:
 
 
 if __name__ == "__main__":
-    asked = sys.argv[1:] + ["20", "0ms"][len(sys.argv) - 3 :]
-    print(json.dumps(asyncio.run(measure(int(asked[0]), asked[1], int(asked[2]), asked[3]))))
+    arguments = sys.argv[1:] + ["20", "0ms"][len(sys.argv) - 3 :]
+    print(json.dumps(asyncio.run(measure(int(arguments[0]), arguments[1], int(arguments[2]), arguments[3]))))

@@ -38,25 +38,28 @@ async def measure(count: int, kind: str) -> dict[str, float]:
         "added": lambda n: gateway_worlds.route(kind, count + n),
     }
     for name, change in changes.items():
-        results = await repeated(plane, sets, change)
-        figures |= {f"{name}_{key}": value for key, value in results.items()}
+        change_figures = await repeated(plane, sets, change)
+        figures |= {f"{name}_{key}": value for key, value in change_figures.items()}
     return figures
 
 
 async def repeated(plane: Plane, sets: list[ResourceSet], change: Callable[[int], AnyObject]) -> dict[str, float]:
     """Make a change again and again: milliseconds until it was offered, functions that ran, bytes that are pushed."""
-    results = [await once(plane, sets, change(number)) for number in range(CHANGES)]
-    times, runs, pushed = zip(*results, strict=True)
+    samples = [await once(plane, sets, change(number)) for number in range(CHANGES)]
+    times, runs, pushed = zip(*samples, strict=True)
     return {"p50_ms": p50(times), "p99_ms": p99(times), "runs": max(runs), "bytes": p50(pushed)}
 
 
 async def once(plane: Plane, sets: list[ResourceSet], obj: AnyObject) -> tuple[float, int, int]:
-    observed, runs, began = len(sets), plane.engine.runs, time.process_time()
+    earlier, runs, began = len(sets), plane.engine.runs, time.process_time()
     plane.store.apply(obj.ref, obj)
     await plane.publish()
     took = (time.process_time() - began) * 1000
     pushed = sum(
-        item.of_type(url)[name].size for item in sets[observed:] for url in item.changed for name in item.changed[url]
+        resources.of_type(url)[name].size
+        for resources in sets[earlier:]
+        for url in resources.changed
+        for name in resources.changed[url]
     )
     return took, plane.engine.runs - runs, pushed
 

@@ -1,4 +1,4 @@
-"""The benchmark's side of `clients`: starts that process on a core of its own, and asks it what it has seen."""
+"""The benchmark's side of `clients`: starts that process on a core of its own, and asks it for its counts."""
 
 import asyncio
 import resource
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from tests.bench.clients import Clients, Seen
+from tests.bench.clients import ClientsSpec, Counts
 
 SPARE_FILES = 200
 POLL_S = 0.002
@@ -21,22 +21,22 @@ class Herd:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def seen(self) -> Seen:
+    async def counts(self) -> Counts:
         """Ask for the counts since the start."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(b"\n")
-        return msgspec.json.decode(await self._process.stdout.readline(), type=Seen)
+        return msgspec.json.decode(await self._process.stdout.readline(), type=Counts)
 
 
 @asynccontextmanager
-async def herd(clients: Clients) -> AsyncIterator[Herd]:
+async def herd(spec: ClientsSpec) -> AsyncIterator[Herd]:
     """Start clients; they end on leaving."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.clients", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdin is not None
-    process.stdin.write(msgspec.json.encode(clients) + b"\n")
+    process.stdin.write(msgspec.json.encode(spec) + b"\n")
     try:
         yield Herd(process)
     finally:

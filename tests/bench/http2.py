@@ -42,10 +42,10 @@ class Connection:
         self._queues: dict[int, bytes] = {}
         self._inboxes: dict[int, Inbox] = {}
         self._unrenewed: dict[int, int] = {0: 0}
-        enlarged = struct.pack(">HI", INITIAL_WINDOW, LARGEST_WINDOW)
+        window_setting = struct.pack(">HI", INITIAL_WINDOW, LARGEST_WINDOW)
         renewal = struct.pack(">I", LARGEST_WINDOW - WINDOW)
         preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-        self.socket.sendall(preface + _frame(SETTINGS, 0, 0, enlarged) + _frame(WINDOW_UPDATE, 0, 0, renewal))
+        self.socket.sendall(preface + _frame(SETTINGS, 0, 0, window_setting) + _frame(WINDOW_UPDATE, 0, 0, renewal))
 
     def open(self, number: int, path: str) -> int:
         """Begin the nth stream of the connection; returns its identifier."""
@@ -179,8 +179,8 @@ def _frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
 def _headers(path: str) -> bytes:
     """POST, http, the path, and what gRPC wants; literals, nothing compressed."""
     plain = {b"content-type": b"application/grpc", b"te": b"trailers"}
-    block = b"".join(b"\0" + _text(name) + _text(value) for name, value in plain.items())
-    return b"\x83\x86\x04" + _text(path.encode()) + b"\x01" + _text(b"localhost") + block
+    header_block = b"".join(b"\0" + _text(name) + _text(value) for name, value in plain.items())
+    return b"\x83\x86\x04" + _text(path.encode()) + b"\x01" + _text(b"localhost") + header_block
 
 
 def _text(text: bytes) -> bytes:

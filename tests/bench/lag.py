@@ -43,10 +43,10 @@ COMPLAINT = "Envoy does not like it"
 class Client:
     """A proxy at the other end of a session: it asks for everything, and accepts or rejects what comes, in time."""
 
-    def __init__(self, feed: PlaneFeed, shared_responses: SharedResponses, number: int, namespace: str) -> None:
+    def __init__(self, feed: PlaneFeed, responses: SharedResponses, number: int, namespace: str) -> None:
         self.rejects = ""
         self.session: DeltaSession | None = None
-        self._shared = shared_responses
+        self._shared = responses
         self._asks: list[DeltaRequest] = []
         self._wake = asyncio.Event()
         self.link = feed.attach(Proxy("sidecar", f"client-{number}", namespace), self._take, "delta")
@@ -114,8 +114,8 @@ class Mesh:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def publish(self, objects: list[AnyObject], removed: tuple[Ref, ...] = ()) -> None:
-        changes = [Change(obj.ref, obj) for obj in objects] + [Change(ref, None) for ref in removed]
+    async def publish(self, objects: list[AnyObject], deleted: tuple[Ref, ...] = ()) -> None:
+        changes = [Change(obj.ref, obj) for obj in objects] + [Change(ref, None) for ref in deleted]
         with self.feed.round(time.monotonic()):
             await self.plane.update(Batch(tuple(changes)))
         await self.settled()
@@ -158,14 +158,21 @@ async def measure(count: int, scopes: int, proxies: int) -> dict[str, float]:
         alone = await mesh.connect("alone")
         leave = await lag(lambda: mesh.leave(alone))
         rules = tuple(ref for ref in mesh.plane.snapshot.objects if ref.kind == VIRTUAL_SERVICE.key)
-        removed = await lag(lambda: mesh.publish([], rules))
-    fields = {"load": [load], "connect": connects, "mesh": config, "edit": edit, "nack": [bad], "leave": [leave]}
+        deletion = await lag(lambda: mesh.publish([], rules))
+    lags_by_change = {
+        "load": [load],
+        "connect": connects,
+        "mesh": config,
+        "edit": edit,
+        "nack": [bad],
+        "leave": [leave],
+    }
     return {
         key: value
-        for name, lags in {**fields, "gone": [removed]}.items()
+        for name, lags in {**lags_by_change, "gone": [deletion]}.items()
         for key, value in (
-            (f"{name}_lag_ms", max(item[0] for item in lags)),
-            (f"{name}_ms", max(item[1] for item in lags)),
+            (f"{name}_lag_ms", max(sample[0] for sample in lags)),
+            (f"{name}_ms", max(sample[1] for sample in lags)),
         )
     }
 

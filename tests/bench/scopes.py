@@ -32,11 +32,11 @@ async def measure(count: int, scopes: int) -> dict[str, float]:
         plane.publisher.attach(Proxy("sidecar", "bench", f"ns-{number}"), lambda s, n=number: sets.update({n: s}))
     await until(lambda: len(sets) == scopes, "there were sets to serve")
     opened = time.perf_counter() - began
-    observed = scopes * OF_A_SCOPE
+    service_count = scopes * OF_A_SCOPE
     figures = {"open_s": opened, "rss_mib": resident(), "resources": sum(map(len, sets[0].resources.values()))}
-    for name, change in worlds.changes("mirrored", observed).items():
-        results = await repeated(plane, made_private(change))
-        figures |= {f"{name}_{key}": value for key, value in results.items()}
+    for name, change in worlds.changes("mirrored", service_count).items():
+        change_figures = await repeated(plane, made_private(change))
+        figures |= {f"{name}_{key}": value for key, value in change_figures.items()}
     return figures
 
 

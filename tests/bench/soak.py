@@ -20,7 +20,7 @@ from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.sources.changes import Batch, Change
 from mirrorplane.controlplane.sources.debounce import Debounce
-from tests.bench.clients import Clients
+from tests.bench.clients import ClientsSpec
 from tests.bench.cold import resident
 from tests.bench.gauges import Ticker, cores, slope
 from tests.bench.herd import connections_for, herd, until
@@ -78,16 +78,16 @@ async def measure(seconds: float) -> dict[str, float]:
     await app.start()
     following = asyncio.create_task(app.run())
     subscribe = {CLUSTER: [], ENDPOINT: NAMES}
-    new_clients = Clients(app.xds_port, STREAMS, connections_for(STREAMS), True, subscribe, core=theirs)
-    async with herd(new_clients) as clients:
+    clients_spec = ClientsSpec(app.xds_port, STREAMS, connections_for(STREAMS), True, subscribe, core=theirs)
+    async with herd(clients_spec) as clients:
         await until(lambda: settled(app), "all clients had connected", SAMPLE_S)
-        before = await clients.seen()
+        before = await clients.counts()
         figures = await storm(app, churn)
-        after = await clients.seen()
+        after = await clients.counts()
         churn.noop.set()
         await following
         await asyncio.sleep(SETTLE_S)
-        quiet = await clients.seen()
+        quiet = await clients.counts()
     await app.close()
     return {
         **figures,

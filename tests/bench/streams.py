@@ -22,7 +22,7 @@ from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.engine.gc_policy import trim_memory
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.sources.changes import Batch, Change
-from tests.bench.clients import Clients
+from tests.bench.clients import ClientsSpec
 from tests.bench.cold import resident
 from tests.bench.gauges import cores
 from tests.bench.herd import connections_for, herd, until
@@ -39,23 +39,23 @@ async def measure(streams: int, subscription: str, how: str = "delta") -> dict[s
     app = App(ServeOptions((Path(os.devnull),), Address("127.0.0.1", 0), Address("127.0.0.1", 0)))
     await app.plane.update(Batch(tuple(Change(obj.ref, obj) for obj in plain_services(SERVICES[subscription]))))
     port = await app.grpc_server.start()
-    request = subscribe(subscription)
-    objects = tuple(request[ENDPOINT]) if how == "back" else ()  # clusters have the names of their endpoints
-    new_clients = Clients(port, 1, 1, how != "sotw", request, core=theirs, held=objects)
-    many = msgspec.structs.replace(new_clients, streams=streams, connections=connections_for(streams))
-    async with herd(new_clients):
+    resource_names = subscribe(subscription)
+    clusters = tuple(resource_names[ENDPOINT]) if how == "back" else ()  # clusters have the names of their endpoints
+    spec = ClientsSpec(port, 1, 1, how != "sotw", resource_names, core=theirs, held_clusters=clusters)
+    all_streams = msgspec.structs.replace(spec, streams=streams, connections=connections_for(streams))
+    async with herd(spec):
         await settled(app, 1)
         trim_memory()
         before, began, cpu = resident(), time.perf_counter(), time.process_time()
-        async with herd(many) as clients:
+        async with herd(all_streams) as clients:
             await settled(app, streams + 1)
             took, spent = time.perf_counter() - began, time.process_time() - cpu
             trim_memory()  # as the control plane does within a minute
             after, idle = resident(), await idle_share()
-            closed = (await clients.seen()).closed
+            closed = (await clients.counts()).closed
     await app.grpc_server.stop(1.0)
     return {
-        "connections": many.connections,
+        "connections": all_streams.connections,
         "connect_s": took,
         "connect_cpu_s": spent,
         "kib_per_stream": (after - before) * 1024 / streams,
@@ -74,7 +74,7 @@ def subscribe(subscription: str) -> dict[str, list[str]]:
 
 
 async def settled(app: App, streams: int) -> None:
-    """Wait until so many streams have accepted what they asked for. To look costs as well, so it is done rarely."""
+    """Wait until so many streams have accepted what they asked for. Looking costs as well, so it looks rarely."""
 
     def reached() -> bool:
         connected = app.xds.streams()

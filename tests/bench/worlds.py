@@ -55,13 +55,13 @@ WORLDS = {"mirrored": mirrored_services, "plain": bare_services}
 
 def changes(kind: str, count: int) -> dict[str, Callable[[int], AnyObject]]:
     """Return what may change in a world of so many services: for each a maker of the n-th change, all different."""
-    spec: dict[str, Callable[[int], AnyObject]] = {
+    makers: dict[str, Callable[[int], AnyObject]] = {
         "pod": lambda n: _pod(n * 7 % count, 1, f"10.99.{n}.1"),
         "service": lambda n: _service(f"svc-{n * 7 % count}", target=9000 + n),
         "new_service": lambda n: _service(f"new-{n * 7 % count}"),
     }
     mirror: dict[str, Callable[[int], AnyObject]] = {"rule": lambda n: virtual_service(n * 7 % count, 1.0 + n)}
-    return {**(mirror if kind == "mirrored" else {}), **spec}
+    return {**(mirror if kind == "mirrored" else {}), **makers}
 
 
 def private(obj: AnyObject, namespace: str) -> AnyObject:

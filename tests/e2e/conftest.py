@@ -16,8 +16,8 @@ PROTOCOLS = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"
 
 def seed_of_run() -> int:
     """Return what random tests draw from: a new seed each time, the same one in CI, or MIRRORPLANE_TEST_SEED."""
-    choice = CI_SEED if os.environ.get("CI") else random.SystemRandom().randrange(1 << 32)
-    return int(os.environ.get("MIRRORPLANE_TEST_SEED", choice))
+    default_seed = CI_SEED if os.environ.get("CI") else random.SystemRandom().randrange(1 << 32)
+    return int(os.environ.get("MIRRORPLANE_TEST_SEED", default_seed))
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """A control plane that follows an empty folder."""
     folder = tmp_path / "mesh"
     folder.mkdir()
-    async with Stage(folder) as new_stage:
-        yield new_stage
+    async with Stage(folder) as stage:
+        yield stage
 
 
 @pytest.fixture

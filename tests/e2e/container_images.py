@@ -61,8 +61,10 @@ class Pipy(Container):
         names = {raw.decode().lower(): raw.decode() for raw, _ in request.raw_headers}
         now = datetime.now(UTC).isoformat(sep=" ", timespec="milliseconds").partition("+")[0]
         head = f'protocol: "HTTP/1.1", headers: {json.dumps(self.heads[-1])}, headerNames: {json.dumps(names)}'
-        requested = f'method: "{request.method}", scheme: undefined, authority: undefined, path: "{request.raw_path}"'
-        self.log.append(f"{now} [INF] {{ {head}, {requested} }}")
+        request_line = (
+            f'method: "{request.method}", scheme: undefined, authority: undefined, path: "{request.raw_path}"'
+        )
+        self.log.append(f"{now} [INF] {{ {head}, {request_line} }}")
         return web.Response(body=body)
 
 
@@ -75,10 +77,10 @@ class GoHttpbin(Container):
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         began = perf_counter()
-        existing = request.path == "/headers" and request.method == "GET"
-        spec = {name.title(): [value] for name, value in self.heads[-1].items()}
-        text = json.dumps({"headers": spec}, indent=2) if existing else "404 page not found\n"
-        answer = web.Response(text=text, status=HTTPStatus.OK if existing else HTTPStatus.NOT_FOUND)
+        is_known = request.path == "/headers" and request.method == "GET"
+        headers = {name.title(): [value] for name, value in self.heads[-1].items()}
+        text = json.dumps({"headers": headers}, indent=2) if is_known else "404 page not found\n"
+        answer = web.Response(text=text, status=HTTPStatus.OK if is_known else HTTPStatus.NOT_FOUND)
         fields = {
             "time": f'"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"',
             "status": answer.status,

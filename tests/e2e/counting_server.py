@@ -58,5 +58,5 @@ class _Counting(asyncio.Protocol):
 
 
 def _host(head: bytes) -> str:
-    position = head.lower().index(_HOST) + len(_HOST)
-    return head[position:].partition(b"\r")[0].decode()
+    start = head.lower().index(_HOST) + len(_HOST)
+    return head[start:].partition(b"\r")[0].decode()

@@ -69,9 +69,9 @@ def _other(name: str) -> type[betterproto2.Message]:
     """Find the other decoder's class, which spells acronyms its own way: HTTPFault is HttpFault there."""
     package, _, short = name.rpartition(".")
     module = importlib.import_module(f"envoy_data_plane.{package}")
-    names = {item.lower(): item for item in dir(module)}
-    message_type: type[betterproto2.Message] = getattr(module, names[short.replace(".", "").lower()])
-    return message_type
+    names = {attribute.lower(): attribute for attribute in dir(module)}
+    message_class: type[betterproto2.Message] = getattr(module, names[short.replace(".", "").lower()])
+    return message_class
 
 
 def _unknown(value: Any) -> Iterator[str]:
@@ -98,8 +98,8 @@ def _packed(message: Message) -> Iterator[Any]:
             inner = value.values() if field.message_type.fields_by_name["value"].type == field.TYPE_MESSAGE else ()
         else:
             inner = value if field.is_repeated else (value,)
-        for item in inner:
-            yield from _packed(item)
+        for element in inner:
+            yield from _packed(element)
 
 
 def _name(type_url: str) -> str:

@@ -62,8 +62,8 @@ def gateway(*servers: Mapping[str, Any], name: str = "edge") -> str:
 
 def server(port: int, protocol: str, *hosts: str, **more: Any) -> dict[str, Any]:
     """A server; its port is named after protocol and number."""
-    fields = {"number": port, "name": f"{protocol.lower()}-{port}", "protocol": protocol}
-    return {"port": fields, "hosts": list(hosts), **more}
+    port_spec = {"number": port, "name": f"{protocol.lower()}-{port}", "protocol": protocol}
+    return {"port": port_spec, "hosts": list(hosts), **more}
 
 
 def at_edge(name: str, hosts: list[str], **rules: Any) -> str:

@@ -57,7 +57,7 @@ class Feature(msgspec.Struct, frozen=True):
     @property
     def ports(self) -> set[int]:
         """The ports that it needs for itself."""
-        return {item["port"] for item in self.listeners}
+        return {listener_spec["port"] for listener_spec in self.listeners}
 
 
 def host_of(feature: str) -> str:
@@ -68,13 +68,13 @@ def name_of(feature: str, number: int) -> str:
     return f"{service_of(feature)}-{number}"
 
 
-def route_of(feature: str, number: int, route: Route) -> str:
+def route_of(feature: str, number: int, case: Route) -> str:
     """The manifest of a route of a feature."""
-    hosts = [host_of(feature)] if route.hosts is None else list(route.hosts)
-    refs = [{"name": "edge", "namespace": "default", **parent} for parent in route.parents]
-    spec = {"parentRefs": refs, "rules": list(route.rules), **({"hostnames": hosts} if hosts else {})}
-    manifest = yaml.safe_load(made(route.kind, name_of(feature, number), spec, namespace=route.namespace))
-    manifest["metadata"]["creationTimestamp"] = f"{route.year}-01-01T00:00:00Z"
+    hosts = [host_of(feature)] if case.hosts is None else list(case.hosts)
+    refs = [{"name": "edge", "namespace": "default", **parent} for parent in case.parents]
+    spec = {"parentRefs": refs, "rules": list(case.rules), **({"hostnames": hosts} if hosts else {})}
+    manifest = yaml.safe_load(made(case.kind, name_of(feature, number), spec, namespace=case.namespace))
+    manifest["metadata"]["creationTimestamp"] = f"{case.year}-01-01T00:00:00Z"
     text: str = yaml.safe_dump(manifest)
     return text
 
@@ -82,7 +82,7 @@ def route_of(feature: str, number: int, route: Route) -> str:
 def manifests(features: Mapping[str, Feature]) -> str:
     """All routes of features, and what they need beside them."""
     return joined(
-        *(route_of(name, i, item) for name, feature in features.items() for i, item in enumerate(feature.routes)),
+        *(route_of(name, i, case) for name, feature in features.items() for i, case in enumerate(feature.routes)),
         *dict.fromkeys(text for feature in features.values() for text in feature.objects),
     )
 
@@ -110,24 +110,26 @@ def admitting(whence: str = "All", **labels: str) -> dict[str, Any]:
 def served(name: str, port: int, namespace: str = "default", *addresses: str, **more: Any) -> str:
     """A Service and where it is answered, `more` of the Service."""
     labelled = {"name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": name}}
-    ports, spec = [{"name": "http", "port": PORT}], addresses or ("127.0.0.1",)
+    ports, ips = [{"name": "http", "port": PORT}], addresses or ("127.0.0.1",)
     slices = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": labelled,
-        "addressType": "IPv6" if ":" in spec[0] else "IPv4",
-        "endpoints": [{"addresses": [address]} for address in spec],
+        "addressType": "IPv6" if ":" in ips[0] else "IPv4",
+        "endpoints": [{"addresses": [address]} for address in ips],
         "ports": [{"name": "http", "port": port}],
     }
     service = made("Service", name, {"ports": ports, **more}, "v1", namespace=namespace)
     return joined(service, yaml.safe_dump(slices))
 
 
-def grant(name: str, kind: str, targets: str = "Service", target: str = "", namespace: str = APART, **of: str) -> str:
+def grant(
+    name: str, kind: str, to_kind: str = "Service", target: str = "", namespace: str = APART, **source: str
+) -> str:
     """A grant for objects of a kind, of `default` unless `whence` says otherwise, to what is in `namespace`."""
-    asks = [{"group": "gateway.networking.k8s.io", "kind": kind, "namespace": of.get("whence", "default")}]
-    results = [{"group": "", "kind": targets, **({"name": target} if target else {})}]
-    return made("ReferenceGrant", name, {"from": asks, "to": results}, GATEWAY_API, namespace)
+    sources = [{"group": "gateway.networking.k8s.io", "kind": kind, "namespace": source.get("whence", "default")}]
+    targets = [{"group": "", "kind": to_kind, **({"name": target} if target else {})}]
+    return made("ReferenceGrant", name, {"from": sources, "to": targets}, GATEWAY_API, namespace)
 
 
 def backends(*refs: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -142,7 +144,7 @@ def unresolved(reason: str) -> dict[str, str]:
     return {"ResolvedRefs": f"!{reason}"}
 
 
-def brief(spec: Mapping[str, Any]) -> dict[str, str]:
+def brief(status: Mapping[str, Any]) -> dict[str, str]:
     """Conditions as `type: reason`, with `!` before the reason where the status is False and `?` where Unknown."""
     marks = {"True": "", "False": "!", "Unknown": "?"}
-    return {c["type"]: marks[c["status"]] + c["reason"] for c in spec["conditions"]}
+    return {c["type"]: marks[c["status"]] + c["reason"] for c in status["conditions"]}

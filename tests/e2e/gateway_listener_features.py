@@ -169,14 +169,14 @@ def _met(section: str, back: str, *hosts: str, **more: Any) -> Route:
 def _isolated(*sections: tuple[str, str]) -> Feature:
     """Listeners one within the other on a port; each has a route for all of the hosts."""
     hosts = ["bar.com", "*.example.com", "*.foo.example.com", "abc.foo.example.com"]
-    requests = ["bar.com", "bar.example.com", "bar.foo.example.com", "abc.foo.example.com"]
+    requested_hosts = ["bar.com", "bar.example.com", "bar.foo.example.com", "abc.foo.example.com"]
     names = [section for section, _ in sections]
     return Feature(
         [Route([to("v1", matches=at(f"/anything/{section}"))], hosts, _to(section)) for section in names],
         [
             Ask(f"/anything/{section}", "v1" if names.index(section) == i else "404", host=host, port=ISOLATED)
             for section in names
-            for i, host in enumerate(requests)
+            for i, host in enumerate(requested_hosts)
         ],
         [listener(section, ISOLATED, host) for section, host in sections],
     )

@@ -12,15 +12,16 @@ BOUNDS = {0.2: (10, 70), 0.35: (34, 106), 0.5: (62, 138), 0.7: (105, 175), 1: (R
 
 
 def copied(name: str, **share: Any) -> dict[str, Any]:
-    (results,) = filters("RequestMirror", {"backendRef": {"name": name, "port": PORT}, **share})
-    return results
+    (mirror_filter,) = filters("RequestMirror", {"backendRef": {"name": name, "port": PORT}, **share})
+    return mirror_filter
 
 
 def _weighted(*shares: tuple[str, int]) -> Sequence[Mapping[str, Any]]:
     """Backends of which each is told its name in a header."""
-    report = (filters("RequestHeaderModifier", {"set": fields("X-Sent-To", name)}) for name, _ in shares)
+    markers = (filters("RequestHeaderModifier", {"set": fields("X-Sent-To", name)}) for name, _ in shares)
     return [
-        {"name": name, "weight": weight, "filters": item} for (name, weight), item in zip(shares, report, strict=True)
+        {"name": name, "weight": weight, "filters": marker}
+        for (name, weight), marker in zip(shares, markers, strict=True)
     ]
 
 

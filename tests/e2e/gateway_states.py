@@ -27,14 +27,14 @@ class State(msgspec.Struct, frozen=True):
 
 def described(status: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What a status says, in the words of a State."""
-    entire = brief(status) if "conditions" in status else {}
-    spec: dict[str, dict[str, Any]] = {"": {**entire, "sets": status.get("attachedListenerSets")}}
-    for item in status.get("listeners", ()):
-        names = " ".join(sorted(kind["kind"] for kind in item["supportedKinds"]))
-        spec[item["name"]] = {**brief(item), "kinds": names, "routes": item["attachedRoutes"]}
-    for i, item in enumerate(status.get("parents", status.get("ancestors", ()))):
-        spec[str(i)] = brief(item)
-    return spec
+    conditions = brief(status) if "conditions" in status else {}
+    parts: dict[str, dict[str, Any]] = {"": {**conditions, "sets": status.get("attachedListenerSets")}}
+    for one in status.get("listeners", ()):
+        names = " ".join(sorted(kind["kind"] for kind in one["supportedKinds"]))
+        parts[one["name"]] = {**brief(one), "kinds": names, "routes": one["attachedRoutes"]}
+    for i, one in enumerate(status.get("parents", status.get("ancestors", ()))):
+        parts[str(i)] = brief(one)
+    return parts
 
 
 WELL: Said = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs", "Conflicted": None}
@@ -259,11 +259,11 @@ GATEWAYS = {
 
 def _policy(name: str, *authorities: Mapping[str, str], section: str = "", year: int = 2020) -> str:
     target = {"group": "", "kind": "Service", "name": "v1", **({"sectionName": section} if section else {})}
-    trusted = [{"group": "", "kind": "ConfigMap", "name": "clients", **authority} for authority in authorities or ({},)]
+    trusted = [{"group": "", "kind": "ConfigMap", "name": "clients", **ref} for ref in authorities or ({},)]
     validation = {"hostname": "backend.example.com", "caCertificateRefs": trusted}
-    manifest = yaml.safe_load(made("BackendTLSPolicy", name, {"targetRefs": [target], "validation": validation}))
-    manifest["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
-    text: str = yaml.safe_dump(manifest)
+    policy = yaml.safe_load(made("BackendTLSPolicy", name, {"targetRefs": [target], "validation": validation}))
+    policy["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
+    text: str = yaml.safe_dump(policy)
     return text
 
 

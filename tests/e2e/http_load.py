@@ -78,7 +78,7 @@ async def steady(choices: Sequence[tuple[Address, bytes]], per_second: float, se
     """
     rate, dice = Rate(), random.Random(seed)
     idle: dict[Address, list[_Kept]] = {address: [] for address, _ in choices}
-    requested: set[asyncio.Task[None]] = set()
+    tasks: set[asyncio.Task[None]] = set()
 
     async def pump() -> None:
         loop = asyncio.get_running_loop()
@@ -87,8 +87,8 @@ async def steady(choices: Sequence[tuple[Address, bytes]], per_second: float, se
             while rate.sent < (loop.time() - began) * per_second:
                 address, request = dice.choice(choices)
                 task = asyncio.create_task(_ask(rate, idle[address], address, request, fresh=dice.random() < 0.2))
-                requested.add(task)
-                task.add_done_callback(requested.discard)
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
                 rate.sent += 1
             await asyncio.sleep(1 / per_second)
 
@@ -99,7 +99,7 @@ async def steady(choices: Sequence[tuple[Address, bytes]], per_second: float, se
         pumping.cancel()
         with suppress(asyncio.CancelledError):
             await pumping
-        await asyncio.gather(*requested)
+        await asyncio.gather(*tasks)
         for line in (line for lines in idle.values() for line in lines):
             line.close()
 
@@ -143,13 +143,13 @@ class _Line(asyncio.Protocol, ABC):
     def data_received(self, chunk: bytes) -> None:
         self._in += chunk
         while (head := self._in.find(_END)) >= 0:
-            head_text = self._in[:head].lower()
-            end = head + len(_END) + int(_field(head_text, _LENGTH) or 0)
+            head_bytes = self._in[:head].lower()
+            end = head + len(_END) + int(_field(head_bytes, _LENGTH) or 0)
             if len(self._in) < end:
                 return
             self._in = self._in[end:]
-            self.closed = self.closed or b"\nconnection: close" in head_text
-            self.answered(Answer(int(head_text[9:12]), _field(head_text, _WORKLOAD).decode()))
+            self.closed = self.closed or b"\nconnection: close" in head_bytes
+            self.answered(Answer(int(head_bytes[9:12]), _field(head_bytes, _WORKLOAD).decode()))
 
     def send(self, request: bytes) -> None:
         assert self._transport is not None
@@ -225,8 +225,8 @@ class _Kept(_Line):
 
 def _field(head: bytes, name: bytes) -> bytes:
     """Return a header's value from a lower-case head, b"" when it is not there."""
-    position = head.find(name)
-    if position < 0:
+    start = head.find(name)
+    if start < 0:
         return b""
-    end = head.find(b"\r", position + len(name))
-    return head[position + len(name) : end if end >= 0 else len(head)].strip()
+    end = head.find(b"\r", start + len(name))
+    return head[start + len(name) : end if end >= 0 else len(head)].strip()

@@ -62,13 +62,13 @@ class Cluster:
     async def patch(self, kind: str, name: str, namespace: str, patch: Iterable[Mapping[str, Any]]) -> None:
         """`kubectl patch --type=json`; of the operations there is `add`."""
         obj = self._objects[kind, namespace, name]
-        for item in patch:
-            assert item["op"] == "add", item
-            *above, last = item["path"].strip("/").split("/")
+        for operation in patch:
+            assert operation["op"] == "add", operation
+            *above, last = operation["path"].strip("/").split("/")
             place = obj
             for field in above:
                 place = place[field]
-            place[last] = item["value"]
+            place[last] = operation["value"]
         await self._reconcile()
 
     async def delete(self, kind: str, name: str, namespace: str) -> None:
@@ -89,11 +89,11 @@ class Cluster:
 
     def containers(self, namespace: str, **labels: str) -> list[Container]:
         """Return what runs in Pods with these labels: their logs are what `kubectl logs -l` shows."""
-        return [item for key, _ in self._pods(namespace, labels) for item in self._running.get(key, ())]
+        return [container for key, _ in self._pods(namespace, labels) for container in self._running.get(key, ())]
 
     def _pods(self, namespace: str, labels: Mapping[str, str]) -> list[tuple[Key, Manifest]]:
-        results = [(key, obj) for key, obj in self._objects.items() if key[:2] == ("Pod", namespace)]
-        return [(key, obj) for key, obj in results if labels.items() <= obj["metadata"].get("labels", {}).items()]
+        pods = [(key, obj) for key, obj in self._objects.items() if key[:2] == ("Pod", namespace)]
+        return [(key, obj) for key, obj in pods if labels.items() <= obj["metadata"].get("labels", {}).items()]
 
     async def _reconcile(self) -> None:
         self._replicate()
@@ -103,23 +103,23 @@ class Cluster:
         self._slice()
         await self._write()
         for key in [key for key in self._running if key not in self._objects]:
-            for item in self._running.pop(key):
-                await item.stop()
+            for container in self._running.pop(key):
+                await container.stop()
 
     def _replicate(self) -> None:
         """Do what Deployments and their ReplicaSets do: as many Pods as they want, of the template as it is now."""
-        replicas: dict[Key, Manifest] = {}
+        pods: dict[Key, Manifest] = {}
         for (kind, namespace, _), obj in self._objects.items():
             for pod in _replicas(obj) if kind == "Deployment" else ():
-                replicas["Pod", namespace, pod["metadata"]["name"]] = pod
-        for key in [key for key, obj in self._objects.items() if _is_replica(obj) and key not in replicas]:
+                pods["Pod", namespace, pod["metadata"]["name"]] = pod
+        for key in [key for key, obj in self._objects.items() if _is_replica(obj) and key not in pods]:
             del self._objects[key]
-        self._objects = {**replicas, **self._objects}
+        self._objects = {**pods, **self._objects}
 
     async def _run(self, key: Key, pod: Manifest) -> None:
         """Do what a kubelet does: start the containers, and say where they are."""
-        containers = [item for item in map(started_as, pod["spec"]["containers"]) if item is not None]
-        ip = free_address(*(item.port for item in containers))
+        containers = [container for container in map(started_as, pod["spec"]["containers"]) if container is not None]
+        ip = free_address(*(container.port for container in containers))
         for container in containers:
             await container.start(ip)
         self._running[key] = containers
@@ -128,11 +128,11 @@ class Cluster:
 
     def _slice(self) -> None:
         """Do what the controller of EndpointSlices does: one slice for each Service that selects Pods."""
-        remaining = {key: obj for key, obj in self._objects.items() if key[0] != "EndpointSlice"}
+        objects = {key: obj for key, obj in self._objects.items() if key[0] != "EndpointSlice"}
         slices = [
-            self._slice_of(obj) for key, obj in remaining.items() if key[0] == "Service" and obj["spec"].get("selector")
+            self._slice_of(obj) for key, obj in objects.items() if key[0] == "Service" and obj["spec"].get("selector")
         ]
-        self._objects = {**remaining, **{_key(item): item for item in slices}}
+        self._objects = {**objects, **{_key(endpoint_slice): endpoint_slice for endpoint_slice in slices}}
 
     def _slice_of(self, service: Manifest) -> Manifest:
         namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
@@ -159,13 +159,13 @@ class Cluster:
         """Bring the folder up to what is stored. What no control plane of ours reads lies there too."""
         texts = {key: yaml.safe_dump(obj, sort_keys=False) for key, obj in self._objects.items()}
         changed = {key: text for key, text in texts.items() if self._written.get(key) != text}
-        removed, self._written = self._written.keys() - texts.keys(), texts
+        deleted, self._written = self._written.keys() - texts.keys(), texts
         for key in changed.keys() - {key for key in changed if key[0] in KINDS}:
             self._stage.write(_file_of(key), changed[key])
         read = [text for key, text in changed.items() if key[0] in KINDS]
         if read:
             await self._stage.apply(joined(*read))
-        for key in removed:
+        for key in deleted:
             if key[0] in KINDS:
                 await delete_object(self._stage, Ref(KINDS[key[0]].key, *key[1:]))
             else:

@@ -39,8 +39,8 @@ def _tls(section: str, rules: list[dict[str, Any]], *hosts: str, **more: Any) ->
 
 
 def _mode(name: str, port: int, host: str = "", mode: str = "Passthrough") -> dict[str, Any]:
-    tls = {"certificateRefs": [{"name": "web"}]} if mode == "Terminate" else {}
-    return listener(name, port, host, "TLS", tls={"mode": mode, **tls})
+    certificate = {"certificateRefs": [{"name": "web"}]} if mode == "Terminate" else {}
+    return listener(name, port, host, "TLS", tls={"mode": mode, **certificate})
 
 
 def _lost(name: str, reason: str, rules: list[dict[str, Any]], *objects: str) -> Feature:
@@ -130,8 +130,8 @@ def _of(kind: str, protocol: str, names: Sequence[str]) -> dict[str, Feature]:
     udp, low = protocol == "UDP", protocol.lower()
     simple, elsewhere, every = names
 
-    def at(*parents: dict[str, Any], to: str = "three", **more: Any) -> Route:
-        rules = more.pop("rules", _to(to))
+    def at(*parents: dict[str, Any], backend: str = "three", **more: Any) -> Route:
+        rules = more.pop("rules", _to(backend))
         return Route(rules, [], parents, kind=kind, **more)
 
     def section(port: int) -> dict[str, Any]:
@@ -143,50 +143,50 @@ def _of(kind: str, protocol: str, names: Sequence[str]) -> dict[str, Feature]:
     def dial(number: int, want: str) -> Dial:
         return Dial(number, want, udp=udp)
 
-    initial = CONTROL
+    base = CONTROL
     return {
-        simple: Feature([at(section(initial))], [dial(initial, "three")], [port(initial)]),
+        simple: Feature([at(section(base))], [dial(base, "three")], [port(base)]),
         f"{kind}MultipleRoutesAttachment": Feature(
-            [at(section(initial + 1), to="four", year=2021), at(section(initial + 1), year=2019)],
-            [dial(initial + 1, "three")],
-            [port(initial + 1)],
+            [at(section(base + 1), backend="four", year=2021), at(section(base + 1), year=2019)],
+            [dial(base + 1, "three")],
+            [port(base + 1)],
         ),
         f"{kind}InvalidBackendRefNonexistent": Feature(
-            [at(section(initial + 2), to="gone", conditions=unresolved("BackendNotFound"))],
-            [dial(initial + 2, "")],
-            [port(initial + 2)],
+            [at(section(base + 2), backend="gone", conditions=unresolved("BackendNotFound"))],
+            [dial(base + 2, "")],
+            [port(base + 2)],
         ),
         f"{kind}InvalidCrossNamespaceBackendRef": Feature(
             [
                 at(
-                    section(initial + 3),
+                    section(base + 3),
                     rules=[backends({**FAR, "name": "alone"})],
                     conditions=unresolved("RefNotPermitted"),
                 )
             ],
-            [dial(initial + 3, "")],
-            [port(initial + 3)],
+            [dial(base + 3, "")],
+            [port(base + 3)],
         ),
         f"{kind}ReferenceGrant": Feature(
-            [at(section(initial + 4), rules=[backends(FAR)])],
-            [dial(initial + 4, "far/far")],
-            [port(initial + 4)],
+            [at(section(base + 4), rules=[backends(FAR)])],
+            [dial(base + 4, "far/far")],
+            [port(base + 4)],
             [grant(f"{low}-far", kind, target="far", namespace="far")],
         ),
         elsewhere: Feature([at({"sectionName": "http"}, conditions=refused("NotAllowedByListeners"))]),
         every: Feature(
-            [at({}, to="four", year=2030)],
-            [dial(initial + 5, "four"), dial(initial + 6, "four"), dial(initial, "three")],
-            [port(initial + 5), port(initial + 6)],
+            [at({}, backend="four", year=2030)],
+            [dial(base + 5, "four"), dial(base + 6, "four"), dial(base, "three")],
+            [port(base + 5), port(base + 6)],
         ),
         f"{kind}ParentRefPortAndSectionName": Feature(
             [
-                at({"port": initial + 7}),
-                at({"port": initial + 8, **section(initial + 8)}, to="four"),
-                at({"port": initial + 7, **section(initial + 8)}, conditions=refused("NoMatchingParent")),
+                at({"port": base + 7}),
+                at({"port": base + 8, **section(base + 8)}, backend="four"),
+                at({"port": base + 7, **section(base + 8)}, conditions=refused("NoMatchingParent")),
             ],
-            [dial(initial + 7, "three"), dial(initial + 8, "four")],
-            [port(initial + 7), port(initial + 8)],
+            [dial(base + 7, "three"), dial(base + 8, "four")],
+            [port(base + 7), port(base + 8)],
         ),
     }
 

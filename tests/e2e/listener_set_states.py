@@ -26,18 +26,18 @@ def _joining(count: int, near: Mapping[str, Said], far: Mapping[str, Said], **al
     )
 
 
-def _conflict(reason: str, between: str, spec: Mapping[str, Any], fields: Mapping[str, Any]) -> State:
+def _conflict(reason: str, between: str, gateway_listener: Mapping[str, Any], set_listener: Mapping[str, Any]) -> State:
     """A Gateway and sets whose listeners cannot be told apart: the first stays. `between` is the reason of two sets."""
-    losing: Said = {"Accepted": f"!{reason}", "Programmed": f"!{reason}", "Conflicted": reason}
+    conflicted: Said = {"Accepted": f"!{reason}", "Programmed": f"!{reason}", "Conflicted": reason}
     return State(
         [
-            gateway(spec, allowedListeners=admitting("Same")),
-            listener_set("first", {**fields, "name": "lost"}, {**fields, "name": "won", "port": 81}),
-            listener_set("second", {**fields, "name": "lost", "port": 81}),
+            gateway(gateway_listener, allowedListeners=admitting("Same")),
+            listener_set("first", {**set_listener, "name": "lost"}, {**set_listener, "name": "won", "port": 81}),
+            listener_set("second", {**set_listener, "name": "lost", "port": 81}),
         ],
         {
             "Gateway edge": {"": {"Accepted": "Accepted", "sets": 1}, "own": WELL},
-            "ListenerSet first": {"": {"Accepted": "ListenersNotValid"}, "won": WELL, "lost": losing},
+            "ListenerSet first": {"": {"Accepted": "ListenersNotValid"}, "won": WELL, "lost": conflicted},
             "ListenerSet second": {
                 "": {"Accepted": "!ListenersNotValid", "Programmed": "!ListenersNotValid"},
                 "lost": {"Accepted": f"!{between}", "Programmed": f"!{between}", "Conflicted": between},
@@ -106,9 +106,9 @@ def _bytes(kind: str, protocol: str) -> dict[str, State]:
 
 
 def _tls(mode: str, *kinds: str) -> dict[str, Any]:
-    tls = {"certificateRefs": [{"name": "web"}]} if mode == "Terminate" else {}
+    certificate = {"certificateRefs": [{"name": "web"}]} if mode == "Terminate" else {}
     return listener("-".join(kinds).lower(), 443, f"{len(kinds)}{kinds[0].lower()}.example.com", "TLS",
-                    tls={"mode": mode, **tls}, **allowing(*kinds))  # fmt: skip
+                    tls={"mode": mode, **certificate}, **allowing(*kinds))  # fmt: skip
 
 
 def _supported(mode: str) -> State:

@@ -41,11 +41,11 @@ def mesh_config(spec: Mapping[str, Any]) -> str:
     return _text("mirrorplane.io/v1alpha1", "MeshConfig", "default", {"accessLogFile": "", **spec})
 
 
-def route(*to: tuple[str, str, int]) -> list[dict[str, Any]]:
+def route(*destinations: tuple[str, str, int]) -> list[dict[str, Any]]:
     """The `route` of a rule: (host, subset, weight) each; an empty subset is none."""
     return [
         {"destination": {"host": host, **({"subset": subset} if subset else {})}, "weight": weight}
-        for host, subset, weight in to
+        for host, subset, weight in destinations
     ]
 
 

@@ -32,13 +32,13 @@ def at(path: str, kind: str = "PathPrefix", **more: Any) -> list[dict[str, Any]]
     return [{"path": {"type": kind, "value": path}, **more}]
 
 
-def filters(kind: str, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+def filters(kind: str, config: Mapping[str, Any]) -> list[dict[str, Any]]:
     field = "urlRewrite" if kind == "URLRewrite" else kind[0].lower() + kind[1:]
-    return [{"type": kind, field: dict(spec)}]
+    return [{"type": kind, field: dict(config)}]
 
 
-def moved(below: str, **said: Any) -> dict[str, Any]:
-    return {"matches": at(below), "filters": filters("RequestRedirect", said)}
+def moved(below: str, **redirect: Any) -> dict[str, Any]:
+    return {"matches": at(below), "filters": filters("RequestRedirect", redirect)}
 
 
 def fields(name: str, value: str) -> list[dict[str, str]]:
@@ -53,13 +53,13 @@ def service_of(feature: str) -> str:
 def services(workload: Workload, *names: str) -> str:
     """Services on both ports, for all of which a workload answers."""
     ports = [{"name": "http", "port": PORT}, {"name": "http-alt", "port": ALT}]
-    results = []
+    manifests = []
     for name in names:
-        results += [made("Service", name, {"ports": ports}, "v1")]
-        results += [
+        manifests += [made("Service", name, {"ports": ports}, "v1")]
+        manifests += [
             local_pod(f"{name}-{port['name']}", name, {"app": name}, workload.port, port["name"]) for port in ports
         ]
-    return joined(*results)
+    return joined(*manifests)
 
 
 def route(service: str, *rules: Mapping[str, Any], namespace: str = "default", **parent: Any) -> str:

@@ -32,8 +32,8 @@ def unavailable() -> str:
     if os.geteuid() != 0:
         return "needs root, for network namespaces"
     try:
-        with network() as created:
-            created.pod("probe", 2)
+        with network() as probe_network:
+            probe_network.pod("probe", 2)
     except subprocess.CalledProcessError as error:
         return f"network namespaces with iptables do not work here: {error.stderr.decode().strip()}"
     return ""
@@ -52,14 +52,14 @@ class Pod(msgspec.Struct, frozen=True):
 
     def python(self, script: str, *arguments: str, seconds: float = 20) -> str:
         """Run a few lines of Python as the workload would; returns what they print."""
-        created = self.command(sys.executable, "-I", "-c", script, *arguments)
-        return subprocess.run(created, capture_output=True, text=True, timeout=seconds, check=True).stdout.strip()
+        command = self.command(sys.executable, "-I", "-c", script, *arguments)
+        return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=True).stdout.strip()
 
     def stats(self, pattern: str) -> dict[str, int]:
         """Read the counters of its proxy that match a regular expression."""
-        ask = f"http://127.0.0.1:{ADMIN}/stats?format=json&filter={pattern}"
-        page = self.python("import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())", ask)
-        return {stat["name"]: stat["value"] for stat in json.loads(page)["stats"] if "name" in stat}
+        url = f"http://127.0.0.1:{ADMIN}/stats?format=json&filter={pattern}"
+        output = self.python("import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())", url)
+        return {stat["name"]: stat["value"] for stat in json.loads(output)["stats"] if "name" in stat}
 
 
 class Network:
@@ -112,8 +112,8 @@ class Network:
     def start(self, pod: Pod, *command: str, gid: int = 0, log: Path) -> None:
         """Start a command in a Pod; it ends with the network."""
         with log.open("wb") as out:
-            created = pod.command(*command, gid=gid)
-            process = subprocess.Popen(tied(*created), stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+            pod_command = pod.command(*command, gid=gid)
+            process = subprocess.Popen(tied(*pod_command), stdout=out, stderr=out, stdin=subprocess.DEVNULL)
         self._stack.callback(_end, process)
 
     def sidecar(self, pod: Pod, proxy: Proxy, xds: XdsAddress, folder: Path) -> None:
@@ -130,17 +130,17 @@ class Network:
     def _plug(self, cable: str) -> None:
         self._ip("-n", self._fabric, "link", "set", cable, "master", "bridge", "up")
 
-    def _ip(self, *said: str) -> None:
-        subprocess.run([_tool("ip"), *said], check=True, capture_output=True)
+    def _ip(self, *arguments: str) -> None:
+        subprocess.run([_tool("ip"), *arguments], check=True, capture_output=True)
 
 
 @contextmanager
 def network() -> Iterator[Network]:
     """A network without Pods yet; all of it goes at the end."""
     with ExitStack() as stack:
-        new_network = Network(stack)
-        new_network.build()
-        yield new_network
+        network_ = Network(stack)
+        network_.build()
+        yield network_
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -149,6 +149,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _tool(name: str) -> str:
-    path_found = shutil.which(name)
-    assert path_found is not None, f"{name} is not installed"
-    return path_found
+    path = shutil.which(name)
+    assert path is not None, f"{name} is not installed"
+    return path

@@ -136,18 +136,18 @@ class Odd:
         if kind in KINDS[2:]:
             return {"backendRefs": backends}
         matches = [self._match(kind) for _ in range(self.dice.randint(0, 3))]
-        spec: dict[str, Any] = {"matches": matches, "filters": self._filters(kind), "backendRefs": backends}
-        spec |= self._maybe(sessionPersistence=self._session())
+        rule: dict[str, Any] = {"matches": matches, "filters": self._filters(kind), "backendRefs": backends}
+        rule |= self._maybe(sessionPersistence=self._session())
         if kind == "HTTPRoute":
-            spec |= self._maybe(timeouts={"request": self.one(DURATIONS), "backendRequest": self.one(DURATIONS)})
-            spec |= self._maybe(
+            rule |= self._maybe(timeouts={"request": self.one(DURATIONS), "backendRequest": self.one(DURATIONS)})
+            rule |= self._maybe(
                 retry={
                     "codes": self._some((400, 500, 503, 599)),
                     "attempts": self.one((0, 1, 9)),
                     "backoff": self.one(DURATIONS),
                 }
             )
-        return spec
+        return rule
 
     def _match(self, kind: str) -> dict[str, Any]:
         headers = [
@@ -182,7 +182,7 @@ class Odd:
                 {"type": "ReplacePrefixMatch", "replacePrefixMatch": self.one((*TEXTS, ""))},
             )
         )
-        spec: dict[str, Any] = {
+        configs: dict[str, Any] = {
             "RequestHeaderModifier": {"requestHeaderModifier": changes},
             "ResponseHeaderModifier": {"responseHeaderModifier": changes},
             "RequestMirror": {
@@ -225,13 +225,15 @@ class Odd:
             "ExtensionRef": {"extensionRef": {"group": "x.y", "kind": "Z", "name": "z"}},
         }
         names = (
-            self._some(tuple(spec)[:3] if kind == "GRPCRoute" else tuple(spec), 3) if self.dice.random() < 0.5 else []
+            self._some(tuple(configs)[:3] if kind == "GRPCRoute" else tuple(configs), 3)
+            if self.dice.random() < 0.5
+            else []
         )
-        return [{"type": name, **spec[name]} for name in names]
+        return [{"type": name, **configs[name]} for name in names]
 
     def _backend(self, kind: str) -> dict[str, Any]:
-        spec = {**self._to(), **self._maybe(weight=self.one((0, 1, 7, 1_000_000)))}
-        return spec | self._maybe(filters=self._filters(kind)) if kind in KINDS[:2] else spec
+        backend = {**self._to(), **self._maybe(weight=self.one((0, 1, 7, 1_000_000)))}
+        return backend | self._maybe(filters=self._filters(kind)) if kind in KINDS[:2] else backend
 
     def _to(self) -> dict[str, Any]:
         return {
@@ -242,12 +244,12 @@ class Odd:
 
     def _session(self) -> dict[str, Any]:
         kind = self.dice.choice(("Cookie", "Header"))
-        spec = {
+        session = {
             "type": kind,
             **self._maybe(sessionName=self.one(("s", "x" * 128))),
             **self._maybe(absoluteTimeout=self.one(DURATIONS)),
         }
-        return spec | (
+        return session | (
             self._maybe(
                 cookie={"lifetimeType": self.one(("Session", "Permanent")), **self._maybe(path=self.one(TEXTS))}
             )
@@ -270,10 +272,10 @@ class Odd:
         }
 
     def _grant(self) -> dict[str, Any]:
-        asks = [
+        sources = [
             {"group": GROUP, "kind": self.one((*KINDS, "Gateway", "ListenerSet")), "namespace": self.one(SPACES[1:])}
         ]
-        return {"from": asks, "to": [{"group": "", "kind": self.one(("Service", "Secret", "ConfigMap"))}]}
+        return {"from": sources, "to": [{"group": "", "kind": self.one(("Service", "Secret", "ConfigMap"))}]}
 
     def _ref(self, kind: str) -> dict[str, Any]:
         return {"group": "", "kind": kind, "name": self.one(NAMES)}
@@ -294,10 +296,10 @@ class Odd:
         }
 
     def _made(self, kind: str, name: str, spec: dict[str, Any], *, space: bool = False) -> dict[str, Any]:
-        position = f"2026-01-01T00:00:{self.dice.randint(10, 59)}Z"
+        created = f"2026-01-01T00:00:{self.dice.randint(10, 59)}Z"
         metadata = {
             "name": name,
-            "creationTimestamp": position,
+            "creationTimestamp": created,
             **({"namespace": "b"} if space and self.dice.random() < 0.15 else {}),
         }
         return {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": metadata, "spec": spec}
@@ -309,5 +311,5 @@ class Odd:
     def _some(self, pool: Sequence[Any], most: int = 2) -> list[Any]:
         return self.dice.sample(pool, self.dice.randint(1, min(most, len(pool))))
 
-    def _maybe(self, **said: Any) -> dict[str, Any]:
-        return said if self.dice.random() < 0.4 else {}
+    def _maybe(self, **fields: Any) -> dict[str, Any]:
+        return fields if self.dice.random() < 0.4 else {}

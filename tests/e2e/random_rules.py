@@ -78,8 +78,8 @@ class Oddities:
 
     def _retries(self) -> dict[str, Any]:
         on = ",".join(self._some(("5xx", "reset", "503", "retriable-4xx", "")))
-        spec = {"attempts": self._one((1, 3, 1000)), "retryOn": on, "perTryTimeout": self._one(DURATIONS)}
-        return {**spec, "backoff": self._one(DURATIONS), "retryRemoteLocalities": self._one((True, False))}
+        policy = {"attempts": self._one((1, 3, 1000)), "retryOn": on, "perTryTimeout": self._one(DURATIONS)}
+        return {**policy, "backoff": self._one(DURATIONS), "retryRemoteLocalities": self._one((True, False))}
 
     def _fault(self) -> dict[str, Any]:
         delay = {"fixedDelay": self._one(DURATIONS), "percentage": self._one(PERCENT)}

@@ -18,10 +18,12 @@ POOLS = (
 ENDPOINTS = ("127.0.0.1:8080", "0.0.0.0:8080", "[::1]:8080", "")
 
 
-def limits(dice: random.Random, names: Sequence[str]) -> dict[str, Any]:
+def limits(dice: random.Random, services: Sequence[str]) -> dict[str, Any]:
     """Return the spec of a Sidecar, which is refused now and then."""
     ports = dice.sample((80, 8000, 443, 3306), dice.randint(0, 2))
-    spec: dict[str, Any] = {"egress": [*(_listener(dice, names, port) for port in ports), _listener(dice, names, 0)]}
+    spec: dict[str, Any] = {
+        "egress": [*(_listener(dice, services, port) for port in ports), _listener(dice, services, 0)]
+    }
     if dice.random() < 0.3:
         spec["workloadSelector"] = {"labels": {"app": dice.choice(("sleep", "web", "a"))}}
     if dice.random() < 0.6:
@@ -33,8 +35,8 @@ def limits(dice: random.Random, names: Sequence[str]) -> dict[str, Any]:
     return spec
 
 
-def _listener(dice: random.Random, names: Sequence[str], port: int) -> dict[str, Any]:
-    hosts = [f"{dice.choice(WHERE)}/{dice.choice((*WHAT, dice.choice(names)))}" for _ in range(dice.randint(1, 3))]
+def _listener(dice: random.Random, services: Sequence[str], port: int) -> dict[str, Any]:
+    hosts = [f"{dice.choice(WHERE)}/{dice.choice((*WHAT, dice.choice(services)))}" for _ in range(dice.randint(1, 3))]
     spec: dict[str, Any] = {"hosts": [host for host in hosts if "." in host or host.endswith("*")] or ["*/*"]}
     if port:
         spec["port"] = {"number": port, "protocol": dice.choice(("HTTP", "TCP", "TLS", "GRPC"))}

@@ -102,12 +102,12 @@ def forwards(draw: st.DrawFn) -> Json:
     weights = st.sampled_from([0, 1, 1, 50])
     plain = st.fixed_dictionaries({"destination": TO}, optional={"weight": weights})
     changing = st.fixed_dictionaries({"destination": TO, "headers": CHANGES, "weight": weights})
-    rewrites = st.one_of(plain, changing, changing)
-    target = draw(st.lists(rewrites, min_size=1, max_size=3))
-    if len(target) > 1 and not any(item.get("weight") for item in target):
-        target[0]["weight"] = 1
+    destination = st.one_of(plain, changing, changing)
+    destinations = draw(st.lists(destination, min_size=1, max_size=3))
+    if len(destinations) > 1 and not any(target.get("weight") for target in destinations):
+        destinations[0]["weight"] = 1
     return {
-        "route": target,
+        "route": destinations,
         **draw(st.one_of(st.just({}), st.fixed_dictionaries({"rewrite": REWRITE}))),
         **_mirrors(draw),
     }
@@ -119,7 +119,7 @@ REDIRECT = record(
     scheme=st.sampled_from(["http", "https"]),
     port=st.sampled_from([80, 443, 8080]),
     redirectCode=st.sampled_from([301, 302, 303, 307, 308]),
-).filter(lambda said: set(said) - {"redirectCode"})
+).filter(lambda fields: set(fields) - {"redirectCode"})
 PREFIX_REDIRECT = st.fixed_dictionaries(
     {"prefixRewrite": st.sampled_from(["/p", "/", "/p/"])}, optional={"derivePort": st.just("FROM_REQUEST_PORT")}
 )
@@ -130,7 +130,9 @@ ANSWER = st.fixed_dictionaries(
 
 SURE = st.fixed_dictionaries({"value": st.sampled_from([0, 100])})
 FAULTS = st.builds(
-    lambda **said: {"fault": {name: one for name, one in said.items() if one}} if any(said.values()) else {},
+    lambda **fields: (
+        {"fault": {name: fault for name, fault in fields.items() if fault}} if any(fields.values()) else {}
+    ),
     abort=st.none()
     | st.fixed_dictionaries({"percentage": SURE, "httpStatus": st.sampled_from([418, 503])})
     | st.fixed_dictionaries({"percentage": SURE, "grpcStatus": st.sampled_from(["UNAVAILABLE", "INTERNAL"])}),
@@ -141,25 +143,25 @@ FAULTS = st.builds(
 @st.composite
 def rules(draw: st.DrawFn) -> Json:
     """One rule of `http`."""
-    fields: Json = {
+    rule: Json = {
         "match": draw(st.lists(MATCH, min_size=1, max_size=2)),
         **draw(st.one_of(st.just({}), RULE_CHANGES, RULE_CHANGES)),
     }
     kind = draw(st.sampled_from(["route", "route", "route", "redirect", "prefix", "answer"]))
     if kind == "redirect":
-        return {**fields, "redirect": draw(REDIRECT)}
+        return {**rule, "redirect": draw(REDIRECT)}
     if kind == "answer":
-        return {**fields, "directResponse": draw(ANSWER)}
+        return {**rule, "directResponse": draw(ANSWER)}
     if kind == "prefix":
         prefix = {"uri": {"prefix": draw(st.sampled_from(["/a", "/A", "/"]))}, "ignoreUriCase": draw(st.booleans())}
-        return {**fields, "match": [prefix], "redirect": draw(PREFIX_REDIRECT)}
+        return {**rule, "match": [prefix], "redirect": draw(PREFIX_REDIRECT)}
     sent = {**draw(forwards()), **draw(st.one_of(st.just({}), st.just({}), FAULTS))}
     sent |= {"corsPolicy": draw(CORS)} if draw(st.booleans()) else {}
-    if "Host" in fields.get("headers", {}).get("request", {}).get("set", {}):
+    if "Host" in rule.get("headers", {}).get("request", {}).get("set", {}):
         sent.get("rewrite", {}).pop("authority", None)
         if not sent.get("rewrite", {"uri": "/"}):
             del sent["rewrite"]
-    return {**fields, **sent}
+    return {**rule, **sent}
 
 
 ORIGINS = st.sampled_from([{"exact": "https://a.b"}, {"regex": ".*"}, {"prefix": "https://c"}])

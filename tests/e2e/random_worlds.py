@@ -125,11 +125,11 @@ class Author:
         return {"host": self._dice.choice(HOSTS), "subsets": subsets, **self._exported(), **policy}
 
     def _traffic(self) -> dict[str, Any]:
-        spec = {block: self._dice.choice(choices) for block, choices in POLICIES.items() if self._maybe()}
-        if not spec or self._maybe():
+        policy = {block: self._dice.choice(choices) for block, choices in POLICIES.items() if self._maybe()}
+        if not policy or self._maybe():
             port = {"port": {"number": self._dice.choice(PORTS)}, "tls": self._dice.choice(POLICIES["tls"])}
-            spec["portLevelSettings"] = [port]
-        return spec
+            policy["portLevelSettings"] = [port]
+        return policy
 
     def _rules(self) -> dict[str, Any]:
         hosts = {} if self._dice.random() < 0.15 else {"hosts": self._some(HOSTS, 3)}  # without, it is a delegate
@@ -147,18 +147,18 @@ class Author:
         tcp = [{"match": [self._stream()] if self._maybe() else [], "route": self._shares()} for _ in "12"]
         return {"tls": tls, "tcp": tcp}
 
-    def _stream(self, **said: Any) -> dict[str, Any]:
+    def _stream(self, **match: Any) -> dict[str, Any]:
         if self._maybe():
-            said["destinationSubnets"] = self._some(SUBNETS, 2)
-        return {**said, "port": self._dice.choice(PORTS)} if self._maybe() else said
+            match["destinationSubnets"] = self._some(SUBNETS, 2)
+        return {**match, "port": self._dice.choice(PORTS)} if self._maybe() else match
 
     def _shares(self) -> list[dict[str, Any]]:
-        target = [{"destination": self._destination(), "weight": self._dice.choice(WEIGHTS)} for _ in range(2)]
-        return target[: self._dice.choice([1, 2])]
+        destinations = [{"destination": self._destination(), "weight": self._dice.choice(WEIGHTS)} for _ in range(2)]
+        return destinations[: self._dice.choice([1, 2])]
 
     def _rule(self) -> dict[str, Any]:
-        target = [{"destination": self._destination(), "weight": self._dice.choice(WEIGHTS)} for _ in range(3)]
-        rule: dict[str, Any] = {"route": target[: self._dice.choice([1, 2, 3])]}
+        destinations = [{"destination": self._destination(), "weight": self._dice.choice(WEIGHTS)} for _ in range(3)]
+        rule: dict[str, Any] = {"route": destinations[: self._dice.choice([1, 2, 3])]}
         if self._maybe():
             rule["match"] = [self._match() for _ in range(self._dice.choice([1, 2]))]
         if self._maybe():
@@ -187,12 +187,12 @@ class Author:
         return match
 
     def _destination(self) -> dict[str, Any]:
-        spec: dict[str, Any] = {"host": self._dice.choice(HOSTS)}
+        destination: dict[str, Any] = {"host": self._dice.choice(HOSTS)}
         if self._maybe():
-            spec["subset"] = self._dice.choice(SUBSETS)
+            destination["subset"] = self._dice.choice(SUBSETS)
         if self._maybe():
-            spec["port"] = {"number": self._dice.choice(PORTS)}
-        return spec
+            destination["port"] = {"number": self._dice.choice(PORTS)}
+        return destination
 
     def _exported(self) -> dict[str, Any]:
         return {"exportTo": self._some(("*", ".", *NAMESPACES), 2)} if self._dice.random() < 0.2 else {}

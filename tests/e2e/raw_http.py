@@ -17,8 +17,8 @@ class Said(msgspec.Struct, frozen=True):
 
     def header(self, name: str) -> str | None:
         """The values of a header joined by commas, None when there is none."""
-        results = [value for key, value in self.headers if key == name]
-        return ",".join(results) if results else None
+        values = [value for key, value in self.headers if key == name]
+        return ",".join(values) if values else None
 
 
 async def say(address: tuple[str, int], line: str, headers: Headers) -> Said:
@@ -27,10 +27,12 @@ async def say(address: tuple[str, int], line: str, headers: Headers) -> Said:
     try:
         head = [f"{line} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "connection: close", "", ""]
         writer.write("\r\n".join(head).encode("latin-1"))
-        report = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").removesuffix("\r\n\r\n")
-        initial, *remainder = report.split("\r\n")
-        pairs = (line.partition(":") for line in remainder)
-        answer = Said(int(initial.split()[1]), tuple((name.lower(), value.strip()) for name, _, value in pairs), b"")
+        head_text = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").removesuffix("\r\n\r\n")
+        status_line, *lines = head_text.split("\r\n")
+        pairs = (line.partition(":") for line in lines)
+        answer = Said(
+            int(status_line.split()[1]), tuple((name.lower(), value.strip()) for name, _, value in pairs), b""
+        )
         body = await reader.readexactly(int(answer.header("content-length") or 0))  # Envoy closes a second later
         return msgspec.structs.replace(answer, body=body)
     finally:

@@ -45,13 +45,13 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
     stage.write("ground.yaml", yaml.safe_dump_all(ground))
     await until(lambda: len(stage.app.plane.snapshot.objects) == len(ground), "the file was read")
     judge = Judge(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
-    judged = {"ground": judge.said()}
+    problems_by_name = {"ground": judge.said()}
     for document in tried if delta else ():  # what Envoy makes of a resource is no matter of how it came
         await judge.show([document])
-        judged[document["metadata"]["name"]] = judge.said()
+        problems_by_name[document["metadata"]["name"]] = judge.said()
     await judge.show(tried)
-    judged["all together"] = judge.said()
-    wrong = [f"{name}: {item}" for name, messages in judged.items() for item in messages]
+    problems_by_name["all together"] = judge.said()
+    wrong = [f"{name}: {problem}" for name, problems in problems_by_name.items() for problem in problems]
     assert not wrong, "\n".join(wrong)
 
 
@@ -65,12 +65,12 @@ async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
 async def test_a_router_accepts_random_worlds(tmp_path: Path, delta: bool) -> None:
     issued = Certificates()
     authority = issued.ca.cert_pem.bytes()
-    manifests = [issued.secret(name, "api.example.com") for name in random_gateways.SECRETS[:2]]
-    manifests.append(issued.secret("mutual", "*.example.com", ca_crt=authority))
+    secrets = [issued.secret(name, "api.example.com") for name in random_gateways.SECRETS[:2]]
+    secrets.append(issued.secret("mutual", "*.example.com", ca_crt=authority))
     async with secured_stage(tmp_path) as (stage, tls):
-        await stage.apply(joined(*manifests))
-        edge = await router(stage, *random_gateways.PORTS, delta=delta, tls=tls, unprivileged=True)
-        judge = Judge(stage, edge.envoy.log)
+        await stage.apply(joined(*secrets))
+        edge_router = await router(stage, *random_gateways.PORTS, delta=delta, tls=tls, unprivileged=True)
+        judge = Judge(stage, edge_router.envoy.log)
         await judge.random_worlds(WORLDS if delta else FEW)
         assert judge.seen >= {LISTENER, ROUTE, CLUSTER}
 
@@ -100,8 +100,8 @@ class Judge:
 
     async def random_worlds(self, count: int) -> None:
         """Show a number of worlds, one after the other."""
-        initial = seed_of_run()
-        for seed in range(initial, initial + count):
+        first_seed = seed_of_run()
+        for seed in range(first_seed, first_seed + count):
             await self.show(list(yaml.safe_load_all(world(seed))))
             wrong = self.said()
             assert not wrong, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *wrong))
@@ -119,20 +119,20 @@ class Judge:
     def said(self) -> list[str]:
         """Return every complaint: rejections, builds that failed, new warnings of the proxy, other readings."""
         app = self._stage.app
-        messages = [*complaints(self._stage), *(f.message for f in findings(self._stage) if f.reason == "Rejected")]
-        messages += [f"{key}: {error}" for key, error in app.plane.publisher.failures.items()]
+        problems = [*complaints(self._stage), *(f.message for f in findings(self._stage) if f.reason == "Rejected")]
+        problems += [f"{key}: {error}" for key, error in app.plane.publisher.failures.items()]
         lines = self._log().splitlines()
         logged = (json.loads(line)["msg"] for line in lines[self._logged :])
-        messages += [line for line in logged if not line.startswith(UNAVOIDABLE)]
+        problems += [line for line in logged if not line.startswith(UNAVOIDABLE)]
         self._logged = len(lines)
-        messages += [difference for resource in self._new() for difference in differences(resource)]
-        return list(dict.fromkeys(_short(item) for item in messages))
+        problems += [difference for resource in self._new() for difference in differences(resource)]
+        return list(dict.fromkeys(_short(problem) for problem in problems))
 
     def _new(self) -> Iterator[Resource]:
         """Yield the resources that are served and were not looked at before."""
         (stream,) = self._stage.app.xds.streams()
-        for results in self._stage.app.plane.render(stream.proxy).resources.values():
-            for resource in results.values():
+        for resources in self._stage.app.plane.render(stream.proxy).resources.values():
+            for resource in resources.values():
                 if resource.version not in self._read:
                     self._read.add(resource.version)
                     self.seen.add(resource.type_url)

@@ -28,8 +28,8 @@ class Answer(NamedTuple):
 class Desk:
     """Two workloads, web and next, behind a sidecar; rules for `web` as a test says."""
 
-    def __init__(self, stage: Stage, web: Workload, workload: Workload, client: aiohttp.ClientSession) -> None:
-        self.stage, self.web, self.next, self.client = stage, web, workload, client
+    def __init__(self, stage: Stage, web: Workload, copy: Workload, client: aiohttp.ClientSession) -> None:
+        self.stage, self.web, self.next, self.client = stage, web, copy, client
         self.envoy: Sidecar | None = None
 
     async def rules(self, *rules: Mapping[str, Any]) -> None:
@@ -42,9 +42,9 @@ class Desk:
 
     async def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
         assert self.envoy is not None
-        spec = {"Host": "web", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        all_headers = {"Host": "web", **{name.replace("_", "-"): value for name, value in headers.items()}}
         async with self.client.request(
-            method, self.envoy.on(PORT) + path, headers=spec, allow_redirects=False
+            method, self.envoy.on(PORT) + path, headers=all_headers, allow_redirects=False
         ) as answer:
             return Answer(answer.status, answer.headers, await answer.read())
 
@@ -59,8 +59,8 @@ class Desk:
 async def desk(stage: Stage) -> AsyncIterator[Desk]:
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(aiohttp.ClientSession())
-        web, second = [await stack.enter_async_context(Workload(name)) for name in ("web", "next")]
-        yield Desk(stage, web, second, client)
+        web, copy = [await stack.enter_async_context(Workload(name)) for name in ("web", "next")]
+        yield Desk(stage, web, copy, client)
 
 
 async def test_a_redirect_says_where_to_go(desk: Desk) -> None:
@@ -72,11 +72,11 @@ async def test_a_redirect_says_where_to_go(desk: Desk) -> None:
         {"match": [{"uri": {"prefix": "/port"}}], "redirect": {"port": 9999}},
         {"route": WEB},
     )
-    locations = {}
+    answers = {}
     for path in ("/a", "/secure?x=1", "/part/y", "/same", "/port", "/else"):
         answer = await desk.ask(path)
-        locations[path] = answer.status, answer.headers.get("location")
-    assert locations == {
+        answers[path] = answer.status, answer.headers.get("location")
+    assert answers == {
         "/a": (302, "http://c.example/b"),
         "/secure?x=1": (301, "https://web/secure?x=1"),
         "/part/y": (308, "http://web/whole/y"),
@@ -205,10 +205,10 @@ async def test_a_timeout_ends_a_slow_request(desk: Desk) -> None:
 async def test_a_grpc_request_ends_with_the_timeout_of_the_rule_else_with_its_own_deadline(desk: Desk) -> None:
     grpc = {"Content_Type": "application/grpc"}
     await desk.rules({"match": [{"uri": {"prefix": "/delay/5"}}], "timeout": "200ms", "route": WEB}, {"route": WEB})
-    own_deadline = await desk.ask("/delay/4", "POST", Grpc_Timeout="200m", **grpc)
-    ours = await desk.ask("/delay/5", "POST", Grpc_Timeout="9S", **grpc)
-    assert own_deadline.headers["grpc-message"] == "downstream duration timeout"
-    assert ours.headers["grpc-message"] == "upstream request timeout"
+    by_deadline = await desk.ask("/delay/4", "POST", Grpc_Timeout="200m", **grpc)
+    by_rule = await desk.ask("/delay/5", "POST", Grpc_Timeout="9S", **grpc)
+    assert by_deadline.headers["grpc-message"] == "downstream duration timeout"
+    assert by_rule.headers["grpc-message"] == "upstream request timeout"
 
 
 async def test_faults_fail_and_delay_as_many_as_they_say_and_what_is_aborted_is_not_copied(desk: Desk) -> None:
@@ -265,11 +265,13 @@ async def test_other_origins_are_told_whether_they_may_read(desk: Desk) -> None:
             "route": WEB,
         }
     )
-    preflight_headers = {"Access_Control_Request_Method": "PUT"}
-    preflight = await desk.ask("/headers", "OPTIONS", Origin="https://a.example", **preflight_headers)
+    request_headers = {"Access_Control_Request_Method": "PUT"}
+    preflight = await desk.ask("/headers", "OPTIONS", Origin="https://a.example", **request_headers)
     assert preflight.status == 200
-    report = {name.lower(): value for name, value in preflight.headers.items() if name.lower().startswith("access-")}
-    assert report == {
+    cors_headers = {
+        name.lower(): value for name, value in preflight.headers.items() if name.lower().startswith("access-")
+    }
+    assert cors_headers == {
         "access-control-allow-origin": "https://a.example",
         "access-control-allow-methods": "GET,PUT",
         "access-control-allow-headers": "x-token",

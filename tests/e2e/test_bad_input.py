@@ -71,9 +71,9 @@ async def web(stage: Stage, client: aiohttp.ClientSession) -> AsyncIterator[Web]
         await stage.apply(joined(service("web", PORT), versions("web", [v1.port, v2.port])))
         stage.write("rules.yaml", GOOD)
         await until(lambda: len(stage.app.plane.snapshot.objects) == 7, "the folder was read")
-        new_web = Web(stage, await sidecar(stage, PORT), v1, v2, client)
-        await new_web.serves()
-        yield new_web
+        world = Web(stage, await sidecar(stage, PORT), v1, v2, client)
+        await world.serves()
+        yield world
 
 
 def replaced(old: str, new: str) -> Callable[[Path], None]:

@@ -69,12 +69,12 @@ class Editor:
     def rules(self) -> None:
         """Write a host's rules anew, with subsets of new names, other weights and other mirrors."""
         host = self._dice.choice(HOSTS)
-        initial, second = self._dice.sample(["v1", "v2", "blue", "green", "stable"], 2)
+        primary, secondary = self._dice.sample(["v1", "v2", "blue", "green", "stable"], 2)
         share = self._dice.choice([0, 1, 10, 50, 99, 100])
-        targets = [(host, initial, share), (host, second, 100 - share)]
-        routes = route(*(self._dice.choice([targets, [(host, initial, 1)], [(host, "", 1)]])))
-        rule = {"route": routes, **self._mirrors(host, second)}
-        self._write(host, destination_rule(host, {initial: "v1", second: "v2"}), virtual_service(host, rule))
+        targets = [(host, primary, share), (host, secondary, 100 - share)]
+        destinations = route(*(self._dice.choice([targets, [(host, primary, 1)], [(host, "", 1)]])))
+        rule = {"route": destinations, **self._mirrors(host, secondary)}
+        self._write(host, destination_rule(host, {primary: "v1", secondary: "v2"}), virtual_service(host, rule))
 
     def extra(self) -> None:
         """Add, change or remove a service, and perhaps rules for it."""
@@ -155,14 +155,14 @@ async def test_random_edits_fail_no_request(stage: Stage, delta: bool) -> None:
         await until(lambda: len(stage.app.plane.snapshot.objects) == 1 + 5 * len(HOSTS) + 1, "the folder was read")
         envoy = await sidecar(stage, *PORTS, 8002, 8003, delta=delta)
         editor = Editor(stage, dice, copy.port)
-        async with steady(_choices(envoy), PER_SECOND, seed) as results:
+        async with steady(_choices(envoy), PER_SECOND, seed) as rate:
             for _ in range(ROUNDS):
                 editor.edit()
                 await asyncio.sleep(dice.random() * PAUSE_S)
             editor.last()
             await until(lambda: _is_last(stage) and findings(stage) == (), "the last edit was read")
             await stage.settled()
-        assert (dict(results.failed), results.answered) == ({}, results.sent), f"seed {seed}"
+        assert (dict(rate.failed), rate.answered) == ({}, rate.sent), f"seed {seed}"
         assert complaints(stage) == []
         assert envoy.envoy.log() == ""
         copy.paths.clear()

@@ -24,14 +24,14 @@ OK, UNAVAILABLE = 200, 503
 
 def entry(name: str, *endpoints: Mapping[str, Any], **spec: Any) -> str:
     """A ServiceEntry for the host, with these endpoints."""
-    content = {
+    all_fields = {
         "hosts": [HOST],
         "ports": [{"number": PORT, "name": "http", "protocol": "HTTP"}],
         "resolution": "STATIC",
         "endpoints": [dict(endpoint) for endpoint in endpoints],
         **spec,
     }
-    return _istio("ServiceEntry", name, content)
+    return _istio("ServiceEntry", name, all_fields)
 
 
 def _istio(kind: str, name: str, spec: Mapping[str, Any]) -> str:
@@ -51,12 +51,13 @@ async def ask(envoy: Sidecar, client: aiohttp.ClientSession) -> tuple[int, str]:
 
 
 async def test_endpoints_of_several_entries_for_one_host_are_called(stage: Stage, client: aiohttp.ClientSession):
-    async with Workload("first") as workload, Workload("second") as second:
-        manifests = [
-            entry(item.name, {"address": "127.0.0.1", "ports": {"http": item.port}}) for item in (workload, second)
+    async with Workload("first") as first_workload, Workload("second") as second_workload:
+        entries = [
+            entry(workload.name, {"address": "127.0.0.1", "ports": {"http": workload.port}})
+            for workload in (first_workload, second_workload)
         ]
         balanced = {"host": HOST, "trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}}
-        await stage.apply(joined(mesh_config({}), *manifests, _istio("DestinationRule", "api", balanced)))
+        await stage.apply(joined(mesh_config({}), *entries, _istio("DestinationRule", "api", balanced)))
         envoy = await sidecar(stage, PORT)
         reached = Counter([await ask(envoy, client) for _ in range(6)])
         assert reached == {(OK, "first"): 3, (OK, "second"): 3}
@@ -81,27 +82,27 @@ async def test_the_certificate_must_have_a_name_of_the_entry(
     stage: Stage, client: aiohttp.ClientSession, tmp_path: Path
 ):
     async with Secured(tmp_path, "one.example.com") as secured:
-        here = {"address": "127.0.0.1", "ports": {"http": secured.port}}
+        endpoint = {"address": "127.0.0.1", "ports": {"http": secured.port}}
         tls = {"mode": "SIMPLE", "caCertificates": str(secured.ca), "sni": "one.example.com"}
         rule = _istio("DestinationRule", "api", {"host": HOST, "trafficPolicy": {"tls": tls}})
-        manifest = entry("api", here, subjectAltNames=["spiffe://a/b", "one.example.com"])
-        await stage.apply(joined(mesh_config({}), manifest, rule))
+        by_entry = entry("api", endpoint, subjectAltNames=["spiffe://a/b", "one.example.com"])
+        await stage.apply(joined(mesh_config({}), by_entry, rule))
         envoy = await sidecar(stage, PORT)
         assert await ask(envoy, client) == (OK, "secured")
-        await stage.apply(entry("api", here, subjectAltNames=["two.example.com"]))
+        await stage.apply(entry("api", endpoint, subjectAltNames=["two.example.com"]))
         assert (await ask(envoy, client))[0] == UNAVAILABLE
-        fields = {**tls, "subjectAltNames": ["one.example.com"]}
-        await stage.apply(_istio("DestinationRule", "api", {"host": HOST, "trafficPolicy": {"tls": fields}}))
+        by_rule = {**tls, "subjectAltNames": ["one.example.com"]}
+        await stage.apply(_istio("DestinationRule", "api", {"host": HOST, "trafficPolicy": {"tls": by_rule}}))
         assert await ask(envoy, client) == (OK, "secured"), "what the rule says goes before"
         assert not findings(stage)
 
 
 async def test_an_entry_for_nobody_is_seen_by_nobody(stage: Stage, client: aiohttp.ClientSession):
     async with Workload("first") as workload:
-        here = {"address": "127.0.0.1", "ports": {"http": workload.port}}
+        endpoint = {"address": "127.0.0.1", "ports": {"http": workload.port}}
         strict = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
         # Another service keeps the port's listener there.
-        manifest = _istio(
+        other_entry = _istio(
             "ServiceEntry",
             "other",
             {
@@ -110,8 +111,8 @@ async def test_an_entry_for_nobody_is_seen_by_nobody(stage: Stage, client: aioht
                 "resolution": "STATIC",
             },
         )
-        await stage.apply(joined(mesh_config(strict), manifest, entry("api", here)))
+        await stage.apply(joined(mesh_config(strict), other_entry, entry("api", endpoint)))
         envoy = await sidecar(stage, PORT)
         assert await ask(envoy, client) == (OK, "first")
-        await stage.apply(entry("api", here, exportTo=["~"]))
+        await stage.apply(entry("api", endpoint, exportTo=["~"]))
         assert (await ask(envoy, client))[0] == 502

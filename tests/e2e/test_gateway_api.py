@@ -65,13 +65,13 @@ def behind(*workloads: Workload) -> str:
 class EdgeClient:
     """A client of a router: what is answered to a path of a host."""
 
-    def __init__(self, client: aiohttp.ClientSession, gateway_proxy: Router) -> None:
-        self._client, self._at = client, gateway_proxy
+    def __init__(self, client: aiohttp.ClientSession, edge_router: Router) -> None:
+        self._client, self._router = client, edge_router
 
     async def get(self, path: str, host: str = WEB) -> tuple[int, str]:
         """The status, and who answered or where the answer leads to."""
-        response = self._client.get(self._at.url("http", HTTP, path), headers={"Host": host}, allow_redirects=False)
-        async with response as answer:
+        request = self._client.get(self._router.url("http", HTTP, path), headers={"Host": host}, allow_redirects=False)
+        async with request as answer:
             await answer.read()
             return answer.status, answer.headers.get("Location") or answer.headers.get("X-Workload", "")
 
@@ -99,27 +99,27 @@ RULES = (
 
 @PROTOCOLS
 async def test_a_router_does_what_routes_say(stage: Stage, client: aiohttp.ClientSession, delta: bool):
-    async with Workload("web") as web, Workload("other") as workload, Workload("copy") as copy:
+    async with Workload("web") as web, Workload("other") as other_workload, Workload("copy") as copy:
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
         rules = [route(WEB, *RULES), route(OTHER, rule("/", "other"))]
-        await stage.apply(joined(QUIET, edge(listener), *rules, behind(web, workload, copy)))
-        gateway_proxy = await router(stage, HTTP, delta=delta, labels=LABELS)
-        caller = EdgeClient(client, gateway_proxy)
-        await _routes_by_host_and_path(caller, client, gateway_proxy)
+        await stage.apply(joined(QUIET, edge(listener), *rules, behind(web, other_workload, copy)))
+        edge_router = await router(stage, HTTP, delta=delta, labels=LABELS)
+        caller = EdgeClient(client, edge_router)
+        await _routes_by_host_and_path(caller, client, edge_router)
         await _changes_what_is_sent(caller, web)
         await _answers_itself(caller)
         await _shares(caller)
-        await _copies(caller, web, workload, copy)
+        await _copies(caller, web, other_workload, copy)
     assert not complaints(stage)
 
 
-async def _routes_by_host_and_path(caller: EdgeClient, client: aiohttp.ClientSession, gateway_proxy: Router) -> None:
+async def _routes_by_host_and_path(caller: EdgeClient, client: aiohttp.ClientSession, edge_router: Router) -> None:
     assert await caller.get("/anything/a") == (200, "web")
     assert await caller.get("/anything", OTHER) == (200, "other")
     assert await caller.get("/anything", f"{OTHER}:1234") == (200, "other")
     assert (await caller.get("/anythingelse"))[0] == 404, "prefixes end at slashes"
     assert (await caller.get("/anything", "stranger.example.com"))[0] == 404
-    async with client.post(gateway_proxy.url("http", HTTP, "/anything"), headers={"Host": WEB}) as answer:
+    async with client.post(edge_router.url("http", HTTP, "/anything"), headers={"Host": WEB}) as answer:
         assert answer.headers["X-Workload"] == "other"
 
 
@@ -144,28 +144,30 @@ async def _answers_itself(caller: EdgeClient) -> None:
 
 async def _shares(caller: EdgeClient) -> None:
     """Wide bounds: one in ten million runs is further off."""
-    counter = Counter([await caller.get("/weights") for _ in range(REQUESTS)])
-    assert set(counter) == {(200, "web"), (200, "other")}
-    assert 110 <= counter[200, "web"] <= 185
-    counter = Counter([await caller.get("/partly") for _ in range(REQUESTS)])
-    assert set(counter) == {(200, "web"), (500, "")}
-    assert 65 <= counter[500, ""] <= 135
+    counts = Counter([await caller.get("/weights") for _ in range(REQUESTS)])
+    assert set(counts) == {(200, "web"), (200, "other")}
+    assert 110 <= counts[200, "web"] <= 185
+    counts = Counter([await caller.get("/partly") for _ in range(REQUESTS)])
+    assert set(counts) == {(200, "web"), (500, "")}
+    assert 65 <= counts[500, ""] <= 135
 
 
-async def _copies(caller: EdgeClient, web: Workload, second: Workload, copy: Workload) -> None:
-    for workload in (web, second, copy):
+async def _copies(caller: EdgeClient, web: Workload, other_workload: Workload, copy: Workload) -> None:
+    for workload in (web, other_workload, copy):
         workload.received.clear()
-    paths, request = {f"/anything/copied/{i}" for i in range(10)}, 0
+    paths, sent = {f"/anything/copied/{i}" for i in range(10)}, 0
     while missing := paths - {r.path for r in copy.received}:  # a copy that cannot connect within a second is let go
-        request += len(missing)
+        sent += len(missing)
         for path in sorted(missing):
             assert await caller.get(path) == (200, "web")
         with suppress(AssertionError):
             await until(lambda: paths <= {r.path for r in copy.received}, "all were copied", 2)
-        assert request <= 3 * len(paths), "copies are missing again and again"
+        assert sent <= 3 * len(paths), "copies are missing again and again"
     copied = {(r.host, r.path) for r in copy.received if r.path.startswith("/anything/copied")}  # others may be late
     assert copied == {(WEB, path) for path in paths}
-    assert (len(web.received), second.received) == (request, []), "nothing is copied by 0 %, nor to what is missing"
+    assert (len(web.received), other_workload.received) == (sent, []), (
+        "nothing is copied by 0 %, nor to what is missing"
+    )
     copy.received.clear()
     for _ in range(REQUESTS):
         await caller.get("/anything/part")
@@ -176,9 +178,9 @@ async def _copies(caller: EdgeClient, web: Workload, second: Workload, copy: Wor
 async def test_https_ends_at_a_listener_with_its_secret(tmp_path: Path, client: aiohttp.ClientSession):
     issued = Certificates()
     async with secured_stage(tmp_path) as (stage, tls), Workload("web") as web:
-        fields = {"certificateRefs": [{"name": "web"}]}
+        tls_spec = {"certificateRefs": [{"name": "web"}]}
         listeners = [
-            {"name": "https", "port": HTTPS, "protocol": "HTTPS", "hostname": WEB, "tls": fields},
+            {"name": "https", "port": HTTPS, "protocol": "HTTPS", "hostname": WEB, "tls": tls_spec},
             {"name": "http", "port": HTTP, "protocol": "HTTP"},
         ]
         away = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "port": HTTPS, "statusCode": 301}}
@@ -187,14 +189,14 @@ async def test_https_ends_at_a_listener_with_its_secret(tmp_path: Path, client: 
             object_of("HTTPRoute", "away", {"parentRefs": _at("http"), "rules": [rule("/", filters=(away,))]}),
         ]
         await stage.apply(joined(QUIET, edge(*listeners), *both, behind(web), issued.secret("web", WEB)))
-        gateway_proxy = await router(stage, HTTP, HTTPS, tls=tls, labels=LABELS)
-        where = gateway_proxy.url("https", HTTPS, "/anything")
-        response = client.get(where, headers={"Host": WEB}, ssl=issued.client(), server_hostname=WEB)
-        async with response as answer:
+        edge_router = await router(stage, HTTP, HTTPS, tls=tls, labels=LABELS)
+        url = edge_router.url("https", HTTPS, "/anything")
+        request = client.get(url, headers={"Host": WEB}, ssl=issued.client(), server_hostname=WEB)
+        async with request as answer:
             assert (answer.status, answer.headers["X-Workload"]) == (200, "web")
         with pytest.raises(aiohttp.ClientError):
-            await client.get(where, headers={"Host": OTHER}, ssl=issued.client(), server_hostname=OTHER)
-        assert await EdgeClient(client, gateway_proxy).get("/a") == (301, f"https://{WEB}:{HTTPS}/a")
+            await client.get(url, headers={"Host": OTHER}, ssl=issued.client(), server_hostname=OTHER)
+        assert await EdgeClient(client, edge_router).get("/a") == (301, f"https://{WEB}:{HTTPS}/a")
         assert not complaints(stage)
 
 
@@ -206,5 +208,5 @@ async def test_envoy_accepts_the_golden_cases(tmp_path: Path):
     cases = [case for case in CASES if case.parent.name == "gateway_api"]
     assert len(cases) >= 4
     async with secured_stage(tmp_path) as (stage, tls):
-        gateway_proxy = await router(stage, *range(8080, 8090), 8443, 9443, tls=tls, labels=LABELS)
-        await accepts(Judge(stage, gateway_proxy.envoy.log), cases, tmp_path)
+        edge_router = await router(stage, *range(8080, 8090), 8443, 9443, tls=tls, labels=LABELS)
+        await accepts(Judge(stage, edge_router.envoy.log), cases, tmp_path)

@@ -30,9 +30,9 @@ Edge = tuple[Stage, XdsTls]
 
 @pytest.fixture
 async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
-    async with secured_stage(tmp_path) as created:
-        yield created
-        assert not complaints(created[0])
+    async with secured_stage(tmp_path) as secured:
+        yield secured
+        assert not complaints(secured[0])
 
 
 def https(name: str, port: int = HTTPS, host: str = "", **ref: str) -> dict[str, Any]:
@@ -50,35 +50,35 @@ def gateway(*listeners: Mapping[str, Any], **more: Any) -> str:
 
 def moved(manifest: str, namespace: str) -> str:
     """The same object in another namespace."""
-    spec = yaml.safe_load(manifest)
-    spec["metadata"]["namespace"] = namespace
-    text: str = yaml.safe_dump(spec)
+    obj = yaml.safe_load(manifest)
+    obj["metadata"]["namespace"] = namespace
+    text: str = yaml.safe_dump(obj)
     return text
 
 
 def grant(namespace: str, kind: str) -> str:
-    target, asks = {"group": "", "kind": kind}, {"kind": "Gateway", "namespace": "default"}
-    spec = {"from": [{"group": "gateway.networking.k8s.io", **asks}], "to": [target]}
+    target, source = {"group": "", "kind": kind}, {"kind": "Gateway", "namespace": "default"}
+    spec = {"from": [{"group": "gateway.networking.k8s.io", **source}], "to": [target]}
     return moved(object_of("ReferenceGrant", "grant", spec), namespace)
 
 
 async def status(
     client: aiohttp.ClientSession,
-    gateway_proxy: Router,
+    edge_router: Router,
     issued: Certificates,
     port: int = HTTPS,
     *,
     certified: bool = False,
 ) -> int:
     """The status that a client gets, 0 when it is not let in."""
-    response = client.get(
-        gateway_proxy.url("https", port, "/anything"),
+    request = client.get(
+        edge_router.url("https", port, "/anything"),
         headers={"Host": WEB},
         ssl=issued.client(certified=certified),
         server_hostname=WEB,
     )
     try:
-        async with response as answer:
+        async with request as answer:
             await answer.read()
             return answer.status
     except aiohttp.ClientError:
@@ -91,34 +91,34 @@ async def test_a_certificate_of_another_namespace_is_shown_while_that_grants_it(
     (stage, tls), issued = edge, Certificates()
     async with Workload("web") as web:
         listeners = gateway(https("far", namespace="shop"), https("near", OTHER))
-        manifests = [issued.secret("web", WEB), moved(issued.secret("web", WEB), "shop")]
-        await stage.apply(joined(QUIET, listeners, route(WEB, rule("/", "web")), behind(web), *manifests))
-        gateway_proxy = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
+        secrets = [issued.secret("web", WEB), moved(issued.secret("web", WEB), "shop")]
+        await stage.apply(joined(QUIET, listeners, route(WEB, rule("/", "web")), behind(web), *secrets))
+        edge_router = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
         (stream,) = stage.app.xds.streams()
         for _ in "12":
-            assert await status(client, gateway_proxy, issued) == 0
-            assert await status(client, gateway_proxy, issued, OTHER) == 200
+            assert await status(client, edge_router, issued) == 0
+            assert await status(client, edge_router, issued, OTHER) == 200
             assert list(stage.app.plane.render(stream.proxy).of_type(SECRET)) == ["certificate://default/web"]
             assert [f.path for f in findings(stage) if f.reason == "RefNotPermitted"] == [
                 "spec.listeners[0].tls.certificateRefs[0].namespace"
             ]
             await stage.apply(grant("shop", "Secret"))
-            assert await status(client, gateway_proxy, issued) == 200
+            assert await status(client, edge_router, issued) == 200
             assert not findings(stage)
             await delete_object(stage, Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
         await delete_object(stage, Ref("Secret", "default", "web"))
-        assert await status(client, gateway_proxy, issued, OTHER) == 0
+        assert await status(client, edge_router, issued, OTHER) == 0
         assert {f.reason for f in findings(stage)} >= {"RefNotPermitted", "InvalidCertificateRef"}
 
 
 async def test_clients_are_asked_for_certificates_as_their_port_says(edge: Edge, client: aiohttp.ClientSession):
     (stage, tls), issued, stranger = edge, Certificates(), Certificates()
-    trusting = [{"group": "", "kind": "ConfigMap", "name": "clients", "namespace": "shop"}]
+    ca_refs = [{"group": "", "kind": "ConfigMap", "name": "clients", "namespace": "shop"}]
     frontend = {
-        "default": {"validation": {"caCertificateRefs": trusting}},
+        "default": {"validation": {"caCertificateRefs": ca_refs}},
         "perPort": [
             {"port": OTHER, "tls": {}},
-            {"port": LAX, "tls": {"validation": {"caCertificateRefs": trusting, "mode": "AllowInsecureFallback"}}},
+            {"port": LAX, "tls": {"validation": {"caCertificateRefs": ca_refs, "mode": "AllowInsecureFallback"}}},
         ],
     }
     async with Workload("web") as web:
@@ -127,29 +127,28 @@ async def test_clients_are_asked_for_certificates_as_their_port_says(edge: Edge,
         authority = moved(config_map("clients", issued.ca.cert_pem.bytes()), "shop")
         objects = [route(WEB, rule("/", "web")), behind(web), issued.secret("web", WEB), authority]
         await stage.apply(joined(QUIET, gateway_manifest, *objects, grant("shop", "ConfigMap")))
-        gateway_proxy = await router(stage, HTTPS, OTHER, LAX, tls=tls, labels=LABELS)
+        edge_router = await router(stage, HTTPS, OTHER, LAX, tls=tls, labels=LABELS)
         issued.ca.configure_trust(context := stranger.client(certified=True))
 
-        async def seen(*, by_stranger: bool = False, certified: bool = False) -> list[int]:
+        async def statuses(*, by_stranger: bool = False, certified: bool = False) -> list[int]:
             if not by_stranger:
                 return [
-                    await status(client, gateway_proxy, issued, port, certified=certified)
-                    for port in (HTTPS, OTHER, LAX)
+                    await status(client, edge_router, issued, port, certified=certified) for port in (HTTPS, OTHER, LAX)
                 ]
             stranger.client = lambda **_: context  # type: ignore[method-assign]
-            return [await status(client, gateway_proxy, stranger, port) for port in (HTTPS, OTHER, LAX)]
+            return [await status(client, edge_router, stranger, port) for port in (HTTPS, OTHER, LAX)]
 
-        assert await seen(certified=True) == [200, 200, 200]
-        assert await seen() == [0, 200, 200]
-        assert await seen(by_stranger=True) == [0, 200, 200]
+        assert await statuses(certified=True) == [200, 200, 200]
+        assert await statuses() == [0, 200, 200]
+        assert await statuses(by_stranger=True) == [0, 200, 200]
         assert [f.reason for f in findings(stage)] == ["ConfigurationChanged"]
         await stage.apply(moved(config_map("clients", stranger.ca.cert_pem.bytes()), "shop"))
         for _ in range(100):
-            if await seen(by_stranger=True) == [200, 200, 200]:
+            if await statuses(by_stranger=True) == [200, 200, 200]:
                 break
-        assert await seen(certified=True) == [0, 200, 200]
+        assert await statuses(certified=True) == [0, 200, 200]
         await delete_object(stage, Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
-        assert await seen(certified=True) == [0, 200, 0], "what verified clients is gone: nobody is let in"
+        assert await statuses(certified=True) == [0, 200, 0], "what verified clients is gone: nobody is let in"
         assert {f.reason for f in findings(stage)} >= {"RefNotPermitted", "NoValidCACertificate"}
 
 
@@ -159,22 +158,24 @@ async def test_the_certificate_of_the_gateway_is_shown_to_backends(
     (stage, tls), issued = edge, Certificates()
     (tmp_path / "backend").mkdir()
     async with Secured(tmp_path / "backend", BACKEND, client_certificates=True) as web:
-        fields = {"name": "own", "namespace": "shop"}
-        gateway_manifest = gateway(https("https"), tls={"backend": {"clientCertificateRef": fields}})
+        client_ref = {"name": "own", "namespace": "shop"}
+        gateway_manifest = gateway(https("https"), tls={"backend": {"clientCertificateRef": client_ref}})
         pair = {"tls.crt": web.cert.read_text(), "tls.key": web.key.read_text()}
-        presented = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}, "type": "kubernetes.io/tls"}
-        mine = moved(yaml.safe_dump({**presented, "stringData": pair}), "shop")
-        target = [{"backendRefs": [{"name": "web", "port": 443}]}]
-        manifests = [issued.secret("web", WEB), config_map("web", web.ca.read_bytes()), policy("web", "web", "web")]
-        await stage.apply(joined(QUIET, gateway_manifest, route(WEB, *target), secured("web", web), *manifests, mine))
-        gateway_proxy = await router(stage, HTTPS, tls=tls, labels=LABELS)
-        assert await status(client, gateway_proxy, issued) == 503
+        client_secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}, "type": "kubernetes.io/tls"}
+        secret_manifest = moved(yaml.safe_dump({**client_secret, "stringData": pair}), "shop")
+        rules = [{"backendRefs": [{"name": "web", "port": 443}]}]
+        objects = [issued.secret("web", WEB), config_map("web", web.ca.read_bytes()), policy("web", "web", "web")]
+        await stage.apply(
+            joined(QUIET, gateway_manifest, route(WEB, *rules), secured("web", web), *objects, secret_manifest)
+        )
+        edge_router = await router(stage, HTTPS, tls=tls, labels=LABELS)
+        assert await status(client, edge_router, issued) == 503
         assert [f.reason for f in findings(stage)] == ["RefNotPermitted"]
         await stage.apply(grant("shop", "Secret"))
-        assert await status(client, gateway_proxy, issued) == 200
+        assert await status(client, edge_router, issued) == 200
         assert web.seen[-1].certified
         await delete_object(stage, Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
-        assert await status(client, gateway_proxy, issued) == 503
+        assert await status(client, edge_router, issued) == 503
 
 
 async def test_bytes_are_taken_off_one_line_of_tls_and_put_on_another(
@@ -183,16 +184,16 @@ async def test_bytes_are_taken_off_one_line_of_tls_and_put_on_another(
     (stage, tls), issued = edge, Certificates()
     (tmp_path / "backend").mkdir()
     async with Secured(tmp_path / "backend", BACKEND) as web:
-        ended = {"mode": "Terminate", "certificateRefs": [{"name": "web"}]}
-        listener = {"name": "tls", "port": HTTPS, "protocol": "TLS", "tls": ended}
-        fields = {"backendRefs": [{"name": "web", "port": 443}]}
-        manifest = object_of(
-            "TLSRoute", "web", {"parentRefs": [{"name": "edge"}], "hostnames": [WEB], "rules": [fields]}
+        tls_spec = {"mode": "Terminate", "certificateRefs": [{"name": "web"}]}
+        listener = {"name": "tls", "port": HTTPS, "protocol": "TLS", "tls": tls_spec}
+        rule_spec = {"backendRefs": [{"name": "web", "port": 443}]}
+        tls_route = object_of(
+            "TLSRoute", "web", {"parentRefs": [{"name": "edge"}], "hostnames": [WEB], "rules": [rule_spec]}
         )
-        manifests = [issued.secret("web", WEB), config_map("web", web.ca.read_bytes()), policy("web", "web", "web")]
-        await stage.apply(joined(QUIET, gateway(listener), manifest, secured("web", web), *manifests))
-        gateway_proxy = await router(stage, HTTPS, tls=tls, labels=LABELS)
-        assert await status(client, gateway_proxy, issued) == 200
+        objects = [issued.secret("web", WEB), config_map("web", web.ca.read_bytes()), policy("web", "web", "web")]
+        await stage.apply(joined(QUIET, gateway(listener), tls_route, secured("web", web), *objects))
+        edge_router = await router(stage, HTTPS, tls=tls, labels=LABELS)
+        assert await status(client, edge_router, issued) == 200
         assert [(connection.host, connection.sni) for connection in web.seen] == [(WEB, BACKEND)]
 
 
@@ -226,21 +227,18 @@ async def test_a_request_by_the_wrong_connection_is_answered_421(edge: Edge, tmp
     names = (ANY, SECOND, "*.wildcard.org", FOURTH)
     async with Workload("web") as web:
         listeners = [https(f"l{i}", host=host if i else "") for i, host in enumerate(names)]
-        manifests = issued.secret("web", *names, "unknown-example.org")
+        secret = issued.secret("web", *names, "unknown-example.org")
         alone = https("alone", OTHER, SECOND), https("next", OTHER, FOURTH)
         rules = [
             _at(section, host) for section, host in (("l0", ANY), ("l1", ""), ("l2", ""), ("l3", ""), ("alone", ""))
         ]
-        await stage.apply(joined(QUIET, gateway(*listeners, *alone), *rules, behind(web), manifests))
-        gateway_proxy = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
-        requests = [
-            _by_http2(gateway_proxy, tmp_path / "issuer.pem", HTTPS, name, host) for name, host, _ in MISDIRECTED
-        ]
-        observed = [(name, host, await item) for (name, host, _), item in zip(MISDIRECTED, requests, strict=True)]
-        assert observed == MISDIRECTED
+        await stage.apply(joined(QUIET, gateway(*listeners, *alone), *rules, behind(web), secret))
+        edge_router = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
+        requests = [_by_http2(edge_router, tmp_path / "issuer.pem", HTTPS, name, host) for name, host, _ in MISDIRECTED]
+        answers = [(name, host, await request) for (name, host, _), request in zip(MISDIRECTED, requests, strict=True)]
+        assert answers == MISDIRECTED
         apart = [
-            await _by_http2(gateway_proxy, tmp_path / "issuer.pem", OTHER, SECOND, host)
-            for host in (SECOND, FOURTH, ANY)
+            await _by_http2(edge_router, tmp_path / "issuer.pem", OTHER, SECOND, host) for host in (SECOND, FOURTH, ANY)
         ]
         assert apart == [200, 421, 404], "what no listener takes is not found"
 
@@ -250,12 +248,20 @@ def _at(section: str, host: str) -> str:
     return object_of("HTTPRoute", section, {**spec, **({"hostnames": [host]} if host else {})})
 
 
-async def _by_http2(gateway_proxy: Router, issuer: Path, port: int, name: str, host: str) -> int:
+async def _by_http2(edge_router: Router, issuer: Path, port: int, name: str, host: str) -> int:
     """Return the status of a request by HTTP/2 for a host, by a connection for a name."""
-    where = f"{name}:{port}"
-    says = ["-H", f"Host: {host}", "--cacert", str(issuer), "--resolve", f"{where}:{gateway_proxy.address}"]
-    report = ["-s", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "--http2", f"https://{where}/anything"]
-    process = await asyncio.create_subprocess_exec("curl", *says, *report, stdout=asyncio.subprocess.PIPE)
+    authority = f"{name}:{port}"
+    resolve = ["-H", f"Host: {host}", "--cacert", str(issuer), "--resolve", f"{authority}:{edge_router.address}"]
+    options = [
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_version} %{http_code}",
+        "--http2",
+        f"https://{authority}/anything",
+    ]
+    process = await asyncio.create_subprocess_exec("curl", *resolve, *options, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
     version, _, code = out.decode().partition(" ")
     assert version == "2"

@@ -29,10 +29,10 @@ async def said(stage: Stage, name: str = "edge", kind: str = "Gateway") -> dict[
     return next(dict(status) for ref, status in statuses if (ref.name, ref.kind.rpartition("/")[2]) == (name, kind))
 
 
-async def status(client: aiohttp.ClientSession, edge: Router, port: int) -> int:
+async def status(client: aiohttp.ClientSession, edge_router: Router, port: int) -> int:
     """The status that a client gets, 0 when nothing listens."""
     try:
-        async with client.get(edge.url("http", port, "/anything")) as answer:
+        async with client.get(edge_router.url("http", port, "/anything")) as answer:
             return answer.status
     except aiohttp.ClientConnectionError:
         return 0
@@ -40,19 +40,19 @@ async def status(client: aiohttp.ClientSession, edge: Router, port: int) -> int:
 
 async def test_listeners_come_and_go_and_addresses_are_the_routers(stage: Stage, client: aiohttp.ClientSession):
     async with Workload("v1") as v1:
-        item, two = listener("one", HTTP), listener("two", OTHER)
+        first, second = listener("one", HTTP), listener("two", OTHER)
         route = route_of("web", 0, Route([to("v1")], [], [{}]))
-        await stage.apply(joined(QUIET, OURS, gateway(item), route, served("v1", v1.port)))
-        edge = await router(stage, HTTP, OTHER, labels={LABEL: "edge"})
-        for listeners, statuses in (((item,), (200, 0)), ((item, two), (200, 200)), ((two,), (0, 200))):
+        await stage.apply(joined(QUIET, OURS, gateway(first), route, served("v1", v1.port)))
+        edge_router = await router(stage, HTTP, OTHER, labels={LABEL: "edge"})
+        for listeners, statuses in (((first,), (200, 0)), ((first, second), (200, 200)), ((second,), (0, 200))):
             await stage.apply(gateway(*listeners))
-            await until_programmed(stage, [entry["name"] for entry in listeners])
+            await until_programmed(stage, [listener_spec["name"] for listener_spec in listeners])
 
             async def seen() -> tuple[int, int]:
-                return await status(client, edge, HTTP), await status(client, edge, OTHER)
+                return await status(client, edge_router, HTTP), await status(client, edge_router, OTHER)
 
             await soon(seen, statuses)
-        await _addresses(stage, edge.address)
+        await _addresses(stage, edge_router.address)
         await _generations(stage)
     assert not complaints(stage)
 
@@ -68,7 +68,7 @@ async def _addresses(stage: Stage, usable: str) -> None:
     """GatewayStaticAddresses, GatewayOptionalAddressValue: what cannot be had is told, what is said is had."""
     fine, unusable = {"type": "IPAddress", "value": usable}, {"type": "IPAddress", "value": "192.0.2.1"}
     magic = {"type": "example.com/magic", "value": "x"}
-    for request, conditions, addresses in (
+    for requested, conditions, addresses in (
         ([magic, unusable, fine], {"Accepted": "!UnsupportedAddress", "Programmed": "!Invalid"}, []),
         ([unusable], {**WELL, "Programmed": "!AddressNotUsable"}, []),
         ([unusable, fine], {**WELL, "Programmed": "!AddressNotUsable"}, [fine]),
@@ -76,11 +76,11 @@ async def _addresses(stage: Stage, usable: str) -> None:
         ([{"type": "IPAddress"}], WELL, [fine]),
         ([{}], WELL, [fine]),
     ):
-        await stage.apply(gateway(listener("two", OTHER), addresses=request))
+        await stage.apply(gateway(listener("two", OTHER), addresses=requested))
 
         async def seen() -> tuple[dict[str, str], Any]:
-            statuses = await said(stage)
-            return brief(statuses), statuses.get("addresses")
+            gateway_status = await said(stage)
+            return brief(gateway_status), gateway_status.get("addresses")
 
         await soon(seen, (conditions, addresses))
 
@@ -98,23 +98,23 @@ async def _generations(stage: Stage) -> None:
             made("BackendTLSPolicy", "v1", {"targetRefs": [target], "validation": validation}),
         ]
         await stage.apply(joined(*texts))
-        statuses = dict(await stage.app.status_updater.statuses())
-        expected = {ref: stage.app.plane.snapshot.objects[ref].generation for ref in statuses}
-        assert len(statuses) == len(texts)
-        assert all(expected[ref] == earlier + 1 for ref, earlier in before.items())
-        assert {ref: set(_observed(status)) for ref, status in statuses.items()} == {
-            r: {n} for r, n in expected.items()
+        observed = dict(await stage.app.status_updater.statuses())
+        generations = {ref: stage.app.plane.snapshot.objects[ref].generation for ref in observed}
+        assert len(observed) == len(texts)
+        assert all(generations[ref] == earlier + 1 for ref, earlier in before.items())
+        assert {ref: set(_observed(status)) for ref, status in observed.items()} == {
+            r: {n} for r, n in generations.items()
         }
-        before = expected
+        before = generations
 
 
-def _observed(spec: Any) -> list[int]:
-    if isinstance(spec, list | tuple):
-        return [number for item in spec for number in _observed(item)]
-    if not isinstance(spec, Mapping):
+def _observed(value: Any) -> list[int]:
+    if isinstance(value, list | tuple):
+        return [number for item in value for number in _observed(item)]
+    if not isinstance(value, Mapping):
         return []
-    generations = [spec["observedGeneration"]] if "lastTransitionTime" in spec else []
-    return generations + [number for item in spec.values() for number in _observed(item)]
+    generations = [value["observedGeneration"]] if "lastTransitionTime" in value else []
+    return generations + [number for item in value.values() for number in _observed(item)]
 
 
 async def test_a_gateway_may_have_the_longest_name(stage: Stage, client: aiohttp.ClientSession):
@@ -123,6 +123,6 @@ async def test_a_gateway_may_have_the_longest_name(stage: Stage, client: aiohttp
         route = route_of("web", 0, Route([to("v1")], [], [{"name": name}]))
         stage.write("long.yaml", gateway(listener("http", HTTP), name=name))  # no file may have such a name
         await stage.apply(joined(QUIET, OURS, route, served("v1", v1.port)))
-        edge = await router(stage, HTTP, labels={LABEL: f"{name[:52]}-{sha256(name.encode()).hexdigest()[:10]}"})
-        assert await status(client, edge, HTTP) == 200
+        edge_router = await router(stage, HTTP, labels={LABEL: f"{name[:52]}-{sha256(name.encode()).hexdigest()[:10]}"})
+        assert await status(client, edge_router, HTTP) == 200
         assert brief(await said(stage, name)) == WELL

@@ -69,22 +69,22 @@ class World(msgspec.Struct, frozen=True):
 
     async def get(self, host: str, ask: Ask) -> tuple[str, Mapping[str, str]]:
         """Who answered, or the status and where to, or that no connection came to be; and the headers."""
-        where = self.routers[ask.gateway].url("https" if ask.secure else "http", ask.port, ask.path)
-        more: dict[str, Any] = {"ssl": self.issued.client(), "server_hostname": host} if ask.secure else {}
+        url = self.routers[ask.gateway].url("https" if ask.secure else "http", ask.port, ask.path)
+        tls: dict[str, Any] = {"ssl": self.issued.client(), "server_hostname": host} if ask.secure else {}
         headers = {"Host": host, **ask.headers}
         try:
-            async with self.client.request(ask.method, where, headers=headers, allow_redirects=False, **more) as answer:
+            async with self.client.request(ask.method, url, headers=headers, allow_redirects=False, **tls) as answer:
                 await answer.read()
         except aiohttp.ClientConnectionError:
             return "closed", {}
-        leads = answer.headers.get("Location", "")
-        result = answer.headers["X-Workload"] if answer.status == 200 else f"{answer.status} {leads}".strip()
-        return result, answer.headers
+        location = answer.headers.get("Location", "")
+        answerer = answer.headers["X-Workload"] if answer.status == 200 else f"{answer.status} {location}".strip()
+        return answerer, answer.headers
 
 
 def _ground(issued: Certificates, workloads: Mapping[str, Workload]) -> str:
     """What all features stand on: the Gateways, Services, Secrets."""
-    listeners = [item for feature in FEATURES.values() for item in feature.listeners]
+    listeners = [listener_spec for feature in FEATURES.values() for listener_spec in feature.listeners]
     v1, far = workloads["v1"].port, workloads["far"].port
     secrets = {"web": "default", "named": APART, "of-set": APART, "alone": APART, "every": "open"}
     labels = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": APART, "labels": {"side": "apart"}}}
@@ -144,18 +144,18 @@ async def test_gateways_do_what_routes_say(world: World):
 
 
 async def _problems(world: World, host: str, ask: Ask) -> list[str]:
-    result, headers = await world.get(host, ask)
-    results = [] if result == ask.want else [f"{result} instead of {ask.want}"]
-    results += [f"answered {n}: {headers.get(n)}" for n, value in ask.answered.items() if headers.get(n) != value]
+    answerer, headers = await world.get(host, ask)
+    problems = [] if answerer == ask.want else [f"{answerer} instead of {ask.want}"]
+    problems += [f"answered {n}: {headers.get(n)}" for n, value in ask.answered.items() if headers.get(n) != value]
     if not (ask.got or ask.forwarded or ask.arrived):
-        return results
-    received = world.workloads[result].received[-1]
-    results += [f"got {n}: {received.headers.get(n)}" for n, v in ask.got.items() if received.headers.get(n) != v]
+        return problems
+    received = world.workloads[answerer].received[-1]
+    problems += [f"got {n}: {received.headers.get(n)}" for n, v in ask.got.items() if received.headers.get(n) != v]
     if ask.forwarded and received.path != ask.forwarded:
-        results.append(f"was sent on as {received.path}")
+        problems.append(f"was sent on as {received.path}")
     if ask.arrived and received.host != ask.arrived:
-        results.append(f"was sent on to {received.host}")
-    return results
+        problems.append(f"was sent on to {received.host}")
+    return problems
 
 
 async def _conditions(stage: Stage) -> AsyncIterator[str]:
@@ -168,19 +168,19 @@ async def _conditions(stage: Stage) -> AsyncIterator[str]:
     for name, feature in FEATURES.items():
         for i, route in enumerate(feature.routes):
             parents = statuses[route.namespace, name_of(name, i)]["parents"]
-            results = [brief(parent) for parent in parents]
+            conditions = [brief(parent) for parent in parents]
             expected = {**ACCEPTED, **route.conditions}
-            if results != [expected] * len(route.parents):
-                yield f"{name_of(name, i)}: {results} instead of {expected}"
+            if conditions != [expected] * len(route.parents):
+                yield f"{name_of(name, i)}: {conditions} instead of {expected}"
 
 
 async def _shares(world: World) -> None:
     for name in WEIGHTS:
         world.workloads["v2"].received.clear()
-        counter = Counter([(await world.get(host_of(name), Ask("/anything", "")))[0] for _ in range(REQUESTS)])
-        assert counter.keys() == {"v1", "v2"}
+        counts = Counter([(await world.get(host_of(name), Ask("/anything", "")))[0] for _ in range(REQUESTS)])
+        assert counts.keys() == {"v1", "v2"}
         least, most = BOUNDS[0.7]
-        assert least <= counter["v1"] <= most, name
+        assert least <= counts["v1"] <= most, name
     assert {request.headers["x-sent-to"] for request in world.workloads["v2"].received} == {"v2"}
 
 
@@ -188,20 +188,20 @@ async def _copies(world: World) -> None:
     for name, rules in COPIES.items():
         for i, (rule, shares) in enumerate(rules):
             await _copied(world, host_of(name), f"/anything/{i}", shares)
-            changes = any(item["type"] == "RequestHeaderModifier" for item in rule["filters"])
+            changes = any(rule_filter["type"] == "RequestHeaderModifier" for rule_filter in rule["filters"])
             assert changes == (world.workloads["v1"].received[-1].headers.get("x-set") == "rule"), name
 
 
 async def _copied(world: World, host: str, path: str, shares: Mapping[str, float]) -> None:
     def arrived(workload: str, query: str) -> int:
         requests = world.workloads[workload].received
-        return sum((item.host, item.path) == (host, path + query) for item in requests)
+        return sum((request.host, request.path) == (host, path + query) for request in requests)
 
     async def ask(query: str) -> None:
         assert (await world.get(host, Ask(path + query, "", SENT)))[0] == "v1"
 
     for _ in range(REQUESTS):  # a copy that cannot connect in a second is let go
-        if all(arrived(item, "?warm=1") for item in shares):
+        if all(arrived(request, "?warm=1") for request in shares):
             break
         await ask("?warm=1")
     query = "?id=1&more=2"
@@ -216,13 +216,13 @@ async def _grants_are_withdrawn(world: World) -> None:
     """Nothing is sent where a grant was, nor is a certificate shown."""
     for grant in ("far", "secret-named"):
         await delete_object(world.stage, Ref(REFERENCE_GRANT.key, APART, grant))
-    reference, name = "HTTPRouteReferenceGrant", "GatewaySecretReferenceGrantSpecific"
-    assert (await world.get(host_of(reference), Ask("/anything", "")))[0] == "500"
+    route_feature, secret_feature = "HTTPRouteReferenceGrant", "GatewaySecretReferenceGrantSpecific"
+    assert (await world.get(host_of(route_feature), Ask("/anything", "")))[0] == "500"
     statuses = {ref.name: status for ref, status in await world.stage.app.status_updater.statuses()}
-    (parent,) = statuses[name_of(reference, 0)]["parents"]
+    (parent,) = statuses[name_of(route_feature, 0)]["parents"]
     assert brief(parent) == {**ACCEPTED, "ResolvedRefs": "!RefNotPermitted"}
 
     async def shown() -> str:
-        return (await world.get(host_of(name), OF_LISTENERS[name].asks[0]))[0]
+        return (await world.get(host_of(secret_feature), OF_LISTENERS[secret_feature].asks[0]))[0]
 
     await soon(shown, "closed")

@@ -151,10 +151,7 @@ class Secured(Speaker):
 
     async def __aenter__(self) -> "Secured":
         issued = self.ca.issue_cert(BACKEND)
-        pair = (
-            issued.private_key_pem.bytes(),
-            b"".join(cert_chain_pem.bytes() for cert_chain_pem in issued.cert_chain_pems),
-        )
+        pair = issued.private_key_pem.bytes(), b"".join(pem.bytes() for pem in issued.cert_chain_pems)
         self._server = grpc.aio.server()
         self._server.add_generic_rpc_handlers([self])
         self.port = self._server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
@@ -170,41 +167,43 @@ def _behind(speaker: Speaker) -> str:
 
 async def test_calls_go_where_routes_say(stage: Stage):
     async with Speaker("v1") as v1, Speaker("v2") as v2, Speaker("v3") as v3, Secured("secured") as secured:
-        speakers = {item.name: item for item in (v1, v2, v3, secured)}
-        listeners = [item for feature in FEATURES.values() for item in feature.listeners]
-        routes = [route_of(name, i, item) for name, f in FEATURES.items() for i, item in enumerate(f.routes)]
-        manifests = [policy("secured", "secured", "secured"), config_map("secured", secured.ca.cert_pem.bytes())]
-        pods = [_behind(speaker) for speaker in speakers.values()]
-        await stage.apply(joined(QUIET, OURS, gateway(listener("http", HTTP), *listeners), *routes, *pods, *manifests))
-        edge = await router(stage, HTTP, NAMED, labels=LABELS)
+        speakers = {one.name: one for one in (v1, v2, v3, secured)}
+        listeners = [one for feature in FEATURES.values() for one in feature.listeners]
+        routes = [route_of(name, i, one) for name, f in FEATURES.items() for i, one in enumerate(f.routes)]
+        tls_objects = [policy("secured", "secured", "secured"), config_map("secured", secured.ca.cert_pem.bytes())]
+        pods = [_behind(one) for one in speakers.values()]
+        await stage.apply(
+            joined(QUIET, OURS, gateway(listener("http", HTTP), *listeners), *routes, *pods, *tls_objects)
+        )
+        edge_router = await router(stage, HTTP, NAMED, labels=LABELS)
         wrong = [
             f"{name}: {call.method} at {call.host}: {problem}"
             for name, feature in FEATURES.items()
             for call in feature.calls
-            for problem in await _problems(edge, call.host or host_of(name), call, speakers)
+            for problem in await _problems(edge_router, call.host or host_of(name), call, speakers)
         ]
         assert not wrong, "\n".join(wrong)
         statuses = {ref.name: status for ref, status in await stage.app.status_updater.statuses()}
         route_names = [name_of(name, i) for name, feature in FEATURES.items() for i, _ in enumerate(feature.routes)]
-        assert all(brief(parent) == ACCEPTED for name in route_names for parent in statuses[name]["parents"])
+        assert all(brief(one) == ACCEPTED for name in route_names for one in statuses[name]["parents"])
     assert not complaints(stage)
 
 
-async def _problems(edge: Router, host: str, call: Call, speakers: Mapping[str, Speaker]) -> list[str]:
+async def _problems(edge_router: Router, host: str, call: Call, speakers: Mapping[str, Speaker]) -> list[str]:
     options = [("grpc.default_authority", host)]
-    async with grpc.aio.insecure_channel(f"{edge.address}:{call.port}", options) as channel:
+    async with grpc.aio.insecure_channel(f"{edge_router.address}:{call.port}", options) as channel:
         try:
             answer = await channel.unary_unary(call.method)(b"", metadata=tuple(call.metadata.items()), timeout=60)
         except grpc.aio.AioRpcError as error:
-            result = error.code().name
+            answerer = error.code().name
         else:
-            result = answer.decode().strip()
-    results = [] if result == call.want else [f"{result} instead of {call.want}"]
-    if call.got and result in speakers:
-        method, metadata = speakers[result].calls[-1]
-        results += [] if method == call.method else [f"{method} arrived"]
-        results += [f"got {n}: {metadata.get(n)}" for n, value in call.got.items() if metadata.get(n) != value]
-    return results
+            answerer = answer.decode().strip()
+    problems = [] if answerer == call.want else [f"{answerer} instead of {call.want}"]
+    if call.got and answerer in speakers:
+        method, metadata = speakers[answerer].calls[-1]
+        problems += [] if method == call.method else [f"{method} arrived"]
+        problems += [f"got {n}: {metadata.get(n)}" for n, value in call.got.items() if metadata.get(n) != value]
+    return problems
 
 
 async def test_calls_come_by_tls_too(tmp_path: Path):
@@ -212,12 +211,12 @@ async def test_calls_come_by_tls_too(tmp_path: Path):
     secured = listener("https", HTTPS, host, "HTTPS", tls={"certificateRefs": [{"name": "web"}]})
     async with secured_stage(tmp_path) as (stage, tls), Speaker("v1") as v1:
         rules = _calls(to("v1", matches=_when(service="shop.Till")), parents=[{"sectionName": "https"}])
-        created = route_of("GRPCRoute", 0, rules)
-        await stage.apply(joined(QUIET, OURS, gateway(secured), created, _behind(v1), issued.secret("web", host)))
-        edge = await router(stage, HTTPS, tls=tls, labels=LABELS)
+        route = route_of("GRPCRoute", 0, rules)
+        await stage.apply(joined(QUIET, OURS, gateway(secured), route, _behind(v1), issued.secret("web", host)))
+        edge_router = await router(stage, HTTPS, tls=tls, labels=LABELS)
         trusts = grpc.ssl_channel_credentials(issued.ca.cert_pem.bytes())
-        options = [("grpc.ssl_target_name_override", host), ("grpc.default_authority", host)]
-        async with grpc.aio.secure_channel(f"{edge.address}:{HTTPS}", trusts, options) as channel:
+        channel_options = [("grpc.ssl_target_name_override", host), ("grpc.default_authority", host)]
+        async with grpc.aio.secure_channel(f"{edge_router.address}:{HTTPS}", trusts, channel_options) as channel:
             assert (await channel.unary_unary("/shop.Till/Pay")(b"", timeout=60)).decode().strip() == "v1"
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await channel.unary_unary("/shop.Other/Pay")(b"", timeout=60)
@@ -231,11 +230,11 @@ async def test_requests_of_http1_are_http2_where_the_port_says_so(stage: Stage, 
         ports = [{"name": "http", "port": PORT, "appProtocol": "kubernetes.io/h2c"}]
         pod = local_pod("v1", "v1", {"app": "v1"}, v1.port)
         route = route_of("HTTPRouteBackendProtocolH2C", 0, Route([to("v1")]))
-        existing = made("Service", "v1", {"ports": ports}, "v1")
-        await stage.apply(joined(QUIET, OURS, gateway(listener("http", HTTP)), route, existing, pod))
-        edge = await router(stage, HTTP, labels=LABELS)
+        h2c_service = made("Service", "v1", {"ports": ports}, "v1")
+        await stage.apply(joined(QUIET, OURS, gateway(listener("http", HTTP)), route, h2c_service, pod))
+        edge_router = await router(stage, HTTP, labels=LABELS)
         headers = {"Host": host_of("HTTPRouteBackendProtocolH2C"), "Content-Type": "application/grpc", "TE": "trailers"}
-        async with client.post(edge.url("http", HTTP, "/any.Any/Any"), headers=headers, data=bytes(5)) as answer:
+        async with client.post(edge_router.url("http", HTTP, "/any.Any/Any"), headers=headers, data=bytes(5)) as answer:
             assert (answer.status, answer.version) == (200, aiohttp.HttpVersion11)
             assert await answer.read() == b"\0" + len(b"v1 ").to_bytes(4) + b"v1 "
     assert not complaints(stage)

@@ -29,7 +29,7 @@ async def test_connections_go_where_routes_say(tmp_path: Path):
         uses_tls = await stack.enter_async_context(workloads("one", "two", "again", secure=secure))
         plain = await stack.enter_async_context(workloads("three", "four", "far/far", "far/alone"))
         features = FEATURES.items()
-        listeners = [item for _, feature in features for item in feature.listeners]
+        listeners = [one for _, feature in features for one in feature.listeners]
         await stage.apply(
             joined(
                 QUIET,
@@ -39,17 +39,17 @@ async def test_connections_go_where_routes_say(tmp_path: Path):
                 uses_tls,
                 plain,
                 _trusted(theirs),
-                *(route_of(name, i, item) for name, feature in features for i, item in enumerate(feature.routes)),
+                *(route_of(name, i, one) for name, feature in features for i, one in enumerate(feature.routes)),
                 *(text for _, feature in features for text in feature.objects),
             )
         )
-        edge = await router(stage, HTTP, *{item["port"] for item in listeners}, tls=tls, labels=LABELS)
+        edge_router = await router(stage, HTTP, *{one["port"] for one in listeners}, tls=tls, labels=LABELS)
         theirs.ca.configure_trust(trusts := issued.client())
         wrong = [
-            f"{name}: {dial.port} {dial.host}: {result!r} instead of {dial.want!r}"
+            f"{name}: {dial.port} {dial.host}: {answerer!r} instead of {dial.want!r}"
             for name, feature in features
             for dial in feature.dials
-            if (result := await _answer(edge, dial, trusts)) != dial.want
+            if (answerer := await _answer(edge_router, dial, trusts)) != dial.want
         ]
         wrong += await _conditions(stage)
         assert not wrong, "\n".join(wrong)
@@ -65,14 +65,14 @@ def _trusted(issued: Certificates) -> str:
     return joined(policy, config_map("again", issued.ca.cert_pem.bytes()))
 
 
-async def _answer(edge: Router, dial: Dial, trusts: ssl.SSLContext) -> str:
+async def _answer(edge_router: Router, dial: Dial, trusts: ssl.SSLContext) -> str:
     if not dial.udp:
-        return await connect(edge, dial.port, dial.host, trusts)
-    async with sessions(edge, dial.port, 3) as asking, sessions(edge, CONTROL, 3) as control:
+        return await connect(edge_router, dial.port, dial.host, trusts)
+    async with sessions(edge_router, dial.port, 3) as dialled, sessions(edge_router, CONTROL, 3) as control:
         if dial.want:
-            await until(lambda: all(item.said for item in asking), f"datagrams to {dial.port} were answered")
-        await until(lambda: all(item.said for item in control), "datagrams that were sent later were answered")
-        return " ".join(tally(asking))
+            await until(lambda: all(session.said for session in dialled), f"datagrams to {dial.port} were answered")
+        await until(lambda: all(session.said for session in control), "datagrams that were sent later were answered")
+        return " ".join(tally(dialled))
 
 
 async def _conditions(stage: Stage) -> list[str]:
@@ -80,10 +80,10 @@ async def _conditions(stage: Stage) -> list[str]:
     statuses = {
         (ref.kind.rpartition("/")[2], ref.name): status for ref, status in await stage.app.status_updater.statuses()
     }
-    results = []
+    problems = []
     for name, feature in FEATURES.items():
-        for i, item in enumerate(feature.routes):
-            observed, expected = statuses[item.kind, name_of(name, i)]["parents"], {**ACCEPTED, **item.conditions}
-            if [brief(entry) for entry in observed] != [expected] * len(item.parents):
-                results.append(f"{name_of(name, i)}: {[brief(each) for each in observed]} instead of {expected}")
-    return results
+        for i, route in enumerate(feature.routes):
+            parents, expected = statuses[route.kind, name_of(name, i)]["parents"], {**ACCEPTED, **route.conditions}
+            if [brief(parent) for parent in parents] != [expected] * len(route.parents):
+                problems.append(f"{name_of(name, i)}: {[brief(parent) for parent in parents]} instead of {expected}")
+    return problems

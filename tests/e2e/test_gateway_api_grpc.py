@@ -54,10 +54,10 @@ class World(msgspec.Struct, frozen=True):
     """A router before three servers whose ports say HTTP."""
 
     stage: Stage
-    at: Router
+    router: Router
     channel: grpc.aio.Channel
-    one: Speaker
-    two: Speaker
+    speaker_one: Speaker
+    speaker_two: Speaker
     copy: Speaker
 
     async def show(self, *rules: Mapping[str, Any]) -> None:
@@ -67,12 +67,12 @@ class World(msgspec.Struct, frozen=True):
 
     async def call(self, method: str, *messages: bytes, metadata: Mapping[str, str] | None = None) -> str:
         """Who answered, or the status. One message goes as a whole: grpcio fails on its own if an answer is faster."""
-        spec = tuple((metadata or {}).items())
+        pairs = tuple((metadata or {}).items())
         try:
             if not messages:
-                return bytes(await self.channel.unary_unary(method)(b"m", metadata=spec)).decode()
-            request = self.channel.stream_stream(method)(iter(messages), metadata=spec)
-            return b",".join([answer async for answer in request]).decode()
+                return bytes(await self.channel.unary_unary(method)(b"m", metadata=pairs)).decode()
+            replies = self.channel.stream_stream(method)(iter(messages), metadata=pairs)
+            return b",".join([answer async for answer in replies]).decode()
         except grpc.aio.AioRpcError as error:
             return str(error.code().name)
 
@@ -91,10 +91,10 @@ async def world(stage: Stage) -> AsyncIterator[World]:
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
         pods = [joined(service(s.name, 80), local_pod(s.name, s.name, {"app": s.name}, s.port)) for s in speakers]
         await stage.apply(joined(QUIET, edge(listener), *pods))
-        gateway_proxy = await router(stage, HTTP, labels=LABELS)
-        channel = grpc.aio.insecure_channel(f"{gateway_proxy.address}:{HTTP}", [("grpc.default_authority", WEB)])
+        edge_router = await router(stage, HTTP, labels=LABELS)
+        channel = grpc.aio.insecure_channel(f"{edge_router.address}:{HTTP}", [("grpc.default_authority", WEB)])
         await stack.enter_async_context(channel)
-        yield World(stage, gateway_proxy, channel, *speakers)
+        yield World(stage, edge_router, channel, *speakers)
         assert not complaints(stage)
 
 
@@ -111,7 +111,7 @@ async def test_calls_go_where_their_service_and_method_lead(world: World):
     assert await world.call("/b.Echo/Say") == "two m"
     assert await world.call("/b.Echo/Hear") == "UNIMPLEMENTED"
     assert await world.call("/h.H/H", metadata={"x-gone": "1", "x-kept": "1"}) == "one m"
-    method, headers = world.one.calls[-1]
+    method, headers = world.speaker_one.calls[-1]
     assert (method, headers["x-set"], headers["x-kept"]) == ("/h.H/H", "1", "1")
     assert "x-gone" not in headers
 
@@ -127,12 +127,12 @@ async def test_shares_that_lead_nowhere_are_unavailable(world: World):
     )
     for service_name in ("m.M", "n.N", "f.F"):
         assert await world.call(f"/{service_name}/X") == "UNAVAILABLE"
-    counter = Counter([await world.call("/w.W/X") for _ in range(CALLS)])
-    assert set(counter) == {"one m", "two m"}
-    assert 110 <= counter["one m"] <= 185
-    counter = Counter([await world.call("/p.P/X") for _ in range(CALLS)])
-    assert set(counter) == {"one m", "UNAVAILABLE"}
-    assert 65 <= counter["UNAVAILABLE"] <= 135
+    counts = Counter([await world.call("/w.W/X") for _ in range(CALLS)])
+    assert set(counts) == {"one m", "two m"}
+    assert 110 <= counts["one m"] <= 185
+    counts = Counter([await world.call("/p.P/X") for _ in range(CALLS)])
+    assert set(counts) == {"one m", "UNAVAILABLE"}
+    assert 65 <= counts["UNAVAILABLE"] <= 135
 
 
 async def test_calls_are_copied_message_by_message(world: World):
@@ -141,4 +141,4 @@ async def test_calls_are_copied_message_by_message(world: World):
     await until(lambda: world.copy.messages == [b"x", b"y"], "both messages were copied")
     assert [method for method, _ in world.copy.calls] == ["/a.A/A"]
     assert world.copy.calls[0][1]["x-envoy-internal"] == "true"
-    assert world.two.calls == []
+    assert world.speaker_two.calls == []

@@ -32,8 +32,8 @@ def test_every_feature_of_the_profiles_has_a_test():
     core |= {f"MeshHTTPRoute{n}" for n in ("Matching", "RedirectHostAndStatus", "RequestHeaderModifier")}
     extended = ("NamedRule", "QueryParamMatching", "RedirectPath", "RedirectPort", "SchemeRedirect", "RewritePath")
     more = {f"MeshHTTPRoute{n}" for n in (*extended, "BackendRequestHeaderModifier", "SimpleSameNamespace")}
-    remaining = {"MeshFrontend", "MeshConsumerRoute", "MeshFrontendHostname", "MeshPorts"}
-    assert FEATURES.keys() | ELSEWHERE.keys() >= core | more | remaining
+    consumers = {"MeshFrontend", "MeshConsumerRoute", "MeshFrontendHostname", "MeshPorts"}
+    assert FEATURES.keys() | ELSEWHERE.keys() >= core | more | consumers
     assert all(name in globals() or hasattr(test_gateway_api_mesh_original_dst, name) for name in ELSEWHERE.values())
 
 
@@ -48,16 +48,16 @@ class Client:
         url, headers = self._beside.on(ask.port) + ask.path, {"Host": host, **ask.headers}
         async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
             await answer.read()
-            where = answer.headers.get("Location", "")
-            spec = answer.headers["X-Workload"] if answer.status == 200 else f"{answer.status} {where}".strip()
-            return spec, answer.headers
+            location = answer.headers.get("Location", "")
+            answerer = answer.headers["X-Workload"] if answer.status == 200 else f"{answer.status} {location}".strip()
+            return answerer, answer.headers
 
 
 async def test_a_sidecar_does_what_routes_of_services_say(stage: Stage, client: aiohttp.ClientSession):
     async with Workload("v1") as v1, Workload("v2") as v2:
         routes = (route(service_of(n), *f.rules, **f.parent) for n, f in FEATURES.items() if f.rules)
-        hosts = map(service_of, FEATURES)
-        await stage.apply(joined(QUIET, services(v1, "v1", *hosts), services(v2, "v2"), *routes))
+        service_names = map(service_of, FEATURES)
+        await stage.apply(joined(QUIET, services(v1, "v1", *service_names), services(v2, "v2"), *routes))
         assert not findings(stage)
         caller = Client(client, await sidecar(stage, PORT, ALT))
         by_name = {"v1": v1, "v2": v2}
@@ -72,17 +72,17 @@ async def test_a_sidecar_does_what_routes_of_services_say(stage: Stage, client: 
 
 
 async def _problems(caller: Client, workloads: Mapping[str, Workload], host: str, ask: Ask) -> list[str]:
-    result, headers = await caller.get(host, ask)
-    results = [] if result == ask.want else [f"{result} instead of {ask.want}"]
-    results += [f"answered {n}: {headers.get(n)}" for n, value in ask.answered.items() if headers.get(n) != value]
-    if result in workloads:
-        received = workloads[result].received[-1]
-        results += [
+    answerer, headers = await caller.get(host, ask)
+    problems = [] if answerer == ask.want else [f"{answerer} instead of {ask.want}"]
+    problems += [f"answered {n}: {headers.get(n)}" for n, value in ask.answered.items() if headers.get(n) != value]
+    if answerer in workloads:
+        received = workloads[answerer].received[-1]
+        problems += [
             f"got {n}: {received.headers.get(n)}" for n, value in ask.got.items() if received.headers.get(n) != value
         ]
         if ask.forwarded and received.path != ask.forwarded:
-            results.append(f"was sent on as {received.path}")
-    return results
+            problems.append(f"was sent on as {received.path}")
+    return problems
 
 
 async def test_requests_are_shared_by_weight_and_copied(stage: Stage, client: aiohttp.ClientSession):
@@ -99,9 +99,9 @@ async def test_requests_are_shared_by_weight_and_copied(stage: Stage, client: ai
         await stage.apply(joined(QUIET, *grounds, route("echo", *rules)))
         assert [f.reason for f in findings(stage)] == ["BackendNotFound"]
         caller = Client(client, await sidecar(stage, PORT, ALT))
-        counter = Counter([(await caller.get("echo", Ask("/anything", "")))[0] for _ in range(REQUESTS)])
-        assert counter.keys() == {"v1", "v2"}
-        assert 105 <= counter["v1"] <= 175
+        counts = Counter([(await caller.get("echo", Ask("/anything", "")))[0] for _ in range(REQUESTS)])
+        assert counts.keys() == {"v1", "v2"}
+        assert 105 <= counts["v1"] <= 175
         assert (await caller.get("echo", Ask("/only", "")))[0] == "500"
         assert not copy.received
 
@@ -111,8 +111,8 @@ async def test_requests_are_shared_by_weight_and_copied(stage: Stage, client: ai
                 await asyncio.sleep(0.1)
 
         await asyncio.wait_for(copies(), 60)
-        requests = copy.received[0]
-        assert (requests.host, requests.path) == ("echo", "/anything/copied?x=1")
+        copied_request = copy.received[0]
+        assert (copied_request.host, copied_request.path) == ("echo", "/anything/copied?x=1")
     assert not complaints(stage)
 
 
@@ -136,8 +136,8 @@ async def test_a_consumers_route_holds_in_its_namespace_alone(stage: Stage, clie
         consumers = Client(client, Sidecar(envoy, ip))
 
         async def seen(who: Client, path: str) -> tuple[str, str | None]:
-            spec, headers = await who.get("v1.default", Ask(path, ""))
-            return spec, headers.get("X-Header-Set")
+            answerer, headers = await who.get("v1.default", Ask(path, ""))
+            return answerer, headers.get("X-Header-Set")
 
         assert await seen(consumers, "/anything") == ("v1", "set")
         assert await seen(producers, "/anything") == ("v1", None)

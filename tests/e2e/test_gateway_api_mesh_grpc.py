@@ -38,12 +38,12 @@ class Named(grpc.GenericRpcHandler):
 
 @asynccontextmanager
 async def server(name: str) -> AsyncIterator[Named]:
-    created, handler = grpc.aio.server(), Named(name)
-    created.add_generic_rpc_handlers([handler])
-    handler.port = created.add_insecure_port("127.0.0.1:0")
-    await created.start()
+    grpc_server, handler = grpc.aio.server(), Named(name)
+    grpc_server.add_generic_rpc_handlers([handler])
+    handler.port = grpc_server.add_insecure_port("127.0.0.1:0")
+    await grpc_server.start()
     yield handler
-    await created.stop(None)
+    await grpc_server.stop(None)
 
 
 def services(workload: Named, *names: str) -> str:
@@ -72,10 +72,10 @@ class Client:
         options = [("grpc.default_authority", host)]
         async with grpc.aio.insecure_channel(f"{self._beside.address}:{PORT}", options) as channel:
             try:
-                spec = json.loads(await channel.unary_unary(method)(b"", metadata=tuple(metadata), timeout=60))
+                reply = json.loads(await channel.unary_unary(method)(b"", metadata=tuple(metadata), timeout=60))
             except grpc.aio.AioRpcError as error:
                 return error.code().name, {}
-        return spec[0], spec[1]
+        return reply[0], reply[1]
 
 
 @pytest.fixture
@@ -125,9 +125,9 @@ async def test_calls_go_where_routes_of_the_service_say(stage: Stage, servers: d
     assert (await client.call("echo", "/shop.Other/Pay"))[0] == "UNIMPLEMENTED"
     assert (await client.call("echo", "/shop.Nobody/Pay"))[0] == "UNAVAILABLE"
     sent = [("x-set", "mine"), ("x-add", "mine"), ("x-gone", "mine")]
-    who, got = await client.call("echo", "/shop.Changed/Any", sent)
-    assert (who, got["x-set"], "x-gone" in got) == ("v2", "rule", False)
-    assert "rule" in got["x-add"]
+    answerer, received = await client.call("echo", "/shop.Changed/Any", sent)
+    assert (answerer, received["x-set"], "x-gone" in received) == ("v2", "rule", False)
+    assert "rule" in received["x-add"]
 
     async def copied() -> None:
         while not copy.called:  # a copy that cannot connect within a second is let go
@@ -146,9 +146,9 @@ async def test_calls_are_shared_by_weight(stage: Stage, servers: dict[str, Named
     grounds = [services(v1, "v1", "echo"), services(v2, "v2"), services(copy, "copy")]
     await stage.apply(joined(QUIET, *grounds, route("echo", to("v1*7", "v2*3", "copy*0"))))
     client = Client(await sidecar(stage, PORT))
-    counter = Counter([(await client.call("echo"))[0] for _ in range(CALLS)])
-    assert counter.keys() == {"v1", "v2"}
-    assert 105 <= counter["v1"] <= 175
+    counts = Counter([(await client.call("echo"))[0] for _ in range(CALLS)])
+    assert counts.keys() == {"v1", "v2"}
+    assert 105 <= counts["v1"] <= 175
 
 
 async def test_grpc_routes_go_before_http_routes_of_the_service(stage: Stage, servers: dict[str, Named]):

@@ -54,8 +54,8 @@ class Dialled(msgspec.Struct, frozen=True):
     pods: Mapping[str, Pod]
 
     def ask(self, address: str, host: str, path: str = "/anything") -> tuple[int, str | None, str | None]:
-        spec: list[Any] = json.loads(self.client.python(ASK, f"http://{address}:{ALT}{path}", host))
-        return spec[0], spec[1], spec[2]
+        answer: list[Any] = json.loads(self.client.python(ASK, f"http://{address}:{ALT}{path}", host))
+        return answer[0], answer[1], answer[2]
 
 
 @pytest.fixture
@@ -93,19 +93,24 @@ def _serving(name: str, pod: Pod) -> str:
     ports = [{"name": "http", "port": ALT}]
     spec = {"clusterIP": ADDRESSES[name], "selector": {"app": name}, "ports": ports}
     ready = {"podIP": pod.address, "conditions": [{"type": "Ready", "status": "True"}]}
-    fields = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "status": ready}
-    return joined(made("Service", f"echo-{name}", spec, "v1"), yaml.safe_dump(fields))
+    pod_manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": name}},
+        "status": ready,
+    }
+    return joined(made("Service", f"echo-{name}", spec, "v1"), yaml.safe_dump(pod_manifest))
 
 
 async def test_with_interception_what_is_dialled_decides(dialled: Dialled):
     v1, v2 = ADDRESSES["v1"], ADDRESSES["v2"]
     assert dialled.ask(v2, "echo-v2") == (200, "v2", None)
-    before = asyncio.create_task(asyncio.to_thread(dialled.client.python, STAY, v2))
+    staying = asyncio.create_task(asyncio.to_thread(dialled.client.python, STAY, v2))
     active = "http.outbound_0.0.0.0_8080;.downstream_cx_active"
     await until(lambda: dialled.client.stats(active) == {active: 1}, "the connection is there")
     ours = [{**ref, "name": "echo-v2", "port": ALT} for ref in to("v2")["backendRefs"]]
     await dialled.stage.apply(route("echo-v2", {"matches": at("/anything"), "filters": STAMP, "backendRefs": ours}))
-    assert await before == "set True", "connections from before the route obey it"
+    assert await staying == "set True", "connections from before the route obey it"
     assert dialled.ask(v2, "echo-v2") == (200, "v2", "set")
     assert dialled.ask(v2, "echo-v2", "/headers") == (404, None, None)
     pod = dialled.pods["v2"].address

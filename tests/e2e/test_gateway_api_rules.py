@@ -31,17 +31,17 @@ class World(msgspec.Struct, frozen=True):
     """A router before workloads, and a client of it."""
 
     stage: Stage
-    at: Router
+    router: Router
     client: aiohttp.ClientSession
     web: Workload
-    other: Workload
+    other_workload: Workload
     copy: Workload
 
-    async def ask(self, path: str, method: str = "GET", **more: Any) -> tuple[int, dict[str, str], str]:
+    async def ask(self, path: str, method: str = "GET", **options: Any) -> tuple[int, dict[str, str], str]:
         """Return status, headers with names in lower case, and body; the Host is WEB unless said otherwise."""
-        headers = {"Host": WEB, **more.pop("headers", {})}
-        where = self.at.url("http", more.pop("port", HTTP), path)
-        async with self.client.request(method, where, headers=headers, allow_redirects=False, **more) as answer:
+        headers = {"Host": WEB, **options.pop("headers", {})}
+        url = self.router.url("http", options.pop("port", HTTP), path)
+        async with self.client.request(method, url, headers=headers, allow_redirects=False, **options) as answer:
             text = await answer.text()
             return answer.status, {name.lower(): value for name, value in answer.headers.items()}, text
 
@@ -55,8 +55,8 @@ def at(path: str, **more: Any) -> dict[str, Any]:
 
 
 def rewritten(prefix: str) -> dict[str, Any]:
-    spec = {"type": "ReplacePrefixMatch", "replacePrefixMatch": prefix}
-    return {"type": "URLRewrite", "urlRewrite": {"path": spec}}
+    path = {"type": "ReplacePrefixMatch", "replacePrefixMatch": prefix}
+    return {"type": "URLRewrite", "urlRewrite": {"path": path}}
 
 
 def backend(name: str, weight: int, *filters: dict[str, Any], port: int = 80) -> dict[str, Any]:
@@ -64,24 +64,26 @@ def backend(name: str, weight: int, *filters: dict[str, Any], port: int = 80) ->
 
 
 def asks(protocol: str, name: str, port: int = 80, **more: Any) -> dict[str, Any]:
-    spec = {"protocol": protocol, "backendRef": {"name": name, "port": port}, **more}
-    return {"type": "ExternalAuth", "externalAuth": spec}
+    external_auth = {"protocol": protocol, "backendRef": {"name": name, "port": port}, **more}
+    return {"type": "ExternalAuth", "externalAuth": external_auth}
 
 
-def cors(**said: Any) -> dict[str, Any]:
-    return {"type": "CORS", "cors": said}
+def cors(**config: Any) -> dict[str, Any]:
+    return {"type": "CORS", "cors": config}
 
 
 @pytest.fixture
 async def world(stage: Stage, client: aiohttp.ClientSession) -> AsyncIterator[World]:
     """Three workloads, `web` with a second version, and a router for the Gateway."""
     async with AsyncExitStack() as stack:
-        web, second, copy = [await stack.enter_async_context(Workload(name)) for name in ("web", "other", "copy")]
+        web, other_workload, copy = [
+            await stack.enter_async_context(Workload(name)) for name in ("web", "other", "copy")
+        ]
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
         await stage.apply(
-            joined(QUIET, edge(listener), route(WEB, rule("/anything", "web")), behind(web, second, copy))
+            joined(QUIET, edge(listener), route(WEB, rule("/anything", "web")), behind(web, other_workload, copy))
         )
-        yield World(stage, await router(stage, HTTP, labels=LABELS), client, web, second, copy)
+        yield World(stage, await router(stage, HTTP, labels=LABELS), client, web, other_workload, copy)
         assert not complaints(stage)
 
 
@@ -111,60 +113,60 @@ async def test_what_fails_is_tried_again_as_often_as_the_rule_says(world: World)
 
 
 async def test_lost_connections_are_tried_again(world: World):
-    lost_connections = 0
+    connections = 0
 
     async def lose(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal lost_connections
-        lost_connections += 1
+        nonlocal connections
+        connections += 1
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.abort()
 
     server = await asyncio.start_server(lose, "127.0.0.1", 0)
     async with server:
         number = server.sockets[0].getsockname()[1]
-        manifests = joined(service("loses", 80), local_pod("loses", "loses", {"app": "loses"}, number))
-        tried = {**rule("/tried", "loses"), "retry": {"attempts": 2, "backoff": "1ms"}}
-        await world.stage.apply(joined(manifests, route(WEB, tried, rule("/once", "loses"))))
+        objects = joined(service("loses", 80), local_pod("loses", "loses", {"app": "loses"}, number))
+        retry_rule = {**rule("/tried", "loses"), "retry": {"attempts": 2, "backoff": "1ms"}}
+        await world.stage.apply(joined(objects, route(WEB, retry_rule, rule("/once", "loses"))))
         assert (await world.ask("/once"))[0] == 503
-        assert lost_connections == 1, "what the mesh tries again is nothing to Gateway API"
+        assert connections == 1, "what the mesh tries again is nothing to Gateway API"
         assert (await world.ask("/tried"))[0] == 503
-        assert lost_connections == 4
+        assert connections == 4
 
 
 async def test_sessions_stay_where_they_began(world: World):
-    async with Workload("v1") as workload, Workload("v2") as two, Workload("v3") as three:
-        fields = {"backendRefs": [{"name": "app", "port": 80}]}
+    async with Workload("v1") as v1, Workload("v2") as v2, Workload("v3") as v3:
+        to_app = {"backendRefs": [{"name": "app", "port": 80}]}
         by_cookie = {"absoluteTimeout": "1h", "cookie": {"name": "sid", "lifetimeType": "Permanent"}}
         by_header = {"type": "Header", "header": {"name": "x-session"}}
         rules = [
-            {**at("/anything/cookie", sessionPersistence=by_cookie), **fields},
-            {**at("/anything/header", sessionPersistence=by_header), **fields},
-            {**at("/anything/none"), **fields},
+            {**at("/anything/cookie", sessionPersistence=by_cookie), **to_app},
+            {**at("/anything/header", sessionPersistence=by_header), **to_app},
+            {**at("/anything/none"), **to_app},
         ]
-        ports = [workload.port, two.port, three.port]
+        ports = [v1.port, v2.port, v3.port]
         await world.stage.apply(joined(service("app", 80), versions("app", ports), route(WEB, *rules)))
         status, headers, _ = await world.ask("/anything/cookie")
         assert (status, "Max-Age=3600" in headers["set-cookie"]) == (200, True)
         cookie = {"Cookie": headers["set-cookie"].partition(";")[0]}
-        initial = headers["x-workload"]
+        workload = headers["x-workload"]
         for _ in range(12):
-            assert (await world.ask("/anything/cookie", headers=cookie))[1]["x-workload"] == initial
+            assert (await world.ask("/anything/cookie", headers=cookie))[1]["x-workload"] == workload
         _, headers, _ = await world.ask("/anything/header")
-        session, initial = {"x-session": headers["x-session"]}, headers["x-workload"]
+        session, workload = {"x-session": headers["x-session"]}, headers["x-workload"]
         for _ in range(12):
-            assert (await world.ask("/anything/header", headers=session))[1]["x-workload"] == initial
-        observed = {
+            assert (await world.ask("/anything/header", headers=session))[1]["x-workload"] == workload
+        workloads = {
             (await world.ask("/anything/none", headers={**cookie, **session}))[1]["x-workload"] for _ in range(40)
         }
-        assert observed == {"v1", "v2", "v3"}
+        assert workloads == {"v1", "v2", "v3"}
 
 
 async def test_sessions_stay_at_the_backend_and_the_endpoint_where_they_began(world: World):
-    async with Workload("v1") as new_workload, Workload("v2") as two:
+    async with Workload("v1") as v1, Workload("v2") as v2:
         refs = [{"name": name, "port": 80} for name in ("app", "other", "gone")]
-        several = {**at("/anything", sessionPersistence={"cookie": {"name": "sid"}}), "backendRefs": refs}
-        names = joined(service("app", 80), versions("app", [new_workload.port, two.port]))
-        await world.stage.apply(joined(names, route(WEB, several)))
+        session_rule = {**at("/anything", sessionPersistence={"cookie": {"name": "sid"}}), "backendRefs": refs}
+        services = joined(service("app", 80), versions("app", [v1.port, v2.port]))
+        await world.stage.apply(joined(services, route(WEB, session_rule)))
         begun = {}
         for _ in range(90):
             status, workload, cookies = await _begun(world, "")
@@ -174,15 +176,15 @@ async def test_sessions_stay_at_the_backend_and_the_endpoint_where_they_began(wo
         assert set(begun.values()) == {"v1", "v2", "other"}
         for cookies, workload in begun.items():
             for _ in range(8):
-                status, now, anew = await _begun(world, f"a=b; {cookies}")
-                assert (status, now) == (200, workload)
-                assert not any(cookie.startswith("sid-backend") for cookie in anew)
+                status, answerer, new_cookies = await _begun(world, f"a=b; {cookies}")
+                assert (status, answerer) == (200, workload)
+                assert not any(cookie.startswith("sid-backend") for cookie in new_cookies)
 
 
 async def _begun(world: World, cookies: str) -> tuple[int, str, list[str]]:
     """Ask as a client with some cookies: the status, who answered, and the cookies that were given."""
     headers = {"Host": WEB, **({"Cookie": cookies} if cookies else {})}
-    async with world.client.get(world.at.url("http", HTTP, "/anything"), headers=headers) as answer:
+    async with world.client.get(world.router.url("http", HTTP, "/anything"), headers=headers) as answer:
         given = [cookie.partition(";")[0] for cookie in answer.headers.getall("Set-Cookie", [])]
         return answer.status, answer.headers.get("X-Workload", ""), given
 
@@ -207,51 +209,58 @@ async def test_each_backend_gets_its_share_in_its_own_way(world: World):
     )
     world.copy.received.clear()
     world.web.received.clear()
-    counter = Counter([(await world.ask(f"/old/{i}"))[0] for i in range(REQUESTS)])
-    assert 40 <= counter[302] <= 110, "a quarter"
-    assert set(counter) == {200, 302}
-    second = {request.path for request in world.other.received}
-    assert len(second) + len(world.web.received) == counter[200]
+    counts = Counter([(await world.ask(f"/old/{i}"))[0] for i in range(REQUESTS)])
+    assert 40 <= counts[302] <= 110, "a quarter"
+    assert set(counts) == {200, 302}
+    second_paths = {request.path for request in world.other_workload.received}
+    assert len(second_paths) + len(world.web.received) == counts[200]
     assert {request.path.rpartition("/")[0] for request in world.web.received} == {"/anything/new"}
-    await until(lambda: second <= {request.path for request in world.copy.received}, "all of one share were copied", 5)
-    copied = Counter(request.path.split("/")[2] for request in world.copy.received)
-    assert len(second) < copied["second"] < 2 * len(second), "and half of them by the rule too"
-    share = copied["new"] / len(world.web.received)
+    await until(
+        lambda: second_paths <= {request.path for request in world.copy.received}, "all of one share were copied", 5
+    )
+    copy_counts = Counter(request.path.split("/")[2] for request in world.copy.received)
+    assert len(second_paths) < copy_counts["second"] < 2 * len(second_paths), "and half of them by the rule too"
+    share = copy_counts["new"] / len(world.web.received)
     assert 0.3 <= share <= 0.7, "half of the other share were copied"
 
 
 async def test_origins_that_are_allowed_may_read(world: World):
-    some = cors(allowOrigins=["https://www.foo.com", "https://*.bar.com"], allowMethods=["GET", "OPTIONS"],
+    some_filter = cors(allowOrigins=["https://www.foo.com", "https://*.bar.com"], allowMethods=["GET", "OPTIONS"],
                 allowHeaders=["x-a", "x-b"], exposeHeaders=["x-c"], allowCredentials=True, maxAge=3600)  # fmt: skip
-    every = cors(allowOrigins=["*"], allowMethods=["*"], allowHeaders=["*"], allowCredentials=True)
-    anyone = cors(allowOrigins=["*"], allowMethods=["PUT"])
+    every_filter = cors(allowOrigins=["*"], allowMethods=["*"], allowHeaders=["*"], allowCredentials=True)
+    anyone_filter = cors(allowOrigins=["*"], allowMethods=["PUT"])
     rules = (
-        at("/anything/some", filters=[some]),
-        at("/anything/every", filters=[every]),
-        at("/anything/one", filters=[anyone]),
+        at("/anything/some", filters=[some_filter]),
+        at("/anything/every", filters=[every_filter]),
+        at("/anything/one", filters=[anyone_filter]),
     )
     await world.stage.apply(route(WEB, *rules))
 
-    async def preflight(path: str, origin: str, *named: str) -> tuple[int, dict[str, str]]:
-        request = {"Access-Control-Request-Headers": ", ".join(named)} if named else {}
-        headers = {"Origin": origin, "Access-Control-Request-Method": "PUT", **request}
-        status, fields, _ = await world.ask(path, "OPTIONS", headers=headers)
+    async def preflight(path: str, origin: str, *header_names: str) -> tuple[int, dict[str, str]]:
+        asked_headers = {"Access-Control-Request-Headers": ", ".join(header_names)} if header_names else {}
+        headers = {"Origin": origin, "Access-Control-Request-Method": "PUT", **asked_headers}
+        status, cors_headers, _ = await world.ask(path, "OPTIONS", headers=headers)
         prefix = "access-control-"
-        return status, {k.removeprefix(prefix): v for k, v in fields.items() if k.startswith(prefix)}
+        return status, {k.removeprefix(prefix): v for k, v in cors_headers.items() if k.startswith(prefix)}
 
     for origin in ("https://www.foo.com", "https://www.bar.com", "https://a.b.bar.com"):
-        fields = {"allow-origin": origin, "allow-methods": "GET,OPTIONS", "allow-headers": "x-a,x-b",
+        cors_headers = {"allow-origin": origin, "allow-methods": "GET,OPTIONS", "allow-headers": "x-a,x-b",
                 "expose-headers": "x-c", "allow-credentials": "true", "max-age": "3600"}  # fmt: skip
-        assert await preflight("/anything/some", origin, "x-a", "x-b") == (200, fields)
+        assert await preflight("/anything/some", origin, "x-a", "x-b") == (200, cors_headers)
     assert await preflight("/anything/some", "https://foobar.com") == (403, {})
-    echoed = {"allow-origin": "https://a.b", "allow-methods": "PUT", "allow-credentials": "true", "max-age": "5"}
-    assert await preflight("/anything/every", "https://a.b") == (200, echoed)
+    echoed_headers = {
+        "allow-origin": "https://a.b",
+        "allow-methods": "PUT",
+        "allow-credentials": "true",
+        "max-age": "5",
+    }
+    assert await preflight("/anything/every", "https://a.b") == (200, echoed_headers)
     assert await preflight("/anything/every", "https://a.b", "x-a", "x-b") == (
         200,
-        {**echoed, "allow-headers": "x-a, x-b"},
+        {**echoed_headers, "allow-headers": "x-a, x-b"},
     )
-    fields = {"allow-origin": "https://a.b:1234", "allow-methods": "PUT", "max-age": "5"}
-    assert await preflight("/anything/one", "https://a.b:1234") == (200, fields)
+    cors_headers = {"allow-origin": "https://a.b:1234", "allow-methods": "PUT", "max-age": "5"}
+    assert await preflight("/anything/one", "https://a.b:1234") == (200, cors_headers)
     assert world.web.received == [], "preflights are answered by the proxy"
     for origin, allowed in (("https://www.foo.com", "https://www.foo.com"), ("https://foobar.com", None)):
         status, headers, _ = await world.ask("/anything/some", headers={"Origin": origin})
@@ -260,8 +269,8 @@ async def test_origins_that_are_allowed_may_read(world: World):
 
 async def test_nobody_goes_on_whom_nobody_lets_in(world: World):
     async with Guard() as guard, GrpcGuard() as by_grpc:
-        where = {"guard": guard.port, "by-grpc": by_grpc.port, "dead": 1}
-        pods = [joined(service(n, 80, "any"), local_pod(n, n, {"app": n}, p, "any")) for n, p in where.items()]
+        auth_ports = {"guard": guard.port, "by-grpc": by_grpc.port, "dead": 1}
+        pods = [joined(service(n, 80, "any"), local_pod(n, n, {"app": n}, p, "any")) for n, p in auth_ports.items()]
         http = {"path": "/check", "allowedHeaders": ["x-a"], "allowedResponseHeaders": ["x-user"]}
         rules = (
             at("/anything/http", filters=[asks("HTTP", "guard", http=http)]),
@@ -274,7 +283,7 @@ async def test_nobody_goes_on_whom_nobody_lets_in(world: World):
         )
         await world.stage.apply(joined(*pods, route(WEB, *rules)))
         good = {"Authorization": GOOD, "X-A": "1", "X-B": "2"}
-        for path, without, status in (
+        for path, status_without, status in (
             ("/anything/http", 401, 200),
             ("/anything/all", 401, 200),
             ("/anything/grpc", 403, 200),
@@ -282,12 +291,12 @@ async def test_nobody_goes_on_whom_nobody_lets_in(world: World):
             ("/anything/missing", 500, 500),
             ("/anything/free", 200, 200),
         ):
-            assert (await world.ask(path))[0] == without, path
+            assert (await world.ask(path))[0] == status_without, path
             assert (await world.ask(path, headers=good))[0] == status, path
-        report = next(headers for line, headers, _ in guard.told if "x-a" in headers)
+        auth_headers = next(headers for line, headers, _ in guard.told if "x-a" in headers)
         assert "GET /check/anything/http" in [line for line, _, _ in guard.told]
-        assert report["x-a"] == "1"
-        assert "x-b" not in report
+        assert auth_headers["x-a"] == "1"
+        assert "x-b" not in auth_headers
         received = {request.path: request.headers for request in world.web.received}
         assert received["/anything/http"]["x-user"] == "joe"
         assert "x-said" not in received["/anything/http"]
@@ -309,25 +318,25 @@ async def test_web_sockets_and_http2_go_to_ports_that_say_so(world: World):
         sockets["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/ws"
         http2 = yaml.safe_load(service("http2", 80))
         http2["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/h2c"
-        manifests = joined(
-            *(yaml.safe_dump(item) for item in (sockets, http2)),
+        objects = joined(
+            *(yaml.safe_dump(manifest) for manifest in (sockets, http2)),
             local_pod("sockets", "sockets", {"app": "sockets"}, slow.port),
             local_pod("http2", "http2", {"app": "http2"}, number),
             route(WEB, rule("/ws", "sockets"), rule("/test.Echo", "http2")),
         )
-        await world.stage.apply(manifests)
-        async with world.client.ws_connect(world.at.url("http", HTTP, "/ws"), headers={"Host": WEB}) as socket:
+        await world.stage.apply(objects)
+        async with world.client.ws_connect(world.router.url("http", HTTP, "/ws"), headers={"Host": WEB}) as socket:
             await socket.send_str("hello")
             assert (await socket.receive()).data == "echo hello"
         options = [("grpc.default_authority", WEB)]
-        async with grpc.aio.insecure_channel(f"{world.at.address}:{HTTP}", options) as channel:
+        async with grpc.aio.insecure_channel(f"{world.router.address}:{HTTP}", options) as channel:
             call = channel.stream_stream("/test.Echo/All")
             assert [answer async for answer in call(iter([b"one", b"two"]))] == [b"one", b"two"]
     await upstream.stop(None)
 
 
-def redirected(host: str, **said: Any) -> dict[str, Any]:
-    return {**rule(host), "filters": [{"type": "RequestRedirect", "requestRedirect": said}]}
+def redirected(host: str, **redirect: Any) -> dict[str, Any]:
+    return {**rule(host), "filters": [{"type": "RequestRedirect", "requestRedirect": redirect}]}
 
 
 async def test_redirects_lead_to_the_right_port(world: World):
@@ -340,9 +349,11 @@ async def test_redirects_lead_to_the_right_port(world: World):
         redirected("/secure-port", scheme="https", port=8443),
         redirected("/secure-host", scheme="https", hostname="h.example"),
     )
-    anywhere = object_of("HTTPRoute", "any", {"parentRefs": [{"name": "edge"}], "rules": [redirected("/x", port=80)]})
-    await world.stage.apply(joined(route(WEB, *rules), anywhere))
-    for path, results in (
+    any_host_route = object_of(
+        "HTTPRoute", "any", {"parentRefs": [{"name": "edge"}], "rules": [redirected("/x", port=80)]}
+    )
+    await world.stage.apply(joined(route(WEB, *rules), any_host_route))
+    for path, location in (
         ("/https/a?b", f"https://{WEB}/https/a?b"),
         ("/http", f"http://{WEB}/http"),
         ("/port", f"http://{WEB}/port"),
@@ -352,6 +363,6 @@ async def test_redirects_lead_to_the_right_port(world: World):
         ("/secure-host", "https://h.example/secure-host"),
     ):
         for host in (WEB, f"{WEB}:{HTTP}"):
-            assert (await world.ask(path, headers={"Host": host}))[1]["location"] == results, host
+            assert (await world.ask(path, headers={"Host": host}))[1]["location"] == location, host
     assert (await world.ask("/x", headers={"Host": "any.example"}))[1]["location"] == "http://any.example/x"
     assert (await world.ask("/x", headers={"Host": "any.example:1234"}))[1]["location"] == "http://any.example:80/x"

@@ -30,39 +30,39 @@ def programmed(entry: Any) -> dict[str, Any]:
 
 
 def brief(entry: Any) -> str:
-    spec = programmed(entry)
-    return f"{spec['status']} {spec['reason']}"
+    condition = programmed(entry)
+    return f"{condition['status']} {condition['reason']}"
 
 
 async def becomes(stage: Stage, expected: str) -> dict[str, Any]:
     """The Gateway's status, once Programmed is this."""
     clock = asyncio.get_running_loop()
     deadline = clock.time() + DEADLINE_S
-    while brief(results := await of_gateway(stage)) != expected:
-        assert clock.time() < deadline, f"Programmed is still {programmed(results)}, not {expected}"
+    while brief(gateway_status := await of_gateway(stage)) != expected:
+        assert clock.time() < deadline, f"Programmed is still {programmed(gateway_status)}, not {expected}"
         await asyncio.sleep(0.02)
-    return results
+    return gateway_status
 
 
 @PROTOCOLS
 async def test_a_gateway_is_programmed_when_its_proxies_have_accepted_it(stage: Stage, delta: bool):
     await stage.apply(joined(QUIET, edge(LISTENER), route("web.example.com", rule("/", "web"))))
     assert "no proxy" in programmed(await becomes(stage, "False Pending"))["message"]
-    gateway_proxy = await router(stage, HTTP, TAKEN, delta=delta, labels=LABELS)
-    results = await becomes(stage, "True Programmed")
-    assert results["addresses"] == [{"type": "IPAddress", "value": gateway_proxy.address}]
-    assert [(listener["attachedRoutes"], brief(listener)) for listener in results["listeners"]] == [
-        (1, "True Programmed")
-    ]
-    since = programmed(results)["lastTransitionTime"]
-    await _rejects(stage, gateway_proxy.address)
+    edge_router = await router(stage, HTTP, TAKEN, delta=delta, labels=LABELS)
+    gateway_status = await becomes(stage, "True Programmed")
+    assert gateway_status["addresses"] == [{"type": "IPAddress", "value": edge_router.address}]
+    assert [
+        (listener_status["attachedRoutes"], brief(listener_status)) for listener_status in gateway_status["listeners"]
+    ] == [(1, "True Programmed")]
+    since = programmed(gateway_status)["lastTransitionTime"]
+    await _rejects(stage, edge_router.address)
     await stage.apply(edge(LISTENER))
-    results = await becomes(stage, "True Programmed")
-    assert programmed(results["listeners"][0])["lastTransitionTime"] == since, "that one was served all the time"
+    gateway_status = await becomes(stage, "True Programmed")
+    assert programmed(gateway_status["listeners"][0])["lastTransitionTime"] == since, "that one was served all the time"
     await stage.apply(route("more.example.com", rule("/", "web")))
-    results = await of_gateway(stage)
-    assert (brief(results), results["listeners"][0]["attachedRoutes"]) == ("True Programmed", 2)
-    await gateway_proxy.envoy.stop()
+    gateway_status = await of_gateway(stage)
+    assert (brief(gateway_status), gateway_status["listeners"][0]["attachedRoutes"]) == ("True Programmed", 2)
+    await edge_router.envoy.stop()
     await becomes(stage, "False Pending")
 
 
@@ -70,9 +70,12 @@ async def _rejects(stage: Stage, address: str) -> None:
     """Ask for a listener on a port that is taken: its condition says what Envoy says, the others stand."""
     with socket.create_server((address, TAKEN)):
         await stage.apply(edge(LISTENER, OTHER))
-        results = await becomes(stage, "False Invalid")
-        assert [brief(listener) for listener in results["listeners"]] == ["True Programmed", "False Invalid"]
-        for entry in (results, results["listeners"][1]):
+        gateway_status = await becomes(stage, "False Invalid")
+        assert [brief(listener_status) for listener_status in gateway_status["listeners"]] == [
+            "True Programmed",
+            "False Invalid",
+        ]
+        for entry in (gateway_status, gateway_status["listeners"][1]):
             assert "gateway.default rejects Listener: " in programmed(entry)["message"]
             assert f"_{TAKEN}" in programmed(entry)["message"]
 
@@ -80,10 +83,10 @@ async def _rejects(stage: Stage, address: str) -> None:
 async def test_the_command_shows_what_a_running_control_plane_knows(stage: Stage):
     broken = rule("/", "missing", filters=(mirror("gone"),))
     await stage.apply(joined(QUIET, edge(LISTENER), route("web.example.com", broken)))
-    report = await _said(stage)
-    assert "default    edge" in report
-    assert "Gateway default/edge: Programmed=False (Pending): no proxy that serves it is connected" in report
-    assert "HTTPRoute default/web.example.com, parent edge: ResolvedRefs=False (BackendNotFound): " in report
+    output = await _said(stage)
+    assert "default    edge" in output
+    assert "Gateway default/edge: Programmed=False (Pending): no proxy that serves it is connected" in output
+    assert "HTTPRoute default/web.example.com, parent edge: ResolvedRefs=False (BackendNotFound): " in output
     rows = json.loads(await _said(stage, "-o", "json"))["items"]
     assert [(row["kind"], row["metadata"]["name"]) for row in rows] == [
         ("Gateway", "edge"),
@@ -93,9 +96,9 @@ async def test_the_command_shows_what_a_running_control_plane_knows(stage: Stage
 
 
 async def _said(stage: Stage, *options: str) -> str:
-    where = f"127.0.0.1:{stage.app.admin_port}"
-    run = [sys.executable, "-m", "mirrorplane.controlplane.cli", "status", "--admin-address", where, *options]
-    process = await asyncio.create_subprocess_exec(*run, stdout=asyncio.subprocess.PIPE)
+    address = f"127.0.0.1:{stage.app.admin_port}"
+    command = [sys.executable, "-m", "mirrorplane.controlplane.cli", "status", "--admin-address", address, *options]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
     assert process.returncode == 0
     return out.decode()

@@ -50,15 +50,15 @@ async def workloads(*names: str, secure: ssl.SSLContext | None = None) -> AsyncI
     """Workloads that greet with their names by TCP, or by TLS, and by UDP, on one number; yields their Services."""
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        spec = []
+        manifests = []
         for name in names:
             server = await asyncio.start_server(greeting(name), "127.0.0.1", 0, ssl=secure)
             await stack.enter_async_context(server)
             tcp = server.sockets[0].getsockname()[1]
             udp, _ = await loop.create_datagram_endpoint(lambda name=name: Echo(name), ("127.0.0.1", 0))
             stack.callback(udp.close)
-            spec.append(services(name, tcp, udp.get_extra_info("sockname")[1]))
-        yield joined(*spec)
+            manifests.append(services(name, tcp, udp.get_extra_info("sockname")[1]))
+        yield joined(*manifests)
 
 
 def greeting(name: str):
@@ -72,35 +72,35 @@ def greeting(name: str):
 def services(name: str, tcp: int, udp: int) -> str:
     """A Service with a port of each protocol, and who answers there; `far/name` is one of namespace far."""
     namespace, _, bare = name.rpartition("/")
-    labelled = {"name": bare, "namespace": namespace or "default", "labels": {"kubernetes.io/service-name": bare}}
+    metadata = {"name": bare, "namespace": namespace or "default", "labels": {"kubernetes.io/service-name": bare}}
     ports = [{"name": "tcp", "port": 53, "protocol": "TCP"}, {"name": "udp", "port": 53, "protocol": "UDP"}]
-    existing = [{**port, "port": number} for port, number in zip(ports, (tcp, udp), strict=True)]
+    slice_ports = [{**port, "port": number} for port, number in zip(ports, (tcp, udp), strict=True)]
     manifests: list[object] = [
-        {"apiVersion": "v1", "kind": "Service", "metadata": labelled, "spec": {"ports": ports}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}},
         {
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
-            "metadata": labelled,
+            "metadata": metadata,
             "addressType": "IPv4",
             "endpoints": [{"addresses": ["127.0.0.1"]}],
-            "ports": existing,
+            "ports": slice_ports,
         },
     ]
     text: str = yaml.safe_dump_all(manifests)
     return text
 
 
-def route(kind: str, name: str, position: Sequence[str], *backends: str, made: int = 2020, **more: Any) -> str:
-    """A route to `name*weight` each; `made` is the year when it was."""
+def route(kind: str, name: str, sections: Sequence[str], *backends: str, year: int = 2020, **more: Any) -> str:
+    """A route to `name*weight` each; `year` is the year when it was."""
     refs: list[dict[str, Any]] = []
     for backend in backends:
-        entire, _, weight = backend.partition("*")
-        namespace, _, bare = entire.rpartition("/")
+        target, _, weight = backend.partition("*")
+        namespace, _, bare = target.rpartition("/")
         refs.append({"name": bare, "namespace": namespace or "default", "port": 53, "weight": int(weight or 1)})
-    parents = [{"name": "edge", "sectionName": section} for section in position]
+    parents = [{"name": "edge", "sectionName": section} for section in sections]
     text = object_of(kind, name, {"parentRefs": parents, "rules": [{"backendRefs": refs}], **more})
     manifest = yaml.safe_load(text)
-    manifest["metadata"]["creationTimestamp"] = f"{made}-01-01T00:00:00Z"
+    manifest["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
     return str(yaml.safe_dump(manifest))
 
 
@@ -123,18 +123,18 @@ def grant(kind: str) -> str:
     return str(yaml.safe_dump(manifest))
 
 
-async def connect(gateway_proxy: Router, port: int, name: str = "", trusts: ssl.SSLContext | None = None) -> str:
+async def connect(edge_router: Router, port: int, name: str = "", trusts: ssl.SSLContext | None = None) -> str:
     """Connect, by TLS when there is a name to ask for; return who answers, "" where the connection is closed."""
     secure = trusts if name else None
     try:
         reader, writer = await asyncio.open_connection(
-            gateway_proxy.address, port, ssl=secure, server_hostname=name or None
+            edge_router.address, port, ssl=secure, server_hostname=name or None
         )
-        answer = await asyncio.wait_for(reader.read(), 60)
+        greeting_bytes = await asyncio.wait_for(reader.read(), 60)
         writer.close()
     except (ConnectionError, ssl.SSLEOFError):
         return ""
-    return answer.decode()
+    return greeting_bytes.decode()
 
 
 class Asking(asyncio.DatagramProtocol):
@@ -155,56 +155,56 @@ class Asking(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def sessions(gateway_proxy: Router, port: int, count: int = SESSIONS) -> AsyncIterator[list[Asking]]:
+async def sessions(edge_router: Router, port: int, count: int = SESSIONS) -> AsyncIterator[list[Asking]]:
     """Clients that have each sent a datagram from a port of their own."""
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        asking = []
+        clients = []
         for _ in range(count):
-            transport, protocol = await loop.create_datagram_endpoint(Asking, remote_addr=(gateway_proxy.address, port))
+            transport, protocol = await loop.create_datagram_endpoint(Asking, remote_addr=(edge_router.address, port))
             stack.callback(transport.close)
             protocol.ask()
-            asking.append(protocol)
-        yield asking
+            clients.append(protocol)
+        yield clients
 
 
-def tally(asking: Iterable[Asking]) -> Counter[str]:
-    return Counter(item.said for item in asking)
+def tally(clients: Iterable[Asking]) -> Counter[str]:
+    return Counter(client.said for client in clients)
 
 
-async def answering(gateway_proxy: Router, port: int) -> set[str]:
-    return set(await answered(gateway_proxy, port))
+async def answering(edge_router: Router, port: int) -> set[str]:
+    return set(await answered(edge_router, port))
 
 
-async def answered(gateway_proxy: Router, port: int) -> Counter[str]:
+async def answered(edge_router: Router, port: int) -> Counter[str]:
     """Who answers when all are answered."""
-    async with sessions(gateway_proxy, port) as asking:
-        await _until_answered(asking)
-        initial = [entry.said for entry in asking]
-        for item in asking:
-            item.ask()
-        await _until_answered(asking)
-        assert [entry.said for entry in asking] == initial, "a session stays with whom it has"
-        return tally(asking)
+    async with sessions(edge_router, port) as clients:
+        await _until_answered(clients)
+        answers = [client.said for client in clients]
+        for client in clients:
+            client.ask()
+        await _until_answered(clients)
+        assert [client.said for client in clients] == answers, "a session stays with whom it has"
+        return tally(clients)
 
 
-async def _until_answered(asking: Sequence[Asking]) -> None:
+async def _until_answered(clients: Sequence[Asking]) -> None:
     """Wait until every client has an answer. Lost datagrams are sent again: UDP may lose them."""
     clock = asyncio.get_running_loop()
     deadline = clock.time() + DEADLINE_S
-    while silent := [client for client in asking if not client.said]:
-        assert clock.time() < deadline, f"{len(silent)} of {len(asking)} datagrams were never answered"
+    while silent := [client for client in clients if not client.said]:
+        assert clock.time() < deadline, f"{len(silent)} of {len(clients)} datagrams were never answered"
         await asyncio.sleep(RESEND_S)
         for client in silent:
             if not client.said:
                 client.ask()
 
 
-async def unheard(gateway_proxy: Router, port: int) -> set[str]:
+async def unheard(edge_router: Router, port: int) -> set[str]:
     """Who answers in the time in which others do."""
-    async with sessions(gateway_proxy, port, 20) as asking:
-        await answered(gateway_proxy, TWICE)
-        return set(tally(asking))
+    async with sessions(edge_router, port, 20) as clients:
+        await answered(edge_router, TWICE)
+        return set(tally(clients))
 
 
 async def soon(ask: Callable[[], Awaitable[Any]], expected: Any) -> None:
@@ -227,7 +227,7 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
     backends.ca.issue_cert("*.passed.example.com").configure_cert(secure)
     ends = {"mode": "Terminate", "certificateRefs": [{"name": "edge"}]}
     passes = {"mode": "Passthrough"}
-    listeners = [
+    listener_specs = [
         {"name": "passed", "hostname": "*.passed.example.com", "tls": passes},
         {"name": "nobody", "hostname": "nobody.passed.example.com", "tls": passes},
         {"name": "ended", "hostname": "*.ended.example.com", "tls": ends},
@@ -243,7 +243,7 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
         await stage.apply(
             joined(
                 QUIET,
-                edge(*({"port": PORT, "protocol": "TLS", **item} for item in listeners)),
+                edge(*({"port": PORT, "protocol": "TLS", **spec} for spec in listener_specs)),
                 issued.secret("edge", "a.ended.example.com", "web.example.com"),
                 route("TLSRoute", "one", ["passed"], "one", hostnames=["*.passed.example.com", "*.example.org"]),
                 route("TLSRoute", "two", ["passed"], "two", hostnames=["two.passed.example.com"]),
@@ -255,19 +255,19 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
                 behind(web),
             )
         )
-        gateway_proxy = await router(stage, PORT, tls=tls, labels=LABELS)
+        edge_router = await router(stage, PORT, tls=tls, labels=LABELS)
         ours, theirs = issued.client(), backends.client()
-        assert await connect(gateway_proxy, PORT, "any.passed.example.com", theirs) == "one"
-        assert await connect(gateway_proxy, PORT, "two.passed.example.com", theirs) == "two"
-        assert await connect(gateway_proxy, PORT, "a.ended.example.com", ours) == "three"
+        assert await connect(edge_router, PORT, "any.passed.example.com", theirs) == "one"
+        assert await connect(edge_router, PORT, "two.passed.example.com", theirs) == "two"
+        assert await connect(edge_router, PORT, "a.ended.example.com", ours) == "three"
         for name in ("b.ended.example.com", "nobody.passed.example.com", "x.example.org"):
-            assert await connect(gateway_proxy, PORT, name, ours) == "", f"no route is for {name} there"
-        where, host = gateway_proxy.url("https", PORT, "/anything"), "web.example.com"
-        response = client.get(where, headers={"Host": host}, ssl=ours, server_hostname=host)
-        async with response as answer:
+            assert await connect(edge_router, PORT, name, ours) == "", f"no route is for {name} there"
+        url, host = edge_router.url("https", PORT, "/anything"), "web.example.com"
+        request = client.get(url, headers={"Host": host}, ssl=ours, server_hostname=host)
+        async with request as answer:
             assert answer.headers["X-Workload"] == "web"
         await delete_object(stage, Ref(TLS_ROUTE.key, "default", "two"))
-        await soon(lambda: connect(gateway_proxy, PORT, "two.passed.example.com", theirs), "one")
+        await soon(lambda: connect(edge_router, PORT, "two.passed.example.com", theirs), "one")
         assert not complaints(stage)
 
 
@@ -279,27 +279,27 @@ async def test_tcp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: 
                 QUIET,
                 edge(*listeners("TCP", PORT, TWICE, PARTLY, FAR), *listeners("HTTP", 18080)),
                 route("TCPRoute", "weighted", [f"tcp-{PORT}"], "one*70", "two*30"),
-                route("TCPRoute", "a-younger", [f"tcp-{TWICE}"], "two", made=2021),
-                route("TCPRoute", "older", [f"tcp-{TWICE}"], "one", made=2020),
+                route("TCPRoute", "a-younger", [f"tcp-{TWICE}"], "two", year=2021),
+                route("TCPRoute", "older", [f"tcp-{TWICE}"], "one", year=2020),
                 route("TCPRoute", "partly", [f"tcp-{PARTLY}"], "one", "nobody"),
                 route("TCPRoute", "far", [f"tcp-{FAR}", "http-18080"], "far/far"),
                 grant("TCPRoute"),
                 behind_it,
             )
         )
-        gateway_proxy = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
-        counter = Counter([await connect(gateway_proxy, PORT) for _ in range(SESSIONS)])
-        assert counter.keys() == {"one", "two"}
-        assert 105 <= counter["one"] <= 172, "wide bounds: one in ten million runs is further off"
-        assert {await connect(gateway_proxy, TWICE) for _ in range(5)} == {"one"}
-        counter = Counter([await connect(gateway_proxy, PARTLY) for _ in range(SESSIONS)])
-        assert counter.keys() == {"one", ""}
-        assert 62 <= counter["one"] <= 138
-        assert await connect(gateway_proxy, FAR) == "far/far"
+        edge_router = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
+        counts = Counter([await connect(edge_router, PORT) for _ in range(SESSIONS)])
+        assert counts.keys() == {"one", "two"}
+        assert 105 <= counts["one"] <= 172, "wide bounds: one in ten million runs is further off"
+        assert {await connect(edge_router, TWICE) for _ in range(5)} == {"one"}
+        counts = Counter([await connect(edge_router, PARTLY) for _ in range(SESSIONS)])
+        assert counts.keys() == {"one", ""}
+        assert 62 <= counts["one"] <= 138
+        assert await connect(edge_router, FAR) == "far/far"
         await delete_object(stage, Ref(TCP_ROUTE.key, "default", "older"))
-        await soon(lambda: connect(gateway_proxy, TWICE), "two")
+        await soon(lambda: connect(edge_router, TWICE), "two")
         await delete_object(stage, Ref(REFERENCE_GRANT.key, "far", "tcproute"))
-        await soon(lambda: connect(gateway_proxy, FAR), "")
+        await soon(lambda: connect(edge_router, FAR), "")
         assert not complaints(stage)
 
 
@@ -312,30 +312,30 @@ async def test_udp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: 
                 edge(*listeners("UDP", PORT, TWICE, PARTLY, FAR), *listeners("TCP", PORT)),
                 route("UDPRoute", "weighted", [f"udp-{PORT}"], "one*70", "two*30"),
                 route("TCPRoute", "same-port", [f"tcp-{PORT}"], "two"),
-                route("UDPRoute", "a-younger", [f"udp-{TWICE}"], "two", made=2021),
-                route("UDPRoute", "older", [f"udp-{TWICE}"], "one", made=2020),
+                route("UDPRoute", "a-younger", [f"udp-{TWICE}"], "two", year=2021),
+                route("UDPRoute", "older", [f"udp-{TWICE}"], "one", year=2020),
                 route("UDPRoute", "partly", [f"udp-{PARTLY}"], "nobody", "one"),
                 route("UDPRoute", "far", [f"udp-{FAR}"], "far/far"),
                 grant("UDPRoute"),
                 behind_it,
             )
         )
-        gateway_proxy = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
-        met_value = await answered(gateway_proxy, PORT)
-        assert met_value.keys() == {"one", "two"}
-        assert 105 <= met_value["one"] <= 172
-        assert await connect(gateway_proxy, PORT) == "two"
-        assert await answering(gateway_proxy, TWICE) == {"one"}
-        async with sessions(gateway_proxy, PARTLY) as asking:
-            await until(lambda: tally(asking)["one"] >= 62, "half of them were answered")
-            assert await answering(gateway_proxy, TWICE) == {"one"}, "what was sent later is answered"
-            assert tally(asking).keys() == {"one", ""}
-            assert tally(asking)["one"] <= 138
-        assert await answering(gateway_proxy, FAR) == {"far/far"}
+        edge_router = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
+        counts = await answered(edge_router, PORT)
+        assert counts.keys() == {"one", "two"}
+        assert 105 <= counts["one"] <= 172
+        assert await connect(edge_router, PORT) == "two"
+        assert await answering(edge_router, TWICE) == {"one"}
+        async with sessions(edge_router, PARTLY) as clients:
+            await until(lambda: tally(clients)["one"] >= 62, "half of them were answered")
+            assert await answering(edge_router, TWICE) == {"one"}, "what was sent later is answered"
+            assert tally(clients).keys() == {"one", ""}
+            assert tally(clients)["one"] <= 138
+        assert await answering(edge_router, FAR) == {"far/far"}
         await delete_object(stage, Ref(UDP_ROUTE.key, "default", "older"))
-        await soon(lambda: answering(gateway_proxy, TWICE), {"two"})
+        await soon(lambda: answering(edge_router, TWICE), {"two"})
         await stage.apply(route("UDPRoute", "weighted", [f"udp-{PORT}"], "one*0", "two*30"))
-        await soon(lambda: answering(gateway_proxy, PORT), {"two"})
+        await soon(lambda: answering(edge_router, PORT), {"two"})
         await delete_object(stage, Ref(REFERENCE_GRANT.key, "far", "udproute"))
-        await soon(lambda: unheard(gateway_proxy, FAR), {""})
+        await soon(lambda: unheard(edge_router, FAR), {""})
         assert not complaints(stage)

@@ -36,11 +36,11 @@ def config_map(name: str, *authorities: bytes) -> str:
 
 def policy(name: str, target: str, *authorities: str, port: str = "", **validation: Any) -> str:
     """A BackendTLSPolicy for a Service, and the ConfigMaps that it names; without any the system is trusted."""
-    refs = [{"group": "", "kind": "ConfigMap", "name": authority} for authority in authorities]
-    trusted: Mapping[str, Any] = {"caCertificateRefs": refs} if refs else {"wellKnownCACertificates": "System"}
-    fields = {"group": "", "kind": "Service", "name": target, **({"sectionName": port} if port else {})}
-    spec = {"hostname": BACKEND, **trusted, **validation}
-    return object_of("BackendTLSPolicy", name, {"targetRefs": [fields], "validation": spec})
+    refs = [{"group": "", "kind": "ConfigMap", "name": config_map_name} for config_map_name in authorities]
+    trust: Mapping[str, Any] = {"caCertificateRefs": refs} if refs else {"wellKnownCACertificates": "System"}
+    target_ref = {"group": "", "kind": "Service", "name": target, **({"sectionName": port} if port else {})}
+    spec = {"hostname": BACKEND, **trust, **validation}
+    return object_of("BackendTLSPolicy", name, {"targetRefs": [target_ref], "validation": spec})
 
 
 def secured(name: str, workload: Secured) -> str:
@@ -50,21 +50,21 @@ def secured(name: str, workload: Secured) -> str:
 
 def rule(name: str, *copies: str) -> dict[str, Any]:
     filters = [mirror(copy) for copy in copies]
-    for item in filters:
-        item["requestMirror"]["backendRef"]["port"] = 443
+    for mirror_filter in filters:
+        mirror_filter["requestMirror"]["backendRef"]["port"] = 443
     return {"backendRefs": [{"name": name, "port": 443}], "filters": filters}
 
 
-async def status(client: aiohttp.ClientSession, gateway_proxy: Router, path: str = "/") -> int:
-    async with client.get(gateway_proxy.url("http", HTTP, path), headers={"Host": WEB}) as answer:
+async def status(client: aiohttp.ClientSession, edge_router: Router, path: str = "/") -> int:
+    async with client.get(edge_router.url("http", HTTP, path), headers={"Host": WEB}) as answer:
         await answer.read()
         return answer.status
 
 
-async def turns(client: aiohttp.ClientSession, gateway_proxy: Router, expected: int) -> None:
+async def turns(client: aiohttp.ClientSession, edge_router: Router, expected: int) -> None:
     """Ask until a status comes: a resource that is named elsewhere arrives when it arrives."""
     for _ in range(200):
-        if await status(client, gateway_proxy) == expected:
+        if await status(client, edge_router) == expected:
             return
     raise AssertionError(f"never answered {expected}")
 
@@ -78,45 +78,45 @@ async def test_backends_and_copies_are_called_by_tls(
         folder.mkdir()
     async with Secured(folders[0], BACKEND) as web, Secured(folders[1], BACKEND) as copy:
         policies = [policy("web", "web", "web", port="https"), policy("copy", "copy", "copy", "web")]
-        manifests = [config_map("web", web.ca.read_bytes()), config_map("copy", copy.ca.read_bytes())]
+        config_maps = [config_map("web", web.ca.read_bytes()), config_map("copy", copy.ca.read_bytes())]
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
         backends = [secured("web", web), secured("copy", copy)]
         await stage.apply(
-            joined(QUIET, edge(listener), route(WEB, rule("web", "copy")), *backends, *policies, *manifests)
+            joined(QUIET, edge(listener), route(WEB, rule("web", "copy")), *backends, *policies, *config_maps)
         )
-        gateway_proxy = await router(stage, HTTP, delta=delta, labels=LABELS)
-        await turns(client, gateway_proxy, 200)
+        edge_router = await router(stage, HTTP, delta=delta, labels=LABELS)
+        await turns(client, edge_router, 200)
         await until(lambda: bool(copy.seen), "the copy arrived")
         assert {(s.host, s.sni) for s in (*web.seen, *copy.seen)} == {(WEB, BACKEND)}
-        await _authorities_change_alone(stage, client, gateway_proxy, web)
-        await _names_decide(stage, client, gateway_proxy, web)
+        await _authorities_change_alone(stage, client, edge_router, web)
+        await _names_decide(stage, client, edge_router, web)
     assert not complaints(stage)
 
 
 async def _authorities_change_alone(
-    stage: Stage, client: aiohttp.ClientSession, gateway_proxy: Router, web: Secured
+    stage: Stage, client: aiohttp.ClientSession, edge_router: Router, web: Secured
 ) -> None:
-    before = await gateway_proxy.envoy.stats(r"^cluster_manager\.cluster_(modified|added|removed)$")
+    before = await edge_router.envoy.stats(r"^cluster_manager\.cluster_(modified|added|removed)$")
     stranger = trustme.CA().cert_pem.bytes()
     await stage.apply(config_map("web", stranger))
-    await turns(client, gateway_proxy, 503)
+    await turns(client, edge_router, 503)
     await stage.apply(config_map("web", stranger, web.ca.read_bytes()))
-    await turns(client, gateway_proxy, 200)
-    assert await gateway_proxy.envoy.stats(r"^cluster_manager\.cluster_(modified|added|removed)$") == before
+    await turns(client, edge_router, 200)
+    assert await edge_router.envoy.stats(r"^cluster_manager\.cluster_(modified|added|removed)$") == before
     web.seen.clear()
     await delete_object(stage, Ref("ConfigMap", "default", "web"))
-    assert await status(client, gateway_proxy) == 503
+    assert await status(client, edge_router) == 503
     assert not web.seen, "without an authority nobody is called, and never in plain text"
     await stage.apply(config_map("web", web.ca.read_bytes()))
-    assert await status(client, gateway_proxy) == 200
+    assert await status(client, edge_router) == 200
 
 
-async def _names_decide(stage: Stage, client: aiohttp.ClientSession, gateway_proxy: Router, web: Secured) -> None:
-    async def told(expected: int, *names: str, **said: Any) -> None:
+async def _names_decide(stage: Stage, client: aiohttp.ClientSession, edge_router: Router, web: Secured) -> None:
+    async def told(expected: int, *names: str, **validation: Any) -> None:
         if names:
-            said["subjectAltNames"] = [{"type": "Hostname", "hostname": name} for name in names]
-        await stage.apply(policy("web", "web", "web", port="https", **said))
-        assert await status(client, gateway_proxy) == expected
+            validation["subjectAltNames"] = [{"type": "Hostname", "hostname": name} for name in names]
+        await stage.apply(policy("web", "web", "web", port="https", **validation))
+        assert await status(client, edge_router) == expected
 
     await told(503, hostname=OTHER)
     web.seen.clear()
@@ -124,7 +124,7 @@ async def _names_decide(stage: Stage, client: aiohttp.ClientSession, gateway_pro
     assert [s.sni for s in web.seen] == [OTHER]
     await told(503, OTHER)
     await stage.apply(policy("web", "web", port="https"))
-    assert await status(client, gateway_proxy) == 503, "the system does not trust it"
+    assert await status(client, edge_router) == 503, "the system does not trust it"
 
 
 async def test_a_backend_is_known_by_a_uri(stage: Stage, client: aiohttp.ClientSession, tmp_path: Path):
@@ -133,15 +133,15 @@ async def test_a_backend_is_known_by_a_uri(stage: Stage, client: aiohttp.ClientS
     async with Secured(tmp_path, OTHER) as web:
         web.present(*issuer.client_files(SLEEP))
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
-        manifests = config_map("web", issuer.ca_file.read_bytes())
-        await stage.apply(joined(QUIET, edge(listener), route(WEB, rule("web")), secured("web", web), manifests))
-        gateway_proxy = await router(stage, HTTP, labels=LABELS)
+        ca_bundle = config_map("web", issuer.ca_file.read_bytes())
+        await stage.apply(joined(QUIET, edge(listener), route(WEB, rule("web")), secured("web", web), ca_bundle))
+        edge_router = await router(stage, HTTP, labels=LABELS)
         for uri, expected in ((SLEEP, 200), (f"{SLEEP}/more", 503), (SLEEP, 200)):
             names = [{"type": "Hostname", "hostname": OTHER}, {"type": "URI", "uri": uri}]
             await stage.apply(policy("web", "web", "web", subjectAltNames=names))
-            assert await status(client, gateway_proxy) == expected
+            assert await status(client, edge_router) == expected
         await stage.apply(policy("web", "web", "web"))
-        assert await status(client, gateway_proxy) == 503, "its certificate is for no host"
+        assert await status(client, edge_router) == 503, "its certificate is for no host"
     assert not complaints(stage)
 
 
@@ -156,10 +156,10 @@ async def test_calls_go_to_a_backend_by_tls(stage: Stage):
     listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
     rules = {"parentRefs": [{"name": "edge"}], "rules": [{"backendRefs": [{"name": "echo", "port": 443}]}]}
     backend = service("echo", 443, "https"), local_pod("echo", "echo", {"app": "echo"}, number, "https")
-    trusted = policy("echo", "echo", "ca"), config_map("ca", issuer.cert_pem.bytes())
-    await stage.apply(joined(QUIET, edge(listener), object_of("GRPCRoute", "echo", rules), *backend, *trusted))
-    gateway_proxy = await router(stage, HTTP, labels=LABELS)
-    async with grpc.aio.insecure_channel(f"{gateway_proxy.address}:{HTTP}") as channel:
+    tls_objects = policy("echo", "echo", "ca"), config_map("ca", issuer.cert_pem.bytes())
+    await stage.apply(joined(QUIET, edge(listener), object_of("GRPCRoute", "echo", rules), *backend, *tls_objects))
+    edge_router = await router(stage, HTTP, labels=LABELS)
+    async with grpc.aio.insecure_channel(f"{edge_router.address}:{HTTP}") as channel:
         call = channel.stream_stream("/test.Echo/All")
         assert [answer async for answer in call(iter([b"one", b"two"]))] == [b"one", b"two"]
     await upstream.stop(None)

@@ -48,9 +48,9 @@ async def following(tutorial: str, folder: Path) -> AsyncIterator[tuple[Stage, C
 def heads(cluster: Cluster, app: str) -> list[dict[str, str]]:
     """The headers that a Pod of pipy has logged; all requests were POSTs of `/`."""
     [pipy] = cluster.containers("server", app=app)
-    results = [HEADERS.search(line) for line in pipy.log]
-    assert all(item is not None and item.groups()[1:] == ("POST", "/") for item in results), pipy.log
-    return [json.loads(item[1]) for item in results if item is not None]
+    matches = [HEADERS.search(line) for line in pipy.log]
+    assert all(match is not None and match.groups()[1:] == ("POST", "/") for match in matches), pipy.log
+    return [json.loads(match[1]) for match in matches if match is not None]
 
 
 async def copied(ask: Callable[[], Awaitable[None]], count: int, original: Container, copy: Container) -> None:
@@ -87,13 +87,13 @@ async def _fsm_gateway(stage: Stage, cluster: Cluster) -> None:
 
     await hello()
     [head] = heads(cluster, "pipy")
-    fields = {
+    sent_headers = {
         "host": f"{gateway}:8000",
         "accept": "*/*",
         "content-type": "application/x-www-form-urlencoded",
         "content-length": "11",
     }
-    assert head.items() >= fields.items()
+    assert head.items() >= sent_headers.items()
     assert head["user-agent"].startswith("curl/")
     assert is_ip(head["x-forwarded-for"]), "of a client on its own machine Envoy says the machine's address"
 
@@ -102,7 +102,7 @@ async def _fsm_gateway(stage: Stage, cluster: Cluster) -> None:
     [pipy], [mirror] = (cluster.containers("server", app=app) for app in ("pipy", "pipy-mirror"))
     await copied(hello, 1, pipy, mirror)
     [original], [copy] = heads(cluster, "pipy"), heads(cluster, "pipy-mirror")
-    assert original.items() >= fields.items()
+    assert original.items() >= sent_headers.items()
     assert _plain(copy) == _plain(original)
     assert copy["x-forwarded-for"].split(",")[0] == original["x-forwarded-for"], "the gateway adds itself to a copy's"
 
@@ -166,9 +166,9 @@ async def _slices(stage: Stage, cluster: Cluster) -> None:
     await cluster.apply(step("kgateway", "1-httpbin2"))
 
     def behind(service: str) -> int:
-        [written] = stage.folder.glob(f"EndpointSlice httpbin {service}-*.yaml")
-        manifest = yaml.safe_load(written.read_text())
-        return len(manifest["endpoints"] or ())
+        [path] = stage.folder.glob(f"EndpointSlice httpbin {service}-*.yaml")
+        endpoint_slice = yaml.safe_load(path.read_text())
+        return len(endpoint_slice["endpoints"] or ())
 
     assert (behind("httpbin"), behind("httpbin2")) == (2, 1)
     await cluster.patch("Service", "httpbin", "httpbin", LABEL_OF_V1)

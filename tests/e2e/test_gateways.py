@@ -46,9 +46,9 @@ Edge = tuple[Stage, XdsTls]
 
 @pytest.fixture
 async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
-    async with secured_stage(tmp_path) as created:
-        yield created
-        assert not complaints(created[0])
+    async with secured_stage(tmp_path) as secured:
+        yield secured
+        assert not complaints(secured[0])
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def simple(port: int, *hosts: str, credential: str, mode: str = "SIMPLE") -> dic
     return server(port, "HTTPS", *hosts, tls={"mode": mode, "credentialName": credential})
 
 
-async def status(client: aiohttp.ClientSession, address: str, host: str, **more: object) -> int:
-    async with client.get(address, headers={"Host": host}, allow_redirects=False, **more) as answer:  # type: ignore[arg-type]
+async def status(client: aiohttp.ClientSession, url: str, host: str, **options: object) -> int:
+    async with client.get(url, headers={"Host": host}, allow_redirects=False, **options) as answer:  # type: ignore[arg-type]
         await answer.read()
         return answer.status
 
@@ -76,23 +76,23 @@ async def status(client: aiohttp.ClientSession, address: str, host: str, **more:
 async def test_plain_http_goes_by_host_and_is_copied(
     stage: Stage, client: aiohttp.ClientSession, web: Workload, delta: bool
 ):
-    async with Workload("copy") as copy, Workload("other") as workload, Slow() as slow:
+    async with Workload("copy") as copy, Workload("other") as other_workload, Slow() as slow:
         rules = [
             at_edge(WEB, [WEB], http=[{"route": route(("web", "", 1)), "mirror": {"host": "copy"}}]),
             at_edge(OTHER, [OTHER], http=[{"route": route(("other", "", 1))}]),
             at_edge("slow", ["slow.example.com"], http=[{"route": route(("slow", "", 1))}]),
         ]
-        services = [behind(w.name, w.port) for w in (web, copy, workload)] + [behind("slow", slow.port)]
+        services = [behind(w.name, w.port) for w in (web, copy, other_workload)] + [behind("slow", slow.port)]
         await stage.apply(joined(QUIET, gateway(server(HTTP, "HTTP", "*.example.com")), *rules, *services))
-        gateway_proxy = await router(stage, *PORTS, delta=delta)
-        assert await status(client, gateway_proxy.url("http", HTTP, "/anything"), WEB) == 200
-        assert await status(client, gateway_proxy.url("http", HTTP, "/anything"), f"{OTHER}:{HTTP}") == 200
-        assert await status(client, gateway_proxy.url("http", HTTP), STRANGER) == 404
+        edge_router = await router(stage, *PORTS, delta=delta)
+        assert await status(client, edge_router.url("http", HTTP, "/anything"), WEB) == 200
+        assert await status(client, edge_router.url("http", HTTP, "/anything"), f"{OTHER}:{HTTP}") == 200
+        assert await status(client, edge_router.url("http", HTTP), STRANGER) == 404
         await until(lambda: bool(copy.received), "the copy arrived")
         assert [(r.host, r.path) for r in copy.received] == [(f"{WEB}-shadow", "/anything")]
-        assert [r.path for r in workload.received] == ["/anything"]
-        assert "mirror|80||copy.default.svc.cluster.local" in await gateway_proxy.envoy.clusters()
-        socket = client.ws_connect(gateway_proxy.url("ws", HTTP), headers={"Host": "slow.example.com"})
+        assert [r.path for r in other_workload.received] == ["/anything"]
+        assert "mirror|80||copy.default.svc.cluster.local" in await edge_router.envoy.clusters()
+        socket = client.ws_connect(edge_router.url("ws", HTTP), headers={"Host": "slow.example.com"})
         async with socket as opened:
             await opened.send_str("hello")
             assert await opened.receive_str() == "echo hello"
@@ -106,33 +106,29 @@ async def test_a_certificate_is_replaced_and_connections_go_on(edge: Edge, clien
         rules = at_edge("web", [WEB], http=[{"route": route(("slow", "", 1))}])
         edge_servers = gateway(simple(HTTPS, WEB, credential="web"))
         await stage.apply(joined(QUIET, edge_servers, rules, issued.secret("web", WEB), behind("slow", slow.port)))
-        gateway_proxy = await router(stage, *PORTS, tls=tls)
-        before = await gateway_proxy.presented(HTTPS, WEB, context)
-        where = gateway_proxy.url("https", HTTPS)
-        async with client.get(where, headers={"Host": WEB}, ssl=context, server_hostname=WEB) as download:
+        edge_router = await router(stage, *PORTS, tls=tls)
+        serial = await edge_router.presented(HTTPS, WEB, context)
+        url = edge_router.url("https", HTTPS)
+        async with client.get(url, headers={"Host": WEB}, ssl=context, server_hostname=WEB) as download:
             assert await download.content.readexactly(6) == b"first "
             await stage.apply(issued.secret("web", WEB))
-            presented = {before}
-            while presented == {before}:
-                presented.add(await gateway_proxy.presented(HTTPS, WEB, context))
+            serials = {serial}
+            while serials == {serial}:
+                serials.add(await edge_router.presented(HTTPS, WEB, context))
             slow.rest.set()
             assert await download.read() == b"rest"
-        last = await gateway_proxy.presented(HTTPS, WEB, context)
-        assert last != before
-        drained = (
-            await gateway_proxy.envoy.stats(r"^listener_manager\.listener_(in_place_updated|modified)$")
-        ).values()
+        new_serial = await edge_router.presented(HTTPS, WEB, context)
+        assert new_serial != serial
+        drained = (await edge_router.envoy.stats(r"^listener_manager\.listener_(in_place_updated|modified)$")).values()
         assert not any(drained), "a new certificate is no new listener"
-        await _bad_secret_changes_nothing(stage, gateway_proxy, context, last)
+        await _bad_secret_changes_nothing(stage, edge_router, context, new_serial)
 
 
-async def _bad_secret_changes_nothing(
-    stage: Stage, gateway_proxy: Router, context: ssl.SSLContext, serial: int
-) -> None:
+async def _bad_secret_changes_nothing(stage: Stage, edge_router: Router, context: ssl.SSLContext, serial: int) -> None:
     broken = "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\ntype: kubernetes.io/tls\n"
     stage.write("Secret default web.yaml", broken + 'stringData: {tls.crt: "PRIVATE-1", tls.key: "PRIVATE-2"}\n')
     await until(lambda: any(f.reason == "InvalidCredential" for f in findings(stage)), "the Secret is refused")
-    assert await gateway_proxy.presented(HTTPS, WEB, context) == serial
+    assert await edge_router.presented(HTTPS, WEB, context) == serial
     assert "PRIVATE" not in repr(findings(stage)) + repr(stage.app.plane.snapshot.objects)
 
 
@@ -141,26 +137,26 @@ async def test_nothing_that_people_can_look_at_shows_a_key(
 ):
     caplog.set_level("DEBUG")
     (stage, tls), issued = edge, Certificates()
-    manifests = issued.secret("web", WEB)
-    await stage.apply(joined(QUIET, gateway(simple(HTTPS, WEB, credential="web")), manifests))
-    gateway_proxy = await router(stage, *PORTS, tls=tls)
-    assert await gateway_proxy.presented(HTTPS, WEB, issued.client())
+    secret_manifest = issued.secret("web", WEB)
+    await stage.apply(joined(QUIET, gateway(simple(HTTPS, WEB, credential="web")), secret_manifest))
+    edge_router = await router(stage, *PORTS, tls=tls)
+    assert await edge_router.presented(HTTPS, WEB, issued.client())
     (stream,) = stage.app.xds.streams()
     pages = ["findings", "proxies", "objects", f"resources?proxy={stream.proxy.id}"]
-    where = f"http://127.0.0.1:{stage.app.admin_port}"
-    response = [await (await client.get(f"{where}/debug/{page}")).text() for page in pages]
-    response += [
-        await (await client.get(f"{where}/metrics")).text(),
+    admin_url = f"http://127.0.0.1:{stage.app.admin_port}"
+    texts = [await (await client.get(f"{admin_url}/debug/{page}")).text() for page in pages]
+    texts += [
+        await (await client.get(f"{admin_url}/metrics")).text(),
         caplog.text,
         repr(stage.app.plane.snapshot.objects),
     ]
     served = stage.app.plane.render(stream.proxy)
-    response.append(repr(list(map(stage.app.plane.engine.lowered, stage.app.plane.snapshot.objects))))
-    response.append(repr(served))
-    key = yaml.safe_load(manifests)["data"]["tls.key"]
+    texts.append(repr(list(map(stage.app.plane.engine.lowered, stage.app.plane.snapshot.objects))))
+    texts.append(repr(served))
+    key = yaml.safe_load(secret_manifest)["data"]["tls.key"]
     assert b64decode(key) in served.of_type(SECRET)["kubernetes://web"].body
-    assert "https.18443" in response[3], "the pages are those of the router"
-    for text in response:
+    assert "https.18443" in texts[3], "the pages are those of the router"
+    for text in texts:
         assert key not in text
         assert b64decode(key).decode().splitlines()[1] not in text
 
@@ -173,66 +169,66 @@ async def test_clients_show_certificates_where_they_must(edge: Edge, client: aio
     await stage.apply(
         joined(QUIET, servers, rules, behind("web", web.port), issued.secret("web", WEB, ca_crt=authority))
     )
-    gateway_proxy = await router(stage, *PORTS, tls=tls)
-    where, name = gateway_proxy.url("https", HTTPS, "/anything"), {"server_hostname": WEB}
-    assert await status(client, where, WEB, ssl=issued.client(certified=True), **name) == 200
+    edge_router = await router(stage, *PORTS, tls=tls)
+    url, name = edge_router.url("https", HTTPS, "/anything"), {"server_hostname": WEB}
+    assert await status(client, url, WEB, ssl=issued.client(certified=True), **name) == 200
     assert "client.example.com" in web.received[-1].headers["x-forwarded-client-cert"]
-    for without in (issued.client(), Certificates().client(certified=True)):
-        issued.ca.configure_trust(without)
+    for context in (issued.client(), Certificates().client(certified=True)):
+        issued.ca.configure_trust(context)
         with pytest.raises(aiohttp.ClientError):
-            await status(client, where, WEB, ssl=without, **name)
+            await status(client, url, WEB, ssl=context, **name)
 
 
 async def test_a_server_is_shut_while_its_secret_is_missing_and_others_are_not(
     edge: Edge, client: aiohttp.ClientSession, web: Workload
 ):
     (stage, tls), issued = edge, Certificates()
-    some = {"mode": "OPTIONAL_MUTUAL", "credentialName": "web", "caCertCredentialName": "clients"}
+    optional_mutual = {"mode": "OPTIONAL_MUTUAL", "credentialName": "web", "caCertCredentialName": "clients"}
     servers = gateway(
-        server(HTTPS, "HTTPS", WEB, tls=some),
+        server(HTTPS, "HTTPS", WEB, tls=optional_mutual),
         {**simple(HTTPS, OTHER, credential="web"), "port": {"number": HTTPS, "name": "second", "protocol": "HTTPS"}},
     )
     rules = at_edge("web", [WEB, OTHER], http=[{"route": route(("web", "", 1))}])
     authority = secret("clients", {"ca.crt": issued.ca.cert_pem.bytes()}).replace("kubernetes.io/tls", "Opaque")
     certificate = issued.secret("web", WEB, OTHER)
     await stage.apply(joined(QUIET, servers, rules, behind("web", web.port), certificate))
-    gateway_proxy = await router(stage, *PORTS, tls=tls)
-    where = gateway_proxy.url("https", HTTPS, "/anything")
+    edge_router = await router(stage, *PORTS, tls=tls)
+    url = edge_router.url("https", HTTPS, "/anything")
     for _ in "12":
         with pytest.raises(aiohttp.ClientError):
-            await status(client, where, WEB, ssl=issued.client(), server_hostname=WEB)
-        assert await status(client, where, OTHER, ssl=issued.client(), server_hostname=OTHER) == 200
+            await status(client, url, WEB, ssl=issued.client(), server_hostname=WEB)
+        assert await status(client, url, OTHER, ssl=issued.client(), server_hostname=OTHER) == 200
         await stage.apply(authority)
         for certified in (False, True):
-            mine = issued.client(certified=certified)
-            assert await status(client, where, WEB, ssl=mine, server_hostname=WEB) == 200
+            context = issued.client(certified=certified)
+            assert await status(client, url, WEB, ssl=context, server_hostname=WEB) == 200
         assert "client.example.com" in web.received[-1].headers["x-forwarded-client-cert"]
         await delete_object(stage, Ref("Secret", "default", "clients"))
-    changed = await gateway_proxy.envoy.stats(r"^listener_manager\.listener_(in_place_updated|modified)$")
+    changed = await edge_router.envoy.stats(r"^listener_manager\.listener_(in_place_updated|modified)$")
     assert set(changed.values()) == {4}, "each time the listener goes on, and connections on its other chains"
 
 
 async def test_names_choose_certificates_and_http_is_sent_to_https(
     edge: Edge, client: aiohttp.ClientSession, web: Workload
 ):
-    (stage, tls), item, two = edge, Certificates(), Certificates()
+    (stage, tls), web_ca, other_ca = edge, Certificates(), Certificates()
     servers = gateway(
         server(HTTP, "HTTP", "*", tls={"httpsRedirect": True}),
         simple(HTTPS, WEB, credential="one"),
         {**simple(HTTPS, OTHER, credential="two"), "port": {"number": HTTPS, "name": "second", "protocol": "HTTPS"}},
     )
     rules = at_edge("web", [WEB, OTHER], http=[{"route": route(("web", "", 1))}])
-    secrets = [item.secret("one", WEB), two.secret("two", OTHER)]
+    secrets = [web_ca.secret("one", WEB), other_ca.secret("two", OTHER)]
     await stage.apply(joined(QUIET, servers, rules, behind("web", web.port), *secrets))
-    gateway_proxy = await router(stage, *PORTS, tls=tls)
-    where = gateway_proxy.url("https", HTTPS, "/anything")
-    assert await status(client, where, WEB, ssl=item.client(), server_hostname=WEB) == 200
-    assert await status(client, where, OTHER, ssl=two.client(), server_hostname=OTHER) == 200
-    assert await status(client, where, OTHER, ssl=item.client(), server_hostname=WEB) == 404
+    edge_router = await router(stage, *PORTS, tls=tls)
+    url = edge_router.url("https", HTTPS, "/anything")
+    assert await status(client, url, WEB, ssl=web_ca.client(), server_hostname=WEB) == 200
+    assert await status(client, url, OTHER, ssl=other_ca.client(), server_hostname=OTHER) == 200
+    assert await status(client, url, OTHER, ssl=web_ca.client(), server_hostname=WEB) == 404
     with pytest.raises(aiohttp.ClientError):
-        await status(client, where, STRANGER, ssl=item.client(), server_hostname=STRANGER)
+        await status(client, url, STRANGER, ssl=web_ca.client(), server_hostname=STRANGER)
     headers = {"Host": WEB}
-    async with client.get(gateway_proxy.url("http", HTTP, "/a?b"), headers=headers, allow_redirects=False) as answer:
+    async with client.get(edge_router.url("http", HTTP, "/a?b"), headers=headers, allow_redirects=False) as answer:
         assert (answer.status, answer.headers["Location"]) == (301, f"https://{WEB}/a?b")
 
 
@@ -245,12 +241,12 @@ async def test_grpc_goes_through_by_http2(edge: Edge):
     rules = at_edge("web", [WEB], http=[{"route": route(("echo", "", 1))}])
     servers = gateway(server(HTTP, "GRPC", WEB), simple(HTTPS, WEB, credential="web"))
     await stage.apply(joined(QUIET, servers, rules, behind("echo", number, "grpc"), issued.secret("web", WEB)))
-    gateway_proxy = await router(stage, *PORTS, tls=tls)
-    trusted = grpc.ssl_channel_credentials(issued.ca.cert_pem.bytes())
+    edge_router = await router(stage, *PORTS, tls=tls)
+    credentials = grpc.ssl_channel_credentials(issued.ca.cert_pem.bytes())
     options = [("grpc.ssl_target_name_override", WEB), ("grpc.default_authority", WEB)]
     for channel in (
-        grpc.aio.insecure_channel(f"{gateway_proxy.address}:{HTTP}", options[1:]),
-        grpc.aio.secure_channel(f"{gateway_proxy.address}:{HTTPS}", trusted, options),
+        grpc.aio.insecure_channel(f"{edge_router.address}:{HTTP}", options[1:]),
+        grpc.aio.secure_channel(f"{edge_router.address}:{HTTPS}", credentials, options),
     ):
         async with channel:
             call = channel.stream_stream("/test.Echo/All")
@@ -279,10 +275,10 @@ async def test_tls_is_passed_on_by_name_and_taken_off_for_bytes(
     certificate.private_key_pem.write_to_path(str(files[1]))
     greeter = await asyncio.start_server(_greet, "127.0.0.1", 0)
     async with Secured(tmp_path, WEB) as backend, greeter:
-        off = {"mode": "SIMPLE", "serverCertificate": str(files[0]), "privateKey": str(files[1])}
+        terminate = {"mode": "SIMPLE", "serverCertificate": str(files[0]), "privateKey": str(files[1])}
         servers = gateway(
             server(TLS, "TLS", WEB, tls={"mode": "PASSTHROUGH"}),
-            {**server(TLS, "TLS", OTHER, tls=off), "port": {"number": TLS, "name": "off", "protocol": "TLS"}},
+            {**server(TLS, "TLS", OTHER, tls=terminate), "port": {"number": TLS, "name": "off", "protocol": "TLS"}},
             server(TCP, "TCP", "*"),
         )
         rules = [
@@ -292,15 +288,13 @@ async def test_tls_is_passed_on_by_name_and_taken_off_for_bytes(
         number = greeter.sockets[0].getsockname()[1]
         services = [behind("secured", backend.port, "tls"), behind("greeter", number, "tcp")]
         await stage.apply(joined(QUIET, servers, *rules, *services))
-        gateway_proxy = await router(stage, *PORTS)
+        edge_router = await router(stage, *PORTS)
         trust = ssl.create_default_context(cafile=str(backend.ca))
-        assert await status(client, gateway_proxy.url("https", TLS), WEB, ssl=trust, server_hostname=WEB) == 200
+        assert await status(client, edge_router.url("https", TLS), WEB, ssl=trust, server_hostname=WEB) == 200
         assert [connection.sni for connection in backend.seen] == [WEB]
         for port, secure in ((TLS, issued.client()), (TCP, None)):
             name = OTHER if secure else None
-            reader, writer = await asyncio.open_connection(
-                gateway_proxy.address, port, ssl=secure, server_hostname=name
-            )
+            reader, writer = await asyncio.open_connection(edge_router.address, port, ssl=secure, server_hostname=name)
             assert await asyncio.wait_for(reader.read(), 60) == b"greetings"
             writer.close()
     assert not complaints(stage)
@@ -324,39 +318,39 @@ async def test_calls_show_certificates_from_a_secret_and_believe_those_that_it_s
         "subjectAltNames": ["backend.example.com"],
     }}}  # fmt: skip
     rules = at_edge("web", [WEB], http=[{"route": route(("web", "", 1)), "mirror": {"host": "web"}}])
-    async with _secure_pages(context) as (number, observed):
-        manifests = joined(
+    async with _secure_pages(context) as (number, client_names):
+        objects = joined(
             QUIET, gateway(server(HTTP, "HTTP", "*")), rules, behind("web", number, "http"), destination(policy)
         )
-        await stage.apply(manifests)
-        gateway_proxy = await router(stage, *PORTS, tls=tls)
-        where = gateway_proxy.url("http", HTTP)
-        assert await status(client, where, WEB) == 503, "the Secret is not there"
+        await stage.apply(objects)
+        edge_router = await router(stage, *PORTS, tls=tls)
+        url = edge_router.url("http", HTTP)
+        assert await status(client, url, WEB) == 503, "the Secret is not there"
         await stage.apply(issued.secret("client", "client.example.com", ca_crt=issued.ca.cert_pem.bytes()))
-        assert await status(client, where, WEB) == 200
-        await until(lambda: len(observed) == 2, "the request and its copy arrived")
-        assert all(name == "client.example.com" for name in observed)
+        assert await status(client, url, WEB) == 200
+        await until(lambda: len(client_names) == 2, "the request and its copy arrived")
+        assert all(name == "client.example.com" for name in client_names)
         stranger = Certificates().ca.cert_pem.bytes()
         await stage.apply(issued.secret("client", "client.example.com", ca_crt=stranger))
-        assert await status(client, where, WEB) == 503, "who answers is not who the Secret says"
+        assert await status(client, url, WEB) == 503, "who answers is not who the Secret says"
 
 
 @asynccontextmanager
 async def _secure_pages(context: ssl.SSLContext) -> AsyncIterator[tuple[int, list[str]]]:
     """A server that wants to see certificates; its port, and the names on those it saw."""
-    observed: list[str] = []
+    client_names: list[str] = []
 
     async def page(request: pages.BaseRequest) -> pages.Response:
         assert request.transport is not None
         certificate = request.transport.get_extra_info("peercert")
-        observed.extend(name for kind, name in certificate["subjectAltName"] if kind == "DNS")
+        client_names.extend(name for kind, name in certificate["subjectAltName"] if kind == "DNS")
         return pages.Response(headers={"Connection": "close"})
 
     runner = pages.ServerRunner(pages.Server(page, access_log=None))
     await runner.setup()
     await pages.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
     try:
-        yield runner.addresses[0][1], observed
+        yield runner.addresses[0][1], client_names
     finally:
         await runner.cleanup()
 
@@ -368,9 +362,9 @@ async def test_a_router_that_proved_nothing_gets_no_secret_and_serves_the_rest(
     servers = gateway(server(HTTP, "HTTP", "*"), simple(HTTPS, WEB, credential="web"))
     rules = at_edge("web", [WEB], http=[{"route": route(("web", "", 1))}])
     await stage.apply(joined(QUIET, servers, rules, behind("web", web.port), issued.secret("web", WEB)))
-    gateway_proxy = await router(stage, *PORTS)
-    assert await status(client, gateway_proxy.url("http", HTTP, "/anything"), WEB) == 200
-    assert set(await gateway_proxy.envoy.listeners()) == {f"{gateway_proxy.address}_{HTTP}"}
+    edge_router = await router(stage, *PORTS)
+    assert await status(client, edge_router.url("http", HTTP, "/anything"), WEB) == 200
+    assert set(await edge_router.envoy.listeners()) == {f"{edge_router.address}_{HTTP}"}
     (stream,) = stage.app.xds.streams()
     assert not stage.app.plane.render(stream.proxy).of_type(SECRET)
     assert "spec.servers[1] of Gateway default/edge: the router is not authenticated" in caplog.text

@@ -37,14 +37,14 @@ def node_of(case: Path) -> Proxy:
 
 def nodes(*, intercepted: bool, role: str = SIDECAR) -> list[object]:
     """The proxies that cases are about, each with its cases."""
-    spec: dict[str, list[Path]] = {}
+    cases_by_node: dict[str, list[Path]] = {}
     for case in CASES:
         node = node_of(case)
         if node.role == role and (node.interception == REDIRECT) is intercepted:
-            spec.setdefault(repr(node), []).append(case)
+            cases_by_node.setdefault(repr(node), []).append(case)
     return [
         pytest.param(node_of(cases[0]), cases, id=f"{cases[0].relative_to(GOLDEN)} and {len(cases) - 1} more")
-        for cases in spec.values()
+        for cases in cases_by_node.values()
     ]
 
 
@@ -90,8 +90,8 @@ def revocations() -> bytes:
     """A list of revoked certificates with none on it."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nobody")])
-    certificate_revocation_list_builder = x509.CertificateRevocationListBuilder(name, now, now + timedelta(days=1))
-    return certificate_revocation_list_builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    builder = x509.CertificateRevocationListBuilder(name, now, now + timedelta(days=1))
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 async def accepts(judge: Judge, cases: list[Path], files: Path) -> None:
@@ -100,5 +100,5 @@ async def accepts(judge: Judge, cases: list[Path], files: Path) -> None:
     for case in cases:
         text = (case / "input.yaml").read_text().replace("/etc/certs", str(files))
         await judge.show(list(yaml.safe_load_all(text)))
-        wrong += [f"{case.relative_to(GOLDEN)}: {item}" for item in judge.said()]
+        wrong += [f"{case.relative_to(GOLDEN)}: {problem}" for problem in judge.said()]
     assert not wrong, "\n".join(wrong)

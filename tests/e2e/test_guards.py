@@ -42,8 +42,8 @@ async def refusing() -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def on_port(stuck: Callable[[], AbstractAsyncContextManager[object]]) -> AsyncIterator[int]:
-    async with stuck() as created:
-        yield created.port  # type: ignore[attr-defined]
+    async with stuck() as server:
+        yield server.port  # type: ignore[attr-defined]
 
 
 TARGETS: Mapping[str, Callable[[], AbstractAsyncContextManager[int]]] = {
@@ -95,8 +95,8 @@ class Web(msgspec.Struct, frozen=True):
 
         async with self.client.post(f"http://web:{PORT}/post", data=pieces(), proxy=self.sidecar.proxy) as answer:
             assert answer.status == 200
-            observed = await answer.json()
-        assert (observed["size"], observed["sha256"]) == (size, digest.hexdigest())
+            reply = await answer.json()
+        assert (reply["size"], reply["sha256"]) == (size, digest.hexdigest())
 
 
 @pytest.fixture
@@ -137,11 +137,11 @@ async def test_a_target_that_is_not_there_never_touches_a_request_and_is_reporte
     if not path:
         assert findings(web.stage) == ()
         return
-    (results,) = findings(web.stage)
-    assert (results.about.name, results.path) == ("web", path)
+    (finding,) = findings(web.stage)
+    assert (finding.about.name, finding.path) == ("web", path)
     field = path.rpartition(".")[2]
-    line = Path(results.file).read_text().splitlines()[results.line - 1]
-    assert Path(results.file).parent == web.stage.folder
+    line = Path(finding.file).read_text().splitlines()[finding.line - 1]
+    assert Path(finding.file).parent == web.stage.folder
     assert line.strip() == f"{field}: {_value(mirror, path)}"
 
 

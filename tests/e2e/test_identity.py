@@ -49,9 +49,9 @@ def bootstrap(app: App, authority: Authority, *flags: object) -> dict:
         "-o",
         "json",
     ]
-    secured = ["--xds-address", f"localhost:{app.xds_port}", "--xds-ca", authority.ca_file, *flags]
-    completed = subprocess.run([*command, *map(str, secured)], capture_output=True, text=True, check=True)
-    return json.loads(completed.stdout)
+    tls_flags = ["--xds-address", f"localhost:{app.xds_port}", "--xds-ca", authority.ca_file, *flags]
+    process = subprocess.run([*command, *map(str, tls_flags)], capture_output=True, text=True, check=True)
+    return json.loads(process.stdout)
 
 
 @pytest.mark.parametrize("protocol", ["delta", "sotw"])

@@ -128,9 +128,9 @@ async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
             yield Mesh(stage, pods["sleep"], pods["v1"], pods["v2"], tmp_path)
 
 
-def _pod(named_pod: tuple[str, Pod]) -> str:
+def _pod(item: tuple[str, Pod]) -> str:
     """The manifest of a Pod of the service."""
-    name, pod = named_pod
+    name, pod = item
     app = "sleep" if name == "sleep" else "reviews"
     spec = {
         "metadata": {"name": name, "labels": {"app": app, "version": name}},
@@ -164,9 +164,9 @@ async def test_bytes_go_where_the_rule_says_also_when_the_server_speaks_first(me
 async def test_a_workload_of_a_headless_service_is_reached_by_its_own_address(mesh: Mesh):
     for name, pod in (("v1", mesh.v1), ("v2", mesh.v2)):
         for host in ("each", f"{name}.each"):
-            answer = mesh.ask(f"http://{pod.address}:8080/", f"{host}.default.svc.cluster.local")
-            assert isinstance(answer, dict)
-            assert answer["by"] == name
+            reply = mesh.ask(f"http://{pod.address}:8080/", f"{host}.default.svc.cluster.local")
+            assert isinstance(reply, dict)
+            assert reply["by"] == name
 
 
 async def test_what_no_service_has_is_passed_on_or_not_as_the_mesh_says(mesh: Mesh):
@@ -180,8 +180,8 @@ async def test_what_no_service_has_is_passed_on_or_not_as_the_mesh_says(mesh: Me
 
 
 async def test_a_workload_may_call_itself_by_its_service(mesh: Mesh):
-    answer = json.loads(mesh.v1.python(ASK, "http://10.96.0.10/", "reviews"))
-    assert answer["by"] == "v1"
+    reply = json.loads(mesh.v1.python(ASK, "http://10.96.0.10/", "reviews"))
+    assert reply["by"] == "v1"
 
 
 async def test_a_client_that_imports_nothing_is_passed_on_nowhere(mesh: Mesh):
@@ -201,13 +201,13 @@ async def test_what_comes_in_goes_where_the_sidecar_says(mesh: Mesh):
     ]
     await mesh.stage.apply(_limits("reviews", {"ingress": ingress}))
     assert mesh.ask("http://10.96.0.10/", "reviews") == {"by": "v1", "host": "reviews", "peer": "127.0.0.1"}
-    answer = mesh.ask(f"http://{mesh.v2.address}:8888/", "anything.example.com")
-    assert answer == {"by": "v2", "host": "anything.example.com", "peer": "127.0.0.6"}
+    reply = mesh.ask(f"http://{mesh.v2.address}:8888/", "anything.example.com")
+    assert reply == {"by": "v2", "host": "anything.example.com", "peer": "127.0.0.6"}
     assert mesh.listen(mesh.v2.address, 7777) == "I am v2"
 
 
 def _limits(app: str, spec: dict[str, object]) -> str:
     """A Sidecar for the workloads of an app."""
-    content = {"workloadSelector": {"labels": {"app": app}}, **spec}
+    full_spec = {"workloadSelector": {"labels": {"app": app}}, **spec}
     head = {"apiVersion": "networking.istio.io/v1", "kind": "Sidecar", "metadata": {"name": app}}
-    return yaml.safe_dump({**head, "spec": content})
+    return yaml.safe_dump({**head, "spec": full_spec})

@@ -52,18 +52,18 @@ class Mesh(msgspec.Struct, frozen=True):
 
     async def show(self, rules: Sequence[Any], number: int) -> None:
         """Replace the rules, and wait until the proxy has them."""
-        spec = {
+        manifest = {
             "apiVersion": "networking.istio.io/v1",
             "kind": "VirtualService",
             "metadata": {"name": "web", "labels": {"n": str(number)}},
             "spec": {"hosts": ["web"], "http": list(rules)},
         }
         batches = self.stage.app.batches
-        self.stage.write("rules.yaml", yaml.safe_dump(spec))
+        self.stage.write("rules.yaml", yaml.safe_dump(manifest))
         await until(lambda: self.stage.app.batches > batches, "the rules were read")
         await self.stage.settled()
-        refused = [f.message for f in self.stage.app.plane.findings.all() if f.severity.value == "error"]
-        assert not [r for r in refused if "nowhere" not in r]
+        errors = [f.message for f in self.stage.app.plane.findings.all() if f.severity.value == "error"]
+        assert not [r for r in errors if "nowhere" not in r]
         assert not complaints(self.stage)
 
     async def ask(self, request: Request, number: int) -> Said:
@@ -140,39 +140,39 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
     for workload in mesh.workloads.values():
         workload.received.clear()
     (stream,) = mesh.stage.app.xds.streams()
-    rendered = decode_resources(mesh.stage.app.plane.render(stream.proxy))
-    report = []
-    for spec in requests:
-        headers = tuple((name.lower(), value) for name, value in spec["headers"])
-        if spec["forwarded"]:
-            headers = (*headers, ("x-forwarded-proto", spec["forwarded"]))
-        headers, method = _across(spec, headers)
-        port = 0 if spec["proxied"] else PORT
-        request = Request(spec["authority"], spec["path"], method, headers=headers, port=port)
+    resources = decode_resources(mesh.stage.app.plane.render(stream.proxy))
+    triples = []
+    for drawn in requests:
+        headers = tuple((name.lower(), value) for name, value in drawn["headers"])
+        if drawn["forwarded"]:
+            headers = (*headers, ("x-forwarded-proto", drawn["forwarded"]))
+        headers, method = _across(drawn, headers)
+        port = 0 if drawn["proxied"] else PORT
+        request = Request(drawn["authority"], drawn["path"], method, headers=headers, port=port)
         number = next(numbers)
-        report.append((number, trace_request(rendered, request), await mesh.ask(request, number)))
-    await _copies_came(mesh, report)
-    wrong: list[str] = []
-    for number, outcome, answered in report:
-        differences = list(_differences(mesh, number, outcome, answered))
-        wrong += [*differences, f"  {outcome}", f"  {answered}", f"  {mesh.received(number)}"] if differences else []
-    return wrong
+        triples.append((number, trace_request(resources, request), await mesh.ask(request, number)))
+    await _copies_came(mesh, triples)
+    problems: list[str] = []
+    for number, outcome, answer in triples:
+        differences = list(_differences(mesh, number, outcome, answer))
+        problems += [*differences, f"  {outcome}", f"  {answer}", f"  {mesh.received(number)}"] if differences else []
+    return problems
 
 
-def _across(spec: Any, headers: Headers) -> tuple[Headers, str]:
+def _across(drawn: Any, headers: Headers) -> tuple[Headers, str]:
     """Return the headers and the method of a request that may come from another origin, or ask whether one may."""
-    if spec["origin"]:
-        headers = (*headers, ("origin", spec["origin"]))
-    if spec["origin"] and spec["preflight"]:
-        headers = (*headers, ("access-control-request-method", spec["method"]))
-        request = ((ASKED_HEADERS, spec["asked"]),) if spec["asked"] else ()
-        return (*headers, *request), "OPTIONS"
-    return headers, spec["method"]
+    if drawn["origin"]:
+        headers = (*headers, ("origin", drawn["origin"]))
+    if drawn["origin"] and drawn["preflight"]:
+        headers = (*headers, ("access-control-request-method", drawn["method"]))
+        asked_headers = ((ASKED_HEADERS, drawn["asked"]),) if drawn["asked"] else ()
+        return (*headers, *asked_headers), "OPTIONS"
+    return headers, drawn["method"]
 
 
-async def _copies_came(mesh: Mesh, report: list[tuple[int, Outcome, Said]]) -> None:
+async def _copies_came(mesh: Mesh, triples: list[tuple[int, Outcome, Said]]) -> None:
     """Wait for the copies that must come, and a moment for those that must not."""
-    for number, outcome, _ in report:
+    for number, outcome, _ in triples:
         least = sum(_certain(outcome).values())
         try:
             await until(lambda n=number, least=least: len(mesh.received(n)) >= least, "copies", 2)
@@ -191,92 +191,92 @@ def _certain(outcome: Outcome) -> Counter[str]:
     return Counter({"original": 1, "copies": len(sure)})
 
 
-def _differences(mesh: Mesh, number: int, outcome: Outcome, answered: Said) -> Any:
+def _differences(mesh: Mesh, number: int, outcome: Outcome, answer: Said) -> Any:
     """Yield what is not as the matcher says."""
     received = mesh.received(number)
     originals = [(n, r) for n, r in received if "x-envoy-internal" not in r.headers]
     copies = [(n, r) for n, r in received if "x-envoy-internal" in r.headers]
-    workload = answered.header("x-workload")
+    workload = answer.header("x-workload")
     if outcome.status:
-        if answered.status != outcome.status or workload or received:
-            yield f"wanted {outcome.status}, answered {answered.status} by {workload}, {len(received)} arrived"
+        if answer.status != outcome.status or workload or received:
+            yield f"wanted {outcome.status}, answered {answer.status} by {workload}, {len(received)} arrived"
         if isinstance(outcome.action, Reply):
-            yield from _reply_differences(outcome.action, answered)
+            yield from _reply_differences(outcome.action, answer)
         return
     assert isinstance(outcome.action, Forwarded)
-    if answered.status == NOBODY and not received and any(target.problem for target in outcome.action.targets):
+    if answer.status == NOBODY and not received and any(target.problem for target in outcome.action.targets):
         return  # a share goes to nobody
     if len(originals) != 1:
         yield f"{len(originals)} requests arrived"
         return
-    ((name, item),) = originals
-    fitting = [target for target in outcome.action.targets if _arrived_as(target, name, item)]
-    if not fitting:
-        yield f"what arrived at {name} is {item.host} {item.path} {_of_interest(item)}"
-    elif not any(_answer_headers(target.response_edits) == _said_headers(answered) for target in fitting):
-        yield f"the answer carries {_said_headers(answered)}"
-    yield from _copy_differences(outcome.action, fitting, copies)
+    ((name, original),) = originals
+    targets = [target for target in outcome.action.targets if _arrived_as(target, name, original)]
+    if not targets:
+        yield f"what arrived at {name} is {original.host} {original.path} {_of_interest(original)}"
+    elif not any(_answer_headers(target.response_edits) == _said_headers(answer) for target in targets):
+        yield f"the answer carries {_said_headers(answer)}"
+    yield from _copy_differences(outcome.action, targets, copies)
 
 
-def _reply_differences(action: Reply, answered: Said) -> Any:
-    if (answered.header("location") or "") != action.location:
-        yield f"Location is {answered.header('location')}"
-    if answered.body != action.body:
-        yield f"the body is {answered.body!r}"
+def _reply_differences(action: Reply, answer: Said) -> Any:
+    if (answer.header("location") or "") != action.location:
+        yield f"Location is {answer.header('location')}"
+    if answer.body != action.body:
+        yield f"the body is {answer.body!r}"
     if not any(
-        _answer_headers(way) == _said_headers(answered) for way in action.target_edits or (action.response_edits,)
+        _answer_headers(way) == _said_headers(answer) for way in action.target_edits or (action.response_edits,)
     ):
-        yield f"the answer carries {_said_headers(answered)}"
+        yield f"the answer carries {_said_headers(answer)}"
     allowed = {name: value for name, value in apply_edits((), action.response_edits) if name.startswith(ALLOWED)}
-    report = {name: value for name, value in answered.headers if name.startswith(ALLOWED) and value}
-    if allowed != report:
-        yield f"the answer allows {report}"
+    answer_headers = {name: value for name, value in answer.headers if name.startswith(ALLOWED) and value}
+    if allowed != answer_headers:
+        yield f"the answer allows {answer_headers}"
 
 
-def _copy_differences(action: Forwarded, fitting: list[Target], copies: list[tuple[str, Received]]) -> Any:
+def _copy_differences(action: Forwarded, targets: list[Target], copies: list[tuple[str, Received]]) -> Any:
     sure, perhaps = Counter[str](), Counter[str]()
     for copy in action.mirrors:
         if not copy.problem:
             place = _place(copy.host, copy.subset)
             perhaps[place] += copy.numerator > 0
             sure[place] += copy.numerator >= copy.denominator
-    counter = Counter(name for name, _ in copies)
-    if not sure <= counter <= perhaps:
-        yield f"copies came to {dict(counter)}, wanted {dict(sure)} to {dict(perhaps)}"
-    hosts = {mirror_authority(copy, target) for copy in action.mirrors for target in fitting}
-    for name, item in copies:
-        if item.host not in hosts or not any(_is_as(target, item) for target in fitting):
-            yield f"the copy at {name} is {item.host} {item.path} {_of_interest(item)}"
+    arrived = Counter(name for name, _ in copies)
+    if not sure <= arrived <= perhaps:
+        yield f"copies came to {dict(arrived)}, wanted {dict(sure)} to {dict(perhaps)}"
+    hosts = {mirror_authority(copy, target) for copy in action.mirrors for target in targets}
+    for name, copied_request in copies:
+        if copied_request.host not in hosts or not any(_is_as(target, copied_request) for target in targets):
+            yield f"the copy at {name} is {copied_request.host} {copied_request.path} {_of_interest(copied_request)}"
 
 
-def _arrived_as(target: Target, name: str, received: Received) -> bool:
+def _arrived_as(target: Target, name: str, request: Received) -> bool:
     return (
         _place(target.host, target.subset) in {name, "v1 or v2"}
-        and received.host == target.authority
-        and _is_as(target, received)
+        and request.host == target.authority
+        and _is_as(target, request)
     )
 
 
-def _is_as(target: Target, received: Received) -> bool:
+def _is_as(target: Target, request: Received) -> bool:
     expected = {
         name: ",".join(v for k, v in target.headers if k == name)
         for name in OF_INTEREST
         if name in dict(target.headers)
     }
-    return received.path == target.path and _of_interest(received) == expected
+    return request.path == target.path and _of_interest(request) == expected
 
 
-def _of_interest(received: Received) -> dict[str, str]:
-    return {name: value for name, value in received.headers.items() if name in OF_INTEREST}
+def _of_interest(request: Received) -> dict[str, str]:
+    return {name: value for name, value in request.headers.items() if name in OF_INTEREST}
 
 
 def _answer_headers(edits: Any) -> dict[str, str]:
-    created = apply_edits((), edits)
-    return {name: ",".join(v for k, v in created if k == name) for name in OF_ANSWERS if name in dict(created)}
+    headers = apply_edits((), edits)
+    return {name: ",".join(v for k, v in headers if k == name) for name in OF_ANSWERS if name in dict(headers)}
 
 
-def _said_headers(answered: Said) -> dict[str, str]:
-    return {name: value for name in OF_ANSWERS if (value := answered.header(name)) is not None}
+def _said_headers(answer: Said) -> dict[str, str]:
+    return {name: value for name in OF_ANSWERS if (value := answer.header(name)) is not None}
 
 
 def _place(host: str, subset: str) -> str:

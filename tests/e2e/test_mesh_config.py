@@ -32,13 +32,13 @@ PATHS = (
 )
 
 
-def istios(spec: Mapping[str, Any]) -> str:
+def istios(settings: Mapping[str, Any]) -> str:
     """Istio's ConfigMap with these settings, as YAML in a text."""
     manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "istio", "namespace": "istio-system"},
-        "data": {"mesh": yaml.safe_dump(dict(spec))},
+        "data": {"mesh": yaml.safe_dump(dict(settings))},
     }
     text: str = yaml.safe_dump(manifest)
     return text

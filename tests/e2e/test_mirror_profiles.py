@@ -26,8 +26,8 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     """A control plane that reads MirrorPolicies too."""
     for module in (app, stages):
         monkeypatch.setattr(module, "catalogue", catalogue_with_policies)
-    async with Stage(tmp_path) as new_stage:
-        yield new_stage
+    async with Stage(tmp_path) as stage:
+        yield stage
 
 
 async def test_each_mirror_copies_bodies_up_to_its_own_limit(stage: Stage, client: aiohttp.ClientSession) -> None:

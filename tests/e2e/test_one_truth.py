@@ -34,10 +34,8 @@ async def test_status_and_envoy_agree(stage: Stage, client: aiohttp.ClientSessio
     listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
     async with Workload("web") as web, Workload("copy") as copy:
         await stage.apply(joined(QUIET, edge(listener), route(HOST, *RULES), behind(web, copy), MUTUAL))
-        gateway_proxy = await router(stage, HTTP, delta=delta, labels=LABELS)
-        statuses = [
-            await _status(client, gateway_proxy, f"/anything/{path}") for path in ("mirrored", "regexa", "host")
-        ]
+        edge_router = await router(stage, HTTP, delta=delta, labels=LABELS)
+        statuses = [await _status(client, edge_router, f"/anything/{path}") for path in ("mirrored", "regexa", "host")]
         assert statuses == [200, 404, 500]
         assert len(web.received) == 1
         assert copy.received == []
@@ -46,14 +44,14 @@ async def test_status_and_envoy_agree(stage: Stage, client: aiohttp.ClientSessio
     assert (resolved["status"], resolved["reason"]) == ("False", "MirrorNotCallable")
     assert conditions["PartiallyInvalid"]["message"].startswith("Dropped Rule 1, 2: ")
     reported = [finding.message for finding in stage.app.plane.findings.all() if finding.about.name == HOST]
-    status = resolved["message"] + conditions["PartiallyInvalid"]["message"]
+    messages = resolved["message"] + conditions["PartiallyInvalid"]["message"]
     assert len(reported) == 3
-    assert all(message in status for message in reported)
+    assert all(message in messages for message in reported)
     assert not complaints(stage)
 
 
-async def _status(client: aiohttp.ClientSession, gateway_proxy: Router, path: str) -> int:
-    async with client.get(gateway_proxy.url("http", HTTP, path), headers={"Host": HOST}) as answer:
+async def _status(client: aiohttp.ClientSession, edge_router: Router, path: str) -> int:
+    async with client.get(edge_router.url("http", HTTP, path), headers={"Host": HOST}) as answer:
         return answer.status
 
 

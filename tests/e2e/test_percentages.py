@@ -42,8 +42,8 @@ WEIGHTS = {"tens": (10, 90), "large": (100_000, 900_000)}
 async def test_every_percentage_copies_that_share_of_the_requests(stage: Stage) -> None:
     async with tallying("live") as live, tallying("copy") as copy:
         rules = (
-            virtual_service(host, {"route": route((host, "", 1)), "mirror": {"host": "copy"}, **spec})
-            for host, (_, spec) in COPIED.items()
+            virtual_service(host, {"route": route((host, "", 1)), "mirror": {"host": "copy"}, **percentage})
+            for host, (_, percentage) in COPIED.items()
         )
         hosts = (joined(service(host, PORT), versions(host, [live.port])) for host in COPIED)
         await stage.apply(joined(QUIET, service("copy", PORT), versions("copy", [copy.port]), *hosts, *rules))
@@ -124,9 +124,7 @@ async def _drained(envoy: Sidecar) -> None:
         await asyncio.sleep(0.05)
 
 
-def _check(what: str, observed: int, total: int, share: float) -> None:
+def _check(what: str, count: int, total: int, share: float) -> None:
     """Compare a count with the binomial distribution's; shares of 0 and 1 have no spread."""
     slack = SIGMAS * math.sqrt(total * share * (1 - share))
-    assert abs(observed - total * share) <= slack, (
-        f"{what}: {observed} of {total}, wanted {total * share:g} +- {slack:.0f}"
-    )
+    assert abs(count - total * share) <= slack, f"{what}: {count} of {total}, wanted {total * share:g} +- {slack:.0f}"

@@ -111,11 +111,11 @@ async def test_a_cookie_that_the_proxy_sets_keeps_a_client_where_it_is(three: Me
     )
     url = f"http://web:{PORT}/anything"
     async with three.client.get(url, proxy=three.sidecar.proxy) as answer:
-        cookie, initial = answer.cookies["user"], answer.headers["X-Workload"]
+        cookie, workload = answer.cookies["user"], answer.headers["X-Workload"]
     assert cookie["path"] == "/"
     assert cookie["max-age"] == "60"
-    again = {(await three.get(Cookie=f"user={cookie.value}"))[1] for _ in range(10)}
-    assert again == {initial}
+    workloads = {(await three.get(Cookie=f"user={cookie.value}"))[1] for _ in range(10)}
+    assert workloads == {workload}
 
 
 async def test_round_robin_takes_turns(three: Mesh):
@@ -143,10 +143,10 @@ async def test_a_workload_that_fails_is_left_alone(mesh: Mesh):
         await mesh.stage.apply(versions("web", [good.port, broken.addresses[0][1]]))
         policy = {"consecutive5xxErrors": 1, "baseEjectionTime": "10m", "maxEjectionPercent": 100}
         await mesh.rule("web", {"outlierDetection": policy, "loadBalancer": {"simple": "ROUND_ROBIN"}})
-        observed = [await mesh.get() for _ in range(20)]
+        answers = [await mesh.get() for _ in range(20)]
     await broken.cleanup()
-    assert observed.count((500, "broken")) == 1
-    assert observed.count((200, "good")) == 19
+    assert answers.count((500, "broken")) == 1
+    assert answers.count((200, "good")) == 19
 
 
 @PROTOCOLS
@@ -158,37 +158,37 @@ async def test_near_workloads_go_first_until_they_fail(stage: Stage, client: aio
         for region in ("eu", "us"):
             proxy = msgspec.structs.replace(sleeper(PORT), locality=Locality(region, "a"))
             meshes[region] = Mesh(stage, Sidecar(await stage.sidecar(proxy, delta=delta), proxy.ip), client)
-        here, existing = meshes["eu"], meshes["us"]
-        assert {(await here.get())[1] for _ in range(20)} == {"near", "far"}
+        eu_mesh, us_mesh = meshes["eu"], meshes["us"]
+        assert {(await eu_mesh.get())[1] for _ in range(20)} == {"near", "far"}
 
         ejecting = {
             "outlierDetection": {"consecutive5xxErrors": 1, "baseEjectionTime": "10m", "maxEjectionPercent": 100}
         }
-        await here.rule("web", ejecting)
-        assert {(await here.get())[1] for _ in range(10)} == {"near"}
-        assert {(await existing.get())[1] for _ in range(10)} == {"far"}, "each proxy has its own near"
+        await eu_mesh.rule("web", ejecting)
+        assert {(await eu_mesh.get())[1] for _ in range(10)} == {"near"}
+        assert {(await us_mesh.get())[1] for _ in range(10)} == {"far"}, "each proxy has its own near"
 
         shares = {"distribute": [{"from": "eu/*", "to": {"us": 100}}]}
-        await here.rule("web", {**ejecting, "loadBalancer": {"localityLbSetting": shares}})
-        assert {(await here.get())[1] for _ in range(10)} == {"far"}
-        await here.rule("web", ejecting)
+        await eu_mesh.rule("web", {**ejecting, "loadBalancer": {"localityLbSetting": shares}})
+        assert {(await eu_mesh.get())[1] for _ in range(10)} == {"far"}
+        await eu_mesh.rule("web", ejecting)
         await near.stop()
-        assert await here.get() in {(503, ""), (200, "far")}
-        assert {await here.get() for _ in range(10)} == {(200, "far")}
+        assert await eu_mesh.get() in {(503, ""), (200, "far")}
+        assert {await eu_mesh.get() for _ in range(10)} == {(200, "far")}
 
 
 async def test_a_rule_for_some_clients_is_theirs_alone(three: Mesh):
     curl = msgspec.structs.replace(sleeper(PORT), name="curl", labels={"app": "curl"})
-    new_mesh = Mesh(three.stage, Sidecar(await three.stage.sidecar(curl), curl.ip), three.client)
-    closed = yaml.safe_load(rule("web", {"tls": {"mode": "ISTIO_MUTUAL"}}))
-    closed["spec"]["workloadSelector"] = {"matchLabels": {"app": "curl"}}
-    assert (await new_mesh.get())[0] == 200
-    await three.stage.apply(yaml.safe_dump(closed))
-    assert (await new_mesh.get())[0] == 503
+    curl_mesh = Mesh(three.stage, Sidecar(await three.stage.sidecar(curl), curl.ip), three.client)
+    curl_rule = yaml.safe_load(rule("web", {"tls": {"mode": "ISTIO_MUTUAL"}}))
+    curl_rule["spec"]["workloadSelector"] = {"matchLabels": {"app": "curl"}}
+    assert (await curl_mesh.get())[0] == 200
+    await three.stage.apply(yaml.safe_dump(curl_rule))
+    assert (await curl_mesh.get())[0] == 503
     assert (await three.get())[0] == 200
-    closed["spec"]["workloadSelector"] = {"matchLabels": {"app": "sleep"}}
-    await three.stage.apply(yaml.safe_dump(closed))
-    assert (await new_mesh.get())[0] == 200
+    curl_rule["spec"]["workloadSelector"] = {"matchLabels": {"app": "sleep"}}
+    await three.stage.apply(yaml.safe_dump(curl_rule))
+    assert (await curl_mesh.get())[0] == 200
     assert (await three.get())[0] == 503
 
 
@@ -231,25 +231,25 @@ async def test_a_missing_file_takes_nothing_else_out_of_service(three: Mesh, tmp
 async def test_without_workload_certificates_requests_are_refused_and_it_is_told(three: Mesh):
     await three.rule("web", {"tls": {"mode": "ISTIO_MUTUAL"}})
     assert (await three.get())[0] == 503
-    [results] = findings(three.stage)
-    assert (results.reason, results.path) == ("NoWorkloadCertificates", "spec.trafficPolicy.tls.mode")
+    [finding] = findings(three.stage)
+    assert (finding.reason, finding.path) == ("NoWorkloadCertificates", "spec.trafficPolicy.tls.mode")
 
 
 async def test_a_mirror_to_a_tls_host_arrives_by_tls(three: Mesh, tmp_path: Path):
     name = "recorder.default.svc.cluster.local"
     async with Secured(tmp_path, name) as recorder:
         tls = {"mode": "SIMPLE", "caCertificates": str(recorder.ca)}
-        manifests = joined(
+        objects = joined(
             service("recorder", PORT), versions("recorder", [recorder.port]), rule("recorder", {"tls": tls})
         )
-        await three.stage.apply(manifests)
+        await three.stage.apply(objects)
         await three.stage.apply(
             virtual_service("web", {"route": route(("web", "", 1)), "mirror": {"host": "recorder"}})
         )
         assert (await three.get())[0] == 200
         await until(lambda: bool(recorder.seen), "the copy arrived")
-        [observed] = recorder.seen
-        assert (observed.sni, observed.host) == (name, f"web-shadow:{PORT}"), (
+        [connection] = recorder.seen
+        assert (connection.sni, connection.host) == (name, f"web-shadow:{PORT}"), (
             "the server's name is its own, not the copy's Host"
         )
 
@@ -272,8 +272,8 @@ async def test_a_generous_rule_does_not_widen_the_guards(three: Mesh):
     guards = {"mirroring": {"guards": {"maxRequests": 3, "deadline": "2s"}}}
     policy = {"connectionPool": generous, "retryBudget": {"percent": 100, "minRetryConcurrency": HUGE}}
     async with never_reading() as stuck:
-        manifests = (service("bad", PORT), versions("bad", [stuck.port]), rule("bad", policy), mesh_config(guards))
-        await three.stage.apply(joined(*manifests))
+        objects = (service("bad", PORT), versions("bad", [stuck.port]), rule("bad", policy), mesh_config(guards))
+        await three.stage.apply(joined(*objects))
         rules = {"route": route(("web", "", 1)), "mirror": {"host": "bad"}}
         await three.stage.apply(virtual_service("web", {**rules, "retries": {"attempts": 5, "retryOn": "5xx"}}))
         assert {(await three.get())[0] for _ in range(30)} == {200}

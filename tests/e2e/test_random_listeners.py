@@ -20,13 +20,15 @@ WORLDS = 40
 async def test_a_router_accepts_random_worlds_of_gateway_api(tmp_path: Path) -> None:
     issued = Certificates()
     authority = issued.ca.cert_pem.bytes()
-    manifests = issued.secret("one", "api.example.com", ca_crt=authority)
-    two = issued.secret("two", "*.example.com", ca_crt=authority)
+    first_secret = issued.secret("one", "api.example.com", ca_crt=authority)
+    second_secret = issued.secret("two", "*.example.com", ca_crt=authority)
     async with secured_stage(tmp_path) as (stage, tls):
-        await stage.apply(joined(manifests, two))
-        edge = await router(stage, *random_listeners.PORTS, tls=tls, unprivileged=True, labels={ROUTER_LABEL: "edge"})
-        judge, initial = Judge(stage, edge.envoy.log), seed_of_run()
-        for seed in range(initial, initial + WORLDS):
+        await stage.apply(joined(first_secret, second_secret))
+        edge_router = await router(
+            stage, *random_listeners.PORTS, tls=tls, unprivileged=True, labels={ROUTER_LABEL: "edge"}
+        )
+        judge, first_seed = Judge(stage, edge_router.envoy.log), seed_of_run()
+        for seed in range(first_seed, first_seed + WORLDS):
             await judge.show(list(yaml.safe_load_all(random_listeners.Odd(seed).world())))
             wrong = judge.said()
             assert not wrong, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *wrong))

@@ -39,27 +39,27 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     """A control plane with the bug, on a folder with two services on one port."""
     monkeypatch.setattr("mirrorplane.controlplane.app.catalogue", planted)
     (tmp_path / "mesh.yaml").write_text(mesh(SHOP))
-    async with Stage(tmp_path) as new_stage:
-        yield new_stage
+    async with Stage(tmp_path) as stage:
+        yield stage
 
 
 @PROTOCOLS
 async def test_what_envoy_rejects_is_told_where_it_is_written_until_it_is_mended(stage: Stage, delta: bool):
-    request = await sidecar(stage, PORT, delta=delta)
+    envoy_sidecar = await sidecar(stage, PORT, delta=delta)
     assert stage.app.plane.findings.all() == ()
 
     stage.write("mesh.yaml", mesh(PLANTED))
     await until(lambda: bool(stage.app.plane.findings.all()), "Envoy rejected the routes")
     await stage.settled()
-    spec = {finding.about: finding for finding in stage.app.plane.findings.all()}
-    assert spec.keys() == {ROUTES, CULPRIT}, "web is built into the same routes, but did not change"
-    for finding in spec.values():
+    findings = {finding.about: finding for finding in stage.app.plane.findings.all()}
+    assert findings.keys() == {ROUTES, CULPRIT}, "web is built into the same routes, but did not change"
+    for finding in findings.values():
         assert finding.reason == "Rejected"
         assert "Only unique values for domains are permitted" in finding.message
-    assert str(ROUTES) in spec[CULPRIT].message
-    assert Path(spec[CULPRIT].file).name == "mesh.yaml"
-    assert spec[CULPRIT].line == first_line_of(mesh(PLANTED), "shop")
-    await told_elsewhere(stage.app, request)
+    assert str(ROUTES) in findings[CULPRIT].message
+    assert Path(findings[CULPRIT].file).name == "mesh.yaml"
+    assert findings[CULPRIT].line == first_line_of(mesh(PLANTED), "shop")
+    await told_elsewhere(stage.app, envoy_sidecar)
 
     stage.write("mesh.yaml", mesh(SHOP))
     await until(lambda: not stage.app.plane.findings.all(), "Envoy accepted the routes again")
@@ -68,14 +68,14 @@ async def test_what_envoy_rejects_is_told_where_it_is_written_until_it_is_mended
 
 
 async def test_what_a_proxy_said_goes_when_it_goes(stage: Stage):
-    request = await sidecar(stage, PORT)
+    envoy_sidecar = await sidecar(stage, PORT)
     stage.write("mesh.yaml", mesh(PLANTED))
     await until(lambda: bool(stage.app.plane.findings.all()), "Envoy rejected the routes")
-    await request.envoy.stop()
+    await envoy_sidecar.envoy.stop()
     await until(lambda: not stage.app.plane.findings.all(), "nobody rejects anything any more")
 
 
-async def told_elsewhere(app: App, request: Sidecar) -> None:
+async def told_elsewhere(app: App, envoy_sidecar: Sidecar) -> None:
     """Look for the rejection in the metrics, the debug page and the command line."""
     async with aiohttp.ClientSession() as client:
         metrics = await (await client.get(f"http://127.0.0.1:{app.admin_port}/metrics")).text()
@@ -89,13 +89,13 @@ async def told_elsewhere(app: App, request: Sidecar) -> None:
     assert "sleep.default: RDS rejected: " in table
     assert "Only unique values for domains are permitted" in table
     [row] = json.loads(await proxies(app, "-o", "json"))
-    assert {name: results["state"] for name, results in row["types"].items()} == {
+    assert {name: type_state["state"] for name, type_state in row["types"].items()} == {
         "CDS": "SYNCED",
         "LDS": "SYNCED",
         "EDS": "SYNCED",
         "RDS": "REJECTED",
     }
-    assert row["id"].split("~")[1] == request.address
+    assert row["id"].split("~")[1] == envoy_sidecar.address
 
 
 async def proxies(app: App, *flags: str) -> str:
@@ -126,13 +126,13 @@ def planted() -> Catalogue:
     routes = sidecar_routes.OUTPUT
 
     def build(view, key, name: str) -> Resource | None:
-        created = routes.build(view, key, name)
+        resource = routes.build(view, key, name)
         services = view.by("service.host", "shop.default.svc.cluster.local")
-        if created is None or not any("planted" in obj.labels for obj in services):
-            return created
-        body = envoy.RouteConfiguration.FromString(created.body)
+        if resource is None or not any("planted" in obj.labels for obj in services):
+            return resource
+        body = envoy.RouteConfiguration.FromString(resource.body)
         body.virtual_hosts.extend(envoy.VirtualHost(name=name, domains=["twice"]) for name in ("a", "b"))
-        return envoy.resource(ROUTE, name, envoy.encode(body), uses=created.uses)
+        return envoy.resource(ROUTE, name, envoy.encode(body), uses=resource.uses)
 
     outputs = tuple(msgspec.structs.replace(o, build=build) if o is routes else o for o in catalogue().outputs)
     return msgspec.structs.replace(catalogue(), outputs=outputs)

@@ -79,7 +79,7 @@ def load(address: str) -> contextlib.AbstractAsyncContextManager[Rate]:
 async def test_a_restart_fails_no_request_and_re_sends_nothing(stage: Stage, world: World, delta: bool) -> None:
     await stage.apply(world.manifests())
     envoy = await sidecar(stage, PORT, delta=delta)
-    async with load(envoy.address) as results:
+    async with load(envoy.address) as rate:
         for _ in range(2):
             await stage.stop()
             await asyncio.sleep(AWAY_S)
@@ -88,7 +88,7 @@ async def test_a_restart_fails_no_request_and_re_sends_nothing(stage: Stage, wor
             await _back(stage)
             assert _pushes(stage) == [0] * TYPES
             await world.check(envoy.address, "v1")
-    assert (dict(results.failed), results.answered) == ({}, results.sent)
+    assert (dict(rate.failed), rate.answered) == ({}, rate.sent)
 
 
 @PROTOCOLS
@@ -97,7 +97,7 @@ async def test_what_changed_meanwhile_arrives_and_the_rest_is_not_re_sent(
 ) -> None:
     await stage.apply(world.manifests())
     envoy = await sidecar(stage, PORT, delta=delta)
-    async with load(envoy.address) as results:
+    async with load(envoy.address) as rate:
         await stage.stop()
         rules = next(path for path in stage.folder.iterdir() if "VirtualService" in path.name)
         stage.write(rules.name, world.rules("v2"))
@@ -108,7 +108,7 @@ async def test_what_changed_meanwhile_arrives_and_the_rest_is_not_re_sent(
         routes_only = sorted(_pushes(stage))
         assert routes_only[:-1] == [0] * (TYPES - 1)
         assert routes_only[-1] >= 1
-    assert (dict(results.failed), results.answered) == ({}, results.sent)
+    assert (dict(rate.failed), rate.answered) == ({}, rate.sent)
 
 
 @PROTOCOLS
@@ -117,7 +117,7 @@ async def test_what_was_deleted_meanwhile_goes_and_fails_no_request(stage: Stage
     await stage.apply(joined(service("old", PORT), virtual_service("old", {"route": route(("old", "", 1))})))
     envoy = await sidecar(stage, PORT, delta=delta)
     assert any("old." in name for name in await envoy.envoy.clusters())
-    async with load(envoy.address) as results:
+    async with load(envoy.address) as rate:
         await stage.stop()
         for path in list(stage.folder.iterdir()):
             if path.name.endswith(" old.yaml"):
@@ -128,7 +128,7 @@ async def test_what_was_deleted_meanwhile_goes_and_fails_no_request(stage: Stage
             while any("old." in name for name in await envoy.envoy.clusters()):
                 await asyncio.sleep(0.1)
         await world.check(envoy.address, "v1")
-    assert (dict(results.failed), results.answered) == ({}, results.sent)
+    assert (dict(rate.failed), rate.answered) == ({}, rate.sent)
 
 
 @PROTOCOLS
@@ -144,13 +144,13 @@ async def test_kill_9_of_the_real_command_fails_no_request(
         command += ["--xds-address", f"127.0.0.1:{xds}", "--admin-address", f"127.0.0.1:{admin}"]
         envoy = EnvoyProcess(bootstrap(proxy, XdsAddress("127.0.0.1", xds, delta=delta)))
     proxies = f"http://127.0.0.1:{admin}/debug/proxies"
-    with _running(command) as initial:
+    with _running(command) as process:
         await _answering(client, proxies)
-        async with envoy, load(proxy.ip) as results:
+        async with envoy, load(proxy.ip) as rate:
             await _settled(client, proxies)
             await world.check(proxy.ip, "v1")
-            initial.send_signal(signal.SIGKILL)
-            initial.wait()
+            process.send_signal(signal.SIGKILL)
+            process.wait()
             await asyncio.sleep(AWAY_S)
             await world.check(proxy.ip, "v1")
             with _running(command):
@@ -158,7 +158,7 @@ async def test_kill_9_of_the_real_command_fails_no_request(
                 (folder / "mesh.yaml").write_text(joined(world.manifests().replace("subset: v1", "subset: v2")))
                 await _pushed(client, proxies)
                 await world.check(proxy.ip, "v2")
-    assert (dict(results.failed), results.answered) == ({}, results.sent)
+    assert (dict(rate.failed), rate.answered) == ({}, rate.sent)
 
 
 async def _back(stage: Stage) -> None:

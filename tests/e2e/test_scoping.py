@@ -101,13 +101,13 @@ async def test_what_nobody_declared_goes_to_the_egress_proxy(scene: Scene) -> No
 
 async def test_a_listener_of_its_own_is_bound_where_it_says(scene: Scene) -> None:
     address = free_address(OWN_PORT)
-    fields = {
+    egress_listener = {
         "port": {"number": OWN_PORT, "protocol": "HTTP", "name": "own"},
         "bind": address,
         "captureMode": "NONE",
         "hosts": imports("own"),
     }
-    await scene.limit(fields, {"hosts": imports("web")}, policy={"mode": "REGISTRY_ONLY"})
+    await scene.limit(egress_listener, {"hosts": imports("web")}, policy={"mode": "REGISTRY_ONLY"})
     assert await until_answered(scene, address) == "own"
     assert await scene.dial(address, OWN_PORT, "web") == str(BLOCKED)
     assert await scene.dial(scene.sidecar.address, 8000, "own") == str(BLOCKED)

@@ -60,9 +60,9 @@ async def ask(mesh: Sidecar, port: int, name: str = "") -> str:
         AUTHORITY.configure_trust(context)
         context.check_hostname = False
     reader, writer = await asyncio.open_connection(mesh.address, port, ssl=context, server_hostname=name or None)
-    answer = await asyncio.wait_for(reader.read(), 60)
+    greeting_bytes = await asyncio.wait_for(reader.read(), 60)
     writer.close()
-    return answer.decode()
+    return greeting_bytes.decode()
 
 
 def rules(host: str, **spec: object) -> str:
@@ -84,14 +84,14 @@ async def test_a_rule_sends_a_server_name_elsewhere_and_splits_it(mesh: Sidecar,
     full = "one-tls.default.svc.cluster.local"
     rule = {"match": [{"port": TLS, "sniHosts": [full]}], "route": to(("two-tls", 1), ("three-tls", 1), ("one-tls", 0))}
     await stage.apply(rules("one-tls", tls=[rule]))
-    counter = Counter([await ask(mesh, TLS, full) for _ in range(60)])
-    assert counter.keys() == {"two", "three"}
+    counts = Counter([await ask(mesh, TLS, full) for _ in range(60)])
+    assert counts.keys() == {"two", "three"}
     assert await ask(mesh, TLS, "two-tls.default.svc.cluster.local") == "two"
 
 
 async def test_a_rule_sends_bytes_elsewhere_for_clients_it_is_about(mesh: Sidecar, stage: Stage):
     # Without interception the oldest service has the port; of the same age, the first by name.
     assert await ask(mesh, TCP) == "one"
-    fields = {"match": [{"sourceLabels": {"app": "nobody"}}], "route": to(("three-tcp", 1))}
-    await stage.apply(rules("one-tcp", tcp=[fields, {"route": to(("two-tcp", 1))}]))
+    other_clients = {"match": [{"sourceLabels": {"app": "nobody"}}], "route": to(("three-tcp", 1))}
+    await stage.apply(rules("one-tcp", tcp=[other_clients, {"route": to(("two-tcp", 1))}]))
     assert await ask(mesh, TCP) == "two"

