@@ -64,17 +64,17 @@ class Ads(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
     """Answers every subscription with nothing, so that Envoy becomes ready, and keeps what it was asked."""
 
     def __init__(self) -> None:
-        self.asked: dict[str, list[Any]] = {"delta": [], "sotw": []}
+        self.requests: dict[str, list[Any]] = {"delta": [], "sotw": []}
 
     async def DeltaAggregatedResources(self, requests: AsyncIterator[Any], _: object) -> AsyncIterator[Any]:  # noqa: N802
         async for request in requests:
-            self.asked["delta"].append(request)
+            self.requests["delta"].append(request)
             if not request.response_nonce:
                 yield discovery_pb2.DeltaDiscoveryResponse(type_url=request.type_url, nonce="1")
 
     async def StreamAggregatedResources(self, requests: AsyncIterator[Any], _: object) -> AsyncIterator[Any]:  # noqa: N802
         async for request in requests:
-            self.asked["sotw"].append(request)
+            self.requests["sotw"].append(request)
             if not request.response_nonce:
                 yield discovery_pb2.DiscoveryResponse(type_url=request.type_url, version_info="1", nonce="1")
 
@@ -106,21 +106,21 @@ async def test_a_real_envoy_becomes_ready_and_says_who_it_is_in_its_first_messag
         assert await envoy.counter("cluster_manager.cds.update_success") == 1
         assert '"level":"warning"' not in envoy.log()
         runtime = json.loads(await envoy.get("/runtime"))["entries"]
-    asked = ads.asked[protocol]
-    first = asked[0].node
-    assert parse_node_id(first.id) == ("sidecar", "10.0.0.7", "httpbin-v1-6d8f", "default", "cluster.local")
-    assert first.cluster == "httpbin.default"
-    assert (first.locality.region, first.locality.zone, first.locality.sub_zone) == ("eu", "eu-1", "rack-7")
-    assert dict(first.metadata["LABELS"]) == {"app": "httpbin", "version": "v1"}
-    assert {key: first.metadata[key] for key in ("NAME", "NAMESPACE", "INTERCEPTION_MODE", "UNPRIVILEGED_POD")} == {
+    requests = ads.requests[protocol]
+    node = requests[0].node
+    assert parse_node_id(node.id) == ("sidecar", "10.0.0.7", "httpbin-v1-6d8f", "default", "cluster.local")
+    assert node.cluster == "httpbin.default"
+    assert (node.locality.region, node.locality.zone, node.locality.sub_zone) == ("eu", "eu-1", "rack-7")
+    assert dict(node.metadata["LABELS"]) == {"app": "httpbin", "version": "v1"}
+    assert {key: node.metadata[key] for key in ("NAME", "NAMESPACE", "INTERCEPTION_MODE", "UNPRIVILEGED_POD")} == {
         "NAME": "httpbin-v1-6d8f",
         "NAMESPACE": "default",
         "INTERCEPTION_MODE": "NONE",
         "UNPRIVILEGED_POD": "true",
     }
-    assert any(name == "envoy.bootstrap.internal_listener" for name in (e.name for e in first.extensions))
-    assert len(asked) > 1
-    assert not any(request.node.id for request in asked[1:])
+    assert any(name == "envoy.bootstrap.internal_listener" for name in (e.name for e in node.extensions))
+    assert len(requests) > 1
+    assert not any(request.node.id for request in requests[1:])
     assert runtime["re2.max_program_size.error_level"]["final_value"] == "32768"
 
 
@@ -155,7 +155,7 @@ def test_an_impossible_control_plane_address_is_refused(address: tuple[str, int]
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"role": "pod"}, "role 'pod' is not one of sidecar, router"),
         ({"interception": "none"}, "interception mode 'none'"),
@@ -172,14 +172,14 @@ def test_an_impossible_control_plane_address_is_refused(address: tuple[str, int]
         ({"labels": {"app": "a b"}}, "label 'app': value 'a b'"),
     ],
 )
-def test_a_proxy_that_no_control_plane_could_place_is_refused(change: dict[str, Any], said: str) -> None:
+def test_a_proxy_that_no_control_plane_could_place_is_refused(change: dict[str, Any], message: str) -> None:
     proxy = Proxy(**{"role": "sidecar", "name": "httpbin", "namespace": "default"} | change)
-    with pytest.raises(NodeError, match=said):
+    with pytest.raises(NodeError, match=message):
         bootstrap(proxy, XdsAddress("127.0.0.1", 15010))
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("app", "label 'app': want key=value"),
         ("app=a,,b=c", "label '': want key=value"),
@@ -192,8 +192,8 @@ def test_a_proxy_that_no_control_plane_could_place_is_refused(change: dict[str, 
         (f"app={'x' * 64}", "want 1 to 63"),
     ],
 )
-def test_a_label_that_kubernetes_would_refuse_is_refused(text: str, said: str) -> None:
-    with pytest.raises(NodeError, match=said):
+def test_a_label_that_kubernetes_would_refuse_is_refused(text: str, message: str) -> None:
+    with pytest.raises(NodeError, match=message):
         parse_labels(text)
 
 
@@ -222,7 +222,7 @@ def test_the_id_of_any_accepted_proxy_splits_into_what_it_was_made_of(name: str,
 
 
 @pytest.mark.parametrize(
-    ("tls", "said"),
+    ("tls", "message"),
     [
         (XdsTls("/ca", certificate="/cert"), "go together"),
         (XdsTls("/ca", key="/key"), "go together"),
@@ -232,27 +232,27 @@ def test_the_id_of_any_accepted_proxy_splits_into_what_it_was_made_of(name: str,
         (XdsTls("", secrets="/d"), "need the control plane's CA"),
     ],
 )
-def test_files_that_do_not_go_together_are_refused(tls: XdsTls, said: str):
-    with pytest.raises(XdsTlsError, match=said):
+def test_files_that_do_not_go_together_are_refused(tls: XdsTls, message: str):
+    with pytest.raises(XdsTlsError, match=message):
         bootstrap(SLEEP, XdsAddress("xds.example.com", 15010, tls=tls))
 
 
 @pytest.mark.parametrize(
-    ("host", "server_name", "kind", "wanted", "sni"),
+    ("host", "server_name", "kind", "expected", "sni"),
     [
         ("xds.example.com", "", "DNS", "xds.example.com", "xds.example.com"),
         ("10.0.0.1", "", "IP_ADDRESS", "10.0.0.1", None),
         ("10.0.0.1", "xds.example.com", "DNS", "xds.example.com", "xds.example.com"),
     ],
 )
-def test_the_control_plane_must_show_a_certificate_of_its_name(host, server_name, kind, wanted, sni):
-    said = bootstrap(SLEEP, XdsAddress(host, 15010, tls=XdsTls("/ca", server_name=server_name)))
-    [xds] = said["static_resources"]["clusters"]
+def test_the_control_plane_must_show_a_certificate_of_its_name(host, server_name, kind, expected, sni):
+    value = bootstrap(SLEEP, XdsAddress(host, 15010, tls=XdsTls("/ca", server_name=server_name)))
+    [xds] = value["static_resources"]["clusters"]
     tls = xds["transport_socket"]["typed_config"]
     checked = tls["common_tls_context"]["combined_validation_context"]["default_validation_context"]
 
     assert tls.get("sni") == sni
     assert tls["common_tls_context"]["alpn_protocols"] == ["h2"]
-    [ca] = said["static_resources"]["secrets"]
+    [ca] = value["static_resources"]["secrets"]
     assert ca["validation_context"]["trusted_ca"] == {"filename": "/ca"}
-    assert checked["match_typed_subject_alt_names"] == [{"san_type": kind, "matcher": {"exact": wanted}}]
+    assert checked["match_typed_subject_alt_names"] == [{"san_type": kind, "matcher": {"exact": expected}}]

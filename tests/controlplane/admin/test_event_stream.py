@@ -40,9 +40,9 @@ async def next_event(content: aiohttp.StreamReader) -> dict:
         return json.loads(line.removeprefix(b"data: "))
 
 
-async def events_until(content: aiohttp.StreamReader, wanted: str) -> list[dict]:
+async def events_until(content: aiohttp.StreamReader, event_type: str) -> list[dict]:
     events = [await next_event(content)]
-    while events[-1]["event"] != wanted:
+    while events[-1]["event"] != event_type:
         events.append(await next_event(content))
     return events
 

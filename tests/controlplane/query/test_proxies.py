@@ -32,8 +32,8 @@ A, B = Proxy("sidecar", "a", "default"), Proxy("sidecar", "b", "default", labels
 
 
 def status(type_url: str, **fields) -> TypeStatus:
-    known = {"sent": "s", "acked": "s", "nack": None, "wildcard": True, "subscribed": 0, "pushes": 1}
-    return TypeStatus(type_url, **{**known, "in_flight": False, "pending": False, **fields})
+    defaults = {"sent": "s", "acked": "s", "nack": None, "wildcard": True, "subscribed": 0, "pushes": 1}
+    return TypeStatus(type_url, **{**defaults, "in_flight": False, "pending": False, **fields})
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_a_row_is_plain_and_says_everything():
     here = Locality("eu", "a")
     visibility = Visibility("default", Ref(SIDECAR.key, "default", "own"))
     scope = Scope("sidecar", visibility, labels=(("version", "v2"),), locality=here, selected=(("app", "b"),))
-    first, second = proxy_rows(streams, [scope, scope], NOON)
-    assert msgspec.json.decode(msgspec.json.encode(second)) == {
+    row_a, row_b = proxy_rows(streams, [scope, scope], NOON)
+    assert msgspec.json.decode(msgspec.json.encode(row_b)) == {
         "id": "sidecar~127.0.0.1~b.default~default.svc.cluster.local",
         "role": "sidecar",
         "name": "b",
@@ -96,9 +96,9 @@ def test_a_row_is_plain_and_says_everything():
             "RDS": {**plain(ROUTE), "state": "REJECTED", "synced": False, "nack": "bad", "subscribed": 2},
         },
     }
-    assert list(second.types) == ["CDS", "RDS"]
-    assert first.name == "a"
-    assert table_cells(second)[0][1] == "sidecar default version=v2 app=b eu/a Sidecar default/own (+1)"
+    assert list(row_b.types) == ["CDS", "RDS"]
+    assert row_a.name == "a"
+    assert table_cells(row_b)[0][1] == "sidecar default version=v2 app=b eu/a Sidecar default/own (+1)"
 
 
 def plain(type_url: str) -> dict:
@@ -201,7 +201,7 @@ async def test_debug_pages_are_off_on_an_address_that_others_can_reach(tmp_path:
     app = App(ServeOptions((tmp_path,), ANY, Address("0.0.0.0", 0)))
     await app.start()
     try:
-        code, said = await mirrorplane("proxies", "--admin-address", f"127.0.0.1:{app.admin_port}")
+        code, printed = await mirrorplane("proxies", "--admin-address", f"127.0.0.1:{app.admin_port}")
         async with aiohttp.ClientSession() as client:
             for page in ("", "/proxies", "/findings", "/objects", "/resources", "/events"):
                 answer = await client.get(f"http://127.0.0.1:{app.admin_port}/debug{page}")
@@ -209,16 +209,18 @@ async def test_debug_pages_are_off_on_an_address_that_others_can_reach(tmp_path:
     finally:
         await app.close()
     assert code == 1
-    assert "needs a loopback --admin-address, or --jwks" in said
+    assert "needs a loopback --admin-address, or --jwks" in printed
 
 
 def test_it_says_what_to_do_where_nothing_answers():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    told = CliRunner().invoke(cli, ["proxies", "--admin-address", f"127.0.0.1:{port}"])
-    assert told.exit_code == 1
-    assert f"Error: cannot connect to 127.0.0.1:{port} (Connection refused): is `mirrorplane serve` run" in told.output
-    assert len(told.output.splitlines()) == 1
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    result = CliRunner().invoke(cli, ["proxies", "--admin-address", f"127.0.0.1:{port}"])
+    assert result.exit_code == 1
+    assert (
+        f"Error: cannot connect to 127.0.0.1:{port} (Connection refused): is `mirrorplane serve` run" in result.output
+    )
+    assert len(result.output.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -231,14 +233,14 @@ async def test_something_else_on_the_address_is_one_clear_line(answer: bytes):
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        code, said = await mirrorplane("proxies", "--admin-address", address)
+        code, printed = await mirrorplane("proxies", "--admin-address", address)
     assert code == 1
-    assert said.startswith("Error: ")
-    assert address in said
-    assert len(said.splitlines()) == 1
+    assert printed.startswith("Error: ")
+    assert address in printed
+    assert len(printed.splitlines()) == 1
 
 
 def test_an_address_that_is_none_is_one_clear_line():
-    told = CliRunner().invoke(cli, ["proxies", "--admin-address", "nowhere"])
-    assert told.exit_code == 1
-    assert "'nowhere' is not an address" in told.output
+    result = CliRunner().invoke(cli, ["proxies", "--admin-address", "nowhere"])
+    assert result.exit_code == 1
+    assert "'nowhere' is not an address" in result.output

@@ -18,8 +18,8 @@ def parents(*sections: Section) -> Status:
 
 
 def test_a_time_is_that_of_the_change_of_status_alone():
-    first = update_status({}, Status((GOOD,)), 1, THEN)
-    assert first["conditions"] == [
+    initial = update_status({}, Status((GOOD,)), 1, THEN)
+    assert initial["conditions"] == [
         {
             "type": "Accepted",
             "status": "True",
@@ -30,17 +30,17 @@ def test_a_time_is_that_of_the_change_of_status_alone():
         }
     ]
     worded = Condition("Accepted", "True", "ListenersNotValid", "some")
-    second = update_status(first, Status((worded,)), 2, NOW)["conditions"][0]
-    assert (second["reason"], second["observedGeneration"], second["lastTransitionTime"]) == (worded.reason, 2, THEN)
-    third = update_status(first, Status((BAD,)), 2, NOW)["conditions"][0]
+    updated = update_status(initial, Status((worded,)), 2, NOW)["conditions"][0]
+    assert (updated["reason"], updated["observedGeneration"], updated["lastTransitionTime"]) == (worded.reason, 2, THEN)
+    third = update_status(initial, Status((BAD,)), 2, NOW)["conditions"][0]
     assert third["lastTransitionTime"] == NOW
 
 
 def test_nothing_is_written_when_nothing_changed():
-    said = parents(Section("parents", PARENT, (GOOD,), {"extra": 1}))
-    first = update_status({}, said, 3, THEN)
-    assert update_status(first, said, 3, NOW) is first
-    assert update_status(first, said, 4, NOW) is not first, "each condition says which generation it is about"
+    status = parents(Section("parents", PARENT, (GOOD,), {"extra": 1}))
+    initial = update_status({}, status, 3, THEN)
+    assert update_status(initial, status, 3, NOW) is initial
+    assert update_status(initial, status, 4, NOW) is not initial, "each condition says which generation it is about"
 
 
 def test_entries_and_conditions_of_others_are_left_alone():
@@ -55,18 +55,20 @@ def test_entries_and_conditions_of_others_are_left_alone():
     assert [entry["controllerName"] for entry in new["parents"]] == ["a.b/c", PARENT["controllerName"]]
 
 
-def test_what_is_not_said_any_more_goes():
+def test_what_no_longer_applies_is_removed():
     clash = Condition("Conflicted", "True", "HostnameConflict")
-    one, other = Section("listeners", {"name": "a"}, (GOOD, clash)), Section("listeners", {"name": "b"}, (GOOD,))
-    first = update_status({}, Status(lists=("listeners",), sections=(one, other)), 1, THEN)
-    second = update_status(
-        first, Status(lists=("listeners",), sections=(Section("listeners", {"name": "a"}, (GOOD,)),)), 2, NOW
+    sections = tuple(
+        Section("listeners", {"name": name}, group) for name, group in (("a", (GOOD, clash)), ("b", (GOOD,)))
     )
-    assert [(entry["name"], [c["type"] for c in entry["conditions"]]) for entry in second["listeners"]] == [
+    initial = update_status({}, Status(lists=("listeners",), sections=sections), 1, THEN)
+    updated = update_status(
+        initial, Status(lists=("listeners",), sections=(Section("listeners", {"name": "a"}, (GOOD,)),)), 2, NOW
+    )
+    assert [(entry["name"], [c["type"] for c in entry["conditions"]]) for entry in updated["listeners"]] == [
         ("a", ["Accepted"])
     ]
-    assert second["listeners"][0]["conditions"][0]["lastTransitionTime"] == THEN
-    assert update_status(first, Status(lists=("listeners",)), 2, NOW)["listeners"] == []
+    assert updated["listeners"][0]["conditions"][0]["lastTransitionTime"] == THEN
+    assert update_status(initial, Status(lists=("listeners",)), 2, NOW)["listeners"] == []
 
 
 def test_a_status_of_a_newer_generation_stays():
@@ -77,16 +79,16 @@ def test_a_status_of_a_newer_generation_stays():
 kinds = st.sampled_from(["Accepted", "Programmed", "ResolvedRefs"])
 conditions = st.lists(
     st.builds(Condition, kinds, st.sampled_from(["True", "False"]), st.sampled_from("ab"), st.just("")),
-    unique_by=lambda one: one.type,
+    unique_by=lambda condition: condition.type,
     max_size=3,
 ).map(tuple)
 names = st.sampled_from("abc")
 sections = st.lists(
-    st.builds(lambda name, said: Section("listeners", {"name": name}, said), names, conditions),
-    unique_by=lambda one: one.key["name"],
+    st.builds(lambda name, group: Section("listeners", {"name": name}, group), names, conditions),
+    unique_by=lambda section: section.key["name"],
     max_size=3,
 ).map(tuple)
-statuses = st.builds(lambda own, parts: Status(own, lists=("listeners",), sections=parts), conditions, sections)
+statuses = st.builds(lambda group, parts: Status(group, lists=("listeners",), sections=parts), conditions, sections)
 
 
 def times(status: Any) -> dict[tuple[str, str], tuple[str, str]]:
@@ -100,13 +102,13 @@ def times(status: Any) -> dict[tuple[str, str], tuple[str, str]]:
 
 
 @given(statuses, statuses)
-def test_whatever_came_before_the_same_is_said_and_times_move_only_with_their_status(one: Status, other: Status):
-    first = update_status({}, one, 1, THEN)
-    second = update_status(first, other, 2, NOW)
-    assert update_status(second, other, 2, LATER) is second
-    before, after = times(first), times(second)
-    own = other.conditions or one.conditions
-    assert {key[1] for key in after if not key[0]} == {c.type for c in own}
+def test_times_move_only_with_the_status_of_their_condition(old: Status, new: Status):
+    initial = update_status({}, old, 1, THEN)
+    updated = update_status(initial, new, 2, NOW)
+    assert update_status(updated, new, 2, LATER) is updated
+    before, after = times(initial), times(updated)
+    conditions = new.conditions or old.conditions
+    assert {key[1] for key in after if not key[0]} == {c.type for c in conditions}
     for key, (status, time) in after.items():
-        kept = key in before and before[key][0] == status
-        assert time == (before[key][1] if kept else NOW)
+        unchanged = key in before and before[key][0] == status
+        assert time == (before[key][1] if unchanged else NOW)

@@ -18,63 +18,67 @@ from tests.builders import plane_of
 from tests.gateway_manifests import EDGE, GROUP, gateway, services
 from tests.translators.gateway_api.gateway.test_certificates import secret
 
-WELL = Condition(PROGRAMMED, TRUE, PROGRAMMED)
-SAID = Status(
-    (Condition("Accepted", TRUE, "Accepted"), WELL),
-    sections=tuple(Section("listeners", {"name": str(port)}, (WELL,), place=f"_{port}") for port in (80, 8080)),
+PROGRAMMED_TRUE = Condition(PROGRAMMED, TRUE, PROGRAMMED)
+STATUS = Status(
+    (Condition("Accepted", TRUE, "Accepted"), PROGRAMMED_TRUE),
+    sections=tuple(
+        Section("listeners", {"name": str(port)}, (PROGRAMMED_TRUE,), place=f"_{port}") for port in (80, 8080)
+    ),
 )
-ONE, TWO = Delivery("a.default", "127.0.0.1", True), Delivery("b.default", "127.0.0.2", True)
+FIRST, SECOND = Delivery("a.default", "127.0.0.1", True), Delivery("b.default", "127.0.0.2", True)
 SLOW = Delivery("c.default", "127.0.0.3", False)
 REFUSES = Delivery("d.default", "127.0.0.4", True, ("Listener: adding 127.0.0.4_80: address in use",))
 CANNOT = Delivery("e.default", "127.0.0.5", True, ("Cluster: no",))
 
 
-def seen(condition: Condition) -> str:
+def brief(condition: Condition) -> str:
     return f"{condition.status} {condition.reason}"
 
 
 CASES = [
     (None, "Unknown Pending", ("Unknown Pending", "Unknown Pending")),
     ((), "False Pending", ("False Pending", "False Pending")),
-    ((ONE, TWO), "True Programmed", ("True Programmed", "True Programmed")),
-    ((ONE, SLOW), "False Pending", ("False Pending", "False Pending")),
-    ((ONE, REFUSES), "False Invalid", ("False Invalid", "True Programmed")),
-    ((ONE, CANNOT), "False Invalid", ("False Invalid", "False Invalid")),
+    ((FIRST, SECOND), "True Programmed", ("True Programmed", "True Programmed")),
+    ((FIRST, SLOW), "False Pending", ("False Pending", "False Pending")),
+    ((FIRST, REFUSES), "False Invalid", ("False Invalid", "True Programmed")),
+    ((FIRST, CANNOT), "False Invalid", ("False Invalid", "False Invalid")),
     ((SLOW, REFUSES), "False Invalid", ("False Invalid", "True Programmed")),
 ]
 
 
-@pytest.mark.parametrize(("to", "whole", "parts"), CASES)
-def test_programmed_is_what_every_proxy_has_accepted(to: Sequence[Delivery] | None, whole: str, parts: tuple[str, str]):
-    found = apply_deliveries(SAID, to)
-    assert found.conditions[0] is SAID.conditions[0]
-    assert seen(found.conditions[1]) == whole
-    assert tuple(seen(section.conditions[0]) for section in found.sections) == parts
+@pytest.mark.parametrize(("deliveries", "summary", "listeners"), CASES)
+def test_programmed_is_what_every_proxy_has_accepted(
+    deliveries: Sequence[Delivery] | None, summary: str, listeners: tuple[str, str]
+):
+    status = apply_deliveries(STATUS, deliveries)
+    assert status.conditions[0] is STATUS.conditions[0]
+    assert brief(status.conditions[1]) == summary
+    assert tuple(brief(section.conditions[0]) for section in status.sections) == listeners
 
 
-def test_a_rejection_is_told_in_the_proxy_s_words():
-    condition = apply_deliveries(SAID, (ONE, REFUSES)).conditions[1]
+def test_a_rejection_is_reported_in_envoys_words():
+    condition = apply_deliveries(STATUS, (FIRST, REFUSES)).conditions[1]
     assert condition.message == "d.default rejects Listener: adding 127.0.0.4_80: address in use"
-    assert "c.default" in apply_deliveries(SAID, (ONE, SLOW)).conditions[1].message
+    assert "c.default" in apply_deliveries(STATUS, (FIRST, SLOW)).conditions[1].message
 
 
-def test_addresses_are_those_of_the_proxies_or_of_them_those_asked_for():
+def test_addresses_are_those_of_the_proxies_limited_to_requested_ones():
     both = [{"type": "IPAddress", "value": ip} for ip in ("127.0.0.1", "127.0.0.2")]
-    assert apply_deliveries(Status(SAID.conditions, addresses=()), (ONE, TWO)).facts["addresses"] == both
-    asked = Status(SAID.conditions, addresses=("127.0.0.2", ""))
-    assert apply_deliveries(asked, (ONE, TWO)).facts["addresses"] == both[1:]
-    for addresses, found in (("10.0.0.9",), []), (("127.0.0.1", "10.0.0.9"), both[:1]):
-        lost = apply_deliveries(Status(SAID.conditions, addresses=addresses), (ONE, TWO))
-        assert (seen(lost.conditions[1]), lost.facts["addresses"]) == ("False AddressNotUsable", found)
-        assert lost.conditions[1].message == "no connected proxy has the address 10.0.0.9"
+    assert apply_deliveries(Status(STATUS.conditions, addresses=()), (FIRST, SECOND)).facts["addresses"] == both
+    requested = Status(STATUS.conditions, addresses=("127.0.0.2", ""))
+    assert apply_deliveries(requested, (FIRST, SECOND)).facts["addresses"] == both[1:]
+    for addresses, usable in (("10.0.0.9",), []), (("127.0.0.1", "10.0.0.9"), both[:1]):
+        status = apply_deliveries(Status(STATUS.conditions, addresses=addresses), (FIRST, SECOND))
+        assert (brief(status.conditions[1]), status.facts["addresses"]) == ("False AddressNotUsable", usable)
+        assert status.conditions[1].message == "no connected proxy has the address 10.0.0.9"
     refused = Status((Condition(PROGRAMMED, "False", "Invalid"),), addresses=())
-    assert apply_deliveries(refused, (ONE,)).facts == {"addresses": []}, "those of before are taken back"
-    assert "addresses" not in apply_deliveries(SAID, (ONE,)).facts, "a ListenerSet has none"
+    assert apply_deliveries(refused, (FIRST,)).facts == {"addresses": []}, "old addresses are removed"
+    assert "addresses" not in apply_deliveries(STATUS, (FIRST,)).facts, "a ListenerSet has none"
 
 
-def test_what_cannot_be_programmed_is_no_question_to_proxies():
-    said = Status((Condition(PROGRAMMED, "False", "Invalid", "why"),))
-    assert apply_deliveries(said, (ONE,)).conditions == said.conditions
+def test_what_cannot_be_programmed_does_not_depend_on_proxies():
+    invalid = Status((Condition(PROGRAMMED, "False", "Invalid", "why"),))
+    assert apply_deliveries(invalid, (FIRST,)).conditions == invalid.conditions
     assert apply_deliveries(Status((Condition("Accepted", TRUE, "Accepted"),)), None).conditions[0].status == TRUE
 
 
@@ -84,51 +88,53 @@ def test_deliveries_are_by_gateway_and_a_proxy_may_have_many_streams():
     proxy = Proxy("router", "a", "default", ip="127.0.0.9")
 
     def stream(type_url: str, nack: str | None = None, *, pending: bool = False) -> tuple[StreamStatus, Scope]:
-        known = TypeStatus(type_url, "1", "1", nack, True, 0, False, pending, 1)
-        return StreamStatus(proxy, "sotw", 0, (known,)), scope
+        type_status = TypeStatus(type_url, "1", "1", nack, True, 0, False, pending, 1)
+        return StreamStatus(proxy, "sotw", 0, (type_status,)), scope
 
-    found = deliveries_by_object([stream(LISTENER, pending=True), stream(ROUTE, "bad")])
+    deliveries = deliveries_by_object([stream(LISTENER, pending=True), stream(ROUTE, "bad")])
     expected = Delivery("a.default", "127.0.0.9", False, ("RouteConfiguration: bad",))
-    assert found == {edge: [expected], till: [expected]}
+    assert deliveries == {edge: [expected], till: [expected]}
     (moving,) = deliveries_by_object([stream(LISTENER), stream(ROUTE, pending=True)])[edge]
-    assert moving.settled, "a route that is under way is no reason to take a Gateway for gone"
+    assert moving.settled, "a route that is in flight does not make a Gateway unprogrammed"
     sidecar = (StreamStatus(Proxy("sidecar", "s", "default"), "sotw", 0, ()), Scope("sidecar", Visibility("default")))
     assert deliveries_by_object([sidecar]) == {}
 
 
 def test_a_listener_that_a_proxy_does_not_serve_is_not_programmed():
-    shut = Delivery("f.default", "127.0.0.6", True, unserved={"80": "it cannot listen there"})
-    found = apply_deliveries(SAID, (ONE, shut))
-    assert [seen(section.conditions[0]) for section in found.sections] == ["False Invalid", "True Programmed"]
-    assert found.sections[0].conditions[0].message == "listener not served by f.default: it cannot listen there"
-    assert seen(found.conditions[1]) == "True Programmed"
-    whole = apply_deliveries(SAID, (msgspec.structs.replace(shut, unserved={"80": "a", "8080": "b"}),))
-    assert seen(whole.conditions[1]) == "False Invalid"
+    not_serving = Delivery("f.default", "127.0.0.6", True, unserved={"80": "it cannot listen there"})
+    status = apply_deliveries(STATUS, (FIRST, not_serving))
+    assert [brief(section.conditions[0]) for section in status.sections] == ["False Invalid", "True Programmed"]
+    assert status.sections[0].conditions[0].message == "listener not served by f.default: it cannot listen there"
+    assert brief(status.conditions[1]) == "True Programmed"
+    nothing_served = apply_deliveries(
+        STATUS, (msgspec.structs.replace(not_serving, unserved={"80": "a", "8080": "b"}),)
+    )
+    assert brief(nothing_served.conditions[1]) == "False Invalid"
 
 
-async def test_what_a_router_cannot_do_is_not_programmed_at_it():
+async def test_a_listener_that_a_router_cannot_serve_is_not_programmed():
     tls = {"port": 8443, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "web"}]}}
     plane = await plane_of("---\n".join([gateway({}, {"port": 8080}, tls), secret("web"), services("web")]))
     view = plane.engine.view
     proxy = msgspec.structs.replace(EDGE, unprivileged=True)
     stream = StreamStatus(proxy, "sotw", 0, (TypeStatus(LISTENER, "1", "1", None, True, 0, False, False, 1),))
     edge = Ref(f"{GROUP}/Gateway", "default", "edge")
-    ((ref, [one]),) = deliveries_by_object(
+    ((ref, [delivery]),) = deliveries_by_object(
         [(stream, scope_of(proxy, view.memo(criteria)))], lambda s: unserved_servers(view, s)
     ).items()
-    assert (ref, list(one.unserved)) == (edge, ["l0", "l2"])
-    assert "port 80" in one.unserved["l0"]
-    assert "not authenticated" in one.unserved["l2"]
-    said = status_of(view, edge)
-    assert said is not None
-    found = apply_deliveries(said, (one,))
-    parts = [c.status for section in found.sections for c in section.conditions if c.type == PROGRAMMED]
+    assert (ref, list(delivery.unserved)) == (edge, ["l0", "l2"])
+    assert "port 80" in delivery.unserved["l0"]
+    assert "not authenticated" in delivery.unserved["l2"]
+    status = status_of(view, edge)
+    assert status is not None
+    applied = apply_deliveries(status, (delivery,))
+    parts = [c.status for section in applied.sections for c in section.conditions if c.type == PROGRAMMED]
     assert parts == ["False", TRUE, "False"]
 
 
 def test_listeners_of_one_number_for_tcp_and_udp_are_told_apart():
-    both = tuple(Section("listeners", {"name": place}, (WELL,), place=place) for place in ("_53", "_53_udp"))
+    both = tuple(Section("listeners", {"name": place}, (PROGRAMMED_TRUE,), place=place) for place in ("_53", "_53_udp"))
     for name, parts in (("127.0.0.4_53_udp", [TRUE, "False"]), ("127.0.0.4_53", ["False", TRUE])):
         refuses = Delivery("d.default", "127.0.0.4", True, (f"Listener: adding {name}: address in use",))
-        found = apply_deliveries(Status(SAID.conditions, lists=("listeners",), sections=both), (refuses,))
-        assert [section.conditions[0].status for section in found.sections] == parts
+        status = apply_deliveries(Status(STATUS.conditions, lists=("listeners",), sections=both), (refuses,))
+        assert [section.conditions[0].status for section in status.sections] == parts
