@@ -1,5 +1,6 @@
 """What routes of Services cost when one of many changes, and what their status says."""
 
+from math import inf
 from typing import Any
 
 import msgspec
@@ -38,7 +39,7 @@ def route_of(number: int, path: str = "/") -> AnyObject:
 
 async def many(proxy: Proxy) -> tuple[Plane, list[ResourceSet]]:
     """Services with addresses, a route for each, and a proxy that sees them all."""
-    plane, sets = Plane(catalogue()), list[ResourceSet]()
+    plane, sets = Plane(catalogue(), slice_s=inf), list[ResourceSet]()
     for i, obj in enumerate(bare_services(COUNT)):
         addressed = obj.ref.kind.endswith("Service")
         spec = msgspec.structs.replace(obj.spec, cluster_ip=f"10.96.{i >> 8}.{i & 255}") if addressed else obj.spec
