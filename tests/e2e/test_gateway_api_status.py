@@ -47,7 +47,7 @@ async def becomes(stage: Stage, expected: str) -> dict[str, Any]:
 @PROTOCOLS
 async def test_a_gateway_is_programmed_when_its_proxies_have_accepted_it(stage: Stage, delta: bool):
     await stage.apply(joined(QUIET, edge(LISTENER), route("web.example.com", rule("/", "web"))))
-    assert "no proxy" in programmed(await becomes(stage, "False Pending"))["message"]
+    assert "no connected proxy" in programmed(await becomes(stage, "False Pending"))["message"]
     edge_router = await router(stage, HTTP, TAKEN, delta=delta, labels=LABELS)
     gateway_status = await becomes(stage, "True Programmed")
     assert gateway_status["addresses"] == [{"type": "IPAddress", "value": edge_router.address}]
@@ -85,7 +85,7 @@ async def test_the_command_shows_what_a_running_control_plane_knows(stage: Stage
     await stage.apply(joined(QUIET, edge(LISTENER), route("web.example.com", broken)))
     output = await _said(stage)
     assert "default    edge" in output
-    assert "Gateway default/edge: Programmed=False (Pending): no proxy that serves it is connected" in output
+    assert "Gateway default/edge: Programmed=False (Pending): no connected proxy serves it" in output
     assert "HTTPRoute default/web.example.com, parent edge: ResolvedRefs=False (BackendNotFound): " in output
     rows = json.loads(await _said(stage, "-o", "json"))["items"]
     assert [(row["kind"], row["metadata"]["name"]) for row in rows] == [

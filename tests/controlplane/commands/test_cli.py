@@ -233,8 +233,10 @@ def until(reached):
 def test_a_port_that_is_taken_is_one_clear_line(folder: Path, option: str):
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         address = f"127.0.0.1:{occupied.getsockname()[1]}"
-        other = "--admin-address" if option == "--xds-address" else "--xds-address"
-        assert f"cannot listen on {address}" in failed("serve", "-f", folder, option, address, other, "127.0.0.1:0")
+        other_option = "--admin-address" if option == "--xds-address" else "--xds-address"
+        assert f"cannot listen on {address}" in failed(
+            "serve", "-f", folder, option, address, other_option, "127.0.0.1:0"
+        )
 
 
 def test_insecure_is_served_with_a_warning(folder: Path):

@@ -30,15 +30,17 @@ def descendants(pid: int) -> set[int]:
 
 
 def test_the_demo_tells_its_story_sums_up_and_exits_0():
-    told = subprocess.run(DEMO, capture_output=True, text=True, timeout=300, check=False)
-    assert told.returncode == 0, told.stdout + told.stderr
+    result = subprocess.run(DEMO, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
     for line in ("1. Default policy", "2. Mirror", "3. A stuck mirror", "host=httpbin-shadow:8000"):
-        assert line in told.stdout
+        assert line in result.stdout
     rows = {
-        words[1].strip(): words[2].strip() for words in (li.split("│") for li in told.stdout.splitlines()) if words[1:]
+        words[1].strip(): words[2].strip()
+        for words in (li.split("│") for li in result.stdout.splitlines())
+        if words[1:]
     }
     assert rows == {"requests sent": "31", "answered by v1": "31", "copies received by v2": "10", "failures": "0"}
-    assert told.stderr == ""
+    assert result.stderr == ""
 
 
 def test_keep_leaves_it_up_until_ctrl_c_and_then_nothing_is_left():
