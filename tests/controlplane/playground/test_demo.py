@@ -34,11 +34,8 @@ def test_the_demo_tells_its_story_sums_up_and_exits_0():
     assert result.returncode == 0, result.stdout + result.stderr
     for line in ("1. Default policy", "2. Mirror", "3. A stuck mirror", "host=httpbin-shadow:8000"):
         assert line in result.stdout
-    rows = {
-        words[1].strip(): words[2].strip()
-        for words in (li.split("│") for li in result.stdout.splitlines())
-        if words[1:]
-    }
+    output = result.stdout.splitlines()
+    rows = {words[1].strip(): words[2].strip() for words in (line.split("│") for line in output) if words[1:]}
     assert rows == {"requests sent": "31", "answered by v1": "31", "copies received by v2": "10", "failures": "0"}
     assert result.stderr == ""
 
