@@ -46,10 +46,10 @@ def policy_manifest(name: str, spec: Mapping[str, object]) -> str:
 @cache
 def catalogue_with_policies() -> Catalogue:
     """What this build can read, and MirrorPolicies."""
-    known = catalogue()
-    others = tuple(i for i in known.inputs if i is not _VIRTUAL_SERVICES)
+    base = catalogue()
+    inputs = tuple(i for i in base.inputs if i is not _VIRTUAL_SERVICES)
     rules = msgspec.structs.replace(_VIRTUAL_SERVICES, lower=_lower_rules)
-    return msgspec.structs.replace(known, inputs=(*others, rules, Input((MIRROR_POLICY,), _lower_policy)))
+    return msgspec.structs.replace(base, inputs=(*inputs, rules, Input((MIRROR_POLICY,), _lower_policy)))
 
 
 def _lower_policy(_: View, obj: Object[MirrorPolicy]) -> Lowered:

@@ -28,11 +28,11 @@ GIVEN = {"input.yaml", "node.yaml"}
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.relative_to(GOLDEN)))
 async def test_a_proxy_is_served_what_the_golden_files_say(case: Path, request: pytest.FixtureRequest):
-    made = await outcome(case)
+    texts = await outcome(case)
     if request.config.getoption("--golden-rewrite"):
-        rewrite(case, made)
-    kept = {path.name: path.read_text() for path in case.iterdir() if path.name not in GIVEN}
-    assert made == kept
+        rewrite(case, texts)
+    golden = {path.name: path.read_text() for path in case.iterdir() if path.name not in GIVEN}
+    assert texts == golden
 
 
 async def outcome(case: Path) -> dict[str, str]:
@@ -43,17 +43,17 @@ async def outcome(case: Path) -> dict[str, str]:
     await plane.publish()
     node = case / "node.yaml"
     served = plane.render(read_node(node) if node.exists() else SLEEP)
-    said = [finding_line(f).replace(f"{case}/", "") for f in plane.findings.all()]
+    lines = [finding_line(f).replace(f"{case}/", "") for f in plane.findings.all()]
     files = {
-        f"{name}.yaml": yaml.safe_dump(found, sort_keys=False)
-        for name, found in resource_values(served).items()
-        if found
+        f"{name}.yaml": yaml.safe_dump(results, sort_keys=False)
+        for name, results in resource_values(served).items()
+        if results
     }
-    statuses = {str(ref): short(found) for ref, found in standing_of(plane)}
+    statuses = {str(ref): short(results) for ref, results in standing_of(plane)}
     return {
         **files,
         **({"status.yaml": yaml.safe_dump(statuses, sort_keys=False)} if statuses else {}),
-        **({"findings.txt": "\n".join(said) + "\n"} if said else {}),
+        **({"findings.txt": "\n".join(lines) + "\n"} if lines else {}),
     }
 
 
@@ -74,11 +74,11 @@ def standing_of(plane: Plane) -> list[tuple[Ref, Plain]]:
     return list(plane.statuses.statuses())
 
 
-def rewrite(case: Path, made: dict[str, str]) -> None:
+def rewrite(case: Path, texts: dict[str, str]) -> None:
     for path in case.iterdir():
-        if path.name not in GIVEN and path.name not in made:
+        if path.name not in GIVEN and path.name not in texts:
             path.unlink()
-    for name, text in made.items():
+    for name, text in texts.items():
         (case / name).write_text(text)
 
 

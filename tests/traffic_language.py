@@ -23,18 +23,18 @@ def ask(
     `address` is the one that the client dials, where the kernel tells.
     """
     method, _, url = text.partition(" ")
-    said = urlsplit(url)
+    parts = urlsplit(url)
     pairs = [(name.lower(), v) for name, value in (headers or {}).items() for v in _values(value)]
     request = Request(
-        authority=said.netloc,
-        path=(said.path or "/") + (f"?{said.query}" if said.query else ""),
+        authority=parts.netloc,
+        path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
         method=method,
         headers=tuple(pairs),
-        port=0 if proxied else said.port or (443 if said.scheme == "https" else 80),
+        port=0 if proxied else parts.port or (443 if parts.scheme == "https" else 80),
         random_value=random_value,
-        tls=said.scheme == "https",
+        tls=parts.scheme == "https",
         address=address,
-        udp=said.scheme == "udp",
+        udp=parts.scheme == "udp",
     )
     return trace_request(decode_resources(served) if isinstance(served, ResourceSet) else served, request)
 
@@ -50,8 +50,8 @@ def brief(outcome: Outcome) -> str:
         return "nothing"
     if outcome.l4_clusters:
         shares = [(_name(s.cluster.rpartition("|")[2]), s) for s in outcome.l4_clusters]
-        by = "udp " if outcome.request.udp else "tcp "
-        return by + " + ".join(f"{name} {s.weight}" if s.weight != s.total else name for name, s in shares)
+        kind = "udp " if outcome.request.udp else "tcp "
+        return kind + " + ".join(f"{name} {s.weight}" if s.weight != s.total else name for name, s in shares)
     if isinstance(outcome.action, Reply):
         return f"{outcome.action.status} {outcome.action.location or outcome.action.body.decode()}".strip()
     if outcome.status or outcome.action is None:
@@ -62,7 +62,7 @@ def brief(outcome: Outcome) -> str:
 def headers_of(outcome: Outcome) -> dict[str, str]:
     """The headers that requests are sent on with; all targets must agree. Repeated ones are joined by `|`."""
     assert isinstance(outcome.action, Forwarded)
-    (pairs,) = {to.headers for to in outcome.action.targets}
+    (pairs,) = {target.headers for target in outcome.action.targets}
     return {name: "|".join(v for n, v in pairs if n == name) for name, _ in pairs}
 
 
@@ -71,7 +71,7 @@ def answer_edits(outcome: Outcome) -> tuple[HeaderEdit, ...]:
     if isinstance(outcome.action, Reply):
         return outcome.action.response_edits
     assert isinstance(outcome.action, Forwarded)
-    (edits,) = {to.response_edits for to in outcome.action.targets}
+    (edits,) = {target.response_edits for target in outcome.action.targets}
     return edits
 
 
@@ -80,15 +80,17 @@ def reasons(outcome: Outcome) -> list[str]:
     return [passed.reason for passed in outcome.skipped]
 
 
-def _sent(said: Forwarded, request: Request) -> str:
-    shares = [_place(to) + (f" {to.weight}" if to.weight != to.total else "") for to in said.targets]
-    ways = {_way(to, request) for to in said.targets}
+def _sent(forwarded: Forwarded, request: Request) -> str:
+    shares = [
+        _place(target) + (f" {target.weight}" if target.weight != target.total else "") for target in forwarded.targets
+    ]
+    ways = {_way(target, request) for target in forwarded.targets}
     return " + ".join(shares) + "".join(sorted(ways))
 
 
-def _way(to: Target, request: Request) -> str:
-    host = to.authority if to.authority != request.authority else ""
-    return f" as {host}{to.path}" if host or to.path != request.path else ""
+def _way(target: Target, request: Request) -> str:
+    host = target.authority if target.authority != request.authority else ""
+    return f" as {host}{target.path}" if host or target.path != request.path else ""
 
 
 def _copy(copy: MirrorOutcome) -> str:
@@ -97,13 +99,19 @@ def _copy(copy: MirrorOutcome) -> str:
     return f"{_place(copy)} {100 * copy.numerator / copy.denominator:g} %"
 
 
-def _place(to: Target | MirrorOutcome) -> str:
-    port = f":{to.port}" if to.port not in {0, 8000} else ""
+def _place(target: Target | MirrorOutcome) -> str:
+    port = f":{target.port}" if target.port not in {0, 8000} else ""
     return (
-        (_name(to.host) or to.cluster)
+        (_name(target.host) or target.cluster)
         + port
-        + (f"/{to.subset}" if to.subset else "")
-        + (f" ({to.status})" if isinstance(to, Target) and to.problem else " (503)" if to.problem else "")
+        + (f"/{target.subset}" if target.subset else "")
+        + (
+            f" ({target.status})"
+            if isinstance(target, Target) and target.problem
+            else " (503)"
+            if target.problem
+            else ""
+        )
     )
 
 

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class _Job(msgspec.Struct, eq=False):
-    """Work in its own greenlet. `result` is None for work that nobody awaits."""
+    """Work in its own greenlet. `result` is None for work that is not awaited."""
 
     worker: Any
     result: "asyncio.Future[Any] | None" = None
@@ -48,7 +48,7 @@ class CooperativeExecutor:
     def schedule(self, work: Callable[[], None]) -> None:
         """Do the work: its first slice at once unless another job is running, the rest in the background.
 
-        Without a running event loop no other task has to be let in, and all of it is done at once.
+        Without a running event loop other tasks need no turn, and all of it is done at once.
         """
         if not _in_loop():
             work()

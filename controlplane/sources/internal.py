@@ -79,7 +79,7 @@ class InternalSource:
             stopping.cancel()
 
     def locate(self, ref: Ref, path: str) -> Location | None:  # noqa: ARG002
-        """See Source.locate. There is no place that a user could open."""
+        """See Source.locate. These objects are in no file that a user could open."""
         return None
 
     def _advance(self, now: float) -> Batch:

@@ -95,7 +95,7 @@ class StatusCache:
     def _hold(self, ref: Ref, *, exists: bool) -> None:
         """Keep the engine's answer while the object exists.
 
-        Also where there is no status: an object that appears later may give this one a status.
+        Also without a status: an object that appears later may give this one a status.
         """
         if exists and ref not in self._held:
             self._held.add(ref)

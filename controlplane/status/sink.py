@@ -17,7 +17,7 @@ class StatusSink(Protocol):
         """Return the status of an object as far as the sink knows, with what other controllers wrote; {} for none."""
 
     def write(self, ref: Ref, status: Plain | None) -> None:
-        """Replace the status of an object; None: there is no status any more, or no object. Called for changes only."""
+        """Replace the status of an object; None: the status or the object was removed. Called for changes only."""
 
     def statuses(self) -> Iterator[tuple[Ref, Plain]]:
         """Yield every status, ordered by Ref."""

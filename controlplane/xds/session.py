@@ -145,7 +145,7 @@ class Session(ABC, Generic[R]):
     def _without_unsubscribed(self, sub: Subscription, outcome: Outcome | None) -> Outcome | None:
         """Drop names that are unsubscribed from an outcome, and retract earlier blame for them.
 
-        The retraction is an Ack even where there is no outcome: no response will come to make one.
+        The retraction is an Ack even without an outcome: no response will come to make one.
         """
         if isinstance(outcome, Nack):
             names = tuple(name for name in outcome.names if sub.names.covers(name))

@@ -38,8 +38,8 @@ def test_a_name_is_read_back_as_it_was_written(name: ClusterName):
 
 
 @given(names, names)
-def test_no_two_clusters_share_a_name(one: ClusterName, other: ClusterName):
-    assert (str(one) == str(other)) == (one == other)
+def test_no_two_clusters_share_a_name(cluster_name: ClusterName, second: ClusterName):
+    assert (str(cluster_name) == str(second)) == (cluster_name == second)
 
 
 @pytest.mark.parametrize("written", WRITTEN)

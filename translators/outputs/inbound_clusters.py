@@ -13,7 +13,7 @@ from mirrorplane.translators.settings import mesh
 from mirrorplane.translators.sidecars.inbound import InboundPort, find_inbound_port, inbound_ports
 
 _SOURCE_ADDRESS = "127.0.0.6"
-"""The address from which the sidecar dials its workload: interception leaves it alone, so there is no loop (Istio)."""
+"""The address from which the sidecar dials its workload: interception leaves it alone, so no loop arises (Istio)."""
 
 
 def clusters(view: View, scope: Scope) -> tuple[tuple[str, ...]]:

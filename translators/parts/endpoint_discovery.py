@@ -12,7 +12,7 @@ from mirrorplane.translators.settings import mesh
 
 
 def fill(view: View, client: ClientKey, body: envoy.Cluster, service: Service, cluster: ClusterName) -> bool:
-    """Set a cluster's discovery type; False when DNS has nothing to resolve, so that there is no cluster (Istio).
+    """Set a cluster's discovery type; False when DNS has nothing to resolve, so that no cluster is built (Istio).
 
     `body.lb_policy` is set before. A mirror's cluster has the same endpoints as the live one.
     """

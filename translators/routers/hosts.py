@@ -1,6 +1,6 @@
 """Which hosts a router serves in a route configuration, and the rules for each: the hosts of servers and of rules, met.
 
-Hosts are read in partitions, as services are: a change of rules is looked at in the partitions of its hosts alone.
+Hosts are read in partitions, as services are: a change of rules affects the partitions of its hosts alone.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

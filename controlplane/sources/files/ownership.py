@@ -1,7 +1,7 @@
 """Which file serves a Ref when several define it: owns first come, first served, and the generations. Pure.
 
 Separate from the state of one file because this is about all files together. It costs what changed: only the Refs of
-files that were read again are looked at.
+files that were read again are compared.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -62,7 +62,7 @@ def body_caps(served: ResourceSet) -> dict[str, int]:
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     clusters = {name: c for name, c in decoded(served, CLUSTER).items() if name.startswith("mirror")}
     filters = {name: c["typed_extension_protocol_options"][options]["http_filters"] for name, c in clusters.items()}
-    return {name: int(found[0]["typed_config"]["value"]["max_request_bytes"]) for name, found in filters.items()}
+    return {name: int(results[0]["typed_config"]["value"]["max_request_bytes"]) for name, results in filters.items()}
 
 
 def mirrors(served: ResourceSet) -> list[dict[str, Any]]:
@@ -93,10 +93,10 @@ async def test_guards_that_a_profile_leaves_out_are_the_meshs_as_are_those_of_a_
 
 async def test_a_profile_changes_headers_and_the_host_of_copies_alone():
     changed = policy("careful", headers={"x-copy": "yes"}, remove=("cookie",), host="copies.example")
-    found = mirrors((await plane_with(changed)).render(SLEEP))
-    assert [m.get("host_rewrite_literal", "") for m in found] == ["copies.example", "", "copies.example"]
-    assert [m.get("disable_shadow_host_suffix_append", False) for m in found] == [True, False, True]
-    (remove, append), none, _ = (m.get("request_headers_mutations", []) for m in found)
+    rendered = mirrors((await plane_with(changed)).render(SLEEP))
+    assert [m.get("host_rewrite_literal", "") for m in rendered] == ["copies.example", "", "copies.example"]
+    assert [m.get("disable_shadow_host_suffix_append", False) for m in rendered] == [True, False, True]
+    (remove, append), none, _ = (m.get("request_headers_mutations", []) for m in rendered)
     assert (remove, append["append"]["header"], none) == ({"remove": "cookie"}, {"key": "x-copy", "value": "yes"}, [])
 
 

@@ -28,17 +28,17 @@ def test_every_destination_is_copied_in_its_share(weights: list[int], fractions:
 
 @given(weights, fractions)
 def test_no_share_moves_by_more_than_a_few_millionths_of_the_smallest_step(weights: list[int], fractions: list[int]):
-    made, step = independent(weights, fractions), 1 / min(sum(weights) * 1000, 4_000_000)
-    for before, after in zip(weights, made, strict=True):
-        assert after / sum(made) == pytest.approx(before / sum(weights), abs=4 * step)
+    clusters, step = independent(weights, fractions), 1 / min(sum(weights) * 1000, 4_000_000)
+    for before, after in zip(weights, clusters, strict=True):
+        assert after / sum(clusters) == pytest.approx(before / sum(weights), abs=4 * step)
         assert (after == 0) == (before == 0)
 
 
 @given(st.lists(st.integers(0, 1 << 40), min_size=2, max_size=4).filter(any), fractions)
 def test_envoy_can_count_the_sum_and_no_destination_is_lost(weights: list[int], fractions: list[int]):
-    made = independent(weights, fractions)
-    assert sum(made) < 1 << 32
-    assert [w == 0 for w in made] == [w == 0 for w in weights]
+    clusters = independent(weights, fractions)
+    assert sum(clusters) < 1 << 32
+    assert [w == 0 for w in clusters] == [w == 0 for w in weights]
 
 
 def test_weights_that_do_no_harm_are_left_alone():
@@ -57,12 +57,12 @@ def test_weights_that_would_decide_what_is_copied_are_refined():
 )
 def test_counted_over_random_ids_the_copies_are_in_proportion(weights: list[int], percent: float):
     fraction = int(percent * 10_000)
-    made = independent(weights, [fraction])
-    total, first = sum(made), made[0]
+    clusters = independent(weights, [fraction])
+    total, initial = sum(clusters), clusters[0]
     draw = Random(7)
     drawn = (draw.getrandbits(64) for _ in range(2_000_000))
     copied = [i for i in drawn if i % MILLION < fraction]
-    share = sum(i % total < first for i in copied) / len(copied)
+    share = sum(i % total < initial for i in copied) / len(copied)
     assert share == pytest.approx(weights[0] / sum(weights), abs=4 * (share * (1 - share) / len(copied)) ** 0.5 + 1e-9)
 
 
@@ -81,8 +81,8 @@ spec:
   hosts: [a]
   tcp: [{{route: [{{destination: {{host: a}}, weight: {weight}}}, {{destination: {{host: a}}, weight: {weight}}}]}}]
 """
-    (listener,) = [one for name, one in decoded(await rendered(text), LISTENER).items() if name.endswith("_90")]
-    said = listener["filter_chains"][0]["filters"][0]["typed_config"]["weighted_clusters"]["clusters"]
-    one, other = (to["weight"] for to in said)
-    assert one == other
-    assert one + other < 2**32
+    (listener,) = [entry for name, entry in decoded(await rendered(text), LISTENER).items() if name.endswith("_90")]
+    clusters = listener["filter_chains"][0]["filters"][0]["typed_config"]["weighted_clusters"]["clusters"]
+    item, second = (target["weight"] for target in clusters)
+    assert item == second
+    assert item + second < 2**32
