@@ -8,6 +8,9 @@ DEV := $(VENV)/.dev-ready
 # Tests wait for real proxies more than they compute, so there are more workers than cores.
 WORKERS ?= $(shell expr 3 \* `nproc 2>/dev/null || echo 2`)
 
+# Without bytecode every command compiles some 200 modules as it starts, and tests start hundreds of commands.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint check bench fix clean
 
 demo: $(DEMO)
