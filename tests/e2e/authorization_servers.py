@@ -5,17 +5,17 @@ from aiohttp import web
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from envoy.type.v3.http_status_pb2 import HttpStatus
 
-GOOD = "Bearer good"
+GOOD_TOKEN = "Bearer good"
 
 
-class Guard:
+class HttpAuthServer:
     """Lets those in who show the good token, and notes what it was told: lines and headers."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, dict[str, str], bytes]] = []
+        self.checks: list[tuple[str, dict[str, str], bytes]] = []
         self.port = 0
 
-    async def __aenter__(self) -> "Guard":
+    async def __aenter__(self) -> "HttpAuthServer":
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=0.2)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -27,19 +27,19 @@ class Guard:
 
     async def _serve(self, request: web.BaseRequest) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.told.append((f"{request.method} {request.raw_path}", headers, await request.read()))
-        allowed = headers.get("authorization") == GOOD
+        self.checks.append((f"{request.method} {request.raw_path}", headers, await request.read()))
+        allowed = headers.get("authorization") == GOOD_TOKEN
         return web.Response(status=200 if allowed else 401, headers={"X-User": "joe", "X-Said": "no"}, text="seen")
 
 
-class GrpcGuard:
+class GrpcAuthServer:
     """The same by gRPC."""
 
     def __init__(self) -> None:
-        self.told: list[CheckRequest] = []
+        self.checks: list[CheckRequest] = []
         self.port = 0
 
-    async def __aenter__(self) -> "GrpcGuard":
+    async def __aenter__(self) -> "GrpcAuthServer":
         self._server = grpc.aio.server()
         method = grpc.unary_unary_rpc_method_handler(
             self._check, CheckRequest.FromString, CheckResponse.SerializeToString
@@ -54,9 +54,9 @@ class GrpcGuard:
         await self._server.stop(None)
 
     async def _check(self, request: CheckRequest, _: object) -> CheckResponse:
-        self.told.append(request)
+        self.checks.append(request)
         answer = CheckResponse()
-        if request.attributes.request.http.headers.get("authorization") == GOOD:
+        if request.attributes.request.http.headers.get("authorization") == GOOD_TOKEN:
             answer.ok_response.headers.add().header.key = "x-user"
             answer.ok_response.headers[0].header.value = "joe"
         else:

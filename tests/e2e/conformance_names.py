@@ -112,12 +112,12 @@ _BY_FEATURES: Mapping[str, str] = {
         UDPRouteParentRefAttachAllListeners UDPRouteParentRefPortAndSectionName UDPRouteWeightedRouting""",
     "Gateway UDPRoute ReferenceGrant": "UDPRouteInvalidCrossNamespaceBackendRef UDPRouteReferenceGrant",
 }
-NAMED: Mapping[str, frozenset[str]] = {
+REQUIRED_FEATURES: Mapping[str, frozenset[str]] = {
     name: frozenset(features.split()) for features, names in _BY_FEATURES.items() for name in names.split()
 }
 """The features that a test takes."""
 
-NOT_HERE: Mapping[str, str] = {
+NOT_APPLICABLE: Mapping[str, str] = {
     "GatewayInfrastructure": "nothing is made for a Gateway that its labels could be copied to: routers are the user's",
     "TLSRouteListenerTerminateNotSupported": "of those who do not take TLS off; we do",
     "TLSRouteListenerMixedTerminationNotSupported": "of those who do not mix modes on a port; we do",
@@ -126,8 +126,8 @@ NOT_HERE: Mapping[str, str] = {
 
 _CHANGES, _STREAMS, _RULES = "test_gateway_api_changes", "test_gateway_api_streams", "test_gateway_api_rules"
 _CERTIFICATES, _BACKEND_TLS = "test_gateway_api_certificates", "test_gateway_api_tls"
-_ALL_CHANGES = "test_listeners_come_and_go_and_addresses_are_the_routers"
-ELSEWHERE: Mapping[str, tuple[str, str]] = {
+_ALL_CHANGES = "test_listeners_are_added_and_removed_and_addresses_are_those_of_the_router"
+TESTED_ELSEWHERE: Mapping[str, tuple[str, str]] = {
     **dict.fromkeys(
         (
             "GatewayModifyListeners",
@@ -144,28 +144,31 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
     **{
         f"GatewayFrontendClientCertificateValidation{mode}": (
             _CERTIFICATES,
-            "test_clients_are_asked_for_certificates_as_their_port_says",
+            "test_client_certificates_are_required_as_configured_for_the_port",
         )
         for mode in ("", "InsecureFallback")
     },
-    "GatewayTLSBackendClientCertificate": (_CERTIFICATES, "test_the_certificate_of_the_gateway_is_shown_to_backends"),
+    "GatewayTLSBackendClientCertificate": (
+        _CERTIFICATES,
+        "test_the_client_certificate_of_the_gateway_is_presented_to_backends",
+    ),
     "HTTPRouteHTTPSListenerDetectMisdirectedRequests": (
         _CERTIFICATES,
-        "test_a_request_by_the_wrong_connection_is_answered_421",
+        "test_a_misdirected_request_is_answered_421",
     ),
     "HTTPRouteBackendProtocolH2C": (
         "test_gateway_api_features_grpc",
-        "test_requests_of_http1_are_http2_where_the_port_says_so",
+        "test_http1_requests_are_forwarded_as_http2_to_an_h2c_port",
     ),
-    "HTTPRouteBackendProtocolWebSocket": (_RULES, "test_web_sockets_and_http2_go_to_ports_that_say_so"),
-    "HTTPRouteCORS": (_RULES, "test_origins_that_are_allowed_may_read"),
-    "HTTPRouteRetry": (_RULES, "test_what_fails_is_tried_again_as_often_as_the_rule_says"),
-    "HTTPRouteRetryWithTimeouts": (_RULES, "test_what_fails_is_tried_again_as_often_as_the_rule_says"),
-    "HTTPRouteRetryConnectionError": (_RULES, "test_lost_connections_are_tried_again"),
-    "BackendTLSPolicy": (_BACKEND_TLS, "test_backends_and_copies_are_called_by_tls"),
-    "BackendTLSPolicySANValidation": (_BACKEND_TLS, "test_a_backend_is_known_by_a_uri"),
-    "GRPCRouteWeight": ("test_gateway_api_grpc", "test_shares_that_lead_nowhere_are_unavailable"),
-    "TCPRouteWeightedRouting": (_STREAMS, "test_tcp_goes_by_weight_and_to_nobody_where_nothing_is_granted"),
-    "UDPRouteWeightedRouting": (_STREAMS, "test_udp_goes_by_weight_and_to_nobody_where_nothing_is_granted"),
+    "HTTPRouteBackendProtocolWebSocket": (_RULES, "test_web_sockets_and_http2_go_to_ports_with_that_app_protocol"),
+    "HTTPRouteCORS": (_RULES, "test_cors_headers_are_sent_to_allowed_origins"),
+    "HTTPRouteRetry": (_RULES, "test_failed_requests_are_retried_as_often_as_the_rule_says"),
+    "HTTPRouteRetryWithTimeouts": (_RULES, "test_failed_requests_are_retried_as_often_as_the_rule_says"),
+    "HTTPRouteRetryConnectionError": (_RULES, "test_reset_connections_are_retried"),
+    "BackendTLSPolicy": (_BACKEND_TLS, "test_requests_and_copies_go_to_backends_over_tls"),
+    "BackendTLSPolicySANValidation": (_BACKEND_TLS, "test_a_backend_is_verified_by_a_uri_san"),
+    "GRPCRouteWeight": ("test_gateway_api_grpc", "test_the_share_of_a_missing_backend_is_unavailable"),
+    "TCPRouteWeightedRouting": (_STREAMS, "test_tcp_is_split_by_weight_and_closed_without_a_grant"),
+    "UDPRouteWeightedRouting": (_STREAMS, "test_udp_is_split_by_weight_and_dropped_without_a_grant"),
 }
 """What takes a test of its own: its module and its name."""

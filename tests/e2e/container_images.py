@@ -17,12 +17,15 @@ LINGER_S = 0.2
 
 
 class Container(ABC):
-    """A server that is started as a container says, on an address of its Pod. `heads` are the headers it was sent."""
+    """A server on the address of its Pod and the port of its container's command.
+
+    `request_headers` are the headers of each request that it received.
+    """
 
     def __init__(self, spec: Mapping[str, Any]) -> None:
-        self.port = self.listens(spec)
+        self.port = self.port_of(spec)
         self.log: list[str] = []
-        self.heads: list[dict[str, str]] = []
+        self.request_headers: list[dict[str, str]] = []
 
     async def start(self, address: str) -> None:
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=LINGER_S)
@@ -32,16 +35,16 @@ class Container(ABC):
     async def stop(self) -> None:
         await self._runner.cleanup()
 
-    def forget(self) -> None:
+    def clear_log(self) -> None:
         """Begin a new log."""
-        self.log, self.heads = [], []
+        self.log, self.request_headers = [], []
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.heads.append({name.lower(): value for name, value in request.headers.items()})
+        self.request_headers.append({name.lower(): value for name, value in request.headers.items()})
         return await self.answer(request)
 
     @abstractmethod
-    def listens(self, spec: Mapping[str, Any]) -> int:
+    def port_of(self, spec: Mapping[str, Any]) -> int:
         """Return the port that the container's command says."""
 
     @abstractmethod
@@ -51,7 +54,7 @@ class Container(ABC):
 class Pipy(Container):
     """`pipy().listen(8080).serveHTTP(msg=>(console.log(msg.head),msg))`: it logs the head, and sends all back."""
 
-    def listens(self, spec: Mapping[str, Any]) -> int:
+    def port_of(self, spec: Mapping[str, Any]) -> int:
         match = LISTENS.search(" ".join(spec["command"]))
         assert match is not None, spec
         return int(match[1])
@@ -60,7 +63,9 @@ class Pipy(Container):
         body = await request.read()
         names = {raw.decode().lower(): raw.decode() for raw, _ in request.raw_headers}
         now = datetime.now(UTC).isoformat(sep=" ", timespec="milliseconds").partition("+")[0]
-        head = f'protocol: "HTTP/1.1", headers: {json.dumps(self.heads[-1])}, headerNames: {json.dumps(names)}'
+        head = (
+            f'protocol: "HTTP/1.1", headers: {json.dumps(self.request_headers[-1])}, headerNames: {json.dumps(names)}'
+        )
         request_line = (
             f'method: "{request.method}", scheme: undefined, authority: undefined, path: "{request.raw_path}"'
         )
@@ -71,14 +76,14 @@ class Pipy(Container):
 class GoHttpbin(Container):
     """`go-httpbin -port 8080`: it answers `/headers`, and logs each request with its status."""
 
-    def listens(self, spec: Mapping[str, Any]) -> int:
+    def port_of(self, spec: Mapping[str, Any]) -> int:
         arguments: Sequence[str] = spec["args"]
         return int(arguments[arguments.index("-port") + 1])
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         began = perf_counter()
         is_known = request.path == "/headers" and request.method == "GET"
-        headers = {name.title(): [value] for name, value in self.heads[-1].items()}
+        headers = {name.title(): [value] for name, value in self.request_headers[-1].items()}
         text = json.dumps({"headers": headers}, indent=2) if is_known else "404 page not found\n"
         answer = web.Response(text=text, status=HTTPStatus.OK if is_known else HTTPStatus.NOT_FOUND)
         fields = {
@@ -88,8 +93,8 @@ class GoHttpbin(Container):
             "uri": f'"{request.raw_path}"',
             "size_bytes": len(text),
             "duration_ms": f"{(perf_counter() - began) * 1000:.2f}",
-            "user_agent": json.dumps(self.heads[-1].get("user-agent", "")),
-            "client_ip": self.heads[-1].get("x-forwarded-for", request.remote),
+            "user_agent": json.dumps(self.request_headers[-1].get("user-agent", "")),
+            "client_ip": self.request_headers[-1].get("x-forwarded-for", request.remote),
         }
         self.log.append(" ".join(f"{name}={value}" for name, value in fields.items()))
         return answer
@@ -100,7 +105,7 @@ IDLE = frozenset(("curlimages/curl", "gcr.io/solo-public/docs/hey"))
 """Containers that wait to be asked into, which no test does."""
 
 
-def started_as(spec: Mapping[str, Any]) -> Container | None:
+def container_for(spec: Mapping[str, Any]) -> Container | None:
     """Return what runs for a container; None for one that does nothing. Raises KeyError for an unknown image."""
     image = spec["image"].partition(":")[0]
     return None if image in IDLE else IMAGES[image](spec)

@@ -11,7 +11,7 @@ _HTTP2 = b"PRI * HTTP/2.0"
 _HOST = b"\r\nhost: "
 
 
-class Tally:
+class PathCounter:
     """A port, and the paths that were asked for, by host (`a:8000`), in order."""
 
     def __init__(self, name: str) -> None:
@@ -25,9 +25,9 @@ class Tally:
 
 
 @asynccontextmanager
-async def tallying(name: str) -> AsyncIterator[Tally]:
+async def counting_server(name: str) -> AsyncIterator[PathCounter]:
     """Serve until the block ends."""
-    tally = Tally(name)
+    tally = PathCounter(name)
     loop = asyncio.get_running_loop()
     async with await loop.create_server(lambda: _Counting(tally), "127.0.0.1", 0) as server:
         tally.port = server.sockets[0].getsockname()[1]
@@ -35,7 +35,7 @@ async def tallying(name: str) -> AsyncIterator[Tally]:
 
 
 class _Counting(asyncio.Protocol):
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: PathCounter) -> None:
         self._paths = tally.paths
         self._answer = f"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx-workload: {tally.name}\r\n\r\n".encode()
         self._in = b""

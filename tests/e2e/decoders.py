@@ -24,13 +24,13 @@ def _validator(kind: type[betterproto2.Message]) -> SchemaValidator:
     return SchemaValidator(kind.__pydantic_core_schema__)  # type: ignore[attr-defined]
 
 
-def _validated(message: betterproto2.Message) -> None:
+def _validate(message: betterproto2.Message) -> None:
     fields = dict(message.__dict__)
     del fields["_unknown_fields"]
     _validator(type(message)).validate_python(fields)
 
 
-betterproto2.Message._validate = _validated  # type: ignore[method-assign]
+betterproto2.Message._validate = _validate  # type: ignore[method-assign]
 """The same check, with its validator made once for each type: made anew for each message it takes most of the time."""
 
 
@@ -43,13 +43,13 @@ def differences(resource: Resource) -> list[str]:
 def _differences(name: str, body: bytes, where: str) -> Iterator[str]:
     ours = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name)).FromString(body)
     if name != TYPED_STRUCT:
-        yield from (f"{where}: {name} {problem}" for problem in _read_otherwise(ours, body))
-    for packed in _packed(ours):
+        yield from (f"{where}: {name} {problem}" for problem in _decoding_differences(ours, body))
+    for packed in _packed_messages(ours):
         yield from _differences(_name(packed.type_url), packed.value, where)
 
 
-def _read_otherwise(ours: Message, body: bytes) -> Iterator[str]:
-    decoder = _other(ours.DESCRIPTOR.full_name)
+def _decoding_differences(ours: Message, body: bytes) -> Iterator[str]:
+    decoder = _other_class(ours.DESCRIPTOR.full_name)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
@@ -58,14 +58,14 @@ def _read_otherwise(ours: Message, body: bytes) -> Iterator[str]:
         except (ValueError, TypeError, OverflowError) as error:
             yield f"cannot be read: {error}"
             return
-        strange = set(_unknown(theirs))
+        strange = set(_types_with_unknown_fields(theirs))
     if again != ours:
         yield "reads otherwise"
     yield from (f"has a field that {message} does not know" for message in strange)
     yield from {f"is out of fashion: {w.message}" for w in warned}
 
 
-def _other(name: str) -> type[betterproto2.Message]:
+def _other_class(name: str) -> type[betterproto2.Message]:
     """Find the other decoder's class, which spells acronyms its own way: HTTPFault is HttpFault there."""
     package, _, short = name.rpartition(".")
     module = importlib.import_module(f"envoy_data_plane.{package}")
@@ -74,19 +74,19 @@ def _other(name: str) -> type[betterproto2.Message]:
     return message_class
 
 
-def _unknown(value: Any) -> Iterator[str]:
+def _types_with_unknown_fields(value: Any) -> Iterator[str]:
     """Yield the types of all messages below a value in which there are fields that nobody knows."""
     if isinstance(value, betterproto2.Message):
         if value._unknown_fields:
             yield type(value).__name__
         for field in dataclasses.fields(value):
-            yield from _unknown(getattr(value, field.name))
+            yield from _types_with_unknown_fields(getattr(value, field.name))
     elif isinstance(value, list | dict):
         for inner in value.values() if isinstance(value, dict) else value:
-            yield from _unknown(inner)
+            yield from _types_with_unknown_fields(inner)
 
 
-def _packed(message: Message) -> Iterator[Any]:
+def _packed_messages(message: Message) -> Iterator[Any]:
     """Yield every Any in a message, but not those inside of others."""
     if message.DESCRIPTOR.full_name == ANY:
         yield message
@@ -99,7 +99,7 @@ def _packed(message: Message) -> Iterator[Any]:
         else:
             inner = value if field.is_repeated else (value,)
         for element in inner:
-            yield from _packed(element)
+            yield from _packed_messages(element)
 
 
 def _name(type_url: str) -> str:

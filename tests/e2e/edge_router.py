@@ -39,12 +39,12 @@ class Certificates:
         entries = {"tls.crt": chain, "tls.key": issued.private_key_pem.bytes()}
         return secret(name, entries | {key.replace("_", "."): value for key, value in more.items()})
 
-    def client(self, *, certified: bool = False, alpn: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
-        """What a client trusts, and with `certified` the certificate that it shows."""
+    def client(self, *, with_certificate: bool = False, alpn: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
+        """What a client trusts, and with `with_certificate` the certificate that it shows."""
         context = ssl.create_default_context()
         self.ca.configure_trust(context)
         context.set_alpn_protocols(list(alpn))
-        if certified:
+        if with_certificate:
             self.ca.issue_cert("client.example.com").configure_cert(context)
         return context
 
@@ -66,7 +66,7 @@ def server(port: int, protocol: str, *hosts: str, **more: Any) -> dict[str, Any]
     return {"port": port_spec, "hosts": list(hosts), **more}
 
 
-def at_edge(name: str, hosts: list[str], **rules: Any) -> str:
+def edge_virtual_service(name: str, hosts: list[str], **rules: Any) -> str:
     """A VirtualService at the gateway."""
     return _istio("VirtualService", name, {"hosts": hosts, "gateways": ["edge"], **rules})
 
@@ -100,7 +100,7 @@ class Router:
     def __init__(self, envoy: EnvoyProcess, address: str) -> None:
         self.envoy, self.address = envoy, address
 
-    async def presented(self, port: int, name: str, context: ssl.SSLContext) -> int:
+    async def certificate_serial(self, port: int, name: str, context: ssl.SSLContext) -> int:
         """Connect by TLS; return the serial number of the certificate that is shown."""
         _, writer = await asyncio.open_connection(self.address, port, ssl=context, server_hostname=name)
         try:
@@ -128,14 +128,14 @@ async def router(
     return Router(await stage.sidecar(proxy, delta=delta, tls=tls), proxy.ip)
 
 
-class Slow:
+class SlowWorkload:
     """A workload that holds back the rest of an answer until it is told, and echoes WebSocket messages."""
 
     def __init__(self) -> None:
-        self.rest = asyncio.Event()
+        self.may_finish = asyncio.Event()
         self.port = 0
 
-    async def __aenter__(self) -> "Slow":
+    async def __aenter__(self) -> "SlowWorkload":
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=0.2)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -143,7 +143,7 @@ class Slow:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.rest.set()
+        self.may_finish.set()
         await self._runner.cleanup()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -152,7 +152,7 @@ class Slow:
         answer = web.StreamResponse()
         await answer.prepare(request)
         await answer.write(b"first ")
-        await self.rest.wait()
+        await self.may_finish.wait()
         await answer.write(b"rest")
         return answer
 

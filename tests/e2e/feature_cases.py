@@ -7,34 +7,34 @@ import msgspec
 import yaml
 
 from tests.e2e import mesh_features
-from tests.e2e.manifests import joined
-from tests.e2e.mesh_features import GATEWAY_API, PORT, made, service_of
+from tests.e2e.manifests import join_manifests
+from tests.e2e.mesh_features import GATEWAY_API, PORT, manifest_yaml, service_name
 
 HTTP = 18080
 CONTROLLER = "mirrorplane.io/gateway-controller"
-OURS = made("GatewayClass", "ours", {"controllerName": CONTROLLER})
-APART = "apart"
+GATEWAY_CLASS = manifest_yaml("GatewayClass", "ours", {"controllerName": CONTROLLER})
+OTHER_NAMESPACE = "apart"
 ACCEPTED = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}
 
 
-class Ask(mesh_features.Ask, frozen=True):
+class RequestCase(mesh_features.RequestCase, frozen=True):
     """A request: `host` is the feature's own unless said; `secure` asks by TLS, by the name of the host.
 
-    `want` is "closed" where no connection comes to be. `arrived` is the host that the workload is asked for.
+    `expected` is "closed" where no connection comes to be. `backend_host` is the host that the workload is asked for.
     """
 
     port: int = HTTP
     host: str = ""
     method: str = "GET"
     secure: bool = False
-    arrived: str = ""
+    backend_host: str = ""
     gateway: str = "edge"
 
 
 class Route(msgspec.Struct, frozen=True):
     """A route. Without `hosts` it is for the feature's own, and without `parents` at the listener `http` of `edge`.
 
-    `conditions` are what each parent has other than Accepted and ResolvedRefs, as `brief` says it.
+    `conditions` are what each parent has other than Accepted and ResolvedRefs, as `conditions_of` says it.
     """
 
     rules: Sequence[Mapping[str, Any]]
@@ -50,7 +50,7 @@ class Feature(msgspec.Struct, frozen=True):
     """Routes, requests, the listeners of the Gateway `edge` that are for them, and objects beside them."""
 
     routes: Sequence[Route]
-    asks: Sequence[Ask] = ()
+    requests: Sequence[RequestCase] = ()
     listeners: Sequence[Mapping[str, Any]] = ()
     objects: Sequence[str] = ()
 
@@ -60,20 +60,20 @@ class Feature(msgspec.Struct, frozen=True):
         return {listener_spec["port"] for listener_spec in self.listeners}
 
 
-def host_of(feature: str) -> str:
-    return f"{service_of(feature)}.example.com"
+def host_name(feature: str) -> str:
+    return f"{service_name(feature)}.example.com"
 
 
-def name_of(feature: str, number: int) -> str:
-    return f"{service_of(feature)}-{number}"
+def route_name(feature: str, number: int) -> str:
+    return f"{service_name(feature)}-{number}"
 
 
-def route_of(feature: str, number: int, case: Route) -> str:
+def route_manifest(feature: str, number: int, case: Route) -> str:
     """The manifest of a route of a feature."""
-    hosts = [host_of(feature)] if case.hosts is None else list(case.hosts)
+    hosts = [host_name(feature)] if case.hosts is None else list(case.hosts)
     refs = [{"name": "edge", "namespace": "default", **parent} for parent in case.parents]
     spec = {"parentRefs": refs, "rules": list(case.rules), **({"hostnames": hosts} if hosts else {})}
-    manifest = yaml.safe_load(made(case.kind, name_of(feature, number), spec, namespace=case.namespace))
+    manifest = yaml.safe_load(manifest_yaml(case.kind, route_name(feature, number), spec, namespace=case.namespace))
     manifest["metadata"]["creationTimestamp"] = f"{case.year}-01-01T00:00:00Z"
     text: str = yaml.safe_dump(manifest)
     return text
@@ -81,8 +81,8 @@ def route_of(feature: str, number: int, case: Route) -> str:
 
 def manifests(features: Mapping[str, Feature]) -> str:
     """All routes of features, and what they need beside them."""
-    return joined(
-        *(route_of(name, i, case) for name, feature in features.items() for i, case in enumerate(feature.routes)),
+    return join_manifests(
+        *(route_manifest(name, i, case) for name, feature in features.items() for i, case in enumerate(feature.routes)),
         *dict.fromkeys(text for feature in features.values() for text in feature.objects),
     )
 
@@ -93,21 +93,21 @@ def listener(name: str, port: int, host: str = "", protocol: str = "HTTP", **mor
 
 def gateway(*listeners: Mapping[str, Any], name: str = "edge", namespace: str = "default", **more: Any) -> str:
     spec = {"gatewayClassName": "ours", "listeners": list(listeners), **more}
-    return made("Gateway", name, spec, namespace=namespace)
+    return manifest_yaml("Gateway", name, spec, namespace=namespace)
 
 
 def listener_set(name: str, *listeners: Mapping[str, Any], namespace: str = "default", parent: str = "edge") -> str:
     spec = {"parentRef": {"name": parent, "namespace": "default"}, "listeners": list(listeners)}
-    return made("ListenerSet", name, spec, namespace=namespace)
+    return manifest_yaml("ListenerSet", name, spec, namespace=namespace)
 
 
-def admitting(whence: str = "All", **labels: str) -> dict[str, Any]:
+def allowed_from(whence: str = "All", **labels: str) -> dict[str, Any]:
     """Who may be attached, or may join: everybody, `Same`, `None`, or namespaces with labels."""
     selector = {"selector": {"matchLabels": labels}} if labels else {}
     return {"namespaces": {"from": "Selector" if labels else whence, **selector}}
 
 
-def served(name: str, port: int, namespace: str = "default", *addresses: str, **more: Any) -> str:
+def service_with_endpoints(name: str, port: int, namespace: str = "default", *addresses: str, **more: Any) -> str:
     """A Service and where it is answered, `more` of the Service."""
     labelled = {"name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": name}}
     ports, ips = [{"name": "http", "port": PORT}], addresses or ("127.0.0.1",)
@@ -119,24 +119,24 @@ def served(name: str, port: int, namespace: str = "default", *addresses: str, **
         "endpoints": [{"addresses": [address]} for address in ips],
         "ports": [{"name": "http", "port": port}],
     }
-    service = made("Service", name, {"ports": ports, **more}, "v1", namespace=namespace)
-    return joined(service, yaml.safe_dump(slices))
+    service = manifest_yaml("Service", name, {"ports": ports, **more}, "v1", namespace=namespace)
+    return join_manifests(service, yaml.safe_dump(slices))
 
 
 def grant(
-    name: str, kind: str, to_kind: str = "Service", target: str = "", namespace: str = APART, **source: str
+    name: str, kind: str, to_kind: str = "Service", target: str = "", namespace: str = OTHER_NAMESPACE, **source: str
 ) -> str:
     """A grant for objects of a kind, of `default` unless `whence` says otherwise, to what is in `namespace`."""
     sources = [{"group": "gateway.networking.k8s.io", "kind": kind, "namespace": source.get("whence", "default")}]
     targets = [{"group": "", "kind": to_kind, **({"name": target} if target else {})}]
-    return made("ReferenceGrant", name, {"from": sources, "to": targets}, GATEWAY_API, namespace)
+    return manifest_yaml("ReferenceGrant", name, {"from": sources, "to": targets}, GATEWAY_API, namespace)
 
 
 def backends(*refs: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     return {"backendRefs": [{"name": "v1", "port": PORT, **ref} for ref in refs], **more}
 
 
-def refused(reason: str) -> dict[str, str]:
+def not_accepted(reason: str) -> dict[str, str]:
     return {"Accepted": f"!{reason}"}
 
 
@@ -144,7 +144,7 @@ def unresolved(reason: str) -> dict[str, str]:
     return {"ResolvedRefs": f"!{reason}"}
 
 
-def brief(status: Mapping[str, Any]) -> dict[str, str]:
+def conditions_of(status: Mapping[str, Any]) -> dict[str, str]:
     """Conditions as `type: reason`, with `!` before the reason where the status is False and `?` where Unknown."""
     marks = {"True": "", "False": "!", "Unknown": "?"}
     return {c["type"]: marks[c["status"]] + c["reason"] for c in status["conditions"]}

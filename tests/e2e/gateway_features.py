@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.e2e.feature_cases import HTTP, Ask, Feature, Route, backends, host_of, refused, unresolved
+from tests.e2e.feature_cases import HTTP, Feature, RequestCase, Route, backends, host_name, not_accepted, unresolved
 from tests.e2e.mesh_features import (
     BELOW,
     CHANGED,
@@ -12,340 +12,390 @@ from tests.e2e.mesh_features import (
     SENT,
     STAMP,
     STAMPED,
-    at,
     fields,
     filters,
-    moved,
-    to,
+    path_matches,
+    redirect_rule,
+    rule_to,
 )
 
 ORG = "example.org"
 
 
-def _one(*rules: dict[str, Any]) -> list[Route]:
+def _single_route(*rules: dict[str, Any]) -> list[Route]:
     return [Route(rules)]
 
 
-def _below(path: str) -> dict[str, str]:
+def _replace_prefix(path: str) -> dict[str, str]:
     return {"type": "ReplacePrefixMatch", "replacePrefixMatch": path}
 
 
-def _answering(back: str, *names: str) -> list[Ask]:
-    return [Ask(f"/anything{name}", back) for name in names]
+def _requests_answered_by(back: str, *names: str) -> list[RequestCase]:
+    return [RequestCase(f"/anything{name}", back) for name in names]
 
 
 def _redirect(code: int) -> Feature:
     return Feature(
-        _one(moved("/moved", hostname=ORG, statusCode=code), moved("/full", statusCode=code, path=FULL)),
+        _single_route(
+            redirect_rule("/moved", hostname=ORG, statusCode=code), redirect_rule("/full", statusCode=code, path=FULL)
+        ),
         [
-            Ask("/moved/a", f"{code} http://{ORG}:{HTTP}/moved/a"),
-            Ask("/full/a", f"{code} http://{host_of(f'HTTPRoute{code}Redirect')}:{HTTP}/anything/full"),
+            RequestCase("/moved/a", f"{code} http://{ORG}:{HTTP}/moved/a"),
+            RequestCase("/full/a", f"{code} http://{host_name(f'HTTPRoute{code}Redirect')}:{HTTP}/anything/full"),
         ],
     )
 
 
 MATCHES = {
-    "HTTPRouteSimpleSameNamespace": Feature(_one(to("v1")), [Ask("/anything", "v1"), Ask("/headers", "v1")]),
+    "HTTPRouteSimpleSameNamespace": Feature(
+        _single_route(rule_to("v1")), [RequestCase("/anything", "v1"), RequestCase("/headers", "v1")]
+    ),
     "HTTPRouteExactPathMatching": Feature(
-        _one(to("v1", matches=at("/anything/one", "Exact")), to("v2", matches=at("/anything/two", "Exact"))),
+        _single_route(
+            rule_to("v1", matches=path_matches("/anything/one", "Exact")),
+            rule_to("v2", matches=path_matches("/anything/two", "Exact")),
+        ),
         [
-            *_answering("v1", "/one", "/one?a=b"),
-            *_answering("v2", "/two"),
-            *_answering("404", "", "/", "/one/", "/one/more", "/onemore", "/One", "/two/"),
+            *_requests_answered_by("v1", "/one", "/one?a=b"),
+            *_requests_answered_by("v2", "/two"),
+            *_requests_answered_by("404", "", "/", "/one/", "/one/more", "/onemore", "/One", "/two/"),
         ],
     ),
     "HTTPRoutePathMatchOrder": Feature(
-        _one(
-            to("v3", matches=at("/anything/match")),
-            to("v1", matches=at("/anything/match/prefix")),
-            to("v2", matches=at("/anything/match/exact", "Exact")),
-            to("v1", matches=at("/anything/match/exact")),
-            to("v2", matches=at("/anything/match/prefix/one")),
-            to("v3", matches=at("/anything/match/exact/one", "Exact")),
+        _single_route(
+            rule_to("v3", matches=path_matches("/anything/match")),
+            rule_to("v1", matches=path_matches("/anything/match/prefix")),
+            rule_to("v2", matches=path_matches("/anything/match/exact", "Exact")),
+            rule_to("v1", matches=path_matches("/anything/match/exact")),
+            rule_to("v2", matches=path_matches("/anything/match/prefix/one")),
+            rule_to("v3", matches=path_matches("/anything/match/exact/one", "Exact")),
         ),
         [
-            *_answering("v2", "/match/exact", "/match/prefix/one", "/match/prefix/one/more"),
-            *_answering("v3", "/match/exact/one", "/match", "/match/", "/match/any"),
-            *_answering("v1", "/match/exact/one/more", "/match/exact/", "/match/prefix", "/match/prefix/onemore"),
+            *_requests_answered_by("v2", "/match/exact", "/match/prefix/one", "/match/prefix/one/more"),
+            *_requests_answered_by("v3", "/match/exact/one", "/match", "/match/", "/match/any"),
+            *_requests_answered_by(
+                "v1", "/match/exact/one/more", "/match/exact/", "/match/prefix", "/match/prefix/onemore"
+            ),
         ],
     ),
     "HTTPRouteMatching": Feature(
-        _one(
-            to("v1", matches=[*at("/anything"), *at("/", headers=fields("version", "one"))]),
-            to("v2", matches=[*at("/anything/v2"), *at("/", headers=fields("version", "two"))]),
+        _single_route(
+            rule_to("v1", matches=[*path_matches("/anything"), *path_matches("/", headers=fields("version", "one"))]),
+            rule_to(
+                "v2", matches=[*path_matches("/anything/v2"), *path_matches("/", headers=fields("version", "two"))]
+            ),
         ),
         [
-            *_answering("v1", "", "/example", "/v2example"),
-            *_answering("v2", "/v2", "/v2/", "/v2/example"),
-            Ask("/headers", "v1", {"Version": "one"}),
-            Ask("/headers", "v2", {"version": "two"}),
-            Ask("/anything/v2", "v2", {"version": "one"}),
-            Ask("/headers", "404"),
+            *_requests_answered_by("v1", "", "/example", "/v2example"),
+            *_requests_answered_by("v2", "/v2", "/v2/", "/v2/example"),
+            RequestCase("/headers", "v1", {"Version": "one"}),
+            RequestCase("/headers", "v2", {"version": "two"}),
+            RequestCase("/anything/v2", "v2", {"version": "one"}),
+            RequestCase("/headers", "404"),
         ],
     ),
     "HTTPRouteMatchingAcrossRoutes": Feature(
         [
             Route(
-                [to("v1", matches=[*at("/anything"), *at("/", headers=fields("version", "one"))])],
+                [
+                    rule_to(
+                        "v1", matches=[*path_matches("/anything"), *path_matches("/", headers=fields("version", "one"))]
+                    )
+                ],
                 ["across.com", "across.net"],
             ),
             Route(
-                [to("v2", matches=[*at("/anything/v2"), *at("/", headers=fields("version", "two"))])], ["across.com"]
+                [
+                    rule_to(
+                        "v2",
+                        matches=[*path_matches("/anything/v2"), *path_matches("/", headers=fields("version", "two"))],
+                    )
+                ],
+                ["across.com"],
             ),
         ],
         [
-            Ask("/anything", "v1", host="across.com"),
-            Ask("/anything", "v1", host="across.net"),
-            Ask("/headers", "v1", {"version": "one"}, host="across.com"),
-            Ask("/anything/example", "v1", host="across.net"),
-            Ask("/anything/v2", "v1", host="across.net"),
-            Ask("/anything/v2", "v2", host="across.com"),
-            Ask("/anything/v2example", "v1", host="across.com"),
-            Ask("/headers", "v2", {"version": "two"}, host="across.com"),
-            Ask("/headers", "404", {"version": "two"}, host="across.net"),
+            RequestCase("/anything", "v1", host="across.com"),
+            RequestCase("/anything", "v1", host="across.net"),
+            RequestCase("/headers", "v1", {"version": "one"}, host="across.com"),
+            RequestCase("/anything/example", "v1", host="across.net"),
+            RequestCase("/anything/v2", "v1", host="across.net"),
+            RequestCase("/anything/v2", "v2", host="across.com"),
+            RequestCase("/anything/v2example", "v1", host="across.com"),
+            RequestCase("/headers", "v2", {"version": "two"}, host="across.com"),
+            RequestCase("/headers", "404", {"version": "two"}, host="across.net"),
         ],
     ),
     "HTTPRouteHeaderMatching": Feature(
-        _one(
-            to("v1", matches=at("/", headers=fields("version", "one"))),
-            to("v2", matches=at("/", headers=fields("version", "two"))),
-            to("v3", matches=at("/", headers=[*fields("version", "two"), *fields("color", "orange")])),
-            to("v1", matches=[{"headers": fields("color", "blue")}, {"headers": fields("color", "green")}]),
+        _single_route(
+            rule_to("v1", matches=path_matches("/", headers=fields("version", "one"))),
+            rule_to("v2", matches=path_matches("/", headers=fields("version", "two"))),
+            rule_to("v3", matches=path_matches("/", headers=[*fields("version", "two"), *fields("color", "orange")])),
+            rule_to("v1", matches=[{"headers": fields("color", "blue")}, {"headers": fields("color", "green")}]),
         ),
         [
-            Ask("/anything", "v1", {"Version": "one"}),
-            Ask("/anything", "v2", {"version": "two"}),
-            Ask("/anything", "v3", {"Version": "two", "Color": "orange"}),
-            Ask("/anything", "v1", {"color": "blue"}),
-            Ask("/anything", "v1", {"color": "green"}),
-            Ask("/anything", "404", {"color": "orange"}),
-            Ask("/anything", "404", {"version": "One"}),
-            Ask("/anything", "404"),
+            RequestCase("/anything", "v1", {"Version": "one"}),
+            RequestCase("/anything", "v2", {"version": "two"}),
+            RequestCase("/anything", "v3", {"Version": "two", "Color": "orange"}),
+            RequestCase("/anything", "v1", {"color": "blue"}),
+            RequestCase("/anything", "v1", {"color": "green"}),
+            RequestCase("/anything", "404", {"color": "orange"}),
+            RequestCase("/anything", "404", {"version": "One"}),
+            RequestCase("/anything", "404"),
         ],
     ),
     "HTTPRouteMethodMatching": Feature(
-        _one(
-            to("v1", matches=at("/", method="POST")),
-            to("v2", matches=at("/", method="GET")),
-            to("v3", matches=at("/anything/path", method="PUT")),
-            to("v2", matches=at("/anything/exact", "Exact")),
-            to("v1", matches=at("/anything/exact", "Exact", method="PATCH")),
-            to("v3", matches=at("/anything/head", headers=fields("a", "b"))),
-            to("v1", matches=at("/anything/head", method="DELETE")),
+        _single_route(
+            rule_to("v1", matches=path_matches("/", method="POST")),
+            rule_to("v2", matches=path_matches("/", method="GET")),
+            rule_to("v3", matches=path_matches("/anything/path", method="PUT")),
+            rule_to("v2", matches=path_matches("/anything/exact", "Exact")),
+            rule_to("v1", matches=path_matches("/anything/exact", "Exact", method="PATCH")),
+            rule_to("v3", matches=path_matches("/anything/head", headers=fields("a", "b"))),
+            rule_to("v1", matches=path_matches("/anything/head", method="DELETE")),
         ),
         [
-            Ask("/anything", "v1", method="POST"),
-            Ask("/anything", "v2", method="GET"),
-            Ask("/anything", "404", method="DELETE"),
-            Ask("/anything/path/a", "v3", method="PUT"),
-            Ask("/anything/path/a", "v1", method="POST"),
-            Ask("/anything/exact", "v1", method="PATCH"),
-            Ask("/anything/exact", "v2", method="POST"),
-            Ask("/anything/head", "v1", {"a": "b"}, method="DELETE"),
-            Ask("/anything/head", "v3", {"a": "b"}, method="GET"),
+            RequestCase("/anything", "v1", method="POST"),
+            RequestCase("/anything", "v2", method="GET"),
+            RequestCase("/anything", "404", method="DELETE"),
+            RequestCase("/anything/path/a", "v3", method="PUT"),
+            RequestCase("/anything/path/a", "v1", method="POST"),
+            RequestCase("/anything/exact", "v1", method="PATCH"),
+            RequestCase("/anything/exact", "v2", method="POST"),
+            RequestCase("/anything/head", "v1", {"a": "b"}, method="DELETE"),
+            RequestCase("/anything/head", "v3", {"a": "b"}, method="GET"),
         ],
     ),
     "HTTPRouteQueryParamMatching": Feature(
-        _one(
-            to("v1", matches=at("/", queryParams=fields("animal", "whale"))),
-            to("v2", matches=at("/", queryParams=fields("animal", "dolphin"))),
-            to("v3", matches=at("/", queryParams=[*fields("animal", "dolphin"), *fields("color", "blue")])),
-            to("v1", matches=at("/anything/deep", queryParams=fields("animal", "dolphin"))),
-            to("v2", matches=at("/", headers=fields("a", "b"), queryParams=fields("animal", "whale"))),
+        _single_route(
+            rule_to("v1", matches=path_matches("/", queryParams=fields("animal", "whale"))),
+            rule_to("v2", matches=path_matches("/", queryParams=fields("animal", "dolphin"))),
+            rule_to(
+                "v3", matches=path_matches("/", queryParams=[*fields("animal", "dolphin"), *fields("color", "blue")])
+            ),
+            rule_to("v1", matches=path_matches("/anything/deep", queryParams=fields("animal", "dolphin"))),
+            rule_to("v2", matches=path_matches("/", headers=fields("a", "b"), queryParams=fields("animal", "whale"))),
         ),
         [
-            *_answering("v1", "?animal=whale", "?a=b&animal=whale", "/deep?animal=dolphin&color=blue"),
-            *_answering("v2", "?animal=dolphin", "?animal=dolphin&color=yellow"),
-            *_answering("v3", "?animal=dolphin&color=blue", "?color=blue&animal=dolphin"),
-            *_answering("404", "", "?animal=hydra", "?Animal=whale", "?color=blue"),
-            Ask("/anything?animal=whale", "v2", {"a": "b"}),
+            *_requests_answered_by("v1", "?animal=whale", "?a=b&animal=whale", "/deep?animal=dolphin&color=blue"),
+            *_requests_answered_by("v2", "?animal=dolphin", "?animal=dolphin&color=yellow"),
+            *_requests_answered_by("v3", "?animal=dolphin&color=blue", "?color=blue&animal=dolphin"),
+            *_requests_answered_by("404", "", "?animal=hydra", "?Animal=whale", "?color=blue"),
+            RequestCase("/anything?animal=whale", "v2", {"a": "b"}),
         ],
     ),
     "HTTPRouteNamedRule": Feature(
-        _one(to("v1", name="first", matches=at("/anything")), to("v2", name="second", matches=at("/headers"))),
-        [Ask("/anything", "v1"), Ask("/headers", "v2")],
+        _single_route(
+            rule_to("v1", name="first", matches=path_matches("/anything")),
+            rule_to("v2", name="second", matches=path_matches("/headers")),
+        ),
+        [RequestCase("/anything", "v1"), RequestCase("/headers", "v2")],
     ),
     "HTTPRouteNoBackendRefs": Feature(
-        _one({"matches": at("/omitted")}, {"matches": at("/empty"), "backendRefs": []}),
-        [Ask("/omitted", "500"), Ask("/empty", "500")],
+        _single_route({"matches": path_matches("/omitted")}, {"matches": path_matches("/empty"), "backendRefs": []}),
+        [RequestCase("/omitted", "500"), RequestCase("/empty", "500")],
     ),
     "HTTPRouteInvalidBackendRefUnknownKind": Feature(
-        [Route([backends({"kind": "Magic"})], conditions=unresolved("InvalidKind"))], [Ask("/anything", "500")]
+        [Route([backends({"kind": "Magic"})], conditions=unresolved("InvalidKind"))], [RequestCase("/anything", "500")]
     ),
     "HTTPRouteInvalidNonExistentBackendRef": Feature(
         [
             Route(
-                [backends({"name": "gone"}, matches=at("/gone")), to("v1", matches=at("/anything"))],
+                [
+                    backends({"name": "gone"}, matches=path_matches("/gone")),
+                    rule_to("v1", matches=path_matches("/anything")),
+                ],
                 conditions=unresolved("BackendNotFound"),
             )
         ],
-        [Ask("/gone", "500"), Ask("/anything", "v1")],
+        [RequestCase("/gone", "500"), RequestCase("/anything", "v1")],
     ),
     "HTTPRouteInvalidParentRefNotMatchingSectionName": Feature(
-        [Route([to("v1")], parents=[{"sectionName": "gone"}], conditions=refused("NoMatchingParent"))],
-        [Ask("/anything", "404")],
+        [Route([rule_to("v1")], parents=[{"sectionName": "gone"}], conditions=not_accepted("NoMatchingParent"))],
+        [RequestCase("/anything", "404")],
     ),
 }
 """Which rule is taken, and what becomes of requests that lead nowhere."""
 
 FILTERS = {
     "HTTPRouteRequestHeaderModifier": Feature(
-        _one(
-            to("v1", matches=at("/headers"), filters=filters("RequestHeaderModifier", CHANGES)),
-            to("v1", matches=at("/anything/none"), filters=filters("RequestHeaderModifier", {"remove": ["X-GONE"]})),
+        _single_route(
+            rule_to("v1", matches=path_matches("/headers"), filters=filters("RequestHeaderModifier", CHANGES)),
+            rule_to(
+                "v1",
+                matches=path_matches("/anything/none"),
+                filters=filters("RequestHeaderModifier", {"remove": ["X-GONE"]}),
+            ),
         ),
         [
-            Ask("/headers", "v1", SENT, CHANGED),
-            Ask("/headers", "v1", got={"x-set": "rule", "x-add": "rule", "x-gone": None}),
-            Ask("/anything/none", "v1", SENT, {"x-set": "mine", "x-gone": None}),
+            RequestCase("/headers", "v1", SENT, CHANGED),
+            RequestCase("/headers", "v1", backend_headers={"x-set": "rule", "x-add": "rule", "x-gone": None}),
+            RequestCase("/anything/none", "v1", SENT, {"x-set": "mine", "x-gone": None}),
         ],
     ),
     "HTTPRouteBackendRequestHeaderModifier": Feature(
-        _one(backends({"name": "v1", "filters": filters("RequestHeaderModifier", CHANGES)})),
-        [Ask("/headers", "v1", SENT, CHANGED)],
+        _single_route(backends({"name": "v1", "filters": filters("RequestHeaderModifier", CHANGES)})),
+        [RequestCase("/headers", "v1", SENT, CHANGED)],
     ),
     "HTTPRouteResponseHeaderModifier": Feature(
-        _one(
-            to("v1", matches=at("/anything/set"), filters=STAMP),
-            to(
+        _single_route(
+            rule_to("v1", matches=path_matches("/anything/set"), filters=STAMP),
+            rule_to(
                 "v1",
-                matches=at("/anything/more"),
+                matches=path_matches("/anything/more"),
                 filters=filters(
                     "ResponseHeaderModifier",
                     {"set": fields("X-Workload", "rule"), "add": fields("X-Add", "rule"), "remove": ["Content-Type"]},
                 ),
             ),
-            to("v1"),
+            rule_to("v1"),
         ),
         [
-            Ask("/anything/set", "v1", answered=STAMPED),
-            Ask("/anything/more", "rule", answered={"X-Add": "rule", "Content-Type": None}),
-            Ask("/anything", "v1", answered=PLAIN),
+            RequestCase("/anything/set", "v1", response_headers=STAMPED),
+            RequestCase("/anything/more", "rule", response_headers={"X-Add": "rule", "Content-Type": None}),
+            RequestCase("/anything", "v1", response_headers=PLAIN),
         ],
     ),
     "HTTPRouteRewriteHost": Feature(
-        _one(
-            to("v1", matches=at("/anything/one"), filters=filters("URLRewrite", {"hostname": "one.example.org"})),
-            to("v2", filters=filters("URLRewrite", {"hostname": "rest.example.org"})),
+        _single_route(
+            rule_to(
+                "v1",
+                matches=path_matches("/anything/one"),
+                filters=filters("URLRewrite", {"hostname": "one.example.org"}),
+            ),
+            rule_to("v2", filters=filters("URLRewrite", {"hostname": "rest.example.org"})),
         ),
-        [Ask("/anything/one", "v1", arrived="one.example.org"), Ask("/anything", "v2", arrived="rest.example.org")],
+        [
+            RequestCase("/anything/one", "v1", backend_host="one.example.org"),
+            RequestCase("/anything", "v2", backend_host="rest.example.org"),
+        ],
     ),
     "HTTPRouteRewritePath": Feature(
-        _one(
-            to("v1", matches=at("/prefix/one"), filters=filters("URLRewrite", {"path": BELOW})),
-            to("v1", matches=at("/strip"), filters=filters("URLRewrite", {"path": _below("/")})),
-            to("v1", matches=at("/slash/"), filters=filters("URLRewrite", {"path": _below("/anything/")})),
-            to("v1", matches=at("/whole"), filters=filters("URLRewrite", {"path": FULL})),
-            to(
+        _single_route(
+            rule_to("v1", matches=path_matches("/prefix/one"), filters=filters("URLRewrite", {"path": BELOW})),
+            rule_to(
+                "v1", matches=path_matches("/strip"), filters=filters("URLRewrite", {"path": _replace_prefix("/")})
+            ),
+            rule_to(
                 "v1",
-                matches=at("/changed"),
+                matches=path_matches("/slash/"),
+                filters=filters("URLRewrite", {"path": _replace_prefix("/anything/")}),
+            ),
+            rule_to("v1", matches=path_matches("/whole"), filters=filters("URLRewrite", {"path": FULL})),
+            rule_to(
+                "v1",
+                matches=path_matches("/changed"),
                 filters=[*filters("URLRewrite", {"path": BELOW}), *filters("RequestHeaderModifier", CHANGES)],
             ),
         ),
         [
-            Ask("/prefix/one/two?a=b", "v1", forwarded="/anything/two?a=b"),
-            Ask("/prefix/one", "v1", forwarded="/anything"),
-            Ask("/strip/headers", "v1", forwarded="/headers"),
-            Ask("/strip/anything/", "v1", forwarded="/anything/"),
-            Ask("/slash/one", "v1", forwarded="/anything/one"),
-            Ask("/slash", "v1", forwarded="/anything"),
-            Ask("/whole/one/two?a=b", "v1", forwarded="/anything/full?a=b"),
-            Ask("/changed/one", "v1", SENT, CHANGED, forwarded="/anything/one"),
+            RequestCase("/prefix/one/two?a=b", "v1", backend_path="/anything/two?a=b"),
+            RequestCase("/prefix/one", "v1", backend_path="/anything"),
+            RequestCase("/strip/headers", "v1", backend_path="/headers"),
+            RequestCase("/strip/anything/", "v1", backend_path="/anything/"),
+            RequestCase("/slash/one", "v1", backend_path="/anything/one"),
+            RequestCase("/slash", "v1", backend_path="/anything"),
+            RequestCase("/whole/one/two?a=b", "v1", backend_path="/anything/full?a=b"),
+            RequestCase("/changed/one", "v1", SENT, CHANGED, backend_path="/anything/one"),
         ],
     ),
     "HTTPRouteBackendURLRewrite": Feature(
-        _one(
+        _single_route(
             backends(
-                {"filters": filters("URLRewrite", {"hostname": "of.example.org", "path": BELOW})}, matches=at("/below")
+                {"filters": filters("URLRewrite", {"hostname": "of.example.org", "path": BELOW})},
+                matches=path_matches("/below"),
             ),
-            backends({"filters": filters("URLRewrite", {"path": FULL})}, matches=at("/whole")),
+            backends({"filters": filters("URLRewrite", {"path": FULL})}, matches=path_matches("/whole")),
         ),
         [
-            Ask("/below/one", "v1", forwarded="/anything/one", arrived="of.example.org"),
-            Ask("/whole/one", "v1", forwarded="/anything/full"),
+            RequestCase("/below/one", "v1", backend_path="/anything/one", backend_host="of.example.org"),
+            RequestCase("/whole/one", "v1", backend_path="/anything/full"),
         ],
     ),
     "HTTPRouteBackendRequestRedirect": Feature(
-        _one(
-            backends({"filters": filters("RequestRedirect", {"hostname": ORG})}, matches=at("/host")),
-            backends({"filters": filters("RequestRedirect", {"path": FULL, "statusCode": 301})}, matches=at("/full")),
+        _single_route(
+            backends({"filters": filters("RequestRedirect", {"hostname": ORG})}, matches=path_matches("/host")),
+            backends(
+                {"filters": filters("RequestRedirect", {"path": FULL, "statusCode": 301})},
+                matches=path_matches("/full"),
+            ),
         ),
         [
-            Ask("/host/a", f"302 http://{ORG}:{HTTP}/host/a"),
-            Ask("/full/a", f"301 http://{host_of('HTTPRouteBackendRequestRedirect')}:{HTTP}/anything/full"),
+            RequestCase("/host/a", f"302 http://{ORG}:{HTTP}/host/a"),
+            RequestCase("/full/a", f"301 http://{host_name('HTTPRouteBackendRequestRedirect')}:{HTTP}/anything/full"),
         ],
     ),
     "HTTPRouteRedirectHostAndStatus": Feature(
-        _one(
-            moved("/found", hostname=ORG),
-            moved("/moved", hostname=ORG, statusCode=301),
-            moved("/same", statusCode=301),
+        _single_route(
+            redirect_rule("/found", hostname=ORG),
+            redirect_rule("/moved", hostname=ORG, statusCode=301),
+            redirect_rule("/same", statusCode=301),
         ),
         [
-            Ask("/found?a=b", f"302 http://{ORG}:{HTTP}/found?a=b"),
-            Ask("/moved/a", f"301 http://{ORG}:{HTTP}/moved/a"),
-            Ask("/same", f"301 http://{host_of('HTTPRouteRedirectHostAndStatus')}:{HTTP}/same"),
+            RequestCase("/found?a=b", f"302 http://{ORG}:{HTTP}/found?a=b"),
+            RequestCase("/moved/a", f"301 http://{ORG}:{HTTP}/moved/a"),
+            RequestCase("/same", f"301 http://{host_name('HTTPRouteRedirectHostAndStatus')}:{HTTP}/same"),
         ],
     ),
     **{f"HTTPRoute{code}Redirect": _redirect(code) for code in (303, 307, 308)},
     "HTTPRouteRedirectPath": Feature(
-        _one(
-            moved("/one", hostname=ORG, path=_below("/two")),
-            moved("/strip", hostname=ORG, path=_below("/")),
-            moved("/whole", hostname=ORG, path={**FULL, "replaceFullPath": "/new"}),
-            moved("/status", statusCode=301, path=_below("/two")),
+        _single_route(
+            redirect_rule("/one", hostname=ORG, path=_replace_prefix("/two")),
+            redirect_rule("/strip", hostname=ORG, path=_replace_prefix("/")),
+            redirect_rule("/whole", hostname=ORG, path={**FULL, "replaceFullPath": "/new"}),
+            redirect_rule("/status", statusCode=301, path=_replace_prefix("/two")),
         ),
         [
-            Ask("/one/a?b=c", f"302 http://{ORG}:{HTTP}/two/a?b=c"),
-            Ask("/one", f"302 http://{ORG}:{HTTP}/two"),
-            Ask("/strip/a", f"302 http://{ORG}:{HTTP}/a"),
-            Ask("/strip", f"302 http://{ORG}:{HTTP}/"),
-            Ask("/whole/a", f"302 http://{ORG}:{HTTP}/new"),
-            Ask("/status/a", f"301 http://{host_of('HTTPRouteRedirectPath')}:{HTTP}/two/a"),
+            RequestCase("/one/a?b=c", f"302 http://{ORG}:{HTTP}/two/a?b=c"),
+            RequestCase("/one", f"302 http://{ORG}:{HTTP}/two"),
+            RequestCase("/strip/a", f"302 http://{ORG}:{HTTP}/a"),
+            RequestCase("/strip", f"302 http://{ORG}:{HTTP}/"),
+            RequestCase("/whole/a", f"302 http://{ORG}:{HTTP}/new"),
+            RequestCase("/status/a", f"301 http://{host_name('HTTPRouteRedirectPath')}:{HTTP}/two/a"),
         ],
     ),
     "HTTPRouteRedirectPort": Feature(
-        _one(
-            moved("/port", port=8083),
-            moved("/host", hostname=ORG, port=8083),
-            moved("/usual", hostname=ORG, port=80),
-            moved("/path", port=8083, path=_below("/two")),
+        _single_route(
+            redirect_rule("/port", port=8083),
+            redirect_rule("/host", hostname=ORG, port=8083),
+            redirect_rule("/usual", hostname=ORG, port=80),
+            redirect_rule("/path", port=8083, path=_replace_prefix("/two")),
         ),
         [
-            Ask("/port", f"302 http://{host_of('HTTPRouteRedirectPort')}:8083/port"),
-            Ask("/host", f"302 http://{ORG}:8083/host"),
-            Ask("/usual", f"302 http://{ORG}/usual"),
-            Ask("/path/a", f"302 http://{host_of('HTTPRouteRedirectPort')}:8083/two/a"),
+            RequestCase("/port", f"302 http://{host_name('HTTPRouteRedirectPort')}:8083/port"),
+            RequestCase("/host", f"302 http://{ORG}:8083/host"),
+            RequestCase("/usual", f"302 http://{ORG}/usual"),
+            RequestCase("/path/a", f"302 http://{host_name('HTTPRouteRedirectPort')}:8083/two/a"),
         ],
     ),
     "HTTPRouteRedirectScheme": Feature(
-        _one(
-            moved("/https", scheme="https"),
-            moved("/host", hostname=ORG, scheme="https"),
-            moved("/http", scheme="http"),
-            moved("/status", scheme="https", statusCode=301),
+        _single_route(
+            redirect_rule("/https", scheme="https"),
+            redirect_rule("/host", hostname=ORG, scheme="https"),
+            redirect_rule("/http", scheme="http"),
+            redirect_rule("/status", scheme="https", statusCode=301),
         ),
         [
-            Ask("/https", f"302 https://{host_of('HTTPRouteRedirectScheme')}/https"),
-            Ask("/host", f"302 https://{ORG}/host"),
-            Ask("/http", f"302 http://{host_of('HTTPRouteRedirectScheme')}/http"),
-            Ask("/status", f"301 https://{host_of('HTTPRouteRedirectScheme')}/status"),
+            RequestCase("/https", f"302 https://{host_name('HTTPRouteRedirectScheme')}/https"),
+            RequestCase("/host", f"302 https://{ORG}/host"),
+            RequestCase("/http", f"302 http://{host_name('HTTPRouteRedirectScheme')}/http"),
+            RequestCase("/status", f"301 https://{host_name('HTTPRouteRedirectScheme')}/status"),
         ],
     ),
     "HTTPRouteTimeoutRequest": Feature(
-        _one(
-            to("v1", matches=at("/delay/5"), timeouts={"request": "100ms"}),
-            to("v1", matches=at("/delay/0.3"), timeouts={"request": "0s"}),
-            to("v1", matches=at("/anything"), timeouts={"request": "10s"}),
+        _single_route(
+            rule_to("v1", matches=path_matches("/delay/5"), timeouts={"request": "100ms"}),
+            rule_to("v1", matches=path_matches("/delay/0.3"), timeouts={"request": "0s"}),
+            rule_to("v1", matches=path_matches("/anything"), timeouts={"request": "10s"}),
         ),
-        [Ask("/delay/5", "504"), Ask("/delay/0.3", "v1"), Ask("/anything", "v1")],
+        [RequestCase("/delay/5", "504"), RequestCase("/delay/0.3", "v1"), RequestCase("/anything", "v1")],
     ),
     "HTTPRouteTimeoutBackendRequest": Feature(
-        _one(
-            to("v1", matches=at("/delay/5"), timeouts={"backendRequest": "100ms"}),
-            to("v1", matches=at("/delay/0.3"), timeouts={"request": "0s", "backendRequest": "0s"}),
+        _single_route(
+            rule_to("v1", matches=path_matches("/delay/5"), timeouts={"backendRequest": "100ms"}),
+            rule_to("v1", matches=path_matches("/delay/0.3"), timeouts={"request": "0s", "backendRequest": "0s"}),
         ),
-        [Ask("/delay/5", "504"), Ask("/delay/0.3", "v1")],
+        [RequestCase("/delay/5", "504"), RequestCase("/delay/0.3", "v1")],
     ),
 }
 """What rules and backends do to requests and answers."""

@@ -4,68 +4,79 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.e2e.feature_cases import (
-    APART,
     HTTP,
-    Ask,
+    OTHER_NAMESPACE,
     Feature,
+    RequestCase,
     Route,
-    admitting,
+    allowed_from,
     backends,
     grant,
-    host_of,
+    host_name,
     listener,
     listener_set,
-    refused,
+    not_accepted,
     unresolved,
 )
-from tests.e2e.mesh_features import at, moved, to
+from tests.e2e.mesh_features import path_matches, redirect_rule, rule_to
 
-ANYBODY, HOSTS, NAMED, ISOLATED, BY_PORT, OTHER_PORT, SET, SECURE = range(18101, 18109)
+ANY_NAMESPACE, HOSTS, NAMED, ISOLATED, BY_PORT, OTHER_PORT, SET, SECURE = range(18101, 18109)
 SCHEME = 18109
-FAR = {"name": "far", "namespace": APART}
+FAR = {"name": "far", "namespace": OTHER_NAMESPACE}
 ORG = "example.org"
 
 
-def _to(section: str, **more: Any) -> list[dict[str, Any]]:
+def _parents(section: str, **more: Any) -> list[dict[str, Any]]:
     return [{"sectionName": section, **more}]
 
 
-def _hosts(back: str, port: int, *hosts: str, path: str = "/anything") -> list[Ask]:
-    return [Ask(path, back, host=host, port=port) for host in hosts]
+def _hosts(back: str, port: int, *hosts: str, path: str = "/anything") -> list[RequestCase]:
+    return [RequestCase(path, back, host=host, port=port) for host in hosts]
 
 
 NAMESPACES = {
     "HTTPRouteCrossNamespace": Feature(
         [
-            Route([to("v1")], parents=_to("anybody"), namespace=APART, conditions=unresolved("RefNotPermitted")),
-            Route([backends(FAR, matches=at("/headers"))], parents=_to("anybody"), namespace=APART),
-            Route([backends(FAR)], ["chosen.example.com"], _to("chosen"), namespace=APART),
-            Route([to("v1")], ["rejected.example.com"], _to("rejected"), refused("NotAllowedByListeners")),
+            Route(
+                [rule_to("v1")],
+                parents=_parents("anybody"),
+                namespace=OTHER_NAMESPACE,
+                conditions=unresolved("RefNotPermitted"),
+            ),
+            Route(
+                [backends(FAR, matches=path_matches("/headers"))],
+                parents=_parents("anybody"),
+                namespace=OTHER_NAMESPACE,
+            ),
+            Route([backends(FAR)], ["chosen.example.com"], _parents("chosen"), namespace=OTHER_NAMESPACE),
+            Route(
+                [rule_to("v1")], ["rejected.example.com"], _parents("rejected"), not_accepted("NotAllowedByListeners")
+            ),
         ],
         [
-            Ask("/anything", "500", port=ANYBODY),
-            Ask("/headers", "far", port=ANYBODY),
-            Ask("/headers", "404"),
-            *_hosts("far", ANYBODY, "chosen.example.com"),
-            *_hosts("404", ANYBODY, "rejected.example.com"),
+            RequestCase("/anything", "500", port=ANY_NAMESPACE),
+            RequestCase("/headers", "far", port=ANY_NAMESPACE),
+            RequestCase("/headers", "404"),
+            *_hosts("far", ANY_NAMESPACE, "chosen.example.com"),
+            *_hosts("404", ANY_NAMESPACE, "rejected.example.com"),
         ],
         [
-            listener("anybody", ANYBODY, "*.example.com", allowedRoutes=admitting()),
-            listener("chosen", ANYBODY, "chosen.example.com", allowedRoutes=admitting(side="apart")),
-            listener("rejected", ANYBODY, "rejected.example.com", allowedRoutes=admitting(side="nobody")),
+            listener("anybody", ANY_NAMESPACE, "*.example.com", allowedRoutes=allowed_from()),
+            listener("chosen", ANY_NAMESPACE, "chosen.example.com", allowedRoutes=allowed_from(side="apart")),
+            listener("rejected", ANY_NAMESPACE, "rejected.example.com", allowedRoutes=allowed_from(side="nobody")),
         ],
     ),
     "HTTPRouteInvalidCrossNamespaceParentRef": Feature(
-        [Route([backends(FAR)], namespace=APART, conditions=refused("NotAllowedByListeners"))],
-        [Ask("/anything", "404")],
+        [Route([backends(FAR)], namespace=OTHER_NAMESPACE, conditions=not_accepted("NotAllowedByListeners"))],
+        [RequestCase("/anything", "404")],
     ),
     "HTTPRouteInvalidCrossNamespaceBackendRef": Feature(
         [Route([backends({**FAR, "name": "alone"})], conditions=unresolved("RefNotPermitted"))],
-        [Ask("/anything", "500")],
+        [RequestCase("/anything", "500")],
     ),
     "HTTPRouteInvalidReferenceGrant": Feature(
         [Route([backends({**FAR, "name": "alone"})], conditions=unresolved("RefNotPermitted"))],
-        [Ask("/anything", "500")],
+        [RequestCase("/anything", "500")],
         objects=[
             grant("wrong-namespace", "HTTPRoute", target="alone", whence="elsewhere"),
             grant("wrong-place", "HTTPRoute", target="alone", namespace="default"),
@@ -78,39 +89,46 @@ NAMESPACES = {
         [
             Route(
                 [
-                    backends({**FAR, "name": "alone"}, matches=at("/anything/alone")),
-                    backends(FAR, matches=at("/anything")),
-                    to("v1", matches=at("/headers")),
+                    backends({**FAR, "name": "alone"}, matches=path_matches("/anything/alone")),
+                    backends(FAR, matches=path_matches("/anything")),
+                    rule_to("v1", matches=path_matches("/headers")),
                 ],
                 conditions=unresolved("RefNotPermitted"),
             )
         ],
-        [Ask("/anything/alone", "500"), Ask("/anything", "far"), Ask("/headers", "v1")],
+        [RequestCase("/anything/alone", "500"), RequestCase("/anything", "far"), RequestCase("/headers", "v1")],
     ),
     "HTTPRouteReferenceGrant": Feature(
-        [Route([backends(FAR)])], [Ask("/anything", "far")], objects=[grant("far", "HTTPRoute", target="far")]
+        [Route([backends(FAR)])], [RequestCase("/anything", "far")], objects=[grant("far", "HTTPRoute", target="far")]
     ),
 }
 """Who may be attached where, and send where."""
 
 PORTS = {
     "HTTPRouteInvalidParentRefNotMatchingListenerPort": Feature(
-        [Route([to("v1")], parents=[{"port": 81}], conditions=refused("NoMatchingParent"))], [Ask("/anything", "404")]
+        [Route([rule_to("v1")], parents=[{"port": 81}], conditions=not_accepted("NoMatchingParent"))],
+        [RequestCase("/anything", "404")],
     ),
     "HTTPRouteInvalidParentRefSectionNameNotMatchingPort": Feature(
-        [Route([to("v1")], parents=[{"sectionName": "http", "port": BY_PORT}], conditions=refused("NoMatchingParent"))],
-        [Ask("/anything", "404"), Ask("/anything", "404", port=BY_PORT)],
+        [
+            Route(
+                [rule_to("v1")],
+                parents=[{"sectionName": "http", "port": BY_PORT}],
+                conditions=not_accepted("NoMatchingParent"),
+            )
+        ],
+        [RequestCase("/anything", "404"), RequestCase("/anything", "404", port=BY_PORT)],
     ),
     "HTTPRouteListenerPortMatching": Feature(
         [
-            Route([to("v1")], parents=[{"port": BY_PORT}]),
-            Route([to("v2")], parents=[{"port": OTHER_PORT, "sectionName": "other-port"}]),
-            Route([to("v3")], ["every-port.example.com"], [{}]),
+            Route([rule_to("v1")], parents=[{"port": BY_PORT}]),
+            Route([rule_to("v2")], parents=[{"port": OTHER_PORT, "sectionName": "other-port"}]),
+            Route([rule_to("v3")], ["every-port.example.com"], [{}]),
         ],
         [
-            Ask("/anything", "v1", port=BY_PORT),
-            Ask("/anything", "v2", port=OTHER_PORT),
-            Ask("/anything", "404"),
+            RequestCase("/anything", "v1", port=BY_PORT),
+            RequestCase("/anything", "v2", port=OTHER_PORT),
+            RequestCase("/anything", "404"),
             *_hosts("v3", BY_PORT, "every-port.example.com"),
             *_hosts("v3", OTHER_PORT, "every-port.example.com"),
             *_hosts("v3", HTTP, "every-port.example.com"),
@@ -121,14 +139,14 @@ PORTS = {
         [
             Route(
                 [
-                    moved("/neither", hostname=ORG),
-                    moved("/port", hostname=ORG, port=80),
-                    moved("/scheme", hostname=ORG, scheme="http"),
-                    moved("/https", hostname=ORG, scheme="https"),
-                    moved("/http-8080", hostname=ORG, scheme="http", port=8080),
-                    moved("/http-80", hostname=ORG, scheme="http", port=80),
-                    moved("/https-443", hostname=ORG, scheme="https", port=443),
-                    moved("/https-8443", hostname=ORG, scheme="https", port=8443),
+                    redirect_rule("/neither", hostname=ORG),
+                    redirect_rule("/port", hostname=ORG, port=80),
+                    redirect_rule("/scheme", hostname=ORG, scheme="http"),
+                    redirect_rule("/https", hostname=ORG, scheme="https"),
+                    redirect_rule("/http-8080", hostname=ORG, scheme="http", port=8080),
+                    redirect_rule("/http-80", hostname=ORG, scheme="http", port=80),
+                    redirect_rule("/https-443", hostname=ORG, scheme="https", port=443),
+                    redirect_rule("/https-8443", hostname=ORG, scheme="https", port=8443),
                 ],
                 [ORG],
                 [{"sectionName": "port-8080"}, {"sectionName": "secure-scheme"}],
@@ -136,7 +154,7 @@ PORTS = {
         ],
         [
             *(
-                Ask(path, f"302 {where}/{path.strip('/')}", host=ORG, port=port, secure=secure)
+                RequestCase(path, f"302 {where}/{path.strip('/')}", host=ORG, port=port, secure=secure)
                 for port, secure, neither, to_80 in (
                     (8080, False, f"http://{ORG}:8080", f"http://{ORG}"),
                     (SCHEME, True, f"https://{ORG}:{SCHEME}", f"https://{ORG}:80"),
@@ -162,19 +180,22 @@ PORTS = {
 """Routes for some ports, and what redirects say of them."""
 
 
-def _met(section: str, back: str, *hosts: str, **more: Any) -> Route:
-    return Route([to(back, matches=at(f"/anything/{section}"))], hosts, _to(section), **more)
+def _section_route(section: str, back: str, *hosts: str, **more: Any) -> Route:
+    return Route([rule_to(back, matches=path_matches(f"/anything/{section}"))], hosts, _parents(section), **more)
 
 
-def _isolated(*sections: tuple[str, str]) -> Feature:
+def _isolation_feature(*sections: tuple[str, str]) -> Feature:
     """Listeners one within the other on a port; each has a route for all of the hosts."""
     hosts = ["bar.com", "*.example.com", "*.foo.example.com", "abc.foo.example.com"]
     requested_hosts = ["bar.com", "bar.example.com", "bar.foo.example.com", "abc.foo.example.com"]
     names = [section for section, _ in sections]
     return Feature(
-        [Route([to("v1", matches=at(f"/anything/{section}"))], hosts, _to(section)) for section in names],
         [
-            Ask(f"/anything/{section}", "v1" if names.index(section) == i else "404", host=host, port=ISOLATED)
+            Route([rule_to("v1", matches=path_matches(f"/anything/{section}"))], hosts, _parents(section))
+            for section in names
+        ],
+        [
+            RequestCase(f"/anything/{section}", "v1" if names.index(section) == i else "404", host=host, port=ISOLATED)
             for section in names
             for i, host in enumerate(requested_hosts)
         ],
@@ -185,15 +206,15 @@ def _isolated(*sections: tuple[str, str]) -> Feature:
 HOSTNAMES = {
     "HTTPRouteHostnameIntersection": Feature(
         [
-            _met("exact", "v1", "non.matching.com", "*.nonmatchingwildcard.io", "very.specific.com"),
-            _met("exact", "v1", "*.specific.com", "other.specific.net"),
-            _met("wild", "v2", "non.matching.com", "wildcard.io", "foo.wildcard.io", "foo.bar.wildcard.io"),
-            _met("wilder", "v3", "*.anotherwildcard.io", "*.deep.anotherwildcard.io"),
+            _section_route("exact", "v1", "non.matching.com", "*.nonmatchingwildcard.io", "very.specific.com"),
+            _section_route("exact", "v1", "*.specific.com", "other.specific.net"),
+            _section_route("wild", "v2", "non.matching.com", "wildcard.io", "foo.wildcard.io", "foo.bar.wildcard.io"),
+            _section_route("wilder", "v3", "*.anotherwildcard.io", "*.deep.anotherwildcard.io"),
             Route(
-                [to("v1", matches=at("/anything/nothing"))],
+                [rule_to("v1", matches=path_matches("/anything/nothing"))],
                 ["specific.but.wrong.com", "wildcard.io"],
                 [{"sectionName": name} for name in ("exact", "wild", "wilder")],
-                refused("NoMatchingListenerHostname"),
+                not_accepted("NoMatchingListenerHostname"),
             ),
         ],
         [
@@ -215,9 +236,9 @@ HOSTNAMES = {
     ),
     "HTTPRouteListenerHostnameMatching": Feature(
         [
-            Route([to("v1")], [], _to("bar")),
-            Route([to("v2")], [], _to("foo-bar")),
-            Route([to("v3")], [], [*_to("wild-bar"), *_to("wild-foo")]),
+            Route([rule_to("v1")], [], _parents("bar")),
+            Route([rule_to("v2")], [], _parents("foo-bar")),
+            Route([rule_to("v3")], [], [*_parents("wild-bar"), *_parents("wild-foo")]),
         ],
         [
             *_hosts("v1", NAMED, "bar.com"),
@@ -232,7 +253,7 @@ HOSTNAMES = {
             listener("wild-foo", NAMED, "*.foo.com"),
         ],
     ),
-    "GatewayHTTPListenerIsolation": _isolated(
+    "GatewayHTTPListenerIsolation": _isolation_feature(
         ("any", ""), ("example", "*.example.com"), ("deeper", "*.foo.example.com"), ("deepest", "abc.foo.example.com")
     ),
 }
@@ -244,28 +265,30 @@ def _secure(name: str, port: int, secret: str, namespace: str = "default") -> di
     return listener(name, port, f"{name}.example.com", "HTTPS", tls=tls)
 
 
-def _over_tls(feature: str, secret: str, back: str, grants: Sequence[str] = (), kind: str = "Gateway") -> Feature:
+def _secret_feature(feature: str, secret: str, back: str, grants: Sequence[str] = (), kind: str = "Gateway") -> Feature:
     """A listener of a name of its own, whose Secret is in another namespace."""
-    host = host_of(feature)
-    listeners = [_secure(host.removesuffix(".example.com"), SECURE, secret, APART)]
-    ask = Ask("/anything", back, port=SECURE, secure=True)
+    host = host_name(feature)
+    listeners = [_secure(host.removesuffix(".example.com"), SECURE, secret, OTHER_NAMESPACE)]
+    ask = RequestCase("/anything", back, port=SECURE, secure=True)
     if kind == "Gateway":
-        return Feature([Route([to("v1")], parents=_to(listeners[0]["name"]))], [ask], listeners, grants)
+        return Feature([Route([rule_to("v1")], parents=_parents(listeners[0]["name"]))], [ask], listeners, grants)
     parent = {"kind": "ListenerSet", "name": "secure", "sectionName": listeners[0]["name"]}
-    return Feature([Route([to("v1")], parents=[parent])], [ask], objects=[listener_set("secure", *listeners), *grants])
+    return Feature(
+        [Route([rule_to("v1")], parents=[parent])], [ask], objects=[listener_set("secure", *listeners), *grants]
+    )
 
 
 SECRETS = {
     "HTTPRouteHTTPSListener": Feature(
-        [Route([to("v1")], ["https.example.com"], _to("https"))],
+        [Route([rule_to("v1")], ["https.example.com"], _parents("https"))],
         [
-            Ask("/anything", "v1", port=SECURE, secure=True, host="https.example.com"),
-            Ask("/anything", "closed", port=SECURE, secure=True, host="stranger.example.com"),
+            RequestCase("/anything", "v1", port=SECURE, secure=True, host="https.example.com"),
+            RequestCase("/anything", "closed", port=SECURE, secure=True, host="stranger.example.com"),
         ],
         [_secure("https", SECURE, "web")],
     ),
-    "GatewaySecretMissingReferenceGrant": _over_tls("GatewaySecretMissingReferenceGrant", "alone", "closed"),
-    "GatewaySecretInvalidReferenceGrant": _over_tls(
+    "GatewaySecretMissingReferenceGrant": _secret_feature("GatewaySecretMissingReferenceGrant", "alone", "closed"),
+    "GatewaySecretInvalidReferenceGrant": _secret_feature(
         "GatewaySecretInvalidReferenceGrant",
         "alone",
         "closed",
@@ -275,16 +298,16 @@ SECRETS = {
             grant("secret-wrong-name", "Gateway", "Secret", "another"),
         ],
     ),
-    "GatewaySecretReferenceGrantSpecific": _over_tls(
+    "GatewaySecretReferenceGrantSpecific": _secret_feature(
         "GatewaySecretReferenceGrantSpecific", "named", "v1", [grant("secret-named", "Gateway", "Secret", "named")]
     ),
     "GatewaySecretReferenceGrantAllInNamespace": Feature(
-        [Route([to("v1")], [], _to("all-secrets"))],
-        [Ask("/anything", "v1", host="all-secrets.example.com", port=SECURE, secure=True)],
+        [Route([rule_to("v1")], [], _parents("all-secrets"))],
+        [RequestCase("/anything", "v1", host="all-secrets.example.com", port=SECURE, secure=True)],
         [_secure("all-secrets", SECURE, "every", "open")],
         [grant("secret-all", "Gateway", "Secret", namespace="open")],
     ),
-    "ListenerSetReferenceGrant": _over_tls(
+    "ListenerSetReferenceGrant": _secret_feature(
         "ListenerSetReferenceGrant",
         "of-set",
         "v1",
@@ -295,56 +318,62 @@ SECRETS = {
 """Whose certificates are shown."""
 
 
-def _of_set(section: str = "", name: str = "set", **more: Any) -> dict[str, Any]:
+def _set_parent(section: str = "", name: str = "set", **more: Any) -> dict[str, Any]:
     return {"kind": "ListenerSet", "name": name, **({"sectionName": section} if section else {}), **more}
 
 
-def _far(section: str) -> dict[str, Any]:
-    return _of_set(section, "far-set", namespace=APART)
+def _far_set_parent(section: str) -> dict[str, Any]:
+    return _set_parent(section, "far-set", namespace=OTHER_NAMESPACE)
 
 
 SETS = {
     "ListenerSetHTTPRouting": Feature(
         [
-            Route([to("v1")], parents=[_of_set("one")]),
+            Route([rule_to("v1")], parents=[_set_parent("one")]),
             Route(
-                [to("v2", matches=at("/headers"))], parents=[_of_set()], hosts=["one.example.net", "two.example.net"]
+                [rule_to("v2", matches=path_matches("/headers"))],
+                parents=[_set_parent()],
+                hosts=["one.example.net", "two.example.net"],
             ),
         ],
         [
-            Ask("/anything", "v1", port=SET),
+            RequestCase("/anything", "v1", port=SET),
             *_hosts("v2", SET, "one.example.net", "two.example.net", path="/headers"),
-            Ask("/anything", "404"),
+            RequestCase("/anything", "404"),
         ],
         objects=[
             listener_set("set", listener("one", SET), listener("two", SET, "two.example.net")),
         ],
     ),
     "ListenerSetGatewayParentSectionNameNotFound": Feature(
-        [Route([to("v1")], parents=_to("one"), conditions=refused("NoMatchingParent"))],
-        [Ask("/anything", "404", port=SET), Ask("/anything", "404")],
+        [Route([rule_to("v1")], parents=_parents("one"), conditions=not_accepted("NoMatchingParent"))],
+        [RequestCase("/anything", "404", port=SET), RequestCase("/anything", "404")],
     ),
     "ListenerSetRouteStatusScopedToParentRef": Feature(
         [
-            Route([to("v1")], parents=[_of_set("one")]),
-            Route([to("v1")], parents=[_of_set("gone")], conditions=refused("NoMatchingParent")),
+            Route([rule_to("v1")], parents=[_set_parent("one")]),
+            Route([rule_to("v1")], parents=[_set_parent("gone")], conditions=not_accepted("NoMatchingParent")),
         ],
-        [Ask("/anything", "v1", port=SET), Ask("/anything", "404")],
+        [RequestCase("/anything", "v1", port=SET), RequestCase("/anything", "404")],
     ),
     "ListenerSetDualParentRefIndependence": Feature(
-        [Route([to("v1")], parents=[*_to("http"), _of_set("one")])],
-        [Ask("/anything", "v1"), Ask("/anything", "v1", port=SET), Ask("/anything", "404", port=BY_PORT)],
+        [Route([rule_to("v1")], parents=[*_parents("http"), _set_parent("one")])],
+        [
+            RequestCase("/anything", "v1"),
+            RequestCase("/anything", "v1", port=SET),
+            RequestCase("/anything", "404", port=BY_PORT),
+        ],
     ),
     "ListenerSetAllowedRoutesNamespaces": Feature(
         [
-            Route([backends(FAR)], ["same.example.com"], [_far("same")], namespace=APART),
+            Route([backends(FAR)], ["same.example.com"], [_far_set_parent("same")], namespace=OTHER_NAMESPACE),
             Route(
-                [to("v1", matches=at("/headers"))],
+                [rule_to("v1", matches=path_matches("/headers"))],
                 ["same.example.com"],
-                [_far("same")],
-                refused("NotAllowedByListeners"),
+                [_far_set_parent("same")],
+                not_accepted("NotAllowedByListeners"),
             ),
-            Route([to("v1")], ["all.example.com"], [_far("all")]),
+            Route([rule_to("v1")], ["all.example.com"], [_far_set_parent("all")]),
         ],
         [
             *_hosts("far", SET, "same.example.com"),
@@ -355,15 +384,15 @@ SETS = {
             listener_set(
                 "far-set",
                 listener("same", SET, "same.example.com"),
-                listener("all", SET, "all.example.com", allowedRoutes=admitting()),
-                namespace=APART,
+                listener("all", SET, "all.example.com", allowedRoutes=allowed_from()),
+                namespace=OTHER_NAMESPACE,
             )
         ],
     ),
     "ListenerSetHostnameConflict": Feature(
         [
-            Route([to("v3")], ["two.example.net"], [_of_set("lost", "z-late")]),
-            Route([to("v3")], ["three.example.net"], [_of_set("won", "z-late")]),
+            Route([rule_to("v3")], ["two.example.net"], [_set_parent("lost", "z-late")]),
+            Route([rule_to("v3")], ["three.example.net"], [_set_parent("won", "z-late")]),
         ],
         [
             *_hosts("v2", SET, "two.example.net", path="/headers"),

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.e2e.feature_cases import Ask, Feature, Route, backends
-from tests.e2e.mesh_features import CHANGES, PORT, at, fields, filters, to
+from tests.e2e.feature_cases import Feature, RequestCase, Route, backends
+from tests.e2e.mesh_features import CHANGES, PORT, fields, filters, path_matches, rule_to
 
 REQUESTS = 200
 BOUNDS = {0.2: (10, 70), 0.35: (34, 106), 0.5: (62, 138), 0.7: (105, 175), 1: (REQUESTS - 10, REQUESTS)}
 """How many of the requests may be a share of them: one in ten million runs is further off. Copies may get lost."""
 
 
-def copied(name: str, **share: Any) -> dict[str, Any]:
+def mirror_filter_to(name: str, **share: Any) -> dict[str, Any]:
     (mirror_filter,) = filters("RequestMirror", {"backendRef": {"name": name, "port": PORT}, **share})
     return mirror_filter
 
@@ -25,37 +25,37 @@ def _weighted(*shares: tuple[str, int]) -> Sequence[Mapping[str, Any]]:
     ]
 
 
-EVERY = {
+OTHERS = {
     "HTTPRouteMultipleGateways": Feature(
         [
-            Route([to("v1")], ["shared.example.com"], [{"sectionName": "http"}, {"name": "second"}]),
-            Route([to("v2")], ["one.example.com"]),
-            Route([to("v3")], ["two.example.com"], [{"name": "second"}]),
+            Route([rule_to("v1")], ["shared.example.com"], [{"sectionName": "http"}, {"name": "second"}]),
+            Route([rule_to("v2")], ["one.example.com"]),
+            Route([rule_to("v3")], ["two.example.com"], [{"name": "second"}]),
         ],
         [
-            *(Ask("/anything", "v1", host="shared.example.com", gateway=name) for name in ("edge", "second")),
-            Ask("/anything", "v2", host="one.example.com"),
-            Ask("/anything", "404", host="two.example.com"),
-            Ask("/anything", "404", host="one.example.com", gateway="second"),
-            Ask("/anything", "v3", host="two.example.com", gateway="second"),
+            *(RequestCase("/anything", "v1", host="shared.example.com", gateway=name) for name in ("edge", "second")),
+            RequestCase("/anything", "v2", host="one.example.com"),
+            RequestCase("/anything", "404", host="two.example.com"),
+            RequestCase("/anything", "404", host="one.example.com", gateway="second"),
+            RequestCase("/anything", "v3", host="two.example.com", gateway="second"),
         ],
     ),
     "HTTPRouteServiceTypes": Feature(
         [
             Route(
                 [
-                    backends({"name": name}, matches=at(f"/anything/{name}"))
+                    backends({"name": name}, matches=path_matches(f"/anything/{name}"))
                     for name in ("by-hand", "headless", "longer")
                 ]
             )
         ],
-        [Ask(f"/anything/{name}", "v1") for name in ("by-hand", "headless", "longer")],
+        [RequestCase(f"/anything/{name}", "v1") for name in ("by-hand", "headless", "longer")],
     ),
 }
 """What every request shows."""
 
 WEIGHTS = {
-    "HTTPRouteWeight": Feature([Route([to("v1*70", "v2*30", "v3*0")])]),
+    "HTTPRouteWeight": Feature([Route([rule_to("v1*70", "v2*30", "v3*0")])]),
     "HTTPRouteRequestHeaderModifierBackendWeights": Feature(
         [Route([backends(*_weighted(("v1", 70), ("v2", 30), ("v3", 0)))])]
     ),
@@ -65,19 +65,19 @@ WEIGHTS = {
 
 _CHANGE = filters("RequestHeaderModifier", CHANGES)
 Rule = tuple[Mapping[str, Any], Mapping[str, float]]
-COPIES: Mapping[str, Sequence[Rule]] = {
+MIRRORS: Mapping[str, Sequence[Rule]] = {
     "HTTPRouteRequestMirror": [
-        (to("v1", filters=[copied("v2")]), {"v2": 1}),
-        (to("v1", filters=[*_CHANGE, copied("v2")]), {"v2": 1}),
+        (rule_to("v1", filters=[mirror_filter_to("v2")]), {"v2": 1}),
+        (rule_to("v1", filters=[*_CHANGE, mirror_filter_to("v2")]), {"v2": 1}),
     ],
     "HTTPRouteRequestMultipleMirrors": [
-        (to("v1", filters=[copied("v2"), copied("v3")]), {"v2": 1, "v3": 1}),
-        (to("v1", filters=[*_CHANGE, copied("v2"), copied("v3")]), {"v2": 1, "v3": 1}),
+        (rule_to("v1", filters=[mirror_filter_to("v2"), mirror_filter_to("v3")]), {"v2": 1, "v3": 1}),
+        (rule_to("v1", filters=[*_CHANGE, mirror_filter_to("v2"), mirror_filter_to("v3")]), {"v2": 1, "v3": 1}),
     ],
     "HTTPRouteRequestPercentageMirror": [
-        (to("v1", filters=[copied("v2", percent=20)]), {"v2": 0.2}),
-        (to("v1", filters=[copied("v2", fraction={"numerator": 25, "denominator": 50})]), {"v2": 0.5}),
-        (to("v1", filters=[*_CHANGE, copied("v2", percent=35)]), {"v2": 0.35}),
+        (rule_to("v1", filters=[mirror_filter_to("v2", percent=20)]), {"v2": 0.2}),
+        (rule_to("v1", filters=[mirror_filter_to("v2", fraction={"numerator": 25, "denominator": 50})]), {"v2": 0.5}),
+        (rule_to("v1", filters=[*_CHANGE, mirror_filter_to("v2", percent=35)]), {"v2": 0.35}),
     ],
 }
 """Rules, and who gets which share of copies."""

@@ -7,37 +7,46 @@ import msgspec
 import yaml
 
 from tests.e2e.edge_router import Certificates
-from tests.e2e.feature_cases import APART, Route, brief, gateway, grant, listener, route_of, served
-from tests.e2e.mesh_features import made, to
+from tests.e2e.feature_cases import (
+    OTHER_NAMESPACE,
+    Route,
+    conditions_of,
+    gateway,
+    grant,
+    listener,
+    route_manifest,
+    service_with_endpoints,
+)
+from tests.e2e.mesh_features import manifest_yaml, rule_to
 
-Said = Mapping[str, str | int | None]
+Conditions = Mapping[str, str | int | None]
 
 
 class State(msgspec.Struct, frozen=True):
-    """Objects, and by `Kind name` what their statuses say: of the whole by "", of parts by name or number.
+    """Objects, and their expected statuses by `Kind name`: of the object itself by "", of its parts by name or index.
 
-    `refused` are objects that are not taken in at all. A part has conditions as `brief` has them, a Gateway `sets`, a
-    listener `kinds` and `routes`. Parts are named all or none.
+    `rejected_objects` are refused by validation. Conditions are written as `conditions_of` returns them; a Gateway
+    has `sets` (attachedListenerSets), a listener `kinds` and `routes`. Of the parts either all are listed or none.
     """
 
     objects: Sequence[str]
-    found: Mapping[str, Mapping[str, Said]]
-    refused: Sequence[str] = ()
+    expected: Mapping[str, Mapping[str, Conditions]]
+    rejected_objects: Sequence[str] = ()
 
 
-def described(status: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def parts_of(status: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What a status says, in the words of a State."""
-    conditions = brief(status) if "conditions" in status else {}
+    conditions = conditions_of(status) if "conditions" in status else {}
     parts: dict[str, dict[str, Any]] = {"": {**conditions, "sets": status.get("attachedListenerSets")}}
     for one in status.get("listeners", ()):
         names = " ".join(sorted(kind["kind"] for kind in one["supportedKinds"]))
-        parts[one["name"]] = {**brief(one), "kinds": names, "routes": one["attachedRoutes"]}
+        parts[one["name"]] = {**conditions_of(one), "kinds": names, "routes": one["attachedRoutes"]}
     for i, one in enumerate(status.get("parents", status.get("ancestors", ()))):
-        parts[str(i)] = brief(one)
+        parts[str(i)] = conditions_of(one)
     return parts
 
 
-WELL: Said = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs", "Conflicted": None}
+HEALTHY: Conditions = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs", "Conflicted": None}
 BOTH = "GRPCRoute HTTPRoute"
 SECRET = Certificates().secret("web", "*.example.com")
 _FAR = SECRET.replace("name: web", "name: web\n  namespace: apart")
@@ -49,12 +58,12 @@ def _https(name: str, port: int, secret: str = "web", **ref: str) -> dict[str, A
     return listener(name, port, f"{name}.example.com", "HTTPS", tls=tls)
 
 
-def allowing(*names: str) -> dict[str, Any]:
+def allowed_kinds(*names: str) -> dict[str, Any]:
     return {"allowedRoutes": {"kinds": [{"kind": name} for name in names]}}
 
 
 def route(name: str, *parents: Mapping[str, Any], hosts: Sequence[str] = (), **more: Any) -> str:
-    return route_of(name, 0, Route([to("v1")], hosts, parents or [{}], **more))
+    return route_manifest(name, 0, Route([rule_to("v1")], hosts, parents or [{}], **more))
 
 
 def _validation(name: str, kind: str = "ConfigMap", **more: str) -> dict[str, Any]:
@@ -77,10 +86,10 @@ def _attached(port: int) -> State:
             gateway(listener("two", port), name="two"),
             gateway({**_https("unresolved", port, "gone"), "hostname": ""}, name="unresolved"),
             *(route(f"r{i}", {"name": name}) for i, name in enumerate(("one", "two", "two", "unresolved"))),
-            served("v1", 1),
+            service_with_endpoints("v1", 1),
         ],
         {
-            "Gateway one": {"": {"Accepted": "Accepted"}, "one": {**WELL, "routes": 1, "kinds": BOTH}},
+            "Gateway one": {"": {"Accepted": "Accepted"}, "one": {**HEALTHY, "routes": 1, "kinds": BOTH}},
             "Gateway two": {"two": {"routes": 2}},
             "Gateway unresolved": {
                 "unresolved": {"Accepted": "Accepted", "ResolvedRefs": "!InvalidCertificateRef", "routes": 1}
@@ -98,7 +107,7 @@ GATEWAYS = {
         {
             "Gateway some": {
                 "": {"Accepted": "ListenersNotValid"},
-                "good": {**WELL, "kinds": BOTH},
+                "good": {**HEALTHY, "kinds": BOTH},
                 "bad": {"Accepted": "!UnsupportedProtocol", "Programmed": "!Invalid", "kinds": ""},
             },
             "Gateway none": {"": {"Accepted": "!ListenersNotValid"}, "bad": {"Accepted": "!UnsupportedProtocol"}},
@@ -115,8 +124,8 @@ GATEWAYS = {
     ),
     "GatewayInvalidRouteKind": State(
         [
-            gateway(listener("only", 80, **allowing("Magic")), name="only"),
-            gateway(listener("mixed", 80, **allowing("Magic", "HTTPRoute")), name="mixed"),
+            gateway(listener("only", 80, **allowed_kinds("Magic")), name="only"),
+            gateway(listener("mixed", 80, **allowed_kinds("Magic", "HTTPRoute")), name="mixed"),
         ],
         {
             "Gateway only": {"only": {"ResolvedRefs": "!InvalidRouteKinds", "kinds": ""}},
@@ -136,7 +145,7 @@ GATEWAYS = {
         ],
         {
             "Gateway edge": {
-                "good": {**WELL, "kinds": BOTH},
+                "good": {**HEALTHY, "kinds": BOTH},
                 **{
                     name: {"ResolvedRefs": "!InvalidCertificateRef", "Programmed": "!Invalid", "kinds": BOTH}
                     for name in ("gone", "group", "kind", "broken")
@@ -146,7 +155,7 @@ GATEWAYS = {
         [_BROKEN],
     ),
     "GatewaySecretMissingReferenceGrant": State(
-        [gateway(_https("far", 443, namespace=APART)), _FAR],
+        [gateway(_https("far", 443, namespace=OTHER_NAMESPACE)), _FAR],
         {
             "Gateway edge": {
                 "far": {"Accepted": "Accepted", "ResolvedRefs": "!RefNotPermitted", "Programmed": "!Invalid"}
@@ -155,7 +164,7 @@ GATEWAYS = {
     ),
     "GatewaySecretInvalidReferenceGrant": State(
         [
-            gateway(_https("far", 443, namespace=APART)),
+            gateway(_https("far", 443, namespace=OTHER_NAMESPACE)),
             _FAR,
             grant("wrong", "Gateway", "Secret", "another"),
         ],
@@ -183,8 +192,8 @@ GATEWAYS = {
             "Gateway edge": {
                 "": {"Accepted": "ListenersNotValid"},
                 "bad": {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidCACertificateRef"},
-                "good": WELL,
-                "http": WELL,
+                "good": HEALTHY,
+                "http": HEALTHY,
             }
         },
     ),
@@ -201,7 +210,7 @@ GATEWAYS = {
                         "perPort": [
                             {"port": 444, "tls": _validation("gone")},
                             {"port": 445, "tls": _validation("clients", "Magic")},
-                            {"port": 446, "tls": _validation("clients", namespace=APART)},
+                            {"port": 446, "tls": _validation("clients", namespace=OTHER_NAMESPACE)},
                         ],
                     }
                 },
@@ -211,7 +220,7 @@ GATEWAYS = {
         ],
         {
             "Gateway edge": {
-                "good": WELL,
+                "good": HEALTHY,
                 "gone": {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidCACertificateRef"},
                 "kind": {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidCACertificateKind"},
                 "far": {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!RefNotPermitted"},
@@ -227,7 +236,7 @@ GATEWAYS = {
                     "gone": {"name": "gone"},
                     "kind": {"kind": "Magic", "name": "web"},
                     "broken": {"name": "broken"},
-                    "far": {"name": "web", "namespace": APART},
+                    "far": {"name": "web", "namespace": OTHER_NAMESPACE},
                 }.items()
             ),
             SECRET,
@@ -244,13 +253,13 @@ GATEWAYS = {
     ),
     "HTTPRouteDisallowedKind": State(
         [
-            gateway(listener("http", 80, **allowing("HTTPRoute"))),
+            gateway(listener("http", 80, **allowed_kinds("HTTPRoute"))),
             route("tls", kind="TLSRoute", hosts=["a.example.com"]),
-            served("v1", 1),
+            service_with_endpoints("v1", 1),
         ],
         {
             "TLSRoute tls-0": {"0": {"Accepted": "!NotAllowedByListeners", "ResolvedRefs": "ResolvedRefs"}},
-            "Gateway edge": {"http": {**WELL, "routes": 0, "kinds": "HTTPRoute"}},
+            "Gateway edge": {"http": {**HEALTHY, "routes": 0, "kinds": "HTTPRoute"}},
         },
     ),
 }
@@ -261,14 +270,14 @@ def _policy(name: str, *authorities: Mapping[str, str], section: str = "", year:
     target = {"group": "", "kind": "Service", "name": "v1", **({"sectionName": section} if section else {})}
     trusted = [{"group": "", "kind": "ConfigMap", "name": "clients", **ref} for ref in authorities or ({},)]
     validation = {"hostname": "backend.example.com", "caCertificateRefs": trusted}
-    policy = yaml.safe_load(made("BackendTLSPolicy", name, {"targetRefs": [target], "validation": validation}))
+    policy = yaml.safe_load(manifest_yaml("BackendTLSPolicy", name, {"targetRefs": [target], "validation": validation}))
     policy["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
     text: str = yaml.safe_dump(policy)
     return text
 
 
 def _trusting(*policies: str) -> list[str]:
-    return [gateway(listener("http", 80)), route("web"), served("v1", 1), _clients(), *policies]
+    return [gateway(listener("http", 80)), route("web"), service_with_endpoints("v1", 1), _clients(), *policies]
 
 
 POLICIES = {
@@ -280,9 +289,9 @@ POLICIES = {
             _policy("z-named", section="http"),
         ),
         {
-            "BackendTLSPolicy older": {"0": WELL},
+            "BackendTLSPolicy older": {"0": HEALTHY},
             "BackendTLSPolicy newer": {"0": {"Accepted": "!Conflicted"}},
-            "BackendTLSPolicy named": {"0": WELL},
+            "BackendTLSPolicy named": {"0": HEALTHY},
             "BackendTLSPolicy z-named": {"0": {"Accepted": "!Conflicted"}},
         },
     ),

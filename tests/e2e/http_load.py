@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 import msgspec
 
 CONNECTIONS = 16
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 """How long a client waits for an answer before it counts as failed."""
 
 _END = b"\r\n\r\n"
@@ -30,12 +30,12 @@ class Answer(msgspec.Struct, frozen=True):
     workload: str
 
 
-def by_proxy(host: str, path: str = "/") -> bytes:
+def proxy_request(host: str, path: str = "/") -> bytes:
     """Return a request as a client of an HTTP proxy writes it."""
     return f"GET http://{host}{path} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode()
 
 
-def by_host(host: str, path: str = "/") -> bytes:
+def direct_request(host: str, path: str = "/") -> bytes:
     """Return a request as a client that dialled the service's port writes it."""
     return f"GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode()
 
@@ -49,8 +49,8 @@ async def flood(address: Address, requests: Iterable[bytes], connections: int = 
     answers: list[Answer] = [Answer(0, "")] * len(waiting)
     loop = asyncio.get_running_loop()
 
-    async def one() -> None:
-        _, line = await loop.create_connection(lambda: _Flooding(waiting, answers), *address)
+    async def drain_queue() -> None:
+        _, line = await loop.create_connection(lambda: _FloodConnection(waiting, answers), *address)
         try:
             await line.done
         finally:
@@ -58,7 +58,7 @@ async def flood(address: Address, requests: Iterable[bytes], connections: int = 
 
     async with asyncio.TaskGroup() as group:
         for _ in range(connections):
-            group.create_task(one())
+            group.create_task(drain_queue())
     return answers
 
 
@@ -71,13 +71,15 @@ class Rate:
 
 
 @asynccontextmanager
-async def steady(choices: Sequence[tuple[Address, bytes]], per_second: float, seed: int = 0) -> AsyncIterator[Rate]:
+async def steady_load(
+    choices: Sequence[tuple[Address, bytes]], per_second: float, seed: int = 0
+) -> AsyncIterator[Rate]:
     """Send requests drawn from `choices` at a fixed rate while the block runs; wait for the last answers at its end.
 
     One in five goes over a connection of its own, the others over connections that are kept.
     """
     rate, dice = Rate(), random.Random(seed)
-    idle: dict[Address, list[_Kept]] = {address: [] for address, _ in choices}
+    idle: dict[Address, list[_KeepAliveConnection]] = {address: [] for address, _ in choices}
     tasks: set[asyncio.Task[None]] = set()
 
     async def pump() -> None:
@@ -86,7 +88,9 @@ async def steady(choices: Sequence[tuple[Address, bytes]], per_second: float, se
         while True:
             while rate.sent < (loop.time() - began) * per_second:
                 address, request = dice.choice(choices)
-                task = asyncio.create_task(_ask(rate, idle[address], address, request, fresh=dice.random() < 0.2))
+                task = asyncio.create_task(
+                    _send_request(rate, idle[address], address, request, fresh=dice.random() < 0.2)
+                )
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
                 rate.sent += 1
@@ -104,12 +108,14 @@ async def steady(choices: Sequence[tuple[Address, bytes]], per_second: float, se
             line.close()
 
 
-async def _ask(rate: Rate, idle: list["_Kept"], address: Address, request: bytes, *, fresh: bool) -> None:
+async def _send_request(
+    rate: Rate, idle: list["_KeepAliveConnection"], address: Address, request: bytes, *, fresh: bool
+) -> None:
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             line = None if fresh or not idle else idle.pop()
             if line is None or line.closed:
-                _, line = await asyncio.get_running_loop().create_connection(_Kept, *address)
+                _, line = await asyncio.get_running_loop().create_connection(_KeepAliveConnection, *address)
             answer = await line.ask(request)
         if fresh or line.closed:
             line.close()
@@ -124,7 +130,7 @@ async def _ask(rate: Rate, idle: list["_Kept"], address: Address, request: bytes
         rate.failed[f"status {answer.status}"] += 1
 
 
-class _Line(asyncio.Protocol, ABC):
+class _Connection(asyncio.Protocol, ABC):
     """One connection: it splits what comes in into answers. `closed` also when the server said it will close."""
 
     def __init__(self) -> None:
@@ -168,21 +174,21 @@ class _Line(asyncio.Protocol, ABC):
         """The connection is gone."""
 
 
-class _Flooding(_Line):
+class _FloodConnection(_Connection):
     """Takes requests from a queue until it is empty, then is `done`."""
 
     def __init__(self, waiting: deque[tuple[int, bytes]], answers: list[Answer]) -> None:
         super().__init__()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting, self._answers = waiting, answers
-        self._at = 0
+        self._index = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._next()
 
     def answered(self, answer: Answer) -> None:
-        self._answers[self._at] = answer
+        self._answers[self._index] = answer
         self._next()
 
     def lost(self) -> None:
@@ -191,13 +197,13 @@ class _Flooding(_Line):
 
     def _next(self) -> None:
         if self._waiting:
-            self._at, request = self._waiting.popleft()
+            self._index, request = self._waiting.popleft()
             self.send(request)
         elif not self.done.done():
             self.done.set_result(None)
 
 
-class _Kept(_Line):
+class _KeepAliveConnection(_Connection):
     """A connection that is used for one request after the other."""
 
     def __init__(self) -> None:

@@ -19,9 +19,9 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.controlplane.playground.envoys import delete_object
-from tests.e2e.container_images import Container, started_as
+from tests.e2e.container_images import Container, container_for
 from tests.e2e.edge_router import Router
-from tests.e2e.manifests import joined
+from tests.e2e.manifests import join_manifests
 from tests.e2e.sidecars import free_address
 
 Manifest = dict[str, Any]
@@ -118,7 +118,7 @@ class Cluster:
 
     async def _run(self, key: Key, pod: Manifest) -> None:
         """Do what a kubelet does: start the containers, and say where they are."""
-        containers = [container for container in map(started_as, pod["spec"]["containers"]) if container is not None]
+        containers = [container for container in map(container_for, pod["spec"]["containers"]) if container is not None]
         ip = free_address(*(container.port for container in containers))
         for container in containers:
             await container.start(ip)
@@ -164,7 +164,7 @@ class Cluster:
             self._stage.write(_file_of(key), changed[key])
         read = [text for key, text in changed.items() if key[0] in KINDS]
         if read:
-            await self._stage.apply(joined(*read))
+            await self._stage.apply(join_manifests(*read))
         for key in deleted:
             if key[0] in KINDS:
                 await delete_object(self._stage, Ref(KINDS[key[0]].key, *key[1:]))

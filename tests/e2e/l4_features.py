@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from tests.e2e.feature_cases import Route, backends, grant, host_of, listener, refused, unresolved
+from tests.e2e.feature_cases import Route, backends, grant, host_name, listener, not_accepted, unresolved
 
 PASSES, NAMED, ANY, ENDS = range(18201, 18205)
 CONTROL = 18210
@@ -16,7 +16,7 @@ class Dial(msgspec.Struct, frozen=True):
     """A connection, by TLS when there is a name to ask for; "" wants it closed, or a datagram unanswered."""
 
     port: int
-    want: str
+    expected: str
     host: str = ""
     udp: bool = False
 
@@ -30,7 +30,7 @@ class Feature(msgspec.Struct, frozen=True):
     objects: Sequence[str] = ()
 
 
-def _to(name: str, **ref: Any) -> list[dict[str, Any]]:
+def _rules_to(name: str, **ref: Any) -> list[dict[str, Any]]:
     return [backends({"name": name, "port": 53, **ref})]
 
 
@@ -43,26 +43,26 @@ def _mode(name: str, port: int, host: str = "", mode: str = "Passthrough") -> di
     return listener(name, port, host, "TLS", tls={"mode": mode, **certificate})
 
 
-def _lost(name: str, reason: str, rules: list[dict[str, Any]], *objects: str) -> Feature:
+def _unresolved_feature(name: str, reason: str, rules: list[dict[str, Any]], *objects: str) -> Feature:
     """A route whose backend cannot be called: its connections are closed."""
     routes = [_tls("passes", rules, conditions=unresolved(reason))]
-    return Feature(routes, [Dial(PASSES, "", host_of(name))], objects=objects)
+    return Feature(routes, [Dial(PASSES, "", host_name(name))], objects=objects)
 
 
 TLS = {
     "TLSRouteSimpleSameNamespace": Feature(
-        [_tls("passes", _to("one"))],
-        [Dial(PASSES, "one", host_of("TLSRouteSimpleSameNamespace")), Dial(PASSES, "", "stranger.example.com")],
+        [_tls("passes", _rules_to("one"))],
+        [Dial(PASSES, "one", host_name("TLSRouteSimpleSameNamespace")), Dial(PASSES, "", "stranger.example.com")],
         [_mode("passes", PASSES, "*.example.com")],
     ),
     "TLSRouteHostnameIntersection": Feature(
         [
-            _tls("exact", _to("one"), "non.matching.com", "very.specific.com"),
-            _tls("wild", _to("two"), "wildcard.io", "foo.wildcard.io", "*.deep.wildcard.io"),
-            _tls("wild", _to("one"), "*.wildcard.io"),
-            _tls("exact", _to("two"), "*.specific.com", year=2021),
-            _tls("any", _to("one"), "very.specific.com"),
-            _tls("any", _to("two"), "*.wildcard.io"),
+            _tls("exact", _rules_to("one"), "non.matching.com", "very.specific.com"),
+            _tls("wild", _rules_to("two"), "wildcard.io", "foo.wildcard.io", "*.deep.wildcard.io"),
+            _tls("wild", _rules_to("one"), "*.wildcard.io"),
+            _tls("exact", _rules_to("two"), "*.specific.com", year=2021),
+            _tls("any", _rules_to("one"), "very.specific.com"),
+            _tls("any", _rules_to("two"), "*.wildcard.io"),
         ],
         [
             Dial(NAMED, "one", "very.specific.com"),
@@ -83,13 +83,13 @@ TLS = {
             _mode("any", ANY),
         ],
     ),
-    "TLSRouteInvalidBackendRefNonexistent": _lost(
-        "TLSRouteInvalidBackendRefNonexistent", "BackendNotFound", _to("gone")
+    "TLSRouteInvalidBackendRefNonexistent": _unresolved_feature(
+        "TLSRouteInvalidBackendRefNonexistent", "BackendNotFound", _rules_to("gone")
     ),
-    "TLSRouteInvalidBackendRefUnknownKind": _lost(
-        "TLSRouteInvalidBackendRefUnknownKind", "InvalidKind", _to("one", kind="Magic")
+    "TLSRouteInvalidBackendRefUnknownKind": _unresolved_feature(
+        "TLSRouteInvalidBackendRefUnknownKind", "InvalidKind", _rules_to("one", kind="Magic")
     ),
-    "TLSRouteInvalidReferenceGrant": _lost(
+    "TLSRouteInvalidReferenceGrant": _unresolved_feature(
         "TLSRouteInvalidReferenceGrant",
         "RefNotPermitted",
         [backends({**FAR, "name": "alone"})],
@@ -98,40 +98,40 @@ TLS = {
     ),
     "TLSRouteInvalidNoMatchingListener": Feature(
         [
-            _tls("http", _to("one"), conditions=refused("NotAllowedByListeners")),
-            _tls("gone", _to("one"), conditions=refused("NoMatchingParent")),
+            _tls("http", _rules_to("one"), conditions=not_accepted("NotAllowedByListeners")),
+            _tls("gone", _rules_to("one"), conditions=not_accepted("NoMatchingParent")),
         ],
-        [Dial(PASSES, "", host_of("TLSRouteInvalidNoMatchingListener"))],
+        [Dial(PASSES, "", host_name("TLSRouteInvalidNoMatchingListener"))],
     ),
     "TLSRouteInvalidNoMatchingListenerHostname": Feature(
-        [_tls("exact", _to("one"), conditions=refused("NoMatchingListenerHostname"))],
-        [Dial(NAMED, "", host_of("TLSRouteInvalidNoMatchingListenerHostname"))],
+        [_tls("exact", _rules_to("one"), conditions=not_accepted("NoMatchingListenerHostname"))],
+        [Dial(NAMED, "", host_name("TLSRouteInvalidNoMatchingListenerHostname"))],
     ),
     "TLSRouteTerminateSimpleSameNamespace": Feature(
-        [_tls("ends", _to("three"), "ends.example.com")],
+        [_tls("ends", _rules_to("three"), "ends.example.com")],
         [Dial(ENDS, "three", "ends.example.com")],
         [_mode("ends", ENDS, "ends.example.com", "Terminate")],
     ),
     "TLSRouteMixedTerminationSameNamespace": Feature(
-        [_tls("mixed", _to("one"), "mixed.example.com")],
+        [_tls("mixed", _rules_to("one"), "mixed.example.com")],
         [Dial(ENDS, "one", "mixed.example.com"), Dial(ENDS, "three", "ends.example.com")],
         [_mode("mixed", ENDS, "mixed.example.com")],
     ),
     "BackendTLSPolicyTLSRouteTerminate": Feature(
-        [_tls("again", _to("again"), "again.example.com")],
+        [_tls("again", _rules_to("again"), "again.example.com")],
         [Dial(ENDS, "again", "again.example.com")],
         [_mode("again", ENDS, "again.example.com", "Terminate")],
     ),
 }
 
 
-def _of(kind: str, protocol: str, names: Sequence[str]) -> dict[str, Feature]:
+def _l4_features(kind: str, protocol: str, names: Sequence[str]) -> dict[str, Feature]:
     """The features that TCP and UDP have alike; `names` are those of what differs by name only."""
     udp, low = protocol == "UDP", protocol.lower()
     simple, elsewhere, every = names
 
-    def at(*parents: dict[str, Any], backend: str = "three", **more: Any) -> Route:
-        rules = more.pop("rules", _to(backend))
+    def route_at(*parents: dict[str, Any], backend: str = "three", **more: Any) -> Route:
+        rules = more.pop("rules", _rules_to(backend))
         return Route(rules, [], parents, kind=kind, **more)
 
     def section(port: int) -> dict[str, Any]:
@@ -145,20 +145,20 @@ def _of(kind: str, protocol: str, names: Sequence[str]) -> dict[str, Feature]:
 
     base = CONTROL
     return {
-        simple: Feature([at(section(base))], [dial(base, "three")], [port(base)]),
+        simple: Feature([route_at(section(base))], [dial(base, "three")], [port(base)]),
         f"{kind}MultipleRoutesAttachment": Feature(
-            [at(section(base + 1), backend="four", year=2021), at(section(base + 1), year=2019)],
+            [route_at(section(base + 1), backend="four", year=2021), route_at(section(base + 1), year=2019)],
             [dial(base + 1, "three")],
             [port(base + 1)],
         ),
         f"{kind}InvalidBackendRefNonexistent": Feature(
-            [at(section(base + 2), backend="gone", conditions=unresolved("BackendNotFound"))],
+            [route_at(section(base + 2), backend="gone", conditions=unresolved("BackendNotFound"))],
             [dial(base + 2, "")],
             [port(base + 2)],
         ),
         f"{kind}InvalidCrossNamespaceBackendRef": Feature(
             [
-                at(
+                route_at(
                     section(base + 3),
                     rules=[backends({**FAR, "name": "alone"})],
                     conditions=unresolved("RefNotPermitted"),
@@ -168,22 +168,22 @@ def _of(kind: str, protocol: str, names: Sequence[str]) -> dict[str, Feature]:
             [port(base + 3)],
         ),
         f"{kind}ReferenceGrant": Feature(
-            [at(section(base + 4), rules=[backends(FAR)])],
+            [route_at(section(base + 4), rules=[backends(FAR)])],
             [dial(base + 4, "far/far")],
             [port(base + 4)],
             [grant(f"{low}-far", kind, target="far", namespace="far")],
         ),
-        elsewhere: Feature([at({"sectionName": "http"}, conditions=refused("NotAllowedByListeners"))]),
+        elsewhere: Feature([route_at({"sectionName": "http"}, conditions=not_accepted("NotAllowedByListeners"))]),
         every: Feature(
-            [at({}, backend="four", year=2030)],
+            [route_at({}, backend="four", year=2030)],
             [dial(base + 5, "four"), dial(base + 6, "four"), dial(base, "three")],
             [port(base + 5), port(base + 6)],
         ),
         f"{kind}ParentRefPortAndSectionName": Feature(
             [
-                at({"port": base + 7}),
-                at({"port": base + 8, **section(base + 8)}, backend="four"),
-                at({"port": base + 7, **section(base + 8)}, conditions=refused("NoMatchingParent")),
+                route_at({"port": base + 7}),
+                route_at({"port": base + 8, **section(base + 8)}, backend="four"),
+                route_at({"port": base + 7, **section(base + 8)}, conditions=not_accepted("NoMatchingParent")),
             ],
             [dial(base + 7, "three"), dial(base + 8, "four")],
             [port(base + 7), port(base + 8)],
@@ -191,6 +191,8 @@ def _of(kind: str, protocol: str, names: Sequence[str]) -> dict[str, Feature]:
     }
 
 
-TCP = _of("TCPRoute", "TCP", ("TCPRoute", "TCPRouteInvalidNonTCPListener", "TCPRouteParentRefAttachAll"))
-UDP = _of("UDPRoute", "UDP", ("UDPRoute", "UDPRouteNotAllowedByListeners", "UDPRouteParentRefAttachAllListeners"))
+TCP = _l4_features("TCPRoute", "TCP", ("TCPRoute", "TCPRouteInvalidNonTCPListener", "TCPRouteParentRefAttachAll"))
+UDP = _l4_features(
+    "UDPRoute", "UDP", ("UDPRoute", "UDPRouteNotAllowedByListeners", "UDPRouteParentRefAttachAllListeners")
+)
 FEATURES = {**TLS, **TCP, **UDP}

@@ -5,39 +5,46 @@ from typing import Any
 
 import yaml
 
-from tests.e2e.feature_cases import APART, admitting, gateway, listener, listener_set, served
-from tests.e2e.gateway_states import GATEWAYS, POLICIES, SECRET, WELL, Said, State, allowing, route
+from tests.e2e.feature_cases import (
+    OTHER_NAMESPACE,
+    allowed_from,
+    gateway,
+    listener,
+    listener_set,
+    service_with_endpoints,
+)
+from tests.e2e.gateway_states import GATEWAYS, HEALTHY, POLICIES, SECRET, Conditions, State, allowed_kinds, route
 
-_JOINED: Mapping[str, Said] = {"": {"Accepted": "Accepted"}, "own": WELL}
-_REFUSED: Mapping[str, Said] = {"": {"Accepted": "!NotAllowed", "Programmed": "!NotAllowed"}}
+_JOINED: Mapping[str, Conditions] = {"": {"Accepted": "Accepted"}, "own": HEALTHY}
+_REFUSED: Mapping[str, Conditions] = {"": {"Accepted": "!NotAllowed", "Programmed": "!NotAllowed"}}
 
 
-def _joining(count: int, near: Mapping[str, Said], far: Mapping[str, Said], **allowed: Any) -> State:
+def _two_sets(count: int, near: Mapping[str, Conditions], far: Mapping[str, Conditions], **allowed: Any) -> State:
     """A set beside the Gateway and one of another namespace."""
-    labels = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": APART, "labels": {"side": "far"}}}
+    labels = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OTHER_NAMESPACE, "labels": {"side": "far"}}}
     return State(
         [
             gateway(listener("http", 80), **allowed),
             listener_set("near", listener("own", 81)),
-            listener_set("far", listener("own", 82), namespace=APART),
+            listener_set("far", listener("own", 82), namespace=OTHER_NAMESPACE),
             yaml.safe_dump(labels),
         ],
-        {"Gateway edge": {"": {"sets": count}, "http": WELL}, "ListenerSet near": near, "ListenerSet far": far},
+        {"Gateway edge": {"": {"sets": count}, "http": HEALTHY}, "ListenerSet near": near, "ListenerSet far": far},
     )
 
 
 def _conflict(reason: str, between: str, gateway_listener: Mapping[str, Any], set_listener: Mapping[str, Any]) -> State:
     """A Gateway and sets whose listeners cannot be told apart: the first stays. `between` is the reason of two sets."""
-    conflicted: Said = {"Accepted": f"!{reason}", "Programmed": f"!{reason}", "Conflicted": reason}
+    conflicted: Conditions = {"Accepted": f"!{reason}", "Programmed": f"!{reason}", "Conflicted": reason}
     return State(
         [
-            gateway(gateway_listener, allowedListeners=admitting("Same")),
+            gateway(gateway_listener, allowedListeners=allowed_from("Same")),
             listener_set("first", {**set_listener, "name": "lost"}, {**set_listener, "name": "won", "port": 81}),
             listener_set("second", {**set_listener, "name": "lost", "port": 81}),
         ],
         {
-            "Gateway edge": {"": {"Accepted": "Accepted", "sets": 1}, "own": WELL},
-            "ListenerSet first": {"": {"Accepted": "ListenersNotValid"}, "won": WELL, "lost": conflicted},
+            "Gateway edge": {"": {"Accepted": "Accepted", "sets": 1}, "own": HEALTHY},
+            "ListenerSet first": {"": {"Accepted": "ListenersNotValid"}, "won": HEALTHY, "lost": conflicted},
             "ListenerSet second": {
                 "": {"Accepted": "!ListenersNotValid", "Programmed": "!ListenersNotValid"},
                 "lost": {"Accepted": f"!{between}", "Programmed": f"!{between}", "Conflicted": between},
@@ -47,10 +54,10 @@ def _conflict(reason: str, between: str, gateway_listener: Mapping[str, Any], se
 
 
 SETS = {
-    "ListenerSetDefaultNotAllowed": _joining(0, _REFUSED, _REFUSED),
-    "ListenerSetAllowedNamespaceNone": _joining(0, _REFUSED, _REFUSED, allowedListeners=admitting("None")),
-    "ListenerSetAllowedNamespaceSame": _joining(1, _JOINED, _REFUSED, allowedListeners=admitting("Same")),
-    "ListenerSetAllowedNamespaceSelector": _joining(1, _REFUSED, _JOINED, allowedListeners=admitting(side="far")),
+    "ListenerSetDefaultNotAllowed": _two_sets(0, _REFUSED, _REFUSED),
+    "ListenerSetAllowedNamespaceNone": _two_sets(0, _REFUSED, _REFUSED, allowedListeners=allowed_from("None")),
+    "ListenerSetAllowedNamespaceSame": _two_sets(1, _JOINED, _REFUSED, allowedListeners=allowed_from("Same")),
+    "ListenerSetAllowedNamespaceSelector": _two_sets(1, _REFUSED, _JOINED, allowedListeners=allowed_from(side="far")),
     "ListenerSetHostnameConflict": _conflict(
         "HostnameConflict",
         "HostnameConflict",
@@ -62,23 +69,23 @@ SETS = {
     ),
     "ListenerSetAllowedRoutesSupportedKinds": State(
         [
-            gateway(listener("http", 80), allowedListeners=admitting("Same")),
+            gateway(listener("http", 80), allowedListeners=allowed_from("Same")),
             listener_set(
                 "set",
-                listener("magic", 81, **allowing("Magic")),
-                listener("mixed", 82, **allowing("HTTPRoute", "Magic")),
-                listener("grpc", 83, **allowing("GRPCRoute")),
-                listener("tls", 84, protocol="TLS", tls={"mode": "Passthrough"}, **allowing("TLSRoute")),
+                listener("magic", 81, **allowed_kinds("Magic")),
+                listener("mixed", 82, **allowed_kinds("HTTPRoute", "Magic")),
+                listener("grpc", 83, **allowed_kinds("GRPCRoute")),
+                listener("tls", 84, protocol="TLS", tls={"mode": "Passthrough"}, **allowed_kinds("TLSRoute")),
             ),
             route("web", {"kind": "ListenerSet", "name": "set", "sectionName": "grpc"}),
-            served("v1", 1),
+            service_with_endpoints("v1", 1),
         ],
         {
             "ListenerSet set": {
                 "magic": {"ResolvedRefs": "!InvalidRouteKinds", "kinds": ""},
                 "mixed": {"ResolvedRefs": "!InvalidRouteKinds", "kinds": "HTTPRoute"},
-                "grpc": {**WELL, "kinds": "GRPCRoute", "routes": 0},
-                "tls": {**WELL, "kinds": "TLSRoute"},
+                "grpc": {**HEALTHY, "kinds": "GRPCRoute", "routes": 0},
+                "tls": {**HEALTHY, "kinds": "TLSRoute"},
             },
             "HTTPRoute web-0": {"0": {"Accepted": "!NotAllowedByListeners"}},
         },
@@ -87,17 +94,17 @@ SETS = {
 """Of ListenerSets."""
 
 
-def _bytes(kind: str, protocol: str) -> dict[str, State]:
+def _l4_states(kind: str, protocol: str) -> dict[str, State]:
     """Several routes at one port are all attached, whoever of them serves."""
     return {
         f"{kind}MultipleRoutesAttachment": State(
             [
                 gateway(listener("port", 8080, protocol=protocol)),
                 *(route(f"r{year}", kind=kind, year=year) for year in (2020, 2021)),
-                served("v1", 1),
+                service_with_endpoints("v1", 1),
             ],
             {
-                "Gateway edge": {"port": {**WELL, "kinds": kind, "routes": 2}},
+                "Gateway edge": {"port": {**HEALTHY, "kinds": kind, "routes": 2}},
                 f"{kind} r-2020-0": {"0": {"Accepted": "Accepted"}},
                 f"{kind} r-2021-0": {"0": {"Accepted": "Accepted"}},
             },
@@ -108,7 +115,7 @@ def _bytes(kind: str, protocol: str) -> dict[str, State]:
 def _tls(mode: str, *kinds: str) -> dict[str, Any]:
     certificate = {"certificateRefs": [{"name": "web"}]} if mode == "Terminate" else {}
     return listener("-".join(kinds).lower(), 443, f"{len(kinds)}{kinds[0].lower()}.example.com", "TLS",
-                    tls={"mode": mode, **certificate}, **allowing(*kinds))  # fmt: skip
+                    tls={"mode": mode, **certificate}, **allowed_kinds(*kinds))  # fmt: skip
 
 
 def _supported(mode: str) -> State:
@@ -117,19 +124,19 @@ def _supported(mode: str) -> State:
         {
             "Gateway edge": {
                 "magic": {"ResolvedRefs": "!InvalidRouteKinds", "kinds": ""},
-                "tlsroute": {**WELL, "kinds": "TLSRoute"},
+                "tlsroute": {**HEALTHY, "kinds": "TLSRoute"},
                 "magic-tlsroute": {"ResolvedRefs": "!InvalidRouteKinds", "kinds": "TLSRoute"},
             }
         },
     )
 
 
-BYTES = {
-    **_bytes("TCPRoute", "TCP"),
-    **_bytes("UDPRoute", "UDP"),
+L4 = {
+    **_l4_states("TCPRoute", "TCP"),
+    **_l4_states("UDPRoute", "UDP"),
     "TLSRouteListenerPassthroughSupportedKinds": _supported("Passthrough"),
     "TLSRouteListenerTerminateSupportedKinds": _supported("Terminate"),
 }
 """Of routes for bytes, and their listeners."""
 
-STATES = {**GATEWAYS, **POLICIES, **SETS, **BYTES}
+STATES = {**GATEWAYS, **POLICIES, **SETS, **L4}

@@ -16,11 +16,13 @@ from mirrorplane.controlplane.playground.stage import Stage
 
 DEADLINE_S = 60.0
 
-QUIET = 'apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}\nspec: {accessLogFile: ""}\n'
+NO_ACCESS_LOG = (
+    'apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}\nspec: {accessLogFile: ""}\n'
+)
 """No access logs: they cost CPU, and nobody reads them."""
 
 
-def joined(*manifests: str) -> str:
+def join_manifests(*manifests: str) -> str:
     """Several manifests as one file."""
     return "---\n".join(manifests)
 
@@ -51,7 +53,7 @@ def route(*destinations: tuple[str, str, int]) -> list[dict[str, Any]]:
 
 def versions(service: str, ports: Sequence[int], port_name: str = "http") -> str:
     """Pods v1, v2 ... of a service, on these ports of this machine."""
-    return joined(
+    return join_manifests(
         *(
             local_pod(f"{service}-v{i}", service, {"app": service, "version": f"v{i}"}, port, port_name)
             for i, port in enumerate(ports, 1)
@@ -76,7 +78,7 @@ def findings(stage: Stage) -> tuple[Finding, ...]:
     return stage.app.plane.findings.all()
 
 
-def complaints(stage: Stage) -> list[str]:
+def nack_messages(stage: Stage) -> list[str]:
     """Every NACK that stands, in the words of the proxies."""
     return [f"{t.type_url}: {t.nack}" for s in stage.app.xds.streams() for t in s.types if t.nack]
 

@@ -9,26 +9,28 @@ import yaml
 
 from mirrorplane.controlplane.playground.manifests import local_pod
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.manifests import joined
+from tests.e2e.manifests import join_manifests
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 PORT, ALT = 8000, 8080
 
 
-def made(kind: str, name: str, spec: Mapping[str, Any], version: str = GATEWAY_API, namespace: str = "default") -> str:
+def manifest_yaml(
+    kind: str, name: str, spec: Mapping[str, Any], version: str = GATEWAY_API, namespace: str = "default"
+) -> str:
     manifest = {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}
     text: str = yaml.safe_dump(manifest)
     return text
 
 
-def to(*backends: str, **more: Any) -> dict[str, Any]:
+def rule_to(*backends: str, **more: Any) -> dict[str, Any]:
     """Where a rule sends, `name` or `name*weight`, and what else it says."""
     parts = (backend.partition("*") for backend in backends)
     refs = [{"name": name, "namespace": "default", "port": PORT, "weight": int(w or 1)} for name, _, w in parts]
     return {"backendRefs": refs, **more}
 
 
-def at(path: str, kind: str = "PathPrefix", **more: Any) -> list[dict[str, Any]]:
+def path_matches(path: str, kind: str = "PathPrefix", **more: Any) -> list[dict[str, Any]]:
     return [{"path": {"type": kind, "value": path}, **more}]
 
 
@@ -37,15 +39,15 @@ def filters(kind: str, config: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"type": kind, field: dict(config)}]
 
 
-def moved(below: str, **redirect: Any) -> dict[str, Any]:
-    return {"matches": at(below), "filters": filters("RequestRedirect", redirect)}
+def redirect_rule(below: str, **redirect: Any) -> dict[str, Any]:
+    return {"matches": path_matches(below), "filters": filters("RequestRedirect", redirect)}
 
 
 def fields(name: str, value: str) -> list[dict[str, str]]:
     return [{"name": name, "value": value}]
 
 
-def service_of(feature: str) -> str:
+def service_name(feature: str) -> str:
     """The name of the Service that a feature is tried at."""
     return re.sub("(?<=[a-z0-9])(?=[A-Z])|(?<=HTTP)|(?<=[a-z])(?=[0-9])", "-", feature).lower()
 
@@ -55,38 +57,38 @@ def services(workload: Workload, *names: str) -> str:
     ports = [{"name": "http", "port": PORT}, {"name": "http-alt", "port": ALT}]
     manifests = []
     for name in names:
-        manifests += [made("Service", name, {"ports": ports}, "v1")]
+        manifests += [manifest_yaml("Service", name, {"ports": ports}, "v1")]
         manifests += [
             local_pod(f"{name}-{port['name']}", name, {"app": name}, workload.port, port["name"]) for port in ports
         ]
-    return joined(*manifests)
+    return join_manifests(*manifests)
 
 
 def route(service: str, *rules: Mapping[str, Any], namespace: str = "default", **parent: Any) -> str:
     parents = [{"group": "", "kind": "Service", "name": service, "namespace": "default", **parent}]
-    return made("HTTPRoute", service, {"parentRefs": parents, "rules": list(rules)}, namespace=namespace)
+    return manifest_yaml("HTTPRoute", service, {"parentRefs": parents, "rules": list(rules)}, namespace=namespace)
 
 
-class Ask(msgspec.Struct, frozen=True):
+class RequestCase(msgspec.Struct, frozen=True):
     """A request to the Service of a feature, and what becomes of it: who answers, or the status with its Location.
 
-    `got` are headers that the workload is sent (None: it is not), `answered` headers of the answer.
+    `backend_headers` are headers that the workload is sent (None: it is not), `response_headers` headers of the answer.
     """
 
     path: str
-    want: str
+    expected: str
     headers: Mapping[str, str] = {}
-    got: Mapping[str, str | None] = {}
-    answered: Mapping[str, str | None] = {}
+    backend_headers: Mapping[str, str | None] = {}
+    response_headers: Mapping[str, str | None] = {}
     port: int = PORT
-    forwarded: str = ""
+    backend_path: str = ""
 
 
 class Feature(msgspec.Struct, frozen=True):
     """Rules for a Service, and what clients notice. `parent` narrows what they are for."""
 
     rules: Sequence[Mapping[str, Any]]
-    asks: Sequence[Ask]
+    requests: Sequence[RequestCase]
     parent: Mapping[str, Any] = {}
 
 
@@ -99,100 +101,126 @@ STAMP = filters("ResponseHeaderModifier", {"set": fields("X-Header-Set", "set")}
 STAMPED, PLAIN = {"X-Header-Set": "set"}, {"X-Header-Set": None}
 
 FEATURES = {
-    "MeshBasic": Feature([], [Ask("/anything", "v1"), Ask("/headers", "v1")]),
+    "MeshBasic": Feature([], [RequestCase("/anything", "v1"), RequestCase("/headers", "v1")]),
     "MeshTrafficSplit": Feature(
-        [to("v1", matches=at("/anything/v1", "Exact")), to("v2", matches=at("/anything/v2", "Exact"))],
-        [Ask("/anything/v1", "v1"), Ask("/anything/v2", "v2"), Ask("/anything", "404")],
+        [
+            rule_to("v1", matches=path_matches("/anything/v1", "Exact")),
+            rule_to("v2", matches=path_matches("/anything/v2", "Exact")),
+        ],
+        [RequestCase("/anything/v1", "v1"), RequestCase("/anything/v2", "v2"), RequestCase("/anything", "404")],
     ),
-    "MeshHTTPRouteSimpleSameNamespace": Feature([to("v2")], [Ask("/anything", "v2")]),
+    "MeshHTTPRouteSimpleSameNamespace": Feature([rule_to("v2")], [RequestCase("/anything", "v2")]),
     "MeshHTTPRouteMatching": Feature(
         [
-            to("v1", matches=[*at("/anything"), *at("/", headers=fields("version", "one"))]),
-            to("v2", matches=[*at("/anything/v2"), *at("/", headers=fields("version", "two"))]),
+            rule_to("v1", matches=[*path_matches("/anything"), *path_matches("/", headers=fields("version", "one"))]),
+            rule_to(
+                "v2", matches=[*path_matches("/anything/v2"), *path_matches("/", headers=fields("version", "two"))]
+            ),
         ],
         [
-            Ask("/anything", "v1"),
-            Ask("/anything/example", "v1"),
-            Ask("/headers", "v1", {"Version": "one"}),
-            Ask("/anything/v2", "v2"),
-            Ask("/anything/v2example", "v1"),
-            Ask("/headers", "v2", {"version": "two"}),
-            Ask("/headers", "404"),
+            RequestCase("/anything", "v1"),
+            RequestCase("/anything/example", "v1"),
+            RequestCase("/headers", "v1", {"Version": "one"}),
+            RequestCase("/anything/v2", "v2"),
+            RequestCase("/anything/v2example", "v1"),
+            RequestCase("/headers", "v2", {"version": "two"}),
+            RequestCase("/headers", "404"),
         ],
     ),
     "MeshHTTPRouteQueryParamMatching": Feature(
         [
-            to("v1", matches=at("/", queryParams=fields("animal", "whale"))),
-            to("v2", matches=at("/", queryParams=fields("animal", "dolphin"))),
-            to("v1", matches=at("/", queryParams=[*fields("animal", "dolphin"), *fields("color", "blue")])),
+            rule_to("v1", matches=path_matches("/", queryParams=fields("animal", "whale"))),
+            rule_to("v2", matches=path_matches("/", queryParams=fields("animal", "dolphin"))),
+            rule_to(
+                "v1", matches=path_matches("/", queryParams=[*fields("animal", "dolphin"), *fields("color", "blue")])
+            ),
         ],
         [
-            Ask("/anything?animal=whale", "v1"),
-            Ask("/anything?animal=dolphin", "v2"),
-            Ask("/anything?animal=dolphin&color=blue", "v1"),
-            Ask("/anything?animal=cat", "404"),
+            RequestCase("/anything?animal=whale", "v1"),
+            RequestCase("/anything?animal=dolphin", "v2"),
+            RequestCase("/anything?animal=dolphin&color=blue", "v1"),
+            RequestCase("/anything?animal=cat", "404"),
         ],
     ),
     "MeshHTTPRouteNamedRule": Feature(
-        [to("v1", name="first", matches=at("/anything")), to("v2", name="second", matches=at("/headers"))],
-        [Ask("/anything", "v1"), Ask("/headers", "v2")],
+        [
+            rule_to("v1", name="first", matches=path_matches("/anything")),
+            rule_to("v2", name="second", matches=path_matches("/headers")),
+        ],
+        [RequestCase("/anything", "v1"), RequestCase("/headers", "v2")],
     ),
     "MeshHTTPRouteRequestHeaderModifier": Feature(
-        [to("v1", filters=filters("RequestHeaderModifier", CHANGES))], [Ask("/headers", "v1", SENT, CHANGED)]
+        [rule_to("v1", filters=filters("RequestHeaderModifier", CHANGES))],
+        [RequestCase("/headers", "v1", SENT, CHANGED)],
     ),
     "MeshHTTPRouteBackendRequestHeaderModifier": Feature(
-        [{"backendRefs": [{**to("v1")["backendRefs"][0], "filters": filters("RequestHeaderModifier", CHANGES)}]}],
-        [Ask("/headers", "v1", SENT, CHANGED)],
+        [{"backendRefs": [{**rule_to("v1")["backendRefs"][0], "filters": filters("RequestHeaderModifier", CHANGES)}]}],
+        [RequestCase("/headers", "v1", SENT, CHANGED)],
     ),
     "MeshHTTPRouteRewritePath": Feature(
         [
-            to("v1", matches=at("/one"), filters=filters("URLRewrite", {"path": BELOW})),
-            to("v1", matches=at("/whole"), filters=filters("URLRewrite", {"path": FULL})),
+            rule_to("v1", matches=path_matches("/one"), filters=filters("URLRewrite", {"path": BELOW})),
+            rule_to("v1", matches=path_matches("/whole"), filters=filters("URLRewrite", {"path": FULL})),
         ],
         [
-            Ask("/one/a?b=c", "v1", forwarded="/anything/a?b=c"),
-            Ask("/one", "v1", forwarded="/anything"),
-            Ask("/whole/a", "v1", forwarded="/anything/full"),
+            RequestCase("/one/a?b=c", "v1", backend_path="/anything/a?b=c"),
+            RequestCase("/one", "v1", backend_path="/anything"),
+            RequestCase("/whole/a", "v1", backend_path="/anything/full"),
         ],
     ),
     "MeshHTTPRouteRedirectHostAndStatus": Feature(
-        [moved("/found", hostname="example.org"), moved("/moved", hostname="example.org", statusCode=301)],
         [
-            Ask("/found", f"302 http://example.org:{PORT}/found"),
-            Ask("/moved/a", f"301 http://example.org:{PORT}/moved/a"),
+            redirect_rule("/found", hostname="example.org"),
+            redirect_rule("/moved", hostname="example.org", statusCode=301),
+        ],
+        [
+            RequestCase("/found", f"302 http://example.org:{PORT}/found"),
+            RequestCase("/moved/a", f"301 http://example.org:{PORT}/moved/a"),
         ],
     ),
     **{
         f"MeshHTTPRoute{code}Redirect": Feature(
-            [moved("/moved", hostname="example.org", statusCode=code)],
-            [Ask("/moved", f"{code} http://example.org:{PORT}/moved")],
+            [redirect_rule("/moved", hostname="example.org", statusCode=code)],
+            [RequestCase("/moved", f"{code} http://example.org:{PORT}/moved")],
         )
         for code in (303, 307, 308)
     },
     "MeshHTTPRouteRedirectPath": Feature(
         [
-            moved("/one", hostname="example.org", path={**BELOW, "replacePrefixMatch": "/two"}),
-            moved("/whole", hostname="example.org", path={**FULL, "replaceFullPath": "/new"}),
+            redirect_rule("/one", hostname="example.org", path={**BELOW, "replacePrefixMatch": "/two"}),
+            redirect_rule("/whole", hostname="example.org", path={**FULL, "replaceFullPath": "/new"}),
         ],
         [
-            Ask("/one/a", f"302 http://example.org:{PORT}/two/a"),
-            Ask("/whole/a", f"302 http://example.org:{PORT}/new"),
+            RequestCase("/one/a", f"302 http://example.org:{PORT}/two/a"),
+            RequestCase("/whole/a", f"302 http://example.org:{PORT}/new"),
         ],
     ),
     "MeshHTTPRouteRedirectPort": Feature(
-        [moved("/port", hostname="example.org", port=8083), moved("/usual", hostname="example.org", port=80)],
-        [Ask("/port", "302 http://example.org:8083/port"), Ask("/usual", "302 http://example.org/usual")],
+        [
+            redirect_rule("/port", hostname="example.org", port=8083),
+            redirect_rule("/usual", hostname="example.org", port=80),
+        ],
+        [
+            RequestCase("/port", "302 http://example.org:8083/port"),
+            RequestCase("/usual", "302 http://example.org/usual"),
+        ],
     ),
     "MeshHTTPRouteSchemeRedirect": Feature(
-        [moved("/secure", hostname="example.org", scheme="https"), moved("/port", scheme="https", port=8443)],
         [
-            Ask("/secure", "302 https://example.org/secure"),
-            Ask("/port", "302 https://mesh-http-route-scheme-redirect:8443/port"),
+            redirect_rule("/secure", hostname="example.org", scheme="https"),
+            redirect_rule("/port", scheme="https", port=8443),
+        ],
+        [
+            RequestCase("/secure", "302 https://example.org/secure"),
+            RequestCase("/port", "302 https://mesh-http-route-scheme-redirect:8443/port"),
         ],
     ),
     "MeshPorts": Feature(
-        [to("v1", filters=STAMP)],
-        [Ask("/anything", "v1", answered=STAMPED), Ask("/anything", "v1", answered=PLAIN, port=ALT)],
+        [rule_to("v1", filters=STAMP)],
+        [
+            RequestCase("/anything", "v1", response_headers=STAMPED),
+            RequestCase("/anything", "v1", response_headers=PLAIN, port=ALT),
+        ],
         {"port": PORT},
     ),
 }

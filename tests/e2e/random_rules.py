@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-ODD = 0.03
+ILLEGAL_SHARE = 0.03
 """How often something is taken that validation refuses: rarely, or nothing would be left to be accepted."""
 
 TEXTS = ("/", "/x", "a.example", "ü", "a b", "%", "%REQ(x)%", "x" * 300, "?q=1", "//", "*", "/x#y", "http://[")
@@ -42,13 +42,13 @@ ILLEGAL = (
 )
 
 
-class Oddities:
+class RandomRules:
     """Parts of rules by throwing dice."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
 
-    def changed(self) -> dict[str, Any]:
+    def changes(self) -> dict[str, Any]:
         """What may stand on any rule that sends requests on."""
         parts: Mapping[str, Callable[[], dict[str, Any]]] = {
             "rewrite": self._rewrite,
@@ -59,66 +59,66 @@ class Oddities:
         }
         return {name: make() for name, make in parts.items() if self._dice.random() < 0.3}
 
-    def instead(self) -> dict[str, Any]:
+    def terminal_action(self) -> dict[str, Any]:
         """What may stand in place of a route."""
         return self._dice.choice((self._redirect, self._answer, self._delegate))()
 
     def headers(self) -> dict[str, Any]:
         """Changes of headers."""
-        return {side: self._changes() for side in self._some(("request", "response"))}
+        return {side: self._changes() for side in self._sample(("request", "response"))}
 
     def _changes(self) -> dict[str, Any]:
-        pairs = {field: {str(self._one(HEADERS)): self._one(VALUES)} for field in self._some(("set", "add"))}
-        return {**pairs, "remove": self._some(HEADERS)}
+        pairs = {field: {str(self._pick(HEADERS)): self._pick(VALUES)} for field in self._sample(("set", "add"))}
+        return {**pairs, "remove": self._sample(HEADERS)}
 
     def _rewrite(self) -> dict[str, Any]:
-        inside = {"match": self._one(REGEXES), "rewrite": self._one(TEXTS)}
-        path = self._dice.choice(({"uri": self._one(TEXTS)}, {"uriRegexRewrite": inside}))
-        return self._dice.choice(({"authority": self._one(TEXTS)}, path, {"authority": self._one(TEXTS), **path}))
+        inside = {"match": self._pick(REGEXES), "rewrite": self._pick(TEXTS)}
+        path = self._dice.choice(({"uri": self._pick(TEXTS)}, {"uriRegexRewrite": inside}))
+        return self._dice.choice(({"authority": self._pick(TEXTS)}, path, {"authority": self._pick(TEXTS), **path}))
 
     def _retries(self) -> dict[str, Any]:
-        on = ",".join(self._some(("5xx", "reset", "503", "retriable-4xx", "")))
-        policy = {"attempts": self._one((1, 3, 1000)), "retryOn": on, "perTryTimeout": self._one(DURATIONS)}
-        return {**policy, "backoff": self._one(DURATIONS), "retryRemoteLocalities": self._one((True, False))}
+        on = ",".join(self._sample(("5xx", "reset", "503", "retriable-4xx", "")))
+        policy = {"attempts": self._pick((1, 3, 1000)), "retryOn": on, "perTryTimeout": self._pick(DURATIONS)}
+        return {**policy, "backoff": self._pick(DURATIONS), "retryRemoteLocalities": self._pick((True, False))}
 
     def _fault(self) -> dict[str, Any]:
-        delay = {"fixedDelay": self._one(DURATIONS), "percentage": self._one(PERCENT)}
-        abort = {"httpStatus": self._one(STATUSES), "percentage": self._one(PERCENT)}
-        grpc = {"grpcStatus": self._one(("UNAVAILABLE", "ABORTED")), "percentage": self._one(PERCENT)}
+        delay = {"fixedDelay": self._pick(DURATIONS), "percentage": self._pick(PERCENT)}
+        abort = {"httpStatus": self._pick(STATUSES), "percentage": self._pick(PERCENT)}
+        grpc = {"grpcStatus": self._pick(("UNAVAILABLE", "ABORTED")), "percentage": self._pick(PERCENT)}
         parts = {"delay": delay, "abort": self._dice.choice((abort, grpc))}
-        return {name: parts[name] for name in self._some(("delay", "abort"))}
+        return {name: parts[name] for name in self._sample(("delay", "abort"))}
 
     def _cors(self) -> dict[str, Any]:
         return {
-            "allowOrigins": self._some(ORIGINS),
-            "allowMethods": self._some(("GET", "POST", "*")),
-            "allowHeaders": self._some(HEADERS),
-            "exposeHeaders": self._some(HEADERS),
-            "maxAge": self._one(DURATIONS),
-            "allowCredentials": self._one((True, False)),
+            "allowOrigins": self._sample(ORIGINS),
+            "allowMethods": self._sample(("GET", "POST", "*")),
+            "allowHeaders": self._sample(HEADERS),
+            "exposeHeaders": self._sample(HEADERS),
+            "maxAge": self._pick(DURATIONS),
+            "allowCredentials": self._pick((True, False)),
         }
 
     def _redirect(self) -> dict[str, Any]:
         parts = {
-            "uri": self._one(TEXTS),
-            "prefixRewrite": self._one(TEXTS),
-            "authority": self._one(TEXTS),
-            "scheme": self._one(("http", "https")),
-            "port": self._one((0, 80, 443, 8080)),
-            "derivePort": self._one(("FROM_REQUEST_PORT", "FROM_PROTOCOL_DEFAULT")),
-            "redirectCode": self._one((0, 301, 302, 307, 308)),
+            "uri": self._pick(TEXTS),
+            "prefixRewrite": self._pick(TEXTS),
+            "authority": self._pick(TEXTS),
+            "scheme": self._pick(("http", "https")),
+            "port": self._pick((0, 80, 443, 8080)),
+            "derivePort": self._pick(("FROM_REQUEST_PORT", "FROM_PROTOCOL_DEFAULT")),
+            "redirectCode": self._pick((0, 301, 302, 307, 308)),
         }
-        return {"redirect": {name: parts[name] for name in self._some(tuple(parts))}}
+        return {"redirect": {name: parts[name] for name in self._sample(tuple(parts))}}
 
     def _answer(self) -> dict[str, Any]:
-        body = self._one(({"string": "x"}, {"string": ""}, {"bytes": "AAEC"}, {}, {"string": "x" * 200_000}))
-        return {"directResponse": {"status": self._one(STATUSES), "body": body}}
+        body = self._pick(({"string": "x"}, {"string": ""}, {"bytes": "AAEC"}, {}, {"string": "x" * 200_000}))
+        return {"directResponse": {"status": self._pick(STATUSES), "body": body}}
 
     def _delegate(self) -> dict[str, Any]:
         return {"delegate": {"name": f"o{self._dice.randrange(30)}"}}
 
-    def _one(self, pool: Sequence[Any]) -> Any:
-        return self._dice.choice(ILLEGAL if self._dice.random() < ODD else pool)
+    def _pick(self, pool: Sequence[Any]) -> Any:
+        return self._dice.choice(ILLEGAL if self._dice.random() < ILLEGAL_SHARE else pool)
 
-    def _some(self, pool: Sequence[Any]) -> list[Any]:
+    def _sample(self, pool: Sequence[Any]) -> list[Any]:
         return self._dice.sample(pool, self._dice.randint(1, min(2, len(pool))))

@@ -4,8 +4,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-WHERE = ("*", "*", ".", "default", "prod", "~", "~prod")
-WHAT = ("*", "*", "*.local", "*.default.svc.cluster.local", "a.default.svc.cluster.local", "*.example.com")
+NAMESPACE_PATTERNS = ("*", "*", ".", "default", "prod", "~", "~prod")
+HOST_PATTERNS = ("*", "*", "*.local", "*.default.svc.cluster.local", "a.default.svc.cluster.local", "*.example.com")
 POLICIES = (
     {"mode": "REGISTRY_ONLY"},
     {"mode": "ALLOW_ANY"},
@@ -18,7 +18,7 @@ POOLS = (
 ENDPOINTS = ("127.0.0.1:8080", "0.0.0.0:8080", "[::1]:8080", "")
 
 
-def limits(dice: random.Random, services: Sequence[str]) -> dict[str, Any]:
+def sidecar_spec(dice: random.Random, services: Sequence[str]) -> dict[str, Any]:
     """Return the spec of a Sidecar, which is refused now and then."""
     ports = dice.sample((80, 8000, 443, 3306), dice.randint(0, 2))
     spec: dict[str, Any] = {
@@ -36,7 +36,10 @@ def limits(dice: random.Random, services: Sequence[str]) -> dict[str, Any]:
 
 
 def _listener(dice: random.Random, services: Sequence[str], port: int) -> dict[str, Any]:
-    hosts = [f"{dice.choice(WHERE)}/{dice.choice((*WHAT, dice.choice(services)))}" for _ in range(dice.randint(1, 3))]
+    hosts = [
+        f"{dice.choice(NAMESPACE_PATTERNS)}/{dice.choice((*HOST_PATTERNS, dice.choice(services)))}"
+        for _ in range(dice.randint(1, 3))
+    ]
     spec: dict[str, Any] = {"hosts": [host for host in hosts if "." in host or host.endswith("*")] or ["*/*"]}
     if port:
         spec["port"] = {"number": port, "protocol": dice.choice(("HTTP", "TCP", "TLS", "GRPC"))}

@@ -10,7 +10,7 @@ PORT = 8000
 Json = dict[str, Any]
 
 
-def some(pool: tuple[Any, ...], most: int) -> st.SearchStrategy[list[Any]]:
+def sublists(pool: tuple[Any, ...], most: int) -> st.SearchStrategy[list[Any]]:
     return st.lists(st.sampled_from(pool), max_size=most, unique_by=str)
 
 
@@ -25,7 +25,7 @@ def strings(*values: str, regexes: tuple[str, ...] = (), absent: bool = False) -
     return st.sampled_from([*pool, {}, {"regex": "*"}] if absent else pool)
 
 
-def of_one(*names: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
+def single_key(*names: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
     """A mapping with one of the names."""
     return st.dictionaries(st.sampled_from(names), values, min_size=1, max_size=1)
 
@@ -36,14 +36,16 @@ FIELDS = {
     "method": strings("GET", "P", regexes=("GET|PUT",)),
     "authority": strings("web:8000", "web", "WEB", regexes=(".*:8000", "(web|other).*")),
     "scheme": strings("http", "https"),
-    "headers": of_one("x-a", "X-B", values=NUMBERS) | of_one("host", values=strings("web", "WEB:8000")),
-    "withoutHeaders": of_one("x-a", "X-B", values=NUMBERS),
-    "queryParams": of_one("q", "Q", "r", values=NUMBERS),
+    "headers": single_key("x-a", "X-B", values=NUMBERS) | single_key("host", values=strings("web", "WEB:8000")),
+    "withoutHeaders": single_key("x-a", "X-B", values=NUMBERS),
+    "queryParams": single_key("q", "Q", "r", values=NUMBERS),
     "port": st.sampled_from([8000, 8000, 8000, 9000]),
 }
 PATHS = st.fixed_dictionaries({"uri": URI}, optional={"ignoreUriCase": st.booleans()})
-OTHERS = st.sampled_from(sorted(FIELDS)).flatmap(lambda name: st.fixed_dictionaries({name: FIELDS[name]}))
-MATCH = st.one_of(PATHS, PATHS, OTHERS, OTHERS, st.builds(lambda a, b: a | b, PATHS, OTHERS), st.just({}))
+OTHER_MATCHES = st.sampled_from(sorted(FIELDS)).flatmap(lambda name: st.fixed_dictionaries({name: FIELDS[name]}))
+MATCH = st.one_of(
+    PATHS, PATHS, OTHER_MATCHES, OTHER_MATCHES, st.builds(lambda a, b: a | b, PATHS, OTHER_MATCHES), st.just({})
+)
 
 VALUES = st.sampled_from(["s", "t,u", "50%%", "", "1"])
 PAIRS = st.dictionaries(st.sampled_from(["x-a", "X-B", "x-c"]), VALUES, min_size=1, max_size=2)
@@ -52,10 +54,12 @@ ANSWERED = st.dictionaries(st.sampled_from(["x-r", "X-S"]), VALUES, min_size=1, 
 CHANGES = st.fixed_dictionaries(
     {
         "request": record(
-            set=st.builds(lambda a, b: a | b, PAIRS, HOST), add=PAIRS, remove=some(("x-a", "X-B", "x-c", "x-none"), 2)
+            set=st.builds(lambda a, b: a | b, PAIRS, HOST),
+            add=PAIRS,
+            remove=sublists(("x-a", "X-B", "x-c", "x-none"), 2),
         )
     },
-    optional={"response": record(set=ANSWERED, add=ANSWERED, remove=some(("x-r", "x-s"), 1))},
+    optional={"response": record(set=ANSWERED, add=ANSWERED, remove=sublists(("x-r", "x-s"), 1))},
 )
 RULE_CHANGES = st.fixed_dictionaries({"headers": CHANGES})
 REWRITE = st.one_of(
@@ -81,7 +85,7 @@ REWRITE = st.one_of(
         }
     ),
 )
-TO = st.sampled_from(
+DESTINATIONS = st.sampled_from(
     [{"host": "web", "subset": "v1"}, {"host": "web", "subset": "v2"}, {"host": "other"}, {"host": "empty"}]
 )
 MIRRORED = st.sampled_from([{"host": "copy"}, {"host": "web", "subset": "v2"}, {"host": "nowhere"}])
@@ -97,11 +101,11 @@ def _mirrors(draw: st.DrawFn) -> Json:
 
 
 @st.composite
-def forwards(draw: st.DrawFn) -> Json:
+def forwarding_actions(draw: st.DrawFn) -> Json:
     """What sends requests on: destinations with weights, a rewrite, mirrors."""
     weights = st.sampled_from([0, 1, 1, 50])
-    plain = st.fixed_dictionaries({"destination": TO}, optional={"weight": weights})
-    changing = st.fixed_dictionaries({"destination": TO, "headers": CHANGES, "weight": weights})
+    plain = st.fixed_dictionaries({"destination": DESTINATIONS}, optional={"weight": weights})
+    changing = st.fixed_dictionaries({"destination": DESTINATIONS, "headers": CHANGES, "weight": weights})
     destination = st.one_of(plain, changing, changing)
     destinations = draw(st.lists(destination, min_size=1, max_size=3))
     if len(destinations) > 1 and not any(target.get("weight") for target in destinations):
@@ -155,7 +159,7 @@ def rules(draw: st.DrawFn) -> Json:
     if kind == "prefix":
         prefix = {"uri": {"prefix": draw(st.sampled_from(["/a", "/A", "/"]))}, "ignoreUriCase": draw(st.booleans())}
         return {**rule, "match": [prefix], "redirect": draw(PREFIX_REDIRECT)}
-    sent = {**draw(forwards()), **draw(st.one_of(st.just({}), st.just({}), FAULTS))}
+    sent = {**draw(forwarding_actions()), **draw(st.one_of(st.just({}), st.just({}), FAULTS))}
     sent |= {"corsPolicy": draw(CORS)} if draw(st.booleans()) else {}
     if "Host" in rule.get("headers", {}).get("request", {}).get("set", {}):
         sent.get("rewrite", {}).pop("authority", None)
@@ -166,8 +170,8 @@ def rules(draw: st.DrawFn) -> Json:
 
 ORIGINS = st.sampled_from([{"exact": "https://a.b"}, {"regex": ".*"}, {"prefix": "https://c"}])
 CORS = record(
-    allowOrigins=st.lists(ORIGINS, min_size=1, max_size=2, unique_by=str), allowMethods=some(("GET", "*"), 2),
-    allowHeaders=some(("x-a", "*"), 2), allowCredentials=st.booleans(), maxAge=st.just("1m"),
+    allowOrigins=st.lists(ORIGINS, min_size=1, max_size=2, unique_by=str), allowMethods=sublists(("GET", "*"), 2),
+    allowHeaders=sublists(("x-a", "*"), 2), allowCredentials=st.booleans(), maxAge=st.just("1m"),
     unmatchedPreflights=st.sampled_from(["FORWARD", "IGNORE"]),
 )  # fmt: skip
 QUERIES = st.sampled_from(["?", "?q", "?q=1", "?q=2&q=1", "?q=1&q=2", "?Q=12&r", "?x=/&q=", "?q=%31", "?q=1?&r=1"])

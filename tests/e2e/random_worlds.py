@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from tests.e2e import random_gateways
-from tests.e2e.random_rules import Oddities
-from tests.e2e.random_sidecars import limits
+from tests.e2e.random_rules import RandomRules
+from tests.e2e.random_sidecars import sidecar_spec
 
 NAMESPACES = ("default", "b", "prod", "istio-system")
 NAMES = ("a", "b", "web", "UPPER", "a.b", "x-1")
@@ -60,17 +60,17 @@ POLICIES: dict[str, tuple[dict[str, Any], ...]] = {
 }
 
 
-def world(seed: int) -> str:
+def random_world(seed: int) -> str:
     """Return a file of 30 manifests, some of which are refused."""
-    return yaml.safe_dump_all(Author(random.Random(seed)).manifests(30), allow_unicode=True, sort_keys=False)
+    return yaml.safe_dump_all(ManifestWriter(random.Random(seed)).manifests(30), allow_unicode=True, sort_keys=False)
 
 
-class Author:
+class ManifestWriter:
     """Writes manifests by throwing dice."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
-        self._odd = Oddities(dice)
+        self._rules_source = RandomRules(dice)
 
     def manifests(self, count: int) -> list[dict[str, Any]]:
         kinds: tuple[tuple[str, str, Callable[[], dict[str, Any]]], ...] = (
@@ -80,7 +80,7 @@ class Author:
             *(("networking.istio.io/v1alpha3", "DestinationRule", self._policy),) * 2,
             ("networking.istio.io/v1", "WorkloadEntry", self._workload),
             *(("networking.istio.io/v1", "Gateway", lambda: random_gateways.gateway(self._dice)),) * 2,
-            ("networking.istio.io/v1", "Sidecar", lambda: limits(self._dice, HOSTS)),
+            ("networking.istio.io/v1", "Sidecar", lambda: sidecar_spec(self._dice, HOSTS)),
         )
         return [self._manifest(i, *self._dice.choice(kinds)) for i in range(count)]
 
@@ -92,7 +92,7 @@ class Author:
         return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec()}
 
     def _service(self) -> dict[str, Any]:
-        numbers = self._some(PORTS, 3)
+        numbers = self._sample(PORTS, 3)
         ports = [{"port": n, "name": f"{self._dice.choice(PORT_NAMES)}-{i}".lstrip("-")} for i, n in enumerate(numbers)]
         return {
             "ports": ports,
@@ -104,12 +104,12 @@ class Author:
         resolution = self._dice.choice(["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN"])
         ports = [
             {"number": n, "name": f"p{i}", "protocol": self._dice.choice(PROTOCOLS)}
-            for i, n in enumerate(self._some(PORTS, 3))
+            for i, n in enumerate(self._sample(PORTS, 3))
         ]
-        spec: dict[str, Any] = {"hosts": self._some(HOSTS, 3), "ports": ports, "resolution": resolution}
-        spec["addresses"] = [a for a in self._some(ADDRESSES, 2) if a not in {"", "None"}]
+        spec: dict[str, Any] = {"hosts": self._sample(HOSTS, 3), "ports": ports, "resolution": resolution}
+        spec["addresses"] = [a for a in self._sample(ADDRESSES, 2) if a not in {"", "None"}]
         if resolution != "NONE" and self._maybe():
-            spec["endpoints"] = [{"address": "127.0.0.1", "labels": {"version": v}} for v in self._some(SUBSETS, 2)]
+            spec["endpoints"] = [{"address": "127.0.0.1", "labels": {"version": v}} for v in self._sample(SUBSETS, 2)]
         elif resolution != "NONE":
             spec["workloadSelector"] = {"labels": {"app": self._dice.choice(NAMES)}}
         return spec
@@ -119,7 +119,9 @@ class Author:
         return {"address": address, "labels": {"app": self._dice.choice(NAMES)}, "weight": self._dice.choice([0, 1, 7])}
 
     def _policy(self) -> dict[str, Any]:
-        subsets = [{"name": name, "labels": {"version": self._dice.choice(SUBSETS)}} for name in self._some(SUBSETS, 3)]
+        subsets = [
+            {"name": name, "labels": {"version": self._dice.choice(SUBSETS)}} for name in self._sample(SUBSETS, 3)
+        ]
         policy = {"trafficPolicy": self._traffic()} if self._maybe() else {}
         subsets[0] |= {"trafficPolicy": self._traffic()} if self._maybe() else {}
         return {"host": self._dice.choice(HOSTS), "subsets": subsets, **self._exported(), **policy}
@@ -132,16 +134,16 @@ class Author:
         return policy
 
     def _rules(self) -> dict[str, Any]:
-        hosts = {} if self._dice.random() < 0.15 else {"hosts": self._some(HOSTS, 3)}  # without, it is a delegate
+        hosts = {} if self._dice.random() < 0.15 else {"hosts": self._sample(HOSTS, 3)}  # without, it is a delegate
         streams = self._streams(hosts["hosts"]) if hosts and self._maybe() else {}
         if hosts and self._maybe():
-            streams |= {"gateways": self._some(random_gateways.NAMED, 3)}
+            streams |= {"gateways": self._sample(random_gateways.NAMED, 3)}
         return {**hosts, "http": [self._rule() for _ in range(3)], **streams, **self._exported()}
 
     def _streams(self, hosts: list[str]) -> dict[str, Any]:
         """Rules for TLS and TCP; several ask for the same names and ranges."""
         tls = [
-            {"match": [self._stream(sniHosts=self._some(tuple(hosts), min(2, len(hosts))))], "route": self._shares()}
+            {"match": [self._stream(sniHosts=self._sample(tuple(hosts), min(2, len(hosts))))], "route": self._shares()}
             for _ in "12"
         ]
         tcp = [{"match": [self._stream()] if self._maybe() else [], "route": self._shares()} for _ in "12"]
@@ -149,7 +151,7 @@ class Author:
 
     def _stream(self, **match: Any) -> dict[str, Any]:
         if self._maybe():
-            match["destinationSubnets"] = self._some(SUBNETS, 2)
+            match["destinationSubnets"] = self._sample(SUBNETS, 2)
         return {**match, "port": self._dice.choice(PORTS)} if self._maybe() else match
 
     def _shares(self) -> list[dict[str, Any]]:
@@ -168,18 +170,18 @@ class Author:
         if self._maybe():
             rule["timeout"] = self._dice.choice(["0s", "1ms", "1.5s", "1h30m"])
         if self._dice.random() < 0.2:
-            return {**{key: rule[key] for key in ("match",) if key in rule}, **self._odd.instead()}
+            return {**{key: rule[key] for key in ("match",) if key in rule}, **self._rules_source.terminal_action()}
         if self._maybe():
-            rule |= self._odd.changed()
+            rule |= self._rules_source.changes()
         if self._maybe():
-            rule["route"][0]["headers"] = self._odd.headers()
+            rule["route"][0]["headers"] = self._rules_source.headers()
         return rule
 
     def _match(self) -> dict[str, Any]:
         fields = ("uri", "scheme", "method", "authority")
-        match: dict[str, Any] = {field: self._dice.choice(STRINGS) for field in self._some(fields, 2)}
-        for field in self._some(("headers", "withoutHeaders", "queryParams"), 2):
-            match[field] = {name: self._dice.choice(STRINGS) for name in self._some(("x-a", "X-B", "cookie"), 2)}
+        match: dict[str, Any] = {field: self._dice.choice(STRINGS) for field in self._sample(fields, 2)}
+        for field in self._sample(("headers", "withoutHeaders", "queryParams"), 2):
+            match[field] = {name: self._dice.choice(STRINGS) for name in self._sample(("x-a", "X-B", "cookie"), 2)}
         if self._maybe():
             match["ignoreUriCase"] = True
         if self._maybe():
@@ -195,10 +197,10 @@ class Author:
         return destination
 
     def _exported(self) -> dict[str, Any]:
-        return {"exportTo": self._some(("*", ".", *NAMESPACES), 2)} if self._dice.random() < 0.2 else {}
+        return {"exportTo": self._sample(("*", ".", *NAMESPACES), 2)} if self._dice.random() < 0.2 else {}
 
     def _maybe(self) -> bool:
         return self._dice.random() < 0.4
 
-    def _some(self, pool: tuple[Any, ...], most: int) -> list[Any]:
+    def _sample(self, pool: tuple[Any, ...], most: int) -> list[Any]:
         return self._dice.sample(pool, self._dice.randint(1, most))

@@ -8,7 +8,7 @@ import msgspec
 Headers = Sequence[tuple[str, str]]
 
 
-class Said(msgspec.Struct, frozen=True):
+class RawResponse(msgspec.Struct, frozen=True):
     """An answer. Names of headers are lower case, in the order they came."""
 
     status: int
@@ -21,7 +21,7 @@ class Said(msgspec.Struct, frozen=True):
         return ",".join(values) if values else None
 
 
-async def say(address: tuple[str, int], line: str, headers: Headers) -> Said:
+async def send_raw(address: tuple[str, int], line: str, headers: Headers) -> RawResponse:
     """Send `GET /path` with headers over a connection of its own."""
     reader, writer = await asyncio.open_connection(*address)
     try:
@@ -30,7 +30,7 @@ async def say(address: tuple[str, int], line: str, headers: Headers) -> Said:
         head_text = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").removesuffix("\r\n\r\n")
         status_line, *lines = head_text.split("\r\n")
         pairs = (line.partition(":") for line in lines)
-        answer = Said(
+        answer = RawResponse(
             int(status_line.split()[1]), tuple((name.lower(), value.strip()) for name, _, value in pairs), b""
         )
         body = await reader.readexactly(int(answer.header("content-length") or 0))  # Envoy closes a second later

@@ -20,9 +20,9 @@ from tests.e2e import random_gateways
 from tests.e2e.conftest import PROTOCOLS, seed_of_run
 from tests.e2e.decoders import differences
 from tests.e2e.edge_router import Certificates, router, secured_stage
-from tests.e2e.manifests import complaints, findings, joined, until
+from tests.e2e.manifests import findings, join_manifests, nack_messages, until
 from tests.e2e.pod_namespaces import network, unavailable
-from tests.e2e.random_worlds import world
+from tests.e2e.random_worlds import random_world
 from tests.e2e.sidecars import sidecar
 
 pytestmark = pytest.mark.envoy
@@ -44,20 +44,20 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
     tried = [document for document in documents if document["kind"] not in TOGETHER]
     stage.write("ground.yaml", yaml.safe_dump_all(ground))
     await until(lambda: len(stage.app.plane.snapshot.objects) == len(ground), "the file was read")
-    judge = Judge(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
-    problems_by_name = {"ground": judge.said()}
+    judge = AcceptanceCheck(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
+    problems_by_name = {"ground": judge.problems()}
     for document in tried if delta else ():  # what Envoy makes of a resource is no matter of how it came
-        await judge.show([document])
-        problems_by_name[document["metadata"]["name"]] = judge.said()
-    await judge.show(tried)
-    problems_by_name["all together"] = judge.said()
+        await judge.apply([document])
+        problems_by_name[document["metadata"]["name"]] = judge.problems()
+    await judge.apply(tried)
+    problems_by_name["all together"] = judge.problems()
     wrong = [f"{name}: {problem}" for name, problems in problems_by_name.items() for problem in problems]
     assert not wrong, "\n".join(wrong)
 
 
 @PROTOCOLS
 async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
-    judge = Judge(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
+    judge = AcceptanceCheck(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
     await judge.random_worlds(WORLDS if delta else FEW)
 
 
@@ -68,11 +68,11 @@ async def test_a_router_accepts_random_worlds(tmp_path: Path, delta: bool) -> No
     secrets = [issued.secret(name, "api.example.com") for name in random_gateways.SECRETS[:2]]
     secrets.append(issued.secret("mutual", "*.example.com", ca_crt=authority))
     async with secured_stage(tmp_path) as (stage, tls):
-        await stage.apply(joined(*secrets))
+        await stage.apply(join_manifests(*secrets))
         edge_router = await router(stage, *random_gateways.PORTS, delta=delta, tls=tls, unprivileged=True)
-        judge = Judge(stage, edge_router.envoy.log)
+        judge = AcceptanceCheck(stage, edge_router.envoy.log)
         await judge.random_worlds(WORLDS if delta else FEW)
-        assert judge.seen >= {LISTENER, ROUTE, CLUSTER}
+        assert judge.type_urls >= {LISTENER, ROUTE, CLUSTER}
 
 
 @pytest.mark.skipif(bool(why := unavailable()), reason=why)
@@ -86,27 +86,27 @@ async def test_envoy_accepts_random_worlds_with_interception(tmp_path: Path) -> 
             proxy = Proxy("sidecar", "web", "default", pod.address, labels=labels, interception=REDIRECT)
             wires.sidecar(pod, proxy, XdsAddress(wires.host, stage.xds.port), tmp_path)
             await until(lambda: len(stage.app.xds.streams()) == 1, "the sidecar is connected")
-            await Judge(stage, (tmp_path / "web.log").read_text).random_worlds(FEW)
+            await AcceptanceCheck(stage, (tmp_path / "web.log").read_text).random_worlds(FEW)
 
 
-class Judge:
+class AcceptanceCheck:
     """An Envoy, and what it and others have to say about what it is shown."""
 
     def __init__(self, stage: Stage, log: Callable[[], str]) -> None:
         self._stage, self._log = stage, log
-        self._logged = 0
-        self._read: set[str] = set()
-        self.seen: set[str] = set()
+        self._lines_checked = 0
+        self._checked_versions: set[str] = set()
+        self.type_urls: set[str] = set()
 
     async def random_worlds(self, count: int) -> None:
         """Show a number of worlds, one after the other."""
         first_seed = seed_of_run()
         for seed in range(first_seed, first_seed + count):
-            await self.show(list(yaml.safe_load_all(world(seed))))
-            wrong = self.said()
+            await self.apply(list(yaml.safe_load_all(random_world(seed))))
+            wrong = self.problems()
             assert not wrong, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *wrong))
 
-    async def show(self, documents: Sequence[object]) -> None:
+    async def apply(self, documents: Sequence[object]) -> None:
         """Replace what is tried, and wait until the proxy has answered all that follows."""
         app = self._stage.app
         batches = app.batches
@@ -116,26 +116,26 @@ class Judge:
         await until(lambda: app.batches > batches, "the file was read")
         await self._stage.settled()
 
-    def said(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Return every complaint: rejections, builds that failed, new warnings of the proxy, other readings."""
         app = self._stage.app
-        problems = [*complaints(self._stage), *(f.message for f in findings(self._stage) if f.reason == "Rejected")]
+        problems = [*nack_messages(self._stage), *(f.message for f in findings(self._stage) if f.reason == "Rejected")]
         problems += [f"{key}: {error}" for key, error in app.plane.publisher.failures.items()]
         lines = self._log().splitlines()
-        logged = (json.loads(line)["msg"] for line in lines[self._logged :])
+        logged = (json.loads(line)["msg"] for line in lines[self._lines_checked :])
         problems += [line for line in logged if not line.startswith(UNAVOIDABLE)]
-        self._logged = len(lines)
-        problems += [difference for resource in self._new() for difference in differences(resource)]
+        self._lines_checked = len(lines)
+        problems += [difference for resource in self._new_resources() for difference in differences(resource)]
         return list(dict.fromkeys(_short(problem) for problem in problems))
 
-    def _new(self) -> Iterator[Resource]:
+    def _new_resources(self) -> Iterator[Resource]:
         """Yield the resources that are served and were not looked at before."""
         (stream,) = self._stage.app.xds.streams()
         for resources in self._stage.app.plane.render(stream.proxy).resources.values():
             for resource in resources.values():
-                if resource.version not in self._read:
-                    self._read.add(resource.version)
-                    self.seen.add(resource.type_url)
+                if resource.version not in self._checked_versions:
+                    self._checked_versions.add(resource.version)
+                    self.type_urls.add(resource.type_url)
                     yield resource
 
 

@@ -15,10 +15,10 @@ from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.manifests import (
-    complaints,
     destination_rule,
     findings,
-    joined,
+    join_manifests,
+    nack_messages,
     route,
     until,
     versions,
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.envoy
 PORT = 8000
 REQUESTS = 5
 MANY = 50 * 1024 * 1024
-GOOD = joined(
+GOOD = join_manifests(
     destination_rule("web", {"v1": "v1", "v2": "v2"}),
     virtual_service("web", {"route": route(("web", "v1", 1)), "mirror": {"host": "web", "subset": "v2"}}),
 )
@@ -68,7 +68,7 @@ class Web(msgspec.Struct, frozen=True):
 async def web(stage: Stage, client: aiohttp.ClientSession) -> AsyncIterator[Web]:
     async with AsyncExitStack() as stack:
         v1, v2 = [await stack.enter_async_context(Workload(name)) for name in ("v1", "v2")]
-        await stage.apply(joined(service("web", PORT), versions("web", [v1.port, v2.port])))
+        await stage.apply(join_manifests(service("web", PORT), versions("web", [v1.port, v2.port])))
         stage.write("rules.yaml", GOOD)
         await until(lambda: len(stage.app.plane.snapshot.objects) == 7, "the folder was read")
         world = Web(stage, await sidecar(stage, PORT), v1, v2, client)
@@ -125,7 +125,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("spoil", "line", "words"), BAD.values(), ids=BAD.keys())
-async def test_rules_that_cannot_be_read_are_reported_and_the_last_good_ones_serve(
+async def test_unreadable_rules_are_reported_and_the_last_valid_ones_serve(
     web: Web, spoil: Callable[[Path], None], line: int, words: str
 ) -> None:
     spoil(web.rules)
@@ -134,13 +134,13 @@ async def test_rules_that_cannot_be_read_are_reported_and_the_last_good_ones_ser
     assert (finding.file, finding.line, finding.severity) == (str(web.rules), line, Severity.ERROR)
     assert "; still serving " in finding.message
     await web.serves()
-    assert complaints(web.stage) == []
+    assert nack_messages(web.stage) == []
     web.stage.write("rules.yaml", GOOD)
     await until(lambda: findings(web.stage) == (), "the finding goes")
     await web.serves()
 
 
-async def test_a_second_manifest_of_one_name_is_reported_and_the_first_serves(web: Web) -> None:
+async def test_a_duplicate_manifest_is_reported_and_the_first_one_serves(web: Web) -> None:
     web.stage.write("a-second.yaml", GOOD.replace("subset: v1", "subset: v2"))
     second = str(web.stage.folder / "a-second.yaml")
     await until(lambda: len(findings(web.stage)) == 2, "a finding for each of the two")
@@ -155,7 +155,7 @@ async def test_a_second_manifest_of_one_name_is_reported_and_the_first_serves(we
     await web.serves()
 
 
-async def test_a_folder_that_is_renamed_away_is_reported_and_goes_on_serving(web: Web) -> None:
+async def test_a_removed_folder_is_reported_and_its_objects_keep_serving(web: Web) -> None:
     away = web.stage.folder.with_name("away")
     web.stage.folder.rename(away)
     await until(lambda: findings(web.stage) != (), "a finding")

@@ -12,15 +12,15 @@ from mirrorplane.api.kinds.istio.virtual_service import VIRTUAL_SERVICE
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.conftest import PROTOCOLS, seed_of_run
-from tests.e2e.counting_server import tallying
-from tests.e2e.http_load import Address, by_host, by_proxy, flood, steady
+from tests.e2e.counting_server import counting_server
+from tests.e2e.http_load import Address, direct_request, flood, proxy_request, steady_load
 from tests.e2e.manifests import (
-    QUIET,
-    complaints,
+    NO_ACCESS_LOG,
     destination_rule,
     findings,
-    joined,
+    join_manifests,
     mesh_config,
+    nack_messages,
     route,
     until,
     versions,
@@ -31,7 +31,7 @@ from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
 pytestmark = pytest.mark.envoy
 
 ROUNDS = 200
-ASKED = 3
+COPY_ATTEMPTS = 3
 PER_SECOND = 200
 PAUSE_S = 0.25  # the longest between two edits: long enough for some to be read alone, short enough for some not to be
 HOSTS = ("a", "b", "c")
@@ -110,7 +110,7 @@ class Editor:
         log = self._dice.choice(["", "/dev/null"])
         self._write("mesh", mesh_config({"accessLogFile": log, "mirroring": {"guards": guards}}))
 
-    def last(self) -> None:
+    def write_final_rules(self) -> None:
         """Write rules that the test knows: v1 answers, `copy` gets a copy of everything."""
         self._write("copy-pods", versions("copy", [self._copy_port]))
         for host in HOSTS:
@@ -137,7 +137,7 @@ class Editor:
         return {"mirrors": [{"destination": target, "percentage": percent} for target in self._dice.sample(targets, 2)]}
 
     def _write(self, name: str, *manifests: str) -> None:
-        self._stage.write(f"{name}.yaml", joined(*manifests))
+        self._stage.write(f"{name}.yaml", join_manifests(*manifests))
 
 
 @PROTOCOLS
@@ -146,36 +146,38 @@ async def test_random_edits_fail_no_request(stage: Stage, delta: bool) -> None:
     print(f"MIRRORPLANE_TEST_SEED={seed}")
     dice = random.Random(seed)
     async with AsyncExitStack() as stack:
-        v1, v2, copy = [await stack.enter_async_context(tallying(name)) for name in ("v1", "v2", "copy")]
-        stage.write("mesh.yaml", QUIET)
+        v1, v2, copy = [await stack.enter_async_context(counting_server(name)) for name in ("v1", "v2", "copy")]
+        stage.write("mesh.yaml", NO_ACCESS_LOG)
         both = [v1.port, v2.port]
         for i, host in enumerate(HOSTS):
-            stage.write(f"{host}-service.yaml", joined(service(host, PORTS[i % 2]), versions(host, both)))
+            stage.write(f"{host}-service.yaml", join_manifests(service(host, PORTS[i % 2]), versions(host, both)))
         stage.write("copy.yaml", service("copy", PORTS[0]))
         await until(lambda: len(stage.app.plane.snapshot.objects) == 1 + 5 * len(HOSTS) + 1, "the folder was read")
         envoy = await sidecar(stage, *PORTS, 8002, 8003, delta=delta)
         editor = Editor(stage, dice, copy.port)
-        async with steady(_choices(envoy), PER_SECOND, seed) as rate:
+        async with steady_load(_choices(envoy), PER_SECOND, seed) as rate:
             for _ in range(ROUNDS):
                 editor.edit()
                 await asyncio.sleep(dice.random() * PAUSE_S)
-            editor.last()
-            await until(lambda: _is_last(stage) and findings(stage) == (), "the last edit was read")
+            editor.write_final_rules()
+            await until(lambda: _is_last_edit_published(stage) and findings(stage) == (), "the last edit was read")
             await stage.settled()
         assert (dict(rate.failed), rate.answered) == ({}, rate.sent), f"seed {seed}"
-        assert complaints(stage) == []
+        assert nack_messages(stage) == []
         assert envoy.envoy.log() == ""
         copy.paths.clear()
-        for _ in range(ASKED):  # a copy that cannot connect within a second is let go
-            missing = [host for host in HOSTS if not copy.count(_shadow(host))]
-            answers = await flood((envoy.address, PROXY_PORT), [by_proxy(f"{_at(host)}", "/last") for host in missing])
+        for _ in range(COPY_ATTEMPTS):  # a copy that cannot connect within a second is let go
+            missing = [host for host in HOSTS if not copy.count(_shadow_authority(host))]
+            answers = await flood(
+                (envoy.address, PROXY_PORT), [proxy_request(f"{_authority(host)}", "/last") for host in missing]
+            )
             assert [answer.workload for answer in answers] == ["v1"] * len(missing)
             with suppress(AssertionError):
-                await until(lambda: all(copy.count(_shadow(host)) for host in HOSTS), "all were copied", 3)
-        assert all(copy.count(_shadow(host)) for host in HOSTS), "copies are missing again and again"
+                await until(lambda: all(copy.count(_shadow_authority(host)) for host in HOSTS), "all were copied", 3)
+        assert all(copy.count(_shadow_authority(host)) for host in HOSTS), "copies are missing again and again"
 
 
-def _is_last(stage: Stage) -> bool:
+def _is_last_edit_published(stage: Stage) -> bool:
     """Tell whether nothing but the last rules is there, and proxies have been offered what follows from them."""
     plane = stage.app.plane
     if plane.published != plane.snapshot.version:
@@ -187,13 +189,13 @@ def _is_last(stage: Stage) -> bool:
 
 def _choices(envoy: Sidecar) -> list[tuple[Address, bytes]]:
     """Every host, through the HTTP proxy and through its own port."""
-    by_port = [((envoy.address, PORTS[i % 2]), by_host(host)) for i, host in enumerate(HOSTS)]
-    return [*by_port, *(((envoy.address, PROXY_PORT), by_proxy(_at(host))) for host in HOSTS)]
+    by_port = [((envoy.address, PORTS[i % 2]), direct_request(host)) for i, host in enumerate(HOSTS)]
+    return [*by_port, *(((envoy.address, PROXY_PORT), proxy_request(_authority(host))) for host in HOSTS)]
 
 
-def _at(host: str) -> str:
+def _authority(host: str) -> str:
     return f"{host}:{PORTS[HOSTS.index(host) % 2]}"
 
 
-def _shadow(host: str) -> str:
+def _shadow_authority(host: str) -> str:
     return f"{host}-shadow:{PORTS[HOSTS.index(host) % 2]}"

@@ -12,9 +12,9 @@ from aiohttp import web
 
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.manifests import findings, joined, mesh_config
+from tests.e2e.manifests import findings, join_manifests, mesh_config
 from tests.e2e.sidecars import Sidecar, sidecar
-from tests.e2e.tls_workload import Secured
+from tests.e2e.tls_workload import TlsWorkload
 
 pytestmark = pytest.mark.envoy
 
@@ -22,7 +22,7 @@ HOST, PORT = "api.example.com", 9000
 OK, UNAVAILABLE = 200, 503
 
 
-def entry(name: str, *endpoints: Mapping[str, Any], **spec: Any) -> str:
+def service_entry(name: str, *endpoints: Mapping[str, Any], **spec: Any) -> str:
     """A ServiceEntry for the host, with these endpoints."""
     all_fields = {
         "hosts": [HOST],
@@ -45,25 +45,27 @@ def _istio(kind: str, name: str, spec: Mapping[str, Any]) -> str:
     return text
 
 
-async def ask(envoy: Sidecar, client: aiohttp.ClientSession) -> tuple[int, str]:
+async def request(envoy: Sidecar, client: aiohttp.ClientSession) -> tuple[int, str]:
     async with client.get(f"http://{HOST}:{PORT}/anything", proxy=envoy.proxy) as answer:
         return answer.status, answer.headers.get("X-Workload", "")
 
 
-async def test_endpoints_of_several_entries_for_one_host_are_called(stage: Stage, client: aiohttp.ClientSession):
+async def test_endpoints_of_several_entries_for_one_host_are_balanced(stage: Stage, client: aiohttp.ClientSession):
     async with Workload("first") as first_workload, Workload("second") as second_workload:
         entries = [
-            entry(workload.name, {"address": "127.0.0.1", "ports": {"http": workload.port}})
+            service_entry(workload.name, {"address": "127.0.0.1", "ports": {"http": workload.port}})
             for workload in (first_workload, second_workload)
         ]
         balanced = {"host": HOST, "trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}}
-        await stage.apply(joined(mesh_config({}), *entries, _istio("DestinationRule", "api", balanced)))
+        await stage.apply(join_manifests(mesh_config({}), *entries, _istio("DestinationRule", "api", balanced)))
         envoy = await sidecar(stage, PORT)
-        reached = Counter([await ask(envoy, client) for _ in range(6)])
+        reached = Counter([await request(envoy, client) for _ in range(6)])
         assert reached == {(OK, "first"): 3, (OK, "second"): 3}
 
 
-async def test_a_socket_on_the_proxys_machine_is_called(stage: Stage, client: aiohttp.ClientSession, tmp_path: Path):
+async def test_a_unix_socket_on_the_proxys_machine_is_dialled(
+    stage: Stage, client: aiohttp.ClientSession, tmp_path: Path
+):
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(text=request.path, headers={"X-Workload": "socket"})
 
@@ -72,32 +74,32 @@ async def test_a_socket_on_the_proxys_machine_is_called(stage: Stage, client: ai
     try:
         path = tmp_path / "s"
         await web.UnixSite(runner, str(path)).start()
-        await stage.apply(joined(mesh_config({}), entry("api", {"address": f"unix://{path}"})))
-        assert await ask(await sidecar(stage, PORT), client) == (OK, "socket")
+        await stage.apply(join_manifests(mesh_config({}), service_entry("api", {"address": f"unix://{path}"})))
+        assert await request(await sidecar(stage, PORT), client) == (OK, "socket")
     finally:
         await runner.cleanup()
 
 
-async def test_the_certificate_must_have_a_name_of_the_entry(
+async def test_the_certificate_must_match_a_subject_alt_name_of_the_entry(
     stage: Stage, client: aiohttp.ClientSession, tmp_path: Path
 ):
-    async with Secured(tmp_path, "one.example.com") as secured:
+    async with TlsWorkload(tmp_path, "one.example.com") as secured:
         endpoint = {"address": "127.0.0.1", "ports": {"http": secured.port}}
         tls = {"mode": "SIMPLE", "caCertificates": str(secured.ca), "sni": "one.example.com"}
         rule = _istio("DestinationRule", "api", {"host": HOST, "trafficPolicy": {"tls": tls}})
-        by_entry = entry("api", endpoint, subjectAltNames=["spiffe://a/b", "one.example.com"])
-        await stage.apply(joined(mesh_config({}), by_entry, rule))
+        by_entry = service_entry("api", endpoint, subjectAltNames=["spiffe://a/b", "one.example.com"])
+        await stage.apply(join_manifests(mesh_config({}), by_entry, rule))
         envoy = await sidecar(stage, PORT)
-        assert await ask(envoy, client) == (OK, "secured")
-        await stage.apply(entry("api", endpoint, subjectAltNames=["two.example.com"]))
-        assert (await ask(envoy, client))[0] == UNAVAILABLE
+        assert await request(envoy, client) == (OK, "secured")
+        await stage.apply(service_entry("api", endpoint, subjectAltNames=["two.example.com"]))
+        assert (await request(envoy, client))[0] == UNAVAILABLE
         by_rule = {**tls, "subjectAltNames": ["one.example.com"]}
         await stage.apply(_istio("DestinationRule", "api", {"host": HOST, "trafficPolicy": {"tls": by_rule}}))
-        assert await ask(envoy, client) == (OK, "secured"), "what the rule says goes before"
+        assert await request(envoy, client) == (OK, "secured"), "what the rule says goes before"
         assert not findings(stage)
 
 
-async def test_an_entry_for_nobody_is_seen_by_nobody(stage: Stage, client: aiohttp.ClientSession):
+async def test_an_entry_exported_to_no_namespace_is_unknown(stage: Stage, client: aiohttp.ClientSession):
     async with Workload("first") as workload:
         endpoint = {"address": "127.0.0.1", "ports": {"http": workload.port}}
         strict = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
@@ -111,8 +113,8 @@ async def test_an_entry_for_nobody_is_seen_by_nobody(stage: Stage, client: aioht
                 "resolution": "STATIC",
             },
         )
-        await stage.apply(joined(mesh_config(strict), other_entry, entry("api", endpoint)))
+        await stage.apply(join_manifests(mesh_config(strict), other_entry, service_entry("api", endpoint)))
         envoy = await sidecar(stage, PORT)
-        assert await ask(envoy, client) == (OK, "first")
-        await stage.apply(entry("api", endpoint, exportTo=["~"]))
-        assert (await ask(envoy, client))[0] == 502
+        assert await request(envoy, client) == (OK, "first")
+        await stage.apply(service_entry("api", endpoint, exportTo=["~"]))
+        assert (await request(envoy, client))[0] == 502

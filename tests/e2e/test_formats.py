@@ -51,17 +51,17 @@ def configuration(values: list[str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("value", REFUSED_BY_ENVOY)
-async def test_what_envoy_refuses_is_refused_before(value: str) -> None:
+async def test_values_that_envoy_rejects_are_rejected_by_validation(value: str) -> None:
     assert value_problem(value)
     assert not await accepts([value])
 
 
 @pytest.mark.parametrize("value", REFUSED_BY_US)
-def test_what_must_not_be_readable_is_refused(value: str) -> None:
+def test_commands_that_expose_secrets_are_rejected(value: str) -> None:
     assert value_problem(value)
 
 
-async def test_envoy_knows_every_command_by_itself() -> None:
+async def test_envoy_accepts_every_known_command() -> None:
     values = [f"%{name}%" for name in sorted(PLAIN)]
     assert not [value for value in values if value_problem(value)]
     assert await accepts(values)
@@ -69,5 +69,5 @@ async def test_envoy_knows_every_command_by_itself() -> None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=5).map("".join), min_size=1, max_size=20))
-def test_what_is_let_through_envoy_takes(values: list[str]) -> None:
+def test_envoy_accepts_whatever_validation_accepts(values: list[str]) -> None:
     assert asyncio.run(accepts([value for value in values if not value_problem(value)]))

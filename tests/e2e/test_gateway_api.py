@@ -15,9 +15,9 @@ from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.edge_router import Certificates, Router, router, secured_stage
-from tests.e2e.manifests import QUIET, complaints, joined, until
-from tests.e2e.test_accepted import Judge
-from tests.e2e.test_golden_accepted import accepts
+from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages, until
+from tests.e2e.test_accepted import AcceptanceCheck
+from tests.e2e.test_golden_accepted import assert_accepted
 from tests.test_golden import CASES
 
 pytestmark = pytest.mark.envoy
@@ -28,23 +28,23 @@ LABELS = {"gateway.networking.k8s.io/gateway-name": "edge"}
 REQUESTS = 200
 
 
-def object_of(kind: str, name: str, spec: Mapping[str, Any]) -> str:
+def gateway_api_object(kind: str, name: str, spec: Mapping[str, Any]) -> str:
     manifest = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
     text: str = yaml.safe_dump(manifest)
     return text
 
 
-def edge(*listeners: Mapping[str, Any]) -> str:
+def edge_gateway(*listeners: Mapping[str, Any]) -> str:
     """The class and the Gateway."""
-    return joined(
-        object_of("GatewayClass", "ours", {"controllerName": "mirrorplane.io/gateway-controller"}),
-        object_of("Gateway", "edge", {"gatewayClassName": "ours", "listeners": list(listeners)}),
+    return join_manifests(
+        gateway_api_object("GatewayClass", "ours", {"controllerName": "mirrorplane.io/gateway-controller"}),
+        gateway_api_object("Gateway", "edge", {"gatewayClassName": "ours", "listeners": list(listeners)}),
     )
 
 
 def route(host: str, *rules: Mapping[str, Any]) -> str:
     spec = {"parentRefs": [{"name": "edge"}], "hostnames": [host], "rules": list(rules)}
-    return object_of("HTTPRoute", host, spec)
+    return gateway_api_object("HTTPRoute", host, spec)
 
 
 def rule(path: str, *backends: str, filters: tuple[Mapping[str, Any], ...] = ()) -> dict[str, Any]:
@@ -57,9 +57,11 @@ def mirror(name: str, **share: Any) -> dict[str, Any]:
     return {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": name, "port": 80}, **share}}
 
 
-def behind(*workloads: Workload) -> str:
+def services_for(*workloads: Workload) -> str:
     """Services of one workload each on this machine."""
-    return joined(*(joined(service(w.name, 80), local_pod(w.name, w.name, {"app": w.name}, w.port)) for w in workloads))
+    return join_manifests(
+        *(join_manifests(service(w.name, 80), local_pod(w.name, w.name, {"app": w.name}, w.port)) for w in workloads)
+    )
 
 
 class EdgeClient:
@@ -102,7 +104,9 @@ async def test_a_router_does_what_routes_say(stage: Stage, client: aiohttp.Clien
     async with Workload("web") as web, Workload("other") as other_workload, Workload("copy") as copy:
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
         rules = [route(WEB, *RULES), route(OTHER, rule("/", "other"))]
-        await stage.apply(joined(QUIET, edge(listener), *rules, behind(web, other_workload, copy)))
+        await stage.apply(
+            join_manifests(NO_ACCESS_LOG, edge_gateway(listener), *rules, services_for(web, other_workload, copy))
+        )
         edge_router = await router(stage, HTTP, delta=delta, labels=LABELS)
         caller = EdgeClient(client, edge_router)
         await _routes_by_host_and_path(caller, client, edge_router)
@@ -110,7 +114,7 @@ async def test_a_router_does_what_routes_say(stage: Stage, client: aiohttp.Clien
         await _answers_itself(caller)
         await _shares(caller)
         await _copies(caller, web, other_workload, copy)
-    assert not complaints(stage)
+    assert not nack_messages(stage)
 
 
 async def _routes_by_host_and_path(caller: EdgeClient, client: aiohttp.ClientSession, edge_router: Router) -> None:
@@ -175,7 +179,7 @@ async def _copies(caller: EdgeClient, web: Workload, other_workload: Workload, c
     assert len(copy.received) <= 135
 
 
-async def test_https_ends_at_a_listener_with_its_secret(tmp_path: Path, client: aiohttp.ClientSession):
+async def test_an_https_listener_terminates_tls_with_its_secret(tmp_path: Path, client: aiohttp.ClientSession):
     issued = Certificates()
     async with secured_stage(tmp_path) as (stage, tls), Workload("web") as web:
         tls_spec = {"certificateRefs": [{"name": "web"}]}
@@ -185,10 +189,14 @@ async def test_https_ends_at_a_listener_with_its_secret(tmp_path: Path, client: 
         ]
         away = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "port": HTTPS, "statusCode": 301}}
         both = [
-            object_of("HTTPRoute", "web", {"parentRefs": _at("https"), "rules": [rule("/", "web")]}),
-            object_of("HTTPRoute", "away", {"parentRefs": _at("http"), "rules": [rule("/", filters=(away,))]}),
+            gateway_api_object("HTTPRoute", "web", {"parentRefs": _parent_refs("https"), "rules": [rule("/", "web")]}),
+            gateway_api_object(
+                "HTTPRoute", "away", {"parentRefs": _parent_refs("http"), "rules": [rule("/", filters=(away,))]}
+            ),
         ]
-        await stage.apply(joined(QUIET, edge(*listeners), *both, behind(web), issued.secret("web", WEB)))
+        await stage.apply(
+            join_manifests(NO_ACCESS_LOG, edge_gateway(*listeners), *both, services_for(web), issued.secret("web", WEB))
+        )
         edge_router = await router(stage, HTTP, HTTPS, tls=tls, labels=LABELS)
         url = edge_router.url("https", HTTPS, "/anything")
         request = client.get(url, headers={"Host": WEB}, ssl=issued.client(), server_hostname=WEB)
@@ -197,10 +205,10 @@ async def test_https_ends_at_a_listener_with_its_secret(tmp_path: Path, client: 
         with pytest.raises(aiohttp.ClientError):
             await client.get(url, headers={"Host": OTHER}, ssl=issued.client(), server_hostname=OTHER)
         assert await EdgeClient(client, edge_router).get("/a") == (301, f"https://{WEB}:{HTTPS}/a")
-        assert not complaints(stage)
+        assert not nack_messages(stage)
 
 
-def _at(section: str) -> list[dict[str, str]]:
+def _parent_refs(section: str) -> list[dict[str, str]]:
     return [{"name": "edge", "sectionName": section}]
 
 
@@ -209,4 +217,4 @@ async def test_envoy_accepts_the_golden_cases(tmp_path: Path):
     assert len(cases) >= 4
     async with secured_stage(tmp_path) as (stage, tls):
         edge_router = await router(stage, *range(8080, 8090), 8443, 9443, tls=tls, labels=LABELS)
-        await accepts(Judge(stage, edge_router.envoy.log), cases, tmp_path)
+        await assert_accepted(AcceptanceCheck(stage, edge_router.envoy.log), cases, tmp_path)

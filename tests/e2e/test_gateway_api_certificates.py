@@ -16,10 +16,10 @@ from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.edge_router import Certificates, Router, router, secured_stage
-from tests.e2e.manifests import QUIET, complaints, findings, joined
-from tests.e2e.test_gateway_api import LABELS, behind, object_of, route, rule
+from tests.e2e.manifests import NO_ACCESS_LOG, findings, join_manifests, nack_messages
+from tests.e2e.test_gateway_api import LABELS, gateway_api_object, route, rule, services_for
 from tests.e2e.test_gateway_api_tls import BACKEND, config_map, policy, secured
-from tests.e2e.tls_workload import Secured
+from tests.e2e.tls_workload import TlsWorkload
 
 pytestmark = pytest.mark.envoy
 
@@ -29,10 +29,10 @@ Edge = tuple[Stage, XdsTls]
 
 
 @pytest.fixture
-async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
+async def secured_edge(tmp_path: Path) -> AsyncIterator[Edge]:
     async with secured_stage(tmp_path) as secured:
         yield secured
-        assert not complaints(secured[0])
+        assert not nack_messages(secured[0])
 
 
 def https(name: str, port: int = HTTPS, host: str = "", **ref: str) -> dict[str, Any]:
@@ -42,13 +42,13 @@ def https(name: str, port: int = HTTPS, host: str = "", **ref: str) -> dict[str,
 
 
 def gateway(*listeners: Mapping[str, Any], **more: Any) -> str:
-    return joined(
-        object_of("GatewayClass", "ours", {"controllerName": "mirrorplane.io/gateway-controller"}),
-        object_of("Gateway", "edge", {"gatewayClassName": "ours", "listeners": list(listeners), **more}),
+    return join_manifests(
+        gateway_api_object("GatewayClass", "ours", {"controllerName": "mirrorplane.io/gateway-controller"}),
+        gateway_api_object("Gateway", "edge", {"gatewayClassName": "ours", "listeners": list(listeners), **more}),
     )
 
 
-def moved(manifest: str, namespace: str) -> str:
+def in_namespace(manifest: str, namespace: str) -> str:
     """The same object in another namespace."""
     obj = yaml.safe_load(manifest)
     obj["metadata"]["namespace"] = namespace
@@ -59,22 +59,22 @@ def moved(manifest: str, namespace: str) -> str:
 def grant(namespace: str, kind: str) -> str:
     target, source = {"group": "", "kind": kind}, {"kind": "Gateway", "namespace": "default"}
     spec = {"from": [{"group": "gateway.networking.k8s.io", **source}], "to": [target]}
-    return moved(object_of("ReferenceGrant", "grant", spec), namespace)
+    return in_namespace(gateway_api_object("ReferenceGrant", "grant", spec), namespace)
 
 
-async def status(
+async def request_status(
     client: aiohttp.ClientSession,
     edge_router: Router,
     issued: Certificates,
     port: int = HTTPS,
     *,
-    certified: bool = False,
+    with_certificate: bool = False,
 ) -> int:
     """The status that a client gets, 0 when it is not let in."""
     request = client.get(
         edge_router.url("https", port, "/anything"),
         headers={"Host": WEB},
-        ssl=issued.client(certified=certified),
+        ssl=issued.client(with_certificate=with_certificate),
         server_hostname=WEB,
     )
     try:
@@ -85,34 +85,38 @@ async def status(
         return 0
 
 
-async def test_a_certificate_of_another_namespace_is_shown_while_that_grants_it(
-    edge: Edge, client: aiohttp.ClientSession
+async def test_a_certificate_of_another_namespace_is_presented_while_a_grant_permits_it(
+    secured_edge: Edge, client: aiohttp.ClientSession
 ):
-    (stage, tls), issued = edge, Certificates()
+    (stage, tls), issued = secured_edge, Certificates()
     async with Workload("web") as web:
         listeners = gateway(https("far", namespace="shop"), https("near", OTHER))
-        secrets = [issued.secret("web", WEB), moved(issued.secret("web", WEB), "shop")]
-        await stage.apply(joined(QUIET, listeners, route(WEB, rule("/", "web")), behind(web), *secrets))
+        secrets = [issued.secret("web", WEB), in_namespace(issued.secret("web", WEB), "shop")]
+        await stage.apply(
+            join_manifests(NO_ACCESS_LOG, listeners, route(WEB, rule("/", "web")), services_for(web), *secrets)
+        )
         edge_router = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
         (stream,) = stage.app.xds.streams()
         for _ in "12":
-            assert await status(client, edge_router, issued) == 0
-            assert await status(client, edge_router, issued, OTHER) == 200
+            assert await request_status(client, edge_router, issued) == 0
+            assert await request_status(client, edge_router, issued, OTHER) == 200
             assert list(stage.app.plane.render(stream.proxy).of_type(SECRET)) == ["certificate://default/web"]
             assert [f.path for f in findings(stage) if f.reason == "RefNotPermitted"] == [
                 "spec.listeners[0].tls.certificateRefs[0].namespace"
             ]
             await stage.apply(grant("shop", "Secret"))
-            assert await status(client, edge_router, issued) == 200
+            assert await request_status(client, edge_router, issued) == 200
             assert not findings(stage)
             await delete_object(stage, Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
         await delete_object(stage, Ref("Secret", "default", "web"))
-        assert await status(client, edge_router, issued, OTHER) == 0
+        assert await request_status(client, edge_router, issued, OTHER) == 0
         assert {f.reason for f in findings(stage)} >= {"RefNotPermitted", "InvalidCertificateRef"}
 
 
-async def test_clients_are_asked_for_certificates_as_their_port_says(edge: Edge, client: aiohttp.ClientSession):
-    (stage, tls), issued, stranger = edge, Certificates(), Certificates()
+async def test_client_certificates_are_required_as_configured_for_the_port(
+    secured_edge: Edge, client: aiohttp.ClientSession
+):
+    (stage, tls), issued, stranger = secured_edge, Certificates(), Certificates()
     ca_refs = [{"group": "", "kind": "ConfigMap", "name": "clients", "namespace": "shop"}]
     frontend = {
         "default": {"validation": {"caCertificateRefs": ca_refs}},
@@ -124,77 +128,80 @@ async def test_clients_are_asked_for_certificates_as_their_port_says(edge: Edge,
     async with Workload("web") as web:
         listeners = [https("strict"), https("free", OTHER), https("lax", LAX)]
         gateway_manifest = gateway(*listeners, tls={"frontend": frontend})
-        authority = moved(config_map("clients", issued.ca.cert_pem.bytes()), "shop")
-        objects = [route(WEB, rule("/", "web")), behind(web), issued.secret("web", WEB), authority]
-        await stage.apply(joined(QUIET, gateway_manifest, *objects, grant("shop", "ConfigMap")))
+        authority = in_namespace(config_map("clients", issued.ca.cert_pem.bytes()), "shop")
+        objects = [route(WEB, rule("/", "web")), services_for(web), issued.secret("web", WEB), authority]
+        await stage.apply(join_manifests(NO_ACCESS_LOG, gateway_manifest, *objects, grant("shop", "ConfigMap")))
         edge_router = await router(stage, HTTPS, OTHER, LAX, tls=tls, labels=LABELS)
-        issued.ca.configure_trust(context := stranger.client(certified=True))
+        issued.ca.configure_trust(context := stranger.client(with_certificate=True))
 
-        async def statuses(*, by_stranger: bool = False, certified: bool = False) -> list[int]:
+        async def statuses(*, by_stranger: bool = False, with_certificate: bool = False) -> list[int]:
             if not by_stranger:
                 return [
-                    await status(client, edge_router, issued, port, certified=certified) for port in (HTTPS, OTHER, LAX)
+                    await request_status(client, edge_router, issued, port, with_certificate=with_certificate)
+                    for port in (HTTPS, OTHER, LAX)
                 ]
             stranger.client = lambda **_: context  # type: ignore[method-assign]
-            return [await status(client, edge_router, stranger, port) for port in (HTTPS, OTHER, LAX)]
+            return [await request_status(client, edge_router, stranger, port) for port in (HTTPS, OTHER, LAX)]
 
-        assert await statuses(certified=True) == [200, 200, 200]
+        assert await statuses(with_certificate=True) == [200, 200, 200]
         assert await statuses() == [0, 200, 200]
         assert await statuses(by_stranger=True) == [0, 200, 200]
         assert [f.reason for f in findings(stage)] == ["ConfigurationChanged"]
-        await stage.apply(moved(config_map("clients", stranger.ca.cert_pem.bytes()), "shop"))
+        await stage.apply(in_namespace(config_map("clients", stranger.ca.cert_pem.bytes()), "shop"))
         for _ in range(100):
             if await statuses(by_stranger=True) == [200, 200, 200]:
                 break
-        assert await statuses(certified=True) == [0, 200, 200]
+        assert await statuses(with_certificate=True) == [0, 200, 200]
         await delete_object(stage, Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
-        assert await statuses(certified=True) == [0, 200, 0], "what verified clients is gone: nobody is let in"
+        assert await statuses(with_certificate=True) == [0, 200, 0], "what verified clients is gone: nobody is let in"
         assert {f.reason for f in findings(stage)} >= {"RefNotPermitted", "NoValidCACertificate"}
 
 
-async def test_the_certificate_of_the_gateway_is_shown_to_backends(
-    edge: Edge, client: aiohttp.ClientSession, tmp_path: Path
+async def test_the_client_certificate_of_the_gateway_is_presented_to_backends(
+    secured_edge: Edge, client: aiohttp.ClientSession, tmp_path: Path
 ):
-    (stage, tls), issued = edge, Certificates()
+    (stage, tls), issued = secured_edge, Certificates()
     (tmp_path / "backend").mkdir()
-    async with Secured(tmp_path / "backend", BACKEND, client_certificates=True) as web:
+    async with TlsWorkload(tmp_path / "backend", BACKEND, client_certificates=True) as web:
         client_ref = {"name": "own", "namespace": "shop"}
         gateway_manifest = gateway(https("https"), tls={"backend": {"clientCertificateRef": client_ref}})
         pair = {"tls.crt": web.cert.read_text(), "tls.key": web.key.read_text()}
         client_secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}, "type": "kubernetes.io/tls"}
-        secret_manifest = moved(yaml.safe_dump({**client_secret, "stringData": pair}), "shop")
+        secret_manifest = in_namespace(yaml.safe_dump({**client_secret, "stringData": pair}), "shop")
         rules = [{"backendRefs": [{"name": "web", "port": 443}]}]
         objects = [issued.secret("web", WEB), config_map("web", web.ca.read_bytes()), policy("web", "web", "web")]
         await stage.apply(
-            joined(QUIET, gateway_manifest, route(WEB, *rules), secured("web", web), *objects, secret_manifest)
+            join_manifests(
+                NO_ACCESS_LOG, gateway_manifest, route(WEB, *rules), secured("web", web), *objects, secret_manifest
+            )
         )
         edge_router = await router(stage, HTTPS, tls=tls, labels=LABELS)
-        assert await status(client, edge_router, issued) == 503
+        assert await request_status(client, edge_router, issued) == 503
         assert [f.reason for f in findings(stage)] == ["RefNotPermitted"]
         await stage.apply(grant("shop", "Secret"))
-        assert await status(client, edge_router, issued) == 200
-        assert web.seen[-1].certified
+        assert await request_status(client, edge_router, issued) == 200
+        assert web.requests[-1].certified
         await delete_object(stage, Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
-        assert await status(client, edge_router, issued) == 503
+        assert await request_status(client, edge_router, issued) == 503
 
 
-async def test_bytes_are_taken_off_one_line_of_tls_and_put_on_another(
-    edge: Edge, client: aiohttp.ClientSession, tmp_path: Path
+async def test_a_tls_route_terminates_tls_and_originates_it_to_the_backend(
+    secured_edge: Edge, client: aiohttp.ClientSession, tmp_path: Path
 ):
-    (stage, tls), issued = edge, Certificates()
+    (stage, tls), issued = secured_edge, Certificates()
     (tmp_path / "backend").mkdir()
-    async with Secured(tmp_path / "backend", BACKEND) as web:
+    async with TlsWorkload(tmp_path / "backend", BACKEND) as web:
         tls_spec = {"mode": "Terminate", "certificateRefs": [{"name": "web"}]}
         listener = {"name": "tls", "port": HTTPS, "protocol": "TLS", "tls": tls_spec}
         rule_spec = {"backendRefs": [{"name": "web", "port": 443}]}
-        tls_route = object_of(
+        tls_route = gateway_api_object(
             "TLSRoute", "web", {"parentRefs": [{"name": "edge"}], "hostnames": [WEB], "rules": [rule_spec]}
         )
         objects = [issued.secret("web", WEB), config_map("web", web.ca.read_bytes()), policy("web", "web", "web")]
-        await stage.apply(joined(QUIET, gateway(listener), tls_route, secured("web", web), *objects))
+        await stage.apply(join_manifests(NO_ACCESS_LOG, gateway(listener), tls_route, secured("web", web), *objects))
         edge_router = await router(stage, HTTPS, tls=tls, labels=LABELS)
-        assert await status(client, edge_router, issued) == 200
-        assert [(connection.host, connection.sni) for connection in web.seen] == [(WEB, BACKEND)]
+        assert await request_status(client, edge_router, issued) == 200
+        assert [(connection.host, connection.sni) for connection in web.requests] == [(WEB, BACKEND)]
 
 
 ANY, SECOND, WILD, FOURTH = "example.org", "second-example.org", "third.wildcard.org", "fourth-example.wildcard.org"
@@ -221,8 +228,8 @@ MISDIRECTED = [
 """The server name that TLS asked for, the :authority of the request, and what is answered."""
 
 
-async def test_a_request_by_the_wrong_connection_is_answered_421(edge: Edge, tmp_path: Path):
-    (stage, tls), issued = edge, Certificates()
+async def test_a_misdirected_request_is_answered_421(secured_edge: Edge, tmp_path: Path):
+    (stage, tls), issued = secured_edge, Certificates()
     issued.ca.cert_pem.write_to_path(str(tmp_path / "issuer.pem"))
     names = (ANY, SECOND, "*.wildcard.org", FOURTH)
     async with Workload("web") as web:
@@ -230,9 +237,10 @@ async def test_a_request_by_the_wrong_connection_is_answered_421(edge: Edge, tmp
         secret = issued.secret("web", *names, "unknown-example.org")
         alone = https("alone", OTHER, SECOND), https("next", OTHER, FOURTH)
         rules = [
-            _at(section, host) for section, host in (("l0", ANY), ("l1", ""), ("l2", ""), ("l3", ""), ("alone", ""))
+            _route_of_listener(section, host)
+            for section, host in (("l0", ANY), ("l1", ""), ("l2", ""), ("l3", ""), ("alone", ""))
         ]
-        await stage.apply(joined(QUIET, gateway(*listeners, *alone), *rules, behind(web), secret))
+        await stage.apply(join_manifests(NO_ACCESS_LOG, gateway(*listeners, *alone), *rules, services_for(web), secret))
         edge_router = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
         requests = [_by_http2(edge_router, tmp_path / "issuer.pem", HTTPS, name, host) for name, host, _ in MISDIRECTED]
         answers = [(name, host, await request) for (name, host, _), request in zip(MISDIRECTED, requests, strict=True)]
@@ -243,9 +251,9 @@ async def test_a_request_by_the_wrong_connection_is_answered_421(edge: Edge, tmp
         assert apart == [200, 421, 404], "what no listener takes is not found"
 
 
-def _at(section: str, host: str) -> str:
+def _route_of_listener(section: str, host: str) -> str:
     spec = {"parentRefs": [{"name": "edge", "sectionName": section}], "rules": [rule("/", "web")]}
-    return object_of("HTTPRoute", section, {**spec, **({"hostnames": [host]} if host else {})})
+    return gateway_api_object("HTTPRoute", section, {**spec, **({"hostnames": [host]} if host else {})})
 
 
 async def _by_http2(edge_router: Router, issuer: Path, port: int, name: str, host: str) -> int:

@@ -11,20 +11,30 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.edge_router import Router, router
-from tests.e2e.feature_cases import CONTROLLER, HTTP, OURS, Route, brief, gateway, listener, route_of, served
-from tests.e2e.gateway_states import described
-from tests.e2e.manifests import QUIET, complaints, joined
-from tests.e2e.mesh_features import made, to
-from tests.e2e.test_gateway_api_streams import soon
+from tests.e2e.feature_cases import (
+    CONTROLLER,
+    GATEWAY_CLASS,
+    HTTP,
+    Route,
+    conditions_of,
+    gateway,
+    listener,
+    route_manifest,
+    service_with_endpoints,
+)
+from tests.e2e.gateway_states import parts_of
+from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages
+from tests.e2e.mesh_features import manifest_yaml, rule_to
+from tests.e2e.test_gateway_api_streams import eventually
 
 pytestmark = pytest.mark.envoy
 
 OTHER = 18081
 LABEL = "gateway.networking.k8s.io/gateway-name"
-WELL = {"Accepted": "Accepted", "Programmed": "Programmed"}
+HEALTHY = {"Accepted": "Accepted", "Programmed": "Programmed"}
 
 
-async def said(stage: Stage, name: str = "edge", kind: str = "Gateway") -> dict[str, Any]:
+async def find_status(stage: Stage, name: str = "edge", kind: str = "Gateway") -> dict[str, Any]:
     statuses = await stage.app.status_updater.statuses()
     return next(dict(status) for ref, status in statuses if (ref.name, ref.kind.rpartition("/")[2]) == (name, kind))
 
@@ -38,11 +48,15 @@ async def status(client: aiohttp.ClientSession, edge_router: Router, port: int) 
         return 0
 
 
-async def test_listeners_come_and_go_and_addresses_are_the_routers(stage: Stage, client: aiohttp.ClientSession):
+async def test_listeners_are_added_and_removed_and_addresses_are_those_of_the_router(
+    stage: Stage, client: aiohttp.ClientSession
+):
     async with Workload("v1") as v1:
         first, second = listener("one", HTTP), listener("two", OTHER)
-        route = route_of("web", 0, Route([to("v1")], [], [{}]))
-        await stage.apply(joined(QUIET, OURS, gateway(first), route, served("v1", v1.port)))
+        route = route_manifest("web", 0, Route([rule_to("v1")], [], [{}]))
+        await stage.apply(
+            join_manifests(NO_ACCESS_LOG, GATEWAY_CLASS, gateway(first), route, service_with_endpoints("v1", v1.port))
+        )
         edge_router = await router(stage, HTTP, OTHER, labels={LABEL: "edge"})
         for listeners, statuses in (((first,), (200, 0)), ((first, second), (200, 200)), ((second,), (0, 200))):
             await stage.apply(gateway(*listeners))
@@ -51,17 +65,17 @@ async def test_listeners_come_and_go_and_addresses_are_the_routers(stage: Stage,
             async def seen() -> tuple[int, int]:
                 return await status(client, edge_router, HTTP), await status(client, edge_router, OTHER)
 
-            await soon(seen, statuses)
+            await eventually(seen, statuses)
         await _addresses(stage, edge_router.address)
         await _generations(stage)
-    assert not complaints(stage)
+    assert not nack_messages(stage)
 
 
 async def until_programmed(stage: Stage, names: Sequence[str]) -> None:
     async def seen() -> dict[str, Any]:
-        return {name: part.get("Programmed") for name, part in described(await said(stage)).items()}
+        return {name: part.get("Programmed") for name, part in parts_of(await find_status(stage)).items()}
 
-    await soon(seen, dict.fromkeys(["", *names], "Programmed"))
+    await eventually(seen, dict.fromkeys(["", *names], "Programmed"))
 
 
 async def _addresses(stage: Stage, usable: str) -> None:
@@ -70,19 +84,19 @@ async def _addresses(stage: Stage, usable: str) -> None:
     magic = {"type": "example.com/magic", "value": "x"}
     for requested, conditions, addresses in (
         ([magic, unusable, fine], {"Accepted": "!UnsupportedAddress", "Programmed": "!Invalid"}, []),
-        ([unusable], {**WELL, "Programmed": "!AddressNotUsable"}, []),
-        ([unusable, fine], {**WELL, "Programmed": "!AddressNotUsable"}, [fine]),
-        ([fine], WELL, [fine]),
-        ([{"type": "IPAddress"}], WELL, [fine]),
-        ([{}], WELL, [fine]),
+        ([unusable], {**HEALTHY, "Programmed": "!AddressNotUsable"}, []),
+        ([unusable, fine], {**HEALTHY, "Programmed": "!AddressNotUsable"}, [fine]),
+        ([fine], HEALTHY, [fine]),
+        ([{"type": "IPAddress"}], HEALTHY, [fine]),
+        ([{}], HEALTHY, [fine]),
     ):
         await stage.apply(gateway(listener("two", OTHER), addresses=requested))
 
         async def seen() -> tuple[dict[str, str], Any]:
-            gateway_status = await said(stage)
-            return brief(gateway_status), gateway_status.get("addresses")
+            gateway_status = await find_status(stage)
+            return conditions_of(gateway_status), gateway_status.get("addresses")
 
-        await soon(seen, (conditions, addresses))
+        await eventually(seen, (conditions, addresses))
 
 
 async def _generations(stage: Stage) -> None:
@@ -92,12 +106,12 @@ async def _generations(stage: Stage) -> None:
         validation = {"hostname": f"v{number}.example.com", "wellKnownCACertificates": "System"}
         target = {"group": "", "kind": "Service", "name": "v1"}
         texts = [
-            made("GatewayClass", "ours", {"controllerName": CONTROLLER, "description": f"{number}"}),
+            manifest_yaml("GatewayClass", "ours", {"controllerName": CONTROLLER, "description": f"{number}"}),
             gateway(listener("two", OTHER), listener(f"more-{number}", OTHER, f"v{number}.example.com")),
-            route_of("web", 0, Route([{**to("v1"), "name": f"v{number}"}], [], [{}])),
-            made("BackendTLSPolicy", "v1", {"targetRefs": [target], "validation": validation}),
+            route_manifest("web", 0, Route([{**rule_to("v1"), "name": f"v{number}"}], [], [{}])),
+            manifest_yaml("BackendTLSPolicy", "v1", {"targetRefs": [target], "validation": validation}),
         ]
-        await stage.apply(joined(*texts))
+        await stage.apply(join_manifests(*texts))
         observed = dict(await stage.app.status_updater.statuses())
         generations = {ref: stage.app.plane.snapshot.objects[ref].generation for ref in observed}
         assert len(observed) == len(texts)
@@ -120,9 +134,9 @@ def _observed(value: Any) -> list[int]:
 async def test_a_gateway_may_have_the_longest_name(stage: Stage, client: aiohttp.ClientSession):
     name = "-".join(["long"] * 50)[:253]
     async with Workload("v1") as v1:
-        route = route_of("web", 0, Route([to("v1")], [], [{"name": name}]))
+        route = route_manifest("web", 0, Route([rule_to("v1")], [], [{"name": name}]))
         stage.write("long.yaml", gateway(listener("http", HTTP), name=name))  # no file may have such a name
-        await stage.apply(joined(QUIET, OURS, route, served("v1", v1.port)))
+        await stage.apply(join_manifests(NO_ACCESS_LOG, GATEWAY_CLASS, route, service_with_endpoints("v1", v1.port)))
         edge_router = await router(stage, HTTP, labels={LABEL: f"{name[:52]}-{sha256(name.encode()).hexdigest()[:10]}"})
         assert await status(client, edge_router, HTTP) == 200
-        assert brief(await said(stage, name)) == WELL
+        assert conditions_of(await find_status(stage, name)) == HEALTHY

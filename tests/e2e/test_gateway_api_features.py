@@ -19,40 +19,40 @@ from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.edge_router import Certificates, Router, router, secured_stage
 from tests.e2e.feature_cases import (
     ACCEPTED,
-    APART,
+    GATEWAY_CLASS,
     HTTP,
-    OURS,
-    Ask,
+    OTHER_NAMESPACE,
     Feature,
+    RequestCase,
     Route,
-    admitting,
-    brief,
+    allowed_from,
+    conditions_of,
     gateway,
-    host_of,
+    host_name,
     listener,
     manifests,
-    name_of,
-    served,
+    route_name,
+    service_with_endpoints,
 )
 from tests.e2e.gateway_features import FILTERS, MATCHES
 from tests.e2e.gateway_listener_features import FEATURES as OF_LISTENERS
-from tests.e2e.gateway_split_features import BOUNDS, COPIES, EVERY, REQUESTS, WEIGHTS
-from tests.e2e.manifests import QUIET, complaints, joined, until
-from tests.e2e.mesh_features import SENT, at, services
-from tests.e2e.test_gateway_api_streams import soon
+from tests.e2e.gateway_split_features import BOUNDS, MIRRORS, OTHERS, REQUESTS, WEIGHTS
+from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages, until
+from tests.e2e.mesh_features import SENT, path_matches, services
+from tests.e2e.test_gateway_api_streams import eventually
 
 pytestmark = pytest.mark.envoy
 
 LABEL = "gateway.networking.k8s.io/gateway-name"
 _RULES = {
-    name: [{**rule, "matches": at(f"/anything/{i}")} for i, (rule, _) in enumerate(rules)]
-    for name, rules in COPIES.items()
+    name: [{**rule, "matches": path_matches(f"/anything/{i}")} for i, (rule, _) in enumerate(rules)]
+    for name, rules in MIRRORS.items()
 }
 FEATURES = {
     **MATCHES,
     **FILTERS,
     **OF_LISTENERS,
-    **EVERY,
+    **OTHERS,
     **WEIGHTS,
     **{name: Feature([Route(rules)]) for name, rules in _RULES.items()},
 }
@@ -67,7 +67,7 @@ class World(msgspec.Struct, frozen=True):
     routers: Mapping[str, Router]
     workloads: Mapping[str, Workload]
 
-    async def get(self, host: str, ask: Ask) -> tuple[str, Mapping[str, str]]:
+    async def get(self, host: str, ask: RequestCase) -> tuple[str, Mapping[str, str]]:
         """Who answered, or the status and where to, or that no connection came to be; and the headers."""
         url = self.routers[ask.gateway].url("https" if ask.secure else "http", ask.port, ask.path)
         tls: dict[str, Any] = {"ssl": self.issued.client(), "server_hostname": host} if ask.secure else {}
@@ -86,20 +86,30 @@ def _ground(issued: Certificates, workloads: Mapping[str, Workload]) -> str:
     """What all features stand on: the Gateways, Services, Secrets."""
     listeners = [listener_spec for feature in FEATURES.values() for listener_spec in feature.listeners]
     v1, far = workloads["v1"].port, workloads["far"].port
-    secrets = {"web": "default", "named": APART, "of-set": APART, "alone": APART, "every": "open"}
-    labels = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": APART, "labels": {"side": "apart"}}}
-    return joined(
-        QUIET,
-        OURS,
+    secrets = {
+        "web": "default",
+        "named": OTHER_NAMESPACE,
+        "of-set": OTHER_NAMESPACE,
+        "alone": OTHER_NAMESPACE,
+        "every": "open",
+    }
+    labels = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": OTHER_NAMESPACE, "labels": {"side": "apart"}},
+    }
+    return join_manifests(
+        NO_ACCESS_LOG,
+        GATEWAY_CLASS,
         yaml.safe_dump(labels),
-        gateway(listener("http", HTTP), *listeners, allowedListeners=admitting()),
+        gateway(listener("http", HTTP), *listeners, allowedListeners=allowed_from()),
         gateway(listener("http", HTTP), name="second"),
         *(services(workloads[name], name) for name in ("v1", "v2", "v3")),
-        served("far", far, APART),
-        served("alone", far, APART),
-        served("by-hand", v1),
-        served("headless", v1, clusterIP="None"),
-        served("longer", workloads["v6"].port, "default", "::1", clusterIP="None"),
+        service_with_endpoints("far", far, OTHER_NAMESPACE),
+        service_with_endpoints("alone", far, OTHER_NAMESPACE),
+        service_with_endpoints("by-hand", v1),
+        service_with_endpoints("headless", v1, clusterIP="None"),
+        service_with_endpoints("longer", workloads["v6"].port, "default", "::1", clusterIP="None"),
         *(_secret(issued, name, namespace) for name, namespace in secrets.items()),
     )
 
@@ -119,21 +129,21 @@ async def world(tmp_path: Path, client: aiohttp.ClientSession) -> AsyncIterator[
         workloads["v6"] = Workload("v1")
         await workloads["v6"].start("::1")
         stack.push_async_callback(workloads["v6"].stop)
-        await stage.apply(joined(_ground(issued, workloads), manifests(FEATURES)))
-        ports = {HTTP, *(ask.port for feature in FEATURES.values() for ask in feature.asks)}
+        await stage.apply(join_manifests(_ground(issued, workloads), manifests(FEATURES)))
+        ports = {HTTP, *(ask.port for feature in FEATURES.values() for ask in feature.requests)}
         routers = {
             name: await router(stage, *ports, tls=tls, labels={LABEL: name}, name=name) for name in ("edge", "second")
         }
         yield World(stage, client, issued, routers, workloads)
-        assert not complaints(stage)
+        assert not nack_messages(stage)
 
 
 async def test_gateways_do_what_routes_say(world: World):
     wrong = [
-        f"{name}: {ask.path} at {ask.host or host_of(name)}:{ask.port}: {problem}"
+        f"{name}: {ask.path} at {ask.host or host_name(name)}:{ask.port}: {problem}"
         for name, feature in FEATURES.items()
-        for ask in feature.asks
-        for problem in await _problems(world, ask.host or host_of(name), ask)
+        for ask in feature.requests
+        for problem in await _problems(world, ask.host or host_name(name), ask)
     ]
     assert not wrong, "\n".join(wrong)
     wrong = [problem async for problem in _conditions(world.stage)]
@@ -143,17 +153,21 @@ async def test_gateways_do_what_routes_say(world: World):
     await _grants_are_withdrawn(world)
 
 
-async def _problems(world: World, host: str, ask: Ask) -> list[str]:
+async def _problems(world: World, host: str, ask: RequestCase) -> list[str]:
     answerer, headers = await world.get(host, ask)
-    problems = [] if answerer == ask.want else [f"{answerer} instead of {ask.want}"]
-    problems += [f"answered {n}: {headers.get(n)}" for n, value in ask.answered.items() if headers.get(n) != value]
-    if not (ask.got or ask.forwarded or ask.arrived):
+    problems = [] if answerer == ask.expected else [f"{answerer} instead of {ask.expected}"]
+    problems += [
+        f"answered {n}: {headers.get(n)}" for n, value in ask.response_headers.items() if headers.get(n) != value
+    ]
+    if not (ask.backend_headers or ask.backend_path or ask.backend_host):
         return problems
     received = world.workloads[answerer].received[-1]
-    problems += [f"got {n}: {received.headers.get(n)}" for n, v in ask.got.items() if received.headers.get(n) != v]
-    if ask.forwarded and received.path != ask.forwarded:
+    problems += [
+        f"got {n}: {received.headers.get(n)}" for n, v in ask.backend_headers.items() if received.headers.get(n) != v
+    ]
+    if ask.backend_path and received.path != ask.backend_path:
         problems.append(f"was sent on as {received.path}")
-    if ask.arrived and received.host != ask.arrived:
+    if ask.backend_host and received.host != ask.backend_host:
         problems.append(f"was sent on to {received.host}")
     return problems
 
@@ -161,23 +175,23 @@ async def _problems(world: World, host: str, ask: Ask) -> list[str]:
 async def _conditions(stage: Stage) -> AsyncIterator[str]:
     """Yield what is wrong in the statuses of the routes, and of the sets that are served."""
     statuses = {(ref.namespace, ref.name): status for ref, status in await stage.app.status_updater.statuses()}
-    for namespace, name in (("default", "set"), ("default", "secure"), (APART, "far-set")):
+    for namespace, name in (("default", "set"), ("default", "secure"), (OTHER_NAMESPACE, "far-set")):
         status = statuses[namespace, name]
-        if brief(status) != {"Accepted": "Accepted", "Programmed": "Programmed"} or "addresses" in status:
+        if conditions_of(status) != {"Accepted": "Accepted", "Programmed": "Programmed"} or "addresses" in status:
             yield f"{name}: {status}"
     for name, feature in FEATURES.items():
         for i, route in enumerate(feature.routes):
-            parents = statuses[route.namespace, name_of(name, i)]["parents"]
-            conditions = [brief(parent) for parent in parents]
+            parents = statuses[route.namespace, route_name(name, i)]["parents"]
+            conditions = [conditions_of(parent) for parent in parents]
             expected = {**ACCEPTED, **route.conditions}
             if conditions != [expected] * len(route.parents):
-                yield f"{name_of(name, i)}: {conditions} instead of {expected}"
+                yield f"{route_name(name, i)}: {conditions} instead of {expected}"
 
 
 async def _shares(world: World) -> None:
     for name in WEIGHTS:
         world.workloads["v2"].received.clear()
-        counts = Counter([(await world.get(host_of(name), Ask("/anything", "")))[0] for _ in range(REQUESTS)])
+        counts = Counter([(await world.get(host_name(name), RequestCase("/anything", "")))[0] for _ in range(REQUESTS)])
         assert counts.keys() == {"v1", "v2"}
         least, most = BOUNDS[0.7]
         assert least <= counts["v1"] <= most, name
@@ -185,9 +199,9 @@ async def _shares(world: World) -> None:
 
 
 async def _copies(world: World) -> None:
-    for name, rules in COPIES.items():
+    for name, rules in MIRRORS.items():
         for i, (rule, shares) in enumerate(rules):
-            await _copied(world, host_of(name), f"/anything/{i}", shares)
+            await _copied(world, host_name(name), f"/anything/{i}", shares)
             changes = any(rule_filter["type"] == "RequestHeaderModifier" for rule_filter in rule["filters"])
             assert changes == (world.workloads["v1"].received[-1].headers.get("x-set") == "rule"), name
 
@@ -198,7 +212,7 @@ async def _copied(world: World, host: str, path: str, shares: Mapping[str, float
         return sum((request.host, request.path) == (host, path + query) for request in requests)
 
     async def ask(query: str) -> None:
-        assert (await world.get(host, Ask(path + query, "", SENT)))[0] == "v1"
+        assert (await world.get(host, RequestCase(path + query, "", SENT)))[0] == "v1"
 
     for _ in range(REQUESTS):  # a copy that cannot connect in a second is let go
         if all(arrived(request, "?warm=1") for request in shares):
@@ -215,14 +229,14 @@ async def _copied(world: World, host: str, path: str, shares: Mapping[str, float
 async def _grants_are_withdrawn(world: World) -> None:
     """Nothing is sent where a grant was, nor is a certificate shown."""
     for grant in ("far", "secret-named"):
-        await delete_object(world.stage, Ref(REFERENCE_GRANT.key, APART, grant))
+        await delete_object(world.stage, Ref(REFERENCE_GRANT.key, OTHER_NAMESPACE, grant))
     route_feature, secret_feature = "HTTPRouteReferenceGrant", "GatewaySecretReferenceGrantSpecific"
-    assert (await world.get(host_of(route_feature), Ask("/anything", "")))[0] == "500"
+    assert (await world.get(host_name(route_feature), RequestCase("/anything", "")))[0] == "500"
     statuses = {ref.name: status for ref, status in await world.stage.app.status_updater.statuses()}
-    (parent,) = statuses[name_of(route_feature, 0)]["parents"]
-    assert brief(parent) == {**ACCEPTED, "ResolvedRefs": "!RefNotPermitted"}
+    (parent,) = statuses[route_name(route_feature, 0)]["parents"]
+    assert conditions_of(parent) == {**ACCEPTED, "ResolvedRefs": "!RefNotPermitted"}
 
     async def shown() -> str:
-        return (await world.get(host_of(secret_feature), OF_LISTENERS[secret_feature].asks[0]))[0]
+        return (await world.get(host_name(secret_feature), OF_LISTENERS[secret_feature].requests[0]))[0]
 
-    await soon(shown, "closed")
+    await eventually(shown, "closed")

@@ -13,9 +13,20 @@ import trustme
 from mirrorplane.controlplane.playground.manifests import local_pod
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.edge_router import Certificates, Router, router, secured_stage
-from tests.e2e.feature_cases import ACCEPTED, HTTP, OURS, Route, brief, gateway, host_of, listener, name_of, route_of
-from tests.e2e.manifests import QUIET, complaints, joined
-from tests.e2e.mesh_features import PORT, fields, filters, made, to
+from tests.e2e.feature_cases import (
+    ACCEPTED,
+    GATEWAY_CLASS,
+    HTTP,
+    Route,
+    conditions_of,
+    gateway,
+    host_name,
+    listener,
+    route_manifest,
+    route_name,
+)
+from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages
+from tests.e2e.mesh_features import PORT, fields, filters, manifest_yaml, rule_to
 from tests.e2e.test_gateway_api_grpc import Speaker
 from tests.e2e.test_gateway_api_tls import config_map, policy
 
@@ -27,12 +38,12 @@ BACKEND = "backend.example.com"
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A call of a method; `host` is the feature's own unless said. `want` is who answers, or the status."""
+    """A call of a method; `host` is the feature's own unless said. `expected` is who answers, or the status."""
 
     method: str
-    want: str
+    expected: str
     metadata: Mapping[str, str] = {}
-    got: Mapping[str, str | None] = {}
+    backend_metadata: Mapping[str, str | None] = {}
     host: str = ""
     port: int = HTTP
 
@@ -62,9 +73,9 @@ FEATURES = {
     "GRPCExactMethodMatching": Feature(
         [
             _calls(
-                to("v1", matches=_when(service="shop.Till", method="Pay")),
-                to("v2", matches=_when(service="shop.Till", method="Refund")),
-                to("v3", matches=_when(service="shop.Till.V2")),
+                rule_to("v1", matches=_when(service="shop.Till", method="Pay")),
+                rule_to("v2", matches=_when(service="shop.Till", method="Refund")),
+                rule_to("v3", matches=_when(service="shop.Till.V2")),
             )
         ],
         [
@@ -79,11 +90,11 @@ FEATURES = {
     "GRPCRouteHeaderMatching": Feature(
         [
             _calls(
-                to("v1", matches=_with(_ONE)),
-                to("v2", matches=_with(_TWO)),
-                to("v3", matches=_with(_TWO, _ORANGE)),
-                to("v1", matches=[*_with(fields("color", "blue")[0]), *_with(fields("color", "green")[0])]),
-                to("v3", matches=[{**_when(service="shop.Till")[0], "headers": [_ONE]}]),
+                rule_to("v1", matches=_with(_ONE)),
+                rule_to("v2", matches=_with(_TWO)),
+                rule_to("v3", matches=_with(_TWO, _ORANGE)),
+                rule_to("v1", matches=[*_with(fields("color", "blue")[0]), *_with(fields("color", "green")[0])]),
+                rule_to("v3", matches=[{**_when(service="shop.Till")[0], "headers": [_ONE]}]),
             )
         ],
         [
@@ -99,9 +110,9 @@ FEATURES = {
     ),
     "GRPCRouteListenerHostnameMatching": Feature(
         [
-            _calls(to("v1"), hosts=[], parents=[{"sectionName": "bar"}]),
-            _calls(to("v2"), hosts=[], parents=[{"sectionName": "foo-bar"}]),
-            _calls(to("v3"), hosts=[], parents=[{"sectionName": "wild-bar"}, {"sectionName": "wild-foo"}]),
+            _calls(rule_to("v1"), hosts=[], parents=[{"sectionName": "bar"}]),
+            _calls(rule_to("v2"), hosts=[], parents=[{"sectionName": "foo-bar"}]),
+            _calls(rule_to("v3"), hosts=[], parents=[{"sectionName": "wild-bar"}, {"sectionName": "wild-foo"}]),
         ],
         [
             Call("/a.A/B", want, host=host, port=NAMED)
@@ -125,31 +136,31 @@ FEATURES = {
     "GRPCRouteNamedRule": Feature(
         [
             _calls(
-                to("v1", name="first", matches=_when(service="a.First")),
-                to("v2", name="second", matches=_when(service="a.Second")),
+                rule_to("v1", name="first", matches=_when(service="a.First")),
+                rule_to("v2", name="second", matches=_when(service="a.Second")),
             )
         ],
         [Call("/a.First/A", "v1"), Call("/a.Second/A", "v2")],
     ),
     "GRPCRouteRequestHeaderModifier": Feature(
-        [_calls(to("v1", filters=filters("RequestHeaderModifier", _CHANGES)))],
+        [_calls(rule_to("v1", filters=filters("RequestHeaderModifier", _CHANGES)))],
         [
             Call("/a.A/B", "v1", _SENT, {"x-set": "rule", "x-gone": None}),
             Call("/a.A/B", "v1", {"x-kept": "mine"}, {"x-set": "rule", "x-kept": "mine"}),
         ],
     ),
-    "BackendTLSPolicyGRPCRoute": Feature([_calls(to("secured"))], [Call("/a.A/B", "secured")]),
+    "BackendTLSPolicyGRPCRoute": Feature([_calls(rule_to("secured"))], [Call("/a.A/B", "secured")]),
 }
 
 
-class Secured(Speaker):
+class TlsSpeaker(Speaker):
     """A gRPC server that speaks TLS only."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.ca = trustme.CA()
 
-    async def __aenter__(self) -> "Secured":
+    async def __aenter__(self) -> "TlsSpeaker":
         issued = self.ca.issue_cert(BACKEND)
         pair = issued.private_key_pem.bytes(), b"".join(pem.bytes() for pem in issued.cert_chain_pems)
         self._server = grpc.aio.server()
@@ -162,31 +173,33 @@ class Secured(Speaker):
 def _behind(speaker: Speaker) -> str:
     ports = [{"name": "grpc", "port": PORT}]
     pod = local_pod(speaker.name, speaker.name, {"app": speaker.name}, speaker.port, "grpc")
-    return joined(made("Service", speaker.name, {"ports": ports}, "v1"), pod)
+    return join_manifests(manifest_yaml("Service", speaker.name, {"ports": ports}, "v1"), pod)
 
 
 async def test_calls_go_where_routes_say(stage: Stage):
-    async with Speaker("v1") as v1, Speaker("v2") as v2, Speaker("v3") as v3, Secured("secured") as secured:
+    async with Speaker("v1") as v1, Speaker("v2") as v2, Speaker("v3") as v3, TlsSpeaker("secured") as secured:
         speakers = {one.name: one for one in (v1, v2, v3, secured)}
         listeners = [one for feature in FEATURES.values() for one in feature.listeners]
-        routes = [route_of(name, i, one) for name, f in FEATURES.items() for i, one in enumerate(f.routes)]
+        routes = [route_manifest(name, i, one) for name, f in FEATURES.items() for i, one in enumerate(f.routes)]
         tls_objects = [policy("secured", "secured", "secured"), config_map("secured", secured.ca.cert_pem.bytes())]
         pods = [_behind(one) for one in speakers.values()]
         await stage.apply(
-            joined(QUIET, OURS, gateway(listener("http", HTTP), *listeners), *routes, *pods, *tls_objects)
+            join_manifests(
+                NO_ACCESS_LOG, GATEWAY_CLASS, gateway(listener("http", HTTP), *listeners), *routes, *pods, *tls_objects
+            )
         )
         edge_router = await router(stage, HTTP, NAMED, labels=LABELS)
         wrong = [
             f"{name}: {call.method} at {call.host}: {problem}"
             for name, feature in FEATURES.items()
             for call in feature.calls
-            for problem in await _problems(edge_router, call.host or host_of(name), call, speakers)
+            for problem in await _problems(edge_router, call.host or host_name(name), call, speakers)
         ]
         assert not wrong, "\n".join(wrong)
         statuses = {ref.name: status for ref, status in await stage.app.status_updater.statuses()}
-        route_names = [name_of(name, i) for name, feature in FEATURES.items() for i, _ in enumerate(feature.routes)]
-        assert all(brief(one) == ACCEPTED for name in route_names for one in statuses[name]["parents"])
-    assert not complaints(stage)
+        route_names = [route_name(name, i) for name, feature in FEATURES.items() for i, _ in enumerate(feature.routes)]
+        assert all(conditions_of(one) == ACCEPTED for name in route_names for one in statuses[name]["parents"])
+    assert not nack_messages(stage)
 
 
 async def _problems(edge_router: Router, host: str, call: Call, speakers: Mapping[str, Speaker]) -> list[str]:
@@ -198,21 +211,27 @@ async def _problems(edge_router: Router, host: str, call: Call, speakers: Mappin
             answerer = error.code().name
         else:
             answerer = answer.decode().strip()
-    problems = [] if answerer == call.want else [f"{answerer} instead of {call.want}"]
-    if call.got and answerer in speakers:
+    problems = [] if answerer == call.expected else [f"{answerer} instead of {call.expected}"]
+    if call.backend_metadata and answerer in speakers:
         method, metadata = speakers[answerer].calls[-1]
         problems += [] if method == call.method else [f"{method} arrived"]
-        problems += [f"got {n}: {metadata.get(n)}" for n, value in call.got.items() if metadata.get(n) != value]
+        problems += [
+            f"got {n}: {metadata.get(n)}" for n, value in call.backend_metadata.items() if metadata.get(n) != value
+        ]
     return problems
 
 
-async def test_calls_come_by_tls_too(tmp_path: Path):
-    issued, host = Certificates(), host_of("GRPCRoute")
+async def test_grpc_calls_are_routed_over_tls(tmp_path: Path):
+    issued, host = Certificates(), host_name("GRPCRoute")
     secured = listener("https", HTTPS, host, "HTTPS", tls={"certificateRefs": [{"name": "web"}]})
     async with secured_stage(tmp_path) as (stage, tls), Speaker("v1") as v1:
-        rules = _calls(to("v1", matches=_when(service="shop.Till")), parents=[{"sectionName": "https"}])
-        route = route_of("GRPCRoute", 0, rules)
-        await stage.apply(joined(QUIET, OURS, gateway(secured), route, _behind(v1), issued.secret("web", host)))
+        rules = _calls(rule_to("v1", matches=_when(service="shop.Till")), parents=[{"sectionName": "https"}])
+        route = route_manifest("GRPCRoute", 0, rules)
+        await stage.apply(
+            join_manifests(
+                NO_ACCESS_LOG, GATEWAY_CLASS, gateway(secured), route, _behind(v1), issued.secret("web", host)
+            )
+        )
         edge_router = await router(stage, HTTPS, tls=tls, labels=LABELS)
         trusts = grpc.ssl_channel_credentials(issued.ca.cert_pem.bytes())
         channel_options = [("grpc.ssl_target_name_override", host), ("grpc.default_authority", host)]
@@ -221,20 +240,26 @@ async def test_calls_come_by_tls_too(tmp_path: Path):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await channel.unary_unary("/shop.Other/Pay")(b"", timeout=60)
             assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-        assert not complaints(stage)
+        assert not nack_messages(stage)
 
 
-async def test_requests_of_http1_are_http2_where_the_port_says_so(stage: Stage, client: aiohttp.ClientSession):
+async def test_http1_requests_are_forwarded_as_http2_to_an_h2c_port(stage: Stage, client: aiohttp.ClientSession):
     """HTTPRouteBackendProtocolH2C. What answers is a gRPC server, as it speaks HTTP/2 only."""
     async with Speaker("v1") as v1:
         ports = [{"name": "http", "port": PORT, "appProtocol": "kubernetes.io/h2c"}]
         pod = local_pod("v1", "v1", {"app": "v1"}, v1.port)
-        route = route_of("HTTPRouteBackendProtocolH2C", 0, Route([to("v1")]))
-        h2c_service = made("Service", "v1", {"ports": ports}, "v1")
-        await stage.apply(joined(QUIET, OURS, gateway(listener("http", HTTP)), route, h2c_service, pod))
+        route = route_manifest("HTTPRouteBackendProtocolH2C", 0, Route([rule_to("v1")]))
+        h2c_service = manifest_yaml("Service", "v1", {"ports": ports}, "v1")
+        await stage.apply(
+            join_manifests(NO_ACCESS_LOG, GATEWAY_CLASS, gateway(listener("http", HTTP)), route, h2c_service, pod)
+        )
         edge_router = await router(stage, HTTP, labels=LABELS)
-        headers = {"Host": host_of("HTTPRouteBackendProtocolH2C"), "Content-Type": "application/grpc", "TE": "trailers"}
+        headers = {
+            "Host": host_name("HTTPRouteBackendProtocolH2C"),
+            "Content-Type": "application/grpc",
+            "TE": "trailers",
+        }
         async with client.post(edge_router.url("http", HTTP, "/any.Any/Any"), headers=headers, data=bytes(5)) as answer:
             assert (answer.status, answer.version) == (200, aiohttp.HttpVersion11)
             assert await answer.read() == b"\0" + len(b"v1 ").to_bytes(4) + b"v1 "
-    assert not complaints(stage)
+    assert not nack_messages(stage)

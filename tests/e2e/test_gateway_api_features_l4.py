@@ -8,11 +8,20 @@ import pytest
 
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.edge_router import Certificates, Router, router, secured_stage
-from tests.e2e.feature_cases import ACCEPTED, HTTP, OURS, brief, gateway, listener, name_of, route_of
+from tests.e2e.feature_cases import (
+    ACCEPTED,
+    GATEWAY_CLASS,
+    HTTP,
+    conditions_of,
+    gateway,
+    listener,
+    route_manifest,
+    route_name,
+)
 from tests.e2e.l4_features import CONTROL, FEATURES, Dial
-from tests.e2e.manifests import QUIET, complaints, joined, until
-from tests.e2e.mesh_features import made
-from tests.e2e.test_gateway_api_streams import connect, sessions, tally, workloads
+from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages, until
+from tests.e2e.mesh_features import manifest_yaml
+from tests.e2e.test_gateway_api_streams import connect, count_answers, udp_sessions, workloads
 from tests.e2e.test_gateway_api_tls import config_map
 
 pytestmark = pytest.mark.envoy
@@ -31,29 +40,29 @@ async def test_connections_go_where_routes_say(tmp_path: Path):
         features = FEATURES.items()
         listeners = [one for _, feature in features for one in feature.listeners]
         await stage.apply(
-            joined(
-                QUIET,
-                OURS,
+            join_manifests(
+                NO_ACCESS_LOG,
+                GATEWAY_CLASS,
                 gateway(listener("http", HTTP), *listeners),
                 issued.secret("web", *HOSTS),
                 uses_tls,
                 plain,
                 _trusted(theirs),
-                *(route_of(name, i, one) for name, feature in features for i, one in enumerate(feature.routes)),
+                *(route_manifest(name, i, one) for name, feature in features for i, one in enumerate(feature.routes)),
                 *(text for _, feature in features for text in feature.objects),
             )
         )
         edge_router = await router(stage, HTTP, *{one["port"] for one in listeners}, tls=tls, labels=LABELS)
         theirs.ca.configure_trust(trusts := issued.client())
         wrong = [
-            f"{name}: {dial.port} {dial.host}: {answerer!r} instead of {dial.want!r}"
+            f"{name}: {dial.port} {dial.host}: {answerer!r} instead of {dial.expected!r}"
             for name, feature in features
             for dial in feature.dials
-            if (answerer := await _answer(edge_router, dial, trusts)) != dial.want
+            if (answerer := await _answer(edge_router, dial, trusts)) != dial.expected
         ]
         wrong += await _conditions(stage)
         assert not wrong, "\n".join(wrong)
-        assert not complaints(stage)
+        assert not nack_messages(stage)
 
 
 def _trusted(issued: Certificates) -> str:
@@ -61,18 +70,18 @@ def _trusted(issued: Certificates) -> str:
     refs = [{"group": "", "kind": "ConfigMap", "name": "again"}]
     validation = {"hostname": "backend.example.com", "caCertificateRefs": refs}
     target = {"group": "", "kind": "Service", "name": "again"}
-    policy = made("BackendTLSPolicy", "again", {"targetRefs": [target], "validation": validation})
-    return joined(policy, config_map("again", issued.ca.cert_pem.bytes()))
+    policy = manifest_yaml("BackendTLSPolicy", "again", {"targetRefs": [target], "validation": validation})
+    return join_manifests(policy, config_map("again", issued.ca.cert_pem.bytes()))
 
 
 async def _answer(edge_router: Router, dial: Dial, trusts: ssl.SSLContext) -> str:
     if not dial.udp:
         return await connect(edge_router, dial.port, dial.host, trusts)
-    async with sessions(edge_router, dial.port, 3) as dialled, sessions(edge_router, CONTROL, 3) as control:
-        if dial.want:
-            await until(lambda: all(session.said for session in dialled), f"datagrams to {dial.port} were answered")
-        await until(lambda: all(session.said for session in control), "datagrams that were sent later were answered")
-        return " ".join(tally(dialled))
+    async with udp_sessions(edge_router, dial.port, 3) as dialled, udp_sessions(edge_router, CONTROL, 3) as control:
+        if dial.expected:
+            await until(lambda: all(session.answer for session in dialled), f"datagrams to {dial.port} were answered")
+        await until(lambda: all(session.answer for session in control), "datagrams that were sent later were answered")
+        return " ".join(count_answers(dialled))
 
 
 async def _conditions(stage: Stage) -> list[str]:
@@ -83,7 +92,9 @@ async def _conditions(stage: Stage) -> list[str]:
     problems = []
     for name, feature in FEATURES.items():
         for i, route in enumerate(feature.routes):
-            parents, expected = statuses[route.kind, name_of(name, i)]["parents"], {**ACCEPTED, **route.conditions}
-            if [brief(parent) for parent in parents] != [expected] * len(route.parents):
-                problems.append(f"{name_of(name, i)}: {[brief(parent) for parent in parents]} instead of {expected}")
+            parents, expected = statuses[route.kind, route_name(name, i)]["parents"], {**ACCEPTED, **route.conditions}
+            if [conditions_of(parent) for parent in parents] != [expected] * len(route.parents):
+                problems.append(
+                    f"{route_name(name, i)}: {[conditions_of(parent) for parent in parents]} instead of {expected}"
+                )
     return problems

@@ -12,8 +12,8 @@ import pytest
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.edge_router import Router, router
-from tests.e2e.manifests import QUIET, complaints, joined, until
-from tests.e2e.test_gateway_api import LABELS, WEB, edge, mirror, object_of
+from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages, until
+from tests.e2e.test_gateway_api import LABELS, WEB, edge_gateway, gateway_api_object, mirror
 
 pytestmark = pytest.mark.envoy
 
@@ -63,7 +63,7 @@ class World(msgspec.Struct, frozen=True):
     async def show(self, *rules: Mapping[str, Any]) -> None:
         """Replace the GRPCRoute."""
         spec = {"parentRefs": [{"name": "edge"}], "hostnames": [WEB], "rules": list(rules)}
-        await self.stage.apply(object_of("GRPCRoute", "calls", spec))
+        await self.stage.apply(gateway_api_object("GRPCRoute", "calls", spec))
 
     async def call(self, method: str, *messages: bytes, metadata: Mapping[str, str] | None = None) -> str:
         """Who answered, or the status. One message goes as a whole: grpcio fails on its own if an answer is faster."""
@@ -89,16 +89,18 @@ async def world(stage: Stage) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         speakers = [await stack.enter_async_context(Speaker(name)) for name in ("one", "two", "copy")]
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
-        pods = [joined(service(s.name, 80), local_pod(s.name, s.name, {"app": s.name}, s.port)) for s in speakers]
-        await stage.apply(joined(QUIET, edge(listener), *pods))
+        pods = [
+            join_manifests(service(s.name, 80), local_pod(s.name, s.name, {"app": s.name}, s.port)) for s in speakers
+        ]
+        await stage.apply(join_manifests(NO_ACCESS_LOG, edge_gateway(listener), *pods))
         edge_router = await router(stage, HTTP, labels=LABELS)
         channel = grpc.aio.insecure_channel(f"{edge_router.address}:{HTTP}", [("grpc.default_authority", WEB)])
         await stack.enter_async_context(channel)
         yield World(stage, edge_router, channel, *speakers)
-        assert not complaints(stage)
+        assert not nack_messages(stage)
 
 
-async def test_calls_go_where_their_service_and_method_lead(world: World):
+async def test_calls_are_routed_by_service_and_method(world: World):
     added = {"set": [{"name": "x-set", "value": "1"}], "remove": ["x-gone"]}
     await world.show(
         rule({"service": "a.Echo", "method": "Say"}, "one"),
@@ -116,7 +118,7 @@ async def test_calls_go_where_their_service_and_method_lead(world: World):
     assert "x-gone" not in headers
 
 
-async def test_shares_that_lead_nowhere_are_unavailable(world: World):
+async def test_the_share_of_a_missing_backend_is_unavailable(world: World):
     nobody = {"type": "ExtensionRef", "extensionRef": {"group": "example.com", "kind": "Sieve", "name": "fine"}}
     await world.show(
         rule({"service": "w.W"}, "one*3", "two*1", "copy*0"),
@@ -135,7 +137,7 @@ async def test_shares_that_lead_nowhere_are_unavailable(world: World):
     assert 65 <= counts["UNAVAILABLE"] <= 135
 
 
-async def test_calls_are_copied_message_by_message(world: World):
+async def test_calls_are_mirrored_message_by_message(world: World):
     await world.show(rule({}, "one", filters=[mirror("copy"), mirror("missing"), mirror("two", percent=0)]))
     assert await world.call("/a.A/A", b"x", b"y") == "one x,one y"
     await until(lambda: world.copy.messages == [b"x", b"y"], "both messages were copied")

@@ -11,18 +11,31 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e import test_gateway_api_mesh_original_dst
-from tests.e2e.manifests import QUIET, complaints, findings, joined
-from tests.e2e.mesh_features import ALT, FEATURES, PORT, STAMP, Ask, at, filters, made, route, service_of, services, to
+from tests.e2e.manifests import NO_ACCESS_LOG, findings, join_manifests, nack_messages
+from tests.e2e.mesh_features import (
+    ALT,
+    FEATURES,
+    PORT,
+    STAMP,
+    RequestCase,
+    filters,
+    manifest_yaml,
+    path_matches,
+    route,
+    rule_to,
+    service_name,
+    services,
+)
 from tests.e2e.sidecars import PROXY_PORT, Sidecar, free_address, sidecar
 
 pytestmark = pytest.mark.envoy
 
 REQUESTS = 200
 ELSEWHERE = {
-    "MeshHTTPRouteWeight": "test_requests_are_shared_by_weight_and_copied",
-    "MeshConsumerRoute": "test_a_consumers_route_holds_in_its_namespace_alone",
-    "MeshFrontend": "test_with_interception_what_is_dialled_decides",
-    "MeshFrontendHostname": "test_with_interception_what_is_dialled_decides",
+    "MeshHTTPRouteWeight": "test_requests_are_split_by_weight_and_mirrored",
+    "MeshConsumerRoute": "test_a_consumer_route_applies_in_its_own_namespace_only",
+    "MeshFrontend": "test_with_interception_the_original_destination_decides",
+    "MeshFrontendHostname": "test_with_interception_the_original_destination_decides",
 }
 """What takes a test of its own."""
 
@@ -43,7 +56,7 @@ class Client:
     def __init__(self, session: aiohttp.ClientSession, beside: Sidecar) -> None:
         self._session, self._beside = session, beside
 
-    async def get(self, host: str, ask: Ask) -> tuple[str, Mapping[str, str]]:
+    async def get(self, host: str, ask: RequestCase) -> tuple[str, Mapping[str, str]]:
         """Who answered, or the status and where to; and the headers."""
         url, headers = self._beside.on(ask.port) + ask.path, {"Host": host, **ask.headers}
         async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
@@ -55,78 +68,84 @@ class Client:
 
 async def test_a_sidecar_does_what_routes_of_services_say(stage: Stage, client: aiohttp.ClientSession):
     async with Workload("v1") as v1, Workload("v2") as v2:
-        routes = (route(service_of(n), *f.rules, **f.parent) for n, f in FEATURES.items() if f.rules)
-        service_names = map(service_of, FEATURES)
-        await stage.apply(joined(QUIET, services(v1, "v1", *service_names), services(v2, "v2"), *routes))
+        routes = (route(service_name(n), *f.rules, **f.parent) for n, f in FEATURES.items() if f.rules)
+        service_names = map(service_name, FEATURES)
+        await stage.apply(
+            join_manifests(NO_ACCESS_LOG, services(v1, "v1", *service_names), services(v2, "v2"), *routes)
+        )
         assert not findings(stage)
         caller = Client(client, await sidecar(stage, PORT, ALT))
         by_name = {"v1": v1, "v2": v2}
         wrong = [
             f"{name}: {ask.path}: {problem}"
             for name, feature in FEATURES.items()
-            for ask in feature.asks
-            for problem in await _problems(caller, by_name, service_of(name), ask)
+            for ask in feature.requests
+            for problem in await _problems(caller, by_name, service_name(name), ask)
         ]
         assert not wrong, "\n".join(wrong)
-    assert not complaints(stage)
+    assert not nack_messages(stage)
 
 
-async def _problems(caller: Client, workloads: Mapping[str, Workload], host: str, ask: Ask) -> list[str]:
+async def _problems(caller: Client, workloads: Mapping[str, Workload], host: str, ask: RequestCase) -> list[str]:
     answerer, headers = await caller.get(host, ask)
-    problems = [] if answerer == ask.want else [f"{answerer} instead of {ask.want}"]
-    problems += [f"answered {n}: {headers.get(n)}" for n, value in ask.answered.items() if headers.get(n) != value]
+    problems = [] if answerer == ask.expected else [f"{answerer} instead of {ask.expected}"]
+    problems += [
+        f"answered {n}: {headers.get(n)}" for n, value in ask.response_headers.items() if headers.get(n) != value
+    ]
     if answerer in workloads:
         received = workloads[answerer].received[-1]
         problems += [
-            f"got {n}: {received.headers.get(n)}" for n, value in ask.got.items() if received.headers.get(n) != value
+            f"got {n}: {received.headers.get(n)}"
+            for n, value in ask.backend_headers.items()
+            if received.headers.get(n) != value
         ]
-        if ask.forwarded and received.path != ask.forwarded:
+        if ask.backend_path and received.path != ask.backend_path:
             problems.append(f"was sent on as {received.path}")
     return problems
 
 
-async def test_requests_are_shared_by_weight_and_copied(stage: Stage, client: aiohttp.ClientSession):
+async def test_requests_are_split_by_weight_and_mirrored(stage: Stage, client: aiohttp.ClientSession):
     """Wide bounds: one in ten million runs is further off."""
     async with Workload("v1") as v1, Workload("v2") as v2, Workload("copy") as copy:
         copied = filters("RequestMirror", {"backendRef": {"name": "copy", "port": PORT}})
         missing = filters("RequestMirror", {"backendRef": {"name": "nobody", "port": PORT}})
         rules = [
-            to("v1*7", "v2*3", "copy*0", matches=at("/anything")),
-            to("v1", matches=at("/anything/copied"), filters=copied + missing),
-            {"matches": at("/only"), "filters": copied},
+            rule_to("v1*7", "v2*3", "copy*0", matches=path_matches("/anything")),
+            rule_to("v1", matches=path_matches("/anything/copied"), filters=copied + missing),
+            {"matches": path_matches("/only"), "filters": copied},
         ]
         grounds = (services(v1, "v1", "echo"), services(v2, "v2"), services(copy, "copy"))
-        await stage.apply(joined(QUIET, *grounds, route("echo", *rules)))
+        await stage.apply(join_manifests(NO_ACCESS_LOG, *grounds, route("echo", *rules)))
         assert [f.reason for f in findings(stage)] == ["BackendNotFound"]
         caller = Client(client, await sidecar(stage, PORT, ALT))
-        counts = Counter([(await caller.get("echo", Ask("/anything", "")))[0] for _ in range(REQUESTS)])
+        counts = Counter([(await caller.get("echo", RequestCase("/anything", "")))[0] for _ in range(REQUESTS)])
         assert counts.keys() == {"v1", "v2"}
         assert 105 <= counts["v1"] <= 175
-        assert (await caller.get("echo", Ask("/only", "")))[0] == "500"
+        assert (await caller.get("echo", RequestCase("/only", "")))[0] == "500"
         assert not copy.received
 
         async def copies() -> None:
             while not copy.received:  # a copy that cannot connect within a second is let go
-                assert (await caller.get("echo", Ask("/anything/copied?x=1", "")))[0] == "v1"
+                assert (await caller.get("echo", RequestCase("/anything/copied?x=1", "")))[0] == "v1"
                 await asyncio.sleep(0.1)
 
         await asyncio.wait_for(copies(), 60)
         copied_request = copy.received[0]
         assert (copied_request.host, copied_request.path) == ("echo", "/anything/copied?x=1")
-    assert not complaints(stage)
+    assert not nack_messages(stage)
 
 
-async def test_a_consumers_route_holds_in_its_namespace_alone(stage: Stage, client: aiohttp.ClientSession):
+async def test_a_consumer_route_applies_in_its_own_namespace_only(stage: Stage, client: aiohttp.ClientSession):
     async with Workload("v1") as v1, Workload("v2") as v2:
         asks = [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "consumer"}]
         grant = {"from": asks, "to": [{"group": "", "kind": "Service"}]}
         await stage.apply(
-            joined(
-                QUIET,
+            join_manifests(
+                NO_ACCESS_LOG,
                 services(v1, "v1"),
                 services(v2, "v2"),
-                route("v1", to("v1", matches=at("/anything"), filters=STAMP), namespace="consumer"),
-                made("ReferenceGrant", "consumer", grant, "gateway.networking.k8s.io/v1beta1"),
+                route("v1", rule_to("v1", matches=path_matches("/anything"), filters=STAMP), namespace="consumer"),
+                manifest_yaml("ReferenceGrant", "consumer", grant, "gateway.networking.k8s.io/v1beta1"),
             )
         )
         assert not findings(stage)
@@ -136,13 +155,13 @@ async def test_a_consumers_route_holds_in_its_namespace_alone(stage: Stage, clie
         consumers = Client(client, Sidecar(envoy, ip))
 
         async def seen(who: Client, path: str) -> tuple[str, str | None]:
-            answerer, headers = await who.get("v1.default", Ask(path, ""))
+            answerer, headers = await who.get("v1.default", RequestCase(path, ""))
             return answerer, headers.get("X-Header-Set")
 
         assert await seen(consumers, "/anything") == ("v1", "set")
         assert await seen(producers, "/anything") == ("v1", None)
-        await stage.apply(route("v1", to("v2")))
+        await stage.apply(route("v1", rule_to("v2")))
         assert await seen(producers, "/anything") == ("v2", None)
         assert await seen(consumers, "/anything") == ("v1", "set"), "consumers' routes stand for the producers'"
         assert await seen(consumers, "/headers") == ("404", None)
-    assert not complaints(stage)
+    assert not nack_messages(stage)

@@ -12,8 +12,8 @@ import pytest
 
 from mirrorplane.controlplane.playground.manifests import local_pod
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.manifests import QUIET, complaints, findings, joined, until
-from tests.e2e.mesh_features import GATEWAY_API, PORT, fields, made, to
+from tests.e2e.manifests import NO_ACCESS_LOG, findings, join_manifests, nack_messages, until
+from tests.e2e.mesh_features import GATEWAY_API, PORT, fields, manifest_yaml, rule_to
 from tests.e2e.sidecars import Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy
@@ -21,24 +21,24 @@ pytestmark = pytest.mark.envoy
 CALLS = 200
 
 
-class Named(grpc.GenericRpcHandler):
+class NamedServer(grpc.GenericRpcHandler):
     """A gRPC server that answers each call with its name and the metadata of the call, and remembers the methods."""
 
     def __init__(self, name: str) -> None:
         self.name, self.port = name, 0
-        self.called: list[str] = []
+        self.methods: list[str] = []
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         async def answer(_: bytes, call: grpc.aio.ServicerContext) -> bytes:
-            self.called.append(handler_call_details.method)
+            self.methods.append(handler_call_details.method)
             return json.dumps([self.name, dict(call.invocation_metadata())], default=str).encode()
 
         return grpc.unary_unary_rpc_method_handler(answer)
 
 
 @asynccontextmanager
-async def server(name: str) -> AsyncIterator[Named]:
-    grpc_server, handler = grpc.aio.server(), Named(name)
+async def server(name: str) -> AsyncIterator[NamedServer]:
+    grpc_server, handler = grpc.aio.server(), NamedServer(name)
     grpc_server.add_generic_rpc_handlers([handler])
     handler.port = grpc_server.add_insecure_port("127.0.0.1:0")
     await grpc_server.start()
@@ -46,17 +46,17 @@ async def server(name: str) -> AsyncIterator[Named]:
     await grpc_server.stop(None)
 
 
-def services(workload: Named, *names: str) -> str:
+def services(workload: NamedServer, *names: str) -> str:
     ports = [{"name": "grpc", "port": PORT}]
-    return joined(
-        *(made("Service", name, {"ports": ports}, "v1") for name in names),
+    return join_manifests(
+        *(manifest_yaml("Service", name, {"ports": ports}, "v1") for name in names),
         *(local_pod(name, name, {"app": name}, workload.port, "grpc") for name in names),
     )
 
 
 def route(service: str, *rules: Mapping[str, Any], kind: str = "GRPCRoute") -> str:
     parents = [{"group": "", "kind": "Service", "name": service}]
-    return made(kind, service, {"parentRefs": parents, "rules": list(rules)}, GATEWAY_API)
+    return manifest_yaml(kind, service, {"parentRefs": parents, "rules": list(rules)}, GATEWAY_API)
 
 
 class Client:
@@ -79,7 +79,7 @@ class Client:
 
 
 @pytest.fixture
-async def servers() -> AsyncIterator[dict[str, Named]]:
+async def servers() -> AsyncIterator[dict[str, NamedServer]]:
     async with AsyncExitStack() as stack:
         yield {name: await stack.enter_async_context(server(name)) for name in ("v1", "v2", "copy")}
 
@@ -87,7 +87,7 @@ async def servers() -> AsyncIterator[dict[str, Named]]:
 FEATURES = {
     "MeshBasic": "test_calls_go_where_routes_of_the_service_say",
     "MeshGRPCRouteRequestHeaderModifier": "test_calls_go_where_routes_of_the_service_say",
-    "MeshGRPCRouteWeight": "test_calls_are_shared_by_weight",
+    "MeshGRPCRouteWeight": "test_calls_are_split_by_weight",
 }
 """Gateway API's names for what is tried here."""
 
@@ -96,19 +96,19 @@ def test_every_feature_of_the_profile_has_a_test():
     assert all(name in globals() for name in FEATURES.values())
 
 
-async def test_calls_go_where_routes_of_the_service_say(stage: Stage, servers: dict[str, Named]):
+async def test_calls_go_where_routes_of_the_service_say(stage: Stage, servers: dict[str, NamedServer]):
     v1, v2, copy = servers.values()
     changes = {"set": fields("x-set", "rule"), "add": fields("x-add", "rule"), "remove": ["x-gone"]}
     mirror = {"backendRef": {"name": "copy", "port": PORT}}
     rules = [
-        to("v1", matches=[{"method": {"service": "shop.Till", "method": "Pay"}}]),
-        to("v2", matches=[{"method": {"service": "shop.Till"}}]),
-        to(
+        rule_to("v1", matches=[{"method": {"service": "shop.Till", "method": "Pay"}}]),
+        rule_to("v2", matches=[{"method": {"service": "shop.Till"}}]),
+        rule_to(
             "v1",
             matches=[{"method": {"service": "shop.Copied"}}],
             filters=[{"type": "RequestMirror", "requestMirror": mirror}],
         ),
-        to(
+        rule_to(
             "v2",
             matches=[{"method": {"service": "shop.Changed"}}],
             filters=[{"type": "RequestHeaderModifier", "requestHeaderModifier": changes}],
@@ -116,7 +116,7 @@ async def test_calls_go_where_routes_of_the_service_say(stage: Stage, servers: d
         {"matches": [{"method": {"service": "shop.Nobody"}}]},
     ]
     grounds = [services(v1, "v1", "plain", "echo"), services(v2, "v2"), services(copy, "copy")]
-    await stage.apply(joined(QUIET, *grounds, route("echo", *rules)))
+    await stage.apply(join_manifests(NO_ACCESS_LOG, *grounds, route("echo", *rules)))
     assert not findings(stage)
     client = Client(await sidecar(stage, PORT))
     assert (await client.call("plain"))[0] == "v1"
@@ -130,34 +130,36 @@ async def test_calls_go_where_routes_of_the_service_say(stage: Stage, servers: d
     assert "rule" in received["x-add"]
 
     async def copied() -> None:
-        while not copy.called:  # a copy that cannot connect within a second is let go
+        while not copy.methods:  # a copy that cannot connect within a second is let go
             assert (await client.call("echo", "/shop.Copied/Any"))[0] == "v1"
             await asyncio.sleep(0.1)
 
     await asyncio.wait_for(copied(), 60)
-    assert copy.called[0] == "/shop.Copied/Any"
-    await until(lambda: set(copy.called) == {"/shop.Copied/Any"}, "nothing else was copied")
-    assert not complaints(stage)
+    assert copy.methods[0] == "/shop.Copied/Any"
+    await until(lambda: set(copy.methods) == {"/shop.Copied/Any"}, "nothing else was copied")
+    assert not nack_messages(stage)
 
 
-async def test_calls_are_shared_by_weight(stage: Stage, servers: dict[str, Named]):
+async def test_calls_are_split_by_weight(stage: Stage, servers: dict[str, NamedServer]):
     """Wide bounds: one in ten million runs is further off."""
     v1, v2, copy = servers.values()
     grounds = [services(v1, "v1", "echo"), services(v2, "v2"), services(copy, "copy")]
-    await stage.apply(joined(QUIET, *grounds, route("echo", to("v1*7", "v2*3", "copy*0"))))
+    await stage.apply(join_manifests(NO_ACCESS_LOG, *grounds, route("echo", rule_to("v1*7", "v2*3", "copy*0"))))
     client = Client(await sidecar(stage, PORT))
     counts = Counter([(await client.call("echo"))[0] for _ in range(CALLS)])
     assert counts.keys() == {"v1", "v2"}
     assert 105 <= counts["v1"] <= 175
 
 
-async def test_grpc_routes_go_before_http_routes_of_the_service(stage: Stage, servers: dict[str, Named]):
+async def test_grpc_routes_take_precedence_over_http_routes_of_the_service(
+    stage: Stage, servers: dict[str, NamedServer]
+):
     v1, v2, _ = servers.values()
     grounds = [services(v1, "v1", "echo"), services(v2, "v2")]
-    await stage.apply(joined(QUIET, *grounds, route("echo", to("v2"), kind="HTTPRoute")))
+    await stage.apply(join_manifests(NO_ACCESS_LOG, *grounds, route("echo", rule_to("v2"), kind="HTTPRoute")))
     client = Client(await sidecar(stage, PORT))
     assert (await client.call("echo"))[0] == "v2"
-    await stage.apply(route("echo", to("v1")))
+    await stage.apply(route("echo", rule_to("v1")))
     assert (await client.call("echo"))[0] == "v1"
     assert [(f.reason, f.path) for f in findings(stage)] == [("Conflicted", "spec.parentRefs[0]")]
-    assert not complaints(stage)
+    assert not nack_messages(stage)

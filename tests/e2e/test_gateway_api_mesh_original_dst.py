@@ -15,8 +15,8 @@ from mirrorplane.api.proxy import REDIRECT, Proxy
 from mirrorplane.bootstrap.envoy import XdsAddress
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.settings import Address
-from tests.e2e.manifests import QUIET, complaints, joined, until
-from tests.e2e.mesh_features import ALT, STAMP, at, made, route, to
+from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages, until
+from tests.e2e.mesh_features import ALT, STAMP, manifest_yaml, path_matches, route, rule_to
 from tests.e2e.pod_namespaces import Pod, network, unavailable
 
 pytestmark = [pytest.mark.envoy, pytest.mark.skipif(bool(why := unavailable()), reason=why)]
@@ -46,7 +46,7 @@ while time.monotonic() < deadline:
 ADDRESSES = {"v1": "10.96.0.11", "v2": "10.96.0.12"}
 
 
-class Dialled(msgspec.Struct, frozen=True):
+class InterceptedMesh(msgspec.Struct, frozen=True):
     """A client and two Services with addresses, each of one Pod with a sidecar."""
 
     stage: Stage
@@ -59,7 +59,7 @@ class Dialled(msgspec.Struct, frozen=True):
 
 
 @pytest.fixture
-async def dialled(tmp_path: Path) -> AsyncIterator[Dialled]:
+async def mesh(tmp_path: Path) -> AsyncIterator[InterceptedMesh]:
     folder = tmp_path / "mesh"
     folder.mkdir()
     with network() as wires:
@@ -67,7 +67,7 @@ async def dialled(tmp_path: Path) -> AsyncIterator[Dialled]:
             pods = {name: wires.pod(name, i) for i, name in enumerate(("sleep", "v1", "v2"), 2)}
             for name, address in ADDRESSES.items():
                 wires.answers_for(pods[name], address, pods["sleep"])
-            await stage.apply(joined(QUIET, *(_serving(name, pods[name]) for name in ADDRESSES)))
+            await stage.apply(join_manifests(NO_ACCESS_LOG, *(_serving(name, pods[name]) for name in ADDRESSES)))
             for name, pod in pods.items():
                 proxy = Proxy("sidecar", name, "default", pod.address, labels={"app": name}, interception=REDIRECT)
                 wires.sidecar(pod, proxy, XdsAddress(wires.host, stage.xds.port), tmp_path)
@@ -85,7 +85,7 @@ async def dialled(tmp_path: Path) -> AsyncIterator[Dialled]:
             logs = [tmp_path / f"{name}.out" for name in pods]
             await until(lambda: all("Listening" in log.read_text() for log in logs), "all workloads listen")
             await stage.settled()
-            yield Dialled(stage, pods["sleep"], pods)
+            yield InterceptedMesh(stage, pods["sleep"], pods)
 
 
 def _serving(name: str, pod: Pod) -> str:
@@ -99,25 +99,27 @@ def _serving(name: str, pod: Pod) -> str:
         "metadata": {"name": name, "labels": {"app": name}},
         "status": ready,
     }
-    return joined(made("Service", f"echo-{name}", spec, "v1"), yaml.safe_dump(pod_manifest))
+    return join_manifests(manifest_yaml("Service", f"echo-{name}", spec, "v1"), yaml.safe_dump(pod_manifest))
 
 
-async def test_with_interception_what_is_dialled_decides(dialled: Dialled):
+async def test_with_interception_the_original_destination_decides(mesh: InterceptedMesh):
     v1, v2 = ADDRESSES["v1"], ADDRESSES["v2"]
-    assert dialled.ask(v2, "echo-v2") == (200, "v2", None)
-    staying = asyncio.create_task(asyncio.to_thread(dialled.client.python, STAY, v2))
+    assert mesh.ask(v2, "echo-v2") == (200, "v2", None)
+    staying = asyncio.create_task(asyncio.to_thread(mesh.client.python, STAY, v2))
     active = "http.outbound_0.0.0.0_8080;.downstream_cx_active"
-    await until(lambda: dialled.client.stats(active) == {active: 1}, "the connection is there")
-    ours = [{**ref, "name": "echo-v2", "port": ALT} for ref in to("v2")["backendRefs"]]
-    await dialled.stage.apply(route("echo-v2", {"matches": at("/anything"), "filters": STAMP, "backendRefs": ours}))
+    await until(lambda: mesh.client.stats(active) == {active: 1}, "the connection is there")
+    ours = [{**ref, "name": "echo-v2", "port": ALT} for ref in rule_to("v2")["backendRefs"]]
+    await mesh.stage.apply(
+        route("echo-v2", {"matches": path_matches("/anything"), "filters": STAMP, "backendRefs": ours})
+    )
     assert await staying == "set True", "connections from before the route obey it"
-    assert dialled.ask(v2, "echo-v2") == (200, "v2", "set")
-    assert dialled.ask(v2, "echo-v2", "/headers") == (404, None, None)
-    pod = dialled.pods["v2"].address
-    assert dialled.ask(pod, f"{pod}:{ALT}") == (200, "v2", None), "a Pod's own address is not the Service"
-    assert dialled.ask(pod, "echo-v2") == (200, "v2", None)
-    assert dialled.ask(v2, "echo-v1") == (200, "v2", "set")
-    assert dialled.ask(v2, "anything.example.com") == (200, "v2", "set")
-    assert dialled.ask(v1, "echo-v2") == (200, "v1", None)
-    assert dialled.ask(v1, "echo-v1") == (200, "v1", None)
-    assert not complaints(dialled.stage)
+    assert mesh.ask(v2, "echo-v2") == (200, "v2", "set")
+    assert mesh.ask(v2, "echo-v2", "/headers") == (404, None, None)
+    pod = mesh.pods["v2"].address
+    assert mesh.ask(pod, f"{pod}:{ALT}") == (200, "v2", None), "a Pod's own address is not the Service"
+    assert mesh.ask(pod, "echo-v2") == (200, "v2", None)
+    assert mesh.ask(v2, "echo-v1") == (200, "v2", "set")
+    assert mesh.ask(v2, "anything.example.com") == (200, "v2", "set")
+    assert mesh.ask(v1, "echo-v2") == (200, "v1", None)
+    assert mesh.ask(v1, "echo-v1") == (200, "v1", None)
+    assert not nack_messages(mesh.stage)

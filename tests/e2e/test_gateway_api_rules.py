@@ -15,10 +15,10 @@ import yaml
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.authorization_servers import GOOD, GrpcGuard, Guard
-from tests.e2e.edge_router import Router, Slow, router
-from tests.e2e.manifests import QUIET, complaints, joined, until, versions
-from tests.e2e.test_gateway_api import LABELS, WEB, behind, edge, mirror, object_of, route, rule
+from tests.e2e.authorization_servers import GOOD_TOKEN, GrpcAuthServer, HttpAuthServer
+from tests.e2e.edge_router import Router, SlowWorkload, router
+from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages, until, versions
+from tests.e2e.test_gateway_api import LABELS, WEB, edge_gateway, gateway_api_object, mirror, route, rule, services_for
 from tests.e2e.test_gateways import Echo
 
 pytestmark = pytest.mark.envoy
@@ -45,16 +45,16 @@ class World(msgspec.Struct, frozen=True):
             text = await answer.text()
             return answer.status, {name.lower(): value for name, value in answer.headers.items()}, text
 
-    def tries(self, path: str) -> int:
+    def count_requests(self, path: str) -> int:
         """How many requests for a path arrived."""
         return sum(request.path == path for request in self.web.received)
 
 
-def at(path: str, **more: Any) -> dict[str, Any]:
+def web_rule(path: str, **more: Any) -> dict[str, Any]:
     return {**rule(path, "web"), **more}
 
 
-def rewritten(prefix: str) -> dict[str, Any]:
+def rewrite_prefix(prefix: str) -> dict[str, Any]:
     path = {"type": "ReplacePrefixMatch", "replacePrefixMatch": prefix}
     return {"type": "URLRewrite", "urlRewrite": {"path": path}}
 
@@ -63,12 +63,12 @@ def backend(name: str, weight: int, *filters: dict[str, Any], port: int = 80) ->
     return {"name": name, "port": port, "weight": weight, "filters": list(filters)}
 
 
-def asks(protocol: str, name: str, port: int = 80, **more: Any) -> dict[str, Any]:
+def external_auth_filter(protocol: str, name: str, port: int = 80, **more: Any) -> dict[str, Any]:
     external_auth = {"protocol": protocol, "backendRef": {"name": name, "port": port}, **more}
     return {"type": "ExternalAuth", "externalAuth": external_auth}
 
 
-def cors(**config: Any) -> dict[str, Any]:
+def cors_filter(**config: Any) -> dict[str, Any]:
     return {"type": "CORS", "cors": config}
 
 
@@ -81,24 +81,29 @@ async def world(stage: Stage, client: aiohttp.ClientSession) -> AsyncIterator[Wo
         ]
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
         await stage.apply(
-            joined(QUIET, edge(listener), route(WEB, rule("/anything", "web")), behind(web, other_workload, copy))
+            join_manifests(
+                NO_ACCESS_LOG,
+                edge_gateway(listener),
+                route(WEB, rule("/anything", "web")),
+                services_for(web, other_workload, copy),
+            )
         )
         yield World(stage, await router(stage, HTTP, labels=LABELS), client, web, other_workload, copy)
-        assert not complaints(stage)
+        assert not nack_messages(stage)
 
 
-async def test_what_fails_is_tried_again_as_often_as_the_rule_says(world: World):
+async def test_failed_requests_are_retried_as_often_as_the_rule_says(world: World):
     by_code = {"codes": [500], "attempts": 2, "backoff": "1ms"}
     await world.stage.apply(
         route(
             WEB,
-            at("/status", retry=by_code),
-            at("/delay", retry={"attempts": 2, "backoff": "1ms"}, timeouts={"backendRequest": "100ms"}),
-            at("/delay/9", retry={"attempts": 9, "backoff": "1ms"},
+            web_rule("/status", retry=by_code),
+            web_rule("/delay", retry={"attempts": 2, "backoff": "1ms"}, timeouts={"backendRequest": "100ms"}),
+            web_rule("/delay/9", retry={"attempts": 9, "backoff": "1ms"},
                timeouts={"request": "300ms", "backendRequest": "200ms"}),
-            at("/anything"),
-            at("/status/502"),
-            at("/delay/8", timeouts={"request": "100ms"}),
+            web_rule("/anything"),
+            web_rule("/status/502"),
+            web_rule("/delay/8", timeouts={"request": "100ms"}),
         )
     )  # fmt: skip
     for path, status, tries in (
@@ -109,42 +114,42 @@ async def test_what_fails_is_tried_again_as_often_as_the_rule_says(world: World)
         ("/delay/9", 504, 2),
         ("/delay/8", 504, 1),
     ):
-        assert ((await world.ask(path))[0], world.tries(path)) == (status, tries), path
+        assert ((await world.ask(path))[0], world.count_requests(path)) == (status, tries), path
 
 
-async def test_lost_connections_are_tried_again(world: World):
+async def test_reset_connections_are_retried(world: World):
     connections = 0
 
-    async def lose(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def abort_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
         connections += 1
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.abort()
 
-    server = await asyncio.start_server(lose, "127.0.0.1", 0)
+    server = await asyncio.start_server(abort_connection, "127.0.0.1", 0)
     async with server:
         number = server.sockets[0].getsockname()[1]
-        objects = joined(service("loses", 80), local_pod("loses", "loses", {"app": "loses"}, number))
+        objects = join_manifests(service("loses", 80), local_pod("loses", "loses", {"app": "loses"}, number))
         retry_rule = {**rule("/tried", "loses"), "retry": {"attempts": 2, "backoff": "1ms"}}
-        await world.stage.apply(joined(objects, route(WEB, retry_rule, rule("/once", "loses"))))
+        await world.stage.apply(join_manifests(objects, route(WEB, retry_rule, rule("/once", "loses"))))
         assert (await world.ask("/once"))[0] == 503
         assert connections == 1, "what the mesh tries again is nothing to Gateway API"
         assert (await world.ask("/tried"))[0] == 503
         assert connections == 4
 
 
-async def test_sessions_stay_where_they_began(world: World):
+async def test_sessions_stay_at_their_endpoint(world: World):
     async with Workload("v1") as v1, Workload("v2") as v2, Workload("v3") as v3:
         to_app = {"backendRefs": [{"name": "app", "port": 80}]}
         by_cookie = {"absoluteTimeout": "1h", "cookie": {"name": "sid", "lifetimeType": "Permanent"}}
         by_header = {"type": "Header", "header": {"name": "x-session"}}
         rules = [
-            {**at("/anything/cookie", sessionPersistence=by_cookie), **to_app},
-            {**at("/anything/header", sessionPersistence=by_header), **to_app},
-            {**at("/anything/none"), **to_app},
+            {**web_rule("/anything/cookie", sessionPersistence=by_cookie), **to_app},
+            {**web_rule("/anything/header", sessionPersistence=by_header), **to_app},
+            {**web_rule("/anything/none"), **to_app},
         ]
         ports = [v1.port, v2.port, v3.port]
-        await world.stage.apply(joined(service("app", 80), versions("app", ports), route(WEB, *rules)))
+        await world.stage.apply(join_manifests(service("app", 80), versions("app", ports), route(WEB, *rules)))
         status, headers, _ = await world.ask("/anything/cookie")
         assert (status, "Max-Age=3600" in headers["set-cookie"]) == (200, True)
         cookie = {"Cookie": headers["set-cookie"].partition(";")[0]}
@@ -161,27 +166,27 @@ async def test_sessions_stay_where_they_began(world: World):
         assert workloads == {"v1", "v2", "v3"}
 
 
-async def test_sessions_stay_at_the_backend_and_the_endpoint_where_they_began(world: World):
+async def test_sessions_stay_at_their_backend_and_endpoint(world: World):
     async with Workload("v1") as v1, Workload("v2") as v2:
         refs = [{"name": name, "port": 80} for name in ("app", "other", "gone")]
-        session_rule = {**at("/anything", sessionPersistence={"cookie": {"name": "sid"}}), "backendRefs": refs}
-        services = joined(service("app", 80), versions("app", [v1.port, v2.port]))
-        await world.stage.apply(joined(services, route(WEB, session_rule)))
+        session_rule = {**web_rule("/anything", sessionPersistence={"cookie": {"name": "sid"}}), "backendRefs": refs}
+        services = join_manifests(service("app", 80), versions("app", [v1.port, v2.port]))
+        await world.stage.apply(join_manifests(services, route(WEB, session_rule)))
         begun = {}
         for _ in range(90):
-            status, workload, cookies = await _begun(world, "")
+            status, workload, cookies = await _ask_with_cookies(world, "")
             assert (status, len(cookies)) in {(200, 2), (500, 0)}, "nobody is kept at what fails"
             if status == 200:
                 begun["; ".join(sorted(cookies))] = workload
         assert set(begun.values()) == {"v1", "v2", "other"}
         for cookies, workload in begun.items():
             for _ in range(8):
-                status, answerer, new_cookies = await _begun(world, f"a=b; {cookies}")
+                status, answerer, new_cookies = await _ask_with_cookies(world, f"a=b; {cookies}")
                 assert (status, answerer) == (200, workload)
                 assert not any(cookie.startswith("sid-backend") for cookie in new_cookies)
 
 
-async def _begun(world: World, cookies: str) -> tuple[int, str, list[str]]:
+async def _ask_with_cookies(world: World, cookies: str) -> tuple[int, str, list[str]]:
     """Ask as a client with some cookies: the status, who answered, and the cookies that were given."""
     headers = {"Host": WEB, **({"Cookie": cookies} if cookies else {})}
     async with world.client.get(world.router.url("http", HTTP, "/anything"), headers=headers) as answer:
@@ -189,18 +194,18 @@ async def _begun(world: World, cookies: str) -> tuple[int, str, list[str]]:
         return answer.status, answer.headers.get("X-Workload", ""), given
 
 
-async def test_each_backend_gets_its_share_in_its_own_way(world: World):
+async def test_each_backend_gets_its_share_with_its_own_filters(world: World):
     rules = (
         {
             **rule("/old"),
             "filters": [mirror("copy", percent=50)],
             "backendRefs": [
-                backend("web", 2, rewritten("/anything/new")),
-                backend("other", 1, rewritten("/anything/second"), mirror("copy", percent=100)),
+                backend("web", 2, rewrite_prefix("/anything/new")),
+                backend("other", 1, rewrite_prefix("/anything/second"), mirror("copy", percent=100)),
                 backend("web", 1, {"type": "RequestRedirect", "requestRedirect": {"hostname": "moved.example.com"}}),
             ],
         },
-        {**rule("/only"), "backendRefs": [backend("web", 1, rewritten("/anything/only"), mirror("copy"))]},
+        {**rule("/only"), "backendRefs": [backend("web", 1, rewrite_prefix("/anything/only"), mirror("copy"))]},
     )
     await world.stage.apply(route(WEB, *rules))
     assert (await world.ask("/only"))[1]["x-workload"] == "web"
@@ -224,15 +229,16 @@ async def test_each_backend_gets_its_share_in_its_own_way(world: World):
     assert 0.3 <= share <= 0.7, "half of the other share were copied"
 
 
-async def test_origins_that_are_allowed_may_read(world: World):
-    some_filter = cors(allowOrigins=["https://www.foo.com", "https://*.bar.com"], allowMethods=["GET", "OPTIONS"],
+async def test_cors_headers_are_sent_to_allowed_origins(world: World):
+    origins = ["https://www.foo.com", "https://*.bar.com"]
+    some_filter = cors_filter(allowOrigins=origins, allowMethods=["GET", "OPTIONS"],
                 allowHeaders=["x-a", "x-b"], exposeHeaders=["x-c"], allowCredentials=True, maxAge=3600)  # fmt: skip
-    every_filter = cors(allowOrigins=["*"], allowMethods=["*"], allowHeaders=["*"], allowCredentials=True)
-    anyone_filter = cors(allowOrigins=["*"], allowMethods=["PUT"])
+    every_filter = cors_filter(allowOrigins=["*"], allowMethods=["*"], allowHeaders=["*"], allowCredentials=True)
+    anyone_filter = cors_filter(allowOrigins=["*"], allowMethods=["PUT"])
     rules = (
-        at("/anything/some", filters=[some_filter]),
-        at("/anything/every", filters=[every_filter]),
-        at("/anything/one", filters=[anyone_filter]),
+        web_rule("/anything/some", filters=[some_filter]),
+        web_rule("/anything/every", filters=[every_filter]),
+        web_rule("/anything/one", filters=[anyone_filter]),
     )
     await world.stage.apply(route(WEB, *rules))
 
@@ -267,22 +273,26 @@ async def test_origins_that_are_allowed_may_read(world: World):
         assert (status, headers.get("access-control-allow-origin")) == (200, allowed)
 
 
-async def test_nobody_goes_on_whom_nobody_lets_in(world: World):
-    async with Guard() as guard, GrpcGuard() as by_grpc:
+async def test_a_request_without_authorization_is_refused(world: World):
+    async with HttpAuthServer() as guard, GrpcAuthServer() as by_grpc:
         auth_ports = {"guard": guard.port, "by-grpc": by_grpc.port, "dead": 1}
-        pods = [joined(service(n, 80, "any"), local_pod(n, n, {"app": n}, p, "any")) for n, p in auth_ports.items()]
+        pods = [
+            join_manifests(service(n, 80, "any"), local_pod(n, n, {"app": n}, p, "any")) for n, p in auth_ports.items()
+        ]
         http = {"path": "/check", "allowedHeaders": ["x-a"], "allowedResponseHeaders": ["x-user"]}
         rules = (
-            at("/anything/http", filters=[asks("HTTP", "guard", http=http)]),
-            at("/anything/all", filters=[asks("HTTP", "guard", http={})]),
-            at("/anything/body", filters=[asks("HTTP", "guard", http={}, forwardBody={"maxSize": 10})]),
-            at("/anything/grpc", filters=[asks("GRPC", "by-grpc", grpc={})]),
-            at("/anything/dead", filters=[asks("HTTP", "dead", http={})]),
-            at("/anything/missing", filters=[asks("HTTP", "missing", http={})]),
-            at("/anything/free"),
+            web_rule("/anything/http", filters=[external_auth_filter("HTTP", "guard", http=http)]),
+            web_rule("/anything/all", filters=[external_auth_filter("HTTP", "guard", http={})]),
+            web_rule(
+                "/anything/body", filters=[external_auth_filter("HTTP", "guard", http={}, forwardBody={"maxSize": 10})]
+            ),
+            web_rule("/anything/grpc", filters=[external_auth_filter("GRPC", "by-grpc", grpc={})]),
+            web_rule("/anything/dead", filters=[external_auth_filter("HTTP", "dead", http={})]),
+            web_rule("/anything/missing", filters=[external_auth_filter("HTTP", "missing", http={})]),
+            web_rule("/anything/free"),
         )
-        await world.stage.apply(joined(*pods, route(WEB, *rules)))
-        good = {"Authorization": GOOD, "X-A": "1", "X-B": "2"}
+        await world.stage.apply(join_manifests(*pods, route(WEB, *rules)))
+        good = {"Authorization": GOOD_TOKEN, "X-A": "1", "X-B": "2"}
         for path, status_without, status in (
             ("/anything/http", 401, 200),
             ("/anything/all", 401, 200),
@@ -293,8 +303,8 @@ async def test_nobody_goes_on_whom_nobody_lets_in(world: World):
         ):
             assert (await world.ask(path))[0] == status_without, path
             assert (await world.ask(path, headers=good))[0] == status, path
-        auth_headers = next(headers for line, headers, _ in guard.told if "x-a" in headers)
-        assert "GET /check/anything/http" in [line for line, _, _ in guard.told]
+        auth_headers = next(headers for line, headers, _ in guard.checks if "x-a" in headers)
+        assert "GET /check/anything/http" in [line for line, _, _ in guard.checks]
         assert auth_headers["x-a"] == "1"
         assert "x-b" not in auth_headers
         received = {request.path: request.headers for request in world.web.received}
@@ -302,23 +312,23 @@ async def test_nobody_goes_on_whom_nobody_lets_in(world: World):
         assert "x-said" not in received["/anything/http"]
         assert received["/anything/all"]["x-said"] == "no"
         assert received["/anything/grpc"]["x-user"] == "joe"
-        assert by_grpc.told[-1].attributes.request.http.headers["x-b"] == "2"
+        assert by_grpc.checks[-1].attributes.request.http.headers["x-b"] == "2"
         assert (await world.ask("/anything/body", "POST", data=b"hello", headers=good))[0] == 200
-        assert guard.told[-1][2] == b"hello"
+        assert guard.checks[-1][2] == b"hello"
         assert (await world.ask("/anything/body", "POST", data=b"longer than ten", headers=good))[0] == 413
 
 
-async def test_web_sockets_and_http2_go_to_ports_that_say_so(world: World):
+async def test_web_sockets_and_http2_go_to_ports_with_that_app_protocol(world: World):
     upstream = grpc.aio.server()
     upstream.add_generic_rpc_handlers([Echo()])
     number = upstream.add_insecure_port("127.0.0.1:0")
     await upstream.start()
-    async with Slow() as slow:
+    async with SlowWorkload() as slow:
         sockets = yaml.safe_load(service("sockets", 80))
         sockets["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/ws"
         http2 = yaml.safe_load(service("http2", 80))
         http2["spec"]["ports"][0]["appProtocol"] = "kubernetes.io/h2c"
-        objects = joined(
+        objects = join_manifests(
             *(yaml.safe_dump(manifest) for manifest in (sockets, http2)),
             local_pod("sockets", "sockets", {"app": "sockets"}, slow.port),
             local_pod("http2", "http2", {"app": "http2"}, number),
@@ -335,24 +345,24 @@ async def test_web_sockets_and_http2_go_to_ports_that_say_so(world: World):
     await upstream.stop(None)
 
 
-def redirected(host: str, **redirect: Any) -> dict[str, Any]:
+def redirect_rule(host: str, **redirect: Any) -> dict[str, Any]:
     return {**rule(host), "filters": [{"type": "RequestRedirect", "requestRedirect": redirect}]}
 
 
-async def test_redirects_lead_to_the_right_port(world: World):
+async def test_redirects_have_the_right_port(world: World):
     rules = (
-        redirected("/https", scheme="https"),
-        redirected("/http", scheme="http"),
-        redirected("/port", port=80),
-        redirected("/here", statusCode=301),
-        redirected("/host", hostname="h.example"),
-        redirected("/secure-port", scheme="https", port=8443),
-        redirected("/secure-host", scheme="https", hostname="h.example"),
+        redirect_rule("/https", scheme="https"),
+        redirect_rule("/http", scheme="http"),
+        redirect_rule("/port", port=80),
+        redirect_rule("/here", statusCode=301),
+        redirect_rule("/host", hostname="h.example"),
+        redirect_rule("/secure-port", scheme="https", port=8443),
+        redirect_rule("/secure-host", scheme="https", hostname="h.example"),
     )
-    any_host_route = object_of(
-        "HTTPRoute", "any", {"parentRefs": [{"name": "edge"}], "rules": [redirected("/x", port=80)]}
+    any_host_route = gateway_api_object(
+        "HTTPRoute", "any", {"parentRefs": [{"name": "edge"}], "rules": [redirect_rule("/x", port=80)]}
     )
-    await world.stage.apply(joined(route(WEB, *rules), any_host_route))
+    await world.stage.apply(join_manifests(route(WEB, *rules), any_host_route))
     for path, location in (
         ("/https/a?b", f"https://{WEB}/https/a?b"),
         ("/http", f"http://{WEB}/http"),

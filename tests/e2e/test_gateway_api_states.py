@@ -6,21 +6,21 @@ from typing import Any
 import yaml
 
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.feature_cases import APART, OURS
-from tests.e2e.gateway_states import State, described
+from tests.e2e.feature_cases import GATEWAY_CLASS, OTHER_NAMESPACE
+from tests.e2e.gateway_states import State, parts_of
 from tests.e2e.listener_set_states import STATES
-from tests.e2e.manifests import QUIET, joined
+from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests
 
 
-def _placed(text: str, number: int) -> str:
+def _in_own_namespaces(text: str, number: int) -> str:
     """The manifests in namespaces of their own."""
-    renamed = {"default": f"s{number}", APART: f"s{number}-{APART}"}
+    renamed = {"default": f"s{number}", OTHER_NAMESPACE: f"s{number}-{OTHER_NAMESPACE}"}
 
-    def moved(value: Any) -> Any:
+    def renamed_namespaces(value: Any) -> Any:
         if isinstance(value, list):
-            return [moved(item) for item in value]
+            return [renamed_namespaces(item) for item in value]
         if isinstance(value, dict):
-            return {k: renamed.get(v, v) if k == "namespace" else moved(v) for k, v in value.items()}
+            return {k: renamed.get(v, v) if k == "namespace" else renamed_namespaces(v) for k, v in value.items()}
         return value
 
     objects = []
@@ -29,15 +29,26 @@ def _placed(text: str, number: int) -> str:
             obj["metadata"]["name"] = renamed[obj["metadata"]["name"]]
         elif obj["kind"] != "GatewayClass":
             obj["metadata"].setdefault("namespace", "default")
-        objects.append(moved(obj))
+        objects.append(renamed_namespaces(obj))
     manifests: str = yaml.safe_dump_all(objects)
     return manifests
 
 
-async def test_statuses_are_as_the_features_want_them(stage: Stage):
+async def test_statuses_are_those_that_the_features_require(stage: Stage):
     states = list(STATES.items())
-    stage.write("refused.yaml", joined(*(_placed(text, i) for i, (_, s) in enumerate(states) for text in s.refused)))
-    await stage.apply(joined(QUIET, OURS, *(_placed(joined(*s.objects), i) for i, (_, s) in enumerate(states))))
+    stage.write(
+        "refused.yaml",
+        join_manifests(
+            *(_in_own_namespaces(text, i) for i, (_, s) in enumerate(states) for text in s.rejected_objects)
+        ),
+    )
+    await stage.apply(
+        join_manifests(
+            NO_ACCESS_LOG,
+            GATEWAY_CLASS,
+            *(_in_own_namespaces(join_manifests(*s.objects), i) for i, (_, s) in enumerate(states)),
+        )
+    )
     statuses = {
         (r.namespace, f"{r.kind.rpartition('/')[2]} {r.name}"): s for r, s in await stage.app.status_updater.statuses()
     }
@@ -51,12 +62,12 @@ async def test_statuses_are_as_the_features_want_them(stage: Stage):
 
 def _problems(state: State, statuses: Mapping[tuple[str, str], Any], namespace: str) -> list[str]:
     problems = []
-    for object_name, parts in state.found.items():
-        status = statuses.get((namespace, object_name)) or statuses.get((f"{namespace}-{APART}", object_name))
+    for object_name, parts in state.expected.items():
+        status = statuses.get((namespace, object_name)) or statuses.get((f"{namespace}-{OTHER_NAMESPACE}", object_name))
         if status is None:
             problems.append(f"{object_name} has no status")
             continue
-        actual = described(status)
+        actual = parts_of(status)
         if parts.keys() - {""} and parts.keys() - {""} != actual.keys() - {""}:
             problems.append(f"{object_name} has {sorted(actual)}")
         problems += [

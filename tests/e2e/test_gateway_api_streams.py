@@ -22,8 +22,8 @@ from mirrorplane.controlplane.playground.workload import Workload
 from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.edge_router import Certificates, Router, router, secured_stage
-from tests.e2e.manifests import DEADLINE_S, QUIET, complaints, joined, until
-from tests.e2e.test_gateway_api import LABELS, behind, edge, object_of
+from tests.e2e.manifests import DEADLINE_S, NO_ACCESS_LOG, join_manifests, nack_messages, until
+from tests.e2e.test_gateway_api import LABELS, edge_gateway, gateway_api_object, services_for
 
 pytestmark = pytest.mark.envoy
 
@@ -58,7 +58,7 @@ async def workloads(*names: str, secure: ssl.SSLContext | None = None) -> AsyncI
             udp, _ = await loop.create_datagram_endpoint(lambda name=name: Echo(name), ("127.0.0.1", 0))
             stack.callback(udp.close)
             manifests.append(services(name, tcp, udp.get_extra_info("sockname")[1]))
-        yield joined(*manifests)
+        yield join_manifests(*manifests)
 
 
 def greeting(name: str):
@@ -98,7 +98,7 @@ def route(kind: str, name: str, sections: Sequence[str], *backends: str, year: i
         namespace, _, bare = target.rpartition("/")
         refs.append({"name": bare, "namespace": namespace or "default", "port": 53, "weight": int(weight or 1)})
     parents = [{"name": "edge", "sectionName": section} for section in sections]
-    text = object_of(kind, name, {"parentRefs": parents, "rules": [{"backendRefs": refs}], **more})
+    text = gateway_api_object(kind, name, {"parentRefs": parents, "rules": [{"backendRefs": refs}], **more})
     manifest = yaml.safe_load(text)
     manifest["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
     return str(yaml.safe_dump(manifest))
@@ -110,7 +110,7 @@ def listeners(protocol: str, *ports: int) -> list[dict[str, Any]]:
 
 def grant(kind: str) -> str:
     manifest = yaml.safe_load(
-        object_of(
+        gateway_api_object(
             "ReferenceGrant",
             kind.lower(),
             {
@@ -137,77 +137,79 @@ async def connect(edge_router: Router, port: int, name: str = "", trusts: ssl.SS
     return greeting_bytes.decode()
 
 
-class Asking(asyncio.DatagramProtocol):
+class UdpClient(asyncio.DatagramProtocol):
     """A client for UDP: what was answered last."""
 
     def __init__(self) -> None:
-        self.said = ""
+        self.answer = ""
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
 
     def ask(self) -> None:
-        self.said = ""
+        self.answer = ""
         self._transport.sendto(b"who?")
 
     def datagram_received(self, data: bytes, _: object) -> None:
-        self.said = data.decode()
+        self.answer = data.decode()
 
 
 @asynccontextmanager
-async def sessions(edge_router: Router, port: int, count: int = SESSIONS) -> AsyncIterator[list[Asking]]:
+async def udp_sessions(edge_router: Router, port: int, count: int = SESSIONS) -> AsyncIterator[list[UdpClient]]:
     """Clients that have each sent a datagram from a port of their own."""
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         clients = []
         for _ in range(count):
-            transport, protocol = await loop.create_datagram_endpoint(Asking, remote_addr=(edge_router.address, port))
+            transport, protocol = await loop.create_datagram_endpoint(
+                UdpClient, remote_addr=(edge_router.address, port)
+            )
             stack.callback(transport.close)
             protocol.ask()
             clients.append(protocol)
         yield clients
 
 
-def tally(clients: Iterable[Asking]) -> Counter[str]:
-    return Counter(client.said for client in clients)
+def count_answers(clients: Iterable[UdpClient]) -> Counter[str]:
+    return Counter(client.answer for client in clients)
 
 
-async def answering(edge_router: Router, port: int) -> set[str]:
-    return set(await answered(edge_router, port))
+async def answering_backends(edge_router: Router, port: int) -> set[str]:
+    return set(await stable_answers(edge_router, port))
 
 
-async def answered(edge_router: Router, port: int) -> Counter[str]:
+async def stable_answers(edge_router: Router, port: int) -> Counter[str]:
     """Who answers when all are answered."""
-    async with sessions(edge_router, port) as clients:
+    async with udp_sessions(edge_router, port) as clients:
         await _until_answered(clients)
-        answers = [client.said for client in clients]
+        answers = [client.answer for client in clients]
         for client in clients:
             client.ask()
         await _until_answered(clients)
-        assert [client.said for client in clients] == answers, "a session stays with whom it has"
-        return tally(clients)
+        assert [client.answer for client in clients] == answers, "a session stays with whom it has"
+        return count_answers(clients)
 
 
-async def _until_answered(clients: Sequence[Asking]) -> None:
+async def _until_answered(clients: Sequence[UdpClient]) -> None:
     """Wait until every client has an answer. Lost datagrams are sent again: UDP may lose them."""
     clock = asyncio.get_running_loop()
     deadline = clock.time() + DEADLINE_S
-    while silent := [client for client in clients if not client.said]:
+    while silent := [client for client in clients if not client.answer]:
         assert clock.time() < deadline, f"{len(silent)} of {len(clients)} datagrams were never answered"
         await asyncio.sleep(RESEND_S)
         for client in silent:
-            if not client.said:
+            if not client.answer:
                 client.ask()
 
 
-async def unheard(edge_router: Router, port: int) -> set[str]:
+async def answers_in_time(edge_router: Router, port: int) -> set[str]:
     """Who answers in the time in which others do."""
-    async with sessions(edge_router, port, 20) as clients:
-        await answered(edge_router, TWICE)
-        return set(tally(clients))
+    async with udp_sessions(edge_router, port, 20) as clients:
+        await stable_answers(edge_router, TWICE)
+        return set(count_answers(clients))
 
 
-async def soon(ask: Callable[[], Awaitable[Any]], expected: Any) -> None:
+async def eventually(ask: Callable[[], Awaitable[Any]], expected: Any) -> None:
     """Ask until the answer is what is wanted: Envoy's threads take a listener up after it was accepted."""
     deadline = asyncio.get_running_loop().time() + DEADLINE_S
     while (answer := await ask()) != expected:
@@ -221,7 +223,9 @@ WRAPPED = {
 """How requests to a service are to be wrapped in TLS: this is nothing to TLS that is passed on."""
 
 
-async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path, client: aiohttp.ClientSession):
+async def test_tls_is_routed_by_server_name_in_passthrough_and_terminate_mode(
+    tmp_path: Path, client: aiohttp.ClientSession
+):
     issued, backends = Certificates(), Certificates()
     secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     backends.ca.issue_cert("*.passed.example.com").configure_cert(secure)
@@ -241,18 +245,18 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
         uses_tls = await stack.enter_async_context(workloads("one", "two", secure=secure))
         plain = await stack.enter_async_context(workloads("three"))
         await stage.apply(
-            joined(
-                QUIET,
-                edge(*({"port": PORT, "protocol": "TLS", **spec} for spec in listener_specs)),
+            join_manifests(
+                NO_ACCESS_LOG,
+                edge_gateway(*({"port": PORT, "protocol": "TLS", **spec} for spec in listener_specs)),
                 issued.secret("edge", "a.ended.example.com", "web.example.com"),
                 route("TLSRoute", "one", ["passed"], "one", hostnames=["*.passed.example.com", "*.example.org"]),
                 route("TLSRoute", "two", ["passed"], "two", hostnames=["two.passed.example.com"]),
                 route("TLSRoute", "three", ["ended"], "three", hostnames=["a.ended.example.com"]),
-                object_of("HTTPRoute", "web", web_route),
-                object_of("BackendTLSPolicy", "one", WRAPPED),
+                gateway_api_object("HTTPRoute", "web", web_route),
+                gateway_api_object("BackendTLSPolicy", "one", WRAPPED),
                 uses_tls,
                 plain,
-                behind(web),
+                services_for(web),
             )
         )
         edge_router = await router(stage, PORT, tls=tls, labels=LABELS)
@@ -267,17 +271,17 @@ async def test_tls_is_told_apart_by_names_passed_on_or_taken_off(tmp_path: Path,
         async with request as answer:
             assert answer.headers["X-Workload"] == "web"
         await delete_object(stage, Ref(TLS_ROUTE.key, "default", "two"))
-        await soon(lambda: connect(edge_router, PORT, "two.passed.example.com", theirs), "one")
-        assert not complaints(stage)
+        await eventually(lambda: connect(edge_router, PORT, "two.passed.example.com", theirs), "one")
+        assert not nack_messages(stage)
 
 
 @PROTOCOLS
-async def test_tcp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: Stage, delta: bool):
+async def test_tcp_is_split_by_weight_and_closed_without_a_grant(stage: Stage, delta: bool):
     async with workloads("one", "two", "far/far") as behind_it:
         await stage.apply(
-            joined(
-                QUIET,
-                edge(*listeners("TCP", PORT, TWICE, PARTLY, FAR), *listeners("HTTP", 18080)),
+            join_manifests(
+                NO_ACCESS_LOG,
+                edge_gateway(*listeners("TCP", PORT, TWICE, PARTLY, FAR), *listeners("HTTP", 18080)),
                 route("TCPRoute", "weighted", [f"tcp-{PORT}"], "one*70", "two*30"),
                 route("TCPRoute", "a-younger", [f"tcp-{TWICE}"], "two", year=2021),
                 route("TCPRoute", "older", [f"tcp-{TWICE}"], "one", year=2020),
@@ -297,19 +301,19 @@ async def test_tcp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: 
         assert 62 <= counts["one"] <= 138
         assert await connect(edge_router, FAR) == "far/far"
         await delete_object(stage, Ref(TCP_ROUTE.key, "default", "older"))
-        await soon(lambda: connect(edge_router, TWICE), "two")
+        await eventually(lambda: connect(edge_router, TWICE), "two")
         await delete_object(stage, Ref(REFERENCE_GRANT.key, "far", "tcproute"))
-        await soon(lambda: connect(edge_router, FAR), "")
-        assert not complaints(stage)
+        await eventually(lambda: connect(edge_router, FAR), "")
+        assert not nack_messages(stage)
 
 
 @PROTOCOLS
-async def test_udp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: Stage, delta: bool):
+async def test_udp_is_split_by_weight_and_dropped_without_a_grant(stage: Stage, delta: bool):
     async with workloads("one", "two", "far/far") as behind_it:
         await stage.apply(
-            joined(
-                QUIET,
-                edge(*listeners("UDP", PORT, TWICE, PARTLY, FAR), *listeners("TCP", PORT)),
+            join_manifests(
+                NO_ACCESS_LOG,
+                edge_gateway(*listeners("UDP", PORT, TWICE, PARTLY, FAR), *listeners("TCP", PORT)),
                 route("UDPRoute", "weighted", [f"udp-{PORT}"], "one*70", "two*30"),
                 route("TCPRoute", "same-port", [f"tcp-{PORT}"], "two"),
                 route("UDPRoute", "a-younger", [f"udp-{TWICE}"], "two", year=2021),
@@ -321,21 +325,21 @@ async def test_udp_goes_by_weight_and_to_nobody_where_nothing_is_granted(stage: 
             )
         )
         edge_router = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
-        counts = await answered(edge_router, PORT)
+        counts = await stable_answers(edge_router, PORT)
         assert counts.keys() == {"one", "two"}
         assert 105 <= counts["one"] <= 172
         assert await connect(edge_router, PORT) == "two"
-        assert await answering(edge_router, TWICE) == {"one"}
-        async with sessions(edge_router, PARTLY) as clients:
-            await until(lambda: tally(clients)["one"] >= 62, "half of them were answered")
-            assert await answering(edge_router, TWICE) == {"one"}, "what was sent later is answered"
-            assert tally(clients).keys() == {"one", ""}
-            assert tally(clients)["one"] <= 138
-        assert await answering(edge_router, FAR) == {"far/far"}
+        assert await answering_backends(edge_router, TWICE) == {"one"}
+        async with udp_sessions(edge_router, PARTLY) as clients:
+            await until(lambda: count_answers(clients)["one"] >= 62, "half of them were answered")
+            assert await answering_backends(edge_router, TWICE) == {"one"}, "what was sent later is answered"
+            assert count_answers(clients).keys() == {"one", ""}
+            assert count_answers(clients)["one"] <= 138
+        assert await answering_backends(edge_router, FAR) == {"far/far"}
         await delete_object(stage, Ref(UDP_ROUTE.key, "default", "older"))
-        await soon(lambda: answering(edge_router, TWICE), {"two"})
+        await eventually(lambda: answering_backends(edge_router, TWICE), {"two"})
         await stage.apply(route("UDPRoute", "weighted", [f"udp-{PORT}"], "one*0", "two*30"))
-        await soon(lambda: answering(edge_router, PORT), {"two"})
+        await eventually(lambda: answering_backends(edge_router, PORT), {"two"})
         await delete_object(stage, Ref(REFERENCE_GRANT.key, "far", "udproute"))
-        await soon(lambda: unheard(edge_router, FAR), {""})
-        assert not complaints(stage)
+        await eventually(lambda: answers_in_time(edge_router, FAR), {""})
+        assert not nack_messages(stage)

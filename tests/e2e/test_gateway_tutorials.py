@@ -15,7 +15,7 @@ from mirrorplane.controlplane.commands.adopted_classes import adopted_controller
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.e2e.container_images import Container, curl
 from tests.e2e.kubelet import Cluster
-from tests.e2e.manifests import complaints, until
+from tests.e2e.manifests import nack_messages, until
 
 pytestmark = pytest.mark.envoy
 
@@ -33,19 +33,19 @@ LABEL_OF_V1 = [{"op": "add", "path": "/spec/selector/version", "value": "v1"}]
 """What the tutorial patches the Service with."""
 
 
-def step(tutorial: str, name: str) -> str:
+def step_manifest(tutorial: str, name: str) -> str:
     """A manifest of a tutorial, as it stands there."""
     return (TUTORIALS / tutorial / f"{name}.yaml").read_text()
 
 
 @asynccontextmanager
-async def following(tutorial: str, folder: Path) -> AsyncIterator[tuple[Stage, Cluster]]:
+async def tutorial_cluster(tutorial: str, folder: Path) -> AsyncIterator[tuple[Stage, Cluster]]:
     async with Stage(folder, given=tuple(adopted_controllers(*FLAGS[tutorial]))) as stage, Cluster(stage) as cluster:
         yield stage, cluster
-        assert not complaints(stage)
+        assert not nack_messages(stage)
 
 
-def heads(cluster: Cluster, app: str) -> list[dict[str, str]]:
+def logged_headers(cluster: Cluster, app: str) -> list[dict[str, str]]:
     """The headers that a Pod of pipy has logged; all requests were POSTs of `/`."""
     [pipy] = cluster.containers("server", app=app)
     matches = [HEADERS.search(line) for line in pipy.log]
@@ -53,11 +53,11 @@ def heads(cluster: Cluster, app: str) -> list[dict[str, str]]:
     return [json.loads(match[1]) for match in matches if match is not None]
 
 
-async def copied(ask: Callable[[], Awaitable[None]], count: int, original: Container, copy: Container) -> None:
+async def assert_mirrored(ask: Callable[[], Awaitable[None]], count: int, original: Container, copy: Container) -> None:
     """Ask so many times, and see that both log as many. Again where a copy was let go that could not connect."""
     for _ in range(ROUNDS):
-        original.forget()
-        copy.forget()
+        original.clear_log()
+        copy.clear_log()
         for _ in range(count):
             await ask()
         with suppress(AssertionError):
@@ -72,21 +72,21 @@ def _plain(head: dict[str, str]) -> dict[str, str]:
 
 
 async def test_fsm_gateway(tmp_path: Path):
-    async with following("fsm", tmp_path) as (stage, cluster):
+    async with tutorial_cluster("fsm", tmp_path) as (stage, cluster):
         await _fsm_gateway(stage, cluster)
 
 
 async def _fsm_gateway(stage: Stage, cluster: Cluster) -> None:
-    await cluster.apply(step("fsm", "1-pipy"), "server")
+    await cluster.apply(step_manifest("fsm", "1-pipy"), "server")
     assert cluster.pods("server") == ["pipy"]
-    await cluster.apply(step("fsm", "2-gateway"), "server")
+    await cluster.apply(step_manifest("fsm", "2-gateway"), "server")
     gateway = (await cluster.router("simple-fsm-gateway", "server")).address
 
     async def hello() -> None:
         assert await curl(f"http://{gateway}:8000/", "-d", "Hello world") == "Hello world"
 
     await hello()
-    [head] = heads(cluster, "pipy")
+    [head] = logged_headers(cluster, "pipy")
     sent_headers = {
         "host": f"{gateway}:8000",
         "accept": "*/*",
@@ -97,11 +97,11 @@ async def _fsm_gateway(stage: Stage, cluster: Cluster) -> None:
     assert head["user-agent"].startswith("curl/")
     assert is_ip(head["x-forwarded-for"]), "of a client on its own machine Envoy says the machine's address"
 
-    await cluster.apply(step("fsm", "3-pipy-mirror"), "server")
-    await cluster.apply(step("fsm", "4-mirror"), "server")
+    await cluster.apply(step_manifest("fsm", "3-pipy-mirror"), "server")
+    await cluster.apply(step_manifest("fsm", "4-mirror"), "server")
     [pipy], [mirror] = (cluster.containers("server", app=app) for app in ("pipy", "pipy-mirror"))
-    await copied(hello, 1, pipy, mirror)
-    [original], [copy] = heads(cluster, "pipy"), heads(cluster, "pipy-mirror")
+    await assert_mirrored(hello, 1, pipy, mirror)
+    [original], [copy] = logged_headers(cluster, "pipy"), logged_headers(cluster, "pipy-mirror")
     assert original.items() >= sent_headers.items()
     assert _plain(copy) == _plain(original)
     assert copy["x-forwarded-for"].split(",")[0] == original["x-forwarded-for"], "the gateway adds itself to a copy's"
@@ -113,23 +113,23 @@ async def _fsm_gateway(stage: Stage, cluster: Cluster) -> None:
     assert [f.reason for f in stage.app.plane.findings.all() if f.about.name == "http-route-sample"] == [
         "BackendNotFound"
     ]
-    await cluster.apply(step("fsm", "3-pipy-mirror"), "server")
+    await cluster.apply(step_manifest("fsm", "3-pipy-mirror"), "server")
     [mirror] = cluster.containers("server", app="pipy-mirror")
-    await copied(hello, 1, pipy, mirror)
+    await assert_mirrored(hello, 1, pipy, mirror)
 
 
 async def test_kgateway(tmp_path: Path):
-    async with following("kgateway", tmp_path) as (_, cluster):
+    async with tutorial_cluster("kgateway", tmp_path) as (_, cluster):
         await _kgateway(cluster)
 
 
 async def _kgateway(cluster: Cluster) -> None:
-    await cluster.apply(step("kgateway", "0-prerequisites"))
+    await cluster.apply(step_manifest("kgateway", "0-prerequisites"))
     gateway = (await cluster.router("http", "kgateway-system")).address
     await cluster.patch("Service", "httpbin", "httpbin", LABEL_OF_V1)
-    await cluster.apply(step("kgateway", "1-httpbin2"))
+    await cluster.apply(step_manifest("kgateway", "1-httpbin2"))
     assert [re.sub(r"-\w{9}-\w{5}$", "", name) for name in cluster.pods("httpbin")] == ["httpbin", "httpbin2"]
-    await cluster.apply(step("kgateway", "2-mirror"))
+    await cluster.apply(step_manifest("kgateway", "2-mirror"))
     v1, v2 = (cluster.containers("httpbin", version=version)[0] for version in ("v1", "v2"))
 
     async def ask() -> None:
@@ -137,11 +137,11 @@ async def _kgateway(cluster: Cluster) -> None:
         assert printed.startswith("HTTP/1.1 200 OK")
         assert '"mirror.example:8080"' in printed
 
-    await copied(ask, 5, v1, v2)
+    await assert_mirrored(ask, 5, v1, v2)
     for line in (*v1.log, *v2.log):
         assert re.match(r'time="[^"]+" status=200 method="GET" uri="/headers" size_bytes=\d+ ', line)
-    assert {head["host"] for head in v1.heads} == {"mirror.example:8080"}
-    assert {head["host"] for head in v2.heads} == {"mirror.example-shadow:8080"}
+    assert {head["host"] for head in v1.request_headers} == {"mirror.example:8080"}
+    assert {head["host"] for head in v2.request_headers} == {"mirror.example-shadow:8080"}
     assert (await curl("-i", f"http://{gateway}:8080/headers")).startswith("HTTP/1.1 404 "), "another domain"
 
     await cluster.delete("Service", "httpbin2", "httpbin")  # the tutorial's clean-up
@@ -157,13 +157,13 @@ async def _kgateway(cluster: Cluster) -> None:
 
 async def test_slices_follow_pods_and_selectors(tmp_path: Path):
     """The stand-in itself: without the tutorial's patch, both versions are behind the first Service."""
-    async with following("kgateway", tmp_path) as (stage, cluster):
+    async with tutorial_cluster("kgateway", tmp_path) as (stage, cluster):
         await _slices(stage, cluster)
 
 
 async def _slices(stage: Stage, cluster: Cluster) -> None:
-    await cluster.apply(step("kgateway", "0-prerequisites"))
-    await cluster.apply(step("kgateway", "1-httpbin2"))
+    await cluster.apply(step_manifest("kgateway", "0-prerequisites"))
+    await cluster.apply(step_manifest("kgateway", "1-httpbin2"))
 
     def behind(service: str) -> int:
         [path] = stage.folder.glob(f"EndpointSlice httpbin {service}-*.yaml")

@@ -24,17 +24,17 @@ from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.edge_router import (
     Certificates,
     Router,
-    Slow,
-    at_edge,
+    SlowWorkload,
     destination,
+    edge_virtual_service,
     gateway,
     router,
     secret,
     secured_stage,
     server,
 )
-from tests.e2e.manifests import QUIET, complaints, findings, joined, route, until
-from tests.e2e.tls_workload import Secured
+from tests.e2e.manifests import NO_ACCESS_LOG, findings, join_manifests, nack_messages, route, until
+from tests.e2e.tls_workload import TlsWorkload
 
 pytestmark = pytest.mark.envoy
 
@@ -48,7 +48,7 @@ Edge = tuple[Stage, XdsTls]
 async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
     async with secured_stage(tmp_path) as secured:
         yield secured
-        assert not complaints(secured[0])
+        assert not nack_messages(secured[0])
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def web() -> AsyncIterator[Workload]:
 
 def behind(name: str, port: int, port_name: str = "http") -> str:
     """A service of one workload on this machine."""
-    return joined(service(name, 80, port_name), local_pod(name, name, {"app": name}, port, port_name))
+    return join_manifests(service(name, 80, port_name), local_pod(name, name, {"app": name}, port, port_name))
 
 
 def simple(port: int, *hosts: str, credential: str, mode: str = "SIMPLE") -> dict[str, object]:
@@ -73,17 +73,19 @@ async def status(client: aiohttp.ClientSession, url: str, host: str, **options: 
 
 
 @PROTOCOLS
-async def test_plain_http_goes_by_host_and_is_copied(
+async def test_plain_http_is_routed_by_host_and_mirrored(
     stage: Stage, client: aiohttp.ClientSession, web: Workload, delta: bool
 ):
-    async with Workload("copy") as copy, Workload("other") as other_workload, Slow() as slow:
+    async with Workload("copy") as copy, Workload("other") as other_workload, SlowWorkload() as slow:
         rules = [
-            at_edge(WEB, [WEB], http=[{"route": route(("web", "", 1)), "mirror": {"host": "copy"}}]),
-            at_edge(OTHER, [OTHER], http=[{"route": route(("other", "", 1))}]),
-            at_edge("slow", ["slow.example.com"], http=[{"route": route(("slow", "", 1))}]),
+            edge_virtual_service(WEB, [WEB], http=[{"route": route(("web", "", 1)), "mirror": {"host": "copy"}}]),
+            edge_virtual_service(OTHER, [OTHER], http=[{"route": route(("other", "", 1))}]),
+            edge_virtual_service("slow", ["slow.example.com"], http=[{"route": route(("slow", "", 1))}]),
         ]
         services = [behind(w.name, w.port) for w in (web, copy, other_workload)] + [behind("slow", slow.port)]
-        await stage.apply(joined(QUIET, gateway(server(HTTP, "HTTP", "*.example.com")), *rules, *services))
+        await stage.apply(
+            join_manifests(NO_ACCESS_LOG, gateway(server(HTTP, "HTTP", "*.example.com")), *rules, *services)
+        )
         edge_router = await router(stage, *PORTS, delta=delta)
         assert await status(client, edge_router.url("http", HTTP, "/anything"), WEB) == 200
         assert await status(client, edge_router.url("http", HTTP, "/anything"), f"{OTHER}:{HTTP}") == 200
@@ -96,28 +98,30 @@ async def test_plain_http_goes_by_host_and_is_copied(
         async with socket as opened:
             await opened.send_str("hello")
             assert await opened.receive_str() == "echo hello"
-    assert not complaints(stage)
+    assert not nack_messages(stage)
 
 
-async def test_a_certificate_is_replaced_and_connections_go_on(edge: Edge, client: aiohttp.ClientSession):
+async def test_replacing_a_certificate_keeps_connections_open(edge: Edge, client: aiohttp.ClientSession):
     (stage, tls), issued = edge, Certificates()
     context = issued.client()
-    async with Slow() as slow:
-        rules = at_edge("web", [WEB], http=[{"route": route(("slow", "", 1))}])
+    async with SlowWorkload() as slow:
+        rules = edge_virtual_service("web", [WEB], http=[{"route": route(("slow", "", 1))}])
         edge_servers = gateway(simple(HTTPS, WEB, credential="web"))
-        await stage.apply(joined(QUIET, edge_servers, rules, issued.secret("web", WEB), behind("slow", slow.port)))
+        await stage.apply(
+            join_manifests(NO_ACCESS_LOG, edge_servers, rules, issued.secret("web", WEB), behind("slow", slow.port))
+        )
         edge_router = await router(stage, *PORTS, tls=tls)
-        serial = await edge_router.presented(HTTPS, WEB, context)
+        serial = await edge_router.certificate_serial(HTTPS, WEB, context)
         url = edge_router.url("https", HTTPS)
         async with client.get(url, headers={"Host": WEB}, ssl=context, server_hostname=WEB) as download:
             assert await download.content.readexactly(6) == b"first "
             await stage.apply(issued.secret("web", WEB))
             serials = {serial}
             while serials == {serial}:
-                serials.add(await edge_router.presented(HTTPS, WEB, context))
-            slow.rest.set()
+                serials.add(await edge_router.certificate_serial(HTTPS, WEB, context))
+            slow.may_finish.set()
             assert await download.read() == b"rest"
-        new_serial = await edge_router.presented(HTTPS, WEB, context)
+        new_serial = await edge_router.certificate_serial(HTTPS, WEB, context)
         assert new_serial != serial
         drained = (await edge_router.envoy.stats(r"^listener_manager\.listener_(in_place_updated|modified)$")).values()
         assert not any(drained), "a new certificate is no new listener"
@@ -128,19 +132,19 @@ async def _bad_secret_changes_nothing(stage: Stage, edge_router: Router, context
     broken = "apiVersion: v1\nkind: Secret\nmetadata: {name: web}\ntype: kubernetes.io/tls\n"
     stage.write("Secret default web.yaml", broken + 'stringData: {tls.crt: "PRIVATE-1", tls.key: "PRIVATE-2"}\n')
     await until(lambda: any(f.reason == "InvalidCredential" for f in findings(stage)), "the Secret is refused")
-    assert await edge_router.presented(HTTPS, WEB, context) == serial
+    assert await edge_router.certificate_serial(HTTPS, WEB, context) == serial
     assert "PRIVATE" not in repr(findings(stage)) + repr(stage.app.plane.snapshot.objects)
 
 
-async def test_nothing_that_people_can_look_at_shows_a_key(
+async def test_no_log_page_or_repr_shows_a_private_key(
     edge: Edge, client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level("DEBUG")
     (stage, tls), issued = edge, Certificates()
     secret_manifest = issued.secret("web", WEB)
-    await stage.apply(joined(QUIET, gateway(simple(HTTPS, WEB, credential="web")), secret_manifest))
+    await stage.apply(join_manifests(NO_ACCESS_LOG, gateway(simple(HTTPS, WEB, credential="web")), secret_manifest))
     edge_router = await router(stage, *PORTS, tls=tls)
-    assert await edge_router.presented(HTTPS, WEB, issued.client())
+    assert await edge_router.certificate_serial(HTTPS, WEB, issued.client())
     (stream,) = stage.app.xds.streams()
     pages = ["findings", "proxies", "objects", f"resources?proxy={stream.proxy.id}"]
     admin_url = f"http://127.0.0.1:{stage.app.admin_port}"
@@ -161,25 +165,29 @@ async def test_nothing_that_people_can_look_at_shows_a_key(
         assert b64decode(key).decode().splitlines()[1] not in text
 
 
-async def test_clients_show_certificates_where_they_must(edge: Edge, client: aiohttp.ClientSession, web: Workload):
+async def test_clients_must_present_certificates_in_mutual_mode(
+    edge: Edge, client: aiohttp.ClientSession, web: Workload
+):
     (stage, tls), issued = edge, Certificates()
     authority = issued.ca.cert_pem.bytes()
     servers = gateway(simple(HTTPS, WEB, credential="web", mode="MUTUAL"))
-    rules = at_edge("web", [WEB], http=[{"route": route(("web", "", 1))}])
+    rules = edge_virtual_service("web", [WEB], http=[{"route": route(("web", "", 1))}])
     await stage.apply(
-        joined(QUIET, servers, rules, behind("web", web.port), issued.secret("web", WEB, ca_crt=authority))
+        join_manifests(
+            NO_ACCESS_LOG, servers, rules, behind("web", web.port), issued.secret("web", WEB, ca_crt=authority)
+        )
     )
     edge_router = await router(stage, *PORTS, tls=tls)
     url, name = edge_router.url("https", HTTPS, "/anything"), {"server_hostname": WEB}
-    assert await status(client, url, WEB, ssl=issued.client(certified=True), **name) == 200
+    assert await status(client, url, WEB, ssl=issued.client(with_certificate=True), **name) == 200
     assert "client.example.com" in web.received[-1].headers["x-forwarded-client-cert"]
-    for context in (issued.client(), Certificates().client(certified=True)):
+    for context in (issued.client(), Certificates().client(with_certificate=True)):
         issued.ca.configure_trust(context)
         with pytest.raises(aiohttp.ClientError):
             await status(client, url, WEB, ssl=context, **name)
 
 
-async def test_a_server_is_shut_while_its_secret_is_missing_and_others_are_not(
+async def test_only_the_server_whose_secret_is_missing_refuses_connections(
     edge: Edge, client: aiohttp.ClientSession, web: Workload
 ):
     (stage, tls), issued = edge, Certificates()
@@ -188,10 +196,10 @@ async def test_a_server_is_shut_while_its_secret_is_missing_and_others_are_not(
         server(HTTPS, "HTTPS", WEB, tls=optional_mutual),
         {**simple(HTTPS, OTHER, credential="web"), "port": {"number": HTTPS, "name": "second", "protocol": "HTTPS"}},
     )
-    rules = at_edge("web", [WEB, OTHER], http=[{"route": route(("web", "", 1))}])
+    rules = edge_virtual_service("web", [WEB, OTHER], http=[{"route": route(("web", "", 1))}])
     authority = secret("clients", {"ca.crt": issued.ca.cert_pem.bytes()}).replace("kubernetes.io/tls", "Opaque")
     certificate = issued.secret("web", WEB, OTHER)
-    await stage.apply(joined(QUIET, servers, rules, behind("web", web.port), certificate))
+    await stage.apply(join_manifests(NO_ACCESS_LOG, servers, rules, behind("web", web.port), certificate))
     edge_router = await router(stage, *PORTS, tls=tls)
     url = edge_router.url("https", HTTPS, "/anything")
     for _ in "12":
@@ -199,8 +207,8 @@ async def test_a_server_is_shut_while_its_secret_is_missing_and_others_are_not(
             await status(client, url, WEB, ssl=issued.client(), server_hostname=WEB)
         assert await status(client, url, OTHER, ssl=issued.client(), server_hostname=OTHER) == 200
         await stage.apply(authority)
-        for certified in (False, True):
-            context = issued.client(certified=certified)
+        for with_certificate in (False, True):
+            context = issued.client(with_certificate=with_certificate)
             assert await status(client, url, WEB, ssl=context, server_hostname=WEB) == 200
         assert "client.example.com" in web.received[-1].headers["x-forwarded-client-cert"]
         await delete_object(stage, Ref("Secret", "default", "clients"))
@@ -208,7 +216,7 @@ async def test_a_server_is_shut_while_its_secret_is_missing_and_others_are_not(
     assert set(changed.values()) == {4}, "each time the listener goes on, and connections on its other chains"
 
 
-async def test_names_choose_certificates_and_http_is_sent_to_https(
+async def test_server_names_select_certificates_and_http_is_redirected_to_https(
     edge: Edge, client: aiohttp.ClientSession, web: Workload
 ):
     (stage, tls), web_ca, other_ca = edge, Certificates(), Certificates()
@@ -217,9 +225,9 @@ async def test_names_choose_certificates_and_http_is_sent_to_https(
         simple(HTTPS, WEB, credential="one"),
         {**simple(HTTPS, OTHER, credential="two"), "port": {"number": HTTPS, "name": "second", "protocol": "HTTPS"}},
     )
-    rules = at_edge("web", [WEB, OTHER], http=[{"route": route(("web", "", 1))}])
+    rules = edge_virtual_service("web", [WEB, OTHER], http=[{"route": route(("web", "", 1))}])
     secrets = [web_ca.secret("one", WEB), other_ca.secret("two", OTHER)]
-    await stage.apply(joined(QUIET, servers, rules, behind("web", web.port), *secrets))
+    await stage.apply(join_manifests(NO_ACCESS_LOG, servers, rules, behind("web", web.port), *secrets))
     edge_router = await router(stage, *PORTS, tls=tls)
     url = edge_router.url("https", HTTPS, "/anything")
     assert await status(client, url, WEB, ssl=web_ca.client(), server_hostname=WEB) == 200
@@ -232,15 +240,17 @@ async def test_names_choose_certificates_and_http_is_sent_to_https(
         assert (answer.status, answer.headers["Location"]) == (301, f"https://{WEB}/a?b")
 
 
-async def test_grpc_goes_through_by_http2(edge: Edge):
+async def test_grpc_is_forwarded_over_http2(edge: Edge):
     (stage, tls), issued = edge, Certificates()
     upstream = grpc.aio.server()
     upstream.add_generic_rpc_handlers([Echo()])
     number = upstream.add_insecure_port("127.0.0.1:0")
     await upstream.start()
-    rules = at_edge("web", [WEB], http=[{"route": route(("echo", "", 1))}])
+    rules = edge_virtual_service("web", [WEB], http=[{"route": route(("echo", "", 1))}])
     servers = gateway(server(HTTP, "GRPC", WEB), simple(HTTPS, WEB, credential="web"))
-    await stage.apply(joined(QUIET, servers, rules, behind("echo", number, "grpc"), issued.secret("web", WEB)))
+    await stage.apply(
+        join_manifests(NO_ACCESS_LOG, servers, rules, behind("echo", number, "grpc"), issued.secret("web", WEB))
+    )
     edge_router = await router(stage, *PORTS, tls=tls)
     credentials = grpc.ssl_channel_credentials(issued.ca.cert_pem.bytes())
     options = [("grpc.ssl_target_name_override", WEB), ("grpc.default_authority", WEB)]
@@ -265,7 +275,7 @@ class Echo(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(echo)
 
 
-async def test_tls_is_passed_on_by_name_and_taken_off_for_bytes(
+async def test_tls_is_passed_through_by_server_name_and_terminated_for_tcp(
     stage: Stage, client: aiohttp.ClientSession, tmp_path: Path
 ):
     issued = Certificates()
@@ -274,7 +284,7 @@ async def test_tls_is_passed_on_by_name_and_taken_off_for_bytes(
     certificate.cert_chain_pems[0].write_to_path(str(files[0]))
     certificate.private_key_pem.write_to_path(str(files[1]))
     greeter = await asyncio.start_server(_greet, "127.0.0.1", 0)
-    async with Secured(tmp_path, WEB) as backend, greeter:
+    async with TlsWorkload(tmp_path, WEB) as backend, greeter:
         terminate = {"mode": "SIMPLE", "serverCertificate": str(files[0]), "privateKey": str(files[1])}
         servers = gateway(
             server(TLS, "TLS", WEB, tls={"mode": "PASSTHROUGH"}),
@@ -282,22 +292,24 @@ async def test_tls_is_passed_on_by_name_and_taken_off_for_bytes(
             server(TCP, "TCP", "*"),
         )
         rules = [
-            at_edge("web", [WEB], tls=[{"match": [{"sniHosts": [WEB]}], "route": route(("secured", "", 1))}]),
-            at_edge("other", [OTHER], tcp=[{"route": route(("greeter", "", 1))}]),
+            edge_virtual_service(
+                "web", [WEB], tls=[{"match": [{"sniHosts": [WEB]}], "route": route(("secured", "", 1))}]
+            ),
+            edge_virtual_service("other", [OTHER], tcp=[{"route": route(("greeter", "", 1))}]),
         ]
         number = greeter.sockets[0].getsockname()[1]
         services = [behind("secured", backend.port, "tls"), behind("greeter", number, "tcp")]
-        await stage.apply(joined(QUIET, servers, *rules, *services))
+        await stage.apply(join_manifests(NO_ACCESS_LOG, servers, *rules, *services))
         edge_router = await router(stage, *PORTS)
         trust = ssl.create_default_context(cafile=str(backend.ca))
         assert await status(client, edge_router.url("https", TLS), WEB, ssl=trust, server_hostname=WEB) == 200
-        assert [connection.sni for connection in backend.seen] == [WEB]
+        assert [connection.sni for connection in backend.requests] == [WEB]
         for port, secure in ((TLS, issued.client()), (TCP, None)):
             name = OTHER if secure else None
             reader, writer = await asyncio.open_connection(edge_router.address, port, ssl=secure, server_hostname=name)
             assert await asyncio.wait_for(reader.read(), 60) == b"greetings"
             writer.close()
-    assert not complaints(stage)
+    assert not nack_messages(stage)
 
 
 async def _greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -305,9 +317,7 @@ async def _greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
-async def test_calls_show_certificates_from_a_secret_and_believe_those_that_it_says(
-    edge: Edge, client: aiohttp.ClientSession
-):
+async def test_upstream_tls_presents_and_trusts_the_certificates_of_a_secret(edge: Edge, client: aiohttp.ClientSession):
     (stage, tls), issued = edge, Certificates()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     issued.ca.issue_cert("backend.example.com").configure_cert(context)
@@ -317,10 +327,10 @@ async def test_calls_show_certificates_from_a_secret_and_believe_those_that_it_s
         "mode": "MUTUAL", "credentialName": "client", "sni": "backend.example.com",
         "subjectAltNames": ["backend.example.com"],
     }}}  # fmt: skip
-    rules = at_edge("web", [WEB], http=[{"route": route(("web", "", 1)), "mirror": {"host": "web"}}])
+    rules = edge_virtual_service("web", [WEB], http=[{"route": route(("web", "", 1)), "mirror": {"host": "web"}}])
     async with _secure_pages(context) as (number, client_names):
-        objects = joined(
-            QUIET, gateway(server(HTTP, "HTTP", "*")), rules, behind("web", number, "http"), destination(policy)
+        objects = join_manifests(
+            NO_ACCESS_LOG, gateway(server(HTTP, "HTTP", "*")), rules, behind("web", number, "http"), destination(policy)
         )
         await stage.apply(objects)
         edge_router = await router(stage, *PORTS, tls=tls)
@@ -355,13 +365,13 @@ async def _secure_pages(context: ssl.SSLContext) -> AsyncIterator[tuple[int, lis
         await runner.cleanup()
 
 
-async def test_a_router_that_proved_nothing_gets_no_secret_and_serves_the_rest(
+async def test_an_unauthenticated_router_gets_no_secret_and_serves_the_rest(
     stage: Stage, client: aiohttp.ClientSession, web: Workload, caplog: pytest.LogCaptureFixture
 ):
     issued = Certificates()
     servers = gateway(server(HTTP, "HTTP", "*"), simple(HTTPS, WEB, credential="web"))
-    rules = at_edge("web", [WEB], http=[{"route": route(("web", "", 1))}])
-    await stage.apply(joined(QUIET, servers, rules, behind("web", web.port), issued.secret("web", WEB)))
+    rules = edge_virtual_service("web", [WEB], http=[{"route": route(("web", "", 1))}])
+    await stage.apply(join_manifests(NO_ACCESS_LOG, servers, rules, behind("web", web.port), issued.secret("web", WEB)))
     edge_router = await router(stage, *PORTS)
     assert await status(client, edge_router.url("http", HTTP, "/anything"), WEB) == 200
     assert set(await edge_router.envoy.listeners()) == {f"{edge_router.address}_{HTTP}"}

@@ -21,7 +21,7 @@ from tests.e2e.edge_router import secured_stage
 from tests.e2e.manifests import until
 from tests.e2e.pod_namespaces import network, unavailable
 from tests.e2e.sidecars import free_address
-from tests.e2e.test_accepted import Judge
+from tests.e2e.test_accepted import AcceptanceCheck
 from tests.test_golden import CASES, GOLDEN
 
 pytestmark = pytest.mark.envoy
@@ -29,33 +29,33 @@ pytestmark = pytest.mark.envoy
 ROUTER_PORTS = (8080, 8081, 8443, 9000, 9443)
 
 
-def node_of(case: Path) -> Proxy:
+def proxy_of_case(case: Path) -> Proxy:
     """The proxy of a case."""
     node = case / "node.yaml"
     return read_node(node) if node.exists() else SLEEP
 
 
-def nodes(*, intercepted: bool, role: str = SIDECAR) -> list[object]:
+def cases_by_proxy(*, intercepted: bool, role: str = SIDECAR) -> list[object]:
     """The proxies that cases are about, each with its cases."""
     cases_by_node: dict[str, list[Path]] = {}
     for case in CASES:
-        node = node_of(case)
+        node = proxy_of_case(case)
         if node.role == role and (node.interception == REDIRECT) is intercepted:
             cases_by_node.setdefault(repr(node), []).append(case)
     return [
-        pytest.param(node_of(cases[0]), cases, id=f"{cases[0].relative_to(GOLDEN)} and {len(cases) - 1} more")
+        pytest.param(proxy_of_case(cases[0]), cases, id=f"{cases[0].relative_to(GOLDEN)} and {len(cases) - 1} more")
         for cases in cases_by_node.values()
     ]
 
 
-@pytest.mark.parametrize(("node", "cases"), nodes(intercepted=False))
+@pytest.mark.parametrize(("node", "cases"), cases_by_proxy(intercepted=False))
 async def test_envoy_accepts_golden_cases(stage: Stage, tmp_path: Path, node: Proxy, cases: list[Path]) -> None:
     envoy = await stage.sidecar(msgspec.structs.replace(node, ip=free_address()))
-    await accepts(Judge(stage, envoy.log), cases, certificates(tmp_path))
+    await assert_accepted(AcceptanceCheck(stage, envoy.log), cases, certificates(tmp_path))
 
 
 @pytest.mark.skipif(bool(why := unavailable()), reason=why)
-@pytest.mark.parametrize(("node", "cases"), nodes(intercepted=True))
+@pytest.mark.parametrize(("node", "cases"), cases_by_proxy(intercepted=True))
 async def test_envoy_accepts_golden_cases_with_interception(tmp_path: Path, node: Proxy, cases: list[Path]) -> None:
     folder = tmp_path / "mesh"
     folder.mkdir()
@@ -63,16 +63,18 @@ async def test_envoy_accepts_golden_cases_with_interception(tmp_path: Path, node
         async with Stage(folder, Address(wires.host, 0)) as stage:
             wires.sidecar(wires.pod("it", 2), node, XdsAddress(wires.host, stage.xds.port), tmp_path)
             await until(lambda: len(stage.app.xds.streams()) == 1, "the sidecar is connected")
-            await accepts(Judge(stage, (tmp_path / f"{node.name}.log").read_text), cases, certificates(tmp_path))
+            await assert_accepted(
+                AcceptanceCheck(stage, (tmp_path / f"{node.name}.log").read_text), cases, certificates(tmp_path)
+            )
 
 
-@pytest.mark.parametrize(("node", "cases"), nodes(intercepted=False, role=ROUTER))
+@pytest.mark.parametrize(("node", "cases"), cases_by_proxy(intercepted=False, role=ROUTER))
 async def test_envoy_accepts_golden_cases_of_routers(tmp_path: Path, node: Proxy, cases: list[Path]) -> None:
     async with secured_stage(tmp_path, node.namespace) as (stage, tls):
         address = msgspec.structs.replace(node, ip=free_address(*ROUTER_PORTS), unprivileged=True, identity="")
         envoy = await stage.sidecar(address, tls=tls)
         (tmp_path / "certs").mkdir()
-        await accepts(Judge(stage, envoy.log), cases, certificates(tmp_path / "certs"))
+        await assert_accepted(AcceptanceCheck(stage, envoy.log), cases, certificates(tmp_path / "certs"))
 
 
 def certificates(folder: Path) -> Path:
@@ -94,11 +96,11 @@ def revocations() -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-async def accepts(judge: Judge, cases: list[Path], files: Path) -> None:
+async def assert_accepted(judge: AcceptanceCheck, cases: list[Path], files: Path) -> None:
     """Show one case after the other."""
     wrong = []
     for case in cases:
         text = (case / "input.yaml").read_text().replace("/etc/certs", str(files))
-        await judge.show(list(yaml.safe_load_all(text)))
-        wrong += [f"{case.relative_to(GOLDEN)}: {problem}" for problem in judge.said()]
+        await judge.apply(list(yaml.safe_load_all(text)))
+        wrong += [f"{case.relative_to(GOLDEN)}: {problem}" for problem in judge.problems()]
     assert not wrong, "\n".join(wrong)

@@ -19,7 +19,7 @@ from mirrorplane.controlplane.playground.stuck_servers import never_reading
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.controlplane.playground.hostile_servers import blackholed, reading_slowly, resetting
 from tests.controlplane.playground.ports import held_ports
-from tests.e2e.manifests import DEADLINE_S, findings, joined, mesh_config, route, versions, virtual_service
+from tests.e2e.manifests import DEADLINE_S, findings, join_manifests, mesh_config, route, versions, virtual_service
 from tests.e2e.sidecars import Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy
@@ -108,7 +108,7 @@ async def web(stage: Stage) -> AsyncIterator[Web]:
         aiohttp.ClientSession(connector=connector, timeout=patience) as client,
     ):
         config = mesh_config({"mirroring": {"guards": {"deadline": "2s"}}})
-        await stage.apply(joined(config, service("web", PORT), versions("web", [live.port])))
+        await stage.apply(join_manifests(config, service("web", PORT), versions("web", [live.port])))
         yield Web(stage, await sidecar(stage, PORT), live, client)
 
 
@@ -116,9 +116,9 @@ async def web(stage: Stage) -> AsyncIterator[Web]:
     ("target", "port_name"),
     [*((target, "http") for target in TARGETS), *((target, "http2-x") for target in HTTP2_TARGETS)],
 )
-async def test_a_target_that_misbehaves_never_touches_a_request(web: Web, target: str, port_name: str) -> None:
+async def test_a_misbehaving_mirror_target_never_affects_a_request(web: Web, target: str, port_name: str) -> None:
     async with TARGETS[target]() as port:
-        await web.stage.apply(joined(service("bad", PORT, port_name), versions("bad", [port], port_name)))
+        await web.stage.apply(join_manifests(service("bad", PORT, port_name), versions("bad", [port], port_name)))
         await web.mirror_to({"host": "bad"})
         await _storm(web)
         assert await _copies(web, "upstream_rq_total|upstream_cx_connect_fail|upstream_rq_pending_total") > 0
@@ -127,7 +127,7 @@ async def test_a_target_that_misbehaves_never_touches_a_request(web: Web, target
 
 
 @pytest.mark.parametrize(("mirror", "path"), MISSING.values(), ids=MISSING.keys())
-async def test_a_target_that_is_not_there_never_touches_a_request_and_is_reported(
+async def test_a_missing_mirror_target_never_affects_a_request_and_is_reported(
     web: Web, mirror: Mapping[str, object], path: str
 ) -> None:
     await web.stage.apply(service("empty", PORT))
@@ -149,7 +149,7 @@ async def test_without_the_guards_a_stuck_target_hangs_the_upload(web: Web, monk
     """The experiment that shows that the tests above can fail."""
     monkeypatch.setattr("mirrorplane.translators.parts.mirrors.guard", lambda *_: None)
     async with never_reading() as stuck:
-        await web.stage.apply(joined(service("bad", PORT), versions("bad", [stuck.port])))
+        await web.stage.apply(join_manifests(service("bad", PORT), versions("bad", [stuck.port])))
         await web.mirror_to({"host": "bad"})
         await web.small()
         with pytest.raises(TimeoutError):

@@ -13,7 +13,7 @@ from mirrorplane.api.proxy import REDIRECT, Proxy
 from mirrorplane.bootstrap.envoy import XdsAddress
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.settings import Address
-from tests.e2e.manifests import joined, mesh_config, until
+from tests.e2e.manifests import join_manifests, mesh_config, until
 from tests.e2e.pod_namespaces import Pod, network, unavailable
 
 pytestmark = [pytest.mark.envoy, pytest.mark.skipif(bool(why := unavailable()), reason=why)]
@@ -117,7 +117,7 @@ async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
     with network() as wires:
         async with Stage(folder, Address(wires.host, 0)) as stage:
             pods = {name: wires.pod(name, i) for i, name in enumerate(("sleep", "v1", "v2"), 2)}
-            await stage.apply(joined(mesh_config({}), SERVICES.strip() + "\n", *map(_pod, pods.items())))
+            await stage.apply(join_manifests(mesh_config({}), SERVICES.strip() + "\n", *map(_pod, pods.items())))
             for name, pod in pods.items():
                 labels = {"app": "sleep"} if name == "sleep" else {"app": "reviews", "version": name}
                 proxy = Proxy("sidecar", name, "default", pod.address, labels=labels, interception=REDIRECT)
@@ -150,14 +150,14 @@ async def test_a_call_to_a_service_address_is_routed_and_mirrored_through_both_s
         }
 
 
-async def test_the_platform_may_ask_whether_the_sidecar_is_ready_and_how_it_does(mesh: Mesh):
+async def test_readiness_and_stats_of_the_sidecar_are_reachable_from_the_platform(mesh: Mesh):
     read = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())"
     assert mesh.client.python(read, f"http://{mesh.v1.address}:15021/healthz/ready") == "LIVE"
     assert "envoy_server_live{} 1" in mesh.client.python(read, f"http://{mesh.v1.address}:15090/stats/prometheus")
     assert mesh.listen(mesh.v1.address, 15000) in {"", "closed"}
 
 
-async def test_bytes_go_where_the_rule_says_also_when_the_server_speaks_first(mesh: Mesh):
+async def test_tcp_follows_the_rule_when_the_server_speaks_first(mesh: Mesh):
     assert mesh.listen("10.96.0.10", 7000) == "I am v2"
 
 
@@ -169,7 +169,7 @@ async def test_a_workload_of_a_headless_service_is_reached_by_its_own_address(me
             assert reply["by"] == name
 
 
-async def test_what_no_service_has_is_passed_on_or_not_as_the_mesh_says(mesh: Mesh):
+async def test_unknown_destinations_follow_the_outbound_traffic_policy_of_the_mesh(mesh: Mesh):
     assert mesh.listen(mesh.v2.address, 9999) == "I am v2"
     assert mesh.v2.stats("cluster.InboundPassthroughCluster;.upstream_cx_total") == {
         "cluster.InboundPassthroughCluster;.upstream_cx_total": 1
@@ -184,7 +184,7 @@ async def test_a_workload_may_call_itself_by_its_service(mesh: Mesh):
     assert reply["by"] == "v1"
 
 
-async def test_a_client_that_imports_nothing_is_passed_on_nowhere(mesh: Mesh):
+async def test_a_client_that_imports_nothing_reaches_nothing(mesh: Mesh):
     await mesh.stage.apply(_limits("sleep", {"egress": [{"hosts": ["~/*"]}], "outboundTrafficPolicy": {}}))
     for address, port in (("10.96.0.10", 80), ("10.96.0.10", 7000), (mesh.v2.address, 9999)):
         assert mesh.listen(address, port) in {"", "closed"}
@@ -193,7 +193,7 @@ async def test_a_client_that_imports_nothing_is_passed_on_nowhere(mesh: Mesh):
     assert mesh.listen("10.96.0.10", 7000) == "I am v2"
 
 
-async def test_what_comes_in_goes_where_the_sidecar_says(mesh: Mesh):
+async def test_inbound_traffic_follows_the_ingress_listeners_of_the_sidecar(mesh: Mesh):
     ingress = [
         {"port": {"number": 8080, "protocol": "HTTP"}, "defaultEndpoint": "127.0.0.1:8080"},
         {"port": {"number": 8888, "protocol": "HTTP"}, "defaultEndpoint": "0.0.0.0:8080"},

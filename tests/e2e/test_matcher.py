@@ -23,22 +23,22 @@ from mirrorplane.translators.matching.decoded import decode_resources
 from mirrorplane.translators.matching.forwarding import mirror_authority
 from mirrorplane.translators.matching.headers import apply_edits
 from mirrorplane.translators.matching.outcome import trace_request
-from tests.e2e.manifests import QUIET, complaints, destination_rule, joined, until, versions
+from tests.e2e.manifests import NO_ACCESS_LOG, destination_rule, join_manifests, nack_messages, until, versions
 from tests.e2e.random_virtual_services import PORT, REQUESTS, WORLDS
-from tests.e2e.raw_http import Said, say
+from tests.e2e.raw_http import RawResponse, send_raw
 from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy
 
-EXAMPLES, ASKED = 100, 16
+EXAMPLES, REQUESTS_PER_EXAMPLE = 100, 16
 """How many sets of rules, and how many requests for each."""
 OF_INTEREST = ("x-a", "x-b", "x-c")
 OF_ANSWERS = ("x-r", "x-s")
-ALLOWED, ASKED_HEADERS = "access-control-allow-", "access-control-request-headers"
+ALLOWED, REQUEST_HEADERS = "access-control-allow-", "access-control-request-headers"
 Headers = tuple[tuple[str, str], ...]
 OUTSIDE = {"*.example.com": "other", "*.b.example.com": "copy", "a.b.example.com": "v1"}
 """Hosts from outside, and who answers for them."""
-NOBODY = 503
+UNAVAILABLE = 503
 PAUSE_S = 0.03
 """How long a copy that should not be is waited for, once for each world."""
 
@@ -50,7 +50,7 @@ class Mesh(msgspec.Struct, frozen=True):
     sidecar: Sidecar
     workloads: dict[str, Workload]
 
-    async def show(self, rules: Sequence[Any], number: int) -> None:
+    async def apply_rules(self, rules: Sequence[Any], number: int) -> None:
         """Replace the rules, and wait until the proxy has them."""
         manifest = {
             "apiVersion": "networking.istio.io/v1",
@@ -64,15 +64,15 @@ class Mesh(msgspec.Struct, frozen=True):
         await self.stage.settled()
         errors = [f.message for f in self.stage.app.plane.findings.all() if f.severity.value == "error"]
         assert not [r for r in errors if "nowhere" not in r]
-        assert not complaints(self.stage)
+        assert not nack_messages(self.stage)
 
-    async def ask(self, request: Request, number: int) -> Said:
+    async def ask(self, request: Request, number: int) -> RawResponse:
         """Send a request as the matcher was asked about it, with a number to know it again."""
         line, port = f"{request.method} {request.path}", request.port
         if not port:
             line, port = f"{request.method} http://{request.authority}{request.path}", PROXY_PORT
         headers = (("host", request.authority), ("x-number", str(number)), *request.headers)
-        return await say((self.sidecar.address, port), line, headers)
+        return await send_raw((self.sidecar.address, port), line, headers)
 
     def received(self, number: int) -> list[tuple[str, Received]]:
         """What arrived of a request, and where."""
@@ -84,7 +84,7 @@ class Mesh(msgspec.Struct, frozen=True):
         ]
 
 
-async def test_the_matcher_says_what_a_real_envoy_does(stage: Stage) -> None:
+async def test_the_matcher_predicts_what_a_real_envoy_does(stage: Stage) -> None:
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         mesh = await _mesh(stage, stack)
@@ -95,22 +95,22 @@ async def test_the_matcher_says_what_a_real_envoy_does(stage: Stage) -> None:
             phases=(Phase.reuse, Phase.generate),  # making a failure smaller takes minutes here
             suppress_health_check=list(HealthCheck),
         )
-        @given(WORLDS, st.lists(REQUESTS, min_size=ASKED, max_size=ASKED))
-        def holds(rules: list[Any], requests: list[Any]) -> None:
+        @given(WORLDS, st.lists(REQUESTS, min_size=REQUESTS_PER_EXAMPLE, max_size=REQUESTS_PER_EXAMPLE))
+        def check_example(rules: list[Any], requests: list[Any]) -> None:
             wrong = asyncio.run_coroutine_threadsafe(_compare(mesh, rules, requests, numbers), loop).result()
             if wrong:
                 note(yaml.safe_dump(rules))
             assert not wrong, "\n".join(wrong)
 
-        await asyncio.to_thread(holds)
+        await asyncio.to_thread(check_example)
 
 
 async def _mesh(stage: Stage, stack: AsyncExitStack) -> Mesh:
     workloads = {n: await stack.enter_async_context(Workload(n)) for n in ("v1", "v2", "other", "copy")}
     ports = {name: workload.port for name, workload in workloads.items()}
     await stage.apply(
-        joined(
-            QUIET,
+        join_manifests(
+            NO_ACCESS_LOG,
             *(service(name, PORT) for name in ("web", "other", "copy", "empty")),
             versions("web", [ports["v1"], ports["v2"]]),
             versions("other", [ports["other"]]),
@@ -136,7 +136,7 @@ def _entry(host: str, port: int) -> str:
 
 
 async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: Any) -> list[str]:
-    await mesh.show(rules, next(numbers))
+    await mesh.apply_rules(rules, next(numbers))
     for workload in mesh.workloads.values():
         workload.received.clear()
     (stream,) = mesh.stage.app.xds.streams()
@@ -146,12 +146,12 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
         headers = tuple((name.lower(), value) for name, value in drawn["headers"])
         if drawn["forwarded"]:
             headers = (*headers, ("x-forwarded-proto", drawn["forwarded"]))
-        headers, method = _across(drawn, headers)
+        headers, method = _cross_origin(drawn, headers)
         port = 0 if drawn["proxied"] else PORT
         request = Request(drawn["authority"], drawn["path"], method, headers=headers, port=port)
         number = next(numbers)
         triples.append((number, trace_request(resources, request), await mesh.ask(request, number)))
-    await _copies_came(mesh, triples)
+    await _wait_for_copies(mesh, triples)
     problems: list[str] = []
     for number, outcome, answer in triples:
         differences = list(_differences(mesh, number, outcome, answer))
@@ -159,21 +159,21 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
     return problems
 
 
-def _across(drawn: Any, headers: Headers) -> tuple[Headers, str]:
+def _cross_origin(drawn: Any, headers: Headers) -> tuple[Headers, str]:
     """Return the headers and the method of a request that may come from another origin, or ask whether one may."""
     if drawn["origin"]:
         headers = (*headers, ("origin", drawn["origin"]))
     if drawn["origin"] and drawn["preflight"]:
         headers = (*headers, ("access-control-request-method", drawn["method"]))
-        asked_headers = ((ASKED_HEADERS, drawn["asked"]),) if drawn["asked"] else ()
+        asked_headers = ((REQUEST_HEADERS, drawn["asked"]),) if drawn["asked"] else ()
         return (*headers, *asked_headers), "OPTIONS"
     return headers, drawn["method"]
 
 
-async def _copies_came(mesh: Mesh, triples: list[tuple[int, Outcome, Said]]) -> None:
+async def _wait_for_copies(mesh: Mesh, triples: list[tuple[int, Outcome, RawResponse]]) -> None:
     """Wait for the copies that must come, and a moment for those that must not."""
     for number, outcome, _ in triples:
-        least = sum(_certain(outcome).values())
+        least = sum(_certain_counts(outcome).values())
         try:
             await until(lambda n=number, least=least: len(mesh.received(n)) >= least, "copies", 2)
         except AssertionError:
@@ -181,7 +181,7 @@ async def _copies_came(mesh: Mesh, triples: list[tuple[int, Outcome, Said]]) -> 
     await asyncio.sleep(PAUSE_S)
 
 
-def _certain(outcome: Outcome) -> Counter[str]:
+def _certain_counts(outcome: Outcome) -> Counter[str]:
     """Return how many requests must arrive: the original and the copies of all requests."""
     if not isinstance(outcome.action, Forwarded) or outcome.status:
         return Counter()
@@ -191,7 +191,7 @@ def _certain(outcome: Outcome) -> Counter[str]:
     return Counter({"original": 1, "copies": len(sure)})
 
 
-def _differences(mesh: Mesh, number: int, outcome: Outcome, answer: Said) -> Any:
+def _differences(mesh: Mesh, number: int, outcome: Outcome, answer: RawResponse) -> Any:
     """Yield what is not as the matcher says."""
     received = mesh.received(number)
     originals = [(n, r) for n, r in received if "x-envoy-internal" not in r.headers]
@@ -204,29 +204,29 @@ def _differences(mesh: Mesh, number: int, outcome: Outcome, answer: Said) -> Any
             yield from _reply_differences(outcome.action, answer)
         return
     assert isinstance(outcome.action, Forwarded)
-    if answer.status == NOBODY and not received and any(target.problem for target in outcome.action.targets):
+    if answer.status == UNAVAILABLE and not received and any(target.problem for target in outcome.action.targets):
         return  # a share goes to nobody
     if len(originals) != 1:
         yield f"{len(originals)} requests arrived"
         return
     ((name, original),) = originals
-    targets = [target for target in outcome.action.targets if _arrived_as(target, name, original)]
+    targets = [target for target in outcome.action.targets if _is_target(target, name, original)]
     if not targets:
-        yield f"what arrived at {name} is {original.host} {original.path} {_of_interest(original)}"
-    elif not any(_answer_headers(target.response_edits) == _said_headers(answer) for target in targets):
-        yield f"the answer carries {_said_headers(answer)}"
+        yield f"what arrived at {name} is {original.host} {original.path} {_headers_of_interest(original)}"
+    elif not any(_answer_headers(target.response_edits) == _response_headers(answer) for target in targets):
+        yield f"the answer carries {_response_headers(answer)}"
     yield from _copy_differences(outcome.action, targets, copies)
 
 
-def _reply_differences(action: Reply, answer: Said) -> Any:
+def _reply_differences(action: Reply, answer: RawResponse) -> Any:
     if (answer.header("location") or "") != action.location:
         yield f"Location is {answer.header('location')}"
     if answer.body != action.body:
         yield f"the body is {answer.body!r}"
     if not any(
-        _answer_headers(way) == _said_headers(answer) for way in action.target_edits or (action.response_edits,)
+        _answer_headers(way) == _response_headers(answer) for way in action.target_edits or (action.response_edits,)
     ):
-        yield f"the answer carries {_said_headers(answer)}"
+        yield f"the answer carries {_response_headers(answer)}"
     allowed = {name: value for name, value in apply_edits((), action.response_edits) if name.startswith(ALLOWED)}
     answer_headers = {name: value for name, value in answer.headers if name.startswith(ALLOWED) and value}
     if allowed != answer_headers:
@@ -245,28 +245,31 @@ def _copy_differences(action: Forwarded, targets: list[Target], copies: list[tup
         yield f"copies came to {dict(arrived)}, wanted {dict(sure)} to {dict(perhaps)}"
     hosts = {mirror_authority(copy, target) for copy in action.mirrors for target in targets}
     for name, copied_request in copies:
-        if copied_request.host not in hosts or not any(_is_as(target, copied_request) for target in targets):
-            yield f"the copy at {name} is {copied_request.host} {copied_request.path} {_of_interest(copied_request)}"
+        if copied_request.host not in hosts or not any(
+            _has_path_and_headers(target, copied_request) for target in targets
+        ):
+            headers = _headers_of_interest(copied_request)
+            yield f"the copy at {name} is {copied_request.host} {copied_request.path} {headers}"
 
 
-def _arrived_as(target: Target, name: str, request: Received) -> bool:
+def _is_target(target: Target, name: str, request: Received) -> bool:
     return (
         _place(target.host, target.subset) in {name, "v1 or v2"}
         and request.host == target.authority
-        and _is_as(target, request)
+        and _has_path_and_headers(target, request)
     )
 
 
-def _is_as(target: Target, request: Received) -> bool:
+def _has_path_and_headers(target: Target, request: Received) -> bool:
     expected = {
         name: ",".join(v for k, v in target.headers if k == name)
         for name in OF_INTEREST
         if name in dict(target.headers)
     }
-    return request.path == target.path and _of_interest(request) == expected
+    return request.path == target.path and _headers_of_interest(request) == expected
 
 
-def _of_interest(request: Received) -> dict[str, str]:
+def _headers_of_interest(request: Received) -> dict[str, str]:
     return {name: value for name, value in request.headers.items() if name in OF_INTEREST}
 
 
@@ -275,7 +278,7 @@ def _answer_headers(edits: Any) -> dict[str, str]:
     return {name: ",".join(v for k, v in headers if k == name) for name in OF_ANSWERS if name in dict(headers)}
 
 
-def _said_headers(answer: Said) -> dict[str, str]:
+def _response_headers(answer: RawResponse) -> dict[str, str]:
     return {name: value for name in OF_ANSWERS if (value := answer.header(name)) is not None}
 
 

@@ -12,8 +12,8 @@ from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from mirrorplane.translators.matching.path_normalization import apply_path_form
-from tests.e2e.manifests import joined, mesh_config, versions
-from tests.e2e.raw_http import say
+from tests.e2e.manifests import join_manifests, mesh_config, versions
+from tests.e2e.raw_http import send_raw
 from tests.e2e.sidecars import sidecar
 
 pytestmark = pytest.mark.envoy
@@ -32,7 +32,7 @@ PATHS = (
 )
 
 
-def istios(settings: Mapping[str, Any]) -> str:
+def istio_mesh_config(settings: Mapping[str, Any]) -> str:
     """Istio's ConfigMap with these settings, as YAML in a text."""
     manifest = {
         "apiVersion": "v1",
@@ -45,24 +45,28 @@ def istios(settings: Mapping[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", FORMS)
-async def test_paths_are_made_what_the_mesh_says_and_what_explain_says(stage: Stage, name: str):
+async def test_paths_are_normalized_as_the_mesh_config_and_explain_say(stage: Stage, name: str):
     async with Workload("v1") as workload:
-        paths = istios({"pathNormalization": {"normalization": name}})
-        await stage.apply(joined(mesh_config({}), paths, service("web", PORT), versions("web", [workload.port])))
+        paths = istio_mesh_config({"pathNormalization": {"normalization": name}})
+        await stage.apply(
+            join_manifests(mesh_config({}), paths, service("web", PORT), versions("web", [workload.port]))
+        )
         envoy = await sidecar(stage, PORT)
         for path in PATHS:
             workload.received.clear()
-            answer = await say((envoy.address, PORT), f"GET {path}", (("host", "web"),))
+            answer = await send_raw((envoy.address, PORT), f"GET {path}", (("host", "web"),))
             expected = apply_path_form(path, FORMS[name])
             arrived = [request.path for request in workload.received]
             assert arrived == ([expected] if expected is not None else []), path
             assert (answer.status == BAD_REQUEST) == (expected is None), path
 
 
-async def test_what_does_not_say_who_may_see_it_is_seen_as_the_mesh_says(stage: Stage, client: aiohttp.ClientSession):
+async def test_services_without_export_to_have_the_visibility_of_the_mesh_config(
+    stage: Stage, client: aiohttp.ClientSession
+):
     far = service("far", PORT).replace("metadata:", "metadata:\n  namespace: elsewhere", 1)
     strict = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
-    await stage.apply(joined(mesh_config({}), istios(strict), service("web", PORT), far))
+    await stage.apply(join_manifests(mesh_config({}), istio_mesh_config(strict), service("web", PORT), far))
     envoy = await sidecar(stage, PORT)
 
     async def status(host: str) -> int:
@@ -71,9 +75,9 @@ async def test_what_does_not_say_who_may_see_it_is_seen_as_the_mesh_says(stage: 
 
     nobody_there = 503
     assert (await status("web"), await status("far.elsewhere")) == (nobody_there, nobody_there)
-    await stage.apply(istios({**strict, "defaultServiceExportTo": ["."]}))
+    await stage.apply(istio_mesh_config({**strict, "defaultServiceExportTo": ["."]}))
     assert (await status("web"), await status("far.elsewhere")) == (nobody_there, NO_UPSTREAM)
-    await stage.apply(istios({**strict, "defaultServiceExportTo": ["~"]}))
+    await stage.apply(istio_mesh_config({**strict, "defaultServiceExportTo": ["~"]}))
     assert (await status("web"), await status("far.elsewhere")) == (NO_UPSTREAM, NO_UPSTREAM)
-    await stage.apply(istios({**strict, "defaultServiceExportTo": ["default"]}))
+    await stage.apply(istio_mesh_config({**strict, "defaultServiceExportTo": ["default"]}))
     assert (await status("web"), await status("far.elsewhere")) == (nobody_there, nobody_there)

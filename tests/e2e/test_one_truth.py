@@ -9,8 +9,8 @@ from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.edge_router import Router, router
-from tests.e2e.manifests import QUIET, complaints, joined
-from tests.e2e.test_gateway_api import LABELS, behind, edge, mirror, route, rule
+from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages
+from tests.e2e.test_gateway_api import LABELS, edge_gateway, mirror, route, rule, services_for
 
 pytestmark = pytest.mark.envoy
 
@@ -33,7 +33,9 @@ RULES = (
 async def test_status_and_envoy_agree(stage: Stage, client: aiohttp.ClientSession, delta: bool):
     listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}
     async with Workload("web") as web, Workload("copy") as copy:
-        await stage.apply(joined(QUIET, edge(listener), route(HOST, *RULES), behind(web, copy), MUTUAL))
+        await stage.apply(
+            join_manifests(NO_ACCESS_LOG, edge_gateway(listener), route(HOST, *RULES), services_for(web, copy), MUTUAL)
+        )
         edge_router = await router(stage, HTTP, delta=delta, labels=LABELS)
         statuses = [await _status(client, edge_router, f"/anything/{path}") for path in ("mirrored", "regexa", "host")]
         assert statuses == [200, 404, 500]
@@ -47,7 +49,7 @@ async def test_status_and_envoy_agree(stage: Stage, client: aiohttp.ClientSessio
     messages = resolved["message"] + conditions["PartiallyInvalid"]["message"]
     assert len(reported) == 3
     assert all(message in messages for message in reported)
-    assert not complaints(stage)
+    assert not nack_messages(stage)
 
 
 async def _status(client: aiohttp.ClientSession, edge_router: Router, path: str) -> int:

@@ -12,9 +12,17 @@ import pytest
 
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.counting_server import Tally, tallying
-from tests.e2e.http_load import by_proxy, flood
-from tests.e2e.manifests import QUIET, destination_rule, findings, joined, route, versions, virtual_service
+from tests.e2e.counting_server import PathCounter, counting_server
+from tests.e2e.http_load import flood, proxy_request
+from tests.e2e.manifests import (
+    NO_ACCESS_LOG,
+    destination_rule,
+    findings,
+    join_manifests,
+    route,
+    versions,
+    virtual_service,
+)
 from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy
@@ -22,7 +30,7 @@ pytestmark = pytest.mark.envoy
 REQUESTS = 20_000
 SIGMAS = 4
 PORT = 8000
-COPIED: Mapping[str, tuple[float, Mapping[str, Any]]] = {
+PERCENTAGES: Mapping[str, tuple[float, Mapping[str, Any]]] = {
     "p0": (0, {"mirrorPercentage": {"value": 0}}),
     "pempty": (0, {"mirrorPercentage": {}}),
     "p0-1": (0.001, {"mirrorPercentage": {"value": 0.1}}),
@@ -40,26 +48,28 @@ WEIGHTS = {"tens": (10, 90), "large": (100_000, 900_000)}
 
 
 async def test_every_percentage_copies_that_share_of_the_requests(stage: Stage) -> None:
-    async with tallying("live") as live, tallying("copy") as copy:
+    async with counting_server("live") as live, counting_server("copy") as copy:
         rules = (
             virtual_service(host, {"route": route((host, "", 1)), "mirror": {"host": "copy"}, **percentage})
-            for host, (_, percentage) in COPIED.items()
+            for host, (_, percentage) in PERCENTAGES.items()
         )
-        hosts = (joined(service(host, PORT), versions(host, [live.port])) for host in COPIED)
-        await stage.apply(joined(QUIET, service("copy", PORT), versions("copy", [copy.port]), *hosts, *rules))
+        hosts = (join_manifests(service(host, PORT), versions(host, [live.port])) for host in PERCENTAGES)
+        await stage.apply(
+            join_manifests(NO_ACCESS_LOG, service("copy", PORT), versions("copy", [copy.port]), *hosts, *rules)
+        )
         assert {f.reason for f in findings(stage)} == {"Deprecated"}
         envoy = await sidecar(stage, PORT)
-        for host, (share, _) in COPIED.items():
+        for host, (share, _) in PERCENTAGES.items():
             await _flood(envoy, host)
             assert live.count(f"{host}:{PORT}") == REQUESTS
             _check(host, copy.count(f"{host}-shadow:{PORT}"), REQUESTS, share)
 
 
 @pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS.keys())
-async def test_a_mirror_of_a_weighted_route_copies_from_both_destinations_alike(
+async def test_a_mirror_of_a_weighted_route_copies_the_same_share_from_both_destinations(
     stage: Stage, weights: tuple[int, int]
 ) -> None:
-    async with tallying("v1") as v1, tallying("v2") as v2, tallying("copy") as copy:
+    async with counting_server("v1") as v1, counting_server("v2") as v2, counting_server("copy") as copy:
         rule = {
             "route": route(("web", "v1", weights[0]), ("web", "v2", weights[1])),
             "mirror": {"host": "copy"},
@@ -79,7 +89,7 @@ async def test_a_mirror_of_a_weighted_route_copies_from_both_destinations_alike(
 
 
 async def test_two_mirrors_of_one_route_each_copy_their_own_share(stage: Stage) -> None:
-    async with tallying("v1") as v1, tallying("v2") as v2, tallying("copy") as copy:
+    async with counting_server("v1") as v1, counting_server("v2") as v2, counting_server("copy") as copy:
         mirrors = [
             {"destination": {"host": "copy"}, "percentage": {"value": 10}},
             {"destination": {"host": "web", "subset": "v2"}, "percentage": {"value": 30}},
@@ -90,9 +100,9 @@ async def test_two_mirrors_of_one_route_each_copy_their_own_share(stage: Stage) 
         _check("second mirror", v2.count(f"web-shadow:{PORT}"), REQUESTS, 0.3)
 
 
-def _web(v1: Tally, v2: Tally, copy: Tally, rule: Mapping[str, Any]) -> str:
-    return joined(
-        QUIET,
+def _web(v1: PathCounter, v2: PathCounter, copy: PathCounter, rule: Mapping[str, Any]) -> str:
+    return join_manifests(
+        NO_ACCESS_LOG,
         service("web", PORT),
         versions("web", [v1.port, v2.port]),
         service("copy", PORT),
@@ -104,7 +114,7 @@ def _web(v1: Tally, v2: Tally, copy: Tally, rule: Mapping[str, Any]) -> str:
 
 async def _flood(envoy: Sidecar, host: str) -> dict[str, int]:
     """Send the requests, each with a path of its own, wait for the last copy; return how many each version answered."""
-    requests = (by_proxy(f"{host}:{PORT}", f"/{i}") for i in range(REQUESTS))
+    requests = (proxy_request(f"{host}:{PORT}", f"/{i}") for i in range(REQUESTS))
     answers = await flood((envoy.address, PROXY_PORT), requests)
     assert {answer.status for answer in answers} == {200}
     await _drained(envoy)

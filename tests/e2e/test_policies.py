@@ -19,9 +19,18 @@ from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.stuck_servers import never_reading
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.manifests import DEADLINE_S, findings, joined, mesh_config, route, until, versions, virtual_service
+from tests.e2e.manifests import (
+    DEADLINE_S,
+    findings,
+    join_manifests,
+    mesh_config,
+    route,
+    until,
+    versions,
+    virtual_service,
+)
 from tests.e2e.sidecars import Sidecar, sidecar, sleeper
-from tests.e2e.tls_workload import Secured
+from tests.e2e.tls_workload import TlsWorkload
 
 pytestmark = pytest.mark.envoy
 
@@ -79,7 +88,7 @@ def outside(places: Mapping[str, int]) -> str:
 
 @pytest.fixture
 async def mesh(stage: Stage, client: aiohttp.ClientSession) -> Mesh:
-    await stage.apply(joined(mesh_config({}), service("web", PORT)))
+    await stage.apply(join_manifests(mesh_config({}), service("web", PORT)))
     return Mesh(stage, await sidecar(stage, PORT), client)
 
 
@@ -105,7 +114,7 @@ async def test_equal_keys_reach_the_same_workload(three: Mesh, algorithm: Mappin
     assert set.union(*reached.values()) == {"v1", "v2", "v3"}
 
 
-async def test_a_cookie_that_the_proxy_sets_keeps_a_client_where_it_is(three: Mesh):
+async def test_a_cookie_set_by_the_proxy_pins_a_client_to_a_workload(three: Mesh):
     await three.rule(
         "web", {"loadBalancer": {"consistentHash": {"httpCookie": {"name": "user", "path": "/", "ttl": "60s"}}}}
     )
@@ -118,13 +127,13 @@ async def test_a_cookie_that_the_proxy_sets_keeps_a_client_where_it_is(three: Me
     assert workloads == {workload}
 
 
-async def test_round_robin_takes_turns(three: Mesh):
+async def test_round_robin_balances_evenly(three: Mesh):
     await three.rule("web", {"loadBalancer": {"simple": "ROUND_ROBIN"}})
     counts = Counter([(await three.get())[1] for _ in range(30)])
     assert counts == {"v1": 10, "v2": 10, "v3": 10}
 
 
-async def test_a_full_pool_answers_at_once(three: Mesh):
+async def test_a_full_connection_pool_rejects_at_once(three: Mesh):
     limits = {"tcp": {"maxConnections": 1}, "http": {"http1MaxPendingRequests": 1, "http2MaxRequests": 1}}
     await three.rule("web", {"connectionPool": limits})
     answers = Counter(status for status, _ in await asyncio.gather(*(three.get("/delay/1") for _ in range(10))))
@@ -132,7 +141,7 @@ async def test_a_full_pool_answers_at_once(three: Mesh):
     assert answers[200] <= 2, "one under way, and perhaps one waiting"
 
 
-async def test_a_workload_that_fails_is_left_alone(mesh: Mesh):
+async def test_a_failing_workload_is_ejected(mesh: Mesh):
     async def fail(_: web.BaseRequest) -> web.Response:
         return web.Response(status=500, headers={"X-Workload": "broken"})
 
@@ -150,10 +159,10 @@ async def test_a_workload_that_fails_is_left_alone(mesh: Mesh):
 
 
 @PROTOCOLS
-async def test_near_workloads_go_first_until_they_fail(stage: Stage, client: aiohttp.ClientSession, delta: bool):
+async def test_local_workloads_are_preferred_until_they_fail(stage: Stage, client: aiohttp.ClientSession, delta: bool):
     async with AsyncExitStack() as stack:
         near, far = [await stack.enter_async_context(Workload(name)) for name in ("near", "far")]
-        await stage.apply(joined(mesh_config({}), outside({"eu/a": near.port, "us/a": far.port})))
+        await stage.apply(join_manifests(mesh_config({}), outside({"eu/a": near.port, "us/a": far.port})))
         meshes = {}
         for region in ("eu", "us"):
             proxy = msgspec.structs.replace(sleeper(PORT), locality=Locality(region, "a"))
@@ -177,7 +186,7 @@ async def test_near_workloads_go_first_until_they_fail(stage: Stage, client: aio
         assert {await eu_mesh.get() for _ in range(10)} == {(200, "far")}
 
 
-async def test_a_rule_for_some_clients_is_theirs_alone(three: Mesh):
+async def test_a_rule_with_a_workload_selector_applies_to_those_clients_only(three: Mesh):
     curl = msgspec.structs.replace(sleeper(PORT), name="curl", labels={"app": "curl"})
     curl_mesh = Mesh(three.stage, Sidecar(await three.stage.sidecar(curl), curl.ip), three.client)
     curl_rule = yaml.safe_load(rule("web", {"tls": {"mode": "ISTIO_MUTUAL"}}))
@@ -193,17 +202,17 @@ async def test_a_rule_for_some_clients_is_theirs_alone(three: Mesh):
 
 
 @PROTOCOLS
-async def test_tls_to_a_server_that_wants_a_certificate(
+async def test_mutual_tls_to_a_server_that_requires_a_certificate(
     stage: Stage, client: aiohttp.ClientSession, tmp_path: Path, delta: bool
 ):
-    await stage.apply(joined(mesh_config({}), service("web", PORT)))
+    await stage.apply(join_manifests(mesh_config({}), service("web", PORT)))
     mesh = Mesh(stage, await sidecar(stage, PORT, delta=delta), client)
-    async with Secured(tmp_path, HOST, "web", client_certificates=True) as secured:
+    async with TlsWorkload(tmp_path, HOST, "web", client_certificates=True) as secured:
         await stage.apply(versions("web", [secured.port]))
         mutual = {"mode": "MUTUAL", "clientCertificate": str(secured.cert), "privateKey": str(secured.key)}
         await mesh.rule("web", {"tls": {**mutual, "caCertificates": str(secured.ca)}})
         assert await mesh.get() == (200, "secured")
-        assert [(connection.sni, connection.certified) for connection in secured.seen] == [("web", True)]
+        assert [(connection.sni, connection.certified) for connection in secured.requests] == [("web", True)]
 
         await mesh.rule(
             "web", {"tls": {**mutual, "caCertificates": str(secured.ca), "sni": "web", "subjectAltNames": ["api"]}}
@@ -217,9 +226,9 @@ async def test_tls_to_a_server_that_wants_a_certificate(
         assert (await mesh.get())[0] != 200, "plain text to a TLS server"
 
 
-async def test_a_missing_file_takes_nothing_else_out_of_service(three: Mesh, tmp_path: Path):
+async def test_a_missing_certificate_file_breaks_no_other_service(three: Mesh, tmp_path: Path):
     stage = three.stage
-    await stage.apply(joined(service("other", PORT), rule("other", {"tls": {"mode": "SIMPLE"}})))
+    await stage.apply(join_manifests(service("other", PORT), rule("other", {"tls": {"mode": "SIMPLE"}})))
     bad = {"tls": {"mode": "SIMPLE", "caCertificates": str(tmp_path / "missing.pem")}}
     await stage.apply(rule("other", bad))
     await until(lambda: any(f.about.name == "other" and f.reason == "Rejected" for f in findings(stage)), "it was told")
@@ -228,18 +237,18 @@ async def test_a_missing_file_takes_nothing_else_out_of_service(three: Mesh, tmp
     assert Counter([(await three.get())[1] for _ in range(6)]) == {"v1": 2, "v2": 2, "v3": 2}
 
 
-async def test_without_workload_certificates_requests_are_refused_and_it_is_told(three: Mesh):
+async def test_without_workload_certificates_requests_fail_and_a_finding_reports_it(three: Mesh):
     await three.rule("web", {"tls": {"mode": "ISTIO_MUTUAL"}})
     assert (await three.get())[0] == 503
     [finding] = findings(three.stage)
     assert (finding.reason, finding.path) == ("NoWorkloadCertificates", "spec.trafficPolicy.tls.mode")
 
 
-async def test_a_mirror_to_a_tls_host_arrives_by_tls(three: Mesh, tmp_path: Path):
+async def test_a_mirror_to_a_tls_host_uses_tls(three: Mesh, tmp_path: Path):
     name = "recorder.default.svc.cluster.local"
-    async with Secured(tmp_path, name) as recorder:
+    async with TlsWorkload(tmp_path, name) as recorder:
         tls = {"mode": "SIMPLE", "caCertificates": str(recorder.ca)}
-        objects = joined(
+        objects = join_manifests(
             service("recorder", PORT), versions("recorder", [recorder.port]), rule("recorder", {"tls": tls})
         )
         await three.stage.apply(objects)
@@ -247,24 +256,24 @@ async def test_a_mirror_to_a_tls_host_arrives_by_tls(three: Mesh, tmp_path: Path
             virtual_service("web", {"route": route(("web", "", 1)), "mirror": {"host": "recorder"}})
         )
         assert (await three.get())[0] == 200
-        await until(lambda: bool(recorder.seen), "the copy arrived")
-        [connection] = recorder.seen
+        await until(lambda: bool(recorder.requests), "the copy arrived")
+        [connection] = recorder.requests
         assert (connection.sni, connection.host) == (name, f"web-shadow:{PORT}"), (
             "the server's name is its own, not the copy's Host"
         )
 
-    async with Secured(tmp_path, "somebody.else") as stranger:
-        await three.stage.apply(joined(versions("recorder", [stranger.port]), rule("recorder", {"tls": tls})))
+    async with TlsWorkload(tmp_path, "somebody.else") as stranger:
+        await three.stage.apply(join_manifests(versions("recorder", [stranger.port]), rule("recorder", {"tls": tls})))
         assert (await three.get())[0] == 200
         async with asyncio.timeout(DEADLINE_S):
             while not await three.stat("mirror", "ssl.fail_verify_san") + await three.stat(
                 "mirror", "ssl.fail_verify_error"
             ):
                 await three.get()
-        assert stranger.seen == []
+        assert stranger.requests == []
 
 
-async def test_a_generous_rule_does_not_widen_the_guards(three: Mesh):
+async def test_a_permissive_rule_does_not_loosen_the_mirror_guards(three: Mesh):
     generous = {
         "tcp": {"maxConnections": HUGE, "connectTimeout": "1h"},
         "http": {"http1MaxPendingRequests": HUGE, "http2MaxRequests": HUGE, "maxRetries": HUGE, "idleTimeout": "1h"},
@@ -273,7 +282,7 @@ async def test_a_generous_rule_does_not_widen_the_guards(three: Mesh):
     policy = {"connectionPool": generous, "retryBudget": {"percent": 100, "minRetryConcurrency": HUGE}}
     async with never_reading() as stuck:
         objects = (service("bad", PORT), versions("bad", [stuck.port]), rule("bad", policy), mesh_config(guards))
-        await three.stage.apply(joined(*objects))
+        await three.stage.apply(join_manifests(*objects))
         rules = {"route": route(("web", "", 1)), "mirror": {"host": "bad"}}
         await three.stage.apply(virtual_service("web", {**rules, "retries": {"attempts": 5, "retryOn": "5xx"}}))
         assert {(await three.get())[0] for _ in range(30)} == {200}

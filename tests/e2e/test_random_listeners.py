@@ -9,8 +9,8 @@ from mirrorplane.translators.gateway_api.names import ROUTER_LABEL
 from tests.e2e import random_listeners
 from tests.e2e.conftest import seed_of_run
 from tests.e2e.edge_router import Certificates, router, secured_stage
-from tests.e2e.manifests import joined
-from tests.e2e.test_accepted import Judge
+from tests.e2e.manifests import join_manifests
+from tests.e2e.test_accepted import AcceptanceCheck
 
 pytestmark = pytest.mark.envoy
 
@@ -23,12 +23,12 @@ async def test_a_router_accepts_random_worlds_of_gateway_api(tmp_path: Path) -> 
     first_secret = issued.secret("one", "api.example.com", ca_crt=authority)
     second_secret = issued.secret("two", "*.example.com", ca_crt=authority)
     async with secured_stage(tmp_path) as (stage, tls):
-        await stage.apply(joined(first_secret, second_secret))
+        await stage.apply(join_manifests(first_secret, second_secret))
         edge_router = await router(
             stage, *random_listeners.PORTS, tls=tls, unprivileged=True, labels={ROUTER_LABEL: "edge"}
         )
-        judge, first_seed = Judge(stage, edge_router.envoy.log), seed_of_run()
+        judge, first_seed = AcceptanceCheck(stage, edge_router.envoy.log), seed_of_run()
         for seed in range(first_seed, first_seed + WORLDS):
-            await judge.show(list(yaml.safe_load_all(random_listeners.Odd(seed).world())))
-            wrong = judge.said()
+            await judge.apply(list(yaml.safe_load_all(random_listeners.RandomManifests(seed).manifests())))
+            wrong = judge.problems()
             assert not wrong, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *wrong))

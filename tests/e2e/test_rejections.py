@@ -1,6 +1,6 @@
-"""A resource that a real Envoy rejects is told on it and on the object that caused it, with file and line.
+"""A resource that a real Envoy rejects is reported on it and on the object that caused it, with file and line.
 
-We know of no input that makes Envoy reject what we build, so a bug is planted: a Service with the label `planted` puts
+No known input makes Envoy reject what Mirrorplane builds, so a bug is planted: a Service with the label `planted` puts
 one domain twice into the routes of its port.
 """
 
@@ -23,7 +23,7 @@ from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.translators import envoy
 from mirrorplane.translators.outputs import sidecar_routes
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.manifests import joined, mesh_config, until
+from tests.e2e.manifests import join_manifests, mesh_config, until
 from tests.e2e.sidecars import Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy
@@ -37,18 +37,18 @@ ROUTES, CULPRIT = Ref("RouteConfiguration", "", str(PORT)), Ref("Service", "defa
 @pytest.fixture
 async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     """A control plane with the bug, on a folder with two services on one port."""
-    monkeypatch.setattr("mirrorplane.controlplane.app.catalogue", planted)
-    (tmp_path / "mesh.yaml").write_text(mesh(SHOP))
+    monkeypatch.setattr("mirrorplane.controlplane.app.catalogue", catalogue_with_bug)
+    (tmp_path / "mesh.yaml").write_text(mesh_manifests(SHOP))
     async with Stage(tmp_path) as stage:
         yield stage
 
 
 @PROTOCOLS
-async def test_what_envoy_rejects_is_told_where_it_is_written_until_it_is_mended(stage: Stage, delta: bool):
+async def test_a_rejection_is_reported_on_the_object_that_caused_it_until_it_is_fixed(stage: Stage, delta: bool):
     envoy_sidecar = await sidecar(stage, PORT, delta=delta)
     assert stage.app.plane.findings.all() == ()
 
-    stage.write("mesh.yaml", mesh(PLANTED))
+    stage.write("mesh.yaml", mesh_manifests(PLANTED))
     await until(lambda: bool(stage.app.plane.findings.all()), "Envoy rejected the routes")
     await stage.settled()
     findings = {finding.about: finding for finding in stage.app.plane.findings.all()}
@@ -58,24 +58,24 @@ async def test_what_envoy_rejects_is_told_where_it_is_written_until_it_is_mended
         assert "Only unique values for domains are permitted" in finding.message
     assert str(ROUTES) in findings[CULPRIT].message
     assert Path(findings[CULPRIT].file).name == "mesh.yaml"
-    assert findings[CULPRIT].line == first_line_of(mesh(PLANTED), "shop")
-    await told_elsewhere(stage.app, envoy_sidecar)
+    assert findings[CULPRIT].line == first_line_of(mesh_manifests(PLANTED), "shop")
+    await assert_rejection_is_reported(stage.app, envoy_sidecar)
 
-    stage.write("mesh.yaml", mesh(SHOP))
+    stage.write("mesh.yaml", mesh_manifests(SHOP))
     await until(lambda: not stage.app.plane.findings.all(), "Envoy accepted the routes again")
     await stage.settled()
     assert "REJECTED" not in await proxies(stage.app)
 
 
-async def test_what_a_proxy_said_goes_when_it_goes(stage: Stage):
+async def test_the_rejections_of_a_proxy_are_removed_when_it_disconnects(stage: Stage):
     envoy_sidecar = await sidecar(stage, PORT)
-    stage.write("mesh.yaml", mesh(PLANTED))
+    stage.write("mesh.yaml", mesh_manifests(PLANTED))
     await until(lambda: bool(stage.app.plane.findings.all()), "Envoy rejected the routes")
     await envoy_sidecar.envoy.stop()
     await until(lambda: not stage.app.plane.findings.all(), "nobody rejects anything any more")
 
 
-async def told_elsewhere(app: App, envoy_sidecar: Sidecar) -> None:
+async def assert_rejection_is_reported(app: App, envoy_sidecar: Sidecar) -> None:
     """Look for the rejection in the metrics, the debug page and the command line."""
     async with aiohttp.ClientSession() as client:
         metrics = await (await client.get(f"http://127.0.0.1:{app.admin_port}/metrics")).text()
@@ -110,9 +110,9 @@ async def proxies(app: App, *flags: str) -> str:
     return printed.decode()
 
 
-def mesh(shop: str) -> str:
+def mesh_manifests(shop: str) -> str:
     """Two services on one port, and no routes but those of the port."""
-    return joined(mesh_config({"proxyHttpPort": 0}), WEB, shop)
+    return join_manifests(mesh_config({"proxyHttpPort": 0}), WEB, shop)
 
 
 def first_line_of(text: str, name: str) -> int:
@@ -121,7 +121,7 @@ def first_line_of(text: str, name: str) -> int:
     return before[: before.rindex("apiVersion")].count("\n") + 1
 
 
-def planted() -> Catalogue:
+def catalogue_with_bug() -> Catalogue:
     """The catalogue, with the bug in its routes."""
     routes = sidecar_routes.OUTPUT
 

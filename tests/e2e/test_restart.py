@@ -21,9 +21,9 @@ from mirrorplane.controlplane.playground.proxy import EnvoyProcess, tied
 from mirrorplane.controlplane.playground.stage import Stage
 from tests.controlplane.playground.ports import held_ports
 from tests.e2e.conftest import PROTOCOLS
-from tests.e2e.counting_server import Tally, tallying
-from tests.e2e.http_load import Rate, by_host, by_proxy, flood, steady
-from tests.e2e.manifests import QUIET, destination_rule, joined, route, until, versions, virtual_service
+from tests.e2e.counting_server import PathCounter, counting_server
+from tests.e2e.http_load import Rate, direct_request, flood, proxy_request, steady_load
+from tests.e2e.manifests import NO_ACCESS_LOG, destination_rule, join_manifests, route, until, versions, virtual_service
 from tests.e2e.sidecars import PROXY_PORT, sidecar, sleeper
 
 pytestmark = pytest.mark.envoy
@@ -37,13 +37,13 @@ AWAY_S = 1.0
 class World(msgspec.Struct, frozen=True):
     """A service `web` of two versions, and `copy`, to which its requests can be copied."""
 
-    v1: Tally
-    v2: Tally
-    copy: Tally
+    v1: PathCounter
+    v2: PathCounter
+    copy: PathCounter
 
     def manifests(self) -> str:
-        return joined(
-            QUIET,
+        return join_manifests(
+            NO_ACCESS_LOG,
             service("web", PORT),
             versions("web", [self.v1.port, self.v2.port]),
             service("copy", PORT),
@@ -59,7 +59,7 @@ class World(msgspec.Struct, frozen=True):
     async def check(self, address: str, version: str) -> None:
         """Send a request, see who answers it and that its copy arrives."""
         self.copy.paths.clear()
-        (answer,) = await flood((address, PROXY_PORT), [by_proxy(f"web:{PORT}", "/check")], connections=1)
+        (answer,) = await flood((address, PROXY_PORT), [proxy_request(f"web:{PORT}", "/check")], connections=1)
         assert (answer.status, answer.workload) == (200, version)
         await until(lambda: "/check" in self.copy.paths[f"web-shadow:{PORT}"], "the copy")
 
@@ -67,43 +67,43 @@ class World(msgspec.Struct, frozen=True):
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
-        yield World(*[await stack.enter_async_context(tallying(name)) for name in ("v1", "v2", "copy")])
+        yield World(*[await stack.enter_async_context(counting_server(name)) for name in ("v1", "v2", "copy")])
 
 
-def load(address: str) -> contextlib.AbstractAsyncContextManager[Rate]:
+def steady_requests(address: str) -> contextlib.AbstractAsyncContextManager[Rate]:
     """Requests through the HTTP proxy and through the service's port."""
-    return steady([((address, PROXY_PORT), by_proxy(f"web:{PORT}")), ((address, PORT), by_host("web"))], PER_SECOND)
+    return steady_load(
+        [((address, PROXY_PORT), proxy_request(f"web:{PORT}")), ((address, PORT), direct_request("web"))], PER_SECOND
+    )
 
 
 @PROTOCOLS
-async def test_a_restart_fails_no_request_and_re_sends_nothing(stage: Stage, world: World, delta: bool) -> None:
+async def test_a_restart_fails_no_request_and_pushes_nothing_again(stage: Stage, world: World, delta: bool) -> None:
     await stage.apply(world.manifests())
     envoy = await sidecar(stage, PORT, delta=delta)
-    async with load(envoy.address) as rate:
+    async with steady_requests(envoy.address) as rate:
         for _ in range(2):
             await stage.stop()
             await asyncio.sleep(AWAY_S)
             await world.check(envoy.address, "v1")
             await stage.start()
-            await _back(stage)
+            await _wait_until_reconnected(stage)
             assert _pushes(stage) == [0] * TYPES
             await world.check(envoy.address, "v1")
     assert (dict(rate.failed), rate.answered) == ({}, rate.sent)
 
 
 @PROTOCOLS
-async def test_what_changed_meanwhile_arrives_and_the_rest_is_not_re_sent(
-    stage: Stage, world: World, delta: bool
-) -> None:
+async def test_only_what_changed_during_a_restart_is_pushed(stage: Stage, world: World, delta: bool) -> None:
     await stage.apply(world.manifests())
     envoy = await sidecar(stage, PORT, delta=delta)
-    async with load(envoy.address) as rate:
+    async with steady_requests(envoy.address) as rate:
         await stage.stop()
         rules = next(path for path in stage.folder.iterdir() if "VirtualService" in path.name)
         stage.write(rules.name, world.rules("v2"))
         await world.check(envoy.address, "v1")
         await stage.start()
-        await _back(stage)
+        await _wait_until_reconnected(stage)
         await world.check(envoy.address, "v2")
         routes_only = sorted(_pushes(stage))
         assert routes_only[:-1] == [0] * (TYPES - 1)
@@ -112,18 +112,20 @@ async def test_what_changed_meanwhile_arrives_and_the_rest_is_not_re_sent(
 
 
 @PROTOCOLS
-async def test_what_was_deleted_meanwhile_goes_and_fails_no_request(stage: Stage, world: World, delta: bool) -> None:
+async def test_what_was_deleted_during_a_restart_is_removed_and_fails_no_request(
+    stage: Stage, world: World, delta: bool
+) -> None:
     await stage.apply(world.manifests())
-    await stage.apply(joined(service("old", PORT), virtual_service("old", {"route": route(("old", "", 1))})))
+    await stage.apply(join_manifests(service("old", PORT), virtual_service("old", {"route": route(("old", "", 1))})))
     envoy = await sidecar(stage, PORT, delta=delta)
     assert any("old." in name for name in await envoy.envoy.clusters())
-    async with load(envoy.address) as rate:
+    async with steady_requests(envoy.address) as rate:
         await stage.stop()
         for path in list(stage.folder.iterdir()):
             if path.name.endswith(" old.yaml"):
                 path.unlink()
         await stage.start()
-        await _back(stage)
+        await _wait_until_reconnected(stage)
         async with asyncio.timeout(15):
             while any("old." in name for name in await envoy.envoy.clusters()):
                 await asyncio.sleep(0.1)
@@ -145,23 +147,23 @@ async def test_kill_9_of_the_real_command_fails_no_request(
         envoy = EnvoyProcess(bootstrap(proxy, XdsAddress("127.0.0.1", xds, delta=delta)))
     proxies = f"http://127.0.0.1:{admin}/debug/proxies"
     with _running(command) as process:
-        await _answering(client, proxies)
-        async with envoy, load(proxy.ip) as rate:
-            await _settled(client, proxies)
+        await _wait_for_answer(client, proxies)
+        async with envoy, steady_requests(proxy.ip) as rate:
+            await _settled_pushes(client, proxies)
             await world.check(proxy.ip, "v1")
             process.send_signal(signal.SIGKILL)
             process.wait()
             await asyncio.sleep(AWAY_S)
             await world.check(proxy.ip, "v1")
             with _running(command):
-                assert await _settled(client, proxies) == [0] * TYPES
-                (folder / "mesh.yaml").write_text(joined(world.manifests().replace("subset: v1", "subset: v2")))
-                await _pushed(client, proxies)
+                assert await _settled_pushes(client, proxies) == [0] * TYPES
+                (folder / "mesh.yaml").write_text(join_manifests(world.manifests().replace("subset: v1", "subset: v2")))
+                await _wait_for_push(client, proxies)
                 await world.check(proxy.ip, "v2")
     assert (dict(rate.failed), rate.answered) == ({}, rate.sent)
 
 
-async def _back(stage: Stage) -> None:
+async def _wait_until_reconnected(stage: Stage) -> None:
     """Wait until the proxy is connected and has asked for everything again."""
     await until(lambda: any(len(s.types) == TYPES for s in stage.app.xds.streams()), "the proxy is back")
     await stage.settled()
@@ -182,7 +184,7 @@ def _running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-async def _answering(client: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]:
+async def _wait_for_answer(client: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]:
     """Ask until somebody answers."""
     async with asyncio.timeout(15):
         while True:
@@ -192,18 +194,18 @@ async def _answering(client: aiohttp.ClientSession, url: str) -> list[dict[str, 
             await asyncio.sleep(0.05)
 
 
-async def _settled(client: aiohttp.ClientSession, url: str) -> list[int]:
+async def _settled_pushes(client: aiohttp.ClientSession, url: str) -> list[int]:
     """Wait until the only proxy has all it asked for; return the number of pushes of each type."""
     async with asyncio.timeout(15):
         while True:
-            streams = await _answering(client, url)
+            streams = await _wait_for_answer(client, url)
             types = list(streams[0]["types"].values()) if streams else []
             if len(types) == TYPES and all(t["synced"] for t in types):
                 return [t["pushes"] for t in types]
             await asyncio.sleep(0.05)
 
 
-async def _pushed(client: aiohttp.ClientSession, url: str) -> None:
+async def _wait_for_push(client: aiohttp.ClientSession, url: str) -> None:
     async with asyncio.timeout(15):
-        while not any(await _settled(client, url)):
+        while not any(await _settled_pushes(client, url)):
             await asyncio.sleep(0.05)

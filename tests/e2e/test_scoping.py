@@ -16,7 +16,7 @@ from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.controlplane.playground.envoys import delete_object
-from tests.e2e.manifests import complaints, joined, route, until, virtual_service
+from tests.e2e.manifests import join_manifests, nack_messages, route, until, virtual_service
 from tests.e2e.sidecars import Sidecar, free_address, sidecar
 
 pytestmark = pytest.mark.envoy
@@ -26,7 +26,7 @@ NAMES = ("web", "hidden", "shadow", "own")
 BLOCKED = 502
 
 
-class Scene(msgspec.Struct, frozen=True):
+class SidecarWorld(msgspec.Struct, frozen=True):
     stage: Stage
     sidecar: Sidecar
     workloads: Mapping[str, Workload]
@@ -58,48 +58,50 @@ def imports(*names: str) -> Sequence[str]:
 
 
 @pytest.fixture(params=[True, False], ids=["delta", "sotw"])
-async def scene(stage: Stage, client: aiohttp.ClientSession, request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
+async def world(
+    stage: Stage, client: aiohttp.ClientSession, request: pytest.FixtureRequest
+) -> AsyncIterator[SidecarWorld]:
     async with AsyncExitStack() as stack:
         workloads = {name: await stack.enter_async_context(Workload(name)) for name in NAMES}
         ports = {name: OWN_PORT if name == "own" else 8000 for name in NAMES}
         for name, workload in workloads.items():
             pod = local_pod(f"{name}-1", name, {"app": name}, workload.port)
-            await stage.apply(joined(service(name, ports[name]), pod))
+            await stage.apply(join_manifests(service(name, ports[name]), pod))
         await stage.apply(virtual_service("web", {"route": route(("web", "", 1)), "mirror": {"host": "shadow"}}))
-        yield Scene(stage, await sidecar(stage, 8000, OWN_PORT, delta=request.param), workloads, client)
+        yield SidecarWorld(stage, await sidecar(stage, 8000, OWN_PORT, delta=request.param), workloads, client)
 
 
-async def test_what_is_not_imported_is_unknown_and_copies_are_made_all_the_same(scene: Scene) -> None:
-    await scene.limit({"hosts": imports("web")}, policy={"mode": "REGISTRY_ONLY"})
-    assert [await scene.ask(name) for name in ("web", "hidden", "shadow")] == ["web", str(BLOCKED), str(BLOCKED)]
-    assert await scene.dial(scene.sidecar.address, 8000, "web") == "web"
-    assert await scene.dial(scene.sidecar.address, 8000, "hidden") == str(BLOCKED)
-    copies = scene.workloads["shadow"].received
+async def test_services_that_are_not_imported_are_unknown_but_still_get_copies(world: SidecarWorld) -> None:
+    await world.limit({"hosts": imports("web")}, policy={"mode": "REGISTRY_ONLY"})
+    assert [await world.ask(name) for name in ("web", "hidden", "shadow")] == ["web", str(BLOCKED), str(BLOCKED)]
+    assert await world.dial(world.sidecar.address, 8000, "web") == "web"
+    assert await world.dial(world.sidecar.address, 8000, "hidden") == str(BLOCKED)
+    copies = world.workloads["shadow"].received
     await until(lambda: len(copies) == 2, "both requests to web were copied")
-    assert scene.workloads["hidden"].received == []
-    assert not complaints(scene.stage)
+    assert world.workloads["hidden"].received == []
+    assert not nack_messages(world.stage)
 
 
-async def test_what_a_sidecar_imports_can_change_and_all_is_known_without_one(scene: Scene) -> None:
-    await scene.limit({"hosts": imports("web")}, policy={"mode": "REGISTRY_ONLY"})
-    assert await scene.ask("hidden") == str(BLOCKED)
-    await scene.limit({"hosts": imports("hidden")}, policy={"mode": "REGISTRY_ONLY"})
-    assert [await scene.ask(name) for name in ("web", "hidden")] == [str(BLOCKED), "hidden"]
-    await delete_object(scene.stage, Ref(SIDECAR.key, "default", "default"))
-    assert [await scene.ask(name) for name in ("web", "hidden", "shadow")] == ["web", "hidden", "shadow"]
-    assert not complaints(scene.stage)
+async def test_the_imports_of_a_sidecar_can_change_and_without_one_all_is_known(world: SidecarWorld) -> None:
+    await world.limit({"hosts": imports("web")}, policy={"mode": "REGISTRY_ONLY"})
+    assert await world.ask("hidden") == str(BLOCKED)
+    await world.limit({"hosts": imports("hidden")}, policy={"mode": "REGISTRY_ONLY"})
+    assert [await world.ask(name) for name in ("web", "hidden")] == [str(BLOCKED), "hidden"]
+    await delete_object(world.stage, Ref(SIDECAR.key, "default", "default"))
+    assert [await world.ask(name) for name in ("web", "hidden", "shadow")] == ["web", "hidden", "shadow"]
+    assert not nack_messages(world.stage)
 
 
-async def test_what_nobody_declared_goes_to_the_egress_proxy(scene: Scene) -> None:
+async def test_undeclared_hosts_go_to_the_egress_proxy(world: SidecarWorld) -> None:
     proxy = {"host": "hidden.default.svc.cluster.local", "port": {"number": 8000}}
-    await scene.limit({"hosts": imports("web")}, policy={"mode": "ALLOW_ANY", "egressProxy": proxy})
-    assert [await scene.ask(name) for name in ("web", "elsewhere.example.com", "shadow")] == ["web", "hidden", "hidden"]
-    hosts = [received.host for received in scene.workloads["hidden"].received]
+    await world.limit({"hosts": imports("web")}, policy={"mode": "ALLOW_ANY", "egressProxy": proxy})
+    assert [await world.ask(name) for name in ("web", "elsewhere.example.com", "shadow")] == ["web", "hidden", "hidden"]
+    hosts = [received.host for received in world.workloads["hidden"].received]
     assert hosts == ["elsewhere.example.com:8000", "shadow:8000"]
-    assert not complaints(scene.stage)
+    assert not nack_messages(world.stage)
 
 
-async def test_a_listener_of_its_own_is_bound_where_it_says(scene: Scene) -> None:
+async def test_an_egress_listener_is_bound_to_its_address(world: SidecarWorld) -> None:
     address = free_address(OWN_PORT)
     egress_listener = {
         "port": {"number": OWN_PORT, "protocol": "HTTP", "name": "own"},
@@ -107,17 +109,17 @@ async def test_a_listener_of_its_own_is_bound_where_it_says(scene: Scene) -> Non
         "captureMode": "NONE",
         "hosts": imports("own"),
     }
-    await scene.limit(egress_listener, {"hosts": imports("web")}, policy={"mode": "REGISTRY_ONLY"})
-    assert await until_answered(scene, address) == "own"
-    assert await scene.dial(address, OWN_PORT, "web") == str(BLOCKED)
-    assert await scene.dial(scene.sidecar.address, 8000, "own") == str(BLOCKED)
-    assert await scene.dial(scene.sidecar.address, 8000, "web") == "web"
-    assert not complaints(scene.stage)
+    await world.limit(egress_listener, {"hosts": imports("web")}, policy={"mode": "REGISTRY_ONLY"})
+    assert await until_answered(world, address) == "own"
+    assert await world.dial(address, OWN_PORT, "web") == str(BLOCKED)
+    assert await world.dial(world.sidecar.address, 8000, "own") == str(BLOCKED)
+    assert await world.dial(world.sidecar.address, 8000, "web") == "web"
+    assert not nack_messages(world.stage)
 
 
-async def until_answered(scene: Scene, address: str) -> str:
+async def until_answered(world: SidecarWorld, address: str) -> str:
     """Ask until a listener that was just accepted takes connections."""
     async with asyncio.timeout(15):
-        while (answer := await scene.dial(address, OWN_PORT, "own")) == "refused":
+        while (answer := await world.dial(address, OWN_PORT, "own")) == "refused":
             await asyncio.sleep(0.05)
         return answer

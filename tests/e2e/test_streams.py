@@ -12,7 +12,7 @@ import yaml
 
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.manifests import QUIET, complaints, joined
+from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages
 from tests.e2e.sidecars import Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy
@@ -26,7 +26,7 @@ NAMES = ("one", "two", "three")
 async def mesh(stage: Stage) -> AsyncIterator[Sidecar]:
     """Three services, each with a port for TLS and one for TCP, all of the same numbers."""
     async with AsyncExitStack() as stack:
-        manifests = [QUIET]
+        manifests = [NO_ACCESS_LOG]
         for name in NAMES:
             secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             AUTHORITY.issue_cert(*(f"{n}.example.com" for n in NAMES), name).configure_cert(secure)
@@ -36,9 +36,9 @@ async def mesh(stage: Stage) -> AsyncIterator[Sidecar]:
                 number = server.sockets[0].getsockname()[1]
                 host = f"{name}-{kind}"
                 manifests += [service(host, port, kind), local_pod(host, host, {"app": host}, number, kind)]
-        await stage.apply(joined(*manifests))
+        await stage.apply(join_manifests(*manifests))
         yield await sidecar(stage, TLS, TCP)
-        assert not complaints(stage)
+        assert not nack_messages(stage)
 
 
 def greeting(name: str):
@@ -52,7 +52,7 @@ def greeting(name: str):
     return greet
 
 
-async def ask(mesh: Sidecar, port: int, name: str = "") -> str:
+async def connect(mesh: Sidecar, port: int, name: str = "") -> str:
     """Connect, with TLS when there is a name to ask for; return who answers."""
     context = None
     if name:
@@ -70,28 +70,31 @@ def rules(host: str, **spec: object) -> str:
     return yaml.safe_dump({**manifest, "spec": {"hosts": [f"{host}.default.svc.cluster.local"], **spec}})
 
 
-def to(*shares: tuple[str, int]) -> list[dict[str, object]]:
+def weighted_route(*shares: tuple[str, int]) -> list[dict[str, object]]:
     return [{"destination": {"host": host}, "weight": weight} for host, weight in shares]
 
 
-async def test_services_that_share_a_port_are_told_apart_by_server_name(mesh: Sidecar):
+async def test_services_that_share_a_port_are_routed_by_server_name(mesh: Sidecar):
     for name in NAMES:
-        assert await ask(mesh, TLS, f"{name}-tls.default.svc.cluster.local") == name
-        assert await ask(mesh, TLS, f"{name}-tls") == name
+        assert await connect(mesh, TLS, f"{name}-tls.default.svc.cluster.local") == name
+        assert await connect(mesh, TLS, f"{name}-tls") == name
 
 
-async def test_a_rule_sends_a_server_name_elsewhere_and_splits_it(mesh: Sidecar, stage: Stage):
+async def test_a_tls_rule_reroutes_and_splits_a_server_name(mesh: Sidecar, stage: Stage):
     full = "one-tls.default.svc.cluster.local"
-    rule = {"match": [{"port": TLS, "sniHosts": [full]}], "route": to(("two-tls", 1), ("three-tls", 1), ("one-tls", 0))}
+    rule = {
+        "match": [{"port": TLS, "sniHosts": [full]}],
+        "route": weighted_route(("two-tls", 1), ("three-tls", 1), ("one-tls", 0)),
+    }
     await stage.apply(rules("one-tls", tls=[rule]))
-    counts = Counter([await ask(mesh, TLS, full) for _ in range(60)])
+    counts = Counter([await connect(mesh, TLS, full) for _ in range(60)])
     assert counts.keys() == {"two", "three"}
-    assert await ask(mesh, TLS, "two-tls.default.svc.cluster.local") == "two"
+    assert await connect(mesh, TLS, "two-tls.default.svc.cluster.local") == "two"
 
 
-async def test_a_rule_sends_bytes_elsewhere_for_clients_it_is_about(mesh: Sidecar, stage: Stage):
+async def test_a_tcp_rule_with_source_labels_applies_to_those_clients_only(mesh: Sidecar, stage: Stage):
     # Without interception the oldest service has the port; of the same age, the first by name.
-    assert await ask(mesh, TCP) == "one"
-    other_clients = {"match": [{"sourceLabels": {"app": "nobody"}}], "route": to(("three-tcp", 1))}
-    await stage.apply(rules("one-tcp", tcp=[other_clients, {"route": to(("two-tcp", 1))}]))
-    assert await ask(mesh, TCP) == "two"
+    assert await connect(mesh, TCP) == "one"
+    other_clients = {"match": [{"sourceLabels": {"app": "nobody"}}], "route": weighted_route(("three-tcp", 1))}
+    await stage.apply(rules("one-tcp", tcp=[other_clients, {"route": weighted_route(("two-tcp", 1))}]))
+    assert await connect(mesh, TCP) == "two"

@@ -22,7 +22,7 @@ from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.proxy import envoy_path
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
-from tests.e2e.manifests import joined, route, until, versions, virtual_service
+from tests.e2e.manifests import join_manifests, route, until, versions, virtual_service
 from tests.e2e.sidecars import PROXY_PORT, sleeper
 
 pytestmark = pytest.mark.envoy
@@ -75,8 +75,8 @@ async def test_an_envoy_in_a_container_is_served_and_mirrors(
 
     async with Workload("live") as live, Workload("copy") as copy:
         rules = virtual_service("web", {"route": route(("web", "", 1)), "mirror": {"host": "copy"}})
-        web = joined(service("web", PORT), versions("web", [live.port]))
-        await stage.apply(joined(web, service("copy", PORT), versions("copy", [copy.port]), rules))
+        web = join_manifests(service("web", PORT), versions("web", [live.port]))
+        await stage.apply(join_manifests(web, service("copy", PORT), versions("copy", [copy.port]), rules))
         proxy = sleeper(PORT)
         config = json.dumps(bootstrap(proxy, XdsAddress(stage.xds.host, stage.xds.port)))
         command = ["--config-yaml", config, "--use-dynamic-base-id", "--concurrency", "1"]

@@ -15,7 +15,7 @@ from mirrorplane.controlplane.playground.manifests import TUTORIAL, service, tut
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Received, Workload
 from tests.controlplane.playground.envoys import delete_object
-from tests.e2e.manifests import joined, mesh_config, until, versions, virtual_service_of
+from tests.e2e.manifests import join_manifests, mesh_config, until, versions, virtual_service_of
 from tests.e2e.sidecars import Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy
@@ -56,7 +56,7 @@ class Tutorial(msgspec.Struct, frozen=True):
 async def mesh(stage: Stage, client: aiohttp.ClientSession, request: pytest.FixtureRequest) -> AsyncIterator[Tutorial]:
     async with AsyncExitStack() as stack:
         v1, v2 = [await stack.enter_async_context(Workload(name)) for name in ("v1", "v2")]
-        await stage.apply(joined(tutorial(TUTORIAL[0]), versions("httpbin", [v1.port, v2.port])))
+        await stage.apply(join_manifests(tutorial(TUTORIAL[0]), versions("httpbin", [v1.port, v2.port])))
         envoy = await sidecar(stage, 8000, delta=request.param)
         await stage.apply(tutorial(TUTORIAL[1]))
         yield Tutorial(stage, envoy, v1, v2, client)
@@ -118,16 +118,16 @@ async def test_without_the_virtual_service_both_versions_answer_and_nothing_is_c
     assert {r.host for r in mesh.v2.received} == {"httpbin:8000"}
 
 
-async def test_the_mesh_can_turn_the_suffix_off(mesh: Tutorial) -> None:
-    await mesh.stage.apply(joined(tutorial(TUTORIAL[2]), mesh_config({"mirroring": {"shadowHostSuffix": False}})))
+async def test_the_mesh_config_can_turn_the_shadow_suffix_off(mesh: Tutorial) -> None:
+    await mesh.stage.apply(
+        join_manifests(tutorial(TUTORIAL[2]), mesh_config({"mirroring": {"shadowHostSuffix": False}}))
+    )
     assert await mesh.get() == "v1"
     assert [copy.host for copy in await mesh.copies(1)] == ["httpbin:8000"]
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-async def test_bodies_up_to_the_limit_are_copied_whole_and_larger_ones_never_hurt(
-    mesh: Tutorial, chunked: bool
-) -> None:
+async def test_bodies_up_to_the_limit_are_copied_and_larger_ones_are_not(mesh: Tutorial, chunked: bool) -> None:
     await mesh.stage.apply(tutorial(TUTORIAL[2]))
     sizes = (1, 65_536, MIB - 1, MIB)
     sent = [await _upload(mesh, size, chunked=chunked) for size in sizes]
@@ -159,7 +159,9 @@ async def test_on_port_80_the_proxy_needs_no_port_in_the_name(
     stage: Stage, client: aiohttp.ClientSession, host: str
 ) -> None:
     async with Workload("v1") as v1, Workload("v2") as v2:
-        tutorial_on_80 = joined(service("httpbin", 80), versions("httpbin", [v1.port, v2.port]), tutorial(TUTORIAL[1]))
+        tutorial_on_80 = join_manifests(
+            service("httpbin", 80), versions("httpbin", [v1.port, v2.port]), tutorial(TUTORIAL[1])
+        )
         await stage.apply(tutorial_on_80)
         await stage.apply(tutorial(TUTORIAL[2]))
         mesh = Tutorial(stage, await sidecar(stage, unprivileged=True), v1, v2, client)

@@ -8,7 +8,7 @@ import trustme
 from aiohttp import web
 
 
-class Seen(msgspec.Struct, frozen=True):
+class TlsRequest(msgspec.Struct, frozen=True):
     """One request as it arrived, with the server name that the TLS handshake asked for."""
 
     path: str
@@ -17,7 +17,7 @@ class Seen(msgspec.Struct, frozen=True):
     certified: bool
 
 
-class Secured:
+class TlsWorkload:
     """A TLS server for some names, and the files (`ca`, `cert`, `key`) of a client that it trusts."""
 
     def __init__(self, folder: Path, *names: str, client_certificates: bool = False) -> None:
@@ -32,16 +32,16 @@ class Secured:
         if client_certificates:
             authority.configure_trust(self._tls)
             self._tls.verify_mode = ssl.CERT_REQUIRED
-        self._tls.sni_callback = self._named
+        self._tls.sni_callback = self._record_sni
         self._names: dict[ssl.SSLObject, str] = {}
-        self.seen: list[Seen] = []
+        self.requests: list[TlsRequest] = []
         self.port = 0
 
     def present(self, cert: Path, key: Path) -> None:
         """Show another certificate."""
         self._tls.load_cert_chain(cert, key)
 
-    async def __aenter__(self) -> "Secured":
+    async def __aenter__(self) -> "TlsWorkload":
         self._runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=0.2)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
@@ -51,14 +51,14 @@ class Secured:
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
 
-    def _named(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+    def _record_sni(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
         self._names[connection] = name or ""
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         assert request.transport is not None
         connection = request.transport.get_extra_info("ssl_object")
         certified = bool(connection.getpeercert())
-        self.seen.append(Seen(request.path, request.headers["Host"], self._names[connection], certified))
+        self.requests.append(TlsRequest(request.path, request.headers["Host"], self._names[connection], certified))
         answer = web.Response(text="secured", headers={"X-Workload": "secured"})
         answer.force_close()  # the next request is verified anew
         return answer

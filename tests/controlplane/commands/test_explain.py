@@ -8,9 +8,9 @@ import yaml
 
 from mirrorplane.controlplane.playground.manifests import service
 from tests.controlplane.commands.test_cli import failed, run
-from tests.e2e.manifests import destination_rule, joined, route, versions, virtual_service
+from tests.e2e.manifests import destination_rule, join_manifests, route, versions, virtual_service
 
-RULES = joined(
+RULES = join_manifests(
     destination_rule("httpbin", {"v1": "v1", "v2": "v2"}),
     virtual_service(
         "httpbin",
@@ -32,7 +32,7 @@ def mesh(tmp_path: Path) -> Path:
     """A service with two versions, and rules about it."""
     folder = tmp_path / "mesh"
     folder.mkdir()
-    (folder / "service.yaml").write_text(joined(service("httpbin", 8000), versions("httpbin", [9001, 9002])))
+    (folder / "service.yaml").write_text(join_manifests(service("httpbin", 8000), versions("httpbin", [9001, 9002])))
     (folder / "rules.yaml").write_text(RULES)
     return folder
 

@@ -6,12 +6,12 @@ from mirrorplane.translators.gateway_api.gateway.features import SUPPORTED
 from tests.e2e import l4_features, listener_set_states
 from tests.e2e import test_gateway_api_features as of_http
 from tests.e2e import test_gateway_api_features_grpc as of_calls
-from tests.e2e.conformance_names import ELSEWHERE, NAMED, NOT_HERE
+from tests.e2e.conformance_names import NOT_APPLICABLE, REQUIRED_FEATURES, TESTED_ELSEWHERE
 
 TRIED = {
-    *(name for name, feature in of_http.FEATURES.items() if feature.asks),
+    *(name for name, feature in of_http.FEATURES.items() if feature.requests),
     *of_http.WEIGHTS,
-    *of_http.COPIES,
+    *of_http.MIRRORS,
     *l4_features.FEATURES,
     *of_calls.FEATURES,
     *listener_set_states.STATES,
@@ -19,16 +19,18 @@ TRIED = {
 
 
 def test_every_feature_that_is_claimed_is_tested():
-    claimed = {name for name, features in NAMED.items() if features <= set(SUPPORTED)}
-    tested = TRIED | ELSEWHERE.keys()
-    assert sorted(claimed - tested - NOT_HERE.keys()) == []
-    assert set(SUPPORTED) <= {feature for name in claimed - NOT_HERE.keys() for feature in NAMED[name]}
-    assert NOT_HERE.keys() <= NAMED.keys() - tested
+    claimed = {name for name, features in REQUIRED_FEATURES.items() if features <= set(SUPPORTED)}
+    tested = TRIED | TESTED_ELSEWHERE.keys()
+    assert sorted(claimed - tested - NOT_APPLICABLE.keys()) == []
+    assert set(SUPPORTED) <= {
+        feature for name in claimed - NOT_APPLICABLE.keys() for feature in REQUIRED_FEATURES[name]
+    }
+    assert NOT_APPLICABLE.keys() <= REQUIRED_FEATURES.keys() - tested
 
 
 def test_what_is_tried_is_what_gateway_api_names():
     plain_tcp = {"TCPRoute"}  # UDP's simplest test has a name, and that of TCP has none
-    assert (TRIED | ELSEWHERE.keys()) - NAMED.keys() == plain_tcp
-    assert not TRIED & ELSEWHERE.keys()
-    for module, name in ELSEWHERE.values():
+    assert (TRIED | TESTED_ELSEWHERE.keys()) - REQUIRED_FEATURES.keys() == plain_tcp
+    assert not TRIED & TESTED_ELSEWHERE.keys()
+    for module, name in TESTED_ELSEWHERE.values():
         assert hasattr(importlib.import_module(f"tests.e2e.{module}"), name), name
