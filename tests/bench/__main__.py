@@ -153,7 +153,7 @@ def main() -> None:
 
 
 def machine() -> str:
-    """Say what the figures were measured on."""
+    """Return a description of the machine."""
     model = next((li for li in Path("/proc/cpuinfo").read_text().splitlines() if li.startswith("model name")), ": ?")
     memory = int(Path("/proc/meminfo").read_text().split()[1]) >> 20
     parts = [

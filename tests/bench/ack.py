@@ -1,7 +1,7 @@
 """From a change to the ACK of a real Envoy, with N mirrored services; prints JSON.
 
 The change is a VirtualService's mirror percentage, given to the plane as a source would; the clock stops when the last
-of the two route configurations that hold it is acknowledged. A second Envoy is served the same bytes by a bare server
+of the two route configurations with it is acknowledged. A second Envoy is served the same bytes by a bare server
 that made them before: what it takes is Envoy's own time to apply them, and the transport's. The two take turns, so
 that both see the same noise. `python -m tests.bench.ack 1000`
 """
@@ -33,7 +33,7 @@ TWIN = Proxy("sidecar", "bench", "default", ip="127.5.5.6")
 
 
 class Heard:
-    """The feed of a stage, and when its proxy last answered all it was owed."""
+    """The feed of a stage that notices when its proxy has acknowledged everything."""
 
     def __init__(self, stage: Stage) -> None:
         self._feed = stage.app.xds._feed
@@ -55,7 +55,7 @@ class Heard:
 
 
 class Twin:
-    """An Envoy on a bare server that is sent what the other one is sent."""
+    """An Envoy on a bare server that gets the same resources as the other one."""
 
     def __init__(self) -> None:
         self.server = BareServer(ResourceSet(0, {}, {}, 0), self._heard)

@@ -1,7 +1,7 @@
 """An xDS server without a control plane: what the transport and the proxy cost alone.
 
-It knows no subscriptions and no order. What it sends is made before the clock starts; its one thought is to read the
-nonce of what comes back.
+It knows no subscriptions and no order. Its responses are built before the clock starts; of requests it only reads the
+nonce.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ Heard = Callable[[str], None]
 
 
 class BareServer:
-    """Answers first requests from a set, pushes bytes to every stream, and hears each nonce that is accepted."""
+    """Answers first requests from a set, pushes bytes to every stream, and reports each acknowledged nonce."""
 
     def __init__(self, resources: ResourceSet, heard: Heard) -> None:
         self.resources, self.heard = resources, heard

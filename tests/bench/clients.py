@@ -42,7 +42,7 @@ class ClientsSpec(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct):
-    """`resources` counts those of messages small enough to be looked into. `cpu_s` is this process's."""
+    """`resources` counts those of messages small enough to be parsed. `cpu_s` is the processor time of this process."""
 
     messages: int = 0
     resources: int = 0
@@ -52,7 +52,7 @@ class Counts(msgspec.Struct):
 
 
 class Flock:
-    """The streams, and what they have seen."""
+    """The streams, and their counts."""
 
     def __init__(self, spec: ClientsSpec) -> None:
         self.spec, self.counts = spec, Counts()
@@ -144,7 +144,7 @@ def _node(namespace: str, number: int) -> base_pb2.Node:
 
 
 def _ack(spec: ClientsSpec, type_url: str) -> bytes:
-    """What goes before the nonce of an ACK. Without delta that is a version, and all names that are wanted, again."""
+    """The bytes before the nonce of an ACK. Without delta these are a version, and all subscribed names again."""
     if spec.delta:
         return _field(2, type_url.encode())
     names = b"".join(_field(3, name.encode()) for name in spec.subscribe[type_url])

@@ -85,7 +85,7 @@ async def change(served: "Served | Bare", number: int) -> list[float]:
 
 
 class Served(PlaneFeed):
-    """The real server on a plane whose only output is the resource; what comes back takes the usual way."""
+    """The real server on a plane whose only output is the resource; ACKs take the usual path."""
 
     def __init__(self, kilobytes: int) -> None:
         def build(view: View, _scope: Scope, name: str) -> Resource:

@@ -44,7 +44,7 @@ KINDS = {kind.key: kind for kind in catalogue().kinds}
 
 
 class Client:
-    """Asks for routes at a router, and counts what goes wrong with those that were there before."""
+    """Requests routes at a router, and counts failures of those that existed before."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str, kind: str) -> None:
         self._session, self._address, self.kind = session, address, kind
@@ -59,14 +59,14 @@ class Client:
             return answer.status
 
     async def answered(self, number: int) -> None:
-        """Ask for a route until it is there."""
+        """Request a route until it is answered 200."""
         deadline = time.perf_counter() + EACH_S
         while await self.ask(number) != 200:
             assert time.perf_counter() < deadline, f"route {number} is not there after {EACH_S:g} s"
             await asyncio.sleep(POLL_S)
 
     async def probe(self, numbers: list[int]) -> None:
-        """Ask for known routes 100 times a second, whether or not the answers before have come."""
+        """Request existing routes 100 times a second, without waiting for earlier answers."""
         dice = random.Random(7)
         async with asyncio.TaskGroup() as group:
             while True:

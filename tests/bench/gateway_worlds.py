@@ -38,7 +38,7 @@ def world(kind: str, count: int) -> list[AnyObject]:
 
 
 def asked(kind: str, number: int) -> tuple[str, str]:
-    """The host and path that a route is for."""
+    """The host and path that a route matches."""
     return (f"r{number}.example.com", "/") if kind == "hosts" else ("www.example.com", f"/anything/r{number}")
 
 

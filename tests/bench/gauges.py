@@ -1,4 +1,4 @@
-"""What benchmarks measure with: percentiles, the largest gap of the event loop, growth over time, cores."""
+"""Measuring tools of the benchmarks: percentiles, event loop lag, growth over time, cores."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ TICK_S = 0.001
 
 
 class Ticker:
-    """Asks the event loop for a turn every millisecond, and remembers by how much the latest one was late."""
+    """Wakes up every millisecond, and records the largest delay of the event loop."""
 
     def __init__(self) -> None:
         self.worst_ms = 0.0
@@ -23,7 +23,7 @@ class Ticker:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
-        await asyncio.sleep(2 * TICK_S)  # the gap that is under way counts
+        await asyncio.sleep(2 * TICK_S)  # the current gap counts too
         self._task.cancel()
         await asyncio.wait([self._task])
 

@@ -45,7 +45,7 @@ async def herd(spec: ClientsSpec) -> AsyncIterator[Herd]:
 
 
 async def until(reached: Callable[[], bool], what: str, poll_s: float = POLL_S) -> None:
-    """Wait for something to be so. Raises TimeoutError after two minutes."""
+    """Wait until a condition holds. Raises TimeoutError after two minutes."""
     deadline = asyncio.get_running_loop().time() + DEADLINE_S
     while not reached():
         if asyncio.get_running_loop().time() > deadline:

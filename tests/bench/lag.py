@@ -1,6 +1,6 @@
-"""How long the event loop is kept from answering proxies while the world changes; prints JSON.
+"""Event loop lag while the world changes; prints JSON.
 
-A ticker asks for a turn every millisecond; the figures are its latest ones, in milliseconds, in a world of N mirrored
+A ticker wakes up every millisecond; the figures are its largest delays, in milliseconds, in a world of N mirrored
 services that S scopes see, each with P proxies that hold all of it and answer as they are told. The changes: MeshConfig
 (every cluster), a proxy of a new scope, one VirtualService, one route configuration that a proxy rejects, a scope that
 is left, all VirtualServices deleted. `python -m tests.bench.lag 5000 1 10`
@@ -41,7 +41,7 @@ COMPLAINT = "Envoy does not like it"
 
 
 class Client:
-    """A proxy at the other end of a session: it asks for everything, and accepts or rejects what comes, in time."""
+    """The client of a session: it subscribes to everything, and accepts or rejects each response."""
 
     def __init__(self, feed: PlaneFeed, responses: SharedResponses, number: int, namespace: str) -> None:
         self.rejects = ""
@@ -64,7 +64,7 @@ class Client:
 
     @property
     def settled(self) -> bool:
-        """Whether it has answered everything."""
+        """Whether it has answered every response."""
         return self.session is not None and not self._asks and self.session.settled
 
     async def live(self) -> None:
@@ -137,7 +137,7 @@ class Mesh:
         await self.plane.all_findings()
 
     async def leave(self, client: Client) -> None:
-        """Let the last proxy of a scope go, and wait until all that was only for it is forgotten."""
+        """Disconnect the last proxy of a scope, and wait until the scope's resources are discarded."""
         self.clients.remove(client)
         client.link.leave()
         await self.plane.executor.run(lambda: None)
@@ -178,7 +178,7 @@ async def measure(count: int, scopes: int, proxies: int) -> dict[str, float]:
 
 
 async def lag(work: Callable[[], Awaitable[object]]) -> tuple[float, float]:
-    """Return the latest tick while something is done, and how long that took; both in milliseconds."""
+    """Return the largest delay of the ticker during some work, and the duration of the work, in milliseconds."""
     async with Ticker() as ticker:
         began = time.perf_counter()
         await work()

@@ -45,7 +45,7 @@ def made_private(change: Callable[[int], AnyObject]) -> Callable[[int], AnyObjec
 
 
 def private(obj: AnyObject) -> AnyObject:
-    """Return an object of a world as part of its five, seen by nobody else."""
+    """Return an object of a world in the namespace of its five services, exported to that namespace only."""
     number = int(obj.ref.name.split("-")[1])
     return worlds.private(obj, f"ns-{number // OF_A_SCOPE}")
 

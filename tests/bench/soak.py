@@ -2,8 +2,8 @@
 
 The whole control plane with a source that is made up; the clients take clusters and endpoints over delta and accept
 them at once. Each change is published alone, unless publishing falls behind: that is more work than the debounce of
-`serve` leaves. `resources_per_change` counts what each client was sent; at most 1 is owed. Afterwards Pods are read
-again that differ where nobody looks: `noop_pushes` is what that sent. `python -m tests.bench.soak 300`
+`serve` leaves. `resources_per_change` counts what each client was sent; at most 1 is needed. Afterwards Pods are read
+again that differ in ignored fields: `noop_pushes` is what that sent. `python -m tests.bench.soak 300`
 """
 
 import asyncio
@@ -37,7 +37,7 @@ NAMES = [f"outbound|{PORT}||svc-{number}.default.svc.cluster.local" for number i
 
 
 class Churn:
-    """A source that moves one Pod after the other, as often as it is told, for so many seconds."""
+    """A source that moves one Pod after the other at a fixed rate, for so many seconds."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.changes = seconds, 0

@@ -74,7 +74,7 @@ def subscribe(subscription: str) -> dict[str, list[str]]:
 
 
 async def settled(app: App, streams: int) -> None:
-    """Wait until so many streams have accepted what they asked for. Looking costs as well, so it looks rarely."""
+    """Wait until so many streams have accepted all that they subscribed to. Polls rarely, as it costs time too."""
 
     def reached() -> bool:
         connected = app.xds.streams()

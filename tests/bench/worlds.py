@@ -41,7 +41,7 @@ def moved_pod(number: int, moves: int) -> AnyObject:
 
 
 def annotated(obj: AnyObject, note: str) -> AnyObject:
-    """Return an object that differs where nobody looks."""
+    """Return an object that differs in an annotation that no translator reads."""
     return msgspec.structs.replace(obj, annotations={"bench/note": note})
 
 
@@ -65,7 +65,7 @@ def changes(kind: str, count: int) -> dict[str, Callable[[int], AnyObject]]:
 
 
 def private(obj: AnyObject, namespace: str) -> AnyObject:
-    """Return an object as it would be in another namespace, and exported to nobody else."""
+    """Return an object moved to another namespace, and exported to that namespace only."""
     ref = Ref(obj.ref.kind, namespace, obj.ref.name)
     spec = msgspec.structs.replace(obj.spec, export_to=(".",)) if hasattr(obj.spec, "export_to") else obj.spec
     return msgspec.structs.replace(obj, ref=ref, spec=spec, annotations={"networking.istio.io/exportTo": "."})

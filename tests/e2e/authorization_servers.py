@@ -1,4 +1,4 @@
-"""Authorisation servers for the tests: one that is asked by HTTP, one that is asked by Envoy's gRPC."""
+"""External authorization servers for the tests: one for HTTP, one for Envoy's gRPC API."""
 
 import grpc
 from aiohttp import web
@@ -9,7 +9,7 @@ GOOD_TOKEN = "Bearer good"
 
 
 class HttpAuthServer:
-    """Lets those in who show the good token, and notes what it was told: lines and headers."""
+    """Allows requests with the good token. `checks` are the request lines, headers and bodies that it received."""
 
     def __init__(self) -> None:
         self.checks: list[tuple[str, dict[str, str], bytes]] = []
@@ -33,7 +33,7 @@ class HttpAuthServer:
 
 
 class GrpcAuthServer:
-    """The same by gRPC."""
+    """The same over gRPC."""
 
     def __init__(self) -> None:
         self.checks: list[CheckRequest] = []

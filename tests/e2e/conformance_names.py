@@ -1,4 +1,4 @@
-"""The tests that Gateway API names for Gateways, by the features that they take, and where ours are."""
+"""Gateway API's conformance tests of Gateways, the features they require, and the tests here that cover them."""
 
 from collections.abc import Mapping
 
@@ -115,14 +115,14 @@ _BY_FEATURES: Mapping[str, str] = {
 REQUIRED_FEATURES: Mapping[str, frozenset[str]] = {
     name: frozenset(features.split()) for features, names in _BY_FEATURES.items() for name in names.split()
 }
-"""The features that a test takes."""
+"""The features that a conformance test requires."""
 
 NOT_APPLICABLE: Mapping[str, str] = {
-    "GatewayInfrastructure": "nothing is made for a Gateway that its labels could be copied to: routers are the user's",
-    "TLSRouteListenerTerminateNotSupported": "of those who do not take TLS off; we do",
-    "TLSRouteListenerMixedTerminationNotSupported": "of those who do not mix modes on a port; we do",
+    "GatewayInfrastructure": "a Gateway creates no workload that could get labels: routers are deployed by the user",
+    "TLSRouteListenerTerminateNotSupported": "for implementations without TLS termination",
+    "TLSRouteListenerMixedTerminationNotSupported": "for implementations that cannot mix modes on a port",
 }
-"""What we have no test for, and why."""
+"""Conformance tests that do not apply, and why."""
 
 _CHANGES, _STREAMS, _RULES = "test_gateway_api_changes", "test_gateway_api_streams", "test_gateway_api_rules"
 _CERTIFICATES, _BACKEND_TLS = "test_gateway_api_certificates", "test_gateway_api_tls"
@@ -171,4 +171,4 @@ TESTED_ELSEWHERE: Mapping[str, tuple[str, str]] = {
     "TCPRouteWeightedRouting": (_STREAMS, "test_tcp_is_split_by_weight_and_closed_without_a_grant"),
     "UDPRouteWeightedRouting": (_STREAMS, "test_udp_is_split_by_weight_and_dropped_without_a_grant"),
 }
-"""What takes a test of its own: its module and its name."""
+"""Conformance tests covered by a test of their own: module and name."""

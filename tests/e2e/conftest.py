@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: a mesh on this machine, and clients of it. Nothing on it is faked."""
+"""Fixtures of the end-to-end tests: a mesh on this machine, and its clients. Nothing is mocked."""
 
 import os
 import random
@@ -15,14 +15,14 @@ PROTOCOLS = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"
 
 
 def seed_of_run() -> int:
-    """Return what random tests draw from: a new seed each time, the same one in CI, or MIRRORPLANE_TEST_SEED."""
+    """Return the seed of random tests: new for each run, fixed in CI, or MIRRORPLANE_TEST_SEED."""
     default_seed = CI_SEED if os.environ.get("CI") else random.SystemRandom().randrange(1 << 32)
     return int(os.environ.get("MIRRORPLANE_TEST_SEED", default_seed))
 
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """A control plane that follows an empty folder."""
+    """A control plane that watches an empty folder."""
     folder = tmp_path / "mesh"
     folder.mkdir()
     async with Stage(folder) as stage:
@@ -31,6 +31,6 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    """An HTTP client that waits long, and follows nothing by itself."""
+    """An HTTP client with a long timeout, which does not decompress."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60), auto_decompress=False) as session:
         yield session

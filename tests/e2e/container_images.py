@@ -1,4 +1,4 @@
-"""The container images of the tutorials, as far as the tutorials use them: what they answer, and what they log."""
+"""Stand-ins for the container images of the tutorials: what they answer and log, as far as the tutorials use it."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ class Container(ABC):
         await self._runner.cleanup()
 
     def clear_log(self) -> None:
-        """Begin a new log."""
+        """Clear the log."""
         self.log, self.request_headers = [], []
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -45,14 +45,14 @@ class Container(ABC):
 
     @abstractmethod
     def port_of(self, spec: Mapping[str, Any]) -> int:
-        """Return the port that the container's command says."""
+        """Return the port given in the container's command."""
 
     @abstractmethod
     async def answer(self, request: web.BaseRequest) -> web.Response: ...
 
 
 class Pipy(Container):
-    """`pipy().listen(8080).serveHTTP(msg=>(console.log(msg.head),msg))`: it logs the head, and sends all back."""
+    """`pipy().listen(8080).serveHTTP(msg=>(console.log(msg.head),msg))`: it logs the head and echoes the body."""
 
     def port_of(self, spec: Mapping[str, Any]) -> int:
         match = LISTENS.search(" ".join(spec["command"]))
@@ -102,17 +102,17 @@ class GoHttpbin(Container):
 
 IMAGES = {"flomesh/pipy": Pipy, "docker.io/mccutchen/go-httpbin": GoHttpbin}
 IDLE = frozenset(("curlimages/curl", "gcr.io/solo-public/docs/hey"))
-"""Containers that wait to be asked into, which no test does."""
+"""Containers that only sleep: the tutorials exec into them, the tests do not."""
 
 
 def container_for(spec: Mapping[str, Any]) -> Container | None:
-    """Return what runs for a container; None for one that does nothing. Raises KeyError for an unknown image."""
+    """Return the stand-in for a container, None for one that only sleeps. Raises KeyError for an unknown image."""
     image = spec["image"].partition(":")[0]
     return None if image in IDLE else IMAGES[image](spec)
 
 
 async def curl(*arguments: str) -> str:
-    """Do what a user does with curl, and return what it prints."""
+    """Run curl and return its output."""
     process = await asyncio.create_subprocess_exec(
         "curl", "-sS", "--max-time", "10", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )

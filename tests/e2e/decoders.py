@@ -1,4 +1,4 @@
-"""What we send, read by a decoder that shares nothing with the encoder: envoy-data-plane (betterproto2)."""
+"""What the server sends, read by a decoder that shares no code with the encoder: envoy-data-plane (betterproto2)."""
 
 import dataclasses
 import importlib
@@ -31,12 +31,13 @@ def _validate(message: betterproto2.Message) -> None:
 
 
 betterproto2.Message._validate = _validate  # type: ignore[method-assign]
-"""The same check, with its validator made once for each type: made anew for each message it takes most of the time."""
+"""The same check with its validator cached by type: built for each message, it takes most of the time."""
 
 
 def differences(resource: Resource) -> list[str]:
-    """Return what the other decoder understands otherwise, or not at all, in a resource and in all that is packed in
-    it. Unknown fields count: a decoder that skips them has not understood."""
+    """Return what the other decoder reads differently, or not at all, in a resource and in the messages packed in it.
+
+    Unknown fields count as differences: a decoder that skips them has not read them."""
     return list(_differences(_name(resource.type_url), resource.body, resource.name))
 
 
@@ -60,9 +61,9 @@ def _decoding_differences(ours: Message, body: bytes) -> Iterator[str]:
             return
         strange = set(_types_with_unknown_fields(theirs))
     if again != ours:
-        yield "reads otherwise"
+        yield "is read differently"
     yield from (f"has a field that {message} does not know" for message in strange)
-    yield from {f"is out of fashion: {w.message}" for w in warned}
+    yield from {f"is deprecated: {w.message}" for w in warned}
 
 
 def _other_class(name: str) -> type[betterproto2.Message]:
@@ -75,7 +76,7 @@ def _other_class(name: str) -> type[betterproto2.Message]:
 
 
 def _types_with_unknown_fields(value: Any) -> Iterator[str]:
-    """Yield the types of all messages below a value in which there are fields that nobody knows."""
+    """Yield the types of all messages below a value that have unknown fields."""
     if isinstance(value, betterproto2.Message):
         if value._unknown_fields:
             yield type(value).__name__
@@ -87,7 +88,7 @@ def _types_with_unknown_fields(value: Any) -> Iterator[str]:
 
 
 def _packed_messages(message: Message) -> Iterator[Any]:
-    """Yield every Any in a message, but not those inside of others."""
+    """Yield every Any in a message, but not those nested in another Any."""
     if message.DESCRIPTOR.full_name == ANY:
         yield message
         return

@@ -1,4 +1,4 @@
-"""A router at the edge of a mesh on this machine, certificates for it, and clients outside."""
+"""A router at the edge of a mesh on this machine, with certificates for it and for external clients."""
 
 import asyncio
 import ssl
@@ -27,7 +27,7 @@ LABELS = {"istio": "ingressgateway", "app": "sleep"}
 
 
 class Certificates:
-    """An authority that servers' and clients' certificates come from, as Secrets and as contexts of clients."""
+    """A CA that issues certificates for servers, as Secrets, and for clients, as SSL contexts."""
 
     def __init__(self) -> None:
         self.ca = trustme.CA()
@@ -40,7 +40,7 @@ class Certificates:
         return secret(name, entries | {key.replace("_", "."): value for key, value in more.items()})
 
     def client(self, *, with_certificate: bool = False, alpn: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
-        """What a client trusts, and with `with_certificate` the certificate that it shows."""
+        """The SSL context of a client that trusts the CA; `with_certificate` adds a client certificate."""
         context = ssl.create_default_context()
         self.ca.configure_trust(context)
         context.set_alpn_protocols(list(alpn))
@@ -72,7 +72,7 @@ def edge_virtual_service(name: str, hosts: list[str], **rules: Any) -> str:
 
 
 def destination(spec: Mapping[str, Any]) -> str:
-    """A DestinationRule of the name of its host."""
+    """A DestinationRule named after its host."""
     return _istio("DestinationRule", spec["host"], spec)
 
 
@@ -85,7 +85,7 @@ def _istio(kind: str, name: str, spec: Mapping[str, Any]) -> str:
 
 @asynccontextmanager
 async def secured_stage(folder: Path, namespace: str = "default") -> AsyncIterator[tuple[Stage, XdsTls]]:
-    """A control plane that wants to know who calls, and what a router proves it with."""
+    """A control plane that requires mTLS, and the client credentials of a router."""
     (folder / "mesh").mkdir()
     authority = Authority(folder)
     cert, key = authority.client_files(f"spiffe://cluster.local/ns/{namespace}/sa/gateway")
@@ -95,13 +95,13 @@ async def secured_stage(folder: Path, namespace: str = "default") -> AsyncIterat
 
 
 class Router:
-    """A running Envoy in the role of a router, on a loopback address of its own."""
+    """A running Envoy as a router, on its own loopback address."""
 
     def __init__(self, envoy: EnvoyProcess, address: str) -> None:
         self.envoy, self.address = envoy, address
 
     async def certificate_serial(self, port: int, name: str, context: ssl.SSLContext) -> int:
-        """Connect by TLS; return the serial number of the certificate that is shown."""
+        """Connect over TLS; return the serial number of the server's certificate."""
         _, writer = await asyncio.open_connection(self.address, port, ssl=context, server_hostname=name)
         try:
             certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -129,7 +129,7 @@ async def router(
 
 
 class SlowWorkload:
-    """A workload that holds back the rest of an answer until it is told, and echoes WebSocket messages."""
+    """A workload that withholds the end of its response until `may_finish` is set, and echoes WebSocket messages."""
 
     def __init__(self) -> None:
         self.may_finish = asyncio.Event()

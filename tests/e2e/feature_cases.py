@@ -1,4 +1,4 @@
-"""What is said of a feature of Gateway API at Gateways, and what clients and statuses show of it."""
+"""Cases of the features of Gateway API at Gateways: routes, requests, and the expected responses and statuses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ ACCEPTED = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}
 
 
 class RequestCase(mesh_features.RequestCase, frozen=True):
-    """A request: `host` is the feature's own unless said; `secure` asks by TLS, by the name of the host.
+    """A request. `host` defaults to the feature's own; `secure` sends it over TLS, with the host as server name.
 
     `expected` is "closed" where no connection comes to be. `backend_host` is the host that the workload is asked for.
     """
@@ -32,7 +32,7 @@ class RequestCase(mesh_features.RequestCase, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A route. Without `hosts` it is for the feature's own, and without `parents` at the listener `http` of `edge`.
+    """A route. `hosts` defaults to the feature's own, `parents` to the listener `http` of `edge`.
 
     `conditions` are what each parent has other than Accepted and ResolvedRefs, as `conditions_of` says it.
     """
@@ -47,7 +47,7 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """Routes, requests, the listeners of the Gateway `edge` that are for them, and objects beside them."""
+    """Routes, requests, their listeners on the Gateway `edge`, and further objects."""
 
     routes: Sequence[Route]
     requests: Sequence[RequestCase] = ()
@@ -56,7 +56,7 @@ class Feature(msgspec.Struct, frozen=True):
 
     @property
     def ports(self) -> set[int]:
-        """The ports that it needs for itself."""
+        """The ports of its own listeners."""
         return {listener_spec["port"] for listener_spec in self.listeners}
 
 
@@ -80,7 +80,7 @@ def route_manifest(feature: str, number: int, case: Route) -> str:
 
 
 def manifests(features: Mapping[str, Feature]) -> str:
-    """All routes of features, and what they need beside them."""
+    """All routes and further objects of features."""
     return join_manifests(
         *(route_manifest(name, i, case) for name, feature in features.items() for i, case in enumerate(feature.routes)),
         *dict.fromkeys(text for feature in features.values() for text in feature.objects),
@@ -102,13 +102,13 @@ def listener_set(name: str, *listeners: Mapping[str, Any], namespace: str = "def
 
 
 def allowed_from(whence: str = "All", **labels: str) -> dict[str, Any]:
-    """Who may be attached, or may join: everybody, `Same`, `None`, or namespaces with labels."""
+    """The namespaces that may attach: `All`, `Same`, `None`, or those with labels."""
     selector = {"selector": {"matchLabels": labels}} if labels else {}
     return {"namespaces": {"from": "Selector" if labels else whence, **selector}}
 
 
 def service_with_endpoints(name: str, port: int, namespace: str = "default", *addresses: str, **more: Any) -> str:
-    """A Service and where it is answered, `more` of the Service."""
+    """A Service and its EndpointSlice; `more` are fields of the Service's spec."""
     labelled = {"name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": name}}
     ports, ips = [{"name": "http", "port": PORT}], addresses or ("127.0.0.1",)
     slices = {

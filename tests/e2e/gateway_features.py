@@ -1,4 +1,4 @@
-"""The features that Gateway API names for HTTP at Gateways: rules of routes, and what clients notice of them."""
+"""Gateway API's HTTP features of Gateways: rules of routes, and the responses that clients get."""
 
 from typing import Any
 
@@ -215,7 +215,7 @@ MATCHES = {
         [RequestCase("/anything", "404")],
     ),
 }
-"""Which rule is taken, and what becomes of requests that lead nowhere."""
+"""Which rule matches, and the status of requests without a backend."""
 
 FILTERS = {
     "HTTPRouteRequestHeaderModifier": Feature(
@@ -398,4 +398,4 @@ FILTERS = {
         [RequestCase("/delay/5", "504"), RequestCase("/delay/0.3", "v1")],
     ),
 }
-"""What rules and backends do to requests and answers."""
+"""What the filters of rules and backends do to requests and responses."""

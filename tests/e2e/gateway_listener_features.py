@@ -1,4 +1,4 @@
-"""The features that Gateway API names for HTTP and are about listeners: hosts, ports, namespaces, Secrets, sets."""
+"""Gateway API's HTTP features of listeners: hosts, ports, namespaces, Secrets, ListenerSets."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -102,7 +102,7 @@ NAMESPACES = {
         [Route([backends(FAR)])], [RequestCase("/anything", "far")], objects=[grant("far", "HTTPRoute", target="far")]
     ),
 }
-"""Who may be attached where, and send where."""
+"""Routes and backends across namespaces."""
 
 PORTS = {
     "HTTPRouteInvalidParentRefNotMatchingListenerPort": Feature(
@@ -177,7 +177,7 @@ PORTS = {
         ],
     ),
 }
-"""Routes for some ports, and what redirects say of them."""
+"""Routes by port, and the ports of redirects."""
 
 
 def _section_route(section: str, back: str, *hosts: str, **more: Any) -> Route:
@@ -185,7 +185,7 @@ def _section_route(section: str, back: str, *hosts: str, **more: Any) -> Route:
 
 
 def _isolation_feature(*sections: tuple[str, str]) -> Feature:
-    """Listeners one within the other on a port; each has a route for all of the hosts."""
+    """Listeners with nested hostnames on a port; each has a route for all hosts."""
     hosts = ["bar.com", "*.example.com", "*.foo.example.com", "abc.foo.example.com"]
     requested_hosts = ["bar.com", "bar.example.com", "bar.foo.example.com", "abc.foo.example.com"]
     names = [section for section, _ in sections]
@@ -257,7 +257,7 @@ HOSTNAMES = {
         ("any", ""), ("example", "*.example.com"), ("deeper", "*.foo.example.com"), ("deepest", "abc.foo.example.com")
     ),
 }
-"""Which hosts of listeners and of routes meet."""
+"""Intersections of the hostnames of listeners and routes."""
 
 
 def _secure(name: str, port: int, secret: str, namespace: str = "default") -> dict[str, Any]:
@@ -266,7 +266,7 @@ def _secure(name: str, port: int, secret: str, namespace: str = "default") -> di
 
 
 def _secret_feature(feature: str, secret: str, back: str, grants: Sequence[str] = (), kind: str = "Gateway") -> Feature:
-    """A listener of a name of its own, whose Secret is in another namespace."""
+    """A listener with its own hostname, whose Secret is in another namespace."""
     host = host_name(feature)
     listeners = [_secure(host.removesuffix(".example.com"), SECURE, secret, OTHER_NAMESPACE)]
     ask = RequestCase("/anything", back, port=SECURE, secure=True)
@@ -315,7 +315,7 @@ SECRETS = {
         "ListenerSet",
     ),
 }
-"""Whose certificates are shown."""
+"""Which certificates are presented."""
 
 
 def _set_parent(section: str = "", name: str = "set", **more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The features that Gateway API names for HTTP and that are about who gets how much, at which Gateway, and copies."""
+"""Gateway API's HTTP features of weights, several Gateways and mirrors."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from tests.e2e.mesh_features import CHANGES, PORT, fields, filters, path_matches
 
 REQUESTS = 200
 BOUNDS = {0.2: (10, 70), 0.35: (34, 106), 0.5: (62, 138), 0.7: (105, 175), 1: (REQUESTS - 10, REQUESTS)}
-"""How many of the requests may be a share of them: one in ten million runs is further off. Copies may get lost."""
+"""Bounds for a share of the requests: one run in ten million exceeds them. Copies may get lost."""
 
 
 def mirror_filter_to(name: str, **share: Any) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def mirror_filter_to(name: str, **share: Any) -> dict[str, Any]:
 
 
 def _weighted(*shares: tuple[str, int]) -> Sequence[Mapping[str, Any]]:
-    """Backends of which each is told its name in a header."""
+    """Weighted backends; each request carries the backend's name in a header."""
     markers = (filters("RequestHeaderModifier", {"set": fields("X-Sent-To", name)}) for name, _ in shares)
     return [
         {"name": name, "weight": weight, "filters": marker}
@@ -52,7 +52,7 @@ OTHERS = {
         [RequestCase(f"/anything/{name}", "v1") for name in ("by-hand", "headless", "longer")],
     ),
 }
-"""What every request shows."""
+"""Features that every single request shows."""
 
 WEIGHTS = {
     "HTTPRouteWeight": Feature([Route([rule_to("v1*70", "v2*30", "v3*0")])]),
@@ -60,7 +60,7 @@ WEIGHTS = {
         [Route([backends(*_weighted(("v1", 70), ("v2", 30), ("v3", 0)))])]
     ),
 }
-"""Of requests to these, seven tenths go to v1, the rest to v2."""
+"""v1 gets 70 % of the requests to these, v2 the rest."""
 
 
 _CHANGE = filters("RequestHeaderModifier", CHANGES)
@@ -80,4 +80,4 @@ MIRRORS: Mapping[str, Sequence[Rule]] = {
         (rule_to("v1", filters=[*_CHANGE, mirror_filter_to("v2", percent=35)]), {"v2": 0.35}),
     ],
 }
-"""Rules, and who gets which share of copies."""
+"""Rules, and the share of the requests that each mirror gets."""

@@ -1,4 +1,4 @@
-"""The features that Gateway API names and that are about statuses: objects, and the conditions that follow."""
+"""Gateway API's features of statuses: objects, and the conditions expected of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,7 +35,7 @@ class State(msgspec.Struct, frozen=True):
 
 
 def parts_of(status: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What a status says, in the words of a State."""
+    """A status in the form of `State.expected`."""
     conditions = conditions_of(status) if "conditions" in status else {}
     parts: dict[str, dict[str, Any]] = {"": {**conditions, "sets": status.get("attachedListenerSets")}}
     for one in status.get("listeners", ()):
@@ -79,7 +79,7 @@ def _clients(name: str = "clients") -> str:
 
 
 def _attached(port: int) -> State:
-    """How many routes are attached, also where the listener itself is not well."""
+    """attachedRoutes, also of a listener that is not valid itself."""
     return State(
         [
             gateway(listener("one", port), name="one"),
@@ -263,7 +263,7 @@ GATEWAYS = {
         },
     ),
 }
-"""Of Gateways, their listeners and what is attached."""
+"""Statuses of Gateways, listeners and attached routes."""
 
 
 def _policy(name: str, *authorities: Mapping[str, str], section: str = "", year: int = 2020) -> str:
@@ -308,4 +308,4 @@ POLICIES = {
         {"BackendTLSPolicy kind": {"0": {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidKind"}}},
     ),
 }
-"""Of policies for TLS to backends."""
+"""Statuses of BackendTLSPolicies."""

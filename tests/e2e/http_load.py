@@ -24,7 +24,7 @@ Address = tuple[str, int]
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What matters of an answer: its status and the name of the workload that gave it ("" when none says)."""
+    """The status of a response, and the name of the workload that sent it ("" if unknown)."""
 
     status: int
     workload: str
@@ -63,7 +63,7 @@ async def flood(address: Address, requests: Iterable[bytes], connections: int = 
 
 
 class Rate:
-    """What a client saw that sends at a fixed rate, whatever the answers do: failures by what they were."""
+    """The counts of a client that sends at a fixed rate, however slow the responses; failures by kind."""
 
     def __init__(self) -> None:
         self.sent = self.answered = 0
@@ -76,7 +76,7 @@ async def steady_load(
 ) -> AsyncIterator[Rate]:
     """Send requests drawn from `choices` at a fixed rate while the block runs; wait for the last answers at its end.
 
-    One in five goes over a connection of its own, the others over connections that are kept.
+    One in five uses a new connection, the others use keep-alive connections.
     """
     rate, dice = Rate(), random.Random(seed)
     idle: dict[Address, list[_KeepAliveConnection]] = {address: [] for address, _ in choices}
@@ -131,7 +131,7 @@ async def _send_request(
 
 
 class _Connection(asyncio.Protocol, ABC):
-    """One connection: it splits what comes in into answers. `closed` also when the server said it will close."""
+    """A connection that splits its input into responses. `closed` is set too if the server announces it."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -167,15 +167,15 @@ class _Connection(asyncio.Protocol, ABC):
 
     @abstractmethod
     def answered(self, answer: Answer) -> None:
-        """An answer is complete."""
+        """A response is complete."""
 
     @abstractmethod
     def lost(self) -> None:
-        """The connection is gone."""
+        """The connection is lost."""
 
 
 class _FloodConnection(_Connection):
-    """Takes requests from a queue until it is empty, then is `done`."""
+    """Sends requests from a queue, one after the other; `done` when it is empty."""
 
     def __init__(self, waiting: deque[tuple[int, bytes]], answers: list[Answer]) -> None:
         super().__init__()
@@ -204,14 +204,14 @@ class _FloodConnection(_Connection):
 
 
 class _KeepAliveConnection(_Connection):
-    """A connection that is used for one request after the other."""
+    """A connection that is reused for one request after the other."""
 
     def __init__(self) -> None:
         super().__init__()
         self._answer: asyncio.Future[Answer] | None = None
 
     async def ask(self, request: bytes) -> Answer:
-        """Send a request and return its answer. Raises ConnectionError when the connection goes first."""
+        """Send a request and return its response. Raises ConnectionError when the connection is lost first."""
         self._answer = asyncio.get_running_loop().create_future()
         if self.closed:
             raise ConnectionError("closed before the request")
@@ -230,7 +230,7 @@ class _KeepAliveConnection(_Connection):
 
 
 def _field(head: bytes, name: bytes) -> bytes:
-    """Return a header's value from a lower-case head, b"" when it is not there."""
+    """Return a header's value from a lower-case head, b"" if absent."""
     start = head.find(name)
     if start < 0:
         return b""

@@ -1,8 +1,8 @@
-"""What a cluster does with manifests, on this machine: `kubectl` stores them, controllers follow, a kubelet runs Pods.
+"""A stand-in for a cluster on this machine: `kubectl` stores manifests, controllers reconcile, a kubelet runs Pods.
 
-Written into the folder that the control plane follows, as the API server would have it: Pods with their status, an
-EndpointSlice for each Service that selects Pods, and all else as it was applied. Each Pod has an address of its own,
-so that its ports are those of its manifest.
+The folder that the control plane watches gets what the API server would have: Pods with their status, an EndpointSlice
+for each Service that selects Pods, and everything else as applied. Each Pod has its own address, so that its ports are
+those of its manifest.
 """
 
 import random
@@ -35,7 +35,7 @@ ROUTER_LABEL = "gateway.networking.k8s.io/gateway-name"
 
 
 class Cluster:
-    """Use as an async context manager: its Pods end with it. A method returns when all proxies have what follows."""
+    """Use as an async context manager: its Pods stop on exit. Methods return when all proxies are up to date."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -52,7 +52,7 @@ class Cluster:
                 await container.stop()
 
     async def apply(self, text: str, namespace: str = "default") -> None:
-        """`kubectl apply -n namespace -f -`: what says no namespace is stored in that one."""
+        """`kubectl apply -n namespace -f -`: objects without a namespace are stored in that one."""
         for obj in filter(None, yaml.safe_load_all(text)):
             if obj["kind"] not in UNSPACED:
                 obj["metadata"].setdefault("namespace", namespace)
@@ -60,7 +60,7 @@ class Cluster:
         await self._reconcile()
 
     async def patch(self, kind: str, name: str, namespace: str, patch: Iterable[Mapping[str, Any]]) -> None:
-        """`kubectl patch --type=json`; of the operations there is `add`."""
+        """`kubectl patch --type=json`; only the operation `add` is supported."""
         obj = self._objects[kind, namespace, name]
         for operation in patch:
             assert operation["op"] == "add", operation
@@ -77,18 +77,18 @@ class Cluster:
         await self._reconcile()
 
     async def router(self, gateway: str, namespace: str) -> Router:
-        """Start what a Gateway is served by, on an address where the ports of its listeners are free."""
+        """Start the router of a Gateway, on an address where the ports of its listeners are free."""
         spec = self._objects[GATEWAY.name, namespace, gateway]["spec"]
         ip = free_address(*(listener["port"] for listener in spec["listeners"]))
         proxy = Proxy("router", gateway, namespace, ip=ip, labels={ROUTER_LABEL: gateway})
         return Router(await self._stage.sidecar(proxy), ip)
 
     def pods(self, namespace: str, **labels: str) -> list[str]:
-        """`kubectl get pods -l`: the names of those that run."""
+        """`kubectl get pods -l`: the names of running Pods."""
         return sorted(key[2] for key, _ in self._pods(namespace, labels) if key in self._running)
 
     def containers(self, namespace: str, **labels: str) -> list[Container]:
-        """Return what runs in Pods with these labels: their logs are what `kubectl logs -l` shows."""
+        """Return the containers of Pods with these labels; their logs are those of `kubectl logs -l`."""
         return [container for key, _ in self._pods(namespace, labels) for container in self._running.get(key, ())]
 
     def _pods(self, namespace: str, labels: Mapping[str, str]) -> list[tuple[Key, Manifest]]:
@@ -107,7 +107,7 @@ class Cluster:
                 await container.stop()
 
     def _replicate(self) -> None:
-        """Do what Deployments and their ReplicaSets do: as many Pods as they want, of the template as it is now."""
+        """Reconcile Deployments: as many Pods as `replicas`, from the current template."""
         pods: dict[Key, Manifest] = {}
         for (kind, namespace, _), obj in self._objects.items():
             for pod in _replicas(obj) if kind == "Deployment" else ():
@@ -117,7 +117,7 @@ class Cluster:
         self._objects = {**pods, **self._objects}
 
     async def _run(self, key: Key, pod: Manifest) -> None:
-        """Do what a kubelet does: start the containers, and say where they are."""
+        """Act as a kubelet: start the containers, and set the Pod's status."""
         containers = [container for container in map(container_for, pod["spec"]["containers"]) if container is not None]
         ip = free_address(*(container.port for container in containers))
         for container in containers:
@@ -127,7 +127,7 @@ class Cluster:
         pod["status"] = {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}], "conditions": ready}
 
     def _slice(self) -> None:
-        """Do what the controller of EndpointSlices does: one slice for each Service that selects Pods."""
+        """Act as the EndpointSlice controller: one slice for each Service that selects Pods."""
         objects = {key: obj for key, obj in self._objects.items() if key[0] != "EndpointSlice"}
         slices = [
             self._slice_of(obj) for key, obj in objects.items() if key[0] == "Service" and obj["spec"].get("selector")
@@ -151,12 +151,12 @@ class Cluster:
             "kind": "EndpointSlice",
             "metadata": metadata,
             "addressType": "IPv4",
-            "endpoints": [_endpoint(pod) for _, pod in pods] or None,  # null where there are none, as it really is
+            "endpoints": [_endpoint(pod) for _, pod in pods] or None,  # null if there are none, as in a real cluster
             "ports": ports if pods else None,
         }
 
     async def _write(self) -> None:
-        """Bring the folder up to what is stored. What no control plane of ours reads lies there too."""
+        """Write what is stored to the folder, kinds that the control plane does not read included."""
         texts = {key: yaml.safe_dump(obj, sort_keys=False) for key, obj in self._objects.items()}
         changed = {key: text for key, text in texts.items() if self._written.get(key) != text}
         deleted, self._written = self._written.keys() - texts.keys(), texts
@@ -182,7 +182,7 @@ def _file_of(key: Key) -> str:
 
 
 def _replicas(deployment: Manifest) -> Iterator[Manifest]:
-    """Yield the Pods of a Deployment. The same template makes the same names, so those that run go on."""
+    """Yield the Pods of a Deployment. Names depend on the template, so unchanged Pods keep running."""
     spec, metadata = deployment["spec"], deployment["metadata"]
     template = _suffix(yaml.safe_dump(spec["template"]), 9)
     for number in range(spec["replicas"]):
@@ -205,7 +205,7 @@ def _is_replica(obj: Manifest) -> bool:
 
 
 def _suffix(text: str, length: int) -> str:
-    """Return letters as Kubernetes' own names have them, always the same for the same text."""
+    """Return a suffix in Kubernetes' alphabet, deterministic for a text."""
     return "".join(random.Random(zlib.crc32(text.encode())).choices(LETTERS, k=length))
 
 

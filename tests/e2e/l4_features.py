@@ -1,4 +1,4 @@
-"""The features that Gateway API names for TLS, TCP and UDP at Gateways: routes, and who answers connections."""
+"""Gateway API's features of TLS, TCP and UDP at Gateways: routes, and the backend that answers each connection."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ FAR = {"name": "far", "namespace": "far", "port": 53}
 
 
 class Dial(msgspec.Struct, frozen=True):
-    """A connection, by TLS when there is a name to ask for; "" wants it closed, or a datagram unanswered."""
+    """A connection, over TLS with a `host`. `expected` is the backend's name; "" means closed, or no answer (UDP)."""
 
     port: int
     expected: str
@@ -22,7 +22,7 @@ class Dial(msgspec.Struct, frozen=True):
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """Routes, connections, the listeners that are for them, and objects beside them."""
+    """Routes, connections, their listeners, and further objects."""
 
     routes: Sequence[Route]
     dials: Sequence[Dial] = ()
@@ -44,7 +44,7 @@ def _mode(name: str, port: int, host: str = "", mode: str = "Passthrough") -> di
 
 
 def _unresolved_feature(name: str, reason: str, rules: list[dict[str, Any]], *objects: str) -> Feature:
-    """A route whose backend cannot be called: its connections are closed."""
+    """A route with an unresolved backend: its connections are closed."""
     routes = [_tls("passes", rules, conditions=unresolved(reason))]
     return Feature(routes, [Dial(PASSES, "", host_name(name))], objects=objects)
 
@@ -126,7 +126,7 @@ TLS = {
 
 
 def _l4_features(kind: str, protocol: str, names: Sequence[str]) -> dict[str, Feature]:
-    """The features that TCP and UDP have alike; `names` are those of what differs by name only."""
+    """The features that TCP and UDP share; `names` are those whose conformance tests differ in name only."""
     udp, low = protocol == "UDP", protocol.lower()
     simple, elsewhere, every = names
 

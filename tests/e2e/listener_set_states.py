@@ -1,4 +1,4 @@
-"""The features that Gateway API names and that are about statuses: ListenerSets, and routes for bytes."""
+"""Gateway API's features of statuses: ListenerSets and L4 routes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ _REFUSED: Mapping[str, Conditions] = {"": {"Accepted": "!NotAllowed", "Programme
 
 
 def _two_sets(count: int, near: Mapping[str, Conditions], far: Mapping[str, Conditions], **allowed: Any) -> State:
-    """A set beside the Gateway and one of another namespace."""
+    """A ListenerSet in the Gateway's namespace and one in another."""
     labels = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OTHER_NAMESPACE, "labels": {"side": "far"}}}
     return State(
         [
@@ -34,7 +34,7 @@ def _two_sets(count: int, near: Mapping[str, Conditions], far: Mapping[str, Cond
 
 
 def _conflict(reason: str, between: str, gateway_listener: Mapping[str, Any], set_listener: Mapping[str, Any]) -> State:
-    """A Gateway and sets whose listeners cannot be told apart: the first stays. `between` is the reason of two sets."""
+    """Conflicting listeners of a Gateway and its sets: the first one wins. `between` is the reason between two sets."""
     conflicted: Conditions = {"Accepted": f"!{reason}", "Programmed": f"!{reason}", "Conflicted": reason}
     return State(
         [
@@ -91,11 +91,11 @@ SETS = {
         },
     ),
 }
-"""Of ListenerSets."""
+"""Statuses of ListenerSets."""
 
 
 def _l4_states(kind: str, protocol: str) -> dict[str, State]:
-    """Several routes at one port are all attached, whoever of them serves."""
+    """Several L4 routes on one port are all attached, though only one serves."""
     return {
         f"{kind}MultipleRoutesAttachment": State(
             [
@@ -137,6 +137,6 @@ L4 = {
     "TLSRouteListenerPassthroughSupportedKinds": _supported("Passthrough"),
     "TLSRouteListenerTerminateSupportedKinds": _supported("Terminate"),
 }
-"""Of routes for bytes, and their listeners."""
+"""Statuses of L4 routes and their listeners."""
 
 STATES = {**GATEWAYS, **POLICIES, **SETS, **L4}

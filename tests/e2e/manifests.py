@@ -1,4 +1,4 @@
-"""Manifests that the tests write, and small questions about a stage. Only what `playground.scenery` does not have."""
+"""Manifests for the tests, and small queries of a stage."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -19,16 +19,16 @@ DEADLINE_S = 60.0
 NO_ACCESS_LOG = (
     'apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}\nspec: {accessLogFile: ""}\n'
 )
-"""No access logs: they cost CPU, and nobody reads them."""
+"""Turns access logs off: they cost CPU, and no test reads them."""
 
 
 def join_manifests(*manifests: str) -> str:
-    """Several manifests as one file."""
+    """Join manifests into one file."""
     return "---\n".join(manifests)
 
 
 def virtual_service(host: str, *rules: Mapping[str, Any]) -> str:
-    """A VirtualService of the name of its host."""
+    """A VirtualService named after its host."""
     return _istio("VirtualService", host, {"hosts": [host], "http": list(rules)})
 
 
@@ -62,7 +62,7 @@ def versions(service: str, ports: Sequence[int], port_name: str = "http") -> str
 
 
 def slice_of(pod: str) -> Ref:
-    """The EndpointSlice that `local_pod` made."""
+    """The EndpointSlice of a `local_pod`."""
     return Ref(ENDPOINT_SLICE.key, "default", pod)
 
 
@@ -79,12 +79,12 @@ def findings(stage: Stage) -> tuple[Finding, ...]:
 
 
 def nack_messages(stage: Stage) -> list[str]:
-    """Every NACK that stands, in the words of the proxies."""
+    """The messages of all NACKs in effect."""
     return [f"{t.type_url}: {t.nack}" for s in stage.app.xds.streams() for t in s.types if t.nack]
 
 
 async def until(reached: Callable[[], bool], what: str, seconds: float = DEADLINE_S) -> None:
-    """Wait for something to be so; fail, and say what it was, when it is not so after a generous time."""
+    """Wait until a condition holds. Fails with `what` after a generous deadline."""
     clock = asyncio.get_running_loop()
     deadline = clock.time() + seconds
     while not reached():

@@ -1,4 +1,4 @@
-"""The features that Gateway API names for meshes (GAMMA): rules for a Service, and what clients notice of them."""
+"""Gateway API's features of meshes (GAMMA): rules for a Service, and the responses that clients get."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def manifest_yaml(
 
 
 def rule_to(*backends: str, **more: Any) -> dict[str, Any]:
-    """Where a rule sends, `name` or `name*weight`, and what else it says."""
+    """A rule to backends (`name` or `name*weight`); `more` are its other fields."""
     parts = (backend.partition("*") for backend in backends)
     refs = [{"name": name, "namespace": "default", "port": PORT, "weight": int(w or 1)} for name, _, w in parts]
     return {"backendRefs": refs, **more}
@@ -48,12 +48,12 @@ def fields(name: str, value: str) -> list[dict[str, str]]:
 
 
 def service_name(feature: str) -> str:
-    """The name of the Service that a feature is tried at."""
+    """The name of the Service for a feature's test."""
     return re.sub("(?<=[a-z0-9])(?=[A-Z])|(?<=HTTP)|(?<=[a-z])(?=[0-9])", "-", feature).lower()
 
 
 def services(workload: Workload, *names: str) -> str:
-    """Services on both ports, for all of which a workload answers."""
+    """Services with both ports, all backed by one workload."""
     ports = [{"name": "http", "port": PORT}, {"name": "http-alt", "port": ALT}]
     manifests = []
     for name in names:
@@ -70,7 +70,7 @@ def route(service: str, *rules: Mapping[str, Any], namespace: str = "default", *
 
 
 class RequestCase(msgspec.Struct, frozen=True):
-    """A request to the Service of a feature, and what becomes of it: who answers, or the status with its Location.
+    """A request to the Service of a feature. `expected` is the workload that answers, or the status with its Location.
 
     `backend_headers` are headers that the workload is sent (None: it is not), `response_headers` headers of the answer.
     """
@@ -85,7 +85,7 @@ class RequestCase(msgspec.Struct, frozen=True):
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """Rules for a Service, and what clients notice. `parent` narrows what they are for."""
+    """Rules for a Service, and requests. `parent` has further fields of the parentRef."""
 
     rules: Sequence[Mapping[str, Any]]
     requests: Sequence[RequestCase]
@@ -224,4 +224,4 @@ FEATURES = {
         {"port": PORT},
     ),
 }
-"""What one sidecar shows without interception, by the names of Gateway API's own tests."""
+"""The features that a sidecar shows without interception, by the names of Gateway API's conformance tests."""

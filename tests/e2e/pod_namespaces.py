@@ -1,7 +1,7 @@
-"""Pods for the tests: network namespaces that are joined by a bridge, each with Istio's iptables rules.
+"""Pods for the tests: network namespaces joined by a bridge, each with Istio's iptables rules.
 
-Everything is made under names of this process and goes with it; the machine's own namespace only gets one end of a
-cable, so that proxies reach the control plane.
+All names contain the id of this process, and all is removed with it. The machine's own namespace only gets one end of
+a veth pair, so that proxies reach the control plane.
 """
 
 import json
@@ -25,7 +25,7 @@ _TOOLS = ("ip", "iptables", "iptables-restore", "setpriv")
 
 
 def unavailable() -> str:
-    """Say why there can be no Pods here, or ""."""
+    """Return why Pods cannot be created here, "" if they can."""
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing:
         return f"needs {', '.join(missing)}"
@@ -40,23 +40,23 @@ def unavailable() -> str:
 
 
 class Pod(msgspec.Struct, frozen=True):
-    """A namespace with an address."""
+    """A network namespace with an address."""
 
     namespace: str
     address: str
 
     def command(self, *command: str, gid: int = 0) -> list[str]:
-        """Return a command that runs in it."""
+        """Return the command line that runs a command in the Pod."""
         inside = [_tool("ip"), "netns", "exec", self.namespace]
         return [*inside, _tool("setpriv"), f"--regid={gid}", "--clear-groups", "--", *command]
 
     def python(self, script: str, *arguments: str, seconds: float = 20) -> str:
-        """Run a few lines of Python as the workload would; returns what they print."""
+        """Run a Python script as the workload; return its output."""
         command = self.command(sys.executable, "-I", "-c", script, *arguments)
         return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=True).stdout.strip()
 
     def stats(self, pattern: str) -> dict[str, int]:
-        """Read the counters of its proxy that match a regular expression."""
+        """Return the counters of the Pod's proxy that match a regular expression."""
         url = f"http://127.0.0.1:{ADMIN}/stats?format=json&filter={pattern}"
         output = self.python("import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())", url)
         return {stat["name"]: stat["value"] for stat in json.loads(output)["stats"] if "name" in stat}
@@ -73,7 +73,7 @@ class Network:
         self._fabric = f"{self._id}-fabric"
 
     def build(self) -> None:
-        """Make the bridge, and the cable from the machine to it."""
+        """Create the bridge, and the veth pair from the machine to it."""
         self._namespace(self._fabric)
         self._ip("-n", self._fabric, "link", "add", "bridge", "type", "bridge")
         self._ip("-n", self._fabric, "link", "set", "bridge", "up")
@@ -85,7 +85,7 @@ class Network:
         self._ip("link", "set", cable, "up")
 
     def pod(self, name: str, number: int, *, intercepted: bool = True) -> Pod:
-        """Make a Pod whose address ends in a number (2 to 253)."""
+        """Create a Pod whose address ends in a number (2 to 253)."""
         pod = Pod(f"{self._id}-{name}", f"{self._prefix}.{number}")
         self._namespace(pod.namespace)
         inside = ("-n", pod.namespace)
@@ -97,7 +97,7 @@ class Network:
         self._ip(*inside, "addr", "add", f"{pod.address}/24", "dev", "eth0")
         self._ip(*inside, "link", "set", "eth0", "up")
         self._ip(*inside, "route", "add", "default", "via", self.host)
-        # There is no DNS here; without this, each name would be asked for until it times out.
+        # There is no DNS here; without this rule each lookup would take until its timeout.
         refuse = ("-A", "OUTPUT", "-p", "udp", "--dport", "53", "-j", "REJECT")
         subprocess.run(pod.command("iptables", *refuse), check=True, capture_output=True)
         if intercepted:
@@ -105,7 +105,7 @@ class Network:
         return pod
 
     def answers_for(self, pod: Pod, address: str, client: Pod) -> None:
-        """Have a Pod answer for another address, to one client: what kube-proxy does for a Service of one Pod."""
+        """Route another address to a Pod, for one client: what kube-proxy does for a Service with one Pod."""
         self._ip("-n", pod.namespace, "addr", "add", f"{address}/32", "dev", "eth0")
         self._ip("-n", client.namespace, "route", "add", address, "dev", "eth0")
 
@@ -117,7 +117,7 @@ class Network:
         self._stack.callback(_end, process)
 
     def sidecar(self, pod: Pod, proxy: Proxy, xds: XdsAddress, folder: Path) -> None:
-        """Start the sidecar of a Pod, with the group whose traffic is left alone."""
+        """Start the sidecar of a Pod, with the group id that is exempt from interception."""
         config = folder / f"{proxy.name}.json"
         config.write_text(json.dumps(bootstrap(proxy, xds)))
         options = ("--concurrency", "1", "--log-level", "warning", "--use-dynamic-base-id", "--disable-hot-restart")
@@ -136,7 +136,7 @@ class Network:
 
 @contextmanager
 def network() -> Iterator[Network]:
-    """A network without Pods yet; all of it goes at the end."""
+    """A network without Pods; it is removed on exit."""
     with ExitStack() as stack:
         network_ = Network(stack)
         network_.build()

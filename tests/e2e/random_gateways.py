@@ -1,4 +1,4 @@
-"""Odd Gateways, and which of them rules are for, by throwing dice. Servers meet on few ports, hosts and names."""
+"""Random Gateways, valid or not. Servers share few ports, hosts and names, so that they collide."""
 
 import random
 from typing import Any

@@ -1,4 +1,4 @@
-"""Odd worlds of Gateway API by throwing dice: listeners and routes of all kinds that meet on few ports and hosts."""
+"""Random manifests of Gateway API: listeners and routes of all kinds that share few ports and hosts."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ KINDS = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
 
 
 class RandomManifests:
-    """A world by throwing dice."""
+    """Random manifests from a seed."""
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
@@ -313,7 +313,7 @@ class RandomManifests:
         return {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": metadata, "spec": spec}
 
     def pick(self, pool: Sequence[Any]) -> Any:
-        """One of these; now and then what is none of them."""
+        """One of a pool; now and then an illegal value instead."""
         return self.dice.choice(ILLEGAL if self.dice.random() < ILLEGAL_SHARE else pool)
 
     def _sample(self, pool: Sequence[Any], most: int = 2) -> list[Any]:

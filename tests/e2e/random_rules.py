@@ -1,11 +1,11 @@
-"""Random things a rule can do, legal, odd and illegal, for the worlds that Envoy has to accept."""
+"""Random actions of a rule, legal, odd and illegal, for manifests whose configuration Envoy must accept."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 ILLEGAL_SHARE = 0.03
-"""How often something is taken that validation refuses: rarely, or nothing would be left to be accepted."""
+"""The share of values that validation rejects: small, or nothing would be left to accept."""
 
 TEXTS = ("/", "/x", "a.example", "ü", "a b", "%", "%REQ(x)%", "x" * 300, "?q=1", "//", "*", "/x#y", "http://[")
 HEADERS = (
@@ -43,13 +43,13 @@ ILLEGAL = (
 
 
 class RandomRules:
-    """Parts of rules by throwing dice."""
+    """Random parts of rules."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
 
     def changes(self) -> dict[str, Any]:
-        """What may stand on any rule that sends requests on."""
+        """Fields of any rule that forwards requests."""
         parts: Mapping[str, Callable[[], dict[str, Any]]] = {
             "rewrite": self._rewrite,
             "headers": self.headers,
@@ -60,7 +60,7 @@ class RandomRules:
         return {name: make() for name, make in parts.items() if self._dice.random() < 0.3}
 
     def terminal_action(self) -> dict[str, Any]:
-        """What may stand in place of a route."""
+        """An action in place of a route."""
         return self._dice.choice((self._redirect, self._answer, self._delegate))()
 
     def headers(self) -> dict[str, Any]:

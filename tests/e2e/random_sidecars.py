@@ -1,4 +1,4 @@
-"""Random Sidecars for random worlds."""
+"""Random Sidecars."""
 
 import random
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ ENDPOINTS = ("127.0.0.1:8080", "0.0.0.0:8080", "[::1]:8080", "")
 
 
 def sidecar_spec(dice: random.Random, services: Sequence[str]) -> dict[str, Any]:
-    """Return the spec of a Sidecar, which is refused now and then."""
+    """Return the spec of a Sidecar, which validation rejects now and then."""
     ports = dice.sample((80, 8000, 443, 3306), dice.randint(0, 2))
     spec: dict[str, Any] = {
         "egress": [*(_listener(dice, services, port) for port in ports), _listener(dice, services, 0)]

@@ -1,4 +1,4 @@
-"""Random rules of a VirtualService, and requests from the same small pools, so that they meet."""
+"""Random rules of a VirtualService, and requests from the same small pools, so that they match."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ def sublists(pool: tuple[Any, ...], most: int) -> st.SearchStrategy[list[Any]]:
 
 
 def record(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
-    """A mapping in which any of the fields may be missing."""
+    """A mapping in which each field is optional."""
     return st.fixed_dictionaries({}, optional=fields)
 
 
 def strings(*values: str, regexes: tuple[str, ...] = (), absent: bool = False) -> st.SearchStrategy[Json]:
-    """A StringMatch; `absent` adds those that only ask whether something is there."""
+    """A StringMatch; `absent` adds those that only test for presence."""
     pool = [*({"exact": v} for v in values), *({"prefix": v} for v in values if v), *({"regex": r} for r in regexes)]
     return st.sampled_from([*pool, {}, {"regex": "*"}] if absent else pool)
 
 
 def single_key(*names: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
-    """A mapping with one of the names."""
+    """A mapping with one of the keys."""
     return st.dictionaries(st.sampled_from(names), values, min_size=1, max_size=1)
 
 
@@ -102,7 +102,7 @@ def _mirrors(draw: st.DrawFn) -> Json:
 
 @st.composite
 def forwarding_actions(draw: st.DrawFn) -> Json:
-    """What sends requests on: destinations with weights, a rewrite, mirrors."""
+    """A forwarding action: destinations with weights, a rewrite, mirrors."""
     weights = st.sampled_from([0, 1, 1, 50])
     plain = st.fixed_dictionaries({"destination": DESTINATIONS}, optional={"weight": weights})
     changing = st.fixed_dictionaries({"destination": DESTINATIONS, "headers": CHANGES, "weight": weights})

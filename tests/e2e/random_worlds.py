@@ -1,4 +1,4 @@
-"""Random worlds of manifests from small pools of names and ports, so that things meet: a seed gives always the same."""
+"""Random manifests from small pools of names and ports, so that they collide. Deterministic for a seed."""
 
 import random
 from collections.abc import Callable
@@ -61,12 +61,12 @@ POLICIES: dict[str, tuple[dict[str, Any], ...]] = {
 
 
 def random_world(seed: int) -> str:
-    """Return a file of 30 manifests, some of which are refused."""
+    """Return a file of 30 manifests, some of which validation rejects."""
     return yaml.safe_dump_all(ManifestWriter(random.Random(seed)).manifests(30), allow_unicode=True, sort_keys=False)
 
 
 class ManifestWriter:
-    """Writes manifests by throwing dice."""
+    """Writes random manifests."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -141,7 +141,7 @@ class ManifestWriter:
         return {**hosts, "http": [self._rule() for _ in range(3)], **streams, **self._exported()}
 
     def _streams(self, hosts: list[str]) -> dict[str, Any]:
-        """Rules for TLS and TCP; several ask for the same names and ranges."""
+        """Rules for TLS and TCP; several match the same names and ranges."""
         tls = [
             {"match": [self._stream(sniHosts=self._sample(tuple(hosts), min(2, len(hosts))))], "route": self._shares()}
             for _ in "12"

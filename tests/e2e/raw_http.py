@@ -1,4 +1,4 @@
-"""One request, byte by byte as it is said here, and its answer: no client library that tidies up on the way."""
+"""One HTTP/1.1 request, byte for byte, and its response: no client library that normalizes either."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ Headers = Sequence[tuple[str, str]]
 
 
 class RawResponse(msgspec.Struct, frozen=True):
-    """An answer. Names of headers are lower case, in the order they came."""
+    """A response. Header names are lower case, in order of arrival."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The values of a header joined by commas, None when there is none."""
+        """The values of a header joined by commas, None if absent."""
         values = [value for key, value in self.headers if key == name]
         return ",".join(values) if values else None
 
 
 async def send_raw(address: tuple[str, int], line: str, headers: Headers) -> RawResponse:
-    """Send `GET /path` with headers over a connection of its own."""
+    """Send a request line and headers over a new connection; return the response."""
     reader, writer = await asyncio.open_connection(*address)
     try:
         head = [f"{line} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "connection: close", "", ""]

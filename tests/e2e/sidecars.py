@@ -1,4 +1,4 @@
-"""Sidecars for the tests: each on a loopback address of its own, so that runs beside each other never collide."""
+"""Sidecars for the tests, each on its own loopback address, so that parallel runs never collide."""
 
 import random
 import socket
@@ -21,11 +21,11 @@ class Sidecar(msgspec.Struct, frozen=True):
 
     @property
     def proxy(self) -> str:
-        """What a client sets as http_proxy."""
+        """The URL that a client sets as http_proxy."""
         return f"http://{self.address}:{PROXY_PORT}"
 
     def on(self, port: int) -> str:
-        """The service port listener, as a URL without a path."""
+        """The URL of a service port's listener, without a path."""
         return f"http://{self.address}:{port}"
 
 

@@ -1,7 +1,7 @@
-"""Whatever the input says, a real Envoy accepts what becomes of it, and a decoder of another make reads the same.
+"""A real Envoy accepts the resources built from any input, and an independent decoder reads the same.
 
-One rejected resource takes all that is in it out of service, so no object may bring others down. The corpus is in
-`corpus/`; each of its objects is tried alone, and then all of a file together.
+One rejected resource takes everything in it out of service, so no object may break others. The corpus is in
+`corpus/`; each object is tried alone, then all objects of a file together.
 """
 
 import json
@@ -29,11 +29,11 @@ pytestmark = pytest.mark.envoy
 
 CORPUS = Path(__file__).parent / "corpus"
 WORLDS, FEW = 15, 5
-SHOWN = 160  # characters at each end of a complaint that are worth showing: Envoy quotes all that it rejects
+SHOWN = 160  # characters shown at each end of a message: Envoy quotes all that it rejects
 UNAVOIDABLE = "field 'envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig.matcher' is marked as work-in-progress"
-"""The other field that says where datagrams go is deprecated, which Envoy would say as well."""
+"""The alternative field for the UDP destination is deprecated, which Envoy would warn of too."""
 TOGETHER = ("ConfigMap", "Service", "Pod", "EndpointSlice", "WorkloadEntry", "MeshConfig", "DestinationRule")
-"""Kinds that other objects refer to: all of a file's are there all the time."""
+"""Kinds that other objects refer to: those of a file are present all the time."""
 
 
 @PROTOCOLS
@@ -46,7 +46,7 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
     await until(lambda: len(stage.app.plane.snapshot.objects) == len(ground), "the file was read")
     judge = AcceptanceCheck(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
     problems_by_name = {"ground": judge.problems()}
-    for document in tried if delta else ():  # what Envoy makes of a resource is no matter of how it came
+    for document in tried if delta else ():  # whether Envoy accepts a resource does not depend on the protocol
         await judge.apply([document])
         problems_by_name[document["metadata"]["name"]] = judge.problems()
     await judge.apply(tried)
@@ -90,7 +90,7 @@ async def test_envoy_accepts_random_worlds_with_interception(tmp_path: Path) -> 
 
 
 class AcceptanceCheck:
-    """An Envoy, and what it and others have to say about what it is shown."""
+    """An Envoy under test: applies manifests, and collects every problem with their resources."""
 
     def __init__(self, stage: Stage, log: Callable[[], str]) -> None:
         self._stage, self._log = stage, log
@@ -99,7 +99,7 @@ class AcceptanceCheck:
         self.type_urls: set[str] = set()
 
     async def random_worlds(self, count: int) -> None:
-        """Show a number of worlds, one after the other."""
+        """Apply a number of random worlds, one after the other."""
         first_seed = seed_of_run()
         for seed in range(first_seed, first_seed + count):
             await self.apply(list(yaml.safe_load_all(random_world(seed))))
@@ -107,17 +107,17 @@ class AcceptanceCheck:
             assert not wrong, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *wrong))
 
     async def apply(self, documents: Sequence[object]) -> None:
-        """Replace what is tried, and wait until the proxy has answered all that follows."""
+        """Replace the manifests under test, and wait until the proxy has answered all pushes."""
         app = self._stage.app
         batches = app.batches
-        # An object that differs each time, so that a change is seen even where the tried ones are refused.
+        # An object that differs each time, so that there is a change even if validation rejects the manifests.
         mark = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mark", "labels": {"n": str(batches)}}}
         self._stage.write("tried.yaml", yaml.safe_dump_all([*documents, mark]))
         await until(lambda: app.batches > batches, "the file was read")
         await self._stage.settled()
 
     def problems(self) -> list[str]:
-        """Return every complaint: rejections, builds that failed, new warnings of the proxy, other readings."""
+        """Return every problem: NACKs, failed builds, new warnings of the proxy, differences in decoding."""
         app = self._stage.app
         problems = [*nack_messages(self._stage), *(f.message for f in findings(self._stage) if f.reason == "Rejected")]
         problems += [f"{key}: {error}" for key, error in app.plane.publisher.failures.items()]
@@ -129,7 +129,7 @@ class AcceptanceCheck:
         return list(dict.fromkeys(_short(problem) for problem in problems))
 
     def _new_resources(self) -> Iterator[Resource]:
-        """Yield the resources that are served and were not looked at before."""
+        """Yield the served resources that were not checked before."""
         (stream,) = self._stage.app.xds.streams()
         for resources in self._stage.app.plane.render(stream.proxy).resources.values():
             for resource in resources.values():

@@ -1,4 +1,4 @@
-"""What a rule does besides sending requests on, as a user notices it: through a real Envoy."""
+"""Actions of a rule other than routing (redirects, rewrites, retries, faults, CORS), through a real Envoy."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
 
 class ActionsWorld:
-    """Two workloads, web and next, behind a sidecar; rules for `web` as a test says."""
+    """Two workloads, `web` and `next`, behind a sidecar, with rules for `web`."""
 
     def __init__(self, stage: Stage, web: Workload, copy: Workload, client: aiohttp.ClientSession) -> None:
         self.stage, self.web, self.next, self.client = stage, web, copy, client
@@ -49,7 +49,7 @@ class ActionsWorld:
             return Answer(answer.status, answer.headers, await answer.read())
 
     async def received_request(self, path: str, **headers: str) -> Received:
-        """Ask, and return the request as web received it."""
+        """Send a request, and return it as `web` received it."""
         answer = await self.ask(path, **headers)
         assert answer.status == 200, answer.status
         return self.web.received[-1]
@@ -173,7 +173,7 @@ async def test_requests_are_retried_as_often_as_the_rule_says(world: ActionsWorl
         tries[path, *headers] = len(world.web.received) - before
     assert tries == {("/status/503", "x_retry"): 4, ("/status/504",): 1, ("/status/503",): 1}
     await world.stage.until(lambda: bool(world.next.received), "the copy arrived")
-    assert len(world.next.received) == 1, "a copy is never tried again"
+    assert len(world.next.received) == 1, "a copy is never retried"
 
 
 async def test_attempts_0_turns_off_the_default_retries(world: ActionsWorld) -> None:
@@ -182,7 +182,7 @@ async def test_attempts_0_turns_off_the_default_retries(world: ActionsWorld) -> 
         {"route": route(("next", "", 1))},
     )
     assert world.envoy is not None
-    await world.next.stop()  # connecting fails, which is what is tried again by default
+    await world.next.stop()  # connecting fails, which is retried by default
     counted = []
     for path in ("/once", "/more"):
         before = await _retries(world)

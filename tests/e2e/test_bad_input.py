@@ -1,4 +1,4 @@
-"""Whatever happens to the files: it is said clearly, and what served goes on serving, mirror and all."""
+"""Bad files are reported clearly, and the last valid rules keep serving, mirror included."""
 
 import errno
 import os
@@ -42,7 +42,7 @@ LAUGHS = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n" + "".joi
 
 
 class Web(msgspec.Struct, frozen=True):
-    """A service `web`, v1 of which answers and v2 of which gets copies: `rules.yaml` says so."""
+    """A service `web`: by `rules.yaml`, v1 answers and v2 gets copies."""
 
     stage: Stage
     sidecar: Sidecar
@@ -77,13 +77,13 @@ async def web(stage: Stage, client: aiohttp.ClientSession) -> AsyncIterator[Web]
 
 
 def replaced(old: str, new: str) -> Callable[[Path], None]:
-    """Write the good rules with one thing changed."""
+    """Write the good rules with one change."""
     assert GOOD.count(old) == 1
     return written(GOOD.replace(old, new))
 
 
 def written(text: str) -> Callable[[Path], None]:
-    """Write a text over the rules, in place: whoever reads meanwhile may see half of it."""
+    """Overwrite the rules in place: a concurrent reader may see half of it."""
 
     def write(path: Path) -> None:
         path.write_text(text)
@@ -92,7 +92,7 @@ def written(text: str) -> Callable[[Path], None]:
 
 
 def unreadable(path: Path) -> None:
-    """Put something in place of the rules that nobody can open, not even root: a link to itself."""
+    """Replace the rules by a file that not even root can open: a link to itself."""
     path.unlink()
     path.symlink_to(path.name)
 
@@ -121,7 +121,7 @@ BAD = {
     "an emptied file": (written(""), 0, "the file is empty"),
     "an unreadable file": (unreadable, 0, os.strerror(errno.ELOOP)),
 }
-"""What happens to the rules, the line a finding has to name (0: none), and words it has to contain."""
+"""A change of the rules, the line of the expected finding (0: none), and words of its message."""
 
 
 @pytest.mark.parametrize(("spoil", "line", "words"), BAD.values(), ids=BAD.keys())

@@ -1,4 +1,4 @@
-"""200 rounds of random edits while requests run at a fixed rate: not one of them may fail."""
+"""200 random edits while requests are sent at a fixed rate: no request may fail."""
 
 import asyncio
 import random
@@ -35,20 +35,20 @@ COPY_ATTEMPTS = 3
 PER_SECOND = 200
 PAUSE_S = 0.25  # the longest between two edits: long enough for some to be read alone, short enough for some not to be
 HOSTS = ("a", "b", "c")
-"""Hosts that exist all the time. Each has two versions, and rules that change all the time."""
+"""Hosts that always exist. Each has two versions, and rules that keep changing."""
 
 PORTS = (8000, 8001)
 EXTRAS = tuple(f"x{i}" for i in range(6))
-"""Services that come and go, on ports that others use too."""
+"""Services that are added and removed, on ports that others use too."""
 
 LAST = "last"
 BROKEN = ("kind: [", "a: b: c\n", "apiVersion: v1\nkind: Service\n", "- just\n- a list\n", "\x00", "{{ template }}\n")
 
 
 class Editor:
-    """Somebody with commit rights and no patience: each edit replaces one file, valid or not, of the folder.
+    """An impatient editor: each edit replaces one file of the folder, valid or not.
 
-    Every edit leaves the hosts routable, because what a route needs is in the same file as the route.
+    Every edit leaves the hosts routable: a route's subsets are in the same file as the route.
     """
 
     def __init__(self, stage: Stage, dice: random.Random, copy_port: int) -> None:
@@ -67,7 +67,7 @@ class Editor:
         self._dice.choice(self._edits)()
 
     def rules(self) -> None:
-        """Write a host's rules anew, with subsets of new names, other weights and other mirrors."""
+        """Rewrite a host's rules with new subset names, weights and mirrors."""
         host = self._dice.choice(HOSTS)
         primary, secondary = self._dice.sample(["v1", "v2", "blue", "green", "stable"], 2)
         share = self._dice.choice([0, 1, 10, 50, 99, 100])
@@ -89,7 +89,7 @@ class Editor:
         self._write(name, *manifests, *([virtual_service(name, rule)] if self._dice.random() < 0.5 else []))
 
     def copy_endpoints(self) -> None:
-        """Take the endpoints of a mirror's target away, or bring them back."""
+        """Remove the endpoints of a mirror's target, or restore them."""
         path = self._stage.folder / "copy-pods.yaml"
         if path.exists():
             path.unlink()
@@ -97,11 +97,11 @@ class Editor:
             self._write("copy-pods", versions("copy", [self._copy_port]))
 
     def break_a_file(self) -> None:
-        """Overwrite good rules with something that cannot be read: the last good ones go on."""
+        """Overwrite valid rules with something unreadable: the last valid ones keep serving."""
         self._write(self._dice.choice([*HOSTS, *EXTRAS]), self._dice.choice(BROKEN))
 
     def forget_rules(self) -> None:
-        """Remove a host's rules: then both versions answer, and nothing is copied."""
+        """Remove a host's rules: both versions answer, nothing is mirrored."""
         (self._stage.folder / f"{self._dice.choice(HOSTS)}.yaml").unlink(missing_ok=True)
 
     def mesh(self) -> None:
@@ -111,7 +111,7 @@ class Editor:
         self._write("mesh", mesh_config({"accessLogFile": log, "mirroring": {"guards": guards}}))
 
     def write_final_rules(self) -> None:
-        """Write rules that the test knows: v1 answers, `copy` gets a copy of everything."""
+        """Write the final rules: v1 answers, everything is mirrored to `copy`."""
         self._write("copy-pods", versions("copy", [self._copy_port]))
         for host in HOSTS:
             rule = {"name": LAST, "route": route((host, "v1", 1)), "mirror": {"host": "copy"}}
@@ -120,7 +120,7 @@ class Editor:
             (self._stage.folder / f"{name}.yaml").unlink(missing_ok=True)
 
     def _mirrors(self, host: str, subset: str) -> Mapping[str, Any]:
-        """Return no, one or two mirrors, of which some have no target."""
+        """Return zero to two mirrors; some targets do not exist."""
         targets: list[dict[str, Any]] = [
             {"host": "copy"},
             {"host": host, "subset": subset},
@@ -166,7 +166,7 @@ async def test_random_edits_fail_no_request(stage: Stage, delta: bool) -> None:
         assert nack_messages(stage) == []
         assert envoy.envoy.log() == ""
         copy.paths.clear()
-        for _ in range(COPY_ATTEMPTS):  # a copy that cannot connect within a second is let go
+        for _ in range(COPY_ATTEMPTS):  # a copy that cannot connect within a second is dropped
             missing = [host for host in HOSTS if not copy.count(_shadow_authority(host))]
             answers = await flood(
                 (envoy.address, PROXY_PORT), [proxy_request(f"{_authority(host)}", "/last") for host in missing]
@@ -178,7 +178,7 @@ async def test_random_edits_fail_no_request(stage: Stage, delta: bool) -> None:
 
 
 def _is_last_edit_published(stage: Stage) -> bool:
-    """Tell whether nothing but the last rules is there, and proxies have been offered what follows from them."""
+    """Tell whether the final rules are the only ones and their snapshot is published."""
     plane = stage.app.plane
     if plane.published != plane.snapshot.version:
         return False
@@ -188,7 +188,7 @@ def _is_last_edit_published(stage: Stage) -> bool:
 
 
 def _choices(envoy: Sidecar) -> list[tuple[Address, bytes]]:
-    """Every host, through the HTTP proxy and through its own port."""
+    """A request to every host, through the HTTP proxy and through its own port."""
     by_port = [((envoy.address, PORTS[i % 2]), direct_request(host)) for i, host in enumerate(HOSTS)]
     return [*by_port, *(((envoy.address, PROXY_PORT), proxy_request(_authority(host))) for host in HOSTS)]
 

@@ -1,4 +1,4 @@
-"""ServiceEntries as clients of a real Envoy notice them: several for one host, sockets, names in certificates."""
+"""ServiceEntries through a real Envoy: several for one host, Unix sockets, names in certificates."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -95,7 +95,7 @@ async def test_the_certificate_must_match_a_subject_alt_name_of_the_entry(
         assert (await request(envoy, client))[0] == UNAVAILABLE
         by_rule = {**tls, "subjectAltNames": ["one.example.com"]}
         await stage.apply(_istio("DestinationRule", "api", {"host": HOST, "trafficPolicy": {"tls": by_rule}}))
-        assert await request(envoy, client) == (OK, "secured"), "what the rule says goes before"
+        assert await request(envoy, client) == (OK, "secured"), "the rule takes precedence over the entry"
         assert not findings(stage)
 
 

@@ -1,4 +1,4 @@
-"""Envoy takes every header value that validation lets through, and would refuse those it refuses for Envoy's sake."""
+"""Envoy accepts every header value that validation accepts, and rejects those that validation rejects for it."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ PIECES = (
 
 
 async def accepts(values: list[str]) -> bool:
-    """Whether Envoy would run with these values."""
+    """Whether Envoy accepts a configuration with these values."""
     command = (envoy_path(), "--mode", "validate", "--log-level", "off", "--config-yaml")
     config = json.dumps(configuration(values))
     process = await asyncio.create_subprocess_exec(*command, config, stderr=asyncio.subprocess.DEVNULL)

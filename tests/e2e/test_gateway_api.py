@@ -1,4 +1,4 @@
-"""A real Envoy as the router of a Gateway API Gateway: what clients outside notice, and what is copied."""
+"""A real Envoy as the router of a Gateway API Gateway: responses to external clients, and mirrored requests."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -65,13 +65,13 @@ def services_for(*workloads: Workload) -> str:
 
 
 class EdgeClient:
-    """A client of a router: what is answered to a path of a host."""
+    """An external client of a router."""
 
     def __init__(self, client: aiohttp.ClientSession, edge_router: Router) -> None:
         self._client, self._router = client, edge_router
 
     async def get(self, path: str, host: str = WEB) -> tuple[int, str]:
-        """The status, and who answered or where the answer leads to."""
+        """The status, and the workload that answered or the Location."""
         request = self._client.get(self._router.url("http", HTTP, path), headers={"Host": host}, allow_redirects=False)
         async with request as answer:
             await answer.read()
@@ -147,7 +147,7 @@ async def _answers_itself(caller: EdgeClient) -> None:
 
 
 async def _shares(caller: EdgeClient) -> None:
-    """Wide bounds: one in ten million runs is further off."""
+    """Wide bounds: one run in ten million exceeds them."""
     counts = Counter([await caller.get("/weights") for _ in range(REQUESTS)])
     assert set(counts) == {(200, "web"), (200, "other")}
     assert 110 <= counts[200, "web"] <= 185
@@ -160,7 +160,7 @@ async def _copies(caller: EdgeClient, web: Workload, other_workload: Workload, c
     for workload in (web, other_workload, copy):
         workload.received.clear()
     paths, sent = {f"/anything/copied/{i}" for i in range(10)}, 0
-    while missing := paths - {r.path for r in copy.received}:  # a copy that cannot connect within a second is let go
+    while missing := paths - {r.path for r in copy.received}:  # a copy that cannot connect within a second is dropped
         sent += len(missing)
         for path in sorted(missing):
             assert await caller.get(path) == (200, "web")

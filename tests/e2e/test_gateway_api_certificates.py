@@ -1,4 +1,4 @@
-"""A real Envoy as the router of a Gateway with HTTPS: which certificates are shown and wanted, who is misdirected."""
+"""A real Envoy as the router of a Gateway with HTTPS: server and client certificates, misdirected requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -70,7 +70,7 @@ async def request_status(
     *,
     with_certificate: bool = False,
 ) -> int:
-    """The status that a client gets, 0 when it is not let in."""
+    """The status that a client gets, 0 if the TLS handshake fails."""
     request = client.get(
         edge_router.url("https", port, "/anything"),
         headers={"Host": WEB},
@@ -153,7 +153,7 @@ async def test_client_certificates_are_required_as_configured_for_the_port(
                 break
         assert await statuses(with_certificate=True) == [0, 200, 200]
         await delete_object(stage, Ref("gateway.networking.k8s.io/ReferenceGrant", "shop", "grant"))
-        assert await statuses(with_certificate=True) == [0, 200, 0], "what verified clients is gone: nobody is let in"
+        assert await statuses(with_certificate=True) == [0, 200, 0], "without CAs no client is accepted"
         assert {f.reason for f in findings(stage)} >= {"RefNotPermitted", "NoValidCACertificate"}
 
 
@@ -225,7 +225,7 @@ MISDIRECTED = [
     ("unknown-example.org", ANY, 200),
     ("unknown-example.org", f"{SECOND}:443", 421),
 ]
-"""The server name that TLS asked for, the :authority of the request, and what is answered."""
+"""The SNI, the :authority of the request, and the expected status."""
 
 
 async def test_a_misdirected_request_is_answered_421(secured_edge: Edge, tmp_path: Path):
@@ -248,7 +248,7 @@ async def test_a_misdirected_request_is_answered_421(secured_edge: Edge, tmp_pat
         apart = [
             await _by_http2(edge_router, tmp_path / "issuer.pem", OTHER, SECOND, host) for host in (SECOND, FOURTH, ANY)
         ]
-        assert apart == [200, 421, 404], "what no listener takes is not found"
+        assert apart == [200, 421, 404], "a host without a listener is not found"
 
 
 def _route_of_listener(section: str, host: str) -> str:
@@ -257,7 +257,7 @@ def _route_of_listener(section: str, host: str) -> str:
 
 
 async def _by_http2(edge_router: Router, issuer: Path, port: int, name: str, host: str) -> int:
-    """Return the status of a request by HTTP/2 for a host, by a connection for a name."""
+    """Return the status of an HTTP/2 request for a host, over a connection for a server name."""
     authority = f"{name}:{port}"
     resolve = ["-H", f"Host: {host}", "--cacert", str(issuer), "--resolve", f"{authority}:{edge_router.address}"]
     options = [

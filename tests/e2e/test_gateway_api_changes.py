@@ -1,4 +1,4 @@
-"""Gateways that change while a real Envoy serves them: their listeners, addresses, generations and long names."""
+"""Changes of Gateways that a real Envoy serves: listeners, addresses, generations; long names."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -40,7 +40,7 @@ async def find_status(stage: Stage, name: str = "edge", kind: str = "Gateway") -
 
 
 async def status(client: aiohttp.ClientSession, edge_router: Router, port: int) -> int:
-    """The status that a client gets, 0 when nothing listens."""
+    """The status that a client gets, 0 if nothing listens."""
     try:
         async with client.get(edge_router.url("http", port, "/anything")) as answer:
             return answer.status
@@ -79,7 +79,7 @@ async def until_programmed(stage: Stage, names: Sequence[str]) -> None:
 
 
 async def _addresses(stage: Stage, usable: str) -> None:
-    """GatewayStaticAddresses, GatewayOptionalAddressValue: what cannot be had is told, what is said is had."""
+    """GatewayStaticAddresses, GatewayOptionalAddressValue: unusable ones are reported, others assigned."""
     fine, unusable = {"type": "IPAddress", "value": usable}, {"type": "IPAddress", "value": "192.0.2.1"}
     magic = {"type": "example.com/magic", "value": "x"}
     for requested, conditions, addresses in (
@@ -100,7 +100,7 @@ async def _addresses(stage: Stage, usable: str) -> None:
 
 
 async def _generations(stage: Stage) -> None:
-    """Conditions are of the generation that they are about, all of them: of classes, Gateways, routes and policies."""
+    """All conditions of classes, Gateways, routes and policies have the generation that they observed."""
     before: dict[Ref, int] = {}
     for number in (1, 2, 3):
         validation = {"hostname": f"v{number}.example.com", "wellKnownCACertificates": "System"}

@@ -1,4 +1,4 @@
-"""Every feature that Gateway API names for HTTP at Gateways, through real Envoys as their routers."""
+"""Every HTTP feature of Gateway API at Gateways, through real Envoys as their routers."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -59,7 +59,7 @@ FEATURES = {
 
 
 class World(msgspec.Struct, frozen=True):
-    """Routers of two Gateways before workloads, and a client of them."""
+    """The routers of two Gateways, workloads, and a client."""
 
     stage: Stage
     client: aiohttp.ClientSession
@@ -68,7 +68,7 @@ class World(msgspec.Struct, frozen=True):
     workloads: Mapping[str, Workload]
 
     async def get(self, host: str, ask: RequestCase) -> tuple[str, Mapping[str, str]]:
-        """Who answered, or the status and where to, or that no connection came to be; and the headers."""
+        """The workload that answered, or the status and Location, or "closed"; and the headers."""
         url = self.routers[ask.gateway].url("https" if ask.secure else "http", ask.port, ask.path)
         tls: dict[str, Any] = {"ssl": self.issued.client(), "server_hostname": host} if ask.secure else {}
         headers = {"Host": host, **ask.headers}
@@ -83,7 +83,7 @@ class World(msgspec.Struct, frozen=True):
 
 
 def _ground(issued: Certificates, workloads: Mapping[str, Workload]) -> str:
-    """What all features stand on: the Gateways, Services, Secrets."""
+    """The objects that all features share: Gateways, Services, Secrets."""
     listeners = [listener_spec for feature in FEATURES.values() for listener_spec in feature.listeners]
     v1, far = workloads["v1"].port, workloads["far"].port
     secrets = {
@@ -166,14 +166,14 @@ async def _problems(world: World, host: str, ask: RequestCase) -> list[str]:
         f"got {n}: {received.headers.get(n)}" for n, v in ask.backend_headers.items() if received.headers.get(n) != v
     ]
     if ask.backend_path and received.path != ask.backend_path:
-        problems.append(f"was sent on as {received.path}")
+        problems.append(f"was forwarded as {received.path}")
     if ask.backend_host and received.host != ask.backend_host:
-        problems.append(f"was sent on to {received.host}")
+        problems.append(f"was forwarded to {received.host}")
     return problems
 
 
 async def _conditions(stage: Stage) -> AsyncIterator[str]:
-    """Yield what is wrong in the statuses of the routes, and of the sets that are served."""
+    """Yield the unexpected statuses of the routes and of valid ListenerSets."""
     statuses = {(ref.namespace, ref.name): status for ref, status in await stage.app.status_updater.statuses()}
     for namespace, name in (("default", "set"), ("default", "secure"), (OTHER_NAMESPACE, "far-set")):
         status = statuses[namespace, name]
@@ -214,7 +214,7 @@ async def _copied(world: World, host: str, path: str, shares: Mapping[str, float
     async def ask(query: str) -> None:
         assert (await world.get(host, RequestCase(path + query, "", SENT)))[0] == "v1"
 
-    for _ in range(REQUESTS):  # a copy that cannot connect in a second is let go
+    for _ in range(REQUESTS):  # a copy that cannot connect within a second is dropped
         if all(arrived(request, "?warm=1") for request in shares):
             break
         await ask("?warm=1")
@@ -227,7 +227,7 @@ async def _copied(world: World, host: str, path: str, shares: Mapping[str, float
 
 
 async def _grants_are_withdrawn(world: World) -> None:
-    """Nothing is sent where a grant was, nor is a certificate shown."""
+    """Without the grant nothing is forwarded, and no certificate is presented."""
     for grant in ("far", "secret-named"):
         await delete_object(world.stage, Ref(REFERENCE_GRANT.key, OTHER_NAMESPACE, grant))
     route_feature, secret_feature = "HTTPRouteReferenceGrant", "GatewaySecretReferenceGrantSpecific"

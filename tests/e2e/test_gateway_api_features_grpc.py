@@ -1,4 +1,4 @@
-"""Every feature that Gateway API names for gRPC at Gateways, through one real Envoy as the router."""
+"""Every gRPC feature of Gateway API at Gateways, through one real Envoy as the router."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ BACKEND = "backend.example.com"
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A call of a method; `host` is the feature's own unless said. `expected` is who answers, or the status."""
+    """A call of a method; `host` defaults to the feature's own. `expected` is the answering server, or the status."""
 
     method: str
     expected: str
@@ -244,7 +244,7 @@ async def test_grpc_calls_are_routed_over_tls(tmp_path: Path):
 
 
 async def test_http1_requests_are_forwarded_as_http2_to_an_h2c_port(stage: Stage, client: aiohttp.ClientSession):
-    """HTTPRouteBackendProtocolH2C. What answers is a gRPC server, as it speaks HTTP/2 only."""
+    """HTTPRouteBackendProtocolH2C. The backend is a gRPC server, since it speaks HTTP/2 only."""
     async with Speaker("v1") as v1:
         ports = [{"name": "http", "port": PORT, "appProtocol": "kubernetes.io/h2c"}]
         pod = local_pod("v1", "v1", {"app": "v1"}, v1.port)

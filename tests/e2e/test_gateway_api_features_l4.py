@@ -1,4 +1,4 @@
-"""Every feature that Gateway API names for TLS, TCP and UDP at Gateways, through one real Envoy as the router."""
+"""Every TLS, TCP and UDP feature of Gateway API at Gateways, through one real Envoy as the router."""
 
 import ssl
 from contextlib import AsyncExitStack
@@ -66,7 +66,7 @@ async def test_connections_go_where_routes_say(tmp_path: Path):
 
 
 def _trusted(issued: Certificates) -> str:
-    """A policy by which the Service `again` is called by TLS."""
+    """A BackendTLSPolicy for the Service `again`."""
     refs = [{"group": "", "kind": "ConfigMap", "name": "again"}]
     validation = {"hostname": "backend.example.com", "caCertificateRefs": refs}
     target = {"group": "", "kind": "Service", "name": "again"}
@@ -85,7 +85,7 @@ async def _answer(edge_router: Router, dial: Dial, trusts: ssl.SSLContext) -> st
 
 
 async def _conditions(stage: Stage) -> list[str]:
-    """Return what is wrong in the statuses of the routes."""
+    """Return the unexpected statuses of the routes."""
     statuses = {
         (ref.kind.rpartition("/")[2], ref.name): status for ref, status in await stage.app.status_updater.statuses()
     }

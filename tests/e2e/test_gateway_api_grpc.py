@@ -1,4 +1,4 @@
-"""GRPCRoutes through a real Envoy: what gRPC's clients see, and what arrives at backends and mirrors."""
+"""GRPCRoutes through a real Envoy: responses to gRPC clients, and calls at backends and mirrors."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -22,7 +22,7 @@ CALLS = 200
 
 
 class Speaker(grpc.GenericRpcHandler):
-    """A gRPC server that answers every method with its name, a message for each that it is sent, and notes calls."""
+    """A gRPC server that answers each message of any method with its name, and records calls and messages."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -51,7 +51,7 @@ class Speaker(grpc.GenericRpcHandler):
 
 
 class World(msgspec.Struct, frozen=True):
-    """A router before three servers whose ports say HTTP."""
+    """A router and three servers behind Services whose ports are named http."""
 
     stage: Stage
     router: Router
@@ -66,7 +66,7 @@ class World(msgspec.Struct, frozen=True):
         await self.stage.apply(gateway_api_object("GRPCRoute", "calls", spec))
 
     async def call(self, method: str, *messages: bytes, metadata: Mapping[str, str] | None = None) -> str:
-        """Who answered, or the status. One message goes as a whole: grpcio fails on its own if an answer is faster."""
+        """The answering server, or the status. Without messages it is unary, as grpcio fails if a stream ends early."""
         pairs = tuple((metadata or {}).items())
         try:
             if not messages:
@@ -85,7 +85,7 @@ def rule(method: Mapping[str, str], *backends: str, **more: Any) -> dict[str, An
 
 @pytest.fixture
 async def world(stage: Stage) -> AsyncIterator[World]:
-    """Three servers behind Services whose ports say nothing of HTTP/2."""
+    """Three servers behind Services without an appProtocol for HTTP/2."""
     async with AsyncExitStack() as stack:
         speakers = [await stack.enter_async_context(Speaker(name)) for name in ("one", "two", "copy")]
         listener = {"name": "http", "port": HTTP, "protocol": "HTTP"}

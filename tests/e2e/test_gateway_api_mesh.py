@@ -1,4 +1,4 @@
-"""Routes of Services through real Envoys: every feature that Gateway API names for meshes (GAMMA), and copies."""
+"""Routes of Services through real Envoys: every mesh feature (GAMMA) of Gateway API, and mirrors."""
 
 import asyncio
 from collections import Counter
@@ -37,7 +37,7 @@ ELSEWHERE = {
     "MeshFrontend": "test_with_interception_the_original_destination_decides",
     "MeshFrontendHostname": "test_with_interception_the_original_destination_decides",
 }
-"""What takes a test of its own."""
+"""Features covered by a test of their own."""
 
 
 def test_every_feature_of_the_profiles_has_a_test():
@@ -51,13 +51,13 @@ def test_every_feature_of_the_profiles_has_a_test():
 
 
 class Client:
-    """A client beside a sidecar."""
+    """A client of a sidecar."""
 
     def __init__(self, session: aiohttp.ClientSession, beside: Sidecar) -> None:
         self._session, self._beside = session, beside
 
     async def get(self, host: str, ask: RequestCase) -> tuple[str, Mapping[str, str]]:
-        """Who answered, or the status and where to; and the headers."""
+        """The workload that answered, or the status and Location; and the headers."""
         url, headers = self._beside.on(ask.port) + ask.path, {"Host": host, **ask.headers}
         async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
             await answer.read()
@@ -100,12 +100,12 @@ async def _problems(caller: Client, workloads: Mapping[str, Workload], host: str
             if received.headers.get(n) != value
         ]
         if ask.backend_path and received.path != ask.backend_path:
-            problems.append(f"was sent on as {received.path}")
+            problems.append(f"was forwarded as {received.path}")
     return problems
 
 
 async def test_requests_are_split_by_weight_and_mirrored(stage: Stage, client: aiohttp.ClientSession):
-    """Wide bounds: one in ten million runs is further off."""
+    """Wide bounds: one run in ten million exceeds them."""
     async with Workload("v1") as v1, Workload("v2") as v2, Workload("copy") as copy:
         copied = filters("RequestMirror", {"backendRef": {"name": "copy", "port": PORT}})
         missing = filters("RequestMirror", {"backendRef": {"name": "nobody", "port": PORT}})
@@ -125,7 +125,7 @@ async def test_requests_are_split_by_weight_and_mirrored(stage: Stage, client: a
         assert not copy.received
 
         async def copies() -> None:
-            while not copy.received:  # a copy that cannot connect within a second is let go
+            while not copy.received:  # a copy that cannot connect within a second is dropped
                 assert (await caller.get("echo", RequestCase("/anything/copied?x=1", "")))[0] == "v1"
                 await asyncio.sleep(0.1)
 
@@ -162,6 +162,6 @@ async def test_a_consumer_route_applies_in_its_own_namespace_only(stage: Stage, 
         assert await seen(producers, "/anything") == ("v1", None)
         await stage.apply(route("v1", rule_to("v2")))
         assert await seen(producers, "/anything") == ("v2", None)
-        assert await seen(consumers, "/anything") == ("v1", "set"), "consumers' routes stand for the producers'"
+        assert await seen(consumers, "/anything") == ("v1", "set"), "a consumer route overrides the producer route"
         assert await seen(consumers, "/headers") == ("404", None)
     assert not nack_messages(stage)

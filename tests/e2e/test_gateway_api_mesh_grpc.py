@@ -1,4 +1,4 @@
-"""GRPCRoutes of Services through real Envoys: the features that Gateway API names for meshes (GAMMA), and copies."""
+"""GRPCRoutes of Services through real Envoys: the mesh features (GAMMA) of Gateway API, and mirrors."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ CALLS = 200
 
 
 class NamedServer(grpc.GenericRpcHandler):
-    """A gRPC server that answers each call with its name and the metadata of the call, and remembers the methods."""
+    """A gRPC server that answers each call with its name and the call's metadata, and records the methods."""
 
     def __init__(self, name: str) -> None:
         self.name, self.port = name, 0
@@ -68,7 +68,7 @@ class Client:
     async def call(
         self, host: str, method: str = "/shop.Till/Pay", metadata: Sequence[tuple[str, str]] = ()
     ) -> tuple[str, Mapping[str, str]]:
-        """Return who answered, or the status; and the metadata that it was sent."""
+        """Return the server that answered, or the status; and the metadata that it received."""
         options = [("grpc.default_authority", host)]
         async with grpc.aio.insecure_channel(f"{self._beside.address}:{PORT}", options) as channel:
             try:
@@ -89,7 +89,7 @@ FEATURES = {
     "MeshGRPCRouteRequestHeaderModifier": "test_calls_go_where_routes_of_the_service_say",
     "MeshGRPCRouteWeight": "test_calls_are_split_by_weight",
 }
-"""Gateway API's names for what is tried here."""
+"""The features tested here, by the names of Gateway API."""
 
 
 def test_every_feature_of_the_profile_has_a_test():
@@ -130,7 +130,7 @@ async def test_calls_go_where_routes_of_the_service_say(stage: Stage, servers: d
     assert "rule" in received["x-add"]
 
     async def copied() -> None:
-        while not copy.methods:  # a copy that cannot connect within a second is let go
+        while not copy.methods:  # a copy that cannot connect within a second is dropped
             assert (await client.call("echo", "/shop.Copied/Any"))[0] == "v1"
             await asyncio.sleep(0.1)
 
@@ -141,7 +141,7 @@ async def test_calls_go_where_routes_of_the_service_say(stage: Stage, servers: d
 
 
 async def test_calls_are_split_by_weight(stage: Stage, servers: dict[str, NamedServer]):
-    """Wide bounds: one in ten million runs is further off."""
+    """Wide bounds: one run in ten million exceeds them."""
     v1, v2, copy = servers.values()
     grounds = [services(v1, "v1", "echo"), services(v2, "v2"), services(copy, "copy")]
     await stage.apply(join_manifests(NO_ACCESS_LOG, *grounds, route("echo", rule_to("v1*7", "v2*3", "copy*0"))))

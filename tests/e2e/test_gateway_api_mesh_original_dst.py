@@ -1,4 +1,4 @@
-"""Routes of Services where the kernel brings the traffic: what was dialled decides. Real namespaces, iptables."""
+"""Routes of Services with interception: the original destination decides. Real network namespaces and iptables."""
 
 import asyncio
 import json
@@ -112,7 +112,7 @@ async def test_with_interception_the_original_destination_decides(mesh: Intercep
     await mesh.stage.apply(
         route("echo-v2", {"matches": path_matches("/anything"), "filters": STAMP, "backendRefs": ours})
     )
-    assert await staying == "set True", "connections from before the route obey it"
+    assert await staying == "set True", "the route applies to connections opened before it"
     assert mesh.ask(v2, "echo-v2") == (200, "v2", "set")
     assert mesh.ask(v2, "echo-v2", "/headers") == (404, None, None)
     pod = mesh.pods["v2"].address

@@ -1,4 +1,4 @@
-"""What rules of HTTPRoutes do in a real Envoy: what the matcher cannot show, because it takes time, state or others."""
+"""HTTPRoute rules in a real Envoy that the matcher cannot predict: retries, timeouts, sessions, external auth."""
 
 import asyncio
 from collections import Counter
@@ -28,7 +28,7 @@ REQUESTS = 300
 
 
 class World(msgspec.Struct, frozen=True):
-    """A router before workloads, and a client of it."""
+    """A router, workloads, and a client."""
 
     stage: Stage
     router: Router
@@ -38,7 +38,7 @@ class World(msgspec.Struct, frozen=True):
     copy: Workload
 
     async def ask(self, path: str, method: str = "GET", **options: Any) -> tuple[int, dict[str, str], str]:
-        """Return status, headers with names in lower case, and body; the Host is WEB unless said otherwise."""
+        """Return status, headers with names in lower case, and body; the Host is WEB by default."""
         headers = {"Host": WEB, **options.pop("headers", {})}
         url = self.router.url("http", options.pop("port", HTTP), path)
         async with self.client.request(method, url, headers=headers, allow_redirects=False, **options) as answer:
@@ -46,7 +46,7 @@ class World(msgspec.Struct, frozen=True):
             return answer.status, {name.lower(): value for name, value in answer.headers.items()}, text
 
     def count_requests(self, path: str) -> int:
-        """How many requests for a path arrived."""
+        """The number of requests for a path that arrived."""
         return sum(request.path == path for request in self.web.received)
 
 
@@ -133,7 +133,7 @@ async def test_reset_connections_are_retried(world: World):
         retry_rule = {**rule("/tried", "loses"), "retry": {"attempts": 2, "backoff": "1ms"}}
         await world.stage.apply(join_manifests(objects, route(WEB, retry_rule, rule("/once", "loses"))))
         assert (await world.ask("/once"))[0] == 503
-        assert connections == 1, "what the mesh tries again is nothing to Gateway API"
+        assert connections == 1, "the mesh's default retries do not apply to Gateway API"
         assert (await world.ask("/tried"))[0] == 503
         assert connections == 4
 
@@ -175,7 +175,7 @@ async def test_sessions_stay_at_their_backend_and_endpoint(world: World):
         begun = {}
         for _ in range(90):
             status, workload, cookies = await _ask_with_cookies(world, "")
-            assert (status, len(cookies)) in {(200, 2), (500, 0)}, "nobody is kept at what fails"
+            assert (status, len(cookies)) in {(200, 2), (500, 0)}, "a failed request starts no session"
             if status == 200:
                 begun["; ".join(sorted(cookies))] = workload
         assert set(begun.values()) == {"v1", "v2", "other"}
@@ -187,7 +187,7 @@ async def test_sessions_stay_at_their_backend_and_endpoint(world: World):
 
 
 async def _ask_with_cookies(world: World, cookies: str) -> tuple[int, str, list[str]]:
-    """Ask as a client with some cookies: the status, who answered, and the cookies that were given."""
+    """Send a request with cookies; return the status, the workload, and the cookies that were set."""
     headers = {"Host": WEB, **({"Cookie": cookies} if cookies else {})}
     async with world.client.get(world.router.url("http", HTTP, "/anything"), headers=headers) as answer:
         given = [cookie.partition(";")[0] for cookie in answer.headers.getall("Set-Cookie", [])]

@@ -1,4 +1,4 @@
-"""Statuses that Gateway API's features ask for, from a control plane that runs; those that need proxies have some."""
+"""Statuses that Gateway API's features require, from a running control plane without proxies."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests
 
 
 def _in_own_namespaces(text: str, number: int) -> str:
-    """The manifests in namespaces of their own."""
+    """The manifests in namespaces of their own, by number."""
     renamed = {"default": f"s{number}", OTHER_NAMESPACE: f"s{number}-{OTHER_NAMESPACE}"}
 
     def renamed_namespaces(value: Any) -> Any:

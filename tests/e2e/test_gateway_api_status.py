@@ -1,4 +1,4 @@
-"""Statuses while real Envoys come, accept, reject and leave."""
+"""Statuses while real Envoys connect, accept, reject and disconnect."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ def status_and_reason(entry: Any) -> str:
 
 
 async def wait_until_programmed_is(stage: Stage, expected: str) -> dict[str, Any]:
-    """The Gateway's status, once Programmed is this."""
+    """Return the Gateway's status once its Programmed condition is as expected."""
     clock = asyncio.get_running_loop()
     deadline = clock.time() + DEADLINE_S
     while status_and_reason(current_status := await gateway_status(stage)) != expected:
@@ -59,7 +59,9 @@ async def test_a_gateway_is_programmed_when_its_proxies_have_accepted_it(stage: 
     await _rejects(stage, edge_router.address)
     await stage.apply(edge_gateway(LISTENER))
     current_status = await wait_until_programmed_is(stage, "True Programmed")
-    assert programmed(current_status["listeners"][0])["lastTransitionTime"] == since, "that one was served all the time"
+    assert programmed(current_status["listeners"][0])["lastTransitionTime"] == since, (
+        "that listener was never interrupted"
+    )
     await stage.apply(route("more.example.com", rule("/", "web")))
     current_status = await gateway_status(stage)
     assert (status_and_reason(current_status), current_status["listeners"][0]["attachedRoutes"]) == (
@@ -71,7 +73,7 @@ async def test_a_gateway_is_programmed_when_its_proxies_have_accepted_it(stage: 
 
 
 async def _rejects(stage: Stage, address: str) -> None:
-    """Ask for a listener on a port that is taken: its condition says what Envoy says, the others stand."""
+    """Add a listener on a port in use: its condition quotes Envoy's error, the others keep theirs."""
     with socket.create_server((address, TAKEN)):
         await stage.apply(edge_gateway(LISTENER, OTHER))
         current_status = await wait_until_programmed_is(stage, "False Invalid")

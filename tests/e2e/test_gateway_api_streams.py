@@ -1,4 +1,4 @@
-"""Routes for bytes at a real Envoy: TLS by its names, TCP and UDP by weight, and what is not there."""
+"""L4 routes at a real Envoy: TLS by server name, TCP and UDP by weight, missing backends."""
 
 import asyncio
 import ssl
@@ -47,7 +47,7 @@ class Echo(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def workloads(*names: str, secure: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Workloads that greet with their names by TCP, or by TLS, and by UDP, on one number; yields their Services."""
+    """Workloads that answer with their names over TCP (or TLS) and UDP; yields their Services."""
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         manifests = []
@@ -70,7 +70,7 @@ def greeting(name: str):
 
 
 def services(name: str, tcp: int, udp: int) -> str:
-    """A Service with a port of each protocol, and who answers there; `far/name` is one of namespace far."""
+    """A Service with a port of each protocol, and its endpoints; `far/name` is in namespace far."""
     namespace, _, bare = name.rpartition("/")
     metadata = {"name": bare, "namespace": namespace or "default", "labels": {"kubernetes.io/service-name": bare}}
     ports = [{"name": "tcp", "port": 53, "protocol": "TCP"}, {"name": "udp", "port": 53, "protocol": "UDP"}]
@@ -91,7 +91,7 @@ def services(name: str, tcp: int, udp: int) -> str:
 
 
 def route(kind: str, name: str, sections: Sequence[str], *backends: str, year: int = 2020, **more: Any) -> str:
-    """A route to `name*weight` each; `year` is the year when it was."""
+    """A route to backends `name*weight`, created in a year."""
     refs: list[dict[str, Any]] = []
     for backend in backends:
         target, _, weight = backend.partition("*")
@@ -124,7 +124,7 @@ def grant(kind: str) -> str:
 
 
 async def connect(edge_router: Router, port: int, name: str = "", trusts: ssl.SSLContext | None = None) -> str:
-    """Connect, by TLS when there is a name to ask for; return who answers, "" where the connection is closed."""
+    """Connect, over TLS if a server name is given; return the backend's name, "" if the connection is closed."""
     secure = trusts if name else None
     try:
         reader, writer = await asyncio.open_connection(
@@ -138,7 +138,7 @@ async def connect(edge_router: Router, port: int, name: str = "", trusts: ssl.SS
 
 
 class UdpClient(asyncio.DatagramProtocol):
-    """A client for UDP: what was answered last."""
+    """A UDP client: sends datagrams and keeps the last answer."""
 
     def __init__(self) -> None:
         self.answer = ""
@@ -156,7 +156,7 @@ class UdpClient(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def udp_sessions(edge_router: Router, port: int, count: int = SESSIONS) -> AsyncIterator[list[UdpClient]]:
-    """Clients that have each sent a datagram from a port of their own."""
+    """UDP clients on distinct ports, each of which has sent a datagram."""
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         clients = []
@@ -179,19 +179,19 @@ async def answering_backends(edge_router: Router, port: int) -> set[str]:
 
 
 async def stable_answers(edge_router: Router, port: int) -> Counter[str]:
-    """Who answers when all are answered."""
+    """Count the answers per backend once every client has one; each session keeps its backend."""
     async with udp_sessions(edge_router, port) as clients:
         await _until_answered(clients)
         answers = [client.answer for client in clients]
         for client in clients:
             client.ask()
         await _until_answered(clients)
-        assert [client.answer for client in clients] == answers, "a session stays with whom it has"
+        assert [client.answer for client in clients] == answers, "a session keeps its backend"
         return count_answers(clients)
 
 
 async def _until_answered(clients: Sequence[UdpClient]) -> None:
-    """Wait until every client has an answer. Lost datagrams are sent again: UDP may lose them."""
+    """Wait until every client has an answer. Datagrams are sent again, since UDP may lose them."""
     clock = asyncio.get_running_loop()
     deadline = clock.time() + DEADLINE_S
     while silent := [client for client in clients if not client.answer]:
@@ -203,14 +203,14 @@ async def _until_answered(clients: Sequence[UdpClient]) -> None:
 
 
 async def answers_in_time(edge_router: Router, port: int) -> set[str]:
-    """Who answers in the time in which others do."""
+    """The answers ("" for none) that arrive while another port answers all its clients."""
     async with udp_sessions(edge_router, port, 20) as clients:
         await stable_answers(edge_router, TWICE)
         return set(count_answers(clients))
 
 
 async def eventually(ask: Callable[[], Awaitable[Any]], expected: Any) -> None:
-    """Ask until the answer is what is wanted: Envoy's threads take a listener up after it was accepted."""
+    """Ask until the answer is as expected: Envoy's workers start a listener after it was acknowledged."""
     deadline = asyncio.get_running_loop().time() + DEADLINE_S
     while (answer := await ask()) != expected:
         assert asyncio.get_running_loop().time() < deadline, f"{answer} is still answered"
@@ -220,7 +220,7 @@ WRAPPED = {
     "targetRefs": [{"group": "", "kind": "Service", "name": "one"}],
     "validation": {"hostname": "one.example.com", "wellKnownCACertificates": "System"},
 }
-"""How requests to a service are to be wrapped in TLS: this is nothing to TLS that is passed on."""
+"""A BackendTLSPolicy, which must not apply to TLS in passthrough mode."""
 
 
 async def test_tls_is_routed_by_server_name_in_passthrough_and_terminate_mode(
@@ -294,7 +294,7 @@ async def test_tcp_is_split_by_weight_and_closed_without_a_grant(stage: Stage, d
         edge_router = await router(stage, PORT, TWICE, PARTLY, FAR, delta=delta, labels=LABELS)
         counts = Counter([await connect(edge_router, PORT) for _ in range(SESSIONS)])
         assert counts.keys() == {"one", "two"}
-        assert 105 <= counts["one"] <= 172, "wide bounds: one in ten million runs is further off"
+        assert 105 <= counts["one"] <= 172, "wide bounds: one run in ten million exceeds them"
         assert {await connect(edge_router, TWICE) for _ in range(5)} == {"one"}
         counts = Counter([await connect(edge_router, PARTLY) for _ in range(SESSIONS)])
         assert counts.keys() == {"one", ""}
@@ -332,7 +332,7 @@ async def test_udp_is_split_by_weight_and_dropped_without_a_grant(stage: Stage, 
         assert await answering_backends(edge_router, TWICE) == {"one"}
         async with udp_sessions(edge_router, PARTLY) as clients:
             await until(lambda: count_answers(clients)["one"] >= 62, "half of them were answered")
-            assert await answering_backends(edge_router, TWICE) == {"one"}, "what was sent later is answered"
+            assert await answering_backends(edge_router, TWICE) == {"one"}, "datagrams sent later are answered"
             assert count_answers(clients).keys() == {"one", ""}
             assert count_answers(clients)["one"] <= 138
         assert await answering_backends(edge_router, FAR) == {"far/far"}

@@ -1,4 +1,4 @@
-"""A real Envoy as the router of a Gateway: how it speaks TLS to backends, and to clients."""
+"""A real Envoy as the router of a Gateway: TLS to backends."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ def config_map(name: str, *authorities: bytes) -> str:
 
 
 def policy(name: str, target: str, *authorities: str, port: str = "", **validation: Any) -> str:
-    """A BackendTLSPolicy for a Service, and the ConfigMaps that it names; without any the system is trusted."""
+    """A BackendTLSPolicy for a Service and ConfigMaps with CAs; without any, the system's CAs are trusted."""
     refs = [{"group": "", "kind": "ConfigMap", "name": config_map_name} for config_map_name in authorities]
     trust: Mapping[str, Any] = {"caCertificateRefs": refs} if refs else {"wellKnownCACertificates": "System"}
     target_ref = {"group": "", "kind": "Service", "name": target, **({"sectionName": port} if port else {})}
@@ -62,7 +62,7 @@ async def status(client: aiohttp.ClientSession, edge_router: Router, path: str =
 
 
 async def wait_for_status(client: aiohttp.ClientSession, edge_router: Router, expected: int) -> None:
-    """Ask until a status comes: a resource that is named elsewhere arrives when it arrives."""
+    """Send requests until a status is answered: referenced resources arrive later than the policy."""
     for _ in range(200):
         if await status(client, edge_router) == expected:
             return
@@ -113,7 +113,7 @@ async def _authorities_change_alone(
     web.requests.clear()
     await delete_object(stage, Ref("ConfigMap", "default", "web"))
     assert await status(client, edge_router) == 503
-    assert not web.requests, "without an authority nobody is called, and never in plain text"
+    assert not web.requests, "without a CA no backend is dialled, not even in plain text"
     await stage.apply(config_map("web", web.ca.read_bytes()))
     assert await status(client, edge_router) == 200
 

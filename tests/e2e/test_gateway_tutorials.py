@@ -1,4 +1,4 @@
-"""The mirroring tutorials of FSM Gateway and of kgateway, step by step with their manifests as they are."""
+"""The mirroring tutorials of FSM Gateway and of kgateway, step by step with their unchanged manifests."""
 
 import asyncio
 import json
@@ -26,15 +26,15 @@ FLAGS = {
     "fsm": (("flomesh.io/gateway-controller=fsm",), ("fsm",)),
     "kgateway": (("kgateway.dev/kgateway=kgateway",), ()),
 }
-"""What the control plane is started with: `--adopt-controller` and `--gateway-class`. FSM makes its class itself."""
+"""The control plane's flags `--adopt-controller` and `--gateway-class`. FSM's tutorial creates its class itself."""
 OF_THE_COPY = {"x-forwarded-for", "x-envoy-internal"}
 """Headers that Envoy alters on a copy."""
 LABEL_OF_V1 = [{"op": "add", "path": "/spec/selector/version", "value": "v1"}]
-"""What the tutorial patches the Service with."""
+"""The tutorial's patch of the Service."""
 
 
 def step_manifest(tutorial: str, name: str) -> str:
-    """A manifest of a tutorial, as it stands there."""
+    """A manifest of a tutorial, unchanged."""
     return (TUTORIALS / tutorial / f"{name}.yaml").read_text()
 
 
@@ -54,7 +54,7 @@ def logged_headers(cluster: Cluster, app: str) -> list[dict[str, str]]:
 
 
 async def assert_mirrored(ask: Callable[[], Awaitable[None]], count: int, original: Container, copy: Container) -> None:
-    """Ask so many times, and see that both log as many. Again where a copy was let go that could not connect."""
+    """Send `count` requests, and check that both log as many. Repeats if a copy could not connect and was dropped."""
     for _ in range(ROUNDS):
         original.clear_log()
         copy.clear_log()
@@ -95,7 +95,7 @@ async def _fsm_gateway(stage: Stage, cluster: Cluster) -> None:
     }
     assert head.items() >= sent_headers.items()
     assert head["user-agent"].startswith("curl/")
-    assert is_ip(head["x-forwarded-for"]), "of a client on its own machine Envoy says the machine's address"
+    assert is_ip(head["x-forwarded-for"]), "for a client on its own machine Envoy sets the machine's address"
 
     await cluster.apply(step_manifest("fsm", "3-pipy-mirror"), "server")
     await cluster.apply(step_manifest("fsm", "4-mirror"), "server")
@@ -106,7 +106,7 @@ async def _fsm_gateway(stage: Stage, cluster: Cluster) -> None:
     assert _plain(copy) == _plain(original)
     assert copy["x-forwarded-for"].split(",")[0] == original["x-forwarded-for"], "the gateway adds itself to a copy's"
 
-    for kind in ("Pod", "Service"):  # what a user tries next: the mirror goes, and nobody who asks notices
+    for kind in ("Pod", "Service"):  # what a user tries next: removing the mirror affects no request
         await cluster.delete(kind, "pipy-mirror", "server")
         for _ in range(5):
             await hello()

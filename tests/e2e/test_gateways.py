@@ -1,4 +1,4 @@
-"""A real Envoy as ingress gateway: what clients outside the mesh notice."""
+"""A real Envoy as ingress gateway, with clients outside the mesh."""
 
 import asyncio
 import ssl
@@ -213,7 +213,9 @@ async def test_only_the_server_whose_secret_is_missing_refuses_connections(
         assert "client.example.com" in web.received[-1].headers["x-forwarded-client-cert"]
         await delete_object(stage, Ref("Secret", "default", "clients"))
     changed = await edge_router.envoy.stats(r"^listener_manager\.listener_(in_place_updated|modified)$")
-    assert set(changed.values()) == {4}, "each time the listener goes on, and connections on its other chains"
+    assert set(changed.values()) == {4}, (
+        "the listener is updated in place each time, which keeps connections of its other chains"
+    )
 
 
 async def test_server_names_select_certificates_and_http_is_redirected_to_https(
@@ -265,7 +267,7 @@ async def test_grpc_is_forwarded_over_http2(edge: Edge):
 
 
 class Echo(grpc.GenericRpcHandler):
-    """Sends every message back."""
+    """Echoes every message."""
 
     def service(self, _: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         async def echo(messages, __):
@@ -335,19 +337,19 @@ async def test_upstream_tls_presents_and_trusts_the_certificates_of_a_secret(edg
         await stage.apply(objects)
         edge_router = await router(stage, *PORTS, tls=tls)
         url = edge_router.url("http", HTTP)
-        assert await status(client, url, WEB) == 503, "the Secret is not there"
+        assert await status(client, url, WEB) == 503, "the Secret is missing"
         await stage.apply(issued.secret("client", "client.example.com", ca_crt=issued.ca.cert_pem.bytes()))
         assert await status(client, url, WEB) == 200
         await until(lambda: len(client_names) == 2, "the request and its copy arrived")
         assert all(name == "client.example.com" for name in client_names)
         stranger = Certificates().ca.cert_pem.bytes()
         await stage.apply(issued.secret("client", "client.example.com", ca_crt=stranger))
-        assert await status(client, url, WEB) == 503, "who answers is not who the Secret says"
+        assert await status(client, url, WEB) == 503, "the server's certificate is not issued by the Secret's CA"
 
 
 @asynccontextmanager
 async def _secure_pages(context: ssl.SSLContext) -> AsyncIterator[tuple[int, list[str]]]:
-    """A server that wants to see certificates; its port, and the names on those it saw."""
+    """A server that requires client certificates; yields its port, and the names in those it received."""
     client_names: list[str] = []
 
     async def page(request: pages.BaseRequest) -> pages.Response:

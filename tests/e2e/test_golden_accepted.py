@@ -1,4 +1,4 @@
-"""Every golden case is loaded by a real Envoy, as the proxy it is about, and read by a decoder of another make."""
+"""Every golden case is loaded by a real Envoy, as the proxy of the case, and read by an independent decoder."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,7 +36,7 @@ def proxy_of_case(case: Path) -> Proxy:
 
 
 def cases_by_proxy(*, intercepted: bool, role: str = SIDECAR) -> list[object]:
-    """The proxies that cases are about, each with its cases."""
+    """The proxies of the cases, each with its cases."""
     cases_by_node: dict[str, list[Path]] = {}
     for case in CASES:
         node = proxy_of_case(case)
@@ -89,7 +89,7 @@ def certificates(folder: Path) -> Path:
 
 
 def revocations() -> bytes:
-    """A list of revoked certificates with none on it."""
+    """An empty certificate revocation list."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nobody")])
     builder = x509.CertificateRevocationListBuilder(name, now, now + timedelta(days=1))
@@ -97,7 +97,7 @@ def revocations() -> bytes:
 
 
 async def assert_accepted(judge: AcceptanceCheck, cases: list[Path], files: Path) -> None:
-    """Show one case after the other."""
+    """Apply one case after the other."""
     wrong = []
     for case in cases:
         text = (case / "input.yaml").read_text().replace("/etc/certs", str(files))

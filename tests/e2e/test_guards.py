@@ -1,4 +1,4 @@
-"""A mirror can never hurt production: whatever its target does, every request is answered and nothing stays behind."""
+"""Mirrors never affect production: whatever the target does, every request is answered and no copy stays in flight."""
 
 import asyncio
 import hashlib
@@ -54,7 +54,7 @@ TARGETS: Mapping[str, Callable[[], AbstractAsyncContextManager[int]]] = {
     "refusing": refusing,
 }
 HTTP2_TARGETS = ("stuck", "slow", "resetting")
-"""The others never get as far as speaking HTTP."""
+"""The other targets never get as far as speaking HTTP."""
 
 MISSING = {
     "service without pods": ({"host": "empty"}, ""),
@@ -62,11 +62,11 @@ MISSING = {
     "missing port": ({"host": "web", "port": {"number": 9}}, "spec.http[0].mirror.port.number"),
     "missing host": ({"host": "nowhere"}, "spec.http[0].mirror.host"),
 }
-"""Mirror, and the field that a finding has to name; "" when there is nothing to find fault with."""
+"""A mirror, and the field of the expected finding; "" for none."""
 
 
 class Web(msgspec.Struct, frozen=True):
-    """A service `web` behind a sidecar, whose mirror is about to be something awful."""
+    """A service `web` behind a sidecar, whose mirror will misbehave."""
 
     stage: Stage
     sidecar: Sidecar
@@ -84,7 +84,7 @@ class Web(msgspec.Struct, frozen=True):
                 assert (answer.status, answer.headers["X-Workload"]) == (200, "live")
 
     async def upload(self, size: int) -> None:
-        """Upload random bytes, a piece at a time; the checksum that the workload saw must be theirs."""
+        """Upload random bytes in chunks; the workload's checksum must be equal."""
         digest = hashlib.sha256()
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -146,7 +146,7 @@ async def test_a_missing_mirror_target_never_affects_a_request_and_is_reported(
 
 
 async def test_without_the_guards_a_stuck_target_hangs_the_upload(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The experiment that shows that the tests above can fail."""
+    """Shows that the tests above can fail."""
     monkeypatch.setattr("mirrorplane.translators.parts.mirrors.guard", lambda *_: None)
     async with never_reading() as stuck:
         await web.stage.apply(join_manifests(service("bad", PORT), versions("bad", [stuck.port])))
@@ -174,7 +174,7 @@ async def _copies(web: Web, counters: str) -> int:
 
 
 async def _nothing_is_left(web: Web) -> None:
-    """No copy stays for ever: not under way, not waiting for a connection."""
+    """Wait until no copy is in flight or waiting for a connection."""
     async with asyncio.timeout(DEADLINE_S):
         while await _copies(web, "upstream_rq_active|upstream_rq_pending_active"):
             await asyncio.sleep(0.1)

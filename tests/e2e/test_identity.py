@@ -1,4 +1,4 @@
-"""Real Envoys and a control plane that wants to know who calls: `mirrorplane bootstrap` prints what lets them in."""
+"""Real Envoys and a control plane that authenticates them, with the output of `mirrorplane bootstrap`."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ async def serving(folder: Path, security: Security) -> AsyncIterator[App]:
 
 
 def bootstrap(app: App, authority: Authority, *flags: object) -> dict:
-    """What the command prints for a sidecar of the namespace `default`."""
+    """The bootstrap that the command prints for a sidecar in the namespace `default`."""
     command = [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""Sidecars whose traffic the kernel brings: nobody calls them, all goes through them. Real namespaces, iptables."""
+"""Sidecars with interception: traffic is redirected to them by iptables. Real network namespaces."""
 
 import json
 import sys
@@ -106,7 +106,7 @@ class Mesh(msgspec.Struct, frozen=True):
         return self.client.python(LISTEN, address, str(port))
 
     def requests(self, version: str) -> list[dict[str, str]]:
-        """What a workload was asked."""
+        """The requests that a workload received."""
         return [json.loads(line) for line in (self.folder / f"{version}.out").read_text().splitlines()]
 
 

@@ -1,6 +1,6 @@
-"""What the matcher says becomes of a request is what a real Envoy does with it.
+"""The matcher predicts what a real Envoy does with a request.
 
-Random rules, random requests; backends that note what arrives. Every difference is a bug, of the matcher or of a rule.
+Random rules and requests, with recording backends. Every difference is a bug of the matcher or of the rendered routes.
 """
 
 import asyncio
@@ -31,20 +31,20 @@ from tests.e2e.sidecars import PROXY_PORT, Sidecar, sidecar
 pytestmark = pytest.mark.envoy
 
 EXAMPLES, REQUESTS_PER_EXAMPLE = 100, 16
-"""How many sets of rules, and how many requests for each."""
+"""The number of sets of rules, and of requests for each."""
 OF_INTEREST = ("x-a", "x-b", "x-c")
 OF_ANSWERS = ("x-r", "x-s")
 ALLOWED, REQUEST_HEADERS = "access-control-allow-", "access-control-request-headers"
 Headers = tuple[tuple[str, str], ...]
 OUTSIDE = {"*.example.com": "other", "*.b.example.com": "copy", "a.b.example.com": "v1"}
-"""Hosts from outside, and who answers for them."""
+"""External hosts, and the workloads that answer for them."""
 UNAVAILABLE = 503
 PAUSE_S = 0.03
-"""How long a copy that should not be is waited for, once for each world."""
+"""How long to wait for unexpected copies, once for each set of rules."""
 
 
 class Mesh(msgspec.Struct, frozen=True):
-    """Three services, of which `web` has two versions, and a sidecar before them."""
+    """Three services, of which `web` has two versions, and a sidecar."""
 
     stage: Stage
     sidecar: Sidecar
@@ -67,7 +67,7 @@ class Mesh(msgspec.Struct, frozen=True):
         assert not nack_messages(self.stage)
 
     async def ask(self, request: Request, number: int) -> RawResponse:
-        """Send a request as the matcher was asked about it, with a number to know it again."""
+        """Send the request that the matcher was given, with a number that identifies it."""
         line, port = f"{request.method} {request.path}", request.port
         if not port:
             line, port = f"{request.method} http://{request.authority}{request.path}", PROXY_PORT
@@ -75,7 +75,7 @@ class Mesh(msgspec.Struct, frozen=True):
         return await send_raw((self.sidecar.address, port), line, headers)
 
     def received(self, number: int) -> list[tuple[str, Received]]:
-        """What arrived of a request, and where."""
+        """The requests that arrived with a number, and at which workload."""
         return [
             (name, request)
             for name, workload in self.workloads.items()
@@ -92,7 +92,7 @@ async def test_the_matcher_predicts_what_a_real_envoy_does(stage: Stage) -> None
 
         @settings(
             max_examples=EXAMPLES,
-            phases=(Phase.reuse, Phase.generate),  # making a failure smaller takes minutes here
+            phases=(Phase.reuse, Phase.generate),  # shrinking takes minutes here
             suppress_health_check=list(HealthCheck),
         )
         @given(WORLDS, st.lists(REQUESTS, min_size=REQUESTS_PER_EXAMPLE, max_size=REQUESTS_PER_EXAMPLE))
@@ -160,7 +160,7 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
 
 
 def _cross_origin(drawn: Any, headers: Headers) -> tuple[Headers, str]:
-    """Return the headers and the method of a request that may come from another origin, or ask whether one may."""
+    """Return the headers and the method of a request that may be cross-origin or a preflight."""
     if drawn["origin"]:
         headers = (*headers, ("origin", drawn["origin"]))
     if drawn["origin"] and drawn["preflight"]:
@@ -171,7 +171,7 @@ def _cross_origin(drawn: Any, headers: Headers) -> tuple[Headers, str]:
 
 
 async def _wait_for_copies(mesh: Mesh, triples: list[tuple[int, Outcome, RawResponse]]) -> None:
-    """Wait for the copies that must come, and a moment for those that must not."""
+    """Wait for the expected copies, and a moment for unexpected ones."""
     for number, outcome, _ in triples:
         least = sum(_certain_counts(outcome).values())
         try:
@@ -182,17 +182,17 @@ async def _wait_for_copies(mesh: Mesh, triples: list[tuple[int, Outcome, RawResp
 
 
 def _certain_counts(outcome: Outcome) -> Counter[str]:
-    """Return how many requests must arrive: the original and the copies of all requests."""
+    """Return how many requests must arrive: the original and its certain copies."""
     if not isinstance(outcome.action, Forwarded) or outcome.status:
         return Counter()
     sure = [c for c in outcome.action.mirrors if c.numerator >= c.denominator and not c.problem]
     if any(target.problem for target in outcome.action.targets):
-        return Counter()  # perhaps nothing is sent
+        return Counter()  # the share of this target is not forwarded
     return Counter({"original": 1, "copies": len(sure)})
 
 
 def _differences(mesh: Mesh, number: int, outcome: Outcome, answer: RawResponse) -> Any:
-    """Yield what is not as the matcher says."""
+    """Yield the differences between the matcher's outcome and Envoy's."""
     received = mesh.received(number)
     originals = [(n, r) for n, r in received if "x-envoy-internal" not in r.headers]
     copies = [(n, r) for n, r in received if "x-envoy-internal" in r.headers]
@@ -205,7 +205,7 @@ def _differences(mesh: Mesh, number: int, outcome: Outcome, answer: RawResponse)
         return
     assert isinstance(outcome.action, Forwarded)
     if answer.status == UNAVAILABLE and not received and any(target.problem for target in outcome.action.targets):
-        return  # a share goes to nobody
+        return  # a share has no backend
     if len(originals) != 1:
         yield f"{len(originals)} requests arrived"
         return

@@ -1,4 +1,4 @@
-"""Istio's MeshConfig, read from its ConfigMap, as clients of a real Envoy notice it."""
+"""Istio's MeshConfig from its ConfigMap, through a real Envoy."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ PATHS = (
 
 
 def istio_mesh_config(settings: Mapping[str, Any]) -> str:
-    """Istio's ConfigMap with these settings, as YAML in a text."""
+    """Istio's ConfigMap with these settings."""
     manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

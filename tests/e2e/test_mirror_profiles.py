@@ -1,4 +1,4 @@
-"""Two mirrors of one target, each with guards of its own: a real Envoy copies as much as each of them allows."""
+"""Two mirrors of one target, each with its own guards: a real Envoy copies as much as each of them allows."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -55,5 +55,5 @@ async def test_each_mirror_copies_bodies_up_to_its_own_limit(stage: Stage, clien
 
 
 def complete_copies(copy: Workload) -> set[tuple[str, int]]:
-    """The copies whose body arrived as a whole, by mirror and size."""
+    """The copies whose body arrived completely, by mirror and size."""
     return {(r.headers["x-mirror"], r.size) for r in copy.received if r.path == f"/post?{r.size}"}

@@ -1,4 +1,4 @@
-"""A real Envoy does of a route what its status and `check` say: no more, and no less."""
+"""A real Envoy serves exactly what a route's status and `check` report."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""How many requests are copied: 20,000 for each case, counted within four standard deviations of the binomial.
+"""The share of mirrored requests: 20,000 per case, within four standard deviations of the binomial.
 
-Four sigma on both sides are missed once in 16,000 times by chance alone.
+By chance alone, one in 16,000 counts is outside of four sigma.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ PERCENTAGES: Mapping[str, tuple[float, Mapping[str, Any]]] = {
     "psnake": (0.25, {"mirror_percent": 25}),
     "pboth": (0.05, {"mirrorPercentage": {"value": 5}, "mirrorPercent": 70}),
 }
-"""Host to its share and how its VirtualService says it."""
+"""Host to the expected share, and the fields of its VirtualService."""
 
 WEIGHTS = {"tens": (10, 90), "large": (100_000, 900_000)}
 
@@ -123,10 +123,10 @@ async def _flood(envoy: Sidecar, host: str) -> dict[str, int]:
 
 
 async def _drained(envoy: Sidecar) -> None:
-    """Wait until no copy is under way; none may have been dropped by a guard."""
+    """Wait until no copy is in flight; none may have been dropped by a guard."""
     while True:
         stats = await envoy.envoy.stats(r"^cluster\.mirror.*(rq_active|rq_pending_active|overflow|rq_cancelled)$")
-        assert stats, "there is no mirror"
+        assert stats, "no mirror cluster"
         dropped = {name: value for name, value in stats.items() if value and not name.endswith("_active")}
         assert not dropped, "copies were dropped, so there is nothing to count"
         if not any(stats.values()):

@@ -1,4 +1,4 @@
-"""Traffic policies of DestinationRules, as clients of a real Envoy notice them."""
+"""Traffic policies of DestinationRules, through a real Envoy."""
 
 import asyncio
 from collections import Counter
@@ -47,7 +47,7 @@ class Mesh(msgspec.Struct, frozen=True):
     client: aiohttp.ClientSession
 
     async def get(self, path: str = "/anything", **headers: str) -> tuple[int, str]:
-        """Call `web`; return the status, and who answered."""
+        """Call `web`; return the status, and the workload that answered."""
         url = f"http://web:{PORT}{path}"
         async with self.client.get(url, proxy=self.sidecar.proxy, headers=headers) as answer:
             return answer.status, answer.headers.get("X-Workload", "")
@@ -61,7 +61,7 @@ class Mesh(msgspec.Struct, frozen=True):
 
 
 def rule(host: str, policy: Mapping[str, Any]) -> str:
-    """A DestinationRule that is a traffic policy, of the name of its host."""
+    """A DestinationRule with a traffic policy, named after its host."""
     manifest = {
         "apiVersion": "networking.istio.io/v1",
         "kind": "DestinationRule",
@@ -138,7 +138,7 @@ async def test_a_full_connection_pool_rejects_at_once(three: Mesh):
     await three.rule("web", {"connectionPool": limits})
     answers = Counter(status for status, _ in await asyncio.gather(*(three.get("/delay/1") for _ in range(10))))
     assert answers.keys() == {200, 503}
-    assert answers[200] <= 2, "one under way, and perhaps one waiting"
+    assert answers[200] <= 2, "one in flight, and perhaps one pending"
 
 
 async def test_a_failing_workload_is_ejected(mesh: Mesh):
@@ -175,7 +175,7 @@ async def test_local_workloads_are_preferred_until_they_fail(stage: Stage, clien
         }
         await eu_mesh.rule("web", ejecting)
         assert {(await eu_mesh.get())[1] for _ in range(10)} == {"near"}
-        assert {(await us_mesh.get())[1] for _ in range(10)} == {"far"}, "each proxy has its own near"
+        assert {(await us_mesh.get())[1] for _ in range(10)} == {"far"}, "locality is that of each proxy"
 
         shares = {"distribute": [{"from": "eu/*", "to": {"us": 100}}]}
         await eu_mesh.rule("web", {**ejecting, "loadBalancer": {"localityLbSetting": shares}})

@@ -1,4 +1,4 @@
-"""Whatever Gateway API's objects say, a real Envoy accepts what becomes of them."""
+"""A real Envoy accepts the resources built from any objects of Gateway API."""
 
 from pathlib import Path
 

@@ -72,7 +72,7 @@ async def test_the_rejections_of_a_proxy_are_removed_when_it_disconnects(stage: 
     stage.write("mesh.yaml", mesh_manifests(PLANTED))
     await until(lambda: bool(stage.app.plane.findings.all()), "Envoy rejected the routes")
     await envoy_sidecar.envoy.stop()
-    await until(lambda: not stage.app.plane.findings.all(), "nobody rejects anything any more")
+    await until(lambda: not stage.app.plane.findings.all(), "the rejection is removed")
 
 
 async def assert_rejection_is_reported(app: App, envoy_sidecar: Sidecar) -> None:
@@ -111,7 +111,7 @@ async def proxies(app: App, *flags: str) -> str:
 
 
 def mesh_manifests(shop: str) -> str:
-    """Two services on one port, and no routes but those of the port."""
+    """Two services on one port; the port's routes are the only ones."""
     return join_manifests(mesh_config({"proxyHttpPort": 0}), WEB, shop)
 
 

@@ -1,4 +1,4 @@
-"""The control plane goes away and comes back, politely or by kill -9: requests never notice, and nothing is re-sent."""
+"""Restarts of the control plane, graceful or by kill -9: no request fails, and nothing is pushed again."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ AWAY_S = 1.0
 
 
 class World(msgspec.Struct, frozen=True):
-    """A service `web` of two versions, and `copy`, to which its requests can be copied."""
+    """A service `web` with two versions, and its mirror `copy`."""
 
     v1: PathCounter
     v2: PathCounter
@@ -53,11 +53,11 @@ class World(msgspec.Struct, frozen=True):
         )
 
     def rules(self, version: str) -> str:
-        """Rules that send requests to a version, and a copy of each to `copy`."""
+        """Rules that route requests to a version, and mirror them to `copy`."""
         return virtual_service("web", {"route": route(("web", version, 1)), "mirror": {"host": "copy"}})
 
     async def check(self, address: str, version: str) -> None:
-        """Send a request, see who answers it and that its copy arrives."""
+        """Send a request; check the version that answers, and that the copy arrives."""
         self.copy.paths.clear()
         (answer,) = await flood((address, PROXY_PORT), [proxy_request(f"web:{PORT}", "/check")], connections=1)
         assert (answer.status, answer.workload) == (200, version)
@@ -164,7 +164,7 @@ async def test_kill_9_of_the_real_command_fails_no_request(
 
 
 async def _wait_until_reconnected(stage: Stage) -> None:
-    """Wait until the proxy is connected and has asked for everything again."""
+    """Wait until the proxy is connected and has subscribed to everything again."""
     await until(lambda: any(len(s.types) == TYPES for s in stage.app.xds.streams()), "the proxy is back")
     await stage.settled()
 
@@ -185,7 +185,7 @@ def _running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 async def _wait_for_answer(client: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]:
-    """Ask until somebody answers."""
+    """Send requests until one is answered."""
     async with asyncio.timeout(15):
         while True:
             with contextlib.suppress(aiohttp.ClientConnectionError):
@@ -195,7 +195,7 @@ async def _wait_for_answer(client: aiohttp.ClientSession, url: str) -> list[dict
 
 
 async def _settled_pushes(client: aiohttp.ClientSession, url: str) -> list[int]:
-    """Wait until the only proxy has all it asked for; return the number of pushes of each type."""
+    """Wait until the only proxy is synced; return the number of pushes of each type."""
     async with asyncio.timeout(15):
         while True:
             streams = await _wait_for_answer(client, url)

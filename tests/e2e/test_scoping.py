@@ -1,4 +1,4 @@
-"""A Sidecar in front of a real Envoy: what is imported works, what is not is unknown, copies go out all the same."""
+"""A Sidecar for a real Envoy: imported services work, others are unknown, mirrors work either way."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -33,19 +33,19 @@ class SidecarWorld(msgspec.Struct, frozen=True):
     client: aiohttp.ClientSession
 
     async def limit(self, *egress: Mapping[str, Any], policy: Mapping[str, Any]) -> None:
-        """Let the sidecar see this, and no more."""
+        """Restrict the sidecar's imports to this."""
         spec = {"egress": list(egress), "outboundTrafficPolicy": policy}
         metadata = {"name": "default"}
         kind = {"apiVersion": "networking.istio.io/v1", "kind": "Sidecar"}
         await self.stage.apply(yaml.safe_dump({**kind, "metadata": metadata, "spec": spec}))
 
     async def ask(self, host: str) -> str:
-        """Ask through the HTTP proxy; return which workload answered, or the status."""
+        """Send a request through the HTTP proxy; return the workload that answered, or the status."""
         async with self.client.get(f"http://{host}:8000/headers", proxy=self.sidecar.proxy) as answer:
             return answer.headers.get("X-Workload", str(answer.status))
 
     async def dial(self, address: str, port: int, host: str) -> str:
-        """Ask a listener; return which workload answered, the status, or "refused"."""
+        """Send a request to a listener; return the workload that answered, the status, or "refused"."""
         try:
             async with self.client.get(f"http://{address}:{port}/headers", headers={"Host": host}) as answer:
                 return answer.headers.get("X-Workload", str(answer.status))
@@ -118,7 +118,7 @@ async def test_an_egress_listener_is_bound_to_its_address(world: SidecarWorld) -
 
 
 async def until_answered(world: SidecarWorld, address: str) -> str:
-    """Ask until a listener that was just accepted takes connections."""
+    """Send requests until a new listener accepts connections."""
     async with asyncio.timeout(15):
         while (answer := await world.dial(address, OWN_PORT, "own")) == "refused":
             await asyncio.sleep(0.05)

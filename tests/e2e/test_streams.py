@@ -1,4 +1,4 @@
-"""TLS goes where its server name says, TCP where the rules say; both unread, through a real Envoy."""
+"""TLS passthrough by server name, and TCP by rules, through a real Envoy."""
 
 import asyncio
 import ssl
@@ -53,7 +53,7 @@ def greeting(name: str):
 
 
 async def connect(mesh: Sidecar, port: int, name: str = "") -> str:
-    """Connect, with TLS when there is a name to ask for; return who answers."""
+    """Connect, over TLS if a server name is given; return the server's greeting."""
     context = None
     if name:
         context = ssl.create_default_context()

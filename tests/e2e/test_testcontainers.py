@@ -35,11 +35,11 @@ PORT = 8000
 def docker() -> Iterator[Any]:
     """A client of the Docker daemon; without one the test is skipped."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what these two say on import is no business of ours
+        warnings.simplefilter("ignore")  # these two warn on import
         docker = pytest.importorskip("docker")
         pytest.importorskip("testcontainers.core.container")
     try:
-        # The command asks first, because the Python client leaves its socket open when nobody answers.
+        # The command is tried first: the Python client leaks its socket if the daemon does not answer.
         subprocess.run(["docker", "version"], check=True, capture_output=True, timeout=300)
     except (OSError, subprocess.SubprocessError) as error:
         pytest.skip(f"no Docker daemon answers: {error}")
@@ -98,7 +98,7 @@ def _binary() -> Path:
 
 
 def _libraries(binary: Path) -> list[str]:
-    """List what the binary is linked to, the loader included, by absolute path."""
+    """List the libraries that the binary is linked to, the loader included, by absolute path."""
     output = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=True).stdout
     return [word for word in output.split() if word.startswith("/")]
 

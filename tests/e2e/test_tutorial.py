@@ -36,13 +36,13 @@ class Tutorial(msgspec.Struct, frozen=True):
     client: aiohttp.ClientSession
 
     async def get(self, host: str = "httpbin:8000", path: str = "/headers") -> str:
-        """Ask through the HTTP proxy; return which version answered."""
+        """Send a request through the HTTP proxy; return the version that answered."""
         async with self.client.get(f"http://{host}{path}", proxy=self.sidecar.proxy) as answer:
             assert answer.status == 200
             return answer.headers["X-Workload"]
 
     async def dial(self, host: str) -> str:
-        """Ask through the service port's own listener; return which version answered."""
+        """Send a request to the service port's listener; return the version that answered."""
         async with self.client.get(f"{self.sidecar.on(8000)}/headers", headers={"Host": host}) as answer:
             assert answer.status == 200
             return answer.headers["X-Workload"]
@@ -65,7 +65,7 @@ async def mesh(stage: Stage, client: aiohttp.ClientSession, request: pytest.Fixt
 async def test_the_default_policy_sends_everything_to_v1(mesh: Tutorial) -> None:
     assert {await mesh.get() for _ in range(20)} == {"v1"}
     assert len(mesh.v1.received) == 20
-    await asyncio.sleep(0.2)  # a copy that should not be would be on its way
+    await asyncio.sleep(0.2)  # time for an unexpected copy to arrive
     assert mesh.v2.received == []
 
 
@@ -140,7 +140,7 @@ async def test_bodies_up_to_the_limit_are_copied_and_larger_ones_are_not(mesh: T
 
 
 async def _upload(mesh: Tutorial, size: int, *, chunked: bool) -> str:
-    """Post random bytes and return their checksum; v1 must have seen the same."""
+    """Post random bytes and return their checksum; v1 must have received the same."""
     body = os.urandom(size)
     digest = hashlib.sha256(body).hexdigest()
 

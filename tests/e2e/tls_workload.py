@@ -1,4 +1,4 @@
-"""A workload that speaks TLS only, and the certificates that it and its clients have."""
+"""A workload that speaks TLS only, with certificates for it and its clients."""
 
 import ssl
 from pathlib import Path
@@ -9,7 +9,7 @@ from aiohttp import web
 
 
 class TlsRequest(msgspec.Struct, frozen=True):
-    """One request as it arrived, with the server name that the TLS handshake asked for."""
+    """A received request, with the SNI of its TLS handshake."""
 
     path: str
     host: str
@@ -38,7 +38,7 @@ class TlsWorkload:
         self.port = 0
 
     def present(self, cert: Path, key: Path) -> None:
-        """Show another certificate."""
+        """Present another certificate."""
         self._tls.load_cert_chain(cert, key)
 
     async def __aenter__(self) -> "TlsWorkload":
