@@ -11,14 +11,14 @@ from mirrorplane.api.meta import Ref
 
 
 class Algorithm(Enum):
-    """How an endpoint is chosen. ORIGINAL_DST chooses none: it dials the address that the client dialled."""
+    """How an endpoint is chosen. ORIGINAL_DST chooses none: it dials the original destination address."""
 
     LEAST_REQUEST = "least_request"
     ROUND_ROBIN = "round_robin"
     RANDOM = "random"
     RING_HASH = "ring_hash"
     MAGLEV = "maglev"
-    ORIGINAL_DST = "dialled"
+    ORIGINAL_DST = "original_dst"
 
 
 class HashKey(msgspec.Struct, frozen=True):

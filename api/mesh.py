@@ -48,7 +48,7 @@ _L4, _HTTP = {Protocol.TLS, Protocol.TCP, Protocol.UDP}, {Protocol.HTTP, Protoco
 
 
 class Resolution(Enum):
-    """Where a service's endpoints come from: EDS, DNS, or the address that the client dialled (NONE)."""
+    """Where a service's endpoints come from: EDS, DNS, or the original destination address (NONE)."""
 
     ENDPOINTS = "endpoints"
     DNS = "dns"

@@ -69,14 +69,14 @@ class ClientKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 
     `labels` are those that some policy of its namespace selects clients by. `holds_secrets`: it is sent Secrets of its
     namespace, so it can show a certificate of one. `router`: it forwards requests of clients outside the mesh.
-    `shows`: the gateway with the client certificate that it shows.
+    `client_certificate_gateway`: the gateway with the client certificate that it shows.
     """
 
     visibility: Visibility
     labels: tuple[tuple[str, str], ...] = ()
     holds_secrets: bool = False
     router: bool = False
-    shows: Ref | None = None
+    client_certificate_gateway: Ref | None = None
 
     @property
     def namespace(self) -> str:
@@ -99,12 +99,12 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """The properties of a Proxy that can change its configuration. Proxies with equal scopes share all work and bytes.
 
     `labels` are only those that some object selects on, `gateways` those that select a router. `bind` is the address of
-    listeners that are really bound. `intercepted`: the kernel redirects traffic and reports the address that was
-    dialled. `workload` are the labels that some service selects workloads by, for inbound ports, and for routers.
-    `identity` is set for routers: Secrets are never shared with another identity. `locality` and `ranked`, labels that
-    are compared with those of endpoints, are set where some rule prefers near endpoints; `selected` are those that some
-    policy of the namespace selects clients by. `shows` is the gateway with the client certificate that an authenticated
-    router shows to backends.
+    listeners that are really bound. `intercepted`: the kernel redirects traffic and reports its original destination.
+    `workload_labels` are those that some service selects workloads by, for inbound ports, and for routers. `identity`
+    is set for routers: Secrets are never shared with another identity. `locality` and `locality_labels`, which are
+    compared with those of endpoints, are set where some rule prefers near endpoints; `policy_labels` are those that
+    some policy of the namespace selects clients by. `client_certificate_gateway` has the certificate that an
+    authenticated router shows to backends.
     """
 
     role: str
@@ -115,12 +115,12 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     bind: str = LOOPBACK
     unprivileged: bool = False
     intercepted: bool = False
-    workload: tuple[tuple[str, str], ...] = ()
+    workload_labels: tuple[tuple[str, str], ...] = ()
     identity: str = ""
     locality: Locality = Locality()
-    ranked: tuple[tuple[str, str], ...] = ()
-    selected: tuple[tuple[str, str], ...] = ()
-    shows: Ref | None = None
+    locality_labels: tuple[tuple[str, str], ...] = ()
+    policy_labels: tuple[tuple[str, str], ...] = ()
+    client_certificate_gateway: Ref | None = None
 
     @property
     def namespace(self) -> str:
@@ -130,18 +130,20 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     @property
     def outbound(self) -> "Scope":
         """The scope without what only matters to inbound traffic: proxies with equal ones share outbound config."""
-        return msgspec.structs.replace(self, workload=()) if self.workload else self
+        return msgspec.structs.replace(self, workload_labels=()) if self.workload_labels else self
 
     @property
     def client(self) -> ClientKey:
         """The key by which policies apply to the calls of this proxy."""
         router = self.role == ROUTER
-        return ClientKey(self.visibility, self.selected, router and bool(self.identity), router, self.shows)
+        return ClientKey(
+            self.visibility, self.policy_labels, router and bool(self.identity), router, self.client_certificate_gateway
+        )
 
     @property
     def endpoint_view(self) -> EndpointView:
         """The client with its place among endpoints."""
-        return EndpointView(self.client, self.locality, self.ranked)
+        return EndpointView(self.client, self.locality, self.locality_labels)
 
 
 class NodeIdError(ValueError):

@@ -31,7 +31,7 @@ class HostSelector(msgspec.Struct, frozen=True):
     wide: tuple[HostPattern, ...] = ()
 
     @property
-    def is_everything(self) -> bool:
+    def matches_all(self) -> bool:
         """Tell whether every host is selected."""
         return HostPattern(self.ANY, self.ANY) in self.wide
 
@@ -134,7 +134,7 @@ class SidecarScope(msgspec.Struct, frozen=True):
     def is_unlimited(self) -> bool:
         """Tell whether every service can be called on all of its ports."""
         return any(
-            listener.port == 0 and listener.hosts.is_everything and listener.excluded == HostSelector()
+            listener.port == 0 and listener.hosts.matches_all and listener.excluded == HostSelector()
             for listener in self.egress
         )
 

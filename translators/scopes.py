@@ -19,13 +19,13 @@ _EVERY_ADDRESS = {4: ANY_ADDRESS, 6: "::"}
 class Selection(msgspec.Struct, frozen=True):
     """Which routers a gateway selects: those with its labels, in its namespace or ("") in any.
 
-    `shows`: the gateway has a client certificate that its routers show to backends.
+    `has_client_certificate`: the gateway has a client certificate that its routers show to backends.
     """
 
     gateway: Ref
     labels: Labels
     namespace: str = ""
-    shows: bool = False
+    has_client_certificate: bool = False
 
     def selects(self, proxy: Proxy) -> bool:
         """Tell whether a router is selected."""
@@ -35,7 +35,7 @@ class Selection(msgspec.Struct, frozen=True):
 class Criteria(msgspec.Struct, frozen=True):
     """Which properties of proxies some object depends on.
 
-    `labels` are the keys of all sourceLabels, `ranked` those that failoverPriority compares with endpoints'.
+    `labels` are the keys of all sourceLabels, `locality_labels` those that failoverPriority compares with endpoints'.
     `locality`: some policy ranks or weighs localities. `clients` are the label keys that policies select clients by, by
     namespace, `workloads` those that services select workloads by. `gateways` are all gateways with their selectors.
     `sidecar_scopes` are by namespace the labels that a proxy must have and the Sidecar that it then has; the first
@@ -44,7 +44,7 @@ class Criteria(msgspec.Struct, frozen=True):
 
     labels: frozenset[str] = frozenset()
     locality: bool = False
-    ranked: frozenset[str] = frozenset()
+    locality_labels: frozenset[str] = frozenset()
     clients: frozenset[tuple[str, str]] = frozenset()
     workloads: frozenset[str] = frozenset()
     gateways: tuple[Selection, ...] = ()
@@ -54,11 +54,11 @@ class Criteria(msgspec.Struct, frozen=True):
 
 def criteria(view: View) -> Criteria:
     """Return which properties of proxies some object depends on."""
-    uses_locality, ranked = _locality_criteria(view)
+    uses_locality, locality_labels = _locality_criteria(view)
     return Criteria(
         labels=_source_label_keys(view),
         locality=uses_locality,
-        ranked=ranked,
+        locality_labels=locality_labels,
         clients=_client_label_keys(view),
         workloads=frozenset().union(*(view.memo(_selector_keys, part.index) for part in every_partition())),
         gateways=view.memo(_selections),
@@ -83,12 +83,12 @@ def scope_of(proxy: Proxy, criteria: Criteria) -> Scope:
         bind=_bind(proxy),
         unprivileged=proxy.unprivileged,
         intercepted=is_intercepted,
-        workload=_labels(proxy, criteria.workloads) if is_intercepted or is_router else (),
+        workload_labels=_labels(proxy, criteria.workloads) if is_intercepted or is_router else (),
         identity=proxy.identity if is_router else "",
         locality=proxy.locality if criteria.locality else Locality(),
-        ranked=_labels(proxy, criteria.ranked),
-        selected=_labels(proxy, client_keys),
-        shows=_certificate_gateway(proxy, criteria.gateways) if is_router and proxy.identity else None,
+        locality_labels=_labels(proxy, criteria.locality_labels),
+        policy_labels=_labels(proxy, client_keys),
+        client_certificate_gateway=_certificate_gateway(proxy, criteria.gateways),
     )
 
 
@@ -170,7 +170,10 @@ def _selecting_gateways(proxy: Proxy, selections: tuple[Selection, ...]) -> tupl
 
 
 def _certificate_gateway(proxy: Proxy, selections: tuple[Selection, ...]) -> Ref | None:
-    return next((s.gateway for s in selections if s.shows and s.selects(proxy)), None)
+    """Return the first gateway with a client certificate. Routers without a proved identity are sent no Secrets."""
+    if proxy.role != ROUTER or not proxy.identity:
+        return None
+    return next((s.gateway for s in selections if s.has_client_certificate and s.selects(proxy)), None)
 
 
 def _is_intercepted(proxy: Proxy) -> bool:

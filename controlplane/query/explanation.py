@@ -23,7 +23,7 @@ from mirrorplane.api.tracing import (
 from mirrorplane.controlplane.findings.format import one_line
 from mirrorplane.controlplane.sources.source import Locate, Location
 from mirrorplane.translators.matching.forwarding import mirror_authority
-from mirrorplane.translators.matching.original_dst import dialled_address
+from mirrorplane.translators.matching.original_dst import original_dst_address
 from mirrorplane.translators.matching.outcome import trace_request
 from mirrorplane.translators.scopes import criteria, scope_of
 
@@ -66,7 +66,7 @@ def trace(plane: "Plane", proxy: Proxy, resources: "DecodedResources", request: 
     if proxy.interception != REDIRECT:
         return trace_request(resources, request)
     view = plane.engine.view
-    dialled = dialled_address(view, scope_of(proxy, view.memo(criteria)), dialled_host, request.port)
+    dialled = original_dst_address(view, scope_of(proxy, view.memo(criteria)), dialled_host, request.port)
     return trace_request(resources, msgspec.structs.replace(request, address=dialled))
 
 

@@ -142,12 +142,12 @@ def _scope_row(scope: Scope) -> ScopeRow:
         bind=scope.bind,
         unprivileged=scope.unprivileged,
         intercepted=scope.intercepted,
-        workload_labels=dict(scope.workload),
+        workload_labels=dict(scope.workload_labels),
         identity=scope.identity,
         locality=scope.locality,
-        locality_labels=dict(scope.ranked),
-        policy_labels=dict(scope.selected),
-        client_certificate_gateway=str(scope.shows or ""),
+        locality_labels=dict(scope.locality_labels),
+        policy_labels=dict(scope.policy_labels),
+        client_certificate_gateway=str(scope.client_certificate_gateway or ""),
     )
 
 

@@ -25,9 +25,9 @@ def expand_preflights(route: Route) -> tuple[Route, ...]:
     cors = route.cors
     if cors is None or cors.unmatched_preflights is not UnmatchedPreflights.REFUSE:
         return (route,)
-    strangers = tuple(FieldMatch("origin", origin, invert=True) for origin in cors.origins)
+    other_origins = tuple(FieldMatch("origin", origin, invert=True) for origin in cors.origins)
     refused = msgspec.structs.replace(
-        _narrowed(route, (*_PREFLIGHT, *strangers)),
+        _narrowed(route, (*_PREFLIGHT, *other_origins)),
         action=Answer(_REFUSED),
         cors=None,
         authorization=None,

@@ -24,9 +24,9 @@ def client_tls(view: View, client: ClientKey, cluster: ClusterName) -> Tls | Non
     service = view.memo(services.find_service, client.visibility, cluster.host)
     port = port_of(service, cluster.port) if service is not None else None
     policy = find_backend_tls(view, service, port) if service is not None and port is not None else None
-    if policy is None or client.shows is None:
+    if policy is None or client.client_certificate_gateway is None:
         return policy.tls if policy is not None else None
-    certificate = view.memo(referenced_secrets.client_certificate, client.shows)
+    certificate = view.memo(referenced_secrets.client_certificate, client.client_certificate_gateway)
     return msgspec.structs.replace(policy.tls, client_certificate_ref=certificate)
 
 

@@ -68,7 +68,7 @@ def service_on_listeners(view: View, visibility: Visibility, host: str) -> Servi
     service = view.memo(find_service, visibility, host)
     if service is None or visibility.sidecar is None:
         return service
-    return sidecar_scope.on_listeners(view, visibility, service)
+    return sidecar_scope.restrict_to_listeners(view, visibility, service)
 
 
 def http_ports(view: View, visibility: Visibility) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ def sidecar_scope(view: View, visibility: Visibility) -> SidecarScope:
     return scopes[0].seen_from(visibility.namespace) if scopes else SidecarScope(visibility.sidecar)
 
 
-def on_listeners(view: View, visibility: Visibility, service: Service) -> Service | None:
+def restrict_to_listeners(view: View, visibility: Visibility, service: Service) -> Service | None:
     """Return a service with the ports whose listener imports it, and the protocols of those listeners.
 
     None when no listener does: a host that is only a backend of tables has clusters and no name on listeners (Istio).

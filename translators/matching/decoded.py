@@ -27,12 +27,12 @@ def decode_resources(resources: ResourceSet) -> DecodedResources:
     )
 
 
-def cluster_problem(resources: DecodedResources, name: str, dialled_address: str = "") -> str:
-    """Return why nothing can be sent to a cluster, or "". `dialled_address` is known only with interception."""
+def cluster_problem(resources: DecodedResources, name: str, original_dst_address: str = "") -> str:
+    """Return why nothing can be sent to a cluster, or "". `original_dst_address` is known only with interception."""
     cluster = resources.clusters.get(name)
     if cluster is None:
         return f"cluster {name} does not exist"
-    if cluster.type == envoy.Cluster.ORIGINAL_DST and not dialled_address:
+    if cluster.type == envoy.Cluster.ORIGINAL_DST and not original_dst_address:
         return "the original destination is known only with interception"
     if cluster.type == envoy.Cluster.EDS:
         service = cluster.eds_cluster_config.service_name or name

@@ -9,7 +9,7 @@ from mirrorplane.translators.names import ANY_ADDRESS
 from mirrorplane.translators.sidecars.outbound_listeners import dialable_addresses
 
 
-def dialled_address(view: View, scope: Scope, host: str, port: int) -> str:
+def original_dst_address(view: View, scope: Scope, host: str, port: int) -> str:
     """Return the first address of the service with that name, or of a workload when the service is headless.
 
     A host without service gets an address that no listener serves.

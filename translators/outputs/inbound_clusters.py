@@ -40,7 +40,7 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
 
 
 def _use_original_dst(body: envoy.Cluster, port: int) -> None:
-    """Dial the address that the client dialled, on another `port` unless it is 0."""
+    """Dial the original destination address, on another `port` unless it is 0."""
     body.type = envoy.Cluster.ORIGINAL_DST
     body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
     body.upstream_bind_config.source_address.CopyFrom(envoy.SocketAddress(address=_SOURCE_ADDRESS, port_value=0))

@@ -74,9 +74,11 @@ def _referrers(view: View, scope: Scope) -> Mapping[str, tuple[Ref, ...]]:
         if termination.referrer is not None:
             for name in referenced_secrets.server_certificates(termination):
                 by_name[name] = (*by_name.get(name, ()), termination.referrer)
-    if scope.shows is not None and (secret := referenced_secrets.client_certificate(view, scope.shows)):
+    if scope.client_certificate_gateway is not None and (
+        secret := referenced_secrets.client_certificate(view, scope.client_certificate_gateway)
+    ):
         name = referenced_secrets.certificate_resource(secret)
-        by_name[name] = (*by_name.get(name, ()), scope.shows)
+        by_name[name] = (*by_name.get(name, ()), scope.client_certificate_gateway)
     return by_name
 
 

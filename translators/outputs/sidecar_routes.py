@@ -24,7 +24,7 @@ def configurations(view: View, scope: Scope) -> tuple[tuple[str, ...], ...]:
     of_ports = tuple(str(number) for number in view.memo(services.http_ports, scope.visibility))
     partitions = view.memo(services.partitions, scope.visibility) if scope.intercepted else ()
     of_services = (
-        view.memo(outbound_listeners.own_configurations, scope.visibility, partition) for partition in partitions
+        view.memo(outbound_listeners.address_route_configs, scope.visibility, partition) for partition in partitions
     )
     return ((*of_ports, *http_proxy), *of_services)
 

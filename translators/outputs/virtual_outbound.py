@@ -21,7 +21,7 @@ def build(view: View, visibility: Visibility, name: str) -> Resource:
     """Return the listener. Connections to its own port would come back to it for ever, and are closed."""
     body = envoy.Listener(name=name, traffic_direction="OUTBOUND")
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=ANY_ADDRESS, port_value=PORT))
-    # Envoy moves a connection to the listener of the address that was dialled; the chains here are for all others.
+    # Envoy moves a connection to the listener of the original destination address; the chains here are for all others.
     body.use_original_dst.value = True
     black_hole = network_filters.tcp_fixed(view, BLACK_HOLE)
     loop = body.filter_chains.add(name="virtualOutbound-blackhole", filters=[black_hole])

@@ -28,7 +28,7 @@ _ORIGINAL_DST = LoadBalancer(Algorithm.ORIGINAL_DST)
 def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False) -> Resource | None:
     """Return one cluster, the same for all proxies with this ClientKey; None when its service or port is missing.
 
-    `intercepted`: the proxy knows the address that its client dialled, and uses it for headless services (Istio).
+    `intercepted`: the proxy knows the original destination address, and uses it for headless services (Istio).
     """
     cluster = parse_cluster(name)
     service = view.memo(services.find_service, client.visibility, cluster.host) if cluster else None
@@ -60,7 +60,7 @@ def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False
 def _find_policy(
     view: View, client: ClientKey, service: Service, cluster: ClusterName, *, original_dst: bool
 ) -> ClusterPolicy:
-    """Return the policy of a cluster. Nothing is left to balance where the address that the client dialled is used.
+    """Return the policy of a cluster. Nothing is left to balance where the original destination address is used.
 
     Only endpoints from EDS have priorities and weights by locality. UDP has no TLS, no requests and no retries.
     """
@@ -68,8 +68,8 @@ def _find_policy(
     if cluster.transport is Transport.UDP:
         policy = ClusterPolicy(load_balancer=policy.load_balancer, connection_pool=policy.connection_pool)
     balancing = policy.load_balancer
-    asked_for = balancing is not None and balancing.algorithm is Algorithm.ORIGINAL_DST
-    if original_dst or asked_for or service.resolution is Resolution.NONE:
+    policy_is_original_dst = balancing is not None and balancing.algorithm is Algorithm.ORIGINAL_DST
+    if original_dst or policy_is_original_dst or service.resolution is Resolution.NONE:
         policy = msgspec.structs.replace(policy, load_balancer=_ORIGINAL_DST)
     elif service.resolution is not Resolution.ENDPOINTS and balancing is not None:
         policy = msgspec.structs.replace(policy, load_balancer=msgspec.structs.replace(balancing, locality_lb=None))

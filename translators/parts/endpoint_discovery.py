@@ -1,4 +1,4 @@
-"""Where a cluster's endpoints come from: EDS, DNS, or the address that the client dialled."""
+"""Where a cluster's endpoints come from: EDS, DNS, or the original destination address."""
 
 from mirrorplane.api.mesh import Endpoint, Port, Resolution, Service
 from mirrorplane.api.proxy import ClientKey, Locality

@@ -84,7 +84,7 @@ def rule_chain(
 
 
 def weighted_destinations(rule: L4Route) -> Sequence[Destination]:
-    """Return where connections go: an only destination gets all, of several those of weight 0 get none."""
+    """Return where connections go. A single destination gets all; of several, those of weight 0 get none."""
     destinations = rule.destinations
     return [d for d in destinations if d.weight > 0] if len(destinations) > 1 else destinations
 

@@ -56,7 +56,7 @@ def http(
 
 @cache
 def remember_original_dst() -> envoy.Filter:
-    """Return what stores the address that the client dialled, for routes to match. Shared: copy it, never change it.
+    """Return what stores the original destination address, for routes to match. Shared: copy it, never change it.
 
     See decision 0101.
     """

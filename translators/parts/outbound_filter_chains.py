@@ -90,7 +90,7 @@ def _encode(view: View, chains: Sequence[Chain], routes: tuple[str, ...]) -> Fil
 
 
 def _http(http_filter: envoy.Filter, *, original_dst: bool = False) -> Chain:
-    """Return a chain for HTTP. `original_dst`: its routes can match the address that the client dialled."""
+    """Return a chain for HTTP. `original_dst`: its routes can match the original destination address."""
     before = [network_filters.remember_original_dst()] if original_dst else []
     return Chain((), (), envoy.encode(envoy.FilterChain(filters=[*before, http_filter])))
 

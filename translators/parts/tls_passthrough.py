@@ -1,4 +1,4 @@
-"""TLS that a router forwards as it came: not wrapped in TLS once more, though a policy asks for TLS to the service."""
+"""TLS passthrough at routers. A policy that asks for TLS to the service does not apply: it is TLS already."""
 
 from collections.abc import Iterator
 

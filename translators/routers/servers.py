@@ -122,7 +122,7 @@ def selected_scope(view: View, gateway: Gateway) -> Scope:
     """Return the scope of a router that has just the labels that a gateway selects, for checks and statuses."""
     namespace = gateway.router_namespace or gateway.ref.namespace
     refs, visibility = view.memo(_selecting, gateway.selector, namespace), Visibility(namespace)
-    return Scope(ROUTER, visibility, bind=names.ANY_ADDRESS, gateways=refs, workload=gateway.selector)
+    return Scope(ROUTER, visibility, bind=names.ANY_ADDRESS, gateways=refs, workload_labels=gateway.selector)
 
 
 def _served(view: View, scope: Scope) -> Iterator[GatewayServer]:
@@ -150,7 +150,7 @@ def _joining(view: View, ref: Ref) -> Iterator[Ref]:
 def _listener_ports(view: View, scope: Scope, server: Server) -> tuple[int, ...]:
     """Return the router's own ports for a server's: the target of the oldest service with that port (Istio)."""
     number = server.number
-    for service in view.memo(workload_services, scope.namespace, scope.workload):
+    for service in view.memo(workload_services, scope.namespace, scope.workload_labels):
         port = port_of(service, number, udp=server.protocol is ServerProtocol.UDP)
         if port is not None and isinstance(port.target_port, int):
             return (port.target_port or number,)

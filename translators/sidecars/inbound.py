@@ -20,7 +20,7 @@ INBOUND_PORT = 15006
 class InboundPort(msgspec.Struct, frozen=True):
     """A port of the workload: `service_port` is the one that clients of `host` call.
 
-    Inbound traffic is forwarded to port `target` of `address`; "" is the address that was dialled. `pool` limits it.
+    Inbound traffic is forwarded to port `target` of `address`; "" is the original destination. `pool` limits it.
     """
 
     port: int
@@ -88,7 +88,7 @@ def _ingress_ports(sidecar: SidecarScope) -> tuple[InboundPort, ...]:
 def _service_ports(view: View, scope: Scope, sidecar: SidecarScope | None) -> tuple[InboundPort, ...]:
     """Return the ports that services target. Where several target one, the oldest decides its protocol (Istio)."""
     by_number: dict[int, InboundPort] = {}
-    for service in view.memo(workload_services, scope.namespace, scope.workload):
+    for service in view.memo(workload_services, scope.namespace, scope.workload_labels):
         for port in (port for port in service.ports if port.protocol is not Protocol.UDP):
             pool = sidecar.pool if sidecar is not None and sidecar.pool else _limits(view, scope, service, port)
             for number in view.memo(target_ports, service, port):

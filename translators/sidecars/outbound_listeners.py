@@ -1,7 +1,7 @@
 """Which outbound listener of a sidecar serves which services: one for a port, or one for an address of a service.
 
 Without interception a workload calls loopback, so all services of a port share one listener. With it the kernel
-reports the address that was dialled: L4 services have a listener for each of their addresses (Istio), and so have HTTP
+reports the original destination: L4 services have a listener for each of their addresses (Istio), and so have HTTP
 services with routes of Gateway API, which apply to every request to that address, whatever its Host. The listener of
 the port serves services without addresses, or with too many: headless ones by the addresses of their Pods, and ranges.
 """
@@ -67,7 +67,7 @@ def address_listeners(view: View, visibility: Visibility, partition: Partition) 
     return tuple(sorted(places))
 
 
-def own_configurations(view: View, visibility: Visibility, partition: Partition) -> tuple[str, ...]:
+def address_route_configs(view: View, visibility: Visibility, partition: Partition) -> tuple[str, ...]:
     """Return `host:port` of the services of a partition whose own listeners have HTTP, or detect it."""
     routed = view.memo(route_tables.ports_with_service_routes, visibility, partition)
     return tuple(

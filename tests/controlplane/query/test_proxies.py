@@ -62,7 +62,7 @@ def test_a_row_is_plain_and_says_everything():
     ]
     here = Locality("eu", "a")
     visibility = Visibility("default", Ref(SIDECAR.key, "default", "own"))
-    scope = Scope("sidecar", visibility, labels=(("version", "v2"),), locality=here, selected=(("app", "b"),))
+    scope = Scope("sidecar", visibility, labels=(("version", "v2"),), locality=here, policy_labels=(("app", "b"),))
     row_a, row_b = proxy_rows(streams, [scope, scope], NOON)
     assert msgspec.json.decode(msgspec.json.encode(row_b)) == {
         "id": "sidecar~127.0.0.1~b.default~default.svc.cluster.local",
