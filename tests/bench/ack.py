@@ -72,9 +72,9 @@ class Twin:
         message = response(ROUTE, str(number), resources, delta=True)
         self.waiting = {str(number)}
         self.accepted.clear()
-        began = self.server.push(message)
+        started = self.server.push(message)
         await asyncio.wait_for(self.accepted.wait(), 10)
-        return (time.perf_counter() - began) * 1000
+        return (time.perf_counter() - started) * 1000
 
 
 async def measure(count: int) -> dict[str, float]:
@@ -86,9 +86,9 @@ async def measure(count: int) -> dict[str, float]:
             await until(lambda: bool(sets), "there was a set to serve")
             heard = Heard(stage)
             stage.app.xds._feed = heard
-            began = time.perf_counter()
+            started = time.perf_counter()
             await stage.sidecar(PROXY)
-            boot = time.perf_counter() - began
+            boot = time.perf_counter() - started
             return {"boot_s": boot, **await turns(stage, heard, sets, count)}
 
 
@@ -99,9 +99,9 @@ async def turns(stage: Stage, heard: Heard, sets: list[ResourceSet], count: int)
     times: list[tuple[float, float, float]] = []
     async with EnvoyProcess(bootstrap(TWIN, XdsAddress("127.0.0.1", port))):
         for number in range(CHANGES + WARM_UP):
-            ours = await change(stage, heard, count, number)
+            plane_times = await change(stage, heard, count, number)
             changed = [sets[-1].of_type(ROUTE)[name] for name in sorted(sets[-1].changed[ROUTE])]
-            times.append((*ours, await twin.change(number, changed)))
+            times.append((*plane_times, await twin.change(number, changed)))
         assert not twin.server.rejections, twin.server.rejections
         await twin.server.stop()
     offered, total, bare = zip(*times[WARM_UP:], strict=True)
@@ -122,11 +122,11 @@ async def change(stage: Stage, heard: Heard, count: int, number: int) -> tuple[f
     """Make one change; returns the milliseconds until its sets were offered to streams, and until the ACK."""
     obj = virtual_service(number * 7 % count, 1.0 + number / 10)
     heard.settled.clear()
-    began = time.perf_counter()
+    started = time.perf_counter()
     await stage.app.plane.update(Batch((Change(obj.ref, obj),)))
     offered = time.perf_counter()
     await asyncio.wait_for(heard.settled.wait(), 10)
-    return (offered - began) * 1000, (time.perf_counter() - began) * 1000
+    return (offered - started) * 1000, (time.perf_counter() - started) * 1000
 
 
 if __name__ == "__main__":

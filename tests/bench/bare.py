@@ -44,10 +44,10 @@ class BareServer:
 
     def push(self, message: bytes) -> float:
         """Send bytes to every stream; returns when that began."""
-        began = time.perf_counter()
+        started = time.perf_counter()
         for outbox in self._outboxes:
             outbox.put_nowait(message)
-        return began
+        return started
 
     def _method(self, delta: bool) -> Callable[[Any, Any], Any]:
         async def serve(_requests: Any, rpc: Any) -> None:

@@ -31,11 +31,11 @@ class Stopwatch:
         self.timed, self.seconds = timed, 0.0
 
     def __call__(self, message: object) -> bytes:
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             return self.timed(message)
         finally:
-            self.seconds += time.perf_counter() - began
+            self.seconds += time.perf_counter() - started
 
 
 async def measure(count: int, kind: str) -> dict[str, float]:
@@ -44,13 +44,13 @@ async def measure(count: int, kind: str) -> dict[str, float]:
     serialise = envoy.encode = Stopwatch(envoy.encode)  # type: ignore[assignment]
     plane = Plane(catalogue())
     sets: list[ResourceSet] = []
-    began = time.perf_counter()
+    started = time.perf_counter()
     for obj in objects:
         plane.store.apply(obj.ref, obj)
     await plane.publish()
     plane.publisher.attach(PROXY, sets.append)
     await until(lambda: bool(sets), "there was a set to serve")
-    cold = time.perf_counter() - began
+    cold = time.perf_counter() - started
     return {
         "objects_mib": rss,
         "cold_s": cold,
@@ -72,10 +72,10 @@ async def repeated(plane: Plane, change: Callable[[int], AnyObject]) -> dict[str
 
 
 async def once(plane: Plane, obj: AnyObject) -> float:
-    began = time.perf_counter()
+    started = time.perf_counter()
     plane.store.apply(obj.ref, obj)
     await plane.publish()
-    return (time.perf_counter() - began) * 1000
+    return (time.perf_counter() - started) * 1000
 
 
 def resident() -> float:

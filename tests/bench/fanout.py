@@ -43,14 +43,14 @@ TRIGGER = Ref(MESH_CONFIG.key, "", "default")
 
 
 async def measure(kilobytes: int) -> dict[str, float]:
-    ours, theirs = cores()
-    os.sched_setaffinity(0, {ours})
+    server_core, client_core = cores()
+    os.sched_setaffinity(0, {server_core})
     figures_by_variant = {}
     for variant, make in (("sotw", Served), ("delta", Served), ("bare", Bare)):
         served = make(kilobytes)
         delta = variant != "sotw"
         clients_spec = ClientsSpec(
-            await served.start(), STREAMS, connections_for(STREAMS), delta, {ROUTE: [NAME]}, core=theirs
+            await served.start(), STREAMS, connections_for(STREAMS), delta, {ROUTE: [NAME]}, core=client_core
         )
         figures = await fan_out(served, clients_spec)
         await served.stop()
@@ -63,25 +63,25 @@ async def fan_out(served: "Served | Bare", clients_spec: ClientsSpec) -> dict[st
         await until(lambda: len(served.acked_at) == STREAMS, "all clients had connected")
         for number in range(WARM_UP):
             await change(served, number)
-        before, cpu, began = await clients.counts(), time.process_time(), time.perf_counter()
+        before, cpu, started = await clients.counts(), time.process_time(), time.perf_counter()
         times = [late for number in range(CHANGES) for late in await change(served, WARM_UP + number)]
-        took, spent, after = time.perf_counter() - began, time.process_time() - cpu, await clients.counts()
+        duration, cpu_seconds, after = time.perf_counter() - started, time.process_time() - cpu, await clients.counts()
     return {
-        "pushes_s": len(times) / took,
+        "pushes_s": len(times) / duration,
         "p50_ms": p50(times),
         "p99_ms": p99(times),
-        "us_per_push": spent / len(times) * 1e6,
-        "server_core": spent / took,
-        "client_core": (after.cpu_s - before.cpu_s) / took,
+        "us_per_push": cpu_seconds / len(times) * 1e6,
+        "server_core": cpu_seconds / duration,
+        "client_core": (after.cpu_s - before.cpu_s) / duration,
     }
 
 
 async def change(served: "Served | Bare", number: int) -> list[float]:
     """Make one change; returns the milliseconds until each client had accepted it."""
     served.acked_at.clear()
-    began = await served.change(number)
+    started = await served.change(number)
     await until(lambda: len(served.acked_at) == STREAMS, "all clients had accepted a change")
-    return [(acked - began) * 1000 for acked in served.acked_at]
+    return [(acked - started) * 1000 for acked in served.acked_at]
 
 
 class Served(PlaneFeed):
@@ -120,9 +120,9 @@ class Served(PlaneFeed):
     async def change(self, number: int) -> float:
         """Publish a change; returns when that began."""
         self.plane.store.apply(TRIGGER, Object(TRIGGER, MeshConfig(), generation=number + 1))
-        began = time.perf_counter()
+        started = time.perf_counter()
         await self.plane.publish()
-        return began
+        return started
 
 
 class Bare(BareServer):

@@ -74,13 +74,13 @@ class Client:
                 await asyncio.sleep(PROBE_S)
 
     async def _probe_once(self, number: int) -> None:
-        began = time.perf_counter()
+        started = time.perf_counter()
         self.probes += 1
         try:
             self.errors += await self.ask(number) != 200
         except aiohttp.ClientError:
             self.errors += 1
-        self.slowest_ms = max(self.slowest_ms, (time.perf_counter() - began) * 1000)
+        self.slowest_ms = max(self.slowest_ms, (time.perf_counter() - started) * 1000)
 
 
 async def measure(count: int, kind: str, before: int, quiet: str) -> dict[str, float]:
@@ -110,10 +110,10 @@ async def one_by_one(folder: Path, client: Client, count: int, before: int) -> d
         await client.answered(number)
     probing = asyncio.create_task(client.probe(answered_routes))
     for number in range(before, before + count):
-        obj, began = gateway_worlds.route(client.kind, number), time.perf_counter()
+        obj, started = gateway_worlds.route(client.kind, number), time.perf_counter()
         write(folder, obj)
         await client.answered(number)
-        times.append((time.perf_counter() - began) * 1000)
+        times.append((time.perf_counter() - started) * 1000)
         answered_routes.append(number)
     probing.cancel()
     with suppress(asyncio.CancelledError):

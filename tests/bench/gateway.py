@@ -26,13 +26,13 @@ CHANGES = 50
 async def measure(count: int, kind: str) -> dict[str, float]:
     objects = gateway_worlds.world(kind, count)
     plane, sets = Plane(catalogue()), list[ResourceSet]()
-    began = time.process_time()
+    started = time.process_time()
     for obj in objects:
         plane.store.apply(obj.ref, obj)
     await plane.publish()
     plane.publisher.attach(gateway_worlds.router(), sets.append)
     await until(lambda: bool(sets), "there was a set to serve")
-    figures = {"cold_s": time.process_time() - began, "rss_mib": resident()}
+    figures = {"cold_s": time.process_time() - started, "rss_mib": resident()}
     changes: dict[str, Callable[[int], AnyObject]] = {
         "changed": lambda n: gateway_worlds.route(kind, n * 7 % count, 1 + n),
         "added": lambda n: gateway_worlds.route(kind, count + n),
@@ -51,17 +51,17 @@ async def repeated(plane: Plane, sets: list[ResourceSet], change: Callable[[int]
 
 
 async def once(plane: Plane, sets: list[ResourceSet], obj: AnyObject) -> tuple[float, int, int]:
-    earlier, runs, began = len(sets), plane.engine.runs, time.process_time()
+    earlier, runs, started = len(sets), plane.engine.runs, time.process_time()
     plane.store.apply(obj.ref, obj)
     await plane.publish()
-    took = (time.process_time() - began) * 1000
+    duration = (time.process_time() - started) * 1000
     pushed = sum(
         resources.of_type(url)[name].size
         for resources in sets[earlier:]
         for url in resources.changed
         for name in resources.changed[url]
     )
-    return took, plane.engine.runs - runs, pushed
+    return duration, plane.engine.runs - runs, pushed
 
 
 if __name__ == "__main__":

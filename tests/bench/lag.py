@@ -180,10 +180,10 @@ async def measure(count: int, scopes: int, proxies: int) -> dict[str, float]:
 async def lag(work: Callable[[], Awaitable[object]]) -> tuple[float, float]:
     """Return the largest delay of the ticker during some work, and the duration of the work, in milliseconds."""
     async with Ticker() as ticker:
-        began = time.perf_counter()
+        started = time.perf_counter()
         await work()
-        took = (time.perf_counter() - began) * 1000
-    return ticker.worst_ms, took
+        duration = (time.perf_counter() - started) * 1000
+    return ticker.worst_ms, duration
 
 
 def mesh_config(number: int) -> AnyObject:

@@ -27,11 +27,11 @@ async def measure(count: int, scopes: int) -> dict[str, float]:
         plane.store.apply(obj.ref, obj)
     await plane.publish()
     sets: dict[int, ResourceSet] = {}
-    began = time.perf_counter()
+    started = time.perf_counter()
     for number in range(scopes):
         plane.publisher.attach(Proxy("sidecar", "bench", f"ns-{number}"), lambda s, n=number: sets.update({n: s}))
     await until(lambda: len(sets) == scopes, "there were sets to serve")
-    opened = time.perf_counter() - began
+    opened = time.perf_counter() - started
     service_count = scopes * OF_A_SCOPE
     figures = {"open_s": opened, "rss_mib": resident(), "resources": sum(map(len, sets[0].resources.values()))}
     for name, change in worlds.changes("mirrored", service_count).items():

@@ -53,8 +53,8 @@ class Churn:
 
     async def watch(self, stop: asyncio.Event) -> AsyncIterator[Batch]:
         await self.begin.wait()
-        began = time.perf_counter()
-        while (passed := time.perf_counter() - began) < self.seconds:
+        started = time.perf_counter()
+        while (passed := time.perf_counter() - started) < self.seconds:
             for obj in self._due(int(passed * CHANGES_S)):
                 yield batch(obj)
             await asyncio.sleep(TICK_S)
@@ -70,15 +70,15 @@ class Churn:
 
 
 async def measure(seconds: float) -> dict[str, float]:
-    ours, theirs = cores()
-    os.sched_setaffinity(0, {ours})
+    server_core, client_core = cores()
+    os.sched_setaffinity(0, {server_core})
     anywhere = Address("127.0.0.1", 0)
     churn = Churn(seconds)
     app = App(ServeOptions((), anywhere, anywhere, debounce=Debounce(quiet=0.0)), [churn])
     await app.start()
     following = asyncio.create_task(app.run())
     subscribe = {CLUSTER: [], ENDPOINT: NAMES}
-    clients_spec = ClientsSpec(app.xds_port, STREAMS, connections_for(STREAMS), True, subscribe, core=theirs)
+    clients_spec = ClientsSpec(app.xds_port, STREAMS, connections_for(STREAMS), True, subscribe, core=client_core)
     async with herd(clients_spec) as clients:
         await until(lambda: settled(app), "all clients had connected", SAMPLE_S)
         before = await clients.counts()
@@ -100,12 +100,12 @@ async def storm(app: App, churn: Churn) -> dict[str, float]:
     samples: list[tuple[float, float]] = []
     pushes, published, cpu = sent(app), app.batches, time.process_time()
     async with Ticker() as ticker:
-        began = time.perf_counter()
+        started = time.perf_counter()
         churn.begin.set()
-        while (passed := time.perf_counter() - began) < churn.seconds:
+        while (passed := time.perf_counter() - started) < churn.seconds:
             samples.append((passed / 60, resident()))
             await asyncio.sleep(SAMPLE_S)
-        spent = time.process_time() - cpu
+        cpu_seconds = time.process_time() - cpu
     pending = sum(not stream.settled for stream in app.xds.streams())
     late = time.perf_counter()
     await until(lambda: app.batches >= published + 1 and settled(app), "all clients had accepted everything", 0.1)
@@ -119,7 +119,7 @@ async def storm(app: App, churn: Churn) -> dict[str, float]:
         "pending_at_end": pending,
         "drained_s": time.perf_counter() - late,
         "pushes_per_change": (sent(app) - pushes) / churn.changes / STREAMS,
-        "core": spent / churn.seconds,
+        "core": cpu_seconds / churn.seconds,
         "lag_ms": ticker.worst_ms,
     }
 

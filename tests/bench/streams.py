@@ -34,30 +34,30 @@ LOOK_S = 0.5
 
 
 async def measure(streams: int, subscription: str, how: str = "delta") -> dict[str, float]:
-    ours, theirs = cores()
-    os.sched_setaffinity(0, {ours})
+    server_core, client_core = cores()
+    os.sched_setaffinity(0, {server_core})
     app = App(ServeOptions((Path(os.devnull),), Address("127.0.0.1", 0), Address("127.0.0.1", 0)))
     await app.plane.update(Batch(tuple(Change(obj.ref, obj) for obj in plain_services(SERVICES[subscription]))))
     port = await app.grpc_server.start()
     resource_names = subscribe(subscription)
     clusters = tuple(resource_names[ENDPOINT]) if how == "back" else ()  # clusters have the names of their endpoints
-    spec = ClientsSpec(port, 1, 1, how != "sotw", resource_names, core=theirs, held_clusters=clusters)
+    spec = ClientsSpec(port, 1, 1, how != "sotw", resource_names, core=client_core, held_clusters=clusters)
     all_streams = msgspec.structs.replace(spec, streams=streams, connections=connections_for(streams))
     async with herd(spec):
         await settled(app, 1)
         trim_memory()
-        before, began, cpu = resident(), time.perf_counter(), time.process_time()
+        before, started, cpu = resident(), time.perf_counter(), time.process_time()
         async with herd(all_streams) as clients:
             await settled(app, streams + 1)
-            took, spent = time.perf_counter() - began, time.process_time() - cpu
+            duration, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
             trim_memory()  # as the control plane does within a minute
             after, idle = resident(), await idle_share()
             closed = (await clients.counts()).closed
     await app.grpc_server.stop(1.0)
     return {
         "connections": all_streams.connections,
-        "connect_s": took,
-        "connect_cpu_s": spent,
+        "connect_s": duration,
+        "connect_cpu_s": cpu_seconds,
         "kib_per_stream": (after - before) * 1024 / streams,
         "peak_kib_per_stream": (peak() - before) * 1024 / streams,
         "idle_core": idle,
@@ -85,9 +85,9 @@ async def settled(app: App, streams: int) -> None:
 
 async def idle_share() -> float:
     """The share of a core that is used while nothing happens."""
-    began, cpu = time.perf_counter(), time.process_time()
+    started, cpu = time.perf_counter(), time.process_time()
     await asyncio.sleep(IDLE_S)
-    return (time.process_time() - cpu) / (time.perf_counter() - began)
+    return (time.process_time() - cpu) / (time.perf_counter() - started)
 
 
 def peak() -> float:

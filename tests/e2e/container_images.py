@@ -81,7 +81,7 @@ class GoHttpbin(Container):
         return int(arguments[arguments.index("-port") + 1])
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        began = perf_counter()
+        started = perf_counter()
         is_known = request.path == "/headers" and request.method == "GET"
         headers = {name.title(): [value] for name, value in self.request_headers[-1].items()}
         text = json.dumps({"headers": headers}, indent=2) if is_known else "404 page not found\n"
@@ -92,7 +92,7 @@ class GoHttpbin(Container):
             "method": f'"{request.method}"',
             "uri": f'"{request.raw_path}"',
             "size_bytes": len(text),
-            "duration_ms": f"{(perf_counter() - began) * 1000:.2f}",
+            "duration_ms": f"{(perf_counter() - started) * 1000:.2f}",
             "user_agent": json.dumps(self.request_headers[-1].get("user-agent", "")),
             "client_ip": self.request_headers[-1].get("x-forwarded-for", request.remote),
         }

@@ -42,27 +42,27 @@ def differences(resource: Resource) -> list[str]:
 
 
 def _differences(name: str, body: bytes, where: str) -> Iterator[str]:
-    ours = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name)).FromString(body)
+    message = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name)).FromString(body)
     if name != TYPED_STRUCT:
-        yield from (f"{where}: {name} {problem}" for problem in _decoding_differences(ours, body))
-    for packed in _packed_messages(ours):
+        yield from (f"{where}: {name} {problem}" for problem in _decoding_differences(message, body))
+    for packed in _packed_messages(message):
         yield from _differences(_name(packed.type_url), packed.value, where)
 
 
-def _decoding_differences(ours: Message, body: bytes) -> Iterator[str]:
-    decoder = _other_class(ours.DESCRIPTOR.full_name)
+def _decoding_differences(message: Message, body: bytes) -> Iterator[str]:
+    decoder = _other_class(message.DESCRIPTOR.full_name)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
-            theirs = decoder.parse(body)
-            again = type(ours).FromString(bytes(theirs))
+            decoded = decoder.parse(body)
+            encoded_again = type(message).FromString(bytes(decoded))
         except (ValueError, TypeError, OverflowError) as error:
             yield f"cannot be read: {error}"
             return
-        strange = set(_types_with_unknown_fields(theirs))
-    if again != ours:
+        unknown_types = set(_types_with_unknown_fields(decoded))
+    if encoded_again != message:
         yield "is read differently"
-    yield from (f"has a field that {message} does not know" for message in strange)
+    yield from (f"has a field that {type_name} does not know" for type_name in unknown_types)
     yield from {f"is deprecated: {w.message}" for w in warned}
 
 

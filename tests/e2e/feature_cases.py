@@ -109,12 +109,12 @@ def allowed_from(whence: str = "All", **labels: str) -> dict[str, Any]:
 
 def service_with_endpoints(name: str, port: int, namespace: str = "default", *addresses: str, **more: Any) -> str:
     """A Service and its EndpointSlice; `more` are fields of the Service's spec."""
-    labelled = {"name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": name}}
+    metadata = {"name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": name}}
     ports, ips = [{"name": "http", "port": PORT}], addresses or ("127.0.0.1",)
     slices = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
-        "metadata": labelled,
+        "metadata": metadata,
         "addressType": "IPv6" if ":" in ips[0] else "IPv4",
         "endpoints": [{"addresses": [address]} for address in ips],
         "ports": [{"name": "http", "port": port}],

@@ -38,11 +38,15 @@ def parts_of(status: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """A status in the form of `State.expected`."""
     conditions = conditions_of(status) if "conditions" in status else {}
     parts: dict[str, dict[str, Any]] = {"": {**conditions, "sets": status.get("attachedListenerSets")}}
-    for one in status.get("listeners", ()):
-        names = " ".join(sorted(kind["kind"] for kind in one["supportedKinds"]))
-        parts[one["name"]] = {**conditions_of(one), "kinds": names, "routes": one["attachedRoutes"]}
-    for i, one in enumerate(status.get("parents", status.get("ancestors", ()))):
-        parts[str(i)] = conditions_of(one)
+    for listener_status in status.get("listeners", ()):
+        names = " ".join(sorted(kind["kind"] for kind in listener_status["supportedKinds"]))
+        parts[listener_status["name"]] = {
+            **conditions_of(listener_status),
+            "kinds": names,
+            "routes": listener_status["attachedRoutes"],
+        }
+    for i, parent in enumerate(status.get("parents", status.get("ancestors", ()))):
+        parts[str(i)] = conditions_of(parent)
     return parts
 
 
@@ -268,8 +272,8 @@ GATEWAYS = {
 
 def _policy(name: str, *authorities: Mapping[str, str], section: str = "", year: int = 2020) -> str:
     target = {"group": "", "kind": "Service", "name": "v1", **({"sectionName": section} if section else {})}
-    trusted = [{"group": "", "kind": "ConfigMap", "name": "clients", **ref} for ref in authorities or ({},)]
-    validation = {"hostname": "backend.example.com", "caCertificateRefs": trusted}
+    ca_refs = [{"group": "", "kind": "ConfigMap", "name": "clients", **ref} for ref in authorities or ({},)]
+    validation = {"hostname": "backend.example.com", "caCertificateRefs": ca_refs}
     policy = yaml.safe_load(manifest_yaml("BackendTLSPolicy", name, {"targetRefs": [target], "validation": validation}))
     policy["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
     text: str = yaml.safe_dump(policy)

@@ -84,9 +84,9 @@ async def steady_load(
 
     async def pump() -> None:
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        started = loop.time()
         while True:
-            while rate.sent < (loop.time() - began) * per_second:
+            while rate.sent < (loop.time() - started) * per_second:
                 address, request = dice.choice(choices)
                 task = asyncio.create_task(
                     _send_request(rate, idle[address], address, request, fresh=dice.random() < 0.2)

@@ -40,25 +40,25 @@ TOGETHER = ("ConfigMap", "Service", "Pod", "EndpointSlice", "WorkloadEntry", "Me
 @pytest.mark.parametrize("name", sorted(path.name for path in CORPUS.iterdir()))
 async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) -> None:
     documents = list(yaml.safe_load_all((CORPUS / name).read_text()))
-    ground = [document for document in documents if document["kind"] in TOGETHER]
-    tried = [document for document in documents if document["kind"] not in TOGETHER]
-    stage.write("ground.yaml", yaml.safe_dump_all(ground))
-    await until(lambda: len(stage.app.plane.snapshot.objects) == len(ground), "the file was read")
-    judge = AcceptanceCheck(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
-    problems_by_name = {"ground": judge.problems()}
-    for document in tried if delta else ():  # whether Envoy accepts a resource does not depend on the protocol
-        await judge.apply([document])
-        problems_by_name[document["metadata"]["name"]] = judge.problems()
-    await judge.apply(tried)
-    problems_by_name["all together"] = judge.problems()
-    wrong = [f"{name}: {problem}" for name, problems in problems_by_name.items() for problem in problems]
-    assert not wrong, "\n".join(wrong)
+    shared = [document for document in documents if document["kind"] in TOGETHER]
+    tested = [document for document in documents if document["kind"] not in TOGETHER]
+    stage.write("ground.yaml", yaml.safe_dump_all(shared))
+    await until(lambda: len(stage.app.plane.snapshot.objects) == len(shared), "the file was read")
+    check = AcceptanceCheck(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
+    problems_by_name = {"ground": check.problems()}
+    for document in tested if delta else ():  # whether Envoy accepts a resource does not depend on the protocol
+        await check.apply([document])
+        problems_by_name[document["metadata"]["name"]] = check.problems()
+    await check.apply(tested)
+    problems_by_name["all together"] = check.problems()
+    problems = [f"{name}: {problem}" for name, messages in problems_by_name.items() for problem in messages]
+    assert not problems, "\n".join(problems)
 
 
 @PROTOCOLS
 async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
-    judge = AcceptanceCheck(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
-    await judge.random_worlds(WORLDS if delta else FEW)
+    check = AcceptanceCheck(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
+    await check.random_worlds(WORLDS if delta else FEW)
 
 
 @PROTOCOLS
@@ -70,9 +70,9 @@ async def test_a_router_accepts_random_worlds(tmp_path: Path, delta: bool) -> No
     async with secured_stage(tmp_path) as (stage, tls):
         await stage.apply(join_manifests(*secrets))
         edge_router = await router(stage, *random_gateways.PORTS, delta=delta, tls=tls, unprivileged=True)
-        judge = AcceptanceCheck(stage, edge_router.envoy.log)
-        await judge.random_worlds(WORLDS if delta else FEW)
-        assert judge.type_urls >= {LISTENER, ROUTE, CLUSTER}
+        check = AcceptanceCheck(stage, edge_router.envoy.log)
+        await check.random_worlds(WORLDS if delta else FEW)
+        assert check.type_urls >= {LISTENER, ROUTE, CLUSTER}
 
 
 @pytest.mark.skipif(bool(why := unavailable()), reason=why)
@@ -103,8 +103,8 @@ class AcceptanceCheck:
         first_seed = seed_of_run()
         for seed in range(first_seed, first_seed + count):
             await self.apply(list(yaml.safe_load_all(random_world(seed))))
-            wrong = self.problems()
-            assert not wrong, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *wrong))
+            problems = self.problems()
+            assert not problems, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *problems))
 
     async def apply(self, documents: Sequence[object]) -> None:
         """Replace the manifests under test, and wait until the proxy has answered all pushes."""

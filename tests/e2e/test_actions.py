@@ -33,9 +33,9 @@ class ActionsWorld:
         self.envoy: Sidecar | None = None
 
     async def apply_rules(self, *rules: Mapping[str, Any]) -> None:
-        ground = join_manifests(service("web", PORT), versions("web", [self.web.port]), service("next", PORT))
+        services = join_manifests(service("web", PORT), versions("web", [self.web.port]), service("next", PORT))
         await self.stage.apply(
-            join_manifests(NO_ACCESS_LOG, ground, versions("next", [self.next.port]), virtual_service("web", *rules))
+            join_manifests(NO_ACCESS_LOG, services, versions("next", [self.next.port]), virtual_service("web", *rules))
         )
         assert not [f for f in findings(self.stage) if f.reason != "Deprecated"]
         self.envoy = self.envoy or await sidecar(self.stage, PORT)

@@ -235,20 +235,22 @@ async def test_a_misdirected_request_is_answered_421(secured_edge: Edge, tmp_pat
     async with Workload("web") as web:
         listeners = [https(f"l{i}", host=host if i else "") for i, host in enumerate(names)]
         secret = issued.secret("web", *names, "unknown-example.org")
-        alone = https("alone", OTHER, SECOND), https("next", OTHER, FOURTH)
+        other_port_listeners = https("alone", OTHER, SECOND), https("next", OTHER, FOURTH)
         rules = [
             _route_of_listener(section, host)
             for section, host in (("l0", ANY), ("l1", ""), ("l2", ""), ("l3", ""), ("alone", ""))
         ]
-        await stage.apply(join_manifests(NO_ACCESS_LOG, gateway(*listeners, *alone), *rules, services_for(web), secret))
+        await stage.apply(
+            join_manifests(NO_ACCESS_LOG, gateway(*listeners, *other_port_listeners), *rules, services_for(web), secret)
+        )
         edge_router = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
         requests = [_by_http2(edge_router, tmp_path / "issuer.pem", HTTPS, name, host) for name, host, _ in MISDIRECTED]
         answers = [(name, host, await request) for (name, host, _), request in zip(MISDIRECTED, requests, strict=True)]
         assert answers == MISDIRECTED
-        apart = [
+        other_port_statuses = [
             await _by_http2(edge_router, tmp_path / "issuer.pem", OTHER, SECOND, host) for host in (SECOND, FOURTH, ANY)
         ]
-        assert apart == [200, 421, 404], "a host without a listener is not found"
+        assert other_port_statuses == [200, 421, 404], "a host without a listener is not found"
 
 
 def _route_of_listener(section: str, host: str) -> str:

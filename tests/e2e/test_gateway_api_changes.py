@@ -52,51 +52,57 @@ async def test_listeners_are_added_and_removed_and_addresses_are_those_of_the_ro
     stage: Stage, client: aiohttp.ClientSession
 ):
     async with Workload("v1") as v1:
-        first, second = listener("one", HTTP), listener("two", OTHER)
+        first_listener, second_listener = listener("one", HTTP), listener("two", OTHER)
         route = route_manifest("web", 0, Route([rule_to("v1")], [], [{}]))
         await stage.apply(
-            join_manifests(NO_ACCESS_LOG, GATEWAY_CLASS, gateway(first), route, service_with_endpoints("v1", v1.port))
+            join_manifests(
+                NO_ACCESS_LOG, GATEWAY_CLASS, gateway(first_listener), route, service_with_endpoints("v1", v1.port)
+            )
         )
         edge_router = await router(stage, HTTP, OTHER, labels={LABEL: "edge"})
-        for listeners, statuses in (((first,), (200, 0)), ((first, second), (200, 200)), ((second,), (0, 200))):
+        for listeners, statuses in (
+            ((first_listener,), (200, 0)),
+            ((first_listener, second_listener), (200, 200)),
+            ((second_listener,), (0, 200)),
+        ):
             await stage.apply(gateway(*listeners))
             await until_programmed(stage, [listener_spec["name"] for listener_spec in listeners])
 
-            async def seen() -> tuple[int, int]:
+            async def observe() -> tuple[int, int]:
                 return await status(client, edge_router, HTTP), await status(client, edge_router, OTHER)
 
-            await eventually(seen, statuses)
+            await eventually(observe, statuses)
         await _addresses(stage, edge_router.address)
         await _generations(stage)
     assert not nack_messages(stage)
 
 
 async def until_programmed(stage: Stage, names: Sequence[str]) -> None:
-    async def seen() -> dict[str, Any]:
+    async def observe() -> dict[str, Any]:
         return {name: part.get("Programmed") for name, part in parts_of(await find_status(stage)).items()}
 
-    await eventually(seen, dict.fromkeys(["", *names], "Programmed"))
+    await eventually(observe, dict.fromkeys(["", *names], "Programmed"))
 
 
 async def _addresses(stage: Stage, usable: str) -> None:
     """GatewayStaticAddresses, GatewayOptionalAddressValue: unusable ones are reported, others assigned."""
-    fine, unusable = {"type": "IPAddress", "value": usable}, {"type": "IPAddress", "value": "192.0.2.1"}
+    assignable, unusable = {"type": "IPAddress", "value": usable}, {"type": "IPAddress", "value": "192.0.2.1"}
     magic = {"type": "example.com/magic", "value": "x"}
     for requested, conditions, addresses in (
-        ([magic, unusable, fine], {"Accepted": "!UnsupportedAddress", "Programmed": "!Invalid"}, []),
+        ([magic, unusable, assignable], {"Accepted": "!UnsupportedAddress", "Programmed": "!Invalid"}, []),
         ([unusable], {**HEALTHY, "Programmed": "!AddressNotUsable"}, []),
-        ([unusable, fine], {**HEALTHY, "Programmed": "!AddressNotUsable"}, [fine]),
-        ([fine], HEALTHY, [fine]),
-        ([{"type": "IPAddress"}], HEALTHY, [fine]),
-        ([{}], HEALTHY, [fine]),
+        ([unusable, assignable], {**HEALTHY, "Programmed": "!AddressNotUsable"}, [assignable]),
+        ([assignable], HEALTHY, [assignable]),
+        ([{"type": "IPAddress"}], HEALTHY, [assignable]),
+        ([{}], HEALTHY, [assignable]),
     ):
         await stage.apply(gateway(listener("two", OTHER), addresses=requested))
 
-        async def seen() -> tuple[dict[str, str], Any]:
+        async def observe() -> tuple[dict[str, str], Any]:
             gateway_status = await find_status(stage)
             return conditions_of(gateway_status), gateway_status.get("addresses")
 
-        await eventually(seen, (conditions, addresses))
+        await eventually(observe, (conditions, addresses))
 
 
 async def _generations(stage: Stage) -> None:

@@ -139,15 +139,15 @@ async def world(tmp_path: Path, client: aiohttp.ClientSession) -> AsyncIterator[
 
 
 async def test_gateways_do_what_routes_say(world: World):
-    wrong = [
+    problems = [
         f"{name}: {ask.path} at {ask.host or host_name(name)}:{ask.port}: {problem}"
         for name, feature in FEATURES.items()
         for ask in feature.requests
         for problem in await _problems(world, ask.host or host_name(name), ask)
     ]
-    assert not wrong, "\n".join(wrong)
-    wrong = [problem async for problem in _conditions(world.stage)]
-    assert not wrong, "\n".join(wrong)
+    assert not problems, "\n".join(problems)
+    problems = [problem async for problem in _conditions(world.stage)]
+    assert not problems, "\n".join(problems)
     await _shares(world)
     await _copies(world)
     await _grants_are_withdrawn(world)

@@ -178,27 +178,27 @@ def _behind(speaker: Speaker) -> str:
 
 async def test_calls_go_where_routes_say(stage: Stage):
     async with Speaker("v1") as v1, Speaker("v2") as v2, Speaker("v3") as v3, TlsSpeaker("secured") as secured:
-        speakers = {one.name: one for one in (v1, v2, v3, secured)}
-        listeners = [one for feature in FEATURES.values() for one in feature.listeners]
-        routes = [route_manifest(name, i, one) for name, f in FEATURES.items() for i, one in enumerate(f.routes)]
+        speakers = {speaker.name: speaker for speaker in (v1, v2, v3, secured)}
+        listeners = [spec for feature in FEATURES.values() for spec in feature.listeners]
+        routes = [route_manifest(name, i, route) for name, f in FEATURES.items() for i, route in enumerate(f.routes)]
         tls_objects = [policy("secured", "secured", "secured"), config_map("secured", secured.ca.cert_pem.bytes())]
-        pods = [_behind(one) for one in speakers.values()]
+        pods = [_behind(speaker) for speaker in speakers.values()]
         await stage.apply(
             join_manifests(
                 NO_ACCESS_LOG, GATEWAY_CLASS, gateway(listener("http", HTTP), *listeners), *routes, *pods, *tls_objects
             )
         )
         edge_router = await router(stage, HTTP, NAMED, labels=LABELS)
-        wrong = [
+        problems = [
             f"{name}: {call.method} at {call.host}: {problem}"
             for name, feature in FEATURES.items()
             for call in feature.calls
             for problem in await _problems(edge_router, call.host or host_name(name), call, speakers)
         ]
-        assert not wrong, "\n".join(wrong)
+        assert not problems, "\n".join(problems)
         statuses = {ref.name: status for ref, status in await stage.app.status_updater.statuses()}
         route_names = [route_name(name, i) for name, feature in FEATURES.items() for i, _ in enumerate(feature.routes)]
-        assert all(conditions_of(one) == ACCEPTED for name in route_names for one in statuses[name]["parents"])
+        assert all(conditions_of(parent) == ACCEPTED for name in route_names for parent in statuses[name]["parents"])
     assert not nack_messages(stage)
 
 

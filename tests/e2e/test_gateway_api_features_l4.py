@@ -38,7 +38,7 @@ async def test_connections_go_where_routes_say(tmp_path: Path):
         uses_tls = await stack.enter_async_context(workloads("one", "two", "again", secure=secure))
         plain = await stack.enter_async_context(workloads("three", "four", "far/far", "far/alone"))
         features = FEATURES.items()
-        listeners = [one for _, feature in features for one in feature.listeners]
+        listeners = [spec for _, feature in features for spec in feature.listeners]
         await stage.apply(
             join_manifests(
                 NO_ACCESS_LOG,
@@ -48,20 +48,24 @@ async def test_connections_go_where_routes_say(tmp_path: Path):
                 uses_tls,
                 plain,
                 _trusted(theirs),
-                *(route_manifest(name, i, one) for name, feature in features for i, one in enumerate(feature.routes)),
+                *(
+                    route_manifest(name, i, route)
+                    for name, feature in features
+                    for i, route in enumerate(feature.routes)
+                ),
                 *(text for _, feature in features for text in feature.objects),
             )
         )
-        edge_router = await router(stage, HTTP, *{one["port"] for one in listeners}, tls=tls, labels=LABELS)
+        edge_router = await router(stage, HTTP, *{spec["port"] for spec in listeners}, tls=tls, labels=LABELS)
         theirs.ca.configure_trust(trusts := issued.client())
-        wrong = [
+        problems = [
             f"{name}: {dial.port} {dial.host}: {answerer!r} instead of {dial.expected!r}"
             for name, feature in features
             for dial in feature.dials
             if (answerer := await _answer(edge_router, dial, trusts)) != dial.expected
         ]
-        wrong += await _conditions(stage)
-        assert not wrong, "\n".join(wrong)
+        problems += await _conditions(stage)
+        assert not problems, "\n".join(problems)
         assert not nack_messages(stage)
 
 

@@ -74,20 +74,22 @@ async def test_a_sidecar_does_what_routes_of_services_say(stage: Stage, client: 
             join_manifests(NO_ACCESS_LOG, services(v1, "v1", *service_names), services(v2, "v2"), *routes)
         )
         assert not findings(stage)
-        caller = Client(client, await sidecar(stage, PORT, ALT))
+        sidecar_client = Client(client, await sidecar(stage, PORT, ALT))
         by_name = {"v1": v1, "v2": v2}
-        wrong = [
+        problems = [
             f"{name}: {ask.path}: {problem}"
             for name, feature in FEATURES.items()
             for ask in feature.requests
-            for problem in await _problems(caller, by_name, service_name(name), ask)
+            for problem in await _problems(sidecar_client, by_name, service_name(name), ask)
         ]
-        assert not wrong, "\n".join(wrong)
+        assert not problems, "\n".join(problems)
     assert not nack_messages(stage)
 
 
-async def _problems(caller: Client, workloads: Mapping[str, Workload], host: str, ask: RequestCase) -> list[str]:
-    answerer, headers = await caller.get(host, ask)
+async def _problems(
+    sidecar_client: Client, workloads: Mapping[str, Workload], host: str, ask: RequestCase
+) -> list[str]:
+    answerer, headers = await sidecar_client.get(host, ask)
     problems = [] if answerer == ask.expected else [f"{answerer} instead of {ask.expected}"]
     problems += [
         f"answered {n}: {headers.get(n)}" for n, value in ask.response_headers.items() if headers.get(n) != value
@@ -117,16 +119,16 @@ async def test_requests_are_split_by_weight_and_mirrored(stage: Stage, client: a
         grounds = (services(v1, "v1", "echo"), services(v2, "v2"), services(copy, "copy"))
         await stage.apply(join_manifests(NO_ACCESS_LOG, *grounds, route("echo", *rules)))
         assert [f.reason for f in findings(stage)] == ["BackendNotFound"]
-        caller = Client(client, await sidecar(stage, PORT, ALT))
-        counts = Counter([(await caller.get("echo", RequestCase("/anything", "")))[0] for _ in range(REQUESTS)])
+        sidecar_client = Client(client, await sidecar(stage, PORT, ALT))
+        counts = Counter([(await sidecar_client.get("echo", RequestCase("/anything", "")))[0] for _ in range(REQUESTS)])
         assert counts.keys() == {"v1", "v2"}
         assert 105 <= counts["v1"] <= 175
-        assert (await caller.get("echo", RequestCase("/only", "")))[0] == "500"
+        assert (await sidecar_client.get("echo", RequestCase("/only", "")))[0] == "500"
         assert not copy.received
 
         async def copies() -> None:
             while not copy.received:  # a copy that cannot connect within a second is dropped
-                assert (await caller.get("echo", RequestCase("/anything/copied?x=1", "")))[0] == "v1"
+                assert (await sidecar_client.get("echo", RequestCase("/anything/copied?x=1", "")))[0] == "v1"
                 await asyncio.sleep(0.1)
 
         await asyncio.wait_for(copies(), 60)
@@ -137,8 +139,8 @@ async def test_requests_are_split_by_weight_and_mirrored(stage: Stage, client: a
 
 async def test_a_consumer_route_applies_in_its_own_namespace_only(stage: Stage, client: aiohttp.ClientSession):
     async with Workload("v1") as v1, Workload("v2") as v2:
-        asks = [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "consumer"}]
-        grant = {"from": asks, "to": [{"group": "", "kind": "Service"}]}
+        sources = [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "consumer"}]
+        grant = {"from": sources, "to": [{"group": "", "kind": "Service"}]}
         await stage.apply(
             join_manifests(
                 NO_ACCESS_LOG,
@@ -154,14 +156,14 @@ async def test_a_consumer_route_applies_in_its_own_namespace_only(stage: Stage, 
         envoy = await stage.sidecar(Proxy("sidecar", "eater", "consumer", ip=ip))
         consumers = Client(client, Sidecar(envoy, ip))
 
-        async def seen(who: Client, path: str) -> tuple[str, str | None]:
-            answerer, headers = await who.get("v1.default", RequestCase(path, ""))
+        async def ask(source: Client, path: str) -> tuple[str, str | None]:
+            answerer, headers = await source.get("v1.default", RequestCase(path, ""))
             return answerer, headers.get("X-Header-Set")
 
-        assert await seen(consumers, "/anything") == ("v1", "set")
-        assert await seen(producers, "/anything") == ("v1", None)
+        assert await ask(consumers, "/anything") == ("v1", "set")
+        assert await ask(producers, "/anything") == ("v1", None)
         await stage.apply(route("v1", rule_to("v2")))
-        assert await seen(producers, "/anything") == ("v2", None)
-        assert await seen(consumers, "/anything") == ("v1", "set"), "a consumer route overrides the producer route"
-        assert await seen(consumers, "/headers") == ("404", None)
+        assert await ask(producers, "/anything") == ("v2", None)
+        assert await ask(consumers, "/anything") == ("v1", "set"), "a consumer route overrides the producer route"
+        assert await ask(consumers, "/headers") == ("404", None)
     assert not nack_messages(stage)

@@ -52,12 +52,12 @@ async def test_statuses_are_those_that_the_features_require(stage: Stage):
     statuses = {
         (r.namespace, f"{r.kind.rpartition('/')[2]} {r.name}"): s for r, s in await stage.app.status_updater.statuses()
     }
-    wrong = [
+    problems = [
         f"{name}: {problem}"
         for i, (name, state) in enumerate(states)
         for problem in _problems(state, statuses, f"s{i}")
     ]
-    assert not wrong, "\n".join(wrong)
+    assert not problems, "\n".join(problems)
 
 
 def _problems(state: State, statuses: Mapping[tuple[str, str], Any], namespace: str) -> list[str]:

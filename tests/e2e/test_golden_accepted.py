@@ -96,11 +96,11 @@ def revocations() -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-async def assert_accepted(judge: AcceptanceCheck, cases: list[Path], files: Path) -> None:
+async def assert_accepted(check: AcceptanceCheck, cases: list[Path], files: Path) -> None:
     """Apply one case after the other."""
-    wrong = []
+    problems = []
     for case in cases:
         text = (case / "input.yaml").read_text().replace("/etc/certs", str(files))
-        await judge.apply(list(yaml.safe_load_all(text)))
-        wrong += [f"{case.relative_to(GOLDEN)}: {problem}" for problem in judge.problems()]
-    assert not wrong, "\n".join(wrong)
+        await check.apply(list(yaml.safe_load_all(text)))
+        problems += [f"{case.relative_to(GOLDEN)}: {problem}" for problem in check.problems()]
+    assert not problems, "\n".join(problems)

@@ -97,10 +97,10 @@ async def test_the_matcher_predicts_what_a_real_envoy_does(stage: Stage) -> None
         )
         @given(WORLDS, st.lists(REQUESTS, min_size=REQUESTS_PER_EXAMPLE, max_size=REQUESTS_PER_EXAMPLE))
         def check_example(rules: list[Any], requests: list[Any]) -> None:
-            wrong = asyncio.run_coroutine_threadsafe(_compare(mesh, rules, requests, numbers), loop).result()
-            if wrong:
+            problems = asyncio.run_coroutine_threadsafe(_compare(mesh, rules, requests, numbers), loop).result()
+            if problems:
                 note(yaml.safe_dump(rules))
-            assert not wrong, "\n".join(wrong)
+            assert not problems, "\n".join(problems)
 
         await asyncio.to_thread(check_example)
 

@@ -27,8 +27,8 @@ async def test_a_router_accepts_random_worlds_of_gateway_api(tmp_path: Path) -> 
         edge_router = await router(
             stage, *random_listeners.PORTS, tls=tls, unprivileged=True, labels={ROUTER_LABEL: "edge"}
         )
-        judge, first_seed = AcceptanceCheck(stage, edge_router.envoy.log), seed_of_run()
+        check, first_seed = AcceptanceCheck(stage, edge_router.envoy.log), seed_of_run()
         for seed in range(first_seed, first_seed + WORLDS):
-            await judge.apply(list(yaml.safe_load_all(random_listeners.RandomManifests(seed).manifests())))
-            wrong = judge.problems()
-            assert not wrong, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *wrong))
+            await check.apply(list(yaml.safe_load_all(random_listeners.RandomManifests(seed).manifests())))
+            problems = check.problems()
+            assert not problems, "\n".join((f"MIRRORPLANE_TEST_SEED={seed}", *problems))
