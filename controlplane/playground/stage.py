@@ -6,7 +6,7 @@ control plane reads them as it reads the user's.
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Stage:
         self.xds = xds
         self._security, self._given = security, given
         self.envoys: dict[str, EnvoyProcess] = {}
+        self._published: Mapping[Ref, AnyObject] = {}
         self._stack = AsyncExitStack()
         self._app: App | None = None
         self._following: asyncio.Task[None] | None = None
@@ -113,21 +114,22 @@ class Stage:
         """Wait until every Envoy is connected and has answered everything that it was sent."""
         await self.until(self._is_settled, "every proxy was up to date")
 
+    @property
+    def published_objects(self) -> Mapping[Ref, AnyObject]:
+        """The objects that every proxy was offered: those of before while a newer snapshot is still being published."""
+        snapshot = self.app.plane.snapshot
+        if self.app.plane.published == snapshot.version:
+            self._published = snapshot.objects
+        return self._published
+
     def _is_settled(self) -> bool:
         streams = self.app.xds.streams()
         connected = {stream.proxy.id for stream in streams}
         return connected >= self.envoys.keys() and all(stream.settled for stream in streams)
 
     def _serves(self, applied: AnyObject) -> bool:
-        obj = self.app.plane.snapshot.objects.get(applied.ref)
-        return self._is_published() and obj is not None and (obj.spec, obj.labels) == (applied.spec, applied.labels)
-
-    def _lacks(self, ref: Ref) -> bool:
-        return self._is_published() and ref not in self.app.plane.snapshot.objects
-
-    def _is_published(self) -> bool:
-        """Tell whether every scope was offered the newest snapshot: a snapshot is there before what follows from it."""
-        return self.app.plane.published == self.app.plane.snapshot.version
+        obj = self.published_objects.get(applied.ref)
+        return obj is not None and (obj.spec, obj.labels) == (applied.spec, applied.labels)
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Poll until the condition holds. Raises StageError, which names it as `what`, after the deadline."""
