@@ -1,4 +1,4 @@
-"""Messages and docstrings are in plain English: phrases of the private language that this house once had stay out.
+"""Messages, docstrings and pages are in plain English: phrases of the private language of old stay out.
 
 See decision 0120.
 """
@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+
+from tests.docs.pages import EVERY_PAGE
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("api", "translators", "controlplane", "bootstrap")
@@ -31,8 +33,11 @@ IDIOMS = (
 """Say instead: missing, not found, applies, reported, accepts, no client, intended, in flight, terminates."""
 IN_MESSAGES = (r"\bchanges? nothing\b", r"\bis none of\b", r"\bis no (?!longer)\w")
 """Idioms of messages alone: has no effect, is not one of, is not a valid …"""
+IN_PAGES = (r"\bwhoever\b", r"\bwhomever\b", r"\bin force\b", r"\bstands? beside\b")
+"""Idioms of pages alone: clients that, in use, is next to."""
 FORBIDDEN = re.compile("|".join(IDIOMS), re.IGNORECASE)
 FORBIDDEN_IN_MESSAGES = re.compile("|".join(IDIOMS + IN_MESSAGES), re.IGNORECASE)
+FORBIDDEN_IN_PAGES = re.compile("|".join(IDIOMS + IN_PAGES), re.IGNORECASE)
 ALLOWED: dict[str, str] = {}
 """Texts that may contain one, each with the reason."""
 
@@ -64,3 +69,10 @@ def test_a_message_is_in_plain_english(path: Path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_docstring_is_in_plain_english(path: Path):
     assert faults(docstrings(ast.parse(path.read_text())), path, FORBIDDEN) == []
+
+
+@pytest.mark.parametrize("path", EVERY_PAGE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_page_is_in_plain_english(path: Path):
+    """Pages quote no other program's words that have such a phrase, so that none is excepted."""
+    text = re.sub(r"\s+", " ", path.read_text())
+    assert [text[max(match.start() - 40, 0) : match.end() + 40] for match in FORBIDDEN_IN_PAGES.finditer(text)] == []
