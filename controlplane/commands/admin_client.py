@@ -86,6 +86,9 @@ def _check(status: int, body: bytes, address: str) -> None:
 def _token(path: Path) -> str:
     try:
         with path.open() as file:
-            return file.read(_LARGEST_TOKEN_BYTES + 1).strip()
+            token = file.read(_LARGEST_TOKEN_BYTES + 1).strip()
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{path}: cannot be read: {error}") from error
+    if len(token) > _LARGEST_TOKEN_BYTES or len(token.split()) != 1 or not token.isascii():
+        raise click.ClickException(f"{path}: is not a bearer token: one line, at most {_LARGEST_TOKEN_BYTES} bytes")
+    return token
