@@ -10,16 +10,17 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from mirrorplane.controlplane.identity.authoriser import Authoriser
-from mirrorplane.controlplane.identity.caller import Credentials, ForbiddenError, RefusedError
+from mirrorplane.controlplane.identity.caller import Caller, Credentials, ForbiddenError, RefusedError
 from mirrorplane.controlplane.settings import Address
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_CALLER = web.RequestKey("caller", Caller)
 
 
 @web.middleware
 async def by_local_name(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse debug pages under another host name: a web page could make a local browser read them (DNS rebinding)."""
-    name = request.url.host or ""
+    name = _host(request)
     if _is_debug(request) and not Address(name, 0).is_loopback:
         return _refusal(HTTPStatus.FORBIDDEN, f"request the debug pages as http://localhost, not as {name}")
     return await handler(request)
@@ -39,9 +40,23 @@ def by_token(authoriser: Authoriser) -> Middleware:
                 return _refusal(HTTPStatus.UNAUTHORIZED, str(error))
             if caller is None:  # the authoriser identifies nobody: deny, whatever led here
                 return _refusal(HTTPStatus.FORBIDDEN, "the debug pages need a bearer token")
+            request[_CALLER] = caller
         return await handler(request)
 
     return admit
+
+
+def caller_of(request: web.Request) -> Caller | None:
+    """Return who was admitted by a token; None on loopback. A response that lasts has to confirm it again."""
+    return request.get(_CALLER)
+
+
+def _host(request: web.Request) -> str:
+    """Return the name by which a client asks, without the port; as written where it is malformed."""
+    try:
+        return request.url.host or ""
+    except ValueError:
+        return request.host
 
 
 def _is_debug(request: web.Request) -> bool:

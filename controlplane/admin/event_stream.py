@@ -4,11 +4,14 @@ Separate from the pages because a response lasts as long as its reader. A reader
 events, and `event: Missed` with how many were dropped; it never delays anything.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 from aiohttp import web
 
+from mirrorplane.controlplane.admin.access import caller_of
+from mirrorplane.controlplane.identity.authoriser import Authoriser
+from mirrorplane.controlplane.identity.caller import UnauthenticatedError
 from mirrorplane.controlplane.observe.events import Event, Events, Subscription
 
 _MAX_STREAMS = 32
@@ -19,12 +22,12 @@ _KEEP_ALIVE_S = 15.0
 class EventStreams:
     """The responses that are open now."""
 
-    def __init__(self, events: Events) -> None:
-        self._events = events
+    def __init__(self, events: Events, authoriser: Authoriser) -> None:
+        self._events, self._authoriser = events, authoriser
         self._open: set[Subscription] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Send every event from now on until the reader disconnects or `close` is called."""
+        """Send every event from now on until the reader leaves, its token expires or `close` is called."""
         if len(self._open) >= _MAX_STREAMS:
             return web.json_response({"error": f"{_MAX_STREAMS} event streams are open already"}, status=503)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
@@ -34,8 +37,8 @@ class EventStreams:
             try:
                 await response.prepare(request)
                 await response.write(b": connected\n\n")
-                await _send(subscription, response)
-            except ConnectionError:  # the reader left
+                await _send(subscription, response, lambda: self._authoriser.confirm(caller_of(request)))
+            except (ConnectionError, UnauthenticatedError):  # the reader left, or its token expired
                 pass
             finally:
                 self._open.discard(subscription)
@@ -47,10 +50,12 @@ class EventStreams:
             subscription.close()
 
 
-async def _send(subscription: Subscription, response: web.StreamResponse) -> None:
+async def _send(subscription: Subscription, response: web.StreamResponse, confirm: Callable[[], None]) -> None:
+    """Send events until the subscription is closed. `confirm` raises when the reader may get no more."""
     missed = 0
     while not subscription.closed:
         events = await subscription.take(_KEEP_ALIVE_S)
+        confirm()
         chunks = list(_chunks(events))
         if subscription.missed != missed:
             missed = subscription.missed

@@ -19,6 +19,8 @@ from mirrorplane.controlplane.query.resources import TYPES
 from mirrorplane.controlplane.settings import Address
 
 log = logging.getLogger(__name__)
+_GRACE_S = 1.0
+"""How long responses may take to end when the server stops. One that is then still unread is cut off."""
 _PAGES = {
     "/debug/findings": "all findings about the objects",
     "/debug/proxies": "connected proxies: what was sent, accepted and rejected",
@@ -34,7 +36,7 @@ class Admin:
 
     def __init__(self, queries: Queries, metrics: Metrics, events: Events, authoriser: Authoriser) -> None:
         self._queries, self._metrics, self._authoriser = queries, metrics, authoriser
-        self._event_streams = EventStreams(events)
+        self._event_streams = EventStreams(events, authoriser)
         self._runner: web.AppRunner | None = None
         self.ready = False
 
@@ -45,7 +47,7 @@ class Admin:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_page)
         self._add_debug_pages(app, address)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, address.host, address.port)
         await site.start()
@@ -70,7 +72,7 @@ class Admin:
             return
         app.router.add_get("/debug", self._index)
         app.router.add_get("/debug/resources", self._resources)
-        app.router.add_get("/debug/events", self._event_streams.handle)
+        app.router.add_get("/debug/events", self._event_streams.handle, allow_head=False)
         queries = self._queries
         for name, query in (
             ("findings", queries.findings),

@@ -1,15 +1,18 @@
 """Debug pages on an address that other machines can reach: a valid bearer token, or a plain refusal."""
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from mirrorplane.controlplane.admin import event_stream
 from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.identity.authoriser import Security
-from mirrorplane.controlplane.identity.tokens import TokenRules
+from mirrorplane.controlplane.identity.tokens import LEEWAY_S, TokenRules
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.settings import Address
 from tests.controlplane.identity.issuers import Signer
@@ -85,6 +88,27 @@ async def test_the_command_sends_a_token_from_a_file(app: App, signer: Signer, t
     assert (code, "cannot be read" in printed) == (1, True)
 
 
+async def test_an_event_stream_ends_when_its_token_expires(
+    app: App, signer: Signer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setattr(event_stream, "_KEEP_ALIVE_S", 0.02)
+    url = f"http://127.0.0.1:{app.admin_port}/debug/events"
+    headers = {"Authorization": f"Bearer {signer.token(exp=time.time() - LEEWAY_S + 2)}"}
+    async with aiohttp.ClientSession() as client, client.get(url, headers=headers) as answer:
+        assert answer.status == 200
+        async with asyncio.timeout(10):
+            assert (await answer.content.read()).endswith(b": no events\n\n")
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "", "tok\u00e9n", "x" * 9000])
+async def test_the_command_says_that_a_file_holds_no_token(app: App, tmp_path: Path, text: str):
+    token = tmp_path / "token"
+    token.write_text(text)
+    address = f"127.0.0.1:{app.admin_port}"
+    code, printed = await mirrorplane("proxies", "--admin-address", address, "--admin-token-file", token)
+    assert (code, f"{token}: is not a bearer token" in printed) == (1, True)
+
+
 async def test_a_caller_of_another_trust_domain_is_forbidden(tmp_path: Path, signer: Signer):
     security = Security(tokens=TokenRules(signer.file, trust_domain="here"), trust_domain="there")
     app = App(ServeOptions((), ANY, EXPOSED, security=security))
@@ -103,6 +127,8 @@ async def test_on_loopback_no_token_is_needed_but_a_local_name_is(tmp_path: Path
     try:
         assert (await get(app, "/debug"))[0] == 200
         assert (await get(app, "/debug", {"Host": "localhost"}))[0] == 200
+        for malformed in ("localhost:99999", "localhost:x", "attacker.example:x"):
+            assert (await get(app, "/debug/objects", {"Host": malformed}))[0] == 403
         status, text = await get(app, "/debug/objects", {"Host": "attacker.example"})
     finally:
         await app.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import grpc
 import pytest
 
 from mirrorplane.controlplane.app import App, ServeOptions
+from mirrorplane.controlplane.observe.events import CAPACITY, StatusChanged
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.settings import Address
 from tests.controlplane.xds.grpc_peers import ADS, Peer
@@ -86,6 +88,26 @@ async def test_streams_end_when_the_server_stops(tmp_path: Path):
         async with asyncio.timeout(5):
             await app.close()
             assert (await response.content.read()).endswith(b"\n\n")
+
+
+async def test_a_reader_that_stops_reading_does_not_hold_up_the_stop(app: App):
+    with socket.create_connection(("127.0.0.1", app.admin_port)) as reader:
+        reader.sendall(b"GET /debug/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await until(lambda: app.admin._event_streams._open, "the reader was connected")
+        (subscription,) = app.admin._event_streams._open
+        for number in range(100 * CAPACITY):  # more than socket buffers hold
+            app.plane.events.publish(StatusChanged(f"{number} {'x' * 400}"))
+            if number % CAPACITY == 0:
+                await asyncio.sleep(0.001)
+        assert subscription.missed
+        async with asyncio.timeout(10):
+            await app.admin.stop()
+
+
+async def test_there_is_no_head_of_an_event_stream(app: App):
+    url = f"http://127.0.0.1:{app.admin_port}/debug/events"
+    async with aiohttp.ClientSession() as client, client.head(url) as response:
+        assert response.status == 405
 
 
 async def test_a_reader_that_leaves_is_forgotten(app: App):
