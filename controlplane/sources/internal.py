@@ -70,11 +70,12 @@ class InternalSource:
         try:
             while not stop.is_set():
                 self._wake.clear()
-                batch = self._advance(self._clock())
+                now = self._clock()
+                batch = self._advance(now)
                 if batch:
                     yield batch
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._seconds_to_next(self._clock()))
+                    await asyncio.wait_for(self._wake.wait(), self._seconds_to_next(now))
         finally:
             stopping.cancel()
 
@@ -94,7 +95,8 @@ class InternalSource:
         self._emitted = current
         return Batch(tuple(changes))
 
-    def _seconds_to_next(self, now: float) -> float:
-        """Return how long to sleep until something begins or expires."""
-        moments = [moment for entry in self._entries.values() for moment in (entry.since, entry.until) if moment > now]
-        return min([moment - now for moment in moments] + [_LONGEST_SLEEP_S])
+    def _seconds_to_next(self, advanced: float) -> float:
+        """Return how long to sleep until something begins or expires that had not when the source last advanced."""
+        moments = [moment for entry in self._entries.values() for moment in (entry.since, entry.until)]
+        seconds = min([moment for moment in moments if moment > advanced], default=inf) - self._clock()
+        return min(seconds, _LONGEST_SLEEP_S)

@@ -117,6 +117,19 @@ def test_an_expiry_is_seen_within_a_minute_when_the_clock_is_set():
     assert 30.0 <= simulated(play) <= 91.0
 
 
+def test_what_expires_while_a_batch_is_consumed_is_removed_right_after():
+    async def play() -> float:
+        source, stop = InternalSource("test", clock=lambda: EPOCH + now()), asyncio.Event()
+        source.put(service("a"), until=EPOCH + 10.0)
+        async with aclosing(source.watch(stop)) as batches:
+            await anext(batches)
+            await asyncio.sleep(20.0)
+            assert (await anext(batches)).changes == (Change(service("a").ref, None),)
+            return now()
+
+    assert simulated(play) == 20.0
+
+
 TIMES = st.integers(0, 200).map(lambda tenths: tenths * 7.3)
 STEPS = st.lists(
     st.tuples(TIMES, st.sampled_from("ab"), st.integers(0, 2), st.none() | TIMES, st.none() | TIMES),
