@@ -15,17 +15,18 @@ from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.endpoints import port_of
 from mirrorplane.translators.lookups.policies import cluster_policy, subset_clients, target_port
-from mirrorplane.translators.lookups.reachability import Part, Problem, Traffic, unreachable
+from mirrorplane.translators.lookups.reachability import DestinationField, Problem, Traffic, unreachable
 from mirrorplane.translators.names import mirror_cluster
 
 _REASONS = {
-    Part.HOST: "HostNotFound",
-    Part.PORT: "PortNotFound",
-    Part.SUBSET: "SubsetNotFound",
-    Part.POLICY: "NotCallable",
+    DestinationField.HOST: "HostNotFound",
+    DestinationField.PORT: "PortNotFound",
+    DestinationField.SUBSET: "SubsetNotFound",
+    DestinationField.POLICY: "NotCallable",
 }
 _EFFECTS = {
     Traffic.REQUESTS: "requests sent there get 503",
+    Traffic.PASSTHROUGH: "connections sent there are closed",
     Traffic.MIRROR: "nothing is mirrored; the route itself is not affected",
     Traffic.DATAGRAMS: "datagrams sent there are dropped",
 }
@@ -57,8 +58,7 @@ def _uses(view: View, table: RouteTable) -> Iterator[_Use]:
         if rule.ref != table.ref:
             continue
         client = _client(table, namespace, rule)
-        datagrams = isinstance(rule, L4Route) and rule.udp
-        traffic = Traffic.DATAGRAMS if datagrams else Traffic.REQUESTS
+        traffic = _traffic(view, table, rule)
         yield from (
             _Use(table, client, destination, traffic) for destination in rule.destinations if not destination.fails
         )
@@ -68,9 +68,25 @@ def _uses(view: View, table: RouteTable) -> Iterator[_Use]:
         yield from (_Use(table, client, mirror.destination, Traffic.MIRROR) for mirror in mirrors)
 
 
+def _traffic(view: View, table: RouteTable, rule: Route | L4Route) -> Traffic:
+    if isinstance(rule, Route):
+        return Traffic.REQUESTS
+    if rule.udp:
+        return Traffic.DATAGRAMS
+    terminated = bool(table.section_name) and view.memo(_terminates_tls, table.gateways[0], table.section_name)
+    return Traffic.PASSTHROUGH if rule.tls and not terminated else Traffic.REQUESTS
+
+
+def _terminates_tls(view: View, gateway: str, section_name: str) -> bool:
+    gateways = (g for obj in view.by("gateway.name", gateway) for g in view.lowered(obj.ref).gateways)
+    servers = (server for g in gateways if g.name == gateway for server in g.servers)
+    return any(server.termination is not None for server in servers if server.section_name == section_name)
+
+
 def _client(table: RouteTable, namespace: str, rule: Route | L4Route) -> ClientKey:
+    """Return a client of a rule. Routers are taken to be authenticated, and so are sent their Secrets."""
     router = services.MESH not in table.gateways
-    return ClientKey(Visibility(namespace), rule.match.source_labels, router=router)
+    return ClientKey(Visibility(namespace), rule.match.source_labels, holds_secrets=router, router=router)
 
 
 def _client_namespace(view: View, table: RouteTable) -> str:
@@ -95,7 +111,7 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
     destination, client = use.destination, use.client
     port = target_port(view, client.visibility, destination, 0)
     problem = unreachable(view, client, destination, port, use.traffic)
-    by_subset = problem is not None and problem.part is Part.SUBSET
+    by_subset = problem is not None and problem.field is DestinationField.SUBSET
     clients = subset_clients(view, client, destination.host, destination.subset) if by_subset else ()
     service = view.memo(services.find_service, client.visibility, destination.host)
     if clients:
@@ -110,10 +126,10 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
 
 
 def _unreachable(use: _Use, problem: Problem) -> Finding:
-    reason = ("Mirror" if use.traffic is Traffic.MIRROR else "") + _REASONS[problem.part]
+    reason = ("Mirror" if use.traffic is Traffic.MIRROR else "") + _REASONS[problem.field]
     message = f"{problem.message}: {_EFFECTS[use.traffic]}"
     return Finding(
-        use.table.ref, reason, message, problem.path(use.destination), fix=_fix(problem.part, use.destination)
+        use.table.ref, reason, message, problem.path(use.destination), fix=_fix(problem.field, use.destination)
     )
 
 
@@ -151,13 +167,13 @@ def _warning(use: _Use, reason: str, field: str, message: str, fix: str) -> Find
     return Finding(use.table.ref, reason, message, f"{use.destination.path}.{field}", Severity.WARNING, fix)
 
 
-def _fix(part: Part, destination: Destination) -> str:
+def _fix(field: DestinationField, destination: Destination) -> str:
     return {
-        Part.HOST: f"correct the {destination.fields.host}, or create the Service and export it",
-        Part.PORT: "name one of the service's ports",
-        Part.SUBSET: f"add the subset {destination.subset} to a DestinationRule for {destination.host}",
-        Part.POLICY: f"change the policy of {destination.host}",
-    }[part]
+        DestinationField.HOST: f"correct the {destination.fields.host}, or create the Service and export it",
+        DestinationField.PORT: "name one of the service's ports",
+        DestinationField.SUBSET: f"add the subset {destination.subset} to a DestinationRule for {destination.host}",
+        DestinationField.POLICY: f"change the policy of {destination.host}",
+    }[field]
 
 
 CHECK = Check(table=table)

@@ -8,7 +8,7 @@ from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
-from mirrorplane.translators.lookups.reachability import unreachable
+from mirrorplane.translators.lookups.reachability import DestinationField, unreachable
 from mirrorplane.translators.settings import mesh
 
 _SELECTOR = "spec.workloadSelector"
@@ -74,7 +74,9 @@ def _missing_forwarder(view: View, spec: SidecarScope) -> Iterator[Finding]:
     problem = unreachable(view, client, forwarder, forwarder.port) if forwarder else None
     if forwarder is not None and problem is not None:
         message, path = f"{problem.message}; requests to undeclared hosts get 503", problem.path(forwarder)
-        yield Finding(spec.ref, "ForwarderNotFound", message, path, fix="create it, or correct the field")
+        is_policy = problem.field is DestinationField.POLICY
+        fix = f"change the policy of {forwarder.host}" if is_policy else "create it, or correct the field"
+        yield Finding(spec.ref, "ForwarderNotFound", message, path, fix=fix)
 
 
 CHECK = Check(sidecar_scope=sidecar_scope)

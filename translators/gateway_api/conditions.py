@@ -8,10 +8,11 @@ from mirrorplane.api.status import FALSE, TRUE, Condition
 UNSUPPORTED_VALUE = "UnsupportedValue"
 _UNREACHABLE = (
     *(f"{mirror}{part}NotFound" for mirror in ("", "Mirror") for part in ("Host", "Port", "Subset")),
+    "NotCallable",
     "MirrorNotCallable",
 )
 """Reasons of the check of destinations, which is the same for all APIs."""
-_API_REASONS = {reason: "BackendNotFound" for reason in _UNREACHABLE if reason != "MirrorNotCallable"} | {
+_API_REASONS = {reason: "BackendNotFound" for reason in _UNREACHABLE if not reason.endswith("NotCallable")} | {
     "GatewayConflict": "PortUnavailable"
 }
 """Reasons of checks -> Gateway API's; others are used as they are, since the API allows custom reasons."""

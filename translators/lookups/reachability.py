@@ -16,11 +16,11 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.endpoints import port_of
 from mirrorplane.translators.lookups.policies import cluster_policy, find_subset
-from mirrorplane.translators.names import mirror_cluster
+from mirrorplane.translators.names import Purpose, outbound_cluster
 
 
-class Part(Enum):
-    """Which part of a destination is wrong. POLICY: none of it, but how its host has to be called."""
+class DestinationField(Enum):
+    """The field of a destination that is wrong. POLICY: none of them, but the policy for calls to its host."""
 
     HOST = "host"
     PORT = "port"
@@ -29,22 +29,24 @@ class Part(Enum):
 
 
 class Traffic(Enum):
-    """What is sent to a destination."""
+    """What is sent to a destination. PASSTHROUGH: TLS connections, forwarded without terminating TLS."""
 
     REQUESTS = "requests"
+    PASSTHROUGH = "passthrough"
     MIRROR = "mirror"
     DATAGRAMS = "udp"
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why nothing can be sent to a destination: the part that is wrong, and a sentence."""
+    """Why nothing can be sent to a destination: the field that is wrong, and a sentence."""
 
-    part: Part
+    field: DestinationField
     message: str
 
     def path(self, destination: Destination) -> str:
         """Return the field that is wrong, in the words of the API that the destination was written in."""
-        name = "" if self.part is Part.POLICY else getattr(destination.fields, self.part.value)
+        is_policy = self.field is DestinationField.POLICY
+        name = "" if is_policy else getattr(destination.fields, self.field.value)
         return f"{destination.path}.{name}" if name else destination.path
 
 
@@ -57,14 +59,20 @@ def unreachable(
     """
     service = view.memo(services.find_service, client.visibility, destination.host)
     if service is None:
-        return Problem(Part.HOST, f"no service {destination.host} is visible from namespace {client.namespace}")
+        return Problem(
+            DestinationField.HOST, f"no service {destination.host} is visible from namespace {client.namespace}"
+        )
     if traffic is Traffic.MIRROR and service.resolution is Resolution.NONE:
-        return Problem(Part.HOST, f"{destination.host} has resolution NONE and so no endpoints to mirror to")
+        return Problem(
+            DestinationField.HOST, f"{destination.host} has resolution NONE and so no endpoints to mirror to"
+        )
     if problem := port_problem(service, f"service {destination.host}", port, udp=traffic is Traffic.DATAGRAMS):
         return problem
     if destination.subset and find_subset(view, client, destination.host, destination.subset) is None:
-        return Problem(Part.SUBSET, f"no DestinationRule for {destination.host} defines a subset {destination.subset}")
-    return _policy_problem(view, client, destination, port) if traffic is Traffic.MIRROR else None
+        return Problem(
+            DestinationField.SUBSET, f"no DestinationRule for {destination.host} defines a subset {destination.subset}"
+        )
+    return None if traffic is Traffic.DATAGRAMS else _policy_problem(view, client, destination, port, traffic)
 
 
 def port_problem(service: Service, name: str, port: int, *, udp: bool = False) -> Problem | None:
@@ -73,25 +81,31 @@ def port_problem(service: Service, name: str, port: int, *, udp: bool = False) -
         return None
     ports = ", ".join(_spelled(p.number, udp=p.protocol is Protocol.UDP) for p in service.ports)
     message = f"{name} has no port {_spelled(port, udp=udp)} (its ports: {ports or 'none'})"
-    return Problem(Part.PORT, message)
+    return Problem(DestinationField.PORT, message)
 
 
 def _spelled(port: int, *, udp: bool) -> str:
     return f"{port}/UDP" if udp else str(port)
 
 
-def _policy_problem(view: View, client: ClientKey, destination: Destination, port: int) -> Problem | None:
-    """Return why the policy for a host leaves nothing to mirror to.
+def _policy_problem(
+    view: View, client: ClientKey, destination: Destination, port: int, traffic: Traffic
+) -> Problem | None:
+    """Return why the policy for a host leaves nothing to send to.
 
-    Only mirrors are refused here: for requests the cluster is left out when it is built, and the policy's own object
-    has the finding.
+    A mirror is dropped. For requests the cluster is still built, without endpoints, and Envoy answers 503.
     """
-    policy = cluster_policy(view, client, mirror_cluster(destination.host, port, destination.subset))
-    if policy.load_balancer is not None and policy.load_balancer.algorithm is Algorithm.ORIGINAL_DST:
+    purpose = Purpose.PASSTHROUGH if traffic is Traffic.PASSTHROUGH else Purpose.OUTBOUND
+    cluster = msgspec.structs.replace(outbound_cluster(destination.host, port, destination.subset), purpose=purpose)
+    policy = cluster_policy(view, client, cluster)
+    # Requests to ORIGINAL_DST have the address that the client dialled, wherever traffic is intercepted.
+    original_dst = policy.load_balancer is not None and policy.load_balancer.algorithm is Algorithm.ORIGINAL_DST
+    if traffic is Traffic.MIRROR and original_dst:
         message = (
             f"{destination.host} has the load balancer PASSTHROUGH, and a mirrored request has no original destination"
         )
-        return Problem(Part.POLICY, message)
-    why = policy.tls_problem(holds_secrets=client.holds_secrets)
+        return Problem(DestinationField.POLICY, message)
+    reason = policy.tls_problem(holds_secrets=client.holds_secrets)
     kind = "BackendTLSPolicy" if policy.tls is not None and policy.tls.problem else "DestinationRule"
-    return Problem(Part.POLICY, f"the {kind} for {destination.host} cannot be applied: {why}") if why else None
+    message = f"the {kind} for {destination.host} cannot be applied: {reason}"
+    return Problem(DestinationField.POLICY, message) if reason else None

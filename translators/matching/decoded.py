@@ -38,6 +38,11 @@ def cluster_problem(resources: DecodedResources, name: str, original_dst_address
         service = cluster.eds_cluster_config.service_name or name
         assignment = resources.assignments.get(service)
         return "" if assignment is not None and _has_healthy(assignment) else f"{service} has no healthy endpoint"
+    # A host whose policy cannot be applied gets such a cluster; Envoy answers its requests 503.
+    if cluster.type == envoy.Cluster.STATIC and not any(
+        group.lb_endpoints for group in cluster.load_assignment.endpoints
+    ):
+        return f"cluster {name} has no endpoints"
     return ""
 
 

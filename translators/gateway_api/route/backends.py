@@ -56,7 +56,13 @@ def destination_of(view: View, referrer: Referrer, ref: BackendObjectReference) 
 
 
 def backend_problem(view: View, referrer: Referrer, ref: BackendObjectReference) -> RefProblem | None:
-    """Return why nothing can be sent to a backend, in Gateway API's reasons; None if it can."""
+    """Return why nothing can be sent to a backend, in Gateway API's reasons; None if it can.
+
+    These are the problems for which a backend `fails`, whatever Gateway serves it. What depends on the Gateway's
+    namespace (which Services are exported to it, which policy applies) is left to the check of destinations: there each
+    table, one for each listener, is checked as its own routers see it, and an unusable policy has to stay a 503 of the
+    cluster. A `fails` backend is answered 500.
+    """
     if (ref.group, ref.kind) != ("", "Service"):
         return RefProblem("InvalidKind", "kind", f"{ref.kind} is not supported as a backend", "use a Service")
     target = _target(referrer, ref)

@@ -7,6 +7,7 @@ import pytest
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.resource import ROUTE
+from mirrorplane.api.tracing import Forwarded
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.status.conditions import Plain
 from tests.builders import decoded, plane_of
@@ -77,6 +78,7 @@ async def test_what_can_be_sent_to_is_resolved(rule: dict[str, Any]):
 UNREACHABLE = [
     ("private backend", ONLY, ".", "", f"{BACKEND_PATH}.name", "BackendNotFound", PRIVATE),
     ("private mirror", BESIDE, ".", "", f"{MIRROR_PATH}.name", "BackendNotFound", PRIVATE),
+    ("mutual backend", ONLY, "*", MUTUAL, BACKEND_PATH, "NotCallable", "ISTIO_MUTUAL"),
     ("mutual mirror", BESIDE, "*", MUTUAL, MIRROR_PATH, "MirrorNotCallable", "ISTIO_MUTUAL"),
 ]
 
@@ -97,6 +99,43 @@ async def test_what_check_reports_of_a_destination_stands_in_the_status(
     assert resolved(plane)["reason"] == reason
     assert (resolved(plane)["status"], resolved(plane)["message"]) == ("False", f"{path}: {finding.message}")
     assert not mirrored(plane)
+
+
+async def test_explain_reports_requests_to_a_backend_whose_policy_cannot_be_applied_as_503():
+    till = exported(services("till", namespace="shop"), "*")
+    plane = await plane_of("---\n".join((gateway({}), till, GRANT, MUTUAL, route("web", ONLY))))
+    outcome = ask(plane.render(EDGE), "GET http://web/")
+    assert isinstance(outcome.action, Forwarded)
+    (target,) = outcome.action.targets
+    assert (target.status, target.problem) == (503, f"cluster {target.cluster} has no endpoints")
+
+
+RULE = Ref("networking.istio.io/VirtualService", "default", "web")
+
+
+@pytest.mark.parametrize(
+    ("gateways", "tls", "words"),
+    [
+        (["mesh"], {"mode": "ISTIO_MUTUAL"}, ["ISTIO_MUTUAL"]),
+        (["mesh"], {"mode": "MUTUAL", "credentialName": "own"}, ["credentialName"]),
+        (["edge"], {"mode": "ISTIO_MUTUAL"}, ["ISTIO_MUTUAL"]),
+        (["edge"], {"mode": "MUTUAL", "credentialName": "own"}, []),  # routers are sent the Secret
+        (["mesh"], {"mode": "SIMPLE"}, []),
+    ],
+)
+async def test_istios_routes_report_a_policy_that_cannot_be_applied(
+    gateways: list[str], tls: dict[str, str], words: list[str]
+):
+    api, till = "networking.istio.io/v1", "till.shop.svc.cluster.local"
+    policy = doc("DestinationRule", "till", {"host": till, "trafficPolicy": {"tls": tls}}, api)
+    server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
+    edge = doc("Gateway", "edge", {"selector": {"app": "edge"}, "servers": [server]}, api)
+    backends = [{"destination": {"host": till, "port": {"number": 8000}}}]
+    rule = doc("VirtualService", "web", {"hosts": ["web.x"], "gateways": gateways, "http": [{"route": backends}]}, api)
+    plane = await plane_of("---\n".join((services("till", namespace="shop"), policy, edge, rule)))
+    findings = [f for f in errors(plane, RULE) if f.reason == "NotCallable"]
+    assert [f.path for f in findings] == ["spec.http[0].route[0].destination"] * len(words)
+    assert all(word in finding.message for word, finding in zip(words, findings, strict=True))
 
 
 async def test_a_backend_is_looked_for_from_the_namespace_of_the_gateway():
