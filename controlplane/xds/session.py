@@ -183,7 +183,9 @@ class Session(ABC, Generic[R]):
             return sub.delivery.incomplete_version
         last_good = sub.quarantine.last_good
         swaps = ((name, self._target_version(sub, name), last_good.get(name)) for name in sub.withheld(names))
-        return sub.delivery.version((name, target, good.version if good else "") for name, target, good in swaps)
+        return sub.delivery.version(
+            (name, target, replacement.version if replacement else "") for name, target, replacement in swaps
+        )
 
     def _nonce(self, sub: Subscription, version: str) -> str:
         """Return a nonce made from the content, so that streams share their bytes. See decision 0030.

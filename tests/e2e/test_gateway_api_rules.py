@@ -292,7 +292,7 @@ async def test_a_request_without_authorization_is_refused(world: World):
             web_rule("/anything/free"),
         )
         await world.stage.apply(join_manifests(*pods, route(WEB, *rules)))
-        good = {"Authorization": GOOD_TOKEN, "X-A": "1", "X-B": "2"}
+        valid_headers = {"Authorization": GOOD_TOKEN, "X-A": "1", "X-B": "2"}
         for path, status_without, status in (
             ("/anything/http", 401, 200),
             ("/anything/all", 401, 200),
@@ -302,7 +302,7 @@ async def test_a_request_without_authorization_is_refused(world: World):
             ("/anything/free", 200, 200),
         ):
             assert (await world.ask(path))[0] == status_without, path
-            assert (await world.ask(path, headers=good))[0] == status, path
+            assert (await world.ask(path, headers=valid_headers))[0] == status, path
         auth_headers = next(headers for line, headers, _ in guard.checks if "x-a" in headers)
         assert "GET /check/anything/http" in [line for line, _, _ in guard.checks]
         assert auth_headers["x-a"] == "1"
@@ -313,9 +313,9 @@ async def test_a_request_without_authorization_is_refused(world: World):
         assert received["/anything/all"]["x-said"] == "no"
         assert received["/anything/grpc"]["x-user"] == "joe"
         assert by_grpc.checks[-1].attributes.request.http.headers["x-b"] == "2"
-        assert (await world.ask("/anything/body", "POST", data=b"hello", headers=good))[0] == 200
+        assert (await world.ask("/anything/body", "POST", data=b"hello", headers=valid_headers))[0] == 200
         assert guard.checks[-1][2] == b"hello"
-        assert (await world.ask("/anything/body", "POST", data=b"longer than ten", headers=good))[0] == 413
+        assert (await world.ask("/anything/body", "POST", data=b"longer than ten", headers=valid_headers))[0] == 413
 
 
 async def test_web_sockets_and_http2_go_to_ports_with_that_app_protocol(world: World):

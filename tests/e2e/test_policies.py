@@ -148,8 +148,8 @@ async def test_a_failing_workload_is_ejected(mesh: Mesh):
     broken = web.ServerRunner(web.Server(fail))
     await broken.setup()
     await web.TCPSite(broken, "127.0.0.1", 0).start()
-    async with Workload("good") as good:
-        await mesh.stage.apply(versions("web", [good.port, broken.addresses[0][1]]))
+    async with Workload("good") as healthy:
+        await mesh.stage.apply(versions("web", [healthy.port, broken.addresses[0][1]]))
         policy = {"consecutive5xxErrors": 1, "baseEjectionTime": "10m", "maxEjectionPercent": 100}
         await mesh.rule("web", {"outlierDetection": policy, "loadBalancer": {"simple": "ROUND_ROBIN"}})
         answers = [await mesh.get() for _ in range(20)]

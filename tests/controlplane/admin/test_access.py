@@ -52,13 +52,13 @@ async def test_a_valid_token_opens_every_page(app: App, signer: Signer):
 
 
 async def test_without_a_valid_token_every_page_is_refused_in_one_sentence(app: App, signer: Signer):
-    good = f"Bearer {signer.token()}"
+    valid_token = f"Bearer {signer.token()}"
     cases: list[Headers] = [
         {},
         {"Authorization": "Bearer nonsense"},
         {"Authorization": "Basic YTpi"},
         {"Authorization": f"Bearer {signer.token(exp=1)}"},
-        [("Authorization", good), ("Authorization", good)],
+        [("Authorization", valid_token), ("Authorization", valid_token)],
     ]
     for page in PAGES:
         for headers in cases:

@@ -213,11 +213,11 @@ def test_serve_answers_on_the_admin_address_and_ends_cleanly_on_sigterm(folder: 
 
 def test_serve_reports_findings_as_they_appear_and_when_they_are_resolved(folder: Path):
     with serving(folder, "--admin-address", "127.0.0.1:0") as (_, port):
-        good = (folder / TUTORIAL[1]).read_text()
+        valid_text = (folder / TUTORIAL[1]).read_text()
         (folder / TUTORIAL[1]).write_text("kind: [")
         findings = until(lambda: json.loads(get(port, "/debug/findings")[1]))
         assert TUTORIAL[1] in findings[0]["file"]
-        (folder / TUTORIAL[1]).write_text(good)
+        (folder / TUTORIAL[1]).write_text(valid_text)
         assert until(lambda: json.loads(get(port, "/debug/findings")[1]) == [])
 
 

@@ -88,9 +88,9 @@ class ModelProxy:
             names = sorted(resources, reverse=self.backwards)
             self._apply_some(type_url, {name: resources[name] for name in names[: min(map(names.index, bad))]}, set())
             return "it is bad"
-        good = {name: body for name, body in resources.items() if name not in bad}
+        valid_resources = {name: body for name, body in resources.items() if name not in bad}
         previous = {name: self.held[type_url][name] for name in bad if name in self.held[type_url]}
-        self._apply_some(type_url, good | previous, removed)
+        self._apply_some(type_url, valid_resources | previous, removed)
         before, between, after = LISTS[type_url]
         return before + between.join(f"{name}: it is bad" for name in bad) + after
 

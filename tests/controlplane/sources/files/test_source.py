@@ -399,16 +399,16 @@ def test_links_in_a_circle_end(editor: FolderEditor) -> None:
 
 def test_a_finding_says_which_document_of_a_file_it_is_about(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
-    good = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {ports: [{port: %s}]}\n"
-    path.write_text(good % ("a", 80) + "---\n" + good % ("b", 80))
+    service_template = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {ports: [{port: %s}]}\n"
+    path.write_text(service_template % ("a", 80) + "---\n" + service_template % ("b", 80))
     source = FileSource([tmp_path], REGISTRY)
     source.rescan()
 
-    path.write_text(good % ("a", 80) + "---\n" + good % ("b", '"80"'))
+    path.write_text(service_template % ("a", 80) + "---\n" + service_template % ("b", '"80"'))
     (finding,) = source.rescan().findings[str(path)]
     assert "(document 2); still serving generation 1 of Service default/b" in finding.message
     assert finding.line == 9
 
-    path.write_text(good % ("a", 80) + "---\n[")
+    path.write_text(service_template % ("a", 80) + "---\n[")
     (finding,) = source.rescan().findings[str(path)]
     assert finding.message.startswith("document 2: ")

@@ -14,11 +14,11 @@ from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
 from tests.bench.worlds import bare_services
 from tests.builders import SLEEP, plane_of
+from tests.gateway_conditions import ACCEPTED, brief, refused, statuses, unresolved
 from tests.gateway_manifests import doc, route, rule_to
 from tests.traffic_language import ask
 from tests.traffic_language import brief as outcome
 from tests.translators.gateway_api.attachment.test_service_parents import SERVICE, mesh, of_web
-from tests.translators.gateway_api.attachment.test_status import ACCEPTED, brief, refused, statuses, unresolved
 
 COUNT, ONE = 500, 321
 INSIDE = msgspec.structs.replace(SLEEP, ip="10.0.0.9", interception=REDIRECT)

@@ -10,8 +10,8 @@ from mirrorplane.controlplane.plane import Plane
 from mirrorplane.translators.inputs.kube_config_map import validate
 from mirrorplane.translators.status.backend_tls_policy import ancestors
 from tests.builders import SLEEP, decoded, plane_of, rendered
+from tests.gateway_conditions import brief, statuses
 from tests.gateway_manifests import EDGE, GROUP, doc, gateway, route, rule_to, services
-from tests.translators.gateway_api.attachment.test_status import brief, statuses
 
 WEB = "web.default.svc.cluster.local"
 KIND = f"{GROUP}/BackendTLSPolicy"
@@ -150,7 +150,7 @@ REVOKED = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "good"),
+    ("text", "valid"),
     [
         ("", True),
         (ONE, True),
@@ -163,10 +163,10 @@ REVOKED = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"
         (ONE + REVOKED, False),
     ],
 )
-def test_authorities_that_envoy_would_refuse_are_refused(text: str, good: bool):
+def test_authorities_that_envoy_would_refuse_are_refused(text: str, valid: bool):
     """Which of them Envoy takes was seen with `envoy --mode validate`."""
     obj = Object(Ref("ConfigMap", "default", "ca"), ConfigMap(Entries(text)))
-    assert [finding.path for finding in validate(obj)] == ([] if good else ["data[ca.crt]"])
+    assert [finding.path for finding in validate(obj)] == ([] if valid else ["data[ca.crt]"])
 
 
 HOLDS = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}

@@ -18,8 +18,8 @@ from mirrorplane.translators.outputs import secrets
 from mirrorplane.translators.scopes import criteria, scope_of
 from mirrorplane.translators.secrets import referenced_secrets
 from tests.builders import decoded, plane_of
+from tests.gateway_conditions import brief, statuses
 from tests.gateway_manifests import EDGE, GROUP, doc
-from tests.translators.gateway_api.attachment.test_status import brief, statuses
 
 PROVED = msgspec.structs.replace(EDGE, identity="spiffe://cluster.local/ns/default/sa/edge")
 ISSUER = trustme.CA()
@@ -245,8 +245,8 @@ async def test_a_port_is_configured_once():
 async def test_what_is_no_name_of_a_secret_takes_nothing_else_down(name: str):
     mirror = secret("own", "a.example.com")
     theirs = secret("web", namespace="shop")
-    bad, good = listener(host="b.example.com", cert=name), listener("good", host="a.example.com", cert="own")
-    plane = await plane_of(joined(gateway(bad, good), mirror, theirs))
+    bad, valid_listener = listener(host="b.example.com", cert=name), listener("good", host="a.example.com", cert="own")
+    plane = await plane_of(joined(gateway(bad, valid_listener), mirror, theirs))
     assert told(plane)[0] == ("InvalidCertificateRef", f"{REF}.name")
     assert held(plane) == ["certificate://default/own"]
     assert not plane.engine.failures
@@ -283,10 +283,11 @@ async def test_findings_about_certificates_are_in_the_status():
         "ResolvedRefs": "!InvalidClientCertificateRef",
         "InsecureFrontendValidationMode": "ConfigurationChanged",
     }
-    good = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs", "OverlappingTLSConfig": "OverlappingCertificates"}
+    pending = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs", "Programmed": "?Pending"}
+    overlapping = pending | {"OverlappingTLSConfig": "OverlappingCertificates"}
     far = {"Accepted": "Accepted", "ResolvedRefs": "!RefNotPermitted", "Programmed": "!Invalid"}
-    assert [brief(entry) for entry in status["listeners"]] == [good | {"Programmed": "?Pending"}] * 2 + [far]
-    nobody = await statuses(gateway(tls=frontend()), secret("web"))
-    (entry,) = nobody["Gateway edge"]["listeners"]
+    assert [brief(entry) for entry in status["listeners"]] == [overlapping, overlapping, far]
+    without_ca = await statuses(gateway(tls=frontend()), secret("web"))
+    (entry,) = without_ca["Gateway edge"]["listeners"]
     wrong = {"Accepted": "!NoValidCACertificate", "ResolvedRefs": "!InvalidCACertificateRef", "Programmed": "!Invalid"}
     assert brief(entry) == wrong

@@ -6,10 +6,10 @@ import pytest
 
 from mirrorplane.api.resource import CLUSTER, ROUTE
 from tests.builders import decoded, plane_of, rendered
+from tests.gateway_conditions import ACCEPTED, refused, statuses, unresolved
+from tests.gateway_conditions import brief as conditions
 from tests.gateway_manifests import EDGE, doc, gateway, path, route, rule_to, services
 from tests.traffic_language import ask, brief
-from tests.translators.gateway_api.attachment.test_status import ACCEPTED, refused, statuses, unresolved
-from tests.translators.gateway_api.attachment.test_status import brief as conditions
 
 GET = "GET http://web.example.com/"
 

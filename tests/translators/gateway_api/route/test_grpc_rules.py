@@ -8,10 +8,10 @@ import pytest
 from mirrorplane.api.resource import CLUSTER
 from mirrorplane.translators.inputs.gateway_api_grpc_route import INPUT
 from tests.builders import decoded, objects, plane_of, rendered
+from tests.gateway_conditions import ACCEPTED, refused, statuses
+from tests.gateway_conditions import brief as conditions
 from tests.gateway_manifests import EDGE, doc, gateway, route, rule_to, services
 from tests.traffic_language import ask, brief
-from tests.translators.gateway_api.attachment.test_status import ACCEPTED, refused, statuses
-from tests.translators.gateway_api.attachment.test_status import brief as conditions
 
 HOST = "POST http://web.example.com"
 OLDER, NEWER = "2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"

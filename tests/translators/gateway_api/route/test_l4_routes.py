@@ -10,10 +10,10 @@ from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER
 from mirrorplane.translators.partitions import WHOLE
 from mirrorplane.translators.parts import service_clusters
 from tests.builders import SLEEP, plane_of, rendered
+from tests.gateway_conditions import brief as status_of
+from tests.gateway_conditions import statuses
 from tests.gateway_manifests import EDGE, GROUP, answer, doc, gateway, services
 from tests.traffic_language import ask, brief
-from tests.translators.gateway_api.attachment.test_status import brief as status_of
-from tests.translators.gateway_api.attachment.test_status import statuses
 
 PASSED = {"port": 443, "protocol": "TLS", "tls": {"mode": "Passthrough"}}
 TCP, UDP = {"port": 53, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}

@@ -1,6 +1,5 @@
 """Conditions of Gateway API's objects, by rule: what is said of listeners, parents and classes."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,35 +12,10 @@ from mirrorplane.controlplane.status.conditions import Plain
 from mirrorplane.translators.object_status import status_of
 from tests.builders import objects, plane_of
 from tests.controlplane.engine.cached_calls import cached_calls
+from tests.gateway_conditions import ACCEPTED, NOW, Conditions, brief, refused, statuses, unresolved
 from tests.gateway_manifests import GROUP, TILL, doc, gateway, path, route, rule_to, services
 
-NOW = "2026-01-01T00:00:00Z"
 MIRROR = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "gone", "port": 8000}}}
-Conditions = Mapping[str, str]
-
-
-async def statuses(*texts: str) -> dict[str, Plain]:
-    """The statuses of all objects, by `Kind name`, as they are without proxies."""
-    plane = await plane_of("---\n".join(texts))
-    plane.statuses.refresh(plane.engine.view, plane.snapshot, None, NOW)
-    return {f"{ref.kind.rpartition('/')[2]} {ref.name}": status for ref, status in plane.statuses.statuses()}
-
-
-def brief(spec: Plain) -> dict[str, str]:
-    """Conditions as `type: reason`, with `!` before the reason where the status is False and `?` where Unknown."""
-    marks = {"True": "", "False": "!", "Unknown": "?"}
-    return {c["type"]: marks[c["status"]] + c["reason"] for c in spec["conditions"]}
-
-
-ACCEPTED = {"Accepted": "Accepted", "ResolvedRefs": "ResolvedRefs"}
-
-
-def refused(reason: str) -> Conditions:
-    return {**ACCEPTED, "Accepted": f"!{reason}"}
-
-
-def unresolved(reason: str) -> Conditions:
-    return {**ACCEPTED, "ResolvedRefs": f"!{reason}"}
 
 
 def sent(**ref: Any) -> dict[str, Any]:
