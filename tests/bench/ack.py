@@ -22,8 +22,8 @@ from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.sources.changes import Batch, Change
 from mirrorplane.controlplane.xds.feed import Link, Offer
 from tests.bench.bare import BareServer, response
+from tests.bench.client_process import until
 from tests.bench.gauges import p50, p99
-from tests.bench.herd import until
 from tests.bench.worlds import mirrored_services, virtual_service
 
 CHANGES = 100

@@ -1,4 +1,4 @@
-"""Many xDS clients in one process: they subscribe, accept everything, and count. Driven by `herd.Herd`.
+"""Many xDS clients in one process: they subscribe, accept everything, and count. Driven by `ClientProcess`.
 
 Reads one line of JSON (`ClientsSpec`) from its standard input, and for each further line prints its counts.
 It ends with its standard input.
@@ -51,7 +51,7 @@ class Counts(msgspec.Struct):
     cpu_s: float = 0.0
 
 
-class Flock:
+class ClientStreams:
     """The streams, and their counts."""
 
     def __init__(self, spec: ClientsSpec) -> None:
@@ -176,6 +176,6 @@ def _field(number: int, body: bytes) -> bytes:
 if __name__ == "__main__":
     spec = msgspec.json.decode(sys.stdin.buffer.raw.readline(), type=ClientsSpec)
     os.sched_setaffinity(0, {spec.core})
-    flock = Flock(spec)
-    flock.connect()
-    flock.run()
+    client_streams = ClientStreams(spec)
+    client_streams.connect()
+    client_streams.run()

@@ -17,8 +17,8 @@ from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.translators import envoy
 from tests.bench import worlds
+from tests.bench.client_process import until
 from tests.bench.gauges import p50, p99
-from tests.bench.herd import until
 
 CHANGES = 50
 PROXY = Proxy("sidecar", "bench", "default")

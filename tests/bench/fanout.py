@@ -31,9 +31,9 @@ from mirrorplane.controlplane.xds.feed import Offer
 from mirrorplane.controlplane.xds.streams import XdsStreams
 from mirrorplane.translators.contract import Output
 from tests.bench.bare import BareServer, response
+from tests.bench.client_process import connections_for, running_clients, until
 from tests.bench.clients import ClientsSpec
 from tests.bench.gauges import cores, p50, p99
-from tests.bench.herd import connections_for, herd, until
 
 STREAMS = 1000
 CHANGES = 15
@@ -59,7 +59,7 @@ async def measure(kilobytes: int) -> dict[str, float]:
 
 
 async def fan_out(served: "Served | Bare", clients_spec: ClientsSpec) -> dict[str, float]:
-    async with herd(clients_spec) as clients:
+    async with running_clients(clients_spec) as clients:
         await until(lambda: len(served.acked_at) == STREAMS, "all clients had connected")
         for number in range(WARM_UP):
             await change(served, number)

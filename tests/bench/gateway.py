@@ -16,9 +16,9 @@ from mirrorplane.api.resource import ResourceSet
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
 from tests.bench import gateway_worlds
+from tests.bench.client_process import until
 from tests.bench.cold import resident
 from tests.bench.gauges import p50, p99
-from tests.bench.herd import until
 
 CHANGES = 50
 

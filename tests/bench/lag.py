@@ -31,8 +31,8 @@ from mirrorplane.controlplane.xds.delta import DeltaSession
 from mirrorplane.controlplane.xds.push_order import SERVER_LIMITS
 from mirrorplane.controlplane.xds.requests import Ack, DeltaRequest, Nack
 from mirrorplane.controlplane.xds.shared_responses import SharedResponses
+from tests.bench.client_process import until
 from tests.bench.gauges import Ticker
-from tests.bench.herd import until
 from tests.bench.worlds import mirrored_services, virtual_service
 
 EDITS = 20

@@ -15,8 +15,8 @@ from mirrorplane.api.resource import ResourceSet
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
 from tests.bench import worlds
+from tests.bench.client_process import until
 from tests.bench.cold import repeated, resident
-from tests.bench.herd import until
 
 OF_A_SCOPE = 5
 

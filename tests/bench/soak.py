@@ -20,10 +20,10 @@ from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.sources.changes import Batch, Change
 from mirrorplane.controlplane.sources.debounce import Debounce
+from tests.bench.client_process import connections_for, running_clients, until
 from tests.bench.clients import ClientsSpec
 from tests.bench.cold import resident
 from tests.bench.gauges import Ticker, cores, slope
-from tests.bench.herd import connections_for, herd, until
 from tests.bench.worlds import PORT, annotated, moved_pod, plain_services
 
 SERVICES = 1000
@@ -36,7 +36,7 @@ NOOPS = 1000
 NAMES = [f"outbound|{PORT}||svc-{number}.default.svc.cluster.local" for number in range(SERVICES)]
 
 
-class Churn:
+class PodChurn:
     """A source that moves one Pod after the other at a fixed rate, for so many seconds."""
 
     def __init__(self, seconds: float) -> None:
@@ -73,36 +73,36 @@ async def measure(seconds: float) -> dict[str, float]:
     server_core, client_core = cores()
     os.sched_setaffinity(0, {server_core})
     anywhere = Address("127.0.0.1", 0)
-    churn = Churn(seconds)
-    app = App(ServeOptions((), anywhere, anywhere, debounce=Debounce(quiet=0.0)), [churn])
+    pod_churn = PodChurn(seconds)
+    app = App(ServeOptions((), anywhere, anywhere, debounce=Debounce(quiet=0.0)), [pod_churn])
     await app.start()
     following = asyncio.create_task(app.run())
     subscribe = {CLUSTER: [], ENDPOINT: NAMES}
     clients_spec = ClientsSpec(app.xds_port, STREAMS, connections_for(STREAMS), True, subscribe, core=client_core)
-    async with herd(clients_spec) as clients:
+    async with running_clients(clients_spec) as clients:
         await until(lambda: settled(app), "all clients had connected", SAMPLE_S)
         before = await clients.counts()
-        figures = await storm(app, churn)
+        figures = await run_churn(app, pod_churn)
         after = await clients.counts()
-        churn.noop.set()
+        pod_churn.noop.set()
         await following
         await asyncio.sleep(SETTLE_S)
         quiet = await clients.counts()
     await app.close()
     return {
         **figures,
-        "resources_per_change": (after.resources - before.resources) / churn.changes / STREAMS,
+        "resources_per_change": (after.resources - before.resources) / pod_churn.changes / STREAMS,
         "noop_pushes": quiet.messages - after.messages,
     }
 
 
-async def storm(app: App, churn: Churn) -> dict[str, float]:
+async def run_churn(app: App, pod_churn: PodChurn) -> dict[str, float]:
     samples: list[tuple[float, float]] = []
     pushes, published, cpu = sent(app), app.batches, time.process_time()
     async with Ticker() as ticker:
         started = time.perf_counter()
-        churn.begin.set()
-        while (passed := time.perf_counter() - started) < churn.seconds:
+        pod_churn.begin.set()
+        while (passed := time.perf_counter() - started) < pod_churn.seconds:
             samples.append((passed / 60, resident()))
             await asyncio.sleep(SAMPLE_S)
         cpu_seconds = time.process_time() - cpu
@@ -111,15 +111,15 @@ async def storm(app: App, churn: Churn) -> dict[str, float]:
     await until(lambda: app.batches >= published + 1 and settled(app), "all clients had accepted everything", 0.1)
     warm = samples[len(samples) // 5 :]
     return {
-        "changes_s": churn.changes / churn.seconds,
-        "publishes_s": (app.batches - published) / churn.seconds,
+        "changes_s": pod_churn.changes / pod_churn.seconds,
+        "publishes_s": (app.batches - published) / pod_churn.seconds,
         "rss_start_mib": samples[0][1],
         "rss_end_mib": samples[-1][1],
         "rss_mib_per_min": slope(warm),
         "pending_at_end": pending,
         "drained_s": time.perf_counter() - late,
-        "pushes_per_change": (sent(app) - pushes) / churn.changes / STREAMS,
-        "core": cpu_seconds / churn.seconds,
+        "pushes_per_change": (sent(app) - pushes) / pod_churn.changes / STREAMS,
+        "core": cpu_seconds / pod_churn.seconds,
         "lag_ms": ticker.worst_ms,
     }
 

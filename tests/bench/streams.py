@@ -22,10 +22,10 @@ from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.engine.gc_policy import trim_memory
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.sources.changes import Batch, Change
+from tests.bench.client_process import connections_for, running_clients, until
 from tests.bench.clients import ClientsSpec
 from tests.bench.cold import resident
 from tests.bench.gauges import cores
-from tests.bench.herd import connections_for, herd, until
 from tests.bench.worlds import PORT, plain_services
 
 SERVICES = {"whole": 1000, "one": 1}
@@ -43,11 +43,11 @@ async def measure(streams: int, subscription: str, how: str = "delta") -> dict[s
     clusters = tuple(resource_names[ENDPOINT]) if how == "back" else ()  # clusters have the names of their endpoints
     spec = ClientsSpec(port, 1, 1, how != "sotw", resource_names, core=client_core, held_clusters=clusters)
     all_streams = msgspec.structs.replace(spec, streams=streams, connections=connections_for(streams))
-    async with herd(spec):
+    async with running_clients(spec):
         await settled(app, 1)
         trim_memory()
         before, started, cpu = resident(), time.perf_counter(), time.process_time()
-        async with herd(all_streams) as clients:
+        async with running_clients(all_streams) as clients:
             await settled(app, streams + 1)
             duration, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
             trim_memory()  # as the control plane does within a minute

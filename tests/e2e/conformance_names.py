@@ -124,7 +124,7 @@ NOT_APPLICABLE: Mapping[str, str] = {
 }
 """Conformance tests that do not apply, and why."""
 
-_CHANGES, _STREAMS, _RULES = "test_gateway_api_changes", "test_gateway_api_streams", "test_gateway_api_rules"
+_CHANGES, _L4, _RULES = "test_gateway_api_changes", "test_gateway_api_l4", "test_gateway_api_rules"
 _CERTIFICATES, _BACKEND_TLS = "test_gateway_api_certificates", "test_gateway_api_tls"
 _ALL_CHANGES = "test_listeners_are_added_and_removed_and_addresses_are_those_of_the_router"
 TESTED_ELSEWHERE: Mapping[str, tuple[str, str]] = {
@@ -168,7 +168,7 @@ TESTED_ELSEWHERE: Mapping[str, tuple[str, str]] = {
     "BackendTLSPolicy": (_BACKEND_TLS, "test_requests_and_copies_go_to_backends_over_tls"),
     "BackendTLSPolicySANValidation": (_BACKEND_TLS, "test_a_backend_is_verified_by_a_uri_san"),
     "GRPCRouteWeight": ("test_gateway_api_grpc", "test_the_share_of_a_missing_backend_is_unavailable"),
-    "TCPRouteWeightedRouting": (_STREAMS, "test_tcp_is_split_by_weight_and_closed_without_a_grant"),
-    "UDPRouteWeightedRouting": (_STREAMS, "test_udp_is_split_by_weight_and_dropped_without_a_grant"),
+    "TCPRouteWeightedRouting": (_L4, "test_tcp_is_split_by_weight_and_closed_without_a_grant"),
+    "UDPRouteWeightedRouting": (_L4, "test_udp_is_split_by_weight_and_dropped_without_a_grant"),
 }
 """Conformance tests covered by a test of their own: module and name."""

@@ -25,7 +25,7 @@ from tests.e2e.feature_cases import (
 from tests.e2e.gateway_states import parts_of
 from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages
 from tests.e2e.mesh_features import manifest_yaml, rule_to
-from tests.e2e.test_gateway_api_streams import eventually
+from tests.e2e.test_gateway_api_l4 import eventually
 
 pytestmark = pytest.mark.envoy
 

@@ -39,7 +39,7 @@ from tests.e2e.gateway_listener_features import FEATURES as OF_LISTENERS
 from tests.e2e.gateway_split_features import BOUNDS, MIRRORS, OTHERS, REQUESTS, WEIGHTS
 from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages, until
 from tests.e2e.mesh_features import SENT, path_matches, services
-from tests.e2e.test_gateway_api_streams import eventually
+from tests.e2e.test_gateway_api_l4 import eventually
 
 pytestmark = pytest.mark.envoy
 

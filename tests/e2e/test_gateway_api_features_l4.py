@@ -21,7 +21,7 @@ from tests.e2e.feature_cases import (
 from tests.e2e.l4_features import CONTROL, FEATURES, Dial
 from tests.e2e.manifests import NO_ACCESS_LOG, join_manifests, nack_messages, until
 from tests.e2e.mesh_features import manifest_yaml
-from tests.e2e.test_gateway_api_streams import connect, count_answers, udp_sessions, workloads
+from tests.e2e.test_gateway_api_l4 import connect, count_answers, udp_sessions, workloads
 from tests.e2e.test_gateway_api_tls import config_map
 
 pytestmark = pytest.mark.envoy

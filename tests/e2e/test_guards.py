@@ -27,7 +27,7 @@ pytestmark = pytest.mark.envoy
 KIB, MIB = 1 << 10, 1 << 20
 LARGE = 64 * MIB
 SMALL_REQUESTS = 50
-STORM = (*repeat(MIB, 30), *repeat(900 * KIB, 20))
+CONCURRENT_UPLOADS = (*repeat(MIB, 30), *repeat(900 * KIB, 20))
 """Sizes of uploads that run at once. 1 MiB is the largest body that is copied."""
 
 HANG_S = 5.0
@@ -77,7 +77,7 @@ class Web(msgspec.Struct, frozen=True):
         rule = {"route": route(("web", "", 1)), "mirror": dict(mirror)}
         await self.stage.apply(virtual_service("web", rule))
 
-    async def small(self) -> None:
+    async def send_small_requests(self) -> None:
         for i in range(SMALL_REQUESTS):
             url = f"http://web:{PORT}/anything/{i}"
             async with self.client.get(url, proxy=self.sidecar.proxy) as answer:
@@ -120,9 +120,9 @@ async def test_a_misbehaving_mirror_target_never_affects_a_request(web: Web, tar
     async with TARGETS[target]() as port:
         await web.stage.apply(join_manifests(service("bad", PORT, port_name), versions("bad", [port], port_name)))
         await web.mirror_to({"host": "bad"})
-        await _storm(web)
+        await _run_uploads(web)
         assert await _copies(web, "upstream_rq_total|upstream_cx_connect_fail|upstream_rq_pending_total") > 0
-        await _nothing_is_left(web)
+        await _wait_until_no_copy_is_in_flight(web)
     assert findings(web.stage) == ()
 
 
@@ -132,8 +132,8 @@ async def test_a_missing_mirror_target_never_affects_a_request_and_is_reported(
 ) -> None:
     await web.stage.apply(service("empty", PORT))
     await web.mirror_to(mirror)
-    await _storm(web)
-    await _nothing_is_left(web)
+    await _run_uploads(web)
+    await _wait_until_no_copy_is_in_flight(web)
     if not path:
         assert findings(web.stage) == ()
         return
@@ -151,20 +151,20 @@ async def test_without_the_guards_a_stuck_target_hangs_the_upload(web: Web, monk
     async with never_reading() as stuck:
         await web.stage.apply(join_manifests(service("bad", PORT), versions("bad", [stuck.port])))
         await web.mirror_to({"host": "bad"})
-        await web.small()
+        await web.send_small_requests()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(HANG_S):
                 await web.upload(LARGE)
         assert stuck.accepted > 0
 
 
-async def _storm(web: Web) -> None:
-    await web.small()
+async def _run_uploads(web: Web) -> None:
+    await web.send_small_requests()
     await web.upload(LARGE)
     async with asyncio.TaskGroup() as group:
-        for size in STORM:
+        for size in CONCURRENT_UPLOADS:
             group.create_task(web.upload(size))
-    await web.small()
+    await web.send_small_requests()
 
 
 async def _copies(web: Web, counters: str) -> int:
@@ -173,7 +173,7 @@ async def _copies(web: Web, counters: str) -> int:
     return sum(stats.values())
 
 
-async def _nothing_is_left(web: Web) -> None:
+async def _wait_until_no_copy_is_in_flight(web: Web) -> None:
     """Wait until no copy is in flight or waiting for a connection."""
     async with asyncio.timeout(DEADLINE_S):
         while await _copies(web, "upstream_rq_active|upstream_rq_pending_active"):

@@ -15,7 +15,7 @@ POLL_S = 0.002
 DEADLINE_S = 120.0
 
 
-class Herd:
+class ClientProcess:
     """A running process of clients."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -30,7 +30,7 @@ class Herd:
 
 
 @asynccontextmanager
-async def herd(spec: ClientsSpec) -> AsyncIterator[Herd]:
+async def running_clients(spec: ClientsSpec) -> AsyncIterator[ClientProcess]:
     """Start clients; they end on leaving."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.clients", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -38,7 +38,7 @@ async def herd(spec: ClientsSpec) -> AsyncIterator[Herd]:
     assert process.stdin is not None
     process.stdin.write(msgspec.json.encode(spec) + b"\n")
     try:
-        yield Herd(process)
+        yield ClientProcess(process)
     finally:
         process.stdin.close()
         await process.wait()
