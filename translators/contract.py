@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from mirrorplane.api.attachments import RouteAttachment
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.gateways import Gateway
 from mirrorplane.api.mesh import Lowered, Service
@@ -80,10 +81,13 @@ class Filter(msgspec.Struct, frozen=True):
 class Check(msgspec.Struct, frozen=True):
     """Findings about mesh nouns, and so about every input API that lowers to them.
 
-    `service` is called for services that users declare by hand, and not for Kubernetes' own, of which there are many.
+    `table` gets a table as its object has it; what other objects attach to it is checked, and reported, at those, by
+    `attachment`. `service` is called for services that users declare by hand, and not for Kubernetes' own, of which
+    there are many.
     """
 
     table: Callable[[View, RouteTable], tuple[Finding, ...]] = lambda *_: ()
+    attachment: Callable[[View, RouteAttachment], tuple[Finding, ...]] = lambda *_: ()
     policy: Callable[[View, TrafficPolicy], tuple[Finding, ...]] = lambda *_: ()
     gateway: Callable[[View, Gateway], tuple[Finding, ...]] = lambda *_: ()
     service: Callable[[View, Service], tuple[Finding, ...]] = lambda *_: ()

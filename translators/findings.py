@@ -31,13 +31,15 @@ def findings(view: View, ref: Ref) -> tuple[Finding, ...]:
 
 def is_checked(ref: Ref, lowered: Lowered) -> bool:
     """Tell whether any check applies to what an object means."""
-    checked = lowered.tables or lowered.policies or lowered.gateways or lowered.sidecar_scopes
+    checked = lowered.tables or lowered.attachments or lowered.policies or lowered.gateways or lowered.sidecar_scopes
     return bool(checked or _declared_services(ref, lowered))
 
 
 def _run(view: View, check: Check, ref: Ref, lowered: Lowered) -> Iterator[Finding]:
     for table in lowered.tables:
         yield from check.table(view, table)
+    for attachment in lowered.attachments:
+        yield from check.attachment(view, attachment)
     for policy in lowered.policies:
         yield from check.policy(view, policy)
     for gateway in lowered.gateways:

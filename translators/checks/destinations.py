@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import msgspec
 
 from mirrorplane.api.actions import Destination
+from mirrorplane.api.attachments import RouteAttachment
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.mesh import Service
-from mirrorplane.api.meta import Labels
+from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.routes import L4Route, Route, RouteTable
 from mirrorplane.api.view import View
@@ -34,8 +35,9 @@ _EVERYWHERE = "*"
 
 
 class _Use(msgspec.Struct, frozen=True):
-    """A destination of a table as a client reaches it."""
+    """A destination as a client of a table reaches it, and the object that names it."""
 
+    about: Ref
     table: RouteTable
     client: ClientKey
     destination: Destination
@@ -51,6 +53,31 @@ def table(view: View, table: RouteTable) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys(findings))
 
 
+def attachment(view: View, attachment: RouteAttachment) -> tuple[Finding, ...]:
+    """Return what is wrong with each mirror that an object attaches, as clients of the routes that it targets see it.
+
+    Routes without a table of their own, as a delegate's, are checked as a client of their namespace.
+    """
+    tables = view.lowered(attachment.target).tables or (RouteTable(attachment.target, (), (), export_to=(".",)),)
+    findings = (
+        finding
+        for table in tables
+        for use in _attached_uses(view, attachment, table)
+        for finding in _findings(view, use)
+    )
+    return tuple(dict.fromkeys(findings))
+
+
+def _attached_uses(view: View, attachment: RouteAttachment, table: RouteTable) -> Iterator[_Use]:
+    namespace = _client_namespace(view, table)
+    router = services.MESH not in table.gateways
+    default = ClientKey(Visibility(namespace), holds_secrets=router, router=router)
+    routes = (route for route in table.routes if attachment.section in {"", route.name})
+    for client in dict.fromkeys(_client(table, namespace, route) for route in routes) or (default,):
+        for mirror in attachment.effect.mirrors:
+            yield _Use(mirror.ref, table, client, mirror.destination, Traffic.MIRROR)
+
+
 def _uses(view: View, table: RouteTable) -> Iterator[_Use]:
     namespace = _client_namespace(view, table)
     rules: tuple[Route | L4Route, ...] = (*table.routes, *table.l4_routes)
@@ -60,12 +87,14 @@ def _uses(view: View, table: RouteTable) -> Iterator[_Use]:
         client = _client(table, namespace, rule)
         traffic = _traffic(view, table, rule)
         yield from (
-            _Use(table, client, destination, traffic) for destination in rule.destinations if not destination.fails
+            _Use(table.ref, table, client, destination, traffic)
+            for destination in rule.destinations
+            if not destination.fails
         )
     for route in table.routes:
         client = _client(table, namespace, route)
         mirrors = (mirror for mirror in route.mirrors if mirror.ref == table.ref)
-        yield from (_Use(table, client, mirror.destination, Traffic.MIRROR) for mirror in mirrors)
+        yield from (_Use(table.ref, table, client, mirror.destination, Traffic.MIRROR) for mirror in mirrors)
 
 
 def _traffic(view: View, table: RouteTable, rule: Route | L4Route) -> Traffic:
@@ -128,9 +157,7 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
 def _unreachable(use: _Use, problem: Problem) -> Finding:
     reason = ("Mirror" if use.traffic is Traffic.MIRROR else "") + _REASONS[problem.field]
     message = f"{problem.message}: {_EFFECTS[use.traffic]}"
-    return Finding(
-        use.table.ref, reason, message, problem.path(use.destination), fix=_fix(problem.field, use.destination)
-    )
+    return Finding(use.about, reason, message, problem.path(use.destination), fix=_fix(problem.field, use.destination))
 
 
 def _for_some(use: _Use, clients: Labels) -> Finding:
@@ -164,7 +191,7 @@ def _not_http(use: _Use, service: Service) -> Iterator[Finding]:
 
 
 def _warning(use: _Use, reason: str, field: str, message: str, fix: str) -> Finding:
-    return Finding(use.table.ref, reason, message, f"{use.destination.path}.{field}", Severity.WARNING, fix)
+    return Finding(use.about, reason, message, f"{use.destination.path}.{field}", Severity.WARNING, fix)
 
 
 def _fix(field: DestinationField, destination: Destination) -> str:
@@ -176,4 +203,4 @@ def _fix(field: DestinationField, destination: Destination) -> str:
     }[field]
 
 
-CHECK = Check(table=table)
+CHECK = Check(table=table, attachment=attachment)

@@ -29,13 +29,14 @@ class Tee(Wire, frozen=True):
 
     target: Ref
     section: str = ""
+    copy_to: str = "copy"
 
 
 TEE = Kind("test.example.com", ("v1",), "Tee", Tee)
 
 
 def lower(_: View, obj: Object[Tee]) -> Lowered:
-    mirror = Mirror(Destination("copy.default.svc.cluster.local", port=8000, path="spec.target"), obj.ref)
+    mirror = Mirror(Destination(f"{obj.spec.copy_to}.default.svc.cluster.local", port=8000, path="spec"), obj.ref)
     attachment = RouteAttachment(obj.spec.target, obj.spec.section, AddMirrors((mirror,)))
     return Lowered(attachments=(attachment,))
 
@@ -108,3 +109,22 @@ async def test_an_attachment_to_nothing_changes_nothing():
     before = world.render(SLEEP)
     await put(world, "all", Tee(msgspec.structs.replace(VIRTUAL, name="gone")))
     assert world.render(SLEEP).resources == before.resources
+
+
+@pytest.mark.parametrize(("target", "proxy"), [(VIRTUAL, SLEEP), (HTTP, EDGE)], ids=["VirtualService", "HTTPRoute"])
+@pytest.mark.parametrize("section", ["", "a", "none"])
+async def test_an_attached_mirror_to_a_missing_host_is_reported_at_the_object_that_attaches_it(
+    target: Ref, proxy: Proxy, section: str
+):
+    world = await plane()
+    await put(world, "all", Tee(target, section, copy_to="gone"))
+    assert answers(world, proxy) == ["web", "web"]
+    (finding,) = (f for f in world.findings.all() if f.reason.startswith("Mirror"))
+    assert (finding.about, finding.reason, finding.path) == (
+        Ref(TEE.key, "default", "all"),
+        "MirrorHostNotFound",
+        "spec.host",
+    )
+    assert "no service gone.default.svc.cluster.local is visible from namespace default" in finding.message
+    await put(world, "all", Tee(target, section))
+    assert [f for f in world.findings.all() if f.reason.startswith("Mirror")] == []
