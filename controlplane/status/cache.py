@@ -11,7 +11,7 @@ from mirrorplane.controlplane.engine.engine import Call, Engine
 from mirrorplane.controlplane.status.conditions import Plain, update_status, without_stale_entries
 from mirrorplane.controlplane.status.programmed import Deliveries, Delivery, apply_deliveries
 from mirrorplane.controlplane.status.sink import StatusSink
-from mirrorplane.translators.object_status import has_status, status_of
+from mirrorplane.translators.status import has_status, status_of
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,16 @@ before the split, since both narrow the match of a whole route; comparison (Mirr
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
+from mirrorplane.api.actions import Redirect
+from mirrorplane.api.matches import FieldMatch, Op, StringMatch
 from mirrorplane.api.routes import Route
-from mirrorplane.translators.expansion.host_redirects import expand_host_redirect
 from mirrorplane.translators.expansion.preflights import expand_preflights
 from mirrorplane.translators.expansion.session_pins import expand_session_pins
 from mirrorplane.translators.expansion.weighted_split import expand_split
+
+_WITH_PORT = FieldMatch(":authority", StringMatch(Op.REGEX, r".*:[0-9]+"))
 
 Pass = Callable[[Route], Iterable[Route]]
 
@@ -34,4 +39,24 @@ def expand(route: Route, host: str) -> tuple[Route, ...]:
     routes = [route]
     for apply in _PASSES:
         routes = [result for source in routes for result in apply(source)]
-    return tuple(result for source in routes for result in expand_host_redirect(source, host))
+    return tuple(result for source in routes for result in _expand_host_redirect(source, host))
+
+
+def _expand_host_redirect(route: Route, host: str) -> tuple[Route, ...]:
+    """Return what a redirect to a scheme's own port becomes at a host: its Location keeps no port of the client's.
+
+    Envoy keeps the request's authority, port included, unless the redirect sets another host or port, and a scheme's
+    own port should not be written out (Gateway API). Which of the two applies depends on the virtual host, so this is
+    no `Pass`.
+
+    A known host is written into the Location without a port. Behind a wildcard it is unknown, so there are two routes:
+    clients that wrote a port get the scheme's own one, and the others none.
+    """
+    redirect = route.action
+    if not isinstance(redirect, Redirect) or not redirect.scheme_port:
+        return (route,)
+    portless = msgspec.structs.replace(redirect, scheme_port=False, port=0)
+    if not host.startswith("*"):
+        return (msgspec.structs.replace(route, action=msgspec.structs.replace(portless, host=host)),)
+    match = msgspec.structs.replace(route.match, headers=(*route.match.headers, _WITH_PORT))
+    return msgspec.structs.replace(route, match=match), msgspec.structs.replace(route, action=portless)

@@ -11,9 +11,9 @@ from mirrorplane.api.resource import LISTENER, ROUTE
 from mirrorplane.api.status import PROGRAMMED, TRUE, Condition, Section, Status
 from mirrorplane.controlplane.status.programmed import Delivery, apply_deliveries, deliveries_by_object
 from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
-from mirrorplane.translators.object_status import status_of
 from mirrorplane.translators.routers.servers import unserved_servers
 from mirrorplane.translators.scopes import criteria, scope_of
+from mirrorplane.translators.status import status_of
 from tests.builders import plane_of
 from tests.gateway_manifests import EDGE, GROUP, gateway, services
 from tests.translators.gateway_api.gateway.test_certificates import secret

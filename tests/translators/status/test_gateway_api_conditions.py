@@ -9,7 +9,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.commands.adopted_classes import adopted_controllers
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.status.conditions import Plain
-from mirrorplane.translators.object_status import status_of
+from mirrorplane.translators.status import status_of
 from tests.builders import objects, plane_of
 from tests.controlplane.engine.cached_calls import cached_calls
 from tests.gateway_conditions import ACCEPTED, NOW, Conditions, brief, refused, statuses, unresolved

@@ -18,8 +18,8 @@ from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.translators import partitions
 from mirrorplane.translators.gateway_api.attachment.listener_status import attached_routes
-from mirrorplane.translators.object_status import status_of
 from mirrorplane.translators.routers.servers import joined_key
+from mirrorplane.translators.status import status_of
 from tests.bench.gateway_worlds import KINDS, MIRRORED, route, router, world
 from tests.builders import decoded, objects, plane_of, rendered
 from tests.gateway_manifests import EDGE, doc, fields, gateway, path, rule_to, services
