@@ -32,7 +32,7 @@ from mirrorplane.controlplane.playground.proxy import EnvoyProcess, tied
 from tests.bench import gateway_worlds
 from tests.bench.gauges import p50, p99
 from tests.bench.worlds import PORT
-from tests.e2e.sidecars import free_address
+from tests.e2e.support.sidecars import free_address
 
 LISTENER, XDS, ADMIN = 8000, 15010, 15014
 AGE_S = 10.0

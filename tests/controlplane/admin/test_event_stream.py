@@ -15,7 +15,7 @@ from mirrorplane.controlplane.observe.events import CAPACITY, StatusChanged
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.settings import Address
 from tests.controlplane.xds.grpc_peers import ADS, Peer
-from tests.e2e.manifests import until
+from tests.e2e.support.manifests import until
 
 ANY = Address("127.0.0.1", 0)
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"

@@ -8,7 +8,7 @@ import yaml
 
 from mirrorplane.controlplane.playground.manifests import service
 from tests.controlplane.commands.test_cli import failed, run
-from tests.e2e.manifests import destination_rule, join_manifests, route, versions, virtual_service
+from tests.e2e.support.manifests import destination_rule, join_manifests, route, versions, virtual_service
 
 RULES = join_manifests(
     destination_rule("httpbin", {"v1": "v1", "v2": "v2"}),

@@ -24,7 +24,7 @@ from mirrorplane.controlplane.query.proxies import COLUMNS, proxy_rows, table_ce
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
 from tests.controlplane.xds.grpc_peers import ADS, Peer
-from tests.e2e.manifests import until
+from tests.e2e.support.manifests import until
 
 ANY = Address("127.0.0.1", 0)
 NOON = 1_800_000_000.0

@@ -10,7 +10,7 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
 from mirrorplane.controlplane.playground.manifests import local_pod
 from tests.builders import SLEEP, rendered
-from tests.e2e.manifests import mesh_config
+from tests.e2e.support.manifests import mesh_config
 from tests.traffic_language import answer_edits, ask, brief, headers_of, reasons
 
 SHORT = {

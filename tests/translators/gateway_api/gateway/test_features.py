@@ -3,10 +3,10 @@
 import importlib
 
 from mirrorplane.translators.gateway_api.gateway.features import SUPPORTED
-from tests.e2e import l4_features, listener_set_states
-from tests.e2e import test_gateway_api_features as of_http
-from tests.e2e import test_gateway_api_features_grpc as of_calls
-from tests.e2e.conformance_names import NOT_APPLICABLE, REQUIRED_FEATURES, TESTED_ELSEWHERE
+from tests.e2e.gateway_api import test_features as of_http
+from tests.e2e.gateway_api import test_features_grpc as of_calls
+from tests.e2e.support import l4_features, listener_set_states
+from tests.e2e.support.conformance_names import NOT_APPLICABLE, REQUIRED_FEATURES, TESTED_ELSEWHERE
 
 TRIED = {
     *(name for name, feature in of_http.FEATURES.items() if feature.requests),
