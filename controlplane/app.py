@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import time
 from collections.abc import Iterable, Sequence
@@ -88,7 +89,11 @@ class App:
         try:
             self.admin_port = await self.admin.start(self.options.admin)
         except OSError as error:
-            raise ListenError(f"cannot listen on {self.options.admin}: {error.strerror or error}") from error
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+            message = f"cannot listen on {self.options.admin}: {reason}: set --admin-address to a free one"
+            raise ListenError(message) from error
+        if not self.plane.snapshot.objects:
+            log.warning("no object was read from %s", ", ".join(map(str, self.options.paths)) or self.source.name)
         if batch.synced:
             await self._listen()
         else:
@@ -128,7 +133,8 @@ class App:
             self.xds_port = await self.grpc_server.start()
         except RuntimeError as error:
             await self.admin.stop()
-            raise ListenError(f"cannot listen on {self.options.xds}: is the port taken?") from error
+            message = f"cannot listen on {self.options.xds}: is the port taken? Set --xds-address to a free one"
+            raise ListenError(message) from error
         self.admin.ready = True
         xds, admin = self.options.xds, self.options.admin
         log.info("serving xDS on %s:%d, admin on %s:%d", xds.host, self.xds_port, admin.host, self.admin_port)
@@ -151,7 +157,9 @@ class App:
             scopes = await self.plane.update(batch)
         seconds = time.monotonic() - began
         self.metrics.publish.observe(seconds)
-        log.info("%d objects changed, %d proxy groups updated in %.1f ms", len(batch.changes), scopes, seconds * 1000)
+        log.info(
+            "objects changed: %d, proxy groups updated: %d, in %.1f ms", len(batch.changes), scopes, seconds * 1000
+        )
         self.batches += 1
         await self._finding_log.update(await self.plane.all_findings())
 

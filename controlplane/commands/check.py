@@ -21,7 +21,8 @@ def check(manifests: Manifests) -> None:
     for finding in findings:
         click.echo(finding_line(finding))
     errors = sum(finding.severity.value == "error" for finding in findings)
-    click.echo(f"{len(plane.snapshot.objects)} objects, {errors} errors, {len(findings) - errors} warnings", err=True)
+    counts = (len(plane.snapshot.objects), "object"), (errors, "error"), (len(findings) - errors, "warning")
+    click.echo(", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts), err=True)
     if source.ignored:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(source.ignored.items()))
         click.echo(f"ignored, not of a supported kind: {kinds}", err=True)

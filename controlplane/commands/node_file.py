@@ -9,6 +9,8 @@ from mirrorplane.api.proxy import Locality, Proxy
 from mirrorplane.bootstrap.node import validated
 from mirrorplane.controlplane.manifests.composer import YamlError
 from mirrorplane.controlplane.manifests.documents import read_documents
+from mirrorplane.controlplane.manifests.field_errors import field_error
+from mirrorplane.controlplane.manifests.unknown_fields import unknown_fields
 
 _MAX_BYTES = 64 << 10
 
@@ -17,7 +19,7 @@ class NodeFileError(ValueError):
     """An invalid node file. The message says where and why."""
 
 
-class _Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Node(msgspec.Struct, frozen=True):
     name: str
     role: str = "sidecar"
     namespace: str = "default"
@@ -40,19 +42,32 @@ def read_node(path: Path) -> Proxy:
             text = file.read(_MAX_BYTES + 1)
         if len(text) > _MAX_BYTES:
             raise NodeFileError(f"{path}: larger than {_MAX_BYTES >> 10} KiB, so not a node file")
-        node = msgspec.convert(_only_document(text), _Node)
+        node = _node(_only_document(text))
         return validated(Proxy(**msgspec.structs.asdict(node)))
     except YamlError as error:
         line = f":{error.line}" if error.line else ""
         raise NodeFileError(f"{path}{line}: cannot be read: {error.message}") from error
     except OSError as error:
-        raise NodeFileError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    except (msgspec.ValidationError, ValueError) as error:
+        raise NodeFileError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
         raise NodeFileError(f"{path}: {error}") from error
 
 
 def _only_document(text: bytes) -> Any:
     documents = list(read_documents(text))
     if len(documents) != 1:
-        raise ValueError(f"Expected one YAML document that describes a proxy, found {len(documents)}")
+        raise ValueError(f"expected one YAML document that describes a proxy, found {len(documents)}")
     return documents[0].value
+
+
+def _node(value: Any) -> _Node:
+    for unknown in unknown_fields(value, _Node):
+        known = f"known are {', '.join(unknown.valid_names)}"
+        fix = f"did you mean {unknown.suggestion}?" if unknown.suggestion else known
+        raise ValueError(f"{unknown.path}: unknown field ({fix})")
+    try:
+        return msgspec.convert(value, _Node)
+    except msgspec.ValidationError as error:
+        wrong = field_error(error, value, _Node)
+        at, fix = f"{wrong.path}: " if wrong.path else "", f" ({wrong.fix})" if wrong.fix else ""
+        raise ValueError(f"{at}{wrong.message}{fix}") from error

@@ -87,6 +87,7 @@ def load_plane(manifests: Manifests) -> "tuple[FileSource, Plane]":
     from mirrorplane.controlplane.engine.catalogue import catalogue
     from mirrorplane.controlplane.plane import Plane
     from mirrorplane.controlplane.sources.configured import file_source, flag_source
+    from mirrorplane.controlplane.sources.files.source import MANIFEST_NAMES
     from mirrorplane.controlplane.sources.merged import Sources
 
     files = file_source(manifests.paths, catalogue())
@@ -98,6 +99,8 @@ def load_plane(manifests: Manifests) -> "tuple[FileSource, Plane]":
         await plane.publish()
 
     asyncio.run(load())
+    if files.is_empty:
+        click.echo(f"no manifest found in {files.name}: {MANIFEST_NAMES}", err=True)
     return files, plane
 
 

@@ -36,7 +36,7 @@ def status(manifests: Manifests, admin: AdminServer, output: str) -> None:
     elif rows:
         _print_tables(rows)
     else:
-        click.echo("no object has a status", err=True)
+        click.echo("no object has a status: only Gateways, Gateway API's routes and policies have one", err=True)
 
 
 def _computed(manifests: Manifests) -> "list[StatusRow]":

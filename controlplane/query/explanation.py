@@ -88,7 +88,7 @@ class _Lines:
         else:
             yield _line("request", f"{request.method} {request.path}, Host {request.authority}")
         if not outcome.listener:
-            where = f"on port {request.port}" if request.port else "on the HTTP proxy port"
+            where = f"on port {request.port}" if request.port else "on the URL's port, and there is no HTTP proxy"
             effect = "datagrams are dropped" if request.udp else "the connection fails"
             yield _line("listener", f"none {where}: {effect}")
             return

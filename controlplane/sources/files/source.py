@@ -32,6 +32,9 @@ from mirrorplane.controlplane.sources.files.reading import FileProblem, Reader, 
 from mirrorplane.controlplane.sources.files.settle import until_quiet
 from mirrorplane.controlplane.sources.source import Location
 
+MANIFEST_NAMES: Final = "a file in a folder must end in .yaml, .yml or .json"
+"""What to tell a user whose folder seems to be empty."""
+
 _STEP_MS: Final = 20
 _DEBOUNCE_MS: Final = 200
 _RESCAN_S: Final = 1.0
@@ -65,6 +68,11 @@ class FileSource:
     def ignored(self) -> Counter[str]:
         """How many manifests of each unsupported kind the files hold, by `Kind.key`."""
         return Counter(kind for state in self._world.files.values() for kind in state.ignored)
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether the files hold nothing: no object, none that is ignored, and nothing that is wrong."""
+        return not (self._world.serving or self.ignored or any(self._findings.values()))
 
     async def load(self) -> Batch:
         """See Source.load. Reads in a thread."""

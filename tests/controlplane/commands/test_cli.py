@@ -82,6 +82,16 @@ def test_check_is_silent_and_content_with_good_manifests(folder: Path):
     assert "7 objects, 0 errors, 0 warnings" in result.stderr
 
 
+def test_a_folder_without_manifests_is_told_from_a_good_one(tmp_path: Path):
+    (tmp_path / "mesh.txt").write_text("kind: Service")
+    result = run("check", "-f", tmp_path)
+    assert result.returncode == 0
+    assert result.stderr.splitlines() == [
+        f"no manifest found in {tmp_path}: a file in a folder must end in .yaml, .yml or .json",
+        "0 objects, 0 errors, 0 warnings",
+    ]
+
+
 def test_check_names_file_line_field_and_fix_and_exits_1(folder: Path):
     broken = tutorial(TUTORIAL[2]).replace("subset: v2", "subset: v3")
     (folder / TUTORIAL[1]).write_text(tutorial(TUTORIAL[1]).partition("---")[2] + "---\n" + broken)
@@ -144,13 +154,15 @@ def test_a_wrong_call_is_one_clear_line(args: list[str], message: str, tmp_path:
     ("text", "message"),
     [
         ("name: [", "cannot be read"),
-        ("namespace: x", "name"),
+        ("namespace: x", "name: required field name is missing (add name)"),
+        ("- name", "expected a mapping"),
         ("name: a\nrole: router2", "router2"),
-        ("name: a\ncolour: red", "colour"),
+        ("name: a\ncolour: red", "colour: unknown field (known are name, role, "),
+        ("name: a\nlabel: {a: b}", "label: unknown field (did you mean labels?)"),
         ("name: a\nip: nowhere", "nowhere"),
-        ("name: a\nlabels: {k: 1}", "labels"),
-        ("", "Expected"),
-        ("name: a\n---\nname: b", "Expected one YAML document that describes a proxy, found 2"),
+        ("name: a\nlabels: {k: 1}", "labels[k]: expected a string, got 1 (write it in quotes)"),
+        ("", "expected one YAML document that describes a proxy, found 0"),
+        ("name: a\n---\nname: b", "expected one YAML document that describes a proxy, found 2"),
         ("name: " + "[" * 30_000, ":1: cannot be read: nested deeper than 64 levels"),
     ],
 )
