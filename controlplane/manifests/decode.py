@@ -19,7 +19,7 @@ from mirrorplane.controlplane.manifests.documents import read_documents
 from mirrorplane.controlplane.manifests.field_errors import FieldError, field_error, unknown_kind_fix
 from mirrorplane.controlplane.manifests.head import Head, Metadata, name_error, read_head, without_nulls
 from mirrorplane.controlplane.manifests.lines import Lines
-from mirrorplane.controlplane.manifests.unknown_fields import UnknownField, unknown_fields
+from mirrorplane.controlplane.manifests.unknown_fields import UnknownField, misspelt, unknown_fields
 
 Registry = Mapping[tuple[str, ...], Kind]
 """Every kind we read, by API group and kind name; one that is read of a single object, by `namespace/name` too."""
@@ -122,14 +122,33 @@ def _kind_of(head: Head, registry: Registry) -> Kind | None:
 
 
 def _ignore(head: Head, registry: Registry) -> Decoded:
-    """Return the result for a kind we do not read: a warning where we read others of its group, else nothing."""
+    """Return the result for a kind we do not read: a warning where we read others of its group, else nothing.
+
+    A kind that we read of a group is also reported where its apiVersion was most likely meant to be of that group.
+    """
     siblings = [name for group, name, *_ in registry if group == head.group]
-    if head.group in BUILT_IN_GROUPS or not siblings:
-        return Decoded(ignored=head.key)
     about = Ref(head.key, head.namespace, head.name)
+    if head.group in BUILT_IN_GROUPS or not siblings:
+        meant = _meant(head, registry)
+        return Decoded(ignored=head.key, findings=(_wrong_group(about, head, meant),) if meant else ())
     message = f"kind {head.kind} of {head.group} is not supported: this object has no effect"
     fix = unknown_kind_fix(head.kind, siblings)
     return Decoded(ignored=head.key, findings=(Finding(about, UNKNOWN_KIND, message, "kind", Severity.WARNING, fix),))
+
+
+def _meant(head: Head, registry: Registry) -> Kind | None:
+    """Return the kind that an apiVersion like `v1`, `networking.istio.io` or `networking.istoi.io/v1` fails to name."""
+    kinds = [kind for kind in registry.values() if kind.name == head.kind and kind.group not in BUILT_IN_GROUPS]
+    if head.group and head.group not in BUILT_IN_GROUPS:
+        kinds = [kind for kind in kinds if misspelt(head.group, kind.group)]
+    return kinds[0] if len(kinds) == 1 else None
+
+
+def _wrong_group(about: Ref, head: Head, meant: Kind) -> Finding:
+    api_version = f"{head.group}/{head.version}" if head.group else head.version
+    message = f"apiVersion {api_version} has no supported kind {head.kind}: this object has no effect"
+    fix = f"write apiVersion: {meant.group}/{meant.versions[0]}"
+    return Finding(about, UNKNOWN_KIND, message, "apiVersion", Severity.WARNING, fix)
 
 
 def _unknown_version(ref: Ref, head: Head, kind: Kind) -> Finding:

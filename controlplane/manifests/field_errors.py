@@ -36,6 +36,7 @@ _WORDS: Final = {
 _UNITS: Final = {"array": ("item", "items"), "object": ("entry", "entries"), "str": ("character", "characters")}
 _BOUNDS: Final = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 _LONGEST_VALUE: Final = 60
+_FEW_FIELDS: Final = 3
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -105,7 +106,8 @@ def _explain(what: str, path: str, target: Any, got: str) -> tuple[str, str]:
         names = [name for name in mistyped[1].split(" | ") if name != "null"]
         if names == ["str"] and mistyped[2] in {"int", "float"} and _DURATION.fullmatch(path):
             return f'expected a duration string such as "5s", got {got}', "write it with a unit: s, ms, m or h"
-        return f"expected {' or '.join(_WORDS.get(name, name) for name in names)}, got {got}", ""
+        fix = _fields_fix(target) if names == ["object"] else ""
+        return f"expected {' or '.join(_WORDS.get(name, name) for name in names)}, got {got}", fix
     if _ENUM.fullmatch(what) and get_origin(target) is Literal:
         choices = [str(choice) for choice in get_args(target)]
         suggestion = closest(got.strip('"'), choices)
@@ -113,6 +115,12 @@ def _explain(what: str, path: str, target: Any, got: str) -> tuple[str, str]:
         return f"expected {one_of}{', '.join(choices)}, got {got}", f"write {suggestion}" if suggestion else ""
     constraint = _constraint(what)
     return f"expected {constraint}, got {got}" if constraint else what[:1].lower() + what[1:].replace("`", ""), ""
+
+
+def _fields_fix(target: Any) -> str:
+    """Return what to write instead of a mapping with few fields: a percentage or a port is often given as a number."""
+    names = list(fields_of(target)) if is_struct(target) else []
+    return f"write {{{', '.join(f'{name}: …' for name in names)}}}" if 0 < len(names) <= _FEW_FIELDS else ""
 
 
 def _constraint(what: str) -> str:

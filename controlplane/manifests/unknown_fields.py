@@ -14,6 +14,7 @@ import msgspec
 
 _ARRAYS = (tuple, list, set, frozenset, Sequence)
 _MAPPINGS = (dict, Mapping)
+_A_LETTER_OR_TWO = 0.9
 
 
 class UnknownField(msgspec.Struct, frozen=True):
@@ -55,6 +56,11 @@ def closest(name: str, candidates: Mapping[str, Any] | Sequence[str]) -> str:
     """Return the candidate that `name` most likely is a misspelling of, or ""."""
     lowered = {candidate.lower(): candidate for candidate in candidates}
     return next((lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, 1)), "")
+
+
+def misspelt(name: str, meant: str) -> bool:
+    """Tell whether a name is most likely a misspelling of another one: they differ in a letter or two."""
+    return difflib.SequenceMatcher(None, name, meant).ratio() >= _A_LETTER_OR_TWO
 
 
 def is_struct(annotation: Any) -> bool:

@@ -96,6 +96,19 @@ def test_a_kind_of_another_group_is_ignored_in_silence(api_version: str, kind: s
     assert (decoded.ref, decoded.object, decoded.findings) == (None, None, ())
 
 
+@pytest.mark.parametrize("api_version", ["v1", "example.io", "apps/v1", "exmaple.io/v1"])
+def test_a_kind_of_ours_in_the_wrong_group_is_reported_with_its_own(api_version: str) -> None:
+    decoded = decode({"apiVersion": api_version, "kind": "Mesh", "metadata": {"name": "m"}}, REGISTRY)
+    assert decoded.ignored.endswith("Mesh")
+    assert only(decoded).message == f"apiVersion {api_version} has no supported kind Mesh: this object has no effect"
+    assert only(decoded).fix == "write apiVersion: example.io/v1"
+    assert (only(decoded).path, only(decoded).severity) == ("apiVersion", Severity.WARNING)
+
+
+def test_a_kind_of_the_same_name_in_a_group_that_is_none_of_ours_is_ignored_in_silence() -> None:
+    assert not decode({"apiVersion": "mesh.other.dev/v1", "kind": "Mesh"}, REGISTRY).findings
+
+
 def test_an_unsupported_kind_of_a_group_that_we_read_is_reported() -> None:
     decoded = decode({"apiVersion": "example.io/v1", "kind": "Mash", "metadata": {"name": "m"}}, REGISTRY)
     assert decoded.ignored == "example.io/Mash"
@@ -208,7 +221,7 @@ def test_a_name_that_kubernetes_accepts_is_fine(name: str) -> None:
             ("spec.rules[0].byName[z].weight", 'expected a whole number, got "p"', ""),
         ),
         ({"rules": [{"mirror": {**TARGET, "port": True}}]}, None),
-        ([1], ("spec", "expected a mapping, got a list of 1 item", "")),
+        ([1], ("spec", "expected a mapping, got a list of 1 item", "write {rules: …, note: …}")),
     ],
 )
 def test_a_wrong_value_is_reported_with_its_path_and_a_fix(spec: Any, expected: tuple[str, str, str] | None) -> None:
