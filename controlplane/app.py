@@ -12,6 +12,7 @@ import msgspec
 
 from mirrorplane.api.meta import AnyObject
 from mirrorplane.controlplane.admin.server import Admin
+from mirrorplane.controlplane.configured_sources import file_source, flag_source
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_world, trim_memory_periodically
 from mirrorplane.controlplane.feed import PlaneFeed
@@ -23,7 +24,6 @@ from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.query.queries import Queries
 from mirrorplane.controlplane.settings import Address
 from mirrorplane.controlplane.sources.changes import Batch
-from mirrorplane.controlplane.sources.configured import file_source, flag_source
 from mirrorplane.controlplane.sources.debounce import Debounce, debounced
 from mirrorplane.controlplane.sources.merged import Sources
 from mirrorplane.controlplane.sources.source import Source

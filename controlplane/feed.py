@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
+from mirrorplane.controlplane.events.events import ProxyAnswered, ProxyConnected, ProxyLeft, ProxyRejected
 from mirrorplane.controlplane.findings.nacks import MOST_NAMED, Rejection
 from mirrorplane.controlplane.observe.convergence import Rounds
-from mirrorplane.controlplane.observe.events import ProxyAnswered, ProxyConnected, ProxyLeft, ProxyRejected
 from mirrorplane.controlplane.observe.metrics import Metrics
-from mirrorplane.controlplane.origins import OriginCache
 from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.publish.origins import OriginCache
 from mirrorplane.controlplane.xds.feed import Offer
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class PlaneFeed:
     def __init__(self, plane: Plane, metrics: Metrics) -> None:
         self.plane, self.metrics = plane, metrics
         self.rounds = Rounds()
-        self.origins = OriginCache(plane)
+        self.origins = OriginCache(plane.publisher, plane.store, lambda: plane.published)
         self._streams: Counter[str] = Counter()
 
     def checkpoint(self) -> None:
@@ -157,7 +157,7 @@ class PlaneLink:
         def explain() -> None:
             for resource, claim in rejected:
                 origins = self._feed.origins.find(self._offer_set, resource, since)
-                explained = Rejection(claim.text, origins.suspects, origins.count)
+                explained = Rejection(claim.text, origins.candidates, origins.count)
                 self._feed.plane.findings.nacks.explain(self._proxy.id, resource, claim, explained)
 
         return explain

@@ -9,8 +9,9 @@ from mirrorplane.controlplane.engine.engine import EMPTY, Engine
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.engine.gc_policy import gc_paused
 from mirrorplane.controlplane.engine.store import Store
+from mirrorplane.controlplane.events.events import FindingsChanged, Published
+from mirrorplane.controlplane.events.hub import Events
 from mirrorplane.controlplane.findings.store import FindingStore
-from mirrorplane.controlplane.observe.events import Events, FindingsChanged, Published
 from mirrorplane.controlplane.publish.publisher import Publisher
 from mirrorplane.controlplane.sources.changes import Batch
 from mirrorplane.controlplane.sources.source import Locate

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import ROUTER
-from mirrorplane.controlplane.observe.events import ProxyEvent, Published, StatusChanged
+from mirrorplane.controlplane.events.events import ProxyEvent, Published, StatusChanged
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.status.conditions import Plain, rfc3339
 from mirrorplane.controlplane.status.programmed import Deliveries, deliveries_by_object

@@ -13,11 +13,11 @@ import yaml
 
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.commands.node_file import read_node
+from mirrorplane.controlplane.configured_sources import file_source
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.findings.format import finding_line
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.query.resources import resource_values
-from mirrorplane.controlplane.sources.configured import file_source
 from mirrorplane.controlplane.status.conditions import Plain
 from tests.builders import SLEEP
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,32 @@ def test_the_layers_hold():
     lint = Path(sys.executable).with_name("lint-imports")
     completed = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert completed.returncode == 0, completed.stdout
+
+
+def folder_of(path: Path) -> str:
+    """Return the folder of a module below its package, two levels deep; a module at the top is its own folder."""
+    package, *folders = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    return "/".join([package, *folders[:2]] if folders else [package, path.stem])
+
+
+def imported_files(path: Path) -> Iterator[Path]:
+    """Yield the modules of this project that a module imports, anywhere in it."""
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mirrorplane."):
+            module = ROOT.joinpath(*str(node.module).split(".")[1:])
+            for alias in node.names:
+                files = (module / f"{alias.name}.py", module / alias.name / "__init__.py", module.with_suffix(".py"))
+                yield next((file for file in files if file in TREES), module / "__init__.py")
+
+
+@pytest.mark.parametrize("package", ["controlplane", "translators"])
+def test_folders_form_no_circle(package: str):
+    """So that each folder can be understood with only those that it imports. Discovery at run time is not seen."""
+    folders: dict[str, set[str]] = {}
+    for path in (path for path in FILES if path.is_relative_to(ROOT / package)):
+        imports = {folder_of(file) for file in imported_files(path) if file.is_relative_to(ROOT / package)}
+        folders.setdefault(folder_of(path), set()).update(imports - {folder_of(path)})
+    TopologicalSorter(folders).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)

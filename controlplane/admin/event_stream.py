@@ -10,9 +10,10 @@ import msgspec
 from aiohttp import web
 
 from mirrorplane.controlplane.admin.access import caller_of
+from mirrorplane.controlplane.events.events import Event
+from mirrorplane.controlplane.events.hub import Events, Subscription
 from mirrorplane.controlplane.identity.authoriser import Authoriser
 from mirrorplane.controlplane.identity.caller import UnauthenticatedError
-from mirrorplane.controlplane.observe.events import Event, Events, Subscription
 
 _MAX_STREAMS = 32
 _KEEP_ALIVE_S = 15.0

@@ -10,8 +10,8 @@ from aiohttp import web
 from mirrorplane.api.proxy import NodeIdError
 from mirrorplane.controlplane.admin.access import by_local_name, by_token
 from mirrorplane.controlplane.admin.event_stream import EventStreams
+from mirrorplane.controlplane.events.hub import Events
 from mirrorplane.controlplane.identity.authoriser import Authoriser
-from mirrorplane.controlplane.observe.events import Events
 from mirrorplane.controlplane.observe.metrics import CONTENT_TYPE, Metrics
 from mirrorplane.controlplane.publish.publisher import RenderError
 from mirrorplane.controlplane.query.queries import Queries

@@ -84,9 +84,10 @@ def load_plane(manifests: Manifests) -> "tuple[FileSource, Plane]":
     """Read manifests once, and return their source and the plane that holds them."""
     import asyncio
 
+    from mirrorplane.controlplane.configured_sources import file_source, flag_source
     from mirrorplane.controlplane.engine.catalogue import catalogue
     from mirrorplane.controlplane.plane import Plane
-    from mirrorplane.controlplane.sources.configured import file_source, flag_source
+    from mirrorplane.controlplane.configured_sources import file_source, flag_source
     from mirrorplane.controlplane.sources.files.source import MANIFEST_NAMES
     from mirrorplane.controlplane.sources.merged import Sources
 

@@ -57,7 +57,7 @@ def _print_tables(rows: "list[StatusRow]") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from mirrorplane.controlplane.status.format import status_problems, status_tables
+    from mirrorplane.controlplane.query.status_format import status_problems, status_tables
 
     console = Console(highlight=False, width=_WIDTH)  # the terminal wraps long rows: a name cut short is useless
     for kind, (titles, *lines) in status_tables(rows):

@@ -26,11 +26,11 @@ _EXAMPLES = 3
 class Rejection(msgspec.Struct, frozen=True):
     """Why a proxy rejected a resource, in Envoy's words.
 
-    `suspects` are the objects that may be the cause, sorted; `origins` is how many objects it was built from.
+    `candidates` are the objects that may be the cause, sorted; `origins` is how many objects it was built from.
     """
 
     text: str
-    suspects: tuple[Ref, ...] = ()
+    candidates: tuple[Ref, ...] = ()
     origins: int = 0
 
 
@@ -128,7 +128,7 @@ class NackStore:
         return existed
 
     def findings(self) -> Iterator[Finding]:
-        """Yield a finding for each rejected resource, and one for each suspect object, in no order."""
+        """Yield a finding for each rejected resource, and one for each candidate object, in no order."""
         proxies: defaultdict[_Case, list[str]] = defaultdict(list)
         rejections: defaultdict[_Case, set[Rejection]] = defaultdict(set)
         for proxy, by_type in self._by_proxy.items():
@@ -149,14 +149,14 @@ def short(type_url: str) -> str:
 
 
 def _findings(case: _Case, proxies: Collection[str], rejections: Iterable[Rejection]) -> Iterator[Finding]:
-    suspects = sorted({ref for rejection in rejections for ref in rejection.suspects})[:MOST_OBJECTS]
+    candidates = sorted({ref for rejection in rejections for ref in rejection.candidates})[:MOST_OBJECTS]
     origins = max(rejection.origins for rejection in rejections)
     by_whom = f"rejected by {_names(proxies)}; the last good version stays in use"
     about_resource = f"{case.group} {by_whom}" if case.group else by_whom
-    cause = f"; {_built_from(origins, len(suspects))}" if origins else ""
+    cause = f"; {_built_from(origins, len(candidates))}" if origins else ""
     yield Finding(Ref(case.kind, "", case.name), _REJECTED, f"{about_resource}{cause}: {case.text}")
     about_object = f"{case.kind} {case.name}, which is built from this object, was {by_whom}"
-    for ref in suspects:
+    for ref in candidates:
         yield Finding(ref, _REJECTED, f"{about_object}: {case.text}")
 
 
@@ -165,6 +165,6 @@ def _names(proxies: Collection[str]) -> str:
     return first if len(proxies) == 1 else f"{len(proxies)} proxies, for example {first}"
 
 
-def _built_from(origins: int, suspects: int) -> str:
+def _built_from(origins: int, candidates: int) -> str:
     objects = f"built from {origins} object{'s' if origins > 1 else ''}"
-    return objects if suspects == origins else f"{objects}, {suspects} of which may be the cause"
+    return objects if candidates == origins else f"{objects}, {candidates} of which may be the cause"

@@ -12,12 +12,12 @@ import pytest
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.controlplane.app import App, ServeOptions
+from mirrorplane.controlplane.configured_sources import file_source
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.findings.format import finding_line
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.settings import Address, AddressError, parse_address
 from mirrorplane.controlplane.sources.changes import Batch, Change
-from mirrorplane.controlplane.sources.configured import file_source
 from tests.builders import objects
 
 ANY = Address("127.0.0.1", 0)

@@ -11,7 +11,8 @@ import grpc
 import pytest
 
 from mirrorplane.controlplane.app import App, ServeOptions
-from mirrorplane.controlplane.observe.events import CAPACITY, StatusChanged
+from mirrorplane.controlplane.events.events import StatusChanged
+from mirrorplane.controlplane.events.hub import CAPACITY
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.settings import Address
 from tests.controlplane.xds.grpc_peers import ADS, Peer

@@ -10,8 +10,8 @@ from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.meta import AnyObject
 from mirrorplane.api.proxy import REDIRECT
 from mirrorplane.api.resource import LISTENER
+from mirrorplane.controlplane.configured_sources import file_source
 from mirrorplane.controlplane.engine.catalogue import catalogue
-from mirrorplane.controlplane.sources.configured import file_source
 from mirrorplane.translators.settings import ISTIOS, mesh
 from tests.builders import SLEEP, plane_of, rendered
 

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirrorplane.controlplane.observe.events import (
+from mirrorplane.controlplane.events.events import (
     Event,
-    Events,
     FindingsChanged,
     ProxyAnswered,
     ProxyConnected,
@@ -18,6 +17,7 @@ from mirrorplane.controlplane.observe.events import (
     Published,
     StatusChanged,
 )
+from mirrorplane.controlplane.events.hub import Events
 
 
 async def test_a_reader_gets_the_events_of_its_types_in_order():

@@ -1,7 +1,6 @@
 """The sources of a process as its command line configures them, in order of precedence.
 
-Separate from the sources because they know no catalogue, and from App because commands that serve nothing (`check`,
-`render`) read the same sources.
+Used by `serve` and by the commands that serve nothing (`check`, `render`). The sources themselves know no catalogue.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,0 +1,1 @@
+"""What happens in a running control plane, as events that subscribers follow."""
