@@ -24,7 +24,7 @@ ANY = Address("127.0.0.1", 0)
 
 
 async def until(reached) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not reached():
             await asyncio.sleep(0.01)
 

@@ -117,7 +117,7 @@ async def test_an_envoy_ends_with_its_block_however_the_block_ends(error: type[B
 async def test_an_envoy_whose_start_is_cancelled_ends() -> None:
     envoy = EnvoyProcess(bootstrap(ROUTER, NO_XDS))
     entering = asyncio.create_task(envoy.__aenter__())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while envoy._running is None:
             await asyncio.sleep(0.005)
     pid = envoy.pid

@@ -130,7 +130,7 @@ def batch(*changes: Change, synced: bool = True, **findings: tuple[Finding, ...]
 async def follow(sources: Source, count: int) -> list[Batch]:
     """What is loaded, and the first batches that come after it."""
     batches, stop = [await sources.load()], asyncio.Event()
-    async with asyncio.timeout(10), aclosing(sources.watch(stop)) as following:
+    async with asyncio.timeout(60), aclosing(sources.watch(stop)) as following:
         async for each in following:
             batches.append(each)
             if len(batches) > count:

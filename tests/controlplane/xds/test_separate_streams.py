@@ -19,7 +19,7 @@ CDS = "/envoy.service.cluster.v3.ClusterDiscoveryService/DeltaClusters"
 RDS = "/envoy.service.route.v3.RouteDiscoveryService/DeltaRoutes"
 BEFORE = {CLUSTER: {"old": Item()}, ROUTE: {"r": Item()}, LISTENER: {}}
 AFTER = {CLUSTER: {"new": Item()}, ROUTE: {"r": Item(salt=1)}, LISTENER: {}}
-PATIENCE = 5.0
+PATIENCE = 60.0
 
 
 class Streams:

@@ -19,7 +19,7 @@ SOTW_ADS, DELTA_ADS = f"{ADS}/StreamAggregatedResources", f"{ADS}/DeltaAggregate
 
 async def until(true) -> None:
     """Wait until something holds; ten seconds are for ever here."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.005)
 

@@ -119,7 +119,7 @@ async def test_an_egress_listener_is_bound_to_its_address(world: SidecarWorld) -
 
 async def until_answered(world: SidecarWorld, address: str) -> str:
     """Send requests until a new listener accepts connections."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while (answer := await world.dial(address, OWN_PORT, "own")) == "refused":
             await asyncio.sleep(0.05)
         return answer
