@@ -87,7 +87,6 @@ def load_plane(manifests: Manifests) -> "tuple[FileSource, Plane]":
     from mirrorplane.controlplane.configured_sources import file_source, flag_source
     from mirrorplane.controlplane.engine.catalogue import catalogue
     from mirrorplane.controlplane.plane import Plane
-    from mirrorplane.controlplane.configured_sources import file_source, flag_source
     from mirrorplane.controlplane.sources.files.source import MANIFEST_NAMES
     from mirrorplane.controlplane.sources.merged import Sources
 
