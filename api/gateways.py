@@ -7,6 +7,7 @@ import msgspec
 from mirrorplane.api.credentials import CaRefs
 from mirrorplane.api.hosts import covers
 from mirrorplane.api.meta import Labels, Ref
+from mirrorplane.api.routes import Order
 
 EVERYWHERE = "*"
 
@@ -117,7 +118,7 @@ class Gateway(msgspec.Struct, frozen=True):
 
     `api` is the prefix of that name that keeps gateways of several APIs apart. `router_namespace`: only routers there
     serve it, "" for all. `client_certificate` is a Secret, `namespace/name`, that its routers present to backends which
-    request a certificate; the gateway needs permission to refer to it.
+    request a certificate; the gateway needs permission to refer to it. `order` is that of the tables that bind to it.
     """
 
     ref: Ref
@@ -127,6 +128,7 @@ class Gateway(msgspec.Struct, frozen=True):
     api: str = ""
     router_namespace: str = ""
     client_certificate: str = ""
+    order: Order = Order.WRITTEN
 
     @property
     def name(self) -> str:

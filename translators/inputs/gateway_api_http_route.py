@@ -10,12 +10,11 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.gateway_api.attachment.parents import parent_ref_findings
 from mirrorplane.translators.gateway_api.route.indexes import HTTP_ROUTE_INDEXES
-from mirrorplane.translators.gateway_api.route.matches import match_findings, match_of
+from mirrorplane.translators.gateway_api.route.matches import match_findings, match_of, precision
 from mirrorplane.translators.gateway_api.route.route_tables import lower_rules
 from mirrorplane.translators.gateway_api.route.rule_validation import host_findings, rules_findings
 from mirrorplane.translators.gateway_api.route.rules import Rule, RuleMatch
 from mirrorplane.translators.gateway_api.route.unsupported_values import refusals, unsupported
-from mirrorplane.translators.lookups.precedence import precision
 
 _ANYTHING = (gw.HTTPRouteMatch(),)
 

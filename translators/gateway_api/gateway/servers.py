@@ -6,6 +6,7 @@ import msgspec
 
 from mirrorplane.api.gateways import Gateway, ServedHost, Server, ServerProtocol
 from mirrorplane.api.meta import AnyObject, Ref
+from mirrorplane.api.routes import Order
 from mirrorplane.translators.gateway_api.gateway.listeners import ListenerVerdict
 from mirrorplane.translators.gateway_api.names import ROUTER_LABEL, api_prefix, router_label
 
@@ -22,6 +23,7 @@ def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[ListenerVerdict]
         created=obj.created,
         api=api_prefix(obj.ref),
         router_namespace=gateway.namespace,
+        order=Order.PRECISE,
     )
 
 

@@ -12,7 +12,6 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.translators.gateway_api.conditions import UNSUPPORTED_VALUE
 from mirrorplane.translators.gateway_api.route.matches import field_findings, fields_of
 from mirrorplane.translators.gateway_api.route.rules import Rule, RuleMatch
-from mirrorplane.translators.lookups.precedence import grpc_precision
 from mirrorplane.translators.patterns import regex_problem
 
 _SERVICE = re.compile(r"(?i:\.?[a-z_][a-z_0-9]*(?:\.[a-z_][a-z_0-9]*)*)")
@@ -81,7 +80,7 @@ def _regex_problems(spec: gw.GRPCMethodMatch) -> Iterator[tuple[str, str]]:
 def _match(spec: gw.GRPCRouteMatch) -> RuleMatch:
     method = spec.method or gw.GRPCMethodMatch()
     headers = fields_of(spec.headers, lower=True)
-    rank = grpc_precision(method.service, method.method, len(headers), regex=method.type == _REGEX)
+    rank = _precision(method.service, method.method, len(headers), regex=method.type == _REGEX)
     return RuleMatch(Match(path=_path(method), headers=headers), rank)
 
 
@@ -109,3 +108,11 @@ def _filters(filters: Iterable[gw.GRPCRouteFilter]) -> Iterator[HTTPRouteFilter]
             request_mirror=spec.request_mirror,
             extension_ref=spec.extension_ref,
         )
+
+
+def _precision(service: str, method: str, headers: int, *, regex: bool) -> tuple[int, int, int, int, int]:
+    """Return the rank of a match of a GRPCRoute.
+
+    Gateway API: the most characters of the service, then of the method, then the most headers. Regexes are last.
+    """
+    return regex, -len(service), -len(method), -headers, 0

@@ -11,6 +11,8 @@ from mirrorplane.translators.gateway_api.conditions import UNSUPPORTED_VALUE
 from mirrorplane.translators.patterns import is_header_name, regex_problem
 
 _OPS = {"Exact": Op.EXACT, "PathPrefix": Op.BELOW, "RegularExpression": Op.REGEX}
+_KINDS = {Op.EXACT: 0, Op.BELOW: 1, Op.PREFIX: 1, Op.REGEX: 2}
+_METHOD = ":method"
 _REGEX = "RegularExpression"
 _WHEN = "when type one of ['Exact', 'PathPrefix']"
 _NEVER_IN, _NEVER_AT_END = ("//", "/./", "/../", "%2f", "%2F", "#"), ("/..", "/.")
@@ -21,7 +23,7 @@ _ALLOWED_PATH = "^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|[%][0-9a-fA-F]{2})+$"
 
 def match_of(spec: gw.HTTPRouteMatch) -> Match:
     """Return a match as a noun. The method is a header to Envoy."""
-    method = (FieldMatch(":method", StringMatch(Op.EXACT, spec.method)),) if spec.method else ()
+    method = (FieldMatch(_METHOD, StringMatch(Op.EXACT, spec.method)),) if spec.method else ()
     headers = (*fields_of(spec.headers, lower=True), *method)
     return Match(path=_path(spec.path), headers=headers, query=fields_of(spec.query_params))
 
@@ -36,6 +38,16 @@ def fields_of(matches: Iterable[gw.HTTPFieldMatch], *, lower: bool = False) -> t
         name = field.name.lower() if lower else field.name
         by_name.setdefault(name, FieldMatch(name, StringMatch(_OPS[field.type], field.value)))
     return tuple(by_name.values())
+
+
+def precision(match: Match) -> tuple[int, int, int, int, int]:
+    """Return the rank of a match of an HTTPRoute.
+
+    Gateway API: exact paths, then the longest prefix; a method, more headers, more query parameters. Regexes are last.
+    """
+    headers = sum(not field.name.startswith(":") for field in match.headers)
+    method = any(field.name == _METHOD for field in match.headers)
+    return _KINDS[match.path.op], -len(match.path.value), not method, -headers, -len(match.query)
 
 
 def is_path(text: str) -> bool:
