@@ -1,6 +1,7 @@
 """The command line: the group of all commands, and the last line of defence around them."""
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -16,9 +17,11 @@ class _LazyGroup(click.Group):
         """See click.Group."""
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """See click.Group."""
         if cmd_name not in _COMMANDS:
+            if (close := get_close_matches(cmd_name, _COMMANDS, 1)) and not ctx.resilient_parsing:
+                ctx.fail(f"No such command '{cmd_name}'. Did you mean '{close[0]}'?")
             return None
         command: click.Command = getattr(import_module(f"mirrorplane.controlplane.commands.{cmd_name}"), cmd_name)
         return command
@@ -41,7 +44,10 @@ def main() -> None:
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.version_option(package_name="mirrorplane")
 def cli(verbose: bool, log_format: str) -> None:
-    """Configure Envoy proxies from Istio's and other mirroring APIs, so that a copy never hurts the original."""
+    """Configure Envoy proxies from manifests of Istio's API and Gateway API.
+
+    Mirrors get copies of live requests; guards keep a slow or stuck mirror from affecting clients.
+    """
     from mirrorplane.controlplane.observe.logs import start_logging
 
     start_logging(log_format, verbose=verbose)

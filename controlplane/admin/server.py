@@ -99,7 +99,7 @@ class Admin:
         try:
             views = await self._queries.resources(request.query.get("proxy", ""))
         except NodeIdError as error:
-            return _json({"error": str(error)}, status=400)
+            return _json({"error": f"{error}; /debug/proxies lists those of connected proxies"}, status=400)
         except RenderError as error:
             return _json({"error": str(error)}, status=500)
         return _json({name: [view.value for view in views if view.type == name] for name in TYPES})

@@ -144,6 +144,7 @@ def test_bootstrap_prints_a_bootstrap_that_envoy_understands(tmp_path: Path):
         (["render", "-f", "."], "--proxy"),
         (["render", "-f", ".", "--proxy", "/nonexistent.yaml"], "/nonexistent.yaml: cannot be read"),
         (["nonsense"], "No such command"),
+        (["chek"], "No such command 'chek'. Did you mean 'check'?"),
     ],
 )
 def test_a_wrong_call_is_one_clear_line(args: list[str], message: str, tmp_path: Path):
