@@ -1,6 +1,7 @@
 """When statuses are brought up to date: soon after an event that may change one, and before each query."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from mirrorplane.controlplane.xds.status import StreamStatus
 from mirrorplane.translators.routers.servers import unserved_servers
 from mirrorplane.translators.scopes import criteria, scope_of
 
+log = logging.getLogger(__name__)
 _QUIET_S = 0.2
 """A thousand proxies answer one change within moments of each other: their answers make one update."""
 
@@ -31,7 +33,7 @@ class StatusUpdater:
         """Follow events, until cancelled."""
         with self._plane.events.subscribe(Published, ProxyEvent) as subscription:
             while True:
-                await self._plane.executor.run(self._refresh)
+                await self._try_refresh()
                 await subscription.take()
                 await asyncio.sleep(_QUIET_S)
 
@@ -39,6 +41,13 @@ class StatusUpdater:
         """Return every status as it is now, ordered by Ref."""
         await self._plane.executor.run(self._refresh)
         return list(self._plane.statuses.statuses())
+
+    async def _try_refresh(self) -> None:
+        """Bring statuses up to date. An exception is our bug: they stay as they are until the next event."""
+        try:
+            await self._plane.executor.run(self._refresh)
+        except Exception:
+            log.exception("statuses could not be updated")
 
     def _refresh(self) -> None:
         plane = self._plane
