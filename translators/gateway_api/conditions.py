@@ -1,6 +1,7 @@
 """Findings -> conditions: the reason of a finding decides which condition is false, its path of which part."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.status import FALSE, TRUE, Condition
@@ -73,9 +74,23 @@ def dropped_rules(findings: Iterable[Finding]) -> list[str]:
     return list(dict.fromkeys(path.removeprefix("spec.rules[").partition("]")[0] for path in rules))
 
 
-def has_no_rules_left(findings: Iterable[Finding], rules: int) -> bool:
-    """Tell whether none of so many rules of a route is served, so that the route is not accepted."""
-    return rules > 0 and len(dropped_rules(findings)) == rules
+def has_no_rules_left(findings: Iterable[Finding], rules: Sequence[Any]) -> bool:
+    """Tell whether none of the rules of a route is served, so that the route is not accepted.
+
+    A rule that answers the share of one backend with an error still serves that of the others.
+    """
+    dropped = tuple(finding for finding in findings if finding.reason in DROPPED_RULE)
+    return bool(rules) and not any(_is_left(f"spec.rules[{i}]", rule, dropped) for i, rule in enumerate(rules))
+
+
+def _is_left(path: str, rule: Any, dropped: tuple[Finding, ...]) -> bool:
+    below = findings_below(path, dropped)
+    if not all(finding.path.startswith(f"{path}.backendRefs[") for finding in below):
+        return False
+    return not below or any(
+        backend.weight and not findings_below(f"{path}.backendRefs[{i}]", below)
+        for i, backend in enumerate(rule.backend_refs)
+    )
 
 
 def positive(kind: str, reasons: Iterable[str], findings: Iterable[Finding]) -> Condition:

@@ -61,7 +61,7 @@ def _controller(view: View, obj: AnyObject, ref: ParentReference) -> str:
 def _accepted(obj: AnyObject, at_parent: tuple[Finding, ...], rules: tuple[Finding, ...]) -> Condition:
     """Return whether the route is attached, and has at least one rule that is served."""
     accepted = positive("Accepted", ROUTE["Accepted"], at_parent)
-    if accepted.status == FALSE or not has_no_rules_left(rules, len(obj.spec.rules)):
+    if accepted.status == FALSE or not has_no_rules_left(rules, obj.spec.rules):
         return accepted
     messages = dict.fromkeys(finding.message for finding in rules if finding.reason in DROPPED_RULE)
     return Condition("Accepted", FALSE, "UnsupportedValue", "; ".join(messages))

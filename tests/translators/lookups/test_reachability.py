@@ -217,3 +217,14 @@ async def test_a_route_none_of_whose_rules_can_be_served_is_not_accepted():
     (accepted,) = (c for c in status_of(plane)["parents"][0]["conditions"] if c["type"] == "Accepted")
     assert (accepted["status"], accepted["reason"]) == ("False", "UnsupportedValue")
     assert accepted["message"] == finding.message
+
+
+async def test_a_route_whose_only_rule_serves_the_share_of_one_backend_is_accepted():
+    host = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "Host", "value": "x.y"}]}}
+    failing, serving = {"name": "web", "port": 8000, "filters": [host]}, {"name": "web", "port": 8000}
+    for backends, accepted in (([failing, serving], "True"), ([failing, {**serving, "weight": 0}], "False")):
+        rule = {**rule_to("web", path("/")), "backendRefs": backends}
+        plane = await plane_of("---\n".join((gateway({}), services("web"), route("web", rule))))
+        conditions = {c["type"]: c["status"] for c in status_of(plane)["parents"][0]["conditions"]}
+        assert conditions["Accepted"] == accepted
+        assert conditions.get("PartiallyInvalid") == ("True" if accepted == "True" else None)

@@ -89,7 +89,7 @@ def _attached_routes(view: View, parent: Ref, partition: int) -> Mapping[str, in
 def _counted_at(view: View, route: Ref) -> tuple[tuple[Ref, str], ...]:
     """Return the listeners at which a route counts. Gateway API: only accepted routes count."""
     obj = view.get(route)
-    if obj is None or has_no_rules_left(view.lowered(route).findings, len(obj.spec.rules)):
+    if obj is None or has_no_rules_left(view.lowered(route).findings, obj.spec.rules):
         return ()
     return tuple(
         (attachment.listener.parent, attachment.listener.spec.name) for attachment in attachments_of(view, obj)
