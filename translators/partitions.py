@@ -34,7 +34,7 @@ class Partition(msgspec.Struct, frozen=True, cache_hash=True):
 
     def has(self, name: str) -> bool:
         """Tell whether a name belongs to it."""
-        return self.count == 1 or shard(name) == self.index
+        return self.count == 1 or partition_index(name) == self.index
 
     def key(self, key: str) -> str:
         """Return the key of an index for what is filed under a key and belongs to this partition."""
@@ -45,7 +45,7 @@ WHOLE = Partition()
 Partitions = tuple[Partition, ...]
 
 
-def shard(name: str) -> int:
+def partition_index(name: str) -> int:
     """Return the index of the partition of a name where a list is divided, 0 to COUNT - 1."""
     return crc32(name.encode()) % COUNT
 
@@ -62,7 +62,7 @@ def partitions_of_size(size: int) -> Partitions:
 
 def partition_of(name: str, partitions: Partitions) -> Partition:
     """Return the partition that a name belongs to."""
-    return partitions[0] if len(partitions) == 1 else partitions[shard(name)]
+    return partitions[0] if len(partitions) == 1 else partitions[partition_index(name)]
 
 
 def visible_partitions(view: View, index: str, namespace: str) -> Partitions:
@@ -80,28 +80,28 @@ def visible_objects(view: View, index: str, namespace: str, partition: Partition
 
 
 def export_keys(export_to: Iterable[str], namespace: str, names: Iterable[str]) -> Iterator[str]:
-    """Yield the index keys of an object by who sees it: alone, and with the shard of each of its names."""
-    shards = {shard(name) for name in names}
+    """Yield the index keys of an object by who sees it: alone, and with the partition of each of its names."""
+    indexes = {partition_index(name) for name in names}
     for key in {namespace if target == "." else target for target in export_to} or {_DEFAULT_KEY}:
         yield key
-        yield from (f"{key}|{i}" for i in shards)
+        yield from (f"{key}|{i}" for i in indexes)
 
 
 def nested_keys(key: str, names: Iterable[str], ref: Ref) -> Iterator[str]:
-    """Yield a key, the key with the shard of each name, and these with the shard of the object.
+    """Yield a key, the key with the partition of each name, and these with the partition of the object.
 
     Thousands of objects may have one name: a large partition is itself divided, by what the objects are called.
     """
     yield key
-    ref_shard = shard(str(ref))
-    for i in {shard(name) for name in names}:
+    ref_index = partition_index(str(ref))
+    for i in {partition_index(name) for name in names}:
         yield f"{key}|{i}"
-        yield f"{key}|{i}|{ref_shard}"
+        yield f"{key}|{i}|{ref_index}"
 
 
 def namespace_keys(namespace: str, names: Iterable[str]) -> Iterable[str]:
-    """Return the index keys of an object by its own namespace: alone, and with the shard of each of its names."""
-    return {namespace, *[f"{namespace}|{shard(name)}" for name in names]}
+    """Return the index keys of an object by its own namespace: alone, and with the partition of each of its names."""
+    return {namespace, *[f"{namespace}|{partition_index(name)}" for name in names]}
 
 
 def selector_keys(namespace: str, selector: Mapping[str, str]) -> Iterator[str]:
@@ -109,9 +109,9 @@ def selector_keys(namespace: str, selector: Mapping[str, str]) -> Iterator[str]:
     yield from (f"{namespace}|{key}={value}" for key, value in sorted(selector.items())[:1])
 
 
-def selector_shards(names: Iterable[str], selector: Mapping[str, str]) -> Iterator[str]:
-    """Yield the shards of the names of what selects workloads; none without a selector."""
-    yield from {str(shard(name)) for name in names} if selector else ()
+def selector_partitions(names: Iterable[str], selector: Mapping[str, str]) -> Iterator[str]:
+    """Yield the partitions of the names of what selects workloads; none without a selector."""
+    yield from {str(partition_index(name)) for name in names} if selector else ()
 
 
 def _visible_keys(view: View, index: str, namespace: str) -> tuple[tuple[str, str], ...]:
@@ -120,7 +120,7 @@ def _visible_keys(view: View, index: str, namespace: str) -> tuple[tuple[str, st
     exported = ((index, _EVERYONE), (index, namespace))
     if "*" in default or namespace in default:
         return (*exported, (index, _DEFAULT_KEY))
-    return (*exported, (f"{index}.of", namespace)) if "." in default else exported
+    return (*exported, (f"{index}.by_namespace", namespace)) if "." in default else exported
 
 
 @cache

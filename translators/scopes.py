@@ -110,7 +110,7 @@ def _locality_criteria(view: View) -> tuple[bool, frozenset[str]]:
     """Return whether the locality of proxies matters, and the label keys of failoverPriority."""
     policies = [
         cluster_policy
-        for obj in view.by("policy.near", "*")
+        for obj in view.by("policy.locality", "*")
         for policy in view.lowered(obj.ref).policies
         for cluster_policy in policy.cluster_policies
     ]
@@ -149,9 +149,11 @@ def _find_sidecar(proxy: Proxy, criteria: Criteria) -> Ref | None:
     return next((ref for clients, ref in in_namespace if set(clients) <= labels), criteria.default_sidecar)
 
 
-def _selector_keys(view: View, shard: int) -> frozenset[str]:
-    """Return the label keys by which services of a shard select workloads."""
-    services = (service for obj in view.by("selector.part", str(shard)) for service in view.lowered(obj.ref).services)
+def _selector_keys(view: View, partition: int) -> frozenset[str]:
+    """Return the label keys by which services of a partition select workloads."""
+    services = (
+        service for obj in view.by("selector.partition", str(partition)) for service in view.lowered(obj.ref).services
+    )
     return frozenset(key for service in services for key, _ in service.selector)
 
 

@@ -152,7 +152,9 @@ class Publisher:
         if cache.scope.role == ROUTER:
             for missing in set(self._view.memo(unserved_servers, cache.scope)) - cache.logged:
                 server = f"{missing.server.path} of {missing.about}"
-                log.warning("routers of namespace %s do not serve %s: %s", cache.scope.namespace, server, missing.why)
+                log.warning(
+                    "routers of namespace %s do not serve %s: %s", cache.scope.namespace, server, missing.reason
+                )
                 cache.logged.add(missing)
 
     def _new_cache(self, scope: Scope) -> ScopeCache:

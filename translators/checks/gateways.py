@@ -18,9 +18,9 @@ def gateway(view: View, gateway: Gateway) -> tuple[Finding, ...]:
 
 
 def _conflicts(view: View, gateway: Gateway, scope: Scope) -> Iterator[Finding]:
-    for unserved in view.memo(merge_servers, scope).left_out:
+    for unserved in view.memo(merge_servers, scope).unserved:
         if unserved.about == gateway.ref:
-            message, path = f"no listener is opened for this server: {unserved.why}", unserved.server.path
+            message, path = f"no listener is opened for this server: {unserved.reason}", unserved.server.path
             yield Finding(gateway.ref, "GatewayConflict", message, path, fix="use another port or other hosts")
 
 

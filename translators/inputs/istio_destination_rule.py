@@ -152,7 +152,7 @@ INPUT = Input(
     validate=validate,
     indexes={
         "policy.host": _host,
-        "policy.near": _uses_localities,
+        "policy.locality": _uses_localities,
         "policy.clients": _has_clients,
         "policy.credential": _names_secret,
     },

@@ -11,7 +11,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.service_entries import entry_findings
 from mirrorplane.translators.istio.workloads import locality_of
-from mirrorplane.translators.partitions import export_keys, namespace_keys, selector_keys, selector_shards
+from mirrorplane.translators.partitions import export_keys, namespace_keys, selector_keys, selector_partitions
 from mirrorplane.translators.port_protocols import protocol_of_token
 from mirrorplane.translators.settings import mesh
 
@@ -90,8 +90,8 @@ def _selects(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
     return selector_keys(obj.ref.namespace, _selector(obj))
 
 
-def _part(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
-    return selector_shards(_hosts(obj), _selector(obj))
+def _partitions(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return selector_partitions(_hosts(obj), _selector(obj))
 
 
 def _selector(obj: Object[istio.ServiceEntry]) -> dict[str, str]:
@@ -104,11 +104,11 @@ INPUT = Input(
     validate=validate,
     indexes={
         "services": _places,
-        "services.of": _owners,
+        "services.by_namespace": _owners,
         "service.host": _hosts,
         "service.address": _addresses,
         "selector": _selects,
-        "selector.part": _part,
+        "selector.partition": _partitions,
         "endpoints.service": _self,
     },
 )

@@ -223,7 +223,7 @@ INPUT = Input(
     validate=validate,
     indexes={
         "routes": _places,
-        "routes.of": _owners,
+        "routes.by_namespace": _owners,
         "route.host": hosts_of,
         "route.source_labels": _has_source_labels,
         "gateway.routes": _at_gateways,

@@ -11,7 +11,7 @@ from mirrorplane.api.units import PORTS
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.annotations import EXPORT_TO, annotation_findings
-from mirrorplane.translators.partitions import export_keys, namespace_keys, selector_keys, selector_shards
+from mirrorplane.translators.partitions import export_keys, namespace_keys, selector_keys, selector_partitions
 from mirrorplane.translators.port_protocols import protocol_of_port, protocol_of_token
 from mirrorplane.translators.settings import mesh
 
@@ -107,8 +107,8 @@ def _selects(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
     return selector_keys(obj.ref.namespace, obj.spec.selector)
 
 
-def _part(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
-    return selector_shards(_host(obj), obj.spec.selector)
+def _partitions(obj: Object[kube.ServiceSpec]) -> Iterable[str]:
+    return selector_partitions(_host(obj), obj.spec.selector)
 
 
 INPUT = Input(
@@ -117,10 +117,10 @@ INPUT = Input(
     validate=validate,
     indexes={
         "services": _places,
-        "services.of": _owners,
+        "services.by_namespace": _owners,
         "service.host": _host,
         "service.address": _addresses,
         "selector": _selects,
-        "selector.part": _part,
+        "selector.partition": _partitions,
     },
 )

@@ -20,9 +20,9 @@ from mirrorplane.translators.partitions import (
     WHOLE,
     Partition,
     Partitions,
+    partition_index,
     partition_of,
     partitions_of_size,
-    shard,
     visible_objects,
 )
 
@@ -77,7 +77,7 @@ def tables(view: View, visibility: Visibility, partition: Partition) -> tuple[Re
         obj.ref for namespace in _searched_namespaces(spec) for obj in _tables(view, visibility, namespace, partition)
     }
     exact = view.memo(_tables_of_exact_hosts, visibility)
-    refs |= {ref for ref, shards in exact if partition == WHOLE or partition.index in shards}
+    refs |= {ref for ref, indexes in exact if partition == WHOLE or partition.index in indexes}
     return tuple(sorted(refs))
 
 
@@ -87,17 +87,17 @@ def is_for(table: RouteTable, visibility: Visibility) -> bool:
 
 
 def _tables_of_exact_hosts(view: View, visibility: Visibility) -> tuple[tuple[Ref, frozenset[int]], ...]:
-    """Return the objects with tables for exact hosts that are imported, each with the shards of its hosts, sorted."""
+    """Return the objects with tables for imported exact hosts, each with the partitions of its hosts, sorted."""
     names = {name for listener in view.memo(sidecar_scope, visibility).egress for name in listener.hosts.exact}
     entries = {entry for name in names for entry in view.memo(_tables_for_name, name)}
     return tuple(sorted(entries, key=lambda entry: entry[0]))
 
 
 def _tables_for_name(view: View, name: str) -> tuple[tuple[Ref, frozenset[int]], ...]:
-    """Return the objects with tables for a name or a wildcard above it, each with the shards of its hosts."""
+    """Return the objects with tables for a name or a wildcard above it, each with the partitions of its hosts."""
     refs = {obj.ref for pattern in candidates(name) for obj in view.by("route.host", pattern)}
     return tuple(
-        (ref, frozenset(shard(host) for table in view.lowered(ref).tables for host in table.hosts))
+        (ref, frozenset(partition_index(host) for table in view.lowered(ref).tables for host in table.hosts))
         for ref in sorted(refs)
     )
 
@@ -169,12 +169,12 @@ def _searched_namespaces(spec: SidecarScope) -> tuple[str, ...]:
 def _services(view: View, visibility: Visibility, namespace: str, partition: Partition = WHOLE) -> list[AnyObject]:
     """Return the objects of a partition that declare services in a namespace; `*`: in any, if the proxy sees them."""
     if namespace != HostSelector.ANY:
-        return list(view.by("services.of", partition.key(namespace)))
+        return list(view.by("services.by_namespace", partition.key(namespace)))
     return list(visible_objects(view, "services", visibility.namespace, partition))
 
 
 def _tables(view: View, visibility: Visibility, namespace: str, partition: Partition = WHOLE) -> list[AnyObject]:
     """Return the objects of a partition with route tables in a namespace; `*`: in any, if the proxy sees them."""
     if namespace != HostSelector.ANY:
-        return list(view.by("routes.of", partition.key(namespace)))
+        return list(view.by("routes.by_namespace", partition.key(namespace)))
     return list(visible_objects(view, "routes", visibility.namespace, partition))

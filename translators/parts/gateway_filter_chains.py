@@ -28,9 +28,9 @@ def listener_chains(view: View, scope: Scope, binding: ListenerBinding) -> tuple
 def routes(view: View, scope: Scope, binding: ListenerBinding) -> tuple[str, ...]:
     """Return the names of the route configurations that the chains use."""
     names = (
-        gateway_server.routes
+        gateway_server.route_config_name
         for gateway_server in binding.gateway_servers
-        if gateway_server.routes and not tls_problem(view, scope, gateway_server)
+        if gateway_server.route_config_name and not tls_problem(view, scope, gateway_server)
     )
     return tuple(dict.fromkeys(names))
 
@@ -76,7 +76,7 @@ def _tcp(view: View, scope: Scope, gateway_server: GatewayServer, rule: L4Route)
 def _http(view: View, scope: Scope, gateway_server: GatewayServer) -> Chain:
     server = gateway_server.server
     stat_prefix = server.stat_prefix or f"outbound_{listener(server.bind or ANY_ADDRESS, gateway_server.port)}"
-    body = envoy.FilterChain(filters=[network_filters.http(view, scope, gateway_server.routes, stat_prefix)])
+    body = envoy.FilterChain(filters=[network_filters.http(view, scope, gateway_server.route_config_name, stat_prefix)])
     names = server.server_names if server.tls else ()
     return Chain(names, (), envoy.encode(body) + _socket(server.termination, HTTP_ALPN))
 

@@ -31,7 +31,7 @@ class RankedRoute(msgspec.Struct, frozen=True):
 def encode_hosts(view: View, scope: Scope, configuration: str) -> tuple[bytes, ...]:
     """Return all virtual hosts of a configuration; one that answers 404 to everything where it has none (Istio)."""
     divided = view.memo(partitions, scope, configuration)
-    encoded = tuple(view.memo(_encode_part, scope, configuration, partition) for partition in divided)
+    encoded = tuple(view.memo(_encode_partition, scope, configuration, partition) for partition in divided)
     if any(encoded):
         return (*encoded, view.memo(_misdirected, scope, configuration))
     number = view.memo(gateway_servers, scope, configuration)[0].server.number
@@ -59,16 +59,16 @@ def _misdirected(view: View, scope: Scope, configuration: str) -> bytes:
     return encode_host(f"misdirected:{server.server.number}", tuple(sorted(domains)), field)
 
 
-def _encode_part(view: View, scope: Scope, configuration: str, partition: Partition) -> bytes:
-    virtual_hosts = _of_part(view, scope, configuration, partition)
+def _encode_partition(view: View, scope: Scope, configuration: str, partition: Partition) -> bytes:
+    virtual_hosts = _in_partition(view, scope, configuration, partition)
     return b"".join(encode_host(host.name, host.domains, host.routes) for host in virtual_hosts)
 
 
 def _dedicated(view: View, scope: Scope, configuration: str, partition: Partition) -> frozenset[str]:
-    return frozenset(name for host in _of_part(view, scope, configuration, partition) for name in host.dedicated)
+    return frozenset(name for host in _in_partition(view, scope, configuration, partition) for name in host.dedicated)
 
 
-def _of_part(view: View, scope: Scope, configuration: str, partition: Partition) -> list[VirtualHost]:
+def _in_partition(view: View, scope: Scope, configuration: str, partition: Partition) -> list[VirtualHost]:
     part_hosts = view.memo(hosts, scope, configuration, partition)
     virtual_hosts = (view.memo(_virtual_host, scope, configuration, host) for host in part_hosts)
     return [virtual_host for virtual_host in virtual_hosts if virtual_host is not None]

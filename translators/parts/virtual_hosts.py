@@ -62,7 +62,7 @@ class EncodedHosts(msgspec.Struct, frozen=True):
 def on_port(view: View, scope: Scope, port: int) -> EncodedHosts:
     """Return all virtual hosts of a port, joined in parts."""
     encoded = [
-        view.memo(_encode_part, scope, port, partition)
+        view.memo(_encode_partition, scope, port, partition)
         for partition in view.memo(services.partitions, scope.visibility)
     ]
     return EncodedHosts(tuple(plain for plain, _ in encoded), tuple(proxied for _, proxied in encoded))
@@ -76,7 +76,7 @@ def alone(view: View, scope: Scope, host: str, port: int) -> bytes:
 
 def dedicated_clusters(view: View, scope: Scope, port: int, partition: Partition) -> tuple[str, ...]:
     """Return the clusters that exist only for the routes of one part of a port's virtual hosts, sorted."""
-    return tuple(sorted({name for host in view.memo(_of_part, scope, port, partition) for name in host.dedicated}))
+    return tuple(sorted({name for host in view.memo(_in_partition, scope, port, partition) for name in host.dedicated}))
 
 
 def catch_all(view: View, visibility: Visibility) -> bytes:
@@ -108,11 +108,11 @@ def _unknown_host(view: View, visibility: Visibility) -> envoy.Route:
     return body
 
 
-def _encode_part(view: View, scope: Scope, port: int, partition: Partition) -> tuple[bytes, bytes]:
+def _encode_partition(view: View, scope: Scope, port: int, partition: Partition) -> tuple[bytes, bytes]:
     """Return one part of a port's virtual hosts, plain and proxied, without domains that another virtual host has."""
     reduced = dict(view.memo(_reduced_domains, scope, port))
     plain, proxied = [], []
-    for host in view.memo(_of_part, scope, port, partition):
+    for host in view.memo(_in_partition, scope, port, partition):
         host_domains = reduced.get(host.name, host.domains) if reduced else host.domains
         if host_domains:
             plain.append(encode_host(host.name, host_domains, host.dialled_routes or host.routes))
@@ -130,10 +130,10 @@ def _reduced_domains(view: View, scope: Scope, port: int) -> tuple[tuple[str, tu
 
 
 def _claims(view: View, scope: Scope, port: int, partition: Partition) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((host.name, host.domains) for host in view.memo(_of_part, scope, port, partition))
+    return tuple((host.name, host.domains) for host in view.memo(_in_partition, scope, port, partition))
 
 
-def _of_part(view: View, scope: Scope, port: int, partition: Partition) -> tuple[VirtualHost, ...]:
+def _in_partition(view: View, scope: Scope, port: int, partition: Partition) -> tuple[VirtualHost, ...]:
     """Return a part of a port's virtual hosts: services with HTTP there, and hosts that only route tables have."""
     hosts = {
         *view.memo(services.http_hosts, scope.visibility, port, partition),

@@ -1,4 +1,4 @@
-"""Which hosts a router serves in a route configuration, and the rules for each: the hosts of servers and of rules, met.
+"""The intersection of server hosts and route hosts: what a router serves in a route configuration, with the rules.
 
 Hosts are read in partitions, as services are: a change of rules affects the partitions of its hosts alone.
 """
@@ -39,38 +39,38 @@ class HostRules(msgspec.Struct, frozen=True):
     always_served: bool = False
 
 
-def partitions(view: View, scope: Scope, routes: str) -> Partitions:
+def partitions(view: View, scope: Scope, route_config_name: str) -> Partitions:
     """Return the partitions in which the hosts of a route configuration are read."""
-    servers = view.memo(gateway_servers, scope, routes)
+    servers = view.memo(gateway_servers, scope, route_config_name)
     objects = sum(len(view.by("gateway.routes", name)) for name in {server.gateway for server in servers})
     return partitions_of_size(objects + sum(len(server.server.hosts) for server in servers))
 
 
-def hosts(view: View, scope: Scope, routes: str, partition: Partition) -> tuple[str, ...]:
+def hosts(view: View, scope: Scope, route_config_name: str, partition: Partition) -> tuple[str, ...]:
     """Return the hosts of a partition, sorted.
 
     Istio: of a server's host and a rule's, the more specific is served. A server that redirects to HTTPS does so for
     all of its hosts.
     """
     names = set()
-    for gateway_server in view.memo(gateway_servers, scope, routes):
+    for gateway_server in view.memo(gateway_servers, scope, route_config_name):
         names |= {host for host in _rule_hosts(view, scope, gateway_server, partition) if partition.has(host)}
         always_served = gateway_server.server.redirect or gateway_server.server.isolated
         for host in (served.host for served in gateway_server.server.hosts if partition.has(served.host)):
-            if always_served or any(_istio_tables(view, scope, _covering(view, scope, routes, host), host)):
+            if always_served or any(_istio_tables(view, scope, _covering(view, scope, route_config_name, host), host)):
                 names.add(host)
-    return tuple(sorted(names - view.memo(hosts_of_other_listeners, scope, routes)))
+    return tuple(sorted(names - view.memo(hosts_of_other_listeners, scope, route_config_name)))
 
 
-def find_host_rules(view: View, scope: Scope, routes: str, host: str) -> HostRules:
+def find_host_rules(view: View, scope: Scope, route_config_name: str, host: str) -> HostRules:
     """Return the rules for a host.
 
     Istio: the rules of several tables are appended, oldest first, and rules that match every request go last. Gateway
     API: the rules of all tables are sorted by specificity (`precise_rules`). Where both APIs have rules, Istio's go
     first.
     """
-    servers = view.memo(gateway_servers, scope, routes)
-    covering = tuple(_covering(view, scope, routes, host))
+    servers = view.memo(gateway_servers, scope, route_config_name)
+    covering = tuple(_covering(view, scope, route_config_name, host))
     tables = {(table.ref, gateway): table for table, gateway in _istio_tables(view, scope, covering, host)}
     found = [
         route
@@ -174,16 +174,19 @@ def _patterns(view: View, gateway_server: GatewayServer, host: str) -> tuple[str
     return candidates(host) if host in _served_hosts(view, gateway_server) else (host,)
 
 
-def _covering(view: View, scope: Scope, routes: str, host: str) -> Iterator[GatewayServer]:
+def _covering(view: View, scope: Scope, route_config_name: str, host: str) -> Iterator[GatewayServer]:
     """Yield the servers that serve a host, oldest first."""
-    by_host, servers = view.memo(_servers_by_host, scope, routes), view.memo(gateway_servers, scope, routes)
+    by_host, servers = (
+        view.memo(_servers_by_host, scope, route_config_name),
+        view.memo(gateway_servers, scope, route_config_name),
+    )
     yield from (servers[i] for i in sorted({i for pattern in candidates(host) for i in by_host.get(pattern, ())}))
 
 
-def _servers_by_host(view: View, scope: Scope, routes: str) -> Mapping[str, tuple[int, ...]]:
+def _servers_by_host(view: View, scope: Scope, route_config_name: str) -> Mapping[str, tuple[int, ...]]:
     """Return the indexes of the servers that have each host."""
     by_host: dict[str, tuple[int, ...]] = {}
-    for i, gateway_server in enumerate(view.memo(gateway_servers, scope, routes)):
+    for i, gateway_server in enumerate(view.memo(gateway_servers, scope, route_config_name)):
         for host in _served_hosts(view, gateway_server):
             by_host[host] = (*by_host.get(host, ()), i)
     return by_host

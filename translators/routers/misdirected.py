@@ -17,12 +17,12 @@ from mirrorplane.translators.routers.servers import GatewayServer, gateway_serve
 _MISDIRECTED = 421
 
 
-def hosts_of_other_listeners(view: View, scope: Scope, routes: str) -> frozenset[str]:
+def hosts_of_other_listeners(view: View, scope: Scope, route_config_name: str) -> frozenset[str]:
     """Return the hosts of other listeners on the port of a route configuration; none for Istio's servers.
 
     More specific hosts of the listener itself go before them, as everywhere.
     """
-    servers = view.memo(gateway_servers, scope, routes)
+    servers = view.memo(gateway_servers, scope, route_config_name)
     if not servers or not all(map(_is_isolated_https, servers)):
         return frozenset()
     bindings = view.memo(merge_servers, scope).bindings
@@ -30,7 +30,7 @@ def hosts_of_other_listeners(view: View, scope: Scope, routes: str) -> frozenset
     neighbours = (
         gateway_server
         for gateway_server in binding.gateway_servers
-        if gateway_server.routes != routes and _is_isolated_https(gateway_server)
+        if gateway_server.route_config_name != route_config_name and _is_isolated_https(gateway_server)
     )
     return _hosts(neighbours) - _hosts(servers)
 

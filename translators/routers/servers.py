@@ -19,14 +19,14 @@ _PRIVILEGED = range(1, 1024)
 class GatewayServer(msgspec.Struct, frozen=True, cache_hash=True):
     """A server at a router. `gateway` is the name that rules have for its gateway, `port` the one of the listener.
 
-    `routes` is the name of its route configuration, "" for L4.
+    `route_config_name` is the name of its route configuration, "" for L4.
     """
 
     about: Ref
     gateway: str
     server: Server
     port: int
-    routes: str = ""
+    route_config_name: str = ""
 
 
 class ListenerBinding(msgspec.Struct, frozen=True):
@@ -52,14 +52,14 @@ class UnservedServer(msgspec.Struct, frozen=True):
 
     about: Ref
     server: Server
-    why: str
+    reason: str
 
 
 class MergedServers(msgspec.Struct, frozen=True):
-    """The listeners of a router, by address and port, and the servers that had to be left out."""
+    """The listeners of a router, by address and port, and the servers without one."""
 
     bindings: tuple[ListenerBinding, ...]
-    left_out: tuple[UnservedServer, ...]
+    unserved: tuple[UnservedServer, ...]
 
 
 def merge_servers(view: View, scope: Scope) -> MergedServers:
@@ -69,26 +69,26 @@ def merge_servers(view: View, scope: Scope) -> MergedServers:
     hosts; no others do. UDP has ports of its own.
     """
     groups: dict[tuple[str, int, bool], _Group] = {}
-    left_out: list[UnservedServer] = []
+    unserved: list[UnservedServer] = []
     for gateway in _gateways(view, scope):
         for server in gateway.servers:
             for port in _listener_ports(view, scope, server):
                 key = (server.bind or scope.bind, port, server.protocol is ServerProtocol.UDP)
                 group = groups.get(key) or _Group()
-                why = _port_problem(scope, port) or group.conflict(server)
-                if why:
-                    left_out.append(UnservedServer(gateway.ref, server, why))
+                reason = _port_problem(scope, port) or group.conflict(server)
+                if reason:
+                    unserved.append(UnservedServer(gateway.ref, server, reason))
                 else:
-                    routes = _configuration_name(gateway, server, port)
-                    group.add(GatewayServer(gateway.ref, gateway.name, server, port, routes))
+                    route_config_name = _configuration_name(gateway, server, port)
+                    group.add(GatewayServer(gateway.ref, gateway.name, server, port, route_config_name))
                     groups[key] = group
     bindings = (ListenerBinding(*key[:2], tuple(group.gateway_servers)) for key, group in sorted(groups.items()))
-    return MergedServers(tuple(bindings), tuple(left_out))
+    return MergedServers(tuple(bindings), tuple(unserved))
 
 
-def gateway_servers(view: View, scope: Scope, routes: str) -> tuple[GatewayServer, ...]:
+def gateway_servers(view: View, scope: Scope, route_config_name: str) -> tuple[GatewayServer, ...]:
     """Return the servers that share a route configuration, oldest first."""
-    return tuple(server for server in _served(view, scope) if server.routes == routes)
+    return tuple(server for server in _served(view, scope) if server.route_config_name == route_config_name)
 
 
 def tls_problem(view: View, scope: Scope, gateway_server: GatewayServer) -> str:
@@ -106,11 +106,11 @@ def terminations(view: View, scope: Scope) -> tuple[Termination, ...]:
 def unserved_servers(view: View, scope: Scope) -> tuple[UnservedServer, ...]:
     """Return every server that accepts no connections at a router, with the reason."""
     closed = (
-        UnservedServer(gateway_server.about, gateway_server.server, why)
+        UnservedServer(gateway_server.about, gateway_server.server, reason)
         for gateway_server in _served(view, scope)
-        if (why := tls_problem(view, scope, gateway_server))
+        if (reason := tls_problem(view, scope, gateway_server))
     )
-    return (*view.memo(merge_servers, scope).left_out, *closed)
+    return (*view.memo(merge_servers, scope).unserved, *closed)
 
 
 def joined_key(gateway: Ref) -> str:
@@ -187,7 +187,9 @@ class _Group:
         """Add a server that conflicts with none."""
         if self.gateway_servers and not gateway_server.server.tls:
             # Plain HTTP has one filter chain, however each server spells the address.
-            gateway_server = msgspec.structs.replace(gateway_server, routes=self.gateway_servers[0].routes)
+            gateway_server = msgspec.structs.replace(
+                gateway_server, route_config_name=self.gateway_servers[0].route_config_name
+            )
         self.gateway_servers.append(gateway_server)
         self._by_host |= {served.host: gateway_server for served in gateway_server.server.hosts}
 

@@ -172,7 +172,7 @@ def test_every_server_is_served_or_left_out_and_envoy_can_tell_those_that_share_
         for binding in merged.bindings
         for gateway_server in binding.gateway_servers
     ]
-    unserved = [(server.about, server.server) for server in merged.left_out]
+    unserved = [(server.about, server.server) for server in merged.unserved]
     assert sorted(map(repr, gateway_servers + unserved)) == sorted(
         repr((g.ref, s)) for m in manifests for g in lowered(m) for s in g.servers
     )

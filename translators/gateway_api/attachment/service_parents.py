@@ -17,7 +17,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.routes import Order, Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.attachment import parents
-from mirrorplane.translators.partitions import export_keys, namespace_keys, shard
+from mirrorplane.translators.partitions import export_keys, namespace_keys, partition_index
 
 _NOT_ATTACHED = "the route is not attached"
 _ALL, _OWN = ("*",), (".",)
@@ -104,7 +104,7 @@ def service_indexes() -> Mapping[str, Callable[[parents.Route], Iterable[str]]]:
     """
     return {
         "routes": _export_keys,
-        "routes.of": _owner_keys,
+        "routes.by_namespace": _owner_keys,
         "route.host": _hosts,
         "service_parent.routes": _partition_keys,
     }
@@ -205,4 +205,4 @@ def _partition_keys(obj: parents.Route) -> Iterator[str]:
     hosts = _hosts(obj)
     if hosts:
         yield "*"
-        yield from {f"*|{shard(host)}" for host in hosts}
+        yield from {f"*|{partition_index(host)}" for host in hosts}

@@ -7,7 +7,7 @@ from mirrorplane.translators.gateway_api.attachment.parents import Route, hosts_
 from mirrorplane.translators.gateway_api.attachment.service_parents import service_indexes
 from mirrorplane.translators.gateway_api.names import binding_name
 from mirrorplane.translators.gateway_api.route.backends import service_keys
-from mirrorplane.translators.partitions import nested_keys, shard
+from mirrorplane.translators.partitions import nested_keys, partition_index
 
 
 def parent_keys(obj: Route) -> Iterator[str]:
@@ -18,17 +18,17 @@ def parent_keys(obj: Route) -> Iterator[str]:
 
 def attachment_keys(obj: Route) -> Iterator[str]:
     """Yield the keys of a route in the index `gateway.attached`: its parents, in partitions of the routes."""
-    part = shard(str(obj.ref))
-    yield from (f"{binding_name(parent)}|{part}" for parent in parents_of(obj))
+    index = partition_index(str(obj.ref))
+    yield from (f"{binding_name(parent)}|{index}" for parent in parents_of(obj))
 
 
 def host_keys(obj: Route) -> Iterator[str]:
     """Yield the keys of a route in the index `gateway.host`: each host at each parent, alone and in partitions."""
-    part = shard(str(obj.ref))
+    index = partition_index(str(obj.ref))
     for parent in parents_of(obj):
         for host in hosts_of(obj):
             yield f"{binding_name(parent)}|{host}"
-            yield f"{binding_name(parent)}|{host}|{part}"
+            yield f"{binding_name(parent)}|{host}|{index}"
 
 
 def grpc_keys(obj: Route) -> Iterator[str]:
