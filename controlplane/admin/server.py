@@ -47,7 +47,8 @@ class Admin:
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_page)
         self._add_debug_pages(app, address)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S)
+        # Cancellation: a reader of events that left makes room at once, and not only when it is next sent something.
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, address.host, address.port)
         await site.start()

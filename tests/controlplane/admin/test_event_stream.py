@@ -118,5 +118,4 @@ async def test_a_reader_that_leaves_is_forgotten(app: App):
         async with client.get(url) as response:
             await response.content.readline()
             assert len(streams._open) == 1
-        app.plane.findings._changed()
         await until(lambda: not streams._open, "the reader was forgotten")
