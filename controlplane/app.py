@@ -14,7 +14,7 @@ from mirrorplane.api.meta import AnyObject
 from mirrorplane.controlplane.admin.server import Admin
 from mirrorplane.controlplane.configured_sources import file_source, flag_source
 from mirrorplane.controlplane.engine.catalogue import catalogue
-from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_world, trim_memory_periodically
+from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_objects, trim_memory_periodically
 from mirrorplane.controlplane.feed import PlaneFeed
 from mirrorplane.controlplane.findings.log import FindingLog
 from mirrorplane.controlplane.grpc_server.server import GrpcServer
@@ -85,7 +85,7 @@ class App:
         """
         batch = await self.source.load()
         await self._publish(batch, time.monotonic())
-        exempt_loaded_world()
+        exempt_loaded_objects()
         try:
             self.admin_port = await self.admin.start(self.options.admin)
         except OSError as error:

@@ -10,7 +10,7 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
 from mirrorplane.controlplane.events.events import ProxyAnswered, ProxyConnected, ProxyLeft, ProxyRejected
 from mirrorplane.controlplane.findings.nacks import MOST_NAMED, Rejection
-from mirrorplane.controlplane.observe.convergence import Rounds
+from mirrorplane.controlplane.observe.convergence import ConvergenceTracker
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.publish.origins import OriginCache
@@ -24,7 +24,7 @@ class PlaneFeed:
 
     def __init__(self, plane: Plane, metrics: Metrics) -> None:
         self.plane, self.metrics = plane, metrics
-        self.rounds = Rounds()
+        self.rounds = ConvergenceTracker()
         self.origins = OriginCache(plane.publisher, plane.store, lambda: plane.published)
         self._streams: Counter[str] = Counter()
 
@@ -46,7 +46,7 @@ class PlaneFeed:
         try:
             yield
         finally:
-            self.record_convergence(self.rounds.out(time.monotonic()))
+            self.record_convergence(self.rounds.all_offered(time.monotonic()))
 
     def record_convergence(self, durations: Collection[float]) -> None:
         """Record how many seconds rounds took until every proxy had answered. See decision 0032."""
@@ -72,32 +72,32 @@ class PlaneLink:
         self._pending = False
         self._set: ResourceSet | None = None
         self._version = 0
-        self._clean: set[str] = set()
+        self._types_without_nack: set[str] = set()
         self._accepted: dict[str, int] = {}
         self._detach = feed.plane.publisher.attach(proxy, self._offer_set)
         self._variant.inc()
 
     def pushed(self, type_url: str, size: int, seconds: float) -> None:
         """See Link.pushed."""
-        traffic = self._metrics.of(type_url)
+        traffic = self._metrics.traffic_of(type_url)
         traffic.pushes.inc()
         traffic.bytes.inc(size)
         self._metrics.push_seconds.observe(seconds)
 
     def acked(self, type_url: str, version: str, rejected: frozenset[str]) -> None:
         """See Link.acked. Findings on other resources of the type are resolved."""
-        self._metrics.of(type_url).acks.inc()
+        self._metrics.traffic_of(type_url).acks.inc()
         self._feed.plane.findings.nacks.keep(self._proxy.id, type_url, rejected)
         if rejected:
-            self._clean.discard(type_url)
+            self._types_without_nack.discard(type_url)
         else:
-            self._clean.add(type_url)
+            self._types_without_nack.add(type_url)
         log.debug("%s accepted %s %s", self._proxy.id, type_url, version)
 
     def rejected(self, type_url: str, names: tuple[str, ...], version: str, message: str) -> None:
         """See Link.rejected."""
-        self._metrics.of(type_url).rejects.inc()
-        self._clean.discard(type_url)
+        self._metrics.traffic_of(type_url).rejects.inc()
+        self._types_without_nack.discard(type_url)
         nacks = self._feed.plane.findings.nacks
         if len(names) > MOST_NAMED:
             nacks.suspect(self._proxy.id, type_url, names, message)
@@ -113,8 +113,8 @@ class PlaneLink:
         """See Link.settled."""
         self._set_pending(False)
         self._feed.plane.events.publish(ProxyAnswered(self._proxy.id))
-        self._accepted.update(dict.fromkeys(self._clean, self._version))
-        self._feed.record_convergence(self._feed.rounds.settled(self, time.monotonic()))
+        self._accepted.update(dict.fromkeys(self._types_without_nack, self._version))
+        self._feed.record_convergence(self._feed.rounds.stream_done(self, time.monotonic()))
 
     def leave(self) -> None:
         """See Link.leave."""
@@ -122,7 +122,7 @@ class PlaneLink:
         self._set_pending(False)
         self._variant.dec()
         self._feed.detach(self._proxy)
-        self._feed.record_convergence(self._feed.rounds.settled(self, time.monotonic()))
+        self._feed.record_convergence(self._feed.rounds.stream_done(self, time.monotonic()))
 
     def _offer_set(self, resources: ResourceSet) -> None:
         """Pass an offer on. Every one after the first is part of the current round."""
@@ -130,7 +130,7 @@ class PlaneLink:
         if self._set is None:
             self._version = plane.published
         else:
-            self._feed.rounds.offered(self)
+            self._feed.rounds.add_stream(self)
             self._advance(plane.snapshot.version)
         self._set = resources
         self._set_pending(True)
@@ -157,7 +157,7 @@ class PlaneLink:
         def explain() -> None:
             for resource, claim in rejected:
                 origins = self._feed.origins.find(self._offer_set, resource, since)
-                explained = Rejection(claim.text, origins.candidates, origins.count)
+                explained = Rejection(claim.message, origins.candidates, origins.count)
                 self._feed.plane.findings.nacks.explain(self._proxy.id, resource, claim, explained)
 
         return explain

@@ -80,7 +80,7 @@ class Plane:
             view = self.engine.advance(self.snapshot)
             touched = self.engine.touched
             self.findings.refresh(view, self.snapshot, touched)
-            self.statuses.note(self.snapshot, touched)
+            self.statuses.mark_due(self.snapshot, touched)
             changed = self.publisher.publish(view, touched)
         self.engine.settle(touched)
         self.published = self.snapshot.version

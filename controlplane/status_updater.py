@@ -31,10 +31,10 @@ class StatusUpdater:
 
     async def run(self) -> None:
         """Follow events, until cancelled."""
-        with self._plane.events.subscribe(Published, ProxyEvent) as subscription:
+        with self._plane.events.subscribe(Published, ProxyEvent) as queue:
             while True:
                 await self._try_refresh()
-                await subscription.take()
+                await queue.take()
                 await asyncio.sleep(_QUIET_S)
 
     async def statuses(self) -> list[tuple[Ref, Plain]]:
@@ -56,8 +56,8 @@ class StatusUpdater:
             plane.events.publish(StatusChanged(str(ref)))
 
     def _deliveries(self) -> Deliveries:
-        each, view = self._plane.executor.each, self._plane.engine.view
+        paced, view = self._plane.executor.paced, self._plane.engine.view
         scope_criteria = view.memo(criteria)
         routers = [stream for stream in self._streams() if stream.proxy.role == ROUTER]
-        scoped = ((stream, scope_of(stream.proxy, scope_criteria)) for stream in each(routers))
+        scoped = ((stream, scope_of(stream.proxy, scope_criteria)) for stream in paced(routers))
         return deliveries_by_object(scoped, lambda scope: view.memo(unserved_servers, scope))

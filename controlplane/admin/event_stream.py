@@ -11,7 +11,7 @@ from aiohttp import web
 
 from mirrorplane.controlplane.admin.access import caller_of
 from mirrorplane.controlplane.events.events import Event
-from mirrorplane.controlplane.events.hub import Events, Subscription
+from mirrorplane.controlplane.events.hub import EventQueue, Events
 from mirrorplane.controlplane.identity.authoriser import Authoriser
 from mirrorplane.controlplane.identity.caller import UnauthenticatedError
 
@@ -25,7 +25,7 @@ class EventStreams:
 
     def __init__(self, events: Events, authoriser: Authoriser) -> None:
         self._events, self._authoriser = events, authoriser
-        self._open: set[Subscription] = set()
+        self._open: set[EventQueue] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Send every event from now on until the reader leaves, its token expires or `close` is called."""
@@ -33,33 +33,33 @@ class EventStreams:
             return web.json_response({"error": f"{_MAX_STREAMS} event streams are open already"}, status=503)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
-        with self._events.subscribe() as subscription:
-            self._open.add(subscription)
+        with self._events.subscribe() as queue:
+            self._open.add(queue)
             try:
                 await response.prepare(request)
                 await response.write(b": connected\n\n")
-                await _send(subscription, response, lambda: self._authoriser.confirm(caller_of(request)))
+                await _send(queue, response, lambda: self._authoriser.confirm(caller_of(request)))
             except (ConnectionError, UnauthenticatedError):  # the reader left, or its token expired
                 pass
             finally:
-                self._open.discard(subscription)
+                self._open.discard(queue)
         return response
 
     def close(self) -> None:
         """End all responses."""
-        for subscription in self._open:
-            subscription.close()
+        for queue in self._open:
+            queue.close()
 
 
-async def _send(subscription: Subscription, response: web.StreamResponse, confirm: Callable[[], None]) -> None:
+async def _send(queue: EventQueue, response: web.StreamResponse, confirm: Callable[[], None]) -> None:
     """Send events until the subscription is closed. `confirm` raises when the reader may get no more."""
     missed = 0
-    while not subscription.closed:
-        events = await subscription.take(_KEEP_ALIVE_S)
+    while not queue.closed:
+        events = await queue.take(_KEEP_ALIVE_S)
         confirm()
         chunks = list(_chunks(events))
-        if subscription.missed != missed:
-            missed = subscription.missed
+        if queue.missed != missed:
+            missed = queue.missed
             chunks.append(f'event: Missed\ndata: {{"event":"Missed","total":{missed}}}\n\n'.encode())
         await response.write(b"".join(chunks) or b": no events\n\n")
 

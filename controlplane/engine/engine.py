@@ -82,7 +82,7 @@ class Engine:
         """Move to a snapshot and return the view on it. Everything behind a changed read becomes dirty."""
         self._snapshot = snapshot
         todo: list[ReadKey] = list(snapshot.changed)
-        self._busy += 1  # a checkpoint may let other jobs in, which must not evict what is being marked
+        self._busy += 1  # a checkpoint may run other jobs, which must not evict what is being marked
         try:
             while todo:
                 self.checkpoint()
@@ -110,7 +110,7 @@ class Engine:
         return frozenset(self._touched)
 
     def settle(self, calls: frozenset[Call]) -> None:
-        """Take calls off `touched`: everyone who holds them has made them again."""
+        """Mark touched calls as recomputed: every holder has run them again."""
         self._touched -= calls
 
     def hold(self, calls: Iterable[Call]) -> None:

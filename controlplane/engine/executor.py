@@ -60,7 +60,7 @@ class CooperativeExecutor:
         if self._running is not None and time.perf_counter() >= self._slice_end and getcurrent() is self._running:
             self._running.parent.switch()
 
-    def each(self, items: Iterable[T]) -> Iterator[T]:
+    def paced(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items, with a checkpoint before each."""
         for item in items:
             self.checkpoint()

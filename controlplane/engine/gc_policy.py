@@ -1,8 +1,7 @@
 """When Python's cyclic garbage collector may run, and when freed memory returns to the system.
 
-The world and what is built from it are large and contain no cycles, so a collection walks them and finds nothing: at
+Objects and what is built from them are large and contain no cycles, so a collection walks them and finds nothing: at
 5,000 services that walk was most of a cold build. Reference counting still frees objects at once.
-See decisions 0014 and 0038.
 See decisions 0014 and 0038.
 """
 
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 
 _THRESHOLDS = (50_000, 20, 100)
 LARGE = 10_000
-"""This much work in one burst is a world being loaded or a proxy with a new scope, not an edit."""
+"""This much work in one burst is all objects being loaded or a proxy with a new scope, not an edit."""
 
 
 @contextmanager
@@ -31,8 +30,8 @@ def gc_paused(work_done: Callable[[], int]) -> Iterator[None]:
             gc.freeze()
 
 
-def exempt_loaded_world() -> None:
-    """Before serving: exempt the world from collections, and make them rarer.
+def exempt_loaded_objects() -> None:
+    """Before serving: exempt all objects from collections, and make them rarer.
 
     A full collection among thousands of streams takes 100 ms and finds nothing; Python's own thresholds are made for
     small programs.

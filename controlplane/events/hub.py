@@ -10,32 +10,32 @@ from contextlib import contextmanager
 from mirrorplane.controlplane.events.events import Event
 
 CAPACITY = 256
-"""How many events a subscription holds. Beyond it the oldest is dropped, and counted."""
+"""How many events a queue holds. Beyond it the oldest is dropped, and counted."""
 
 
 class Events:
-    """The hub. `publish` costs nothing without subscriptions; everything is called from one event loop."""
+    """The hub. `publish` costs nothing without subscribers; everything is called from one event loop."""
 
     def __init__(self) -> None:
-        self._subscriptions: set[Subscription] = set()
+        self._queues: set[EventQueue] = set()
 
     def publish(self, event: Event) -> None:
-        """Put an event into every subscription that wants its type. Never blocks."""
-        for subscription in self._subscriptions:
-            subscription.put(event)
+        """Put an event into every queue that wants its type. Never blocks."""
+        for queue in self._queues:
+            queue.put(event)
 
     @contextmanager
-    def subscribe(self, *types: type[Event], capacity: int = CAPACITY) -> Iterator["Subscription"]:
-        """Give a subscription to events of these types (all by default) that are published inside the block."""
-        subscription = Subscription(types or (Event,), capacity)
-        self._subscriptions.add(subscription)
+    def subscribe(self, *types: type[Event], capacity: int = CAPACITY) -> Iterator["EventQueue"]:
+        """Give a queue of the events of these types (all by default) that are published inside the block."""
+        queue = EventQueue(types or (Event,), capacity)
+        self._queues.add(queue)
         try:
-            yield subscription
+            yield queue
         finally:
-            self._subscriptions.discard(subscription)
+            self._queues.discard(queue)
 
 
-class Subscription:
+class EventQueue:
     """The pending events of one reader, in the order in which they were last published.
 
     `missed` is how many were dropped because the reader was too slow. Merged events are not missed.

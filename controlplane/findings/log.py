@@ -1,4 +1,4 @@
-"""Logs findings as they appear and as they are resolved. Separate from the store because only `serve` has a log."""
+"""Logs findings as they appear and as they are resolved. Only `serve` has such a log."""
 
 import logging
 
@@ -30,8 +30,8 @@ class FindingLog:
 
     def _without(self, findings: tuple[Finding, ...], excluded: tuple[Finding, ...]) -> list[Finding]:
         """Return the findings that are not among the excluded ones, in their order."""
-        exclusions = set(self._executor.each(excluded))
-        return [finding for finding in self._executor.each(findings) if finding not in exclusions]
+        exclusions = set(self._executor.paced(excluded))
+        return [finding for finding in self._executor.paced(findings) if finding not in exclusions]
 
 
 def _log(findings: list[Finding], level: int, prefix: str) -> None:

@@ -1,6 +1,6 @@
 """What proxies reject, as findings on the resources and on the objects that they were built from.
 
-Separate from the store because it has a rule of its own: when a thousand proxies reject the same resource for the same
+When a thousand proxies reject the same resource for the same
 reason, that is one finding. See decision 0031.
 """
 
@@ -14,7 +14,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.resource import Resource
 
 MOST_NAMED = 20
-"""When a proxy rejects more resources at once than this, nothing is known about each: they get one finding together."""
+"""When a proxy rejects more resources at once, nothing is known about each: they are reported as one finding."""
 
 MOST_OBJECTS = 50
 """How many objects get a finding because of one resource."""
@@ -29,7 +29,7 @@ class Rejection(msgspec.Struct, frozen=True):
     `candidates` are the objects that may be the cause, sorted; `origins` is how many objects it was built from.
     """
 
-    text: str
+    message: str
     candidates: tuple[Ref, ...] = ()
     origins: int = 0
 
@@ -39,19 +39,19 @@ class _Case(msgspec.Struct, frozen=True):
 
     kind: str
     name: str
-    text: str
+    message: str
     group: str = ""
 
 
 class _Rejections:
     """What one proxy rejects of one type: resources by name, and a group of which it rejects one or more, if any."""
 
-    __slots__ = ("by_name", "group", "group_text")
+    __slots__ = ("by_name", "group", "group_message")
 
     def __init__(self) -> None:
         self.by_name: dict[str, Rejection] = {}
         self.group: Collection[str] = ()
-        self.group_text = ""
+        self.group_message = ""
 
     @property
     def size(self) -> int:
@@ -61,14 +61,14 @@ class _Rejections:
     def cases(self, kind: str) -> Iterator[tuple[_Case, Rejection]]:
         """Yield the cases of a type, each with the rejection."""
         for name, rejection in self.by_name.items():
-            yield _Case(kind, name, rejection.text), rejection
+            yield _Case(kind, name, rejection.message), rejection
         if len(self.group) > MOST_NAMED:
             examples = ", ".join(sorted(self.group)[:_EXAMPLES])
             group = f"one or more of {len(self.group)} resources ({examples}, ...)"
-            yield _Case(kind, "", self.group_text, group), Rejection(self.group_text)
+            yield _Case(kind, "", self.group_message, group), Rejection(self.group_message)
             return
         for name in set(self.group).difference(self.by_name):
-            yield _Case(kind, name, self.group_text), Rejection(self.group_text)
+            yield _Case(kind, name, self.group_message), Rejection(self.group_message)
 
 
 class NackStore:
@@ -97,12 +97,12 @@ class NackStore:
         self._on_change()
         return True
 
-    def suspect(self, proxy: str, type_url: str, names: Collection[str], text: str) -> None:
+    def suspect(self, proxy: str, type_url: str, names: Collection[str], message: str) -> None:
         """Add that a proxy rejects one or more of these resources. The names are not copied: there may be thousands."""
         rejections = self._rejections(proxy, type_url)
-        # A second group joins the first: which of the two texts belongs to a resource is not known.
+        # A second group joins the first: which of the two messages belongs to a resource is not known.
         rejections.group = {*rejections.group, *names} if rejections.group else names
-        rejections.group_text = text
+        rejections.group_message = message
         self._on_change()
 
     def keep(self, proxy: str, type_url: str, names: Collection[str]) -> bool:
@@ -154,10 +154,10 @@ def _findings(case: _Case, proxies: Collection[str], rejections: Iterable[Reject
     by_whom = f"rejected by {_names(proxies)}; the last good version stays in use"
     about_resource = f"{case.group} {by_whom}" if case.group else by_whom
     cause = f"; {_built_from(origins, len(candidates))}" if origins else ""
-    yield Finding(Ref(case.kind, "", case.name), _REJECTED, f"{about_resource}{cause}: {case.text}")
+    yield Finding(Ref(case.kind, "", case.name), _REJECTED, f"{about_resource}{cause}: {case.message}")
     about_object = f"{case.kind} {case.name}, which is built from this object, was {by_whom}"
     for ref in candidates:
-        yield Finding(ref, _REJECTED, f"{about_object}: {case.text}")
+        yield Finding(ref, _REJECTED, f"{about_object}: {case.message}")
 
 
 def _names(proxies: Collection[str]) -> str:

@@ -1,1 +1,1 @@
-"""The gRPC front door: one address, TLS, identity and limits for every service that registers on it."""
+"""The gRPC server: one address, TLS, identity and limits for every service that registers on it."""

@@ -1,6 +1,6 @@
 """How a refused call ends: the status, the sentence, and a log that no caller can flood.
 
-Separate from the server because it is what strangers can reach.
+Reachable without authentication: what is logged and sent is limited in size and rate.
 """
 
 import logging
@@ -20,7 +20,7 @@ MAX_SENTENCE = 2000
 """Characters. A sentence may quote what a stranger sent, and gRPC sends it in a header of limited size."""
 
 
-class SilentError(Exception):
+class FirstMessageTimeoutError(Exception):
     """A caller opened a stream and sent nothing."""
 
 
@@ -32,7 +32,7 @@ _STATUS = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
     ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
-    SilentError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    FirstMessageTimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 REFUSED = tuple(_STATUS)
 """The errors that end a call with a sentence for its caller."""

@@ -1,6 +1,6 @@
 """The gRPC server: it binds the address, admits callers, and hands admitted calls to the services registered on it.
 
-Separate from the services so that everything about sockets, TLS, identity, keepalive and limits is in one place.
+Everything about sockets, TLS, identity, keepalive and limits is here; services know none of it.
 Messages pass through gRPC as bytes in both directions.
 """
 
@@ -13,7 +13,7 @@ import grpc
 import msgspec
 
 from mirrorplane.controlplane.grpc_server.call import Call, credentials_of
-from mirrorplane.controlplane.grpc_server.refusals import REFUSED, Refusals, SilentError
+from mirrorplane.controlplane.grpc_server.refusals import REFUSED, FirstMessageTimeoutError, Refusals
 from mirrorplane.controlplane.grpc_server.service import Method, Service
 from mirrorplane.controlplane.identity.authoriser import Authoriser
 from mirrorplane.controlplane.identity.certificates import server_credentials
@@ -26,7 +26,7 @@ class TransportLimits(msgspec.Struct, frozen=True):
     `ping_interval` is the shortest keepalive interval a client may use; gRPC's default cuts off any below 5 minutes.
     `max_connection_age` is for callers with certificates: a connection that old accepts no new streams, and keeps those
     it has. Otherwise a proxy with a new certificate would reconnect for ever on the connection of its old one.
-    `max_receive` leaves room for a proxy that comes back and lists all it holds: 3 MiB at 8,000 services.
+    `max_receive` leaves room for a reconnecting proxy that lists all it holds: 3 MiB at 8,000 services.
     """
 
     first_message: float = 10.0
@@ -112,7 +112,9 @@ class GrpcServer:
         seconds = self._limits.first_message
         await asyncio.sleep(seconds)
         with suppress(grpc.aio.AbortError):
-            await self._refusals.refuse(rpc, SilentError(f"no message within {seconds:g} s of opening the stream"))
+            await self._refusals.refuse(
+                rpc, FirstMessageTimeoutError(f"no message within {seconds:g} s of opening the stream")
+            )
 
     def _channel_options(self) -> list[tuple[str, int]]:
         limits = self._limits

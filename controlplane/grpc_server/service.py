@@ -1,6 +1,6 @@
 """What a service brings to the gRPC server: a name, its methods, and a way to end its calls.
 
-Separate so that services know neither TLS nor who is refused, and the server knows no service.
+Services know neither TLS nor who is refused, and the server knows no service.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,6 +1,6 @@
 """Builds plain values from libyaml's events: owns nesting, keys, anchors, aliases and merge keys, and their limits.
 
-Separate from the document reader because it is the one part with state that changes while it reads. It never
+It is the one part of the reader with state that changes while it reads. It never
 recurses, so no nesting can overflow a stack.
 """
 

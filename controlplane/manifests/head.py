@@ -1,6 +1,6 @@
 """Reads what every manifest has before its kind is known: Lists, absent fields, the head and the metadata.
 
-Separate from decode because these are Kubernetes' rules for any object, ours or not.
+These are Kubernetes' rules for any object, ours or not.
 """
 
 import re

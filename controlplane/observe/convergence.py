@@ -1,6 +1,6 @@
 """How long a change takes to reach all proxies: from when it was read until every affected proxy has answered.
 
-Separate from the metrics because it is a rule with state of its own. Pure: the time is an argument. See decision 0032.
+Pure: the time is an argument. See decision 0032.
 """
 
 from collections.abc import Hashable
@@ -18,7 +18,7 @@ class _Round:
         self.affected = False
 
 
-class Rounds:
+class ConvergenceTracker:
     """One round is one change: it begins, is offered to the streams whose resources it changes, and then is out.
 
     A round is over when it is out and every stream that it was offered to has settled since, or left. A stream that
@@ -40,13 +40,13 @@ class Rounds:
         """Begin a round. The previous one must be out."""
         self._now = _Round(now)
 
-    def offered(self, stream: Hashable) -> None:
+    def add_stream(self, stream: Hashable) -> None:
         """Note that the current round changed the resources of a stream. Without a round, nothing is measured."""
         if self._now is not None:
             self._now.affected = True
             self._now.waiting.add(stream)
 
-    def out(self, now: float) -> tuple[float, ...]:
+    def all_offered(self, now: float) -> tuple[float, ...]:
         """Note that every stream has been offered the round; returns its duration if it is over already."""
         done, self._now = self._now, None
         if done is None or not done.affected:
@@ -58,7 +58,7 @@ class Rounds:
             self._merge()
         return ()
 
-    def settled(self, stream: Hashable, now: float) -> tuple[float, ...]:
+    def stream_done(self, stream: Hashable, now: float) -> tuple[float, ...]:
         """Note that a stream settled or left; returns the durations of the rounds that this ends."""
         if self._now is not None:
             self._now.waiting.discard(stream)

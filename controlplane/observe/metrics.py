@@ -63,7 +63,7 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         self.registry.register(_PlaneCollector(plane))
 
-    def of(self, type_url: str) -> Traffic:
+    def traffic_of(self, type_url: str) -> Traffic:
         """Return the counters of a type."""
         return self._traffic.get(type_url, self._other)
 

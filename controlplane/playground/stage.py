@@ -123,7 +123,7 @@ class Stage:
         return self._published
 
     def _is_settled(self) -> bool:
-        streams = self.app.xds.streams()
+        streams = list(self.app.xds.statuses())
         connected = {stream.proxy.id for stream in streams}
         return connected >= self.envoys.keys() and all(stream.settled for stream in streams)
 

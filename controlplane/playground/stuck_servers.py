@@ -1,6 +1,6 @@
 """A server that misbehaves: the worst that a mirror target can do to the requests that it gets copies of.
 
-Separate from `workload`, whose servers behave. Tests add other kinds of misbehaviour with `serving`.
+The servers of `workload` behave. Tests add other kinds of misbehaviour with `serving`.
 """
 
 import asyncio

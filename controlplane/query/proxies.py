@@ -20,7 +20,7 @@ _VERSION_DIGITS = 8
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 Labels = Mapping[str, str]
-Each = Callable[[Iterable[tuple["StreamStatus", Scope]]], Iterable[tuple["StreamStatus", Scope]]]
+Paced = Callable[[Iterable[tuple["StreamStatus", Scope]]], Iterable[tuple["StreamStatus", Scope]]]
 
 
 class TypeRow(msgspec.Struct, frozen=True):
@@ -86,15 +86,15 @@ class ProxyRow(msgspec.Struct, frozen=True):
 
 
 def proxy_rows(
-    streams: "Sequence[StreamStatus]", scopes: Sequence[Scope], now: float, each: Each = lambda pairs: pairs
+    streams: "Sequence[StreamStatus]", scopes: Sequence[Scope], now: float, paced: Paced = lambda pairs: pairs
 ) -> list[ProxyRow]:
     """Return a row for each stream, by namespace and name. Scopes are in the streams' order; `now` is Unix time.
 
-    `each` may pause between streams: there may be thousands.
+    `paced` may pause between streams: there may be thousands.
     """
     scope_of_proxy = {stream.proxy.id: scope for stream, scope in zip(streams, scopes, strict=True)}
     sharing = Counter(scope_of_proxy.values())
-    rows = [_row(stream, scope, sharing[scope], now) for stream, scope in each(zip(streams, scopes, strict=True))]
+    rows = [_row(stream, scope, sharing[scope], now) for stream, scope in paced(zip(streams, scopes, strict=True))]
     return sorted(rows, key=lambda row: (row.namespace, row.name, row.id, row.since))
 
 

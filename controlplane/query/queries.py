@@ -61,10 +61,10 @@ class Queries:
 
     def _proxy_rows(self) -> list[ProxyRow]:
         """Work for CooperativeExecutor."""
-        each, scope_criteria = self._plane.executor.each, self._plane.engine.view.memo(criteria)
-        streams = list(each(self._streams()))
-        scopes = [scope_of(stream.proxy, scope_criteria) for stream in each(streams)]
-        return proxy_rows(streams, scopes, time.time(), each)
+        paced, scope_criteria = self._plane.executor.paced, self._plane.engine.view.memo(criteria)
+        streams = list(paced(self._streams()))
+        scopes = [scope_of(stream.proxy, scope_criteria) for stream in paced(streams)]
+        return proxy_rows(streams, scopes, time.time(), paced)
 
 
 def _described_by(node_id: str) -> Proxy:

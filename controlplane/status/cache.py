@@ -9,7 +9,7 @@ from mirrorplane.api.status import Status
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.engine import Call, Engine
 from mirrorplane.controlplane.status.conditions import Plain, update_status, without_stale_entries
-from mirrorplane.controlplane.status.programmed import Deliveries, Delivery, apply_deliveries
+from mirrorplane.controlplane.status.programmed import Deliveries, ProgrammedState, apply_deliveries
 from mirrorplane.controlplane.status.sink import StatusSink
 from mirrorplane.translators.status import has_status, status_of
 
@@ -30,7 +30,7 @@ class StatusCache:
         """Objects with a Programmed condition: due at each refresh, since proxies answer at any time."""
         self._held: set[Ref] = set()
 
-    def note(self, snapshot: Snapshot, touched: Collection[Call]) -> None:
+    def mark_due(self, snapshot: Snapshot, touched: Collection[Call]) -> None:
         """Note which statuses may be different in a snapshot. Nothing is computed yet."""
         self._due.update(read[1] for read in snapshot.changed if read[0] == GET)
         self._due.update(call[1] for call in touched if call[0] is status_of)
@@ -105,6 +105,6 @@ class StatusCache:
             self._engine.release([(status_of, ref)])
 
 
-def _deliveries_for(deliveries: Deliveries, ref: Ref, status: Status) -> Sequence[Delivery]:
+def _deliveries_for(deliveries: Deliveries, ref: Ref, status: Status) -> Sequence[ProgrammedState]:
     """Return how far an object's routers are: its own, else those of the Gateway that it is attached to."""
     return deliveries.get(ref, ()) or deliveries.get(status.served_by or ref, ())

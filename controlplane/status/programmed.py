@@ -23,7 +23,7 @@ _MAX_ADDRESSES = 16
 _MAX_EXAMPLES = 3
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class ProgrammedState(msgspec.Struct, frozen=True):
     """How far one router is with an object. `settled`: it has the listeners it should.
 
     `rejected` are the resources that it rejects, each with Envoy's reason. `unserved` are the object's listeners that
@@ -37,7 +37,7 @@ class Delivery(msgspec.Struct, frozen=True):
     unserved: Mapping[str, str] = {}
 
 
-Deliveries = Mapping[Ref, Sequence[Delivery]]
+Deliveries = Mapping[Ref, Sequence[ProgrammedState]]
 
 
 def deliveries_by_object(
@@ -55,7 +55,7 @@ def deliveries_by_object(
         if scope.role == ROUTER:
             streams_of[stream.proxy.id].append(stream)
             scopes[stream.proxy.id] = scope
-    deliveries: defaultdict[Ref, list[Delivery]] = defaultdict(list)
+    deliveries: defaultdict[Ref, list[ProgrammedState]] = defaultdict(list)
     for proxy_id, proxy_streams in sorted(streams_of.items()):
         delivery, unserved = _delivery(proxy_streams), tuple(unserved_servers(scopes[proxy_id]))
         for ref in dict.fromkeys((*scopes[proxy_id].gateways, *(server.about for server in unserved))):
@@ -64,7 +64,7 @@ def deliveries_by_object(
     return deliveries
 
 
-def apply_deliveries(status: Status, deliveries: Sequence[Delivery] | None) -> Status:
+def apply_deliveries(status: Status, deliveries: Sequence[ProgrammedState] | None) -> Status:
     """Return a status with what the routers have accepted. None: no running control plane could tell.
 
     Gateway API: Programmed means that the configuration is where it has to be. Here: every connected router that serves
@@ -81,12 +81,12 @@ def apply_deliveries(status: Status, deliveries: Sequence[Delivery] | None) -> S
     return msgspec.structs.replace(status, conditions=conditions, sections=sections)
 
 
-def _delivery(streams: "Sequence[StreamStatus]") -> Delivery:
+def _delivery(streams: "Sequence[StreamStatus]") -> ProgrammedState:
     proxy = streams[0].proxy
     types = [type_status for stream in streams for type_status in stream.types]
     rejected = tuple(f"{t.type_url.rpartition('.')[2]}: {t.nack}" for t in types if t.nack is not None)
     settled = bool(types) and all(map(_is_delivered, types))
-    return Delivery(f"{proxy.name}.{proxy.namespace}", proxy.ip, settled, rejected)
+    return ProgrammedState(f"{proxy.name}.{proxy.namespace}", proxy.ip, settled, rejected)
 
 
 def _is_delivered(status: "TypeStatus") -> bool:
@@ -98,7 +98,7 @@ def _is_delivered(status: "TypeStatus") -> bool:
     return status.settled or (status.type_url != LISTENER and bool(status.pushes))
 
 
-def _outcome(status: Status, deliveries: Sequence[Delivery] | None) -> Condition:
+def _outcome(status: Status, deliveries: Sequence[ProgrammedState] | None) -> Condition:
     """Return the Programmed condition of what could be programmed."""
     if deliveries is None:
         return Condition(PROGRAMMED, UNKNOWN, "Pending", "only a running control plane knows what proxies accept")
@@ -120,7 +120,7 @@ def _outcome(status: Status, deliveries: Sequence[Delivery] | None) -> Condition
     return Condition(PROGRAMMED, TRUE, PROGRAMMED)
 
 
-def _addresses(status: Status, deliveries: Sequence[Delivery]) -> list[Mapping[str, str]]:
+def _addresses(status: Status, deliveries: Sequence[ProgrammedState]) -> list[Mapping[str, str]]:
     """Return the addresses of the routers, limited to requested ones; none where nothing can be served."""
     if any(condition.type == PROGRAMMED and condition.status == FALSE for condition in status.conditions):
         return []
@@ -129,13 +129,13 @@ def _addresses(status: Status, deliveries: Sequence[Delivery]) -> list[Mapping[s
     return [{"type": "IPAddress", "value": ip} for ip in list(addresses)[:_MAX_ADDRESSES]]
 
 
-def _apply_to_section(section: Section, outcome: Condition, deliveries: Sequence[Delivery]) -> Section:
-    outcome = _unless_unserved(section, _unless_other_listeners(outcome, section.place, deliveries), deliveries)
+def _apply_to_section(section: Section, outcome: Condition, deliveries: Sequence[ProgrammedState]) -> Section:
+    outcome = _apply_unserved(section, _ignore_other_listeners(outcome, section.place, deliveries), deliveries)
     conditions = tuple(_apply(condition, outcome) for condition in section.conditions)
     return msgspec.structs.replace(section, conditions=conditions)
 
 
-def _unless_other_listeners(outcome: Condition, place: str, deliveries: Sequence[Delivery]) -> Condition:
+def _ignore_other_listeners(outcome: Condition, place: str, deliveries: Sequence[ProgrammedState]) -> Condition:
     """Return a listener's outcome: programmed where routers reject nothing but listeners of other ports, by name.
 
     Envoy names the listener in its reason, and `place` is how that name ends.
@@ -150,7 +150,7 @@ def _unless_other_listeners(outcome: Condition, place: str, deliveries: Sequence
     return outcome
 
 
-def _unless_unserved(section: Section, outcome: Condition, deliveries: Sequence[Delivery]) -> Condition:
+def _apply_unserved(section: Section, outcome: Condition, deliveries: Sequence[ProgrammedState]) -> Condition:
     """Return a listener's outcome: not programmed where accepted configuration does not include the listener."""
     name = section.key.get("name", "")
     unserved = [

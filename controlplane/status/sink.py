@@ -1,6 +1,6 @@
 """Where statuses are written: the protocol beside Source, and the implementation that keeps them in memory.
 
-Separate from the cache that computes them because a sink may be an API server, where others write to the same status.
+A sink may be an API server, where others write to the same status.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Requests from wire bytes, within limits, into the small values that the protocol steps use.
 
-Separate so that protobuf objects live only here: a request leaves no message behind.
+Protobuf objects live only here: a request leaves no message behind.
 """
 
 import sys
@@ -22,23 +22,23 @@ MAX_NACK = 4096
 R = TypeVar("R")
 
 
-class Hello(msgspec.Struct, Generic[R], frozen=True):
+class FirstRequest(msgspec.Struct, Generic[R], frozen=True):
     """The first message of a stream: the proxy that connects, and its first request."""
 
     proxy: Proxy
     request: R
 
 
-def sotw_hello(message: bytes) -> Hello[SotwRequest]:
+def first_sotw_request(message: bytes) -> FirstRequest[SotwRequest]:
     """Decode the first message of a SotW stream. Raises ProtocolError."""
     parsed = _parse(discovery_pb2.DiscoveryRequest, message)
-    return Hello(_proxy(parsed), _sotw(parsed))
+    return FirstRequest(_proxy(parsed), _sotw(parsed))
 
 
-def delta_hello(message: bytes) -> Hello[DeltaRequest]:
+def first_delta_request(message: bytes) -> FirstRequest[DeltaRequest]:
     """Decode the first message of a delta stream. Raises ProtocolError."""
     parsed = _parse(discovery_pb2.DeltaDiscoveryRequest, message)
-    return Hello(_proxy(parsed), _delta(parsed))
+    return FirstRequest(_proxy(parsed), _delta(parsed))
 
 
 def sotw_request(message: bytes) -> SotwRequest:

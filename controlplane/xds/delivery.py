@@ -1,7 +1,7 @@
 """What the proxy holds of one type, what it is still to be sent, and the response in flight.
 
-Separate because the bookkeeping is the same for both protocols and whether or not the proxy rejects something: a name
-is *pending* while the version the proxy holds differs from the version it should hold, or is unknown.
+The state is the same for both protocols, whether or not the proxy rejects something: a name is *pending* while the
+version that the proxy holds differs from the version that it should hold, or is unknown.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _INCOMPLETE = term("\0", "incomplete")
 
 
 class InFlight(msgspec.Struct, frozen=True):
-    """A response sent and not answered: `names` are the resources it brings, `since` is when patience with it began."""
+    """A response sent and not answered: `names` are its resources, `since` is when its `ack_timeout` began."""
 
     nonce: str
     version: str
@@ -55,11 +55,11 @@ class Delivery:
         """The version of a response that leaves much to those after it. No complete response ever has it."""
         return format_version(self.content + _INCOMPLETE)
 
-    def cover(self, name: str, version: str) -> None:
+    def add_name(self, name: str, version: str) -> None:
         """Add a name that is newly subscribed to, with the version it should have."""
         self.content += term(name, version)
 
-    def uncover(self, name: str, version: str) -> None:
+    def remove_name(self, name: str, version: str) -> None:
         """Forget a name that is no longer subscribed to."""
         self.content -= term(name, version)
         self.pending.pop(name, None)
@@ -72,7 +72,7 @@ class Delivery:
             self.pending[name] = held_version
 
     def send(self, flight: InFlight, *, all_pending: bool) -> None:
-        """Note that a response was sent; `all_pending`: it brings everything that was pending."""
+        """Note that a response was sent; `all_pending`: it has everything that was pending."""
         if all_pending:
             self.pending = {}
         for name in flight.names if self.pending else ():
@@ -83,7 +83,7 @@ class Delivery:
         self.pushes += 1
 
     def accept(self) -> tuple[str, ...]:
-        """Note that the response in flight was accepted; return the names it brought, which are not kept."""
+        """Note that the response in flight was accepted; return its names, which are not kept."""
         assert self.last is not None
         names, self.acked = self.last.names, self.last.version
         self.in_flight = False

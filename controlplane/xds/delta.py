@@ -33,7 +33,7 @@ class DeltaSession(Session[DeltaRequest]):
             self._add_wildcard(sub, request)
         for name in names - {WILDCARD}:
             # Without a version the answer is due whatever it is, even to a second subscription.
-            self._cover(sub, name, request.initial.get(name))
+            self._deliver_name(sub, name, request.initial.get(name))
         sub.names.add(names - {WILDCARD})
         # A fresh proxy that named nothing waits for an answer even if there is nothing to serve.
         waits_for_nothing = is_first and names <= {WILDCARD} and not request.initial
@@ -42,16 +42,16 @@ class DeltaSession(Session[DeltaRequest]):
     def _add_wildcard(self, sub: Subscription, request: DeltaRequest) -> None:
         """Subscribe to everything that is served, and to everything the proxy lists as held."""
         for name in (self._served.names(sub.type_url) | request.initial.keys()).difference(sub.names):
-            self._cover(sub, name, request.initial.get(name, ""))
+            self._deliver_name(sub, name, request.initial.get(name, ""))
         sub.names.wildcard = True
 
-    def _cover(self, sub: Subscription, name: str, held_version: str | None) -> None:
+    def _deliver_name(self, sub: Subscription, name: str, held_version: str | None) -> None:
         """Start to deliver a name to a proxy that holds a version of it: "" is none, None is unknown."""
         if held_version and not self._target_version(sub, name):
             self._served.adopt_unknown(sub.type_url, name, held_version)
         version = self._target_version(sub, name)
         if not sub.names.covers(name):
-            sub.cover(name, version)
+            sub.add_name(name, version)
         sub.delivery.record_held(name, held_version, version)
 
     def _unsubscribe(self, sub: Subscription, name: str) -> None:
@@ -63,7 +63,7 @@ class DeltaSession(Session[DeltaRequest]):
                 # The proxy cannot know whether the wildcard still covers the name: the protocol asks for an answer.
                 sub.delivery.pending[name] = None
             else:
-                sub.uncover(name, self._target_version(sub, name))
+                sub.remove_name(name, self._target_version(sub, name))
 
     def _remove_wildcard(self, sub: Subscription) -> None:
         """Leave the wildcard; names subscribed one by one stay."""
@@ -72,7 +72,7 @@ class DeltaSession(Session[DeltaRequest]):
         names = self._served.names(sub.type_url) | sub.delivery.pending.keys()
         sub.names.wildcard = False
         for name in names.difference(sub.names):
-            sub.uncover(name, self._target_version(sub, name))
+            sub.remove_name(name, self._target_version(sub, name))
 
     def _frame(self, sub: Subscription, flight: InFlight) -> bytes:
         pairs = [(name, self._served.get(sub.type_url, name)) for name in flight.names]

@@ -1,6 +1,6 @@
 """Which resource of a rejected response was the cause? What Envoy's message lists, and a bisection of the rest.
 
-Separate because it is the search alone: it knows names, and neither versions nor what a response is made of. A search
+It is the search alone: it knows names, and neither versions nor what a response is made of. A search
 costs at most about 2·k·log2(n) responses for k culprits among n names, and ends after MAX_CULPRITS of them. See
 decision 0033.
 """

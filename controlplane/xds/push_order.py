@@ -11,7 +11,7 @@ from math import inf
 import msgspec
 
 from mirrorplane.api.resource import PUSH_ORDER, RESOURCE_TYPES, resource_type
-from mirrorplane.controlplane.xds.served_resources import USERS, Change, ServedResources
+from mirrorplane.controlplane.xds.served_resources import USERS, ResourceChange, ServedResources
 from mirrorplane.controlplane.xds.subscription import Subscription
 
 GATED = {row.url: PUSH_ORDER[:place] for place, row in enumerate(RESOURCE_TYPES) if row.waits}
@@ -21,12 +21,12 @@ GATED = {row.url: PUSH_ORDER[:place] for place, row in enumerate(RESOURCE_TYPES)
 class PushLimits(msgspec.Struct, frozen=True):
     """How fast changes are pushed to a proxy.
 
-    `patience`: seconds for which a type that is not ACKed holds back later types. `grace`: seconds that removals wait
-    longer (decision 0046). `max_resources`: resources per response where it need not hold all, so that none takes long
-    to make or to apply (decision 0042).
+    `ack_timeout`: seconds for which a type that is not ACKed holds back later types. `grace`: seconds that removals
+    wait longer (decision 0046). `max_resources`: resources per response where it need not hold all, so that none takes
+    long to make or to apply (decision 0042).
     """
 
-    patience: float = 5.0
+    ack_timeout: float = 5.0
     grace: float = 0.0
     max_resources: int = 1000
 
@@ -40,7 +40,7 @@ Siblings = Callable[[], Iterable["PushOrder"]]
 class PushOrder:
     """The order of one stream. `siblings` returns the orders of the same proxy's other streams.
 
-    `resumed`: the proxy came back with state, so types that it has not subscribed to yet may still be in use.
+    `resumed`: the proxy reconnected with state, so types that it has not subscribed to yet may still be in use.
     """
 
     def __init__(self, limits: PushLimits, now: float, served: ServedResources, siblings: Siblings) -> None:
@@ -60,14 +60,14 @@ class PushOrder:
             self._observed = self.generation, now
 
     def is_open(self, sub: Subscription, now: float) -> bool:
-        """Tell whether a type may be sent: it waits while an earlier type is not through, for at most `patience`."""
+        """Tell whether a type may be sent: it waits while an earlier type is not through, for at most `ack_timeout`."""
         return not any(
             lags or self._holds_back(earlier, now)
             for type_url in GATED.get(sub.type_url, ())  # most types wait for none: this is empty for them
             for earlier, lags in self._subscribers(type_url, now)
         )
 
-    def release(self, now: float) -> Iterator[Change]:
+    def release(self, now: float) -> Iterator[ResourceChange]:
         """Remove vanished resources that are no longer used, users before used; yield the changes that makes."""
         for type_url, users in USERS.items():
             if self._served.retains(type_url) and all(self._idle(user, now) for user in users):
@@ -75,15 +75,15 @@ class PushOrder:
 
     def moments(self, now: float) -> Iterator[float]:
         """Yield the moments after which something may be sent or removed even if nothing happens until then."""
-        patience = self._limits.patience
+        ack_timeout = self._limits.ack_timeout
         for sub in chain(self.subscriptions.values(), *(order.subscriptions.values() for order in self._siblings())):
             if sub.delivery.in_flight and sub.delivery.last:
-                yield sub.delivery.last.since + patience
+                yield sub.delivery.last.since + ack_timeout
         yield from self._served.release_times()
         if self.resumed:
-            yield self._opened + patience
+            yield self._opened + ack_timeout
         if any(self._lags(order, now) for order in self._siblings()):
-            yield self._observed[1] + patience
+            yield self._observed[1] + ack_timeout
 
     def _subscribers(self, type_url: str, now: float) -> Iterator[tuple[Subscription, bool]]:
         """Yield the subscriptions to a type on all streams, and whether their stream lags behind this one's set."""
@@ -94,12 +94,12 @@ class PushOrder:
                 yield order.subscriptions[type_url], self._lags(order, now)
 
     def _lags(self, sibling: "PushOrder", now: float) -> bool:
-        return sibling.generation != self.generation and now < self._observed[1] + self._limits.patience
+        return sibling.generation != self.generation and now < self._observed[1] + self._limits.ack_timeout
 
     def _holds_back(self, sub: Subscription, now: float) -> bool:
         delivery = sub.delivery
         if delivery.in_flight and delivery.last:
-            return now < delivery.last.since + self._limits.patience
+            return now < delivery.last.since + self._limits.ack_timeout
         return sub.has_pending
 
     def _idle(self, type_url: str, now: float) -> bool:
@@ -111,5 +111,5 @@ class PushOrder:
             # A rejected route still names what the newest set lacks; a rejected listener does not (decision 0018).
             pins = resource_type(type_url).pins_when_rejected
             return all(not lags and (sub.idle if pins else sub.answered) for sub, lags in subscribers)
-        # A proxy that comes back with state names its types one by one: give it time to name this one.
-        return not self.resumed or now >= self._opened + self._limits.patience
+        # A reconnecting proxy with state names its types one by one: give it time to name this one.
+        return not self.resumed or now >= self._opened + self._limits.ack_timeout

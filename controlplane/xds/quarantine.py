@@ -7,7 +7,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Set
 
 from mirrorplane.api.resource import Resource
 from mirrorplane.controlplane.xds.nack_bisect import NackBisect, listed_culprits
-from mirrorplane.controlplane.xds.served_resources import Change
+from mirrorplane.controlplane.xds.served_resources import ResourceChange
 
 EMPTY: Set[str] = frozenset()
 """No names. Four empty sets for each type of each stream would be 900 bytes."""
@@ -20,10 +20,10 @@ class Quarantine:
 
     `rejected`: names of which the proxy holds another version than it should. They are the `culprits`, known to be bad
     themselves; those in `bisect`, still to be tried apart; and those of a search that was given up.
-    `blamed`: names that an outcome reported as rejected. `complaint`: the last NACK's message while something is.
+    `blamed`: names that an outcome reported as rejected. `nack_message`: the last NACK's message while something is.
 
     In a full-state response, what is rejected is replaced by what the proxy accepted last: `last_good`, by every name
-    that is pending, in flight or rejected (None is no resource). `last_good_known` is False for a proxy that comes back
+    that is pending, in flight or rejected (None is no resource). `last_good_known` is False for a reconnecting proxy
     with state from elsewhere, until it accepts something; until then what is rejected is sent as it is.
     See decision 0034.
     """
@@ -35,10 +35,10 @@ class Quarantine:
         "_retracted",
         "bisect",
         "blamed",
-        "complaint",
         "culprits",
         "last_good",
         "last_good_known",
+        "nack_message",
         "rejected",
     )
 
@@ -47,7 +47,7 @@ class Quarantine:
         self.culprits: Set[str] = EMPTY
         self.blamed: Set[str] = EMPTY
         self.bisect = NackBisect()
-        self.complaint: str | None = None
+        self.nack_message: str | None = None
         self.last_good: dict[str, Resource | None] = {}
         self.last_good_known = not full_state
         self._full_state = full_state
@@ -87,7 +87,7 @@ class Quarantine:
             self._record_good(names, pending)
         self.bisect.end_if_done()
         self.blamed = {*self.blamed} & self.rejected if self.blamed else EMPTY
-        self.complaint = self.complaint if self.rejected else None
+        self.nack_message = self.nack_message if self.rejected else None
         self._in_response = NO_RESOURCES
 
     def reject(self, message: str, names: Set[str], pending: dict[str, str | None], *, complete: bool) -> set[str]:
@@ -99,7 +99,7 @@ class Quarantine:
         """
         unchanged = names - pending.keys()
         pending.update(dict.fromkeys(names - unchanged))
-        self.complaint = message
+        self.nack_message = message
         listed = listed_culprits(message, names)
         if listed:
             self._resend_applied(unchanged - listed)
@@ -115,7 +115,7 @@ class Quarantine:
         self._in_response = NO_RESOURCES
         return listed
 
-    def reconsider(self, change: Change, pending: dict[str, str | None]) -> None:
+    def reconsider(self, change: ResourceChange, pending: dict[str, str | None]) -> None:
         """Try a rejected name again because it changed.
 
         If it was one of several that were given up, all of these are tried again: any may have been the cause.
@@ -148,7 +148,7 @@ class Quarantine:
         """Tell whether a blamed name was forgotten since the last call."""
         retracted, self._retracted = self._retracted, False
         if retracted and not self.blamed:
-            self.complaint = None
+            self.nack_message = None
         return retracted
 
     def _convict(self, names: Set[str]) -> None:

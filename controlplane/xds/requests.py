@@ -1,6 +1,6 @@
 """What the protocol steps receive from Envoy and what they report beside bytes: small values, free of protobuf.
 
-Separate so that the steps and their tests need neither a wire format nor a transport.
+The steps and their tests need neither a wire format nor a transport.
 """
 
 from collections.abc import Mapping

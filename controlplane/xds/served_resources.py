@@ -16,7 +16,7 @@ USERS = {type_url: users for type_url in RELEASE_ORDER if (users := resource_typ
 """Which types may name a resource of a type, in release order. Nothing names a listener: it is removed at once."""
 
 
-class Change(msgspec.Struct, frozen=True):
+class ResourceChange(msgspec.Struct, frozen=True):
     """A resource whose served version changed. An empty version means not served; `was` is the resource before.
 
     `shift` is by how much the change moves the version of the type, if the resource exists before and after.
@@ -38,7 +38,7 @@ class _Retained(msgspec.Struct, frozen=True):
     due: float = inf
 
 
-Changes = Mapping[str, Sequence[Change]]
+Changes = Mapping[str, Sequence[ResourceChange]]
 
 
 class SnapshotDiff:
@@ -59,7 +59,9 @@ class SnapshotDiff:
             self._latest = old, new, changes
         return self._latest[2]
 
-    def _of_type(self, type_url: str, names: Iterable[str], old: ResourceSet, new: ResourceSet) -> Iterator[Change]:
+    def _of_type(
+        self, type_url: str, names: Iterable[str], old: ResourceSet, new: ResourceSet
+    ) -> Iterator[ResourceChange]:
         before, after = old.of_type(type_url), new.of_type(type_url)
         for name in names:
             self._checkpoint()
@@ -124,7 +126,7 @@ class ServedResources:
         """Tell whether vanished resources of a type are still served."""
         return bool(self._retained_of(type_url))
 
-    def release(self, type_url: str, now: float) -> list[Change]:
+    def release(self, type_url: str, now: float) -> list[ResourceChange]:
         """Remove vanished resources of a type whose grace is over. Call when nothing uses them any more."""
         # The grace begins here, with the first call that finds the type unused, and not when a resource vanished.
         entries = {
@@ -133,19 +135,19 @@ class ServedResources:
         }
         self._retained[type_url] = {name: entry for name, entry in entries.items() if entry.due > now}
         released = [(name, entry) for name, entry in entries.items() if entry.due <= now]
-        return [Change(type_url, name, entry.version, "", entry.resource) for name, entry in released]
+        return [ResourceChange(type_url, name, entry.version, "", entry.resource) for name, entry in released]
 
     def release_times(self) -> Iterator[float]:
         """Yield the moments at which `release` will remove something, as far as they are known."""
         return (entry.due for entries in self._retained.values() for entry in entries.values() if entry.due < inf)
 
-    def _visible_changes(self, type_url: str, changes: Sequence[Change]) -> Sequence[Change]:
+    def _visible_changes(self, type_url: str, changes: Sequence[ResourceChange]) -> Sequence[ResourceChange]:
         # All streams share the sequence as it is unless something vanished or comes back.
         if not self.retains(type_url) and all(change.after for change in changes):
             return changes
         return [visible for change in changes if (visible := self._visible_change(change))]
 
-    def _visible_change(self, change: Change) -> Change | None:
+    def _visible_change(self, change: ResourceChange) -> ResourceChange | None:
         """Return what a proxy sees of a change of the set: what vanishes is retained, and may come back."""
         if change.was is not None and not change.after and change.type_url in self._retained:
             self._retained[change.type_url][change.name] = _Retained(change.before, change.was)
@@ -174,10 +176,10 @@ def _changed_names(old: ResourceSet, new: ResourceSet) -> Mapping[str, frozenset
     }
 
 
-def _change(type_url: str, name: str, before: str, after: str, was: Resource | None) -> Change | None:
+def _change(type_url: str, name: str, before: str, after: str, was: Resource | None) -> ResourceChange | None:
     if before == after:
         return None
-    return Change(type_url, name, before, after, was, shift(name, before, after) if before and after else None)
+    return ResourceChange(type_url, name, before, after, was, shift(name, before, after) if before and after else None)
 
 
 def _compare(old: Mapping[str, Resource], new: Mapping[str, Resource]) -> frozenset[str]:

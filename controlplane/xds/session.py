@@ -16,7 +16,7 @@ from mirrorplane.controlplane.xds.delivery import InFlight
 from mirrorplane.controlplane.xds.push_order import PushLimits, PushOrder, Siblings
 from mirrorplane.controlplane.xds.quarantine import NO_RESOURCES
 from mirrorplane.controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
-from mirrorplane.controlplane.xds.served_resources import Change, ServedResources
+from mirrorplane.controlplane.xds.served_resources import ResourceChange, ServedResources
 from mirrorplane.controlplane.xds.shared_responses import SharedResponses
 from mirrorplane.controlplane.xds.status import TypeStatus
 from mirrorplane.controlplane.xds.subscription import Subscription
@@ -56,7 +56,7 @@ class Session(ABC, Generic[R]):
 
     @abstractmethod
     def _frame(self, sub: Subscription, flight: InFlight) -> bytes:
-        """Return the response that brings `flight.names`."""
+        """Return the response with `flight.names`."""
 
     def offer(self, resources: ResourceSet) -> None:
         """Serve a newer set from now on. Costs what changed."""
@@ -105,7 +105,7 @@ class Session(ABC, Generic[R]):
         """Return the version that the proxy should hold."""
         return self._served.version(sub.type_url, name) or self._absent_version(sub.type)
 
-    def _apply(self, type_url: str, changes: Iterable[Change]) -> None:
+    def _apply(self, type_url: str, changes: Iterable[ResourceChange]) -> None:
         sub = self._subscriptions.get(type_url)
         if sub:
             sub.apply(changes, self._absent_version(sub.type))
@@ -177,7 +177,7 @@ class Session(ABC, Generic[R]):
     def _response_version(self, sub: Subscription, names: tuple[str, ...]) -> str:
         """Return the version of a response. It must differ from one that includes what is rejected.
 
-        A proxy that comes back with that version would be taken to hold everything, and never be sent the rest.
+        A reconnecting proxy with that version would be taken to hold everything, and never be sent the rest.
         """
         if len(sub.delivery.pending) - len(names) > self._max_resources:
             return sub.delivery.incomplete_version
@@ -204,7 +204,7 @@ class Session(ABC, Generic[R]):
     def _send_warming(self, type_url: str) -> None:
         """Send again what new and changed resources of another type wait for: endpoints, of clusters.
 
-        A proxy that comes back may be sent its clusters before it has named its endpoints; then this waits for that.
+        A reconnecting proxy may be sent its clusters before it has named its endpoints; then this waits for that.
         """
         sub = self._subscriptions.get(type_url)
         if sub:

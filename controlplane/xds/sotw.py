@@ -35,7 +35,7 @@ class SotwSession(Session[SotwRequest]):
         return self._without_unsubscribed(sub, outcome)
 
     def _begin(self, sub: Subscription, request: SotwRequest) -> None:
-        """Start a type. A proxy that comes back with the version we would send now is sent nothing.
+        """Start a type. A reconnecting proxy with the version we would send now is sent nothing.
 
         Unless this stream has sent users of the type before: then the proxy may have dropped the type meanwhile, and
         Envoy repeats the version of what it dropped long ago.
@@ -72,7 +72,7 @@ class SotwSession(Session[SotwRequest]):
         for name in after - before:
             self._subscribe(sub, name)
         for name in before - after:
-            sub.uncover(name, self._target_version(sub, name))
+            sub.remove_name(name, self._target_version(sub, name))
         # A version covers what is subscribed to: a proxy that has one and subscribes to less needs a new version, and
         # nothing else. One that names no endpoints or routes any more has dropped the type: Envoy would not even ACK.
         fewer = bool(request.version and before - after)
@@ -86,7 +86,7 @@ class SotwSession(Session[SotwRequest]):
     def _subscribe(self, sub: Subscription, name: str) -> None:
         """Start to deliver a name. One that does not exist is not pending until it does."""
         version = self._target_version(sub, name)
-        sub.cover(name, version)
+        sub.add_name(name, version)
         if sub.full_state:
             sub.quarantine.last_good[name] = None  # the proxy has accepted nothing under this name yet
         if version:

@@ -7,7 +7,7 @@ from mirrorplane.controlplane.xds.requests import WILDCARD
 from mirrorplane.controlplane.xds.subscription import Subscription
 
 MAX_TEXT = 2000
-"""Characters of a proxy's complaint that are kept: Envoy quotes everything that it rejects."""
+"""Characters of a NACK's message that are kept: Envoy quotes everything that it rejects."""
 
 
 def shortened(text: str) -> str:
@@ -34,12 +34,12 @@ class TypeStatus(msgspec.Struct, frozen=True):
     @classmethod
     def from_subscription(cls, sub: Subscription) -> "TypeStatus":
         """Return the status of a subscription."""
-        delivery, complaint = sub.delivery, sub.quarantine.complaint
+        delivery, nack_message = sub.delivery, sub.quarantine.nack_message
         return cls(
             type_url=sub.type_url,
             sent=delivery.last.version if delivery.last else "",
             acked=delivery.acked,
-            nack=None if complaint is None else shortened(complaint),
+            nack=None if nack_message is None else shortened(nack_message),
             wildcard=sub.names.wildcard,
             subscribed=len(sub.names) - (WILDCARD in sub.names),
             in_flight=delivery.in_flight,

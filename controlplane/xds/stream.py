@@ -33,13 +33,13 @@ class Variant(msgspec.Struct, Generic[R], frozen=True):
     """A protocol variant: how its messages are decoded and which session understands them."""
 
     name: str
-    decode_hello: Callable[[bytes], decode.Hello[R]]
+    decode_first_request: Callable[[bytes], decode.FirstRequest[R]]
     decode_request: Callable[[bytes], R]
     session: Callable[[ResourceSet, PushLimits, float, SharedResponses, Siblings], Session[R]]
 
 
-SOTW = Variant("sotw", decode.sotw_hello, decode.sotw_request, SotwSession)
-DELTA = Variant("delta", decode.delta_hello, decode.delta_request, DeltaSession)
+SOTW = Variant("sotw", decode.first_sotw_request, decode.sotw_request, SotwSession)
+DELTA = Variant("delta", decode.first_delta_request, decode.delta_request, DeltaSession)
 
 
 class Stream(Generic[R]):
@@ -51,16 +51,16 @@ class Stream(Generic[R]):
     def __init__(
         self,
         variant: Variant[R],
-        hello: decode.Hello[R],
+        opening: decode.FirstRequest[R],
         *,
         limits: PushLimits,
         type_url: str,
         responses: SharedResponses,
     ) -> None:
-        self.proxy = hello.proxy
+        self.proxy = opening.proxy
         self.siblings: Set[Stream[Any]] = frozenset()
         self._variant: Variant[R] = variant
-        self._first_request: R | None = hello.request
+        self._first_request: R | None = opening.request
         self._limits = limits
         self._type_url = type_url
         self._responses = responses
@@ -204,8 +204,8 @@ class Stream(Generic[R]):
             case Ack(type_url, version, rejected):
                 link.acked(type_url, version, rejected)
             case Nack(type_url, names, version, message):
-                complaint = shortened(message)
-                _log.warning("rejected: %s %s %s: %r", self.proxy.id, type_url, version, complaint)
-                link.rejected(type_url, names, version, complaint)
+                nack_message = shortened(message)
+                _log.warning("rejected: %s %s %s: %r", self.proxy.id, type_url, version, nack_message)
+                link.rejected(type_url, names, version, nack_message)
             case Unserved(type_url):
                 _log.warning("not served: %s subscribes to %r", self.proxy.id, type_url)

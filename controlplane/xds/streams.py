@@ -1,6 +1,6 @@
 """The open xDS streams of this process: each admitted call becomes a Stream, beside those of the same proxy.
 
-Separate from the stream because it is the registry, and from the gRPC server because it knows xDS and no transport.
+It knows xDS and no transport.
 """
 
 from collections.abc import Iterator
@@ -38,12 +38,8 @@ class XdsStreams:
         """The number of open streams."""
         return len(self._streams)
 
-    def streams(self) -> list[StreamStatus]:
-        """Return how far every open stream is."""
-        return list(self.statuses())
-
     def statuses(self) -> Iterator[StreamStatus]:
-        """Yield the same one by one, for a reader that pauses: streams may begin and end meanwhile."""
+        """Yield how far each open stream is, for a reader that pauses: streams may begin and end meanwhile."""
         return (stream.status() for stream in tuple(self._streams))
 
     def close(self) -> None:
@@ -66,9 +62,9 @@ class XdsStreams:
         message = await call.read()
         if message is None:
             return None
-        hello = variant.decode_hello(message)
-        hello = msgspec.structs.replace(hello, proxy=call.authorise(hello.proxy))
-        return Stream(variant, hello, limits=self._limits, type_url=kind.type_url, responses=self._responses)
+        request = variant.decode_first_request(message)
+        request = msgspec.structs.replace(request, proxy=call.authorise(request.proxy))
+        return Stream(variant, request, limits=self._limits, type_url=kind.type_url, responses=self._responses)
 
     async def _run(self, stream: Stream[Any], call: Call, *, single_type: bool) -> None:
         """Serve a stream. One of a `single_type` knows its proxy's others, so that they keep an order together."""

@@ -1,7 +1,7 @@
 """The names one stream subscribes to of one type. Streams that subscribe to the same share the memory.
 
-Separate because it is a set and knows nothing else: in a mesh of ten thousand proxies the same clusters are named ten
-thousand times, and a change to one of these subscriptions must still cost what changed.
+In a mesh of ten thousand proxies the same clusters are named ten thousand times, and a change to one of these
+subscriptions must still cost what changed.
 """
 
 from collections.abc import Iterable, Iterator

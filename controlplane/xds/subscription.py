@@ -1,6 +1,6 @@
 """One type on one stream: what the proxy subscribed to, what is delivered of it, and what it rejected.
 
-Separate because both protocols keep the same books: what to send next, and whether the type is idle, follow from them.
+Both protocols track the same state: what to send next, and whether the type is idle, follow from it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -9,7 +9,7 @@ from itertools import islice
 from mirrorplane.api.resource import Resource, ResourceType
 from mirrorplane.controlplane.xds.delivery import Delivery, InFlight
 from mirrorplane.controlplane.xds.quarantine import Quarantine
-from mirrorplane.controlplane.xds.served_resources import Change
+from mirrorplane.controlplane.xds.served_resources import ResourceChange
 from mirrorplane.controlplane.xds.subscribed_names import SubscribedNames
 from mirrorplane.controlplane.xds.versions import shift
 
@@ -51,22 +51,22 @@ class Subscription:
         return self.answered and not self.quarantine.rejected
 
     def withheld(self, names: Collection[str]) -> set[str]:
-        """Return the names of which the proxy will hold a wrong version after a response that brings `names`."""
+        """Return the names of which the proxy will hold a wrong version after a response with `names`."""
         rejected, pending = self.quarantine.rejected, self.delivery.pending
         if not rejected and len(names) == len(pending):
-            return set()  # the response brings all that is pending
+            return set()  # the response has all that is pending
         return (rejected | pending.keys()).difference(names)
 
-    def cover(self, name: str, version: str) -> None:
+    def add_name(self, name: str, version: str) -> None:
         """Add a name that is newly subscribed to, with the version it should have."""
-        self.delivery.cover(name, version)
+        self.delivery.add_name(name, version)
 
-    def uncover(self, name: str, version: str) -> None:
+    def remove_name(self, name: str, version: str) -> None:
         """Forget a name that is no longer subscribed to."""
-        self.delivery.uncover(name, version)
+        self.delivery.remove_name(name, version)
         self.quarantine.forget(name)
 
-    def apply(self, changes: Iterable[Change], absent: str) -> None:
+    def apply(self, changes: Iterable[ResourceChange], absent: str) -> None:
         """Note that versions changed; `absent` stands for a missing resource. What was rejected is tried again.
 
         The hottest loop of the server: there may be thousands of changes for each of thousands of streams.
@@ -91,7 +91,7 @@ class Subscription:
         delivery.content += moved
 
     def next_names(self, limit: int) -> tuple[str, ...]:
-        """Return the names the next response brings, sorted; at most `limit`, except in a full-state response."""
+        """Return the names of the next response, sorted; at most `limit`, except in a full-state response."""
         pending, quarantine = self.delivery.pending, self.quarantine
         if not quarantine.last_good_known:
             return tuple(sorted(pending.keys() | quarantine.rejected))

@@ -1,6 +1,6 @@
 """Writers take turns: between them, the event loop reads what proxies answer.
 
-Separate because it is about fairness alone. A set that changes for a thousand proxies wakes a thousand writers at once,
+It is about fairness alone. A set that changes for a thousand proxies wakes a thousand writers at once,
 and each may work for milliseconds; without turns, all of that would be one iteration of the event loop.
 """
 
@@ -38,7 +38,7 @@ class WriteScheduler:
         asyncio.get_running_loop().call_soon(self._end)
 
     def _end(self) -> None:
-        """Let some of the waiting writers go on: the loop has come round."""
+        """Let some of the waiting writers go on. Runs once per event-loop iteration."""
         self._running = False
         if not self._waiting:
             self._batch = 1

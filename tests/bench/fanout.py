@@ -21,7 +21,7 @@ from mirrorplane.api.proxy import Proxy, Scope
 from mirrorplane.api.resource import ROUTE, Resource, ResourceSet
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.catalogue import catalogue
-from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_world
+from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_objects
 from mirrorplane.controlplane.feed import PlaneFeed, PlaneLink
 from mirrorplane.controlplane.grpc_server.server import GrpcServer
 from mirrorplane.controlplane.identity.authoriser import Authoriser
@@ -100,7 +100,7 @@ class Served(PlaneFeed):
 
     async def start(self) -> int:
         await self.plane.publish()
-        exempt_loaded_world()  # as the control plane does when it begins to serve
+        exempt_loaded_objects()  # as the control plane does when it begins to serve
         return await self._server.start()
 
     async def stop(self) -> None:

@@ -22,7 +22,7 @@ from mirrorplane.api.meta import AnyObject, Object, Ref
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, ResourceSet
 from mirrorplane.controlplane.engine.catalogue import catalogue
-from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_world
+from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_objects
 from mirrorplane.controlplane.feed import PlaneFeed
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
@@ -148,7 +148,7 @@ async def measure(count: int, scopes: int, proxies: int) -> dict[str, float]:
         mesh = await stack.enter_async_context(Mesh())
         world = mirrored_services(count)
         load = await lag(lambda: mesh.publish(world))
-        exempt_loaded_world()  # as the control plane does when it begins to serve
+        exempt_loaded_objects()  # as the control plane does when it begins to serve
         connects = [await lag(lambda n=number: mesh.connect(f"ns-{n}")) for number in range(scopes)]
         for number in range(scopes * (proxies - 1)):
             await mesh.connect(f"ns-{number % scopes}")

@@ -106,7 +106,7 @@ async def run_churn(app: App, pod_churn: PodChurn) -> dict[str, float]:
             samples.append((passed / 60, resident()))
             await asyncio.sleep(SAMPLE_S)
         cpu_seconds = time.process_time() - cpu
-    pending = sum(not stream.settled for stream in app.xds.streams())
+    pending = sum(not stream.settled for stream in app.xds.statuses())
     late = time.perf_counter()
     await until(lambda: app.batches >= published + 1 and settled(app), "all clients had accepted everything", 0.1)
     warm = samples[len(samples) // 5 :]
@@ -125,12 +125,12 @@ async def run_churn(app: App, pod_churn: PodChurn) -> dict[str, float]:
 
 
 def settled(app: App) -> bool:
-    streams = app.xds.streams()
+    streams = list(app.xds.statuses())
     return len(streams) == STREAMS and all(stream.settled for stream in streams)
 
 
 def sent(app: App) -> int:
-    return sum(t.pushes for stream in app.xds.streams() for t in stream.types)
+    return sum(t.pushes for stream in app.xds.statuses() for t in stream.types)
 
 
 def moves_of(service: int, changes: int) -> int:

@@ -77,7 +77,7 @@ async def settled(app: App, streams: int) -> None:
     """Wait until so many streams have accepted all that they subscribed to. Polls rarely, as it costs time too."""
 
     def reached() -> bool:
-        connected = app.xds.streams()
+        connected = list(app.xds.statuses())
         return len(connected) == streams and all(stream.settled for stream in connected)
 
     await until(reached, "all clients had accepted what they asked for", LOOK_S)

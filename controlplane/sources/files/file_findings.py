@@ -12,47 +12,47 @@ import msgspec
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.sources.files.last_good import FileState, Key
-from mirrorplane.controlplane.sources.files.ownership import World
+from mirrorplane.controlplane.sources.files.ownership import FileIndex
 
 UNUSABLE_FILE: Final = "UnusableFile"
 DUPLICATE: Final = "Duplicate"
 
 
-def file_findings(world: World, path: str) -> tuple[Finding, ...]:
+def file_findings(index: FileIndex, path: str) -> tuple[Finding, ...]:
     """Return all findings about one file, in the order of the file."""
-    state = world.files.get(path)
+    state = index.files.get(path)
     if state is None:
         return ()
     findings = [
-        *_unusable_file(world, path, state),
-        *_flawed_manifests(world, path, state),
-        *_duplicates(world, path, state),
+        *_unusable_file(index, path, state),
+        *_flawed_manifests(index, path, state),
+        *_duplicates(index, path, state),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.line))
 
 
-def _unusable_file(world: World, path: str, state: FileState) -> Iterator[Finding]:
+def _unusable_file(index: FileIndex, path: str, state: FileState) -> Iterator[Finding]:
     if state.problem:
-        message = state.problem.message + _still_serving(world, path, state.retained)
+        message = state.problem.message + _still_serving(index, path, state.retained)
         yield Finding(Ref("", "", path), UNUSABLE_FILE, message, file=path, line=state.problem.line)
 
 
-def _flawed_manifests(world: World, path: str, state: FileState) -> Iterator[Finding]:
+def _flawed_manifests(index: FileIndex, path: str, state: FileState) -> Iterator[Finding]:
     for key, manifest in state.flawed:
         failed = not manifest.decoded.object and not manifest.decoded.ignored
-        still = _still_serving(world, path, frozenset({key}) if key else state.retained) if failed else ""
+        still = _still_serving(index, path, frozenset({key}) if key else state.retained) if failed else ""
         where = f" (document {manifest.document})" if manifest.document > 1 else ""
         for finding in manifest.decoded.findings:
             message = finding.message + (where + still if finding.severity is Severity.ERROR else "")
             yield msgspec.structs.replace(finding, message=message, file=path, line=manifest.line(finding.path))
 
 
-def _duplicates(world: World, path: str, state: FileState) -> Iterator[Finding]:
+def _duplicates(index: FileIndex, path: str, state: FileState) -> Iterator[Finding]:
     for (ref, number), claim in state.claims.items():
-        if (ref, number) in state.retained or world.serves(path, ref, number):
+        if (ref, number) in state.retained or index.serves(path, ref, number):
             continue
-        owner = world.serving[ref].owner
-        in_use = f"{owner[0]}:{world.claim(ref, owner).line('metadata.name')}"
+        owner = index.serving[ref].owner
+        in_use = f"{owner[0]}:{index.claim(ref, owner).line('metadata.name')}"
         yield Finding(
             about=ref,
             reason=DUPLICATE,
@@ -64,9 +64,9 @@ def _duplicates(world: World, path: str, state: FileState) -> Iterator[Finding]:
         )
 
 
-def _still_serving(world: World, path: str, keys: frozenset[Key]) -> str:
+def _still_serving(index: FileIndex, path: str, keys: frozenset[Key]) -> str:
     """Name the objects that keep serving although the file does not define them any more, or not validly."""
-    serving = sorted(key for key in keys if world.serves(path, *key))
+    serving = sorted(key for key in keys if index.serves(path, *key))
     if len(serving) > 1:
         return f"; still serving the {len(serving)} objects last read from it"
-    return "".join(f"; still serving generation {world.serving[ref].obj.generation} of {ref}" for ref, _ in serving)
+    return "".join(f"; still serving generation {index.serving[ref].obj.generation} of {ref}" for ref, _ in serving)

@@ -1,6 +1,6 @@
 """The state of one file after it was read again: owns the rule that a bad edit never removes what serves. Pure.
 
-Separate from the ownership among all files because this looks at one file alone, before and after.
+It looks at one file alone, before and after; see `ownership` for all files together.
 """
 
 from collections import Counter

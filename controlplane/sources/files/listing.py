@@ -1,6 +1,6 @@
 """Lists the files to read: owns the walk below the given paths, what is skipped, and when a file counts as new.
 
-Separate from reading because it must be cheap: it runs on every event, and opens no file.
+It must be cheap: it runs on every event, and opens no file.
 """
 
 import errno

@@ -1,6 +1,6 @@
 """Which file serves a Ref when several define it: owns first come, first served, and the generations. Pure.
 
-Separate from the state of one file because this is about all files together. It costs what changed: only the Refs of
+It is about all files together, and costs what changed: only the Refs of
 files that were read again are compared.
 """
 
@@ -23,8 +23,8 @@ class Served(msgspec.Struct, frozen=True, gc=False):
     owner: Owner
 
 
-class World(msgspec.Struct, frozen=True):
-    """All files and the objects that they serve. Never edited; `next_world` returns the next one."""
+class FileIndex(msgspec.Struct, frozen=True):
+    """All files and the objects that they serve. Never edited; `apply_updates` returns the next."""
 
     files: Mapping[str, FileState] = {}
     claimants: Mapping[Ref, tuple[Owner, ...]] = {}
@@ -46,15 +46,15 @@ class World(msgspec.Struct, frozen=True):
 
 
 class Transition(msgspec.Struct, frozen=True):
-    """The next world, what it serves differently, and the files whose findings may differ."""
+    """The next index, what it serves differently, and the files whose findings may differ."""
 
-    world: World
+    index: FileIndex
     changes: tuple[Change, ...]
     concerned: frozenset[str]
 
 
-def next_world(before: World, updates: Mapping[str, FileState | None]) -> Transition:
-    """Return the world after some files have another state (None: they were deleted).
+def apply_updates(before: FileIndex, updates: Mapping[str, FileState | None]) -> Transition:
+    """Return the index after some files have another state (None: they were deleted).
 
     The owner of a Ref keeps it while its file defines it; else the first claimant by path takes over, then by order in
     the file.
@@ -63,15 +63,15 @@ def next_world(before: World, updates: Mapping[str, FileState | None]) -> Transi
     claims = _claims(before, updates)
     claimed = {ref: owners for ref, owners in claims.items() if owners}
     claimants = {**{ref: owners for ref, owners in before.claimants.items() if ref not in claims}, **claimed}
-    after = World(files, claimants)
+    after = FileIndex(files, claimants)
     decided = {ref: _choose(ref, owners, before, after) for ref, owners in claimed.items()}
     untouched = {ref: served for ref, served in before.serving.items() if ref not in claims}
-    after = World(files, claimants, {**untouched, **decided})
+    after = FileIndex(files, claimants, {**untouched, **decided})
     owners = (owner for ref in claims for owner in claimants.get(ref, ()))
     return Transition(after, _changes(claims, before, after), frozenset(updates) | {path for path, _ in owners})
 
 
-def _changes(refs: Iterable[Ref], before: World, after: World) -> tuple[Change, ...]:
+def _changes(refs: Iterable[Ref], before: FileIndex, after: FileIndex) -> tuple[Change, ...]:
     changes = []
     for ref in sorted(refs):
         old, new = before.serving.get(ref), after.serving.get(ref)
@@ -80,7 +80,7 @@ def _changes(refs: Iterable[Ref], before: World, after: World) -> tuple[Change, 
     return tuple(changes)
 
 
-def _claims(before: World, updates: Mapping[str, FileState | None]) -> dict[Ref, tuple[Owner, ...]]:
+def _claims(before: FileIndex, updates: Mapping[str, FileState | None]) -> dict[Ref, tuple[Owner, ...]]:
     """Return the claimants, in order, of every Ref that an updated file defines or defined."""
     claims: dict[Ref, set[Owner]] = {}
     for ref, owner in _owned({path: before.files.get(path) for path in updates}):
@@ -96,7 +96,7 @@ def _owned(files: Mapping[str, FileState | None]) -> Iterator[tuple[Ref, Owner]]
             yield ref, (path, number)
 
 
-def _choose(ref: Ref, owners: tuple[Owner, ...], before: World, after: World) -> Served:
+def _choose(ref: Ref, owners: tuple[Owner, ...], before: FileIndex, after: FileIndex) -> Served:
     last = before.serving.get(ref)
     owner = last.owner if last and last.owner in owners else owners[0]
     obj = after.claim(ref, owner).obj

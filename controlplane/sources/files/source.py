@@ -1,6 +1,6 @@
 """Manifests from files and folders: owns when each file was read, and the watching.
 
-Separate from the rules (last_good, ownership, file_findings) because this does the I/O: disk, thread, events.
+This does the I/O (disk, thread, events); the rules are in last_good, ownership and file_findings.
 See decision 0020.
 """
 
@@ -27,7 +27,7 @@ from mirrorplane.controlplane.sources.files.listing import (
     absolute,
     is_below,
 )
-from mirrorplane.controlplane.sources.files.ownership import World, next_world
+from mirrorplane.controlplane.sources.files.ownership import FileIndex, apply_updates
 from mirrorplane.controlplane.sources.files.reading import FileProblem, Reader, Reading
 from mirrorplane.controlplane.sources.files.settle import until_quiet
 from mirrorplane.controlplane.sources.source import Location
@@ -56,7 +56,7 @@ class FileSource:
         self._paths = tuple(paths)
         self._reader = Reader(registry, accept)
         self._read_as: dict[str, Fingerprint] = {}
-        self._world = World()
+        self._index = FileIndex()
         self._findings: dict[str, tuple[Finding, ...]] = {}
 
     @property
@@ -67,12 +67,12 @@ class FileSource:
     @property
     def ignored(self) -> Counter[str]:
         """How many manifests of each unsupported kind the files hold, by `Kind.key`."""
-        return Counter(kind for state in self._world.files.values() for kind in state.ignored)
+        return Counter(kind for state in self._index.files.values() for kind in state.ignored)
 
     @property
     def is_empty(self) -> bool:
         """Tell whether the files hold nothing: no object, none that is ignored, and nothing that is wrong."""
-        return not (self._world.serving or self.ignored or any(self._findings.values()))
+        return not (self._index.serving or self.ignored or any(self._findings.values()))
 
     async def load(self) -> Batch:
         """See Source.load. Reads in a thread."""
@@ -90,15 +90,15 @@ class FileSource:
         updates = dict(self._deleted(listing)) | dict(self._unlisted(listing)) | dict(reads)
         if not updates:
             return Batch()
-        transition = next_world(self._world, updates)
-        self._world = transition.world
+        transition = apply_updates(self._index, updates)
+        self._index = transition.index
         return Batch(transition.changes, self._new_findings(transition.concerned))
 
     def locate(self, ref: Ref, path: str) -> Location | None:
         """See Source.locate: the file and line of a field of the object that serves."""
-        world = self._world
-        served = world.serving.get(ref)
-        return Location(served.owner[0], world.claim(ref, served.owner).line(path)) if served else None
+        index = self._index
+        served = index.serving.get(ref)
+        return Location(served.owner[0], index.claim(ref, served.owner).line(path)) if served else None
 
     async def watch(self, stop: asyncio.Event) -> AsyncIterator[Batch]:
         """See Source.watch. Reads in a thread.
@@ -134,7 +134,7 @@ class FileSource:
         return wait or self._scan(listing, touched, patient=patient)
 
     def _deleted(self, listing: Listing) -> Iterator[tuple[str, None]]:
-        for path in self._world.files:
+        for path in self._index.files:
             if listing.lacks(path):
                 self._read_as.pop(path, None)
                 yield path, None
@@ -142,7 +142,7 @@ class FileSource:
     def _unlisted(self, listing: Listing) -> Iterator[tuple[str, FileState]]:
         given = {str(path) for path in self._paths}
         for path, error in listing.unlisted.items():
-            below = sum(is_below(served.owner[0], path) for served in self._world.serving.values())
+            below = sum(is_below(served.owner[0], path) for served in self._index.serving.values())
             irrelevant = not isinstance(error, TooDeepError) and not path.endswith(SUFFIXES)
             if irrelevant and path not in given and not below:
                 continue
@@ -150,7 +150,7 @@ class FileSource:
             still = f"; still serving the {below} objects last read from it" if below else ""
             problem = FileProblem(f"cannot be read: {error.strerror or error}{still}")
             deleted = path in given and isinstance(error, FileNotFoundError) and not Path(path).is_symlink()
-            yield path, next_state(NO_STATE if deleted else self._world.state(path), Reading(problem=problem))
+            yield path, next_state(NO_STATE if deleted else self._index.state(path), Reading(problem=problem))
 
     def _read(
         self, listing: Listing, touched: Collection[str], *, patient: bool
@@ -168,11 +168,11 @@ class FileSource:
                 continue  # a write began after the listing: left for the next scan, which waits for it
             if reading.fingerprint:
                 self._read_as[path] = reading.fingerprint
-            yield path, next_state(self._world.state(path), reading)
+            yield path, next_state(self._index.state(path), reading)
 
     def _new_findings(self, concerned: Collection[str]) -> dict[str, tuple[Finding, ...]]:
         """Return the findings of those files whose findings differ from the last ones."""
-        current = {path: file_findings(self._world, path) for path in sorted(concerned)}
+        current = {path: file_findings(self._index, path) for path in sorted(concerned)}
         updates = {path: findings for path, findings in current.items() if findings != self._findings.get(path, ())}
         self._findings.update(updates)
         return updates

@@ -10,9 +10,9 @@ from mirrorplane.controlplane.grpc_server.refusals import (
     MAX_SENTENCE,
     REFUSED,
     WINDOW_S,
+    FirstMessageTimeoutError,
     InvalidRequestError,
     Refusals,
-    SilentError,
 )
 from mirrorplane.controlplane.identity.caller import ForbiddenError, UnauthenticatedError
 
@@ -54,7 +54,7 @@ async def test_the_log_of_a_storm_is_bounded_and_counts_the_rest(caplog: pytest.
 
 async def test_every_refusal_has_a_status_of_its_own_and_a_short_sentence():
     rpc = Rpc()
-    for error in (InvalidRequestError, UnauthenticatedError, ForbiddenError, SilentError):
+    for error in (InvalidRequestError, UnauthenticatedError, ForbiddenError, FirstMessageTimeoutError):
         await Refusals().refuse(rpc, error("x" * 100_000))
 
     assert len({code for code, _ in rpc.ended}) == len(REFUSED) == 4

@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mirrorplane.controlplane.observe.convergence import Rounds
+from mirrorplane.controlplane.observe.convergence import ConvergenceTracker
 
 STREAMS = st.sampled_from("abc")
 LIMIT = 3
@@ -35,7 +35,7 @@ class Convergence(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rounds, self.past = Rounds(LIMIT), Past()
+        self.rounds, self.past = ConvergenceTracker(LIMIT), Past()
         self.now = 0
         self.began: dict[int, int] = {}
         self.under_way = 0
@@ -53,7 +53,7 @@ class Convergence(RuleBasedStateMachine):
 
     @rule(stream=STREAMS)
     def offer(self, stream: str) -> None:
-        self.rounds.offered(stream)
+        self.rounds.add_stream(stream)
         if self.under_way:
             self.past.events.append(("offered", stream, self.under_way))
 
@@ -63,7 +63,7 @@ class Convergence(RuleBasedStateMachine):
         if self.past.concerned(self.under_way):
             self.past.groups.append([self.under_way])
         self.under_way = 0
-        assert self.rounds.out(self.now) == self.took()
+        assert self.rounds.all_offered(self.now) == self.took()
         if len(self.past.groups) > LIMIT:
             oldest, second, *rest = self.past.groups
             self.past.groups = [oldest + second, *rest]
@@ -71,7 +71,7 @@ class Convergence(RuleBasedStateMachine):
     @rule(stream=STREAMS)
     def settle(self, stream: str) -> None:
         self.past.events.append(("settled", stream, 0))
-        assert self.rounds.settled(stream, self.now) == self.took()
+        assert self.rounds.stream_done(stream, self.now) == self.took()
 
     @invariant()
     def no_more_are_open_than_may_be(self) -> None:
@@ -86,33 +86,33 @@ TestConvergence.settings = settings(max_examples=200, stateful_step_count=40)
 
 
 def test_a_round_is_over_when_the_last_stream_it_concerns_has_settled():
-    rounds = Rounds()
+    rounds = ConvergenceTracker()
     rounds.begin(10.0)
-    rounds.offered("a")
-    rounds.offered("b")
-    assert rounds.out(11.0) == ()
-    assert rounds.settled("c", 12.0) == ()
-    assert rounds.settled("a", 13.0) == ()
-    assert rounds.settled("b", 14.5) == (4.5,)
-    assert rounds.settled("b", 15.0) == ()
+    rounds.add_stream("a")
+    rounds.add_stream("b")
+    assert rounds.all_offered(11.0) == ()
+    assert rounds.stream_done("c", 12.0) == ()
+    assert rounds.stream_done("a", 13.0) == ()
+    assert rounds.stream_done("b", 14.5) == (4.5,)
+    assert rounds.stream_done("b", 15.0) == ()
 
 
 def test_a_round_that_concerns_nobody_is_not_measured():
-    rounds = Rounds()
+    rounds = ConvergenceTracker()
     rounds.begin(1.0)
-    assert rounds.out(2.0) == ()
-    assert rounds.settled("a", 3.0) == ()
+    assert rounds.all_offered(2.0) == ()
+    assert rounds.stream_done("a", 3.0) == ()
 
 
 def test_a_proxy_that_never_answers_does_not_fill_the_memory_nor_hide_what_others_took():
-    rounds = Rounds(limit=10)
+    rounds = ConvergenceTracker(limit=10)
     for number in range(1000):
         rounds.begin(number)
-        rounds.offered("stuck")
-        rounds.out(number)
+        rounds.add_stream("stuck")
+        rounds.all_offered(number)
         rounds.begin(number)
-        rounds.offered("quick")
-        rounds.out(number)
-        assert rounds.settled("quick", number + 0.5) == (0.5,)
+        rounds.add_stream("quick")
+        rounds.all_offered(number)
+        assert rounds.stream_done("quick", number + 0.5) == (0.5,)
     assert rounds.open <= 10
-    assert rounds.settled("stuck", 1000)[0] == 1000
+    assert rounds.stream_done("stuck", 1000)[0] == 1000

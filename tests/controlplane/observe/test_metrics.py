@@ -73,8 +73,8 @@ async def test_connected_proxies_are_counted_by_variant(plane: Plane, metrics: M
 
 
 async def test_every_type_that_is_served_has_a_label_and_all_others_share_one(metrics: Metrics):
-    assert len({id(metrics.of(type_url)) for type_url in PUSH_ORDER}) == len(PUSH_ORDER)
-    assert metrics.of("type.googleapis.com/a") is metrics.of("type.googleapis.com/b")
+    assert len({id(metrics.traffic_of(type_url)) for type_url in PUSH_ORDER}) == len(PUSH_ORDER)
+    assert metrics.traffic_of("type.googleapis.com/a") is metrics.traffic_of("type.googleapis.com/b")
 
 
 async def test_engine_runs_are_those_of_the_engine(plane: Plane, metrics: Metrics):

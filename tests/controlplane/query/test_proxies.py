@@ -171,7 +171,7 @@ async def test_the_command_shows_connected_proxies_and_escapes_what_they_say(app
         await peer.send(ENDPOINT, resource_names_subscribe=["outbound|80||web.default.svc.cluster.local"])
         response = await peer.read()
         await peer.send(ENDPOINT, response_nonce=response.nonce, error="no\n\x1b[31mforged")
-        await until(lambda: app.xds.streams()[0].types[0].nack is not None, "the proxy complained")
+        await until(lambda: next(app.xds.statuses()).types[0].nack is not None, "the proxy complained")
         code, table = await mirrorplane("proxies", "--admin-address", where)
         listed = await mirrorplane("proxies", "--admin-address", where, "-o", "json")
     heading, line, nack = table.splitlines()

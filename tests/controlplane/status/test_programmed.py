@@ -9,7 +9,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import Proxy, Scope, Visibility
 from mirrorplane.api.resource import LISTENER, ROUTE
 from mirrorplane.api.status import PROGRAMMED, TRUE, Condition, Section, Status
-from mirrorplane.controlplane.status.programmed import Delivery, apply_deliveries, deliveries_by_object
+from mirrorplane.controlplane.status.programmed import ProgrammedState, apply_deliveries, deliveries_by_object
 from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
 from mirrorplane.translators.routers.servers import unserved_servers
 from mirrorplane.translators.scopes import criteria, scope_of
@@ -25,10 +25,10 @@ STATUS = Status(
         Section("listeners", {"name": str(port)}, (PROGRAMMED_TRUE,), place=f"_{port}") for port in (80, 8080)
     ),
 )
-FIRST, SECOND = Delivery("a.default", "127.0.0.1", True), Delivery("b.default", "127.0.0.2", True)
-SLOW = Delivery("c.default", "127.0.0.3", False)
-REFUSES = Delivery("d.default", "127.0.0.4", True, ("Listener: adding 127.0.0.4_80: address in use",))
-CANNOT = Delivery("e.default", "127.0.0.5", True, ("Cluster: no",))
+FIRST, SECOND = ProgrammedState("a.default", "127.0.0.1", True), ProgrammedState("b.default", "127.0.0.2", True)
+SLOW = ProgrammedState("c.default", "127.0.0.3", False)
+REFUSES = ProgrammedState("d.default", "127.0.0.4", True, ("Listener: adding 127.0.0.4_80: address in use",))
+CANNOT = ProgrammedState("e.default", "127.0.0.5", True, ("Cluster: no",))
 
 
 def brief(condition: Condition) -> str:
@@ -48,7 +48,7 @@ CASES = [
 
 @pytest.mark.parametrize(("deliveries", "summary", "listeners"), CASES)
 def test_programmed_is_what_every_proxy_has_accepted(
-    deliveries: Sequence[Delivery] | None, summary: str, listeners: tuple[str, str]
+    deliveries: Sequence[ProgrammedState] | None, summary: str, listeners: tuple[str, str]
 ):
     status = apply_deliveries(STATUS, deliveries)
     assert status.conditions[0] is STATUS.conditions[0]
@@ -92,7 +92,7 @@ def test_deliveries_are_by_gateway_and_a_proxy_may_have_many_streams():
         return StreamStatus(proxy, "sotw", 0, (type_status,)), scope
 
     deliveries = deliveries_by_object([stream(LISTENER, pending=True), stream(ROUTE, "bad")])
-    expected = Delivery("a.default", "127.0.0.9", False, ("RouteConfiguration: bad",))
+    expected = ProgrammedState("a.default", "127.0.0.9", False, ("RouteConfiguration: bad",))
     assert deliveries == {edge: [expected], till: [expected]}
     (moving,) = deliveries_by_object([stream(LISTENER), stream(ROUTE, pending=True)])[edge]
     assert moving.settled, "a route that is in flight does not make a Gateway unprogrammed"
@@ -101,7 +101,7 @@ def test_deliveries_are_by_gateway_and_a_proxy_may_have_many_streams():
 
 
 def test_a_listener_that_a_proxy_does_not_serve_is_not_programmed():
-    not_serving = Delivery("f.default", "127.0.0.6", True, unserved={"80": "it cannot listen there"})
+    not_serving = ProgrammedState("f.default", "127.0.0.6", True, unserved={"80": "it cannot listen there"})
     status = apply_deliveries(STATUS, (FIRST, not_serving))
     assert [brief(section.conditions[0]) for section in status.sections] == ["False Invalid", "True Programmed"]
     assert status.sections[0].conditions[0].message == "listener not served by f.default: it cannot listen there"
@@ -135,6 +135,6 @@ async def test_a_listener_that_a_router_cannot_serve_is_not_programmed():
 def test_listeners_of_one_number_for_tcp_and_udp_are_told_apart():
     both = tuple(Section("listeners", {"name": place}, (PROGRAMMED_TRUE,), place=place) for place in ("_53", "_53_udp"))
     for name, parts in (("127.0.0.4_53_udp", [TRUE, "False"]), ("127.0.0.4_53", ["False", TRUE])):
-        refuses = Delivery("d.default", "127.0.0.4", True, (f"Listener: adding {name}: address in use",))
+        refuses = ProgrammedState("d.default", "127.0.0.4", True, (f"Listener: adding {name}: address in use",))
         status = apply_deliveries(Status(STATUS.conditions, lists=("listeners",), sections=both), (refuses,))
         assert [section.conditions[0].status for section in status.sections] == parts

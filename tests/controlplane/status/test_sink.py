@@ -43,7 +43,7 @@ async def test_a_sink_is_given_what_changes_and_keeps_what_others_wrote():
     statuses = StatusCache(plane.engine, sink)
 
     def refresh() -> None:
-        statuses.note(plane.snapshot, plane.engine.touched)
+        statuses.mark_due(plane.snapshot, plane.engine.touched)
         statuses.refresh(plane.engine.view, plane.snapshot, None, NOW)
 
     refresh()

@@ -111,7 +111,7 @@ class XdsServer:
         await self.grpc_server.stop(grace)
 
     def streams(self) -> list[StreamStatus]:
-        return self.xds.streams()
+        return list(self.xds.statuses())
 
 
 class Peer:

@@ -13,9 +13,9 @@ from tests.controlplane.xds.resource_worlds import SMALL, first_set, name_of, ne
 class Client:
     """A session, spoken to in short words; `ack_all` answers at once."""
 
-    def __init__(self, world=SMALL, *, grace: float = 0.0, patience: float = 5.0) -> None:
+    def __init__(self, world=SMALL, *, grace: float = 0.0, ack_timeout: float = 5.0) -> None:
         self.set = first_set(world)
-        self.session = SotwSession(self.set, PushLimits(patience, grace), now=0.0)
+        self.session = SotwSession(self.set, PushLimits(ack_timeout, grace), now=0.0)
         self.names: dict[str, tuple[str, ...]] = {}
         self.version: dict[str, str] = {}
         self.nonces: dict[str, list[str]] = {}

@@ -19,7 +19,7 @@ CDS = "/envoy.service.cluster.v3.ClusterDiscoveryService/DeltaClusters"
 RDS = "/envoy.service.route.v3.RouteDiscoveryService/DeltaRoutes"
 BEFORE = {CLUSTER: {"old": Item()}, ROUTE: {"r": Item()}, LISTENER: {}}
 AFTER = {CLUSTER: {"new": Item()}, ROUTE: {"r": Item(salt=1)}, LISTENER: {}}
-PATIENCE = 60.0
+ACK_TIMEOUT = PushLimits().ack_timeout
 
 
 class Streams:
@@ -94,13 +94,13 @@ def test_the_route_never_names_a_cluster_that_is_not_there(acts) -> None:
     assert old is not proxy.set
 
 
-def test_a_stream_that_hears_of_nothing_holds_the_others_up_for_the_time_of_patience_only() -> None:
+def test_a_stream_that_hears_of_nothing_holds_the_others_up_for_the_ack_timeout_only() -> None:
     proxy = Streams()
     proxy.set = next_set(proxy.set, AFTER)
     proxy.offer(ROUTE, proxy.set)
     assert not proxy.step(ROUTE, 1.0)
-    assert proxy.sessions[ROUTE].wake_at(1.0) == 1.0 + PATIENCE
-    assert proxy.step(ROUTE, 1.0 + PATIENCE)
+    assert proxy.sessions[ROUTE].wake_at(1.0) == 1.0 + ACK_TIMEOUT
+    assert proxy.step(ROUTE, 1.0 + ACK_TIMEOUT)
 
 
 async def test_over_grpc_too_a_route_waits_for_the_cluster_stream(server, feed: TableFeed, channel) -> None:

@@ -275,7 +275,7 @@ def test_routes_wait_for_clusters_and_endpoints() -> None:
 
 
 def test_routes_do_not_wait_for_ever() -> None:
-    client = subscribed_client(patience=5.0)
+    client = subscribed_client(ack_timeout=5.0)
     world = having(SMALL, CLUSTER, c3=Item(uses=("e9",)))
     client.publish(having(world, ROUTE, r1=Item(uses=("c3",))))
     client.next(now=10.0)

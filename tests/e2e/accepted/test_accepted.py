@@ -85,7 +85,7 @@ async def test_envoy_accepts_random_worlds_with_interception(tmp_path: Path) -> 
             labels = {"app": "web", "version": "v1"}
             proxy = Proxy("sidecar", "web", "default", pod.address, labels=labels, interception=REDIRECT)
             wires.sidecar(pod, proxy, XdsAddress(wires.host, stage.xds.port), tmp_path)
-            await until(lambda: len(stage.app.xds.streams()) == 1, "the sidecar is connected")
+            await until(lambda: len(list(stage.app.xds.statuses())) == 1, "the sidecar is connected")
             await AcceptanceCheck(stage, (tmp_path / "web.log").read_text).random_worlds(FEW)
 
 
@@ -130,7 +130,7 @@ class AcceptanceCheck:
 
     def _new_resources(self) -> Iterator[Resource]:
         """Yield the served resources that were not checked before."""
-        (stream,) = self._stage.app.xds.streams()
+        (stream,) = list(self._stage.app.xds.statuses())
         for resources in self._stage.app.plane.render(stream.proxy).resources.values():
             for resource in resources.values():
                 if resource.version not in self._checked_versions:

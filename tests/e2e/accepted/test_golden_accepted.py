@@ -62,7 +62,7 @@ async def test_envoy_accepts_golden_cases_with_interception(tmp_path: Path, node
     with network() as wires:
         async with Stage(folder, Address(wires.host, 0)) as stage:
             wires.sidecar(wires.pod("it", 2), node, XdsAddress(wires.host, stage.xds.port), tmp_path)
-            await until(lambda: len(stage.app.xds.streams()) == 1, "the sidecar is connected")
+            await until(lambda: len(list(stage.app.xds.statuses())) == 1, "the sidecar is connected")
             await assert_accepted(
                 AcceptanceCheck(stage, (tmp_path / f"{node.name}.log").read_text), cases, certificates(tmp_path)
             )

@@ -96,7 +96,7 @@ async def test_a_certificate_of_another_namespace_is_presented_while_a_grant_per
             join_manifests(NO_ACCESS_LOG, listeners, route(WEB, rule("/", "web")), services_for(web), *secrets)
         )
         edge_router = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
-        (stream,) = stage.app.xds.streams()
+        (stream,) = list(stage.app.xds.statuses())
         for _ in "12":
             assert await request_status(client, edge_router, issued) == 0
             assert await request_status(client, edge_router, issued, OTHER) == 200

@@ -81,7 +81,7 @@ async def mesh(tmp_path: Path) -> AsyncIterator[InterceptedMesh]:
                     "--port",
                 )
                 wires.start(pod, sys.executable, *command, str(ALT), log=tmp_path / f"{name}.out")
-            await until(lambda: len(stage.app.xds.streams()) == len(pods), "all sidecars are connected")
+            await until(lambda: len(list(stage.app.xds.statuses())) == len(pods), "all sidecars are connected")
             logs = [tmp_path / f"{name}.out" for name in pods]
             await until(lambda: all("Listening" in log.read_text() for log in logs), "all workloads listen")
             await stage.settled()

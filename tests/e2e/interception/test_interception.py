@@ -123,7 +123,7 @@ async def mesh(tmp_path: Path) -> AsyncIterator[Mesh]:
                 proxy = Proxy("sidecar", name, "default", pod.address, labels=labels, interception=REDIRECT)
                 wires.sidecar(pod, proxy, XdsAddress(wires.host, stage.xds.port), tmp_path)
                 wires.start(pod, sys.executable, "-I", "-c", WORKLOAD, name, log=tmp_path / f"{name}.out")
-            await until(lambda: len(stage.app.xds.streams()) == len(pods), "all sidecars are connected")
+            await until(lambda: len(list(stage.app.xds.statuses())) == len(pods), "all sidecars are connected")
             await stage.settled()
             yield Mesh(stage, pods["sleep"], pods["v1"], pods["v2"], tmp_path)
 

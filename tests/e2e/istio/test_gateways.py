@@ -145,7 +145,7 @@ async def test_no_log_page_or_repr_shows_a_private_key(
     await stage.apply(join_manifests(NO_ACCESS_LOG, gateway(simple(HTTPS, WEB, credential="web")), secret_manifest))
     edge_router = await router(stage, *PORTS, tls=tls)
     assert await edge_router.certificate_serial(HTTPS, WEB, issued.client())
-    (stream,) = stage.app.xds.streams()
+    (stream,) = list(stage.app.xds.statuses())
     pages = ["findings", "proxies", "objects", f"resources?proxy={stream.proxy.id}"]
     admin_url = f"http://127.0.0.1:{stage.app.admin_port}"
     texts = [await (await client.get(f"{admin_url}/debug/{page}")).text() for page in pages]
@@ -377,6 +377,6 @@ async def test_an_unauthenticated_router_gets_no_secret_and_serves_the_rest(
     edge_router = await router(stage, *PORTS)
     assert await status(client, edge_router.url("http", HTTP, "/anything"), WEB) == 200
     assert set(await edge_router.envoy.listeners()) == {f"{edge_router.address}_{HTTP}"}
-    (stream,) = stage.app.xds.streams()
+    (stream,) = list(stage.app.xds.statuses())
     assert not stage.app.plane.render(stream.proxy).of_type(SECRET)
     assert "spec.servers[1] of Gateway default/edge: the router is not authenticated" in caplog.text

@@ -139,7 +139,7 @@ async def _compare(mesh: Mesh, rules: list[Any], requests: list[Any], numbers: A
     await mesh.apply_rules(rules, next(numbers))
     for workload in mesh.workloads.values():
         workload.received.clear()
-    (stream,) = mesh.stage.app.xds.streams()
+    (stream,) = list(mesh.stage.app.xds.statuses())
     resources = decode_resources(mesh.stage.app.plane.render(stream.proxy))
     triples = []
     for drawn in requests:

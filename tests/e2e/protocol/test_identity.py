@@ -62,8 +62,8 @@ async def test_an_envoy_with_a_certificate_of_its_namespace_is_served(tmp_path: 
     async with serving(tmp_path, Security(tls)) as app:
         config = bootstrap(app, authority, "--xds-cert", cert, "--xds-key", key, "--protocol", protocol)
         async with EnvoyProcess(config):
-            await until(lambda: any(s.settled for s in app.xds.streams()), "the proxy was served")
-            assert [s.proxy.identity for s in app.xds.streams()] == [SLEEP]
+            await until(lambda: any(s.settled for s in app.xds.statuses()), "the proxy was served")
+            assert [s.proxy.identity for s in app.xds.statuses()] == [SLEEP]
 
 
 async def test_an_envoy_with_a_token_is_served(tmp_path: Path):
@@ -74,8 +74,8 @@ async def test_an_envoy_with_a_token_is_served(tmp_path: Path):
     async with serving(tmp_path, security) as app:
         config = bootstrap(app, authority, "--token-file", token)
         async with EnvoyProcess(config):
-            await until(lambda: any(s.settled for s in app.xds.streams()), "the proxy was served")
-            assert [s.proxy.identity for s in app.xds.streams()] == [SLEEP]
+            await until(lambda: any(s.settled for s in app.xds.statuses()), "the proxy was served")
+            assert [s.proxy.identity for s in app.xds.statuses()] == [SLEEP]
             assert "eyJ" not in json.dumps(config), "the token itself is not in the bootstrap"
 
 
@@ -88,7 +88,7 @@ async def test_an_envoy_with_a_certificate_of_another_namespace_gets_nothing(tmp
         starting = asyncio.create_task(envoy.__aenter__())
         try:
             await until(lambda: "may not claim namespace 'default', only 'other'" in caplog.text, "it was refused")
-            assert not app.xds.streams()
+            assert not list(app.xds.statuses())
             assert not starting.done(), "it never becomes ready"
         finally:
             starting.cancel()

@@ -173,12 +173,12 @@ async def test_kill_9_of_the_real_command_fails_no_request(
 
 async def _wait_until_reconnected(stage: Stage) -> None:
     """Wait until the proxy is connected and has subscribed to everything again."""
-    await until(lambda: any(len(s.types) == TYPES for s in stage.app.xds.streams()), "the proxy is back")
+    await until(lambda: any(len(s.types) == TYPES for s in stage.app.xds.statuses()), "the proxy is back")
     await stage.settled()
 
 
 def _pushes(stage: Stage) -> list[int]:
-    (stream,) = stage.app.xds.streams()
+    (stream,) = list(stage.app.xds.statuses())
     return [t.pushes for t in stream.types]
 
 

@@ -82,7 +82,7 @@ async def test_an_envoy_in_a_container_is_served_and_mirrors(
         command = ["--config-yaml", config, "--use-dynamic-base-id", "--concurrency", "1"]
         container = DockerContainer(image).with_command(command).with_kwargs(network_mode="host")
         with container:
-            await until(lambda: any(len(s.types) == 4 for s in stage.app.xds.streams()), "the proxy is connected")
+            await until(lambda: any(len(s.types) == 4 for s in stage.app.xds.statuses()), "the proxy is connected")
             await stage.settled()
             url, through = f"http://web:{PORT}/headers", f"http://{proxy.ip}:{PROXY_PORT}"
             async with client.get(url, proxy=through) as answer:

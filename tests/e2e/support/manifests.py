@@ -80,7 +80,7 @@ def findings(stage: Stage) -> tuple[Finding, ...]:
 
 def nack_messages(stage: Stage) -> list[str]:
     """The messages of all NACKs in effect."""
-    return [f"{t.type_url}: {t.nack}" for s in stage.app.xds.streams() for t in s.types if t.nack]
+    return [f"{t.type_url}: {t.nack}" for s in stage.app.xds.statuses() for t in s.types if t.nack]
 
 
 async def until(reached: Callable[[], bool], what: str, seconds: float = DEADLINE_S) -> None:
