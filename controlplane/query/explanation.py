@@ -88,7 +88,11 @@ class _Lines:
         else:
             yield _line("request", f"{request.method} {request.path}, Host {request.authority}")
         if not outcome.listener:
-            where = f"on port {request.port}" if request.port else "on the URL's port, and there is no HTTP proxy"
+            where = (
+                f"on port {request.port}"
+                if request.port
+                else "on the URL's port, and the proxy has no HTTP proxy listener"
+            )
             effect = "datagrams are dropped" if request.udp else "the connection fails"
             yield _line("listener", f"none {where}: {effect}")
             return
