@@ -62,8 +62,8 @@ def _only_document(text: bytes) -> Any:
 
 def _node(value: Any) -> _Node:
     for unknown in unknown_fields(value, _Node):
-        known = f"known are {', '.join(unknown.valid_names)}"
-        fix = f"did you mean {unknown.suggestion}?" if unknown.suggestion else known
+        names = f"known are {', '.join(unknown.valid_names)}"
+        fix = f"did you mean {unknown.suggestion}?" if unknown.suggestion else names
         raise ValueError(f"{unknown.path}: unknown field ({fix})")
     try:
         return msgspec.convert(value, _Node)

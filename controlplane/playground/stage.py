@@ -50,7 +50,6 @@ class Stage:
         self.xds = xds
         self._security, self._given = security, given
         self.envoys: dict[str, EnvoyProcess] = {}
-        self._published: Mapping[Ref, AnyObject] = {}
         self._stack = AsyncExitStack()
         self._app: App | None = None
         self._following: asyncio.Task[None] | None = None
@@ -101,7 +100,10 @@ class Stage:
                 raise StageError(f"invalid manifest: {text}")
             objects.append(obj)
             self.write(file_name(obj.ref), text)
-        await self.until(lambda: all(self._serves(obj) for obj in objects), "the applied objects were read")
+        await self.until(
+            lambda: self.published(lambda served: all(_is_served(obj, served) for obj in objects)),
+            "the applied objects were published",
+        )
         await self.settled()
 
     def write(self, name: str, text: str) -> None:
@@ -114,22 +116,15 @@ class Stage:
         """Wait until every Envoy is connected and has answered everything that it was sent."""
         await self.until(self._is_settled, "every proxy was up to date")
 
-    @property
-    def published_objects(self) -> Mapping[Ref, AnyObject]:
-        """The objects that every proxy was offered: those of before while a newer snapshot is still being published."""
-        snapshot = self.app.plane.snapshot
-        if self.app.plane.published == snapshot.version:
-            self._published = snapshot.objects
-        return self._published
+    def published(self, condition: Callable[[Mapping[Ref, AnyObject]], bool]) -> bool:
+        """Tell whether the newest objects meet a condition, and every proxy was offered what follows from them."""
+        plane = self.app.plane
+        return plane.published == plane.snapshot.version and condition(plane.snapshot.objects)
 
     def _is_settled(self) -> bool:
         streams = list(self.app.xds.statuses())
         connected = {stream.proxy.id for stream in streams}
         return connected >= self.envoys.keys() and all(stream.settled for stream in streams)
-
-    def _serves(self, applied: AnyObject) -> bool:
-        obj = self.published_objects.get(applied.ref)
-        return obj is not None and (obj.spec, obj.labels) == (applied.spec, applied.labels)
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
         """Poll until the condition holds. Raises StageError, which names it as `what`, after the deadline."""
@@ -144,3 +139,8 @@ class Stage:
 def file_name(ref: Ref) -> str:
     """Return the name of the file that `apply` writes an object to."""
     return f"{ref}.yaml".replace("/", " ")
+
+
+def _is_served(applied: AnyObject, served: Mapping[Ref, AnyObject]) -> bool:
+    obj = served.get(applied.ref)
+    return obj is not None and (obj.spec, obj.labels) == (applied.spec, applied.labels)

@@ -18,20 +18,11 @@ from mirrorplane.bootstrap.envoy import XdsAddress, XdsAddressError, bootstrap
 from mirrorplane.bootstrap.node import NodeError, parse_labels, validated
 from mirrorplane.bootstrap.tls import XdsTls, XdsTlsError
 from mirrorplane.controlplane.playground.proxy import (
-    EnvoyMissingError,
     EnvoyOptions,
     EnvoyProcess,
     envoy_path,
 )
 from tests.builders import SLEEP
-
-try:
-    ENVOY = envoy_path()
-except EnvoyMissingError as missing:
-    ENVOY, WHY = "", str(missing)
-else:
-    WHY = ""
-needs_envoy = pytest.mark.skipif(not ENVOY, reason=WHY)
 
 HTTPBIN = Proxy(
     role="sidecar",
@@ -47,14 +38,13 @@ BARE = Proxy(role="router", name="edge", namespace="istio-system", ip="fd00::7",
 
 
 @pytest.mark.envoy
-@needs_envoy
 @pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "mirrorplane.istio-system.svc"])
 @pytest.mark.parametrize("proxy", [HTTPBIN, BARE], ids=["labelled", "bare"])
 def test_envoy_accepts_the_bootstrap(tmp_path: Path, proxy: Proxy, host: str, delta: bool) -> None:
     config = tmp_path / "bootstrap.json"
     config.write_text(json.dumps(bootstrap(proxy, XdsAddress(host, 15010, delta))))
-    command = [ENVOY, "--mode", "validate", "-c", str(config), "--use-dynamic-base-id", "--disable-hot-restart"]
+    command = [envoy_path(), "--mode", "validate", "-c", str(config), "--use-dynamic-base-id", "--disable-hot-restart"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     assert '"level":"warning"' not in result.stderr
@@ -92,7 +82,6 @@ async def serving(ads: Ads) -> AsyncIterator[int]:
 
 
 @pytest.mark.envoy
-@needs_envoy
 @pytest.mark.parametrize("protocol", ["delta", "sotw"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_real_envoy_becomes_ready_and_says_who_it_is_in_its_first_message_only(
@@ -125,7 +114,6 @@ async def test_a_real_envoy_becomes_ready_and_says_who_it_is_in_its_first_messag
 
 
 @pytest.mark.envoy
-@needs_envoy
 async def test_a_proxy_without_its_control_plane_does_not_pretend_to_be_ready() -> None:
     envoy = EnvoyProcess(bootstrap(HTTPBIN, NOWHERE), EnvoyOptions(log_level="info"))
     try:

@@ -26,5 +26,7 @@ async def config_dump(envoy: EnvoyProcess) -> dict[str, Any]:
 async def delete_object(stage: Stage, ref: Ref) -> None:
     """Do what `kubectl delete` does, and wait until every proxy has what follows from it."""
     (stage.folder / file_name(ref)).unlink()
-    await stage.until(lambda: ref not in stage.published_objects, f"the removal of {ref} was published")
+    await stage.until(
+        lambda: stage.published(lambda objects: ref not in objects), f"the removal of {ref} was published"
+    )
     await stage.settled()

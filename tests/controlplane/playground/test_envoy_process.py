@@ -23,14 +23,6 @@ from mirrorplane.controlplane.playground.proxy import (
 from tests.controlplane.playground.envoys import config_dump, until_listening
 from tests.controlplane.playground.ports import held_ports
 
-try:
-    envoy_path()
-except EnvoyMissingError as missing:
-    WHY = str(missing)
-else:
-    WHY = ""
-needs_envoy = pytest.mark.skipif(bool(WHY), reason=WHY)
-
 NO_XDS = XdsAddress("127.0.0.1", 1)  # no server listens there
 ROUTER = Proxy(role="router", name="edge", namespace="istio-system", ip="fd00::7", interception="REDIRECT")
 
@@ -69,7 +61,6 @@ def at(port: int) -> dict[str, Any]:
 
 
 @pytest.mark.envoy
-@needs_envoy
 async def test_an_envoy_on_a_held_port_serves_and_is_asked_through_its_admin_interface() -> None:
     with held_ports(1) as (port,):
         async with EnvoyProcess(static(port)) as envoy:
@@ -92,7 +83,6 @@ async def seen(envoy: EnvoyProcess, counter: str, value: int) -> None:
 
 
 @pytest.mark.envoy
-@needs_envoy
 @pytest.mark.parametrize("error", [None, KeyError, asyncio.CancelledError])
 async def test_an_envoy_ends_with_its_block_however_the_block_ends(error: type[BaseException] | None) -> None:
     envoy = EnvoyProcess(static())
@@ -113,7 +103,6 @@ async def test_an_envoy_ends_with_its_block_however_the_block_ends(error: type[B
 
 
 @pytest.mark.envoy
-@needs_envoy
 async def test_an_envoy_whose_start_is_cancelled_ends() -> None:
     envoy = EnvoyProcess(bootstrap(ROUTER, NO_XDS))
     entering = asyncio.create_task(envoy.__aenter__())
@@ -128,7 +117,6 @@ async def test_an_envoy_whose_start_is_cancelled_ends() -> None:
 
 
 @pytest.mark.envoy
-@needs_envoy
 async def test_an_envoy_that_ignores_sigterm_is_killed() -> None:
     envoy = EnvoyProcess(static(), EnvoyOptions(grace=0.1))
     async with envoy:
@@ -138,7 +126,6 @@ async def test_an_envoy_that_ignores_sigterm_is_killed() -> None:
 
 
 @pytest.mark.envoy
-@needs_envoy
 async def test_a_refused_bootstrap_is_explained_by_envoys_log() -> None:
     with pytest.raises(EnvoyFailedError, match=r"ended with code 1(.|\n)*nosuchfield"):
         async with EnvoyProcess({"admin": {"nosuchfield": 1}}):
@@ -146,7 +133,6 @@ async def test_a_refused_bootstrap_is_explained_by_envoys_log() -> None:
 
 
 @pytest.mark.envoy
-@needs_envoy
 async def test_an_envoy_that_is_not_ready_in_time_is_explained_by_its_log() -> None:
     with pytest.raises(EnvoyFailedError, match=r"waited 0.5 s for envoy until ready(.|\n)*cm init"):
         async with EnvoyProcess(bootstrap(ROUTER, NO_XDS), EnvoyOptions(log_level="info", deadline=0.5)):

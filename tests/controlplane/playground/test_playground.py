@@ -22,19 +22,12 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirrorplane.controlplane.playground.proxy import EnvoyMissingError, envoy_path, tied
+from mirrorplane.controlplane.playground.proxy import tied
 from mirrorplane.controlplane.playground.stuck_servers import Stuck, never_reading
 from mirrorplane.controlplane.playground.workload import EMPTY_SHA256, Received, Workload, access_line
 from tests.controlplane.playground.hostile_servers import blackholed, reading_slowly, resetting
 from tests.controlplane.playground.ports import held_ports
 
-try:
-    envoy_path()
-except EnvoyMissingError as missing:
-    WHY = str(missing)
-else:
-    WHY = ""
-needs_envoy = pytest.mark.skipif(bool(WHY), reason=WHY)
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a process to its parent's life")
 
 NOW = datetime(2024, 2, 9, 11, 27, 44, tzinfo=UTC)
@@ -338,7 +331,6 @@ asyncio.run(main())
 
 
 @pytest.mark.envoy
-@needs_envoy
 @needs_linux
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 async def test_an_envoy_ends_with_its_parent_whatever_kills_that(tmp_path: Path, number: signal.Signals) -> None:

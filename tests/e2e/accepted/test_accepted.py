@@ -43,7 +43,7 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
     shared = [document for document in documents if document["kind"] in TOGETHER]
     tested = [document for document in documents if document["kind"] not in TOGETHER]
     stage.write("ground.yaml", yaml.safe_dump_all(shared))
-    await until(lambda: len(stage.published_objects) == len(shared), "the file was read")
+    await until(lambda: stage.published(lambda objects: len(objects) == len(shared)), "the file was read")
     check = AcceptanceCheck(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
     problems_by_name = {"ground": check.problems()}
     for document in tested if delta else ():  # whether Envoy accepts a resource does not depend on the protocol

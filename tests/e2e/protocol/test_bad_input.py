@@ -70,7 +70,7 @@ async def web(stage: Stage, client: aiohttp.ClientSession) -> AsyncIterator[Web]
         v1, v2 = [await stack.enter_async_context(Workload(name)) for name in ("v1", "v2")]
         await stage.apply(join_manifests(service("web", PORT), versions("web", [v1.port, v2.port])))
         stage.write("rules.yaml", GOOD)
-        await until(lambda: len(stage.published_objects) == 7, "the folder was read")
+        await until(lambda: stage.published(lambda objects: len(objects) == 7), "the folder was read")
         world = Web(stage, await sidecar(stage, PORT), v1, v2, client)
         await world.serves()
         yield world

@@ -152,7 +152,8 @@ async def test_random_edits_fail_no_request(stage: Stage, delta: bool) -> None:
         for i, host in enumerate(HOSTS):
             stage.write(f"{host}-service.yaml", join_manifests(service(host, PORTS[i % 2]), versions(host, both)))
         stage.write("copy.yaml", service("copy", PORTS[0]))
-        await until(lambda: len(stage.published_objects) == 1 + 5 * len(HOSTS) + 1, "the folder was read")
+        count = 1 + 5 * len(HOSTS) + 1
+        await until(lambda: stage.published(lambda objects: len(objects) == count), "the folder was read")
         envoy = await sidecar(stage, *PORTS, 8002, 8003, delta=delta)
         editor = Editor(stage, dice, copy.port)
         async with steady_load(_choices(envoy), PER_SECOND, seed) as rate:
