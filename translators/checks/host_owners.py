@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import exported
 from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
@@ -17,16 +18,35 @@ def table(view: View, table: RouteTable) -> tuple[Finding, ...]:
 
 def _findings(view: View, table: RouteTable) -> Iterator[Finding]:
     for i, host in enumerate(table.hosts):
-        tables = tables_for_name(view, Visibility(table.ref.namespace), host)
-        owner = next((candidate for candidate in tables if not table.port or candidate.port in {0, table.port}), table)
-        if owner.ref != table.ref and not (table.port and owner.port):
-            yield _owned(table, owner, host, i)
+        for namespace in _client_namespaces(table):
+            owner = _owner(view, table, host, namespace)
+            if owner.ref != table.ref and not (table.port and owner.port):
+                yield _owned(table, owner, f"{host} too{_in_part(owner, table, namespace)}", i)
+                break
 
 
-def _owned(table: RouteTable, owner: RouteTable, host: str, i: int) -> Finding:
+def _client_namespaces(table: RouteTable) -> list[str]:
+    """Return the namespaces whose clients see the table, as far as it names them: first its own, if that sees it."""
+    own, namespaces = table.ref.namespace, set(table.export_to) - {"*", ".", "~"}
+    seen_from_own = exported(table.export_to, own, own)
+    return [*([own] if seen_from_own else []), *sorted(namespaces - {own})]
+
+
+def _owner(view: View, table: RouteTable, host: str, namespace: str) -> RouteTable:
+    """Return the table that wins a host for clients of a namespace, on the port that the table is for."""
+    tables = tables_for_name(view, Visibility(namespace), host)
+    return next((candidate for candidate in tables if not table.port or candidate.port in {0, table.port}), table)
+
+
+def _in_part(owner: RouteTable, table: RouteTable, namespace: str) -> str:
+    """Return where the other table wins, if not everywhere."""
     port = f" for port {owner.port}" if owner.port else ""
+    return port if namespace == table.ref.namespace else f"{port} for clients of namespace {namespace}"
+
+
+def _owned(table: RouteTable, owner: RouteTable, place: str, i: int) -> Finding:
     message = (
-        f"{owner.ref} has {host} too{port} and takes precedence; these rules and their mirrors apply only to clients"
+        f"{owner.ref} has {place} and takes precedence; these rules and their mirrors apply only to clients"
         " for which it has no rule"
     )
     fix = "put the rules into one VirtualService, or make one the delegate of the other"

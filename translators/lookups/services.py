@@ -114,9 +114,13 @@ def table_rank(visibility: Visibility, table: RouteTable) -> tuple[bool, bool, b
     """Return a sort key for the visible tables.
 
     Istio: private ones of the own namespace, then those exported to it by name, then public ones; oldest first. Among
-    public ones Istio's rules go before Gateway API's for one port of a service.
+    public ones Istio's rules go before Gateway API's for one port of a service. Only of the latter do those of the
+    client's namespace go first; an older public VirtualService goes before one of the client's namespace (Istio:
+    `VirtualServicesForGateway` in pilot/pkg/model/push_context.go).
     """
-    return ("*" in table.export_to, table.port != 0, table.ref.namespace != visibility.namespace, *table.age)
+    public, foreign = "*" in table.export_to, table.ref.namespace != visibility.namespace
+    is_service_route = table.port != 0
+    return (public, is_service_route, foreign and (is_service_route or not public), *table.age)
 
 
 def tables_for_host(view: View, visibility: Visibility, host: str, port: int) -> tuple[RouteTable, ...]:

@@ -209,7 +209,7 @@ class Model:
         to this client does not count."""
         listener = self._listener(port)
         claims = [
-            (-len(name), EVERYWHERE in r.export, r.namespace != self.proxy.namespace, r.created, r.name, r.namespace, r)
+            (-len(name), *bucket(r, self.proxy.namespace), r.created, r.name, r.namespace, r)
             for r in self.world.rules
             for name in r.hosts
             if within(host, name) and listener and self._holds(listener, r) and self._rule(r)
@@ -238,6 +238,12 @@ def _ports_within(listed: Mapping[str, set[int]], pattern: str) -> set[int]:
 def within(host: str, pattern: str) -> bool:
     """Whether all that a host or wildcard means is meant by another."""
     return pattern in {"*", host} or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+
+
+def bucket(rules: Rules, namespace: str) -> tuple[bool, bool]:
+    """Private rules of the client's namespace, then those exported to it by name, then public ones from anywhere."""
+    public = EVERYWHERE in rules.export
+    return public, not public and rules.namespace != namespace
 
 
 def seen(export: tuple[str, ...], owner: str, namespace: str) -> bool:
