@@ -47,6 +47,7 @@ Partitions = tuple[Partition, ...]
 
 def partition_index(name: str) -> int:
     """Return the index of the partition of a name where a list is divided, 0 to COUNT - 1."""
+    # Not `hash`, which differs from one process to the next: replicas would order their lists differently.
     return crc32(name.encode()) % COUNT
 
 

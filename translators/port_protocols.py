@@ -7,9 +7,11 @@ _TOKENS = {
     "http2": Protocol.HTTP2,
     "grpc": Protocol.HTTP2,
     "grpc-web": Protocol.HTTP,
+    # Encrypted by the workload itself, so opaque to a sidecar (Istio).
     "https": Protocol.TLS,
     "tls": Protocol.TLS,
     "tcp": Protocol.TCP,
+    # Istio has filters for these three behind feature flags; without the flags they are TCP there too.
     "mongo": Protocol.TCP,
     "redis": Protocol.TCP,
     "mysql": Protocol.TCP,

@@ -23,6 +23,7 @@ from mirrorplane.translators.expansion.preflights import expand_preflights
 from mirrorplane.translators.expansion.session_pins import expand_session_pins
 from mirrorplane.translators.expansion.weighted_split import expand_split
 
+# Virtual hosts ignore the port of Host (`ignore_port_in_host_matching`), but this header is matched as it was sent.
 _WITH_PORT = FieldMatch(":authority", StringMatch(Op.REGEX, r".*:[0-9]+"))
 
 Pass = Callable[[Route], Iterable[Route]]

@@ -10,6 +10,7 @@ from mirrorplane.api.actions import Answer, Redirect, UnmatchedPreflights
 from mirrorplane.api.matches import FieldMatch, Op, StringMatch
 from mirrorplane.api.routes import Forward, Route, Split
 
+# Gateway API allows 200, 204 and 403, without CORS headers.
 _REFUSED = 403
 _ALL = "*"
 _PREFLIGHT = (

@@ -14,6 +14,7 @@ from mirrorplane.api.actions import HeaderChanges, Headers, Session
 from mirrorplane.api.matches import FieldMatch, Match, Op, StringMatch
 from mirrorplane.api.routes import Branch, Forward, Route, Split
 
+# 40 bits, to tell the few backends of one rule apart.
 _DIGITS = 10
 _SECOND_MS = 1000
 

@@ -18,6 +18,7 @@ from mirrorplane.translators.contract import Filter, Slot
 _TIMEOUT_MS = 10_000
 _SCHEME = "http://"
 _EXT_AUTHZ = "envoy.filters.http.ext_authz"
+# What belongs to one connection (RFC 9110, section 7.6.1), or to the answer itself.
 _CONNECTION_HEADERS = ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "date")
 _BODY_AND_PROXY_PREFIXES = ("content-", "proxy-", "x-envoy-")
 

@@ -98,6 +98,7 @@ def positive(kind: str, reasons: Iterable[str], findings: Iterable[Finding]) -> 
     matching = _with_reasons(reasons, findings)
     if not matching:
         return Condition(kind, TRUE, kind)
+    # A condition has one reason, that of the first finding; its message has them all.
     reason = matching[0].reason
     return Condition(kind, FALSE, _API_REASONS.get(reason, reason), _message(matching))
 

@@ -46,6 +46,7 @@ def validate(obj: Policy) -> Iterator[Finding]:
 
 def _tls(view: View, obj: Policy) -> Tls:
     validation = obj.spec.validation
+    # Gateway API: with subjectAltNames only these authenticate the backend; `hostname` stays the SNI.
     names = tuple(name.hostname or name.uri for name in validation.subject_alt_names) or (validation.hostname,)
     ca_refs = usable_refs(view, obj.ref, validation.ca_certificate_refs, POLICY_KINDS)
     problem = f"{obj.ref} refers to no usable CA bundle" if validation.ca_certificate_refs and not ca_refs else ""

@@ -111,6 +111,7 @@ def _subset_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
             message = f"subset name is invalid: {subset.name!r} is not a DNS label"
             yield Finding(obj.ref, "InvalidSubset", message, f"spec.subsets[{i}].name")
         elif names[subset.name] > 1:
+            # Reported once for a name, and not for each of its subsets.
             names[subset.name] = 0
             message = f"duplicate subset names: {subset.name}"
             yield Finding(obj.ref, "DuplicateSubset", message, f"spec.subsets[{i}].name", fix="name each subset once")

@@ -73,6 +73,7 @@ def _server(obj: Object[istio.Gateway], path: str, spec: istio.Server) -> Server
 
 def _host(namespace: str, spec: str) -> ServedHost:
     owner, slash, host = spec.rpartition("/")
+    # Istio: rules of every namespace may have a host that names none.
     return ServedHost(literal(host), (namespace if owner == "." else owner) if slash else "*")
 
 

@@ -62,6 +62,7 @@ def _endpoints(spec: istio.ServiceEntry, port: istio.Port) -> Iterator[Endpoint]
             address=endpoint.address,
             port=0 if is_unix(endpoint.address) else endpoint.ports.get(port.name) or port.target_port or port.number,
             labels=tuple(sorted(endpoint.labels.items())),
+            # 0 is unset, and then 1 (Istio).
             weight=endpoint.weight or 1,
         )
 

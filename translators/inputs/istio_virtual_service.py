@@ -135,6 +135,7 @@ def _routes(rule: Rule, settings: MeshSettings) -> Iterator[Route]:
     if not spec.match:
         yield base
     for match in spec.match:
+        # A named match of an unnamed rule begins with the dot, as in Istio.
         name = f"{spec.name}.{match.name}" if match.name else spec.name
         yield msgspec.structs.replace(base, name=name, match=match_of(match), stat_prefix=match.stat_prefix)
 

@@ -43,7 +43,9 @@ def validate(obj: Object[kube.EndpointSlice]) -> Iterator[Finding]:
 
 def _endpoint(view: View, namespace: str, endpoint: kube.SliceEndpoint, port: int) -> Endpoint:
     return Endpoint(
+        # A slice has no region: that is a label of the Node, and Nodes are not read.
         locality=Locality(zone=endpoint.zone),
+        # Kubernetes defines no meaning for a second address, and kube-proxy does not look at it.
         address=endpoint.addresses[0],
         port=port,
         labels=_labels(view, namespace, endpoint.target_ref),

@@ -18,6 +18,7 @@ from mirrorplane.translators.settings import mesh
 _SYSTEM = "kube-"
 _HEADLESS = "None"
 _ALIAS = "ExternalName"
+# Envoy has neither listeners nor clusters for it.
 _UNSUPPORTED = "SCTP"
 
 

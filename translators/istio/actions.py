@@ -12,6 +12,7 @@ from mirrorplane.translators.formats import text_problem
 from mirrorplane.translators.istio.headers import host_of
 from mirrorplane.translators.patterns import may_lose_slash, regex_groups, regex_problem
 
+# All that Envoy can send. Istio's validation accepts every 3xx, but its translation leaves others without an action.
 _CODES = (301, 302, 303, 307, 308)
 _SCHEMES = ("http", "https")
 _DERIVED = ("", "FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT")

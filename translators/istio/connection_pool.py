@@ -29,6 +29,7 @@ def pool_of(spec: istio.ConnectionPool | None) -> ConnectionPool | None:
         connect_timeout_ms=optional_ms(tcp.connect_timeout),
         max_connection_duration_ms=optional_ms(tcp.max_connection_duration),
         tcp_idle_timeout_ms=_idle(tcp.idle_timeout),
+        # Istio: tcp.idleTimeout counts for HTTP too, where http has none.
         http_idle_timeout_ms=_idle(tcp.idle_timeout if http.idle_timeout is None else http.idle_timeout),
         keepalive=keepalive_of(tcp.tcp_keepalive),
         http2=_UPGRADES.get(http.h2_upgrade_policy),

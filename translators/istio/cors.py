@@ -25,9 +25,11 @@ def cors_of(spec: istio.CorsPolicy | None) -> Cors | None:
         methods=spec.allow_methods,
         headers=spec.allow_headers,
         expose=spec.expose_headers,
+        # -1 sends no Access-Control-Max-Age; 0 is a value, which forbids caching.
         max_age_s=optional_ms(spec.max_age) // 1000 if spec.max_age else -1,
         credentials=spec.allow_credentials,
         unmatched_preflights=(
+            # Unset is FORWARD (Istio).
             UnmatchedPreflights.ANSWER if spec.unmatched_preflights == "IGNORE" else UnmatchedPreflights.FORWARD
         ),
     )

@@ -17,6 +17,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.istio.references import gateway_name
 from mirrorplane.translators.settings import mesh
 
+# As pilot's mergeHTTPRoutes has them. `redirect` is not there: Istio refuses it on a rule with a delegate.
 _INHERITED = (
     *("rewrite", "direct_response", "timeout", "retries", "fault", "cors_policy", "headers"),
     *("mirror", "mirror_percentage", "mirror_percent", "mirror_percent_snake", "mirrors"),
@@ -87,6 +88,7 @@ def _merged(place: FieldRef, root: istio.HTTPRoute, leaf_place: FieldRef, leaf: 
     matches = _matches(root.match, leaf.match)
     if leaf.delegate is not None or (not matches and (root.match or leaf.match)):
         return None
+    # Each field for itself: a root's mirrorPercentage applies to the delegate's mirror, and headers are not merged.
     inherited: dict[str, Any] = {f: getattr(root, f) for f in _INHERITED if getattr(leaf, f) in (None, ())}
     name = "-".join(filter(None, (root.name, leaf.name)))
     spec = msgspec.structs.replace(leaf, name=name, match=matches, **inherited)
@@ -113,6 +115,7 @@ def _joined(root: istio.MatchRequest, leaf: istio.MatchRequest) -> istio.MatchRe
     fields: dict[str, Any] = {f: getattr(leaf, f) or getattr(root, f) for f in _OVERRIDDEN}
     fields |= {f: {**getattr(root, f), **getattr(leaf, f)} for f in (*_MAPS, "source_labels")}
     name = "-".join(filter(None, (root.name, leaf.name)))
+    # The root has the same ignoreUriCase: another would be a conflict.
     return istio.MatchRequest(name=name, ignore_uri_case=leaf.ignore_uri_case, **fields)
 
 
@@ -129,6 +132,7 @@ def _conflict(root: istio.MatchRequest, leaf: istio.MatchRequest) -> bool:
         any(_strings_conflict(*pair) for pair in pairs)
         or root.ignore_uri_case != leaf.ignore_uri_case
         or bool(root.port and leaf.port and root.port != leaf.port)
+        # Also where the delegate leaves it unset (Istio), unlike the port.
         or bool(root.source_namespace and root.source_namespace != leaf.source_namespace)
         or any(root_value != leaf_value for root_value, leaf_value in labels)
         or len(leaf.gateways) > len(root.gateways) > 0

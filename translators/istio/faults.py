@@ -16,6 +16,7 @@ _GRPC = (
 )
 """By number: https://grpc.io/docs/guides/status-codes/."""
 _STATUSES = range(200, 600)
+# Istio's bounds; less than one in a million has no denominator in Envoy.
 _SMALLEST_PERCENT, _LARGEST_PERCENT = 0.0001, 100
 
 
@@ -84,4 +85,5 @@ def _share_findings(about: Ref, path: str, percentage: istio.Percent | None, *, 
 
 
 def _fraction(percentage: istio.Percent | None, percent: int = 0) -> int:
+    # `percent` is the deprecated integer, which only delays have.
     return millionths(percentage.value) if percentage is not None else percent * (MILLION // 100)

@@ -41,6 +41,7 @@ def stream_route_findings(obj: VirtualService) -> Iterator[Finding]:
 
 def _match(spec: istio.StreamMatch, namespace: str) -> L4Match:
     return L4Match(
+        # Envoy keeps the SNI of a connection in lower case.
         server_names=tuple(name.lower() for name in spec.sni_hosts),
         subnets=spec.destination_subnets,
         port=spec.port,

@@ -109,6 +109,7 @@ def _hash_findings(about: Ref, path: str, spec: istio.ConsistentHash) -> Iterato
 
 
 def _is_table_size(size: int) -> bool:
+    # Maglev permutes by a step that must share no factor with the size: Envoy and Istio want a prime.
     divisors = takewhile(lambda n: n * n <= size, range(2, size + 1))
     return 1 < size <= _LARGEST_TABLE and all(size % n for n in divisors)
 

@@ -17,6 +17,7 @@ def match_of(request: istio.MatchRequest) -> Match:
         path=_uri(request.uri),
         ignore_case=request.ignore_uri_case,
         headers=tuple(_headers(request)),
+        # Istio leaves these in the order of a Go map; sorted, equal rules have equal bytes.
         query=tuple(FieldMatch(name, _field(m)) for name, m in sorted(request.query_params.items())),
         port=request.port,
         source_labels=tuple(sorted(request.source_labels.items())),
@@ -56,6 +57,7 @@ def string_problem(field: str, match: istio.StringMatch) -> str:
         return f"{' and '.join(kinds)} are both set: use one"
     if match.prefix == "" and field != "uri":
         return "an empty prefix matches everything; remove it"
+    # `*` is no regex, but says "present" of headers and query parameters, whose fields have a dot (Istio).
     if match.regex is None or (match.regex == _ANY and "." in field):
         return ""
     return regex_problem(match.regex)

@@ -19,6 +19,7 @@ LOGS = ("", "/dev/stdout", "/dev/stderr", "/dev/null")
 _MODES = ("ALLOW_ANY", "REGISTRY_ONLY")
 _UPGRADES = ("UPGRADE", "DO_NOT_UPGRADE")
 _PATHS = {
+    # DEFAULT and BASE are the same in Istio.
     "DEFAULT": PathForm.BASE,
     "NONE": PathForm.UNCHANGED,
     "BASE": PathForm.BASE,

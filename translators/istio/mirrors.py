@@ -67,5 +67,6 @@ def _fraction(rule: istio.HTTPRoute) -> int:
 def _deprecated(rule: istio.HTTPRoute) -> Iterator[tuple[str, int]]:
     if rule.mirror_percent is not None:
         yield "mirrorPercent", rule.mirror_percent
+    # Istio's CRD accepts this spelling too.
     if rule.mirror_percent_snake is not None:
         yield "mirror_percent", rule.mirror_percent_snake

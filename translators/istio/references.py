@@ -43,5 +43,6 @@ def destination_findings(about: Ref, path: str, spec: istio.Destination) -> Iter
     if spec.port is not None and spec.port.number not in PORTS:
         message = f"port {spec.port.number} is not in 1..65535"
         yield Finding(about, "InvalidDestination", message, f"{path}.port.number")
+    # It separates the parts of a cluster's name.
     if "|" in spec.subset:
         yield Finding(about, "InvalidDestination", f"subset name is invalid: {spec.subset!r}", f"{path}.subset")

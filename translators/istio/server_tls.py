@@ -36,7 +36,9 @@ _CIPHERS = frozenset(
     )
 )
 _CREDENTIAL = re.compile(r"([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
+# The suffix of Istio's Secrets, and SDS names, that hold the CA of a credential.
 _CA = "-cacert"
+# Base64 of a SHA-256: 32 bytes are 43 characters and one `=`.
 _SPKI = re.compile(r"[A-Za-z0-9+/]{43}=")
 _HASH = re.compile(r"[0-9A-Fa-f]{64}|([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}")
 

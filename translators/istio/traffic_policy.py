@@ -33,6 +33,7 @@ def layer_of(spec: istio.TrafficPolicy) -> Layer:
         proxy_protocol=_VERSIONS[spec.proxy_protocol.version] if spec.proxy_protocol else 0,
         retry_budget=retry_budget_of(spec.retry_budget),
     )
+    # What a port leaves out is not inherited from the policy for all ports (Istio).
     return Layer(cluster_policy, tuple((p.port.number, _blocks(p)) for p in spec.port_level_settings if p.port))
 
 

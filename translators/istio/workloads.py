@@ -10,7 +10,7 @@ from mirrorplane.api.proxy import Locality
 from mirrorplane.api.units import PORTS, WEIGHTS
 
 _LONGEST_SOCKET = 107
-"""The size of sockaddr_un.sun_path; Envoy rejects longer paths."""
+"""The size of sockaddr_un.sun_path without its final NUL; Envoy rejects longer paths."""
 
 
 def locality_of(text: str) -> Locality:

@@ -62,6 +62,7 @@ def _endpoints_of_port(view: View, service: Service, port: Port) -> set[Endpoint
         endpoint
         for obj in slices
         for group in view.lowered(obj.ref).endpoints
+        # By name: the number in an EndpointSlice is the target port's.
         if group.service == service.ref and group.port_name == port.name
         for endpoint in group.endpoints
     }
@@ -91,12 +92,14 @@ def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -
     if not service.selector:
         return []
     selector = set(service.selector)
+    # The index finds workloads by one label; the others are compared below.
     key, value = service.selector[0]
     endpoints = []
     for obj in view.by("workload.label", f"{service.namespace}|{key}={value}"):
         for load in view.lowered(obj.ref).workloads:
             number = _workload_port(dict(load.ports), port)
             if selector <= set(load.labels) and number and not (load.in_endpoint_slices and without_pods):
+                # A socket has no port (Istio).
                 number = 0 if is_unix(load.address) else number
                 endpoints.append(Endpoint(load.locality, load.address, number, load.labels, load.healthy, load.weight))
     return endpoints

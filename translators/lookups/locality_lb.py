@@ -12,8 +12,11 @@ from mirrorplane.api.mesh import Endpoint
 from mirrorplane.api.meta import Labels
 from mirrorplane.api.proxy import EndpointView, Locality
 
+# Envoy keeps the weight of a locality in 32 bits.
 _LARGEST_SUM = (1 << 32) - 1
+# Istio's ranks: 3 is another region, 4 one that a `failover` of the own region does not name.
 _FAR, _FARTHEST = 3, 4
+# Kubernetes has no label for the third level; Istio added one.
 _REGION, _ZONE, _SUBZONE = "topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"
 
 

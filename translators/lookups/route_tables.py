@@ -12,6 +12,7 @@ from mirrorplane.translators.lookups import services as visible
 from mirrorplane.translators.lookups.precedence import by_precision
 from mirrorplane.translators.partitions import Partition, partition_of, visible_objects
 
+# Istio (buildSidecarVirtualHostsForVirtualService): a host that the registry does not have is HTTP on port 80.
 _FOREIGN_PORT = 80
 
 
@@ -111,5 +112,6 @@ def may_match(match: Match | L4Match, scope: Scope, port: int, gateway: str = vi
 
 def matches_everything(match: Match) -> bool:
     """Tell whether every request matches, so that later routes are never reached (Istio)."""
+    # Only spelled like this: Istio's IsCatchAllRoute does not take `/.*` for one either.
     any_path = (match.path.op, match.path.value) in {(Op.PREFIX, "/"), (Op.REGEX, ".*")}
     return any_path and not match.headers and not match.query and match.fraction == MILLION

@@ -60,6 +60,7 @@ def listener_address(view: View, scope: Scope, port: int) -> tuple[str, bool]:
     listener = view.memo(sidecar_scope, scope.visibility).listener(port)
     if listener is None:
         return scope.bind, not scope.intercepted
+    # Istio: a listener with captureMode NONE is for calls to localhost, unless it says `bind`.
     default = LOOPBACK if listener.bound and scope.intercepted else scope.bind
     return listener.bind or default, listener.bound or not scope.intercepted
 

@@ -48,6 +48,7 @@ def forward(resources: DecodedResources, nested: NestedRoute, request: Request) 
         targets=targets,
         mirrors=tuple(_mirror_outcome(resources, policy, request.random_value, unsent) for policy in policies),
         timeout_ms=action.timeout.ToMilliseconds() if action.HasField("timeout") else _DEFAULT_TIMEOUT_MS,
+        # 1 is Envoy's default.
         retries=(retry.num_retries.value if retry.HasField("num_retries") else 1) if retry is not None else 0,
         retry_on=retry.retry_on if retry is not None else "",
     )

@@ -27,6 +27,7 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
 
 
 def _head(binding: ListenerBinding) -> envoy.Listener:
+    # OUTBOUND at routers too, as in Istio.
     body = envoy.Listener(name=binding.name, traffic_direction="OUTBOUND")
     body.address.socket_address.CopyFrom(envoy.SocketAddress(address=binding.address, port_value=binding.port))
     if binding.gateway_servers[0].server.tls:

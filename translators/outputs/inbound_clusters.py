@@ -45,6 +45,7 @@ def _use_original_dst(body: envoy.Cluster, port: int) -> None:
     body.lb_policy = envoy.Cluster.CLUSTER_PROVIDED
     body.upstream_bind_config.source_address.CopyFrom(envoy.SocketAddress(address=_SOURCE_ADDRESS, port_value=0))
     if port:
+        # The client dialled the service's port; the workload listens on the target port.
         body.original_dst_lb_config.upstream_port_override.value = port
 
 

@@ -14,6 +14,7 @@ from mirrorplane.translators.parts import inspectors, network_filters
 from mirrorplane.translators.settings import mesh
 from mirrorplane.translators.sidecars.inbound import INBOUND_PORT, InboundPort, inbound_ports
 
+# Istio's default for inbound requests.
 _RETRIES = 2
 
 
@@ -58,6 +59,7 @@ def _http(view: View, scope: Scope, port: InboundPort) -> envoy.Filter:
     cluster = inbound(port.port)
     routes = envoy.RouteConfiguration(name=cluster)
     routes.validate_clusters.value = False  # the listener may arrive before the cluster
+    # The names of virtual host, route and decorator are Istio's.
     host = routes.virtual_hosts.add(name=f"inbound|http|{port.service_port}", domains=["*"])
     route = host.routes.add(name="default", match=envoy.RouteMatch(prefix="/"))
     route.decorator.operation = f"{port.host}:{port.service_port}/*"

@@ -9,6 +9,7 @@ from mirrorplane.translators.lookups.policies import undeclared_cluster
 from mirrorplane.translators.names import ANY_ADDRESS, BLACK_HOLE, VIRTUAL_OUTBOUND
 from mirrorplane.translators.parts import network_filters
 
+# Istio's, to which the iptables rules redirect.
 PORT = 15001
 
 

@@ -16,6 +16,7 @@ from mirrorplane.translators.parts.weights import independent
 from mirrorplane.translators.settings import mesh
 
 _INTERNAL_SERVER_ERROR = 500
+# All that Envoy's RedirectAction has; Istio's validation allows any 3xx, and Gateway API these five.
 REDIRECT_CODES = {
     301: envoy.RedirectAction.MOVED_PERMANENTLY,
     302: envoy.RedirectAction.FOUND,
@@ -52,6 +53,7 @@ def encode_route(view: View, scope: Scope, route: Route, port: int) -> EncodedRo
     only = route.destinations[0] if len(route.destinations) == 1 else None
     headers.apply(body, route.headers)
     if only is not None:
+        # `cluster`, unlike an entry of `weighted_clusters`, has no headers of its own: after the rule's, as in Istio.
         headers.apply(body, only.headers)
     http_filters.apply(body, route)
     body.metadata.CopyFrom(_source(route.ref, route.path))
@@ -119,6 +121,7 @@ def _hash_and_retry(view: View, client: ClientKey, action: envoy.RouteAction, fo
     hashes = balancing.hashes(view, client, forward.destinations, port)
     if hashes:
         action.hash_policy.extend(hashes)
+    # Istio keeps the predicate on weighted routes.
     hashed = bool(hashes) and len(forward.destinations) == 1
     if forward.retries is not None or hashed:
         action.retry_policy.CopyFrom(retries.policy(forward.retries or view.memo(mesh).retries, hashed=hashed))
@@ -142,6 +145,7 @@ def _http2_clusters(route: Route) -> Iterator[str]:
 def _rewrite(action: envoy.RouteAction, forward: Forward) -> None:
     """Set path and host rewrites. A host for the rule takes precedence over one for its only destination (Istio)."""
     rewrite, destinations = forward.rewrite, forward.destinations
+    # Of an exact match Envoy replaces the whole path with it, which is what Istio's `rewrite.uri` means.
     action.prefix_rewrite = rewrite.path
     if rewrite.pattern:
         action.regex_rewrite.pattern.regex = rewrite.pattern
@@ -164,6 +168,7 @@ def _redirect(redirect: Redirect, port: int) -> envoy.RedirectAction:
     elif redirect.pattern:
         action.regex_rewrite.pattern.regex = redirect.pattern
         action.regex_rewrite.substitution = redirect.substitution
+    # Istio's FROM_REQUEST_PORT, and Gateway API's default, mean the port of the listener, not the one in Host.
     number = port if redirect.request_port else redirect.port
     if redirect.scheme_port or number != _DEFAULT_PORTS.get(redirect.scheme):
         action.port_redirect = number

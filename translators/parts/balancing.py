@@ -33,6 +33,7 @@ def tune(body: envoy.Cluster, policy: ClusterPolicy) -> None:
     balancing = policy.load_balancer or LoadBalancer()
     if balancing.algorithm is Algorithm.RING_HASH:
         body.ring_hash_lb_config.minimum_ring_size.value = balancing.table_size or _DEFAULT_RING_SIZE
+    # Where the rule sets none, Envoy's own table size applies: 65,537.
     elif balancing.algorithm is Algorithm.MAGLEV and balancing.table_size:
         body.maglev_lb_config.table_size.value = balancing.table_size
     elif balancing.slow_start is not None:
@@ -41,6 +42,7 @@ def tune(body: envoy.Cluster, policy: ClusterPolicy) -> None:
         )
         config.slow_start_config.CopyFrom(_slow_start(balancing.slow_start))
     if policy.weighs_localities:
+        # Without it Envoy ignores the weights of localities, and `distribute` would do nothing.
         body.common_lb_config.locality_weighted_lb_config.SetInParent()
 
 
@@ -71,6 +73,8 @@ def _hash_policy(key: HashKey) -> envoy.RouteAction.HashPolicy:
         body.header.header_name = key.header
     elif key.cookie:
         body.cookie.name, body.cookie.path = key.cookie, key.cookie_path
+        # With a TTL (0 is a session cookie) Envoy sets the cookie for clients that have none; without, it only reads
+        # it.
         if key.cookie_ttl_ms is not None:
             body.cookie.ttl.CopyFrom(envoy.duration(key.cookie_ttl_ms))
     elif key.query:

@@ -123,6 +123,7 @@ def _common(view: View, port_protocol: str, guards: Guards | None, policy: Clust
     upstream_tls.secure(body, http, policy)
     if guards is not None:
         mirrors.guard(body, http, guards)
+    # L4 clusters have HTTP options only where something is there: the guards, or the SNI options that TLS puts there.
     if guards is not None or not protocol.is_l4 or policy.uses_tls:
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(envoy.packed(http))
     return envoy.encode(body)

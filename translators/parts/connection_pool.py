@@ -5,6 +5,7 @@ from mirrorplane.api.mesh import Protocol
 from mirrorplane.api.settings import MeshSettings
 from mirrorplane.translators import envoy
 
+# As Istio writes it: unset would be Envoy's default of 1,024 (3 for retries).
 _UNLIMITED = (1 << 32) - 1
 _ENFORCED = 100
 
@@ -20,6 +21,7 @@ def limit(body: envoy.Cluster, policy: ClusterPolicy, settings: MeshSettings) ->
     body.connect_timeout.CopyFrom(envoy.duration(pool.connect_timeout_ms or settings.connect_timeout_ms))
     thresholds = _thresholds(body, pool)
     if policy.retry_budget is not None:
+        # Envoy ignores `max_retries` beside a budget.
         thresholds.retry_budget.budget_percent.value = policy.retry_budget.percent
         thresholds.retry_budget.min_retry_concurrency.value = policy.retry_budget.min_concurrency
     keepalive = settings.keepalive if pool.keepalive is None else pool.keepalive
@@ -37,6 +39,7 @@ def _thresholds(body: envoy.Cluster, pool: ConnectionPool) -> "envoy.CircuitBrea
     thresholds = body.circuit_breakers.thresholds.add()
     thresholds.max_connections.value = pool.max_connections or _UNLIMITED
     thresholds.max_pending_requests.value = pool.max_pending_requests or _UNLIMITED
+    # Istio calls it http2MaxRequests, but Envoy limits the active requests of HTTP/1.1 by it too.
     thresholds.max_requests.value = pool.max_requests or _UNLIMITED
     thresholds.max_retries.value = pool.max_retries or _UNLIMITED
     return thresholds
@@ -50,6 +53,7 @@ def http(protocol: Protocol, rule: ConnectionPool | None, *, upgrade: bool) -> e
     pool = rule or ConnectionPool()
     force_http2 = upgrade and protocol is Protocol.HTTP if pool.http2 is None else pool.http2
     body = envoy.UpstreamHttp()
+    # What was detected on a port without a protocol is forwarded in the client's own version (Istio).
     if pool.use_client_protocol or (protocol is Protocol.AUTO and not force_http2):
         body.use_downstream_protocol_config.http_protocol_options.SetInParent()
         http2 = body.use_downstream_protocol_config.http2_protocol_options
@@ -111,6 +115,7 @@ def _outlier_detection(detection: OutlierDetection) -> envoy.OutlierDetection:
         body.interval.CopyFrom(envoy.duration(detection.interval_ms))
     if detection.base_ejection_ms:
         body.base_ejection_time.CopyFrom(envoy.duration(detection.base_ejection_ms))
+    # 0 counts as unset (Istio): then Envoy's default of 10 % applies.
     if detection.max_ejection_percent:
         body.max_ejection_percent.value = detection.max_ejection_percent
     return body

@@ -13,7 +13,9 @@ def domains(host: str, addresses: Iterable[str], scope: Scope) -> tuple[str, ...
     """
     # Clients that resolve `web.shop.svc.cluster.local.` send the dot in Host too.
     absolute = () if is_ip(host) or host.startswith("*") else (f"{host}.",)
+    # A ServiceEntry may have CIDR ranges, which no Host names; 0.0.0.0 is Istio's "no address".
     single = [a for a in addresses if "/" not in a and a != "0.0.0.0"]  # noqa: S104 - an address to leave out
+    # In Host an IPv6 address has brackets (RFC 3986, section 3.2.2).
     literals = (f"[{a}]".lower() if ":" in a else a for a in single)
     return tuple(dict.fromkeys((host, *absolute, *_short_forms(host, scope), *literals)))
 
@@ -32,6 +34,7 @@ def distinct(claims: Iterable[tuple[str, tuple[str, ...]]]) -> tuple[tuple[str, 
     not `a` in namespace `b`. Otherwise the first by name has it.
     """
     hosts = list(claims)
+    # Nearly always no two meet: counting them costs less than the sort below.
     if len(set().union(*(claimed for _, claimed in hosts))) == sum(len(claimed) for _, claimed in hosts):
         return ()
     hosts.sort()

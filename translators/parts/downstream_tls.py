@@ -46,6 +46,7 @@ def _verify_clients(body: envoy.DownstreamTlsContext, termination: Termination) 
         checks.trust_chain_verification = envoy.CertificateValidationContext.ACCEPT_UNTRUSTED
     ca_bundle = own_secrets.client_ca(termination)
     if ca_bundle:
+        # SDS brings the CA alone; Envoy adds the names, hashes and CRL of this context to it.
         common.combined_validation_context.default_validation_context.CopyFrom(checks)
         common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(secret(ca_bundle))
     else:

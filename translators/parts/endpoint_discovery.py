@@ -17,6 +17,7 @@ def fill(view: View, client: ClientKey, body: envoy.Cluster, service: Service, c
     `body.lb_policy` is set before. A mirror's cluster has the same endpoints as the live one.
     """
     if body.lb_policy == envoy.Cluster.CLUSTER_PROVIDED:
+        # Envoy accepts this type only with the policy CLUSTER_PROVIDED, and the other way round.
         body.type = envoy.Cluster.ORIGINAL_DST
         return True
     if service.resolution is Resolution.ENDPOINTS:
@@ -44,11 +45,13 @@ def _use_dns(body: envoy.Cluster, endpoints: list[Endpoint], refresh_ms: int, *,
         respect_dns_ttl=True,
         all_addresses_in_single_endpoint=single,
     )
+    # The DNS fields of Cluster itself are deprecated in favour of this extension.
     body.cluster_type.CopyFrom(
         envoy.Cluster.CustomClusterType(name="envoy.cluster.dns", typed_config=envoy.packed(dns))
     )
     body.load_assignment.cluster_name = body.name
     locality = body.load_assignment.endpoints.add()
+    # Envoy rejects a logical DNS cluster with a second endpoint.
     for endpoint in endpoints[:1] if single else endpoints:
         address = envoy.SocketAddress(address=endpoint.address, port_value=endpoint.port)
         locality.lb_endpoints.add(endpoint=envoy.Endpoint(address=envoy.Address(socket_address=address)))

@@ -47,6 +47,7 @@ def _chains(view: View, scope: Scope, gateway_server: GatewayServer) -> tuple[Ch
     if server.protocol is ServerProtocol.HTTP:
         return (_http(view, scope, gateway_server),)
     # Appended to the encoded chain: a message is the concatenation of its fields, in any order.
+    # No ALPN: what is inside TLS is known to client and service only.
     socket = _socket(server.termination, ())
     return tuple(
         Chain(server_rule.names, server_rule.ranges, _tcp(view, scope, gateway_server, server_rule.rule) + socket)
@@ -75,6 +76,7 @@ def _tcp(view: View, scope: Scope, gateway_server: GatewayServer, rule: L4Route)
 
 def _http(view: View, scope: Scope, gateway_server: GatewayServer) -> Chain:
     server = gateway_server.server
+    # Istio's form, which says "outbound" at gateways too.
     stat_prefix = server.stat_prefix or f"outbound_{listener(server.bind or ANY_ADDRESS, gateway_server.port)}"
     body = envoy.FilterChain(filters=[network_filters.http(view, scope, gateway_server.route_config_name, stat_prefix)])
     names = server.server_names if server.tls else ()

@@ -19,6 +19,7 @@ def detect_http(body: envoy.Listener, ports: Iterable[int], timeout_ms: int) -> 
     any_port = envoy.ListenerFilterChainMatchPredicate()
     for port in ports:
         match = any_port.or_match.rules.add().destination_port_range
+        # The end of Envoy's Int32Range is exclusive.
         match.start, match.end = port, port + 1
     rules = any_port.or_match.rules
     if not rules:

@@ -44,6 +44,7 @@ def policy(view: View, mirror: Mirror, cluster: str) -> envoy.RouteAction.Reques
     The denominator is always MILLION: Envoy draws one random number for both the weighted cluster and the mirror, so
     with weights that sum to 100, `10/HUNDRED` would copy only requests to the first destination. See decision 0003.
     """
+    # No `runtime_key`, as in Istio: with one, /runtime_modify of Envoy's admin API could change the fraction.
     profile = find_profile(view, mirror.profile)
     return envoy.RouteAction.RequestMirrorPolicy(
         cluster=cluster,
@@ -81,6 +82,8 @@ def guard(cluster: envoy.Cluster, http: envoy.UpstreamHttp, guards: Guards) -> N
         _tighten(thresholds, guards.max_requests)
     # The route's timeout starts when the request is complete, and many routes have none: neither ends a stuck copy.
     http.common_http_protocol_options.max_stream_duration.CopyFrom(envoy.duration(guards.deadline_ms))
+    # Not Envoy's `buffer` filter: it would hold a bidirectional gRPC call until the client closes. Envoy 1.40: a copy
+    # over the limit is cut off, and counted in `upstream_rq_cancelled` of this cluster.
     body_limit = envoy.typed_struct(BODY_SIZE_LIMIT, {"max_request_bytes": guards.max_body_bytes})
     http.http_filters.extend(
         [

@@ -37,6 +37,7 @@ def http(
         # Without it Envoy answers WebSocket upgrades with 403 (Istio).
         upgrade_configs=[envoy.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
         normalize_path=envoy.BoolValue(value=paths is not PathForm.UNCHANGED),
+        # Each of Istio's forms includes those before: BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES.
         merge_slashes=paths in {PathForm.MERGED, PathForm.DECODED},
         # A router is the edge: X-Forwarded-For starts there. A sidecar keeps what its workload sent.
         use_remote_address=envoy.BoolValue(value=scope.role == ROUTER),
@@ -107,6 +108,7 @@ def _limit(proxy: envoy.TcpProxy, pool: ConnectionPool | None) -> None:
 
 def _set_edge_options(manager: envoy.HttpConnectionManager) -> None:
     """Drop what clients claim about their certificates, and report the certificate that was verified (Istio)."""
+    # The `server` header of answers, as at Istio's gateways.
     manager.server_name = "istio-envoy"
     manager.forward_client_cert_details = envoy.HttpConnectionManager.SANITIZE_SET
     details = manager.set_current_client_cert_details

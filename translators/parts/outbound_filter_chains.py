@@ -136,5 +136,6 @@ def _unknown_host(view: View, scope: Scope) -> tuple[Chain, ...]:
     if not scope.intercepted:
         return ()
     proxy = network_filters.tcp_fixed(view, undeclared_cluster(view, scope.visibility))
+    # The name of this chain in Istio.
     body = envoy.FilterChain(name="PassthroughFilterChain", filters=[proxy])
     return (Chain((), (), envoy.encode(body)),)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from mirrorplane.api.resource import ROUTE, Resource
 from mirrorplane.translators import envoy
 
+# As in Istio, whose validation refuses larger bodies.
 _MAX_DIRECT_RESPONSE = 1 << 20
 
 

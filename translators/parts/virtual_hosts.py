@@ -88,6 +88,7 @@ def catch_all(view: View, visibility: Visibility) -> bytes:
 def common(view: View) -> bytes:
     """Return the options of all routes, encoded as fields of the virtual host."""
     policy = retries.policy(view.memo(mesh).retries)
+    # x-envoy-attempt-count tells the service which requests are retries (Istio).
     return envoy.encode(envoy.VirtualHost(include_request_attempt_count=True, retry_policy=policy))
 
 
@@ -99,6 +100,7 @@ def encode_host(name: str, host_domains: tuple[str, ...], routes: bytes) -> byte
 
 def _unknown_host(view: View, visibility: Visibility) -> envoy.Route:
     cluster = undeclared_cluster(view, visibility)
+    # Istio's names, of the virtual host and of its route.
     name = "block_all" if cluster == names.BLACK_HOLE else "allow_any"
     body = envoy.Route(name=name, match=envoy.RouteMatch(prefix="/"))
     if cluster != names.BLACK_HOLE:

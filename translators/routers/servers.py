@@ -13,6 +13,7 @@ from mirrorplane.translators.lookups.endpoints import port_of
 from mirrorplane.translators.secrets import own_secrets
 from mirrorplane.translators.sidecars.inbound import target_ports, workload_services
 
+# Without CAP_NET_BIND_SERVICE Envoy cannot bind these; Istio leaves them out for UNPRIVILEGED_POD too.
 _PRIVILEGED = range(1, 1024)
 
 
@@ -166,6 +167,7 @@ def _configuration_name(gateway: Gateway, server: Server, port: int) -> str:
     bind = f".{server.bind}" if server.bind else ""
     if server.tls:
         api = f".{gateway.api}" if gateway.api else ""
+        # Istio: here the server's own number, below the one that the router listens on.
         return f"https.{server.number}.{server.section_name}.{gateway.ref.name}.{gateway.ref.namespace}{bind}{api}"
     return f"http.{port}{bind}"
 

@@ -29,6 +29,7 @@ from mirrorplane.translators.gateway_api.gateway.listeners import (
 from mirrorplane.translators.gateway_api.names import binding_name
 
 _HOSTS_TAKEN = "HostsTaken"
+# The rank that Istio gives them, where listeners refuse a route for different reasons.
 _REASONS = (_HOSTS_TAKEN, "NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
 """Why a listener does not accept a route, the most telling reason first. All but the first are Gateway API's."""
 _MESSAGES = {
@@ -124,12 +125,15 @@ def _selects(ref: ParentReference, listener: Listener) -> bool:
 def _shared_hosts(obj: Route, listener: Listener) -> Iterator[str]:
     """Yield the hosts of both a route and a listener: the narrower one of two that meet."""
     meeting = (narrower(listener.host, host) for host in hosts_of(obj))
+    # A hostname that does not meet the listener's is dropped without a word (Gateway API).
     yield from dict.fromkeys(host for host in meeting if host)
 
 
 def _is_taken(verdicts: tuple[ListenerVerdict, ...], listener: Listener, host: str) -> bool:
     """Tell whether a more specific listener of the port serves a host: its requests then reach only that one."""
     return any(
+        # Not `served`: a listener whose certificate is missing keeps its hosts, or they would be served by the wider
+        # one.
         verdict.accepted and is_more_specific(verdict.listener, listener) and includes(verdict.listener.host, host)
         for verdict in verdicts
     )

@@ -42,6 +42,7 @@ def listener_sections(view: View, parent: Ref, verdicts: tuple[ListenerVerdict, 
         spec = verdict.listener.spec
         facts: dict[str, Any] = {
             "supportedKinds": [{"group": group, "kind": kind} for group, kind in verdict.kinds],
+            # Also for a listener that is not served (conformance test GatewayWithAttachedRoutes).
             "attachedRoutes": routes.get(spec.name, 0),
         }
         place = listener_suffix(spec.port, udp=spec.protocol == "UDP") if verdict.served else ""

@@ -78,6 +78,7 @@ def frontend_tls_findings(obj: Gateway) -> Iterator[Finding]:
 def _validation(obj: Gateway, spec: gw.Listener) -> tuple[str, gw.FrontendTLSValidation | None]:
     """Return the client validation of a listener, and its field. Gateway API: a port's own replaces the default."""
     frontend = obj.spec.tls.frontend
+    # Gateway API: `frontend` is for HTTPS listeners, not for those of TLS with mode Terminate.
     if frontend is None or spec.protocol != "HTTPS":
         return "", None
     for i, config in enumerate(frontend.per_port):

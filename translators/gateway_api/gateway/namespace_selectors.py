@@ -16,6 +16,7 @@ def allows(view: View, selection: tuple[str, LabelSelector | None], home: str, n
     if from_ == "Same":
         return namespace == home
     if from_ != "Selector":
+        # `None`, and what a later version of the API may add, select nothing.
         return from_ == "All"
     if selector is None:
         return False
@@ -32,6 +33,7 @@ def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
 def _labels(view: View, namespace: str, keys: tuple[str, ...]) -> Labels:
     """Return only the labels of a namespace that a selector reads, so that a change of others invalidates nothing."""
     obj = view.get(Ref(NAMESPACE.key, "", namespace))
+    # The API server sets this label on every namespace; namespaces from files, or of no file, have it here.
     labels = {_NAME_LABEL: namespace, **(obj.labels if obj is not None else {})}
     return tuple((key, labels[key]) for key in keys if key in labels)
 

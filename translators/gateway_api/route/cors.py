@@ -11,6 +11,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.translators.patterns import is_header_name
 
 _ALL = "*"
+# Anything but the port, or an IPv6 address in brackets.
 _ANY_HOST = r"(?:[^/:]+|\[[^/\]]*\])"
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?P<host>\*|(?:\*\.)?[a-zA-Z0-9*](?:[-a-zA-Z0-9.*]*[a-zA-Z0-9*])?)(?::(?P<port>[0-9]{1,5}))?"

@@ -23,6 +23,7 @@ _FIELDS = {
     "ExtensionRef": ("extension_ref", "extensionRef"),
 }
 """The field of each type, as an attribute and as it is written."""
+# The CRD's rules let these two be repeated; several mirrors are the feature HTTPRouteRequestMultipleMirrors.
 _NOT_REPEATABLE = frozenset(_FIELDS) - {"RequestMirror", "ExtensionRef"}
 Filters = Sequence[gw.HTTPRouteFilter]
 

@@ -86,6 +86,7 @@ def _match(spec: gw.GRPCRouteMatch) -> RuleMatch:
 
 def _path(spec: gw.GRPCMethodMatch) -> StringMatch:
     """Return the comparison with the path of a call, which is `/package.Service/Method`."""
+    # The CRD allows the leading dot of an absolute protobuf name, which the path of a call never has.
     service, method = spec.service.removeprefix(".") if spec.type == "Exact" else spec.service, spec.method
     if not (service or method):
         return StringMatch(Op.PREFIX, "/")

@@ -12,6 +12,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.translators.formats import text_problem
 from mirrorplane.translators.gateway_api.conditions import UNSUPPORTED_VALUE
 
+# Envoy's regex_rewrite sees the path alone, and keeps the query as Gateway API wants it.
 _EVERYTHING = "^/.*$"
 _KINDS = {"ReplaceFullPath": "replaceFullPath", "ReplacePrefixMatch": "replacePrefixMatch"}
 
@@ -29,6 +30,7 @@ class NewPath(msgspec.Struct, frozen=True):
         """The same without `full`, which Envoy has for redirects but not for rewrites."""
         if not self.full:
             return self
+        # In RE2's substitution a backslash begins the number of a group.
         return NewPath(pattern=_EVERYTHING, substitution=self.full.replace("\\", "\\\\"))
 
 

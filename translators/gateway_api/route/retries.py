@@ -10,6 +10,7 @@ from mirrorplane.api.units import milliseconds
 from mirrorplane.translators.gateway_api.conditions import UNSUPPORTED_VALUE
 from mirrorplane.translators.gateway_api.route.durations import duration_findings, optional_ms
 
+# Not `5xx`: statuses that `codes` does not list must not be retried. `reset` includes an attempt that timed out.
 _ON = ("connect-failure", "refused-stream", "reset")
 """No response, or none within the time of one attempt."""
 _BY_STATUS = "retriable-status-codes"

@@ -19,6 +19,7 @@ def rule_findings(view: View, rule: Rule) -> Iterator[Finding]:
         path = f"{rule.path}.filters[{i}].{problem.field}"
         yield Finding(rule.about, problem.reason, message, path, fix=problem.fix)
     for i, match in enumerate(rule.spec.matches):
+        # Envoy matches CONNECT by `connect_matcher` alone: the request has no path.
         if match.method == "CONNECT":
             message = "method CONNECT is not supported; this match never applies"
             yield Finding(rule.about, "UnsupportedValue", message, f"{rule.path}.matches[{i}].method")
