@@ -184,7 +184,7 @@ class Engine:
         try:
             return self._lower[ref.kind](view, obj)
         except CycleError:
-            raise
+            raise  # not a fault of this object: `_is_valid` may be checking reads of an old answer
         except Exception as error:
             log.exception("translating %s failed; its previous translation stays in use", ref)
             self.failures += 1

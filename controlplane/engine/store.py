@@ -67,6 +67,7 @@ class Store:
             self._checkpoint()
             members = self._members[bucket]
             if bucket in self._unsorted and len(members) > 1:
+                # By Ref, so that what is built from an index is the same on every replica and after a restart.
                 members = self._members[bucket] = {ref: members[ref] for ref in sorted(members)}
             if members:
                 self._buckets.put(bucket, tuple(members.values()))

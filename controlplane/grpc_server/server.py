@@ -59,6 +59,8 @@ class GrpcServer:
 
     async def start(self) -> int:
         """Bind and serve; return the port. Raises RuntimeError when the address is taken or cannot be bound."""
+        # No `compression`: Envoy 1.40 ends a compressed stream (its envoy_grpc client: "gRPC config stream closed:
+        # 13").
         server = grpc.aio.server(options=self._channel_options())
         # A method without deserialiser and serialiser carries bytes.
         server.add_generic_rpc_handlers(

@@ -66,4 +66,5 @@ def _configuration(certificate: bytes, key: bytes, client_ca: bytes | None = Non
     check_pair(certificate, key)
     if client_ca is not None:
         check_authorities(client_ca)
+    # gRPC wants the key before the certificate.
     return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca)

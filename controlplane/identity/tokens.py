@@ -10,6 +10,7 @@ import msgspec
 from mirrorplane.controlplane.identity.caller import Caller, UnauthenticatedError, caller_from_subject
 from mirrorplane.controlplane.identity.watched_files import WatchedFiles
 
+# For clocks that differ a little between machines.
 LEEWAY_S = 10
 MAX_TOKEN = 8192
 """Characters. Kubernetes' tokens have about 1,200."""

@@ -24,6 +24,7 @@ from mirrorplane.controlplane.manifests.lines import Lines
 from mirrorplane.controlplane.manifests.scalars import TAG_PREFIX, resolve, resolve_tagged, show_tag
 
 MAX_DEPTH: Final = 64
+# Nested aliases multiply ("billion laughs"): a few hundred bytes can stand for gigabytes.
 MAX_EXPANDED: Final = 10_000
 _LITERAL: Final = "|"
 _MERGE: Final = "<<"

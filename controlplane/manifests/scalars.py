@@ -22,6 +22,7 @@ _INTEGER: Final = re.compile(r"([-+]?)(?:0[bB]([01]+)|0[xX]([0-9a-fA-F]+)|0[oO]?
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _BASES: Final = (2, 16, 8, 10)
 _INTEGER_LIMIT: Final = 1 << 64
+# A double has at most 309 digits before the point, and Python takes quadratic time to read a long integer.
 _LONGEST_NUMBER: Final = 400
 
 _TAG_TYPES: Final[dict[str, tuple[type, ...]]] = {

@@ -22,6 +22,7 @@ class Debounce(msgspec.Struct, frozen=True):
     `longest`: how long the first batch of a storm waits at most.
     """
 
+    # As in Istio (PILOT_DEBOUNCE_AFTER, PILOT_DEBOUNCE_MAX).
     quiet: float = 0.1
     longest: float = 10.0
 

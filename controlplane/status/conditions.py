@@ -92,6 +92,8 @@ def _condition(old: Plain | None, condition: Condition, generation: int, now: st
     return {
         "type": condition.type,
         "status": condition.status,
+        # Of all conditions, also where nothing else changed: Gateway API's conformance tests take an older one for an
+        # error.
         "observedGeneration": generation,
         "lastTransitionTime": old["lastTransitionTime"] if old is not None and unchanged else now,
         "reason": condition.reason,

@@ -15,6 +15,7 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.xds.node import proxy_from_node
 from mirrorplane.controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
 
+# The longest type that is served has fewer than 80 characters.
 MAX_TYPE_URL = 256
 MAX_NACK = 4096
 """Characters of a NACK's message that are decoded."""
@@ -83,6 +84,7 @@ def _parse(message_type: Any, message: bytes) -> Any:
 
 def _proxy(parsed: Any) -> Proxy:
     if not parsed.HasField("node"):
+        # xDS protocol: only the first has to carry it. Bootstraps set `set_node_on_first_message_only`: it is 60 kB.
         raise ProtocolError("the first request of a stream must carry a node")
     return proxy_from_node(parsed.node)
 

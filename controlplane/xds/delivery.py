@@ -10,6 +10,7 @@ import msgspec
 
 from mirrorplane.controlplane.xds.versions import format_version, term
 
+# A name that no resource has: the sum is that of no state a proxy could hold.
 _INCOMPLETE = term("\0", "incomplete")
 
 

@@ -28,6 +28,8 @@ class DeltaSession(Session[DeltaRequest]):
         names = set(request.subscribe)
         if len(sub.names) + len(names) > MAX_NAMES:
             raise ProtocolError(f"more than {MAX_NAMES} names of {sub.type_url}")
+        # xDS protocol: a first request without names is a wildcard, of CDS and LDS only. Envoy 1.40 opens both like
+        # that.
         is_legacy_wildcard = is_first and not names and sub.type.full_state
         if (WILDCARD in names or is_legacy_wildcard) and not sub.names.wildcard:
             self._add_wildcard(sub, request)

@@ -23,6 +23,7 @@ def listed_culprits(message: str, names: Collection[str]) -> set[str]:
     listed = _LISTED.match(message)
     if not listed:
         return set()
+    # Envoy's CdsApiHelper joins its entries by ", ", LdsApiImpl ends each with a line break.
     separator = ", " if listed[1] == "cluster" else "\n"
     entries = (entry.partition(": ") for entry in listed[2].split(separator))
     return {name for name, colon, _ in entries if colon}.intersection(names)

@@ -22,6 +22,7 @@ from mirrorplane.controlplane.xds.status import TypeStatus
 from mirrorplane.controlplane.xds.subscription import Subscription
 
 MAX_TYPES = 64
+# 64 bits of a version: a nonce is only ever compared with the one before it.
 _NONCE_LENGTH = 16
 
 R = TypeVar("R")
@@ -198,6 +199,8 @@ class Session(ABC, Generic[R]):
     def _note_warming(self, sub: Subscription, names: tuple[str, ...]) -> None:
         resources = (self._served.get(sub.type_url, name) for name in names)
         warming = self._warming.setdefault(sub.type.warmed_by, set())
+        # Envoy 1.40, delta: for a changed cluster it does not ask for the endpoints again, and neither applies nor ACKs
+        # it until they come, even unchanged; with our initial_fetch_timeout of 0 it would wait for ever.
         warming.update(used for resource in resources if resource for used in resource.uses)
         self._send_warming(sub.type.warmed_by)
 

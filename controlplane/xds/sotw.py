@@ -45,6 +45,7 @@ class SotwSession(Session[SotwRequest]):
         for name in self._covered_names(sub):
             self._subscribe(sub, name)
         self._resubscribe(sub, request)
+        # Envoy's start waits for CDS and LDS, so even an empty response has to be sent.
         delivery.unanswered = sub.full_state
         may_be_dropped = any(self._was_sent(user) for user in USERS.get(sub.type_url, ()))
         current = request.version == delivery.version() and not may_be_dropped
@@ -120,6 +121,7 @@ class SotwSession(Session[SotwRequest]):
     def _find(self, row: ResourceType, name: str) -> Resource | None:
         """Find a resource; a missing one of a type with stubs is sent with its name alone."""
         resource = self._served.get(row.url, name)
+        # Envoy 1.40: its start waits for endpoints that are missing, listeners included; SotW cannot say "removed".
         if resource is None and row.stub:
             return Resource(row.url, name, _ABSENT, (name_only(name),))
         return resource

@@ -35,6 +35,7 @@ class WriteScheduler:
     def _begin(self) -> None:
         self._running = True
         self._began = time.perf_counter()
+        # It runs in the loop's next iteration, after all writers of this one.
         asyncio.get_running_loop().call_soon(self._end)
 
     def _end(self) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 MAX_DEPTH: Final = 32
+# Hidden names, and those of editors: Emacs saves `#web.yaml#` while the file is edited.
 _SKIPPED_STARTS: Final = (".", "#", "~")
 
 Fingerprint = tuple[int, int, int, int]

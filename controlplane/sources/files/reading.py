@@ -96,6 +96,7 @@ def _read_consistently(path: str) -> tuple[bytes, Fingerprint]:
         with Path(path).open("rb") as file:
             status = os.fstat(file.fileno())
             check_size(status.st_size)
+            # It may have grown since: one byte over the limit is enough to refuse it.
             body = file.read(MAX_BYTES + 1)
         if fingerprint(Path(path).stat()) == fingerprint(status):
             return body, fingerprint(status)

@@ -35,6 +35,7 @@ from mirrorplane.controlplane.sources.source import Location
 MANIFEST_NAMES: Final = "a file in a folder must end in .yaml, .yml or .json"
 """What to tell a user whose folder seems to be empty."""
 
+# watchfiles gathers events while another one comes within `step`, but for no longer than `debounce`.
 _STEP_MS: Final = 20
 _DEBOUNCE_MS: Final = 200
 _RESCAN_S: Final = 1.0
@@ -198,6 +199,7 @@ async def _events(roots: Sequence[str], stop: asyncio.Event) -> AsyncGenerator[f
         if roots:
             async for events in watchfiles.awatch(
                 *roots,
+                # The listing decides what counts: watchfiles' own filter skips folders by name (node_modules, .venv).
                 watch_filter=None,
                 debounce=_DEBOUNCE_MS,
                 step=_STEP_MS,
