@@ -1,5 +1,6 @@
 """The protocol of a port, from its appProtocol, its name or its declared protocol (Istio's protocol selection)."""
 
+from mirrorplane.api.cluster_policy import ConnectionPool
 from mirrorplane.api.mesh import Protocol
 
 _TOKENS = {
@@ -46,3 +47,14 @@ def protocol_of_port(number: int, name: str, app_protocol: str = "") -> Protocol
     if declared is not None:
         return declared
     return Protocol.TCP if number in _SERVER_FIRST else Protocol.AUTO
+
+
+def requires_http2(protocol: Protocol, rule: ConnectionPool | None, *, upgrade: bool) -> bool:
+    """Tell whether a port is called over HTTP/2, whatever the client speaks.
+
+    `upgrade`: HTTP/2 for ports that are HTTP, unless the rule forbids it (Istio: h2UpgradePolicy).
+    """
+    pool = rule or ConnectionPool()
+    if pool.use_client_protocol or protocol is Protocol.HTTP2:
+        return not pool.use_client_protocol
+    return upgrade and protocol is Protocol.HTTP if pool.http2 is None else pool.http2

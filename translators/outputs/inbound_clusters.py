@@ -34,7 +34,7 @@ def build(view: View, scope: Scope, name: str) -> Resource | None:
         _use_original_dst(body, port.target if port else 0)
     connection_pool.limit(body, ClusterPolicy(connection_pool=pool), view.memo(mesh))
     if port is not None and not port.protocol.is_l4:
-        http = envoy.packed(connection_pool.http(port.protocol, pool, upgrade=False))
+        http = envoy.packed(connection_pool.http(port.protocol, pool))
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(http)
     return envoy.resource(CLUSTER, name, envoy.encode(body))
 

@@ -53,7 +53,7 @@ def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False
     guards = mirrors.find_guards(view, cluster.profile) if cluster.purpose is Purpose.MIRROR else None
     policy = _without_unsent_secret(_force_http2(policy) if http2 else policy, client)
     return envoy.resource(
-        CLUSTER, name, envoy.encode(body), view.memo(_common, protocol.value, guards, policy), uses=uses
+        CLUSTER, name, envoy.encode(body), view.memo(_common, protocol.value, guards, policy, client.router), uses=uses
     )
 
 
@@ -109,14 +109,16 @@ def _lacks_secret(view: View, client: ClientKey, policy: ClusterPolicy) -> bool:
     )
 
 
-def _common(view: View, port_protocol: str, guards: Guards | None, policy: ClusterPolicy) -> bytes:
+def _common(view: View, port_protocol: str, guards: Guards | None, policy: ClusterPolicy, router: bool) -> bytes:
     """Return what clusters of a kind have in common, encoded: limits, timeouts, HTTP versions, TLS.
 
-    `guards` are those of a mirror's cluster; None for live requests.
+    `guards` are those of a mirror's cluster; None for live requests. `router`: the proxy is one.
     """
     protocol = Protocol(port_protocol)
     settings = view.memo(mesh)
-    http = connection_pool.http(protocol, policy.connection_pool, upgrade=settings.http2)
+    # To Envoy 1.40 the client of a copy is itself, which speaks HTTP/1.1 (measured: 502 from a gRPC server).
+    follow_client = not router and guards is None
+    http = connection_pool.http(protocol, policy.connection_pool, upgrade=settings.http2, follow_client=follow_client)
     body = envoy.Cluster()
     connection_pool.limit(body, policy, settings)
     balancing.tune(body, policy)

@@ -4,6 +4,7 @@ from mirrorplane.api.cluster_policy import ClusterPolicy, ConnectionPool, Keepal
 from mirrorplane.api.mesh import Protocol
 from mirrorplane.api.settings import MeshSettings
 from mirrorplane.translators import envoy
+from mirrorplane.translators.port_protocols import requires_http2
 
 # As Istio writes it: unset would be Envoy's default of 1,024 (3 for retries).
 _UNLIMITED = (1 << 32) - 1
@@ -45,25 +46,26 @@ def _thresholds(body: envoy.Cluster, pool: ConnectionPool) -> "envoy.CircuitBrea
     return thresholds
 
 
-def http(protocol: Protocol, rule: ConnectionPool | None, *, upgrade: bool) -> envoy.UpstreamHttp:
-    """Return the HTTP version to speak: the rule's or the port's, or the client's own where neither sets one.
+def http(
+    protocol: Protocol, rule: ConnectionPool | None, *, upgrade: bool = False, follow_client: bool = True
+) -> envoy.UpstreamHttp:
+    """Return the HTTP version to speak: the rule's, else the port's, else the client's or HTTP/1.1.
 
-    `upgrade`: HTTP/2 for ports that are HTTP, unless the rule forbids it (Istio: h2UpgradePolicy).
+    `upgrade`: HTTP/2 for ports that are HTTP, unless the rule forbids it (Istio: h2UpgradePolicy). `follow_client`:
+    speak the client's version to an undeclared port. Right at sidecars, where the client dialled the workload; a
+    router's client negotiated its version with the router alone (Istio: setUpstreamProtocol).
     """
-    pool = rule or ConnectionPool()
-    force_http2 = upgrade and protocol is Protocol.HTTP if pool.http2 is None else pool.http2
-    body = envoy.UpstreamHttp()
-    # What was detected on a port without a protocol is forwarded in the client's own version (Istio).
-    if pool.use_client_protocol or (protocol is Protocol.AUTO and not force_http2):
+    pool, body = rule or ConnectionPool(), envoy.UpstreamHttp()
+    if requires_http2(protocol, rule, upgrade=upgrade):
+        http2 = body.explicit_http_config.http2_protocol_options
+    elif pool.use_client_protocol or (protocol is Protocol.AUTO and follow_client):
         body.use_downstream_protocol_config.http_protocol_options.SetInParent()
         http2 = body.use_downstream_protocol_config.http2_protocol_options
-        http2.SetInParent()
-    elif force_http2 or protocol is Protocol.HTTP2:
-        http2 = body.explicit_http_config.http2_protocol_options
-        http2.SetInParent()
     else:
         http2 = None
         body.explicit_http_config.http_protocol_options.SetInParent()
+    if http2 is not None:
+        http2.SetInParent()
     if http2 is not None and pool.max_concurrent_streams:
         http2.max_concurrent_streams.value = pool.max_concurrent_streams
     _limit_connections(body, pool)

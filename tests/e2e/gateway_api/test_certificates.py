@@ -1,6 +1,5 @@
 """A real Envoy as the router of a Gateway with HTTPS: server and client certificates, misdirected requests."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from mirrorplane.controlplane.playground.workload import Workload
 from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.gateway_api.test_gateway import LABELS, gateway_api_object, route, rule, services_for
 from tests.e2e.gateway_api.test_tls import BACKEND, config_map, policy, secured
-from tests.e2e.support.edge_router import Certificates, Router, router, secured_stage
+from tests.e2e.istio.test_gateways import behind
+from tests.e2e.support.edge_router import Certificates, Router, http2_status, router, secured_stage
 from tests.e2e.support.manifests import NO_ACCESS_LOG, findings, join_manifests, nack_messages
 from tests.e2e.support.tls_workload import TlsWorkload
 
@@ -229,6 +229,7 @@ MISDIRECTED = [
 
 
 async def test_a_misdirected_request_is_answered_421(secured_edge: Edge, tmp_path: Path):
+    """By HTTP/2, to a workload that speaks HTTP/1.1 only, at a Service port without a name."""
     (stage, tls), issued = secured_edge, Certificates()
     issued.ca.cert_pem.write_to_path(str(tmp_path / "issuer.pem"))
     names = (ANY, SECOND, "*.wildcard.org", FOURTH)
@@ -241,14 +242,19 @@ async def test_a_misdirected_request_is_answered_421(secured_edge: Edge, tmp_pat
             for section, host in (("l0", ANY), ("l1", ""), ("l2", ""), ("l3", ""), ("alone", ""))
         ]
         await stage.apply(
-            join_manifests(NO_ACCESS_LOG, gateway(*listeners, *other_port_listeners), *rules, services_for(web), secret)
+            join_manifests(
+                NO_ACCESS_LOG, gateway(*listeners, *other_port_listeners), *rules, behind("web", web.port, ""), secret
+            )
         )
         edge_router = await router(stage, HTTPS, OTHER, tls=tls, labels=LABELS)
-        requests = [_by_http2(edge_router, tmp_path / "issuer.pem", HTTPS, name, host) for name, host, _ in MISDIRECTED]
+        requests = [
+            http2_status(edge_router, tmp_path / "issuer.pem", HTTPS, name, host) for name, host, _ in MISDIRECTED
+        ]
         answers = [(name, host, await request) for (name, host, _), request in zip(MISDIRECTED, requests, strict=True)]
         assert answers == MISDIRECTED
         other_port_statuses = [
-            await _by_http2(edge_router, tmp_path / "issuer.pem", OTHER, SECOND, host) for host in (SECOND, FOURTH, ANY)
+            await http2_status(edge_router, tmp_path / "issuer.pem", OTHER, SECOND, host)
+            for host in (SECOND, FOURTH, ANY)
         ]
         assert other_port_statuses == [200, 421, 404], "a host without a listener is not found"
 
@@ -256,23 +262,3 @@ async def test_a_misdirected_request_is_answered_421(secured_edge: Edge, tmp_pat
 def _route_of_listener(section: str, host: str) -> str:
     spec = {"parentRefs": [{"name": "edge", "sectionName": section}], "rules": [rule("/", "web")]}
     return gateway_api_object("HTTPRoute", section, {**spec, **({"hostnames": [host]} if host else {})})
-
-
-async def _by_http2(edge_router: Router, issuer: Path, port: int, name: str, host: str) -> int:
-    """Return the status of an HTTP/2 request for a host, over a connection for a server name."""
-    authority = f"{name}:{port}"
-    resolve = ["-H", f"Host: {host}", "--cacert", str(issuer), "--resolve", f"{authority}:{edge_router.address}"]
-    options = [
-        "-s",
-        "-o",
-        "/dev/null",
-        "-w",
-        "%{http_version} %{http_code}",
-        "--http2",
-        f"https://{authority}/anything",
-    ]
-    process = await asyncio.create_subprocess_exec("curl", *resolve, *options, stdout=asyncio.subprocess.PIPE)
-    out, _ = await process.communicate()
-    version, _, code = out.decode().partition(" ")
-    assert version == "2"
-    return int(code)

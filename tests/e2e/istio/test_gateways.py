@@ -28,6 +28,7 @@ from tests.e2e.support.edge_router import (
     destination,
     edge_virtual_service,
     gateway,
+    http2_status,
     router,
     secret,
     secured_stage,
@@ -264,6 +265,20 @@ async def test_grpc_is_forwarded_over_http2(edge: Edge):
             call = channel.stream_stream("/test.Echo/All")
             assert [answer async for answer in call(iter([b"one", b"two"]))] == [b"one", b"two"]
     await upstream.stop(None)
+
+
+async def test_http2_clients_reach_undeclared_ports_over_http1(edge: Edge, tmp_path: Path):
+    """A browser chooses HTTP/2 with the router, by ALPN; that says nothing about the workload, or the mirror's."""
+    (stage, tls), issued = edge, Certificates()
+    issued.ca.cert_pem.write_to_path(str(tmp_path / "issuer.pem"))
+    rules = edge_virtual_service("web", [WEB], http=[{"route": route(("web", "", 1)), "mirror": {"host": "copy"}}])
+    async with Workload("web") as live, Workload("copy") as copy:
+        undeclared = [behind("web", live.port, ""), behind("copy", copy.port, "shop")]
+        servers = gateway(simple(HTTPS, WEB, credential="web"))
+        await stage.apply(join_manifests(NO_ACCESS_LOG, servers, rules, *undeclared, issued.secret("web", WEB)))
+        edge_router = await router(stage, *PORTS, tls=tls)
+        assert await http2_status(edge_router, tmp_path / "issuer.pem", HTTPS, WEB, WEB) == 200
+        await until(lambda: bool(copy.received), "the copy arrived")
 
 
 class Echo(grpc.GenericRpcHandler):

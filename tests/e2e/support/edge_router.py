@@ -128,6 +128,26 @@ async def router(
     return Router(await stage.sidecar(proxy, delta=delta, tls=tls), proxy.ip)
 
 
+async def http2_status(edge_router: Router, issuer: Path, port: int, name: str, host: str) -> int:
+    """Return the status of an HTTP/2 request for a host, over a connection for a server name."""
+    authority = f"{name}:{port}"
+    resolve = ["-H", f"Host: {host}", "--cacert", str(issuer), "--resolve", f"{authority}:{edge_router.address}"]
+    options = [
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_version} %{http_code}",
+        "--http2",
+        f"https://{authority}/anything",
+    ]
+    process = await asyncio.create_subprocess_exec("curl", *resolve, *options, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    version, _, code = out.decode().partition(" ")
+    assert version == "2"
+    return int(code)
+
+
 class SlowWorkload:
     """A workload that withholds the end of its response until `may_finish` is set, and echoes WebSocket messages."""
 
