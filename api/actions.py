@@ -84,6 +84,7 @@ class Retries(msgspec.Struct, frozen=True):
     """
 
     attempts: int = 2
+    # Without `statuses`, "retriable-status-codes" retries nothing: Istio no longer retries 503 by default.
     on: tuple[str, ...] = ("connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes")
     statuses: tuple[int, ...] = ()
     per_try_ms: int = 0

@@ -39,6 +39,7 @@ class SlowStart(msgspec.Struct, frozen=True):
     """How the weight of a new endpoint grows to its full value; `aggression` 1.0 is linear growth (Envoy)."""
 
     duration_ms: int
+    # Envoy's default, and Istio's.
     min_weight_percent: float = 10.0
     aggression: float = 1.0
 
@@ -159,6 +160,7 @@ class Tls(msgspec.Struct, frozen=True):
 class RetryBudget(msgspec.Struct, frozen=True):
     """How many retries may be in flight: `percent` of the active requests, and never fewer than `min_concurrency`."""
 
+    # Envoy's defaults, and Istio's.
     percent: float = 20.0
     min_concurrency: int = 3
 
@@ -205,6 +207,7 @@ class ClusterPolicy(msgspec.Struct, frozen=True, cache_hash=True):
         locality_lb = self.load_balancer.locality_lb if self.load_balancer else None
         if locality_lb is None or not locality_lb.enabled:
             return False
+        # Istio: failover is in force only with outlier detection.
         return bool(locality_lb.distribute) or self.outlier_detection is not None
 
 

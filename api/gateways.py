@@ -74,6 +74,7 @@ class Termination(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
     spki: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
+    # What Istio makes of TLS_AUTO.
     oldest: str = "TLSv1_2"
     newest: str = "TLSv1_3"
     ciphers: tuple[str, ...] = ()

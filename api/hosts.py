@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 UNIX = "unix://"
 """The prefix of the address of a Unix socket, before its path or the `@name` of an abstract one."""
+# RFC 1035, section 2.3.4.
 LONGEST_NAME, LONGEST_LABEL = 255, 63
 _LETTERS = frozenset(string.ascii_lowercase + string.digits + "-_")
 
@@ -84,6 +85,7 @@ def fqdn(host: str, namespace: str, domain: str = "cluster.local") -> str:
 def candidates(host: str) -> tuple[str, ...]:
     """Return every name that covers `host`, most specific first: itself, `*.b.c`, `*.c`, `*`."""
     labels = host.split(".")
+    # A wildcard covers itself, and that entry must come once: first.
     if labels[0] == "*":
         labels = labels[1:]
     wildcards = ("*." + ".".join(labels[i:]) for i in range(1, len(labels)))

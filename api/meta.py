@@ -9,6 +9,7 @@ Labels = tuple[tuple[str, str], ...]
 """Labels as sorted pairs: comparable, hashable and cheap to share."""
 
 
+# `gc=False`: manifests hold no reference cycles, so the collector need not track them. See decision 0014.
 class Wire(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """Base of every type that is decoded from a manifest. Unknown fields are allowed, and the decoder reports them."""
 

@@ -135,6 +135,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     @property
     def client(self) -> ClientKey:
         """The key by which policies apply to the calls of this proxy."""
+        # Secrets are sent only to routers that have proved who they are. See decision 0026.
         router = self.role == ROUTER
         return ClientKey(
             self.visibility, self.policy_labels, router and bool(self.identity), router, self.client_certificate_gateway

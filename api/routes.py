@@ -33,6 +33,7 @@ class Forward(msgspec.Struct, frozen=True):
     timeout_ms: int = 0
     retries: Retries | None = None
     rewrite: Rewrite = Rewrite()
+    # Gateway API wants 500 for an invalid backend's share. See decision 0082.
     failure: int = 500
 
 

@@ -29,6 +29,8 @@ class MeshSettings(msgspec.Struct, frozen=True):
     apply where a policy has no such settings; with `http2`, hosts that declare HTTP are then called by HTTP/2.
     """
 
+    # Istio's defaults (pkg/config/mesh/mesh.go), but for a proxy port, which Istio has off (0), and an access log.
+    # `guards` are our own, and `shadow_suffix` is Envoy's default, which Istio turns off.
     root_namespace: str = "istio-system"
     proxy_http_port: int = 15080
     connect_timeout_ms: int = 10_000

@@ -38,6 +38,7 @@ class TrafficPolicy(msgspec.Struct, frozen=True):
     @property
     def defines_only_subsets(self) -> bool:
         """Whether the rule defines subsets and no settings."""
+        # By identity: a subset whose trafficPolicy is written, though empty, has settings.
         return self.layer is None and all(subset.layer is _EMPTY for subset in self.subsets)
 
     @property

@@ -122,6 +122,7 @@ def _xds_cluster(xds: XdsAddress) -> Json:
     return without_unset(
         name=XDS_CLUSTER,
         type="STRICT_DNS" if by_name else "STATIC",
+        # Envoy's default, 5 s, is long to wait for an address that no longer answers.
         connect_timeout="1s",
         load_assignment=single_endpoint(XDS_CLUSTER, xds.host, xds.port),
         circuit_breakers=_no_circuit_breakers(),
@@ -137,6 +138,7 @@ def _xds_cluster(xds: XdsAddress) -> Json:
 
 def _no_circuit_breakers() -> Json:
     limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    # By default Envoy limits a cluster to 1,024 connections, requests and pending requests, and to 3 retries.
     return {"thresholds": [dict.fromkeys(limits, UNLIMITED)]}
 
 
@@ -156,6 +158,7 @@ def _internal_listeners() -> Json:
 def _runtime() -> Json:
     # A float because runtime layers are google.protobuf.Structs, whose numbers are doubles.
     limits = {"re2.max_program_size.error_level": float(RE2_MAX_PROGRAM)}
+    # Without an admin layer Envoy refuses changes by /runtime_modify.
     return {"layers": [{"name": "limits", "static_layer": limits}, {"name": "admin", "admin_layer": {}}]}
 
 

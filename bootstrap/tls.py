@@ -107,6 +107,7 @@ def _file(tls: XdsTls, name: str) -> str:
 
 
 def _secrets(tls: XdsTls) -> list[Json]:
+    # Without `watched_directory` Envoy notices only renames of the file itself; Kubernetes swaps a symlink above it.
     ca = {"trusted_ca": {"filename": tls.ca}, "watched_directory": _folder(tls.ca)}
     secrets: list[Json] = [{"name": _CA, "validation_context": ca}]
     if tls.certificate:
