@@ -8,7 +8,7 @@ for what a user wrote, nor when a validation of ours fails. A Finding about a ma
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -16,7 +16,8 @@ from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.meta import AnyObject, Kind, Object, Ref, Wire
 from mirrorplane.controlplane.manifests.composer import YamlError
 from mirrorplane.controlplane.manifests.documents import read_documents
-from mirrorplane.controlplane.manifests.field_errors import FieldError, field_error, unknown_kind_fix
+from mirrorplane.controlplane.manifests.drafts import Draft, convert_tolerantly
+from mirrorplane.controlplane.manifests.field_errors import FieldError, misspelt_kind
 from mirrorplane.controlplane.manifests.head import Head, Metadata, name_error, read_head, without_nulls
 from mirrorplane.controlplane.manifests.lines import Lines
 from mirrorplane.controlplane.manifests.unknown_fields import UnknownField, misspelt, unknown_fields
@@ -48,14 +49,14 @@ _FIELDS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 _UNQUOTED_KIND: Final = "Secret"
 """The kind whose values must not appear in messages, which are logged."""
 _log = logging.getLogger(__name__)
-T = TypeVar("T", bound=Wire)
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):
     """The result for one manifest: an object, a failure (`findings` say why), or a kind that is none of ours.
 
     `ref` is None when no identity could be read. `ignored` is the kind's key when no Input reads that kind. `embedded`
-    are the lines of YAML inside a string of the manifest, and the path of that string.
+    are the lines of YAML inside a string of the manifest, and the path of that string. `draft` is what can be read of a
+    rejected object.
     """
 
     ref: Ref | None = None
@@ -63,6 +64,15 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     findings: tuple[Finding, ...] = ()
     ignored: str = ""
     embedded: tuple[str, Lines] | None = None
+    draft: Draft | None = None
+
+
+class _Fields(msgspec.Struct, frozen=True):
+    """The fields of a manifest that are its content, the type to decode them to, and their path in the manifest."""
+
+    value: Any
+    target: type[Wire]
+    path: str
 
 
 def registry_of(kinds: Iterable[Kind]) -> Registry:
@@ -101,7 +111,9 @@ def decode(manifest: Any, registry: Registry, origin: str = "", accept: Accept =
     if head.version not in kind.versions:
         return Decoded(ref, findings=(_unknown_version(ref, head, kind),))
     decoded = _read(manifest, kind, ref) if kind.embedded is None else _read_embedded(manifest, kind, ref)
-    return _validate(decoded, decoded.object, accept) if decoded.object else decoded
+    if decoded.object:
+        return _validate(decoded, decoded.object, accept)
+    return _validate_draft(decoded, decoded.draft, accept) if decoded.draft else decoded
 
 
 def _validate(decoded: Decoded, obj: AnyObject, accept: Accept) -> Decoded:
@@ -113,7 +125,29 @@ def _validate(decoded: Decoded, obj: AnyObject, accept: Accept) -> Decoded:
         fix = "report this bug together with the object"
         findings = (Finding(obj.ref, INTERNAL_ERROR, message, fix=fix),)
     rejected = any(finding.severity is Severity.ERROR for finding in findings)
-    return Decoded(decoded.ref, None if rejected else obj, decoded.findings + findings, embedded=decoded.embedded)
+    return msgspec.structs.replace(
+        decoded,
+        object=None if rejected else obj,
+        findings=decoded.findings + findings,
+        draft=Draft(obj, _error_paths(findings)) if rejected else None,
+    )
+
+
+def _validate_draft(decoded: Decoded, draft: Draft, accept: Accept) -> Decoded:
+    """Add what is wrong with a draft besides its gaps. What fails on one is no bug: its gaps may be required."""
+    try:
+        findings = tuple(accept(draft.object))
+    except Exception:
+        return decoded
+    errors = tuple(f for f in findings if f.severity is Severity.ERROR and not draft.is_near_gap(f.path))
+    gaps = (*draft.gaps, *_error_paths(findings))
+    return msgspec.structs.replace(
+        decoded, findings=decoded.findings + errors, draft=msgspec.structs.replace(draft, gaps=gaps)
+    )
+
+
+def _error_paths(findings: Iterable[Finding]) -> tuple[str, ...]:
+    return tuple(finding.path for finding in findings if finding.severity is Severity.ERROR)
 
 
 def _kind_of(head: Head, registry: Registry) -> Kind | None:
@@ -124,16 +158,20 @@ def _kind_of(head: Head, registry: Registry) -> Kind | None:
 def _ignore(head: Head, registry: Registry) -> Decoded:
     """Return the result for a kind we do not read: a warning where we read others of its group, else nothing.
 
-    A kind that we read of a group is also reported where its apiVersion was most likely meant to be of that group.
+    It is an error where kind or group of apiVersion is most likely a misspelling of one that we read.
     """
-    siblings = [name for group, name, *_ in registry if group == head.group]
+    siblings = {name: group for group, name, *_ in registry if group == head.group}
     about = Ref(head.key, head.namespace, head.name)
+    group = f" of {head.group}" if head.group else ""
+    if suggestion := misspelt_kind(head.kind, siblings):
+        message = f"{head.kind} is not a kind{group}: this object has no effect"
+        finding = Finding(about, UNKNOWN_KIND, message, "kind", fix=f"did you mean {suggestion}?")
+        return Decoded(ignored=head.key, findings=(finding,))
     if head.group in BUILT_IN_GROUPS or not siblings:
         meant = _meant(head, registry)
         return Decoded(ignored=head.key, findings=(_wrong_group(about, head, meant),) if meant else ())
-    message = f"kind {head.kind} of {head.group} is not supported: this object has no effect"
-    fix = unknown_kind_fix(head.kind, siblings)
-    return Decoded(ignored=head.key, findings=(Finding(about, UNKNOWN_KIND, message, "kind", Severity.WARNING, fix),))
+    message = f"kind {head.kind}{group} is not supported: this object has no effect"
+    return Decoded(ignored=head.key, findings=(Finding(about, UNKNOWN_KIND, message, "kind", Severity.WARNING),))
 
 
 def _meant(head: Head, registry: Registry) -> Kind | None:
@@ -148,7 +186,7 @@ def _wrong_group(about: Ref, head: Head, meant: Kind) -> Finding:
     api_version = f"{head.group}/{head.version}" if head.group else head.version
     message = f"apiVersion {api_version} has no supported kind {head.kind}: this object has no effect"
     fix = f"write apiVersion: {meant.group}/{meant.versions[0]}"
-    return Finding(about, UNKNOWN_KIND, message, "apiVersion", Severity.WARNING, fix)
+    return Finding(about, UNKNOWN_KIND, message, "apiVersion", fix=fix)
 
 
 def _unknown_version(ref: Ref, head: Head, kind: Kind) -> Finding:
@@ -162,24 +200,8 @@ def _read(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
         fields, root = {key: value for key, value in manifest.items() if key not in _HEAD_FIELDS}, ""
     else:
         fields, root = manifest.get("spec", {}), "spec"
-    metadata = _convert(manifest.get("metadata"), Metadata, "metadata", ref)
-    spec = _convert(fields, kind.spec, root, ref)
     unknown = () if kind.group in BUILT_IN_GROUPS else tuple(_unknown_findings(_unknown(manifest, fields, kind), ref))
-    if isinstance(metadata, Finding) or isinstance(spec, Finding):
-        errors = tuple(finding for finding in (metadata, spec) if isinstance(finding, Finding))
-        return Decoded(ref, findings=errors + unknown)
-    return Decoded(
-        ref,
-        Object(
-            ref=ref,
-            spec=spec,
-            labels=metadata.labels,
-            annotations={key: value for key, value in metadata.annotations.items() if key != _LAST_APPLIED},
-            created=metadata.creation_timestamp,
-            generation=metadata.generation,
-        ),
-        unknown,
-    )
+    return _decoded(manifest, _Fields(fields, kind.spec, root), ref, unknown)
 
 
 def _read_embedded(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
@@ -199,22 +221,39 @@ def _read_embedded(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
         return Decoded(ref, findings=(Finding(ref, INVALID_FIELD, message, place.path),))
     embedded = (place.path, documents[0].lines) if documents else None
     fields = without_nulls(documents[0].value) if documents else {}
-    metadata = _convert(manifest.get("metadata"), Metadata, "metadata", ref)
-    spec = _convert(fields, kind.spec, place.path, ref)
     unknown = tuple(_unknown_findings(unknown_fields(fields, kind.spec, place.path), ref))
-    if isinstance(metadata, Finding) or isinstance(spec, Finding):
-        errors = tuple(finding for finding in (metadata, spec) if isinstance(finding, Finding))
-        return Decoded(ref, findings=errors + unknown, embedded=embedded)
-    obj = Object(ref, spec, created=metadata.creation_timestamp, generation=metadata.generation)
-    return Decoded(ref, obj, unknown, embedded=embedded)
+    decoded = _decoded(manifest, _Fields(fields, kind.spec, place.path), ref, unknown)
+    return msgspec.structs.replace(decoded, embedded=embedded)
 
 
-def _convert(value: Any, target: type[T], root: str, ref: Ref) -> T | Finding:
-    try:
-        return msgspec.convert(value, target)
-    except msgspec.ValidationError as error:
-        wrong = field_error(error, value, target, show_values=ref.kind != _UNQUOTED_KIND)
-        return _finding(ref, INVALID_FIELD, msgspec.structs.replace(wrong, path=_join(root, wrong.path)))
+def _decoded(manifest: dict[str, Any], fields: _Fields, ref: Ref, unknown: tuple[Finding, ...]) -> Decoded:
+    """Return the object of a manifest, or the errors and what can be read nevertheless."""
+    show_values = ref.kind != _UNQUOTED_KIND
+    metadata = convert_tolerantly(manifest.get("metadata"), Metadata, show_values=show_values)
+    spec = convert_tolerantly(fields.value, fields.target, show_values=show_values)
+    located = (("metadata", metadata.errors), (fields.path, spec.errors))
+    errors = tuple(
+        _finding(ref, INVALID_FIELD, msgspec.structs.replace(error, path=_join(root, error.path)))
+        for root, group in located
+        for error in group
+    )
+    if metadata.value is None or spec.value is None:
+        return Decoded(ref, findings=errors + unknown)
+    obj = _object(ref, metadata.value, spec.value)
+    if errors:
+        return Decoded(ref, findings=errors + unknown, draft=Draft(obj, tuple(error.path for error in errors)))
+    return Decoded(ref, obj, unknown)
+
+
+def _object(ref: Ref, metadata: Metadata, spec: Wire) -> AnyObject:
+    return Object(
+        ref=ref,
+        spec=spec,
+        labels=metadata.labels,
+        annotations={key: value for key, value in metadata.annotations.items() if key != _LAST_APPLIED},
+        created=metadata.creation_timestamp,
+        generation=metadata.generation,
+    )
 
 
 def _finding(about: Ref, reason: str, error: FieldError) -> Finding:

@@ -9,7 +9,14 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
-from mirrorplane.controlplane.manifests.unknown_fields import closest, fields_of, is_struct, item_type, value_type
+from mirrorplane.controlplane.manifests.unknown_fields import (
+    closest,
+    fields_of,
+    is_struct,
+    item_type,
+    similarity,
+    value_type,
+)
 
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at (?:`key` in )?`\$(?P<path>[^`]*)`)?$", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(.+)`")
@@ -18,7 +25,7 @@ _ENUM: Final = re.compile(r"Invalid enum value (.+)")
 _BOUND: Final = re.compile(r"Expected `(?:int|float)` (>=|<=|>|<) (.+)")
 _LENGTH: Final = re.compile(r"Expected `(array|object|str)` of length (>=|<=) (\d+)")
 _PATTERN: Final = re.compile(r"Expected `str` matching regex '(.*)'", re.DOTALL)
-_STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
+_STEP: Final = re.compile(r"\.([^.\[]+)|\[([^\]]+)\]")
 _ANY_KEY: Final = "[...]"
 _END: Final = r"\\Z"
 """How msgspec quotes the end of a text in a regex, where the API server says `$`."""
@@ -37,6 +44,11 @@ _UNITS: Final = {"array": ("item", "items"), "object": ("entry", "entries"), "st
 _BOUNDS: Final = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 _LONGEST_VALUE: Final = 60
 _FEW_FIELDS: Final = 3
+_NO_UNIT: Final = 'expected a duration string such as "5s"'
+_LIKELY_MILLISECONDS: Final = 1000
+_A_MISSPELLING: Final = 0.8
+_SIMILAR_KINDS: Final = frozenset({"BackendLBPolicy"})
+"""Kinds that exist, and whose names are like one that we read."""
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -54,7 +66,7 @@ def field_error(error: msgspec.ValidationError, value: Any, target: Any, *, show
     """
     match = _AT.match(str(error))
     what, path = (match["what"], match["path"] or "") if match else (str(error), "")
-    what = what.replace(_END, "$")
+    what, path = what.replace(_END, "$"), _bracketed(path, target)
     before, any_key, _ = path.partition(_ANY_KEY)
     if any_key:
         below = _below_mapping(before, value, target, show_values=show_values)
@@ -66,13 +78,14 @@ def field_error(error: msgspec.ValidationError, value: Any, target: Any, *, show
         return FieldError(f"{path}.{name}".lstrip("."), f"required field {name} is missing", f"add {name}")
     got = _quoted(wrong) if show_values and wrong is not None else _type_in(what)
     message, fix = _explain(what, path, wrong_type, got)
-    return FieldError(path.lstrip("."), message, fix or (_fix(what, wrong) if show_values else ""))
+    suggestion = _suggestion(message, wrong, wrong_type) if show_values else ""
+    return FieldError(path.lstrip("."), message, suggestion or fix or (_fix(what, wrong) if show_values else ""))
 
 
-def unknown_kind_fix(name: str, siblings: Iterable[str]) -> str:
-    """Return the fix for a kind that does not exist, given the names of the kinds of its group."""
-    suggestion = closest(name, tuple(siblings))
-    return f"did you mean {suggestion}?" if suggestion else ""
+def misspelt_kind(name: str, siblings: Iterable[str]) -> str:
+    """Return the kind of a group that a name most likely is a misspelling of, or ""."""
+    suggestion = "" if name in _SIMILAR_KINDS else closest(name, tuple(siblings))
+    return suggestion if suggestion and similarity(name, suggestion) >= _A_MISSPELLING else ""
 
 
 def _below_mapping(before: str, value: Any, target: Any, *, show_values: bool) -> FieldError | None:
@@ -92,12 +105,26 @@ def _below_mapping(before: str, value: Any, target: Any, *, show_values: bool) -
 def _follow(path: str, value: Any, target: Any) -> tuple[Any, Any]:
     """Return the value at a path, and its type."""
     for name, index in _STEP.findall(path):
-        if index and isinstance(value, list):
+        if isinstance(value, list):
             value, target = value[int(index)], item_type(target)
         elif isinstance(value, dict):
-            value = value.get(name)
-            target = fields_of(target).get(name) if is_struct(target) else value_type(target)
+            key = name or index
+            value = value.get(key)
+            target = fields_of(target).get(key) if is_struct(target) else value_type(target)
     return value, target
+
+
+def _bracketed(path: str, target: Any) -> str:
+    """Return msgspec's path with brackets around names that have dots: `.data[tls.key]`, as kubectl spells it."""
+    dotted = [name for name in fields_of(target) if "." in name] if is_struct(target) else []
+    for name in dotted:
+        if path == f".{name}" or path.startswith((f".{name}.", f".{name}[")):
+            return f"[{name}]{path[len(name) + 1 :]}"
+    step = _STEP.match(path)
+    if step is None:
+        return path
+    child = fields_of(target).get(step[1]) if is_struct(target) and step[1] else item_type(target)
+    return path[: step.end()] + _bracketed(path[step.end() :], child)
 
 
 def _explain(what: str, path: str, target: Any, got: str) -> tuple[str, str]:
@@ -105,7 +132,7 @@ def _explain(what: str, path: str, target: Any, got: str) -> tuple[str, str]:
     if mistyped := _EXPECTED.fullmatch(what):
         names = [name for name in mistyped[1].split(" | ") if name != "null"]
         if names == ["str"] and mistyped[2] in {"int", "float"} and _DURATION.fullmatch(path):
-            return f'expected a duration string such as "5s", got {got}', "write it with a unit: s, ms, m or h"
+            return f"{_NO_UNIT}, got {got}", "write it with a unit: s, ms, m or h"
         fix = _fields_fix(target) if names == ["object"] else ""
         return f"expected {' or '.join(_WORDS.get(name, name) for name in names)}, got {got}", fix
     if _ENUM.fullmatch(what) and get_origin(target) is Literal:
@@ -121,6 +148,17 @@ def _fields_fix(target: Any) -> str:
     """Return what to write instead of a mapping with few fields: a percentage or a port is often given as a number."""
     names = list(fields_of(target)) if is_struct(target) else []
     return f"write {{{', '.join(f'{name}: …' for name in names)}}}" if 0 < len(names) <= _FEW_FIELDS else ""
+
+
+def _suggestion(message: str, value: Any, target: Any) -> str:
+    """Return what to write for a bare number whose unit or only field is missing, or "": `5s`, `{value: 50}`."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return ""
+    if message.startswith(_NO_UNIT) and isinstance(value, int | float):
+        return f"write {value}s" if value < _LIKELY_MILLISECONDS else ""
+    names = list(fields_of(target)) if is_struct(target) else []
+    shown = _quoted(value) if isinstance(value, str) else value
+    return f"write {{{names[0]}: {shown}}}" if len(names) == 1 else ""
 
 
 def _constraint(what: str) -> str:

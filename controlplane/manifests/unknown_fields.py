@@ -60,7 +60,12 @@ def closest(name: str, candidates: Mapping[str, Any] | Sequence[str]) -> str:
 
 def misspelt(name: str, meant: str) -> bool:
     """Tell whether a name is most likely a misspelling of another one: they differ in a letter or two."""
-    return difflib.SequenceMatcher(None, name, meant).ratio() >= _A_LETTER_OR_TWO
+    return similarity(name, meant) >= _A_LETTER_OR_TWO
+
+
+def similarity(name: str, meant: str) -> float:
+    """Return how alike two names are, whatever their case, from 0 to 1."""
+    return difflib.SequenceMatcher(None, name.lower(), meant.lower()).ratio()
 
 
 def is_struct(annotation: Any) -> bool:

@@ -102,20 +102,37 @@ def test_a_kind_of_ours_in_the_wrong_group_is_reported_with_its_own(api_version:
     assert decoded.ignored.endswith("Mesh")
     assert only(decoded).message == f"apiVersion {api_version} has no supported kind Mesh: this object has no effect"
     assert only(decoded).fix == "write apiVersion: example.io/v1"
-    assert (only(decoded).path, only(decoded).severity) == ("apiVersion", Severity.WARNING)
+    assert (only(decoded).path, only(decoded).severity) == ("apiVersion", Severity.ERROR)
 
 
 def test_a_kind_of_the_same_name_in_a_group_that_is_none_of_ours_is_ignored_in_silence() -> None:
     assert not decode({"apiVersion": "mesh.other.dev/v1", "kind": "Mesh"}, REGISTRY).findings
 
 
-def test_an_unsupported_kind_of_a_group_that_we_read_is_reported() -> None:
-    decoded = decode({"apiVersion": "example.io/v1", "kind": "Mash", "metadata": {"name": "m"}}, REGISTRY)
-    assert decoded.ignored == "example.io/Mash"
-    assert only(decoded).message == "kind Mash of example.io is not supported: this object has no effect"
-    assert only(decoded).fix == "did you mean Mesh?"
-    assert only(decoded).severity is Severity.WARNING
+@pytest.mark.parametrize(
+    ("api_version", "kind", "meant"),
+    [
+        ("example.io/v1", "Mash", ""),
+        ("example.io/v1", "Meshs", "Mesh"),
+        ("example.io/v1", "MESH", "Mesh"),
+        ("v1", "Servcie", "Service"),
+        ("v1", "service", "Service"),
+        ("discovery.k8s.io/v1", "EndpointSlices", "EndpointSlice"),
+    ],
+)
+def test_a_misspelt_kind_of_a_group_that_we_read_is_an_error(api_version: str, kind: str, meant: str) -> None:
+    decoded = decode({"apiVersion": api_version, "kind": kind, "metadata": {"name": "m"}}, REGISTRY)
+    assert decoded.ignored.endswith(kind)
     assert only(decoded).reason == UNKNOWN_KIND
+    assert only(decoded).path == "kind"
+    assert only(decoded).message.endswith(": this object has no effect")
+    assert only(decoded).fix == (f"did you mean {meant}?" if meant else "")
+    assert only(decoded).severity is (Severity.ERROR if meant else Severity.WARNING)
+
+
+@pytest.mark.parametrize("kind", ["ServiceAccount", "Node", "Secret", "Endpoints", "PodTemplate"])
+def test_another_kind_of_kubernetes_is_no_misspelling(kind: str) -> None:
+    assert not decode({"apiVersion": "v1", "kind": kind, "metadata": {"name": "m"}}, REGISTRY).findings
 
 
 @pytest.mark.parametrize(
@@ -234,9 +251,11 @@ def test_a_wrong_value_is_reported_with_its_path_and_a_fix(spec: Any, expected: 
     assert error == (expected or port)
 
 
-@pytest.mark.parametrize("value", [5, 1.5])
-def test_a_duration_without_a_unit_is_told_from_other_strings(value: float) -> None:
-    expected = f'expected a duration string such as "5s", got {value}', "write it with a unit: s, ms, m or h"
+@pytest.mark.parametrize(
+    ("value", "fix"), [(5, "write 5s"), (1.5, "write 1.5s"), (5000, "write it with a unit: s, ms, m or h")]
+)
+def test_a_duration_without_a_unit_is_told_from_other_strings(value: float, fix: str) -> None:
+    expected = f'expected a duration string such as "5s", got {value}', fix
     assert wrong({"rules": [{"timeout": value}]}) == ("spec.rules[0].timeout", *expected)
     assert wrong({"rules": [{"timeout": True}]})[1] == "expected a string, got true"
 
@@ -244,7 +263,7 @@ def test_a_duration_without_a_unit_is_told_from_other_strings(value: float) -> N
 def test_a_value_of_a_secret_is_never_quoted() -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"tls.key": 73645}}
     finding = only(decode(secret, registry_of([SECRET])))
-    assert (finding.path, finding.message) == ("data.tls.key", "expected a string, got a whole number")
+    assert (finding.path, finding.message) == ("data[tls.key]", "expected a string, got a whole number")
     assert not finding.fix
 
 
