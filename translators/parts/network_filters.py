@@ -18,6 +18,10 @@ _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 HTTP_ALPN = ("http/1.0", "http/1.1", "h2c")
 """What the HTTP inspector reports of plain text, which filter chains match as if it were ALPN."""
 
+_OFFERED_TLS = envoy.StringMatcher(prefix="TLS/", ignore_case=True)
+"""Upgrades that clients offer with plain requests: Apache HttpClient since 5.4 with each. A server may ignore the offer
+(RFC 9110, section 7.8); Envoy answers 403 to what is not in `upgrade_configs`."""
+
 
 def http(
     view: View, scope: Scope, routes: str | envoy.RouteConfiguration, stat_prefix: str, max_connection_ms: int = 0
@@ -36,6 +40,10 @@ def http(
         access_log=access_logs(view.memo(mesh)),
         # Without it Envoy answers WebSocket upgrades with 403 (Istio).
         upgrade_configs=[envoy.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
+        # A client that asks waits for the server's 100, and may be refused by it before it sends a body. Without this
+        # Envoy answers 100 itself and strips the Expect header (Istio).
+        proxy_100_continue=True,
+        http_protocol_options=envoy.Http1ProtocolOptions(ignore_http_11_upgrade=[_OFFERED_TLS]),
         normalize_path=envoy.BoolValue(value=paths is not PathForm.UNCHANGED),
         # Each of Istio's forms includes those before: BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES.
         merge_slashes=paths in {PathForm.MERGED, PathForm.DECODED},
