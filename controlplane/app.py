@@ -85,6 +85,7 @@ class App:
         """
         batch = await self.source.load()
         await self._publish(batch, time.monotonic())
+        # What was loaded has no cycles: later collections need not walk it. See decision 0014.
         exempt_loaded_objects()
         try:
             self.admin_port = await self.admin.start(self.options.admin)
@@ -131,6 +132,7 @@ class App:
     async def _listen(self) -> None:
         try:
             self.xds_port = await self.grpc_server.start()
+        # What grpc.aio raises for a port that it cannot bind.
         except RuntimeError as error:
             await self.admin.stop()
             message = f"cannot listen on {self.options.xds}: is the port taken? Set --xds-address to a free one"

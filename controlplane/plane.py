@@ -30,6 +30,7 @@ class Plane:
         self,
         catalogue: Catalogue,
         locate: Locate = lambda _, __: None,
+        # See decision 0021.
         slice_s: float = 0.005,
         sink: StatusSink | None = None,
     ) -> None:
@@ -82,6 +83,7 @@ class Plane:
             self.findings.refresh(view, self.snapshot, touched)
             self.statuses.mark_due(self.snapshot, touched)
             changed = self.publisher.publish(view, touched)
+        # Only now: whoever holds a touched call has run it again by this line.
         self.engine.settle(touched)
         self.published = self.snapshot.version
         self.events.publish(Published(self.published, changed))

@@ -179,6 +179,7 @@ def _meant(head: Head, registry: Registry) -> Kind | None:
     kinds = [kind for kind in registry.values() if kind.name == head.kind and kind.group not in BUILT_IN_GROUPS]
     if head.group and head.group not in BUILT_IN_GROUPS:
         kinds = [kind for kind in kinds if misspelt(head.group, kind.group)]
+    # A name like Gateway is Istio's and Gateway API's: which was meant is not guessed.
     return kinds[0] if len(kinds) == 1 else None
 
 

@@ -104,6 +104,7 @@ class _OutputCache:
         """Return the resources that differ from those before, None for those removed."""
         added, removed = self._list_names(view, dirty)
         rebuild = dirty.get(self._build_prefix, _NO_NAMES) & (self._names or _NO_NAMES)
+        # Without "", which stands for the list of names.
         rebuild |= {name for name in self.failed if name}
         changes: dict[str, Resource | None] = {name: None for name in removed if name in before}
         for name in sorted(rebuild | added):

@@ -142,6 +142,7 @@ def _ignore_other_listeners(outcome: Condition, place: str, deliveries: Sequence
     """
     reasons = {text for delivery in deliveries for text in delivery.rejected}
     listener_reasons = {text for text in reasons if text.startswith("Listener:")}
+    # Envoy 1.40 writes `Error adding/updating listener(s) 0.0.0.0_80: ...`, one line for each listener.
     only_others = listener_reasons == reasons and all(
         f"{place}:" not in text and f"{place} " not in text for text in listener_reasons
     )

@@ -179,6 +179,7 @@ class Quarantine:
                 self.last_good[name] = self._in_response.get(name)
             else:
                 self.last_good.pop(name, None)
+        # A dictionary that was emptied keeps its memory; a new one has none.
         self.last_good = self.last_good or {}
 
     def _given_up_names(self) -> set[str]:

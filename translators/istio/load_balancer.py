@@ -11,6 +11,7 @@ from mirrorplane.translators.istio.locality_lb import locality_lb_findings, loca
 from mirrorplane.translators.istio.scalars import duration_findings, number_findings, optional_ms
 
 _SIMPLE = {
+    # Istio's default, though Envoy's is ROUND_ROBIN. LEAST_CONN is Istio's deprecated word.
     "": Algorithm.LEAST_REQUEST,
     "UNSPECIFIED": Algorithm.LEAST_REQUEST,
     "LEAST_REQUEST": Algorithm.LEAST_REQUEST,

@@ -13,6 +13,7 @@ _BY_STATUS = "retriable-status-codes"
 _CODES = frozenset(status.value for status in HTTPStatus)
 _CONDITIONS = frozenset(
     {
+        # Envoy's words for x-envoy-retry-on, and those for x-envoy-retry-grpc-on in the last line.
         *("5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "envoy-ratelimited"),
         *("retriable-4xx", "refused-stream", _BY_STATUS, "retriable-headers", "http3-post-connect-failure"),
         *("cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"),

@@ -80,6 +80,7 @@ def tls_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterat
         if version not in _VERSIONS:
             yield _wrong(about, f"{version} is not one of {', '.join(_VERSIONS)}", f"{path}.{field}")
     oldest, newest = (_VERSIONS.get(v, "") for v in (spec.min_protocol_version, spec.max_protocol_version))
+    # The words sort as the versions do.
     if (oldest or _OLDEST) > (newest or _NEWEST):
         message = f"minProtocolVersion {oldest or _OLDEST} is newer than maxProtocolVersion {newest or _NEWEST}"
         yield _wrong(about, message, f"{path}.maxProtocolVersion")

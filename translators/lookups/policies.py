@@ -108,6 +108,7 @@ def _wildcard_policies(view: View, client: ClientKey, wildcard: str) -> tuple[Tr
 
 
 def _merge(policies: list[TrafficPolicy]) -> TrafficPolicy:
+    # Reversed, so that the oldest is written last, and stays.
     subsets = {s.name: s for policy in reversed(policies) for s in policy.subsets}
     names = dict.fromkeys(s.name for policy in policies for s in policy.subsets)
     layer = next((policy.layer for policy in policies if policy.layer), None)

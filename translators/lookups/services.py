@@ -58,6 +58,7 @@ def find_service(view: View, visibility: Visibility, host: str) -> Service | Non
         return services[0]
     return min(
         services,
+        # Kinds of Kubernetes' core group have no "/" in their key.
         key=lambda s: (s.namespace != visibility.namespace, "/" in s.ref.kind, s.created, s.ref.name, s.namespace),
         default=None,
     )

@@ -78,6 +78,7 @@ def string_matches(matcher: envoy.StringMatcher, value: str) -> bool:
     if matcher.ignore_case:
         pattern, value = pattern.lower(), value.lower()
     results = {"exact": value == pattern, "prefix": value.startswith(pattern), "suffix": value.endswith(pattern)}
+    # The kind that is left is `contains`.
     return bool(results.get(kind, pattern in value))
 
 

@@ -20,6 +20,7 @@ def apply_path_form(path: str, form: PathForm) -> str | None:
         return path
     bare, mark, query = path.partition("?")
     if form is PathForm.DECODED:
+        # Envoy counts the backslash as a slash: %5C is unescaped here, and turned in `normalize_path`.
         bare = _ESCAPED_SLASH.sub(lambda match: chr(int(match.group()[1:], 16)), bare)
     plain = normalize_path(bare + mark + query)
     if plain is None or form is PathForm.BASE:

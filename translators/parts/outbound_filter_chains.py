@@ -47,6 +47,7 @@ def port_chains(view: View, scope: Scope, listener: str, number: int) -> FilterC
         http = [_http(_http_filter(view, scope, listener, str(number)), original_dst=scope.intercepted)]
     if use.only_http:
         return _encode(view, http, routes)
+    # A TLS service that is alone on its port gets every connection, whatever its server name: it is the default chain.
     tls = use.tls if use.tls != (use.default,) else ()
     by_name = [chain for host in tls for chain in _add_names(scope, _service_chains(view, scope, host, number), host)]
     by_address = [chain for host in use.addressed for chain in _address_chains(view, scope, host, number, http)]

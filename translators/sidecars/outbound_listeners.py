@@ -145,6 +145,7 @@ def _use(port: Port, host: str, created: str) -> PortUse:
 def _intercepted(service: Service, port: Port) -> PortUse | None:
     """Return what the listener of a port serves for a service that may have listeners of its own."""
     if port.protocol.is_http:
+        # Not only HTTP: what clients send to undeclared addresses of this port arrives here too (Istio).
         return PortUse(port.number, http=True, only_http=False)
     if service.headless or any("/" in address for address in service.addresses):
         http = port.protocol is Protocol.AUTO
@@ -152,6 +153,7 @@ def _intercepted(service: Service, port: Port) -> PortUse | None:
     if dialable_addresses(service):
         return None
     use = _use(port, service.host, service.created)
+    # Not the first for unknown connections: with interception, those go on to the address that was dialled.
     return msgspec.structs.replace(use, first=None) if use.tls else use
 
 
