@@ -28,6 +28,7 @@ from mirrorplane.controlplane.playground.stage import Stage, StageError
 from mirrorplane.controlplane.playground.stuck_servers import Stuck, never_reading
 
 REQUESTS = 10
+# Without guards, a mirror that never reads stalls an upload at about 5 MB. See decision 0001.
 UPLOAD_BYTES = 64 << 20
 _CHUNK = 1 << 16
 _COPY_S = 5.0
@@ -267,6 +268,7 @@ def _cluster(v1: LoggedWorkload, v2: LoggedWorkload, stuck: Stuck) -> dict[str, 
 
 def _address(index: int) -> str:
     """Return a sidecar's own loopback address, so that two sidecars can both listen on port 8000."""
+    # By process, so that two demos can run beside each other.
     return f"127.{1 + os.getpid() % 250}.0.{2 + index}"
 
 

@@ -143,4 +143,5 @@ def file_name(ref: Ref) -> str:
 
 def _is_served(applied: AnyObject, served: Mapping[Ref, AnyObject]) -> bool:
     obj = served.get(applied.ref)
+    # Not the whole object: the source numbers its generations.
     return obj is not None and (obj.spec, obj.labels) == (applied.spec, applied.labels)

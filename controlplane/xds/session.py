@@ -21,6 +21,7 @@ from mirrorplane.controlplane.xds.shared_responses import SharedResponses
 from mirrorplane.controlplane.xds.status import TypeStatus
 from mirrorplane.controlplane.xds.subscription import Subscription
 
+# Several times what Envoy has: it only bounds what one stream can make us keep.
 MAX_TYPES = 64
 # 64 bits of a version: a nonce is only ever compared with the one before it.
 _NONCE_LENGTH = 16

@@ -63,6 +63,7 @@ class SubscribedNames:
         for name in names:
             if (name in self) is not member:
                 self._size += 1 if member else -1
+                # A difference that there was is undone by this: the base has it right again.
                 if self._differences.pop(name, None) is None:
                     self._differences[name] = member
         # Intern a new base once the differences have grown with it: so the cost per name does not depend on the size.

@@ -21,6 +21,7 @@ def lower(view: View, obj: Object[kube.EndpointSlice]) -> Lowered:
     if not service or obj.spec.address_type == _NAMES:
         return Lowered()
     owner = Ref(kube.SERVICE.key, obj.ref.namespace, service)
+    # Istio drops terminating endpoints too, except for services with persistent sessions.
     alive = [e for e in obj.spec.endpoints if e.addresses and not e.conditions.terminating]
     groups = tuple(
         EndpointGroup(owner, port.name, tuple(_endpoint(view, obj.ref.namespace, e, port.port) for e in alive))

@@ -134,6 +134,7 @@ def _part(spec: kube.Secret, names: tuple[str, ...]) -> _Part:
 
 def _decoded(encoded: str) -> bytes | None:
     try:
+        # The API server's decoder (Go's) skips line ends, and `base64` breaks its output into lines of 76.
         return b64decode("".join(encoded.split()), validate=True)
     except ValueError:
         return None

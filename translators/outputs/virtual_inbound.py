@@ -64,6 +64,7 @@ def _http(view: View, scope: Scope, port: InboundPort) -> envoy.Filter:
     route = host.routes.add(name="default", match=envoy.RouteMatch(prefix="/"))
     route.decorator.operation = f"{port.host}:{port.service_port}/*"
     route.route.cluster = cluster
+    # None here: the client's side has one (Istio).
     route.route.timeout.CopyFrom(envoy.duration(0))
     if port.protocol is not Protocol.HTTP2:
         # The workload may close an idle connection just as Envoy reuses it; nothing was sent then (Istio).

@@ -145,6 +145,7 @@ def _describe(body: envoy.Cluster, cluster: ClusterName, service: Service) -> No
 def _without_endpoints(body: envoy.Cluster, cluster: ClusterName, service: Service) -> Resource:
     """Return a cluster that answers requests 503. Were none sent, Envoy would keep the previous one in use."""
     body.type = envoy.Cluster.STATIC
+    # The default and not the mesh's own, which would be one more dependency: nothing ever connects.
     body.connect_timeout.CopyFrom(envoy.duration(MeshSettings().connect_timeout_ms))
     _describe(body, cluster, service)
     return envoy.resource(CLUSTER, body.name, envoy.encode(body))
