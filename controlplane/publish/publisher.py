@@ -61,6 +61,7 @@ class Publisher:
         cache = self._join(scope, offer)
         if cache.ready:
             offer(cache.latest)
+        # The first proxy of a scope starts the build; it is offered to all that have come when it ends.
         elif len(cache.offers) == 1:
             self._executor.schedule(lambda: self._build(cache))
         return lambda: self._detach(offer)
@@ -100,6 +101,7 @@ class Publisher:
         self._move_proxies()
         dirty, changed = dirty_names(touched, self._executor.checkpoint), 0
         for cache in list(self._caches.values()):
+            # The refresh may pause, and the last proxy of the scope leave meanwhile.
             if cache.refresh(self._view, dirty) and self._caches.get(cache.scope) is cache:
                 changed += 1
                 self._log_unserved(cache)
@@ -110,6 +112,7 @@ class Publisher:
     def _move_proxies(self) -> None:
         """Move proxies whose scope changed, because an object began or ceased to select on one of their labels."""
         current = self._view.memo(criteria)
+        # By identity: an equal answer is the same object (see Engine).
         if current is self._criteria:
             return
         self._criteria = current

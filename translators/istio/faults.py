@@ -66,6 +66,7 @@ def _abort_findings(about: Ref, path: str, spec: istio.Abort) -> Iterator[Findin
     if spec.http_status and spec.http_status not in _STATUSES:
         message = f"HTTP status {spec.http_status} is not in 200..599"
         yield Finding(about, "InvalidFault", message, f"{path}.httpStatus")
+    # Without OK, which is no failure.
     if spec.grpc_status and spec.grpc_status not in _GRPC[1:]:
         message = f'"{spec.grpc_status}" is not a gRPC error status'
         yield Finding(about, "InvalidFault", message, f"{path}.grpcStatus", fix=f"use one of {', '.join(_GRPC[1:])}")

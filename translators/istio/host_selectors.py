@@ -19,6 +19,7 @@ def imported_hosts(hosts: Iterable[str]) -> HostSelector:
 def excluded_hosts(hosts: Iterable[str]) -> HostSelector:
     """Return the hosts that are excluded from the imports: `~namespace/dnsName`."""
     excluded = (host.removeprefix(_NONE) for host in hosts if host.startswith(_NONE))
+    # `~/*` has no namespace: it imports nothing, and excludes nothing either.
     return _set(_split(host) for host in excluded if not host.startswith("/"))
 
 

@@ -200,6 +200,7 @@ class _Group:
         if not self.gateway_servers:
             return ""
         oldest = self.gateway_servers[0]
+        # In plain text only HTTP says which server a connection is for.
         exclusive = not server.tls and {server.protocol, oldest.server.protocol} != {ServerProtocol.HTTP}
         if server.tls != oldest.server.tls or exclusive:
             share = "only HTTP with HTTP, or TLS with TLS, can share it"
