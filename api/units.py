@@ -9,6 +9,7 @@ WEIGHTS = range(1_000_001)
 """Weights of endpoints: Envoy counts their sum in 32 bits."""
 LONGEST_MS = 1000 * 3600 * 24 * 365
 """A year. Envoy refuses durations of centuries, and everything they came with."""
+# Go's durations (time.ParseDuration), without signs.
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s|ms|us|µs|ns))+")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|us|µs|ns)")
 _MILLISECONDS = {"h": 3_600_000.0, "m": 60_000.0, "s": 1_000.0, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "ns": 1e-6}

@@ -6,6 +6,7 @@ environment, files or secrets are refused too: permission to write a route must 
 
 import re
 
+# Envoy's HeaderValue has this limit in its .proto (`max_bytes`).
 LONGEST_VALUE = 16_384
 _NEVER = re.compile(r"[\x00\r\n]")
 PLAIN = frozenset([

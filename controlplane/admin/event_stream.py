@@ -15,6 +15,7 @@ from mirrorplane.controlplane.events.hub import EventQueue, Events
 from mirrorplane.controlplane.identity.authoriser import Authoriser
 from mirrorplane.controlplane.identity.caller import UnauthenticatedError
 
+# Each holds a task and a queue. Readers are people and a few tools.
 _MAX_STREAMS = 32
 _KEEP_ALIVE_S = 15.0
 """A comment after this long without events, so that proxies in between do not close an idle response."""

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 _TIMEOUT_S = 30.0
+# What the server accepts (MAX_TOKEN in identity/tokens).
 _LARGEST_TOKEN_BYTES = 8192
 _ADDRESS = click.option(
     "--admin-address",

@@ -11,6 +11,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+# Python 3.11's own are 700, 10 and 10.
 _THRESHOLDS = (50_000, 20, 100)
 LARGE = 10_000
 """This much work in one burst is all objects being loaded or a proxy with a new scope, not an edit."""

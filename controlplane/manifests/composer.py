@@ -23,6 +23,7 @@ from yaml.events import (
 from mirrorplane.controlplane.manifests.lines import Lines
 from mirrorplane.controlplane.manifests.scalars import TAG_PREFIX, resolve, resolve_tagged, show_tag
 
+# What walks a value after this recurses: far below Python's limit of 1,000 frames, and above any manifest.
 MAX_DEPTH: Final = 64
 # Nested aliases multiply ("billion laughs"): a few hundred bytes can stand for gigabytes.
 MAX_EXPANDED: Final = 10_000

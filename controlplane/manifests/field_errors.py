@@ -45,6 +45,7 @@ _BOUNDS: Final = {">=": "at least", "<=": "at most", ">": "more than", "<": "les
 _LONGEST_VALUE: Final = 60
 _FEW_FIELDS: Final = 3
 _NO_UNIT: Final = 'expected a duration string such as "5s"'
+# A bare number from here on was hardly meant in seconds, so no unit is suggested.
 _LIKELY_MILLISECONDS: Final = 1000
 _A_MISSPELLING: Final = 0.8
 _SIMILAR_KINDS: Final = frozenset({"BackendLBPolicy"})

@@ -12,6 +12,7 @@ from typing import Final
 
 _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[([^\]]*)\]")
 _FEW: Final = 16
+# At most ten digits: Python's `int` refuses texts of thousands.
 _NUMBER: Final = re.compile("0|[1-9][0-9]{0,9}")
 
 _Index = dict[str, int] | Sequence[int]

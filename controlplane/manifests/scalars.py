@@ -21,6 +21,7 @@ _NUMBER_START: Final = frozenset("0123456789+-.")
 _INTEGER: Final = re.compile(r"([-+]?)(?:0[bB]([01]+)|0[xX]([0-9a-fA-F]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _BASES: Final = (2, 16, 8, 10)
+# Go's integers have 64 bits; its YAML reader makes doubles of larger ones.
 _INTEGER_LIMIT: Final = 1 << 64
 # A double has at most 309 digits before the point, and Python takes quadratic time to read a long integer.
 _LONGEST_NUMBER: Final = 400

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from mirrorplane.api.resource import Resource
 from mirrorplane.api.wire import varint
 
+# Tags: the number of a field, then wire type 2, "length-delimited".
 _VERSION, _RESOURCES, _TYPE_URL, _NONCE, _REMOVED = (bytes([field << 3 | 2]) for field in (1, 2, 4, 5, 6))
 _ANY_TYPE, _ANY_VALUE = (bytes([field << 3 | 2]) for field in (1, 2))
 _ENTRY_VERSION, _ENTRY_RESOURCE, _ENTRY_NAME = (bytes([field << 3 | 2]) for field in (1, 2, 3))

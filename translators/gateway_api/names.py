@@ -11,6 +11,7 @@ from mirrorplane.api.meta import Ref
 _GATEWAY_API, _LISTENER_SET = "gateway-api", "listener-set"
 ROUTER_LABEL = "gateway.networking.k8s.io/gateway-name"
 """A router serves the Gateway of its namespace whose name, shortened by `router_label`, this label of it has."""
+# The longest label value of Kubernetes, 40 bits of a hash, and the longest hostname of Gateway API.
 _MAX_LABEL, _HASH_DIGITS, _MAX_HOST = 63, 10, 253
 _LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _HOST = re.compile(rf"(?P<wildcard>\*\.)?{_LABEL}(?:\.{_LABEL})*")

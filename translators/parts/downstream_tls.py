@@ -7,6 +7,7 @@ from mirrorplane.translators import envoy
 from mirrorplane.translators.parts.upstream_tls import san_kind, secret, wrapped_socket
 from mirrorplane.translators.secrets import own_secrets
 
+# What Istio's gateways offer.
 HTTP_ALPN = ("h2", "http/1.1")
 
 

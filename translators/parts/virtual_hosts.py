@@ -34,6 +34,7 @@ _VIRTUAL_HOSTS_FIELD = 2
 """A field number in RouteConfiguration."""
 ROUTES_FIELD = 3
 """A field number in VirtualHost."""
+# Istio's answer for hosts that are not declared, where the mesh has REGISTRY_ONLY.
 _BAD_GATEWAY = 502
 _NOT_FOUND = 404
 

@@ -18,6 +18,7 @@ from mirrorplane.controlplane.manifests.head import unfold
 from mirrorplane.controlplane.manifests.lines import Lines
 from mirrorplane.controlplane.sources.files.listing import Fingerprint, fingerprint
 
+# A file that changed during so many reads is reported, and read again later.
 _ATTEMPTS: Final = 5
 
 

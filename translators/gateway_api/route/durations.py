@@ -8,6 +8,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.units import milliseconds
 from mirrorplane.translators.gateway_api.conditions import UNSUPPORTED_VALUE
 
+# GEP-2257.
 _DURATION = re.compile(r"(?:[0-9]{1,5}(?:h|m|s|ms)){1,4}")
 
 

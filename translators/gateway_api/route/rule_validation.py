@@ -11,6 +11,7 @@ from mirrorplane.translators.gateway_api.route.retries import retry_findings
 from mirrorplane.translators.gateway_api.route.rules import Rule
 from mirrorplane.translators.gateway_api.route.sessions import session_findings
 
+# The CRD's rule allows 128, although its message says "less than 128".
 _MOST_MATCHES = 128
 
 
