@@ -21,6 +21,7 @@ from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.settings import SettingsOverlay
 from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.traffic_policy import BackendTls, TrafficPolicy
+from mirrorplane.api.unenforced import UnenforcedPolicy
 
 
 class Protocol(Enum):
@@ -145,5 +146,6 @@ class Lowered(msgspec.Struct, frozen=True):
     mirror_profiles: tuple[MirrorProfile, ...] = ()
     attachments: tuple[RouteAttachment, ...] = ()
     sidecar_scopes: tuple[SidecarScope, ...] = ()
+    unenforced: tuple[UnenforcedPolicy, ...] = ()
     settings: SettingsOverlay | None = None
     findings: tuple[Finding, ...] = ()

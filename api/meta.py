@@ -14,6 +14,10 @@ class Wire(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=F
     """Base of every type that is decoded from a manifest. Unknown fields are allowed, and the decoder reports them."""
 
 
+PLAIN = dict[str, Any]
+"""The spec of kinds of which we have no schema."""
+
+
 class EmbeddedYaml(msgspec.Struct, frozen=True):
     """YAML inside a string of a manifest: the one object that holds it, and the path to the string."""
 
@@ -34,15 +38,22 @@ class Kind(msgspec.Struct, frozen=True):
     `spec` types the manifest's `spec` field, or the whole manifest with `whole_object` (EndpointSlice, Pod).
     With `embedded` it is the type of YAML inside one named object (Istio's ConfigMap); other objects are ignored.
     All `versions` decode to the same type: Istio serves v1alpha3, v1beta1 and v1 with one schema.
+
+    With PLAIN as `spec` nothing of it is typed or validated, and every version is read: the kind is recognised only.
     """
 
     group: str
     versions: tuple[str, ...]
     name: str
-    spec: type[Wire]
+    spec: type[Wire] | type[dict[str, Any]]
     whole_object: bool = False
     namespaced: bool = True
     embedded: EmbeddedYaml | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its spec is plain values without a schema."""
+        return self.spec == PLAIN
 
     @property
     def key(self) -> str:

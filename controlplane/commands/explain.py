@@ -53,6 +53,7 @@ def explain(manifests: Manifests, node_file: Path, output: str, **options: objec
     from mirrorplane.controlplane.publish.publisher import RenderError
     from mirrorplane.controlplane.query.explanation import explain as explain_outcome
     from mirrorplane.controlplane.query.explanation import trace
+    from mirrorplane.controlplane.query.related_findings import related_findings
     from mirrorplane.translators.matching.decoded import decode_resources
 
     try:
@@ -63,7 +64,8 @@ def explain(manifests: Manifests, node_file: Path, output: str, **options: objec
         raise click.ClickException(str(error)) from error
     request = _request(resources, **options)  # type: ignore[arg-type]
     dialled_host = urlsplit(str(options["url"])).hostname or ""  # the host connected to, whatever the Host header is
-    explanation = explain_outcome(trace(plane, proxy, resources, request, dialled_host), source.locate)
+    outcome = trace(plane, proxy, resources, request, dialled_host)
+    explanation = explain_outcome(outcome, source.locate, related_findings(plane, proxy, outcome))
     if output == "text":
         click.echo("\n".join(explanation.lines()))
     else:

@@ -71,7 +71,7 @@ class _Fields(msgspec.Struct, frozen=True):
     """The fields of a manifest that are its content, the type to decode them to, and their path in the manifest."""
 
     value: Any
-    target: type[Wire]
+    target: type[Any]
     path: str
 
 
@@ -108,7 +108,7 @@ def decode(manifest: Any, registry: Registry, origin: str = "", accept: Accept =
     error = name_error(manifest, head, kind)
     if error is not None:
         return Decoded(findings=(_finding(ref if head.name else Ref("", "", origin), NOT_A_MANIFEST, error),))
-    if head.version not in kind.versions:
+    if head.version not in kind.versions and not kind.is_plain:
         return Decoded(ref, findings=(_unknown_version(ref, head, kind),))
     decoded = _read(manifest, kind, ref) if kind.embedded is None else _read_embedded(manifest, kind, ref)
     if decoded.object:
@@ -156,7 +156,7 @@ def _kind_of(head: Head, registry: Registry) -> Kind | None:
 
 
 def _ignore(head: Head, registry: Registry) -> Decoded:
-    """Return the result for a kind we do not read: a warning where we read others of its group, else nothing.
+    """Return the result for a kind we do not read: a warning where we serve others of its group, else nothing.
 
     It is an error where kind or group of apiVersion is most likely a misspelling of one that we read.
     """
@@ -167,7 +167,8 @@ def _ignore(head: Head, registry: Registry) -> Decoded:
         message = f"{head.kind} is not a kind{group}: this object has no effect"
         finding = Finding(about, UNKNOWN_KIND, message, "kind", fix=f"did you mean {suggestion}?")
         return Decoded(ignored=head.key, findings=(finding,))
-    if head.group in BUILT_IN_GROUPS or not siblings:
+    is_served = any(kind.group == head.group and not kind.is_plain for kind in registry.values())
+    if head.group in BUILT_IN_GROUPS or not is_served:
         meant = _meant(head, registry)
         return Decoded(ignored=head.key, findings=(_wrong_group(about, head, meant),) if meant else ())
     message = f"kind {head.kind}{group} is not supported: this object has no effect"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mirrorplane.api.actions import Pairs
+from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import FieldRef
 from mirrorplane.api.proxy import REDIRECT, Proxy
 from mirrorplane.api.tracing import (
@@ -21,6 +22,7 @@ from mirrorplane.api.tracing import (
     WeightedCluster,
 )
 from mirrorplane.controlplane.findings.format import one_line
+from mirrorplane.controlplane.query.objects import finding_row
 from mirrorplane.controlplane.sources.source import Locate, Location
 from mirrorplane.translators.matching.forwarding import mirror_authority
 from mirrorplane.translators.matching.original_dst import original_dst_address
@@ -37,24 +39,28 @@ _PASSTHROUGH_HOSTS = ("allow_any", "block_all")
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """An outcome, and the locations of the fields that it names, as far as they are known."""
+    """An outcome, the locations of the fields that it names, as far as they are known, and the findings about it."""
 
     outcome: Outcome
     locations: Mapping[FieldRef, Location]
+    findings: tuple[Finding, ...] = ()
 
     def lines(self) -> list[str]:
         """Return lines for people: a title and a text, or a detail of the line above."""
         return [one_line(line) for line in _Lines(self).all()]
 
     def values(self) -> Any:
-        """Return the outcome as plain values; origins have `file` and `line` where they are known."""
+        """Return the outcome as plain values; origins have `file` and `line` where they are known.
+
+        `findings` are rows as of /debug/findings.
+        """
         values = msgspec.to_builtins(self.outcome)
         origins = (self.outcome.origin, *(skipped.origin for skipped in self.outcome.skipped))
         for holder, origin in zip((values, *values["skipped"]), origins, strict=True):
             location = self.locations.get(origin) if origin else None
             if location:
                 holder["origin"] |= {"file": location.file, "line": location.line}
-        return values
+        return {**values, "findings": [msgspec.to_builtins(finding_row(finding)) for finding in self.findings]}
 
 
 def trace(plane: "Plane", proxy: Proxy, resources: "DecodedResources", request: Request, dialled_host: str) -> Outcome:
@@ -70,18 +76,23 @@ def trace(plane: "Plane", proxy: Proxy, resources: "DecodedResources", request: 
     return trace_request(resources, msgspec.structs.replace(request, address=dialled))
 
 
-def explain(outcome: Outcome, locate: Locate) -> Explanation:
-    """Return an outcome with the locations of the fields that it names."""
+def explain(outcome: Outcome, locate: Locate, findings: tuple[Finding, ...] = ()) -> Explanation:
+    """Return an outcome with the locations of the fields that it names, and with findings about it."""
     origins = [outcome.origin, *(skipped.origin for skipped in outcome.skipped)]
     located = {origin: locate(origin.about, origin.path) for origin in origins if origin}
-    return Explanation(outcome, {origin: location for origin, location in located.items() if location})
+    return Explanation(outcome, {origin: location for origin, location in located.items() if location}, findings)
 
 
 class _Lines:
     def __init__(self, explanation: Explanation) -> None:
         self._outcome, self._locations = explanation.outcome, explanation.locations
+        self._findings = explanation.findings
 
     def all(self) -> Iterator[str]:
+        yield from self._outcome_lines()
+        yield from map(_finding_line, self._findings)
+
+    def _outcome_lines(self) -> Iterator[str]:
         outcome, request = self._outcome, self._outcome.request
         if request.udp:
             yield _line("datagrams", f"to {request.authority}")
@@ -221,6 +232,12 @@ def _reply_lines(reply: Reply) -> Iterator[str]:
     body = f", with a body of {len(reply.body)} bytes" if reply.body else ""
     yield _line("answer", f"{reply.status} by the proxy itself{location}{body}; nothing is forwarded or mirrored")
     yield from _response_lines(reply.response_edits)
+
+
+def _finding_line(finding: Finding) -> str:
+    place = f" ({finding.file}:{finding.line})" if finding.line else ""
+    where = f"{finding.path} of {finding.about}{place}"
+    return _line(finding.severity.value, f"{finding.reason}, {where}: {finding.message}")
 
 
 def _destination(target: Target | MirrorOutcome) -> str:

@@ -21,7 +21,7 @@ def status_tables(rows: Iterable[StatusRow]) -> Iterator[tuple[str, list[tuple[s
     for kind, rows_of_kind in by_kind.items():
         types = dict.fromkeys(c["type"] for row in rows_of_kind for c in _conditions(row.status))
         columns = [name for name in types if name not in _EXPECTED]
-        titles = ("NAMESPACE", "NAME", *_optional_titles(rows_of_kind), *(name.upper() for name in columns))
+        titles = ("NAMESPACE", "NAME", *_optional_titles(rows_of_kind), *(_title(name) for name in columns))
         yield kind, [titles, *(_cells(row, titles, columns) for row in rows_of_kind)]
 
 
@@ -40,6 +40,11 @@ def status_problems(rows: Iterable[StatusRow]) -> Iterator[str]:
                 problems.setdefault((entry, message), []).append(words)
         for (entry, message), conditions in problems.items():
             yield one_line(f"{row.kind} {name}{entry}: {', '.join(conditions)}{': ' if message else ''}{message}")
+
+
+def _title(condition_type: str) -> str:
+    """Return the title of a column: `ENFORCED` of `mirrorplane.io/Enforced`."""
+    return condition_type.rpartition("/")[2].upper()
 
 
 def _optional_titles(rows: Iterable[StatusRow]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ _OWNED_TYPES = frozenset(
         "PartiallyInvalid",
         "Programmed",
         "ResolvedRefs",
+        "mirrorplane.io/Enforced",
     )
 )
 """The types of conditions that are ours: one of them that no longer applies is removed."""

@@ -1,0 +1,1 @@
+"""Policies of other control planes that are not enforced here: a row a kind, by product. See decision 0126."""
