@@ -15,6 +15,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.contract import Filter, Slot
 
+# Envoy's default, 200 ms, would deny requests whenever the server is slow for once.
 _TIMEOUT_MS = 10_000
 _SCHEME = "http://"
 _EXT_AUTHZ = "envoy.filters.http.ext_authz"
