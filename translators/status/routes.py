@@ -27,6 +27,7 @@ from mirrorplane.translators.gateway_api.conditions import (
     positive,
 )
 from mirrorplane.translators.gateway_api.gateway.classes import gateway_profile
+from mirrorplane.translators.gateway_api.references import NOT_PERMITTED
 
 
 def status(view: View, obj: AnyObject) -> Status | None:
@@ -38,14 +39,31 @@ def status(view: View, obj: AnyObject) -> Status | None:
 def _sections(view: View, obj: AnyObject) -> Iterator[Section]:
     """Yield an entry for each parent. Gateway API: findings about rules are repeated for each."""
     findings = findings_about(view, obj.ref)
-    rules = findings_below("spec.rules", findings)
+    all_rules = findings_below("spec.rules", findings)
     for i, parent in enumerate(obj.spec.parent_refs):
         controller = _controller(view, obj, parent)
         if controller:
+            rules = _of_parent(all_rules, mesh=is_service_parent(view, obj, parent))
             accepted = _accepted(obj, findings_below(f"spec.parentRefs[{i}]", findings), rules)
             resolved = positive("ResolvedRefs", ROUTE["ResolvedRefs"], rules)
             key = {"parentRef": _parent_ref(parent), "controllerName": controller}
             yield Section("parents", key, (accepted, resolved, *_partially_invalid(accepted, rules)))
+
+
+def _of_parent(rules: tuple[Finding, ...], *, mesh: bool) -> tuple[Finding, ...]:
+    """Return the findings about rules that concern a parent.
+
+    Only Gateways need a ReferenceGrant (GEP-1294). Where one is missing, what else is wrong with the target concerns
+    the other parents alone.
+    """
+    if mesh:
+        return tuple(finding for finding in rules if finding.reason != NOT_PERMITTED)
+    refused = {_reference(finding) for finding in rules if finding.reason == NOT_PERMITTED}
+    return tuple(f for f in rules if f.reason == NOT_PERMITTED or _reference(f) not in refused)
+
+
+def _reference(finding: Finding) -> str:
+    return finding.path.rpartition(".")[0]
 
 
 def _controller(view: View, obj: AnyObject, ref: ParentReference) -> str:

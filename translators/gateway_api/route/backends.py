@@ -31,11 +31,15 @@ _FIELDS = DestinationFields(host="name", port="port", subset="")
 
 
 class Referrer(msgspec.Struct, frozen=True):
-    """The object that refers to a backend, and the field in which it does. `grpc`: it sends gRPC there."""
+    """The object that refers to a backend, and the field in which it does.
+
+    `grpc`: it sends gRPC there. `mesh`: on behalf of clients of a Service that is its parent, and not of a Gateway's.
+    """
 
     about: Ref
     path: str
     grpc: bool = False
+    mesh: bool = False
 
     @property
     def sends_http(self) -> bool:
@@ -66,8 +70,8 @@ def backend_problem(view: View, referrer: Referrer, ref: BackendObjectReference)
     if (ref.group, ref.kind) != ("", "Service"):
         return RefProblem("InvalidKind", "kind", f"{ref.kind} is not supported as a backend", "use a Service")
     target = _target(referrer, ref)
-    # Also for routes of Services, where GEP-1294 lets a mesh do without a grant, and Istio does.
-    if problem := grant_problem(view, referrer.about, target):
+    # GEP-1294: in a mesh anyone may call the Service already, and a route exposes it to no one else.
+    if not referrer.mesh and (problem := grant_problem(view, referrer.about, target)):
         return problem
     service = _service(view, target)
     if service is None:
@@ -122,8 +126,8 @@ def _protocol_problem(view: View, referrer: Referrer, service: Service, port: Po
         return "which is not supported"
     if referrer.grpc and protocol in {_WEBSOCKET, _WEBSOCKET_TLS}:
         return "which cannot carry gRPC"
-    # As a router sees it from the route's namespace: a DestinationRule there may configure TLS as well.
-    client = ClientKey(Visibility(referrer.about.namespace), router=True)
+    # As a proxy sees it from the route's namespace: a DestinationRule there may configure TLS as well.
+    client = ClientKey(Visibility(referrer.about.namespace), router=not referrer.mesh)
     cluster = outbound_cluster(service.host, port.number)
     if protocol == _WEBSOCKET_TLS and not cluster_policy(view, client, cluster).uses_tls:
         return "which needs TLS, and no BackendTLSPolicy or DestinationRule configures it"

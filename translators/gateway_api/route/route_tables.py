@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import NamedTuple
+
+import msgspec
 
 from mirrorplane.api import routes
 from mirrorplane.api.finding import Finding
@@ -12,17 +15,25 @@ from mirrorplane.translators.gateway_api.attachment.attachments import Attachmen
 from mirrorplane.translators.gateway_api.attachment.mirror_host import with_mirror_hosts
 from mirrorplane.translators.gateway_api.attachment.parents import Route, has_served_parent
 from mirrorplane.translators.gateway_api.attachment.service_parents import (
-    ServiceParent,
     has_service_parent,
     service_parent_findings,
     service_tables,
 )
+from mirrorplane.translators.gateway_api.conditions import findings_below
 from mirrorplane.translators.gateway_api.names import binding_name
 from mirrorplane.translators.gateway_api.route.extension_refs import mirror_policy
+from mirrorplane.translators.gateway_api.route.mesh_rules import MeshRules, mesh_routes, mesh_rules
 from mirrorplane.translators.gateway_api.route.rule_findings import rule_findings
 from mirrorplane.translators.gateway_api.route.rule_routes import routes_of
 from mirrorplane.translators.gateway_api.route.rules import Rule
-from mirrorplane.translators.gateway_api.route.unsupported_values import servable, with_effects
+from mirrorplane.translators.gateway_api.route.unsupported_values import effect_of, servable
+
+
+class _Parents(NamedTuple):
+    """Which sorts of parents a route has."""
+
+    gateways: bool
+    services: bool
 
 
 def lower_rules(view: View, obj: Route, rules: Sequence[Rule], unsupported: Sequence[Finding]) -> Lowered:
@@ -30,18 +41,47 @@ def lower_rules(view: View, obj: Route, rules: Sequence[Rule], unsupported: Sequ
 
     `unsupported` are findings about values in the rules; the rest of the rules is served without them.
     """
-    servable_rules = tuple(filter(None, (servable(rule, unsupported) for rule in rules)))
-
-    def service_routes(parent: ServiceParent) -> Iterator[routes.Route]:
-        return (route for rule in servable_rules for route in routes_of(view, rule, "http", parent.port))
-
-    findings = (*parent_findings(view, obj), *service_parent_findings(view, obj))
-    if has_served_parent(view, obj) or has_service_parent(view, obj):
-        findings += tuple(chain.from_iterable(with_effects(rule, unsupported) for rule in rules))
-        findings += tuple(chain.from_iterable(rule_findings(view, rule) for rule in rules))
+    served = tuple(filter(None, (servable(rule, unsupported) for rule in rules)))
+    parents = _Parents(has_served_parent(view, obj), has_service_parent(view, obj))
+    references = tuple(_reference_findings(view, rules, parents))
+    in_mesh = mesh_rules(rules, served, (*unsupported, *references))
     active = (attachment for attachment in attachments_of(view, obj) if attachment.is_active)
-    tables = (_table(view, obj, servable_rules, attachment) for attachment in active)
-    return Lowered(tables=(*tables, *service_tables(view, obj, service_routes)), findings=findings)
+    tables = [_table(view, obj, served, attachment) for attachment in active]
+    if in_mesh.attached:
+        tables.extend(service_tables(view, obj, lambda parent: mesh_routes(view, in_mesh, parent)))
+    values = _value_findings(rules, unsupported, parents, in_mesh)
+    findings = (*parent_findings(view, obj), *service_parent_findings(view, obj), *values, *references)
+    return Lowered(tables=tuple(tables), findings=findings)
+
+
+def _value_findings(
+    rules: Sequence[Rule], unsupported: Sequence[Finding], parents: _Parents, in_mesh: MeshRules
+) -> Iterator[Finding]:
+    """Yield the findings about unsupported values, each with what becomes of requests at the parents."""
+    for rule in rules:
+        for finding in findings_below(rule.path, unsupported) if any(parents) else ():
+            effects = (
+                effect_of(rule, finding) if parents.gateways else "",
+                in_mesh.effect_of(rule, finding) if parents.services else "",
+            )
+            effect = "; at Services, ".join(dict.fromkeys(filter(None, effects)))
+            yield msgspec.structs.replace(finding, message=f"{finding.message}; {effect}")
+
+
+def _reference_findings(view: View, rules: Sequence[Rule], parents: _Parents) -> Iterator[Finding]:
+    """Yield the findings about what rules refer to: only a Gateway needs grants (GEP-1294)."""
+    at_gateways = [finding for rule in rules for finding in rule_findings(view, rule)] if parents.gateways else []
+    mesh = (msgspec.structs.replace(rule, mesh=True) for rule in rules) if parents.services else ()
+    in_mesh = [finding for rule in mesh for finding in rule_findings(view, rule)]
+    if not all(parents):
+        yield from (*at_gateways, *in_mesh)
+        return
+    for findings, others, place in ((at_gateways, in_mesh, "Gateways"), (in_mesh, at_gateways, "Services")):
+        for finding in findings:
+            if finding not in others:
+                yield msgspec.structs.replace(finding, message=f"at {place}, {finding.message}")
+            elif findings is at_gateways:
+                yield finding
 
 
 def _table(view: View, obj: Route, rules: Sequence[Rule], attachment: Attachment) -> RouteTable:

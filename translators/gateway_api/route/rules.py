@@ -31,9 +31,10 @@ class RuleMatch(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A rule of an object, its field, and its matches. `grpc`: it is a GRPCRoute's.
+    """A rule of an object, its field, and its matches.
 
-    `failing_backends` are the indexes of those that have unsupported values, and get no requests.
+    `grpc`: it is a GRPCRoute's. `failing_backends` are the indexes of those that have unsupported values, and get no
+    requests. `mesh`: the rule as it applies to clients of a Service, and not at a Gateway.
     """
 
     about: Ref
@@ -42,6 +43,7 @@ class Rule(msgspec.Struct, frozen=True):
     matches: tuple[RuleMatch, ...]
     grpc: bool = False
     failing_backends: frozenset[int] = frozenset()
+    mesh: bool = False
 
     @property
     def failure(self) -> int:
@@ -50,7 +52,7 @@ class Rule(msgspec.Struct, frozen=True):
 
     def referrer(self, field: str) -> Referrer:
         """Return a field of the rule as one that refers to backends."""
-        return Referrer(self.about, f"{self.path}.{field}", self.grpc)
+        return Referrer(self.about, f"{self.path}.{field}", self.grpc, self.mesh)
 
 
 def filter_problems(view: View, rule: Rule) -> Iterator[tuple[int, RefProblem]]:
@@ -68,7 +70,7 @@ def auth_referrer(rule: Rule, i: int) -> Referrer:
     """Return the backend of an ExternalAuth filter as a referrer: its own protocol counts, not the rule's."""
     auth = rule.spec.filters[i].external_auth
     grpc = auth is not None and auth.protocol == "GRPC"
-    return Referrer(rule.about, f"{rule.path}.filters[{i}].externalAuth.backendRef", grpc)
+    return Referrer(rule.about, f"{rule.path}.filters[{i}].externalAuth.backendRef", grpc, rule.mesh)
 
 
 def unsupported_filters(backend: gw.HTTPBackendRef) -> Iterator[tuple[int, str]]:

@@ -5,7 +5,7 @@ is dropped, as Gateway API says (PartiallyInvalid). One in a filter, a timeout o
 because a filter must not be skipped (decision 0084).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -46,17 +46,13 @@ def servable(rule: Rule, findings: Sequence[Finding]) -> Rule | None:
     return msgspec.structs.replace(rule, spec=spec, failing_backends=failing)
 
 
-def with_effects(rule: Rule, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield the findings about a rule, each with what becomes of requests."""
-    for finding in findings:
-        if finding.path.startswith(f"{rule.path}."):
-            place = _place(rule, finding)
-            effect = f"requests are answered {rule.failure}"
-            if place == "matches":
-                effect = "the rule is dropped"
-            elif isinstance(place, int):
-                effect = f"its share of requests is answered {rule.failure}"
-            yield msgspec.structs.replace(finding, message=f"{finding.message}; {effect}")
+def effect_of(rule: Rule, finding: Finding) -> str:
+    """Return what becomes of requests because of an unsupported value in a rule."""
+    place = _place(rule, finding)
+    if place == "matches":
+        return "the rule is dropped"
+    share = "its share of requests is" if isinstance(place, int) else "requests are"
+    return f"{share} answered {rule.failure}"
 
 
 def _place(rule: Rule, finding: Finding) -> str | int:

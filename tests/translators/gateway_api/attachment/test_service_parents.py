@@ -17,10 +17,6 @@ SHOPPER = Proxy("sidecar", "till", "shop", ip="127.0.0.2")
 INSIDE = msgspec.structs.replace(SLEEP, ip="10.0.0.9", interception=REDIRECT)
 PORTS = [{"name": "http", "port": 8000}, {"name": "http-alt", "port": 8080}, {"name": "tcp", "port": 9000}]
 WEB, NEXT, POD = "10.96.0.1", "10.96.0.2", "10.0.0.1"
-GRANT = {
-    "from": [{"group": GROUP, "kind": "HTTPRoute", "namespace": "shop"}],
-    "to": [{"group": "", "kind": "Service"}],
-}
 
 
 def mesh(*routes: str, **web: Any) -> str:
@@ -141,8 +137,7 @@ async def test_rules_of_all_routes_of_a_service_are_ordered_by_precision_and_age
 
 
 async def test_a_consumers_routes_stand_for_the_producers_in_its_namespace_alone():
-    grant = doc("ReferenceGrant", "g", GRANT, f"{GROUP}/v1beta1", namespace="default")
-    routes = [of_web("p", send("next"), send("next", path("/p"))), consumer("c", send("old", path("/c"))), grant]
+    routes = [of_web("p", send("next"), send("next", path("/p"))), consumer("c", send("old", path("/c")))]
     request = "GET http://web.default:8000"
     for text in (mesh(*routes), mesh(*reversed(routes))):
         assert [await answer(text, request + p, SHOPPER) for p in ("/c", "/p", "/")] == ["old", "404", "404"]
@@ -151,13 +146,7 @@ async def test_a_consumers_routes_stand_for_the_producers_in_its_namespace_alone
     merged = mesh(*routes, consumer("d", send("web", path("/c", "Exact"))))
     assert [await answer(merged, request + p, SHOPPER) for p in ("/c", "/c/d")] == ["web", "old"]
     elsewhere = msgspec.structs.replace(SHOPPER, namespace="third")
-    assert await answer(mesh(routes[1], grant), f"{request}/", elsewhere) == "web"
-
-
-async def test_a_backend_in_another_namespace_needs_a_grant_and_the_parent_none():
-    text = mesh(consumer("c", send("web")))
-    assert await answer(text, "GET http://web.default:8000/", SHOPPER) == "500"
-    assert await told(text) == ["RefNotPermitted spec.rules[0].backendRefs[0].namespace"]
+    assert await answer(mesh(routes[1]), f"{request}/", elsewhere) == "web"
 
 
 async def test_a_consumer_that_may_not_see_the_service_is_reported():
@@ -204,8 +193,7 @@ async def test_istios_rules_for_a_host_win_over_routes_of_the_service(
 
 
 async def test_a_consumers_routes_go_before_istios_rules_for_everybody():
-    grant = doc("ReferenceGrant", "g", GRANT, f"{GROUP}/v1beta1", namespace="default")
-    text = mesh(consumer("c", send("next")), grant, doc("VirtualService", "v", ISTIOS, "networking.istio.io/v1"))
+    text = mesh(consumer("c", send("next")), doc("VirtualService", "v", ISTIOS, "networking.istio.io/v1"))
     assert await answer(text, "GET http://web.default:8000/", SHOPPER) == "next"
     assert await answer(text, "GET http://web.default:8000/") == "old"
     assert await told(text) == []
