@@ -7,6 +7,9 @@ from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.findings.format import finding_line
 
 log = logging.getLogger(__name__)
+audit = logging.getLogger("mirrorplane.audit")
+"""Who copies whose requests: a line when it begins and one when it ends, none of them left out."""
+_AUDITED = frozenset({"CrossNamespaceMirror"})
 _MOST_LINES = 100
 """How many findings of one kind of change are logged one by one: a bad edit of a template may make thousands."""
 
@@ -35,6 +38,10 @@ class FindingLog:
 
 
 def _log(findings: list[Finding], level: int, prefix: str) -> None:
+    audited = [finding for finding in findings if finding.reason in _AUDITED]
+    for finding in audited:
+        audit.warning("audit: %s%s", prefix, finding_line(finding))
+    findings = [finding for finding in findings if finding.reason not in _AUDITED] if audited else findings
     for finding in findings[:_MOST_LINES]:
         log.log(level, "%s%s", prefix, finding_line(finding))
     if len(findings) > _MOST_LINES:
