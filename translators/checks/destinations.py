@@ -7,15 +7,15 @@ import msgspec
 from mirrorplane.api.actions import Destination
 from mirrorplane.api.attachments import RouteAttachment
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.mesh import Service
+from mirrorplane.api.mesh import Resolution, Service
 from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.routes import L4Route, Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups import services
-from mirrorplane.translators.lookups.endpoints import port_of
-from mirrorplane.translators.lookups.policies import cluster_policy, subset_clients, target_port
+from mirrorplane.translators.lookups.endpoints import has_ready_endpoint, port_of
+from mirrorplane.translators.lookups.policies import cluster_policy, find_subset, subset_clients, target_port
 from mirrorplane.translators.lookups.reachability import DestinationField, Problem, Traffic, unreachable
 from mirrorplane.translators.names import mirror_cluster
 
@@ -152,6 +152,8 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
         cluster = mirror_cluster(destination.host, port, destination.subset)
         if use.traffic is Traffic.MIRROR and not cluster_policy(view, client, cluster).uses_tls:
             yield from _not_http(use, service)
+        if use.traffic is Traffic.MIRROR:
+            yield from _no_endpoints(view, use, service, port)
 
 
 def _unreachable(use: _Use, problem: Problem) -> Finding:
@@ -188,6 +190,22 @@ def _not_http(use: _Use, service: Service) -> Iterator[Finding]:
         name = f"port {port.number} of {use.destination.host}"
         message = f"{name} is not declared as HTTP, but mirrored requests are plain HTTP"
         yield _warning(use, "MirrorNotHttp", "port", message, "name a port whose name or appProtocol says http")
+
+
+def _no_endpoints(view: View, use: _Use, service: Service, number: int) -> Iterator[Finding]:
+    """Warn of a mirror without a ready endpoint. A name that DNS resolves is taken to have some."""
+    destination = use.destination
+    subset = find_subset(view, use.client, destination.host, destination.subset) if destination.subset else None
+    labels = subset.labels if subset is not None else ()
+    numbers = (number,) if number else tuple(port.number for port in service.ports)
+    if service.resolution is not Resolution.ENDPOINTS or any(
+        view.memo(has_ready_endpoint, service.ref, service.host, port, labels) for port in numbers
+    ):
+        return
+    of_subset = f"subset {destination.subset} of " if destination.subset else ""
+    message = f"{of_subset}{destination.host} has no ready endpoint: no copy arrives until it has one"
+    fix = "start its workloads, or correct the labels that select them"
+    yield _warning(use, "MirrorHasNoEndpoints", destination.fields.host, message, fix)
 
 
 def _warning(use: _Use, reason: str, field: str, message: str, fix: str) -> Finding:

@@ -41,9 +41,28 @@ def mirror_findings(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Fi
         if not 0 <= value <= _HUNDRED:
             message = f"{value:g} is not a percentage between 0 and 100"
             yield Finding(about, "InvalidMirror", message, f"{path}.{field}")
+    yield from _never_fires(about, path, rule)
     if percentages and not (rule.mirror or rule.mirrors):
         message = "a mirror percentage without mirror has no effect"
         yield Finding(about, "NoMirror", message, f"{path}.{percentages[0][0]}", Severity.WARNING, "add mirror")
+
+
+def _never_fires(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:
+    """Warn of mirrors of 0 %, and of those whose share is rounded to it (Istio, see `millionths`)."""
+    shares: list[tuple[str, float]] = [
+        (f"mirrors[{i}].percentage.value", m.percentage.value) for i, m in enumerate(rule.mirrors) if m.percentage
+    ]
+    if rule.mirror and rule.mirror_percentage is not None:
+        shares.append(("mirrorPercentage.value", rule.mirror_percentage.value))
+    elif rule.mirror:
+        shares += list(_deprecated(rule))[:1]
+    for field, percent in shares:
+        if percent >= 0 and millionths(percent) == 0:
+            written = f"{percent:.12f}".rstrip("0")
+            rounded = f", rounded down from {written} % to millionths" if percent else ""
+            message = f"the share of this mirror is 0 %{rounded}: nothing is mirrored"
+            fix = "set a larger share, or remove the mirror"
+            yield Finding(about, "MirrorNeverFires", message, f"{path}.{field}", Severity.WARNING, fix)
 
 
 def _mirror_specs(rule: Rule) -> Iterator[tuple[FieldRef, str, istio.Destination, int]]:

@@ -2,7 +2,7 @@
 
 from mirrorplane.api.hosts import is_ip, is_unix
 from mirrorplane.api.mesh import Endpoint, Port, Protocol, Resolution, Service
-from mirrorplane.api.meta import Ref
+from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators.names import ClusterName, Transport, outbound_cluster, udp_cluster
 
@@ -33,6 +33,15 @@ def tcp_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpo
 def udp_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpoint, ...]:
     """Return the endpoints of a UDP port; a TCP port may have the same number."""
     return _endpoints(view, owner, udp_cluster(host, number))
+
+
+def has_ready_endpoint(view: View, owner: Ref, host: str, number: int, labels: Labels) -> bool:
+    """Tell whether a port, of one that is not UDP, has a ready endpoint with some labels.
+
+    To be read by memo: what depends on it does not depend on which endpoints those are.
+    """
+    endpoints = view.memo(tcp_endpoints, owner, host, number)
+    return any(endpoint.healthy and set(labels) <= set(endpoint.labels) for endpoint in endpoints)
 
 
 def port_endpoints(view: View, service: Service, port: Port) -> tuple[Endpoint, ...]:

@@ -42,6 +42,12 @@ def mirror_findings(view: View, filters: Iterable[MirrorFilter], *, redirected: 
         if problem := backend_problem(view, mirror.referrer, mirror.spec.backend_ref):
             message = f"{problem.message}; nothing is mirrored, the rule itself is not affected"
             yield Finding(about, problem.reason, message, f"{path}.{problem.field}", fix=problem.fix)
+        elif not _fraction(mirror.spec):
+            field = "percent" if mirror.spec.percent is not None else "fraction"
+            message = "the share of this mirror is 0 %, or less than one in a million: nothing is mirrored"
+            fix = "set a larger share, or remove the mirror"
+            where = f"{path.removesuffix('.backendRef')}.{field}"
+            yield Finding(about, "MirrorNeverFires", message, where, Severity.WARNING, fix)
         elif redirected:
             message = "the proxy answers with a redirect and forwards nothing, so this mirror never copies a request"
             yield Finding(about, "MirrorUnused", message, path.removesuffix(".backendRef"), Severity.WARNING)
