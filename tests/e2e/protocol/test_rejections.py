@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.resource import ROUTE, Resource
 from mirrorplane.controlplane.app import App
@@ -49,9 +50,9 @@ async def test_a_rejection_is_reported_on_the_object_that_caused_it_until_it_is_
     assert stage.app.plane.findings.all() == ()
 
     stage.write("mesh.yaml", mesh_manifests(PLANTED))
-    await until(lambda: bool(stage.app.plane.findings.all()), "Envoy rejected the routes")
+    await until(lambda: CULPRIT in rejected(stage), "Envoy rejected the routes, and the cause was found")
     await stage.settled()
-    findings = {finding.about: finding for finding in stage.app.plane.findings.all()}
+    findings = rejected(stage)
     assert findings.keys() == {ROUTES, CULPRIT}, "web is built into the same routes, but did not change"
     for finding in findings.values():
         assert finding.reason == "Rejected"
@@ -73,6 +74,12 @@ async def test_the_rejections_of_a_proxy_are_removed_when_it_disconnects(stage: 
     await until(lambda: bool(stage.app.plane.findings.all()), "Envoy rejected the routes")
     await envoy_sidecar.envoy.stop()
     await until(lambda: not stage.app.plane.findings.all(), "the rejection is removed")
+
+
+def rejected(stage: Stage) -> dict[Ref, Finding]:
+    """The findings by what they are about. That on the resource comes first: the objects it was built from are searched
+    in the background."""
+    return {finding.about: finding for finding in stage.app.plane.findings.all()}
 
 
 async def assert_rejection_is_reported(app: App, envoy_sidecar: Sidecar) -> None:
