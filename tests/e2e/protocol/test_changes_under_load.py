@@ -1,9 +1,9 @@
-"""200 random edits while requests are sent at a fixed rate: no request may fail."""
+"""200 random edits while requests are sent: none may fail."""
 
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from tests.e2e.support.manifests import (
     nack_messages,
     route,
     until,
+    until_copied,
     versions,
     virtual_service,
 )
@@ -31,8 +32,6 @@ from tests.e2e.support.sidecars import PROXY_PORT, Sidecar, sidecar
 pytestmark = pytest.mark.envoy
 
 ROUNDS = 200
-COPY_ATTEMPTS = 3
-PER_SECOND = 200
 PAUSE_S = 0.25  # the longest between two edits: long enough for some to be read alone, short enough for some not to be
 HOSTS = ("a", "b", "c")
 """Hosts that always exist. Each has two versions, and rules that keep changing."""
@@ -156,26 +155,23 @@ async def test_random_edits_fail_no_request(stage: Stage, delta: bool) -> None:
         await until(lambda: stage.published(lambda objects: len(objects) == count), "the folder was read")
         envoy = await sidecar(stage, *PORTS, 8002, 8003, delta=delta)
         editor = Editor(stage, dice, copy.port)
-        async with steady_load(_choices(envoy), PER_SECOND, seed) as rate:
+        async with steady_load(_choices(envoy), seed) as load:
             for _ in range(ROUNDS):
                 editor.edit()
                 await asyncio.sleep(dice.random() * PAUSE_S)
             editor.write_final_rules()
             await until(lambda: _is_last_edit_published(stage) and findings(stage) == (), "the last edit was read")
             await stage.settled()
-        assert (dict(rate.failed), rate.answered) == ({}, rate.sent), f"seed {seed}"
+        assert (dict(load.failed), load.answered) == ({}, load.sent), f"seed {seed}"
         assert nack_messages(stage) == []
         assert envoy.envoy.log() == ""
         copy.paths.clear()
-        for _ in range(COPY_ATTEMPTS):  # a copy that cannot connect within a second is dropped
-            missing = [host for host in HOSTS if not copy.count(_shadow_authority(host))]
-            answers = await flood(
-                (envoy.address, PROXY_PORT), [proxy_request(f"{_authority(host)}", "/last") for host in missing]
-            )
-            assert [answer.workload for answer in answers] == ["v1"] * len(missing)
-            with suppress(AssertionError):
-                await until(lambda: all(copy.count(_shadow_authority(host)) for host in HOSTS), "all were copied", 3)
-        assert all(copy.count(_shadow_authority(host)) for host in HOSTS), "copies are missing again and again"
+
+        async def send() -> None:
+            answers = await flood((envoy.address, PROXY_PORT), [proxy_request(_authority(h), "/last") for h in HOSTS])
+            assert [answer.workload for answer in answers] == ["v1"] * len(HOSTS)
+
+        await until_copied(send, lambda: all(copy.count(_shadow_authority(host)) for host in HOSTS))
 
 
 def _is_last_edit_published(stage: Stage) -> bool:

@@ -22,13 +22,14 @@ from mirrorplane.controlplane.playground.stage import Stage
 from tests.controlplane.playground.ports import held_ports
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.support.counting_server import PathCounter, counting_server
-from tests.e2e.support.http_load import Rate, direct_request, flood, proxy_request, steady_load
+from tests.e2e.support.http_load import LoadCounts, direct_request, flood, proxy_request, steady_load
 from tests.e2e.support.manifests import (
     NO_ACCESS_LOG,
     destination_rule,
     join_manifests,
     route,
     until,
+    until_copied,
     versions,
     virtual_service,
 )
@@ -37,9 +38,9 @@ from tests.e2e.support.sidecars import PROXY_PORT, sidecar, sleeper
 pytestmark = pytest.mark.envoy
 
 PORT = 8000
-PER_SECOND = 200
 TYPES = 4  # clusters, endpoints, listeners, routes
-AWAY_S = 1.0
+REQUESTS_MEANWHILE = 100
+"""How many requests are answered while the control plane is away."""
 
 
 class World(msgspec.Struct, frozen=True):
@@ -67,9 +68,12 @@ class World(msgspec.Struct, frozen=True):
     async def check(self, address: str, version: str) -> None:
         """Send a request; check the version that answers, and that the copy arrives."""
         self.copy.paths.clear()
-        (answer,) = await flood((address, PROXY_PORT), [proxy_request(f"web:{PORT}", "/check")], connections=1)
-        assert (answer.status, answer.workload) == (200, version)
-        await until(lambda: "/check" in self.copy.paths[f"web-shadow:{PORT}"], "the copy")
+
+        async def send() -> None:
+            (answer,) = await flood((address, PROXY_PORT), [proxy_request(f"web:{PORT}", "/check")], connections=1)
+            assert (answer.status, answer.workload) == (200, version)
+
+        await until_copied(send, lambda: "/check" in self.copy.paths[f"web-shadow:{PORT}"])
 
 
 @pytest.fixture
@@ -78,10 +82,10 @@ async def world() -> AsyncIterator[World]:
         yield World(*[await stack.enter_async_context(counting_server(name)) for name in ("v1", "v2", "copy")])
 
 
-def steady_requests(address: str) -> contextlib.AbstractAsyncContextManager[Rate]:
+def steady_requests(address: str) -> contextlib.AbstractAsyncContextManager[LoadCounts]:
     """Requests through the HTTP proxy and through the service's port."""
     return steady_load(
-        [((address, PROXY_PORT), proxy_request(f"web:{PORT}")), ((address, PORT), direct_request("web"))], PER_SECOND
+        [((address, PROXY_PORT), proxy_request(f"web:{PORT}")), ((address, PORT), direct_request("web"))]
     )
 
 
@@ -89,23 +93,23 @@ def steady_requests(address: str) -> contextlib.AbstractAsyncContextManager[Rate
 async def test_a_restart_fails_no_request_and_pushes_nothing_again(stage: Stage, world: World, delta: bool) -> None:
     await stage.apply(world.manifests())
     envoy = await sidecar(stage, PORT, delta=delta)
-    async with steady_requests(envoy.address) as rate:
+    async with steady_requests(envoy.address) as load:
         for _ in range(2):
             await stage.stop()
-            await asyncio.sleep(AWAY_S)
+            await _until_answered_without_control_plane(envoy.envoy, load)
             await world.check(envoy.address, "v1")
             await stage.start()
             await _wait_until_reconnected(stage)
             assert _pushes(stage) == [0] * TYPES
             await world.check(envoy.address, "v1")
-    assert (dict(rate.failed), rate.answered) == ({}, rate.sent)
+    assert (dict(load.failed), load.answered) == ({}, load.sent)
 
 
 @PROTOCOLS
 async def test_only_what_changed_during_a_restart_is_pushed(stage: Stage, world: World, delta: bool) -> None:
     await stage.apply(world.manifests())
     envoy = await sidecar(stage, PORT, delta=delta)
-    async with steady_requests(envoy.address) as rate:
+    async with steady_requests(envoy.address) as load:
         await stage.stop()
         rules = next(path for path in stage.folder.iterdir() if "VirtualService" in path.name)
         stage.write(rules.name, world.rules("v2"))
@@ -116,7 +120,7 @@ async def test_only_what_changed_during_a_restart_is_pushed(stage: Stage, world:
         routes_only = sorted(_pushes(stage))
         assert routes_only[:-1] == [0] * (TYPES - 1)
         assert routes_only[-1] >= 1
-    assert (dict(rate.failed), rate.answered) == ({}, rate.sent)
+    assert (dict(load.failed), load.answered) == ({}, load.sent)
 
 
 @PROTOCOLS
@@ -127,7 +131,7 @@ async def test_what_was_deleted_during_a_restart_is_removed_and_fails_no_request
     await stage.apply(join_manifests(service("old", PORT), virtual_service("old", {"route": route(("old", "", 1))})))
     envoy = await sidecar(stage, PORT, delta=delta)
     assert any("old." in name for name in await envoy.envoy.clusters())
-    async with steady_requests(envoy.address) as rate:
+    async with steady_requests(envoy.address) as load:
         await stage.stop()
         for path in list(stage.folder.iterdir()):
             if path.name.endswith(" old.yaml"):
@@ -138,7 +142,7 @@ async def test_what_was_deleted_during_a_restart_is_removed_and_fails_no_request
             while any("old." in name for name in await envoy.envoy.clusters()):
                 await asyncio.sleep(0.1)
         await world.check(envoy.address, "v1")
-    assert (dict(rate.failed), rate.answered) == ({}, rate.sent)
+    assert (dict(load.failed), load.answered) == ({}, load.sent)
 
 
 @PROTOCOLS
@@ -156,25 +160,36 @@ async def test_kill_9_of_the_real_command_fails_no_request(
     proxies = f"http://127.0.0.1:{admin}/debug/proxies"
     with _running(command) as process:
         await _wait_for_answer(client, proxies)
-        async with envoy, steady_requests(proxy.ip) as rate:
+        async with envoy, steady_requests(proxy.ip) as load:
             await _settled_pushes(client, proxies)
             await world.check(proxy.ip, "v1")
             process.send_signal(signal.SIGKILL)
             process.wait()
-            await asyncio.sleep(AWAY_S)
+            await _until_answered_without_control_plane(envoy, load)
             await world.check(proxy.ip, "v1")
             with _running(command):
                 assert await _settled_pushes(client, proxies) == [0] * TYPES
                 (folder / "mesh.yaml").write_text(join_manifests(world.manifests().replace("subset: v1", "subset: v2")))
                 await _wait_for_push(client, proxies)
                 await world.check(proxy.ip, "v2")
-    assert (dict(rate.failed), rate.answered) == ({}, rate.sent)
+    assert (dict(load.failed), load.answered) == ({}, load.sent)
 
 
 async def _wait_until_reconnected(stage: Stage) -> None:
     """Wait until the proxy is connected and has subscribed to everything again."""
     await until(lambda: any(len(s.types) == TYPES for s in stage.app.xds.statuses()), "the proxy is back")
     await stage.settled()
+
+
+async def _until_answered_without_control_plane(envoy: EnvoyProcess, load: LoadCounts) -> None:
+    """Wait until Envoy has lost the control plane, and has answered requests since."""
+
+    async def disconnected() -> bool:
+        return await envoy.counter("control_plane.connected_state") == 0
+
+    await envoy.until("disconnected from the control plane", disconnected)
+    before = load.answered
+    await until(lambda: load.answered >= before + REQUESTS_MEANWHILE, "requests were answered")
 
 
 def _pushes(stage: Stage) -> list[int]:

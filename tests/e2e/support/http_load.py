@@ -1,4 +1,4 @@
-"""A small and fast HTTP/1.1 client: requests without bodies, as fast as a few connections allow, or at a fixed rate.
+"""A small and fast HTTP/1.1 client: requests without bodies, as fast as a few connections allow, or with pauses.
 
 It exists because 200,000 requests have to be counted in seconds, which no client library does in Python.
 """
@@ -8,13 +8,20 @@ import random
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import msgspec
 
 CONNECTIONS = 16
-TIMEOUT_S = 20.0
-"""How long a client waits for an answer before it counts as failed."""
+CLIENTS = 16
+PAUSE_S = 0.08
+"""How long a client of a steady load pauses after a response, on average: at most 200 requests are sent per second."""
+
+OVERTAKEN = 1000
+"""How many requests are answered while another waits before that one counts as failed."""
+
+NO_ANSWER_S = 180.0
+"""The safety net: nothing is answered at all, so nothing is overtaken."""
 
 _END = b"\r\n\r\n"
 _LENGTH = b"\ncontent-length:"
@@ -62,8 +69,8 @@ async def flood(address: Address, requests: Iterable[bytes], connections: int = 
     return answers
 
 
-class Rate:
-    """The counts of a client that sends at a fixed rate, however slow the responses; failures by kind."""
+class LoadCounts:
+    """What clients sent, and what came of it: responses with status 200, and failures by kind."""
 
     def __init__(self) -> None:
         self.sent = self.answered = 0
@@ -71,63 +78,91 @@ class Rate:
 
 
 @asynccontextmanager
-async def steady_load(
-    choices: Sequence[tuple[Address, bytes]], per_second: float, seed: int = 0
-) -> AsyncIterator[Rate]:
-    """Send requests drawn from `choices` at a fixed rate while the block runs; wait for the last answers at its end.
+async def steady_load(choices: Sequence[tuple[Address, bytes]], seed: int = 0) -> AsyncIterator[LoadCounts]:
+    """Send requests drawn from `choices` while the block runs; wait for the last responses at its end.
 
-    One in five uses a new connection, the others use keep-alive connections.
+    The load is closed: CLIENTS clients wait for a response before their next request. A fixed rate is more than a busy
+    machine can carry at times, and the queue that grows then looks like a proxy that does not answer.
+    One in five requests uses a new connection, the others use keep-alive connections.
     """
-    rate, dice = Rate(), random.Random(seed)
-    idle: dict[Address, list[_KeepAliveConnection]] = {address: [] for address, _ in choices}
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def pump() -> None:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        while True:
-            while rate.sent < (loop.time() - started) * per_second:
-                address, request = dice.choice(choices)
-                task = asyncio.create_task(
-                    _send_request(rate, idle[address], address, request, fresh=dice.random() < 0.2)
-                )
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-                rate.sent += 1
-            await asyncio.sleep(1 / per_second)
-
-    pumping = asyncio.create_task(pump())
+    load = _ClosedLoad(choices, random.Random(seed))
+    clients = [asyncio.create_task(load.run_client()) for _ in range(CLIENTS)]
     try:
-        yield rate
+        yield load.counts
     finally:
-        pumping.cancel()
-        with suppress(asyncio.CancelledError):
-            await pumping
-        await asyncio.gather(*tasks)
-        for line in (line for lines in idle.values() for line in lines):
+        load.ended = True
+        await asyncio.gather(*clients)
+        load.close()
+
+
+class _ClosedLoad:
+    """Clients that share dice, counts and idle connections.
+
+    A request is given up once OVERTAKEN others were answered since it was sent. All clients share the machine and the
+    proxy: a machine that is short of CPU delays them alike, and none overtakes another by much. So a request never
+    fails because the machine is slow, only because the proxy does not answer it.
+    """
+
+    def __init__(self, choices: Sequence[tuple[Address, bytes]], dice: random.Random) -> None:
+        self.counts = LoadCounts()
+        self.ended = False
+        self._waiting: dict[asyncio.Timeout, int] = {}  # in the order of sending; responses before each was sent
+        self._choices, self._dice = choices, dice
+        self._idle: dict[Address, list[_KeepAliveConnection]] = {address: [] for address, _ in choices}
+
+    async def run_client(self) -> None:
+        """Send one request after the other until the load ends."""
+        while not self.ended:
+            await self._send_request(*self._dice.choice(self._choices), fresh=self._dice.random() < 0.2)
+            await asyncio.sleep(self._dice.random() * 2 * PAUSE_S)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        for line in (line for lines in self._idle.values() for line in lines):
             line.close()
 
+    async def _send_request(self, address: Address, request: bytes, *, fresh: bool) -> None:
+        counts, deadline = self.counts, asyncio.timeout(NO_ANSWER_S)
+        counts.sent += 1
+        self._waiting[deadline] = counts.answered
+        try:
+            async with deadline:
+                answer = await self._exchange(address, request, fresh=fresh)
+            failure = "" if answer.status == 200 else f"status {answer.status}"
+        except TimeoutError:
+            failure = "hung" if self._is_overtaken(deadline) else "no request is answered"
+        except OSError as error:
+            failure = type(error).__name__
+        del self._waiting[deadline]
+        self._count(failure)
 
-async def _send_request(
-    rate: Rate, idle: list["_KeepAliveConnection"], address: Address, request: bytes, *, fresh: bool
-) -> None:
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            line = None if fresh or not idle else idle.pop()
-            if line is None or line.closed:
-                _, line = await asyncio.get_running_loop().create_connection(_KeepAliveConnection, *address)
+    def _count(self, failure: str) -> None:
+        if failure:
+            self.counts.failed[failure] += 1
+            return
+        self.counts.answered += 1
+        now, oldest = asyncio.get_running_loop().time(), next(iter(self._waiting), None)
+        if oldest and self._is_overtaken(oldest) and (oldest.when() or now) > now:  # not given up before
+            oldest.reschedule(now)
+
+    def _is_overtaken(self, request: asyncio.Timeout) -> bool:
+        return self.counts.answered - self._waiting[request] > OVERTAKEN
+
+    async def _exchange(self, address: Address, request: bytes, *, fresh: bool) -> Answer:
+        idle = self._idle[address]
+        line = None if fresh or not idle else idle.pop()
+        if line is None or line.closed:
+            _, line = await asyncio.get_running_loop().create_connection(_KeepAliveConnection, *address)
+        try:
             answer = await line.ask(request)
+        except BaseException:
+            line.close()
+            raise
         if fresh or line.closed:
             line.close()
         else:
             idle.append(line)
-    except (OSError, TimeoutError) as error:
-        rate.failed[type(error).__name__] += 1
-        return
-    if answer.status == 200:
-        rate.answered += 1
-    else:
-        rate.failed[f"status {answer.status}"] += 1
+        return answer
 
 
 class _Connection(asyncio.Protocol, ABC):

@@ -1,7 +1,8 @@
 """Manifests for the tests, and small queries of a stage."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -15,6 +16,8 @@ from mirrorplane.controlplane.playground.manifests import local_pod
 from mirrorplane.controlplane.playground.stage import Stage
 
 DEADLINE_S = 60.0
+RESEND_S = 2.0
+"""How long a copy is waited for before the request is sent again. Envoy drops a copy that cannot connect within 1 s."""
 
 NO_ACCESS_LOG = (
     'apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}\nspec: {accessLogFile: ""}\n'
@@ -90,6 +93,20 @@ async def until(reached: Callable[[], bool], what: str, seconds: float = DEADLIN
     while not reached():
         assert clock.time() < deadline, f"waited {seconds:g} s for: {what}"
         await asyncio.sleep(0.01)
+
+
+async def until_copied(send: Callable[[], Awaitable[None]], copied: Callable[[], bool]) -> None:
+    """Send a request, again and again, until its copy arrived: on a busy machine copies may be dropped.
+
+    Fails after a generous deadline.
+    """
+    clock = asyncio.get_running_loop()
+    deadline = clock.time() + DEADLINE_S
+    while not copied():
+        assert clock.time() < deadline, f"no copy arrived in {DEADLINE_S:g} s"
+        await send()
+        with suppress(AssertionError):
+            await until(copied, "a copy", RESEND_S)
 
 
 def _istio(kind: str, name: str, spec: Mapping[str, Any]) -> str:
