@@ -82,7 +82,8 @@ async def steady_load(choices: Sequence[tuple[Address, bytes]], seed: int = 0) -
     """Send requests drawn from `choices` while the block runs; wait for the last responses at its end.
 
     The load is closed: CLIENTS clients wait for a response before their next request. A fixed rate is more than a busy
-    machine can carry at times, and the queue that grows then looks like a proxy that does not answer.
+    machine can carry at times, and the queue that grows then looks like a proxy that does not answer. See decision
+    0138.
     One in five requests uses a new connection, the others use keep-alive connections.
     """
     load = _ClosedLoad(choices, random.Random(seed))
