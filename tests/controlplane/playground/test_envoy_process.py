@@ -134,9 +134,19 @@ async def test_a_refused_bootstrap_is_explained_by_envoys_log() -> None:
 
 @pytest.mark.envoy
 async def test_an_envoy_that_is_not_ready_in_time_is_explained_by_its_log() -> None:
-    with pytest.raises(EnvoyFailedError, match=r"waited 0.5 s for envoy until ready(.|\n)*cm init"):
-        async with EnvoyProcess(bootstrap(ROUTER, NO_XDS), EnvoyOptions(log_level="info", deadline=0.5)):
-            pass
+    envoy = EnvoyProcess(bootstrap(ROUTER, NO_XDS), EnvoyOptions(log_level="info"))
+
+    async def is_waiting() -> bool:
+        return "cm init" in envoy.log()
+
+    try:
+        await envoy.start()
+        await envoy.until("waiting for its first clusters", is_waiting)
+        envoy._options = EnvoyOptions(deadline=0.1)
+        with pytest.raises(EnvoyFailedError, match=r"waited 0.1 s for envoy until ready(.|\n)*cm init"):
+            await envoy.until_ready()
+    finally:
+        await envoy.stop()
 
 
 def test_a_missing_envoy_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """A real Envoy, the little world it is given, and a backend that says which endpoint answered."""
 
 import asyncio
-import json
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from google.protobuf.message import Message
 from xxhash import xxh3_64_hexdigest
 
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resource, ResourceSet
+from mirrorplane.controlplane.playground.proxy import EnvoyOptions, EnvoyProcess
 from tests.controlplane.xds.grpc_peers import NODE_ID
 
 BINARY = Path(sys.executable).parent / "envoy"
@@ -60,14 +60,18 @@ async def backend(answer: str) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def envoy(xds_port: int, api_type: str) -> AsyncIterator[None]:
-    """Run an Envoy whose ADS is on a port. It is killed in the end."""
-    command = ["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "error", "--config-yaml"]
-    process = await asyncio.create_subprocess_exec(str(BINARY), *command, json.dumps(_bootstrap(xds_port, api_type)))
+    """Run an Envoy whose ADS is on a port. In the end it must have got whatever it waited for.
+
+    Envoy goes on without a resource after 15 s. Its counter shows that on a slow machine too.
+    """
+    process = EnvoyProcess(_bootstrap(xds_port, api_type), EnvoyOptions(log_level="error"))
     try:
+        await process.start()
         yield
+        in_vain = {name: value for name, value in (await process.stats("init_fetch_timeout$")).items() if value}
+        assert not in_vain, "Envoy waited 15 s for a resource"
     finally:
-        process.terminate()
-        await process.wait()
+        await process.stop()
 
 
 def free_port() -> int:
@@ -99,6 +103,7 @@ def _bootstrap(port: int, api_type: str) -> dict:
     }
     return {
         "node": {"id": NODE_ID, "cluster": "sleep"},
+        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}},
         "static_resources": {"clusters": [xds]},
         "dynamic_resources": {
             "ads_config": {**ads, "grpc_services": [service]},

@@ -183,7 +183,7 @@ class Rig:
 
     async def answering(self, expected: list[str]) -> None:
         """Wait until Envoy answers like that, and has nothing left to say to the server."""
-        async with asyncio.timeout(12):
+        async with asyncio.timeout(60):
             while await self.answers() != expected or not self.server.streams()[0].settled:
                 await asyncio.sleep(0.05)
 

@@ -25,15 +25,15 @@ ASK = """
 import json, sys, urllib.error, urllib.request as u
 asked = u.Request(sys.argv[1], headers={"Host": sys.argv[2]})
 try:
-    answer = u.build_opener(u.ProxyHandler({})).open(asked, timeout=10)
+    answer = u.build_opener(u.ProxyHandler({})).open(asked, timeout=60)
 except urllib.error.HTTPError as error:
     answer = error
 print(json.dumps([answer.status, answer.headers.get("X-Workload"), answer.headers.get("X-Header-Set")]))
 """
 STAY = """
 import http.client, sys, time
-held = http.client.HTTPConnection(sys.argv[1], 8080, timeout=10)
-deadline = time.monotonic() + 15
+held = http.client.HTTPConnection(sys.argv[1], 8080, timeout=60)
+deadline = time.monotonic() + 60
 while time.monotonic() < deadline:
     held.request("GET", "/anything", headers={"Host": "echo-v2"})
     answer = held.getresponse()

@@ -40,6 +40,7 @@ OUTSIDE = {"*.example.com": "other", "*.b.example.com": "copy", "a.b.example.com
 """External hosts, and the workloads that answer for them."""
 UNAVAILABLE = 503
 PAUSE_S = 0.03
+COPIED_S = 20.0
 """How long to wait for unexpected copies, once for each set of rules."""
 
 
@@ -175,7 +176,7 @@ async def _wait_for_copies(mesh: Mesh, triples: list[tuple[int, Outcome, RawResp
     for number, outcome, _ in triples:
         least = sum(_certain_counts(outcome).values())
         try:
-            await until(lambda n=number, least=least: len(mesh.received(n)) >= least, "copies", 2)
+            await until(lambda n=number, least=least: len(mesh.received(n)) >= least, "copies", COPIED_S)
         except AssertionError:
             return  # the comparison says what is missing
     await asyncio.sleep(PAUSE_S)

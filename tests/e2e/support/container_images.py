@@ -114,7 +114,7 @@ def container_for(spec: Mapping[str, Any]) -> Container | None:
 async def curl(*arguments: str) -> str:
     """Run curl and return its output."""
     process = await asyncio.create_subprocess_exec(
-        "curl", "-sS", "--max-time", "10", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        "curl", "-sS", "--max-time", "60", *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     printed, complaint = await process.communicate()
     assert process.returncode == 0, complaint.decode()
