@@ -74,6 +74,8 @@ class Service(msgspec.Struct, frozen=True):
     """A host with ports. `selector` selects workloads of its namespace; empty selects none.
 
     `headless`: DNS resolves its name to the workloads' addresses, and clients dial those.
+    `external_name`: it stands for a host outside the mesh; clients that resolve it dial addresses of that host, which
+    the proxy does not know.
     `subject_alt_names`: expected in its certificate when the policy originates TLS and lists none.
     """
 
@@ -86,6 +88,7 @@ class Service(msgspec.Struct, frozen=True):
     selector: Labels = ()
     export_to: tuple[str, ...] = ("*",)
     headless: bool = False
+    external_name: bool = False
     created: str = ""
     subject_alt_names: tuple[str, ...] = ()
 
@@ -94,6 +97,18 @@ class Service(msgspec.Struct, frozen=True):
         if 0 in numbers:
             return self
         return msgspec.structs.replace(self, ports=tuple(port for port in self.ports if port.number in numbers))
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """A name that stands for a declared service: `target`, its host, or that of another alias.
+
+    Kubernetes: a Service of type ExternalName.
+    """
+
+    host: str
+    target: str
+    ref: Ref
+    export_to: tuple[str, ...] = ("*",)
 
 
 class Workload(msgspec.Struct, frozen=True):
@@ -135,6 +150,7 @@ class Lowered(msgspec.Struct, frozen=True):
     """What one Object lowers to, and the findings about it."""
 
     services: tuple[Service, ...] = ()
+    aliases: tuple[Alias, ...] = ()
     workloads: tuple[Workload, ...] = ()
     endpoints: tuple[EndpointGroup, ...] = ()
     tables: tuple[RouteTable, ...] = ()

@@ -14,6 +14,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators import checks
 from mirrorplane.translators.contract import Check, discover
+from mirrorplane.translators.lookups.aliases import resolve_destinations
 
 
 def findings_about(view: View, ref: Ref) -> tuple[Finding, ...]:
@@ -37,7 +38,7 @@ def is_checked(ref: Ref, lowered: Lowered) -> bool:
 
 def _run(view: View, check: Check, ref: Ref, lowered: Lowered) -> Iterator[Finding]:
     for table in lowered.tables:
-        yield from check.table(view, table)
+        yield from check.table(view, resolve_destinations(view, table))
     for attachment in lowered.attachments:
         yield from check.attachment(view, attachment)
     for policy in lowered.policies:

@@ -18,11 +18,12 @@ class ServicePort(Wire, frozen=True):
 
 
 class ServiceSpec(Wire, frozen=True):
-    """v1 Service. `cluster_ip` "None" makes it headless."""
+    """v1 Service. `cluster_ip` "None" makes it headless, `type` ExternalName an alias of `external_name` in DNS."""
 
     ports: tuple[ServicePort, ...] = ()
     selector: dict[str, str] = {}
     type: str = "ClusterIP"
+    external_name: str = ""
     cluster_ip: str = field(default="", name="clusterIP")
     cluster_ips: tuple[str, ...] = field(default=(), name="clusterIPs")
 

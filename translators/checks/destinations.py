@@ -14,6 +14,7 @@ from mirrorplane.api.routes import L4Route, Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.aliases import resolve_destination
 from mirrorplane.translators.lookups.endpoints import has_ready_endpoint, port_of
 from mirrorplane.translators.lookups.policies import cluster_policy, find_subset, subset_clients, target_port
 from mirrorplane.translators.lookups.reachability import DestinationField, Problem, Traffic, unreachable
@@ -75,7 +76,8 @@ def _attached_uses(view: View, attachment: RouteAttachment, table: RouteTable) -
     routes = (route for route in table.routes if attachment.section in {"", route.name})
     for client in dict.fromkeys(_client(table, namespace, route) for route in routes) or (default,):
         for mirror in attachment.effect.mirrors:
-            yield _Use(mirror.ref, table, client, mirror.destination, Traffic.MIRROR)
+            destination = resolve_destination(view, mirror.destination)
+            yield _Use(mirror.ref, table, client, destination, Traffic.MIRROR)
 
 
 def _uses(view: View, table: RouteTable) -> Iterator[_Use]:
@@ -146,7 +148,7 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
     if clients:
         yield _for_some(use, clients)
     elif problem is not None:
-        yield _unreachable(use, problem)
+        yield _unreachable(use, problem, service)
     elif service is not None:
         yield from _warnings(use, service)
         cluster = mirror_cluster(destination.host, port, destination.subset)
@@ -156,10 +158,13 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
             yield from _no_endpoints(view, use, service, port)
 
 
-def _unreachable(use: _Use, problem: Problem) -> Finding:
+def _unreachable(use: _Use, problem: Problem, service: Service | None) -> Finding:
     reason = ("Mirror" if use.traffic is Traffic.MIRROR else "") + _REASONS[problem.field]
     message = f"{problem.message}: {_EFFECTS[use.traffic]}"
-    return Finding(use.about, reason, message, problem.path(use.destination), fix=_fix(problem.field, use.destination))
+    fix = _fix(problem.field, use.destination)
+    if service is not None and problem.field is DestinationField.PORT and not service.ports:
+        fix = f"add spec.ports to {service.ref}"  # usual for an ExternalName, of which DNS needs none
+    return Finding(use.about, reason, message, problem.path(use.destination), fix=fix)
 
 
 def _for_some(use: _Use, clients: Labels) -> Finding:

@@ -9,6 +9,7 @@ from mirrorplane.api.traffic_policy import Subset, TrafficPolicy
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.aliases import resolve_alias
 from mirrorplane.translators.lookups.endpoints import tcp_endpoints
 
 
@@ -18,10 +19,18 @@ def policy(view: View, policy: TrafficPolicy) -> tuple[Finding, ...]:
         return ()
     service = view.memo(services.find_service, Visibility(policy.namespace), policy.host)
     if service is None:
+        if (alias_of := resolve_alias(view, policy.host)) != policy.host:
+            return (_for_alias(policy, alias_of),)
         message = f"no service {policy.host} is visible from namespace {policy.namespace}; the rule has no effect there"
         fix = "correct the host, or create the Service"
         return (Finding(policy.ref, "UnknownHost", message, "spec.host", Severity.WARNING, fix),)
     return tuple(_empty_subsets(view, policy, service))
+
+
+def _for_alias(policy: TrafficPolicy, service: str) -> Finding:
+    """Warn of a policy for an alias: calls to it use the clusters of its service (Istio)."""
+    message = f"{policy.host} is an alias of {service}, whose policies apply to it; the rule has no effect"
+    return Finding(policy.ref, "UnknownHost", message, "spec.host", Severity.WARNING, f"write {service}")
 
 
 def _empty_subsets(view: View, policy: TrafficPolicy, service: Service) -> Iterator[Finding]:

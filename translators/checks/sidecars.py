@@ -8,6 +8,7 @@ from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
+from mirrorplane.translators.lookups.aliases import resolve_destination
 from mirrorplane.translators.lookups.reachability import DestinationField, unreachable
 from mirrorplane.translators.settings import mesh
 
@@ -70,7 +71,8 @@ def _is_declared(view: View, client: str, namespace: str, host: str) -> bool:
 
 
 def _missing_forwarder(view: View, spec: SidecarScope) -> Iterator[Finding]:
-    forwarder, client = spec.forwarder, ClientKey(Visibility(spec.ref.namespace))
+    forwarder = resolve_destination(view, spec.forwarder) if spec.forwarder else None
+    client = ClientKey(Visibility(spec.ref.namespace))
     problem = unreachable(view, client, forwarder, forwarder.port) if forwarder else None
     if forwarder is not None and problem is not None:
         message, path = f"{problem.message}; requests to undeclared hosts get 503", problem.path(forwarder)

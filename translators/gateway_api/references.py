@@ -2,6 +2,7 @@
 
 import msgspec
 
+from mirrorplane.api.mesh import Service
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators.secrets.reference_grants import is_permitted
@@ -28,6 +29,15 @@ def grant_problem(view: View, about: Ref, target: Ref) -> RefProblem | None:
     kind = about.kind.rpartition("/")[2]
     message = f"no ReferenceGrant in namespace {target.namespace} allows {kind}s of {about.namespace} to use {target}"
     return RefProblem(NOT_PERMITTED, "namespace", message, f"create a ReferenceGrant in namespace {target.namespace}")
+
+
+def find_service(view: View, ref: Ref) -> Service | None:
+    """Return the Service of a reference; None for an ExternalName.
+
+    Gateway API: implementations should not support those, because they would reach around ReferenceGrants.
+    """
+    services = view.lowered(ref).services
+    return next((service for service in services if not service.external_name), None)
 
 
 def not_allowed(gateway: Ref, namespace: str) -> str:

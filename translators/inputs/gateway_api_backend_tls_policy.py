@@ -14,6 +14,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.gateway_api.gateway.ca_refs import POLICY_KINDS, ca_ref_problem, usable_refs
 from mirrorplane.translators.gateway_api.names import hostname_problem
+from mirrorplane.translators.gateway_api.references import find_service
 
 Policy = Object[gw.BackendTLSPolicy]
 _SERVICE = ("", "Service")
@@ -61,7 +62,7 @@ def _target_findings(view: View, obj: Policy) -> Iterator[Finding]:
             yield Finding(obj.ref, "Invalid", message, f"{path}.kind", fix="use a Service")
             continue
         target = _service(obj, ref)
-        service = next(iter(view.lowered(target).services), None)
+        service = find_service(view, target)
         if service is None:
             message = f"{target} not found, or an ExternalName; the policy has no effect on it"
             yield Finding(obj.ref, "TargetNotFound", message, f"{path}.name")

@@ -11,31 +11,37 @@ from mirrorplane.api.units import PORTS
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.annotations import EXPORT_TO, annotation_findings
+from mirrorplane.translators.istio.external_names import (
+    EXTERNAL_NAME,
+    alias_keys,
+    external_endpoint_keys,
+    external_name_findings,
+    lower_external_name,
+)
 from mirrorplane.translators.partitions import export_keys, namespace_keys, selector_keys, selector_partitions
 from mirrorplane.translators.port_protocols import protocol_of_port, protocol_of_token
 from mirrorplane.translators.settings import mesh
 
 _SYSTEM = "kube-"
 _HEADLESS = "None"
-_ALIAS = "ExternalName"
 # Envoy has neither listeners nor clusters for it.
 _UNSUPPORTED = "SCTP"
 
 
 def lower(view: View, obj: Object[kube.ServiceSpec]) -> Lowered:
-    """Return the service by its cluster DNS name. An ExternalName is an alias in DNS, without service here."""
+    """Return the service by its cluster DNS name. An ExternalName is an alias, or a service outside the mesh."""
     spec = obj.spec
-    if spec.type == _ALIAS:
-        return Lowered()
+    if spec.type == EXTERNAL_NAME:
+        return lower_external_name(view, obj, _ports(spec), _visible_to(view, obj))
     service = Service(
         host=fqdn(obj.ref.name, obj.ref.namespace),
         namespace=obj.ref.namespace,
-        ports=tuple(_port(p) for p in spec.ports if p.protocol != _UNSUPPORTED),
+        ports=_ports(spec),
         ref=obj.ref,
         addresses=_addresses(obj),
         headless=spec.cluster_ip == _HEADLESS,
         selector=tuple(sorted(spec.selector.items())),
-        export_to=_export_to(obj) or view.memo(mesh).services_export_to,
+        export_to=_visible_to(view, obj),
         created=obj.created,
     )
     return Lowered(services=(service,))
@@ -56,6 +62,7 @@ def validate(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
     for address in (obj.spec.cluster_ip, *obj.spec.cluster_ips):
         if address and address != _HEADLESS and not is_ip(address):
             yield Finding(obj.ref, "InvalidAddress", f"{address!r} is not an IP address", "spec.clusterIP")
+    yield from external_name_findings(obj)
     yield from _name_findings(obj)
     yield from annotation_findings(obj)
 
@@ -77,9 +84,17 @@ def _name_findings(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
             yield Finding(obj.ref, "PortNameUnclear", message, path, Severity.WARNING, fix)
 
 
+def _ports(spec: kube.ServiceSpec) -> tuple[Port, ...]:
+    return tuple(_port(p) for p in spec.ports if p.protocol != _UNSUPPORTED)
+
+
 def _port(port: kube.ServicePort) -> Port:
     protocol = protocol_of_port(port.port, port.name, port.app_protocol) if port.protocol == "TCP" else Protocol.UDP
     return Port(port.port, port.name, protocol, port.target_port, port.app_protocol)
+
+
+def _visible_to(view: View, obj: Object[kube.ServiceSpec]) -> tuple[str, ...]:
+    return _export_to(obj) or view.memo(mesh).services_export_to
 
 
 def _export_to(obj: Object[kube.ServiceSpec]) -> tuple[str, ...]:
@@ -123,5 +138,7 @@ INPUT = Input(
         "service.address": _addresses,
         "selector": _selects,
         "selector.partition": _partitions,
+        "service.alias": alias_keys,
+        "endpoints.service": external_endpoint_keys,
     },
 )

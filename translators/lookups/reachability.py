@@ -55,7 +55,7 @@ def unreachable(
 ) -> Problem | None:
     """Return why a client cannot send to a destination, or None when it can.
 
-    `port` is the service's port that the destination stands for (see `target_port`); 0 leaves it unchecked.
+    `port` is the service's port that the destination stands for (see `target_port`); 0 is any.
     """
     service = view.memo(services.find_service, client.visibility, destination.host)
     if service is None:
@@ -76,7 +76,9 @@ def unreachable(
 
 
 def port_problem(service: Service, name: str, port: int, *, udp: bool = False) -> Problem | None:
-    """Return why a port of a service, called `name` in the message, cannot be sent to; None when it can, and for 0."""
+    """Return why a port of a service, called `name` in the message, cannot be sent to; None when it can. 0 is any."""
+    if not port and not service.ports:
+        return Problem(DestinationField.PORT, f"{name} has no ports")
     if not port or port_of(service, port, udp=udp) is not None:
         return None
     ports = ", ".join(_spelled(p.number, udp=p.protocol is Protocol.UDP) for p in service.ports)

@@ -1,7 +1,8 @@
 """The route tables of an object with the effects that other objects attach to its routes, for every API alike.
 
-Whatever reads routes to serve or import them reads them here; checks read the object's own. While no object attaches
-anything, which is nearly always, this costs one read that all tables share, and remembers nothing.
+Whatever reads routes to serve or import them reads them here; checks read the object's own. Their destinations are
+services: aliases are resolved. While no object attaches anything and none is an alias, which is nearly always, this
+costs two reads that all tables share, and remembers nothing.
 """
 
 from collections.abc import Iterable
@@ -13,13 +14,16 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.mirrors import Mirror
 from mirrorplane.api.routes import Branch, Forward, Route, RouteTable
 from mirrorplane.api.view import View
+from mirrorplane.translators.lookups.aliases import has_aliases, resolve_destinations
 
 INDEX = "route.attachments"
 
 
 def attached_tables(view: View, ref: Ref) -> tuple[RouteTable, ...]:
     """Return the route tables of an object, with all effects on their routes."""
-    return view.memo(_with_effects, ref) if view.memo(_has_attachments) else view.lowered(ref).tables
+    if view.memo(_has_attachments) or view.memo(has_aliases):
+        return view.memo(_served_tables, ref)
+    return view.lowered(ref).tables
 
 
 def effects_on(view: View, target: Ref, section: str) -> tuple[AddMirrors, ...]:
@@ -30,6 +34,10 @@ def effects_on(view: View, target: Ref, section: str) -> tuple[AddMirrors, ...]:
 
 def _has_attachments(view: View) -> bool:
     return bool(view.by(INDEX, EVERY))
+
+
+def _served_tables(view: View, ref: Ref) -> tuple[RouteTable, ...]:
+    return tuple(resolve_destinations(view, table) for table in _with_effects(view, ref))
 
 
 def _with_effects(view: View, ref: Ref) -> tuple[RouteTable, ...]:

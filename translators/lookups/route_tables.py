@@ -9,6 +9,7 @@ from mirrorplane.api.units import MILLION
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import egress_hosts, sidecar_scope
 from mirrorplane.translators.lookups import services as visible
+from mirrorplane.translators.lookups.aliases import resolve_alias
 from mirrorplane.translators.lookups.precedence import by_precision
 from mirrorplane.translators.partitions import Partition, partition_of, visible_objects
 
@@ -79,15 +80,22 @@ def _with_tables(view: View, visibility: Visibility, partition: Partition) -> tu
 
 
 def _foreign(view: View, visibility: Visibility, ref: Ref) -> tuple[tuple[str, frozenset[int]], ...]:
-    """Return the hosts of an object's tables that no service has, each with the ports that serve it."""
+    """Return the hosts of an object's tables that no service has, each with the ports that serve it.
+
+    Istio: rules for an alias apply to requests for exactly that name, and not to those for its service.
+    """
     foreign: list[tuple[str, frozenset[int]]] = []
     for table in view.lowered(ref).tables:
         if table.port or not egress_hosts.is_for(table, visibility):
             continue
-        ports_by_host = {host: _ports_of(view, visibility, host) for host in table.hosts}
+        ports_by_host = {host: _ports_of(view, visibility, resolve_alias(view, host)) for host in table.hosts}
         ports = set().union(*ports_by_host.values()) or {_FOREIGN_PORT}
         serving = frozenset(port for port in ports if sidecar_scope.applies(view, visibility, table, port))
-        foreign += [(host, serving) for host, own_ports in ports_by_host.items() if not own_ports]
+        foreign += [
+            (host, serving)
+            for host, own_ports in ports_by_host.items()
+            if not own_ports or resolve_alias(view, host) != host
+        ]
     return tuple(foreign)
 
 

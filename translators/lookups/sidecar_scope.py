@@ -12,13 +12,17 @@ from mirrorplane.api.proxy import LOOPBACK, Scope, Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.sidecar_scope import EgressListener, SidecarScope
 from mirrorplane.api.view import View
+from mirrorplane.translators.lookups.aliases import resolve_destination
 
 
 def sidecar_scope(view: View, visibility: Visibility) -> SidecarScope:
     """Return the SidecarScope of a proxy that has one. To be read by memo, so that new findings change nothing."""
     assert visibility.sidecar is not None
     scopes = view.lowered(visibility.sidecar).sidecar_scopes
-    return scopes[0].seen_from(visibility.namespace) if scopes else SidecarScope(visibility.sidecar)
+    if not scopes:
+        return SidecarScope(visibility.sidecar)
+    spec = scopes[0].seen_from(visibility.namespace)
+    return spec if spec.forwarder is None else _resolve_forwarder(view, spec, spec.forwarder)
 
 
 def restrict_to_listeners(view: View, visibility: Visibility, service: Service) -> Service | None:
@@ -73,6 +77,10 @@ def allows_undeclared(view: View, visibility: Visibility) -> bool | None:
 def forwarder(view: View, visibility: Visibility) -> Destination | None:
     """Return the egress proxy that such calls are sent to, if there is one."""
     return view.memo(sidecar_scope, visibility).forwarder if visibility.sidecar else None
+
+
+def _resolve_forwarder(view: View, spec: SidecarScope, forwarder: Destination) -> SidecarScope:
+    return msgspec.structs.replace(spec, forwarder=resolve_destination(view, forwarder))
 
 
 def _with_protocol(port: Port, listener: EgressListener) -> Port:

@@ -4,6 +4,7 @@ from mirrorplane.api.hosts import collapsed, fqdn, is_ip
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.aliases import resolve_alias
 from mirrorplane.translators.lookups.endpoints import tcp_endpoints
 from mirrorplane.translators.names import ANY_ADDRESS
 from mirrorplane.translators.sidecars.outbound_listeners import dialable_addresses
@@ -21,7 +22,7 @@ def original_dst_address(view: View, scope: Scope, host: str, port: int) -> str:
     # The resolver's search list: as given, in the client's namespace, in the domain, and under `svc`.
     names = (name, fqdn(name, scope.namespace, scope.domain), f"{name}{suffix}", f"{name.removesuffix('.svc')}{suffix}")
     for candidate in names:
-        service = services.find_service(view, scope.visibility, candidate)
+        service = services.find_service(view, scope.visibility, resolve_alias(view, candidate))
         if service is not None:
             resolved = dialable_addresses(service) or tuple(
                 e.address for e in tcp_endpoints(view, service.ref, service.host, port)

@@ -9,6 +9,7 @@ from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.alias_names import alias_names
 from mirrorplane.translators.lookups.endpoints import port_of
 from mirrorplane.translators.lookups.policies import undeclared_cluster
 from mirrorplane.translators.parts import inspectors, l4_filter_chains, network_filters
@@ -49,7 +50,7 @@ def port_chains(view: View, scope: Scope, listener: str, number: int) -> FilterC
         return _encode(view, http, routes)
     # A TLS service that is alone on its port gets every connection, whatever its server name: it is the default chain.
     tls = use.tls if use.tls != (use.default,) else ()
-    by_name = [chain for host in tls for chain in _add_names(scope, _service_chains(view, scope, host, number), host)]
+    by_name = [chain for host in tls for chain in _named_chains(view, scope, host, number)]
     by_address = [chain for host in use.addressed for chain in _address_chains(view, scope, host, number, http)]
     default = _service_chains(view, scope, use.default, number) if use.default else _unknown_host(view, scope)
     return _encode(view, [*_plain_text(http), *by_address, *by_name, *default], routes)
@@ -69,7 +70,7 @@ def address_chains(view: View, scope: Scope, address: str, number: int) -> Filte
     routes = (configuration,) if port.protocol is Protocol.AUTO else ()
     http = [_http(_http_filter(view, scope, listener, name)) for name in routes]
     hosts = [service.host for service, its_port in younger if not its_port.protocol.is_http]
-    by_name = [c for host in hosts for c in _add_names(scope, _service_chains(view, scope, host, number), host)]
+    by_name = [chain for host in hosts for chain in _named_chains(view, scope, host, number)]
     default = _service_chains(view, scope, oldest.host, number)
     return _encode(view, [*_plain_text(http), *by_name, *default], routes)
 
@@ -111,12 +112,13 @@ def _service_chains(view: View, scope: Scope, host: str, number: int) -> tuple[C
     return view.memo(l4_filter_chains.service_chains, scope, host, number, port.protocol.value) if port else ()
 
 
-def _add_names(scope: Scope, chains: Iterable[Chain], host: str) -> Iterator[Chain]:
+def _named_chains(view: View, scope: Scope, host: str, number: int) -> Iterator[Chain]:
     """Yield the chains of a service that shares its listener: one without SNI names gets those of the service."""
+    hosts = (host, *alias_names(view, scope.visibility, host))
     # SNI has no trailing dot (RFC 6066).
-    service_names = tuple(name for name in domains(host, (), scope) if not name.endswith("."))
-    for chain in chains:
-        yield chain if chain.names else msgspec.structs.replace(chain, names=service_names)
+    sni_names = tuple(name for each in hosts for name in domains(each, (), scope) if not name.endswith("."))
+    for chain in _service_chains(view, scope, host, number):
+        yield chain if chain.names else msgspec.structs.replace(chain, names=sni_names)
 
 
 def _address_chains(view: View, scope: Scope, host: str, number: int, http: Iterable[Chain]) -> Iterator[Chain]:

@@ -10,12 +10,14 @@ from itertools import chain
 
 import msgspec
 
+from mirrorplane.api.mesh import Service
 from mirrorplane.api.proxy import Scope, Visibility
 from mirrorplane.api.routes import Route
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.expansion.pipeline import expand
 from mirrorplane.translators.lookups import services
+from mirrorplane.translators.lookups.alias_names import alias_names
 from mirrorplane.translators.lookups.policies import undeclared_cluster
 from mirrorplane.translators.lookups.route_tables import (
     foreign_hosts,
@@ -150,7 +152,7 @@ def _virtual_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost
     service = services.service_on_listeners(view, scope.visibility, host)
     rules = owning_routes(view, scope, host, port)
     routes = [actions.default(view, scope, host, port)] if rules is None else _encode_rules(view, scope, rules, port)
-    host_domains = domains(host, service.addresses, scope) if service else (host,)
+    host_domains = _service_domains(view, scope, service) if service else (host,)
     if service is not None and service.headless and scope.intercepted:
         host_domains += tuple(f"*.{name}" for name in host_domains)  # web-0.web: the name of one workload (Istio)
     addresses = outbound_listeners.dialable_addresses(service) if service is not None and scope.intercepted else ()
@@ -161,6 +163,12 @@ def _virtual_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost
     dedicated = tuple(cluster for route in routes for cluster in route.dedicated)
     body = _join(view, [route.body for route in routes])
     return VirtualHost(names.virtual_host(host, port), host_domains, body, dedicated, dialled_routes)
+
+
+def _service_domains(view: View, scope: Scope, service: Service) -> tuple[str, ...]:
+    aliases = alias_names(view, scope.visibility, service.host)
+    by_alias = (domain for name in aliases for domain in domains(name, (), scope))
+    return tuple(dict.fromkeys((*domains(service.host, service.addresses, scope), *by_alias)))
 
 
 def _join(view: View, routes: Iterable[bytes]) -> bytes:

@@ -115,7 +115,7 @@ def server_tables(view: View, scope: Scope, gateway_server: GatewayServer) -> tu
     tables = [
         table
         for obj in view.by("gateway.routes", gateway_server.gateway)
-        for table in view.lowered(obj.ref).tables
+        for table in attached_tables(view, obj.ref)
         if _is_at(table, scope, gateway_server)
         and any(_is_admitted(view, gateway_server, table, host) for host in table.hosts)
     ]

@@ -153,8 +153,11 @@ def _intercepted(service: Service, port: Port) -> PortUse | None:
     if dialable_addresses(service):
         return None
     use = _use(port, service.host, service.created)
-    # Not the first for unknown connections: with interception, those go on to the address that was dialled.
-    return msgspec.structs.replace(use, first=None) if use.tls else use
+    if service.external_name and not (use.http or use.tls):
+        return None
+    # Not the first for unknown connections: with interception, those go on to the address that was dialled. Those to
+    # external names look like any other. See decision 0129.
+    return msgspec.structs.replace(use, first=None) if use.tls or service.external_name else use
 
 
 def _merge(uses: Iterable[PortUse]) -> tuple[PortUse, ...]:

@@ -93,6 +93,14 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
         spec = kube.ServiceSpec(service_ports, {"app": name}, cluster_ip=ip)
         self._put(kube.SERVICE, ns, name, spec, annotations={"networking.istio.io/exportTo": ",".join(export)})
 
+    @rule(ns=spaces, name=names, dest=hosts, ports=st.lists(ports, max_size=1), export=exports)
+    def external_name(
+        self, ns: str, name: str, dest: str, ports: list[tuple[str, int]], export: tuple[str, ...]
+    ) -> None:
+        service_ports = tuple(kube.ServicePort(n, f"{p}-{n}" if p else "") for p, n in ports)
+        spec = kube.ServiceSpec(service_ports, type="ExternalName", external_name=dest)
+        self._put(kube.SERVICE, ns, name, spec, annotations={"networking.istio.io/exportTo": ",".join(export)})
+
     @rule(ns=spaces, name=names, app=names, version=versions, ip=st.integers(1, 3))
     def pod(self, ns: str, name: str, app: str, version: str, ip: int) -> None:
         spec = kube.Pod(status=kube.PodStatus(pod_ip=f"10.0.0.{ip}"))

@@ -17,6 +17,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.routes import Order, Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.attachment import parents
+from mirrorplane.translators.gateway_api.references import find_service
 from mirrorplane.translators.partitions import export_keys, namespace_keys, partition_index
 
 _NOT_ATTACHED = "the route is not attached"
@@ -169,7 +170,7 @@ def _problem(view: View, obj: parents.Route, target: Ref, ref: ParentReference) 
 
 
 def _service(view: View, ref: Ref | None) -> Service | None:
-    return next(iter(view.lowered(ref).services), None) if ref is not None else None
+    return find_service(view, ref) if ref is not None else None
 
 
 def _selected_ports(service: Service, ref: ParentReference) -> list[Port]:

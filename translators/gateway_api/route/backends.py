@@ -17,7 +17,7 @@ from mirrorplane.api.mesh import Port, Protocol, Service
 from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.view import View
-from mirrorplane.translators.gateway_api.references import RefProblem, grant_problem
+from mirrorplane.translators.gateway_api.references import RefProblem, find_service, grant_problem
 from mirrorplane.translators.lookups.endpoints import port_of
 from mirrorplane.translators.lookups.policies import cluster_policy
 from mirrorplane.translators.lookups.reachability import port_problem
@@ -53,7 +53,7 @@ def destination_of(view: View, referrer: Referrer, ref: BackendObjectReference) 
     Gateway API: a backend of a GRPCRoute is sent HTTP/2, whatever protocol its port declares.
     """
     host = fqdn(ref.name, ref.namespace or referrer.about.namespace)
-    port = _port(_service(view, _target(referrer, ref)), ref) if referrer.grpc else None
+    port = _port(find_service(view, _target(referrer, ref)), ref) if referrer.grpc else None
     # A cluster of its own, because HTTP/1.1 clients may use the same port (decision 0109).
     http2 = port is not None and port.protocol is not Protocol.HTTP2
     return Destination(host, port=ref.port or 0, path=referrer.path, http2=http2, fields=_FIELDS)
@@ -73,7 +73,7 @@ def backend_problem(view: View, referrer: Referrer, ref: BackendObjectReference)
     # GEP-1294: in a mesh anyone may call the Service already, and a route exposes it to no one else.
     if not referrer.mesh and (problem := grant_problem(view, referrer.about, target)):
         return problem
-    service = _service(view, target)
+    service = find_service(view, target)
     if service is None:
         return _missing(view, target)
     udp = referrer.about.kind == UDP_ROUTE.key
@@ -136,10 +136,6 @@ def _protocol_problem(view: View, referrer: Referrer, service: Service, port: Po
 
 def _target(referrer: Referrer, ref: BackendObjectReference) -> Ref:
     return Ref(SERVICE.key, ref.namespace or referrer.about.namespace, ref.name)
-
-
-def _service(view: View, target: Ref) -> Service | None:
-    return next(iter(view.lowered(target).services), None)
 
 
 def _port(service: Service | None, ref: BackendObjectReference, *, udp: bool = False) -> Port | None:
