@@ -16,11 +16,8 @@ from mirrorplane.api.resource import PUSH_ORDER
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.translators import checks, filters, parts
 from mirrorplane.translators.contract import Check, Filter, discover
+from tests.source_files import FILES, ROOT, name_of, syntax_tree
 
-ROOT = Path(__file__).parent.parent
-PACKAGES = ("api", "translators", "bootstrap", "controlplane")
-FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-TREES = {path: ast.parse(path.read_text()) for path in FILES}
 LONGEST_FILE, LONGEST_FUNCTION, MOST_ARGUMENTS = 400, 50, 5
 PRONOUNS = frozenset([
     "said", "one", "found", "asked", "told", "known", "held", "own", "other", "others", "each",
@@ -40,19 +37,15 @@ MOST_LINES_PER_COMMENT = 100
 PRAGMA = re.compile(r"#\s*(noqa|type:|pragma:|fmt:)")
 
 
-def named(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
 def definitions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(syntax_tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node
 
 
 def imported(path: Path) -> set[str]:
     names = set()
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(syntax_tree(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -74,12 +67,12 @@ def folder_of(path: Path) -> str:
 
 def imported_files(path: Path) -> Iterator[Path]:
     """Yield the modules of this project that a module imports, anywhere in it."""
-    for node in ast.walk(TREES[path]):
+    for node in ast.walk(syntax_tree(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mirrorplane."):
             module = ROOT.joinpath(*str(node.module).split(".")[1:])
             for alias in node.names:
                 files = (module / f"{alias.name}.py", module / alias.name / "__init__.py", module.with_suffix(".py"))
-                yield next((file for file in files if file in TREES), module / "__init__.py")
+                yield next((file for file in files if file.is_file()), module / "__init__.py")
 
 
 @pytest.mark.parametrize("package", ["controlplane", "translators"])
@@ -92,22 +85,31 @@ def test_folders_form_no_circle(package: str):
     TopologicalSorter(folders).prepare()  # raises CycleError, which names the circle
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_a_file_fits_in_a_readers_head_and_says_what_it_owns(path: Path):
-    assert len(path.read_text().splitlines()) <= LONGEST_FILE
-    assert ast.get_docstring(TREES[path])
+def test_a_file_fits_in_a_readers_head_and_says_what_it_owns():
+    assert [name_of(path) for path in FILES if len(path.read_text().splitlines()) > LONGEST_FILE] == []
+    assert [name_of(path) for path in FILES if not ast.get_docstring(syntax_tree(path))] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_a_function_fits_on_a_screen_and_has_a_noun_for_its_arguments(path: Path):
-    for node in definitions(path):
-        if not isinstance(node, ast.ClassDef):
-            initial = node.body[0].lineno
-            assert node.end_lineno is not None
-            assert node.end_lineno - initial < LONGEST_FUNCTION, f"{node.name} is too long"
-            if not is_command(node):
-                arguments = [a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in {"self", "cls"}]
-                assert len(arguments) <= MOST_ARGUMENTS, f"{node.name} takes too many arguments: a noun is missing"
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Yield every function, and where it is."""
+    for path in FILES:
+        for node in definitions(path):
+            if not isinstance(node, ast.ClassDef):
+                yield f"{name_of(path)}:{node.lineno} {node.name}", node
+
+
+def test_a_function_fits_on_a_screen():
+    lengths = {place: (node.end_lineno or 0) - node.body[0].lineno for place, node in functions()}
+    assert {place: length for place, length in lengths.items() if length >= LONGEST_FUNCTION} == {}
+
+
+def test_a_function_has_a_noun_for_its_arguments():
+    crowded = []
+    for place, node in functions():
+        arguments = [a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in {"self", "cls"}]
+        if len(arguments) > MOST_ARGUMENTS and not is_command(node):
+            crowded.append(place)
+    assert crowded == []
 
 
 def is_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -115,10 +117,10 @@ def is_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any("command" in ast.unparse(decorator) for decorator in node.decorator_list)
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_names_say_what_things_are(path: Path):
-    for node in definitions(path):
-        assert not VAGUE & {word.lower() for word in WORD.findall(node.name)}, f"{node.name} says nothing"
+def test_names_say_what_things_are():
+    names = ((path, node.name) for path in FILES for node in definitions(path))
+    vague = [(name_of(path), name) for path, name in names if VAGUE & {word.lower() for word in WORD.findall(name)}]
+    assert vague == []
 
 
 def bindings(tree: ast.AST) -> Iterator[str]:
@@ -133,9 +135,9 @@ def bindings(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize(("folder", "most"), MOST_PRONOUNS.items())
 def test_variables_are_named_by_nouns(folder: str, most: float):
-    trees = {path: TREES.get(path) or ast.parse(path.read_text()) for path in sorted((ROOT / folder).rglob("*.py"))}
+    trees = {path: syntax_tree(path) for path in sorted((ROOT / folder).rglob("*.py"))}
     names = {path: list(bindings(tree)) for path, tree in trees.items()}
-    vague = {named(path): count for path in names if (count := sum(name in PRONOUNS for name in names[path]))}
+    vague = {name_of(path): count for path in names if (count := sum(name in PRONOUNS for name in names[path]))}
     share = sum(vague.values()) / sum(map(len, names.values()))
     assert share <= most, f"{share:.2%} of all names: {sorted(vague.items(), key=lambda item: -item[1])[:10]}"
 
@@ -154,18 +156,18 @@ def test_dense_code_says_why(folder: str):
 
 
 def test_only_one_module_imports_envoys_messages():
-    importers = {named(p) for p in FILES if any(re.match(r"(envoy|xds|udpa)\.", name) for name in imported(p))}
+    importers = {name_of(p) for p in FILES if any(re.match(r"(envoy|xds|udpa)\.", name) for name in imported(p))}
     assert all(path == "translators/envoy.py" or path.startswith("controlplane/xds/") for path in importers)
 
 
 def test_only_the_settings_read_the_environment():
-    readers = {named(p) for p in FILES if re.search(r"os\.environ|os\.getenv", p.read_text())}
+    readers = {name_of(p) for p in FILES if re.search(r"os\.environ|os\.getenv", p.read_text())}
     assert readers <= {"controlplane/settings.py"}
 
 
 def test_public_nouns_have_one_name_each():
     nouns = [p for p in FILES if p.parent == ROOT / "api"]
-    counts = Counter(d.name for p in nouns for d in TREES[p].body if isinstance(d, ast.ClassDef))
+    counts = Counter(d.name for p in nouns for d in syntax_tree(p).body if isinstance(d, ast.ClassDef))
     assert [name for name, count in counts.items() if count > 1] == []
 
 
@@ -183,7 +185,7 @@ def _index_name(path: Path, quoted: str, constant: str) -> str:
     """The name of an index that is read: as it is written, or the value of a constant of the same module."""
     values = {
         target.id: ast.literal_eval(node.value)
-        for node in TREES[path].body
+        for node in syntax_tree(path).body
         if constant and isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
         for target in node.targets
         if isinstance(target, ast.Name)
@@ -208,11 +210,11 @@ def test_types_are_listed_in_one_place():
     names = {"CLUSTER", "ENDPOINT", "LISTENER", "ROUTE", "SECRET"}
     for path in FILES:
         if path != ROOT / "api" / "resource.py":
-            for node in ast.walk(TREES[path]):
+            for node in ast.walk(syntax_tree(path)):
                 if isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
                     elements = [*node.keys, *node.values] if isinstance(node, ast.Dict) else node.elts
                     listed = names & {element.id for element in elements if isinstance(element, ast.Name)}
-                    assert len(listed) < 2, f"{named(path)}:{node.lineno} lists {', '.join(sorted(listed))}"
+                    assert len(listed) < 2, f"{name_of(path)}:{node.lineno} lists {', '.join(sorted(listed))}"
 
 
 def test_filters_and_checks_fill_in_their_contracts():

@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import EVERY_PAGE
+from tests.source_files import FILES, name_of, syntax_tree
 
-ROOT = Path(__file__).parents[1]
-FOLDERS = ("api", "translators", "controlplane", "bootstrap")
-FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 IDIOMS = (
     r"there (is|are) no\b",
     r"\bholds? (there|here|for)\b",
@@ -50,7 +48,7 @@ def docstrings(tree: ast.Module) -> set[ast.Constant]:
 
 def faults(texts: Iterable[ast.Constant], path: Path, forbidden: re.Pattern[str]) -> list[str]:
     return [
-        f"{path.relative_to(ROOT)}:{node.lineno}: {match.group()!r} in {node.value!r}"
+        f"{name_of(path)}:{node.lineno}: {match.group()!r} in {node.value!r}"
         for node in texts
         if isinstance(node.value, str)
         and node.value not in ALLOWED
@@ -58,20 +56,20 @@ def faults(texts: Iterable[ast.Constant], path: Path, forbidden: re.Pattern[str]
     ]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_message_is_in_plain_english(path: Path):
-    tree = ast.parse(path.read_text())
-    alone = docstrings(tree)
-    messages = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and n not in alone]
-    assert faults(messages, path, FORBIDDEN_IN_MESSAGES) == []
+def test_messages_are_in_plain_english():
+    problems = []
+    for path in FILES:
+        alone = docstrings(syntax_tree(path))
+        messages = [n for n in ast.walk(syntax_tree(path)) if isinstance(n, ast.Constant) and n not in alone]
+        problems += faults(messages, path, FORBIDDEN_IN_MESSAGES)
+    assert problems == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_docstring_is_in_plain_english(path: Path):
-    assert faults(docstrings(ast.parse(path.read_text())), path, FORBIDDEN) == []
+def test_docstrings_are_in_plain_english():
+    assert [problem for path in FILES for problem in faults(docstrings(syntax_tree(path)), path, FORBIDDEN)] == []
 
 
-@pytest.mark.parametrize("path", EVERY_PAGE, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", EVERY_PAGE, ids=name_of)
 def test_a_page_is_in_plain_english(path: Path):
     """Pages quote no other program's words that have such a phrase, so that none is excepted."""
     text = re.sub(r"\s+", " ", path.read_text())

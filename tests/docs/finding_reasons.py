@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-SOURCES = ("api", "translators", "controlplane", "bootstrap")
+from tests.source_files import FILES, ROOT, syntax_tree
+
 REASON = "reason"
 POSITION = 1
 """The position of `reason` in a Finding."""
@@ -51,9 +51,8 @@ class Reasons:
         self._functions: dict[str, list[tuple[Module, Function]]] = defaultdict(list)
         self._calls: dict[str, list[tuple[Module, ast.Call]]] = defaultdict(list)
         self._following: list[tuple[ast.AST, str]] = []
-        for folder in SOURCES:
-            for path in sorted((ROOT / folder).rglob("*.py")):
-                self._read(path)
+        for path in FILES:
+            self._read(path)
 
     def all(self) -> set[str]:
         """Return every reason."""
@@ -64,7 +63,7 @@ class Reasons:
 
     def _read(self, path: Path) -> None:
         module = Module(path)
-        tree = ast.parse(path.read_text())
+        tree = syntax_tree(path)
         self._modules["mirrorplane." + ".".join(path.relative_to(ROOT).with_suffix("").parts)] = module
         for statement in tree.body:
             if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
