@@ -168,7 +168,7 @@ def rules(draw: st.DrawFn) -> Json:
     return {**rule, **sent}
 
 
-ORIGINS = st.sampled_from([{"exact": "https://a.b"}, {"regex": ".*"}, {"prefix": "https://c"}])
+ORIGINS = st.sampled_from([{"exact": "https://a.b"}, {"regex": ".*"}, {"prefix": "https://c"}, {"exact": "*"}])
 CORS = record(
     allowOrigins=st.lists(ORIGINS, min_size=1, max_size=2, unique_by=str), allowMethods=sublists(("GET", "*"), 2),
     allowHeaders=sublists(("x-a", "*"), 2), allowCredentials=st.booleans(), maxAge=st.just("1m"),

@@ -5,6 +5,7 @@ import pytest
 from mirrorplane.api.tracing import HeaderEdit, MirrorOutcome, Request, Target, WeightedCluster
 from mirrorplane.translators import envoy
 from mirrorplane.translators.matching.decoded import DecodedResources
+from mirrorplane.translators.matching.filters import preflight_reply
 from mirrorplane.translators.matching.forwarding import NestedRoute, forward, mirror_authority
 from mirrorplane.translators.matching.headers import apply_edits, request_edits
 from mirrorplane.translators.matching.listeners import match_listener
@@ -41,6 +42,47 @@ def test_the_most_specific_name_has_the_request(authority: str, expected: str):
     match = find_virtual_host(configuration("*", "*.c", "*.b.c", "a.b.c", "a.*", "a.b.*"), authority)
     assert match is not None
     assert (match[0].name, match[1]) == (expected, expected)
+
+
+def cors_route(policy: envoy.CorsPolicy) -> envoy.Route:
+    route = envoy.Route()
+    route.typed_per_filter_config["envoy.filters.http.cors"].Pack(policy)
+    return route
+
+
+def preflight_headers(policy: envoy.CorsPolicy, *request_headers: str) -> dict[str, str]:
+    """What the reply to a preflight for PUT allows, without the common prefix of the names."""
+    headers = [("origin", "https://a.b"), ("access-control-request-method", "PUT")]
+    headers += [("access-control-request-headers", value) for value in request_headers]
+    reply = preflight_reply(cors_route(policy), Request("web", "/", "OPTIONS", headers=tuple(headers)))
+    assert reply is not None
+    allowed = apply_edits((), reply.response_edits)
+    return {name.removeprefix("access-control-allow-"): value for name, value in allowed}
+
+
+@pytest.mark.parametrize("credentials", [False, True])
+@pytest.mark.parametrize(
+    ("methods", "headers", "request_headers", "expected"),
+    [
+        ("*", "*", (), {"methods": "PUT"}),
+        ("*", "*", ("x-a, x-b",), {"methods": "PUT", "headers": "x-a, x-b"}),
+        ("GET,*", "*", (), {"methods": "GET,*"}),
+        ("GET", "x-a,*", ("x-b",), {"methods": "GET", "headers": "x-a,*"}),
+    ],
+)
+def test_a_preflight_is_allowed_what_it_asks_for_where_the_policy_says_all(
+    methods: str, headers: str, request_headers: tuple[str, ...], expected: dict[str, str], credentials: bool
+):
+    origin = envoy.StringMatcher(exact="https://a.b")
+    policy = envoy.CorsPolicy(allow_origin_string_match=[origin], allow_methods=methods, allow_headers=headers)
+    policy.allow_credentials.value = credentials
+    with_credentials = {"credentials": "true"} if credentials else {}
+    assert preflight_headers(policy, *request_headers) == {"origin": "https://a.b", **with_credentials, **expected}
+
+
+@pytest.mark.parametrize("matcher", [envoy.StringMatcher(exact="*"), envoy.StringMatcher(prefix="*")])
+def test_an_origin_that_matches_an_asterisk_matches_every_origin(matcher: envoy.StringMatcher):
+    assert preflight_headers(envoy.CorsPolicy(allow_origin_string_match=[matcher])) == {"origin": "https://a.b"}
 
 
 @pytest.mark.parametrize("authority", ["a:80", "a", "[::1]:80", "[::1]"])
