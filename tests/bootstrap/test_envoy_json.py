@@ -7,31 +7,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import betterproto2
+import msgspec
 import pytest
 
 from mirrorplane.api.proxy import Locality, Proxy
 from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
 from mirrorplane.bootstrap.tls import XdsTls, secret_files
 
-with warnings.catch_warnings():  # envoy-data-plane declares its validators in a way that pydantic calls deprecated
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from betterproto2 import Casing
-    from envoy_data_plane.envoy.config.bootstrap.v3 import Bootstrap
-    from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
-
-    for package in (  # registers the messages that a bootstrap packs into google.protobuf.Any
-        "bootstrap.internal_listener",
-        "filters.http.credential_injector",
-        "filters.http.router",
-        "filters.http.upstream_codec",
-        "filters.network.http_connection_manager",
-        "http.injected_credentials.generic",
-        "resource_monitors.downstream_connections",
-        "transport_sockets.tls",
-        "upstreams.http",
-    ):
-        importlib.import_module(f"envoy_data_plane.envoy.extensions.{package}.v3")
-
+PACKED = (
+    "bootstrap.internal_listener",
+    "filters.http.credential_injector",
+    "filters.http.router",
+    "filters.http.upstream_codec",
+    "filters.network.http_connection_manager",
+    "http.injected_credentials.generic",
+    "resource_monitors.downstream_connections",
+    "transport_sockets.tls",
+    "upstreams.http",
+)
+"""Extensions whose messages a bootstrap packs into google.protobuf.Any."""
 GOLDEN = Path(__file__).parent / "golden"
 
 SIDECAR = Proxy(
@@ -61,6 +56,18 @@ CASES: dict[str, tuple[Proxy, XdsAddress, int]] = {
 }
 
 
+class Definitions(msgspec.Struct, frozen=True):
+    """Envoy's definitions of the messages that are checked."""
+
+    bootstrap: type[betterproto2.Message]
+    discovery_response: type[betterproto2.Message]
+
+
+def read_back(definition: type[betterproto2.Message], value: dict[str, Any]) -> dict[str, Any]:
+    """Return a value as it is after Envoy's definition has read it. Raises KeyError for an unknown field."""
+    return definition().from_dict(value).to_dict(casing=betterproto2.Casing.SNAKE)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_bytes_of_a_bootstrap_stay_the_same(case: str, request: pytest.FixtureRequest):
     path = GOLDEN / f"{case}.json"
@@ -74,25 +81,37 @@ def test_every_golden_file_has_a_case():
     assert {path.stem for path in GOLDEN.iterdir()} == set(CASES)
 
 
+@pytest.fixture(scope="module")
+def definitions() -> Definitions:
+    """Envoy's messages. Importing them takes seconds: too long for the import of this module, in each worker."""
+    with warnings.catch_warnings():  # it declares its validators in a way that pydantic calls deprecated
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for name in PACKED:
+            importlib.import_module(f"envoy_data_plane.envoy.extensions.{name}.v3")
+        bootstrap_messages = importlib.import_module("envoy_data_plane.envoy.config.bootstrap.v3")
+        discovery = importlib.import_module("envoy_data_plane.envoy.service.discovery.v3")
+    return Definitions(bootstrap_messages.Bootstrap, discovery.DiscoveryResponse)
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_envoys_message_definitions_have_every_field_in_this_order(case: str):
+def test_envoys_message_definitions_have_every_field_in_this_order(case: str, definitions: Definitions):
     """envoy-data-plane rather than xds-protos, which lacks `header_value_prefix` (Envoy 1.36)."""
     value = bootstrap(*CASES[case])
-    assert json.dumps(Bootstrap().from_dict(value).to_dict(casing=Casing.SNAKE)) == json.dumps(value)
+    assert json.dumps(read_back(definitions.bootstrap, value)) == json.dumps(value)
 
 
-def test_a_field_that_envoy_does_not_have_would_be_noticed():
+def test_a_field_that_envoy_does_not_have_would_be_noticed(definitions: Definitions):
     value = bootstrap(*CASES["sidecar"])
     value["dynamic_resources"]["ads_config"]["colour"] = "red"
     with pytest.raises(KeyError, match="colour"):
-        Bootstrap().from_dict(value)
+        read_back(definitions.bootstrap, value)
 
 
-def test_files_of_secrets_are_discovery_responses_that_refer_to_files():
+def test_files_of_secrets_are_discovery_responses_that_refer_to_files(definitions: Definitions):
     files = secret_files(RELOADED)
     assert list(files) == ["/secrets/xds-ca.json", "/secrets/xds-certificate.json", "/secrets/xds-bearer.json"]
     for value in files.values():
-        assert DiscoveryResponse().from_dict(value).to_dict(casing=Casing.SNAKE) == value
+        assert read_back(definitions.discovery_response, value) == value
     references = {text for value in files.values() for text in _texts(value) if text.startswith("/")}
     assert references >= {"/pki/ca.pem", "/own/cert.pem", "/own/key.pem", "/token/token"}
 

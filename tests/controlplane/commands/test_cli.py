@@ -4,7 +4,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,8 +15,7 @@ import pytest
 import yaml
 
 from mirrorplane.controlplane.playground.manifests import TUTORIAL, local_pod, tutorial
-
-MIRRORPLANE = [sys.executable, "-m", "mirrorplane.controlplane.cli"]
+from tests.controlplane.commands.command_line import MIRRORPLANE, error_line, run, run_process
 
 
 @pytest.fixture
@@ -40,29 +38,15 @@ def node(tmp_path: Path) -> Path:
     return path
 
 
-def run(*args: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*MIRRORPLANE, *map(str, args)], capture_output=True, text=True, timeout=300, check=False)
-
-
-def failed(*args: object) -> str:
-    """Run what must fail; returns the last line of stderr, which must be an error and no traceback."""
-    result = run(*args)
-    assert result.returncode != 0
-    assert "Traceback" not in result.stderr
-    last = result.stderr.strip().splitlines()[-1]
-    assert last.startswith("Error: ")
-    return last
-
-
 def test_help_names_every_command():
-    result = run("--help")
+    result = run_process("--help")
     assert result.returncode == 0
     for command in ("bootstrap", "check", "demo", "explain", "proxies", "render", "serve"):
         assert command in result.stdout
 
 
 def test_render_prints_what_a_proxy_would_be_served(folder: Path, node: Path):
-    result = run("render", "-f", folder, "--proxy", node)
+    result = run_process("render", "-f", folder, "--proxy", node)
     assert result.returncode == 0, result.stderr
     values = yaml.safe_load(result.stdout)
     assert list(values) == ["listeners", "routes", "clusters", "endpoints"]
@@ -95,7 +79,7 @@ def test_a_folder_without_manifests_is_told_from_a_good_one(tmp_path: Path):
 def test_check_names_file_line_field_and_fix_and_exits_1(folder: Path):
     broken = tutorial(TUTORIAL[2]).replace("subset: v2", "subset: v3")
     (folder / TUTORIAL[1]).write_text(tutorial(TUTORIAL[1]).partition("---")[2] + "---\n" + broken)
-    result = run("check", "-f", folder)
+    result = run_process("check", "-f", folder)
     assert result.returncode == 1
     line = 1 + (folder / TUTORIAL[1]).read_text().splitlines().index("      subset: v3")
     assert result.stdout.startswith(
@@ -106,7 +90,9 @@ def test_check_names_file_line_field_and_fix_and_exits_1(folder: Path):
 
 
 def test_bootstrap_prints_a_bootstrap_that_envoy_understands(tmp_path: Path):
-    result = run("bootstrap", "--name", "sleep", "--labels", "app=sleep,version=v1", "--ip", "127.0.0.9", "-o", "json")
+    result = run_process(
+        "bootstrap", "--name", "sleep", "--labels", "app=sleep,version=v1", "--ip", "127.0.0.9", "-o", "json"
+    )
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["node"]["id"] == "sidecar~127.0.0.9~sleep.default~default.svc.cluster.local"
 
@@ -148,7 +134,7 @@ def test_bootstrap_prints_a_bootstrap_that_envoy_understands(tmp_path: Path):
     ],
 )
 def test_a_wrong_call_is_one_clear_line(args: list[str], message: str, tmp_path: Path):
-    assert message in failed(*[str(tmp_path) if a == "." else a for a in args])
+    assert message in error_line(run(*[str(tmp_path) if a == "." else a for a in args]))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +156,7 @@ def test_a_wrong_call_is_one_clear_line(args: list[str], message: str, tmp_path:
 def test_a_wrong_node_file_is_one_clear_line(folder: Path, tmp_path: Path, text: str, message: str):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
-    line = failed("render", "-f", folder, "--proxy", path)
+    line = error_line(run("render", "-f", folder, "--proxy", path))
     assert str(path) in line
     assert message in line
 
@@ -248,9 +234,8 @@ def test_a_port_that_is_taken_is_one_clear_line(folder: Path, option: str):
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         address = f"127.0.0.1:{occupied.getsockname()[1]}"
         other_option = "--admin-address" if option == "--xds-address" else "--xds-address"
-        assert f"cannot listen on {address}" in failed(
-            "serve", "-f", folder, option, address, other_option, "127.0.0.1:0"
-        )
+        outcome = run_process("serve", "-f", folder, option, address, other_option, "127.0.0.1:0")
+    assert f"cannot listen on {address}" in error_line(outcome)
 
 
 def test_insecure_is_served_with_a_warning(folder: Path):

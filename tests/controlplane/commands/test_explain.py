@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mirrorplane.controlplane.playground.manifests import service
-from tests.controlplane.commands.test_cli import failed, run
+from tests.controlplane.commands.command_line import error_line, run, run_process
 from tests.e2e.support.manifests import destination_rule, join_manifests, route, versions, virtual_service
 
 RULES = join_manifests(
@@ -157,7 +157,7 @@ def test_no_route_is_404(mesh: Path, node: Path):
 def test_the_values_are_the_same_as_json_and_yaml(mesh: Path, node: Path):
     args = ("explain", "-f", mesh, "--from", node, "GET", "http://httpbin:8000/a", "-o")
     values = json.loads(run(*args, "json").stdout)
-    assert values == yaml.safe_load(run(*args, "yaml").stdout)
+    assert values == yaml.safe_load(run_process(*args, "yaml").stdout)
     assert [(t["subset"], t["weight"], t["path"]) for t in values["action"]["targets"]] == [
         ("v1", 90, "/b"),
         ("v2", 10, "/b"),
@@ -177,7 +177,7 @@ def test_the_values_are_the_same_as_json_and_yaml(mesh: Path, node: Path):
     ],
 )
 def test_a_wrong_request_is_one_line(mesh: Path, node: Path, args: tuple[str, ...], message: str):
-    assert message in failed("explain", "-f", mesh, "--proxy", node, *args)
+    assert message in error_line(run("explain", "-f", mesh, "--proxy", node, *args))
 
 
 def test_a_router_answers_on_the_ports_of_its_gateways():
