@@ -6,18 +6,24 @@ BIN := $(VENV)/bin
 DEMO := $(VENV)/.demo-ready
 DEV := $(VENV)/.dev-ready
 # Tests wait for real proxies more than they compute, so there are more workers than cores.
+EXAMPLES ?= 300
 WORKERS ?= $(shell expr 3 \* `nproc 2>/dev/null || echo 2`)
 
 # Without bytecode every command compiles some 200 modules as it starts, and tests start hundreds of commands.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint check bench fix clean
+.PHONY: demo test fuzz lint check bench fix clean
 
 demo: $(DEMO)
 	$(BIN)/mirrorplane demo
 
 test: $(DEV)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+# Random tests, with fresh draws and ten times the examples of `make test`.
+fuzz: $(DEV)
+	MIRRORPLANE_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n $(WORKERS) --dist worksteal \
+		--hypothesis-profile fuzz -m 'hypothesis or random'
 
 lint: $(DEV)
 	$(BIN)/ruff check .

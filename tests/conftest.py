@@ -1,25 +1,22 @@
 """What every test may use."""
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-# A change lands by what it does, not by luck: with CI set every run draws the same; elsewhere each explores anew.
-settings.register_profile(
-    "mirrorplane",
-    deadline=None,
-    derandomize=bool(os.environ.get("CI")),
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("mirrorplane")
+from tests.profiles import load_profiles
+
+load_profiles()
+SLOWEST_FIRST = ("envoy", "random", "hypothesis")
+"""Markers of slow tests. They start first, so that no worker is left alone with them at the end."""
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests that need a real Envoy where there is none, and say how to get one."""
+    """Put slow tests first, and skip those that need a real Envoy where there is none."""
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, SLOWEST_FIRST)))
     beside = Path(sys.executable).with_name("envoy")
     if beside.exists() or shutil.which("envoy"):
         return

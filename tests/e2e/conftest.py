@@ -1,7 +1,5 @@
 """Fixtures of the end-to-end tests: a mesh on this machine, and its clients. Nothing is mocked."""
 
-import os
-import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,14 +8,7 @@ import pytest
 
 from mirrorplane.controlplane.playground.stage import Stage
 
-CI_SEED = 20261120
 PROTOCOLS = pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
-
-
-def seed_of_run() -> int:
-    """Return the seed of random tests: new for each run, fixed in CI, or MIRRORPLANE_TEST_SEED."""
-    default_seed = CI_SEED if os.environ.get("CI") else random.SystemRandom().randrange(1 << 32)
-    return int(os.environ.get("MIRRORPLANE_TEST_SEED", default_seed))
 
 
 @pytest.fixture

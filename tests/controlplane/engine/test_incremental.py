@@ -365,6 +365,6 @@ class SplitWorld(World):
 
 
 TestWorld = World.TestCase
-TestWorld.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestWorld.settings = settings(stateful_step_count=30)
 TestSplitWorld = SplitWorld.TestCase
 TestSplitWorld.settings = TestWorld.settings

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mirrorplane.api.proxy import Proxy
@@ -71,7 +71,6 @@ class Session:
         self.offered[proxy.name] = served
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(ops, st.integers(0, 40)), max_size=12))
 def test_whatever_happens_during_long_work_everyone_ends_up_with_what_a_fresh_world_gives(schedule):
     async def play() -> None:

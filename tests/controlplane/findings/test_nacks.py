@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mirrorplane.controlplane.findings.nacks import MOST_NAMED, NackStore, Rejection
+from tests.profiles import examples
 
 PROXIES, TYPES, TEXTS = (
     st.sampled_from("abc"),
@@ -90,4 +91,4 @@ class Claims(RuleBasedStateMachine):
 
 
 TestClaims = Claims.TestCase
-TestClaims.settings = settings(max_examples=150, stateful_step_count=30)
+TestClaims.settings = settings(max_examples=examples(1.5), stateful_step_count=30)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mirrorplane.controlplane.observe.convergence import ConvergenceTracker
+from tests.profiles import examples
 
 STREAMS = st.sampled_from("abc")
 LIMIT = 3
@@ -82,7 +83,7 @@ class Convergence(RuleBasedStateMachine):
 
 
 TestConvergence = Convergence.TestCase
-TestConvergence.settings = settings(max_examples=200, stateful_step_count=40)
+TestConvergence.settings = settings(max_examples=examples(2), stateful_step_count=40)
 
 
 def test_a_round_is_over_when_the_last_stream_it_concerns_has_settled():

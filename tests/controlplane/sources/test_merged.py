@@ -15,6 +15,7 @@ from mirrorplane.api.meta import AnyObject, Object, Ref
 from mirrorplane.controlplane.sources.changes import Batch, Change
 from mirrorplane.controlplane.sources.merged import SHADOWED, Ownership, Sources
 from mirrorplane.controlplane.sources.source import Location, Source
+from tests.profiles import examples
 
 
 def ref_of(name: str) -> Ref:
@@ -95,7 +96,7 @@ class Merging(RuleBasedStateMachine):
 
 
 TestMerging = Merging.TestCase
-TestMerging.settings = settings(max_examples=150, stateful_step_count=15, deadline=None)
+TestMerging.settings = settings(max_examples=examples(1.5), stateful_step_count=15)
 
 
 class Scripted:

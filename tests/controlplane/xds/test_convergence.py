@@ -169,6 +169,7 @@ class DeltaConvergence(Convergence):
     delta = True
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("machine", [Convergence, DeltaConvergence], ids=["sotw", "delta"])
 def test_a_proxy_always_ends_up_holding_what_a_fresh_proxy_would_get(machine: type[Convergence]) -> None:
-    run_state_machine_as_test(machine, settings=settings(max_examples=100, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(machine, settings=settings(stateful_step_count=40))

@@ -16,7 +16,7 @@ from mirrorplane.api.resource import CLUSTER, LISTENER, ROUTE, Resource
 from mirrorplane.bootstrap.envoy import XdsAddress
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.settings import Address
-from tests.e2e.conftest import PROTOCOLS, seed_of_run
+from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.support import random_gateways
 from tests.e2e.support.decoders import differences
 from tests.e2e.support.edge_router import Certificates, router, secured_stage
@@ -24,11 +24,12 @@ from tests.e2e.support.manifests import findings, join_manifests, nack_messages,
 from tests.e2e.support.pod_namespaces import network, unavailable
 from tests.e2e.support.random_worlds import random_world
 from tests.e2e.support.sidecars import sidecar
+from tests.profiles import examples, seed_of_run
 
 pytestmark = pytest.mark.envoy
 
 CORPUS = Path(__file__).parent / "corpus"
-WORLDS, FEW = 15, 5
+WORLDS, FEW = examples(0.15), examples(0.05)
 SHOWN = 160  # characters shown at each end of a message: Envoy quotes all that it rejects
 UNAVOIDABLE = "field 'envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig.matcher' is marked as work-in-progress"
 """The alternative field for the UDP destination is deprecated, which Envoy would warn of too."""
@@ -55,12 +56,14 @@ async def test_envoy_accepts_every_object(stage: Stage, name: str, delta: bool) 
     assert not problems, "\n".join(problems)
 
 
+@pytest.mark.random
 @PROTOCOLS
 async def test_envoy_accepts_random_worlds(stage: Stage, delta: bool) -> None:
     check = AcceptanceCheck(stage, (await sidecar(stage, delta=delta, unprivileged=True)).envoy.log)
     await check.random_worlds(WORLDS if delta else FEW)
 
 
+@pytest.mark.random
 @PROTOCOLS
 async def test_a_router_accepts_random_worlds(tmp_path: Path, delta: bool) -> None:
     issued = Certificates()
@@ -75,6 +78,7 @@ async def test_a_router_accepts_random_worlds(tmp_path: Path, delta: bool) -> No
         assert check.type_urls >= {LISTENER, ROUTE, CLUSTER}
 
 
+@pytest.mark.random
 @pytest.mark.skipif(bool(why := unavailable()), reason=why)
 async def test_envoy_accepts_random_worlds_with_interception(tmp_path: Path) -> None:
     folder = tmp_path / "mesh"

@@ -5,11 +5,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirrorplane.controlplane.playground.proxy import envoy_path
 from mirrorplane.translators.formats import PLAIN, value_problem
+from tests.profiles import examples
 
 pytestmark = pytest.mark.envoy
 
@@ -67,7 +68,7 @@ async def test_envoy_accepts_every_known_command() -> None:
     assert await accepts(values)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(0.4))
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=5).map("".join), min_size=1, max_size=20))
 def test_envoy_accepts_whatever_validation_accepts(values: list[str]) -> None:
     assert asyncio.run(accepts([value for value in values if not value_problem(value)]))

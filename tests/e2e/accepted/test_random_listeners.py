@@ -7,16 +7,17 @@ import yaml
 
 from mirrorplane.translators.gateway_api.names import ROUTER_LABEL
 from tests.e2e.accepted.test_accepted import AcceptanceCheck
-from tests.e2e.conftest import seed_of_run
 from tests.e2e.support import random_listeners
 from tests.e2e.support.edge_router import Certificates, router, secured_stage
 from tests.e2e.support.manifests import join_manifests
+from tests.profiles import examples, seed_of_run
 
 pytestmark = pytest.mark.envoy
 
-WORLDS = 40
+WORLDS = examples(0.4)
 
 
+@pytest.mark.random
 async def test_a_router_accepts_random_worlds_of_gateway_api(tmp_path: Path) -> None:
     issued = Certificates()
     authority = issued.ca.cert_pem.bytes()

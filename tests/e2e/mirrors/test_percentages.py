@@ -1,6 +1,7 @@
-"""The share of mirrored requests: 20,000 per case, within four standard deviations of the binomial.
+"""The share of mirrored requests, within four standard deviations of the binomial.
 
-By chance alone, one in 16,000 counts is outside of four sigma.
+By chance alone, one in 16,000 counts is outside of four sigma. Each case sends as many requests as it takes to tell its
+share from the nearest wrong one as surely.
 """
 
 import asyncio
@@ -27,22 +28,23 @@ from tests.e2e.support.sidecars import PROXY_PORT, Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy
 
-REQUESTS = 20_000
+REQUESTS = 4_000
+"""Tells a tenth of a tenth of the requests from none of them, and from all: which a shared random value would give."""
 SIGMAS = 4
 PORT = 8000
-PERCENTAGES: Mapping[str, tuple[float, Mapping[str, Any]]] = {
-    "p0": (0, {"mirrorPercentage": {"value": 0}}),
-    "pempty": (0, {"mirrorPercentage": {}}),
-    "p0-1": (0.001, {"mirrorPercentage": {"value": 0.1}}),
-    "p12-5": (0.125, {"mirrorPercentage": {"value": 12.5}}),
-    "p50": (0.5, {"mirrorPercentage": {"value": 50.0}}),
-    "p100": (1, {"mirrorPercentage": {"value": 100.0}}),
-    "pabsent": (1, {}),
-    "pold": (0.25, {"mirrorPercent": 25}),
-    "psnake": (0.25, {"mirror_percent": 25}),
-    "pboth": (0.05, {"mirrorPercentage": {"value": 5}, "mirrorPercent": 70}),
+PERCENTAGES: Mapping[str, tuple[float, float, Mapping[str, Any]]] = {
+    "p0": (0, 0.02, {"mirrorPercentage": {"value": 0}}),
+    "pempty": (0, 0.02, {"mirrorPercentage": {}}),
+    "p0-1": (0.001, 0, {"mirrorPercentage": {"value": 0.1}}),
+    "p12-5": (0.125, 0.0625, {"mirrorPercentage": {"value": 12.5}}),
+    "p50": (0.5, 0.4, {"mirrorPercentage": {"value": 50.0}}),
+    "p100": (1, 0.98, {"mirrorPercentage": {"value": 100.0}}),
+    "pabsent": (1, 0.98, {}),
+    "pold": (0.25, 0.125, {"mirrorPercent": 25}),
+    "psnake": (0.25, 0.125, {"mirror_percent": 25}),
+    "pboth": (0.05, 0.1, {"mirrorPercentage": {"value": 5}, "mirrorPercent": 70}),
 }
-"""Host to the expected share, and the fields of its VirtualService."""
+"""Host to the expected share, the nearest wrong one to notice, and the fields of its VirtualService."""
 
 WEIGHTS = {"tens": (10, 90), "large": (100_000, 900_000)}
 
@@ -51,7 +53,7 @@ async def test_every_percentage_copies_that_share_of_the_requests(stage: Stage) 
     async with counting_server("live") as live, counting_server("copy") as copy:
         rules = (
             virtual_service(host, {"route": route((host, "", 1)), "mirror": {"host": "copy"}, **percentage})
-            for host, (_, percentage) in PERCENTAGES.items()
+            for host, (_, _, percentage) in PERCENTAGES.items()
         )
         hosts = (join_manifests(service(host, PORT), versions(host, [live.port])) for host in PERCENTAGES)
         await stage.apply(
@@ -59,10 +61,11 @@ async def test_every_percentage_copies_that_share_of_the_requests(stage: Stage) 
         )
         assert {f.reason for f in findings(stage)} == {"Deprecated"}
         envoy = await sidecar(stage, PORT)
-        for host, (share, _) in PERCENTAGES.items():
-            await _flood(envoy, host)
-            assert live.count(f"{host}:{PORT}") == REQUESTS
-            _check(host, copy.count(f"{host}-shadow:{PORT}"), REQUESTS, share)
+        for host, (share, wrong_share, _) in PERCENTAGES.items():
+            requests = sample_size(share, wrong_share)
+            await _flood(envoy, host, requests)
+            assert live.count(f"{host}:{PORT}") == requests
+            _check(host, copy.count(f"{host}-shadow:{PORT}"), requests, share)
 
 
 @pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS.keys())
@@ -112,9 +115,9 @@ def _web(v1: PathCounter, v2: PathCounter, copy: PathCounter, rule: Mapping[str,
     )
 
 
-async def _flood(envoy: Sidecar, host: str) -> dict[str, int]:
+async def _flood(envoy: Sidecar, host: str, count: int = REQUESTS) -> dict[str, int]:
     """Send the requests, each with a path of its own, wait for the last copy; return how many each version answered."""
-    requests = (proxy_request(f"{host}:{PORT}", f"/{i}") for i in range(REQUESTS))
+    requests = (proxy_request(f"{host}:{PORT}", f"/{i}") for i in range(count))
     answers = await flood((envoy.address, PROXY_PORT), requests)
     assert {answer.status for answer in answers} == {200}
     await _drained(envoy)
@@ -132,6 +135,12 @@ async def _drained(envoy: Sidecar) -> None:
         if not any(stats.values()):
             return
         await asyncio.sleep(0.05)
+
+
+def sample_size(share: float, wrong_share: float) -> int:
+    """Return how many requests tell two shares apart: the intervals of likely counts around both do not touch."""
+    spread = sum(math.sqrt(p * (1 - p)) for p in (share, wrong_share))
+    return math.floor((SIGMAS * spread / (share - wrong_share)) ** 2) + 1
 
 
 def _check(what: str, count: int, total: int, share: float) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mirrorplane.api.kinds.istio.virtual_service import VIRTUAL_SERVICE
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
-from tests.e2e.conftest import PROTOCOLS, seed_of_run
+from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.support.counting_server import counting_server
 from tests.e2e.support.http_load import Address, direct_request, flood, proxy_request, steady_load
 from tests.e2e.support.manifests import (
@@ -28,6 +28,7 @@ from tests.e2e.support.manifests import (
     virtual_service,
 )
 from tests.e2e.support.sidecars import PROXY_PORT, Sidecar, sidecar
+from tests.profiles import seed_of_run
 
 pytestmark = pytest.mark.envoy
 
@@ -139,6 +140,7 @@ class Editor:
         self._stage.write(f"{name}.yaml", join_manifests(*manifests))
 
 
+@pytest.mark.random
 @PROTOCOLS
 async def test_random_edits_fail_no_request(stage: Stage, delta: bool) -> None:
     seed = seed_of_run()

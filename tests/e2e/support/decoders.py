@@ -42,14 +42,25 @@ def differences(resource: Resource) -> list[str]:
 
 
 def _differences(name: str, body: bytes, where: str) -> Iterator[str]:
-    message = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(name)).FromString(body)
     if name != TYPED_STRUCT:
-        yield from (f"{where}: {name} {problem}" for problem in _decoding_differences(message, body))
-    for packed in _packed_messages(message):
+        yield from (f"{where}: {name} {problem}" for problem in _decoding_differences(name, body))
+    for packed in _packed_messages(_decoded(name, body)):
         yield from _differences(_name(packed.type_url), packed.value, where)
 
 
-def _decoding_differences(message: Message, body: bytes) -> Iterator[str]:
+def _decoded(name: str, body: bytes) -> Message:
+    message_type = descriptor_pool.Default().FindMessageTypeByName(name)
+    message: Message = message_factory.GetMessageClass(message_type).FromString(body)
+    return message
+
+
+@cache
+def _decoding_differences(name: str, body: bytes) -> tuple[str, ...]:
+    """Return the differences in one message. Filters and sockets are the same in most resources, hence the cache."""
+    return tuple(_decoding_problems(_decoded(name, body), body))
+
+
+def _decoding_problems(message: Message, body: bytes) -> Iterator[str]:
     decoder = _other_class(message.DESCRIPTOR.full_name)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -66,6 +77,7 @@ def _decoding_differences(message: Message, body: bytes) -> Iterator[str]:
     yield from {f"is deprecated: {w.message}" for w in warned}
 
 
+@cache
 def _other_class(name: str) -> type[betterproto2.Message]:
     """Find the other decoder's class, which spells acronyms its own way: HTTPFault is HttpFault there."""
     package, _, short = name.rpartition(".")

@@ -20,6 +20,7 @@ from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.translators import partitions
 from tests.builders import decoded
+from tests.profiles import examples
 
 ROOT = "istio-system"
 SVC = "svc.cluster.local"
@@ -390,7 +391,7 @@ NAMED_BY_RULES_OF_OTHERS = World(
 
 
 @pytest.mark.parametrize("many", [False, True], ids=["short", "in parts"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(4))
 @given(world=worlds())
 @example(world=NAMED_BY_RULES_THAT_DO_NOT_HOLD)
 @example(world=NAMED_BY_RULES_OF_OTHERS)

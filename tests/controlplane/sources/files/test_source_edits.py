@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mirrorplane.controlplane.sources.files.settle import until_quiet
 from tests.controlplane.sources.files.edited_folder import BROKEN, MIRRORING, FolderEditor, service, swap
+from tests.profiles import examples
 
 NAMES = ("a", "b", "c")
 FILES = ("1.yaml", "2.yaml", "sub/3.yaml")
@@ -113,7 +114,7 @@ class Edits(RuleBasedStateMachine):
 
 
 TestEdits = Edits.TestCase
-TestEdits.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+TestEdits.settings = settings(max_examples=examples(0.6), stateful_step_count=15)
 
 
 def cut(text: str, *places: str) -> list[str]:
