@@ -5,7 +5,6 @@ from math import inf
 from typing import Any
 
 import msgspec
-import yaml
 
 from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import AnyObject, Object, Ref
@@ -16,6 +15,7 @@ from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.envoy import to_dict
+from tests import fast_yaml as yaml
 
 SLEEP = Proxy(role="sidecar", name="sleep", namespace="default", labels={"app": "sleep"})
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from mirrorplane.api.proxy import Proxy
+from tests import fast_yaml as yaml
 from tests.builders import rendered
 from tests.traffic_language import Headers, ask, brief
 

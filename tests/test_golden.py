@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.commands.node_file import read_node
@@ -19,6 +18,7 @@ from mirrorplane.controlplane.findings.format import finding_line
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.query.resources import resource_values
 from mirrorplane.controlplane.status.conditions import Plain
+from tests import fast_yaml as yaml
 from tests.builders import SLEEP
 
 GOLDEN = Path(__file__).parent / "golden"

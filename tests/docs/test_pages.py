@@ -5,10 +5,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
 from mirrorplane.controlplane.cli import cli
+from tests import fast_yaml as yaml
 from tests.docs.pages import (
     EVERY_PAGE,
     HEADING,

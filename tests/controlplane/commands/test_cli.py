@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
 from mirrorplane.controlplane.playground.manifests import TUTORIAL, local_pod, tutorial
+from tests import fast_yaml as yaml
 from tests.controlplane.commands.command_line import MIRRORPLANE, error_line, run, run_process
 
 

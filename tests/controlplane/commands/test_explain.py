@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from mirrorplane.controlplane.playground.manifests import service
+from tests import fast_yaml as yaml
 from tests.controlplane.commands.command_line import error_line, run, run_process
 from tests.e2e.support.manifests import destination_rule, join_manifests, route, versions, virtual_service
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-import yaml
 
 from mirrorplane.api.proxy import REDIRECT, Proxy
 from mirrorplane.api.resource import CLUSTER, LISTENER, ROUTE, Resource
 from mirrorplane.bootstrap.envoy import XdsAddress
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.settings import Address
+from tests import fast_yaml as yaml
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.support import random_gateways
 from tests.e2e.support.decoders import differences

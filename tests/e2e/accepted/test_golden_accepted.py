@@ -6,7 +6,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import trustme
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,6 +15,7 @@ from mirrorplane.bootstrap.envoy import XdsAddress
 from mirrorplane.controlplane.commands.node_file import read_node
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.settings import Address
+from tests import fast_yaml as yaml
 from tests.builders import SLEEP
 from tests.e2e.accepted.test_accepted import AcceptanceCheck
 from tests.e2e.support.edge_router import secured_stage

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from mirrorplane.translators.gateway_api.names import ROUTER_LABEL
+from tests import fast_yaml as yaml
 from tests.e2e.accepted.test_accepted import AcceptanceCheck
 from tests.e2e.support import random_listeners
 from tests.e2e.support.edge_router import Certificates, router, secured_stage

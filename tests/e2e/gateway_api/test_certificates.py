@@ -6,13 +6,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.resource import SECRET
 from mirrorplane.bootstrap.tls import XdsTls
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests import fast_yaml as yaml
 from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.gateway_api.test_gateway import LABELS, gateway_api_object, route, rule, services_for
 from tests.e2e.gateway_api.test_tls import BACKEND, config_map, policy, secured

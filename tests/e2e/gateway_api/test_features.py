@@ -9,12 +9,12 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-import yaml
 
 from mirrorplane.api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests import fast_yaml as yaml
 from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.gateway_api.test_l4 import eventually
 from tests.e2e.support.edge_router import Certificates, Router, router, secured_stage

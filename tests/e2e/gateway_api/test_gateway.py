@@ -8,11 +8,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests import fast_yaml as yaml
 from tests.e2e.accepted.test_accepted import AcceptanceCheck
 from tests.e2e.accepted.test_golden_accepted import assert_accepted
 from tests.e2e.conftest import PROTOCOLS

@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 
 from mirrorplane.api.kinds.gateway_api.reference_grant import REFERENCE_GRANT
 from mirrorplane.api.kinds.gateway_api.tcp_route import TCP_ROUTE
@@ -19,6 +18,7 @@ from mirrorplane.api.kinds.gateway_api.udp_route import UDP_ROUTE
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests import fast_yaml as yaml
 from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.gateway_api.test_gateway import LABELS, edge_gateway, gateway_api_object, services_for

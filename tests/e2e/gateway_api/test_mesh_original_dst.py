@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
 from mirrorplane.api.proxy import REDIRECT, Proxy
 from mirrorplane.bootstrap.envoy import XdsAddress
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.settings import Address
+from tests import fast_yaml as yaml
 from tests.e2e.support.manifests import NO_ACCESS_LOG, join_manifests, nack_messages, until
 from tests.e2e.support.mesh_features import ALT, STAMP, manifest_yaml, path_matches, route, rule_to
 from tests.e2e.support.pod_namespaces import Pod, network, unavailable

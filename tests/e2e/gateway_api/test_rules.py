@@ -10,11 +10,11 @@ import aiohttp
 import grpc
 import msgspec
 import pytest
-import yaml
 
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests import fast_yaml as yaml
 from tests.e2e.gateway_api.test_gateway import (
     LABELS,
     WEB,

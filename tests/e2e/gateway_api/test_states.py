@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from mirrorplane.controlplane.playground.stage import Stage
+from tests import fast_yaml as yaml
 from tests.e2e.support.feature_cases import GATEWAY_CLASS, OTHER_NAMESPACE
 from tests.e2e.support.gateway_states import State, parts_of
 from tests.e2e.support.listener_set_states import STATES

@@ -8,11 +8,11 @@ import aiohttp
 import grpc
 import pytest
 import trustme
-import yaml
 
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
+from tests import fast_yaml as yaml
 from tests.controlplane.identity.issuers import SLEEP, Authority
 from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.conftest import PROTOCOLS

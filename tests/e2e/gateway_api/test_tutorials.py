@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-import yaml
 
 from mirrorplane.api.hosts import is_ip
 from mirrorplane.controlplane.commands.adopted_classes import adopted_controllers
 from mirrorplane.controlplane.playground.stage import Stage
+from tests import fast_yaml as yaml
 from tests.e2e.support.container_images import Container, curl
 from tests.e2e.support.kubelet import Cluster
 from tests.e2e.support.manifests import nack_messages, until

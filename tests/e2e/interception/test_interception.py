@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
 
 from mirrorplane.api.proxy import REDIRECT, Proxy
 from mirrorplane.bootstrap.envoy import XdsAddress
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.settings import Address
+from tests import fast_yaml as yaml
 from tests.e2e.support.manifests import join_manifests, mesh_config, until
 from tests.e2e.support.pod_namespaces import Pod, network, unavailable
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 from aiohttp import web
 
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests import fast_yaml as yaml
 from tests.e2e.support.manifests import findings, join_manifests, mesh_config
 from tests.e2e.support.sidecars import Sidecar, sidecar
 from tests.e2e.support.tls_workload import TlsWorkload

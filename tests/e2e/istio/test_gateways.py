@@ -10,7 +10,6 @@ from pathlib import Path
 import aiohttp
 import grpc
 import pytest
-import yaml
 from aiohttp import web as pages
 
 from mirrorplane.api.meta import Ref
@@ -19,6 +18,7 @@ from mirrorplane.bootstrap.tls import XdsTls
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests import fast_yaml as yaml
 from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.support.edge_router import (

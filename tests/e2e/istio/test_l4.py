@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 import trustme
-import yaml
 
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
+from tests import fast_yaml as yaml
 from tests.e2e.support.manifests import NO_ACCESS_LOG, join_manifests, nack_messages
 from tests.e2e.support.sidecars import Sidecar, sidecar
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
 from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from mirrorplane.translators.matching.decoded import decode_resources
 from mirrorplane.translators.matching.forwarding import mirror_authority
 from mirrorplane.translators.matching.headers import apply_edits
 from mirrorplane.translators.matching.outcome import trace_request
+from tests import fast_yaml as yaml
 from tests.e2e.support.manifests import NO_ACCESS_LOG, destination_rule, join_manifests, nack_messages, until, versions
 from tests.e2e.support.random_virtual_services import PORT, REQUESTS, WORLDS
 from tests.e2e.support.raw_http import RawResponse, send_raw

@@ -5,13 +5,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 
 from mirrorplane.api.settings import PathForm
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from mirrorplane.translators.matching.path_normalization import apply_path_form
+from tests import fast_yaml as yaml
 from tests.e2e.support.manifests import join_manifests, mesh_config, versions
 from tests.e2e.support.raw_http import send_raw
 from tests.e2e.support.sidecars import sidecar

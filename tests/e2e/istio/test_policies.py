@@ -10,7 +10,6 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-import yaml
 from aiohttp import web
 
 from mirrorplane.api.proxy import Locality
@@ -18,6 +17,7 @@ from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.stuck_servers import never_reading
 from mirrorplane.controlplane.playground.workload import Workload
+from tests import fast_yaml as yaml
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.support.manifests import (
     DEADLINE_S,

@@ -8,13 +8,13 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-import yaml
 
 from mirrorplane.api.kinds.istio.sidecar import SIDECAR
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.manifests import local_pod, service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
+from tests import fast_yaml as yaml
 from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.support.manifests import join_manifests, nack_messages, route, until, virtual_service
 from tests.e2e.support.sidecars import Sidecar, free_address, sidecar

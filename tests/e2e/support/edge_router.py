@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import trustme
-import yaml
 from aiohttp import WSMsgType, web
 from cryptography import x509
 
@@ -20,6 +19,7 @@ from mirrorplane.controlplane.identity.certificates import TlsFiles
 from mirrorplane.controlplane.playground.proxy import EnvoyProcess
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.settings import Address
+from tests import fast_yaml as yaml
 from tests.controlplane.identity.issuers import Authority
 from tests.e2e.support.sidecars import free_address
 

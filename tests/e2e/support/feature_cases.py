@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import yaml
 
+from tests import fast_yaml as yaml
 from tests.e2e.support import mesh_features
 from tests.e2e.support.manifests import join_manifests
 from tests.e2e.support.mesh_features import GATEWAY_API, PORT, manifest_yaml, service_name

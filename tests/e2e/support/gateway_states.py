@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import yaml
 
+from tests import fast_yaml as yaml
 from tests.e2e.support.edge_router import Certificates
 from tests.e2e.support.feature_cases import (
     OTHER_NAMESPACE,

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-import yaml
-
 from mirrorplane.api.kinds.gateway_api.gateway import GATEWAY
 from mirrorplane.api.meta import Kind, Ref
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.playground.stage import Stage
+from tests import fast_yaml as yaml
 from tests.controlplane.playground.envoys import delete_object
 from tests.e2e.support.container_images import Container, container_for
 from tests.e2e.support.edge_router import Router

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
+from tests import fast_yaml as yaml
 from tests.e2e.support.feature_cases import (
     OTHER_NAMESPACE,
     allowed_from,

@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import yaml
-
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.istio.destination_rule import DESTINATION_RULE
 from mirrorplane.api.kinds.istio.virtual_service import VIRTUAL_SERVICE
@@ -14,6 +12,7 @@ from mirrorplane.api.kinds.kube import ENDPOINT_SLICE
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.playground.manifests import local_pod
 from mirrorplane.controlplane.playground.stage import Stage
+from tests import fast_yaml as yaml
 
 DEADLINE_S = 60.0
 RESEND_S = 2.0

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import yaml
 
 from mirrorplane.controlplane.playground.manifests import local_pod
 from mirrorplane.controlplane.playground.workload import Workload
+from tests import fast_yaml as yaml
 from tests.e2e.support.manifests import join_manifests
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import yaml
+from tests import fast_yaml as yaml
 
 GROUP = "gateway.networking.k8s.io"
 PORTS = {18080: ("HTTP",), 18000: ("HTTP",), 443: ("HTTPS", "TLS"), 15443: ("HTTPS", "TLS"), 18001: ("TCP", "UDP")}

@@ -4,8 +4,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import yaml
-
+from tests import fast_yaml as yaml
 from tests.e2e.support import random_gateways
 from tests.e2e.support.random_rules import RandomRules
 from tests.e2e.support.random_sidecars import sidecar_spec

@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
 from mirrorplane.controlplane.playground.manifests import local_pod
+from tests import fast_yaml as yaml
 from tests.builders import SLEEP, rendered
 from tests.e2e.support.manifests import mesh_config
 from tests.traffic_language import answer_edits, ask, brief, headers_of, reasons

@@ -5,7 +5,6 @@ from itertools import combinations
 
 import msgspec
 import trustme
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from mirrorplane.controlplane.manifests.decode import decode, registry_of
 from mirrorplane.translators.inputs.kube_secret import INPUT
 from mirrorplane.translators.routers.servers import merge_servers
 from mirrorplane.translators.scopes import criteria, scope_of
+from tests import fast_yaml as yaml
 from tests.builders import PlainView, decoded, objects, plane_of, rendered
 
 LABELS = {"istio": "ingressgateway"}

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
 from mirrorplane.api.kinds.gateway_api import gateway as gw
 from mirrorplane.api.kinds.gateway_api.gateway import GATEWAY
@@ -20,6 +19,7 @@ from mirrorplane.translators import partitions
 from mirrorplane.translators.gateway_api.attachment.listener_status import attached_routes
 from mirrorplane.translators.routers.servers import joined_key
 from mirrorplane.translators.status import status_of
+from tests import fast_yaml as yaml
 from tests.bench.gateway_worlds import KINDS, MIRRORED, route, router, world
 from tests.builders import decoded, objects, plane_of, rendered
 from tests.gateway_manifests import EDGE, doc, fields, gateway, path, rule_to, services

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 import trustme
-import yaml
 
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import Ref
@@ -17,6 +16,7 @@ from mirrorplane.translators.inputs.gateway_api_gateway import validate
 from mirrorplane.translators.outputs import secrets
 from mirrorplane.translators.scopes import criteria, scope_of
 from mirrorplane.translators.secrets import referenced_secrets
+from tests import fast_yaml as yaml
 from tests.builders import decoded, plane_of
 from tests.gateway_conditions import brief, statuses
 from tests.gateway_manifests import EDGE, GROUP, doc
