@@ -28,7 +28,7 @@ from tests.e2e.support.sidecars import PROXY_PORT, Sidecar, sidecar
 
 pytestmark = pytest.mark.envoy
 
-REQUESTS = 4_000
+REQUESTS = 2_000
 """Tells a tenth of a tenth of the requests from none of them, and from all: which a shared random value would give."""
 SIGMAS = 4
 PORT = 8000

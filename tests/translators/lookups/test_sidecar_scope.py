@@ -391,7 +391,7 @@ NAMED_BY_RULES_OF_OTHERS = World(
 
 
 @pytest.mark.parametrize("many", [False, True], ids=["short", "in parts"])
-@settings(max_examples=examples(4))
+@settings(max_examples=examples(2))
 @given(world=worlds())
 @example(world=NAMED_BY_RULES_THAT_DO_NOT_HOLD)
 @example(world=NAMED_BY_RULES_OF_OTHERS)
