@@ -15,6 +15,7 @@ from mirrorplane.controlplane.admin.server import Admin
 from mirrorplane.controlplane.configured_sources import file_source, flag_source
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_objects, trim_memory_periodically
+from mirrorplane.controlplane.events.events import FindingsChanged
 from mirrorplane.controlplane.feed import PlaneFeed
 from mirrorplane.controlplane.findings.log import FindingLog
 from mirrorplane.controlplane.grpc_server.server import GrpcServer
@@ -33,6 +34,8 @@ from mirrorplane.controlplane.xds.status import StreamStatus
 from mirrorplane.controlplane.xds.streams import XdsStreams
 
 log = logging.getLogger(__name__)
+_QUIET_S = 0.2
+"""Many proxies report one problem within moments of each other: their findings are compared once."""
 _GRACE_S = 1.0
 """How long streams may take to end when the server stops."""
 
@@ -108,6 +111,7 @@ class App:
         tasks = [
             asyncio.create_task(trim_memory_periodically(lambda: self.xds.connected), name="trimming memory"),
             asyncio.create_task(self.status_updater.run(), name="updating statuses"),
+            asyncio.create_task(self._follow_findings(), name="logging findings"),
         ]
         try:
             async with debounced(self.source.watch(self._stop), self.options.debounce) as batches:
@@ -143,6 +147,17 @@ class App:
 
     def _streams(self) -> Iterable[StreamStatus]:
         return self.xds.statuses()
+
+    async def _follow_findings(self) -> None:
+        """Log findings that come with proxies and not with a batch: rejections, and what routers do not serve."""
+        with self.plane.events.subscribe(FindingsChanged) as queue:
+            while True:  # once before the first event: proxies may have connected already
+                try:
+                    await self._finding_log.update(await self.plane.all_findings())
+                except Exception:
+                    log.exception("findings could not be logged")
+                await queue.take()
+                await asyncio.sleep(_QUIET_S)
 
     async def _try_publish(self, batch: Batch, seen: float) -> None:
         """Publish a batch. An exception is our bug: proxies keep what they have, and later changes are followed."""

@@ -37,9 +37,14 @@ class Plane:
         self.executor = CooperativeExecutor(slice_s)
         self.store = Store(catalogue.inputs, self.executor.checkpoint)
         self.engine = Engine(catalogue.inputs, self.executor.checkpoint)
-        self.publisher = Publisher(self.engine, catalogue.outputs, self.executor)
+        self.publisher = Publisher(self.engine, catalogue.outputs, self.executor, self._findings_changed)
         self.events = Events()
-        self.findings = FindingStore(self.engine, locate, lambda edition: self.events.publish(FindingsChanged(edition)))
+        self.findings = FindingStore(
+            self.engine,
+            locate,
+            lambda edition: self.events.publish(FindingsChanged(edition)),
+            self.publisher.router_findings.all,
+        )
         self.statuses = StatusCache(self.engine, sink or MemoryStatusSink())
         self.snapshot: Snapshot = EMPTY
         self.published = 0
@@ -88,3 +93,6 @@ class Plane:
         self.published = self.snapshot.version
         self.events.publish(Published(self.published, changed))
         return changed
+
+    def _findings_changed(self) -> None:
+        self.findings.changed()

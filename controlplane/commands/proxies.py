@@ -20,7 +20,8 @@ def proxies(admin: AdminServer, output: str) -> None:
     """Show each connected proxy: its scope, the state of each resource type, and what it last rejected.
 
     SYNCED: up to date. STALE: an update is pending or not acknowledged. NOT SENT: nothing was sent yet. REJECTED: the
-    reason is below the table. `-o wide` adds the accepted and the sent version; `-o json` has everything.
+    reason is below the table, and so is what a router does not serve. `-o wide` adds the accepted and the sent version;
+    `-o json` has everything.
     """
     import msgspec
 
@@ -36,7 +37,7 @@ def proxies(admin: AdminServer, output: str) -> None:
 
 
 def _print_table(rows: "list[ProxyRow]", *, wide: bool) -> None:
-    """Print a table, and below it a line for each type that a proxy rejects."""
+    """Print a table, and below it a line for each type that a proxy rejects and for each problem."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

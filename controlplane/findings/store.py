@@ -1,11 +1,11 @@
 """All findings: those of sources (by origin), of translators and checks (by object), of proxies (NACKs)."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
-from mirrorplane.api.finding import Finding
+from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.snapshot import GET, Snapshot
 from mirrorplane.api.view import View
@@ -20,16 +20,23 @@ log = logging.getLogger(__name__)
 class FindingStore:
     """The current findings. `locate` gives a finding about an object its file and line; `nacks` are those of proxies.
 
-    The complete list is assembled when it is requested, and cached until something changes. `on_change` is called with
-    the number of changes since the start, at each change.
+    `of_routers` yields those that depend on which routers are connected. The complete list is assembled when it is
+    requested, and cached until something changes. `on_change` is called with the number of changes since the start, at
+    each change.
     """
 
-    def __init__(self, engine: Engine, locate: Locate, on_change: Callable[[int], None] = lambda _: None) -> None:
-        self._engine, self._locate, self._on_change = engine, locate, on_change
+    def __init__(
+        self,
+        engine: Engine,
+        locate: Locate,
+        on_change: Callable[[int], None] = lambda _: None,
+        of_routers: Callable[[], Iterable[Finding]] = lambda: (),
+    ) -> None:
+        self._engine, self._locate, self._on_change, self._of_routers = engine, locate, on_change, of_routers
         self._by_origin: dict[str, tuple[Finding, ...]] = {}
         self._by_object: dict[Ref, tuple[Finding, ...]] = {}
         self._calls: dict[Ref, list[Call]] = {}
-        self.nacks = NackStore(self._changed)
+        self.nacks = NackStore(self.changed)
         self._all: tuple[Finding, ...] | None = None
         self._edition = 0
 
@@ -41,7 +48,7 @@ class FindingStore:
             else:
                 self._by_origin.pop(origin, None)
         if by_origin:
-            self._changed()
+            self.changed()
 
     def refresh(self, view: View, snapshot: Snapshot, touched: Collection[Call]) -> None:
         """Update the findings about every object that changed, or that depends on something that did."""
@@ -57,7 +64,7 @@ class FindingStore:
                 self._hold(ref, self._engine.lowered(ref))
                 self._by_object[ref] = self._findings_about(view, ref)
         if refs:
-            self._changed()
+            self.changed()
 
     def invalidate(self) -> None:
         """Assemble the list anew next time. Also for file and line: an object's may move while it stays the same."""
@@ -78,7 +85,8 @@ class FindingStore:
             self._all = ordered
         return ordered
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Note that findings changed: assemble the list anew next time, and pass it on."""
         self.invalidate()
         self._on_change(self._edition)
 
@@ -86,7 +94,14 @@ class FindingStore:
         for by_key in (self._by_origin, self._by_object):
             for group in by_key.values():
                 yield from group
+        yield from (finding for finding in self._of_routers() if not self._is_reported(finding))
         yield from self.nacks.findings()
+
+    def _is_reported(self, finding: Finding) -> bool:
+        """Tell whether a check, which sees objects only, has found the same field or one below it wrong."""
+        about_object = self._by_object.get(finding.about, ())
+        errors = (known.path for known in about_object if known.severity is Severity.ERROR)
+        return any(path == finding.path or path.startswith(f"{finding.path}.") for path in errors)
 
     def _findings_about(self, view: View, ref: Ref) -> tuple[Finding, ...]:
         """Return the findings about an object. Most objects have nothing that a check reads."""

@@ -1,22 +1,19 @@
 """From a Snapshot to what proxies are served: the last good ResourceSet of every scope in use."""
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 from mirrorplane.api.meta import Ref
-from mirrorplane.api.proxy import ROUTER, Proxy, Scope
+from mirrorplane.api.proxy import Proxy, Scope
 from mirrorplane.api.resource import ResourceSet, resource_type
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.engine import Call, Engine
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.engine.gc_policy import gc_paused
+from mirrorplane.controlplane.publish.router_findings import RouterFindings
 from mirrorplane.controlplane.publish.scope_cache import Offer, ScopeCache, dirty_names
 from mirrorplane.translators.contract import Output
-from mirrorplane.translators.routers.servers import unserved_servers
 from mirrorplane.translators.scopes import criteria, scope_of
-
-log = logging.getLogger(__name__)
 
 
 class RenderError(RuntimeError):
@@ -30,7 +27,13 @@ class Publisher:
     that carries the identity they are for.
     """
 
-    def __init__(self, engine: Engine, outputs: Sequence[Output], executor: CooperativeExecutor) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        outputs: Sequence[Output],
+        executor: CooperativeExecutor,
+        on_router_findings: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine, self._outputs, self._executor = engine, outputs, executor
         self._view: View = engine.view
         self._criteria = self._view.memo(criteria)
@@ -39,6 +42,7 @@ class Publisher:
         self._caches: dict[Scope, ScopeCache] = {}
         self._unused: list[ScopeCache] = []
         self._proxies: dict[Offer, tuple[Proxy, Scope]] = {}
+        self.router_findings = RouterFindings(engine, on_router_findings)
 
     @property
     def scopes(self) -> int:
@@ -104,8 +108,9 @@ class Publisher:
             # The refresh may pause, and the last proxy of the scope leave meanwhile.
             if cache.refresh(self._view, dirty) and self._caches.get(cache.scope) is cache:
                 changed += 1
-                self._log_unserved(cache)
                 cache.offer_all()
+            if self._caches.get(cache.scope) is cache:
+                self.router_findings.refresh(self._view, cache.scope)
         self._engine.collect()
         return changed
 
@@ -144,21 +149,12 @@ class Publisher:
         if not cache.ready and cache.offers:
             self._refresh(cache)
             cache.offer_all()
+        if self._caches.get(cache.scope) is cache:
+            self.router_findings.refresh(self._view, cache.scope)
 
     def _refresh(self, cache: ScopeCache) -> None:
         with gc_paused(lambda: self._engine.runs):
             cache.refresh(self._view, {})
-        self._log_unserved(cache)
-
-    def _log_unserved(self, cache: ScopeCache) -> None:
-        """Log once which servers of its gateways a router does not serve: Envoy would report nothing about them."""
-        if cache.scope.role == ROUTER:
-            for missing in set(self._view.memo(unserved_servers, cache.scope)) - cache.logged:
-                server = f"{missing.server.path} of {missing.about}"
-                log.warning(
-                    "routers of namespace %s do not serve %s: %s", cache.scope.namespace, server, missing.reason
-                )
-                cache.logged.add(missing)
 
     def _new_cache(self, scope: Scope) -> ScopeCache:
         outputs = (o for o in self._outputs if scope.identity or o.public or not resource_type(o.type_url).private)
@@ -170,6 +166,7 @@ class Publisher:
         if not cache.offers:
             del self._caches[scope]
             self._unused.append(cache)
+            self.router_findings.drop(scope)
 
     def _evict_unused(self) -> None:
         """Evict scopes without proxies: long work, where thousands of resources were theirs alone."""

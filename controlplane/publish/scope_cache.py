@@ -40,7 +40,6 @@ class ScopeCache:
         self.offers: set[Offer] = set()
         self.latest = _EMPTY
         self.ready = False
-        self.logged: set[object] = set()
         self._engine, self._generations = engine, generations
         self._outputs = [_OutputCache(engine, output, scope) for output in outputs if output.serves(scope)]
 

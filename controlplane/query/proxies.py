@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirrorplane.api.finding import Finding
 from mirrorplane.api.proxy import Locality, Scope
 from mirrorplane.api.resource import PUSH_ORDER, resource_type
 from mirrorplane.controlplane.findings.format import one_line
@@ -69,7 +70,7 @@ class ScopeRow(msgspec.Struct, frozen=True):
 class ProxyRow(msgspec.Struct, frozen=True):
     """One stream of a proxy. `sharing_scope` counts the proxies of its scope; `since` is RFC 3339.
 
-    `types` are in push order, by their short names (CDS, LDS ...).
+    `types` are in push order, by their short names (CDS, LDS ...). `problems` are what a router does not serve.
     """
 
     id: str
@@ -83,23 +84,32 @@ class ProxyRow(msgspec.Struct, frozen=True):
     since: str
     age_seconds: float
     types: Mapping[str, TypeRow]
+    problems: tuple[str, ...] = ()
 
 
 def proxy_rows(
-    streams: "Sequence[StreamStatus]", scopes: Sequence[Scope], now: float, paced: Paced = lambda pairs: pairs
+    streams: "Sequence[StreamStatus]",
+    scopes: Sequence[Scope],
+    now: float,
+    findings_of: Callable[[Scope], Iterable[Finding]] = lambda _: (),
+    paced: Paced = lambda pairs: pairs,
 ) -> list[ProxyRow]:
     """Return a row for each stream, by namespace and name. Scopes are in the streams' order; `now` is Unix time.
 
-    `paced` may pause between streams: there may be thousands.
+    `findings_of` returns the findings that depend on the routers of a scope. `paced` may pause between streams: there
+    may be thousands.
     """
     scope_of_proxy = {stream.proxy.id: scope for stream, scope in zip(streams, scopes, strict=True)}
     sharing = Counter(scope_of_proxy.values())
-    rows = [_row(stream, scope, sharing[scope], now) for stream, scope in paced(zip(streams, scopes, strict=True))]
+    rows = (
+        msgspec.structs.replace(_row(stream, scope, sharing[scope], now), problems=_problems(findings_of(scope)))
+        for stream, scope in paced(zip(streams, scopes, strict=True))
+    )
     return sorted(rows, key=lambda row: (row.namespace, row.name, row.id, row.since))
 
 
 def table_cells(row: ProxyRow, *, wide: bool = False) -> tuple[tuple[str, ...], list[str]]:
-    """Return a row's cells, one for each of COLUMNS, and a line for each type that the proxy rejects.
+    """Return a row's cells, one for each of COLUMNS, and a line for each type that the proxy rejects, and each problem.
 
     Wide cells add the accepted version of a type, and the version sent if it differs.
     """
@@ -108,7 +118,11 @@ def table_cells(row: ProxyRow, *, wide: bool = False) -> tuple[tuple[str, ...], 
     neighbours = f" (+{row.sharing_scope - 1})" if row.sharing_scope > 1 else ""
     cells = (f"{row.name}.{row.namespace}", row.scope.summary() + neighbours, *states, _age(row.age_seconds))
     nacks = [f"{name} rejected: {type_row.nack}" for name, type_row in types.items() if type_row.nack is not None]
-    return tuple(map(one_line, cells)), list(map(one_line, nacks))
+    return tuple(map(one_line, cells)), list(map(one_line, (*nacks, *row.problems)))
+
+
+def _problems(findings: Iterable[Finding]) -> tuple[str, ...]:
+    return tuple(f"{finding.path} of {finding.about}: {finding.message}" for finding in findings)
 
 
 def _row(stream: "StreamStatus", scope: Scope, sharing: int, now: float) -> ProxyRow:

@@ -17,21 +17,28 @@ from mirrorplane.translators.lookups.policies import find_subset
 from mirrorplane.translators.lookups.services import find_service
 from mirrorplane.translators.lookups.unenforced import unenforced_policies
 from mirrorplane.translators.names import parse_cluster
-from mirrorplane.translators.routers.servers import merge_servers
+from mirrorplane.translators.routers.findings import server_finding
+from mirrorplane.translators.routers.servers import merge_servers, unserved_servers
 from mirrorplane.translators.scopes import criteria, scope_of
 
 
 def related_findings(plane: Plane, proxy: Proxy, outcome: Outcome) -> tuple[Finding, ...]:
     """Return the findings about the rule that applies to a request, and those about policies that select its parties.
 
-    The parties are the router, the workloads that get the request or a copy of it, and the route.
+    Where a router does not serve the request's port, the reason comes first. The parties are the router, the workloads
+    that get the request or a copy of it, and the route.
     """
     view = plane.engine.view
     scope = scope_of(proxy, view.memo(criteria))
-    policies = {policy.ref for policy in unenforced_policies(view, _parties(view, scope, proxy, outcome))}
-    return tuple(
-        finding for finding in plane.findings.all() if finding.about in policies or _is_about_rule(finding, outcome)
+    at_router = tuple(
+        server_finding(scope, server)
+        for server in (unserved_servers(view, scope) if scope.role == ROUTER else ())
+        if server.server.number == outcome.request.port
     )
+    policies = {policy.ref for policy in unenforced_policies(view, _parties(view, scope, proxy, outcome))}
+    findings = plane.findings.all()
+    about = (finding for finding in findings if finding.about in policies or _is_about_rule(finding, outcome))
+    return tuple(dict.fromkeys((*at_router, *about)))
 
 
 def _is_about_rule(finding: Finding, outcome: Outcome) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.istio.sidecar import SIDECAR
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import Locality, Proxy, Scope, Visibility
@@ -95,6 +96,7 @@ def test_a_row_is_plain_and_says_everything():
             "CDS": {**plain(CLUSTER), "state": "SYNCED", "synced": True, "nack": None, "subscribed": 0},
             "RDS": {**plain(ROUTE), "state": "REJECTED", "synced": False, "nack": "bad", "subscribed": 2},
         },
+        "problems": [],
     }
     assert list(row_b.types) == ["CDS", "RDS"]
     assert row_a.name == "a"
@@ -244,3 +246,12 @@ def test_an_address_that_is_none_is_one_clear_line():
     result = CliRunner().invoke(cli, ["proxies", "--admin-address", "nowhere"])
     assert result.exit_code == 1
     assert "'nowhere' is not an address" in result.output
+
+
+def test_what_a_router_does_not_serve_is_a_line_below_the_table():
+    finding = Finding(
+        Ref("networking.istio.io/Gateway", "default", "edge"), "ListenerNotOpened", "no", "spec.servers[1]"
+    )
+    scopes = [Scope("router", Visibility("default"))]
+    [row] = proxy_rows([StreamStatus(A, "sotw", NOON, ())], scopes, NOON, lambda _: (finding,))
+    assert table_cells(row)[1] == ["spec.servers[1] of Gateway default/edge: no"]

@@ -108,3 +108,22 @@ async def test_findings_about_the_rule_that_applies_are_shown_and_those_about_ot
     plane = await plane_of(gone)
     assert "BackendNotFound HTTPRoute prod/web" in findings_of(plane, ROUTER, "/a")
     assert "BackendNotFound HTTPRoute prod/web" not in findings_of(plane, ROUTER, "/b")
+
+
+async def test_a_router_without_identity_says_why_it_has_no_listener():
+    https = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: secure, namespace: prod}
+spec:
+  selector: {gateway.networking.k8s.io/gateway-name: edge}
+  servers: [{port: {number: 8443, name: https, protocol: HTTPS}, hosts: ["*"],
+    tls: {mode: SIMPLE, credentialName: web}}]
+"""
+    plane = await plane_of(WORLD + https)
+    request = Request(authority="web.prod", path="/", method="GET", port=8443, tls=True)
+    outcome = trace(plane, ROUTER, decode_resources(plane.render(ROUTER)), request, "web.prod")
+    assert outcome.listener == ""
+    [finding] = related_findings(plane, ROUTER, outcome)
+    assert (finding.reason, finding.about.name, finding.path) == ("ListenerNotOpened", "secure", "spec.servers[0]")
+    assert "not authenticated" in finding.message

@@ -1,0 +1,72 @@
+"""What one router does not do that its objects ask for, as findings about them: it depends on the router.
+
+The checks of gateways see only objects. Whether a router has proved its identity, which ports it may open and which
+namespace it is in is known when it connects.
+"""
+
+from collections.abc import Iterator
+
+from mirrorplane.api.cluster_policy import ClusterPolicy
+from mirrorplane.api.finding import Finding
+from mirrorplane.api.proxy import ROUTER, Scope
+from mirrorplane.api.traffic_policy import TrafficPolicy
+from mirrorplane.api.view import View
+from mirrorplane.translators.lookups.policies import find_policy
+from mirrorplane.translators.routers.servers import UnservedServer, unserved_servers
+
+_AUTHENTICATE = "start serve with --client-ca or --jwks, and the router with a client certificate or token"
+
+
+def router_findings(view: View, scope: Scope) -> tuple[Finding, ...]:
+    """Return what keeps routers of a scope from opening listeners, and from originating TLS with Secrets.
+
+    Nothing for sidecars, which never get Secrets: that is reported at the DestinationRule, whoever connects.
+    """
+    if scope.role != ROUTER:
+        return ()
+    servers = tuple(server_finding(scope, server) for server in unserved_servers(view, scope))
+    return (
+        servers if scope.identity else (*servers, *_unsent_credentials(view, scope), *_unsent_certificates(view, scope))
+    )
+
+
+def server_finding(scope: Scope, unserved: UnservedServer) -> Finding:
+    """Return the finding about a server that routers of a scope do not serve."""
+    server = unserved.server
+    message = f"no listener on port {server.number} at routers of namespace {scope.namespace}: {unserved.reason}"
+    fix = _AUTHENTICATE if server.termination is not None and not scope.identity else ""
+    return Finding(unserved.about, "ListenerNotOpened", message, server.path, fix=fix)
+
+
+def _unsent_credentials(view: View, scope: Scope) -> Iterator[Finding]:
+    """Yield the policies of the scope's calls that cannot be applied without a Secret."""
+    for obj in view.by("policy.credential", "*"):
+        for policy in view.lowered(obj.ref).policies:
+            if _applies(view, scope, policy) and any(map(_needs_secret, policy.cluster_policies)):
+                message = (
+                    f"routers of namespace {scope.namespace} are not authenticated and get no Secrets: their requests"
+                    f" to {policy.host} get 503, and nothing is mirrored there"
+                )
+                yield Finding(policy.ref, "CredentialNotSent", message, "spec.trafficPolicy", fix=_AUTHENTICATE)
+
+
+def _applies(view: View, scope: Scope, policy: TrafficPolicy) -> bool:
+    found = view.memo(find_policy, scope.client, policy.host)
+    return found is not None and found.ref == policy.ref
+
+
+def _needs_secret(policy: ClusterPolicy) -> bool:
+    """Tell whether a policy leaves nothing to send to only because a Secret is missing."""
+    return bool(policy.tls_problem(holds_secrets=False)) and not policy.tls_problem(holds_secrets=True)
+
+
+def _unsent_certificates(view: View, scope: Scope) -> Iterator[Finding]:
+    """Yield the gateways whose routers cannot show their client certificate to backends."""
+    for ref in scope.gateways:
+        if any(gateway.client_certificate for gateway in view.lowered(ref).gateways):
+            message = (
+                f"routers of namespace {scope.namespace} are not authenticated and get no Secrets: they present no"
+                " certificate to backends"
+            )
+            path = "spec.tls.backend.clientCertificateRef"
+            yield Finding(ref, "CredentialNotSent", message, path, fix=_AUTHENTICATE)
