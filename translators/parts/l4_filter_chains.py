@@ -21,6 +21,8 @@ from mirrorplane.translators.parts.weights import fit_weights
 _FILTER_CHAINS_FIELD, _DEFAULT_FIELD = 3, 25
 """Field numbers in Listener."""
 _ANY_NAME = "*"
+_Key = tuple[bool, bool, str, str]
+"""What a chain matches: `http`, `plain`, a server name and a range; "" is any."""
 ChooseCluster = Callable[[View, Scope, ClusterName], ClusterName]
 
 
@@ -28,18 +30,19 @@ class Chain(msgspec.Struct, frozen=True):
     """A filter chain, encoded without its match, and what it matches.
 
     Connections with one of the server names (SNI) and one of the destination ranges, where there are any; `http`: only
-    those whose first bytes are plain HTTP.
+    those whose first bytes are plain HTTP; `plain`: only those that are not TLS.
     """
 
     names: tuple[str, ...]
     ranges: tuple[str, ...]
     body: bytes
     http: bool = False
+    plain: bool = False
 
     @property
     def matches_all(self) -> bool:
         """Whether the chain has no conditions."""
-        return not (self.names or self.ranges or self.http)
+        return not (self.names or self.ranges or self.http or self.plain)
 
 
 def service_chains(view: View, scope: Scope, host: str, port: int, protocol: str) -> tuple[Chain, ...]:
@@ -62,10 +65,10 @@ def service_chains(view: View, scope: Scope, host: str, port: int, protocol: str
 
 def encode_chains(chains: Iterable[Chain]) -> Iterator[bytes]:
     """Yield chains as fields of a Listener. Envoy rejects two with the same match: the first one keeps it (Istio)."""
-    matched: set[tuple[bool, str, str]] = set()
+    matched: set[_Key] = set()
     for chain in chains:
         for names, ranges in _unmatched(chain, matched):
-            match = _encode_match(names, ranges, http=chain.http)
+            match = _encode_match(names, ranges, http=chain.http, plain=chain.plain)
             # Encoded apart and concatenated, so that a chain is encoded once for all its matches.
             yield envoy.encode_field(_FILTER_CHAINS_FIELD, match + chain.body)
 
@@ -95,7 +98,7 @@ def live_cluster(view: View, scope: Scope, destination: Destination, port: int) 
     return outbound_cluster(destination.host, number, destination.subset)
 
 
-def _encode_match(names: Iterable[str], ranges: Iterable[str], *, http: bool) -> bytes:
+def _encode_match(names: Iterable[str], ranges: Iterable[str], *, http: bool, plain: bool) -> bytes:
     """Return the match of a chain, encoded as a field of the chain; nothing where it has no conditions."""
     match = envoy.FilterChainMatch(server_names=names)
     for cidr in ranges:
@@ -103,21 +106,22 @@ def _encode_match(names: Iterable[str], ranges: Iterable[str], *, http: bool) ->
         match.prefix_ranges.add(address_prefix=str(network.network_address)).prefix_len.value = network.prefixlen
     if http:
         match.application_protocols.extend(network_filters.HTTP_ALPN)
+    if http or plain:
         match.transport_protocol = "raw_buffer"  # else TLS that offers http/1.1 by ALPN would match
     return envoy.encode(envoy.FilterChain(filter_chain_match=match)) if match.ByteSize() else b""
 
 
-def _unmatched(chain: Chain, matched: set[tuple[bool, str, str]]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+def _unmatched(chain: Chain, matched: set[_Key]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     """Yield the names and ranges of a chain that no earlier chain matches, names with equal ranges together.
 
-    Adds them to `matched`, which holds (http, name, range) with "" for any.
+    Adds them to `matched`.
     """
     names = [""] if _ANY_NAME in chain.names else dict.fromkeys(chain.names or ("",))
     ranges = dict.fromkeys(str(ip_network(cidr, strict=False)) for cidr in chain.ranges) or ("",)
     groups: dict[tuple[str, ...], list[str]] = {}
     for name in names:
-        free = tuple(cidr for cidr in ranges if (chain.http, name, cidr) not in matched)
-        matched |= {(chain.http, name, cidr) for cidr in free}
+        free = tuple(cidr for cidr in ranges if (chain.http, chain.plain, name, cidr) not in matched)
+        matched |= {(chain.http, chain.plain, name, cidr) for cidr in free}
         if free:
             groups.setdefault(free, []).append(name)
     for free, group in groups.items():

@@ -130,8 +130,22 @@ def _address_chains(view: View, scope: Scope, host: str, number: int, http: Iter
     detected = _plain_text(http) if port.protocol is Protocol.AUTO else []
     chains = [*detected, *_service_chains(view, scope, host, number)]
     for cidr in outbound_listeners.address_ranges(view, service, number):
-        for chain in chains:
-            yield chain if chain.ranges else msgspec.structs.replace(chain, ranges=(cidr,))
+        at_address = [chain if chain.ranges else msgspec.structs.replace(chain, ranges=(cidr,)) for chain in chains]
+        yield from at_address
+        if detected:
+            yield from _other_plain_text(at_address, cidr)
+
+
+def _other_plain_text(chains: Iterable[Chain], cidr: str) -> Iterator[Chain]:
+    """Yield the chain for plain text at an address that is not HTTP, beside the chain of HTTP there.
+
+    That one names a transport protocol. Envoy does not go back from it to a chain that names none: the listener's
+    default would get the connection, which leads to undeclared hosts.
+    """
+    for chain in chains:
+        if cidr in chain.ranges and not (chain.http or chain.names):
+            yield msgspec.structs.replace(chain, ranges=(cidr,), plain=True)
+            return
 
 
 def _unknown_host(view: View, scope: Scope) -> tuple[Chain, ...]:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -33,7 +34,7 @@ class Greets(socketserver.BaseRequestHandler):
         self.request.sendall(("I am " + sys.argv[1]).encode())
 class Many(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
-for port in (7000, 9999):
+for port in (7000, 7070, 7071, 9999):
     threading.Thread(target=Many(("0.0.0.0", port), Greets).serve_forever, daemon=True).start()
 http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Pages).serve_forever()
 """
@@ -48,6 +49,15 @@ LISTEN = """
 import socket, sys
 try:
     with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10) as s:
+        print(s.makefile().read())
+except ConnectionError:
+    print("closed")
+"""
+SPEAK = """
+import socket, sys
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10) as s:
+        s.sendall(sys.argv[3].encode())
         print(s.makefile().read())
 except ConnectionError:
     print("closed")
@@ -67,7 +77,7 @@ metadata: {name: each}
 spec:
   clusterIP: None
   selector: {app: reviews}
-  ports: [{name: http, port: 8080}]
+  ports: [{name: http, port: 8080}, {name: undeclared, port: 7070}]
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -161,12 +171,23 @@ async def test_tcp_follows_the_rule_when_the_server_speaks_first(mesh: Mesh):
     assert mesh.listen("10.96.0.10", 7000) == "I am v2"
 
 
-async def test_a_workload_of_a_headless_service_is_reached_by_its_own_address(mesh: Mesh):
+async def test_workloads_are_reached_by_their_own_addresses_with_http_and_with_other_bytes(mesh: Mesh):
     for name, pod in (("v1", mesh.v1), ("v2", mesh.v2)):
         for host in ("each", f"{name}.each"):
             reply = mesh.ask(f"http://{pod.address}:8080/", f"{host}.default.svc.cluster.local")
             assert isinstance(reply, dict)
             assert reply["by"] == name
+    ranged = {
+        "hosts": ["ranged.example.com"],
+        "addresses": [str(ip_network(f"{mesh.v2.address}/24", strict=False))],
+        "ports": [{"number": 7071, "name": "undeclared"}],
+        "resolution": "NONE",
+    }
+    entry = {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": "ranged"}}
+    registry_only = mesh_config({"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}})
+    await mesh.stage.apply(join_manifests(registry_only, yaml.safe_dump({**entry, "spec": ranged})))
+    for port in (7070, 7071):
+        assert mesh.client.python(SPEAK, mesh.v2.address, str(port), "neither HTTP nor TLS\n") == "I am v2"
 
 
 async def test_unknown_destinations_follow_the_outbound_traffic_policy_of_the_mesh(mesh: Mesh):
