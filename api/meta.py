@@ -14,6 +14,15 @@ class Wire(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=F
     """Base of every type that is decoded from a manifest. Unknown fields are allowed, and the decoder reports them."""
 
 
+class OpenWire(Wire, frozen=True):
+    """Base of specs of other products of which a part is read, where it matters whether an object uses more than that.
+
+    `unknown_fields` are the names of the spec's own fields that the type does not have, sorted. The decoder sets them.
+    """
+
+    unknown_fields: tuple[str, ...] = ()
+
+
 PLAIN = dict[str, Any]
 """The spec of kinds of which we have no schema."""
 

@@ -13,14 +13,14 @@ from typing import Any, Final
 import msgspec
 
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.meta import AnyObject, Kind, Object, Ref, Wire
+from mirrorplane.api.meta import AnyObject, Kind, Object, OpenWire, Ref, Wire
 from mirrorplane.controlplane.manifests.composer import YamlError
 from mirrorplane.controlplane.manifests.documents import read_documents
 from mirrorplane.controlplane.manifests.drafts import Draft, convert_tolerantly
 from mirrorplane.controlplane.manifests.field_errors import FieldError, misspelt_kind
 from mirrorplane.controlplane.manifests.head import Head, Metadata, name_error, read_head, without_nulls
 from mirrorplane.controlplane.manifests.lines import Lines
-from mirrorplane.controlplane.manifests.unknown_fields import UnknownField, misspelt, unknown_fields
+from mirrorplane.controlplane.manifests.unknown_fields import UnknownField, fields_of, misspelt, unknown_fields
 
 Registry = Mapping[tuple[str, ...], Kind]
 """Every kind we read, by API group and kind name; one that is read of a single object, by `namespace/name` too."""
@@ -241,10 +241,17 @@ def _decoded(manifest: dict[str, Any], fields: _Fields, ref: Ref, unknown: tuple
     )
     if metadata.value is None or spec.value is None:
         return Decoded(ref, findings=errors + unknown)
-    obj = _object(ref, metadata.value, spec.value)
+    obj = _object(ref, metadata.value, _with_unknown_fields(spec.value, fields))
     if errors:
         return Decoded(ref, findings=errors + unknown, draft=Draft(obj, tuple(error.path for error in errors)))
     return Decoded(ref, obj, unknown)
+
+
+def _with_unknown_fields(spec: Any, fields: _Fields) -> Any:
+    if not isinstance(spec, OpenWire):
+        return spec
+    names = fields.value.keys() - fields_of(type(spec)).keys()
+    return msgspec.structs.replace(spec, unknown_fields=tuple(sorted(names)))
 
 
 def _object(ref: Ref, metadata: Metadata, spec: Wire) -> AnyObject:
@@ -277,8 +284,10 @@ def _unknown(manifest: dict[str, Any], fields: dict[str, Any], kind: Kind) -> It
     if not kind.whole_object:
         yield from (UnknownField(name, name, _FIELDS) for name in sorted(manifest.keys() - set(_FIELDS)))
     yield from unknown_fields(manifest["metadata"], Metadata, "metadata")
+    is_open = not kind.is_plain and issubclass(kind.spec, OpenWire)  # then the kind's own findings have them
     for field in unknown_fields(fields, kind.spec, "" if kind.whole_object else "spec"):
-        if field.path != "status":
+        is_reported = is_open and field.path == f"spec.{field.name}" and not field.suggestion
+        if field.path != "status" and not is_reported:
             yield field
 
 

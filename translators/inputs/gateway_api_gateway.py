@@ -12,6 +12,7 @@ from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
+from mirrorplane.translators.gateway_api.attachment.policy_targets import target_candidate_keys
 from mirrorplane.translators.gateway_api.gateway.certificates import (
     client_certificate_findings,
     client_certificate_of,
@@ -82,5 +83,10 @@ INPUT = Input(
     kinds=(gw.GATEWAY,),
     lower=lower,
     validate=validate,
-    indexes={"gateways": _everywhere, "gateway.name": _name, "gateway.selector": _selection},
+    indexes={
+        "gateways": _everywhere,
+        "gateway.name": _name,
+        "gateway.selector": _selection,
+        "policy.target": target_candidate_keys,
+    },
 )

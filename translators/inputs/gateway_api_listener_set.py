@@ -11,6 +11,7 @@ from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
+from mirrorplane.translators.gateway_api.attachment.policy_targets import target_candidate_keys
 from mirrorplane.translators.gateway_api.gateway.classes import class_profile
 from mirrorplane.translators.gateway_api.gateway.listener_validation import listener_findings
 from mirrorplane.translators.gateway_api.gateway.listeners import allows_listener_sets, joined_gateway, verdicts_for
@@ -75,5 +76,6 @@ INPUT = Input(
         "gateway.name": _name,
         "gateway.selector": _selection,
         "gateway.joined": _parent,
+        "policy.target": target_candidate_keys,
     },
 )

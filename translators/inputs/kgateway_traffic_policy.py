@@ -1,4 +1,4 @@
-"""kgateway's TrafficPolicy: read by routes for the Host of their mirrors; by itself it configures nothing."""
+"""kgateway's TrafficPolicy: read by routes for the Host of their mirrors. Other settings are reported as errors."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +11,12 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.formats import text_problem
 from mirrorplane.translators.gateway_api.attachment.mirror_host import target_keys
+from mirrorplane.translators.gateway_api.attachment.traffic_policies import (
+    UNSUPPORTED_FIELD,
+    applies_here,
+    selection_of,
+    unsupported_fields,
+)
 from mirrorplane.translators.gateway_api.references import group_name
 
 Policy = Object[TrafficPolicy]
@@ -18,8 +24,11 @@ _KINDS = ("Gateway", "HTTPRoute", "GRPCRoute", "ListenerSet")
 
 
 def lower(view: View, obj: Policy) -> Lowered:
-    """Return only findings about its targets."""
-    return Lowered(findings=tuple(_missing_targets(view, obj)))
+    """Return findings about its targets, and about what is not supported of a policy that applies here."""
+    unsupported = tuple(_unsupported_fields(obj)) if applies_here(view, obj) else ()
+    return Lowered(
+        unenforced=(selection_of(obj),) if unsupported else (), findings=(*_missing_targets(view, obj), *unsupported)
+    )
 
 
 def validate(obj: Policy) -> Iterator[Finding]:
@@ -37,6 +46,13 @@ def _target_findings(about: Ref, path: str, targets: Sequence[Targeted]) -> Iter
             message = f"{target.kind} of {group_name(target.group)} is not supported as a target"
             fix = f"use one of {', '.join(_KINDS)} of {GROUP}"
             yield Finding(about, "InvalidTarget", message, f"{path}[{i}].kind", fix=fix)
+
+
+def _unsupported_fields(obj: Policy) -> Iterator[Finding]:
+    for field, effect in unsupported_fields(obj):
+        message = f"{field} is not supported: {effect}"
+        fix = "remove it, or let kgateway's own controller serve the targets"
+        yield Finding(obj.ref, UNSUPPORTED_FIELD, message, f"spec.{field}", fix=fix)
 
 
 def _missing_targets(view: View, obj: Policy) -> Iterator[Finding]:

@@ -1,14 +1,10 @@
 """Policies of other control planes: read to report that they are not enforced here, where silence would deceive."""
 
-from mirrorplane.api.kinds.gateway_api import GROUP
-from mirrorplane.api.kinds.gateway_api.gateway import GATEWAY
-from mirrorplane.api.kinds.gateway_api.listener_set import LISTENER_SET
 from mirrorplane.api.mesh import Lowered
-from mirrorplane.api.meta import AnyObject, Ref
+from mirrorplane.api.meta import AnyObject
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
-from mirrorplane.translators.gateway_api.attachment.parents import has_served_parent, serving_gateway
-from mirrorplane.translators.gateway_api.attachment.service_parents import has_service_parent
+from mirrorplane.translators.gateway_api.attachment.policy_targets import may_be_served, selected_targets
 from mirrorplane.translators.settings import mesh
 from mirrorplane.translators.unenforced.selection import selection_of
 from mirrorplane.translators.unenforced.table import ROWS, effect_findings
@@ -24,20 +20,10 @@ def lower(view: View, obj: AnyObject) -> Lowered:
     policy = selection_of(ROWS[obj.ref.kind], obj, view.memo(mesh).root_namespace) if findings else None
     if policy is None:
         return Lowered(findings=findings)
-    by_name_only = policy.targets and not policy.selectors
-    if by_name_only and not any(_may_be_served(view, target) for target in policy.targets):
+    targets = (*policy.targets, *selected_targets(view, policy.selectors))
+    if targets and not any(may_be_served(view, target) for target in targets):
         return Lowered()
     return Lowered(unenforced=(policy,), findings=findings)
-
-
-def _may_be_served(view: View, target: Ref) -> bool:
-    obj = view.get(target)
-    if obj is None or not target.kind.startswith(f"{GROUP}/"):
-        return True
-    if target.kind in {GATEWAY.key, LISTENER_SET.key}:
-        return serving_gateway(view, target) is not None
-    is_route = hasattr(obj.spec, "parent_refs")
-    return not is_route or has_served_parent(view, obj) or has_service_parent(view, obj)
 
 
 INPUT = Input(

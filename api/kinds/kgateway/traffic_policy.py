@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from mirrorplane.api.kinds.kgateway import GROUP
-from mirrorplane.api.meta import Kind, Wire
+from mirrorplane.api.meta import Kind, OpenWire, Wire
 
 
 class Targeted(Wire, frozen=True):
@@ -35,8 +35,8 @@ class RequestMirrorPolicy(Wire, frozen=True):
     host_rewrite_literal: Annotated[str, Meta(max_length=1024)] = ""
 
 
-class TrafficPolicy(Wire, frozen=True):
-    """Settings for the traffic of the targets."""
+class TrafficPolicy(OpenWire, frozen=True):
+    """Settings for the traffic of the targets. All but those for mirrors are unknown fields."""
 
     target_refs: Annotated[tuple[PolicyTarget, ...], Meta(max_length=16)] = ()
     target_selectors: Annotated[tuple[PolicySelector, ...], Meta(max_length=16)] = ()

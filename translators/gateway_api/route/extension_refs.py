@@ -9,6 +9,7 @@ from mirrorplane.api.kinds.gateway_api.references import LocalObjectReference
 from mirrorplane.api.kinds.kgateway.traffic_policy import TRAFFIC_POLICY, RequestMirrorPolicy
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.view import View
+from mirrorplane.translators.gateway_api.attachment.traffic_policies import UNSUPPORTED_FIELD, unsupported_fields
 from mirrorplane.translators.gateway_api.references import RefProblem, group_name
 
 
@@ -32,6 +33,9 @@ def extension(view: View, about: Ref, ref: LocalObjectReference) -> Extension:
     if policy is None:
         # Gateway API has no reason of its own for a filter's missing target.
         return Extension(problem=RefProblem("BackendNotFound", "extensionRef", f"{target} not found", "create it"))
+    if unsupported := [field for field, _ in unsupported_fields(policy)]:
+        message = f"{target} has fields that are not supported: {', '.join(unsupported)}"
+        return Extension(policy.spec.request_mirror, RefProblem(UNSUPPORTED_FIELD, "extensionRef", message))
     return Extension(policy.spec.request_mirror)
 
 

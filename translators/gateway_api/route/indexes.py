@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from mirrorplane.api.meta import AnyObject
 from mirrorplane.translators.gateway_api.attachment.parents import Route, hosts_of, parents_of
+from mirrorplane.translators.gateway_api.attachment.policy_targets import target_candidate_keys
 from mirrorplane.translators.gateway_api.attachment.service_parents import service_indexes
 from mirrorplane.translators.gateway_api.names import binding_name
 from mirrorplane.translators.gateway_api.route.backends import service_keys
@@ -42,6 +43,7 @@ ROUTE_INDEXES: Mapping[str, Callable[[AnyObject], Iterable[str]]] = {
     "gateway.routes": parent_keys,
     "gateway.attached": attachment_keys,
     "route.service": service_keys,
+    "policy.target": target_candidate_keys,
 }
 """Those of routes of all kinds."""
 HTTP_ROUTE_INDEXES: Mapping[str, Callable[[AnyObject], Iterable[str]]] = {
