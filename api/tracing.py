@@ -7,6 +7,7 @@ import msgspec
 
 from mirrorplane.api.actions import Pairs
 from mirrorplane.api.meta import FieldRef
+from mirrorplane.api.mirrors import Guards
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -55,7 +56,8 @@ class Target(msgspec.Struct, frozen=True):
     """A cluster that requests may be forwarded to: `weight` of `total`. A Request.random_value leaves only one target.
 
     `path`, `authority` and `headers` are those of the forwarded request as far as configuration decides: Envoy adds
-    some headers of its own. `problem`: why Envoy answers `status` itself instead.
+    some headers of its own. `request_edits` are the changes that made the headers, also of headers that the request
+    does not have. `problem`: why Envoy answers `status` itself instead.
     """
 
     cluster: str
@@ -70,6 +72,7 @@ class Target(msgspec.Struct, frozen=True):
     response_edits: tuple[HeaderEdit, ...] = ()
     problem: str = ""
     status: int = 503
+    request_edits: tuple[HeaderEdit, ...] = ()
 
 
 class WeightedCluster(msgspec.Struct, frozen=True):
@@ -85,6 +88,7 @@ class MirrorOutcome(msgspec.Struct, frozen=True):
     """A mirror: `numerator` of `denominator` requests are copied. `fires` is known with a Request.random_value.
 
     The copy's Host is `authority` if set, else the original's, with `-shadow` appended to the name if `shadow_suffix`.
+    `edits` are header changes of the copy alone. `guards` are the limits of the mirror's cluster, where they are known.
     """
 
     cluster: str
@@ -97,6 +101,8 @@ class MirrorOutcome(msgspec.Struct, frozen=True):
     fires: bool | None = None
     problem: str = ""
     authority: str = ""
+    edits: HeaderEdit = HeaderEdit()
+    guards: Guards | None = None
 
 
 class FaultOutcome(msgspec.Struct, frozen=True):
@@ -146,6 +152,7 @@ class Outcome(msgspec.Struct, frozen=True):
     `remaining_routes` the number of its routes after the match. `filters` are those that the route configures.
     `status` is the proxy's own response, 0 when the upstream answers or when it depends on the target. Without a
     Request.random_value the route may apply to only `numerator` of `denominator` requests; the rest is left open.
+    `hint` says why the request is not recognised as one to a service, where its host is that of one.
     """
 
     request: Request
@@ -165,3 +172,4 @@ class Outcome(msgspec.Struct, frozen=True):
     status: int = 0
     numerator: int = 1
     denominator: int = 1
+    hint: str = ""

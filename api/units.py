@@ -37,3 +37,17 @@ def millionths(percent: float) -> int:
     The tiny addend undoes binary fractions: 12.3 % is 123,000 parts, not 122,999.
     """
     return min(int(percent * (MILLION / 100) + 1e-6), MILLION)
+
+
+def duration_text(duration_ms: int) -> str:
+    """Write a duration as users do: `15s`, `1.5s`, `250ms`."""
+    seconds = duration_ms / 1000
+    return f"{seconds:g}s" if seconds >= 1 else f"{duration_ms}ms"
+
+
+def size_text(size: int) -> str:
+    """Write a number of bytes in the largest binary unit that is not below 1: `1 MiB`, `1.5 KiB`, `12 bytes`."""
+    for unit, bits in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >= 1 << bits:
+            return f"{size / (1 << bits):.4g} {unit}"
+    return f"{size} bytes"

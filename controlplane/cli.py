@@ -1,13 +1,23 @@
-"""The command line: the group of all commands, and the last line of defence around them."""
+"""The command line: the group of all commands, and the last line of defence around them.
+
+Verbs, flags and exit codes are those of decision 0135.
+"""
 
 import sys
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
 
 import click
 
-_COMMANDS = ("serve", "check", "render", "explain", "status", "proxies", "bootstrap", "demo")
-"""In the order of `--help`. Each is the attribute of that name in the module of that name in `commands`."""
+_SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Run": ("serve", "bootstrap", "demo"),
+    "Manifests": ("check", "explain", "render"),
+    "A running control plane": ("status", "proxies"),
+    "Shell": ("completion",),
+}
+"""The commands, as `--help` groups them. Each is the attribute of its name in the module of its name in `commands`."""
+_COMMANDS = tuple(name for names in _SECTIONS.values() for name in names)
 
 
 class _LazyGroup(click.Group):
@@ -23,14 +33,23 @@ class _LazyGroup(click.Group):
             if (close := get_close_matches(cmd_name, _COMMANDS, 1)) and not ctx.resilient_parsing:
                 ctx.fail(f"No such command '{cmd_name}'. Did you mean '{close[0]}'?")
             return None
-        command: click.Command = getattr(import_module(f"mirrorplane.controlplane.commands.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"mirrorplane.controlplane.commands.{name}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by section. A help text is never cut off, however narrow the terminal is."""
+        width = max(map(len, _COMMANDS))
+        for title, names in _SECTIONS.items():
+            commands = ((name, self.get_command(ctx, name)) for name in names)
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<{width}}", (c and c.short_help) or "") for name, c in commands])
 
 
 def main() -> None:
     """Run the command line. Every error is one line and a non-zero exit code."""
     try:
-        cli()
+        cli(prog_name="mirrorplane")
     except Exception as error:  # the last line of defence: a bug is reported in one line, too
         if "--verbose" in sys.argv:
             raise
@@ -39,9 +58,21 @@ def main() -> None:
         sys.exit(70)  # EX_SOFTWARE of sysexits.h
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 yes, 1 no (errors, differences, not ready), 2 could not tell (usage, input, connection).",
+)
 @click.option("--verbose", is_flag=True, help="Log more, and show the traceback of an internal error.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="MIRRORPLANE_LOG_FORMAT",
+    show_envvar=True,
+    help="The format of log lines on stderr.",
+)
 @click.version_option(package_name="mirrorplane")
 def cli(verbose: bool, log_format: str) -> None:
     """Configure Envoy proxies from manifests of Istio's API and Gateway API.

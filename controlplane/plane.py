@@ -35,6 +35,7 @@ class Plane:
         sink: StatusSink | None = None,
     ) -> None:
         self.executor = CooperativeExecutor(slice_s)
+        self.locate = locate
         self.store = Store(catalogue.inputs, self.executor.checkpoint)
         self.engine = Engine(catalogue.inputs, self.executor.checkpoint)
         self.publisher = Publisher(self.engine, catalogue.outputs, self.executor, self._findings_changed)

@@ -15,6 +15,7 @@ from mirrorplane.controlplane.identity.authoriser import Authoriser
 from mirrorplane.controlplane.observe.metrics import CONTENT_TYPE, Metrics
 from mirrorplane.controlplane.publish.publisher import RenderError
 from mirrorplane.controlplane.query.queries import Queries
+from mirrorplane.controlplane.query.requests import RequestError, RequestText
 from mirrorplane.controlplane.query.resources import TYPES
 from mirrorplane.controlplane.settings import Address
 
@@ -25,6 +26,7 @@ _PAGES = {
     "/debug/findings": "all findings about the objects",
     "/debug/proxies": "connected proxies: what was sent, accepted and rejected",
     "/debug/resources?proxy=NODE_ID": "exactly what a proxy of this node id is served",
+    "/debug/explain?proxy=NODE_ID&method=GET&url=http://web:8000/": "what a proxy does with a request; header= repeats",
     "/debug/objects": "the objects in use, with their generation",
     "/debug/status": "their statuses, as `kubectl get -o json` would show them",
     "/debug/events": "what happens from now on, as server-sent events",
@@ -73,6 +75,7 @@ class Admin:
             return
         app.router.add_get("/debug", self._index)
         app.router.add_get("/debug/resources", self._resources)
+        app.router.add_get("/debug/explain", self._explain)
         app.router.add_get("/debug/events", self._event_streams.handle, allow_head=False)
         queries = self._queries
         for name, query in (
@@ -99,11 +102,31 @@ class Admin:
     async def _resources(self, request: web.Request) -> web.Response:
         try:
             views = await self._queries.resources(request.query.get("proxy", ""))
-        except NodeIdError as error:
-            return _json({"error": f"{error}; /debug/proxies lists those of connected proxies"}, status=400)
-        except RenderError as error:
-            return _json({"error": str(error)}, status=500)
+        except (NodeIdError, RenderError) as error:
+            return _failure(error)
         return _json({name: [view.value for view in views if view.type == name] for name in TYPES})
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        query = request.query
+        random_value = query.get("random", "")
+        text = RequestText(
+            method=query.get("method", "GET"),
+            url=query.get("url", ""),
+            headers=tuple(query.getall("header", ())),
+            random_value=int(random_value) if random_value.isascii() and random_value.isdigit() else None,
+        )
+        try:
+            return _json(await self._queries.explanation(query.get("proxy", ""), text))
+        except (NodeIdError, RenderError, RequestError) as error:
+            return _failure(error)
+
+
+def _failure(error: Exception) -> web.Response:
+    """Return why a proxy or a request could not be understood, or what proxies are served not be made."""
+    if isinstance(error, RenderError):
+        return _json({"error": str(error)}, status=500)
+    where = "; /debug/proxies lists those of connected proxies" if isinstance(error, NodeIdError) else ""
+    return _json({"error": f"{error}{where}"}, status=400)
 
 
 def _page(query: Callable[[], Awaitable[Any]]) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -5,11 +5,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mirrorplane.controlplane.commands.errors import CommandError
 from mirrorplane.controlplane.commands.options import OUTPUT, print_value
 
 if TYPE_CHECKING:
     from mirrorplane.bootstrap.tls import XdsTls
 
+_EPILOG = """\b
+Examples:
+  mirrorplane bootstrap --name sleep --labels app=sleep -o json > sleep.json
+  mirrorplane bootstrap --role router --name edge --labels istio=ingressgateway
+"""
 _FILES = {
     "ca": "xds_ca",
     "certificate": "xds_cert",
@@ -22,7 +28,7 @@ _FILES = {
 
 @click.command(
     short_help="Print the Envoy bootstrap of a proxy.",
-    epilog="Example: mirrorplane bootstrap --name sleep --labels app=sleep -o json > sleep.json",
+    epilog=_EPILOG,
 )
 @click.option(
     "--role",
@@ -32,7 +38,9 @@ _FILES = {
     help="router: an ingress gateway, which opens the listeners of the Gateways that select it.",
 )
 @click.option("--name", required=True, metavar="NAME", help="The workload's name, for example its Pod's.")
-@click.option("--namespace", default="default", show_default=True, metavar="NAME")
+@click.option(
+    "-n", "--namespace", default="default", show_default=True, metavar="NAME", help="The workload's namespace."
+)
 @click.option(
     "--ip",
     default="127.0.0.1",
@@ -44,7 +52,13 @@ _FILES = {
 @click.option(
     "--xds-address", default="127.0.0.1:15010", show_default=True, metavar="HOST:PORT", help="The control plane."
 )
-@click.option("--protocol", type=click.Choice(["delta", "sotw"]), default="delta", show_default=True)
+@click.option(
+    "--protocol",
+    type=click.Choice(["delta", "sotw"]),
+    default="delta",
+    show_default=True,
+    help="The variant of xDS: changes only, or the whole state of the world.",
+)
 @click.option(
     "--admin-port",
     type=click.IntRange(0, 65535),
@@ -102,7 +116,7 @@ def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **n
         proxy = validated(Proxy(labels=labels, **node))  # type: ignore[arg-type]
         value = envoy_bootstrap(proxy, XdsAddress(address.host, address.port, protocol == "delta", tls), admin_port)
     except (NodeError, AddressError, XdsAddressError, XdsTlsError) as error:
-        raise click.ClickException(str(error)) from error
+        raise CommandError(str(error)) from error
     for path, secret in secret_files(tls).items() if tls else ():
         _write(Path(path), secret)
     print_value(value, output)
@@ -114,7 +128,7 @@ def _write(path: Path, value: object) -> None:
     try:
         path.write_text(json.dumps(value, indent=2) + "\n")
     except OSError as error:
-        raise click.ClickException(f"{path}: cannot be written: {error.strerror}") from error
+        raise CommandError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def _tls(flags: dict[str, str]) -> "XdsTls | None":

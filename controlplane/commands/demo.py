@@ -4,8 +4,14 @@ import sys
 
 import click
 
+_EPILOG = """\b
+Examples:
+  mirrorplane demo
+  mirrorplane demo --keep
+"""
 
-@click.command(short_help="Run Istio's mirroring tutorial on this machine.", epilog="Example: mirrorplane demo --keep")
+
+@click.command(short_help="Run Istio's mirroring tutorial on this machine.", epilog=_EPILOG)
 @click.option("--keep", is_flag=True, help="Keep everything running afterwards, and print what to try.")
 def demo(keep: bool) -> None:
     """Run Istio's mirroring tutorial with real Envoys on this machine, then mirror to a backend that hangs."""

@@ -1,37 +1,37 @@
 """`mirrorplane explain`."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import click
 
-from mirrorplane.controlplane.commands.options import Manifests, load_plane, manifest_options, print_value
+from mirrorplane.controlplane.commands.admin_client import AdminServer, admin_options, fetch
+from mirrorplane.controlplane.commands.errors import CommandError
+from mirrorplane.controlplane.commands.options import (
+    Manifests,
+    load_plane,
+    optional_manifest_options,
+    output_option,
+    print_value,
+)
+from mirrorplane.controlplane.commands.proxy_argument import find_connected, find_proxy, is_node_file, proxy_option
 
 if TYPE_CHECKING:
-    from mirrorplane.api.tracing import Request
-    from mirrorplane.translators.matching.decoded import DecodedResources
+    from mirrorplane.controlplane.query.explanation import ExplanationView
+    from mirrorplane.controlplane.query.requests import RequestText
 
-_PORTS = {"http": 80, "https": 443}
-_NEVER_PROXIED = {"https", "udp"}
-"""Schemes whose traffic never goes to the HTTP proxy port."""
 _RANDOM = click.IntRange(0, (1 << 63) - 1)
+_EPILOG = """\b
+Examples:
+  mirrorplane explain -f mesh/ --proxy sleep.yaml GET http://web:8000/path -H 'x-user: me'
+  mirrorplane explain --proxy sleep.shop GET http://web:8000/ -o json
+"""
 
 
-@click.command(
-    short_help="Show what a proxy does with a request, and why.",
-    epilog="Example: mirrorplane explain -f mesh/ --proxy sleep.yaml GET http://web:8000/path -H 'x-user: me'",
-)
-@manifest_options
-@click.option(
-    "--proxy",
-    "--from",
-    "node_file",
-    required=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="The client's proxy, in a YAML file: name, namespace, role, labels, ...",
-)
+@click.command(short_help="Show what a proxy does with a request, and why.", epilog=_EPILOG)
+@optional_manifest_options
+@admin_options
+@proxy_option("--from")
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A request header. Repeatable.")
 @click.option(
     "--random",
@@ -40,71 +40,51 @@ _RANDOM = click.IntRange(0, (1 << 63) - 1)
     metavar="INTEGER",
     help="Envoy's random number for the request: decides weights and percentages.",
 )
-@click.option("-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True)
+@output_option("text", "json", "yaml")
 @click.argument("method")
 @click.argument("url")
-def explain(manifests: Manifests, node_file: Path, output: str, **options: object) -> None:
+def explain(manifests: Manifests, admin: AdminServer, proxy_name: str, output: str, **options: Any) -> None:
     """Show what a proxy does with a request, which objects cause it, and why other routes do not match.
 
-    The request goes to the listener of its port if there is one, else through the HTTP proxy port. Use udp://HOST:PORT
-    for UDP traffic, with any METHOD.
+    With -f: by these manifests. Without: by what a running `mirrorplane serve` serves to the connected proxy. The
+    request goes to the listener of its port if there is one, else through the HTTP proxy port. Use udp://HOST:PORT for
+    UDP traffic, with any METHOD.
     """
-    from mirrorplane.controlplane.commands.node_file import NodeFileError, read_node
-    from mirrorplane.controlplane.publish.publisher import RenderError
-    from mirrorplane.controlplane.query.explanation import explain as explain_outcome
-    from mirrorplane.controlplane.query.explanation import trace
-    from mirrorplane.controlplane.query.related_findings import related_findings
-    from mirrorplane.translators.matching.decoded import decode_resources
+    from mirrorplane.controlplane.query.requests import RequestText
 
-    try:
-        proxy = read_node(node_file)
-        source, plane = load_plane(manifests)
-        resources = decode_resources(plane.render(proxy))
-    except (NodeFileError, RenderError) as error:
-        raise click.ClickException(str(error)) from error
-    request = _request(resources, **options)  # type: ignore[arg-type]
-    dialled_host = urlsplit(str(options["url"])).hostname or ""  # the host connected to, whatever the Host header is
-    outcome = trace(plane, proxy, resources, request, dialled_host)
-    explanation = explain_outcome(outcome, source.locate, related_findings(plane, proxy, outcome))
+    request = RequestText(**options)
+    served = not manifests.paths
+    view = _served(admin, proxy_name, request) if served else _computed(manifests, admin, proxy_name, request)
     if output == "text":
-        click.echo("\n".join(explanation.lines()))
+        click.echo("\n".join(view.lines))
     else:
-        print_value(explanation.values(), output)
+        print_value(view.outcome, output)
 
 
-def _request(
-    resources: "DecodedResources", method: str, url: str, headers: tuple[str, ...], random_value: int | None
-) -> "Request":
-    """Return the request as the proxy sees it. Raises ClickException for an invalid URL or header."""
-    from mirrorplane.api.tracing import Request
-    from mirrorplane.translators.matching.listeners import has_listener
+def _computed(manifests: Manifests, admin: AdminServer, proxy_name: str, request: "RequestText") -> "ExplanationView":
+    from mirrorplane.controlplane.publish.publisher import RenderError
+    from mirrorplane.controlplane.query.explanation import explain_request
+    from mirrorplane.controlplane.query.requests import RequestError
 
+    proxy = find_proxy(proxy_name, admin)
+    source, plane = load_plane(manifests)
     try:
-        parts = urlsplit(url)
-        port = parts.port or _PORTS[parts.scheme]
-    except (ValueError, KeyError) as error:
-        raise click.ClickException(f"invalid URL {url!r}: write http://host:port/path") from error
-    authority = parts.netloc.rpartition("@")[2]
-    if not authority:
-        raise click.ClickException(f"invalid URL {url!r}: the host is missing; write http://host:port/path")
-    pairs = [_header(text) for text in headers]
-    hosts = [value for name, value in pairs if name == "host"]
-    return Request(
-        authority=hosts[-1] if hosts else authority,
-        path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-        method=method,
-        headers=tuple(pair for pair in pairs if pair[0] != "host"),
-        port=port if parts.scheme in _NEVER_PROXIED or has_listener(resources, port) else 0,
-        random_value=random_value,
-        tls=parts.scheme == "https",
-        udp=parts.scheme == "udp",
-    )
+        return explain_request(plane, proxy, plane.render(proxy), request, source.locate).view()
+    except (RenderError, RequestError) as error:
+        raise CommandError(str(error)) from error
 
 
-def _header(text: str) -> tuple[str, str]:
-    from mirrorplane.translators.patterns import is_header_name
+def _served(admin: AdminServer, proxy_name: str, request: "RequestText") -> "ExplanationView":
+    from mirrorplane.controlplane.query.explanation import ExplanationView
 
-    name, colon, value = text.partition(":")
-    if not colon or not is_header_name(name.strip()):
-        raise click.ClickException(f"invalid header {text!r}: write 'name: value'")
-    return name.strip().lower(), value.strip()
+    if is_node_file(proxy_name):
+        raise click.UsageError("a node file needs manifests (-f); without -f, name a connected proxy")
+    query: list[tuple[str, str | int]] = [
+        ("proxy", find_connected(proxy_name, admin).id),
+        ("method", request.method),
+        ("url", request.url),
+        *(("header", header) for header in request.headers),
+    ]
+    if request.random_value is not None:
+        query.append(("random", request.random_value))
+    return fetch(admin, f"/debug/explain?{urlencode(query)}", ExplanationView)

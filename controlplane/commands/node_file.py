@@ -1,5 +1,6 @@
 """A proxy described in a small YAML file: role, name, namespace, ip, labels, and the identity it authenticated as."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mirrorplane.controlplane.manifests.field_errors import field_error
 from mirrorplane.controlplane.manifests.unknown_fields import unknown_fields
 
 _MAX_BYTES = 64 << 10
+_STDIN = Path("-")
 
 
 class NodeFileError(ValueError):
@@ -33,13 +35,16 @@ class _Node(msgspec.Struct, frozen=True):
 
 
 def read_node(path: Path) -> Proxy:
-    """Return the proxy that a file of one YAML document describes.
+    """Return the proxy that a file of one YAML document describes; `-` is standard input.
 
     Raises NodeFileError, also for names that Kubernetes would not allow.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_BYTES + 1)
+        if path == _STDIN:
+            text = sys.stdin.buffer.read(_MAX_BYTES + 1)
+        else:
+            with path.open("rb") as file:
+                text = file.read(_MAX_BYTES + 1)
         if len(text) > _MAX_BYTES:
             raise NodeFileError(f"{path}: larger than {_MAX_BYTES >> 10} KiB, so not a node file")
         node = _node(_only_document(text))

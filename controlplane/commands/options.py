@@ -1,4 +1,4 @@
-"""What several commands share: options, loading manifests once, printing values, file arguments."""
+"""What several commands share: options, loading manifests once, printing values. See decision 0135."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from mirrorplane.controlplane.commands.errors import CommandError
+
 if TYPE_CHECKING:
     from mirrorplane.api.meta import AnyObject
     from mirrorplane.controlplane.plane import Plane
     from mirrorplane.controlplane.sources.files.source import FileSource
 
-OUTPUT = click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
+
+def output_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option for the format of the output; the first format is the default."""
+    return click.option(
+        "-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help="The format."
+    )
+
+
+OUTPUT = output_option("yaml", "json")
+WATCH = click.option("-w", "--watch", is_flag=True, help="Print changes until interrupted.")
 _CONTROLLERS = click.option(
     "--adopt-controller",
     "controllers",
@@ -28,6 +39,16 @@ _CLASSES = click.option(
     metavar="NAME",
     help="Serve Gateways of this class even when its GatewayClass does not exist. Repeatable.",
 )
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which namespace to show; "" is all."""
+
+    namespace: str = ""
+
+    def has(self, namespace: str) -> bool:
+        """Tell whether something in a namespace is shown; "" is that of objects without one, which always are."""
+        return not namespace or self.namespace in {"", namespace}
 
 
 class Manifests(msgspec.Struct, frozen=True):
@@ -47,6 +68,21 @@ def optional_manifest_options(command: Callable[..., Any]) -> Callable[..., Any]
     return _with_manifests(command, required=False)
 
 
+def namespace_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that select a namespace, and the result as its argument `selection`."""
+    namespace = click.option(
+        "-n", "--namespace", default="", metavar="NAME", help="Show only this namespace.  [default: all]"
+    )
+    everything = click.option("-A", "--all-namespaces", is_flag=True, help="Show all namespaces.")
+
+    @wraps(command)
+    def with_selection(namespace: str, all_namespaces: bool, **options: object) -> object:
+        return command(selection=Selection("" if all_namespaces else namespace), **options)
+
+    decorated: Callable[..., Any] = namespace(everything(with_selection))
+    return decorated
+
+
 def _with_manifests(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
     filename = click.option(
         "-f",
@@ -54,9 +90,9 @@ def _with_manifests(command: Callable[..., Any], *, required: bool) -> Callable[
         "paths",
         multiple=True,
         required=required,
-        metavar="PATH",
-        type=click.Path(exists=True, path_type=Path),
-        help="A manifest file, or a folder of them. Repeatable.",
+        metavar="FILE|DIR|-",
+        type=click.Path(exists=True, allow_dash=True, path_type=Path),
+        help="Manifests: a file, a folder, or - for standard input. Repeatable.",
     )
 
     @wraps(command)
@@ -77,11 +113,14 @@ def _adopted(controllers: tuple[str, ...], classes: tuple[str, ...]) -> "tuple[A
     try:
         return tuple(adopted_controllers(controllers, classes))
     except AdoptionError as error:
-        raise click.ClickException(str(error)) from error
+        raise CommandError(str(error)) from error
 
 
 def load_plane(manifests: Manifests) -> "tuple[FileSource, Plane]":
-    """Read manifests once, and return their source and the plane that holds them."""
+    """Read manifests once, and return their source and the plane that holds them.
+
+    Raises CommandError when they hold nothing: a mistyped folder must not look like a good one.
+    """
     import asyncio
 
     from mirrorplane.controlplane.configured_sources import file_source, flag_source
@@ -100,8 +139,18 @@ def load_plane(manifests: Manifests) -> "tuple[FileSource, Plane]":
 
     asyncio.run(load())
     if files.is_empty:
-        click.echo(f"no manifest found in {files.name}: {MANIFEST_NAMES}", err=True)
+        raise CommandError(f"no manifest found in {files.name}: {MANIFEST_NAMES}")
     return files, plane
+
+
+def seconds(flag: str, text: str) -> float:
+    """Return the duration that a flag gives. Raises CommandError."""
+    from mirrorplane.api.units import milliseconds
+
+    try:
+        return milliseconds(text) / 1000
+    except ValueError as error:
+        raise CommandError(f"{flag}: {error}") from error
 
 
 def print_value(value: object, output: str) -> None:

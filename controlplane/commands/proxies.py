@@ -1,63 +1,93 @@
 """`mirrorplane proxies`."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mirrorplane.controlplane.commands.admin_client import AdminServer, admin_options, fetch_rows
+from mirrorplane.controlplane.commands.admin_client import AdminServer, admin_options, fetch_rows, updates
+from mirrorplane.controlplane.commands.errors import CommandError
+from mirrorplane.controlplane.commands.options import WATCH, Selection, namespace_options, output_option, print_value
 
 if TYPE_CHECKING:
     from mirrorplane.controlplane.query.proxies import ProxyRow
 
 _PATH = "/debug/proxies"
-_WIDTH = 1000
+_EPILOG = """\b
+Examples:
+  mirrorplane proxies
+  mirrorplane proxies sleep -n shop -o json
+  mirrorplane proxies -w
+"""
 
 
-@click.command(short_help="Show connected proxies and how up to date they are.", epilog="Example: mirrorplane proxies")
+@click.command(short_help="Show connected proxies and how up to date they are.", epilog=_EPILOG)
 @admin_options
-@click.option("-o", "--output", type=click.Choice(["table", "wide", "json"]), default="table", show_default=True)
-def proxies(admin: AdminServer, output: str) -> None:
+@namespace_options
+@output_option("table", "wide", "name", "yaml", "json")
+@WATCH
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def proxies(admin: AdminServer, selection: Selection, output: str, **options: Any) -> None:
     """Show each connected proxy: its scope, the state of each resource type, and what it last rejected.
 
-    SYNCED: up to date. STALE: an update is pending or not acknowledged. NOT SENT: nothing was sent yet. REJECTED: the
-    reason is below the table, and so is what a router does not serve. `-o wide` adds the accepted and the sent version;
-    `-o json` has everything.
+    NAME is sleep, sleep.shop or shop/sleep. SYNCED: up to date. STALE: an update is pending or not acknowledged. NOT
+    SENT: nothing was sent yet. REJECTED: the reason is below the table, and so is what a router does not serve.
+    `-o wide` adds the accepted and the sent version; `-o json` has everything.
     """
+    if options["watch"]:
+        for changed in _changes(admin, options["names"], selection):
+            _print(changed, output)
+    _print(_fetched(admin, options["names"], selection), output)
+
+
+def _fetched(admin: AdminServer, names: Sequence[str], selection: Selection) -> "list[ProxyRow]":
+    from mirrorplane.controlplane.query.proxies import ProxyRow, has_name
+
+    rows = [row for row in fetch_rows(admin, _PATH, ProxyRow) if selection.has(row.namespace)]
+    for name in names:
+        if not any(has_name(row, name) for row in rows):
+            raise CommandError(f"no proxy {name} is connected")
+    return [row for row in rows if not names or any(has_name(row, name) for name in names)]
+
+
+def _changes(admin: AdminServer, names: Sequence[str], selection: Selection) -> "Iterator[list[ProxyRow]]":
+    """Yield all selected proxies, then those whose state changes, for ever."""
     import msgspec
 
-    from mirrorplane.controlplane.query.proxies import ProxyRow
+    before: list[ProxyRow] = []
+    for _ in updates(admin):
+        try:
+            rows = _fetched(admin, names, selection)
+        except CommandError:  # a proxy that is watched has left, and may come back
+            rows = []
+        ageless = [msgspec.structs.replace(row, age_seconds=0) for row in rows]
+        changed = [row for row, same in zip(rows, ageless, strict=True) if same not in before]
+        before = ageless
+        if changed:
+            yield changed
 
-    rows = fetch_rows(admin, _PATH, ProxyRow)
-    if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
+
+def _print(rows: "Sequence[ProxyRow]", output: str) -> None:
+    import msgspec
+
+    if output in {"yaml", "json"}:
+        print_value(msgspec.to_builtins(rows), output)
+    elif output == "name":
+        for row in rows:
+            click.echo(f"{row.name}.{row.namespace}")
     elif rows:
         _print_table(rows, wide=output == "wide")
     else:
         click.echo("no proxies are connected", err=True)
 
 
-def _print_table(rows: "list[ProxyRow]", *, wide: bool) -> None:
+def _print_table(rows: "Sequence[ProxyRow]", *, wide: bool) -> None:
     """Print a table, and below it a line for each type that a proxy rejects and for each problem."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
+    from mirrorplane.controlplane.commands.tables import print_table
     from mirrorplane.controlplane.query.proxies import COLUMNS, table_cells
 
-    console = Console(highlight=False, width=_WIDTH)  # the terminal wraps long rows: a name cut short is useless
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in COLUMNS:
-        table.add_column(column, no_wrap=True)
-    rejections: list[str] = []
-    for row in rows:
-        cells, nacks = table_cells(row, wide=wide)
-        table.add_row(*(Text(cell, style=_style(cell)) for cell in cells))
-        rejections += (f"{cells[0]}: {nack}" for nack in nacks)
-    console.print(table)
-    for line in rejections:
-        console.print(Text(line), soft_wrap=True)
-
-
-def _style(cell: str) -> str:
-    styles = {"SYNCED": "green", "STALE": "yellow", "NOT SENT": "yellow", "REJECTED": "red"}
-    return next((style for state, style in styles.items() if cell.startswith(state)), "")
+    lines = [table_cells(row, wide=wide) for row in rows]
+    print_table(COLUMNS, [cells for cells, _ in lines])
+    for cells, nacks in lines:
+        for nack in nacks:
+            click.echo(f"{cells[0]}: {nack}")

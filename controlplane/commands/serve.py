@@ -6,13 +6,19 @@ from typing import Any
 
 import click
 
-from mirrorplane.controlplane.commands.options import Manifests, manifest_options
+from mirrorplane.controlplane.commands.errors import CommandError
+from mirrorplane.controlplane.commands.options import Manifests, manifest_options, seconds
 
 log = logging.getLogger(__name__)
+_EPILOG = """\b
+Examples:
+  mirrorplane serve -f mesh/
+  mirrorplane serve -f mesh/ --xds-address 0.0.0.0:15010 --tls-cert tls.crt --tls-key tls.key --jwks jwks.json
+"""
 _FILE = click.Path(path_type=Path)
 
 
-@click.command(short_help="Serve proxies from manifests.", epilog="Example: mirrorplane serve -f mesh/")
+@click.command(short_help="Serve proxies from manifests.", epilog=_EPILOG)
 @manifest_options
 @click.option(
     "--xds-address", default="127.0.0.1:15010", show_default=True, metavar="HOST:PORT", help="Where proxies connect."
@@ -37,8 +43,8 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--jwks", type=_FILE, metavar="FILE", help="Require a bearer token signed with a key of this file (JWKS)."
 )
-@click.option("--audience", default="", metavar="TEXT", help="The audience tokens must name.  [default: mirrorplane]")
-@click.option("--issuer", default="", metavar="TEXT", help="The issuer tokens must name.  [default: any]")
+@click.option("--audience", default="", metavar="NAME", help="The audience tokens must name.  [default: mirrorplane]")
+@click.option("--issuer", default="", metavar="URL", help="The issuer tokens must name.  [default: any]")
 @click.option("--trust-domain", default="", metavar="NAME", help="The trust domain proxies must be of.  [default: any]")
 @click.option(
     "--insecure", is_flag=True, help="Allow xDS on an address other machines can reach without TLS or authentication."
@@ -85,14 +91,9 @@ def serve(manifests: Manifests, xds_address: str, admin_address: str, **flags: A
             log.warning("--insecure: any client that can reach %s can read the whole configuration", xds)
         asyncio.run(run(ServeOptions(manifests.paths, xds, admin, debounce, security, limits, manifests.objects)))
     except (AddressError, SecurityFlagsError, FileProblemError, ListenError) as error:
-        raise click.ClickException(str(error)) from error
+        raise CommandError(str(error)) from error
 
 
 def _seconds(flags: dict[str, Any], name: str) -> float:
     """Take a duration out of the flags."""
-    from mirrorplane.api.units import milliseconds
-
-    try:
-        return milliseconds(flags.pop(name)) / 1000
-    except ValueError as error:
-        raise click.ClickException(f"--{name.replace('_', '-')}: {error}") from error
+    return seconds(f"--{name.replace('_', '-')}", flags.pop(name))

@@ -19,7 +19,7 @@ MOST_NAMED = 20
 MOST_OBJECTS = 50
 """How many objects get a finding because of one resource."""
 
-_REJECTED = "Rejected"
+REJECTED = "Rejected"
 _EXAMPLES = 3
 
 
@@ -154,10 +154,10 @@ def _findings(case: _Case, proxies: Collection[str], rejections: Iterable[Reject
     by_whom = f"rejected by {_names(proxies)}; the last good version stays in use"
     about_resource = f"{case.group} {by_whom}" if case.group else by_whom
     cause = f"; {_built_from(origins, len(candidates))}" if origins else ""
-    yield Finding(Ref(case.kind, "", case.name), _REJECTED, f"{about_resource}{cause}: {case.message}")
+    yield Finding(Ref(case.kind, "", case.name), REJECTED, f"{about_resource}{cause}: {case.message}")
     about_object = f"{case.kind} {case.name}, which is built from this object, was {by_whom}"
     for ref in candidates:
-        yield Finding(ref, _REJECTED, f"{about_object}: {case.message}")
+        yield Finding(ref, REJECTED, f"{about_object}: {case.message}")
 
 
 def _names(proxies: Collection[str]) -> str:

@@ -18,6 +18,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 from rich.table import Table
+from rich.text import Text
 
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.app import ListenError
@@ -77,20 +78,25 @@ class Demo(msgspec.Struct, frozen=True):
 
 
 def play(*, keep: bool) -> int:
-    """Run the demo; returns the exit code. With `keep` everything keeps running until Ctrl-C."""
-    console = Console(highlight=False, soft_wrap=True)
+    """Run the demo; returns the exit code: 1 when a check failed, 2 when it could not run.
+
+    With `keep` everything keeps running until Ctrl-C. Errors go to stderr.
+    """
+    # Without markup: brackets in a path, a log line or `pip install 'mirrorplane[demo]'` are text.
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    errors = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, stderr=True)
     try:
         asyncio.run(_play(console, keep=keep))
     except KeyboardInterrupt:
         console.print("\nStopped; no process is left running.")
         return 0 if keep else 130
     except UnexpectedError as error:
-        console.print(f"\n[bold red]Check failed:[/] {error}")
+        errors.print(Text.assemble(("Check failed:", "bold red"), f" {error}"))
+        return 1
     except (StageError, EnvoyMissingError, EnvoyFailedError, ListenError) as error:
-        console.print(f"\n[bold red]Error:[/] {error}")
-    else:
-        return 0
-    return 1
+        errors.print(Text.assemble(("Error:", "bold red"), f" {error}"))
+        return 2
+    return 0
 
 
 async def _play(console: Console, *, keep: bool) -> None:
@@ -224,7 +230,7 @@ def _expect(what: str, actual: object, expected: object) -> None:
 def _show(demo: Demo) -> None:
     for workload in (demo.v1, demo.v2):
         last = workload.lines[-1] if workload.lines else "<none>"
-        demo.console.print(f"  {workload.name} logged {len(workload.lines)}, last: [dim]{last}[/]", markup=True)
+        demo.console.print(Text.assemble(f"  {workload.name} logged {len(workload.lines)}, last: ", (last, "dim")))
 
 
 def _sum_up(demo: Demo) -> None:
@@ -252,7 +258,7 @@ async def _keep(demo: Demo) -> None:
         await asyncio.sleep(0.1)
         for workload in (demo.v1, demo.v2):
             for line in workload.lines[printed[workload.name] :]:
-                demo.console.print(f"  {workload.name}: {line}", markup=False)
+                demo.console.print(f"  {workload.name}: {line}")
             printed[workload.name] = len(workload.lines)
 
 
@@ -273,4 +279,4 @@ def _address(index: int) -> str:
 
 
 def _title(console: Console, step: int, title: str) -> None:
-    console.print(f"\n[bold]{step}. {title}[/]")
+    console.print(f"\n{step}. {title}", style="bold")

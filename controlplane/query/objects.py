@@ -1,13 +1,14 @@
 """Objects and what is known about them: findings, generations, statuses."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from mirrorplane.api.finding import Finding
-from mirrorplane.api.meta import AnyObject
+from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.query.mirrors import MirrorRow
 from mirrorplane.translators.istio.analyzer_codes import code_of
 
 
@@ -41,13 +42,14 @@ class StatusMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     generation: int = 0
 
 
-class StatusRow(msgspec.Struct, frozen=True, rename="camel"):
-    """An object with its status and without its spec, in the shape of `kubectl get -o json`."""
+class StatusRow(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """An object with its status and without its spec, in the shape of `kubectl get -o json`, and its mirrors."""
 
     api_version: str
     kind: str
     metadata: StatusMetadata
     status: Mapping[str, Any]
+    mirrors: Sequence[MirrorRow] = ()
 
 
 def finding_row(finding: Finding) -> FindingRow:
@@ -70,8 +72,10 @@ def object_rows(objects: Iterable[AnyObject]) -> list[ObjectRow]:
     return [ObjectRow(str(obj.ref), obj.ref.kind, obj.generation) for obj in sorted(objects, key=lambda obj: obj.ref)]
 
 
-def status_row(obj: AnyObject, status: Mapping[str, Any]) -> StatusRow:
-    """Return the row of an object and its status."""
-    kind = next(kind for kind in catalogue().kinds if kind.key == obj.ref.kind)
-    metadata = StatusMetadata(obj.ref.name, obj.ref.namespace, obj.generation)
-    return StatusRow(f"{kind.group}/{kind.versions[0]}", kind.name, metadata, status)
+def status_row(
+    ref: Ref, obj: AnyObject | None, status: Mapping[str, Any], mirrors: Sequence[MirrorRow] = ()
+) -> StatusRow:
+    """Return the row of an object, its status and its mirrors. `obj` is None for one that was rejected."""
+    kind = next(kind for kind in catalogue().kinds if kind.key == ref.kind)
+    metadata = StatusMetadata(ref.name, ref.namespace, obj.generation if obj else 0)
+    return StatusRow(f"{kind.group}/{kind.versions[0]}", kind.name, metadata, status, tuple(mirrors))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirrorplane.api.finding import Finding
-from mirrorplane.api.proxy import Locality, Scope
+from mirrorplane.api.proxy import Locality, Proxy, Scope
 from mirrorplane.api.resource import PUSH_ORDER, resource_type
 from mirrorplane.controlplane.findings.format import one_line
 
@@ -70,7 +70,8 @@ class ScopeRow(msgspec.Struct, frozen=True):
 class ProxyRow(msgspec.Struct, frozen=True):
     """One stream of a proxy. `sharing_scope` counts the proxies of its scope; `since` is RFC 3339.
 
-    `types` are in push order, by their short names (CDS, LDS ...). `problems` are what a router does not serve.
+    `types` are in push order, by their short names (CDS, LDS ...). `node` is what the proxy says of itself, and its
+    identity: enough to render what it would be served. `problems` are what a router does not serve.
     """
 
     id: str
@@ -84,6 +85,7 @@ class ProxyRow(msgspec.Struct, frozen=True):
     since: str
     age_seconds: float
     types: Mapping[str, TypeRow]
+    node: Proxy
     problems: tuple[str, ...] = ()
 
 
@@ -106,6 +108,11 @@ def proxy_rows(
         for stream, scope in paced(zip(streams, scopes, strict=True))
     )
     return sorted(rows, key=lambda row: (row.namespace, row.name, row.id, row.since))
+
+
+def has_name(row: ProxyRow, name: str) -> bool:
+    """Tell whether a proxy has a name: `sleep`, istioctl's `sleep.shop`, `shop/sleep`, or its node id."""
+    return name in {row.name, f"{row.name}.{row.namespace}", f"{row.namespace}/{row.name}", row.id}
 
 
 def table_cells(row: ProxyRow, *, wide: bool = False) -> tuple[tuple[str, ...], list[str]]:
@@ -142,6 +149,7 @@ def _row(stream: "StreamStatus", scope: Scope, sharing: int, now: float) -> Prox
             resource_type(status.type_url).short or status.type_url: _type_row(status)
             for status in _in_push_order(stream.types)
         },
+        node=proxy,
     )
 
 

@@ -5,16 +5,18 @@ from collections.abc import Callable, Iterable
 
 from mirrorplane.api.proxy import Proxy, parse_node_id
 from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.query.explanation import ExplanationView, explain_request
 from mirrorplane.controlplane.query.objects import (
     FindingRow,
     ObjectRow,
     StatusRow,
     finding_row,
     object_rows,
-    status_row,
 )
 from mirrorplane.controlplane.query.proxies import ProxyRow, proxy_rows
+from mirrorplane.controlplane.query.requests import RequestText
 from mirrorplane.controlplane.query.resources import ResourceView, resource_views
+from mirrorplane.controlplane.query.statuses import status_rows
 from mirrorplane.controlplane.status_updater import StatusUpdater
 from mirrorplane.controlplane.xds.status import StreamStatus
 from mirrorplane.translators.scopes import criteria, scope_of
@@ -42,9 +44,9 @@ class Queries:
         return object_rows(self._plane.snapshot.objects.values())
 
     async def statuses(self) -> list[StatusRow]:
-        """Return the objects that have a status, ordered by Ref."""
-        statuses, objects = await self._status_updater.statuses(), self._plane.snapshot.objects
-        return [status_row(objects[ref], status) for ref, status in statuses if ref in objects]
+        """Return the objects that have a status, with their mirrors, ordered by Ref."""
+        written, streams = await self._status_updater.statuses(), list(self._streams())
+        return await self._plane.executor.run(lambda: status_rows(self._plane, written, streams))
 
     async def proxies(self) -> list[ProxyRow]:
         """Return a row for each stream, ordered by the proxy's namespace and name."""
@@ -55,9 +57,24 @@ class Queries:
 
         Raises NodeIdError for an id that is neither, and RenderError.
         """
+        return resource_views(await self._plane.rendered(self._proxy(node_id)))
+
+    async def explanation(self, node_id: str, text: RequestText) -> ExplanationView:
+        """Return what becomes of a request at a proxy: a connected one, else the one that a node id describes.
+
+        Raises NodeIdError, RenderError and RequestError.
+        """
+        proxy = self._proxy(node_id)
+        return await self._plane.executor.run(lambda: self._explanation(proxy, text))
+
+    def _explanation(self, proxy: Proxy, text: RequestText) -> ExplanationView:
+        """Work for CooperativeExecutor."""
+        resources = self._plane.publisher.render(proxy)
+        return explain_request(self._plane, proxy, resources, text, self._plane.locate).view()
+
+    def _proxy(self, node_id: str) -> Proxy:
         stream = next((stream for stream in self._streams() if stream.proxy.id == node_id), None)
-        proxy = stream.proxy if stream else _described_by(node_id)
-        return resource_views(await self._plane.rendered(proxy))
+        return stream.proxy if stream else _described_by(node_id)
 
     def _proxy_rows(self) -> list[ProxyRow]:
         """Work for CooperativeExecutor."""

@@ -1,7 +1,8 @@
-"""Statuses for people: a table for each kind, and a line for each condition that is not as it should be."""
+"""Statuses for people: a table for each kind, one of mirrors, a line for each condition that is not as it should be."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from mirrorplane.api.status import UNKNOWN
 from mirrorplane.controlplane.findings.format import one_line
 from mirrorplane.controlplane.query.objects import StatusRow
 from mirrorplane.controlplane.status.conditions import Plain
@@ -10,32 +11,53 @@ _EXPECTED = dict.fromkeys(
     ("Conflicted", "InsecureFrontendValidationMode", "OverlappingTLSConfig", "PartiallyInvalid"), "False"
 )
 """Conditions that report a problem when they are true. All others are expected to be true."""
+Table = tuple[str, list[tuple[str, ...]]]
+"""A title, and lines of cells, the titles of the columns first."""
+MIRROR_TITLES = ("NAMESPACE", "ROUTE", "FIELD", "TARGET", "SAMPLE", "STATE")
 _LISTS = {"listeners": "listener", "parents": "parent", "ancestors": "ancestor"}
 
 
-def status_tables(rows: Iterable[StatusRow]) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
-    """Yield a table for each kind: its name, and its lines, the titles first."""
-    by_kind: dict[str, list[StatusRow]] = {}
+def status_tables(rows: Iterable[StatusRow], *, wide: bool = False) -> Iterator[Table]:
+    """Yield a table for each kind: its name, and its lines, the titles first. Wide ones have the generation, too."""
+    by_kind: dict[tuple[str, str], list[StatusRow]] = {}
     for row in rows:
-        by_kind.setdefault(row.kind, []).append(row)
-    for kind, rows_of_kind in by_kind.items():
+        by_kind.setdefault((row.kind, _group(row)), []).append(row)
+    kinds = [kind for kind, _ in by_kind]
+    for (kind, group), rows_of_kind in by_kind.items():
         types = dict.fromkeys(c["type"] for row in rows_of_kind for c in _conditions(row.status))
         columns = [name for name in types if name not in _EXPECTED]
-        titles = ("NAMESPACE", "NAME", *_optional_titles(rows_of_kind), *(_title(name) for name in columns))
-        yield kind, [titles, *(_cells(row, titles, columns) for row in rows_of_kind)]
+        optional = (*(("GENERATION",) if wide else ()), *_optional_titles(rows_of_kind))
+        titles = ("NAMESPACE", "NAME", *optional, *(_title(name) for name in columns))
+        title = f"{kind} ({group})" if kinds.count(kind) > 1 else kind
+        yield title, [titles, *(_cells(row, titles, columns) for row in rows_of_kind)]
+    mirrors = [line for row in by_kind.values() for object_row in row for line in _mirror_cells(object_row)]
+    if mirrors:
+        yield "Mirror", [MIRROR_TITLES, *mirrors]
+
+
+def is_ready(row: StatusRow) -> bool:
+    """Tell whether an object is served as written: all its conditions are known, and as they should be."""
+    conditions = _conditions(row.status)
+    return bool(conditions) and all(c["status"] == _EXPECTED.get(c["type"], "True") for c in conditions)
+
+
+def resource_name(row: StatusRow) -> str:
+    """Return an object's name as `kubectl get -o name` prints it: `virtualservice.networking.istio.io/web`."""
+    return f"{row.kind.lower()}.{_group(row)}/{row.metadata.name}"
 
 
 def status_problems(rows: Iterable[StatusRow]) -> Iterator[str]:
     """Yield a line for each problem: the conditions of one entry that share a message are one line.
 
-    Messages of the object itself are not repeated for its entries.
+    Messages of the object itself are not repeated for its entries. What is unknown is no problem.
     """
     for row in rows:
         name = "/".join(filter(None, (row.metadata.namespace, row.metadata.name)))
         problems: dict[tuple[str, str], list[str]] = {}
         for entry, condition in _conditions_by_entry(row.status):
             message = condition["message"]
-            if condition["status"] != _EXPECTED.get(condition["type"], "True") and ("", message) not in problems:
+            unexpected = condition["status"] not in {_EXPECTED.get(condition["type"], "True"), UNKNOWN}
+            if unexpected and ("", message) not in problems:
                 words = f"{condition['type']}={condition['status']} ({condition['reason']})"
                 problems.setdefault((entry, message), []).append(words)
         for (entry, message), conditions in problems.items():
@@ -47,6 +69,23 @@ def _title(condition_type: str) -> str:
     return condition_type.rpartition("/")[2].upper()
 
 
+def _group(row: StatusRow) -> str:
+    return row.api_version.rpartition("/")[0]
+
+
+def _mirror_cells(row: StatusRow) -> Iterator[tuple[str, ...]]:
+    for mirror in row.mirrors:
+        cells = (
+            row.metadata.namespace,
+            f"{row.kind}/{row.metadata.name}",
+            mirror.path,
+            mirror.target or "-",
+            f"{mirror.percent:.7g} %" if mirror.target else "-",
+            mirror.state,
+        )
+        yield tuple(map(one_line, cells))
+
+
 def _optional_titles(rows: Iterable[StatusRow]) -> tuple[str, ...]:
     fields = {name for row in rows for name in row.status}
     return (*(("ADDRESSES",) if "addresses" in fields else ()), *(("ROUTES",) if "listeners" in fields else ()))
@@ -55,6 +94,7 @@ def _optional_titles(rows: Iterable[StatusRow]) -> tuple[str, ...]:
 def _cells(row: StatusRow, titles: Sequence[str], types: Sequence[str]) -> tuple[str, ...]:
     status = row.status
     optional = {
+        "GENERATION": str(row.metadata.generation or ""),
         "ADDRESSES": ",".join(address["value"] for address in status.get("addresses", ())),
         "ROUTES": str(sum(listener.get("attachedRoutes", 0) for listener in status.get("listeners", ()))),
     }

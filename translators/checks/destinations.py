@@ -148,7 +148,7 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
     if clients:
         yield _for_some(use, clients)
     elif problem is not None:
-        yield _unreachable(use, problem, service)
+        yield _unreachable(view, use, problem, service)
     elif service is not None:
         yield from _warnings(use, service)
         cluster = mirror_cluster(destination.host, port, destination.subset)
@@ -158,13 +158,22 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
             yield from _no_endpoints(view, use, service, port)
 
 
-def _unreachable(use: _Use, problem: Problem, service: Service | None) -> Finding:
+def _unreachable(view: View, use: _Use, problem: Problem, service: Service | None) -> Finding:
     reason = ("Mirror" if use.traffic is Traffic.MIRROR else "") + _REASONS[problem.field]
     message = f"{problem.message}: {_EFFECTS[use.traffic]}"
     fix = _fix(problem.field, use.destination)
+    if problem.field is DestinationField.HOST and (full_name := _full_name(view, use)):
+        fix = f"write {full_name}: names with dots are not completed"
     if service is not None and problem.field is DestinationField.PORT and not service.ports:
         fix = f"add spec.ports to {service.ref}"  # usual for an ExternalName, of which DNS needs none
     return Finding(use.about, reason, message, problem.path(use.destination), fix=fix)
+
+
+def _full_name(view: View, use: _Use) -> str:
+    """Return the service that `next.shop` or `next.shop.svc` leaves incomplete, or "". Istio completes no dots."""
+    host, visibility = use.destination.host, use.client.visibility
+    candidates = (f"{host}{suffix}" for suffix in (".svc.cluster.local", ".cluster.local") if "." in host)
+    return next((name for name in candidates if view.memo(services.find_service, visibility, name)), "")
 
 
 def _for_some(use: _Use, clients: Labels) -> Finding:

@@ -10,7 +10,7 @@ from mirrorplane.api.tracing import Forwarded, MirrorOutcome, Request, Target
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.matching.decoded import DecodedResources, cluster_problem
 from mirrorplane.translators.matching.fields import fraction
-from mirrorplane.translators.matching.headers import Level, apply_edits, request_edits, response_edits
+from mirrorplane.translators.matching.headers import Level, apply_edits, mutations, request_edits, response_edits
 from mirrorplane.translators.matching.paths import replace_prefix, replace_regex
 
 _ClusterWeight: TypeAlias = envoy.WeightedCluster.ClusterWeight
@@ -91,6 +91,7 @@ def _target(resources: DecodedResources, nested: NestedRoute, request: Request, 
         path=_rewritten_path(nested.route.match, action, request.path),
         authority=action.host_rewrite_literal or cluster.host_rewrite_literal or request.authority,
         headers=apply_edits(request.headers, request_edits(levels)),
+        request_edits=request_edits(levels),
         response_edits=response_edits(levels),
         problem=cluster_problem(resources, cluster.name, request.address),
         status=(HTTPStatus.INTERNAL_SERVER_ERROR if answers_500 else HTTPStatus.SERVICE_UNAVAILABLE).value,
@@ -126,6 +127,7 @@ def _mirror_outcome(
         fires=None if random_value is None else not problem and random_value % denominator < numerator,
         problem=problem,
         authority=policy.host_rewrite_literal,
+        edits=mutations(policy.request_headers_mutations),
     )
 
 

@@ -21,6 +21,13 @@ def response_edits(levels: Iterable[Level]) -> tuple[HeaderEdit, ...]:
     return _nonempty(_edit(level.response_headers_to_remove, level.response_headers_to_add) for level in levels)
 
 
+def mutations(changes: Iterable[envoy.HeaderMutation]) -> HeaderEdit:
+    """Return the changes of a copy's headers. Ours remove before they set and add, so one edit has them all."""
+    change_list = list(changes)
+    removed = (change.remove for change in change_list if change.WhichOneof("action") == "remove")
+    return _edit(removed, (change.append for change in change_list if change.WhichOneof("action") == "append"))
+
+
 def apply_edits(headers: Pairs, edits: Iterable[HeaderEdit]) -> Pairs:
     """Return headers after edits."""
     for edit in edits:

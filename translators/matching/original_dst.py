@@ -1,6 +1,7 @@
 """Which address a client dials for a host: the answer that cluster DNS gives. The only file here that reads a View."""
 
 from mirrorplane.api.hosts import collapsed, fqdn, is_ip
+from mirrorplane.api.mesh import Service
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import services
@@ -18,14 +19,19 @@ def original_dst_address(view: View, scope: Scope, host: str, port: int) -> str:
     name = host.lower().removesuffix(".")
     if is_ip(name):
         return collapsed(name)
+    service = resolve_service(view, scope, host)
+    if service is None:
+        return ANY_ADDRESS
+    endpoints = tcp_endpoints(view, service.ref, service.host, port)
+    resolved = dialable_addresses(service) or tuple(endpoint.address for endpoint in endpoints)
+    return next(iter(resolved), ANY_ADDRESS)
+
+
+def resolve_service(view: View, scope: Scope, host: str) -> Service | None:
+    """Return the service that a client means by a host name, as cluster DNS completes it."""
+    name = host.lower().removesuffix(".")
     suffix = f".svc.{scope.domain}"
     # The resolver's search list: as given, in the client's namespace, in the domain, and under `svc`.
     names = (name, fqdn(name, scope.namespace, scope.domain), f"{name}{suffix}", f"{name.removesuffix('.svc')}{suffix}")
-    for candidate in names:
-        service = services.find_service(view, scope.visibility, resolve_alias(view, candidate))
-        if service is not None:
-            resolved = dialable_addresses(service) or tuple(
-                e.address for e in tcp_endpoints(view, service.ref, service.host, port)
-            )
-            return next(iter(resolved), ANY_ADDRESS)
-    return ANY_ADDRESS
+    resolved = (services.find_service(view, scope.visibility, resolve_alias(view, candidate)) for candidate in names)
+    return next((service for service in resolved if service is not None), None)

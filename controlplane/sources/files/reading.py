@@ -70,6 +70,10 @@ class Reader(msgspec.Struct, frozen=True):
             return Reading(problem=FileProblem(f"cannot be read: {error.strerror or error}"))
         except YamlError as error:
             return Reading(problem=FileProblem(error.message, error.line))
+        return self.parse(path, body, mark)
+
+    def parse(self, path: str, body: bytes, mark: Fingerprint | None = None) -> Reading:
+        """Decode the content of a file."""
         manifests: list[Manifest] = []
         number = 0
         try:

@@ -7,7 +7,7 @@ See decision 0020.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.manifests.decode import Accept, Registry, accept_all
 from mirrorplane.controlplane.manifests.documents import require_libyaml
+from mirrorplane.controlplane.manifests.drafts import Draft
 from mirrorplane.controlplane.sources.changes import Batch
 from mirrorplane.controlplane.sources.files.file_findings import file_findings
 from mirrorplane.controlplane.sources.files.last_good import NO_STATE, FileState, next_state
@@ -52,9 +53,16 @@ class FileSource:
     whole is taken for an accident: its objects keep serving until it is back. Deleting a file deletes its objects.
     """
 
-    def __init__(self, paths: Sequence[Path], registry: Registry, accept: Accept = accept_all) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        registry: Registry,
+        accept: Accept = accept_all,
+        inline: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """`inline` is content that is in no file, by the name that findings give it: it never changes."""
         require_libyaml()
-        self._paths = tuple(paths)
+        self._paths, self._inline = tuple(paths), dict(inline or {})
         self._reader = Reader(registry, accept)
         self._read_as: dict[str, Fingerprint] = {}
         self._index = FileIndex()
@@ -63,7 +71,7 @@ class FileSource:
     @property
     def name(self) -> str:
         """See Source.name: the given paths."""
-        return ", ".join(map(str, self._paths)) or "no files"
+        return ", ".join((*map(str, self._paths), *self._inline)) or "no files"
 
     @property
     def ignored(self) -> Counter[str]:
@@ -74,6 +82,12 @@ class FileSource:
     def is_empty(self) -> bool:
         """Tell whether the files hold nothing: no object, none that is ignored, and nothing that is wrong."""
         return not (self._index.serving or self.ignored or any(self._findings.values()))
+
+    def drafts(self) -> Iterator[Draft]:
+        """Yield what can be read of rejected objects, of each that nothing else defines. See decision 0136."""
+        flawed = (manifest.decoded for state in self._index.files.values() for _, manifest in state.flawed)
+        by_ref = {decoded.ref: decoded.draft for decoded in flawed if decoded.draft and decoded.ref}
+        yield from (draft for ref, draft in by_ref.items() if ref not in self._index.serving)
 
     async def load(self) -> Batch:
         """See Source.load. Reads in a thread."""
@@ -88,7 +102,7 @@ class FileSource:
 
     def _scan(self, listing: Listing, touched: Collection[str], *, patient: bool = False) -> Batch:
         reads = self._read(listing, touched, patient=patient)
-        updates = dict(self._deleted(listing)) | dict(self._unlisted(listing)) | dict(reads)
+        updates = dict(self._deleted(listing)) | dict(self._unlisted(listing)) | dict(reads) | dict(self._read_inline())
         if not updates:
             return Batch()
         transition = apply_updates(self._index, updates)
@@ -96,10 +110,14 @@ class FileSource:
         return Batch(transition.changes, self._new_findings(transition.concerned))
 
     def locate(self, ref: Ref, path: str) -> Location | None:
-        """See Source.locate: the file and line of a field of the object that serves."""
+        """See Source.locate: the file and line of a field of the object that serves, else of its draft."""
         index = self._index
         served = index.serving.get(ref)
-        return Location(served.owner[0], index.claim(ref, served.owner).line(path)) if served else None
+        if served:
+            return Location(served.owner[0], index.claim(ref, served.owner).line(path))
+        flawed = ((file, manifest) for file, state in index.files.items() for _, manifest in state.flawed)
+        drafts = ((file, manifest) for file, manifest in flawed if manifest.decoded.ref == ref)
+        return next((Location(file, manifest.line(path)) for file, manifest in drafts), None)
 
     async def watch(self, stop: asyncio.Event) -> AsyncIterator[Batch]:
         """See Source.watch. Reads in a thread.
@@ -136,7 +154,7 @@ class FileSource:
 
     def _deleted(self, listing: Listing) -> Iterator[tuple[str, None]]:
         for path in self._index.files:
-            if listing.lacks(path):
+            if listing.lacks(path) and path not in self._inline:
                 self._read_as.pop(path, None)
                 yield path, None
 
@@ -170,6 +188,11 @@ class FileSource:
             if reading.fingerprint:
                 self._read_as[path] = reading.fingerprint
             yield path, next_state(self._index.state(path), reading)
+
+    def _read_inline(self) -> Iterator[tuple[str, FileState]]:
+        for name, body in self._inline.items():
+            if name not in self._index.files:
+                yield name, next_state(NO_STATE, self._reader.parse(name, body))
 
     def _new_findings(self, concerned: Collection[str]) -> dict[str, tuple[Finding, ...]]:
         """Return the findings of those files whose findings differ from the last ones."""

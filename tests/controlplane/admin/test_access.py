@@ -82,10 +82,10 @@ async def test_the_command_sends_a_token_from_a_file(app: App, signer: Signer, t
         "no proxies are connected\n",
     )
     code, printed = await mirrorplane("proxies", "--admin-address", address)
-    assert code == 1
+    assert code == 2
     assert "refused access: exactly one `authorization: Bearer TOKEN` is required" in printed
     code, printed = await mirrorplane("proxies", "--admin-address", address, "--admin-token-file", tmp_path / "none")
-    assert (code, "cannot be read" in printed) == (1, True)
+    assert (code, "cannot be read" in printed) == (2, True)
 
 
 async def test_an_event_stream_ends_when_its_token_expires(
@@ -106,7 +106,7 @@ async def test_the_command_says_that_a_file_holds_no_token(app: App, tmp_path: P
     token.write_text(text)
     address = f"127.0.0.1:{app.admin_port}"
     code, printed = await mirrorplane("proxies", "--admin-address", address, "--admin-token-file", token)
-    assert (code, f"{token}: is not a bearer token" in printed) == (1, True)
+    assert (code, f"{token}: is not a bearer token" in printed) == (2, True)
 
 
 async def test_a_caller_of_another_trust_domain_is_forbidden(tmp_path: Path, signer: Signer):

@@ -25,10 +25,10 @@ class Outcome(msgspec.Struct, frozen=True):
     stderr: str
 
 
-def run(*args: object) -> Outcome:
+def run(*args: object, stdin: str = "") -> Outcome:
     """Call a command in this process. An exception that a user would see as a bug is raised."""
     with _logging_restored(), _time_limit():
-        result = CliRunner().invoke(cli, [str(arg) for arg in args], prog_name="mirrorplane")
+        result = CliRunner().invoke(cli, [str(arg) for arg in args], input=stdin, prog_name="mirrorplane")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Outcome(result.exit_code, result.stdout, result.stderr)
@@ -42,8 +42,8 @@ def run_process(*args: object) -> Outcome:
 
 
 def error_line(outcome: Outcome) -> str:
-    """Return the last line of what failed, which must be an error and no traceback."""
-    assert outcome.returncode != 0
+    """Return the last line of what could not be answered, which must be an error and no traceback."""
+    assert outcome.returncode == 2
     assert "Traceback" not in outcome.stderr
     last = outcome.stderr.strip().splitlines()[-1]
     assert last.startswith("Error: ")

@@ -69,11 +69,10 @@ def test_check_is_silent_and_content_with_good_manifests(folder: Path):
 def test_a_folder_without_manifests_is_told_from_a_good_one(tmp_path: Path):
     (tmp_path / "mesh.txt").write_text("kind: Service")
     result = run("check", "-f", tmp_path)
-    assert result.returncode == 0
-    assert result.stderr.splitlines() == [
-        f"no manifest found in {tmp_path}: a file in a folder must end in .yaml, .yml or .json",
-        "0 objects, 0 errors, 0 warnings",
-    ]
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"Error: no manifest found in {tmp_path}: a file in a folder must end in .yaml, .yml or .json\n"
+    )
 
 
 def test_check_names_file_line_field_and_fix_and_exits_1(folder: Path):

@@ -70,7 +70,12 @@ def test_a_rule_is_explained_with_shares_mirrors_and_the_reasons_of_others(mesh:
     ]
     assert lines["copied to"] == [
         "httpbin.default.svc.cluster.local:8000, subset v2: 12.5 % of the requests, Host httpbin-shadow:8000, "
-        "through the guarded cluster mirror|8000|v2|httpbin.default.svc.cluster.local"
+        "through the guarded cluster mirror|8000|v2|httpbin.default.svc.cluster.local",
+        "guards: bodies to 1 MiB, 128 copies in flight, 15s for a copy, 1s to connect; what exceeds them is dropped or "
+        "cut off, and the request is not affected",
+        "the copy has all headers of what is sent, credentials too (authorization, cookie, x-forwarded-client-cert), "
+        "and x-envoy-internal: true from Envoy",
+        "not done for the copy: retries, consistent hashing; its answer is discarded",
     ]
     assert lines["not matched"][0].endswith("header x-user is missing (it must be 'me')")
     assert lines["not evaluated"] == ["1 more: the first matching route applies"]
@@ -118,6 +123,44 @@ def test_a_mesh_that_blocks_says_what_it_answers(mesh: Path, node: Path):
     head = "apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}"
     (mesh / "config.yaml").write_text(f"{head}\nspec: {{{config}}}\n")
     assert explained(mesh, node, "GET", "http://nobody:8000/")["answer"][0].startswith("502 by the proxy itself")
+
+
+def test_guards_are_those_of_the_mesh(mesh: Path, node: Path):
+    head = "apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}"
+    guards = "{maxBodyBytes: 1536, maxRequests: 7, deadline: 1500ms, connectTimeout: 250ms}"
+    (mesh / "config.yaml").write_text(f"{head}\nspec: {{mirroring: {{guards: {guards}}}}}\n")
+    lines = explained(mesh, node, "GET", "http://httpbin:8000/a")["copied to"]
+    assert lines[1].startswith("guards: bodies to 1.5 KiB, 7 copies in flight, 1.5s for a copy, 250ms to connect;")
+    args = ("explain", "-f", mesh, "--proxy", node, "GET", "http://httpbin:8000/a", "-o", "json")
+    [mirror] = json.loads(run(*args).stdout)["action"]["mirrors"]
+    assert (mirror["guards"]["max_body_bytes"], mirror["guards"]["deadline_ms"]) == (1536, 1500)
+
+
+def test_header_changes_are_explained_whether_or_not_the_request_has_the_headers(mesh: Path, node: Path):
+    changes = {"request": {"set": {"x-a": "1"}, "add": {"x-b": "2"}, "remove": ["cookie", "x-user"]}}
+    rule = {"route": route(("httpbin", "", 1)), "mirror": {"host": "httpbin"}, "headers": changes}
+    (mesh / "rules.yaml").write_text(virtual_service("httpbin", rule))
+    lines = explained(mesh, node, "GET", "http://httpbin:8000/", "-H", "x-user: me")
+    assert lines["sent to"][1:] == [
+        "set on the request: x-a: 1",
+        "added on the request: x-b: 2",
+        "removed from the request: cookie, x-user",
+    ]
+    assert "credentials too (authorization, x-forwarded-client-cert)" in lines["copied to"][2]
+
+
+@pytest.mark.parametrize("url", ["http://httpbin/", "http://httpbin.default:80/x", "http://httpbin.default.svc/"])
+def test_a_service_that_is_called_on_another_port_is_recognised(mesh: Path, node: Path, url: str):
+    hint = "httpbin.default.svc.cluster.local listens on 8000, not 80"
+    assert hint in explained(mesh, node, "GET", url)["virtual host"]
+    node.write_text("{name: sleep, ip: 10.0.0.9, interception: REDIRECT}")
+    assert hint in [line for lines in explained(mesh, node, "GET", url).values() for line in lines]
+
+
+def test_a_stranger_gets_no_hint(mesh: Path, node: Path):
+    for url in ("http://httpbin:8000/", "http://nobody/", "http://10.0.0.1/"):
+        lines = explained(mesh, node, "GET", url)
+        assert not [line for group in lines.values() for line in group if "listens on" in line]
 
 
 def test_injected_faults_are_explained(mesh: Path, node: Path):

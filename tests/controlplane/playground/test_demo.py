@@ -74,4 +74,4 @@ def test_a_step_that_does_not_come_out_as_it_should_says_what_was_expected(
     monkeypatch.setattr(demo, "tutorial", without_mirror)
     monkeypatch.setattr(demo, "_COPY_S", 0.5)
     assert demo.play(keep=False) == 1
-    assert "v2 logs a copy of every request: expected 10, saw 0" in capsys.readouterr().out
+    assert "v2 logs a copy of every request: expected 10, saw 0" in capsys.readouterr().err

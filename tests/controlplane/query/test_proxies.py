@@ -97,6 +97,7 @@ def test_a_row_is_plain_and_says_everything():
             "RDS": {**plain(ROUTE), "state": "REJECTED", "synced": False, "nack": "bad", "subscribed": 2},
         },
         "problems": [],
+        "node": msgspec.to_builtins(B),
     }
     assert list(row_b.types) == ["CDS", "RDS"]
     assert row_a.name == "a"
@@ -210,7 +211,7 @@ async def test_debug_pages_are_off_on_an_address_that_others_can_reach(tmp_path:
                 assert answer.status == 404
     finally:
         await app.close()
-    assert code == 1
+    assert code == 2
     assert "needs a loopback --admin-address, or --jwks" in printed
 
 
@@ -218,7 +219,7 @@ def test_it_says_what_to_do_where_nothing_answers():
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     result = CliRunner().invoke(cli, ["proxies", "--admin-address", f"127.0.0.1:{port}"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert (
         f"Error: cannot connect to 127.0.0.1:{port} (Connection refused): is `mirrorplane serve` run" in result.output
     )
@@ -236,7 +237,7 @@ async def test_something_else_on_the_address_is_one_clear_line(answer: bytes):
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         code, printed = await mirrorplane("proxies", "--admin-address", address)
-    assert code == 1
+    assert code == 2
     assert printed.startswith("Error: ")
     assert address in printed
     assert len(printed.splitlines()) == 1
@@ -244,7 +245,7 @@ async def test_something_else_on_the_address_is_one_clear_line(answer: bytes):
 
 def test_an_address_that_is_none_is_one_clear_line():
     result = CliRunner().invoke(cli, ["proxies", "--admin-address", "nowhere"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "'nowhere' is not an address" in result.output
 
 

@@ -220,5 +220,5 @@ def near(moment: float, moments: list[float]) -> bool:
 @pytest.mark.parametrize("flag", ["--debounce-quiet", "--debounce-max"])
 def test_a_debounce_that_is_no_duration_is_one_clear_line(flag: str, tmp_path: Path):
     result = CliRunner().invoke(serve, ["-f", str(tmp_path), flag, "soon"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert f"{flag}: 'soon' is not a duration" in result.output

@@ -1,0 +1,61 @@
+"""The option `--proxy`: a node file, or the name of a proxy that is connected to a running control plane."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mirrorplane.controlplane.commands.admin_client import AdminServer, fetch_rows
+from mirrorplane.controlplane.commands.errors import CommandError
+
+if TYPE_CHECKING:
+    from mirrorplane.api.proxy import Proxy
+    from mirrorplane.controlplane.query.proxies import ProxyRow
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_STDIN = "-"
+
+
+def proxy_option(*more_names: str, required: bool = True, multiple: bool = False) -> Callable[[Any], Any]:
+    """Return the option; its argument is called `proxy_name`, or `proxy_names` where it may be repeated."""
+    return click.option(
+        "--proxy",
+        *more_names,
+        "proxy_names" if multiple else "proxy_name",
+        required=required,
+        multiple=multiple,
+        metavar="FILE|NAME",
+        help="A node file (name, namespace, role, labels), or a connected proxy: sleep, sleep.shop."
+        + (" Repeatable." if multiple else ""),
+    )
+
+
+def find_proxy(text: str, admin: AdminServer) -> "Proxy":
+    """Return the proxy that a node file describes, or that is connected under a name. Raises CommandError."""
+    from mirrorplane.controlplane.commands.node_file import NodeFileError, read_node
+
+    if not is_node_file(text):
+        return find_connected(text, admin).node
+    try:
+        return read_node(Path(text))
+    except NodeFileError as error:
+        raise CommandError(str(error)) from error
+
+
+def is_node_file(text: str) -> bool:
+    """Tell whether the value of `--proxy` names a file; all others are names."""
+    return text == _STDIN or text.endswith(_SUFFIXES) or Path(text).exists()
+
+
+def find_connected(name: str, admin: AdminServer) -> "ProxyRow":
+    """Return the row of a connected proxy. Raises CommandError, also when several have the name."""
+    from mirrorplane.controlplane.query.proxies import ProxyRow, has_name
+
+    rows = {row.id: row for row in fetch_rows(admin, "/debug/proxies", ProxyRow) if has_name(row, name)}
+    if not rows:
+        raise CommandError(f"no proxy {name} is connected, and no file has this name")
+    if len(rows) > 1:
+        names = ", ".join(sorted(f"{row.name}.{row.namespace}" for row in rows.values()))
+        raise CommandError(f"{len(rows)} proxies have the name {name}: {names}")
+    return next(iter(rows.values()))

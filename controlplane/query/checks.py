@@ -1,0 +1,73 @@
+"""The findings about manifests that serve nothing: those about objects, and those about drafts of rejected ones.
+
+See decision 0136.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.meta import Ref
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.manifests.drafts import Draft
+from mirrorplane.controlplane.sources.changes import Batch, Change
+from mirrorplane.controlplane.sources.source import Locate, Location
+from mirrorplane.translators.lookups.endpoints import port_endpoints
+
+if TYPE_CHECKING:
+    from mirrorplane.controlplane.plane import Plane
+
+_INTERNAL_ERROR = "InternalError"
+
+
+async def add_drafts(plane: "Plane", drafts: Iterable[Draft]) -> dict[Ref, Draft]:
+    """Put drafts beside the objects of a plane without proxies, and return those that could be put there."""
+    usable = {draft.object.ref: draft for draft in drafts if _can_be_lowered(plane, draft)}
+    if usable:
+        await plane.update(Batch(tuple(Change(ref, draft.object) for ref, draft in sorted(usable.items()))))
+    return usable
+
+
+def reliable(findings: Iterable[Finding], drafts: Mapping[Ref, Draft], locate: Locate) -> list[Finding]:
+    """Return the findings without those about drafts that may come from a gap: warnings, and errors near a gap.
+
+    What the source reported when it rejected the object has a file already, and is kept. `locate` is the source's.
+    """
+    certain = []
+    for finding in findings:
+        draft = drafts.get(finding.about)
+        if draft is None or finding.file:
+            certain.append(finding)
+        elif _is_certain(finding, draft):
+            file, line = locate(finding.about, finding.path) or Location("")
+            certain.append(msgspec.structs.replace(finding, file=file, line=line))
+    return sorted(certain, key=lambda finding: (finding.file, finding.line))
+
+
+def services_without_workloads(plane: "Plane") -> list[Ref]:
+    """Return the Kubernetes Services with a selector that selects nothing, and no endpoints of their own."""
+    view = plane.engine.view
+    return [
+        service.ref
+        for ref in sorted(plane.snapshot.objects)
+        if ref.kind == "Service"
+        for service in view.lowered(ref).services
+        if service.selector and not any(port_endpoints(view, service, port) for port in service.ports)
+    ]
+
+
+def _is_certain(finding: Finding, draft: Draft) -> bool:
+    is_error = finding.severity is Severity.ERROR and finding.reason != _INTERNAL_ERROR
+    return is_error and not draft.is_near_gap(finding.path)
+
+
+def _can_be_lowered(plane: "Plane", draft: Draft) -> bool:
+    """Tell whether a draft can be translated. Translators are for valid objects only: what fails here is no bug."""
+    obj = draft.object
+    try:
+        catalogue().by_kind[obj.ref.kind].lower(plane.engine.view, obj)
+    except Exception:
+        return False
+    return True

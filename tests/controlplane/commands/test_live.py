@@ -1,0 +1,228 @@
+"""Commands that ask a running control plane: selection, formats, waiting and watching."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+from click.testing import CliRunner, Result
+
+from mirrorplane.api.resource import CLUSTER, ENDPOINT
+from mirrorplane.controlplane.app import App, ServeOptions
+from mirrorplane.controlplane.cli import cli
+from mirrorplane.controlplane.playground.manifests import service
+from mirrorplane.controlplane.settings import Address
+from tests.controlplane.xds.grpc_peers import ADS, Peer
+from tests.e2e.support.manifests import join_manifests, route, until, virtual_service
+
+ANY = Address("127.0.0.1", 0)
+MIRRORED = {
+    "route": route(("web", "", 1)),
+    "mirror": {"host": "next", "port": {"number": 8000}},
+    "mirrorPercentage": {"value": 12.5},
+}
+GATEWAY = """\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: web}
+spec:
+  selector: {app: edge}
+  servers:
+  - {hosts: ["*"], port: {number: 8080, name: http, protocol: HTTP}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def logging_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in a thread here: they must not take the log away from the control plane beside them."""
+    monkeypatch.setattr("mirrorplane.controlplane.observe.logs.start_logging", lambda *_, **__: None)
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncIterator[App]:
+    (tmp_path / "services.yaml").write_text(join_manifests(service("web", 8000), service("next", 8000)))
+    (tmp_path / "web.yaml").write_text(join_manifests(virtual_service("web", MIRRORED), GATEWAY))
+    app = App(ServeOptions((tmp_path,), ANY, ANY))
+    await app.start()
+    following = asyncio.create_task(app.run())
+    yield app
+    app.stop()
+    await following
+    await app.close()
+
+
+async def run(app: App, *args: object) -> Result:
+    command = [*map(str, args), "--admin-address", f"127.0.0.1:{app.admin_port}"]
+    return await asyncio.to_thread(CliRunner().invoke, cli, command)
+
+
+async def connect(channel: grpc.aio.Channel, name: str = "sleep.default") -> Peer:
+    namespace = name.partition(".")[2]
+    node_id = f"sidecar~10.0.0.7~{name}~{namespace}.svc.cluster.local"
+    peer = Peer(channel, f"{ADS}/StreamAggregatedResources", delta=False, node_id=node_id)
+    await peer.send(CLUSTER)
+    return peer
+
+
+async def acknowledge(peer: Peer) -> None:
+    response = await peer.read()
+    await peer.send(response.type_url, version_info=response.version_info, response_nonce=response.nonce)
+
+
+async def test_status_has_virtual_services_and_mirrors(app: App):
+    result = await run(app, "status")
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["default", "web", "True", "True", "False"] in lines
+    target = ["next.default.svc.cluster.local:8000", "12.5", "%", "MirrorHasNoEndpoints"]
+    assert ["default", "VirtualService/web", "spec.http[0].mirror", *target] in lines
+    assert "VirtualService default/web: Programmed=False (Pending): no proxy is connected" in result.stdout
+
+
+async def test_status_says_why_no_copy_arrives(app: App, tmp_path: Path):
+    (tmp_path / "services.yaml").write_text(service("web", 8000))
+    await until(lambda: any(f.reason == "MirrorHostNotFound" for f in app.plane.findings.all()), "next is gone")
+    result = await run(app, "status", "vs/web", "-o", "json")
+    [item] = json.loads(result.stdout)["items"]
+    assert [mirror["state"] for mirror in item["mirrors"]] == ["MirrorHostNotFound"]
+    resolved = next(c for c in item["status"]["conditions"] if c["type"] == "ResolvedRefs")
+    assert (resolved["status"], resolved["reason"]) == ("False", "MirrorHostNotFound")
+
+
+async def test_status_shows_an_object_that_was_rejected(app: App, tmp_path: Path):
+    (tmp_path / "bad.yaml").write_text(virtual_service("bad", {"route": route(("web", "", 1)), "timeout": "soon"}))
+    await until(lambda: any(f.about.name == "bad" for f in app.plane.findings.all()), "it was rejected")
+    result = await run(app, "status", "virtualservice", "bad")
+    assert ["default", "bad", "False"] in [line.split() for line in result.stdout.splitlines()]
+    assert "spec.http[0].timeout" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "names"),
+    [
+        (["vs"], {"virtualservice.networking.istio.io/web"}),
+        (["VirtualServices/web"], {"virtualservice.networking.istio.io/web"}),
+        (["vs/default/web", "gw/web"], {"virtualservice.networking.istio.io/web", "gateway.networking.istio.io/web"}),
+        (["gateway.networking.istio.io"], {"gateway.networking.istio.io/web"}),
+        (["-n", "default"], {"virtualservice.networking.istio.io/web", "gateway.networking.istio.io/web"}),
+        (["-n", "shop"], set()),
+        (["-n", "shop", "-A", "vs", "web"], {"virtualservice.networking.istio.io/web"}),
+    ],
+)
+async def test_objects_are_selected_as_kubectl_does(app: App, args: list[str], names: set[str]):
+    result = await run(app, "status", "-o", "name", *args)
+    assert (result.exit_code, set(result.stdout.split())) == (0, names)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["vs/none"], "virtualservice/none not found"),
+        (["vs/web", "-n", "shop"], "virtualservice/web not found in namespace shop"),
+        (["gateway.gateway.networking.k8s.io"], "gateway.gateway.networking.k8s.io not found"),
+        (["vs/a/b/c"], "'vs/a/b/c' is not TYPE, TYPE/NAME or TYPE/NAMESPACE/NAME"),
+        (["vs/a", "gw"], "write TYPE/NAME for each object, or TYPE NAME ..."),
+    ],
+)
+async def test_a_selection_of_nothing_is_an_error(app: App, args: list[str], message: str):
+    result = await run(app, "status", *args)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {message}")
+
+
+async def test_wait_ends_when_proxies_have_accepted(app: App):
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.xds_port}") as channel:
+        peer = await connect(channel)
+        await until(lambda: any(s.types for s in app.xds.statuses()), "the proxy is connected")
+        waiting = asyncio.create_task(run(app, "status", "vs/web", "--wait", "--timeout", "60s"))
+        await acknowledge(peer)
+        result = await waiting
+    assert result.exit_code == 0, result.output
+    assert ["default", "web", "True", "True", "True"] in [line.split() for line in result.stdout.splitlines()]
+
+
+async def test_wait_gives_up_with_1_and_the_reason(app: App):
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.xds_port}") as channel:
+        await connect(channel)
+        await until(lambda: any(s.types for s in app.xds.statuses()), "the proxy is connected")
+        result = await run(app, "status", "vs/web", "--wait", "--timeout", "300ms")
+        missing = await run(app, "status", "vs/none", "--wait", "--timeout", "100ms")
+    assert (result.exit_code, missing.exit_code) == (1, 1)
+    assert "1 of 1 proxies have not accepted the last update yet: sleep.default" in result.stderr
+    assert result.stderr.endswith("not ready after 0.3 s\n")
+    assert missing.stderr.startswith("virtualservice/none not found")
+
+
+def test_waiting_and_watching_need_a_running_control_plane(tmp_path: Path):
+    (tmp_path / "web.yaml").write_text(service("web", 8000))
+    for flag in ("-w", "--wait"):
+        result = CliRunner().invoke(cli, ["status", "-f", str(tmp_path), flag])
+        assert result.exit_code == 2
+        assert "need a running control plane: leave out -f" in result.stderr
+
+
+async def test_watch_prints_what_changes_until_interrupted(app: App, tmp_path: Path):
+    where = f"127.0.0.1:{app.admin_port}"
+    command = [sys.executable, "-m", "mirrorplane.controlplane.cli", "status", "-w", "vs", "--admin-address", where]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        await _line_with(process.stdout, "VirtualService/web")
+        (tmp_path / "more.yaml").write_text(virtual_service("next", {"route": route(("next", "", 1))}))
+        await _line_with(process.stdout, "next")
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _line_with(stream: asyncio.StreamReader, text: str) -> None:
+    async with asyncio.timeout(60):
+        while text not in (await stream.readline()).decode():
+            pass
+
+
+async def test_watch_ends_when_the_control_plane_does(app: App):
+    watching = asyncio.create_task(run(app, "proxies", "-w"))
+    await until(lambda: bool(app.admin._event_streams._open), "it watches")
+    await app.admin.stop()
+    result = await watching
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (2, "Error: the control plane stopped")
+
+
+@pytest.mark.parametrize(
+    ("args", "names"),
+    [
+        ([], ["sleep.default", "sleep.shop"]),
+        (["-n", "shop"], ["sleep.shop"]),
+        (["sleep"], ["sleep.default", "sleep.shop"]),
+        (["shop/sleep"], ["sleep.shop"]),
+        (["sleep.default"], ["sleep.default"]),
+    ],
+)
+async def test_proxies_are_selected_by_name_and_namespace(app: App, args: list[str], names: list[str]):
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.xds_port}") as channel:
+        peers = [await connect(channel, name) for name in ("sleep.default", "sleep.shop")]
+        await until(lambda: len(list(app.xds.statuses())) == len(peers), "both are connected")
+        result = await run(app, "proxies", "-o", "name", *args)
+        none = await run(app, "proxies", "nobody")
+    assert result.stdout.split() == names
+    assert (none.exit_code, none.stderr) == (2, "Error: no proxy nobody is connected\n")
+
+
+async def test_a_row_has_the_node_as_the_proxy_describes_it(app: App):
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.xds_port}") as channel:
+        peer = Peer(channel, f"{ADS}/DeltaAggregatedResources", delta=True)
+        await peer.send(ENDPOINT)
+        await until(lambda: any(app.xds.statuses()), "it is connected")
+        [row] = json.loads((await run(app, "proxies", "-o", "json")).stdout)
+    assert row["node"].items() >= {"role": "sidecar", "name": "sleep", "namespace": "default", "ip": "10.0.0.7"}.items()
+
+
+async def test_the_environment_names_the_control_plane(app: App):
+    environment = {"MIRRORPLANE_ADMIN": f"127.0.0.1:{app.admin_port}"}
+    command = ["status", "vs", "-o", "name"]
+    result = await asyncio.to_thread(lambda: CliRunner(env=environment).invoke(cli, command))
+    assert result.stdout == "virtualservice.networking.istio.io/web\n"
