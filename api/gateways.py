@@ -120,6 +120,8 @@ class Gateway(msgspec.Struct, frozen=True):
     `api` is the prefix of that name that keeps gateways of several APIs apart. `router_namespace`: only routers there
     serve it, "" for all. `client_certificate` is a Secret, `namespace/name`, that its routers present to backends which
     request a certificate; the gateway needs permission to refer to it. `order` is that of the tables that bind to it.
+    `service_accounts` are those of its routers in its own namespace (`*`: any), `remote_accounts` those in others: only
+    routers with one of them are sent Secrets (decision 0133).
     """
 
     ref: Ref
@@ -130,6 +132,8 @@ class Gateway(msgspec.Struct, frozen=True):
     router_namespace: str = ""
     client_certificate: str = ""
     order: Order = Order.WRITTEN
+    service_accounts: tuple[str, ...] = ()
+    remote_accounts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

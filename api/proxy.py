@@ -49,6 +49,11 @@ class Proxy(msgspec.Struct, frozen=True):
     identity: str = ""
 
     @property
+    def service_account(self) -> str:
+        """The authenticated service account, of the proxy's namespace; "" without authentication."""
+        return self.identity.rpartition("/sa/")[2]
+
+    @property
     def id(self) -> str:
         """Istio's node id: `sidecar~10.0.0.7~sleep.default~default.svc.cluster.local`."""
         return f"{self.role}~{self.ip}~{self.name}.{self.namespace}~{self.namespace}.svc.{self.domain}"
@@ -103,8 +108,9 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     `workload_labels` are those that some service selects workloads by, for inbound ports, and for routers. `identity`
     is set for routers: Secrets are never shared with another identity. `locality` and `locality_labels`, which are
     compared with those of endpoints, are set where some rule prefers near endpoints; `policy_labels` are those that
-    some policy of the namespace selects clients by. `client_certificate_gateway` has the certificate that an
-    authenticated router shows to backends.
+    some policy of the namespace selects clients by. `client_certificate_gateway` has the certificate that a
+    router shows to backends. `secret_gateways` are those of `gateways` whose routers have its service account: it is
+    sent their Secrets, and without any it is sent none.
     """
 
     role: str
@@ -121,6 +127,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     locality_labels: tuple[tuple[str, str], ...] = ()
     policy_labels: tuple[tuple[str, str], ...] = ()
     client_certificate_gateway: Ref | None = None
+    secret_gateways: tuple[Ref, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -138,7 +145,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
         # Secrets are sent only to routers that have proved who they are. See decision 0026.
         router = self.role == ROUTER
         return ClientKey(
-            self.visibility, self.policy_labels, router and bool(self.identity), router, self.client_certificate_gateway
+            self.visibility, self.policy_labels, bool(self.secret_gateways), router, self.client_certificate_gateway
         )
 
     @property

@@ -27,6 +27,7 @@ class MeshSettings(msgspec.Struct, frozen=True):
 
     `..._export_to` are the defaults for services, rules and policies without exportTo. `locality_lb` and `keepalive`
     apply where a policy has no such settings; with `http2`, hosts that declare HTTP are then called by HTTP/2.
+    `router_accounts` are service accounts of routers, `namespace/name`, whatever the gateways say.
     """
 
     # Istio's defaults (pkg/config/mesh/mesh.go), but for a proxy port, which Istio has off (0), and an access log.
@@ -48,6 +49,7 @@ class MeshSettings(msgspec.Struct, frozen=True):
     paths: PathForm = PathForm.BASE
     shadow_suffix: bool = True
     guards: Guards = Guards()
+    router_accounts: tuple[str, ...] = ()
 
 
 class SettingsOverlay(msgspec.Struct, frozen=True):

@@ -53,7 +53,7 @@ class Output(msgspec.Struct, frozen=True):
     A name is listed once, and by one output of the type. `build` returns one resource, or None when it does not exist.
     It gets `cache_key(scope)`, the part of a scope that it depends on: scopes with equal keys share the resource.
     `serves` tells which scopes have any. `public`: resources of the type Secret that hold no secret; all others of that
-    type are sent only to scopes with an authenticated identity (decision 0026).
+    type are sent only to scopes with a router's service account (decisions 0026, 0133).
     """
 
     type_url: str

@@ -1,7 +1,7 @@
 """Proxy -> Scope: only the properties of a proxy that can change its configuration, so that proxies share work."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -11,6 +11,7 @@ from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.names import ANY_ADDRESS
 from mirrorplane.translators.partitions import every_partition
+from mirrorplane.translators.secrets.router_accounts import ANY_ACCOUNT
 from mirrorplane.translators.settings import mesh
 
 _EVERY_ADDRESS = {4: ANY_ADDRESS, 6: "::"}
@@ -19,17 +20,25 @@ _EVERY_ADDRESS = {4: ANY_ADDRESS, 6: "::"}
 class Selection(msgspec.Struct, frozen=True):
     """Which routers a gateway selects: those with its labels, in its namespace or ("") in any.
 
-    `has_client_certificate`: the gateway has a client certificate that its routers show to backends.
+    `has_client_certificate`: the gateway has a client certificate that its routers show to backends. `service_accounts`
+    are those that its routers have, in its own namespace, and `remote_accounts` those in others.
     """
 
     gateway: Ref
     labels: Labels
     namespace: str = ""
     has_client_certificate: bool = False
+    service_accounts: tuple[str, ...] = ()
+    remote_accounts: tuple[str, ...] = ()
 
     def selects(self, proxy: Proxy) -> bool:
         """Tell whether a router is selected."""
         return set(self.labels) <= set(proxy.labels.items()) and self.namespace in {"", proxy.namespace}
+
+    def is_at_home(self, proxy: Proxy) -> bool:
+        """Tell whether a router is in the gateway's own namespace, and its service account is listed there."""
+        is_listed = not {proxy.service_account, ANY_ACCOUNT}.isdisjoint(self.service_accounts)
+        return is_listed and self.gateway.namespace == proxy.namespace
 
 
 class Criteria(msgspec.Struct, frozen=True):
@@ -39,7 +48,8 @@ class Criteria(msgspec.Struct, frozen=True):
     `locality`: some policy ranks or weighs localities. `clients` are the label keys that policies select clients by, by
     namespace, `workloads` those that services select workloads by. `gateways` are all gateways with their selectors.
     `sidecar_scopes` are by namespace the labels that a proxy must have and the Sidecar that it then has; the first
-    wins. `default_sidecar` is for namespaces without one.
+    wins. `default_sidecar` is for namespaces without one. `router_accounts` are the mesh's service accounts of routers,
+    as `namespace/name`.
     """
 
     labels: frozenset[str] = frozenset()
@@ -50,6 +60,7 @@ class Criteria(msgspec.Struct, frozen=True):
     gateways: tuple[Selection, ...] = ()
     sidecar_scopes: Mapping[str, tuple[tuple[Labels, Ref], ...]] = {}
     default_sidecar: Ref | None = None
+    router_accounts: frozenset[str] = frozenset()
 
 
 def criteria(view: View) -> Criteria:
@@ -64,22 +75,25 @@ def criteria(view: View) -> Criteria:
         gateways=view.memo(_selections),
         sidecar_scopes=view.memo(_sidecar_scopes),
         default_sidecar=view.memo(_default_sidecar),
+        router_accounts=frozenset(view.memo(mesh).router_accounts),
     )
 
 
 def scope_of(proxy: Proxy, criteria: Criteria) -> Scope:
     """Return a proxy's scope, with those of its labels that some object depends on.
 
-    Routers are sent Secrets, so their scope has their identity: routers with different identities share nothing.
+    Routers may be sent Secrets, so their scope has their identity: routers with different identities share nothing.
     """
     is_router, is_intercepted = proxy.role == ROUTER, _is_intercepted(proxy)
+    selecting = [s for s in criteria.gateways if s.selects(proxy)] if is_router else []
+    entrusting = _entrusting(proxy, selecting, criteria.router_accounts)
     client_keys = frozenset(key for namespace, key in criteria.clients if namespace == proxy.namespace)
     return Scope(
         role=proxy.role,
         visibility=Visibility(proxy.namespace, _find_sidecar(proxy, criteria) if proxy.role == SIDECAR else None),
         domain=proxy.domain,
         labels=_labels(proxy, criteria.labels),
-        gateways=_selecting_gateways(proxy, criteria.gateways) if is_router else (),
+        gateways=tuple(selection.gateway for selection in selecting),
         bind=_bind(proxy),
         unprivileged=proxy.unprivileged,
         intercepted=is_intercepted,
@@ -88,8 +102,28 @@ def scope_of(proxy: Proxy, criteria: Criteria) -> Scope:
         locality=proxy.locality if criteria.locality else Locality(),
         locality_labels=_labels(proxy, criteria.locality_labels),
         policy_labels=_labels(proxy, client_keys),
-        client_certificate_gateway=_certificate_gateway(proxy, criteria.gateways),
+        client_certificate_gateway=next((s.gateway for s in entrusting if s.has_client_certificate), None),
+        secret_gateways=tuple(selection.gateway for selection in entrusting),
     )
+
+
+def _entrusting(proxy: Proxy, selecting: Sequence[Selection], router_accounts: frozenset[str]) -> list[Selection]:
+    """Return those of the gateways that select a router whose Secrets it is sent. See decision 0133.
+
+    A router that is trusted in its own namespace is trusted by gateways of others too: all name Secrets of that one.
+    """
+    account = proxy.service_account
+    if not account:
+        return []
+    if f"{proxy.namespace}/{account}" in router_accounts:
+        return list(selecting)
+    at_home = any(selection.is_at_home(proxy) for selection in selecting)
+    return [
+        selection
+        for selection in selecting
+        if selection.is_at_home(proxy)
+        or (selection.gateway.namespace != proxy.namespace and (at_home or account in selection.remote_accounts))
+    ]
 
 
 def _source_label_keys(view: View) -> frozenset[str]:
@@ -164,18 +198,12 @@ def _labels(proxy: Proxy, keys: frozenset[str]) -> Labels:
 def _selections(view: View) -> tuple[Selection, ...]:
     """Return the gateways with their selectors, and not their servers, whose changes do not matter here."""
     gateways = (g for obj in view.by("gateways", "*") for g in view.lowered(obj.ref).gateways)
-    return tuple(Selection(g.ref, g.selector, g.router_namespace, bool(g.client_certificate)) for g in gateways)
-
-
-def _selecting_gateways(proxy: Proxy, selections: tuple[Selection, ...]) -> tuple[Ref, ...]:
-    return tuple(selection.gateway for selection in selections if selection.selects(proxy))
-
-
-def _certificate_gateway(proxy: Proxy, selections: tuple[Selection, ...]) -> Ref | None:
-    """Return the first gateway with a client certificate. Routers without a proved identity are sent no Secrets."""
-    if proxy.role != ROUTER or not proxy.identity:
-        return None
-    return next((s.gateway for s in selections if s.has_client_certificate and s.selects(proxy)), None)
+    return tuple(
+        Selection(
+            g.ref, g.selector, g.router_namespace, bool(g.client_certificate), g.service_accounts, g.remote_accounts
+        )
+        for g in gateways
+    )
 
 
 def _is_intercepted(proxy: Proxy) -> bool:

@@ -29,10 +29,12 @@ class Mirroring(Wire, frozen=True):
 class MeshConfig(TrafficSettings, frozen=True):
     """Mesh-wide settings, with the names of Istio's MeshConfig. Only the object named `default` is used.
 
-    Each field that it sets wins over the same field of Istio's MeshConfig.
+    Each field that it sets wins over the same field of Istio's MeshConfig. `routerServiceAccounts` (`namespace/name`)
+    are sent the Secrets of every Gateway that they serve.
     """
 
     mirroring: Mirroring = Mirroring()
+    router_service_accounts: tuple[str, ...] = ()
 
 
 MESH_CONFIG = Kind(GROUP, ("v1alpha1",), "MeshConfig", MeshConfig, namespaced=False)
@@ -45,9 +47,14 @@ class GatewayMirroring(Wire, frozen=True):
 
 
 class GatewayParameters(Wire, frozen=True):
-    """The settings of a GatewayClass, by its parametersRef."""
+    """The settings of a GatewayClass, by its parametersRef.
+
+    `serviceAccounts` are further ones of the class's routers, each in the namespace of its Gateway: only such routers
+    are sent Secrets.
+    """
 
     mirroring: GatewayMirroring = GatewayMirroring()
+    service_accounts: tuple[str, ...] = ()
 
 
 GATEWAY_PARAMETERS = Kind(GROUP, ("v1alpha1",), "GatewayParameters", GatewayParameters, namespaced=False)

@@ -24,7 +24,7 @@ class Publisher:
     """Keeps a ScopeCache for every scope in use, and offers each proxy the resources of its scope.
 
     A scope without proxies is evicted, with everything only it had requested. Secrets are only ever built for a scope
-    that carries the identity they are for.
+    that is trusted with them.
     """
 
     def __init__(
@@ -157,7 +157,9 @@ class Publisher:
             cache.refresh(self._view, {})
 
     def _new_cache(self, scope: Scope) -> ScopeCache:
-        outputs = (o for o in self._outputs if scope.identity or o.public or not resource_type(o.type_url).private)
+        outputs = (
+            o for o in self._outputs if scope.secret_gateways or o.public or not resource_type(o.type_url).private
+        )
         return ScopeCache(self._engine, outputs, scope, self._generations)
 
     def _leave(self, scope: Scope, offer: Offer) -> None:

@@ -56,6 +56,7 @@ class ScopeRow(msgspec.Struct, frozen=True):
     locality_labels: Labels = {}
     policy_labels: Labels = {}
     client_certificate_gateway: str = ""
+    secret_gateways: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Return the scope in a few words: `sidecar default version=v2`."""
@@ -170,6 +171,7 @@ def _scope_row(scope: Scope) -> ScopeRow:
         locality_labels=dict(scope.locality_labels),
         policy_labels=dict(scope.policy_labels),
         client_certificate_gateway=str(scope.client_certificate_gateway or ""),
+        secret_gateways=tuple(f"{ref.namespace}/{ref.name}" for ref in scope.secret_gateways),
     )
 
 

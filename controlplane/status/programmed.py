@@ -59,7 +59,7 @@ def deliveries_by_object(
     for proxy_id, proxy_streams in sorted(streams_of.items()):
         delivery, unserved = _delivery(proxy_streams), tuple(unserved_servers(scopes[proxy_id]))
         for ref in dict.fromkeys((*scopes[proxy_id].gateways, *(server.about for server in unserved))):
-            reasons = {server.server.section_name: server.reason for server in unserved if server.about == ref}
+            reasons = {server.server.section_name: server.explanation for server in unserved if server.about == ref}
             deliveries[ref].append(msgspec.structs.replace(delivery, unserved=reasons))
     return deliveries
 

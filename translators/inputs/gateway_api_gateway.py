@@ -23,17 +23,21 @@ from mirrorplane.translators.gateway_api.gateway.listener_validation import list
 from mirrorplane.translators.gateway_api.gateway.listeners import gateway_findings, verdicts_for
 from mirrorplane.translators.gateway_api.gateway.servers import gateway_of, selector_keys
 from mirrorplane.translators.gateway_api.names import binding_name, hostname_problem
+from mirrorplane.translators.secrets.router_accounts import accounts_of_class, annotated_accounts
 
 
 def lower(view: View, obj: Object[gw.Gateway]) -> Lowered:
     """Return the gateway with the listeners that are served; nothing for another controller's class."""
-    if class_profile(view, obj.spec.gateway_class_name) is None:
+    profile = class_profile(view, obj.spec.gateway_class_name)
+    if profile is None:
         return Lowered(findings=tuple(_class_findings(view, obj)))
     verdicts = view.memo(verdicts_for, obj.ref, obj.ref)
     declared = (verdict for verdict in verdicts if verdict.listener.parent == obj.ref)
     of_listeners = (finding for verdict in declared for finding in verdict.findings)
     findings = (*gateway_findings(obj), *client_certificate_findings(view, obj), *fallback_findings(obj), *of_listeners)
-    gateway = gateway_of(obj, obj.ref, verdicts)
+    convention = accounts_of_class(obj.ref.name, obj.spec.gateway_class_name)
+    accounts = (*convention, *profile.service_accounts, *annotated_accounts(obj.annotations))
+    gateway = gateway_of(obj, obj.ref, verdicts, tuple(dict.fromkeys(accounts)))
     served = msgspec.structs.replace(gateway, client_certificate=client_certificate_of(view, obj))
     return Lowered(gateways=(served,), findings=findings)
 

@@ -12,6 +12,11 @@ from mirrorplane.api.units import PORTS
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.server_tls import NOT_SERVED, termination_of, tls_advice, tls_findings
+from mirrorplane.translators.secrets.router_accounts import (
+    accounts_of_selector,
+    annotated_accounts,
+    remote_accounts_of_selector,
+)
 
 _GRPC_WEB = "GRPC-WEB"
 _HTTP = frozenset({"HTTP", "HTTP2", "GRPC", _GRPC_WEB})
@@ -23,11 +28,14 @@ _UNIX = "unix:"
 def lower(_: View, obj: Object[istio.Gateway]) -> Lowered:
     """Return the gateway with its supported servers."""
     servers = [(f"spec.servers[{i}]", server) for i, server in enumerate(obj.spec.servers)]
+    selector = tuple(sorted(obj.spec.selector.items()))
     gateway = Gateway(
         ref=obj.ref,
-        selector=tuple(sorted(obj.spec.selector.items())),
+        selector=selector,
         servers=tuple(_server(obj, path, server) for path, server in servers if _is_served(server)),
         created=obj.created,
+        service_accounts=(*accounts_of_selector(selector), *annotated_accounts(obj.annotations)),
+        remote_accounts=remote_accounts_of_selector(selector),
     )
     return Lowered(
         gateways=(gateway,), findings=tuple(f for path, server in servers for f in _advice(obj.ref, path, server))

@@ -21,7 +21,10 @@ def lower(_: View, obj: Object[mirrorplane.MeshConfig]) -> Lowered:
     """Return the settings that are set; Istio's MeshConfig decides the others, except mirroring, which it lacks."""
     mirroring = obj.spec.mirroring
     settings = settings_overlay(
-        **settings_of(obj.spec), shadow_suffix=mirroring.shadow_host_suffix, guards=_guards(mirroring.guards)
+        **settings_of(obj.spec),
+        shadow_suffix=mirroring.shadow_host_suffix,
+        guards=_guards(mirroring.guards),
+        router_accounts=obj.spec.router_service_accounts,
     )
     return Lowered(settings=settings)
 
@@ -39,6 +42,12 @@ def validate(obj: Object[mirrorplane.MeshConfig]) -> Iterator[Finding]:
     times = {"deadline": guards.deadline, "connectTimeout": guards.connect_timeout}
     yield from duration_findings(obj.ref, "spec.mirroring.guards", times, positive=True)
     yield from _number_findings(obj, guards)
+    for i, account in enumerate(obj.spec.router_service_accounts):
+        namespace, _, name = account.partition("/")
+        if not (namespace and name) or "/" in name:
+            message = f"{account!r} is not a namespace and a service account, separated by a slash"
+            path = f"spec.routerServiceAccounts[{i}]"
+            yield Finding(obj.ref, "InvalidName", message, path, fix="write it as namespace/name")
 
 
 def _number_findings(obj: Object[mirrorplane.MeshConfig], guards: mirrorplane.MirrorGuards) -> Iterator[Finding]:

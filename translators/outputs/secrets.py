@@ -1,8 +1,8 @@
 """Secrets of routers: certificates of servers and of upstream TLS, and CAs from Secrets, under Istio's names.
 
-They exist only for scopes with an authenticated identity (decision 0026): from Secrets of the router's own namespace,
-and from those that a gateway it serves names and is permitted to name (`certificate://<namespace>/<secret>`, decision
-0093). Both are checked again for each resource.
+They exist only for scopes with the service account of a gateway's routers (decisions 0026, 0133): from Secrets of the
+router's own namespace, and from those that such a gateway names and is permitted to
+(`certificate://<namespace>/<secret>`, decision 0093). Both are checked again for each resource.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,13 @@ from mirrorplane.api.resource import SECRET, Resource
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.contract import Output
-from mirrorplane.translators.routers.servers import terminations
+from mirrorplane.translators.routers.servers import entrusted_terminations
 from mirrorplane.translators.secrets import own_secrets, referenced_secrets
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     """Return the names, `kubernetes://<secret>`, `kubernetes://<secret>-cacert` and `certificate://...`, sorted."""
-    if not scope.identity:
+    if not scope.secret_gateways:
         return ((),)
     own_names = {n for n in _own_names(view, scope) if own_secrets.find_secret(view, scope.namespace, n) is not None}
     return (tuple(sorted(own_names | {n for n in view.memo(_referrers, scope) if _find_referenced(view, scope, n)})),)
@@ -29,7 +29,7 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
 
 def build(view: View, scope: Scope, name: str) -> Resource | None:
     """Return one secret."""
-    if not scope.identity:
+    if not scope.secret_gateways:
         return None
     # Again, though only listed names are built: a grant may be gone since they were listed.
     credential = _find_referenced(view, scope, name) or own_secrets.find_secret(view, scope.namespace, name)
@@ -53,7 +53,7 @@ def _own_names(view: View, scope: Scope) -> Iterator[str]:
             if exported(policy.export_to, policy.namespace, scope.namespace):
                 for cluster_policy in policy.cluster_policies:
                     yield from own_secrets.client_secrets(cluster_policy.tls) if cluster_policy.tls else ()
-    for termination in terminations(view, scope):
+    for termination in entrusted_terminations(view, scope):
         if termination.referrer is None:
             yield from own_secrets.server_certificates(termination)
             yield from filter(None, (own_secrets.client_ca(termination),))
@@ -70,7 +70,7 @@ def _find_referenced(view: View, scope: Scope, name: str) -> Credential | None:
 def _referrers(view: View, scope: Scope) -> Mapping[str, tuple[Ref, ...]]:
     """Return the objects that refer to each certificate, by its name."""
     by_name: dict[str, tuple[Ref, ...]] = {}
-    for termination in terminations(view, scope):
+    for termination in entrusted_terminations(view, scope):
         if termination.referrer is not None:
             for name in referenced_secrets.server_certificates(termination):
                 by_name[name] = (*by_name.get(name, ()), termination.referrer)

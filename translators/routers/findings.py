@@ -12,9 +12,9 @@ from mirrorplane.api.proxy import ROUTER, Scope
 from mirrorplane.api.traffic_policy import TrafficPolicy
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups.policies import find_policy
-from mirrorplane.translators.routers.servers import UnservedServer, unserved_servers
+from mirrorplane.translators.routers.servers import UnservedServer, unserved_servers, withheld_secrets
 
-_AUTHENTICATE = "start serve with --client-ca or --jwks, and the router with a client certificate or token"
+_NO_GATEWAY = "no Gateway selects the router, and Secrets are sent only to routers of one"
 
 
 def router_findings(view: View, scope: Scope) -> tuple[Finding, ...]:
@@ -25,29 +25,30 @@ def router_findings(view: View, scope: Scope) -> tuple[Finding, ...]:
     if scope.role != ROUTER:
         return ()
     servers = tuple(server_finding(scope, server) for server in unserved_servers(view, scope))
-    return (
-        servers if scope.identity else (*servers, *_unsent_credentials(view, scope), *_unsent_certificates(view, scope))
-    )
+    return (*servers, *_unsent_credentials(view, scope), *_unsent_certificates(view, scope))
 
 
 def server_finding(scope: Scope, unserved: UnservedServer) -> Finding:
     """Return the finding about a server that routers of a scope do not serve."""
     server = unserved.server
     message = f"no listener on port {server.number} at routers of namespace {scope.namespace}: {unserved.reason}"
-    fix = _AUTHENTICATE if server.termination is not None and not scope.identity else ""
-    return Finding(unserved.about, "ListenerNotOpened", message, server.path, fix=fix)
+    return Finding(unserved.about, "ListenerNotOpened", message, server.path, fix=unserved.fix)
 
 
 def _unsent_credentials(view: View, scope: Scope) -> Iterator[Finding]:
     """Yield the policies of the scope's calls that cannot be applied without a Secret."""
+    if scope.secret_gateways:
+        return
+    gateway = next(iter(scope.gateways), None)
+    reason, fix = withheld_secrets(view, scope, gateway) if gateway is not None else (_NO_GATEWAY, "")
     for obj in view.by("policy.credential", "*"):
         for policy in view.lowered(obj.ref).policies:
             if _applies(view, scope, policy) and any(map(_needs_secret, policy.cluster_policies)):
                 message = (
-                    f"routers of namespace {scope.namespace} are not authenticated and get no Secrets: their requests"
-                    f" to {policy.host} get 503, and nothing is mirrored there"
+                    f"requests to {policy.host} of routers of namespace {scope.namespace} get 503, and nothing is"
+                    f" mirrored there: {reason}"
                 )
-                yield Finding(policy.ref, "CredentialNotSent", message, "spec.trafficPolicy", fix=_AUTHENTICATE)
+                yield Finding(policy.ref, "CredentialNotSent", message, "spec.trafficPolicy", fix=fix)
 
 
 def _applies(view: View, scope: Scope, policy: TrafficPolicy) -> bool:
@@ -62,11 +63,8 @@ def _needs_secret(policy: ClusterPolicy) -> bool:
 
 def _unsent_certificates(view: View, scope: Scope) -> Iterator[Finding]:
     """Yield the gateways whose routers cannot show their client certificate to backends."""
-    for ref in scope.gateways:
+    for ref in (ref for ref in scope.gateways if ref not in scope.secret_gateways):
         if any(gateway.client_certificate for gateway in view.lowered(ref).gateways):
-            message = (
-                f"routers of namespace {scope.namespace} are not authenticated and get no Secrets: they present no"
-                " certificate to backends"
-            )
-            path = "spec.tls.backend.clientCertificateRef"
-            yield Finding(ref, "CredentialNotSent", message, path, fix=_AUTHENTICATE)
+            reason, fix = withheld_secrets(view, scope, ref)
+            message = f"routers of namespace {scope.namespace} present no certificate to backends: {reason}"
+            yield Finding(ref, "CredentialNotSent", message, "spec.tls.backend.clientCertificateRef", fix=fix)

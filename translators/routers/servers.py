@@ -11,10 +11,12 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import names
 from mirrorplane.translators.lookups.endpoints import port_of
 from mirrorplane.translators.secrets import own_secrets
+from mirrorplane.translators.secrets.router_accounts import ANNOTATION
 from mirrorplane.translators.sidecars.inbound import target_ports, workload_services
 
 # Without CAP_NET_BIND_SERVICE Envoy cannot bind these; Istio leaves them out for UNPRIVILEGED_POD too.
 _PRIVILEGED = range(1, 1024)
+_AUTHENTICATE = "start serve with --client-ca or --jwks, and the router with a client certificate or token"
 
 
 class GatewayServer(msgspec.Struct, frozen=True, cache_hash=True):
@@ -49,11 +51,17 @@ class ListenerBinding(msgspec.Struct, frozen=True):
 
 
 class UnservedServer(msgspec.Struct, frozen=True):
-    """A server that a router has no working listener for, and the reason."""
+    """A server that a router has no working listener for, the reason, and what to do where that is not evident."""
 
     about: Ref
     server: Server
     reason: str
+    fix: str = ""
+
+    @property
+    def explanation(self) -> str:
+        """The reason, and what to do."""
+        return f"{self.reason} ({self.fix})" if self.fix else self.reason
 
 
 class MergedServers(msgspec.Struct, frozen=True):
@@ -76,8 +84,9 @@ def merge_servers(view: View, scope: Scope) -> MergedServers:
             for port in _listener_ports(view, scope, server):
                 key = (server.bind or scope.bind, port, server.protocol is ServerProtocol.UDP)
                 group = groups.get(key) or _Group()
-                reason = _port_problem(scope, port) or group.conflict(server)
-                if reason:
+                if scope.unprivileged and port in _PRIVILEGED:
+                    unserved.append(_privileged(gateway.ref, server, port))
+                elif reason := group.conflict(server):
                     unserved.append(UnservedServer(gateway.ref, server, reason))
                 else:
                     route_config_name = _configuration_name(gateway, server, port)
@@ -92,10 +101,22 @@ def gateway_servers(view: View, scope: Scope, route_config_name: str) -> tuple[G
     return tuple(server for server in _served(view, scope) if server.route_config_name == route_config_name)
 
 
-def tls_problem(view: View, scope: Scope, gateway_server: GatewayServer) -> str:
-    """Return why TLS cannot be terminated at a server, which keeps it closed; "" when it can, or need not be."""
-    termination = gateway_server.server.termination
-    return own_secrets.termination_problem(view, scope, termination) if termination is not None else ""
+def tls_problem(view: View, scope: Scope, gateway_server: GatewayServer) -> UnservedServer | None:
+    """Return why TLS cannot be terminated at a server, which keeps it closed; None when it can, or need not be."""
+    about, server = gateway_server.about, gateway_server.server
+    if server.termination is None:
+        return None
+    if own_secrets.uses_secrets(server.termination) and about not in view.memo(_entrusting, scope):
+        return _withheld(view, scope, gateway_server)
+    reason = own_secrets.missing_secret(view, scope.namespace, server.termination)
+    return UnservedServer(about, server, reason) if reason else None
+
+
+def entrusted_terminations(view: View, scope: Scope) -> tuple[Termination, ...]:
+    """Return how TLS is terminated at those servers of a router whose Secrets it may be sent. See decision 0133."""
+    entrusting = view.memo(_entrusting, scope)
+    every = (server.server.termination for server in _served(view, scope) if server.about in entrusting)
+    return tuple(termination for termination in every if termination is not None)
 
 
 def terminations(view: View, scope: Scope) -> tuple[Termination, ...]:
@@ -106,12 +127,8 @@ def terminations(view: View, scope: Scope) -> tuple[Termination, ...]:
 
 def unserved_servers(view: View, scope: Scope) -> tuple[UnservedServer, ...]:
     """Return every server that accepts no connections at a router, with the reason."""
-    closed = (
-        UnservedServer(gateway_server.about, gateway_server.server, reason)
-        for gateway_server in _served(view, scope)
-        if (reason := tls_problem(view, scope, gateway_server))
-    )
-    return (*view.memo(merge_servers, scope).unserved, *closed)
+    closed = (tls_problem(view, scope, gateway_server) for gateway_server in _served(view, scope))
+    return (*view.memo(merge_servers, scope).unserved, *filter(None, closed))
 
 
 def joined_key(gateway: Ref) -> str:
@@ -124,6 +141,34 @@ def selected_scope(view: View, gateway: Gateway) -> Scope:
     namespace = gateway.router_namespace or gateway.ref.namespace
     refs, visibility = view.memo(_selecting, gateway.selector, namespace), Visibility(namespace)
     return Scope(ROUTER, visibility, bind=names.ANY_ADDRESS, gateways=refs, workload_labels=gateway.selector)
+
+
+def _entrusting(view: View, scope: Scope) -> frozenset[Ref]:
+    """Return the gateways whose Secrets a router is sent, and the objects that join them."""
+    return frozenset(ref for gateway in scope.secret_gateways for ref in (gateway, *_joining(view, gateway)))
+
+
+def _withheld(view: View, scope: Scope, gateway_server: GatewayServer) -> UnservedServer:
+    """Return why the Secrets of a server are not sent to a router."""
+    about = gateway_server.about
+    owner = next((ref for ref in scope.gateways if about in (ref, *_joining(view, ref))), about)
+    return UnservedServer(about, gateway_server.server, *withheld_secrets(view, scope, owner))
+
+
+def withheld_secrets(view: View, scope: Scope, gateway: Ref) -> tuple[str, str]:
+    """Return why a router is not sent the Secrets of a gateway, and what to do. See decisions 0026 and 0133."""
+    if not scope.identity:
+        return "the router is not authenticated, and Secrets are sent only to authenticated routers", _AUTHENTICATE
+    account = scope.identity.rpartition("/sa/")[2]
+    nouns = view.lowered(gateway).gateways
+    if gateway.namespace == scope.namespace:
+        accounts = [name for noun in nouns for name in noun.service_accounts]
+        fix = f"list {account} in the annotation {ANNOTATION} of {gateway}"
+    else:
+        accounts = [name for noun in nouns for name in noun.remote_accounts]
+        fix = f"list {scope.namespace}/{account} in routerServiceAccounts of MeshConfig"
+    expected = f"only {' and '.join(accounts)}" if accounts else "none"
+    return f"service account {account} is not that of a router of {gateway} ({expected}), so it is sent no Secrets", fix
 
 
 def _served(view: View, scope: Scope) -> Iterator[GatewayServer]:
@@ -172,10 +217,9 @@ def _configuration_name(gateway: Gateway, server: Server, port: int) -> str:
     return f"http.{port}{bind}"
 
 
-def _port_problem(scope: Scope, port: int) -> str:
-    if scope.unprivileged and port in _PRIVILEGED:
-        return f"the router is unprivileged and cannot listen on port {port}"
-    return ""
+def _privileged(about: Ref, server: Server, port: int) -> UnservedServer:
+    reason = f"the router is unprivileged and cannot listen on port {port}"
+    return UnservedServer(about, server, reason, "use a port of 1024 or above, or start the router as root")
 
 
 class _Group:

@@ -7,7 +7,6 @@ from mirrorplane.api.cluster_policy import Tls, TlsMode
 from mirrorplane.api.credentials import Credential
 from mirrorplane.api.gateways import ClientCertificate, Termination
 from mirrorplane.api.meta import Ref
-from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
 from mirrorplane.translators.secrets import referenced_secrets
 
@@ -56,11 +55,9 @@ def client_ca(termination: Termination) -> str:
     return ca_resource(name) if name else ""
 
 
-def termination_problem(view: View, scope: Scope, termination: Termination) -> str:
-    """Return why a router cannot terminate TLS at a server, or "" when it can."""
-    if (termination.credentials or client_ca(termination)) and not scope.identity:
-        return "the router is not authenticated, and Secrets are sent only to authenticated routers"
-    return missing_secret(view, scope.namespace, termination)
+def uses_secrets(termination: Termination) -> bool:
+    """Tell whether a router needs to be sent Secrets to terminate TLS."""
+    return bool(termination.credentials or client_ca(termination))
 
 
 def missing_secret(view: View, namespace: str, termination: Termination) -> str:

@@ -228,7 +228,15 @@ async def test_resources_shared_by_two_scopes_stay_when_one_is_evicted():
     assert "outbound|82||web.default.svc.cluster.local" in sets[-1].of_type(CLUSTER)
 
 
-async def test_a_secret_is_built_only_for_scopes_that_carry_an_identity():
+TRUSTING = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge, annotations: {mirrorplane.io/service-accounts: "a, b"}}
+spec: {selector: {}, servers: []}
+"""
+
+
+async def test_a_secret_is_built_only_for_scopes_with_the_account_of_a_router():
     identities = []
 
     def secret(_, scope, name):
@@ -237,13 +245,18 @@ async def test_a_secret_is_built_only_for_scopes_that_carry_an_identity():
 
     outputs = (Output(SECRET, lambda *_: (("cert",),), secret),)
     plane = Plane(msgspec.structs.replace(catalogue(), outputs=outputs), slice_s=inf)
+    (gateway,) = objects(TRUSTING)
+    plane.store.apply(gateway.ref, gateway)
+    await plane.publish()
     sets: dict[str, ResourceSet] = {}
-    for name, identity in (("a", "spiffe://x/ns/default/sa/a"), ("b", "spiffe://x/ns/default/sa/b"), ("c", "")):
+    accounts = {name: f"spiffe://x/ns/default/sa/{name}" for name in "abd"}
+    for name, identity in (*accounts.items(), ("c", "")):
         proxy = Proxy("router", name, "default", identity=identity)
         plane.publisher.attach(proxy, lambda served, name=name: sets.update({name: served}))
     assert {name: [r.body for r in served.of_type(SECRET).values()] for name, served in sets.items()} == {
         "a": [b"spiffe://x/ns/default/sa/a"],
         "b": [b"spiffe://x/ns/default/sa/b"],
         "c": [],
+        "d": [],
     }
     assert sorted(identities) == ["spiffe://x/ns/default/sa/a", "spiffe://x/ns/default/sa/b"]

@@ -87,6 +87,7 @@ def test_a_row_is_plain_and_says_everything():
             "locality_labels": {},
             "policy_labels": {"app": "b"},
             "client_certificate_gateway": "",
+            "secret_gateways": [],
         },
         "sharing_scope": 2,
         "variant": "sotw",

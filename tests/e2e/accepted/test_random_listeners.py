@@ -23,7 +23,7 @@ async def test_a_router_accepts_random_worlds_of_gateway_api(tmp_path: Path) -> 
     authority = issued.ca.cert_pem.bytes()
     first_secret = issued.secret("one", "api.example.com", ca_crt=authority)
     second_secret = issued.secret("two", "*.example.com", ca_crt=authority)
-    async with secured_stage(tmp_path) as (stage, tls):
+    async with secured_stage(tmp_path, account="edge-ours") as (stage, tls):
         await stage.apply(join_manifests(first_secret, second_secret))
         edge_router = await router(
             stage, *random_listeners.PORTS, tls=tls, unprivileged=True, labels={ROUTER_LABEL: "edge"}

@@ -30,7 +30,7 @@ Edge = tuple[Stage, XdsTls]
 
 @pytest.fixture
 async def secured_edge(tmp_path: Path) -> AsyncIterator[Edge]:
-    async with secured_stage(tmp_path) as secured:
+    async with secured_stage(tmp_path, account="edge-ours") as secured:
         yield secured
         assert not nack_messages(secured[0])
 

@@ -224,7 +224,7 @@ async def _problems(edge_router: Router, host: str, call: Call, speakers: Mappin
 async def test_grpc_calls_are_routed_over_tls(tmp_path: Path):
     issued, host = Certificates(), host_name("GRPCRoute")
     secured = listener("https", HTTPS, host, "HTTPS", tls={"certificateRefs": [{"name": "web"}]})
-    async with secured_stage(tmp_path) as (stage, tls), Speaker("v1") as v1:
+    async with secured_stage(tmp_path, account="edge-ours") as (stage, tls), Speaker("v1") as v1:
         rules = _calls(rule_to("v1", matches=_when(service="shop.Till")), parents=[{"sectionName": "https"}])
         route = route_manifest("GRPCRoute", 0, rules)
         await stage.apply(

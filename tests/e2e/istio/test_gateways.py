@@ -382,6 +382,37 @@ async def _secure_pages(context: ssl.SSLContext) -> AsyncIterator[tuple[int, lis
         await runner.cleanup()
 
 
+async def test_a_workload_that_poses_as_a_router_gets_no_secret_until_it_is_listed(
+    tmp_path: Path, client: aiohttp.ClientSession, web: Workload
+):
+    issued, listed = Certificates(), "mirrorplane.io/service-accounts: sleep"
+    edge_servers = gateway(server(HTTP, "HTTP", "*"), simple(HTTPS, WEB, credential="web"))
+    trusting = edge_servers.replace("  name: edge\n", f"  name: edge\n  annotations: {{{listed}}}\n")
+    rules = edge_virtual_service("web", [WEB], http=[{"route": route(("web", "", 1))}])
+    services = join_manifests(NO_ACCESS_LOG, rules, behind("web", web.port), issued.secret("web", WEB))
+    async with secured_stage(tmp_path, account="sleep") as (stage, tls):
+        await stage.apply(join_manifests(edge_servers, services))
+        poser = await router(stage, *PORTS, tls=tls)
+        secured = {"ssl": issued.client(), "server_hostname": WEB}
+        for is_listed in (False, True, False):
+            await stage.apply(trusting if is_listed else edge_servers)
+            assert await status(client, poser.url("http", HTTP, "/anything"), WEB) == 200
+            await asyncio.wait_for(_wait_for_ports(poser, {HTTP, HTTPS} if is_listed else {HTTP}), 60)
+            reasons = {(f.reason, f.path) for f in findings(stage)}
+            assert reasons == (set() if is_listed else {("ListenerNotOpened", "spec.servers[1]")})
+            if is_listed:
+                assert await status(client, poser.url("https", HTTPS, "/anything"), WEB, **secured) == 200
+        (stream,) = list(stage.app.xds.statuses())
+        assert not stage.app.plane.render(stream.proxy).of_type(SECRET)
+        assert not nack_messages(stage)
+
+
+async def _wait_for_ports(edge_router: Router, ports: set[int]) -> None:
+    """Wait for the listeners of a router whose scope changes: they are built after the change is published."""
+    while await edge_router.ports() != ports:
+        await asyncio.sleep(0.05)
+
+
 async def test_an_unauthenticated_router_gets_no_secret_and_serves_the_rest(
     stage: Stage, client: aiohttp.ClientSession, web: Workload, caplog: pytest.LogCaptureFixture
 ):
@@ -394,4 +425,4 @@ async def test_an_unauthenticated_router_gets_no_secret_and_serves_the_rest(
     assert set(await edge_router.envoy.listeners()) == {f"{edge_router.address}_{HTTP}"}
     (stream,) = list(stage.app.xds.statuses())
     assert not stage.app.plane.render(stream.proxy).of_type(SECRET)
-    assert "spec.servers[1] of Gateway default/edge: the router is not authenticated" in caplog.text
+    await until(lambda: "spec.servers[1]: no listener on port 18443" in caplog.text, "the reason is logged")

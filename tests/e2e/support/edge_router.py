@@ -84,11 +84,13 @@ def _istio(kind: str, name: str, spec: Mapping[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def secured_stage(folder: Path, namespace: str = "default") -> AsyncIterator[tuple[Stage, XdsTls]]:
-    """A control plane that requires mTLS, and the client credentials of a router."""
+async def secured_stage(
+    folder: Path, namespace: str = "default", account: str = "istio-ingressgateway"
+) -> AsyncIterator[tuple[Stage, XdsTls]]:
+    """A control plane that requires mTLS, and the client credentials of a router, by default of LABELS."""
     (folder / "mesh").mkdir()
     authority = Authority(folder)
-    cert, key = authority.client_files(f"spiffe://cluster.local/ns/{namespace}/sa/gateway")
+    cert, key = authority.client_files(f"spiffe://cluster.local/ns/{namespace}/sa/{account}")
     security = Security(TlsFiles(authority.cert, authority.key, authority.ca_file))
     async with Stage(folder / "mesh", Address("127.0.0.1", 0), security) as stage:
         yield stage, XdsTls(str(authority.ca_file), str(cert), str(key), server_name="localhost")
@@ -108,6 +110,10 @@ class Router:
             return x509.load_der_x509_certificate(certificate).serial_number
         finally:
             writer.close()
+
+    async def ports(self) -> set[int]:
+        """The ports that it listens on."""
+        return {int(name.rpartition("_")[2]) for name in await self.envoy.listeners()}
 
     def url(self, scheme: str, port: int, path: str = "/") -> str:
         return f"{scheme}://{self.address}:{port}{path}"

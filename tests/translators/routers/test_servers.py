@@ -27,7 +27,9 @@ from tests import fast_yaml as yaml
 from tests.builders import PlainView, decoded, objects, plane_of, rendered
 
 LABELS = {"istio": "ingressgateway"}
-EDGE = Proxy("router", "edge", "default", labels=LABELS, identity="spiffe://cluster.local/ns/default/sa/edge")
+EDGE = Proxy(
+    "router", "edge", "default", labels=LABELS, identity="spiffe://cluster.local/ns/default/sa/istio-ingressgateway"
+)
 CA = trustme.CA()
 
 HTTPS = """
@@ -61,7 +63,9 @@ async def test_secrets_are_for_routers_that_proved_their_namespace():
     assert set(served.of_type(LISTENER)) == {"127.0.0.1_443"}
     for proxy in (
         msgspec.structs.replace(EDGE, identity=""),
-        msgspec.structs.replace(EDGE, namespace="other", identity="spiffe://cluster.local/ns/other/sa/edge"),
+        msgspec.structs.replace(
+            EDGE, namespace="other", identity="spiffe://cluster.local/ns/other/sa/istio-ingressgateway"
+        ),
         msgspec.structs.replace(EDGE, role="sidecar"),
     ):
         served = await rendered(text, proxy)

@@ -15,10 +15,15 @@ _PARAMETERS = (mirrorplane.GATEWAY_PARAMETERS.group, mirrorplane.GATEWAY_PARAMET
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """What a class means for its routes. `shadow_suffix`: mirrored requests get Envoy's `-shadow` host suffix."""
+    """What a class means for its Gateways and their routes.
+
+    `shadow_suffix`: mirrored requests get Envoy's `-shadow` host suffix. `service_accounts` are more of
+    its routers.
+    """
 
     controller: str
     shadow_suffix: bool = False
+    service_accounts: tuple[str, ...] = ()
 
 
 _SHADOW_SUFFIX = {"mirrorplane": False, "fsm": False, "kgateway": True}
@@ -34,10 +39,14 @@ def class_profile(view: View, name: str) -> Profile | None:
     profile = view.memo(_controllers).get(obj.spec.controller_name)
     if profile is None:
         return None
-    mirroring = _parameters(view, obj)
-    if mirroring is None:
+    parameters = _parameters(view, obj)
+    if parameters is None:
         return profile
-    return msgspec.structs.replace(profile, shadow_suffix=mirroring.shadow_host_suffix)
+    return msgspec.structs.replace(
+        profile,
+        shadow_suffix=parameters.mirroring.shadow_host_suffix,
+        service_accounts=parameters.service_accounts,
+    )
 
 
 def gateway_profile(view: View, gateway: Ref) -> Profile | None:
@@ -96,11 +105,11 @@ def _profile_of(spec: mirrorplane.AdoptedController) -> Profile:
     return Profile(spec.controller_name, _SHADOW_SUFFIX[spec.profile])
 
 
-def _parameters(view: View, obj: Object[gw.GatewayClass]) -> mirrorplane.GatewayMirroring | None:
+def _parameters(view: View, obj: Object[gw.GatewayClass]) -> mirrorplane.GatewayParameters | None:
     ref = obj.spec.parameters_ref
     if ref is None or (ref.group, ref.kind) != _PARAMETERS or ref.namespace:
         return None
     parameters: Object[mirrorplane.GatewayParameters] | None = view.get(
         Ref(mirrorplane.GATEWAY_PARAMETERS.key, "", ref.name)
     )
-    return parameters.spec.mirroring if parameters is not None else None
+    return parameters.spec if parameters is not None else None

@@ -13,7 +13,9 @@ from mirrorplane.translators.gateway_api.names import ROUTER_LABEL, api_prefix, 
 _PROTOCOLS = {"HTTP": ServerProtocol.HTTP, "HTTPS": ServerProtocol.HTTP, "UDP": ServerProtocol.UDP}
 
 
-def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[ListenerVerdict]) -> Gateway:
+def gateway_of(
+    obj: AnyObject, gateway: Ref, verdicts: Iterable[ListenerVerdict], service_accounts: tuple[str, ...] = ()
+) -> Gateway:
     """Return the servers for the listeners that an object declares, at the routers of a Gateway."""
     declared = (verdict for verdict in verdicts if verdict.listener.parent == obj.ref)
     return Gateway(
@@ -24,6 +26,7 @@ def gateway_of(obj: AnyObject, gateway: Ref, verdicts: Iterable[ListenerVerdict]
         api=api_prefix(obj.ref),
         router_namespace=gateway.namespace,
         order=Order.PRECISE,
+        service_accounts=service_accounts,
     )
 
 

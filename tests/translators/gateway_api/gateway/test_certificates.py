@@ -21,7 +21,7 @@ from tests.builders import decoded, plane_of
 from tests.gateway_conditions import brief, statuses
 from tests.gateway_manifests import EDGE, GROUP, doc
 
-PROVED = msgspec.structs.replace(EDGE, identity="spiffe://cluster.local/ns/default/sa/edge")
+PROVED = msgspec.structs.replace(EDGE, identity="spiffe://cluster.local/ns/default/sa/edge-ours")
 ISSUER = trustme.CA()
 TYPE = "kubernetes.io/tls"
 REF = "spec.listeners[0].tls.certificateRefs[0]"
