@@ -15,6 +15,9 @@ LEEWAY_S = 10
 MAX_TOKEN = 8192
 """Characters. Kubernetes' tokens have about 1,200."""
 
+_LATEST = 253_402_300_799
+"""The end of the year 9999, in Unix time: the last moment that Python's and most other clocks can express."""
+_TIMES = ("exp", "nbf", "iat")
 _ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 """Asymmetric ones only: the keys of a JWKS file must not be able to sign."""
 
@@ -52,8 +55,10 @@ class Tokens:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "aud", "sub", *(["iss"] if self._rules.issuer else [])]},
             )
-        except jwt.PyJWTError as error:
+        # Numbers that no clock has, such as Infinity, and deep nesting: PyJWT passes on some of what Python raises.
+        except (jwt.PyJWTError, ArithmeticError, ValueError, RecursionError) as error:
             raise UnauthenticatedError(f"the token is invalid: {str(error)[:200]!r}") from error
+        _check_times(claims)
         return self._caller(claims)
 
     def _find_key(self, header: Mapping[str, Any]) -> jwt.PyJWK:
@@ -71,6 +76,14 @@ class Tokens:
         if isinstance(bound, Mapping) and bound.get("namespace", caller.namespace) == caller.namespace:
             return caller
         raise UnauthenticatedError("the token names two namespaces")
+
+
+def _check_times(claims: Mapping[str, Any]) -> None:
+    """Refuse times that are no NumericDate: RFC 7519, section 2, wants a JSON number; PyJWT takes texts and true."""
+    for name in _TIMES:
+        value = claims.get(name, 0)
+        if type(value) not in {int, float} or not 0 <= value <= _LATEST:
+            raise UnauthenticatedError(f"the token is invalid: {name} is not a Unix time in seconds")
 
 
 def _read_keys(text: bytes) -> list[jwt.PyJWK]:

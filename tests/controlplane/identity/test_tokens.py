@@ -3,6 +3,7 @@
 import json
 import time
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -68,10 +69,22 @@ def test_whatever_a_signed_token_claims_is_a_caller_or_a_refusal(sub: object, ex
     with TemporaryDirectory() as folder:
         signer = Signer(Path(folder))
         claims = {"sub": sub, "exp": exp, "aud": "mirrorplane", "kubernetes.io": bound}
-        token = ".".join([part({"alg": "ES256", "kid": "k1"}), part(claims)])
-        signed = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256).sign(token.encode(), signer.private)
+        token = signer.sign({"alg": "ES256", "kid": "k1"}, json.dumps(claims).encode())
         with pytest.raises(UnauthenticatedError):
-            Tokens(TokenRules(signer.file)).verify(f"{token}.{part(signed)}")
+            Tokens(TokenRules(signer.file)).verify(token)
+
+
+NUMBERS = st.integers(-(10**500), 10**500) | st.floats()
+
+
+@given(st.dictionaries(st.sampled_from(["exp", "nbf", "iat"]), NUMBERS | anything), headers)
+def test_whatever_times_and_header_a_key_signs_the_answer_is_a_caller_or_a_refusal(times: dict, header: dict):
+    with TemporaryDirectory() as folder:
+        signer = Signer(Path(folder))
+        claims = {"sub": "system:serviceaccount:a:b", "aud": "mirrorplane", "exp": int(time.time()) + 60, **times}
+        token = signer.sign({"alg": "ES256", "kid": "k1", **header}, json.dumps(claims).encode())
+        with suppress(UnauthenticatedError):
+            assert Tokens(TokenRules(signer.file)).verify(token).namespace == "a"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +93,20 @@ def test_whatever_a_signed_token_claims_is_a_caller_or_a_refusal(sub: object, ex
 def test_a_token_that_is_made_to_hurt_is_refused(signer: Signer, token: str):
     with pytest.raises(UnauthenticatedError):
         Tokens(TokenRules(signer.file)).verify(token)
+
+
+TIMES = ["9" * 400, "-" + "9" * 400, "1e400", "NaN", "-Infinity", "1e308", "253402300800", "-1", "true", "null", '"1"']
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize("time_text", [*TIMES, "9" * 5000, "[" * 900 + "]" * 900, '"\\ud800"'])
+def test_a_signed_time_that_no_clock_has_is_refused(signer: Signer, claim: str, time_text: str):
+    claims = {"sub": "system:serviceaccount:a:b", "aud": "mirrorplane", "exp": int(time.time()) + 60, claim: "TIME"}
+    token = signer.sign({"alg": "ES256", "kid": "k1"}, json.dumps(claims).replace('"TIME"', time_text).encode())
+
+    with pytest.raises(UnauthenticatedError) as caught:
+        Tokens(TokenRules(signer.file)).verify(token)
+    assert str(caught.value).isprintable()
 
 
 def test_a_token_speaks_for_the_service_account_it_names_until_it_expires(signer: Signer):
