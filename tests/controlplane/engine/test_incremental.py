@@ -63,7 +63,7 @@ from tests.controlplane.engine.service_route_rules import MeshRoutes
 PROXIES = [
     Proxy("sidecar", "p", "red", labels={"app": "a", "version": "v1"}, locality=Locality("here")),
     Proxy("sidecar", "q", "blue", ip="127.0.0.2"),
-    Proxy("router", "g", "red", labels={"app": "a", ROUTER_LABEL: "a"}, identity="spiffe://cluster.local/ns/red/sa/g"),
+    Proxy("router", "g", "red", labels={"app": "a", ROUTER_LABEL: "a"}, identity="spiffe://cluster.local/ns/red/sa/a"),
     Proxy("router", "h", "blue", ip="127.0.0.3", labels={"app": "b", "version": "v1", ROUTER_LABEL: "b"}),
     Proxy("sidecar", "r", "red", ip="10.0.0.1", labels={"app": "a", "version": "v1"}, interception=REDIRECT),
 ]

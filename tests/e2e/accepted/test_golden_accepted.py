@@ -70,7 +70,7 @@ async def test_envoy_accepts_golden_cases_with_interception(tmp_path: Path, node
 
 @pytest.mark.parametrize(("node", "cases"), cases_by_proxy(intercepted=False, role=ROUTER))
 async def test_envoy_accepts_golden_cases_of_routers(tmp_path: Path, node: Proxy, cases: list[Path]) -> None:
-    async with secured_stage(tmp_path, node.namespace, node.service_account) as (stage, tls):
+    async with secured_stage(tmp_path, node.namespace, node.service_account or "edge") as (stage, tls):
         address = msgspec.structs.replace(node, ip=free_address(*ROUTER_PORTS), unprivileged=True, identity="")
         envoy = await stage.sidecar(address, tls=tls)
         (tmp_path / "certs").mkdir()
