@@ -12,8 +12,8 @@ import click
 
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Run": ("serve", "bootstrap", "demo"),
-    "Manifests": ("check", "explain", "render"),
-    "A running control plane": ("status", "proxies"),
+    "Manifests": ("check", "explain", "render", "diff"),
+    "A running control plane": ("status", "proxies", "bug-report"),
     "Shell": ("completion",),
 }
 """The commands, as `--help` groups them. Each is the attribute of its name in the module of its name in `commands`."""

@@ -115,7 +115,7 @@ from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from envoy.type.v3.percent_pb2 import FractionalPercent
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
@@ -302,6 +302,16 @@ def to_dict(res: Resource) -> dict[str, Any]:
     message = _MESSAGES[res.type_url].FromString(res.body)
     fields: dict[str, Any] = _plain(MessageToDict(message, preserving_proto_field_name=True))
     return fields
+
+
+def from_dict(type_url: str, fields: dict[str, Any]) -> Resource:
+    """Encode what `to_dict` returned, on this machine or another. Raises ValueError for anything else."""
+    try:
+        message = ParseDict(fields, _MESSAGES[type_url](), ignore_unknown_fields=True)
+    except ParseError as error:
+        raise ValueError(str(error)) from error
+    name = fields.get("cluster_name") or fields.get("name") or ""
+    return resource(type_url, name, encode(message))
 
 
 def _plain(value: Any, *, sort: bool = False, deep: bool = False) -> Any:

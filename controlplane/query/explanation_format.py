@@ -26,6 +26,10 @@ from mirrorplane.translators.matching.forwarding import mirror_authority
 _TITLE_WIDTH = 14
 _PASSTHROUGH_HOSTS = ("allow_any", "block_all")
 """The virtual hosts (Istio's names) of requests whose host is no service."""
+_CAUSES = frozenset(
+    {"request", "datagrams", "listener", "virtual host", "route", "filters", "not matched", "not evaluated"}
+)
+"""The titles of lines about why something happens to a request."""
 _CREDENTIALS = ("authorization", "cookie", "x-forwarded-client-cert")
 """Headers that a copy carries to whatever it is sent to, and that its reader may not expect there."""
 
@@ -36,6 +40,28 @@ def explanation_lines(
     """Return the lines, without control characters."""
     lines = _Lines(outcome, locations)
     return [one_line(line) for line in (*lines.all(), *map(_finding_line, findings))]
+
+
+def effect_lines(outcome: Outcome) -> Iterator[str]:
+    """Yield what becomes of a request, and not by which listener, host and rule: what a client could notice."""
+    if not outcome.listener:
+        yield _line("answer", "none: the connection fails")
+    elif outcome.action is None and outcome.status:
+        yield _line("answer", str(outcome.status))
+    title = ""
+    for line in _Lines(outcome, {}).all():
+        title = line[:_TITLE_WIDTH].strip() or title
+        if title not in _CAUSES:
+            yield one_line(_line(title, line[_TITLE_WIDTH:].strip()))
+
+
+def request_line(request: Request) -> str:
+    """Return a request as the arguments of `mirrorplane explain`."""
+    has_port = request.authority.rpartition(":")[2].isdigit() or not request.port
+    authority = request.authority if has_port else f"{request.authority}:{request.port}"
+    headers = "".join(f" -H '{name}: {value}'" for name, value in request.headers)
+    scheme = "https" if request.tls else "http"
+    return one_line(f"{request.method} {scheme}://{authority}{request.path}{headers}")
 
 
 class _Lines:

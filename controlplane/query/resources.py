@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from mirrorplane.api.resource import RELEASE_ORDER, ResourceSet, resource_type
-from mirrorplane.translators.envoy import to_dict
+from mirrorplane.translators.envoy import from_dict, to_dict
+from mirrorplane.translators.matching.decoded import DecodedResources, decode_resources
 
 TYPES = {row.plural: row.url for row in map(resource_type, RELEASE_ORDER) if not row.private}
 """Type URLs by the words of `render --type`, in the order in which a request meets them.
@@ -31,6 +32,15 @@ def resource_views(resources: ResourceSet, type_name: str = "") -> list[Resource
         for type_name in ([type_name] if type_name else TYPES)
         for _, resource in sorted(resources.of_type(TYPES[type_name]).items())
     ]
+
+
+def decoded_values(values: Mapping[str, list[dict[str, Any]]]) -> DecodedResources:
+    """Decode what `resource_values` returned, on this machine or another. Raises ValueError for anything else."""
+    resources = {
+        url: {resource.name: resource for fields in values.get(name, ()) for resource in (from_dict(url, fields),)}
+        for name, url in TYPES.items()
+    }
+    return decode_resources(ResourceSet(0, resources, {}, 0))
 
 
 def resource_values(resources: ResourceSet, type_name: str = "") -> dict[str, list[Mapping[str, Any]]]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -226,3 +227,90 @@ async def test_the_environment_names_the_control_plane(app: App):
     command = ["status", "vs", "-o", "name"]
     result = await asyncio.to_thread(lambda: CliRunner(env=environment).invoke(cli, command))
     assert result.stdout == "virtualservice.networking.istio.io/web\n"
+
+
+async def test_render_and_explain_answer_for_a_connected_proxy(app: App, tmp_path: Path):
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.xds_port}") as channel:
+        await connect(channel)
+        await until(lambda: any(app.xds.statuses()), "it is connected")
+        routes = json.loads((await run(app, "render", "--proxy", "sleep", "--type", "routes", "-o", "json")).stdout)
+        request = ["GET", "http://web:8000/", "-H", "x: y", "--random", "0"]
+        live = await run(app, "explain", "--proxy", "sleep.default", *request)
+        by_files = await run(app, "explain", "-f", tmp_path, "--proxy", "sleep.default", *request)
+        wrong = await run(app, "explain", "--proxy", "sleep", "GET", "web")
+        unknown = await run(app, "render", "--proxy", "nobody")
+    assert {configuration["name"] for configuration in routes} == {"8000", "http_proxy"}
+    assert "12.5 % of the requests" in live.stdout
+    assert live.stdout == by_files.stdout
+    assert (wrong.exit_code, wrong.stderr) == (2, "Error: invalid URL 'web': write http://host:port/path\n")
+    assert (unknown.exit_code, unknown.stderr.count("\n")) == (2, 1)
+
+
+async def test_a_node_file_needs_manifests(app: App, tmp_path: Path):
+    node = tmp_path / "node.yaml"
+    node.write_text("name: sleep")
+    for command in (["render"], ["explain", "GET", "http://web/"]):
+        result = await run(app, *command, "--proxy", node)
+        assert result.exit_code == 2
+        assert "a node file needs manifests (-f)" in result.stderr
+
+
+async def test_diff_compares_files_with_what_is_served(app: App, tmp_path: Path):
+    new = tmp_path.parent / f"{tmp_path.name}-new"
+    new.mkdir()
+    for file in tmp_path.glob("*.yaml"):
+        (new / file.name).write_text(file.read_text().replace("value: 12.5", "value: 25.0"))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.xds_port}") as channel:
+        none = await run(app, "diff", "-f", new)
+        peers = [await connect(channel, name) for name in ("a.default", "b.default", "c.shop")]
+        await until(lambda: len(list(app.xds.statuses())) == len(peers), "all are connected")
+        same = await run(app, "diff", "-f", tmp_path)
+        changed = await run(app, "diff", "-f", new, "-n", "default")
+    assert (none.exit_code, none.stderr.partition(":")[0]) == (2, "Error")
+    assert (same.exit_code, same.stdout) == (0, "")
+    assert same.stderr.startswith("proxies compared: 2, affected: 0;"), "one of each scope"
+    assert changed.exit_code == 1
+    assert "proxy a.default (sidecar default)" in changed.stdout
+    assert "12.5 % of the requests" in changed.stdout
+    assert "25 % of the requests" in changed.stdout
+
+
+SECRET_WORDS = ("Bearer s3cr3t-t0ken", "session=hunter2", "the body")
+SECRETIVE = {
+    "match": [{"headers": {"cookie": {"exact": SECRET_WORDS[1]}}}],
+    "directResponse": {"status": 200, "body": {"string": SECRET_WORDS[2]}},
+}
+
+
+async def test_a_bug_report_is_complete_and_has_no_secrets(app: App, tmp_path: Path):
+    adds = {"request": {"set": {"authorization": SECRET_WORDS[0], "x-plain": "visible"}}}
+    rules = virtual_service("web", SECRETIVE, {**MIRRORED, "headers": adds})
+    (tmp_path / "web.yaml").write_text(rules)
+    path = tmp_path / "report.tar.gz"
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.xds_port}") as channel:
+        peers = [await connect(channel, name) for name in ("a.default", "b.default", "c.shop")]
+        await until(lambda: len(list(app.xds.statuses())) == len(peers), "all are connected")
+        await until(
+            lambda: any("x-plain" in str(obj) for obj in app.plane.snapshot.objects.values()), "the rules are read"
+        )
+        result = await run(app, "bug-report", path)
+    assert result.exit_code == 0, result.output
+    assert path.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(path) as archive:
+        files = {member.name: archive.extractfile(member).read().decode() for member in archive}  # type: ignore[union-attr]
+    names = {name.partition("/")[2] for name in files}
+    assert names >= {"README.txt", "versions.json", "metrics.txt", "findings.json", "status.json", "proxies.json"}
+    assert len([name for name in names if name.startswith("resources/")]) == 2, "one of each scope"
+    text = "".join(files.values())
+    assert "visible" in text
+    assert "authorization" in text
+    assert [word for word in SECRET_WORDS if word in text] == []
+
+
+async def test_half_a_bug_report_is_not_left_behind(tmp_path: Path):
+    path = tmp_path / "report.tar.gz"
+    result = await asyncio.to_thread(
+        CliRunner().invoke, cli, ["bug-report", str(path), "--admin-address", "127.0.0.1:1"]
+    )
+    assert result.exit_code == 2
+    assert not path.exists()
