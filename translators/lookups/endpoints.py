@@ -4,6 +4,7 @@ from mirrorplane.api.hosts import is_ip, is_unix
 from mirrorplane.api.mesh import Endpoint, Port, Protocol, Resolution, Service
 from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.view import View
+from mirrorplane.translators.lookups.service_entries import is_entry, merge_ports
 from mirrorplane.translators.names import ClusterName, Transport, outbound_cluster, udp_cluster
 
 
@@ -52,11 +53,14 @@ def port_endpoints(view: View, service: Service, port: Port) -> tuple[Endpoint, 
 
 def _endpoints(view: View, owner: Ref, cluster: ClusterName) -> tuple[Endpoint, ...]:
     service = next((s for s in view.lowered(owner).services if s.host == cluster.host), None)
-    port = cluster_port(service, cluster) if service else None
-    if service is None or port is None:
+    if service is None:
+        return ()
+    entries = _other_entries(view, service)
+    port = cluster_port(merge_ports(service, entries), cluster)
+    if port is None:
         return ()
     endpoints = _endpoints_of_port(view, service, port)
-    for entry in _other_entries(view, service):
+    for entry in entries:
         endpoints |= {e for p in entry.ports if p.name == port.name for e in _endpoints_of_port(view, entry, p)}
     if service.resolution is Resolution.ENDPOINTS:  # only DNS can use names; Istio leaves them out elsewhere
         endpoints = {e for e in endpoints if is_ip(e.address) or is_unix(e.address)}
@@ -76,12 +80,12 @@ def _endpoints_of_port(view: View, service: Service, port: Port) -> set[Endpoint
         for endpoint in group.endpoints
     }
     # Kubernetes lists the Pods of its own services in slices; a ServiceEntry selects them itself.
-    return listed.union(_selected(view, service, port, without_pods=bool(slices) and not _is_entry(service)))
+    return listed.union(_selected(view, service, port, without_pods=bool(slices) and not is_entry(service)))
 
 
 def _other_entries(view: View, service: Service) -> list[Service]:
     """Return the services of the same host that other ServiceEntries of the namespace declare."""
-    if not _is_entry(service):
+    if not is_entry(service):
         return []
     return [
         entry
@@ -90,11 +94,6 @@ def _other_entries(view: View, service: Service) -> list[Service]:
         for entry in view.lowered(obj.ref).services
         if entry.host == service.host
     ]
-
-
-def _is_entry(service: Service) -> bool:
-    """Tell whether it is not Kubernetes' own, whose kind has no group."""
-    return "/" in service.ref.kind
 
 
 def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -> list[Endpoint]:

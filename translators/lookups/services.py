@@ -7,6 +7,7 @@ from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import egress_hosts, sidecar_scope
 from mirrorplane.translators.lookups.route_attachments import attached_tables
+from mirrorplane.translators.lookups.service_entries import is_entry, merge_ports
 from mirrorplane.translators.partitions import Partition, Partitions, visible_objects, visible_partitions
 
 MESH = egress_hosts.MESH
@@ -43,8 +44,9 @@ def all_hosts(view: View, visibility: Visibility) -> tuple[str, ...]:
 def find_service(view: View, visibility: Visibility, host: str) -> Service | None:
     """Return the service that a host means to a proxy.
 
-    Istio: one of the proxy's namespace first, then Kubernetes' over a ServiceEntry's, then the oldest. With a
-    SidecarScope it has the imported ports only; see `service_on_listeners` for those that listeners serve.
+    Istio: one of the proxy's namespace first, then Kubernetes' over a ServiceEntry's, then the oldest. ServiceEntries
+    of its namespace that differ from it in nothing but their ports and endpoints add their ports. With a SidecarScope
+    it has the imported ports only; see `service_on_listeners` for those that listeners serve.
     """
     services = [
         service
@@ -56,12 +58,12 @@ def find_service(view: View, visibility: Visibility, host: str) -> Service | Non
         services = egress_hosts.callable_services(view, visibility, services)
     if len(services) == 1:
         return services[0]
-    return min(
+    winner = min(
         services,
-        # Kinds of Kubernetes' core group have no "/" in their key.
-        key=lambda s: (s.namespace != visibility.namespace, "/" in s.ref.kind, s.created, s.ref.name, s.namespace),
+        key=lambda s: (s.namespace != visibility.namespace, is_entry(s), s.created, s.ref.name, s.namespace),
         default=None,
     )
+    return winner and merge_ports(winner, services)
 
 
 def service_on_listeners(view: View, visibility: Visibility, host: str) -> Service | None:

@@ -18,7 +18,7 @@ from tests.e2e.support.tls_workload import TlsWorkload
 
 pytestmark = pytest.mark.envoy
 
-HOST, PORT = "api.example.com", 9000
+HOST, PORT, MORE = "api.example.com", 9000, 9001
 OK, UNAVAILABLE = 200, 503
 
 
@@ -45,22 +45,27 @@ def _istio(kind: str, name: str, spec: Mapping[str, Any]) -> str:
     return text
 
 
-async def request(envoy: Sidecar, client: aiohttp.ClientSession) -> tuple[int, str]:
-    async with client.get(f"http://{HOST}:{PORT}/anything", proxy=envoy.proxy) as answer:
+async def request(envoy: Sidecar, client: aiohttp.ClientSession, port: int = PORT) -> tuple[int, str]:
+    async with client.get(f"http://{HOST}:{port}/anything", proxy=envoy.proxy) as answer:
         return answer.status, answer.headers.get("X-Workload", "")
 
 
-async def test_endpoints_of_several_entries_for_one_host_are_balanced(stage: Stage, client: aiohttp.ClientSession):
+async def test_several_entries_for_one_host_share_endpoints_and_ports(stage: Stage, client: aiohttp.ClientSession):
     async with Workload("first") as first_workload, Workload("second") as second_workload:
         entries = [
             service_entry(workload.name, {"address": "127.0.0.1", "ports": {"http": workload.port}})
             for workload in (first_workload, second_workload)
         ]
         balanced = {"host": HOST, "trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}}
+        more = {"number": MORE, "name": "http-more", "protocol": "HTTP"}
+        entries += [
+            service_entry("a", {"address": "127.0.0.1", "ports": {"http-more": first_workload.port}}, ports=[more])
+        ]
         await stage.apply(join_manifests(mesh_config({}), *entries, _istio("DestinationRule", "api", balanced)))
-        envoy = await sidecar(stage, PORT)
+        envoy = await sidecar(stage, PORT, MORE)
         reached = Counter([await request(envoy, client) for _ in range(6)])
         assert reached == {(OK, "first"): 3, (OK, "second"): 3}
+        assert await request(envoy, client, MORE) == (OK, "first")
 
 
 async def test_a_unix_socket_on_the_proxys_machine_is_dialled(
