@@ -105,7 +105,8 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 
     `labels` are only those that some object selects on, `gateways` those that select a router. `bind` is the address of
     listeners that are really bound. `intercepted`: the kernel redirects traffic and reports its original destination.
-    `workload_labels` are those that some service selects workloads by, for inbound ports, and for routers. `identity`
+    `workload_labels` are those that some service selects workloads by, for inbound ports, and for routers;
+    `workload_address` is set where some object of the namespace lists the proxy's address as a workload's. `identity`
     is set for routers: Secrets are never shared with another identity. `locality` and `locality_labels`, which are
     compared with those of endpoints, are set where some rule prefers near endpoints; `policy_labels` are those that
     some policy of the namespace selects clients by. `client_certificate_gateway` has the certificate that a
@@ -122,6 +123,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     unprivileged: bool = False
     intercepted: bool = False
     workload_labels: tuple[tuple[str, str], ...] = ()
+    workload_address: str = ""
     identity: str = ""
     locality: Locality = Locality()
     locality_labels: tuple[tuple[str, str], ...] = ()
@@ -137,7 +139,9 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     @property
     def outbound(self) -> "Scope":
         """The scope without what only matters to inbound traffic: proxies with equal ones share outbound config."""
-        return msgspec.structs.replace(self, workload_labels=()) if self.workload_labels else self
+        if not (self.workload_labels or self.workload_address):
+            return self
+        return msgspec.structs.replace(self, workload_labels=(), workload_address="")
 
     @property
     def client(self) -> ClientKey:

@@ -115,6 +115,16 @@ def selector_partitions(names: Iterable[str], selector: Mapping[str, str]) -> It
     yield from {str(partition_index(name)) for name in names} if selector else ()
 
 
+def address_keys(namespace: str, addresses: Iterable[str]) -> Iterator[str]:
+    """Yield the index keys of what lists the addresses of workloads, each with its namespace: `default|10.0.0.1`."""
+    yield from (f"{namespace}|{address}" for address in addresses)
+
+
+def ref_partition(ref: Ref) -> str:
+    """Return the index key of the partition that an object belongs to by what it is called."""
+    return str(partition_index(str(ref)))
+
+
 def _visible_keys(view: View, index: str, namespace: str) -> tuple[tuple[str, str], ...]:
     """Return the indexes and keys of what a namespace sees; the mesh's default says which of them."""
     default: tuple[str, ...] = getattr(view.memo(mesh), _DEFAULT_SETTINGS[index])

@@ -9,6 +9,7 @@ from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.proxy import LOOPBACK, REDIRECT, ROUTER, SIDECAR, Locality, Proxy, Scope, Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
+from mirrorplane.translators.lookups.workload_addresses import listed_addresses
 from mirrorplane.translators.names import ANY_ADDRESS
 from mirrorplane.translators.partitions import every_partition
 from mirrorplane.translators.secrets.router_accounts import ANY_ACCOUNT
@@ -46,7 +47,8 @@ class Criteria(msgspec.Struct, frozen=True):
 
     `labels` are the keys of all sourceLabels, `locality_labels` those that failoverPriority compares with endpoints'.
     `locality`: some policy ranks or weighs localities. `clients` are the label keys that policies select clients by, by
-    namespace, `workloads` those that services select workloads by. `gateways` are all gateways with their selectors.
+    namespace, `workloads` those that services select workloads by. `addresses` are those of workloads outside
+    Kubernetes, by namespace. `gateways` are all gateways with their selectors.
     `sidecar_scopes` are by namespace the labels that a proxy must have and the Sidecar that it then has; the first
     wins. `default_sidecar` is for namespaces without one. `router_accounts` are the mesh's service accounts of routers,
     as `namespace/name`.
@@ -57,6 +59,7 @@ class Criteria(msgspec.Struct, frozen=True):
     locality_labels: frozenset[str] = frozenset()
     clients: frozenset[tuple[str, str]] = frozenset()
     workloads: frozenset[str] = frozenset()
+    addresses: frozenset[tuple[str, str]] = frozenset()
     gateways: tuple[Selection, ...] = ()
     sidecar_scopes: Mapping[str, tuple[tuple[Labels, Ref], ...]] = {}
     default_sidecar: Ref | None = None
@@ -72,6 +75,7 @@ def criteria(view: View) -> Criteria:
         locality_labels=locality_labels,
         clients=_client_label_keys(view),
         workloads=frozenset().union(*(view.memo(_selector_keys, part.index) for part in every_partition())),
+        addresses=frozenset().union(*(view.memo(_workload_addresses, part.index) for part in every_partition())),
         gateways=view.memo(_selections),
         sidecar_scopes=view.memo(_sidecar_scopes),
         default_sidecar=view.memo(_default_sidecar),
@@ -98,6 +102,7 @@ def scope_of(proxy: Proxy, criteria: Criteria) -> Scope:
         unprivileged=proxy.unprivileged,
         intercepted=is_intercepted,
         workload_labels=_labels(proxy, criteria.workloads) if is_intercepted or is_router else (),
+        workload_address=proxy.ip if is_intercepted and (proxy.namespace, proxy.ip) in criteria.addresses else "",
         identity=proxy.identity if is_router else "",
         locality=proxy.locality if criteria.locality else Locality(),
         locality_labels=_labels(proxy, criteria.locality_labels),
@@ -189,6 +194,15 @@ def _selector_keys(view: View, partition: int) -> frozenset[str]:
         service for obj in view.by("selector.partition", str(partition)) for service in view.lowered(obj.ref).services
     )
     return frozenset(key for service in services for key, _ in service.selector)
+
+
+def _workload_addresses(view: View, partition: int) -> frozenset[tuple[str, str]]:
+    """Return the addresses that objects of a partition list as those of workloads, each with its namespace."""
+    return frozenset(
+        (obj.ref.namespace, address)
+        for obj in view.by("workload.address.partition", str(partition))
+        for address in listed_addresses(view, obj.ref)
+    )
 
 
 def _labels(proxy: Proxy, keys: frozenset[str]) -> Labels:

@@ -51,6 +51,7 @@ class ScopeRow(msgspec.Struct, frozen=True):
     unprivileged: bool = False
     intercepted: bool = False
     workload_labels: Labels = {}
+    workload_address: str = ""
     identity: str = ""
     locality: Locality = Locality()
     locality_labels: Labels = {}
@@ -166,6 +167,7 @@ def _scope_row(scope: Scope) -> ScopeRow:
         unprivileged=scope.unprivileged,
         intercepted=scope.intercepted,
         workload_labels=dict(scope.workload_labels),
+        workload_address=scope.workload_address,
         identity=scope.identity,
         locality=scope.locality,
         locality_labels=dict(scope.locality_labels),

@@ -11,7 +11,14 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.service_entries import entry_findings
 from mirrorplane.translators.istio.workloads import locality_of
-from mirrorplane.translators.partitions import export_keys, namespace_keys, selector_keys, selector_partitions
+from mirrorplane.translators.partitions import (
+    address_keys,
+    export_keys,
+    namespace_keys,
+    ref_partition,
+    selector_keys,
+    selector_partitions,
+)
 from mirrorplane.translators.port_protocols import protocol_of_token
 from mirrorplane.translators.settings import mesh
 
@@ -95,6 +102,14 @@ def _partitions(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
     return selector_partitions(_hosts(obj), _selector(obj))
 
 
+def _endpoint_addresses(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return address_keys(obj.ref.namespace, {endpoint.address for endpoint in obj.spec.endpoints})
+
+
+def _endpoint_partition(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return (ref_partition(obj.ref),) if obj.spec.endpoints else ()
+
+
 def _selector(obj: Object[istio.ServiceEntry]) -> dict[str, str]:
     return obj.spec.workload_selector.labels if obj.spec.workload_selector else {}
 
@@ -111,5 +126,7 @@ INPUT = Input(
         "selector": _selects,
         "selector.partition": _partitions,
         "endpoints.service": _self,
+        "workload.address": _endpoint_addresses,
+        "workload.address.partition": _endpoint_partition,
     },
 )

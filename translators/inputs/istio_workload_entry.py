@@ -10,6 +10,7 @@ from mirrorplane.api.meta import Object
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.workloads import address_problem, locality_of, workload_findings
+from mirrorplane.translators.partitions import address_keys, ref_partition
 
 _HEALTH = "proxy.istio.io/health-checks-enabled"
 
@@ -49,4 +50,17 @@ def _labels(obj: Object[istio.WorkloadEntry]) -> Iterable[str]:
     return (f"{obj.ref.namespace}|{key}={value}" for key, value in _merged(obj).items())
 
 
-INPUT = Input(kinds=(istio.WORKLOAD_ENTRY,), lower=lower, validate=validate, indexes={"workload.label": _labels})
+def _addresses(obj: Object[istio.WorkloadEntry]) -> Iterable[str]:
+    return address_keys(obj.ref.namespace, (obj.spec.address,))
+
+
+def _partition(obj: Object[istio.WorkloadEntry]) -> Iterable[str]:
+    return (ref_partition(obj.ref),)
+
+
+INPUT = Input(
+    kinds=(istio.WORKLOAD_ENTRY,),
+    lower=lower,
+    validate=validate,
+    indexes={"workload.label": _labels, "workload.address": _addresses, "workload.address.partition": _partition},
+)

@@ -1,5 +1,7 @@
 """The ports of a workload behind an intercepting sidecar, and their protocols, as its services declare them."""
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
 from mirrorplane.api.cluster_policy import ConnectionPool
@@ -11,6 +13,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.lookups.endpoints import port_endpoints
 from mirrorplane.translators.lookups.policies import cluster_policy
 from mirrorplane.translators.lookups.sidecar_scope import sidecar_scope
+from mirrorplane.translators.lookups.workload_addresses import selecting_services, services_at_address
 from mirrorplane.translators.names import outbound_cluster
 
 INBOUND_PORT = 15006
@@ -50,14 +53,7 @@ def find_inbound_port(view: View, scope: Scope, number: int) -> InboundPort | No
 
 def workload_services(view: View, namespace: str, labels: Labels) -> tuple[Service, ...]:
     """Return the services that select workloads with these labels, oldest first."""
-    services = [
-        service
-        for key, value in labels
-        for obj in view.by("selector", f"{namespace}|{key}={value}")
-        for service in view.lowered(obj.ref).services
-        if set(service.selector) <= set(labels)
-    ]
-    return tuple(sorted(services, key=lambda s: (s.created, s.host)))
+    return tuple(sorted(selecting_services(view, namespace, labels), key=_age))
 
 
 def target_ports(view: View, service: Service, port: Port) -> tuple[int, ...]:
@@ -88,13 +84,31 @@ def _ingress_ports(sidecar: SidecarScope) -> tuple[InboundPort, ...]:
 def _service_ports(view: View, scope: Scope, sidecar: SidecarScope | None) -> tuple[InboundPort, ...]:
     """Return the ports that services target. Where several target one, the oldest decides its protocol (Istio)."""
     by_number: dict[int, InboundPort] = {}
-    for service in view.memo(workload_services, scope.namespace, scope.workload_labels):
-        for port in (port for port in service.ports if port.protocol is not Protocol.UDP):
-            pool = sidecar.pool if sidecar is not None and sidecar.pool else _limits(view, scope, service, port)
-            for number in view.memo(target_ports, service, port):
-                inbound = InboundPort(number, port.protocol, service.host, port.number, pool=pool)
-                by_number.setdefault(number, inbound)
+    for service, port, numbers in sorted(_targets(view, scope), key=lambda target: _age(target[0])):
+        pool = sidecar.pool if sidecar is not None and sidecar.pool else _limits(view, scope, service, port)
+        for number in numbers:
+            inbound = InboundPort(number, port.protocol, service.host, port.number, pool=pool)
+            by_number.setdefault(number, inbound)
     return tuple(by_number.values())
+
+
+def _targets(view: View, scope: Scope) -> Iterator[tuple[Service, Port, Iterable[int]]]:
+    """Yield the services of a workload with their ports, and its own ports for each: by labels and by address."""
+    for service in view.memo(workload_services, scope.namespace, scope.workload_labels):
+        yield from ((service, port, view.memo(target_ports, service, port)) for port in _tcp_ports(service))
+    address = scope.workload_address
+    for service in services_at_address(view, scope.namespace, address) if address else ():
+        for port in _tcp_ports(service):
+            endpoints = port_endpoints(view, service, port)
+            yield service, port, sorted({endpoint.port for endpoint in endpoints if endpoint.address == address})
+
+
+def _tcp_ports(service: Service) -> Iterator[Port]:
+    yield from (port for port in service.ports if port.protocol is not Protocol.UDP)
+
+
+def _age(service: Service) -> tuple[str, str]:
+    return service.created, service.host
 
 
 def _limits(view: View, scope: Scope, service: Service, port: Port) -> ConnectionPool | None:

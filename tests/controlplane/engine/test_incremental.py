@@ -234,20 +234,25 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
         own_policy = None if "v2" in subsets else policy
         self._put(dr.DESTINATION_RULE, ns, name, dr.DestinationRule(host, subset_rules, export, own_policy, select))
 
-    @rule(ns=spaces, name=names, resolution=st.sampled_from(["STATIC", "DNS", "NONE"]), select=st.booleans())
-    def service_entry(self, ns: str, name: str, resolution: str, select: bool) -> None:
-        selector = se.WorkloadSelector({"app": "a"}) if select else None
-        port = se.Port(80, "http", "HTTP")
-        spec = se.ServiceEntry(("x.example.com",), (), (port,), "MESH_INTERNAL", resolution, (), selector)
+    @rule(
+        ns=spaces, name=names, resolution=st.sampled_from(["STATIC", "DNS", "NONE"]),
+        source=st.sampled_from(["selector", "endpoints", ""]), number=st.sampled_from([80, 8000]),
+    )  # fmt: skip
+    def service_entry(self, ns: str, name: str, resolution: str, source: str, number: int) -> None:
+        selector = se.WorkloadSelector({"app": "a"}) if source == "selector" else None
+        listed = source == "endpoints" and resolution != "NONE"
+        endpoints = (se.WorkloadEntry(PROXIES[-1].ip),) if listed else ()
+        port = se.Port(number, "http", "HTTP")
+        spec = se.ServiceEntry(("x.example.com",), (), (port,), "MESH_INTERNAL", resolution, endpoints, selector)
         self._put(se.SERVICE_ENTRY, ns, name, spec)
 
-    @rule(ns=spaces, name=names, app=names)
-    def workload_entry(self, ns: str, name: str, app: str) -> None:
+    @rule(ns=spaces, name=names, app=names, address=st.sampled_from(["10.9.9.9", PROXIES[-1].ip]))
+    def workload_entry(self, ns: str, name: str, app: str, address: str) -> None:
         self._put(
             se.WORKLOAD_ENTRY,
             ns,
             name,
-            se.WorkloadEntry("10.9.9.9", {}, {"app": app, "version": "v2"}),
+            se.WorkloadEntry(address, {}, {"app": app, "version": "v2"}),
         )
 
     @rule(

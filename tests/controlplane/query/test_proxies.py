@@ -82,6 +82,7 @@ def test_a_row_is_plain_and_says_everything():
             "unprivileged": False,
             "intercepted": False,
             "workload_labels": {},
+            "workload_address": "",
             "identity": "",
             "locality": {"region": "eu", "zone": "a", "subzone": ""},
             "locality_labels": {},

@@ -183,11 +183,27 @@ async def test_workloads_are_reached_by_their_own_addresses_with_http_and_with_o
         "ports": [{"number": 7071, "name": "undeclared"}],
         "resolution": "NONE",
     }
-    entry = {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": "ranged"}}
     registry_only = mesh_config({"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}})
-    await mesh.stage.apply(join_manifests(registry_only, yaml.safe_dump({**entry, "spec": ranged})))
+    await mesh.stage.apply(join_manifests(registry_only, _entry("ranged", ranged)))
     for port in (7070, 7071):
         assert mesh.client.python(SPEAK, mesh.v2.address, str(port), "neither HTTP nor TLS\n") == "I am v2"
+
+
+async def test_a_workload_belongs_to_the_entry_that_lists_its_address(mesh: Mesh):
+    listed = {
+        "hosts": ["listed.example.com"],
+        "addresses": ["10.96.0.99"],
+        "ports": [{"number": 80, "name": "tcp", "protocol": "TCP", "targetPort": 9999}],
+        "resolution": "STATIC",
+        "endpoints": [{"address": mesh.v2.address}],
+    }
+    await mesh.stage.apply(_entry("listed", listed))
+    assert mesh.listen("10.96.0.99", 80) == "I am v2"
+    counted = {"cluster.inbound|9999||;.upstream_cx_total": 1}
+    assert mesh.v2.stats(r"cluster\.(inbound.9999|InboundPassthrough).*\.upstream_cx_total") == {
+        **counted,
+        "cluster.InboundPassthroughCluster;.upstream_cx_total": 0,
+    }
 
 
 async def test_unknown_destinations_follow_the_outbound_traffic_policy_of_the_mesh(mesh: Mesh):
@@ -225,6 +241,12 @@ async def test_inbound_traffic_follows_the_ingress_listeners_of_the_sidecar(mesh
     reply = mesh.ask(f"http://{mesh.v2.address}:8888/", "anything.example.com")
     assert reply == {"by": "v2", "host": "anything.example.com", "peer": "127.0.0.6"}
     assert mesh.listen(mesh.v2.address, 7777) == "I am v2"
+
+
+def _entry(name: str, spec: dict[str, object]) -> str:
+    """A ServiceEntry."""
+    head = {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": name}}
+    return yaml.safe_dump({**head, "spec": spec})
 
 
 def _limits(app: str, spec: dict[str, object]) -> str:
