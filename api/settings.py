@@ -28,6 +28,7 @@ class MeshSettings(msgspec.Struct, frozen=True):
     `..._export_to` are the defaults for services, rules and policies without exportTo. `locality_lb` and `keepalive`
     apply where a policy has no such settings; with `http2`, hosts that declare HTTP are then called by HTTP/2.
     `router_accounts` are service accounts of routers, `namespace/name`, whatever the gateways say.
+    `local_endpoints` are the local addresses that endpoints may have (see api/local_addresses).
     """
 
     # Istio's defaults (pkg/config/mesh/mesh.go), but for a proxy port, which Istio has off (0), and an access log.
@@ -50,6 +51,7 @@ class MeshSettings(msgspec.Struct, frozen=True):
     shadow_suffix: bool = True
     guards: Guards = Guards()
     router_accounts: tuple[str, ...] = ()
+    local_endpoints: tuple[str, ...] = ()
 
 
 class SettingsOverlay(msgspec.Struct, frozen=True):

@@ -30,11 +30,13 @@ class MeshConfig(TrafficSettings, frozen=True):
     """Mesh-wide settings, with the names of Istio's MeshConfig. Only the object named `default` is used.
 
     Each field that it sets wins over the same field of Istio's MeshConfig. `routerServiceAccounts` (`namespace/name`)
-    are sent the Secrets of every Gateway that they serve.
+    are sent the Secrets of every Gateway that they serve. `localEndpoints` are ranges of loopback and link-local
+    addresses, names and sockets that endpoints may have.
     """
 
     mirroring: Mirroring = Mirroring()
     router_service_accounts: tuple[str, ...] = ()
+    local_endpoints: tuple[str, ...] = ()
 
 
 MESH_CONFIG = Kind(GROUP, ("v1alpha1",), "MeshConfig", MeshConfig, namespaced=False)

@@ -1,6 +1,6 @@
 """Istio ServiceEntry -> Service, with its inline endpoints."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.hosts import collapsed, is_unix, literal
@@ -11,6 +11,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.service_entries import entry_findings
 from mirrorplane.translators.istio.workloads import locality_of
+from mirrorplane.translators.local_endpoints import local_endpoint
 from mirrorplane.translators.partitions import (
     address_keys,
     export_keys,
@@ -22,6 +23,7 @@ from mirrorplane.translators.partitions import (
 from mirrorplane.translators.port_protocols import protocol_of_token
 from mirrorplane.translators.settings import mesh
 
+_DNS = ("DNS", "DNS_ROUND_ROBIN")
 _RESOLUTIONS = {
     "NONE": Resolution.NONE,
     "STATIC": Resolution.ENDPOINTS,
@@ -34,6 +36,8 @@ def lower(view: View, obj: Object[istio.ServiceEntry]) -> Lowered:
     """Return one service for each host. Hosts are taken literally: a ServiceEntry has no short names (Istio)."""
     spec = obj.spec
     ports = tuple(_port(p) for p in spec.ports)
+    findings = tuple(_local_findings(view, obj))
+    local = {finding.path for finding in findings}
     services = tuple(
         Service(
             host=literal(host),
@@ -47,10 +51,11 @@ def lower(view: View, obj: Object[istio.ServiceEntry]) -> Lowered:
             created=obj.created,
             subject_alt_names=spec.subject_alt_names,
         )
-        for host in spec.hosts
+        for host in _served_hosts(spec, local)
     )
-    groups = tuple(EndpointGroup(obj.ref, p.name, tuple(_endpoints(spec, p))) for p in spec.ports)
-    return Lowered(services=services, endpoints=groups)
+    endpoints = tuple(e for i, e in enumerate(spec.endpoints) if _endpoint_path(i) not in local)
+    groups = tuple(EndpointGroup(obj.ref, p.name, tuple(_endpoints(endpoints, p))) for p in spec.ports)
+    return Lowered(services=services, endpoints=groups, findings=findings)
 
 
 def validate(obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
@@ -62,8 +67,42 @@ def _port(port: istio.Port) -> Port:
     return Port(port.number, port.name, protocol_of_token(port.protocol) or Protocol.AUTO, port.target_port)
 
 
-def _endpoints(spec: istio.ServiceEntry, port: istio.Port) -> Iterator[Endpoint]:
-    for endpoint in spec.endpoints:
+def _local_findings(view: View, obj: Object[istio.ServiceEntry]) -> Iterator[Finding]:
+    """Report endpoints on the proxy's own machine, and hosts there that DNS would resolve to be the endpoint."""
+    for i, endpoint in enumerate(obj.spec.endpoints):
+        if finding := local_endpoint(view, obj.ref, _endpoint_path(i), endpoint.address):
+            yield finding
+    if _resolves_hosts(obj.spec):
+        for i, host in enumerate(obj.spec.hosts):
+            if finding := local_endpoint(view, obj.ref, _host_path(i), host):
+                yield finding
+
+
+def _served_hosts(spec: istio.ServiceEntry, local: Container[str]) -> Iterator[str]:
+    """Yield the hosts less those that are local. None where DNS has no endpoint left: it would resolve the host."""
+    if (
+        spec.resolution in _DNS
+        and spec.endpoints
+        and all(_endpoint_path(i) in local for i in range(len(spec.endpoints)))
+    ):
+        return
+    yield from (host for i, host in enumerate(spec.hosts) if _host_path(i) not in local)
+
+
+def _resolves_hosts(spec: istio.ServiceEntry) -> bool:
+    return spec.resolution in _DNS and not spec.endpoints and not spec.workload_selector
+
+
+def _endpoint_path(i: int) -> str:
+    return f"spec.endpoints[{i}].address"
+
+
+def _host_path(i: int) -> str:
+    return f"spec.hosts[{i}]"
+
+
+def _endpoints(endpoints: Iterable[istio.WorkloadEntry], port: istio.Port) -> Iterator[Endpoint]:
+    for endpoint in endpoints:
         yield Endpoint(
             locality=locality_of(endpoint.locality),
             address=endpoint.address,

@@ -10,13 +10,16 @@ from mirrorplane.api.meta import Object
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.workloads import address_problem, locality_of, workload_findings
+from mirrorplane.translators.local_endpoints import local_endpoint
 from mirrorplane.translators.partitions import address_keys, ref_partition
 
 _HEALTH = "proxy.istio.io/health-checks-enabled"
 
 
-def lower(_: View, obj: Object[istio.WorkloadEntry]) -> Lowered:
+def lower(view: View, obj: Object[istio.WorkloadEntry]) -> Lowered:
     """Return the workload; labels of the metadata win over those of the spec (Istio)."""
+    if problem := local_endpoint(view, obj.ref, "spec.address", obj.spec.address):
+        return Lowered(findings=(problem,))
     workload = Workload(
         namespace=obj.ref.namespace,
         address=obj.spec.address,

@@ -11,6 +11,7 @@ from mirrorplane.api.proxy import Locality
 from mirrorplane.api.units import PORTS
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
+from mirrorplane.translators.local_endpoints import local_endpoint
 
 _NAMES = "FQDN"
 
@@ -22,12 +23,18 @@ def lower(view: View, obj: Object[kube.EndpointSlice]) -> Lowered:
         return Lowered()
     owner = Ref(kube.SERVICE.key, obj.ref.namespace, service)
     # Istio drops terminating endpoints too, except for services with persistent sessions.
-    alive = [e for e in obj.spec.endpoints if e.addresses and not e.conditions.terminating]
+    findings = tuple(_local_findings(view, obj))
+    local = {finding.path for finding in findings}
+    alive = [
+        endpoint
+        for i, endpoint in enumerate(obj.spec.endpoints)
+        if endpoint.addresses and not endpoint.conditions.terminating and _path(i) not in local
+    ]
     groups = tuple(
         EndpointGroup(owner, port.name, tuple(_endpoint(view, obj.ref.namespace, e, port.port) for e in alive))
         for port in obj.spec.ports
     )
-    return Lowered(endpoints=groups)
+    return Lowered(endpoints=groups, findings=findings)
 
 
 def validate(obj: Object[kube.EndpointSlice]) -> Iterator[Finding]:
@@ -40,6 +47,21 @@ def validate(obj: Object[kube.EndpointSlice]) -> Iterator[Finding]:
             if obj.spec.address_type != _NAMES and not is_ip(address):
                 message = f"{address!r} is not an IP address"
                 yield Finding(obj.ref, "InvalidAddress", message, f"endpoints[{i}].addresses[{j}]")
+
+
+def _local_findings(view: View, obj: Object[kube.EndpointSlice]) -> Iterator[Finding]:
+    """Report addresses on the proxy's own machine, as the API server does, less those of Pods (see decision 0128)."""
+    for i, endpoint in enumerate(obj.spec.endpoints):
+        address = endpoint.addresses[0] if endpoint.addresses else ""
+        finding = local_endpoint(view, obj.ref, _path(i), address) if address else None
+        if finding is not None:
+            pod = _pod(view, obj.ref.namespace, endpoint.target_ref)
+            if pod is None or pod.spec.status.pod_ip != address:
+                yield finding
+
+
+def _path(i: int) -> str:
+    return f"endpoints[{i}].addresses[0]"
 
 
 def _endpoint(view: View, namespace: str, endpoint: kube.SliceEndpoint, port: int) -> Endpoint:
@@ -55,10 +77,15 @@ def _endpoint(view: View, namespace: str, endpoint: kube.SliceEndpoint, port: in
 
 
 def _labels(view: View, namespace: str, target: kube.TargetRef | None) -> Labels:
-    if target is None or target.kind != kube.POD.name:
-        return ()
-    pod = view.get(Ref(kube.POD.key, target.namespace or namespace, target.name))
+    pod = _pod(view, namespace, target)
     return tuple(sorted(pod.labels.items())) if pod is not None else ()
+
+
+def _pod(view: View, namespace: str, target: kube.TargetRef | None) -> Object[kube.Pod] | None:
+    """Return the Pod that an endpoint is, if it is one that exists."""
+    if target is None or target.kind != kube.POD.name:
+        return None
+    return view.get(Ref(kube.POD.key, target.namespace or namespace, target.name))
 
 
 def _service(obj: Object[kube.EndpointSlice]) -> Iterable[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds import mirrorplane
+from mirrorplane.api.local_addresses import entry_problem
 from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object
 from mirrorplane.api.mirrors import Guards
@@ -25,6 +26,7 @@ def lower(_: View, obj: Object[mirrorplane.MeshConfig]) -> Lowered:
         shadow_suffix=mirroring.shadow_host_suffix,
         guards=_guards(mirroring.guards),
         router_accounts=obj.spec.router_service_accounts,
+        local_endpoints=obj.spec.local_endpoints,
     )
     return Lowered(settings=settings)
 
@@ -48,6 +50,9 @@ def validate(obj: Object[mirrorplane.MeshConfig]) -> Iterator[Finding]:
             message = f"{account!r} is not a namespace and a service account, separated by a slash"
             path = f"spec.routerServiceAccounts[{i}]"
             yield Finding(obj.ref, "InvalidName", message, path, fix="write it as namespace/name")
+    for i, entry in enumerate(spec.local_endpoints):
+        if problem := entry_problem(entry):
+            yield Finding(obj.ref, "InvalidAddress", problem, f"spec.localEndpoints[{i}]")
 
 
 def _number_findings(obj: Object[mirrorplane.MeshConfig], guards: mirrorplane.MirrorGuards) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from mirrorplane.api.mesh import Alias, Endpoint, EndpointGroup, Lowered, Port, 
 from mirrorplane.api.meta import Object
 from mirrorplane.api.proxy import Locality
 from mirrorplane.api.view import View
+from mirrorplane.translators.local_endpoints import local_endpoint
 
 EXTERNAL_NAME = "ExternalName"
 _PATH = "spec.externalName"
@@ -25,6 +26,8 @@ def lower_external_name(
     if view.by("service.host", target):
         findings = _loop_findings(view, obj, target)
         return Lowered(aliases=(Alias(host, target, obj.ref, export_to),), findings=tuple(findings))
+    if problem := local_endpoint(view, obj.ref, _PATH, target):
+        return Lowered(findings=(problem,))
     service = Service(
         host=host,
         namespace=obj.ref.namespace,

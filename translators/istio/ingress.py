@@ -11,6 +11,7 @@ from mirrorplane.api.kinds.istio import destination_rule
 from mirrorplane.api.kinds.istio import sidecar as istio
 from mirrorplane.api.mesh import Protocol
 from mirrorplane.api.meta import Ref
+from mirrorplane.api.proxy import OWN_PORTS
 from mirrorplane.api.sidecar_scope import IngressListener
 from mirrorplane.api.units import PORTS
 from mirrorplane.translators.istio.connection_pool import pool_findings, pool_of
@@ -100,6 +101,9 @@ def _endpoint_findings(about: Ref, path: str, text: str) -> Iterator[Finding]:
     elif text and not (port.isdecimal() and int(port) in PORTS):
         message = f"sidecar: defaultEndpoint port ({port}) is not in 1..65535"
         yield Finding(about, "InvalidEndpoint", message, path)
+    elif text and int(port) in OWN_PORTS:
+        message = f"port {port} is the sidecar's own: clients would reach Envoy, its admin interface at 15000"
+        yield Finding(about, "LocalEndpoint", message, path, fix="use the port of the workload")
 
 
 def _tls_findings(about: Ref, path: str, spec: istio.IngressListener) -> Iterator[Finding]:

@@ -82,9 +82,10 @@ def services(name: str, tcp: int, udp: int) -> str:
             "kind": "EndpointSlice",
             "metadata": metadata,
             "addressType": "IPv4",
-            "endpoints": [{"addresses": ["127.0.0.1"]}],
+            "endpoints": [{"addresses": ["127.0.0.1"], "targetRef": {"kind": "Pod", "name": bare}}],
             "ports": slice_ports,
         },
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": {"podIP": "127.0.0.1"}},
     ]
     text: str = yaml.safe_dump_all(manifests)
     return text

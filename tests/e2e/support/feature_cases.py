@@ -108,7 +108,7 @@ def allowed_from(whence: str = "All", **labels: str) -> dict[str, Any]:
 
 
 def service_with_endpoints(name: str, port: int, namespace: str = "default", *addresses: str, **more: Any) -> str:
-    """A Service and its EndpointSlice; `more` are fields of the Service's spec."""
+    """A Service, its EndpointSlice and Pods; `more` are fields of the Service's spec."""
     metadata = {"name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": name}}
     ports, ips = [{"name": "http", "port": PORT}], addresses or ("127.0.0.1",)
     slices = {
@@ -116,11 +116,23 @@ def service_with_endpoints(name: str, port: int, namespace: str = "default", *ad
         "kind": "EndpointSlice",
         "metadata": metadata,
         "addressType": "IPv6" if ":" in ips[0] else "IPv4",
-        "endpoints": [{"addresses": [address]} for address in ips],
+        "endpoints": [
+            {"addresses": [address], "targetRef": {"kind": "Pod", "name": f"{name}-{i}"}}
+            for i, address in enumerate(ips)
+        ],
         "ports": [{"name": "http", "port": port}],
     }
+    pods = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {**metadata, "name": f"{name}-{i}"},
+            "status": {"podIP": address},
+        }
+        for i, address in enumerate(ips)
+    ]
     service = manifest_yaml("Service", name, {"ports": ports, **more}, "v1", namespace=namespace)
-    return join_manifests(service, yaml.safe_dump(slices))
+    return join_manifests(service, yaml.safe_dump_all([slices, *pods]))
 
 
 def grant(

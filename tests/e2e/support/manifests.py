@@ -19,9 +19,10 @@ RESEND_S = 2.0
 """How long a copy is waited for before the request is sent again. Envoy drops a copy that cannot connect within 1 s."""
 
 NO_ACCESS_LOG = (
-    'apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}\nspec: {accessLogFile: ""}\n'
+    "apiVersion: mirrorplane.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: default}\n"
+    'spec: {accessLogFile: "", localEndpoints: [127.0.0.0/8, "::1/128", localhost, "unix://"]}\n'
 )
-"""Turns access logs off: they cost CPU, and no test reads them."""
+"""Turns access logs off: they cost CPU, and no test reads them. Workloads run on this machine."""
 
 
 def join_manifests(*manifests: str) -> str:
@@ -40,9 +41,13 @@ def destination_rule(host: str, subsets: Mapping[str, str]) -> str:
     return _istio("DestinationRule", host, {"host": host, "subsets": subset_specs})
 
 
+LOCAL_ENDPOINTS = ["127.0.0.0/8", "::1/128", "localhost", "unix://"]
+
+
 def mesh_config(spec: Mapping[str, Any]) -> str:
-    """The MeshConfig, without access logs unless the spec says so."""
-    return _text("mirrorplane.io/v1alpha1", "MeshConfig", "default", {"accessLogFile": "", **spec})
+    """The MeshConfig, without access logs unless the spec says so: workloads run on this machine."""
+    settings = {"accessLogFile": "", "localEndpoints": LOCAL_ENDPOINTS, **spec}
+    return _text("mirrorplane.io/v1alpha1", "MeshConfig", "default", settings)
 
 
 def route(*destinations: tuple[str, str, int]) -> list[dict[str, Any]]:

@@ -108,13 +108,13 @@ class ManifestWriter:
         spec: dict[str, Any] = {"hosts": self._sample(HOSTS, 3), "ports": ports, "resolution": resolution}
         spec["addresses"] = [a for a in self._sample(ADDRESSES, 2) if a not in {"", "None"}]
         if resolution != "NONE" and self._maybe():
-            spec["endpoints"] = [{"address": "127.0.0.1", "labels": {"version": v}} for v in self._sample(SUBSETS, 2)]
+            spec["endpoints"] = [{"address": "10.1.1.2", "labels": {"version": v}} for v in self._sample(SUBSETS, 2)]
         elif resolution != "NONE":
             spec["workloadSelector"] = {"labels": {"app": self._dice.choice(NAMES)}}
         return spec
 
     def _workload(self) -> dict[str, Any]:
-        address = self._dice.choice(["127.0.0.1", "::1", "vm.example.com", "10.1.1.1"])
+        address = self._dice.choice(["10.1.1.3", "fd00::3", "vm.example.com", "10.1.1.1"])
         return {"address": address, "labels": {"app": self._dice.choice(NAMES)}, "weight": self._dice.choice([0, 1, 7])}
 
     def _policy(self) -> dict[str, Any]:
