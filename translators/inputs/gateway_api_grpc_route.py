@@ -11,6 +11,7 @@ from mirrorplane.translators.contract import Input
 from mirrorplane.translators.gateway_api.attachment.parents import parent_ref_findings
 from mirrorplane.translators.gateway_api.route.grpc_rules import grpc_match_findings, rule_of
 from mirrorplane.translators.gateway_api.route.indexes import HTTP_ROUTE_INDEXES, grpc_keys
+from mirrorplane.translators.gateway_api.route.regexes import rule_match_findings
 from mirrorplane.translators.gateway_api.route.route_tables import lower_rules
 from mirrorplane.translators.gateway_api.route.rule_validation import host_findings, rules_findings
 from mirrorplane.translators.gateway_api.route.rules import Rule
@@ -30,10 +31,9 @@ def validate(obj: Object[gw.GRPCRoute]) -> tuple[Finding, ...]:
 def _validation(obj: Object[gw.GRPCRoute]) -> Iterator[Finding]:
     yield from host_findings(obj.ref, obj.spec.hostnames)
     yield from parent_ref_findings(obj.ref, obj.spec.parent_refs)
-    for i, rule in enumerate(obj.spec.rules):
-        for j, match in enumerate(rule.matches):
-            yield from grpc_match_findings(obj.ref, f"spec.rules[{i}].matches[{j}]", match)
-    yield from rules_findings(obj.ref, tuple(_rules(obj)))
+    rules = tuple(_rules(obj))
+    yield from rule_match_findings(rules, [rule.matches for rule in obj.spec.rules], grpc_match_findings)
+    yield from rules_findings(obj.ref, rules)
 
 
 def _rules(obj: Object[gw.GRPCRoute]) -> Iterator[Rule]:

@@ -26,6 +26,7 @@ from mirrorplane.translators.istio.l4_routes import stream_route_findings, strea
 from mirrorplane.translators.istio.matches import match_findings, match_of
 from mirrorplane.translators.istio.mirrors import mirror_findings, mirrors_of
 from mirrorplane.translators.istio.references import MESH, destination_findings, destination_of, gateway_name
+from mirrorplane.translators.istio.regexes import regex_findings
 from mirrorplane.translators.istio.retries import retries_of, retry_findings
 from mirrorplane.translators.istio.scalars import duration_findings, optional_ms
 from mirrorplane.translators.istio.unreachable_rules import unreachable_findings
@@ -53,6 +54,12 @@ def lower(view: View, obj: Object[istio.VirtualService]) -> Lowered:
 
 def validate(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
+    too_large = tuple(regex_findings(obj))
+    # The checks below compile every regex.
+    yield from too_large or _findings(obj)
+
+
+def _findings(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     spec = obj.spec
     for i, host in enumerate(spec.hosts):
         if problem := host_problem(host):
