@@ -13,7 +13,7 @@ import click
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Run": ("serve", "bootstrap", "demo"),
     "Manifests": ("check", "explain", "render", "diff"),
-    "A running control plane": ("status", "proxies", "bug-report"),
+    "A running control plane": ("status", "proxies", "version", "bug-report"),
     "Shell": ("completion",),
 }
 """The commands, as `--help` groups them. Each is the attribute of its name in the module of its name in `commands`."""

@@ -17,6 +17,7 @@ from mirrorplane.controlplane.publish.publisher import RenderError
 from mirrorplane.controlplane.query.queries import Queries
 from mirrorplane.controlplane.query.requests import RequestError, RequestText
 from mirrorplane.controlplane.query.resources import TYPES
+from mirrorplane.controlplane.query.versions import this_version
 from mirrorplane.controlplane.settings import Address
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Admin:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_page)
+        app.router.add_get("/version", self._version)
         self._add_debug_pages(app, address)
         # Cancellation: a reader of events that left makes room at once, and not only when it is next sent something.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S, handler_cancellation=True)
@@ -91,6 +93,9 @@ class Admin:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n") if self.ready else web.Response(status=503, text="not serving yet\n")
+
+    async def _version(self, _: web.Request) -> web.Response:
+        return _json(this_version())
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
         await self._queries.assemble_findings()

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import click
+import msgspec
 
 from mirrorplane.controlplane.commands.admin_client import AdminServer, admin_options, fetch_bytes
 from mirrorplane.controlplane.commands.errors import CommandError
@@ -61,16 +62,20 @@ def _entries(admin: AdminServer) -> Iterator[tuple[str, bytes]]:
     import json
     import platform
 
-    from mirrorplane import __version__
     from mirrorplane.controlplane.query.redaction import REDACTED, redact, redact_text
+    from mirrorplane.controlplane.query.versions import this_version
 
     scopes = _one_of_each_scope(_fetched(admin, "/debug/proxies") or [])
     readme = _README.format(
         count=len(scopes), most=_MOST_PROXIES, redacted=REDACTED, mib=_MOST_BYTES >> 20, rows=_MOST_ROWS
     )
     yield "README.txt", readme.encode()
-    client = {"client": __version__, "python": platform.python_version(), "system": platform.platform()}
-    yield "versions.json", json.dumps(client, indent=2).encode()
+    versions = {
+        "client": msgspec.to_builtins(this_version()),
+        "server": _fetched(admin, "/version"),
+        "system": platform.platform(),
+    }
+    yield "versions.json", json.dumps(versions, indent=2).encode()
     yield "metrics.txt", redact_text(_body(admin, "/metrics").decode(errors="replace")).encode()
     for page in _PAGES:
         rows = (_fetched(admin, f"/debug/{page}") or [])[:_MOST_ROWS]

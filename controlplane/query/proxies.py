@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COLUMNS = ("NAME", "SCOPE", "CDS", "LDS", "EDS", "RDS", "AGE")
 _TYPES = COLUMNS[2:6]
 _VERSION_DIGITS = 8
+_UNKNOWN_VERSION = "(unknown version)"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 Labels = Mapping[str, str]
@@ -115,6 +116,11 @@ def proxy_rows(
 def has_name(row: ProxyRow, name: str) -> bool:
     """Tell whether a proxy has a name: `sleep`, istioctl's `sleep.shop`, `shop/sleep`, or its node id."""
     return name in {row.name, f"{row.name}.{row.namespace}", f"{row.namespace}/{row.name}", row.id}
+
+
+def proxy_versions(rows: Iterable[ProxyRow]) -> dict[str, int]:
+    """Count connected proxies by Envoy's version. A proxy may have several streams."""
+    return dict(sorted(Counter({row.id: _UNKNOWN_VERSION for row in rows}.values()).items()))
 
 
 def table_cells(row: ProxyRow, *, wide: bool = False) -> tuple[tuple[str, ...], list[str]]:

@@ -11,6 +11,7 @@ import grpc
 import pytest
 from click.testing import CliRunner, Result
 
+from mirrorplane import __version__
 from mirrorplane.api.resource import CLUSTER, ENDPOINT
 from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.cli import cli
@@ -314,3 +315,24 @@ async def test_half_a_bug_report_is_not_left_behind(tmp_path: Path):
     )
     assert result.exit_code == 2
     assert not path.exists()
+
+
+async def test_version_asks_client_server_and_proxies(app: App):
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.xds_port}") as channel:
+        await connect(channel)
+        await until(lambda: any(app.xds.statuses()), "it is connected")
+        answer = json.loads((await run(app, "version", "-o", "json")).stdout)
+        text = (await run(app, "version")).stdout
+    assert answer["client"] == answer["server"]
+    assert answer["client"]["version"] == __version__
+    assert sum(answer["proxies"].values()) == 1
+    assert [line.split()[0] for line in text.splitlines()] == ["client", "server", "proxies"]
+
+
+def test_the_version_of_the_client_needs_no_server():
+    nowhere = ["--admin-address", "127.0.0.1:1"]
+    alone = CliRunner().invoke(cli, ["version", "--client", *nowhere])
+    assert (alone.exit_code, alone.stdout.split()[:2]) == (0, ["client", __version__])
+    asking = CliRunner().invoke(cli, ["version", *nowhere])
+    assert (asking.exit_code, asking.stdout) == (2, alone.stdout)
+    assert "cannot connect to 127.0.0.1:1" in asking.stderr
