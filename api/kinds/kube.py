@@ -1,4 +1,4 @@
-"""Kubernetes' own kinds, with the fields that we use: Namespace, Service, Pod, EndpointSlice."""
+"""Kubernetes' own kinds, with the fields that we use: Namespace, Service, Pod, EndpointSlice, Endpoints."""
 
 from typing import Literal
 
@@ -112,6 +112,34 @@ class EndpointSlice(Wire, frozen=True):
     ports: tuple[SlicePort, ...] = ()
 
 
+class EndpointAddress(Wire, frozen=True):
+    """An address of a subset of Endpoints."""
+
+    ip: str
+    target_ref: TargetRef | None = None
+
+
+class EndpointPort(Wire, frozen=True):
+    """A port of a subset of Endpoints, matched to the Service's port by `name`."""
+
+    port: int
+    name: str = ""
+
+
+class EndpointSubset(Wire, frozen=True):
+    """Addresses that all have the same ports."""
+
+    addresses: tuple[EndpointAddress, ...] = ()
+    not_ready_addresses: tuple[EndpointAddress, ...] = ()
+    ports: tuple[EndpointPort, ...] = ()
+
+
+class Endpoints(Wire, frozen=True):
+    """v1 Endpoints, of the Service with the same name. Deprecated by Kubernetes in favour of EndpointSlices."""
+
+    subsets: tuple[EndpointSubset, ...] = ()
+
+
 class NamespaceSpec(Wire, frozen=True):
     """v1 Namespace: only its labels are used."""
 
@@ -124,3 +152,4 @@ POD = Kind(group="", versions=("v1",), name="Pod", spec=Pod, whole_object=True)
 ENDPOINT_SLICE = Kind(
     group="discovery.k8s.io", versions=("v1", "v1beta1"), name="EndpointSlice", spec=EndpointSlice, whole_object=True
 )
+ENDPOINTS = Kind(group="", versions=("v1",), name="Endpoints", spec=Endpoints, whole_object=True)

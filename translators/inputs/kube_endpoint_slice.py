@@ -6,12 +6,12 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.hosts import is_ip
 from mirrorplane.api.kinds import kube
 from mirrorplane.api.mesh import Endpoint, EndpointGroup, Lowered
-from mirrorplane.api.meta import Labels, Object, Ref
+from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.proxy import Locality
 from mirrorplane.api.units import PORTS
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
-from mirrorplane.translators.local_endpoints import local_endpoint
+from mirrorplane.translators.istio.endpoint_pods import local_problem, pod_labels
 
 _NAMES = "FQDN"
 
@@ -52,12 +52,9 @@ def validate(obj: Object[kube.EndpointSlice]) -> Iterator[Finding]:
 def _local_findings(view: View, obj: Object[kube.EndpointSlice]) -> Iterator[Finding]:
     """Report addresses on the proxy's own machine, as the API server does, less those of Pods (see decision 0128)."""
     for i, endpoint in enumerate(obj.spec.endpoints):
-        address = endpoint.addresses[0] if endpoint.addresses else ""
-        finding = local_endpoint(view, obj.ref, _path(i), address) if address else None
-        if finding is not None:
-            pod = _pod(view, obj.ref.namespace, endpoint.target_ref)
-            if pod is None or pod.spec.status.pod_ip != address:
-                yield finding
+        if endpoint.addresses:
+            problem = local_problem(view, obj.ref, _path(i), endpoint.addresses[0], endpoint.target_ref)
+            yield from (problem,) if problem else ()
 
 
 def _path(i: int) -> str:
@@ -71,21 +68,9 @@ def _endpoint(view: View, namespace: str, endpoint: kube.SliceEndpoint, port: in
         # Kubernetes defines no meaning for a second address, and kube-proxy does not look at it.
         address=endpoint.addresses[0],
         port=port,
-        labels=_labels(view, namespace, endpoint.target_ref),
+        labels=pod_labels(view, namespace, endpoint.target_ref),
         healthy=endpoint.conditions.ready,
     )
-
-
-def _labels(view: View, namespace: str, target: kube.TargetRef | None) -> Labels:
-    pod = _pod(view, namespace, target)
-    return tuple(sorted(pod.labels.items())) if pod is not None else ()
-
-
-def _pod(view: View, namespace: str, target: kube.TargetRef | None) -> Object[kube.Pod] | None:
-    """Return the Pod that an endpoint is, if it is one that exists."""
-    if target is None or target.kind != kube.POD.name:
-        return None
-    return view.get(Ref(kube.POD.key, target.namespace or namespace, target.name))
 
 
 def _service(obj: Object[kube.EndpointSlice]) -> Iterable[str]:

@@ -25,8 +25,8 @@ def tcp_endpoints(view: View, owner: Ref, host: str, number: int) -> tuple[Endpo
     """Return the endpoints of a port of the service that an object declares under a host, sorted.
 
     They are listed by EndpointSlices or the service itself, else they are the Pods that it selects; WorkloadEntries
-    that it selects join either. Istio: endpoints that other ServiceEntries of the namespace declare for the host, on a
-    port of the same name, join too.
+    that it selects join either. Without slices and selector they are those of the Endpoints with its name. Istio:
+    endpoints that other ServiceEntries of the namespace declare for the host, on a port of the same name, join too.
     """
     return _endpoints(view, owner, outbound_cluster(host, number))
 
@@ -71,9 +71,11 @@ def _endpoints(view: View, owner: Ref, cluster: ClusterName) -> tuple[Endpoint, 
 
 def _endpoints_of_port(view: View, service: Service, port: Port) -> set[Endpoint]:
     slices = view.by("endpoints.service", str(service.ref))
+    # Kubernetes writes Endpoints for each Service with a selector, and slices for the Endpoints of all others.
+    endpoints = view.by("endpoints.v1", str(service.ref)) if not (slices or service.selector) else ()
     listed = {
         endpoint
-        for obj in slices
+        for obj in (*slices, *endpoints)
         for group in view.lowered(obj.ref).endpoints
         # By name: the number in an EndpointSlice is the target port's.
         if group.service == service.ref and group.port_name == port.name

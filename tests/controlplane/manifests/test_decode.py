@@ -130,7 +130,7 @@ def test_a_misspelt_kind_of_a_group_that_we_read_is_an_error(api_version: str, k
     assert only(decoded).severity is (Severity.ERROR if meant else Severity.WARNING)
 
 
-@pytest.mark.parametrize("kind", ["ServiceAccount", "Node", "Secret", "Endpoints", "PodTemplate"])
+@pytest.mark.parametrize("kind", ["ServiceAccount", "Node", "Secret", "ReplicationController", "PodTemplate"])
 def test_another_kind_of_kubernetes_is_no_misspelling(kind: str) -> None:
     assert not decode({"apiVersion": "v1", "kind": kind, "metadata": {"name": "m"}}, REGISTRY).findings
 

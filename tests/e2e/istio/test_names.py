@@ -109,6 +109,15 @@ async def test_an_external_name_outside_the_mesh_is_resolved_for_requests_and_fo
     assert list(stats.values()) == [1]
 
 
+async def test_a_service_without_selector_has_the_addresses_of_its_endpoints(names: Names) -> None:
+    ports = [{"name": "http", "port": names.workloads["outside"].port}]
+    subsets = [{"addresses": [{"ip": "127.0.0.1"}], "ports": ports}]
+    endpoints = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "manual"}, "subsets": subsets}
+    selects_nothing = manifest("Service", {"name": "manual"}, {"ports": [{"name": "http", "port": PORT}]})
+    await names.stage.apply(join_manifests(selects_nothing, yaml.safe_dump(endpoints)))
+    assert await names.ask("manual") == "outside"
+
+
 async def test_the_oldest_virtual_service_has_a_host_wherever_the_client_is(names: Names) -> None:
     def rules(name: str, namespace: str, year: int, target: str) -> str:
         metadata = {"name": name, "namespace": namespace, "creationTimestamp": f"{year}-01-01T00:00:00Z"}
