@@ -28,6 +28,8 @@ _DERIVED = frozenset(kind.key for kind in (VIRTUAL_SERVICE, DESTINATION_RULE, GA
 """The kinds whose status is derived from findings. Workloads are left out: there are as many as Pods."""
 _UNRESOLVED = ("NotFound", "NotCallable")
 """How the codes of findings about references end."""
+_UNDELIVERED = frozenset((REJECTED, "ListenerNotOpened", "CredentialNotSent"))
+"""The codes of findings that come with proxies: the object is accepted, and not served by them."""
 _MOST_EXAMPLES = 3
 
 
@@ -59,12 +61,12 @@ def _conditions(findings: Sequence[Finding], delivered: Condition, *, served: bo
     """Return the conditions of an object. One that is rejected before it is stored has no other than Accepted."""
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     unresolved = [finding for finding in errors if finding.reason.endswith(_UNRESOLVED)]
-    nacks = [finding for finding in errors if finding.reason == REJECTED]
-    others = [finding for finding in errors if finding not in unresolved and finding not in nacks]
+    undelivered = [finding for finding in errors if finding.reason in _UNDELIVERED]
+    others = [finding for finding in errors if finding not in unresolved and finding not in undelivered]
     accepted = _condition("Accepted", others, "Accepted")
     if not served:
         return [accepted]
-    programmed = _condition(PROGRAMMED, nacks, PROGRAMMED)
+    programmed = _condition(PROGRAMMED, undelivered, PROGRAMMED)
     return [
         accepted,
         _condition("ResolvedRefs", unresolved, "ResolvedRefs"),

@@ -12,6 +12,7 @@ import trustme
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.query.statuses import status_rows
 from mirrorplane.controlplane.settings import Address
 from tests.builders import objects, plane_of
 
@@ -75,6 +76,12 @@ async def test_a_server_added_to_a_router_without_identity_is_reported_until_it_
         "sent only to authenticated routers"
     )
     assert "--jwks" in finding.fix
+    [row] = [row for row in status_rows(plane, (), []) if row.kind == "Gateway"]
+    assert [(c["type"], c["status"], c["reason"]) for c in row.status["conditions"]] == [
+        ("Accepted", "True", "Accepted"),
+        ("ResolvedRefs", "True", "ResolvedRefs"),
+        ("Programmed", "False", "ListenerNotOpened"),
+    ]
     detach()
     assert reported(plane) == []
 
