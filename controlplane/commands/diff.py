@@ -134,9 +134,8 @@ def _print(sides: list[_Sides], output: str) -> bool:
 def _print_text(differences: "list[ProxyDifference]") -> None:
     from mirrorplane.controlplane.query.differences import difference_lines
 
-    for difference in differences:
-        for line in difference_lines(difference):
-            click.echo(line)
+    for line in difference_lines(differences):
+        click.echo(line)
     affected = [difference for difference in differences if not difference.is_empty]
     requests = sum(len(difference.requests) for difference in affected)
     proxies = f"proxies compared: {len(differences)}, affected: {len(affected)}"

@@ -26,4 +26,4 @@ def derived_proxies(*planes: "Plane") -> list[Proxy]:
             router = Proxy(ROUTER, selection.gateway.name, namespace, labels=dict(selection.labels))
             if scope_of(router, plane.engine.view.memo(criteria)).gateways:
                 proxies[ROUTER, namespace, selection.gateway.name] = router
-    return [proxy for _, proxy in sorted(proxies.items(), reverse=True)]
+    return [proxy for _, proxy in sorted(proxies.items(), key=lambda item: (item[0][0] != SIDECAR, *item[0][1:]))]

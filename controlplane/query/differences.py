@@ -65,11 +65,20 @@ def compare(proxy: str, scope: str, before: Values, after: Values) -> ProxyDiffe
     return ProxyDifference(proxy, scope, resources, requests, len(samples[_MOST_SAMPLES:]))
 
 
-def difference_lines(difference: ProxyDifference) -> Iterator[str]:
-    """Yield the lines for people; none where nothing differs."""
-    if difference.is_empty:
-        return
-    yield f"proxy {difference.proxy} ({difference.scope})"
+def difference_lines(differences: Iterable[ProxyDifference]) -> Iterator[str]:
+    """Yield the lines for people: those of proxies for which the same differs once, none where nothing differs."""
+    groups: dict[tuple[Any, ...], list[ProxyDifference]] = {}
+    for difference in differences:
+        if not difference.is_empty:
+            key = (difference.scope, difference.requests, difference.resources, difference.unsampled)
+            groups.setdefault(key, []).append(difference)
+    for group in groups.values():
+        names = ", ".join(difference.proxy for difference in group)
+        yield f"{'proxy' if len(group) == 1 else 'proxies'} {names} ({group[0].scope})"
+        yield from _lines(group[0])
+
+
+def _lines(difference: ProxyDifference) -> Iterator[str]:
     for request in difference.requests:
         yield f"  {request.request}"
         yield from (f"    - {line}" for line in request.before)

@@ -61,7 +61,8 @@ def request_line(request: Request) -> str:
     authority = request.authority if has_port else f"{request.authority}:{request.port}"
     headers = "".join(f" -H '{name}: {value}'" for name, value in request.headers)
     scheme = "https" if request.tls else "http"
-    return one_line(f"{request.method} {scheme}://{authority}{request.path}{headers}")
+    proxied = "" if request.port else " (by the HTTP proxy)"
+    return one_line(f"{request.method} {scheme}://{authority}{request.path}{headers}{proxied}")
 
 
 class _Lines:

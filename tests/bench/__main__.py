@@ -145,7 +145,7 @@ TABLES = (
 
 def main() -> None:
     """Print every table, or those of the benchmarks that are named."""
-    say = Console(soft_wrap=True, highlight=False)
+    say = Console(soft_wrap=True, highlight=False, markup=False)
     say.print(machine())
     for title, module, columns, rows in TABLES:
         if not sys.argv[1:] or module in sys.argv[1:]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from mirrorplane.api.hosts import is_ip
 from mirrorplane.api.tracing import Request
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.matching.decoded import DecodedResources
@@ -69,13 +70,13 @@ def _entrances(resources: DecodedResources) -> Iterator[tuple[_Entrance, envoy.R
 
 
 def _authority(domains: Iterable[str], server_names: tuple[str, ...]) -> str:
-    """Return a host of a virtual host: one written out where there is one, else one below a wildcard.
+    """Return a host of a virtual host: the shortest name where there is one, else one below a wildcard.
 
     With TLS the filter chain is chosen by the same name: one of its own, where the wildcard covers it.
     """
     written = [domain for domain in domains if "*" not in domain]
     if written:
-        return written[0]
+        return min(written, key=lambda domain: (is_ip(domain.rpartition(":")[0] or domain), len(domain)))
     wildcard = next(iter(domains), "*").partition(":")[0]
     narrower = (name for name in server_names if name.endswith(wildcard.removeprefix("*")))
     host = max(narrower, key=len, default=wildcard)

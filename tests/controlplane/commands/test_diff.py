@@ -46,9 +46,9 @@ def test_a_mirror_that_is_added_shows_at_the_requests_that_are_copied(tmp_path: 
     outcome = diff(tmp_path, V1, MIRRORED)
     assert outcome.returncode == 1
     requests = requests_in(outcome)
-    request = "GET http://web.default.svc.cluster.local:8000/"
+    request = "GET http://web:8000/"
     assert requests[request][0].startswith(
-        "+ copied to web.default.svc.cluster.local:8000, subset v2: 100 % of the requests, Host web.default"
+        "+ copied to web.default.svc.cluster.local:8000, subset v2: 100 % of the requests, Host web-shadow"
     )
     assert "  + clusters mirror|8000|v2|web.default.svc.cluster.local" in outcome.stdout.splitlines()
     assert "  ~ routes 8000" in outcome.stdout.splitlines()
@@ -56,7 +56,8 @@ def test_a_mirror_that_is_added_shows_at_the_requests_that_are_copied(tmp_path: 
 
 def test_a_rule_for_some_requests_changes_those_and_no_others(tmp_path: Path):
     requests = requests_in(diff(tmp_path, V1, (ME, V1)))
-    assert {request.partition("/a")[2] for request in requests} == {" -H 'x-user: me'"}
+    expected = "GET http://web:8000/a -H 'x-user: me'"
+    assert set(requests) == {expected, f"{expected} (by the HTTP proxy)"}
     for lines in requests.values():
         assert lines == [
             "- sent to web.default.svc.cluster.local:8000, subset v1",
@@ -93,7 +94,7 @@ def test_a_router_of_each_gateway_is_compared(tmp_path: Path):
     (tmp_path / "after.yaml").write_text(golden.read_text().replace("value: 10}", "value: 20}"))
     outcome = run("diff", "-f", tmp_path / "after.yaml", "--against", golden)
     assert outcome.returncode == 1
-    assert "proxy first.default (router default)" in outcome.stdout.splitlines()
+    assert outcome.stdout.startswith("proxies first.default, second.default (router default)\n")
     assert any("web.example.com:8080" in request for request in requests_in(outcome))
     assert run("diff", "-f", tmp_path / "after.yaml", "--against", golden, "-n", "elsewhere").returncode == 0
 
@@ -110,3 +111,13 @@ def test_a_named_proxy_is_compared_alone(tmp_path: Path):
 @pytest.mark.parametrize("args", [("-f", "-"), ("-f", "-", "--against", "/nonexistent")])
 def test_what_cannot_be_compared_is_2(args: tuple[str, ...]):
     assert run("diff", *args, stdin="").returncode == 2
+
+
+def test_proxies_for_which_the_same_differs_are_one_paragraph(tmp_path: Path):
+    nodes = []
+    for name, address in (("a", "127.0.0.2"), ("b", "127.0.0.3")):
+        (tmp_path / f"{name}.yaml").write_text(f"{{name: {name}, ip: {address}}}")
+        nodes += ["--proxy", str(tmp_path / f"{name}.yaml")]
+    outcome = diff(tmp_path, V1, V2, *nodes)
+    headings = [line for line in outcome.stdout.splitlines() if line.startswith("prox")]
+    assert headings == ["proxies a.default, b.default (sidecar default)"]
