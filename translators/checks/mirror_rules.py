@@ -13,9 +13,9 @@ from mirrorplane.translators.lookups.services import MESH, find_service
 
 
 def table(view: View, table: RouteTable) -> tuple[Finding, ...]:
-    """Return a warning for each mirror of a rule that no port of its hosts, and no gateway, applies to requests.
+    """Return a warning for each mirror of a rule that gets no requests: no port of its hosts and no gateway is HTTP.
 
-    Such a rule applies to port 80 of its hosts only, which their services do not have (see `foreign_hosts`).
+    In the mesh such a rule applies to port 80 of its hosts only, which their services do not have (`foreign_hosts`).
 
     Nothing for a table at one section of a gateway, which only accepts routes that it can serve (Gateway API).
     """
@@ -27,25 +27,41 @@ def table(view: View, table: RouteTable) -> tuple[Finding, ...]:
 
 def _findings(view: View, table: RouteTable, route: Route) -> Iterator[Finding]:
     mirrors = [mirror for mirror in route.mirrors if mirror.ref == table.ref]
-    ports = _l4_ports(view, table, route) if mirrors else ""
-    for mirror in mirrors if ports else ():
-        message = f"{ports} not HTTP: the rule does not apply to requests sent there, and none is mirrored"
-        fix = "declare the port as HTTP (name or appProtocol), or remove the mirror"
+    reasons = _reasons(view, table, route) if mirrors else ()
+    for mirror in mirrors if reasons else ():
+        message = f"{', '.join(reasons)}: the rule does not apply to requests sent there, and none is mirrored"
+        fix = "declare the port as HTTP (name, appProtocol or protocol), or remove the mirror"
         yield Finding(table.ref, "MirrorNotHttp", message, mirror.destination.path, Severity.WARNING, fix)
 
 
-def _l4_ports(view: View, table: RouteTable, route: Route) -> str:
-    """Return the ports of all hosts where the rule would apply if they were HTTP; "" where any is, or may be."""
-    ports: list[str] = []
+def _reasons(view: View, table: RouteTable, route: Route) -> tuple[str, ...]:
+    """Return why a rule gets no requests, for each of its hosts and gateways; none where it gets some, or may."""
+    reasons: list[str] = []
     for gateway in route.match.gateways or table.gateways:
-        if gateway != MESH and _may_be_http(view, gateway):
-            return ""
-        for host in table.hosts if gateway == MESH else ():
-            of_host = _ports(view, table, route, host)
-            if not of_host or not all(port.protocol.is_l4 for port in of_host):
-                return ""
-            ports += (f"port {port.number} ({port.protocol.value}) of {host}" for port in of_host)
-    return f"{', '.join(ports)} {'are' if len(ports) > 1 else 'is'}" if ports else ""
+        of_gateway = _mesh_reasons(view, table, route) if gateway == MESH else _gateway_reasons(view, gateway)
+        if not of_gateway:
+            return ()
+        reasons += of_gateway
+    return tuple(dict.fromkeys(reasons))
+
+
+def _mesh_reasons(view: View, table: RouteTable, route: Route) -> list[str]:
+    reasons: list[str] = []
+    for host in table.hosts:
+        ports = _ports(view, table, route, host)
+        if not ports or not all(port.protocol.is_l4 for port in ports):
+            return []
+        reasons += (f"port {port.number} of {host} is {port.protocol.value.upper()}, not HTTP" for port in ports)
+    return reasons
+
+
+def _gateway_reasons(view: View, name: str) -> list[str]:
+    """Return why no server of a gateway takes HTTP rules. A gateway that does not exist yet may."""
+    gateways = [g for obj in view.by("gateway.name", name) for g in view.lowered(obj.ref).gateways if g.name == name]
+    servers = [server for gateway in gateways for server in gateway.servers]
+    if not gateways or any(server.protocol is ServerProtocol.HTTP for server in servers):
+        return []
+    return [f"no server of gateway {name} is HTTP"]
 
 
 def _ports(view: View, table: RouteTable, route: Route, host: str) -> tuple[Port, ...]:
@@ -54,12 +70,6 @@ def _ports(view: View, table: RouteTable, route: Route, host: str) -> tuple[Port
     numbers = {table.port, route.match.port} - {0}
     ports = service.ports if service is not None else ()
     return tuple(p for p in ports if p.protocol is not Protocol.UDP and (not numbers or p.number in numbers))
-
-
-def _may_be_http(view: View, name: str) -> bool:
-    """Tell whether a gateway has an HTTP server, or does not exist yet."""
-    gateways = [g for obj in view.by("gateway.name", name) for g in view.lowered(obj.ref).gateways if g.name == name]
-    return not gateways or any(server.protocol is ServerProtocol.HTTP for g in gateways for server in g.servers)
 
 
 CHECK = Check(table=table)
