@@ -10,6 +10,7 @@ from aiohttp import web
 from mirrorplane.api.proxy import NodeIdError
 from mirrorplane.controlplane.admin.access import by_local_name, by_token
 from mirrorplane.controlplane.admin.event_stream import EventStreams
+from mirrorplane.controlplane.admin.request_log import RequestLog
 from mirrorplane.controlplane.events.hub import Events
 from mirrorplane.controlplane.identity.authoriser import Authoriser
 from mirrorplane.controlplane.observe.metrics import CONTENT_TYPE, Metrics
@@ -23,6 +24,8 @@ from mirrorplane.controlplane.settings import Address
 log = logging.getLogger(__name__)
 _GRACE_S = 1.0
 """How long responses may take to end when the server stops. One that is then still unread is cut off."""
+_DIGITS = 20
+"""Of the largest number of 64 bits, which is what Envoy draws."""
 _PAGES = {
     "/debug/findings": "all findings about the objects",
     "/debug/proxies": "connected proxies: what was sent, accepted and rejected",
@@ -52,7 +55,9 @@ class Admin:
         app.router.add_get("/version", self._version)
         self._add_debug_pages(app, address)
         # Cancellation: a reader of events that left makes room at once, and not only when it is next sent something.
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE_S, handler_cancellation=True)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=RequestLog(), shutdown_timeout=_GRACE_S, handler_cancellation=True
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, address.host, address.port)
         await site.start()
@@ -113,17 +118,23 @@ class Admin:
 
     async def _explain(self, request: web.Request) -> web.Response:
         query = request.query
-        random_value = query.get("random", "")
-        text = RequestText(
-            method=query.get("method", "GET"),
-            url=query.get("url", ""),
-            headers=tuple(query.getall("header", ())),
-            random_value=int(random_value) if random_value.isascii() and random_value.isdigit() else None,
-        )
         try:
+            text = RequestText(
+                method=query.get("method", "GET"),
+                url=query.get("url", ""),
+                headers=tuple(query.getall("header", ())),
+                random_value=_random_value(query.get("random", "")),
+            )
             return _json(await self._queries.explanation(query.get("proxy", ""), text))
         except (NodeIdError, RenderError, RequestError) as error:
             return _failure(error)
+
+
+def _random_value(text: str) -> int | None:
+    """Read Envoy's random number. Raises RequestError."""
+    if text and not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+        raise RequestError(f"random is {text[:_DIGITS]!r}: write a number of at most {_DIGITS} digits")
+    return int(text) if text else None
 
 
 def _failure(error: Exception) -> web.Response:

@@ -8,6 +8,11 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.controlplane.identity.authoriser import Authoriser
 from mirrorplane.controlplane.identity.caller import Caller, Credentials
 
+# What grpc.aio raises when a message, or the end, can no longer be sent: its client left, or its connection broke.
+# grpc itself would log it as an error, with a traceback.
+DISCONNECTED = (grpc.aio.InternalError,)
+"""The errors by which a call ends that has lost its client."""
+
 
 class Call:
     """A call whose caller was admitted. Made by the server once the first message, or the end, has arrived."""

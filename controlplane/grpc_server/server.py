@@ -5,6 +5,7 @@ Messages pass through gRPC as bytes in both directions.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 import grpc
 import msgspec
 
-from mirrorplane.controlplane.grpc_server.call import Call, credentials_of
+from mirrorplane.controlplane.grpc_server.call import DISCONNECTED, Call, credentials_of
 from mirrorplane.controlplane.grpc_server.refusals import REFUSED, FirstMessageTimeoutError, Refusals
 from mirrorplane.controlplane.grpc_server.service import Method, Service
 from mirrorplane.controlplane.identity.authoriser import Authoriser
 from mirrorplane.controlplane.identity.certificates import server_credentials
+
+_log = logging.getLogger(__name__)
 
 
 class TransportLimits(msgspec.Struct, frozen=True):
@@ -94,13 +97,21 @@ class GrpcServer:
     def _admitted(self, method: Method) -> Callable[[Any, Any], Awaitable[None]]:
         async def serve(_requests: Any, rpc: Any) -> None:
             try:
-                caller = self._authoriser.admit(credentials_of(rpc))
-                first_message = await self._first_message(rpc)
-                await method(Call(rpc, self._authoriser, caller, first_message))
-            except REFUSED as error:
-                await self._refusals.refuse(rpc, error)
+                await self._serve(method, rpc)
+            except DISCONNECTED as error:
+                _log.debug("disconnected while a message was sent: %s", rpc.peer())
+                # As if gRPC had noticed first. It logs any other end: of an error, or of a status that it cannot send.
+                raise asyncio.CancelledError from error
 
         return serve
+
+    async def _serve(self, method: Method, rpc: Any) -> None:
+        try:
+            caller = self._authoriser.admit(credentials_of(rpc))
+            first_message = await self._first_message(rpc)
+            await method(Call(rpc, self._authoriser, caller, first_message))
+        except REFUSED as error:
+            await self._refusals.refuse(rpc, error)
 
     async def _first_message(self, rpc: Any) -> Any:
         """Return the first message, or EOF. The read is not cancelled (see Call.read): too late, the call is ended."""
@@ -113,7 +124,7 @@ class GrpcServer:
     async def _end_silent(self, rpc: Any) -> None:
         seconds = self._limits.first_message
         await asyncio.sleep(seconds)
-        with suppress(grpc.aio.AbortError):
+        with suppress(grpc.aio.AbortError, *DISCONNECTED):
             await self._refusals.refuse(
                 rpc, FirstMessageTimeoutError(f"no message within {seconds:g} s of opening the stream")
             )

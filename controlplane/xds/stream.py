@@ -81,7 +81,8 @@ class Stream(Generic[R]):
             await self._write(call, link)
         finally:
             link.leave()
-            reader.cancel()
+            if not reader.cancel() and not reader.cancelled():
+                reader.exception()  # retrieved: else asyncio logs it when the writer has failed as well
             _log.info("disconnected: %s", name)
         if reader.done():  # it ended the stream: raise what it did not like of a request
             reader.result()
