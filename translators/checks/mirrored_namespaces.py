@@ -12,6 +12,7 @@ from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
+from mirrorplane.translators.lookups.aliases import find_alias
 from mirrorplane.translators.lookups.services import MESH, all_hosts, find_service
 from mirrorplane.translators.settings import mesh
 
@@ -58,11 +59,17 @@ def _hosts_of_others(view: View, table: RouteTable) -> Iterator[tuple[str, str]]
     visibility = Visibility(table.ref.namespace)
     for host in table.hosts:
         names = (name for name in view.memo(all_hosts, visibility) if covers(host, name)) if "*" in host else (host,)
-        services = (view.memo(find_service, visibility, name) for name in names)
-        owners = (service.namespace for service in services if service is not None)
-        owner = next((owner for owner in owners if owner != table.ref.namespace), "")
+        owners = (_owner(view, visibility, name) for name in names)
+        owner = next((owner for owner in owners if owner not in {"", table.ref.namespace}), "")
         if owner:
             yield host, owner
+
+
+def _owner(view: View, visibility: Visibility, host: str) -> str:
+    """Return the namespace of the service or alias with a host, or ""."""
+    service = view.memo(find_service, visibility, host)
+    declared = find_alias(view, host) if service is None else service
+    return declared.ref.namespace if declared is not None else ""
 
 
 CHECK = Check(table=table)

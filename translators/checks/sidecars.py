@@ -8,7 +8,7 @@ from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
-from mirrorplane.translators.lookups.aliases import resolve_destination
+from mirrorplane.translators.lookups.aliases import aliases_in, resolve_destination
 from mirrorplane.translators.lookups.reachability import DestinationField, unreachable
 from mirrorplane.translators.settings import mesh
 
@@ -60,8 +60,9 @@ def _missing_imports(view: View, spec: SidecarScope) -> Iterator[Finding]:
 
 
 def _is_declared(view: View, client: str, namespace: str, host: str) -> bool:
-    """Tell whether a service or a route table of a namespace that a client namespace sees has a host."""
+    """Tell whether a service, an alias or a route table of a namespace that a client namespace sees has a host."""
     declared = [(s.namespace, s.export_to) for o in view.by("service.host", host) for s in view.lowered(o.ref).services]
+    declared += [(a.ref.namespace, a.export_to) for a in aliases_in(view, view.by("service.host", host))]
     for pattern in candidates(host):
         tables = (t for o in view.by("route.host", pattern) for t in view.lowered(o.ref).tables)
         declared += ((table.ref.namespace, table.export_to) for table in tables)

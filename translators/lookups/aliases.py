@@ -29,6 +29,12 @@ def resolve_alias(view: View, host: str) -> str:
     return view.memo(_resolved, host) if view.memo(has_aliases) else host
 
 
+def find_alias(view: View, host: str) -> Alias | None:
+    """Return the alias that a name is, or None."""
+    aliases = aliases_in(view, view.by("service.host", host))
+    return next((alias for alias in aliases if alias.host == host), None)
+
+
 def resolve_destinations(view: View, table: RouteTable) -> RouteTable:
     """Return a table with the services that its destinations and mirrors stand for."""
     if not view.memo(has_aliases):
@@ -61,7 +67,7 @@ def _resolved(view: View, host: str) -> str:
     name = host
     while name not in passed:
         passed.add(name)
-        alias = next((alias for alias in aliases_in(view, view.by("service.host", name)) if alias.host == name), None)
+        alias = find_alias(view, name)
         if alias is None:
             return name
         name = alias.target
