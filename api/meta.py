@@ -46,7 +46,8 @@ class Kind(msgspec.Struct, frozen=True):
 
     `spec` types the manifest's `spec` field, or the whole manifest with `whole_object` (EndpointSlice, Pod).
     With `embedded` it is the type of YAML inside one named object (Istio's ConfigMap); other objects are ignored.
-    All `versions` decode to the same type: Istio serves v1alpha3, v1beta1 and v1 with one schema.
+    All `versions` decode to the same type: Istio serves v1alpha3, v1beta1 and v1 with one schema. `version_specs` are
+    the types of versions with a schema of their own; they extend `spec`.
 
     With PLAIN as `spec` nothing of it is typed or validated, and every version is read: the kind is recognised only.
     """
@@ -58,6 +59,11 @@ class Kind(msgspec.Struct, frozen=True):
     whole_object: bool = False
     namespaced: bool = True
     embedded: EmbeddedYaml | None = None
+    version_specs: tuple[tuple[str, type[Wire]], ...] = ()
+
+    def spec_of(self, version: str) -> type[Wire] | type[dict[str, Any]]:
+        """Return the type that a manifest of a version is decoded to."""
+        return dict(self.version_specs).get(version, self.spec)
 
     @property
     def is_plain(self) -> bool:

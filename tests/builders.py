@@ -29,7 +29,9 @@ def objects(text: str) -> list[AnyObject]:
         if kind is not None:
             meta = doc["metadata"]
             ref = Ref(kind.key, meta.get("namespace", "default") if kind.namespaced else "", meta["name"])
-            spec = msgspec.convert(doc if kind.whole_object else doc.get("spec") or {}, kind.spec)
+            spec = msgspec.convert(
+                doc if kind.whole_object else doc.get("spec") or {}, kind.spec_of(doc["apiVersion"].rpartition("/")[2])
+            )
             created = str(meta.get("creationTimestamp", ""))
             found.append(Object(ref, spec, meta.get("labels", {}), meta.get("annotations", {}), created))
     return found

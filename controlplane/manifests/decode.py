@@ -110,7 +110,7 @@ def decode(manifest: Any, registry: Registry, origin: str = "", accept: Accept =
         return Decoded(findings=(_finding(ref if head.name else Ref("", "", origin), NOT_A_MANIFEST, error),))
     if head.version not in kind.versions and not kind.is_plain:
         return Decoded(ref, findings=(_unknown_version(ref, head, kind),))
-    decoded = _read(manifest, kind, ref) if kind.embedded is None else _read_embedded(manifest, kind, ref)
+    decoded = _read(manifest, _of_version(kind, head.version), ref)
     if decoded.object:
         return _validate(decoded, decoded.object, accept)
     return _validate_draft(decoded, decoded.draft, accept) if decoded.draft else decoded
@@ -197,7 +197,14 @@ def _unknown_version(ref: Ref, head: Head, kind: Kind) -> Finding:
     return Finding(ref, UNKNOWN_VERSION, message, "apiVersion", fix=f"write apiVersion: {versions}")
 
 
+def _of_version(kind: Kind, version: str) -> Kind:
+    """Return a kind as one of its versions has it."""
+    return msgspec.structs.replace(kind, spec=kind.spec_of(version)) if kind.version_specs else kind
+
+
 def _read(manifest: dict[str, Any], kind: Kind, ref: Ref) -> Decoded:
+    if kind.embedded is not None:
+        return _read_embedded(manifest, kind, ref)
     if kind.whole_object:
         fields, root = {key: value for key, value in manifest.items() if key not in _HEAD_FIELDS}, ""
     else:

@@ -26,4 +26,11 @@ class TLSRoute(Wire, frozen=True):
     parent_refs: Annotated[tuple[ParentReference, ...], Meta(max_length=32)] = ()
 
 
-TLS_ROUTE = Kind(GROUP, VERSIONS, "TLSRoute", TLSRoute)
+class AlphaTLSRoute(TLSRoute, frozen=True, kw_only=True):
+    """The route as v1alpha2 has it: without hostnames, it takes every name of its listeners."""
+
+    hostnames: Annotated[tuple[str, ...], Meta(max_length=1024)] = ()
+    rules: Annotated[tuple[TLSRouteRule, ...], Meta(min_length=1, max_length=1)]
+
+
+TLS_ROUTE = Kind(GROUP, VERSIONS, "TLSRoute", TLSRoute, version_specs=(("v1alpha2", AlphaTLSRoute),))

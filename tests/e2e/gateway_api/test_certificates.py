@@ -185,7 +185,7 @@ async def test_the_client_certificate_of_the_gateway_is_presented_to_backends(
         assert await request_status(client, edge_router, issued) == 503
 
 
-async def test_a_tls_route_terminates_tls_and_originates_it_to_the_backend(
+async def test_tls_is_terminated_for_l4_routes_and_originated_to_the_backend(
     secured_edge: Edge, client: aiohttp.ClientSession, tmp_path: Path
 ):
     (stage, tls), issued = secured_edge, Certificates()
@@ -193,15 +193,21 @@ async def test_a_tls_route_terminates_tls_and_originates_it_to_the_backend(
     async with TlsWorkload(tmp_path / "backend", BACKEND) as web:
         tls_spec = {"mode": "Terminate", "certificateRefs": [{"name": "web"}]}
         listener = {"name": "tls", "port": HTTPS, "protocol": "TLS", "tls": tls_spec}
-        rule_spec = {"backendRefs": [{"name": "web", "port": 443}]}
-        tls_route = gateway_api_object(
-            "TLSRoute", "web", {"parentRefs": [{"name": "edge"}], "hostnames": [WEB], "rules": [rule_spec]}
-        )
+        spec = {"parentRefs": [{"name": "edge"}], "rules": [{"backendRefs": [{"name": "web", "port": 443}]}]}
+        tls_route = gateway_api_object("TLSRoute", "web", {**spec, "hostnames": [WEB]})
+        alpha = gateway_api_object("TLSRoute", "web", spec).replace("k8s.io/v1", "k8s.io/v1alpha2")
         objects = [issued.secret("web", WEB), config_map("web", web.ca.read_bytes()), policy("web", "web", "web")]
         await stage.apply(join_manifests(NO_ACCESS_LOG, gateway(listener), tls_route, secured("web", web), *objects))
         edge_router = await router(stage, HTTPS, tls=tls, labels=LABELS)
         assert await request_status(client, edge_router, issued) == 200
-        assert [(connection.host, connection.sni) for connection in web.requests] == [(WEB, BACKEND)]
+        await stage.apply(alpha)
+        assert await request_status(client, edge_router, issued) == 200, "v1alpha2: every name, without hostnames"
+        await delete_object(stage, Ref("gateway.networking.k8s.io/TLSRoute", "default", "web"))
+        assert await request_status(client, edge_router, issued) == 0
+        await stage.apply(gateway_api_object("TCPRoute", "web", spec))
+        assert await request_status(client, edge_router, issued) == 200
+        assert [(connection.host, connection.sni) for connection in web.requests] == [(WEB, BACKEND)] * 3
+        assert not findings(stage)
 
 
 ANY, SECOND, WILD, FOURTH = "example.org", "second-example.org", "third.wildcard.org", "fourth-example.wildcard.org"

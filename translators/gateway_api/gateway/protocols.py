@@ -9,11 +9,12 @@ RouteKind = tuple[str, str]
 """Group and kind."""
 
 _HTTP: tuple[RouteKind, ...] = ((GROUP, "HTTPRoute"), (GROUP, "GRPCRoute"))
+_TLS, _TCP = (GROUP, "TLSRoute"), (GROUP, "TCPRoute")
 _KINDS: Mapping[str, tuple[RouteKind, ...]] = {
     "HTTP": _HTTP,
     "HTTPS": _HTTP,
-    "TLS": ((GROUP, "TLSRoute"),),
-    "TCP": ((GROUP, "TCPRoute"),),
+    "TLS": (_TLS,),
+    "TCP": (_TCP,),
     "UDP": ((GROUP, "UDPRoute"),),
 }
 """The kinds of routes that a protocol implies. A protocol that is not here is not supported."""
@@ -24,7 +25,12 @@ _BY_SERVER_NAME = frozenset(("HTTPS", "TLS"))
 
 
 def route_kinds(listener: gw.Listener) -> tuple[RouteKind, ...]:
-    """Return the kinds of routes that can attach to a listener, whatever its `allowedRoutes`."""
+    """Return the kinds of routes that can attach to a listener, whatever its `allowedRoutes`.
+
+    Gateway API: where TLS is terminated, what is inside can be routed as TCP.
+    """
+    if listener.protocol == "TLS" and terminates_tls(listener):
+        return (_TCP, _TLS)
     return _KINDS.get(listener.protocol, ())
 
 

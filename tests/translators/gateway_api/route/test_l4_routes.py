@@ -7,6 +7,8 @@ import pytest
 
 from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, LISTENER
+from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.manifests.decode import decode, registry_of
 from mirrorplane.translators.partitions import WHOLE
 from mirrorplane.translators.parts import service_clusters
 from tests.builders import SLEEP, plane_of, rendered
@@ -14,6 +16,7 @@ from tests.gateway_conditions import brief as status_of
 from tests.gateway_conditions import statuses
 from tests.gateway_manifests import EDGE, GROUP, answer, doc, gateway, services
 from tests.traffic_language import ask, brief
+from tests.translators.gateway_api.gateway.test_certificates import PROVED, secret
 
 PASSED = {"port": 443, "protocol": "TLS", "tls": {"mode": "Passthrough"}}
 TCP, UDP = {"port": 53, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}
@@ -56,6 +59,42 @@ async def test_tls_goes_to_the_route_with_the_most_precise_name():
     text = joined(gateway({**PASSED, "hostname": "*.example.com"}), manifest, exact, services("wide", "exact"))
     names = ("a.example.com", "b.example.com", "c.b.example.com", "example.com", "a.example.org")
     assert await tls(text, *names) == ["tcp exact", "tcp wide", "tcp wide", "nothing", "nothing"]
+
+
+async def test_a_route_of_v1alpha2_without_hostnames_takes_every_name_of_its_listener():
+    every = stream("TLSRoute", "every", "every").replace(f"{GROUP}/v1", f"{GROUP}/v1alpha2")
+    exact = stream("TLSRoute", "exact", "exact", hostnames=["a.example.com"])
+    names = ("a.example.com", "b.example.com", "a.example.org")
+    text = joined(gateway({**PASSED, "hostname": "*.example.com"}), every, exact, services("every", "exact"))
+    assert await tls(text, *names) == ["tcp exact", "tcp every", "nothing"]
+    text = joined(gateway(PASSED), every, exact, services("every", "exact"))
+    assert await tls(text, *names) == ["tcp exact", "tcp every", "tcp every"]
+
+
+@pytest.mark.parametrize(("version", "missing"), [("v1", True), ("v1alpha3", True), ("v1alpha2", False)])
+def test_only_v1alpha2_lets_a_tls_route_be_without_hostnames(version: str, missing: bool):
+    spec = {"rules": [{"backendRefs": [{"name": "a", "port": 1}]}]}
+    manifest = {"apiVersion": f"{GROUP}/{version}", "kind": "TLSRoute", "metadata": {"name": "a"}, "spec": spec}
+    decoded = decode(manifest, registry_of(catalogue().kinds))
+    assert (decoded.object is None) == missing
+    assert [f.path for f in decoded.findings] == (["spec.hostnames"] if missing else [])
+
+
+ENDED = {"port": 443, "protocol": "TLS", "tls": {"mode": "Terminate", "certificateRefs": [{"name": "web"}]}}
+
+
+async def test_where_tls_is_terminated_tcp_routes_take_the_names_that_no_tls_route_has():
+    tcp, exact = stream("TCPRoute", "rest", "rest"), stream("TLSRoute", "exact", "exact", hostnames=["a.example.com"])
+    text = joined(gateway(ENDED), tcp, exact, services("rest", "exact"), secret("web"))
+    served = await rendered(text, PROVED)
+    answers = [brief(ask(served, f"GET https://{name}")) for name in ("a.example.com", "b.example.com")]
+    assert answers == ["tcp exact", "tcp rest"]
+    assert await reasons(text) == []
+    (entry,) = (await statuses(text))["Gateway edge"]["listeners"]
+    assert [kind["kind"] for kind in entry["supportedKinds"]] == ["TCPRoute", "TLSRoute"]
+    assert entry["attachedRoutes"] == 2
+    passed = joined(gateway(PASSED), tcp, services("rest"))
+    assert await reasons(passed) == [("rest", "NotAllowedByListeners", "spec.parentRefs[0]")]
 
 
 @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
