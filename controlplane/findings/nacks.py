@@ -151,7 +151,7 @@ def short(type_url: str) -> str:
 def _findings(case: _Case, proxies: Collection[str], rejections: Iterable[Rejection]) -> Iterator[Finding]:
     candidates = sorted({ref for rejection in rejections for ref in rejection.candidates})[:MOST_OBJECTS]
     origins = max(rejection.origins for rejection in rejections)
-    by_whom = f"rejected by {_names(proxies)}; the last good version stays in use"
+    by_whom = f"rejected by {_names(proxies)}; the last good version, if any, stays in use"
     about_resource = f"{case.group} {by_whom}" if case.group else by_whom
     cause = f"; {_built_from(origins, len(candidates))}" if origins else ""
     yield Finding(Ref(case.kind, "", case.name), REJECTED, f"{about_resource}{cause}: {case.message}")

@@ -78,7 +78,7 @@ async def test_a_rejected_resource_is_reported_on_it_and_on_every_object_it_was_
     assert rejections.keys() == {resource("80"), WEB, SHOP}
     for messages in rejections.values():
         assert len(messages) == 1
-        assert f"rejected by {SLEEP.id}; the last good version stays in use" in messages[0]
+        assert f"rejected by {SLEEP.id}; the last good version, if any, stays in use" in messages[0]
         assert messages[0].endswith("no such thing: frobnicate")
     assert "RouteConfiguration 80" in rejections[WEB][0]
     assert "; built from 2 objects: " in rejections[resource("80")][0]

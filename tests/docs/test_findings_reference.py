@@ -15,7 +15,6 @@ from tests.docs.finding_reasons import Reasons
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "findings.md"
 DERIVED_ONLY = {
     "",  # no conflict between two listeners: then there is no finding
-    "HostsTaken",  # reported as NotAllowedByListeners, Gateway API's reason
 }
 """Values that the syntax tree allows and that no finding has."""
 ROW = re.compile(r"\| `(?P<code>\w+)`(?: \((?P<istio>IST\d+)\))? \| (?P<severities>[^|]*) \|(?P<rest>.*)\|")

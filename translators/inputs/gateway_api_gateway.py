@@ -20,7 +20,7 @@ from mirrorplane.translators.gateway_api.gateway.certificates import (
 from mirrorplane.translators.gateway_api.gateway.classes import class_profile
 from mirrorplane.translators.gateway_api.gateway.frontend_tls import fallback_findings, frontend_tls_findings
 from mirrorplane.translators.gateway_api.gateway.listener_validation import listener_findings
-from mirrorplane.translators.gateway_api.gateway.listeners import gateway_findings, verdicts_for
+from mirrorplane.translators.gateway_api.gateway.listeners import gateway_findings, parameters_findings, verdicts_for
 from mirrorplane.translators.gateway_api.gateway.servers import gateway_of, selector_keys
 from mirrorplane.translators.gateway_api.names import binding_name, hostname_problem
 from mirrorplane.translators.secrets.router_accounts import accounts_of_class, annotated_accounts
@@ -34,7 +34,8 @@ def lower(view: View, obj: Object[gw.Gateway]) -> Lowered:
     verdicts = view.memo(verdicts_for, obj.ref, obj.ref)
     declared = (verdict for verdict in verdicts if verdict.listener.parent == obj.ref)
     of_listeners = (finding for verdict in declared for finding in verdict.findings)
-    findings = (*gateway_findings(obj), *client_certificate_findings(view, obj), *fallback_findings(obj), *of_listeners)
+    of_gateway = (*gateway_findings(view, obj), *parameters_findings(view, obj))
+    findings = (*of_gateway, *client_certificate_findings(view, obj), *fallback_findings(obj), *of_listeners)
     convention = accounts_of_class(obj.ref.name, obj.spec.gateway_class_name)
     accounts = (*convention, *profile.service_accounts, *annotated_accounts(obj.annotations))
     gateway = gateway_of(obj, obj.ref, verdicts, tuple(dict.fromkeys(accounts)))

@@ -27,7 +27,7 @@ def validate(obj: Object[kube.ConfigMap]) -> Iterator[Finding]:
     try:
         pem.check_authorities(obj.spec.data.ca_crt.encode())
     except ValueError as error:
-        message = f"{error}; a previous version stays in use"
+        message = f"{error}; the last valid version, if any, stays in use"
         yield Finding(
             obj.ref, "InvalidCredential", message, "data[ca.crt]", fix="replace it with valid PEM certificates"
         )

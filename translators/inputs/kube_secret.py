@@ -106,7 +106,7 @@ def _problem(obj: Object[kube.Secret], part: _Part, check: Callable[[], None]) -
 
 
 def _finding(obj: Object[kube.Secret], part: _Part, message: str) -> Finding:
-    message += "; a previous version stays in use"
+    message += "; the last valid version, if any, stays in use"
     return Finding(
         obj.ref, "InvalidCredential", message, part.path, fix="replace it with a valid PEM certificate and key"
     )

@@ -101,7 +101,8 @@ def port_findings(about: Ref, path: str, port: istio.SidecarPort) -> Iterator[Fi
         fix = "set MeshConfig.proxyHttpPort, which opens the HTTP proxy of all sidecars"
         yield Finding(about, "ProxyPort", message, f"{path}.protocol", fix=fix)
     elif protocol_of_token(port.protocol) is None:
-        yield Finding(about, "InvalidPort", f"unsupported protocol: {port.protocol}", f"{path}.protocol")
+        message = f"unsupported protocol: {port.protocol}" if port.protocol else "port protocol must be set"
+        yield Finding(about, "InvalidPort", message, f"{path}.protocol")
     if protocol_of_token(port.protocol) is Protocol.UDP:
         message = "UDP is not supported here: no listener is opened on this port"
         yield Finding(about, "NoEffect", message, f"{path}.protocol", Severity.WARNING)

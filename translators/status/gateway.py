@@ -39,7 +39,7 @@ def status(view: View, obj: Object[gw.Gateway]) -> Status | None:
 
 def _attached_sets(view: View, obj: Object[gw.Gateway]) -> set[Ref]:
     """Return the ListenerSets that are accepted: those with an accepted listener, at a Gateway that can be served."""
-    if any(gateway_findings(obj)):
+    if any(gateway_findings(view, obj)):
         return set()
     verdicts = view.memo(listener_verdicts, obj.ref)
     return {verdict.listener.parent for verdict in verdicts if verdict.accepted} - {obj.ref}

@@ -33,15 +33,17 @@ def status(view: View, obj: Object[ListenerSet]) -> Status | None:
         return Status(refused, lists=("listeners",))
     verdicts = own_verdicts(view, gateway, obj.ref)
     return Status(
-        conditions=_conditions(parent, verdicts),
+        conditions=_conditions(view, parent, verdicts),
         lists=("listeners",),
         sections=tuple(listener_sections(view, obj.ref, verdicts)),
         served_by=gateway,
     )
 
 
-def _conditions(parent: Object[Gateway] | None, verdicts: tuple[ListenerVerdict, ...]) -> tuple[Condition, ...]:
-    findings = tuple(gateway_findings(parent)) if parent is not None else ()
+def _conditions(
+    view: View, parent: Object[Gateway] | None, verdicts: tuple[ListenerVerdict, ...]
+) -> tuple[Condition, ...]:
+    findings = tuple(gateway_findings(view, parent)) if parent is not None else ()
     if findings:
         message = findings[0].message
         return (

@@ -1,6 +1,7 @@
 """Where a route is attached: to which listeners of which Gateways and ListenerSets, and with which hosts there."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,17 +29,40 @@ from mirrorplane.translators.gateway_api.gateway.listeners import (
 )
 from mirrorplane.translators.gateway_api.names import binding_name
 
-_HOSTS_TAKEN = "HostsTaken"
-# The rank that Istio gives them, where listeners refuse a route for different reasons.
-_REASONS = (_HOSTS_TAKEN, "NotAllowedByListeners", "NoMatchingListenerHostname", "NoMatchingParent")
-"""Why a listener does not accept a route, the most telling reason first. All but the first are Gateway API's."""
+_HOSTS_TAKEN, _KIND_REFUSED = "HostsTaken", "KindRefused"
+_NOT_ALLOWED = "NotAllowedByListeners"
+# The rank that Istio gives them, where listeners refuse a route for different reasons; but a listener for another
+# kind of route says less than one for this kind.
+_REASONS = (_HOSTS_TAKEN, _NOT_ALLOWED, "NoMatchingListenerHostname", _KIND_REFUSED, "NoMatchingParent")
+"""Why a listener does not accept a route, the most telling reason first. All but ours are Gateway API's."""
 _MESSAGES = {
-    _HOSTS_TAKEN: "its hostnames belong to older routes of the other kind on these listeners",
-    "NotAllowedByListeners": "no listener that it refers to allows {kind}s from namespace {namespace}",
+    _HOSTS_TAKEN: "{rival} is older and has some of its hostnames here; HTTPRoutes and GRPCRoutes must not share any",
+    _NOT_ALLOWED: "no listener that it refers to allows {kind}s from namespace {namespace}",
+    _KIND_REFUSED: "no listener that it refers to accepts {kind}s, by its protocol or its allowedRoutes.kinds",
     "NoMatchingListenerHostname": "no listener that it refers to serves one of its hostnames",
     "NoMatchingParent": "{parent} has no listener of this sectionName and port",
 }
+_FIXES = {
+    _HOSTS_TAKEN: "give them distinct hostnames, or use one kind of route",
+    _NOT_ALLOWED: "set allowedRoutes.namespaces of the listener",
+    _KIND_REFUSED: "attach it to a listener for this kind of route",
+}
+_API_REASONS = {
+    # One reason for a kind, a namespace, and a host that another kind of route has.
+    _HOSTS_TAKEN: "NotAllowedByListeners",
+    _KIND_REFUSED: "NotAllowedByListeners",
+    _NOT_ALLOWED: "NotAllowedByListeners",
+    "NoMatchingListenerHostname": "NoMatchingListenerHostname",
+    "NoMatchingParent": "NoMatchingParent",
+}
 _HTTP, _GRPC = (GROUP, "HTTPRoute"), (GROUP, "GRPCRoute")
+
+
+class Refusal(NamedTuple):
+    """Why a listener does not accept a route, and the older route that keeps it out, if it is one."""
+
+    reason: str
+    rival: Ref | None = None
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -83,7 +107,7 @@ def parent_findings(view: View, obj: Route) -> Iterator[Finding]:
             yield Finding(obj.ref, "ParentNotServed", message, f"{path}.kind", fix="use a Gateway")
 
 
-def _attachments_at(view: View, obj: Route, ref: ParentReference) -> Iterator[Attachment | str]:
+def _attachments_at(view: View, obj: Route, ref: ParentReference) -> Iterator[Attachment | Refusal]:
     """Yield, for each listener that a parentRef selects, its attachment or the reason why it does not accept the route.
 
     Nothing for a parent that is missing, or another controller's.
@@ -99,21 +123,24 @@ def _attachments_at(view: View, obj: Route, ref: ParentReference) -> Iterator[At
     for verdict in selected:
         yield _attachment(view, obj, gateway, verdict, verdicts)
     if not selected:
-        yield "NoMatchingParent"
+        yield Refusal("NoMatchingParent")
 
 
 def _attachment(
     view: View, obj: Route, gateway: Ref, verdict: ListenerVerdict, verdicts: tuple[ListenerVerdict, ...]
-) -> Attachment | str:
+) -> Attachment | Refusal:
     listener, kind = verdict.listener, kind_of(obj)
     hosts = tuple(_shared_hosts(obj, listener))
+    if kind not in verdict.kinds:
+        return Refusal(_KIND_REFUSED)
     # For a listener of the right kind a missing hostname is the more useful reason.
-    if not allows_routes(view, verdict, kind, obj.ref.namespace):
-        return "NoMatchingListenerHostname" if kind in verdict.kinds and not hosts else "NotAllowedByListeners"
     if not hosts:
-        return "NoMatchingListenerHostname"
-    if _has_older_rival(view, obj, listener, hosts):
-        return _HOSTS_TAKEN
+        return Refusal("NoMatchingListenerHostname")
+    if not allows_routes(view, verdict, kind, obj.ref.namespace):
+        return Refusal(_NOT_ALLOWED)
+    rival = _older_rival(view, obj, listener, hosts)
+    if rival is not None:
+        return Refusal(_HOSTS_TAKEN, rival)
     own_hosts = tuple(host for host in hosts if not _is_taken(verdicts, listener, host))
     return Attachment(gateway, listener, own_hosts, verdict.served)
 
@@ -139,18 +166,20 @@ def _is_taken(verdicts: tuple[ListenerVerdict, ...], listener: Listener, host: s
     )
 
 
-def _has_older_rival(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> bool:
-    """Tell whether an older route of the other kind is attached to a listener for one of these hosts.
+def _older_rival(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> Ref | None:
+    """Return the oldest route of the other kind that is attached to a listener for one of these hosts.
 
     Gateway API: an HTTPRoute and a GRPCRoute must not share a host; the oldest wins, then the first by
     `namespace/name`. Only accepted routes can conflict, so each is compared with older ones, and these with still older
     ones. Asking the oldest first keeps that recursion shallow: those are memoised before others ask for them.
     """
     older = (rival for rival in _rivals(view, obj, listener, hosts) if _age(rival) < _age(obj))
-    return any(
-        _overlaps(rival, listener, hosts) and listener in view.memo(_listeners_of, rival.ref)
+    attached = (
+        rival.ref
         for rival in sorted(older, key=_age)
+        if _overlaps(rival, listener, hosts) and listener in view.memo(_listeners_of, rival.ref)
     )
+    return next(attached, None)
 
 
 def _rivals(view: View, obj: Route, listener: Listener, hosts: tuple[str, ...]) -> Iterator[Route]:
@@ -200,8 +229,9 @@ def _unattached(view: View, obj: Route, path: str, ref: ParentReference) -> Iter
         message = "none of the listeners that accept it is served; the route gets no traffic here"
         yield Finding(obj.ref, "ListenersNotServed", message, path, Severity.WARNING, f"see the findings of {parent}")
     if results and not attachments:
-        reason = next(reason for reason in _REASONS if reason in results)
-        message = _MESSAGES[reason].format(kind=kind_of(obj)[1], namespace=obj.ref.namespace, parent=parent)
-        # Gateway API has no reason of its own for a host that another kind of route has.
-        api_reason = "NotAllowedByListeners" if reason == _HOSTS_TAKEN else reason
-        yield Finding(obj.ref, api_reason, f"{message}; the route is not attached", path)
+        refusals = [result for result in results if isinstance(result, Refusal)]
+        refusal = min(refusals, key=lambda refusal: _REASONS.index(refusal.reason))
+        kind, namespace = kind_of(obj)[1], obj.ref.namespace
+        message = _MESSAGES[refusal.reason].format(kind=kind, namespace=namespace, parent=parent, rival=refusal.rival)
+        fix = _FIXES.get(refusal.reason, "")
+        yield Finding(obj.ref, _API_REASONS[refusal.reason], f"{message}; the route is not attached", path, fix=fix)

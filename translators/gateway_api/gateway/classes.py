@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from mirrorplane.api.finding import Finding
+from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds import mirrorplane
 from mirrorplane.api.kinds.gateway_api import gateway_class as gw
 from mirrorplane.api.meta import Object, Ref
@@ -58,6 +58,12 @@ def gateway_profile(view: View, gateway: Ref) -> Profile | None:
     return profile
 
 
+def is_adopted(view: View, name: str) -> bool:
+    """Tell whether a class is another controller's that is served here."""
+    profile = class_profile(view, name)
+    return profile is not None and profile.controller != gw.CONTROLLER
+
+
 def is_served(view: View, obj: Object[gw.GatewayClass]) -> bool:
     """Tell whether a class names a controller that is served here."""
     return obj.spec.controller_name in view.memo(_controllers)
@@ -68,7 +74,14 @@ def class_findings(view: View, obj: Object[gw.GatewayClass]) -> Iterator[Finding
     ref = obj.spec.parameters_ref
     if ref is None or not is_served(view, obj) or _parameters(view, obj) is not None:
         return
-    if (ref.group, ref.kind) != _PARAMETERS:
+    if (ref.group, ref.kind) != _PARAMETERS and obj.spec.controller_name != gw.CONTROLLER:
+        message = (
+            f"{ref.kind} {ref.name} has no effect: it configures the proxies that {obj.spec.controller_name} deploys,"
+            " and Mirrorplane deploys none"
+        )
+        fix = f"use GatewayParameters of {mirrorplane.GROUP} for settings of Mirrorplane"
+        yield Finding(obj.ref, "FieldUnused", message, "spec.parametersRef", Severity.WARNING, fix)
+    elif (ref.group, ref.kind) != _PARAMETERS:
         message = f"{ref.kind} of {group_name(ref.group)} is not supported; the defaults apply"
         fix = f"use GatewayParameters of {mirrorplane.GROUP}"
         yield Finding(obj.ref, "InvalidParameters", message, "spec.parametersRef", fix=fix)

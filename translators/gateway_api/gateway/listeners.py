@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from mirrorplane.api.finding import Finding
+from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.gateways import EVERYWHERE, Termination, includes
 from mirrorplane.api.kinds.gateway_api import GROUP
 from mirrorplane.api.kinds.gateway_api import gateway as gw
@@ -16,7 +16,7 @@ from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.gateway import namespace_selectors
 from mirrorplane.translators.gateway_api.gateway.certificates import certificate_findings
-from mirrorplane.translators.gateway_api.gateway.classes import class_profile
+from mirrorplane.translators.gateway_api.gateway.classes import class_profile, is_adopted
 from mirrorplane.translators.gateway_api.gateway.frontend_tls import NO_VALID_CA, client_ca_findings, termination_of
 from mirrorplane.translators.gateway_api.gateway.overlaps import overlap_findings
 from mirrorplane.translators.gateway_api.gateway.protocols import (
@@ -82,7 +82,7 @@ def listener_verdicts(view: View, gateway: Ref) -> tuple[ListenerVerdict, ...]:
     obj: Gateway | None = view.get(gateway)
     if obj is None or class_profile(view, obj.spec.gateway_class_name) is None:
         return ()
-    void = any(gateway_findings(obj))
+    void = any(gateway_findings(view, obj))
     listeners = listeners_of(obj)
     verdicts = [
         _verdict(view, obj, listener, tuple(_conflicts(listener, listeners)), void=void) for listener in listeners
@@ -159,7 +159,7 @@ def allows_routes(view: View, verdict: ListenerVerdict, kind: RouteKind, namespa
     return kind in verdict.kinds and namespace_selectors.allows(view, selection, parent_namespace, namespace)
 
 
-def gateway_findings(obj: Gateway) -> Iterator[Finding]:
+def gateway_findings(view: View, obj: Gateway) -> Iterator[Finding]:
     """Report why a Gateway as a whole is not served."""
     for i, address in enumerate(obj.spec.addresses):
         if address.type != "IPAddress":
@@ -167,10 +167,26 @@ def gateway_findings(obj: Gateway) -> Iterator[Finding]:
             path = f"spec.addresses[{i}].type"
             yield Finding(obj.ref, "UnsupportedAddress", message, path, fix="use IPAddress")
     ref = obj.spec.infrastructure.parameters_ref
-    if ref is not None:
-        message = f"{ref.kind} of {group_name(ref.group)} is not supported; the Gateway is not served"
-        path, fix = "spec.infrastructure.parametersRef", "remove it, and set parametersRef of the GatewayClass"
+    if ref is not None and not is_adopted(view, obj.spec.gateway_class_name):
+        message = (
+            f"{ref.kind} {ref.name} of {group_name(ref.group)} is not supported as parameters of a Gateway, so it is"
+            " not served"
+        )
+        path, fix = "spec.infrastructure.parametersRef", "remove it, and set spec.parametersRef of the GatewayClass"
         yield Finding(obj.ref, "InvalidParameters", message, path, fix=fix)
+
+
+def parameters_findings(view: View, obj: Gateway) -> Iterator[Finding]:
+    """Warn of parameters of another product, which describe the proxies that it deploys. See decision 0134."""
+    ref = obj.spec.infrastructure.parameters_ref
+    profile = class_profile(view, obj.spec.gateway_class_name)
+    if ref is not None and profile is not None and is_adopted(view, obj.spec.gateway_class_name):
+        message = (
+            f"{ref.kind} {ref.name} has no effect: it configures the proxies that {profile.controller} deploys, and"
+            " Mirrorplane deploys none"
+        )
+        path, fix = "spec.infrastructure.parametersRef", "remove it when the Gateway is Mirrorplane's alone"
+        yield Finding(obj.ref, "FieldUnused", message, path, Severity.WARNING, fix)
 
 
 def _by_parent(view: View, gateway: Ref) -> Mapping[Ref, tuple[ListenerVerdict, ...]]:

@@ -105,6 +105,31 @@ async def test_classes_of_other_controllers_are_served_once_adopted():
     assert await answer(f"{text}---\n{adopted}", f"{ASK}/") == "web"
 
 
+async def test_an_adopted_class_is_served_whatever_its_parameters_for_the_proxies_of_others():
+    parameters = {"group": "", "kind": "ConfigMap", "name": "replicas"}
+    of_gateway = {"infrastructure": {"parametersRef": parameters}}
+    edge = {"gatewayClassName": "istio", "listeners": [{"name": "l0", "port": 80, "protocol": "HTTP"}], **of_gateway}
+    class_spec = {"controllerName": "istio.io/gateway-controller", "parametersRef": {**parameters, "namespace": "a"}}
+    adopted = {"controllerName": "istio.io/gateway-controller"}
+    text = "---\n".join(
+        [
+            doc("GatewayClass", "istio", class_spec),
+            doc("Gateway", "edge", edge),
+            doc("AdoptedController", "istio", adopted, "mirrorplane.io/v1alpha1"),
+            route("web", rule_to("web")),
+            services("web"),
+        ]
+    )
+    assert await answer(text, f"{ASK}/") == "web"
+    (of_class, of_edge) = sorted((await plane_of(text)).findings.all(), key=lambda f: f.about.name, reverse=True)
+    assert (of_class.reason, of_class.path) == ("FieldUnused", "spec.parametersRef")
+    assert (of_edge.reason, of_edge.path) == ("FieldUnused", "spec.infrastructure.parametersRef")
+    assert (
+        "ConfigMap replicas has no effect: it configures the proxies that istio.io/gateway-controller"
+        in of_edge.message
+    )
+
+
 UNSERVED = [
     ({"addresses": [{"type": "Hostname", "value": "a.b"}]}, "UnsupportedAddress"),
     ({"infrastructure": {"parametersRef": {"group": "a.b", "kind": "C", "name": "d"}}}, "InvalidParameters"),
