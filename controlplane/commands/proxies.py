@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirrorplane.controlplane.commands.admin_client import AdminServer, admin_options, fetch_rows, updates
+from mirrorplane.controlplane.commands.completers import complete_proxies
 from mirrorplane.controlplane.commands.errors import CommandError
 from mirrorplane.controlplane.commands.options import WATCH, Selection, namespace_options, output_option, print_value
 
@@ -26,7 +27,7 @@ Examples:
 @namespace_options
 @output_option("table", "wide", "name", "yaml", "json")
 @WATCH
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_proxies)
 def proxies(admin: AdminServer, selection: Selection, output: str, **options: Any) -> None:
     """Show each connected proxy: its scope, the state of each resource type, and what it last rejected.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirrorplane.controlplane.commands.admin_client import AdminServer, fetch_rows
+from mirrorplane.controlplane.commands.completers import complete_proxies
 from mirrorplane.controlplane.commands.errors import CommandError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def proxy_option(*more_names: str, required: bool = True, multiple: bool = False
         required=required,
         multiple=multiple,
         metavar="FILE|NAME",
+        shell_complete=complete_proxies,
         help="A node file (name, namespace, role, labels), or a connected proxy: sleep, sleep.shop."
         + (" Repeatable." if multiple else ""),
     )

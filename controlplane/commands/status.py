@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mirrorplane.controlplane.commands.admin_client import AdminServer, admin_options, fetch_rows, updates
+from mirrorplane.controlplane.commands.completers import complete_types
 from mirrorplane.controlplane.commands.errors import CommandError
 from mirrorplane.controlplane.commands.options import (
     WATCH,
@@ -48,7 +49,7 @@ Examples:
     metavar="DURATION",
     help="How long --wait waits; then the exit code is 1.",
 )
-@click.argument("objects", nargs=-1, metavar="[TYPE[/NAME]]...")
+@click.argument("objects", nargs=-1, metavar="[TYPE[/NAME]]...", shell_complete=complete_types)
 def status(manifests: Manifests, admin: AdminServer, selection: Selection, output: str, **options: Any) -> None:
     """Show the status of routes, Gateways, policies and mirrors.
 

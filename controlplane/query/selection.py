@@ -1,6 +1,7 @@
 """`TYPE`, `TYPE/NAME`: which objects a user asks for, in kubectl's spelling."""
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 import msgspec
 
@@ -60,12 +61,20 @@ def select(rows: Iterable[StatusRow], targets: Sequence[Target], namespace: str 
 
     Raises SelectionError for a target that selects nothing.
     """
+    rows = list(rows)
     shown = [row for row in rows if namespace in {"", row.metadata.namespace} or not row.metadata.namespace]
     for target in targets:
         if not any(map(target.selects, shown)):
-            where = f" in namespace {namespace}" if namespace else ""
-            raise SelectionError(f"{target} not found{where}: no such object, or one of a type without status")
+            raise SelectionError(_not_found(target, rows, namespace))
     return [row for row in shown if not targets or any(target.selects(row) for target in targets)]
+
+
+def _not_found(target: Target, rows: Iterable[StatusRow], namespace: str) -> str:
+    where = f" in namespace {namespace}" if namespace else ""
+    types = {row.kind.lower() for row in rows} - {target.type}
+    close = get_close_matches(target.type, types, 1) if not target.group else []
+    fix = f"did you mean {close[0]}?" if close else "no such object, or one of a type without status"
+    return f"{target} not found{where}: {fix}"
 
 
 def _target(argument: str) -> Target:

@@ -16,9 +16,11 @@ from mirrorplane.api.kinds.istio.sidecar import SIDECAR
 from mirrorplane.api.kinds.istio.virtual_service import VIRTUAL_SERVICE
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.status import FALSE, PROGRAMMED, TRUE, UNKNOWN, Condition
+from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.findings.nacks import REJECTED
 from mirrorplane.controlplane.query.mirrors import mirror_rows
 from mirrorplane.controlplane.query.objects import StatusRow, status_row
+from mirrorplane.translators.status import has_status
 
 if TYPE_CHECKING:
     from mirrorplane.controlplane.plane import Plane
@@ -31,6 +33,12 @@ _UNRESOLVED = ("NotFound", "NotCallable")
 _UNDELIVERED = frozenset((REJECTED, "ListenerNotOpened", "CredentialNotSent"))
 """The codes of findings that come with proxies: the object is accepted, and not served by them."""
 _MOST_EXAMPLES = 3
+
+
+def status_types() -> list[str]:
+    """Return the types of objects that have a status, in lower case."""
+    kinds = (kind for kind in catalogue().kinds if kind.key in _DERIVED or has_status(Ref(kind.key, "", "")))
+    return sorted({kind.name.lower() for kind in kinds})
 
 
 def status_rows(

@@ -88,6 +88,29 @@ def test_completion_is_a_script_for_the_shell(shell: str):
     assert f"_MIRRORPLANE_COMPLETE={shell}_complete" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("status virtuals", ["virtualservice"]),
+        ("status gatewayc", ["gatewayclass"]),
+        ("explain --admin-address 127.0.0.1:1 --proxy sl", ["sl"]),
+        ("proxies --admin-address nowhere x", ["x"]),
+        ("check --fail-on w", ["warning"]),
+        ("compl", ["completion"]),
+    ],
+)
+def test_completion_knows_types_and_choices_and_reports_no_errors(words: str, expected: list[str]):
+    line = f"mirrorplane {words}"
+    environment = {
+        "_MIRRORPLANE_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split()) - 1),
+    }
+    result = CliRunner(env=environment).invoke(cli, prog_name="mirrorplane")
+    assert [item.partition(",")[2] for item in result.stdout.splitlines()] == expected
+    assert result.stderr == ""
+
+
 def test_completion_knows_commands_and_options():
     environment = {
         "_MIRRORPLANE_COMPLETE": "bash_complete",

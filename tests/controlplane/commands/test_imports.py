@@ -24,6 +24,8 @@ OURS = {"mirrorplane.controlplane.app", "mirrorplane.controlplane.xds", "mirrorp
 UNUSED = {
     "--help": {"asyncio", *SERVER, *ENVOY, *OURS, "rich", "yaml", "mirrorplane.translators", "mirrorplane.api"},
     "bootstrap --name sleep -o json": {"asyncio", *SERVER, *ENVOY, *OURS, "rich", "yaml", "mirrorplane.translators"},
+    "version --client": {"asyncio", *SERVER, *ENVOY, *OURS, "rich", "yaml", "mirrorplane.translators"},
+    "completion bash": {"asyncio", *SERVER, *ENVOY, *OURS, "rich", "yaml", "mirrorplane.translators"},
     "check -f .": {*SERVER, *ENVOY, *OURS, "rich", "mirrorplane.translators.status.gateway"},
     "status -f .": {*SERVER, *ENVOY, *OURS},
     "render -f . --proxy node": {*SERVER, "rich", "mirrorplane.controlplane.app", "envoy_data_plane", "betterproto2"},

@@ -126,6 +126,7 @@ async def test_objects_are_selected_as_kubectl_does(app: App, args: list[str], n
         (["vs/web", "-n", "shop"], "virtualservice/web not found in namespace shop"),
         (["gateway.gateway.networking.k8s.io"], "gateway.gateway.networking.k8s.io not found"),
         (["vs/a/b/c"], "'vs/a/b/c' is not TYPE, TYPE/NAME or TYPE/NAMESPACE/NAME"),
+        (["virtualservce"], "virtualservce not found: did you mean virtualservice?"),
         (["vs/a", "gw"], "write TYPE/NAME for each object, or TYPE NAME ..."),
     ],
 )
@@ -336,3 +337,14 @@ def test_the_version_of_the_client_needs_no_server():
     asking = CliRunner().invoke(cli, ["version", *nowhere])
     assert (asking.exit_code, asking.stdout) == (2, alone.stdout)
     assert "cannot connect to 127.0.0.1:1" in asking.stderr
+
+
+async def test_completion_knows_connected_proxies(app: App):
+    words = f"mirrorplane explain --admin-address 127.0.0.1:{app.admin_port} --proxy sl"
+    environment = {"_MIRRORPLANE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "5"}
+    runner = CliRunner(env=environment)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.xds_port}") as channel:
+        await connect(channel)
+        await until(lambda: any(app.xds.statuses()), "it is connected")
+        result = await asyncio.to_thread(lambda: runner.invoke(cli, prog_name="mirrorplane"))
+    assert result.stdout.splitlines() == ["plain,sleep.default", "file,sl"]
