@@ -1,6 +1,7 @@
 """Filter chains of a sidecar's outbound listeners: HTTP by its routes, TLS by SNI, everything else by address."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_network
 
 import msgspec
 
@@ -142,8 +143,10 @@ def _other_plain_text(chains: Iterable[Chain], cidr: str) -> Iterator[Chain]:
     That one names a transport protocol. Envoy does not go back from it to a chain that names none: the listener's
     default would get the connection, which leads to undeclared hosts.
     """
+    network = ip_network(cidr)
     for chain in chains:
-        if cidr in chain.ranges and not (chain.http or chain.names):
+        covers = any(ip_network(each, strict=False) == network for each in chain.ranges)
+        if covers and not (chain.http or chain.names):
             yield msgspec.structs.replace(chain, ranges=(cidr,), plain=True)
             return
 
