@@ -124,7 +124,7 @@ def _secret(issued: Certificates, name: str, namespace: str) -> str:
 @pytest.fixture
 async def world(tmp_path: Path, client: aiohttp.ClientSession) -> AsyncIterator[World]:
     issued, names = Certificates(), ("v1", "v2", "v3", "far")
-    async with secured_stage(tmp_path) as (stage, tls), AsyncExitStack() as stack:
+    async with secured_stage(tmp_path, account="edge-ours") as (stage, tls), AsyncExitStack() as stack:
         workloads = {name: await stack.enter_async_context(Workload(name)) for name in names}
         workloads["v6"] = Workload("v1")
         await workloads["v6"].start("::1")

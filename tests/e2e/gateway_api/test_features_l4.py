@@ -34,7 +34,7 @@ async def test_connections_go_where_routes_say(tmp_path: Path):
     issued, theirs = Certificates(), Certificates()
     secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     theirs.ca.issue_cert(*HOSTS).configure_cert(secure)
-    async with secured_stage(tmp_path) as (stage, tls), AsyncExitStack() as stack:
+    async with secured_stage(tmp_path, account="edge-ours") as (stage, tls), AsyncExitStack() as stack:
         uses_tls = await stack.enter_async_context(workloads("one", "two", "again", secure=secure))
         plain = await stack.enter_async_context(workloads("three", "four", "far/far", "far/alone"))
         features = FEATURES.items()

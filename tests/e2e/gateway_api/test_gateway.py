@@ -181,7 +181,7 @@ async def _copies(caller: EdgeClient, web: Workload, other_workload: Workload, c
 
 async def test_an_https_listener_terminates_tls_with_its_secret(tmp_path: Path, client: aiohttp.ClientSession):
     issued = Certificates()
-    async with secured_stage(tmp_path) as (stage, tls), Workload("web") as web:
+    async with secured_stage(tmp_path, account="edge-ours") as (stage, tls), Workload("web") as web:
         tls_spec = {"certificateRefs": [{"name": "web"}]}
         listeners = [
             {"name": "https", "port": HTTPS, "protocol": "HTTPS", "hostname": WEB, "tls": tls_spec},
@@ -215,6 +215,6 @@ def _parent_refs(section: str) -> list[dict[str, str]]:
 async def test_envoy_accepts_the_golden_cases(tmp_path: Path):
     cases = [case for case in CASES if case.parent.name == "gateway_api"]
     assert len(cases) >= 4
-    async with secured_stage(tmp_path) as (stage, tls):
+    async with secured_stage(tmp_path, account="edge-mirrorplane") as (stage, tls):
         edge_router = await router(stage, *range(8080, 8090), 8443, 9443, tls=tls, labels=LABELS)
         await assert_accepted(AcceptanceCheck(stage, edge_router.envoy.log), cases, tmp_path)
