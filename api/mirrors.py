@@ -10,14 +10,14 @@ from mirrorplane.api.units import MILLION
 
 
 class Guards(msgspec.Struct, frozen=True):
-    """Limits that keep copies from slowing down the original requests. See decisions 0001 and 0002.
+    """Limits that keep copies from slowing down the original requests. See decisions 0001 and 0123.
 
-    A request whose body is larger than `max_body_bytes` is not (fully) copied; at most `max_requests` copies are in
-    flight from one proxy to one target; a copy is cut off after `deadline_ms`; connecting takes `connect_timeout_ms` at
-    most.
+    A request whose body is larger than `max_body_bytes` is not copied; a stream is copied that far. At most
+    `max_requests` copies are in flight from one proxy to one target. A copy is cut off after `deadline_ms`; connecting
+    takes `connect_timeout_ms` at most.
     """
 
-    # Together 128 MiB for each target: the most that a stuck mirror can cost a proxy. See decision 0002.
+    # Together, with the headers, 136 MiB for each target: the most that a stuck mirror can cost. See decision 0123.
     max_body_bytes: int = 1 << 20
     max_requests: int = 128
     deadline_ms: int = 15_000
@@ -28,11 +28,6 @@ class Guards(msgspec.Struct, frozen=True):
     BODY_BYTES_CEILING: ClassVar[int] = 1 << 20
     # Envoy's own default for any cluster: with it, 1,024 copies that hung cost 33 MB of heap (measured on 1.40).
     REQUESTS_CEILING: ClassVar[int] = 1024
-
-    @property
-    def buffer_bytes(self) -> int:
-        """The most that the copies to one target can hold at once: no copy pushes back while buffers are this large."""
-        return self.max_body_bytes * self.max_requests
 
 
 class MirrorProfile(msgspec.Struct, frozen=True):

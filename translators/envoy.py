@@ -65,6 +65,7 @@ from envoy.extensions.common.matching.v3.extension_matcher_pb2 import (
 )
 from envoy.extensions.filters.common.matcher.action.v3.skip_action_pb2 import SkipFilter
 from envoy.extensions.filters.common.set_filter_state.v3.value_pb2 import FilterStateValue
+from envoy.extensions.filters.http.buffer.v3.buffer_pb2 import Buffer
 from envoy.extensions.filters.http.composite.v3.composite_pb2 import Composite, ExecuteFilterAction
 from envoy.extensions.filters.http.cors.v3.cors_pb2 import Cors, CorsPolicy
 from envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2 import ExtAuthz, HttpService
@@ -110,6 +111,7 @@ from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import SdsSecretConfig
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import DownstreamTlsContext, UpstreamTlsContext
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as UpstreamHttp
 from envoy.type.matcher.v3.filter_state_pb2 import FilterStateMatcher
+from envoy.type.matcher.v3.http_inputs_pb2 import HttpRequestHeaderMatchInput
 from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from envoy.type.v3.percent_pb2 import FractionalPercent
@@ -121,6 +123,8 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 from xds.core.v3.extension_pb2 import TypedExtensionConfig as XdsExtension
 from xds.type.matcher.v3.matcher_pb2 import Matcher
+from xds.type.matcher.v3.regex_pb2 import RegexMatcher as XdsRegexMatcher
+from xds.type.matcher.v3.string_pb2 import StringMatcher as XdsStringMatcher
 from xds.type.v3.typed_struct_pb2 import TypedStruct
 
 from mirrorplane.api.matches import Op, StringMatch
@@ -135,6 +139,7 @@ __all__ = [
     "ApiVersion",
     "BindConfig",
     "BoolValue",
+    "Buffer",
     "CertificateValidationContext",
     "CircuitBreakers",
     "Cluster",
@@ -176,6 +181,7 @@ __all__ = [
     "HttpFilter",
     "HttpInspector",
     "HttpProtocolOptions",
+    "HttpRequestHeaderMatchInput",
     "HttpService",
     "LbEndpoint",
     "Listener",
@@ -233,6 +239,8 @@ __all__ = [
     "VirtualHost",
     "WeightedCluster",
     "XdsExtension",
+    "XdsRegexMatcher",
+    "XdsStringMatcher",
 ]  # fmt: skip
 
 _MESSAGES: Mapping[str, Any] = {

@@ -17,7 +17,14 @@ from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.endpoints import cluster_port
 from mirrorplane.translators.lookups.policies import cluster_policy
 from mirrorplane.translators.names import ClusterName, Purpose, Transport, parse_cluster
-from mirrorplane.translators.parts import balancing, connection_pool, endpoint_discovery, mirrors, upstream_tls
+from mirrorplane.translators.parts import (
+    balancing,
+    connection_pool,
+    endpoint_discovery,
+    mirror_guards,
+    mirrors,
+    upstream_tls,
+)
 from mirrorplane.translators.secrets import own_secrets
 from mirrorplane.translators.settings import mesh
 
@@ -124,7 +131,7 @@ def _common(view: View, port_protocol: str, guards: Guards | None, policy: Clust
     balancing.tune(body, policy)
     upstream_tls.secure(body, http, policy)
     if guards is not None:
-        mirrors.guard(body, http, guards)
+        mirror_guards.guard(body, http, guards)
     # L4 clusters have HTTP options only where something is there: the guards, or the SNI options that TLS puts there.
     if guards is not None or not protocol.is_l4 or policy.uses_tls:
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(envoy.packed(http))

@@ -1,8 +1,8 @@
-"""Mirror -> RequestMirrorPolicy, and the guarded cluster that the copies are sent to.
+"""Mirror -> RequestMirrorPolicy, and the name and guards of the cluster that the copies are sent to.
 
 A mirror is not fire-and-forget in Envoy. It streams the copy beside the original: a target that stops reading stops the
 client's upload, and a target that takes live traffic as well shares its circuit breakers with the copies. So every
-target has a cluster of its own, whose limits drop a copy before it can push back. See decisions 0001 and 0002.
+target has a cluster of its own, whose limits drop a copy before it can push back (`mirror_guards`). See decision 0001.
 """
 
 from collections.abc import Iterator
@@ -20,9 +20,6 @@ from mirrorplane.translators.lookups.reachability import Traffic, unreachable
 from mirrorplane.translators.names import mirror_cluster
 from mirrorplane.translators.parts.headers import header_options
 from mirrorplane.translators.settings import mesh
-
-# A filter of Envoy 1.40 that xds-protos 1.85 does not have: sent as a TypedStruct.
-BODY_SIZE_LIMIT = "envoy.extensions.filters.http.body_size_limit.v3.BodySizeLimit"
 
 
 def target(view: View, client: ClientKey, mirror: Mirror, listener_port: int) -> str | None:
@@ -69,33 +66,6 @@ def find_guards(view: View, name: str) -> Guards:
     return find_profile(view, name).guards or view.memo(mesh).guards
 
 
-def guard(cluster: envoy.Cluster, http: envoy.UpstreamHttp, guards: Guards) -> None:
-    """Put the guards on a mirror's cluster and its HTTP options. A limit that is stricter already stays.
-
-    The buffers hold the largest bodies of all copies that may be in flight, so that no copy ever pushes back on its
-    original; the body limit and the circuit breaker bound the memory that this can take.
-    """
-    connect_ms = min(cluster.connect_timeout.ToMilliseconds(), guards.connect_timeout_ms)
-    cluster.connect_timeout.CopyFrom(envoy.duration(connect_ms))
-    cluster.per_connection_buffer_limit_bytes.CopyFrom(envoy.UInt32Value(value=guards.buffer_bytes))
-    for thresholds in cluster.circuit_breakers.thresholds:
-        _tighten(thresholds, guards.max_requests)
-    # The route's timeout starts when the request is complete, and many routes have none: neither ends a stuck copy.
-    http.common_http_protocol_options.max_stream_duration.CopyFrom(envoy.duration(guards.deadline_ms))
-    # Not Envoy's `buffer` filter: it would hold a bidirectional gRPC call until the client closes. Envoy 1.40: a copy
-    # over the limit is cut off, and counted in `upstream_rq_cancelled` of this cluster.
-    body_limit = envoy.typed_struct(BODY_SIZE_LIMIT, {"max_request_bytes": guards.max_body_bytes})
-    http.http_filters.extend(
-        [
-            envoy.HttpFilter(name="envoy.filters.http.body_size_limit", typed_config=body_limit),
-            # A cluster with HTTP filters of its own has to end them with the codec.
-            envoy.HttpFilter(
-                name="envoy.filters.http.upstream_codec", typed_config=envoy.packed(envoy.UpstreamCodec())
-            ),
-        ]
-    )
-
-
 def with_server_name(policy: ClusterPolicy, host: str) -> ClusterPolicy:
     """Return the policy for copies sent to a host over TLS: SNI is the host, where the policy names none.
 
@@ -113,11 +83,3 @@ def _mutations(changes: HeaderChanges) -> Iterator[envoy.HeaderMutation]:
         yield envoy.HeaderMutation(remove=name)
     for option in header_options(changes):
         yield envoy.HeaderMutation(append=option)
-
-
-def _tighten(thresholds: envoy.CircuitBreakers.Thresholds, max_requests: int) -> None:
-    """Lower the limits to those of copies, which are never retried."""
-    for limit in (thresholds.max_connections, thresholds.max_pending_requests, thresholds.max_requests):
-        limit.value = min(limit.value, max_requests)
-    thresholds.max_retries.value = 0
-    thresholds.ClearField("retry_budget")

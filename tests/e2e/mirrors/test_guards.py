@@ -155,7 +155,7 @@ async def test_a_missing_mirror_target_never_affects_a_request_and_is_reported(
 
 async def test_without_the_guards_a_stuck_target_hangs_the_upload(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shows that the tests above can fail."""
-    monkeypatch.setattr("mirrorplane.translators.parts.mirrors.guard", lambda *_: None)
+    monkeypatch.setattr("mirrorplane.translators.parts.mirror_guards.guard", lambda *_: None)
     async with never_reading() as stuck:
         await web.stage.apply(join_manifests(service("bad", PORT), versions("bad", [stuck.port])))
         await web.mirror_to({"host": "bad"})
