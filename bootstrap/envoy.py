@@ -8,10 +8,18 @@ Access logs belong to listeners, so the control plane configures them: changing 
 import msgspec
 
 from mirrorplane.api.hosts import is_ip
-from mirrorplane.api.proxy import REDIRECT, Locality, Proxy
-from mirrorplane.bootstrap import platform_ports
-from mirrorplane.bootstrap.fragments import LOOPBACK, Json, packed, single_endpoint, socket_address, without_unset
+from mirrorplane.api.proxy import Locality, Proxy
+from mirrorplane.bootstrap.fragments import Json, packed, single_endpoint, socket_address, without_unset
 from mirrorplane.bootstrap.node import check_subdomain, node_cluster, node_metadata, validated
+from mirrorplane.bootstrap.platform_ports import (
+    NO_PLATFORM_PORTS,
+    PlatformPorts,
+    admin_address,
+    admin_cluster,
+    listeners,
+    platform_ports,
+)
+from mirrorplane.bootstrap.stats import deferred_stats, stats_config
 from mirrorplane.bootstrap.tls import XdsTls, check_tls, static_secrets, token_filters, transport_socket
 
 XDS_CLUSTER = "xds-grpc"
@@ -48,29 +56,31 @@ class XdsAddressError(ValueError):
     """A control plane address that no proxy could connect to. The message names the wrong part."""
 
 
-def bootstrap(proxy: Proxy, xds: XdsAddress, admin_port: int = 0) -> Json:
+def bootstrap(proxy: Proxy, xds: XdsAddress, ports: PlatformPorts = NO_PLATFORM_PORTS) -> Json:
     """Return a proxy's bootstrap, ready for `json.dumps`.
 
-    The admin interface has no authentication, so it listens on loopback only; port 0 lets the kernel choose. With
-    interception the default is 15000, and two of its pages are exposed to the platform (`platform_ports`).
-    Raises NodeError for a proxy with invalid names, XdsAddressError for an invalid address, and XdsTlsError for files
-    that do not go together.
+    The admin interface has no authentication, so it listens on loopback only; two of its pages are served to the
+    platform (`platform_ports`).
+    Raises NodeError for a proxy with invalid names, XdsAddressError for an invalid address, PlatformPortsError for
+    ports that collide, and XdsTlsError for files that do not go together.
     """
     _check_address(xds)
     if xds.tls:
         check_tls(xds.tls)
-    intercepted = proxy.interception == REDIRECT
-    admin_port = admin_port or (platform_ports.ADMIN_PORT if intercepted else 0)
+    ports = platform_ports(validated(proxy), ports)
+    local_listeners = listeners(proxy, ports)
     return {
-        "node": _node(validated(proxy)),
+        "node": _node(proxy),
         "static_resources": without_unset(
-            listeners=platform_ports.listeners() if intercepted else [],
-            clusters=[_xds_cluster(xds), *([platform_ports.admin_cluster(admin_port)] if intercepted else [])],
+            listeners=local_listeners,
+            clusters=[_xds_cluster(xds), *([admin_cluster(proxy, ports.admin)] if local_listeners else [])],
             secrets=static_secrets(xds.tls) if xds.tls else [],
         ),
         "dynamic_resources": _dynamic_resources(xds),
+        "deferred_stat_options": deferred_stats(),
+        "stats_config": stats_config(),
         "layered_runtime": _runtime(),
-        "admin": {"address": socket_address(LOOPBACK, admin_port)},
+        "admin": {"address": socket_address(admin_address(proxy), ports.admin)},
         "overload_manager": _overload(),
         "bootstrap_extensions": [_internal_listeners()],
         "application_log_config": {"log_format": {"json_format": APPLICATION_LOG}},
@@ -121,6 +131,7 @@ def _xds_cluster(xds: XdsAddress) -> Json:
     http2_options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     return without_unset(
         name=XDS_CLUSTER,
+        alt_stat_name=f"{XDS_CLUSTER};",
         type="STRICT_DNS" if by_name else "STATIC",
         # Envoy's default, 5 s, is long to wait for an address that no longer answers.
         connect_timeout="1s",

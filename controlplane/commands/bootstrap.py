@@ -16,6 +16,9 @@ Examples:
   mirrorplane bootstrap --name sleep --labels app=sleep -o json > sleep.json
   mirrorplane bootstrap --role router --name edge --labels istio=ingressgateway
 """
+
+PORT = click.IntRange(0, 65535)
+
 _FILES = {
     "ca": "xds_ca",
     "certificate": "xds_cert",
@@ -61,11 +64,27 @@ _FILES = {
 )
 @click.option(
     "--admin-port",
-    type=click.IntRange(0, 65535),
+    type=PORT,
     metavar="PORT",
-    default=0,
+    default=15000,
     show_default=True,
-    help="Envoy's own admin port on loopback; 0: any free one, or 15000 with interception.",
+    help="Envoy's own admin interface, on loopback; 0: any free port, if the two ports below are 0 as well.",
+)
+@click.option(
+    "--health-port",
+    type=PORT,
+    metavar="PORT",
+    default=15021,
+    show_default=True,
+    help="Serve /healthz/ready here, on --ip if that is a loopback address, else on all addresses; 0: not at all.",
+)
+@click.option(
+    "--stats-port",
+    type=PORT,
+    metavar="PORT",
+    default=15090,
+    show_default=True,
+    help="Serve /stats/prometheus likewise.",
 )
 @click.option(
     "--xds-ca",
@@ -97,7 +116,7 @@ _FILES = {
 )
 @click.option("--unprivileged", is_flag=True, help="The proxy may not bind ports below 1024.")
 @OUTPUT
-def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **node: str) -> None:
+def bootstrap(output: str, xds_address: str, protocol: str, **node: str) -> None:
     """Print the Envoy bootstrap of a proxy.
 
     Without interception the workload sends its requests through the HTTP proxy on 127.0.0.1:15080, or to the services'
@@ -107,16 +126,21 @@ def bootstrap(output: str, xds_address: str, protocol: str, admin_port: int, **n
     from mirrorplane.bootstrap.envoy import XdsAddress, XdsAddressError
     from mirrorplane.bootstrap.envoy import bootstrap as envoy_bootstrap
     from mirrorplane.bootstrap.node import NodeError, parse_labels, validated
+    from mirrorplane.bootstrap.platform_ports import PlatformPorts, PlatformPortsError
     from mirrorplane.bootstrap.tls import XdsTlsError, secret_files
     from mirrorplane.controlplane.settings import AddressError, parse_address
 
     try:
         address, tls = parse_address(xds_address), _tls(node)
+        ports = PlatformPorts(**{name: int(node.pop(f"{name}_port")) for name in ("admin", "health", "stats")})
         labels = parse_labels(str(node.pop("labels")))
         proxy = validated(Proxy(labels=labels, **node))  # type: ignore[arg-type]
         value = envoy_bootstrap(proxy, XdsAddress(address.host, address.port, protocol == "delta", tls), admin_port)
     except (NodeError, AddressError, XdsAddressError, XdsTlsError) as error:
         raise CommandError(str(error)) from error
+        value = envoy_bootstrap(proxy, XdsAddress(address.host, address.port, protocol == "delta", tls), ports)
+    except (NodeError, AddressError, XdsAddressError, XdsTlsError, PlatformPortsError) as error:
+        raise click.ClickException(str(error)) from error
     for path, secret in secret_files(tls).items() if tls else ():
         _write(Path(path), secret)
     print_value(value, output)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mirrorplane.api.proxy import Locality, Proxy, parse_node_id
 from mirrorplane.bootstrap.envoy import XdsAddress, XdsAddressError, bootstrap
 from mirrorplane.bootstrap.node import NodeError, parse_labels, validated
+from mirrorplane.bootstrap.platform_ports import ISTIO_PORTS, PlatformPorts, PlatformPortsError
 from mirrorplane.bootstrap.tls import XdsTls, XdsTlsError
 from mirrorplane.controlplane.playground.proxy import (
     EnvoyOptions,
@@ -34,6 +35,7 @@ HTTPBIN = Proxy(
     unprivileged=True,
 )
 NOWHERE = XdsAddress("127.0.0.1", 1)  # nobody serves xDS there
+SLEEP_ON_LOOPBACK = Proxy("sidecar", "sleep", "default", ip="127.9.9.9")
 BARE = Proxy(role="router", name="edge", namespace="istio-system", ip="fd00::7", interception="REDIRECT")
 
 
@@ -125,8 +127,38 @@ async def test_a_proxy_without_its_control_plane_does_not_pretend_to_be_ready() 
 
 
 def test_the_admin_interface_listens_on_loopback_only() -> None:
-    address = bootstrap(BARE, XdsAddress("10.1.2.3", 15010), admin_port=15000)["admin"]["address"]["socket_address"]
-    assert address == {"address": "127.0.0.1", "port_value": 15000}
+    assert admin_address_of(bootstrap(BARE, NOWHERE)) == ("127.0.0.1", 15000)
+    assert admin_address_of(bootstrap(SLEEP_ON_LOOPBACK, NOWHERE, PlatformPorts(admin=19000))) == ("127.9.9.9", 19000)
+    assert admin_address_of(bootstrap(SLEEP_ON_LOOPBACK, NOWHERE)) == ("127.9.9.9", 0)
+    # A listener's page leads to the admin interface, whose port must be known then.
+    assert admin_address_of(bootstrap(SLEEP_ON_LOOPBACK, NOWHERE, PlatformPorts(stats=1))) == ("127.9.9.9", 15000)
+
+
+def admin_address_of(config: dict[str, Any]) -> tuple[str, int]:
+    address = config["admin"]["address"]["socket_address"]
+    return address["address"], address["port_value"]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "ports", "listeners"),
+    [
+        pytest.param("10.0.0.7", ISTIO_PORTS, [("0.0.0.0", 15021), ("0.0.0.0", 15090)], id="a Pod's address"),
+        pytest.param("127.9.9.9", ISTIO_PORTS, [("127.9.9.9", 15021), ("127.9.9.9", 15090)], id="loopback"),
+        pytest.param("::1", PlatformPorts(stats=9), [("::1", 9)], id="IPv6 loopback, one port"),
+        pytest.param("127.9.9.9", PlatformPorts(), [], id="none"),
+    ],
+)
+def test_platform_ports_are_opened_where_the_platform_can_reach_them(
+    proxy: str, ports: PlatformPorts, listeners: list[tuple[str, int]]
+) -> None:
+    config = bootstrap(Proxy("sidecar", "sleep", "default", ip=proxy), NOWHERE, ports)
+    addresses = [listener["address"]["socket_address"] for listener in config["static_resources"].get("listeners", [])]
+    assert [(address["address"], address["port_value"]) for address in addresses] == listeners
+
+
+def test_ports_of_a_proxy_must_differ() -> None:
+    with pytest.raises(PlatformPortsError, match="health port 15000, stats port 0: two are the same"):
+        bootstrap(SLEEP_ON_LOOPBACK, NOWHERE, PlatformPorts(15000, 15000))
 
 
 def test_what_a_proxy_does_not_have_is_not_said() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from mirrorplane.api.proxy import Locality, Proxy
 from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
+from mirrorplane.bootstrap.platform_ports import ISTIO_PORTS, PlatformPorts
 from mirrorplane.bootstrap.tls import XdsTls, secret_files
 
 PACKED = (
@@ -46,13 +47,17 @@ FILES = XdsTls("/pki/ca.pem", "/own/cert.pem", "/own/key.pem", token="/token/tok
 RELOADED = XdsTls("/pki/ca.pem", "/own/cert.pem", "/own/key.pem", token="/token/token", secrets="/secrets")
 NAME = "mirrorplane.istio-system.svc"
 
-CASES: dict[str, tuple[Proxy, XdsAddress, int]] = {
-    "sidecar": (SIDECAR, XdsAddress("127.0.0.1", 15010), 0),
-    "sidecar-sotw": (SIDECAR, XdsAddress("::1", 15010, delta=False), 9901),
-    "router-tls": (ROUTER, XdsAddress(NAME, 15012, tls=FILES), 0),
-    "router-server-name": (ROUTER, XdsAddress("10.0.0.1", 15012, tls=XdsTls("/ca", server_name="xds.example.com")), 0),
-    "intercepted": (INTERCEPTED, XdsAddress(NAME, 15010), 0),
-    "intercepted-reloaded-files": (INTERCEPTED, XdsAddress("10.0.0.1", 15012, tls=RELOADED), 15001),
+CASES: dict[str, tuple[Proxy, XdsAddress, PlatformPorts]] = {
+    "sidecar": (SIDECAR, XdsAddress("127.0.0.1", 15010), PlatformPorts()),
+    "sidecar-sotw": (SIDECAR, XdsAddress("::1", 15010, delta=False), PlatformPorts(9901)),
+    "router-tls": (ROUTER, XdsAddress(NAME, 15012, tls=FILES), PlatformPorts()),
+    "router-server-name": (
+        ROUTER,
+        XdsAddress("10.0.0.1", 15012, tls=XdsTls("/ca", server_name="xds.example.com")),
+        PlatformPorts(),
+    ),
+    "intercepted": (INTERCEPTED, XdsAddress(NAME, 15010), ISTIO_PORTS),
+    "intercepted-reloaded-files": (INTERCEPTED, XdsAddress("10.0.0.1", 15012, tls=RELOADED), ISTIO_PORTS),
 }
 
 

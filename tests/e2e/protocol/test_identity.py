@@ -46,6 +46,7 @@ def bootstrap(app: App, authority: Authority, *flags: object) -> dict:
         "sleep",
         "--ip",
         "127.8.8.8",
+        *("--admin-port", "0", "--health-port", "0", "--stats-port", "0"),
         "-o",
         "json",
     ]

@@ -17,6 +17,7 @@ import msgspec
 
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.bootstrap.envoy import XdsAddress, bootstrap
+from mirrorplane.bootstrap.platform_ports import ISTIO_PORTS
 from mirrorplane.controlplane.playground.proxy import envoy_path, tied
 
 ADMIN = 15000
@@ -119,7 +120,7 @@ class Network:
     def sidecar(self, pod: Pod, proxy: Proxy, xds: XdsAddress, folder: Path) -> None:
         """Start the sidecar of a Pod, with the group id that is exempt from interception."""
         config = folder / f"{proxy.name}.json"
-        config.write_text(json.dumps(bootstrap(proxy, xds)))
+        config.write_text(json.dumps(bootstrap(proxy, xds, ISTIO_PORTS)))
         options = ("--concurrency", "1", "--log-level", "warning", "--use-dynamic-base-id", "--disable-hot-restart")
         self.start(pod, envoy_path(), "-c", str(config), *options, gid=1337, log=folder / f"{proxy.name}.log")
 
