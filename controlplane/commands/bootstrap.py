@@ -135,12 +135,9 @@ def bootstrap(output: str, xds_address: str, protocol: str, **node: str) -> None
         ports = PlatformPorts(**{name: int(node.pop(f"{name}_port")) for name in ("admin", "health", "stats")})
         labels = parse_labels(str(node.pop("labels")))
         proxy = validated(Proxy(labels=labels, **node))  # type: ignore[arg-type]
-        value = envoy_bootstrap(proxy, XdsAddress(address.host, address.port, protocol == "delta", tls), admin_port)
-    except (NodeError, AddressError, XdsAddressError, XdsTlsError) as error:
-        raise CommandError(str(error)) from error
         value = envoy_bootstrap(proxy, XdsAddress(address.host, address.port, protocol == "delta", tls), ports)
     except (NodeError, AddressError, XdsAddressError, XdsTlsError, PlatformPortsError) as error:
-        raise click.ClickException(str(error)) from error
+        raise CommandError(str(error)) from error
     for path, secret in secret_files(tls).items() if tls else ():
         _write(Path(path), secret)
     print_value(value, output)

@@ -40,7 +40,6 @@ NOT_RUN = {
     "docs/migrate/nginx.md": 1,  # configuration of nginx
     "docs/operate.md": 2,  # systemctl; rules of Prometheus
     "docs/reference/cli.md": 1,  # a node file
-    "docs/troubleshooting.md": 1,  # Envoy's admin port is random there
 }
 """How many blocks of each page no test runs. The page says why."""
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
