@@ -11,7 +11,7 @@ from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.workload import Workload
 from tests.e2e.support.edge_router import gateway, router, server
-from tests.e2e.support.manifests import NO_ACCESS_LOG, join_manifests, nack_messages, until, versions
+from tests.e2e.support.manifests import NO_ACCESS_LOG, join_manifests, nack_messages, until_copied, versions
 from tests.e2e.support.raw_http import send_raw
 from tests.e2e.support.sidecars import sidecar
 
@@ -30,14 +30,17 @@ spec:
   gateways: [mesh, edge]
   http:
   - route: [{destination: {host: web, port: {number: 8000}}}]
-    mirror: {host: shadow, port: {number: 8000}}
+    mirrors:
+    - destination: {host: shadow, port: {number: 8000}}
+    - destination: {host: refusing, port: {number: 8000}}
 """
 
 
 class Server:
-    """An HTTP/1.1 server that says 100 to requests that ask whether to go on, and refuses those of `/refused`."""
+    """An HTTP/1.1 server that answers 100 to requests that ask for it. It refuses those of `/refused`, or all."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, refuses: bool = False) -> None:
+        self._refuses = refuses
         self.heads: list[str] = []
         self.port = 0
 
@@ -51,8 +54,9 @@ class Server:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             self.heads.append(head)
-            status = "417 Expectation Failed" if "/refused" in head else "200 OK"
-            if "/refused" not in head and EXPECTATION in head:
+            refused = self._refuses or "/refused" in head
+            status = "417 Expectation Failed" if refused else "200 OK"
+            if EXPECTATION in head and not refused:
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 await reader.readexactly(len(BODY))
             writer.write(f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
@@ -66,6 +70,7 @@ class World(msgspec.Struct, frozen=True):
     address: tuple[str, int]
     server: Server
     copies: Workload
+    refusing: Server
 
     async def put(self, path: str) -> list[str]:
         """Put a body as a client does that asks first; return the status lines in order of arrival."""
@@ -91,16 +96,21 @@ async def world(stage: Stage, request: pytest.FixtureRequest) -> AsyncIterator[W
         copies = await stack.enter_async_context(Workload("shadow"))
         services = [service("web", PORT), versions("web", [live.port])]
         services += [service("shadow", PORT), versions("shadow", [copies.port])]
+        refusing = await stack.enter_async_context(Server(refuses=True).running())
+        services += [service("refusing", PORT), versions("refusing", [refusing.port])]
         await stage.apply(join_manifests(NO_ACCESS_LOG, *services, gateway(server(PORT, "HTTP", "*")), RULES))
         envoy = await (sidecar(stage, PORT) if request.param == "sidecar" else router(stage, PORT))
-        yield World(stage, (envoy.address, PORT), live, copies)
+        yield World(stage, (envoy.address, PORT), live, copies, refusing)
         assert not nack_messages(stage)
 
 
 async def test_the_server_decides_whether_a_client_that_asks_may_send_its_body(world: World) -> None:
-    assert await world.put("/taken") == ["100", "200"]
+    async def send() -> None:
+        assert await world.put("/taken") == ["100", "200"], "also where a mirror refuses the copy"
+
+    await until_copied(send, lambda: bool(world.copies.received and world.refusing.heads))
     assert EXPECTATION in world.server.heads[0]
-    await until(lambda: bool(world.copies.received), "the body was copied")
+    assert EXPECTATION in world.refusing.heads[0]
     assert world.copies.received[0].size == len(BODY)
     assert await world.put("/refused") == ["417"]
 

@@ -19,7 +19,7 @@ from tests.e2e.support.manifests import (
     join_manifests,
     nack_messages,
     route,
-    until,
+    until_copied,
     versions,
     virtual_service,
 )
@@ -77,9 +77,12 @@ async def test_an_alias_is_its_service_as_destination_as_mirror_and_when_called(
     )
     received = names.workloads["concrete"].received
     received.clear()
-    assert await names.ask("web") == "concrete"
-    await until(lambda: len(received) == 2, "the copy arrived too")
-    assert sorted(request.host for request in received) == ["web-shadow:8000", "web:8000"]
+
+    async def send() -> None:
+        assert await names.ask("web") == "concrete"
+
+    await until_copied(send, lambda: "web-shadow:8000" in {request.host for request in received})
+    assert {request.host for request in received} == {"web-shadow:8000", "web:8000"}
     assert not findings(names.stage)
 
 
@@ -102,11 +105,14 @@ async def test_an_external_name_outside_the_mesh_is_resolved_for_requests_and_fo
     assert await names.ask("outside", outside.port) == "outside"
     assert await names.ask("concrete") == "outside"
     outside.received.clear()
-    assert await names.ask("web") == "web"
-    await until(lambda: len(outside.received) == 1, "the copy arrived")
-    assert outside.received[0].host == "web-shadow:8000"
-    stats = await names.sidecar.envoy.stats(r"cluster\.mirror.*outside.*\.upstream_rq_total")
-    assert list(stats.values()) == [1]
+
+    async def send() -> None:
+        assert await names.ask("web") == "web"
+
+    await until_copied(send, lambda: bool(outside.received))
+    assert {request.host for request in outside.received} == {"web-shadow:8000"}
+    (copies,) = (await names.sidecar.envoy.stats(r"cluster\.mirror.*outside.*\.upstream_rq_total")).values()
+    assert copies >= 1, "through the mirror's own cluster"
 
 
 async def test_a_service_without_selector_has_the_addresses_of_its_endpoints(names: Names) -> None:
