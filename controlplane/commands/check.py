@@ -72,13 +72,12 @@ def _result(
 ) -> "CheckResult":
     import asyncio
 
-    from mirrorplane.controlplane.query.checks import add_drafts, reliable
+    from mirrorplane.controlplane.query.checks import findings_with_drafts
     from mirrorplane.controlplane.query.objects import finding_row
     from mirrorplane.controlplane.reports.result import CheckResult
 
     objects = len(plane.snapshot.objects)
-    drafts = asyncio.run(add_drafts(plane, source.drafts()))
-    findings = reliable(plane.findings.all(), drafts, source.locate)
+    findings = asyncio.run(findings_with_drafts(plane, source.drafts(), source.locate))
     rows = [finding_row(finding) for finding in findings if selection.has(finding.about.namespace)]
     shown = [row for row in rows if row.reason not in codes and row.code not in codes]
     _warn_of_unused(codes, rows)

@@ -3,7 +3,7 @@
 See decision 0136.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,28 +22,26 @@ if TYPE_CHECKING:
 _INTERNAL_ERROR = "InternalError"
 
 
-async def add_drafts(plane: "Plane", drafts: Iterable[Draft]) -> dict[Ref, Draft]:
-    """Put drafts beside the objects of a plane without proxies, and return those that could be put there."""
-    usable = {draft.object.ref: draft for draft in drafts if _can_be_lowered(plane, draft)}
-    if usable:
-        await plane.update(Batch(tuple(Change(ref, draft.object) for ref, draft in sorted(usable.items()))))
-    return usable
+async def findings_with_drafts(plane: "Plane", drafts: Iterable[Draft], locate: Locate) -> list[Finding]:
+    """Put drafts beside the objects of a plane without proxies, and return the findings, by file and line.
 
-
-def reliable(findings: Iterable[Finding], drafts: Mapping[Ref, Draft], locate: Locate) -> list[Finding]:
-    """Return the findings without those about drafts that may come from a gap: warnings, and errors near a gap.
-
-    What the source reported when it rejected the object has a file already, and is kept. `locate` is the source's.
+    Of drafts, only what cannot come from a gap. Of objects, only what is reported without the drafts, too, and is not
+    resolved by one: a draft is what refers to it, and decides nothing. `locate` is the source's.
     """
-    certain = []
-    for finding in findings:
-        draft = drafts.get(finding.about)
-        if draft is None or finding.file:
-            certain.append(finding)
-        elif _is_certain(finding, draft):
+    before = plane.findings.all()
+    usable = {draft.object.ref: draft for draft in drafts if _can_be_lowered(plane, draft)}
+    if not usable:
+        return list(before)
+    await plane.update(Batch(tuple(Change(ref, draft.object) for ref, draft in sorted(usable.items()))))
+    reported, findings = set(before), []
+    for finding in plane.findings.all():
+        draft = usable.get(finding.about)
+        if finding in reported:
+            findings.append(finding)
+        elif draft is not None and _is_certain(finding, draft):
             file, line = locate(finding.about, finding.path) or Location("")
-            certain.append(msgspec.structs.replace(finding, file=file, line=line))
-    return sorted(certain, key=lambda finding: (finding.file, finding.line))
+            findings.append(msgspec.structs.replace(finding, file=file, line=line))
+    return sorted(findings, key=lambda finding: (finding.file, finding.line))
 
 
 def services_without_workloads(plane: "Plane") -> list[Ref]:

@@ -63,6 +63,17 @@ def test_what_refers_to_an_object_that_is_rejected_is_not_reported_as_well(web: 
     assert [line.split()[2] for line in result.stdout.splitlines()] == ["InvalidField,"]
 
 
+def test_a_draft_causes_no_finding_about_another_object(web: Path):
+    """The older of two rules for a host takes precedence; one that is rejected takes none from the other."""
+    created = "creationTimestamp: '{}-01-01T00:00:00Z'"
+    rule = virtual_service("web", {"route": route(("web", "", 1))})
+    newer = rule.replace("name: web", f"name: newer\n  {created.format(2021)}", 1)
+    older = BROKEN.replace("{name: web}", f"{{name: older, {created.format(2019)}}}")
+    result = check("-f", web, "-f", "-", stdin=join_manifests(newer, older))
+    assert "VirtualService default/older" in result.stdout
+    assert "VirtualService default/newer" not in result.stdout
+
+
 def test_a_misspelt_kind_is_an_error(web: Path):
     manifest = virtual_service("web", {"route": route(("web", "", 1))}).replace("VirtualService", "VirtualSerivce")
     result = check("-f", "-", "-f", web, stdin=manifest)
