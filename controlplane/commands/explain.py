@@ -65,11 +65,13 @@ def _computed(manifests: Manifests, admin: AdminServer, proxy_name: str, request
     from mirrorplane.controlplane.publish.publisher import RenderError
     from mirrorplane.controlplane.query.explanation import explain_request
     from mirrorplane.controlplane.query.requests import RequestError
+    from mirrorplane.translators.matching.decoded import decode_resources
 
     proxy = find_proxy(proxy_name, admin)
     source, plane = load_plane(manifests)
     try:
-        return explain_request(plane, proxy, plane.render(proxy), request, source.locate).view()
+        resources = decode_resources(plane.render(proxy))
+        return explain_request(plane, proxy, resources, request, source.locate).view()
     except (RenderError, RequestError) as error:
         raise CommandError(str(error)) from error
 

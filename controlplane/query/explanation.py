@@ -8,7 +8,6 @@ import msgspec
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import FieldRef
 from mirrorplane.api.proxy import REDIRECT, Proxy
-from mirrorplane.api.resource import ResourceSet
 from mirrorplane.api.tracing import Forwarded, MirrorOutcome, Outcome, Request
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.query.explanation_format import explanation_lines
@@ -16,7 +15,7 @@ from mirrorplane.controlplane.query.objects import finding_row
 from mirrorplane.controlplane.query.related_findings import related_findings
 from mirrorplane.controlplane.query.requests import RequestText, parse_request, requested_port
 from mirrorplane.controlplane.sources.source import Locate, Location
-from mirrorplane.translators.matching.decoded import DecodedResources, decode_resources
+from mirrorplane.translators.matching.decoded import DecodedResources
 from mirrorplane.translators.matching.original_dst import original_dst_address, resolve_service
 from mirrorplane.translators.matching.outcome import trace_request
 from mirrorplane.translators.names import parse_cluster
@@ -64,11 +63,10 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explain_request(
-    plane: "Plane", proxy: Proxy, resources: ResourceSet, text: RequestText, locate: Locate
+    plane: "Plane", proxy: Proxy, resources: DecodedResources, text: RequestText, locate: Locate
 ) -> Explanation:
     """Explain a request to a proxy that is served these resources. Raises RequestError."""
-    decoded = decode_resources(resources)
-    outcome = trace(plane, proxy, decoded, parse_request(decoded, text), text.dialled_host)
+    outcome = trace(plane, proxy, resources, parse_request(resources, text), text.dialled_host)
     view = plane.engine.view
     hint = _port_hint(view, proxy, text.dialled_host, requested_port(text))
     outcome = msgspec.structs.replace(_with_guards(view, outcome), hint=hint)

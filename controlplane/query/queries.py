@@ -1,7 +1,9 @@
 """Questions to a running control plane. Long answers are made in slices, so that proxies are served meanwhile."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from mirrorplane.api.proxy import Proxy, parse_node_id
 from mirrorplane.controlplane.plane import Plane
@@ -19,6 +21,7 @@ from mirrorplane.controlplane.query.resources import ResourceView, resource_view
 from mirrorplane.controlplane.query.statuses import status_rows
 from mirrorplane.controlplane.status_updater import StatusUpdater
 from mirrorplane.controlplane.xds.status import StreamStatus
+from mirrorplane.translators.matching.decoded import decode_resources
 from mirrorplane.translators.scopes import criteria, scope_of
 
 
@@ -64,13 +67,11 @@ class Queries:
 
         Raises NodeIdError, RenderError and RequestError.
         """
-        proxy = self._proxy(node_id)
-        return await self._plane.executor.run(lambda: self._explanation(proxy, text))
-
-    def _explanation(self, proxy: Proxy, text: RequestText) -> ExplanationView:
-        """Work for CooperativeExecutor."""
-        resources = self._plane.publisher.render(proxy)
-        return explain_request(self._plane, proxy, resources, text, self._plane.locate).view()
+        plane, proxy = self._plane, self._proxy(node_id)
+        # In a thread: thousands of messages are decoded, and the executor could only pause between ours.
+        resources = await asyncio.to_thread(decode_resources, await plane.rendered(proxy))
+        explain = partial(explain_request, plane, proxy, resources, text, plane.locate)
+        return (await plane.executor.run(explain)).view()
 
     def _proxy(self, node_id: str) -> Proxy:
         stream = next((stream for stream in self._streams() if stream.proxy.id == node_id), None)

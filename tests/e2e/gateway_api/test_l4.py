@@ -242,7 +242,11 @@ async def test_tls_is_routed_by_server_name_in_passthrough_and_terminate_mode(
         "parentRefs": [{"name": "edge", "sectionName": "web"}],
         "rules": [{"backendRefs": [{"name": "web", "port": 80}]}],
     }
-    async with secured_stage(tmp_path, account="edge-ours") as (stage, tls), Workload("web") as web, AsyncExitStack() as stack:
+    async with (
+        secured_stage(tmp_path, account="edge-ours") as (stage, tls),
+        Workload("web") as web,
+        AsyncExitStack() as stack,
+    ):
         uses_tls = await stack.enter_async_context(workloads("one", "two", secure=secure))
         plain = await stack.enter_async_context(workloads("three"))
         await stage.apply(
