@@ -135,8 +135,13 @@ def _has_rival(view: View, obj: parents.Route, parent: ServiceParent) -> bool:
         return False
     rivals = (route for route in view.by("route.host", parent.host) if route.ref.kind == _GRPC)
     neighbours = (rival for rival in rivals if rival.ref.namespace == obj.ref.namespace)
-    ports = ((p.host, p.port) for rival in neighbours for p in service_parents(view, rival))
-    return (parent.host, parent.port) in ports
+    return any((parent.host, parent.port) in view.memo(_attached_ports, rival.ref) for rival in neighbours)
+
+
+def _attached_ports(view: View, ref: Ref) -> frozenset[tuple[str, int]]:
+    """Return the ports of Services at which a route applies; none where it is not accepted (see mesh_rules)."""
+    tables = (table for table in view.lowered(ref).tables if table.port)
+    return frozenset((host, table.port) for table in tables for host in table.hosts)
 
 
 def _ports_at(view: View, obj: parents.Route, i: int) -> Iterator[ServiceParent]:

@@ -41,6 +41,9 @@ class MeshRules(msgspec.Struct, frozen=True):
         return f"the rule is dropped, and requests that no other rule matches {fallback}"
 
 
+NO_MESH_RULES = MeshRules((), attached=False)
+
+
 def mesh_rules(rules: Sequence[Rule], served: Sequence[Rule], findings: Sequence[Finding]) -> MeshRules:
     """Return the rules of a route for clients of its Services; `findings` are those about the rules.
 

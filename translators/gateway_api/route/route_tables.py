@@ -22,7 +22,7 @@ from mirrorplane.translators.gateway_api.attachment.service_parents import (
 from mirrorplane.translators.gateway_api.conditions import findings_below
 from mirrorplane.translators.gateway_api.names import binding_name
 from mirrorplane.translators.gateway_api.route.extension_refs import mirror_policy
-from mirrorplane.translators.gateway_api.route.mesh_rules import MeshRules, mesh_routes, mesh_rules
+from mirrorplane.translators.gateway_api.route.mesh_rules import NO_MESH_RULES, MeshRules, mesh_routes, mesh_rules
 from mirrorplane.translators.gateway_api.route.rule_findings import rule_findings
 from mirrorplane.translators.gateway_api.route.rule_routes import routes_of
 from mirrorplane.translators.gateway_api.route.rules import Rule
@@ -44,7 +44,7 @@ def lower_rules(view: View, obj: Route, rules: Sequence[Rule], unsupported: Sequ
     served = tuple(filter(None, (servable(rule, unsupported) for rule in rules)))
     parents = _Parents(has_served_parent(view, obj), has_service_parent(view, obj))
     references = tuple(_reference_findings(view, rules, parents))
-    in_mesh = mesh_rules(rules, served, (*unsupported, *references))
+    in_mesh = mesh_rules(rules, served, (*unsupported, *references)) if parents.services else NO_MESH_RULES
     active = (attachment for attachment in attachments_of(view, obj) if attachment.is_active)
     tables = [_table(view, obj, served, attachment) for attachment in active]
     if in_mesh.attached:

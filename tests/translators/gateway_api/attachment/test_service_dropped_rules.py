@@ -80,7 +80,14 @@ async def test_at_a_gateway_a_dropped_rule_is_not_found():
     assert "the rule is dropped; at Services, the rule is dropped, and requests" in finding.message
 
 
+BAD_CALL = {"matches": [{"method": {"type": "RegularExpression", "service": "("}}]}
+
+
 async def test_calls_keep_reaching_the_service_too():
-    bad = {"matches": [{"method": {"type": "RegularExpression", "service": "("}}]}
-    spec = {"parentRefs": [SERVICE], "rules": [{**bad, "backendRefs": [{"name": "next", "port": 8000}]}]}
-    assert await answer(mesh(doc("GRPCRoute", "r", spec)), "POST http://web:8000/shop.Till/Pay") == "web"
+    spec = {"parentRefs": [SERVICE], "rules": [{**BAD_CALL, "backendRefs": [{"name": "next", "port": 8000}]}]}
+    grpc_route = doc("GRPCRoute", "calls", spec)
+    assert await answer(mesh(grpc_route), "POST http://web:8000/shop.Till/Pay") == "web"
+    both = mesh(grpc_route, of_web("r", rule_to("old")))
+    assert await answer(both, "POST http://web:8000/shop.Till/Pay") == "old", "it displaces no HTTPRoute"
+    (entry,) = (await statuses(both))["HTTPRoute r"]["parents"]
+    assert brief(entry)["Accepted"] == "Accepted"
