@@ -35,7 +35,8 @@ def accounts_of_selector(selector: Labels) -> tuple[str, ...]:
     label `istio`; istioctl appends `-service-account`.
     """
     labels = dict(selector)
-    names = [labels[key] for key in (*_NAMES, _ISTIO) if key in labels]
+    values = (labels.get(key, "") for key in (*_NAMES, _ISTIO))
+    names = [value for value in values if value not in {"", ANY_ACCOUNT}]
     return tuple(dict.fromkeys((*remote_accounts_of_selector(selector), *_with_suffix(names))))
 
 

@@ -9,6 +9,7 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import CLUSTER, LISTENER, SECRET
 from mirrorplane.translators.routers.servers import unserved_servers
 from mirrorplane.translators.scopes import criteria, scope_of
+from mirrorplane.translators.secrets.router_accounts import ANY_ACCOUNT, accounts_of_selector
 from tests.builders import plane_of
 from tests.gateway_manifests import doc
 from tests.translators.gateway_api.gateway.test_certificates import secret
@@ -102,6 +103,12 @@ async def test_routers_of_istio_have_the_account_that_its_installers_give_them(
     assert (ports, secrets) == (({80, 443}, {"kubernetes://web"}) if trusted else ({80}, set()))
     ports, _ = await served(istio(selector, listed=account), proxy(account))
     assert ports == {80, 443}, "the annotation lists it"
+
+
+@pytest.mark.parametrize("value", ["", "*"])
+def test_a_selector_never_lists_every_account(value: str):
+    assert ANY_ACCOUNT not in accounts_of_selector((("app", value), ("istio", value)))
+    assert accounts_of_selector((("app", value),)) == ()
 
 
 ABROAD = [
