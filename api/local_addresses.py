@@ -23,11 +23,20 @@ _SHORTHAND = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
 """A name whose last label is a number: resolvers read 127.1 and 0x7f000001 as addresses, and no domain ends so."""
 
 
+_USUAL_IPV4 = re.compile(r"([1-9]\d|[1-9]|1\d\d|2[01]\d|22[0-3])(?:\.(?:0|[1-9]\d{0,2})){3}")
+"""Below the multicast range, with the first octet as a group."""
+_UNUSUAL_OCTETS = frozenset(("127", "169", "100", "168", "192"))
+"""The first octets of the IPv4 addresses that are local or of a metadata service; 0 has no match above."""
+
+
 def local_kind(address: str) -> str:
     """Return what makes an address of an endpoint local, as `a loopback address`; "" for any other.
 
     It is an IP address, a name that DNS resolves, or a Unix socket. What DNS answers for other names is not known.
     """
+    usual = _USUAL_IPV4.fullmatch(address)
+    if usual is not None and usual[1] not in _UNUSUAL_OCTETS:
+        return ""  # nearly all endpoints: this takes a tenth of the parsing, for thousands in a slice
     if is_unix(address):
         return "a socket of the proxy's machine"
     ip = _parsed(address)
@@ -48,6 +57,8 @@ def entry_problem(entry: str) -> str:
 
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return an IP address; an IPv4 address inside an IPv6 one is dialled as IPv4."""
+    if not (address[-1:].isdigit() or ":" in address):
+        return None
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

@@ -2,7 +2,7 @@
 
 import logging
 
-from mirrorplane.api.finding import Finding
+from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.findings.format import finding_line
 
@@ -42,8 +42,12 @@ def _log(findings: list[Finding], level: int, prefix: str) -> None:
     for finding in audited:
         audit.warning("audit: %s%s", prefix, finding_line(finding))
     findings = [finding for finding in findings if finding.reason not in _AUDITED] if audited else findings
-    for finding in findings[:_MOST_LINES]:
+    for finding in sorted(findings, key=_is_no_error)[:_MOST_LINES]:  # warnings are cut off first
         log.log(level, "%s%s", prefix, finding_line(finding))
     if len(findings) > _MOST_LINES:
         more = len(findings) - _MOST_LINES
         log.log(level, "%sand %d more: see `mirrorplane check` or /debug/findings", prefix, more)
+
+
+def _is_no_error(finding: Finding) -> bool:
+    return finding.severity is not Severity.ERROR

@@ -1,6 +1,10 @@
 """Which addresses of endpoints lead to the machine of the proxy that dials them."""
 
+from ipaddress import IPv4Address
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mirrorplane.api.local_addresses import entry_problem, is_listed, local_kind
 
@@ -52,3 +56,8 @@ def test_other_addresses_are_not_local(address: str):
 def test_an_entry_allows_what_it_names_and_no_more(address: str, entry: str, listed: bool):
     assert entry_problem(entry) == ""
     assert is_listed(address, (entry,)) is listed
+
+
+@given(st.ip_addresses(v=4))
+def test_the_short_way_for_usual_addresses_agrees_with_the_parsing(ip: IPv4Address):
+    assert local_kind(str(ip)) == local_kind(f"::ffff:{ip}"), "which is parsed"

@@ -2,6 +2,7 @@
 
 import logging
 
+import msgspec
 import pytest
 
 from mirrorplane.api.finding import Finding, Severity
@@ -24,3 +25,11 @@ async def test_copies_of_another_namespaces_requests_have_an_audit_line_however_
     line = "warning CrossNamespaceMirror, VirtualService evil/copies: evil copies"
     assert audit == [f"audit: {line}", f"audit: resolved: {line}"]
     assert sum(line in record.getMessage() for record in caplog.records) == 2, "it is not logged twice"
+
+
+async def test_errors_are_logged_before_warnings_of_which_some_are_cut_off(caplog: pytest.LogCaptureFixture):
+    denied = Finding(Ref("x/AuthorizationPolicy", "z", "last"), "NotEnforced", "not enforced")
+    warnings = (msgspec.structs.replace(finding, severity=Severity.WARNING) for finding in MANY)
+    await FindingLog(CooperativeExecutor(1.0)).update((*warnings, denied))
+    assert "NotEnforced" in caplog.messages[0]
+    assert caplog.messages[-1].startswith("and 101 more")
