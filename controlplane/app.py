@@ -20,6 +20,8 @@ from mirrorplane.controlplane.feed import PlaneFeed
 from mirrorplane.controlplane.findings.log import FindingLog
 from mirrorplane.controlplane.grpc_server.server import GrpcServer
 from mirrorplane.controlplane.identity.authoriser import Authoriser, Security
+from mirrorplane.controlplane.observe.change_log import log_changes
+from mirrorplane.controlplane.observe.logs import fields
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.query.queries import Queries
@@ -77,9 +79,14 @@ class App:
         self.grpc_server = GrpcServer(str(options.xds), self.xds.services, self.authoriser)
         self.queries = Queries(self.plane, self._streams, self.status_updater)
         self.admin = Admin(self.queries, self.metrics, self.plane.events, self.authoriser)
+        self.admin.checks = self._ready_checks
         self.xds_port = self.admin_port = self.batches = 0
+        self._synced = False
         self._finding_log = FindingLog(self.plane.executor)
         self._stop = asyncio.Event()
+
+    def _ready_checks(self) -> dict[str, bool]:
+        return {f"read: {self.source.name}": self._synced, f"listening: xDS on {self.options.xds}": self.admin.ready}
 
     async def start(self) -> None:
         """Read all sources and publish, then listen: a proxy never sees half of a world. Raises ListenError.
@@ -169,15 +176,22 @@ class App:
 
     async def _publish(self, batch: Batch, seen: float) -> None:
         """Publish a batch that was seen at a time of the monotonic clock."""
-        began = time.monotonic()
+        began, before = time.monotonic(), self.plane.snapshot.objects
         with self.feed.round(seen):
             scopes = await self.plane.update(batch)
         seconds = time.monotonic() - began
         self.metrics.publish.observe(seconds)
+        self.metrics.last_publish.set_to_current_time()
+        if self.batches:  # not the first: nothing was there before, and a mesh has thousands
+            log_changes(batch.changes, before, self.source.locate)
+        took_ms = round(seconds * 1000, 1)
         log.info(
-            "objects changed: %d, proxy groups updated: %d, in %.1f ms", len(batch.changes), scopes, seconds * 1000
+            "objects changed: %d, proxy groups updated: %d, in %.1f ms",
+            *(len(batch.changes), scopes, took_ms),
+            extra=fields(objects=len(batch.changes), scopes=scopes, took_ms=took_ms),
         )
         self.batches += 1
+        self._synced = batch.synced
         await self._finding_log.update(await self.plane.all_findings())
 
 

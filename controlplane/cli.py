@@ -63,7 +63,16 @@ def main() -> None:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 yes, 1 no (errors, differences, not ready), 2 could not tell (usage, input, connection).",
 )
-@click.option("--verbose", is_flag=True, help="Log more, and show the traceback of an internal error.")
+@click.option("--verbose", is_flag=True, help="--log-level debug, and show the traceback of an internal error.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    envvar="MIRRORPLANE_LOG_LEVEL",
+    show_envvar=True,
+    help="Log from this level on.",
+)
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
@@ -74,14 +83,14 @@ def main() -> None:
     help="The format of log lines on stderr.",
 )
 @click.version_option(package_name="mirrorplane")
-def cli(verbose: bool, log_format: str) -> None:
+def cli(verbose: bool, log_level: str, log_format: str) -> None:
     """Configure Envoy proxies from manifests of Istio's API and Gateway API.
 
     Mirrors get copies of live requests; guards keep a slow or stuck mirror from affecting clients.
     """
     from mirrorplane.controlplane.observe.logs import start_logging
 
-    start_logging(log_format, verbose=verbose)
+    start_logging(log_format, "debug" if verbose else log_level)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ class PlaneLink:
         self._accepted: dict[str, int] = {}
         self._detach = feed.plane.publisher.attach(proxy, self._offer_set)
         self._variant.inc()
+        self._metrics.connects.labels(variant).inc()
 
     def pushed(self, type_url: str, size: int, seconds: float) -> None:
         """See Link.pushed."""

@@ -1,7 +1,7 @@
 """The admin server: health, metrics, and the debug pages, which are the answers of `controlplane/query` as JSON."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from mirrorplane.controlplane.admin.event_stream import EventStreams
 from mirrorplane.controlplane.admin.request_log import RequestLog
 from mirrorplane.controlplane.events.hub import Events
 from mirrorplane.controlplane.identity.authoriser import Authoriser
+from mirrorplane.controlplane.observe.logs import LEVELS, current_level, set_level
 from mirrorplane.controlplane.observe.metrics import CONTENT_TYPE, Metrics
 from mirrorplane.controlplane.publish.publisher import RenderError
 from mirrorplane.controlplane.query.queries import Queries
@@ -26,6 +27,13 @@ _GRACE_S = 1.0
 """How long responses may take to end when the server stops. One that is then still unread is cut off."""
 _DIGITS = 20
 """Of the largest number of 64 bits, which is what Envoy draws."""
+_PUBLIC_PAGES = {
+    "/healthz": "the process answers",
+    "/readyz": "proxies are served; with ?verbose, what it depends on",
+    "/metrics": "metrics, in Prometheus' format",
+    "/version": "the version that runs",
+    "/debug": "debug pages, where they are on",
+}
 _PAGES = {
     "/debug/findings": "all findings about the objects",
     "/debug/proxies": "connected proxies: what was sent, accepted and rejected",
@@ -33,6 +41,7 @@ _PAGES = {
     "/debug/explain?proxy=NODE_ID&method=GET&url=http://web:8000/": "what a proxy does with a request; header= repeats",
     "/debug/objects": "the objects in use, with their generation",
     "/debug/status": "their statuses, as `kubectl get -o json` would show them",
+    "/debug/logging": "the log level; PUT with level=debug sets it",
     "/debug/events": "what happens from now on, as server-sent events",
 }
 
@@ -42,6 +51,8 @@ class Admin:
 
     def __init__(self, queries: Queries, metrics: Metrics, events: Events, authoriser: Authoriser) -> None:
         self._queries, self._metrics, self._authoriser = queries, metrics, authoriser
+        self.checks: Callable[[], Mapping[str, bool]] = dict
+        """What readiness depends on, by name, for `/readyz?verbose`."""
         self._event_streams = EventStreams(events, authoriser)
         self._runner: web.AppRunner | None = None
         self.ready = False
@@ -49,6 +60,7 @@ class Admin:
     async def start(self, address: Address) -> int:
         """Bind and serve; return the port. Raises OSError when the address cannot be bound."""
         app = web.Application()
+        app.router.add_get("/", _front_page)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_page)
@@ -83,6 +95,8 @@ class Admin:
         app.router.add_get("/debug", self._index)
         app.router.add_get("/debug/resources", self._resources)
         app.router.add_get("/debug/explain", self._explain)
+        app.router.add_get("/debug/logging", _logging)
+        app.router.add_put("/debug/logging", _set_logging)
         app.router.add_get("/debug/events", self._event_streams.handle, allow_head=False)
         queries = self._queries
         for name, query in (
@@ -96,8 +110,11 @@ class Admin:
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
-    async def _readyz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok\n") if self.ready else web.Response(status=503, text="not serving yet\n")
+    async def _readyz(self, request: web.Request) -> web.Response:
+        text = "ok\n" if self.ready else "not serving yet\n"
+        if "verbose" in request.query:
+            text = "".join(f"[{'+' if passed else '-'}]{name}\n" for name, passed in self.checks().items()) + text
+        return web.Response(status=200 if self.ready else 503, text=text)
 
     async def _version(self, _: web.Request) -> web.Response:
         return _json(this_version())
@@ -128,6 +145,24 @@ class Admin:
             return _json(await self._queries.explanation(query.get("proxy", ""), text))
         except (NodeIdError, RenderError, RequestError) as error:
             return _failure(error)
+
+
+async def _front_page(_: web.Request) -> web.Response:
+    return web.Response(text="".join(f"{page:<10} {about}\n" for page, about in _PUBLIC_PAGES.items()))
+
+
+async def _logging(_: web.Request) -> web.Response:
+    return _json({"level": current_level()})
+
+
+async def _set_logging(request: web.Request) -> web.Response:
+    """Not GET: a page in a browser on this machine may send that to loopback, but needs leave for a PUT."""
+    level = request.query.get("level", "")
+    if level not in LEVELS:
+        return _json({"error": f"level is {level[:20]!r}: write one of {', '.join(LEVELS)}"}, status=400)
+    set_level(level)
+    log.warning("log level: %s", level)
+    return _json({"level": level})
 
 
 def _random_value(text: str) -> int | None:

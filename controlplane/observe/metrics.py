@@ -13,6 +13,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -21,10 +22,14 @@ from prometheus_client.registry import Collector
 from mirrorplane.api.resource import PUSH_ORDER
 from mirrorplane.controlplane.findings.nacks import short
 from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.query.versions import this_version
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"
 """The label of every type that is not served, whatever a proxy calls it."""
+
+# A `_created` time beside each counter: OpenMetrics has a place for it, this format only more series.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LONG = (*_SECONDS[2:], 30, 60)
@@ -44,7 +49,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         counters = (
             self._counter("xds_pushes", "Responses written to proxies, by type.", "type"),
-            self._counter("xds_push_bytes", "Their bytes, by type.", "type"),
+            self._counter("xds_push_bytes", "Bytes of responses written to proxies, by type.", "type"),
             self._counter("xds_acks", "Responses proxies accepted, by type.", "type"),
             self._counter("xds_rejects", "Responses proxies rejected, by type.", "type"),
         )
@@ -59,6 +64,13 @@ class Metrics:
         about = "Time from the end of debouncing until every proxy was offered its new resources."
         self.publish = self._histogram("publish_seconds", about, _SECONDS)
         self.failures = self._counter("publish_failures", "Changes that could not be published (a bug).")
+        self.connects = self._counter("proxy_connects", "Streams that proxies opened, by protocol variant.", "variant")
+        about = "When the last change was published, in seconds since 1970: the state that is served is of this time."
+        self.last_publish = self._gauge("last_publish_timestamp_seconds", about)
+        version = this_version()
+        self._gauge("build_info", "The version that runs; its value is 1.", "version", "python_version").labels(
+            version.version, version.python
+        ).set(1)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.registry.register(_PlaneCollector(plane))

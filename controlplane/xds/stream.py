@@ -74,16 +74,21 @@ class Stream(Generic[R]):
     async def run(self, call: Call, feed: Feed) -> None:
         """Serve until the proxy or `close` ends the stream. Raises ProtocolError for an invalid request."""
         name = f"{self.proxy.id} ({self._variant.name})"
-        _log.info("connected: %s", name)
+        log_fields = {"proxy": self.proxy.id, "identity": self.proxy.identity, "variant": self._variant.name}
+        _log.info("connected: %s", name, extra={"fields": log_fields})
         link = feed.attach(self.proxy, self.offer, self._variant.name)
         reader = asyncio.create_task(self._read(call, link), name=f"xds reader of {name}")
+        ended_by: BaseException | None = None
         try:
             await self._write(call, link)
+        except BaseException as error:
+            ended_by = error
+            raise
         finally:
             link.leave()
-            if not reader.cancel() and not reader.cancelled():
-                reader.exception()  # retrieved: else asyncio logs it when the writer has failed as well
-            _log.info("disconnected: %s", name)
+            reason = _end_reason(reader, ended_by)
+            reader.cancel()
+            _log.info("disconnected: %s: %s", name, reason, extra={"fields": {**log_fields, "reason": reason}})
         if reader.done():  # it ended the stream: raise what it did not like of a request
             reader.result()
 
@@ -206,7 +211,28 @@ class Stream(Generic[R]):
                 link.acked(type_url, version, rejected)
             case Nack(type_url, names, version, message):
                 nack_message = shortened(message)
-                _log.warning("rejected: %s %s %s: %r", self.proxy.id, type_url, version, nack_message)
+                rejection = {"proxy": self.proxy.id, "type": type_url, "version": version, "error": nack_message}
+                _log.warning("rejected: %s %s %s: %r", *rejection.values(), extra={"fields": rejection})
                 link.rejected(type_url, names, version, nack_message)
             case Unserved(type_url):
                 _log.warning("not served: %s subscribes to %r", self.proxy.id, type_url)
+
+
+_CLOSED = "the proxy closed the stream, or its connection was lost"
+"""grpc.aio reads the same end of messages in both cases."""
+
+
+def _end_reason(reader: asyncio.Task[None], error: BaseException | None) -> str:
+    """Return why a stream ended: by its reader, by an error of its writer, or by this server.
+
+    Also retrieves the reader's exception: else asyncio logs it when the writer has failed as well.
+    """
+    if reader.done() and not reader.cancelled():
+        invalid = reader.exception()
+        return str(invalid) or type(invalid).__name__ if invalid else _CLOSED
+    if error is None:
+        return "the control plane is stopping"
+    # grpc.aio cancels the handler of a call whose client is gone.
+    return (
+        "the connection was lost" if isinstance(error, asyncio.CancelledError) else str(error) or type(error).__name__
+    )

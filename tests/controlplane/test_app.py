@@ -1,6 +1,7 @@
 """The running control plane: what goes wrong with one change does not end the rest."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.configured_sources import file_source
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.findings.format import finding_line
+from mirrorplane.controlplane.observe.logs import JsonFormatter
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.settings import Address, AddressError, parse_address
 from mirrorplane.controlplane.sources.changes import Batch, Change
@@ -110,8 +112,14 @@ async def test_proxies_are_not_served_before_all_sources_are_synced(caplog: pyte
     try:
         async with aiohttp.ClientSession() as client:
             url = f"http://127.0.0.1:{app.admin_port}/readyz"
-            async with client.get(url) as answer:
+            async with client.get(f"{url}?verbose") as answer:
                 assert answer.status == 503
+                lines = (await answer.text()).splitlines()
+                assert lines == [
+                    "[-]read: the command line, slow",
+                    "[-]listening: xDS on 127.0.0.1:0",
+                    "not serving yet",
+                ]
             assert app.xds_port == 0
             source.complete.set()
             await until(lambda: app.xds_port)
@@ -122,6 +130,39 @@ async def test_proxies_are_not_served_before_all_sources_are_synced(caplog: pyte
         app.stop()
         await following
         await app.close()
+
+
+async def test_each_changed_object_has_a_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    (tmp_path / "a.yaml").write_text(service("a", 80))
+    app = App(ServeOptions((tmp_path,), ANY, ANY))
+    await app.start()
+    following = asyncio.create_task(app.run())
+    try:
+        assert "Service" not in caplog.text, "what is there at the start is only counted"
+        (tmp_path / "b.yaml").write_text("\n\n" + service("b", 80))
+        await until(lambda: "added Service default/b" in caplog.text)
+        (tmp_path / "a.yaml").write_text(service("a", 81))
+        await until(lambda: "changed Service default/a" in caplog.text)
+        (tmp_path / "b.yaml").unlink()
+        await until(lambda: "deleted Service default/b" in caplog.text)
+    finally:
+        app.stop()
+        await following
+        await app.close()
+    added = next(record for record in caplog.records if "added" in record.getMessage())
+    assert added.getMessage().endswith(f"({tmp_path}/b.yaml:3)")
+    assert (
+        json.loads(JsonFormatter().format(added)).items()
+        >= {
+            "op": "added",
+            "kind": "Service",
+            "namespace": "default",
+            "name": "b",
+            "file": f"{tmp_path}/b.yaml",
+            "line": 3,
+        }.items()
+    )
 
 
 async def test_a_node_id_that_names_no_proxy_is_a_bad_request(tmp_path: Path):

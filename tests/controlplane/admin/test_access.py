@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from mirrorplane.controlplane.admin import event_stream
 from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.identity.authoriser import Security
 from mirrorplane.controlplane.identity.tokens import LEEWAY_S, TokenRules
+from mirrorplane.controlplane.observe.logs import current_level, set_level
 from mirrorplane.controlplane.playground.manifests import service
 from mirrorplane.controlplane.settings import Address
 from tests.controlplane.identity.issuers import Signer
@@ -69,7 +71,7 @@ async def test_without_a_valid_token_every_page_is_refused_in_one_sentence(app: 
 
 
 async def test_health_and_metrics_need_no_token(app: App):
-    for page in ("/healthz", "/readyz", "/metrics"):
+    for page in ("/", "/healthz", "/readyz", "/metrics"):
         assert (await get(app, page))[0] == 200
 
 
@@ -134,3 +136,24 @@ async def test_on_loopback_no_token_is_needed_but_a_local_name_is(tmp_path: Path
         await app.close()
     assert status == 403
     assert json.loads(text)["error"] == "request the debug pages as http://localhost, not as attacker.example"
+
+
+async def test_the_log_level_can_be_changed_while_it_runs(app: App, signer: Signer):
+    url = f"http://127.0.0.1:{app.admin_port}/debug/logging"
+    headers = {"Authorization": f"Bearer {signer.token()}"}
+    level = current_level()
+    try:
+        async with aiohttp.ClientSession(headers=headers) as client:
+            async with client.put(url, params={"level": "debug"}) as answer:
+                assert await answer.json() == {"level": "debug"}
+            assert logging.getLogger("mirrorplane.controlplane.app").isEnabledFor(logging.DEBUG)
+            async with client.put(url, params={"level": "loud"}) as answer:
+                assert (answer.status, list(await answer.json())) == (400, ["error"])
+            async with client.get(url) as answer:
+                assert await answer.json() == {"level": "debug"}
+            # A page in a browser can make it send a GET or POST to this machine, but no PUT.
+            async with client.post(url, params={"level": "error"}) as answer:
+                assert answer.status == 405
+    finally:
+        set_level(level)
+    assert (await get(app, "/debug/logging"))[0] == 401

@@ -1,7 +1,10 @@
 """Metrics: what is counted, under which names and labels, and that nobody from outside can add to the labels."""
 
+import platform
+
 import pytest
 
+from mirrorplane import __version__
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import CLUSTER, PUSH_ORDER
 from mirrorplane.controlplane.feed import PlaneFeed
@@ -48,6 +51,22 @@ async def test_every_metric_that_people_look_for_is_there_from_the_start(metrics
     for name in ("xds_pushes", "xds_push_bytes", "xds_acks", "xds_rejects"):
         assert value(metrics, f"{name}_total", type="Cluster") == 0
     assert "\nprocess_resident_memory_bytes " in text
+    assert (
+        f'\nmirrorplane_build_info{{python_version="{platform.python_version()}",version="{__version__}"}} 1.0' in text
+    )
+    assert "_created" not in text
+    help_texts = [line for line in text.splitlines() if line.startswith("# HELP mirrorplane_")]
+    assert [line for line in help_texts if not line.endswith(".")] == []
+
+
+async def test_connects_are_counted_by_variant(plane: Plane, metrics: Metrics):
+    feed = PlaneFeed(plane, metrics)
+    for variant in ("delta", "delta", "sotw"):
+        feed.attach(SLEEP, lambda _: None, variant).leave()
+    assert (value(metrics, "proxy_connects_total", variant="delta"), value(metrics, "proxies", variant="delta")) == (
+        2,
+        0,
+    )
 
 
 async def test_pushes_are_counted_by_type_with_their_bytes_and_time(plane: Plane, metrics: Metrics):

@@ -280,3 +280,34 @@ async def ended(call: grpc.aio.StreamStreamCall, code: grpc.StatusCode, sentence
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call.read()
     assert (caught.value.code(), sentence in caught.value.details()) == (code, True)
+
+
+@pytest.mark.parametrize("delta", [True, False], ids=["delta", "sotw"])
+async def test_the_log_says_why_a_stream_ended(channel, server: XdsServer, caplog, delta: bool) -> None:
+    caplog.set_level(logging.INFO)
+
+    def reasons() -> list[str]:
+        records = [record for record in caplog.records if record.getMessage().startswith("disconnected: ")]
+        assert all(record.fields["proxy"] == NODE_ID for record in records)
+        return [record.fields["reason"] for record in records]
+
+    async def connected() -> Peer:
+        peer = Peer(channel, DELTA_ADS if delta else SOTW_ADS, delta=delta)
+        await peer.send(CLUSTER)
+        await peer.read()
+        return peer
+
+    ended, lost, confused, served = [await connected() for _ in range(4)]
+    await ended.call.done_writing()
+    await until(lambda: len(reasons()) == 1)
+    lost.call.cancel()
+    await until(lambda: len(reasons()) == 2)
+    await confused.send()
+    await until(lambda: len(reasons()) == 3)
+    assert served is not None
+    await server.stop(0)
+    await until(lambda: len(reasons()) == 4)
+    ended_reason, lost_reason, confused_reason, stopped_reason = reasons()
+    assert ended_reason == lost_reason == "the proxy closed the stream, or its connection was lost"
+    assert confused_reason.startswith("type_url is missing")
+    assert stopped_reason == "the control plane is stopping"
