@@ -127,3 +127,10 @@ spec:
     [finding] = related_findings(plane, ROUTER, outcome)
     assert (finding.reason, finding.about.name, finding.path) == ("ListenerNotOpened", "secure", "spec.servers[0]")
     assert "not authenticated" in finding.message
+
+
+async def test_a_mirror_that_copies_nothing_says_why():
+    plane = await plane_of(WORLD)
+    assert findings_of(plane, ROUTER, "/a") == ["MirrorHasNoEndpoints HTTPRoute prod/web"]
+    never = WORLD.replace("requestMirror: {", "requestMirror: {percent: 0, ")
+    assert findings_of(await plane_of(never), ROUTER, "/a") == ["MirrorNeverFires HTTPRoute prod/web"]
