@@ -17,6 +17,8 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Shell": ("completion",),
 }
 """The commands, as `--help` groups them. Each is the attribute of its name in the module of its name in `commands`."""
+# As a shell reports a process that SIGINT ended; EX_SOFTWARE of sysexits.h.
+_INTERRUPTED, _BUG = 130, 70
 _COMMANDS = tuple(name for names in _SECTIONS.values() for name in names)
 
 
@@ -49,13 +51,19 @@ class _LazyGroup(click.Group):
 def main() -> None:
     """Run the command line. Every error is one line and a non-zero exit code."""
     try:
-        cli(prog_name="mirrorplane")
+        code = cli(prog_name="mirrorplane", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(_INTERRUPTED)
     except Exception as error:  # the last line of defence: a bug is reported in one line, too
         if "--verbose" in sys.argv:
             raise
         message = " ".join(str(error).split()) or type(error).__name__
         click.echo(f"Error: {type(error).__name__}: {message} (a bug; --verbose shows the traceback)", err=True)
-        sys.exit(70)  # EX_SOFTWARE of sysexits.h
+        sys.exit(_BUG)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 @click.group(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 import tarfile
 from collections.abc import AsyncIterator
@@ -176,9 +177,12 @@ async def test_watch_prints_what_changes_until_interrupted(app: App, tmp_path: P
         await _line_with(process.stdout, "VirtualService/web")
         (tmp_path / "more.yaml").write_text(virtual_service("next", {"route": route(("next", "", 1))}))
         await _line_with(process.stdout, "next")
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
     finally:
-        process.terminate()
-        await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def _line_with(stream: asyncio.StreamReader, text: str) -> None:
