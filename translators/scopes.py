@@ -74,8 +74,8 @@ def criteria(view: View) -> Criteria:
         locality=uses_locality,
         locality_labels=locality_labels,
         clients=_client_label_keys(view),
-        workloads=frozenset().union(*(view.memo(_selector_keys, part.index) for part in every_partition())),
-        addresses=frozenset().union(*(view.memo(_workload_addresses, part.index) for part in every_partition())),
+        workloads=view.memo(_selector_keys),
+        addresses=view.memo(_workload_addresses),
         gateways=view.memo(_selections),
         sidecar_scopes=view.memo(_sidecar_scopes),
         default_sidecar=view.memo(_default_sidecar),
@@ -188,7 +188,12 @@ def _find_sidecar(proxy: Proxy, criteria: Criteria) -> Ref | None:
     return next((ref for clients, ref in in_namespace if set(clients) <= labels), criteria.default_sidecar)
 
 
-def _selector_keys(view: View, partition: int) -> frozenset[str]:
+def _selector_keys(view: View) -> frozenset[str]:
+    """Return the label keys by which services select workloads."""
+    return frozenset().union(*(view.memo(_selector_keys_of, part.index) for part in every_partition()))
+
+
+def _selector_keys_of(view: View, partition: int) -> frozenset[str]:
     """Return the label keys by which services of a partition select workloads."""
     services = (
         service for obj in view.by("selector.partition", str(partition)) for service in view.lowered(obj.ref).services
@@ -196,7 +201,12 @@ def _selector_keys(view: View, partition: int) -> frozenset[str]:
     return frozenset(key for service in services for key, _ in service.selector)
 
 
-def _workload_addresses(view: View, partition: int) -> frozenset[tuple[str, str]]:
+def _workload_addresses(view: View) -> frozenset[tuple[str, str]]:
+    """Return the addresses that objects list as those of workloads, each with its namespace."""
+    return frozenset().union(*(view.memo(_workload_addresses_of, part.index) for part in every_partition()))
+
+
+def _workload_addresses_of(view: View, partition: int) -> frozenset[tuple[str, str]]:
     """Return the addresses that objects of a partition list as those of workloads, each with its namespace."""
     return frozenset(
         (obj.ref.namespace, address)
