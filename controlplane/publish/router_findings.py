@@ -1,5 +1,6 @@
 """The findings that depend on connected routers, by scope: kept while a router of the scope is connected."""
 
+import logging
 from collections.abc import Callable, Iterator
 
 from mirrorplane.api.finding import Finding
@@ -7,6 +8,8 @@ from mirrorplane.api.proxy import ROUTER, Scope
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.engine import Engine
 from mirrorplane.translators.routers.findings import router_findings
+
+log = logging.getLogger(__name__)
 
 
 class RouterFindings:
@@ -22,7 +25,12 @@ class RouterFindings:
             return
         if scope not in self._by_scope:
             self._engine.hold([(router_findings, scope)])
-        before, after = self._by_scope.get(scope, ()), view.memo(router_findings, scope)
+        before = self._by_scope.setdefault(scope, ())
+        try:
+            after = view.memo(router_findings, scope)
+        except Exception:  # our bug, which must not keep proxies from their resources
+            log.exception("checking what routers of %s serve failed", scope)
+            return
         self._by_scope[scope] = after
         if after != before:
             self._on_change()

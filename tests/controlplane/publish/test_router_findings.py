@@ -137,3 +137,15 @@ async def test_the_log_tells_of_a_router_that_connects_without_a_batch(
         app.stop()
         await following
         await app.close()
+
+
+async def test_a_bug_in_the_check_of_routers_keeps_nothing_from_them(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr("mirrorplane.translators.routers.findings.unserved_servers", lambda *_: 1 / 0)
+    plane = await plane_of("\n---\n".join((HTTPS, SECRET)))
+    offers: list[object] = []
+    plane.publisher.attach(PROVED, offers.append)
+    await apply(plane, PLAIN)
+    assert len(offers) == 2
+    assert "checking what routers" in caplog.text
