@@ -79,6 +79,9 @@ class InternalSource:
         finally:
             stopping.cancel()
 
+    def reread(self) -> None:
+        """See Source.reread. Nothing is read here."""
+
     def locate(self, ref: Ref, path: str) -> Location | None:  # noqa: ARG002
         """See Source.locate. These objects are in no file that a user could open."""
         return None

@@ -62,6 +62,11 @@ class Sources:
                 reader.cancel()
             await asyncio.gather(*readers, return_exceptions=True)
 
+    def reread(self) -> None:
+        """See Source.reread."""
+        for source in self._sources:
+            source.reread()
+
     def locate(self, ref: Ref, path: str) -> Location | None:
         """See Source.locate. Asks the source that serves the Ref."""
         owner = self._ownership.owner(ref)

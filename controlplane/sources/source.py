@@ -46,6 +46,9 @@ class Source(Protocol):
     def watch(self, stop: asyncio.Event) -> AsyncIterator[Batch]:
         """Yield changes as they happen, until `stop` is set. A batch is empty only when it is the first synced one."""
 
+    def reread(self) -> None:
+        """Let `watch` soon read everything again, although nothing shows that it changed. Does not block."""
+
     def locate(self, ref: Ref, path: str) -> Location | None:
         """Return the place of a field (as kubectl spells it) of an object, or of its nearest written parent.
 

@@ -48,6 +48,9 @@ class PodChurn:
     async def load(self) -> Batch:
         return batch(*plain_services(SERVICES))
 
+    def reread(self) -> None:
+        pass
+
     def locate(self, ref: Ref, path: str) -> None:
         return None
 

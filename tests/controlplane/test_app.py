@@ -99,6 +99,9 @@ class SlowSource:
         yield Batch((Change(self.watched.ref, self.watched),))
         await stop.wait()
 
+    def reread(self) -> None:
+        pass
+
     def locate(self, ref: Ref, path: str) -> None:
         return None
 

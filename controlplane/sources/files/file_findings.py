@@ -12,10 +12,12 @@ import msgspec
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.meta import Ref
 from mirrorplane.controlplane.sources.files.last_good import FileState, Key
+from mirrorplane.controlplane.sources.files.missing import MANY_S, Missing
 from mirrorplane.controlplane.sources.files.ownership import FileIndex
 
 UNUSABLE_FILE: Final = "UnusableFile"
 DUPLICATE: Final = "Duplicate"
+FILES_MISSING: Final = "FilesMissing"
 
 
 def file_findings(index: FileIndex, path: str) -> tuple[Finding, ...]:
@@ -29,6 +31,19 @@ def file_findings(index: FileIndex, path: str) -> tuple[Finding, ...]:
         *_duplicates(index, path, state),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.line))
+
+
+def missing_finding(root: str, missing: Missing) -> Finding:
+    """Return the Finding about many files of a given folder that are missing at once."""
+    vanished = f"{len(missing.paths)} of {missing.known} files vanished at once"
+    return Finding(
+        Ref("", "", root),
+        FILES_MISSING,
+        f"{vanished}; their objects keep serving until the folder has not changed for {MANY_S:g} s",
+        severity=Severity.WARNING,
+        fix="if they are being replaced, put the new files in place; if they were deleted on purpose, wait",
+        file=root,
+    )
 
 
 def _unusable_file(index: FileIndex, path: str, state: FileState) -> Iterator[Finding]:

@@ -95,14 +95,25 @@ class Reader(msgspec.Struct, frozen=True):
 
 def _read_consistently(path: str) -> tuple[bytes, Fingerprint]:
     """Return the bytes of a file that did not change while they were read. Raises OSError or YamlError."""
-    if not stat.S_ISREG(Path(path).stat().st_mode):  # opening a pipe would block for ever
-        raise YamlError("not a regular file; move it away or replace it")
+    _check_regular(Path(path).stat())  # before it is opened: a socket cannot be
     for _ in range(_ATTEMPTS):
-        with Path(path).open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             status = os.fstat(file.fileno())
+            _check_regular(status)
             check_size(status.st_size)
             # It may have grown since: one byte over the limit is enough to refuse it.
             body = file.read(MAX_BYTES + 1)
         if fingerprint(Path(path).stat()) == fingerprint(status):
             return body, fingerprint(status)
     raise YamlError("the file keeps changing while it is read")
+
+
+def _check_regular(status: os.stat_result) -> None:
+    """Raise YamlError for a pipe, a socket or a device."""
+    if not stat.S_ISREG(status.st_mode):
+        raise YamlError("not a regular file; move it away or replace it")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file, also a pipe, without waiting for its other end."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -1,13 +1,13 @@
 """Manifests from files and folders: owns when each file was read, and the watching.
 
-This does the I/O (disk, thread, events); the rules are in last_good, ownership and file_findings.
-See decision 0020.
+This does the I/O (disk, thread, clock); the rules are in last_good, ownership, missing, settle and file_findings.
+See decisions 0020 and 0139.
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Final
@@ -18,29 +18,33 @@ from mirrorplane.controlplane.manifests.decode import Accept, Registry, accept_a
 from mirrorplane.controlplane.manifests.documents import require_libyaml
 from mirrorplane.controlplane.manifests.drafts import Draft
 from mirrorplane.controlplane.sources.changes import Batch
-from mirrorplane.controlplane.sources.files.file_findings import file_findings
+from mirrorplane.controlplane.sources.files.events import NO_EVENTS, TICK_S, Events, file_events
+from mirrorplane.controlplane.sources.files.file_findings import file_findings, missing_finding
 from mirrorplane.controlplane.sources.files.last_good import NO_STATE, FileState, next_state
 from mirrorplane.controlplane.sources.files.listing import (
     SUFFIXES,
     Fingerprint,
     Listing,
+    NotUtf8Error,
     TooDeepError,
     absolute,
     is_below,
 )
-from mirrorplane.controlplane.sources.files.ownership import FileIndex, apply_updates
+from mirrorplane.controlplane.sources.files.missing import Deletions
+from mirrorplane.controlplane.sources.files.ownership import FileIndex, Transition, apply_updates
 from mirrorplane.controlplane.sources.files.reading import FileProblem, Reader, Reading
+from mirrorplane.controlplane.sources.files.roots import Roots, identities
 from mirrorplane.controlplane.sources.files.settle import until_quiet
 from mirrorplane.controlplane.sources.source import Location
 
 MANIFEST_NAMES: Final = "a file in a folder must end in .yaml, .yml or .json"
 """What to tell a user whose folder seems to be empty."""
 
-# watchfiles gathers events while another one comes within `step`, but for no longer than `debounce`.
-_STEP_MS: Final = 20
-_DEBOUNCE_MS: Final = 200
-_RESCAN_S: Final = 1.0
-"""Events can be lost (network disks, full queues, a folder that was recreated), so we also scan without one."""
+_WALK_SHARE: Final = 200
+"""Events can be lost (network disks, full queues), so all files are listed without one too: every second, or as seldom
+as it takes to use 1/200 of a core. 10,000 files take 0.1 s."""
+_BURST: Final = 1000
+"""Paths touched at once after which all files are soon listed: the kernel queues 16,384 events, and loses more."""
 _LONGEST_WAIT_S: Final = 2.0
 _SHORTEST_PAUSE_S: Final = 0.01
 
@@ -50,7 +54,8 @@ class FileSource:
 
     `load` once, then `watch`. A bad edit never removes what serves (see last_good). The source waits for a file that
     is being written (see `watch`). Two files may define one Ref (see ownership). A given folder that vanishes as a
-    whole is taken for an accident: its objects keep serving until it is back. Deleting a file deletes its objects.
+    whole is taken for an accident: its objects keep serving until it is back. Deleting a file deletes its objects, once
+    it is certain (see missing).
     """
 
     def __init__(
@@ -64,7 +69,13 @@ class FileSource:
         require_libyaml()
         self._paths, self._inline = tuple(paths), dict(inline or {})
         self._reader = Reader(registry, accept)
+        self._listing = Listing(())
+        self._walk_at = 0.0
+        self._roots = Roots()
+        self._deletions = Deletions()
         self._read_as: dict[str, Fingerprint] = {}
+        self._waiting: set[str] = set()
+        self._replaced: set[str] = set()
         self._index = FileIndex()
         self._findings: dict[str, tuple[Finding, ...]] = {}
 
@@ -96,18 +107,16 @@ class FileSource:
     def rescan(self, touched: Collection[str] = ()) -> Batch:
         """Read the files that are new, differ or are in `touched` (absolute paths), and return what changed.
 
-        Blocks, and does not wait: a file that is being written is read as it is.
+        Blocks, and does not wait: a file that is being written is read as it is, one that is missing was deleted.
         """
-        return self._scan(Listing(self._paths), touched)
+        self._roots.changes(self._paths)
+        candidates = self._walk()
+        return self._update(candidates, touched, self._missing_files(candidates), patient=False)
 
-    def _scan(self, listing: Listing, touched: Collection[str], *, patient: bool = False) -> Batch:
-        reads = self._read(listing, touched, patient=patient)
-        updates = dict(self._deleted(listing)) | dict(self._unlisted(listing)) | dict(reads) | dict(self._read_inline())
-        if not updates:
-            return Batch()
-        transition = apply_updates(self._index, updates)
-        self._index = transition.index
-        return Batch(transition.changes, self._new_findings(transition.concerned))
+    def reread(self) -> None:
+        """See Source.reread."""
+        self._walk_at = 0.0
+        self._read_as.clear()
 
     def locate(self, ref: Ref, path: str) -> Location | None:
         """See Source.locate: the file and line of a field of the object that serves, else of its draft."""
@@ -126,66 +135,143 @@ class FileSource:
         renamed into its place is read at once, unless another file has to be waited for.
         """
         while not stop.is_set():
-            roots = _existing(self._paths)
-            async with aclosing(_events(list(roots), stop)) as events:
-                async for touched in events:
-                    batch = await self._scan_when_quiet(touched, stop)
-                    if batch:
+            watched = identities(self._paths)
+            async with aclosing(file_events(list(watched), stop)) as events:
+                async for event in events:
+                    async for batch in self._follow(event, stop):
                         yield batch
-                    if _existing(self._paths) != roots:  # watches follow inodes, not names: watch the new ones
+                    if identities(self._paths) != watched:  # watches follow inodes, not names: watch the new ones
                         break
 
-    async def _scan_when_quiet(self, touched: Collection[str], stop: asyncio.Event) -> Batch:
+    async def _follow(self, event: Events, stop: asyncio.Event) -> AsyncIterator[Batch]:
+        """Yield what events change, and what is due soon."""
+        wait: float | None = 0.0
+        while wait is not None and not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait)
+            batch = await self._scan_when_quiet(event, stop)
+            if batch:
+                yield batch
+            event, due = NO_EVENTS, self._deletions.next_at
+            wait = max(due - time.monotonic(), _SHORTEST_PAUSE_S) if due else None
+            wait = None if wait and wait > TICK_S else wait  # there is a turn for it every second
+
+    async def _scan_when_quiet(self, event: Events, stop: asyncio.Event) -> Batch:
         give_up = time.monotonic() + _LONGEST_WAIT_S
         while not stop.is_set():
             patience = give_up - time.monotonic()
-            result = await asyncio.to_thread(self._try_scan, touched, patient=patience > 0)
+            result = await asyncio.to_thread(self._try_scan, event, patient=patience > 0)
             if isinstance(result, Batch):
                 return result
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), min(result + _SHORTEST_PAUSE_S, max(patience, 0)))
         return Batch()
 
-    def _try_scan(self, touched: Collection[str], *, patient: bool) -> Batch | float:
+    def _try_scan(self, event: Events, *, patient: bool) -> Batch | float:
         """Return what changed; or, when patient, the seconds to wait until files that are being written are quiet."""
-        listing = Listing(self._paths)
-        wait = until_quiet(listing.files, self._read_as, touched, time.time()) if patient else 0.0
-        return wait or self._scan(listing, touched, patient=patient)
+        changed, replaced = self._roots.changes(self._paths)
+        candidates = self._look(event, everywhere=changed)
+        self._replaced |= replaced
+        self._mistrust(candidates, event.vanished)
+        files = {path: mark for path in candidates if (mark := self._listing.files.get(path))}
+        wait = until_quiet(files, self._read_as, event.touched, time.time()) if patient else 0.0
+        if wait:
+            unread = (path for path, mark in files.items() if self._read_as.get(path) != mark)
+            self._waiting.update(unread, self._missing_files(candidates))
+            return wait
+        return self._update(candidates, event.touched, self._deleted_files(candidates), patient=patient)
 
-    def _deleted(self, listing: Listing) -> Iterator[tuple[str, None]]:
-        for path in self._index.files:
-            if listing.lacks(path) and path not in self._inline:
+    def _look(self, event: Events, *, everywhere: bool) -> Collection[str]:
+        """List what may differ, or everything; return the paths to compare."""
+        now, due = time.monotonic(), self._deletions.next_at
+        # A file that was renamed is missing under one name; before its objects go, it is looked for everywhere.
+        if not (everywhere or event.lost or now >= self._walk_at or (due and now >= due)):
+            again = map(absolute, self._waiting | self._deletions.paths)
+            differing = self._listing.refresh({*event.touched, *again})
+            if differing is not None:
+                return differing
+        return self._walk(soon=len(event.touched) > _BURST)
+
+    def _walk(self, *, soon: bool = False) -> Collection[str]:
+        began = time.thread_time()
+        self._listing = Listing(self._paths)
+        cost = 0.0 if soon else _WALK_SHARE * (time.thread_time() - began)
+        self._walk_at = time.monotonic() + max(TICK_S, cost)
+        return self._listing.files.keys() | self._index.files.keys()
+
+    def _mistrust(self, candidates: Collection[str], vanished: Collection[str]) -> None:
+        """Read anew, and wait until they are quiet, files that were deleted and written again under their names."""
+        for path in candidates if vanished or self._replaced else ():
+            if absolute(path) in vanished or any(is_below(path, root) for root in self._replaced):
                 self._read_as.pop(path, None)
-                yield path, None
 
-    def _unlisted(self, listing: Listing) -> Iterator[tuple[str, FileState]]:
+    def _missing_files(self, candidates: Collection[str]) -> set[str]:
+        """Return which of these paths had something and are not there."""
+        known = self._index.files
+        return {path for path in candidates if path in known and path not in self._inline and self._is_missing(path)}
+
+    def _is_missing(self, path: str) -> bool:
+        # A given path that does not exist is not listed; a link that leads nowhere may lead somewhere again.
+        error = self._listing.unlisted.get(path)
+        return self._listing.lacks(path) or (isinstance(error, FileNotFoundError) and not Path(path).is_symlink())
+
+    def _deleted_files(self, candidates: Collection[str]) -> set[str]:
+        """Return the missing files that count as deleted. Those without objects always do."""
+        files, now = self._index.files, time.monotonic()
+        missing = self._missing_files({*candidates, *self._deletions.paths})
+        held = {path for path in missing if files[path].claims}
+        gone = missing - held
+        for root in map(str, self._paths):
+            gone |= self._deletions.update(root, held, files, now, replaced=root in self._replaced)
+        self._replaced.clear()
+        return gone
+
+    def _update(
+        self, candidates: Collection[str], touched: Collection[str], gone: Collection[str], *, patient: bool
+    ) -> Batch:
+        self._waiting.clear()
+        states: dict[str, FileState | None] = dict.fromkeys(gone)
+        states |= dict(self._unlisted(gone))
+        states |= dict(self._read(candidates, touched, patient=patient))
+        states |= dict(self._read_inline())
+        for path in states:
+            if path not in self._listing.files:
+                self._read_as.pop(path, None)
+        updates = {path: state for path, state in states.items() if state != self._index.files.get(path)}
+        transition = apply_updates(self._index, updates) if updates else Transition(self._index, (), frozenset())
+        self._index = transition.index
+        return Batch(transition.changes, self._new_findings(transition.concerned.union(map(str, self._paths))))
+
+    def _unlisted(self, gone: Collection[str]) -> Iterator[tuple[str, FileState]]:
         given = {str(path) for path in self._paths}
-        for path, error in listing.unlisted.items():
+        for path, error in self._listing.unlisted.items():
             below = sum(is_below(served.owner[0], path) for served in self._index.serving.values())
-            irrelevant = not isinstance(error, TooDeepError) and not path.endswith(SUFFIXES)
+            irrelevant = not isinstance(error, TooDeepError | NotUtf8Error) and not path.endswith(SUFFIXES)
             if irrelevant and path not in given and not below:
                 continue
-            self._read_as.pop(path, None)
             still = f"; still serving the {below} objects last read from it" if below else ""
             problem = FileProblem(f"cannot be read: {error.strerror or error}{still}")
-            deleted = path in given and isinstance(error, FileNotFoundError) and not Path(path).is_symlink()
-            yield path, next_state(NO_STATE if deleted else self._index.state(path), Reading(problem=problem))
+            yield path, next_state(NO_STATE if path in gone else self._index.state(path), Reading(problem=problem))
 
     def _read(
-        self, listing: Listing, touched: Collection[str], *, patient: bool
-    ) -> Iterator[tuple[str, FileState | None]]:
-        for path, mark in listing.files.items():
-            if self._read_as.get(path) == mark and absolute(path) not in touched:
+        self, candidates: Collection[str], touched: Collection[str], *, patient: bool
+    ) -> Iterator[tuple[str, FileState]]:
+        for path in sorted(candidates):
+            mark = self._listing.files.get(path)
+            if mark is None or (self._read_as.get(path) == mark and absolute(path) not in touched):
                 continue
             self._read_as.pop(path, None)
             try:
                 reading = self._reader.read(path)
             except FileNotFoundError:
-                yield path, None
+                self._waiting.add(path)  # deleted after the listing: the next scan will miss it
                 continue
-            if patient and reading.fingerprint not in {mark, None}:
-                continue  # a write began after the listing: left for the next scan, which waits for it
-            if reading.fingerprint:
+            if not reading.fingerprint:
+                self._waiting.add(path)
+            elif patient and reading.fingerprint != mark:
+                self._waiting.add(path)  # a write began after the listing: left for the next scan, which waits for it
+                continue
+            else:
                 self._read_as[path] = reading.fingerprint
             yield path, next_state(self._index.state(path), reading)
 
@@ -196,44 +282,12 @@ class FileSource:
 
     def _new_findings(self, concerned: Collection[str]) -> dict[str, tuple[Finding, ...]]:
         """Return the findings of those files whose findings differ from the last ones."""
-        current = {path: file_findings(self._index, path) for path in sorted(concerned)}
+        current = {path: self._findings_of(path) for path in sorted(concerned)}
         updates = {path: findings for path, findings in current.items() if findings != self._findings.get(path, ())}
         self._findings.update(updates)
         return updates
 
-
-def _existing(paths: Sequence[Path]) -> dict[str, tuple[int, int]]:
-    """Return those of the given paths that exist, each with its identity on the disk."""
-    identities = {}
-    for path in paths:
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        identities[str(path)] = (status.st_dev, status.st_ino)
-    return identities
-
-
-async def _events(roots: Sequence[str], stop: asyncio.Event) -> AsyncGenerator[frozenset[str], None]:
-    """Yield the paths that changed; an empty set when it is only time for a rescan. Ends when watching fails."""
-    import watchfiles  # not above: commands that read manifests once watch nothing, and need not wait for its import
-
-    try:
-        if roots:
-            async for events in watchfiles.awatch(
-                *roots,
-                # The listing decides what counts: watchfiles' own filter skips folders by name (node_modules, .venv).
-                watch_filter=None,
-                debounce=_DEBOUNCE_MS,
-                step=_STEP_MS,
-                stop_event=stop,
-                rust_timeout=int(_RESCAN_S * 1000),
-                yield_on_timeout=True,
-            ):
-                yield frozenset(path for _, path in events)
-            return
-    except (OSError, RuntimeError):  # the path vanished, or the system has no watches left: fall back to rescans
-        pass
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), _RESCAN_S)
-    yield frozenset()
+    def _findings_of(self, path: str) -> tuple[Finding, ...]:
+        missing = self._deletions.missing(path)
+        held_back = (missing_finding(path, missing),) if missing and missing.many and path not in missing.paths else ()
+        return (*held_back, *file_findings(self._index, path))

@@ -105,6 +105,7 @@ class Scripted:
     def __init__(self, name: str, *batches: Batch, error: Exception | None = None) -> None:
         self.name, self.batches, self.error = name, list(batches), error
         self.ended = False
+        self.rereads = 0
 
     async def load(self) -> Batch:
         return self.batches.pop(0)
@@ -119,6 +120,9 @@ class Scripted:
             await stop.wait()
         finally:
             self.ended = True
+
+    def reread(self) -> None:
+        self.rereads += 1
 
     def locate(self, ref: Ref, path: str) -> Location | None:
         return Location(self.name, len(path))
@@ -208,3 +212,9 @@ async def test_the_error_of_one_source_ends_all_after_what_came_before_it():
 def test_two_sources_of_one_name_are_refused():
     with pytest.raises(ValueError, match="two sources have the same name: a, b, a"):
         Sources(map(Scripted, "aba"))
+
+
+def test_all_sources_read_again():
+    sources = [Scripted("a"), Scripted("b")]
+    Sources(sources).reread()
+    assert [source.rereads for source in sources] == [1, 1]

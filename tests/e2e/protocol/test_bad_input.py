@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -170,6 +171,23 @@ async def test_a_removed_folder_is_reported_and_its_objects_keep_serving(web: We
     await web.serves()
     web.stage.write("rules.yaml", GOOD.replace("subset: v1", "subset: v2", 1))
     await until(lambda: _serving(web) == 2, "edits are seen again")
+
+
+async def test_a_folder_that_is_deleted_and_made_anew_serves_meanwhile(web: Web) -> None:
+    folder, copy = web.stage.folder, web.stage.folder.with_name("copy")
+    shutil.copytree(folder, copy)
+    objects = web.stage.app.plane.snapshot.objects.keys()
+    shutil.rmtree(folder)
+    folder.mkdir()
+    await until(lambda: [f.reason for f in findings(web.stage)] == ["FilesMissing"], "a finding")
+    await web.serves()
+    for path in copy.iterdir():
+        shutil.copy(path, folder)
+        await web.serves()
+        assert web.stage.app.plane.snapshot.objects.keys() == objects
+    await until(lambda: findings(web.stage) == (), "the finding goes")
+    await web.serves()
+    assert web.stage.app.plane.snapshot.objects.keys() == objects
 
 
 def _serving(web: Web) -> int:

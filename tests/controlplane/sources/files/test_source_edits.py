@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from mirrorplane.controlplane.sources.files import settle, source
 from mirrorplane.controlplane.sources.files.settle import until_quiet
 from tests.controlplane.sources.files.edited_folder import BROKEN, MIRRORING, FolderEditor, service, swap
 from tests.profiles import examples
@@ -128,7 +129,12 @@ def mirroring(port: int, percent: int) -> str:
     return f"{service('a', port)}{MIRRORING}    mirrorPercentage: {{value: {percent}}}\n{service('b', port)}"
 
 
-async def test_a_file_that_is_written_piece_by_piece_is_never_read_as_it_is_cut(tmp_path: Path) -> None:
+async def test_a_file_that_is_written_piece_by_piece_is_never_read_as_it_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy machine the writer may pause for longer than the 0.2 s after which a file counts as complete.
+    monkeypatch.setattr(settle, "QUIET_S", 1.0)
+    monkeypatch.setattr(source, "_LONGEST_WAIT_S", 60.0)
     editor = FolderEditor(tmp_path)
     old, new = mirroring(1, 10), mirroring(2, 20)
     editor.write("a.yaml", old)
