@@ -130,6 +130,11 @@ class App:
             for task in tasks:
                 task.cancel()
 
+    def reread(self) -> None:
+        """Read all sources again soon, although nothing shows that they changed."""
+        log.info("reading everything again")
+        self.source.reread()
+
     def stop(self) -> None:
         """Let `run` return."""
         self._stop.set()
@@ -196,11 +201,12 @@ class App:
 
 
 async def serve(options: ServeOptions) -> None:
-    """Serve until SIGINT or SIGTERM. Raises ListenError."""
+    """Serve until SIGINT or SIGTERM; SIGHUP reads the manifests again. Raises ListenError."""
     app = App(options)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, app.stop)
+    loop.add_signal_handler(signal.SIGHUP, app.reread)
     await app.start()
     try:
         await app.run()

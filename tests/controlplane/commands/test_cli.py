@@ -1,6 +1,7 @@
 """The command line as a user meets it: what it prints, how it fails, what it exits with."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -207,6 +208,28 @@ def test_serve_answers_on_the_admin_address_and_ends_cleanly_on_sigterm(folder: 
         } in (json.loads(get(port, "/debug/objects")[1]))
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def test_sighup_does_not_end_serve(folder: Path):
+    with serving(folder, "--admin-address", "127.0.0.1:0") as (process, port):
+        process.send_signal(signal.SIGHUP)
+        path = folder / TUTORIAL[1]
+        path.write_text(path.read_text().replace("httpbin", "httpbim"))
+        assert until(lambda: "VirtualService default/httpbim" in get(port, "/debug/objects")[1])
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+def test_serve_goes_on_beside_a_name_that_is_not_utf8(folder: Path):
+    with serving(folder, "--admin-address", "127.0.0.1:0") as (process, port):
+        bad = folder / os.fsdecode(b"\xff.txt")
+        bad.write_text("")
+        [finding] = until(lambda: json.loads(get(port, "/debug/findings")[1]))
+        assert finding["file"].endswith("\\xff.txt")
+        assert "not UTF-8" in finding["message"]
+        bad.unlink()
+        assert until(lambda: json.loads(get(port, "/debug/findings")[1]) == [])
+        assert process.poll() is None
 
 
 def test_serve_reports_findings_as_they_appear_and_when_they_are_resolved(folder: Path):
