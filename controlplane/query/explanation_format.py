@@ -206,17 +206,19 @@ def _copy_lines(mirror: MirrorOutcome, targets: tuple[Target, ...]) -> Iterator[
     if mirror.problem:
         return
     if mirror.guards is not None:
-        yield _detail(_guards(mirror.guards))
+        yield _detail(guards_text(mirror.guards))
     yield from _edit_lines((mirror.edits,), "copy")
     changed = {*mirror.edits.remove, *(name for name, _ in mirror.edits.set)}
-    removed = {name for target in targets for edit in target.request_edits for name in edit.remove}
-    credentials = [name for name in _CREDENTIALS if name not in changed | removed]
+    removed = [{name for edit in target.request_edits for name in edit.remove} for target in targets]
+    changed |= set.intersection(*removed)  # a copy is made of what is sent to any of the targets
+    credentials = [name for name in _CREDENTIALS if name not in changed]
     carried = f", credentials too ({', '.join(credentials)})" if credentials else ""
     yield _detail(f"the copy has all headers of what is sent{carried}, and x-envoy-internal: true from Envoy")
     yield _detail("not done for the copy: retries, consistent hashing; its answer is discarded")
 
 
-def _guards(guards: Guards) -> str:
+def guards_text(guards: Guards) -> str:
+    """Return the limits of a copy, all of them, and what becomes of what exceeds them."""
     limits = (
         f"bodies to {size_text(guards.max_body_bytes)}",
         f"{guards.max_requests} copies in flight",

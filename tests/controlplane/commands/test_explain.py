@@ -149,6 +149,24 @@ def test_header_changes_are_explained_whether_or_not_the_request_has_the_headers
     assert "credentials too (authorization, x-forwarded-client-cert)" in lines["copied to"][2]
 
 
+def test_a_credential_that_only_some_targets_lose_is_copied(mesh: Path, node: Path):
+    removal = {"headers": {"request": {"remove": ["authorization"]}}}
+    first, second = route(("httpbin", "v1", 50), ("httpbin", "v2", 50))
+    mirror = {"mirror": {"host": "httpbin"}}
+    for targets, copied in (
+        ([{**first, **removal}, second], True),
+        ([{**first, **removal}, {**second, **removal}], False),
+    ):
+        (mesh / "rules.yaml").write_text(
+            join_manifests(
+                destination_rule("httpbin", {"v1": "v1", "v2": "v2"}),
+                virtual_service("httpbin", {"route": targets, **mirror}),
+            )
+        )
+        lines = explained(mesh, node, "GET", "http://httpbin:8000/")["copied to"]
+        assert any("authorization" in line for line in lines) is copied
+
+
 @pytest.mark.parametrize("url", ["http://httpbin/", "http://httpbin.default:80/x", "http://httpbin.default.svc/"])
 def test_a_service_that_is_called_on_another_port_is_recognised(mesh: Path, node: Path, url: str):
     hint = "httpbin.default.svc.cluster.local listens on 8000, not 80"
