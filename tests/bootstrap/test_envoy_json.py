@@ -23,6 +23,7 @@ PACKED = (
     "filters.http.upstream_codec",
     "filters.network.http_connection_manager",
     "http.injected_credentials.generic",
+    "network.dns_resolver.cares",
     "resource_monitors.downstream_connections",
     "transport_sockets.tls",
     "upstreams.http",
