@@ -36,9 +36,12 @@ def status_tables(rows: Iterable[StatusRow], *, wide: bool = False) -> Iterator[
 
 
 def is_ready(row: StatusRow) -> bool:
-    """Tell whether an object is served as written: all its conditions are known, and as they should be."""
-    conditions = _conditions(row.status)
-    return bool(conditions) and all(c["status"] == _EXPECTED.get(c["type"], "True") for c in conditions)
+    """Tell whether an object is served as written: all its conditions are known, and as they should be.
+
+    Those of our own domain do not count: `mirrorplane.io/Enforced` of a policy never becomes true.
+    """
+    conditions = (condition for condition in _conditions(row.status) if "/" not in condition["type"])
+    return all(condition["status"] == _EXPECTED.get(condition["type"], "True") for condition in conditions)
 
 
 def resource_name(row: StatusRow) -> str:
