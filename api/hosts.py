@@ -14,15 +14,18 @@ _LETTERS = frozenset(string.ascii_lowercase + string.digits + "-_")
 def host_problem(host: str) -> str:
     """Return why a name cannot be a host, or "".
 
-    Istio allows DNS names, also with a dot at the end, IP addresses, `*`, and `*.` before a name.
+    Istio allows DNS names, also with a dot at the end, IP addresses, `*`, and `*.`, `*-` or `*` before a name
+    (`ValidateWildcardDomain` and `wildcardPrefix` in pkg/config/validation/agent and pkg/config/labels).
     """
     if host == "*" or is_ip(host):
         return ""
-    name = host.removeprefix("*.").removesuffix(".").lower()
+    name = host.removesuffix(".").lower()
+    if name.startswith("*"):
+        name = name[2:] if name[1:2] in {".", "-"} else name[1:]
     if not name or len(name) > LONGEST_NAME:
         return f"{host!r} is not a valid host: it must have 1 to {LONGEST_NAME} characters"
     if "*" in name:
-        return f"{host!r} is not a valid host: a wildcard must be the whole first label, as in *.example.com"
+        return f"{host!r} is not a valid host: only the first character can be a wildcard, as in *.example.com"
     for label in name.split("."):
         if not label or len(label) > LONGEST_LABEL or label[0] == "-" or label[-1] == "-" or not set(label) <= _LETTERS:
             return f"{host!r} is not a valid host: {label!r} is not a DNS label"
@@ -82,21 +85,34 @@ def fqdn(host: str, namespace: str, domain: str = "cluster.local") -> str:
     return f"{host}.{namespace}.svc.{domain}"
 
 
-def candidates(host: str) -> tuple[str, ...]:
-    """Return every name that covers `host`, most specific first: itself, `*.b.c`, `*.c`, `*`."""
+def is_partial(host: str) -> bool:
+    """Tell whether a host is a partial wildcard, whose first label is more than `*`: `*-shadow`, `*foo.com`."""
+    return host.startswith("*") and host[1:2] not in {"", "."}
+
+
+def candidates(host: str, partial: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return every name that covers `host`, most specific first: itself, `*.b.c`, `*.c`, `*`.
+
+    `partial` are the partial wildcards that exist; those that cover the host are included. Istio: the longer of two
+    wildcards is the more specific (pkg/config/host/names.go).
+    """
     labels = host.split(".")
     # A wildcard covers itself, and that entry must come once: first.
     if labels[0] == "*":
         labels = labels[1:]
     wildcards = ("*." + ".".join(labels[i:]) for i in range(1, len(labels)))
-    return (host, *(wildcard for wildcard in wildcards if wildcard != host), *(("*",) if host != "*" else ()))
+    names = (host, *(wildcard for wildcard in wildcards if wildcard != host), *(("*",) if host != "*" else ()))
+    covering = {pattern for pattern in partial if covers(pattern, host)} - {host}
+    return names if not covering else (host, *sorted({*names[1:], *covering}, key=lambda name: (-len(name), name)))
 
 
 def covers(pattern: str, host: str) -> bool:
-    """Tell whether a name or leading-`*` pattern covers a host. `*.foo.com` does not cover `foo.com`."""
-    if pattern.startswith("*"):
-        return host.endswith(pattern[1:]) and host != pattern[2:]
-    return pattern == host
+    """Tell whether a name or a wildcard covers a host or another wildcard as a whole.
+
+    Istio (`SubsetOf` in pkg/config/host/name.go): `*` stands for any characters, so `*.foo.com` does not cover
+    `foo.com`, and `*foo.com` does.
+    """
+    return host.endswith(pattern[1:]) if pattern.startswith("*") else pattern == host
 
 
 def exported(export_to: Iterable[str], owner: str, namespace: str) -> bool:

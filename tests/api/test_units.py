@@ -2,7 +2,7 @@
 
 import pytest
 
-from mirrorplane.api.hosts import candidates, covers, exported, fqdn, is_ip
+from mirrorplane.api.hosts import candidates, covers, exported, fqdn, host_problem, is_ip
 from mirrorplane.api.proxy import NodeIdError, Proxy, Scope, Visibility, parse_node_id
 from mirrorplane.api.units import millionths, milliseconds
 from mirrorplane.translators.parts.domains import domains, with_port
@@ -65,6 +65,32 @@ def test_a_wildcard_covers_what_is_below_it_and_not_itself():
     assert covers("*", "anything")
     assert covers("foo.com", "foo.com")
     assert not covers("foo.com", "a.foo.com")
+
+
+def test_a_partial_wildcard_covers_every_name_with_its_suffix():
+    assert covers("*-shadow", "web-shadow")
+    assert covers("*-shadow", "web.example.com-shadow")
+    assert covers("*foo.com", "foo.com")
+    assert covers("*foo.com", "*.foo.com")
+    assert not covers("*.foo.com", "*foo.com")
+    assert not covers("*-shadow", "web-shadow.example.com")
+
+
+def test_partial_wildcards_take_their_place_by_length_among_the_names_that_cover_a_host():
+    partial = ("*-v1.b.c", "*c", "*-v2.b.c")
+    assert candidates("a-v1.b.c", partial) == ("a-v1.b.c", "*-v1.b.c", "*.b.c", "*.c", "*c", "*")
+    assert candidates("*-v1.b.c", partial) == ("*-v1.b.c", "*.b.c", "*.c", "*c", "*")
+    assert candidates("a.example", partial) == candidates("a.example")
+
+
+@pytest.mark.parametrize("host", ["*", "*.foo.com", "*foo.com", "*-foo.bar.com", "*-shadow", "web"])
+def test_a_wildcard_is_valid_at_the_start_of_a_host(host: str):
+    assert not host_problem(host)
+
+
+@pytest.mark.parametrize("host", ["**", "*-", "*.", "foo*", "*.*.com", "*--foo.com", "*-.com", "*..com"])
+def test_a_wildcard_elsewhere_is_invalid(host: str):
+    assert "is not a valid host" in host_problem(host)
 
 
 def test_export_to_says_who_may_see():

@@ -9,6 +9,7 @@ from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups.aliases import aliases_in, resolve_destination
+from mirrorplane.translators.lookups.partial_wildcards import partial_wildcards
 from mirrorplane.translators.lookups.reachability import DestinationField, unreachable
 from mirrorplane.translators.settings import mesh
 
@@ -63,7 +64,7 @@ def _is_declared(view: View, client: str, namespace: str, host: str) -> bool:
     """Tell whether a service, an alias or a route table of a namespace that a client namespace sees has a host."""
     declared = [(s.namespace, s.export_to) for o in view.by("service.host", host) for s in view.lowered(o.ref).services]
     declared += [(a.ref.namespace, a.export_to) for a in aliases_in(view, view.by("service.host", host))]
-    for pattern in candidates(host):
+    for pattern in candidates(host, view.memo(partial_wildcards, "route.host")):
         tables = (t for o in view.by("route.host", pattern) for t in view.lowered(o.ref).tables)
         declared += ((table.ref.namespace, table.export_to) for table in tables)
     return any(

@@ -16,6 +16,7 @@ from mirrorplane.translators.istio.annotations import annotation_findings
 from mirrorplane.translators.istio.exports import export_findings
 from mirrorplane.translators.istio.traffic_policy import Blocks, layer_of, policy_advice, policy_findings
 from mirrorplane.translators.lookups import services as visible
+from mirrorplane.translators.lookups.partial_wildcards import with_partial
 from mirrorplane.translators.settings import mesh
 
 _SAME_NAMESPACE = "."
@@ -107,7 +108,7 @@ def _blocks(spec: istio.DestinationRule) -> Iterator[tuple[str, Blocks]]:
 def _subset_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     names = Counter(s.name for s in obj.spec.subsets)
     for i, subset in enumerate(obj.spec.subsets):
-        if "." in subset.name or host_problem(subset.name):
+        if set(subset.name) & {".", "*"} or host_problem(subset.name):
             message = f"subset name is invalid: {subset.name!r} is not a DNS label"
             yield Finding(obj.ref, "InvalidSubset", message, f"spec.subsets[{i}].name")
         elif names[subset.name] > 1:
@@ -126,7 +127,7 @@ def _export_findings(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
 
 
 def _host(obj: Object[istio.DestinationRule]) -> Iterable[str]:
-    return (fqdn(obj.spec.host, obj.ref.namespace),)
+    return with_partial((fqdn(obj.spec.host, obj.ref.namespace),))
 
 
 def _uses_localities(obj: Object[istio.DestinationRule]) -> Iterable[str]:

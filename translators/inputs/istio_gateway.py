@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator
 
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.gateways import Gateway, ServedHost, Server, ServerProtocol
-from mirrorplane.api.hosts import collapsed, host_problem, is_ip, literal
+from mirrorplane.api.hosts import collapsed, host_problem, is_ip, is_partial, literal
 from mirrorplane.api.kinds.istio import gateway as istio
 from mirrorplane.api.mesh import Lowered
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.units import PORTS
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
+from mirrorplane.translators.istio.partial_server_names import partial_server_name
 from mirrorplane.translators.istio.server_tls import NOT_SERVED, termination_of, tls_advice, tls_findings
 from mirrorplane.translators.secrets.router_accounts import (
     accounts_of_selector,
@@ -139,7 +140,9 @@ def _host_findings(about: Ref, path: str, spec: istio.Server) -> Iterator[Findin
         elif "." not in host and host != "*" and not is_ip(host):
             message = f"short names (non FQDN) are not allowed: {host}"
             yield Finding(about, "InvalidHost", message, host_path)
-        if slash and owner not in {"*", "."} and ("." in owner or host_problem(owner)):
+        elif is_partial(host) and _protocol(spec) in _TLS:
+            yield partial_server_name(about, host, host_path)
+        if slash and owner not in {"*", "."} and (set(owner) & {".", "*"} or host_problem(owner)):
             yield Finding(about, "InvalidHost", f"{owner!r} is not a namespace, nor `*` or `.`", host_path)
 
 

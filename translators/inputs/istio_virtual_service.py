@@ -6,7 +6,7 @@ import msgspec
 
 from mirrorplane.api.actions import Answer, Destination, Redirect
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.hosts import covers, fqdn, host_problem
+from mirrorplane.api.hosts import covers, fqdn, host_problem, is_partial
 from mirrorplane.api.kinds.istio import virtual_service as istio
 from mirrorplane.api.matches import Match
 from mirrorplane.api.mesh import Lowered
@@ -30,6 +30,7 @@ from mirrorplane.translators.istio.regexes import regex_findings
 from mirrorplane.translators.istio.retries import retries_of, retry_findings
 from mirrorplane.translators.istio.scalars import duration_findings, optional_ms
 from mirrorplane.translators.istio.unreachable_rules import unreachable_findings
+from mirrorplane.translators.lookups.partial_wildcards import with_partial
 from mirrorplane.translators.partitions import export_keys, namespace_keys, nested_keys
 from mirrorplane.translators.settings import mesh
 
@@ -92,7 +93,13 @@ def _findings(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
 
 
 def hosts_of(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
-    """Return the completed hosts."""
+    """Return the completed hosts; at gateways partial wildcards also as they are written (decision 0145)."""
+    at_gateways = any(name != MESH for name in gateways_of(obj))
+    written = (host.lower() for host in obj.spec.hosts if at_gateways and is_partial(host) and "." not in host)
+    return (*_completed_hosts(obj), *written)
+
+
+def _completed_hosts(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
     return tuple(fqdn(host, obj.ref.namespace) for host in obj.spec.hosts)
 
 
@@ -108,8 +115,13 @@ def _at_gateways(obj: Object[istio.VirtualService]) -> Iterator[str]:
             yield from nested_keys(name, hosts_of(obj), obj.ref)
 
 
+def _hosts(obj: Object[istio.VirtualService]) -> Iterator[str]:
+    return with_partial(hosts_of(obj))
+
+
 def _hosts_at_gateways(obj: Object[istio.VirtualService]) -> Iterator[str]:
-    return (f"{name}|{host}" for name in gateways_of(obj) if name != MESH for host in hosts_of(obj))
+    names = tuple(with_partial(hosts_of(obj)))
+    return (f"{gateway}|{name}" for gateway in gateways_of(obj) if gateway != MESH for name in names)
 
 
 def _has_source_labels(obj: Object[istio.VirtualService]) -> Iterable[str]:
@@ -175,7 +187,7 @@ def _destinations(rule: Rule) -> Iterator[Destination]:
 
 
 def _overlap_findings(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
-    hosts = hosts_of(obj)
+    hosts = _completed_hosts(obj)
     for i, host in enumerate(hosts):
         for earlier in (name for name in hosts[:i] if covers(name, host) or covers(host, name)):
             message = f"duplicate hosts in virtual service: {earlier} & {host}"
@@ -232,7 +244,7 @@ INPUT = Input(
     indexes={
         "routes": _places,
         "routes.by_namespace": _owners,
-        "route.host": hosts_of,
+        "route.host": _hosts,
         "route.source_labels": _has_source_labels,
         "gateway.routes": _at_gateways,
         "gateway.host": _hosts_at_gateways,

@@ -6,12 +6,13 @@ import msgspec
 
 from mirrorplane.api.actions import Destination
 from mirrorplane.api.finding import Finding
-from mirrorplane.api.hosts import covers, fqdn, host_problem, is_range
+from mirrorplane.api.hosts import covers, fqdn, host_problem, is_partial, is_range
 from mirrorplane.api.kinds.istio import virtual_service as istio
 from mirrorplane.api.matches import L4Match
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.routes import L4Route
 from mirrorplane.api.units import PORTS
+from mirrorplane.translators.istio.partial_server_names import partial_server_name
 from mirrorplane.translators.istio.references import destination_findings, destination_of, gateway_name
 
 VirtualService = Object[istio.VirtualService]
@@ -83,6 +84,8 @@ def _match_findings(obj: VirtualService, path: str, match: istio.StreamMatch, *,
     for i, name in enumerate(match.sni_hosts):
         if problem := _name_problem(name, [fqdn(host, obj.ref.namespace) for host in obj.spec.hosts]):
             yield Finding(obj.ref, "InvalidMatch", problem, f"{path}.sniHosts[{i}]")
+        elif is_partial(name):
+            yield partial_server_name(obj.ref, name, f"{path}.sniHosts[{i}]")
 
 
 def _name_problem(name: str, hosts: Iterable[str]) -> str:

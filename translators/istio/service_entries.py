@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.hosts import host_problem, is_ip, is_range, is_unix
+from mirrorplane.api.hosts import host_problem, is_ip, is_partial, is_range, is_unix
 from mirrorplane.api.kinds.istio import service_entry as istio
 from mirrorplane.api.meta import Object
 from mirrorplane.api.units import PORTS
 from mirrorplane.translators.istio.annotations import annotation_findings
 from mirrorplane.translators.istio.exports import export_findings
+from mirrorplane.translators.istio.partial_server_names import partial_server_name
 from mirrorplane.translators.istio.workloads import address_problem, workload_findings
 from mirrorplane.translators.port_protocols import is_tls, protocol_of_token, speaks_http
 
@@ -39,6 +40,8 @@ def _host_findings(obj: Entry) -> Iterator[Finding]:
     for i, host in enumerate(spec.hosts):
         if problem := host_problem(host) or ("invalid host *" if host == "*" else ""):
             yield Finding(obj.ref, "InvalidHost", problem, f"spec.hosts[{i}]")
+        elif is_partial(host) and any(not speaks_http(port.protocol) for port in spec.ports):
+            yield partial_server_name(obj.ref, host, f"spec.hosts[{i}]", Severity.WARNING)
     for i, address in enumerate(spec.addresses):
         path = f"spec.addresses[{i}]"
         if not is_range(address):

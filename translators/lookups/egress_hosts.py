@@ -14,6 +14,7 @@ from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.sidecar_scope import HostSelector, SidecarScope
 from mirrorplane.api.view import View
+from mirrorplane.translators.lookups.partial_wildcards import partial_wildcards
 from mirrorplane.translators.lookups.route_attachments import attached_tables
 from mirrorplane.translators.lookups.sidecar_scope import is_any_host_imported, sidecar_scope
 from mirrorplane.translators.partitions import (
@@ -95,7 +96,8 @@ def _tables_of_exact_hosts(view: View, visibility: Visibility) -> tuple[tuple[Re
 
 def _tables_for_name(view: View, name: str) -> tuple[tuple[Ref, frozenset[int]], ...]:
     """Return the objects with tables for a name or a wildcard above it, each with the partitions of its hosts."""
-    refs = {obj.ref for pattern in candidates(name) for obj in view.by("route.host", pattern)}
+    patterns = candidates(name, view.memo(partial_wildcards, "route.host"))
+    refs = {obj.ref for pattern in patterns for obj in view.by("route.host", pattern)}
     return tuple(
         (ref, frozenset(partition_index(host) for table in view.lowered(ref).tables for host in table.hosts))
         for ref in sorted(refs)

@@ -10,10 +10,12 @@ from mirrorplane.api.proxy import ClientKey, Visibility
 from mirrorplane.api.traffic_policy import Subset, TrafficPolicy
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import backend_tls, services, sidecar_scope
+from mirrorplane.translators.lookups.partial_wildcards import partial_wildcards
 from mirrorplane.translators.names import BLACK_HOLE, PASSTHROUGH, ClusterName, outbound
 from mirrorplane.translators.settings import ISTIOS, mesh
 
 _DEFAULT = ClusterPolicy()
+_INDEX = "policy.host"
 
 
 def undeclared_cluster(view: View, visibility: Visibility) -> str:
@@ -46,8 +48,8 @@ def find_subset(view: View, client: ClientKey, host: str, name: str) -> Subset |
 
 def subset_clients(view: View, client: ClientKey, host: str, name: str) -> Labels:
     """Return the client labels of a policy that defines a subset for some clients of the namespace only."""
-    for pattern in candidates(host):
-        for obj in view.by("policy.host", pattern):
+    for pattern in candidates(host, view.memo(partial_wildcards, _INDEX)):
+        for obj in view.by(_INDEX, pattern):
             for policy in view.lowered(obj.ref).policies:
                 if policy.client_labels and policy.namespace == client.namespace and policy.subset(name):
                     return policy.client_labels
@@ -76,15 +78,23 @@ def target_port(view: View, visibility: Visibility, destination: Destination, li
 def _most_specific(view: View, client: ClientKey, host: str, root_namespace: str) -> TrafficPolicy | None:
     service = view.memo(services.find_service, client.visibility, host)
     namespaces = (client.namespace, service.namespace if service else client.namespace, root_namespace)
-    exact, *wider = candidates(host)
-    wildcards = view.memo(_wildcard_policies, client, wider[0]) if wider else ()
-    policies = (*_policies(view, client, exact), *wildcards)
+    policies = _covering_policies(view, client, host)
     for namespace in dict.fromkeys(namespaces):
         in_namespace = [policy for policy in policies if policy.ref.namespace == namespace]
         if in_namespace:
             group = (in_namespace[0].host, in_namespace[0].client_labels)
             return _merge([policy for policy in in_namespace if (policy.host, policy.client_labels) == group])
     return None
+
+
+def _covering_policies(view: View, client: ClientKey, host: str) -> tuple[TrafficPolicy, ...]:
+    """Return the policies for a host and for the wildcards that cover it, the most specific first."""
+    exact, *wider = patterns = candidates(host)
+    covering = candidates(host, view.memo(partial_wildcards, _INDEX))
+    if covering != patterns:
+        return tuple(policy for pattern in covering for policy in _policies(view, client, pattern))
+    wildcards = view.memo(_wildcard_policies, client, wider[0]) if wider else ()
+    return (*_policies(view, client, exact), *wildcards)
 
 
 def _policies(view: View, client: ClientKey, pattern: str) -> list[TrafficPolicy]:
@@ -94,7 +104,7 @@ def _policies(view: View, client: ClientKey, pattern: str) -> list[TrafficPolicy
     """
     policies = [
         policy
-        for obj in view.by("policy.host", pattern)
+        for obj in view.by(_INDEX, pattern)
         for policy in view.lowered(obj.ref).policies
         if exported(policy.export_to, policy.namespace, client.namespace)
         and set(policy.client_labels) <= set(client.labels)

@@ -6,6 +6,7 @@ from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import egress_hosts, sidecar_scope
+from mirrorplane.translators.lookups.partial_wildcards import partial_wildcards
 from mirrorplane.translators.lookups.route_attachments import attached_tables
 from mirrorplane.translators.lookups.service_entries import is_entry, merge_ports
 from mirrorplane.translators.partitions import Partition, Partitions, visible_objects, visible_partitions
@@ -131,13 +132,21 @@ def tables_for_host(view: View, visibility: Visibility, host: str, port: int) ->
 
     Some tables are for one port, and a SidecarScope imports tables port by port.
     """
-    exact, *wider = candidates(host)
-    wildcards = view.memo(_wildcard_tables, visibility, wider[0]) if wider else ()
-    tables = (*tables_for_name(view, visibility, exact), *wildcards)
+    tables = _covering_tables(view, visibility, host)
     on_port = tuple(table for table in tables if not table.port or table.port == port)
     if visibility.sidecar is None:
         return on_port
     return tuple(table for table in on_port if sidecar_scope.applies(view, visibility, table, port))
+
+
+def _covering_tables(view: View, visibility: Visibility, host: str) -> tuple[RouteTable, ...]:
+    """Return the tables for a host and for the wildcards that cover it, the most specific first."""
+    exact, *wider = patterns = candidates(host)
+    covering = candidates(host, view.memo(partial_wildcards, "route.host"))
+    if covering != patterns:
+        return tuple(table for pattern in covering for table in tables_for_name(view, visibility, pattern))
+    wildcards = view.memo(_wildcard_tables, visibility, wider[0]) if wider else ()
+    return (*tables_for_name(view, visibility, exact), *wildcards)
 
 
 def _wildcard_tables(view: View, visibility: Visibility, wildcard: str) -> tuple[RouteTable, ...]:

@@ -5,6 +5,7 @@ from ipaddress import ip_network
 
 import msgspec
 
+from mirrorplane.api.hosts import is_partial
 from mirrorplane.api.mesh import Protocol
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.view import View
@@ -114,7 +115,12 @@ def _service_chains(view: View, scope: Scope, host: str, number: int) -> tuple[C
 
 
 def _named_chains(view: View, scope: Scope, host: str, number: int) -> Iterator[Chain]:
-    """Yield the chains of a service that shares its listener: one without SNI names gets those of the service."""
+    """Yield the chains of a service that shares its listener: one without SNI names gets those of the service.
+
+    None for a partial wildcard, which Envoy cannot match against SNI.
+    """
+    if is_partial(host):
+        return
     hosts = (host, *alias_names(view, scope.visibility, host))
     # SNI has no trailing dot (RFC 6066).
     sni_names = tuple(name for each in hosts for name in domains(each, (), scope) if not name.endswith("."))

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from mirrorplane.api.gateways import EVERYWHERE, Server, includes
-from mirrorplane.api.hosts import candidates, exported
+from mirrorplane.api.hosts import candidates, exported, is_partial
 from mirrorplane.api.proxy import Scope
 from mirrorplane.api.routes import Route, RouteTable
 from mirrorplane.api.view import View
+from mirrorplane.translators.lookups.partial_wildcards import partial_wildcards
 from mirrorplane.translators.lookups.precedence import Ranked, by_precision, table_age
 from mirrorplane.translators.lookups.route_attachments import attached_tables
 from mirrorplane.translators.lookups.route_tables import matches_everything, may_match
@@ -171,7 +172,9 @@ def _places(view: View, covering: Iterable[GatewayServer], host: str) -> Iterato
 
 def _patterns(view: View, gateway_server: GatewayServer, host: str) -> tuple[str, ...]:
     """Return the names by which rules can have a host at a server: one of its own hosts also by wildcards."""
-    return candidates(host) if host in _served_hosts(view, gateway_server) else (host,)
+    if host not in _served_hosts(view, gateway_server):
+        return (host,)
+    return candidates(host, view.memo(partial_wildcards, "gateway.host", f"{gateway_server.gateway}|"))
 
 
 def _covering(view: View, scope: Scope, route_config_name: str, host: str) -> Iterator[GatewayServer]:
@@ -180,7 +183,13 @@ def _covering(view: View, scope: Scope, route_config_name: str, host: str) -> It
         view.memo(_servers_by_host, scope, route_config_name),
         view.memo(gateway_servers, scope, route_config_name),
     )
-    yield from (servers[i] for i in sorted({i for pattern in candidates(host) for i in by_host.get(pattern, ())}))
+    patterns = candidates(host, view.memo(_partial_hosts, scope, route_config_name))
+    yield from (servers[i] for i in sorted({i for pattern in patterns for i in by_host.get(pattern, ())}))
+
+
+def _partial_hosts(view: View, scope: Scope, route_config_name: str) -> tuple[str, ...]:
+    """Return the partial wildcards of the servers."""
+    return tuple(sorted(filter(is_partial, view.memo(_servers_by_host, scope, route_config_name))))
 
 
 def _servers_by_host(view: View, scope: Scope, route_config_name: str) -> Mapping[str, tuple[int, ...]]:
@@ -196,6 +205,10 @@ def _served_hosts(view: View, gateway_server: GatewayServer) -> Mapping[str, fro
     """Return the hosts of a server, each with the namespaces whose rules may have it."""
     namespaces: Mapping[str, frozenset[str]] = view.memo(_namespaces_by_host, gateway_server.server)
     return namespaces
+
+
+def _partial_hosts_of_server(_: View, server: Server) -> tuple[str, ...]:
+    return tuple(sorted({served.host for served in server.hosts if is_partial(served.host)}))
 
 
 def _namespaces_by_host(_: View, server: Server) -> Mapping[str, frozenset[str]]:
@@ -218,8 +231,8 @@ def _is_at(table: RouteTable, scope: Scope, gateway_server: GatewayServer) -> bo
 
 def _serves(view: View, gateway_server: GatewayServer, namespace: str, host: str) -> bool:
     """Tell whether a server has a host, or a wildcard above it, for rules of a namespace."""
-    served = _served_hosts(view, gateway_server)
-    return any(_admits(served[pattern], namespace) for pattern in candidates(host) if pattern in served)
+    served, partial = _served_hosts(view, gateway_server), view.memo(_partial_hosts_of_server, gateway_server.server)
+    return any(_admits(served[pattern], namespace) for pattern in candidates(host, partial) if pattern in served)
 
 
 def _is_admitted(view: View, gateway_server: GatewayServer, table: RouteTable, host: str) -> bool:

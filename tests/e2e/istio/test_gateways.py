@@ -34,7 +34,15 @@ from tests.e2e.support.edge_router import (
     secured_stage,
     server,
 )
-from tests.e2e.support.manifests import NO_ACCESS_LOG, findings, join_manifests, nack_messages, route, until
+from tests.e2e.support.manifests import (
+    NO_ACCESS_LOG,
+    findings,
+    join_manifests,
+    nack_messages,
+    route,
+    until,
+    until_copied,
+)
 from tests.e2e.support.tls_workload import TlsWorkload
 
 pytestmark = pytest.mark.envoy
@@ -61,6 +69,15 @@ async def web() -> AsyncIterator[Workload]:
 def behind(name: str, port: int, port_name: str = "http") -> str:
     """A service of one workload on this machine."""
     return join_manifests(service(name, 80, port_name), local_pod(name, name, {"app": name}, port, port_name))
+
+
+def service_entry(host: str, port: int, address: str) -> str:
+    """A host with one address."""
+    ports = [{"name": "http", "number": port, "protocol": "HTTP"}]
+    spec = {"hosts": [host], "ports": ports, "endpoints": [{"address": address}], "resolution": "STATIC"}
+    manifest = {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": host}}
+    text: str = yaml.safe_dump({**manifest, "spec": spec})
+    return text
 
 
 def simple(port: int, *hosts: str, credential: str, mode: str = "SIMPLE") -> dict[str, object]:
@@ -99,6 +116,34 @@ async def test_plain_http_is_routed_by_host_and_mirrored(
         async with socket as opened:
             await opened.send_str("hello")
             assert await opened.receive_str() == "echo hello"
+    assert not nack_messages(stage)
+
+
+async def test_a_partial_wildcard_receives_the_copies_at_a_second_hop(
+    stage: Stage, client: aiohttp.ClientSession, web: Workload
+):
+    """Envoy appends `-shadow` to the Host of a copy, which the next router has to recognise (Istio issue 23814)."""
+    hop, short = "hop.example.com", "short.default.svc.cluster.local"
+    mirrored = {"route": route(("web", "", 1)), "mirror": {"host": hop, "port": {"number": HTTP}}}
+    async with Workload("copy") as copy, Workload("narrow") as narrow:
+        rules = [
+            edge_virtual_service("live", [WEB, "short", OTHER], http=[mirrored]),
+            edge_virtual_service("copies", ["*-shadow"], http=[{"route": route(("copy", "", 1))}]),
+            edge_virtual_service("narrow", ["*er.example.com-shadow"], http=[{"route": route(("narrow", "", 1))}]),
+        ]
+        services = [behind(w.name, w.port) for w in (web, copy, narrow)]
+        await stage.apply(join_manifests(NO_ACCESS_LOG, gateway(server(HTTP, "HTTP", "*")), *rules, *services))
+        edge_router = await router(stage, *PORTS)
+        await stage.apply(service_entry(hop, HTTP, edge_router.address))
+
+        async def send() -> None:
+            for host in (WEB, f"{WEB}:{HTTP}", short, OTHER):
+                assert await status(client, edge_router.url("http", HTTP, "/anything"), host) == 200
+
+        suffixed = {f"{WEB}-shadow", f"{WEB}-shadow:{HTTP}", f"{short}-shadow"}
+        await until_copied(send, lambda: {request.host for request in copy.received} >= suffixed and narrow.received)
+        assert {request.host for request in copy.received} == suffixed
+        assert {request.host for request in narrow.received} == {f"{OTHER}-shadow"}
     assert not nack_messages(stage)
 
 
