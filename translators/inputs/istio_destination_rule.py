@@ -14,6 +14,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.annotations import annotation_findings
 from mirrorplane.translators.istio.exports import export_findings
+from mirrorplane.translators.istio.selectors import selector_findings
 from mirrorplane.translators.istio.traffic_policy import Blocks, layer_of, policy_advice, policy_findings
 from mirrorplane.translators.lookups import services as visible
 from mirrorplane.translators.lookups.partial_wildcards import with_partial
@@ -50,6 +51,8 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
     if problem := host_problem(obj.spec.host):
         yield Finding(obj.ref, "InvalidHost", problem, "spec.host")
     yield from _subset_findings(obj)
+    if obj.spec.workload_selector is not None:
+        yield from selector_findings(obj.ref, "spec.workloadSelector", obj.spec.workload_selector.match_labels)
     yield from _export_findings(obj)
     yield from annotation_findings(obj)
     default = obj.spec.traffic_policy

@@ -12,6 +12,7 @@ from mirrorplane.translators.contract import Input
 from mirrorplane.translators.istio.egress import egress_findings, egress_of, policy_findings
 from mirrorplane.translators.istio.ingress import inbound_pool_findings, inbound_pool_of, ingress_findings, ingress_of
 from mirrorplane.translators.istio.references import destination_of
+from mirrorplane.translators.istio.selectors import selector_findings
 
 _EVERYTHING = istio.EgressListener(hosts=("*/*",))
 _FORWARDER = "spec.outboundTrafficPolicy.egressProxy"
@@ -55,12 +56,7 @@ def _selector_findings(obj: Object[istio.Sidecar]) -> Iterator[Finding]:
     if obj.spec.workload_selector is not None and not _labels(obj):
         message = "workload selector specified without labels: the Sidecar applies to all workloads of the namespace"
         yield Finding(obj.ref, "EmptySelector", message, path, Severity.WARNING)
-    for key, value in _labels(obj):
-        if not key:
-            yield Finding(obj.ref, "InvalidSelector", f"empty key is not supported in selector: {value!r}", path)
-        if "*" in key + value:
-            message = f"wildcard is not supported in selector: {key}={value}"
-            yield Finding(obj.ref, "InvalidSelector", message, path)
+    yield from selector_findings(obj.ref, path, dict(_labels(obj)))
 
 
 def _labels(obj: AnyObject) -> Labels:

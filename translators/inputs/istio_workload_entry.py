@@ -17,7 +17,9 @@ _HEALTH = "proxy.istio.io/health-checks-enabled"
 
 
 def lower(view: View, obj: Object[istio.WorkloadEntry]) -> Lowered:
-    """Return the workload; labels of the metadata win over those of the spec (Istio)."""
+    """Return the workload; labels of the metadata win over those of the spec (Istio). None without an address."""
+    if not obj.spec.address:
+        return Lowered()
     if problem := local_endpoint(view, obj.ref, "spec.address", obj.spec.address):
         return Lowered(findings=(problem,))
     workload = Workload(
@@ -33,10 +35,13 @@ def lower(view: View, obj: Object[istio.WorkloadEntry]) -> Lowered:
 
 def validate(obj: Object[istio.WorkloadEntry]) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
-    if problem := address_problem(obj.spec.address):
+    if obj.spec.network and not obj.spec.address:
+        message = "no address: the workload would be called through a gateway of its network, which is not supported"
+        yield Finding(obj.ref, "NotServed", message, "spec.address", Severity.WARNING, "set address")
+    elif problem := address_problem(obj.spec.address):
         yield Finding(obj.ref, "InvalidAddress", problem, "spec.address")
-    if is_unix(obj.spec.address) and len(obj.spec.ports) > 1:
-        message = "a unix address must not have more than one port"
+    if is_unix(obj.spec.address) and obj.spec.ports:
+        message = f"unix endpoint {obj.spec.address} must not include ports"
         yield Finding(obj.ref, "InvalidAddress", message, "spec.ports")
     yield from workload_findings(obj.ref, "spec", obj.spec)
     if obj.annotations.get(_HEALTH) == "true":
@@ -54,7 +59,7 @@ def _labels(obj: Object[istio.WorkloadEntry]) -> Iterable[str]:
 
 
 def _addresses(obj: Object[istio.WorkloadEntry]) -> Iterable[str]:
-    return address_keys(obj.ref.namespace, (obj.spec.address,))
+    return address_keys(obj.ref.namespace, (obj.spec.address,)) if obj.spec.address else ()
 
 
 def _partition(obj: Object[istio.WorkloadEntry]) -> Iterable[str]:

@@ -152,9 +152,12 @@ def _location_findings(about: Ref, path: str, spec: istio.Redirect) -> Iterator[
 
 
 def _prefix_findings(about: Ref, path: str, spec: istio.Redirect, rule: istio.HTTPRoute) -> Iterator[Finding]:
-    """Check that there is a matched prefix to replace: Envoy refuses a prefix rewrite on other matches."""
-    if spec.prefix_rewrite and any(match.uri is None or match.uri.prefix is None for match in rule.match):
-        yield _invalid_redirect(about, "prefixRewrite requires a uri prefix in every match of the rule", path)
+    """Check that there is a matched prefix to replace: Envoy refuses a prefix rewrite on other matches.
+
+    A match without a uri has the prefix `/`.
+    """
+    if spec.prefix_rewrite and any(match.uri is not None and match.uri.prefix is None for match in rule.match):
+        yield _invalid_redirect(about, "prefixRewrite requires a prefix in every uri match of the rule", path)
 
 
 def _invalid_redirect(about: Ref, message: str, path: str) -> Finding:

@@ -92,7 +92,10 @@ def capture_findings(about: Ref, path: str, mode: str) -> Iterator[Finding]:
 
 
 def port_findings(about: Ref, path: str, port: istio.SidecarPort) -> Iterator[Finding]:
-    """Refuse invalid numbers and protocols, and warn of fields without effect."""
+    """Refuse invalid numbers and protocols, and warn of fields without effect.
+
+    Istio: an empty protocol is that of the services, or detected (`ValidateProtocol` in pkg/config/validation/agent).
+    """
     if port.number not in PORTS:
         fix = "set number: without it, Istio expects a Unix socket, which is not supported"
         yield Finding(about, "InvalidPort", f"port {port.number} is not in 1..65535", f"{path}.number", fix=fix)
@@ -100,9 +103,8 @@ def port_findings(about: Ref, path: str, port: istio.SidecarPort) -> Iterator[Fi
         message = f"protocol {port.protocol} is not supported on a single listener"
         fix = "set MeshConfig.proxyHttpPort, which opens the HTTP proxy of all sidecars"
         yield Finding(about, "ProxyPort", message, f"{path}.protocol", fix=fix)
-    elif protocol_of_token(port.protocol) is None:
-        message = f"unsupported protocol: {port.protocol}" if port.protocol else "port protocol must be set"
-        yield Finding(about, "InvalidPort", message, f"{path}.protocol")
+    elif port.protocol and protocol_of_token(port.protocol) is None:
+        yield Finding(about, "InvalidPort", f"unsupported protocol: {port.protocol}", f"{path}.protocol")
     if protocol_of_token(port.protocol) is Protocol.UDP:
         message = "UDP is not supported here: no listener is opened on this port"
         yield Finding(about, "NoEffect", message, f"{path}.protocol", Severity.WARNING)

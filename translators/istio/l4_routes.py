@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from mirrorplane.api.actions import Destination
-from mirrorplane.api.finding import Finding
-from mirrorplane.api.hosts import covers, fqdn, host_problem, is_partial, is_range
+from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import covers, fqdn, host_problem, is_ip, is_partial, is_range
 from mirrorplane.api.kinds.istio import virtual_service as istio
 from mirrorplane.api.matches import L4Match
 from mirrorplane.api.meta import Object, Ref
@@ -86,6 +86,9 @@ def _match_findings(obj: VirtualService, path: str, match: istio.StreamMatch, *,
             yield Finding(obj.ref, "InvalidMatch", problem, f"{path}.sniHosts[{i}]")
         elif is_partial(name):
             yield partial_server_name(obj.ref, name, f"{path}.sniHosts[{i}]")
+        elif is_ip(name):
+            message = f"clients do not send IP addresses such as {name} as SNI (RFC 6066)"
+            yield Finding(obj.ref, "NoEffect", message, f"{path}.sniHosts[{i}]", Severity.WARNING, "use a host name")
 
 
 def _name_problem(name: str, hosts: Iterable[str]) -> str:

@@ -47,7 +47,8 @@ def retry_findings(about: Ref, path: str, spec: istio.Retry | None) -> Iterator[
     if not 0 <= spec.attempts <= _MAX_ATTEMPTS:
         message = "attempts cannot be negative" if spec.attempts < 0 else f"attempts cannot exceed {_MAX_ATTEMPTS}"
         yield Finding(about, "InvalidRetries", message, f"{path}.attempts")
-    if spec.attempts == 0 and (spec.retry_on or spec.per_try_timeout or spec.backoff):
+    others = spec.retry_on or spec.per_try_timeout or spec.backoff or spec.retry_remote_localities is not None
+    if spec.attempts == 0 and others:
         message = "http retry policy configured when attempts are set to 0 (disabled)"
         yield Finding(
             about, "InvalidRetries", message, f"{path}.attempts", fix="set attempts, or remove the other fields"

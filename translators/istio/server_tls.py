@@ -84,7 +84,6 @@ def tls_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterat
     if (oldest or _OLDEST) > (newest or _NEWEST):
         message = f"minProtocolVersion {oldest or _OLDEST} is newer than maxProtocolVersion {newest or _NEWEST}"
         yield _wrong(about, message, f"{path}.maxProtocolVersion")
-    yield from _cipher_findings(about, path, spec)
 
 
 def tls_advice(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterator[Finding]:
@@ -95,6 +94,10 @@ def tls_advice(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterator
     if spec.mode == PASSTHROUGH and _sources(spec):
         message = "mode PASSTHROUGH (the default) does not terminate TLS: the certificate is unused"
         yield Finding(about, "CertificateUnused", message, f"{path}.mode", Severity.WARNING, "set mode to SIMPLE")
+    if spec.private_key and not spec.server_certificate:
+        message = "privateKey has no effect without serverCertificate: the Secret has the key"
+        yield Finding(about, "FieldUnused", message, f"{path}.privateKey", Severity.WARNING, "remove it")
+    yield from _cipher_advice(about, path, spec)
 
 
 def _source_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterator[Finding]:
@@ -110,7 +113,7 @@ def _source_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> It
     if spec.mode in _CLIENT_CERTIFICATES and not sources:
         yield _wrong(about, f"{spec.mode} requires a server certificate", path, "set credentialName to a Secret")
     pairs = [(f"{path}.tlsCertificates[{i}]", pair) for i, pair in enumerate(spec.tls_certificates)]
-    if spec.server_certificate or spec.private_key:
+    if spec.server_certificate or (spec.private_key and not sources):
         pairs.append((path, istio.TLSCertificate(spec.server_certificate, spec.private_key)))
     for pair_path, pair in pairs:
         for field, text in (("serverCertificate", pair.server_certificate), ("privateKey", pair.private_key)):
@@ -158,14 +161,15 @@ def _client_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> It
             yield _wrong(about, "a file name must not contain NUL", f"{path}.{field}")
 
 
-def _cipher_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterator[Finding]:
-    """Report cipher suites that Envoy does not know. Istio drops them; if none remained, all would be allowed again."""
+def _cipher_advice(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterator[Finding]:
+    """Report cipher suites that Envoy does not know, and operators such as `-`. They are left out, as by Istio."""
     unknown = [cipher for cipher in spec.cipher_suites if cipher not in _CIPHERS]
     if unknown:
-        severity = Severity.WARNING if set(spec.cipher_suites) & _CIPHERS else Severity.ERROR
-        message = f"ignoring invalid cipher suites: {', '.join(unknown)}"
+        remains = set(spec.cipher_suites) & _CIPHERS
+        effect = "" if remains else "; no other is set, so Envoy's default suites are allowed"
+        message = f"ignoring invalid cipher suites: {', '.join(unknown)}{effect}"
         fix = f"use some of {', '.join(sorted(_CIPHERS))}"
-        yield Finding(about, "InvalidCipher", message, f"{path}.cipherSuites", severity, fix)
+        yield Finding(about, "InvalidCipher", message, f"{path}.cipherSuites", Severity.WARNING, fix)
 
 
 def _sources(spec: istio.ServerTLSSettings) -> list[str]:
@@ -173,7 +177,7 @@ def _sources(spec: istio.ServerTLSSettings) -> list[str]:
     sources = {
         "credentialName": spec.credential_name,
         "credentialNames": spec.credential_names,
-        "serverCertificate/privateKey": spec.server_certificate or spec.private_key,
+        "serverCertificate/privateKey": spec.server_certificate,
         "tlsCertificates": spec.tls_certificates,
     }
     return [name for name, value in sources.items() if value]

@@ -10,6 +10,7 @@ from mirrorplane.api.units import PORTS
 from mirrorplane.translators.istio.annotations import annotation_findings
 from mirrorplane.translators.istio.exports import export_findings
 from mirrorplane.translators.istio.partial_server_names import partial_server_name
+from mirrorplane.translators.istio.selectors import selector_findings
 from mirrorplane.translators.istio.workloads import address_problem, workload_findings
 from mirrorplane.translators.port_protocols import is_tls, protocol_of_token, speaks_http
 
@@ -105,6 +106,8 @@ def _protocol_findings(obj: Entry, path: str, port: istio.Port) -> Iterator[Find
 def _source_findings(obj: Entry) -> Iterator[Finding]:
     """Check the source of the endpoints."""
     spec = obj.spec
+    if spec.workload_selector is not None:
+        yield from selector_findings(obj.ref, "spec.workloadSelector", spec.workload_selector.labels)
     if spec.workload_selector and spec.endpoints:
         message = "only one of WorkloadSelector or Endpoints is allowed in Service Entry"
         yield Finding(obj.ref, "TwoEndpointSources", message, "spec.endpoints")

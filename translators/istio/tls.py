@@ -40,6 +40,10 @@ def tls_findings(about: Ref, path: str, spec: istio.ClientTLSSettings | None) ->
         return
     if spec.mode not in _MODES:
         yield Finding(about, "InvalidTls", f"{spec.mode} is not one of {', '.join(_MODES)}", f"{path}.mode")
+    if spec.insecure_skip_verify and spec.mode == "SIMPLE" and spec.credential_name:
+        # In mode MUTUAL the Secret may have only the client's certificate.
+        message = "cannot specify CredentialName when InsecureSkipVerify is set true: the Secret's CA would be unused"
+        yield Finding(about, "InvalidTls", message, f"{path}.insecureSkipVerify", fix="remove one of the two")
     if spec.insecure_skip_verify and (spec.ca_certificates or spec.subject_alt_names):
         message = "cannot specify CaCertificates or SubjectAltNames when InsecureSkipVerify is set true"
         yield Finding(about, "InvalidTls", message, f"{path}.insecureSkipVerify")

@@ -1,5 +1,6 @@
 """WorkloadEntry, on its own, inline in a ServiceEntry or as a WorkloadGroup's template: locality and validation."""
 
+import re
 from collections.abc import Collection, Iterator
 
 from mirrorplane.api.finding import Finding, Severity
@@ -9,6 +10,8 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import Locality
 from mirrorplane.api.units import PORTS, WEIGHTS
 
+_PORT_NAME = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
+"""Istio (`ValidatePortName`): a DNS label."""
 _LONGEST_SOCKET = 107
 """The size of sockaddr_un.sun_path without its final NUL; Envoy rejects longer paths."""
 
@@ -24,9 +27,10 @@ def address_problem(address: str) -> str:
     if not address:
         return "address must be set"
     if not is_unix(address):
-        return host_problem(address)
+        return host_problem(address) or (f"{address!r} must be a single host" if "*" in address else "")
     path = address.removeprefix(UNIX)
-    if path[:1] not in {"/", "@"} or len(path) == 1 or "\0" in path:
+    # Istio (`ValidateUnixAddress`): a path that ends in a slash names a directory.
+    if path[:1] not in {"/", "@"} or len(path) == 1 or path.endswith("/") or "\0" in path:
         return f"{address!r} is not a socket: use unix:///path, or unix://@name for an abstract one"
     if len(path.encode()) > _LONGEST_SOCKET:
         return f"the socket's path has {len(path.encode())} bytes, more than {_LONGEST_SOCKET}"
@@ -43,6 +47,9 @@ def workload_findings(
     for name, number in spec.ports.items():
         if number not in PORTS:
             yield Finding(about, "InvalidPort", f"port {number} is not in 1..65535", f"{path}.ports.{name}")
+        if not _PORT_NAME.fullmatch(name):
+            message = f"invalid port name {name!r}: use letters, digits and dashes"
+            yield Finding(about, "InvalidPort", message, f"{path}.ports")
         if ports is not None and name not in ports:
             message = f"endpoint port {name} is not defined by the service entry"
             yield Finding(about, "InvalidEndpoint", message, f"{path}.ports.{name}", fix="use a name from spec.ports")
