@@ -12,13 +12,14 @@ import msgspec
 
 from mirrorplane.api.meta import AnyObject
 from mirrorplane.controlplane.admin.server import Admin
+from mirrorplane.controlplane.client_limits import ClientLimits
 from mirrorplane.controlplane.configured_sources import file_source, flag_source
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_objects, trim_memory_periodically
 from mirrorplane.controlplane.events.events import FindingsChanged
 from mirrorplane.controlplane.feed import PlaneFeed
 from mirrorplane.controlplane.findings.log import FindingLog
-from mirrorplane.controlplane.grpc_server.server import GrpcServer
+from mirrorplane.controlplane.grpc_server.server import GrpcServer, TransportLimits
 from mirrorplane.controlplane.identity.authoriser import Authoriser, Security
 from mirrorplane.controlplane.observe.change_log import log_changes
 from mirrorplane.controlplane.observe.logs import fields
@@ -52,6 +53,7 @@ class ServeOptions(msgspec.Struct, frozen=True):
     security: Security = Security()
     push_limits: PushLimits = SERVER_LIMITS
     objects: tuple[AnyObject, ...] = ()
+    client_limits: ClientLimits = ClientLimits()
 
 
 class ListenError(RuntimeError):
@@ -70,13 +72,17 @@ class App:
         self.options = options
         self.internal = flag_source(options.objects)
         self.source: Source = Sources((self.internal, *(sources or [file_source(options.paths, catalogue())])))
-        self.plane = Plane(catalogue(), self.source.locate)
+        client_limits = options.client_limits
+        self.plane = Plane(catalogue(), self.source.locate, max_scopes=client_limits.scopes)
         self.metrics = Metrics(self.plane)
         self.status_updater = StatusUpdater(self.plane, self._streams)
         self.feed = PlaneFeed(self.plane, self.metrics)
-        self.xds = XdsStreams(self.feed, options.push_limits)
+        self.xds = XdsStreams(self.feed, options.push_limits, client_limits.first_message)
         self.authoriser = Authoriser(options.security)
-        self.grpc_server = GrpcServer(str(options.xds), self.xds.services, self.authoriser)
+        transport = TransportLimits(max_client_calls=client_limits.streams)
+        self.grpc_server = GrpcServer(
+            str(options.xds), self.xds.services, self.authoriser, transport, self.metrics.count_refusal
+        )
         self.queries = Queries(self.plane, self._streams, self.status_updater)
         self.admin = Admin(self.queries, self.metrics, self.plane.events, self.authoriser)
         self.admin.checks = self._ready_checks

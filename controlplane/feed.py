@@ -14,7 +14,8 @@ from mirrorplane.controlplane.observe.convergence import ConvergenceTracker
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.publish.origins import OriginCache
-from mirrorplane.controlplane.xds.feed import Offer
+from mirrorplane.controlplane.publish.scope_clients import TooManyScopesError
+from mirrorplane.controlplane.xds.feed import LimitError, Offer
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,12 @@ class PlaneFeed:
         """See Feed.checkpoint."""
         self.plane.executor.checkpoint()
 
-    def attach(self, proxy: Proxy, offer: Offer, variant: str) -> "PlaneLink":
-        """See Feed.attach."""
-        link = PlaneLink(self, proxy, offer, variant)
+    def attach(self, proxy: Proxy, offer: Offer, variant: str, client: str = "") -> "PlaneLink":
+        """See Feed.attach. A client without a name has no limits."""
+        try:
+            link = PlaneLink(self, proxy, offer, variant, client)
+        except TooManyScopesError as error:
+            raise LimitError(str(error)) from error
         self._streams[proxy.id] += 1
         self.plane.events.publish(ProxyConnected(proxy.id, variant))
         return link
@@ -65,7 +69,7 @@ class PlaneFeed:
 class PlaneLink:
     """One stream as the plane sees it (Link in xds/feed.py)."""
 
-    def __init__(self, feed: PlaneFeed, proxy: Proxy, offer: Offer, variant: str) -> None:
+    def __init__(self, feed: PlaneFeed, proxy: Proxy, offer: Offer, variant: str, client: str = "") -> None:
         self._feed, self._proxy, self._offer = feed, proxy, offer
         self._metrics = feed.metrics
         self._variant = feed.metrics.proxies.labels(variant)
@@ -74,7 +78,8 @@ class PlaneLink:
         self._version = 0
         self._types_without_nack: set[str] = set()
         self._accepted: dict[str, int] = {}
-        self._detach = feed.plane.publisher.attach(proxy, self._offer_set)
+        self._detach = feed.plane.publisher.attach(proxy, self._offer_set, client)
+        self._has_accepted = False
         self._variant.inc()
         self._metrics.connects.labels(variant).inc()
 
@@ -88,6 +93,9 @@ class PlaneLink:
     def acked(self, type_url: str, version: str, rejected: frozenset[str]) -> None:
         """See Link.acked. Findings on other resources of the type are resolved."""
         self._metrics.traffic_of(type_url).acks.inc()
+        if not self._has_accepted:
+            self._has_accepted = True
+            self._feed.plane.publisher.accept(self._offer_set)
         self._feed.plane.findings.nacks.keep(self._proxy.id, type_url, rejected)
         if rejected:
             self._types_without_nack.discard(type_url)

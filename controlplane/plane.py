@@ -4,6 +4,7 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
 from mirrorplane.api.snapshot import Snapshot
+from mirrorplane.controlplane.client_limits import ClientLimits
 from mirrorplane.controlplane.engine.catalogue import Catalogue
 from mirrorplane.controlplane.engine.engine import EMPTY, Engine
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
@@ -33,12 +34,13 @@ class Plane:
         # See decision 0021.
         slice_s: float = 0.005,
         sink: StatusSink | None = None,
+        max_scopes: int = ClientLimits().scopes,
     ) -> None:
         self.executor = CooperativeExecutor(slice_s)
         self.locate = locate
         self.store = Store(catalogue.inputs, self.executor.checkpoint)
         self.engine = Engine(catalogue.inputs, self.executor.checkpoint)
-        self.publisher = Publisher(self.engine, catalogue.outputs, self.executor, self._findings_changed)
+        self.publisher = Publisher(self.engine, catalogue.outputs, self.executor, self._findings_changed, max_scopes)
         self.events = Events()
         self.findings = FindingStore(
             self.engine,

@@ -70,12 +70,37 @@ _FILE = click.Path(path_type=Path)
     metavar="DURATION",
     help="Delay before unused resources are removed.",
 )
+@click.option(
+    "--max-streams",
+    type=click.IntRange(min=1),
+    default=5000,
+    show_default=True,
+    metavar="N",
+    help="Streams that one client, an identity or else an address, may have open.",
+)
+@click.option(
+    "--max-scopes",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Different configurations that the proxies of one client may have.",
+)
+@click.option(
+    "--max-first-message",
+    type=click.IntRange(min=1, max=16),
+    default=4,
+    show_default=True,
+    metavar="MIB",
+    help="Size of a proxy's first message, which lists all it holds.",
+)
 def serve(manifests: Manifests, xds_address: str, admin_address: str, **flags: Any) -> None:
     """Serve proxies over xDS from manifests, and follow changes of the files."""
     import asyncio
 
     from mirrorplane.controlplane.app import ListenError, ServeOptions
     from mirrorplane.controlplane.app import serve as run
+    from mirrorplane.controlplane.client_limits import ClientLimits
     from mirrorplane.controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_from_flags
     from mirrorplane.controlplane.identity.watched_files import FileProblemError
     from mirrorplane.controlplane.settings import AddressError, parse_address
@@ -84,12 +109,15 @@ def serve(manifests: Manifests, xds_address: str, admin_address: str, **flags: A
 
     debounce = Debounce(_seconds(flags, "debounce_quiet"), _seconds(flags, "debounce_max"))
     limits = PushLimits(grace=_seconds(flags, "removal_grace"))
+    clients = ClientLimits(flags.pop("max_streams"), flags.pop("max_scopes"), flags.pop("max_first_message") << 20)
     try:
         xds, admin = parse_address(xds_address), parse_address(admin_address)
         security = security_from_flags(SecurityFlags(**flags), exposed=not xds.is_loopback)
         if not xds.is_loopback and not (security.tls and security.identifies):
             log.warning("--insecure: any client that can reach %s can read the whole configuration", xds)
-        asyncio.run(run(ServeOptions(manifests.paths, xds, admin, debounce, security, limits, manifests.objects)))
+        asyncio.run(
+            run(ServeOptions(manifests.paths, xds, admin, debounce, security, limits, manifests.objects, clients))
+        )
     except (AddressError, SecurityFlagsError, FileProblemError, ListenError) as error:
         raise CommandError(str(error)) from error
 

@@ -33,6 +33,7 @@ class CooperativeExecutor:
     def __init__(self, slice_s: float) -> None:
         self._slice_s = slice_s
         self._jobs: deque[_Job] = deque()
+        self._late: deque[_Job] = deque()
         self._running: greenlet | None = None
         self._slice_end = 0.0
         self._runner: asyncio.Task[None] | None = None
@@ -55,6 +56,14 @@ class CooperativeExecutor:
             return
         self._submit(_Job(greenlet(work)))
 
+    def schedule_late(self, work: Callable[[], None]) -> None:
+        """Do the work in the background once nothing else is to be done. What is to be done then waits for its end."""
+        if not _in_loop():
+            work()
+            return
+        self._late.append(_Job(greenlet(work)))
+        self._start()
+
     def checkpoint(self) -> None:
         """Pause here when this is the running job and its slice is over."""
         if self._running is not None and time.perf_counter() >= self._slice_end and getcurrent() is self._running:
@@ -70,15 +79,22 @@ class CooperativeExecutor:
         self._jobs.append(job)
         if len(self._jobs) == 1:
             self._run_slice()
-        if self._jobs and (self._runner is None or self._runner.done()):
+        if self._jobs:
+            self._start()
+
+    def _start(self) -> None:
+        if self._runner is None or self._runner.done():
             self._runner = asyncio.get_running_loop().create_task(self._run_jobs(), name="cooperative executor")
 
     async def _run_jobs(self) -> None:
         try:
-            while self._jobs:
+            while self._jobs or self._late:
                 await asyncio.sleep(0)
+                if not self._jobs:
+                    self._jobs.append(self._late.popleft())
                 self._run_slice()
         finally:
+            self._late.clear()
             for job in self._jobs:  # the event loop ends: run the `finally` blocks of unfinished work
                 with suppress(Exception):
                     job.worker.throw()

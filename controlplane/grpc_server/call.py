@@ -1,10 +1,12 @@
 """One admitted call: its messages, each checked against the caller's proof, and what its caller may claim."""
 
+import asyncio
 from typing import Any
 
 import grpc
 
 from mirrorplane.api.proxy import Proxy
+from mirrorplane.controlplane.grpc_server.open_calls import client_of
 from mirrorplane.controlplane.identity.authoriser import Authoriser
 from mirrorplane.controlplane.identity.caller import Caller, Credentials
 
@@ -15,12 +17,15 @@ DISCONNECTED = (grpc.aio.InternalError,)
 
 
 class Call:
-    """A call whose caller was admitted. Made by the server once the first message, or the end, has arrived."""
+    """A call whose caller was admitted. Made by the server once the first message, or the end, has arrived.
 
-    __slots__ = ("_authoriser", "_first_message", "_rpc", "caller")
+    `client` is whom limits apply to: the identity of the caller, or else its address.
+    """
+
+    __slots__ = ("_authoriser", "_first_message", "_rpc", "caller", "client")
 
     def __init__(self, rpc: Any, authoriser: Authoriser, caller: Caller | None, first_message: Any) -> None:
-        self.caller = caller
+        self.caller, self.client = caller, client_of(rpc, caller)
         self._rpc, self._authoriser, self._first_message = rpc, authoriser, first_message
 
     def authorise(self, proxy: Proxy) -> Proxy:
@@ -38,9 +43,15 @@ class Call:
         return None if message is grpc.aio.EOF else message
 
     async def write(self, message: bytes) -> None:
-        """Send a message. Raises RefusedError once the caller's proof has expired."""
+        """Send a message. Raises RefusedError once the caller's proof has expired.
+
+        When the client is gone, the call is cancelled, whether gRPC notices it before or here.
+        """
         self._authoriser.confirm(self.caller)
-        await self._rpc.write(message)
+        try:
+            await self._rpc.write(message)
+        except DISCONNECTED as error:
+            raise asyncio.CancelledError from error
 
 
 def credentials_of(rpc: Any) -> Credentials:

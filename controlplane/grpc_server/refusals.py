@@ -28,21 +28,33 @@ class InvalidRequestError(Exception):
     """A message that no client of the service should send. Raised by services."""
 
 
+class ExhaustedError(Exception):
+    """A caller that has as much of something as one client may have. Raised by services, too."""
+
+
 _STATUS = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
     ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
     FirstMessageTimeoutError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    ExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 REFUSED = tuple(_STATUS)
 """The errors that end a call with a sentence for its caller."""
+REASONS = tuple(status.name.lower() for status in _STATUS.values())
+"""What refusals are counted by."""
 
 
 class Refusals:
-    """Ends calls. It logs the first 30 refusals of a minute, and then how many more there were."""
+    """Ends calls. It logs the first 30 refusals of a minute, and then how many more there were.
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
+    `count` is called with the reason of each, one of REASONS.
+    """
+
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, count: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._now, self._count_reason = now, count
         self._window_began, self._count = now(), 0
 
     async def refuse(self, rpc: Any, error: Exception) -> None:
@@ -50,8 +62,10 @@ class Refusals:
         sentence = str(error)
         if len(sentence) > MAX_SENTENCE:
             sentence = f"{sentence[: MAX_SENTENCE - 1]}…"
+        status = _STATUS[type(error)]
+        self._count_reason(status.name.lower())
         self._log(rpc.peer(), sentence)
-        await rpc.abort(_STATUS[type(error)], sentence)
+        await rpc.abort(status, sentence)
 
     def _log(self, peer: str, sentence: str) -> None:
         if self._now() - self._window_began >= WINDOW_S:

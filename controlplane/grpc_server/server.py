@@ -14,6 +14,7 @@ import grpc
 import msgspec
 
 from mirrorplane.controlplane.grpc_server.call import DISCONNECTED, Call, credentials_of
+from mirrorplane.controlplane.grpc_server.open_calls import OpenCalls, client_of
 from mirrorplane.controlplane.grpc_server.refusals import REFUSED, FirstMessageTimeoutError, Refusals
 from mirrorplane.controlplane.grpc_server.service import Method, Service
 from mirrorplane.controlplane.identity.authoriser import Authoriser
@@ -29,7 +30,8 @@ class TransportLimits(msgspec.Struct, frozen=True):
     `ping_interval` is the shortest keepalive interval a client may use; gRPC's default cuts off any below 5 minutes.
     `max_connection_age` is for callers with certificates: a connection that old accepts no new streams, and keeps those
     it has. Otherwise a proxy with a new certificate would reconnect for ever on the connection of its old one.
-    `max_receive` leaves room for a reconnecting proxy that lists all it holds: 3 MiB at 8,000 services.
+    `max_client_calls` is how many one client may have open, on all its connections (see OpenCalls).
+    `max_receive` leaves room for 100,000 names of endpoints with the versions that a reconnecting proxy holds.
     """
 
     first_message: float = 10.0
@@ -38,8 +40,9 @@ class TransportLimits(msgspec.Struct, frozen=True):
     keepalive: float = 30.0
     keepalive_timeout: float = 10.0
     max_connection_age: float = 60.0
-    max_receive: int = 64 << 20
+    max_receive: int = 16 << 20
     max_streams: int = 1 << 20
+    max_client_calls: int = 1 << 20
 
 
 class GrpcServer:
@@ -51,13 +54,15 @@ class GrpcServer:
         services: Sequence[Service],
         authoriser: Authoriser,
         limits: TransportLimits = TransportLimits(),  # noqa: B008 - frozen
+        count_refusal: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Read the files that TLS needs. Raises FileProblemError."""
+        """Read the files that TLS needs. Raises FileProblemError. `count_refusal` is called with one of REASONS."""
         self._address, self._services = address, services
         self._authoriser, self._limits = authoriser, limits
         tls = authoriser.security.tls
         self._credentials = server_credentials(tls) if tls else None
-        self._refusals = Refusals()
+        self._refusals = Refusals(count=count_refusal)
+        self._open_calls = OpenCalls(limits.max_client_calls)
         self._server: Any = None
 
     async def start(self) -> int:
@@ -108,8 +113,9 @@ class GrpcServer:
     async def _serve(self, method: Method, rpc: Any) -> None:
         try:
             caller = self._authoriser.admit(credentials_of(rpc))
-            first_message = await self._first_message(rpc)
-            await method(Call(rpc, self._authoriser, caller, first_message))
+            with self._open_calls.open(client_of(rpc, caller)):
+                first_message = await self._first_message(rpc)
+                await method(Call(rpc, self._authoriser, caller, first_message))
         except REFUSED as error:
             await self._refusals.refuse(rpc, error)
 

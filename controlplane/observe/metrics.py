@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from mirrorplane.api.resource import PUSH_ORDER
 from mirrorplane.controlplane.findings.nacks import short
+from mirrorplane.controlplane.grpc_server.refusals import REASONS
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.query.versions import this_version
 
@@ -63,6 +64,10 @@ class Metrics:
         self.convergence = self._histogram("convergence_seconds", about, _LONG)
         about = "Time from the end of debouncing until every proxy was offered its new resources."
         self.publish = self._histogram("publish_seconds", about, _SECONDS)
+        about = "Calls that were refused, by status."
+        self._refusals = self._counter("xds_refused", about, "reason")
+        for reason in REASONS:
+            self._refusals.labels(reason)
         self.failures = self._counter("publish_failures", "Changes that could not be published (a bug).")
         self.connects = self._counter("proxy_connects", "Streams that proxies opened, by protocol variant.", "variant")
         about = "When the last change was published, in seconds since 1970: the state that is served is of this time."
@@ -78,6 +83,10 @@ class Metrics:
     def traffic_of(self, type_url: str) -> Traffic:
         """Return the counters of a type."""
         return self._traffic.get(type_url, self._other)
+
+    def count_refusal(self, reason: str) -> None:
+        """Count a call that was refused for one of REASONS."""
+        self._refusals.labels(reason).inc()
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
@@ -100,6 +109,8 @@ class _PlaneCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         plane = self._plane
         yield _gauge("mirrorplane_scopes", "Scopes that some proxy uses.", plane.publisher.scopes)
+        about = "Scopes that follow after all others, because their clients have many, and are not up to date yet."
+        yield _gauge("mirrorplane_scopes_late", about, plane.publisher.late)
         yield _gauge(
             "mirrorplane_failed_resources", "Resources whose last build raised.", len(plane.publisher.failures)
         )

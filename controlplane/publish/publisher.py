@@ -3,21 +3,33 @@
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
+import msgspec
+
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import Proxy, Scope
 from mirrorplane.api.resource import ResourceSet, resource_type
 from mirrorplane.api.view import View
+from mirrorplane.controlplane.client_limits import ClientLimits
 from mirrorplane.controlplane.engine.engine import Call, Engine
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.engine.gc_policy import gc_paused
 from mirrorplane.controlplane.publish.router_findings import RouterFindings
-from mirrorplane.controlplane.publish.scope_cache import Offer, ScopeCache, dirty_names
+from mirrorplane.controlplane.publish.scope_cache import Dirty, Offer, ScopeCache, dirty_names
+from mirrorplane.controlplane.publish.scope_clients import ScopeClients
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.scopes import criteria, scope_of
 
 
 class RenderError(RuntimeError):
     """Resources that could not be built: our bug. The message names them."""
+
+
+class _Attached(msgspec.Struct, frozen=True):
+    """A proxy, the scope it is in, and the client that it belongs to."""
+
+    proxy: Proxy
+    scope: Scope
+    client: str
 
 
 class Publisher:
@@ -33,6 +45,7 @@ class Publisher:
         outputs: Sequence[Output],
         executor: CooperativeExecutor,
         on_router_findings: Callable[[], None] = lambda: None,
+        max_scopes: int = ClientLimits().scopes,
     ) -> None:
         self._engine, self._outputs, self._executor = engine, outputs, executor
         self._view: View = engine.view
@@ -40,8 +53,10 @@ class Publisher:
         self._engine.hold([(criteria,)])
         self._generations = count(1)
         self._caches: dict[Scope, ScopeCache] = {}
+        self._clients = ScopeClients(max_scopes)
         self._unused: list[ScopeCache] = []
-        self._proxies: dict[Offer, tuple[Proxy, Scope]] = {}
+        self._late: dict[ScopeCache, None] = {}
+        self._proxies: dict[Offer, _Attached] = {}
         self.router_findings = RouterFindings(engine, on_router_findings)
 
     @property
@@ -50,25 +65,39 @@ class Publisher:
         return len(self._caches)
 
     @property
+    def late(self) -> int:
+        """How many scopes in use are brought up to date after all others, and are not yet."""
+        return len(self._late)
+
+    @property
     def failures(self) -> dict[tuple[Scope, str, str], str]:
         """Builds that raised and have not succeeded since: by scope, type and name, with the error."""
         caches = self._caches.values()
         return {(cache.scope, *key): error for cache in caches for key, error in cache.failed.items()}
 
-    def attach(self, proxy: Proxy, offer: Offer) -> Callable[[], None]:
+    def attach(self, proxy: Proxy, offer: Offer, client: str = "") -> Callable[[], None]:
         """Offer the proxy its resources, and again whenever they change, until the returned function is called.
 
-        A set that exists is offered at once; one that has to be built first, when it is.
+        A set that exists is offered at once; one that has to be built first, when it is. Raises TooManyScopesError.
         """
         scope = scope_of(proxy, self._criteria)
-        self._proxies[offer] = (proxy, scope)
+        self._clients.check(client, scope)
+        self._proxies[offer] = _Attached(proxy, scope, client)
         cache = self._join(scope, offer)
         if cache.ready:
             offer(cache.latest)
         # The first proxy of a scope starts the build; it is offered to all that have come when it ends.
         elif len(cache.offers) == 1:
-            self._executor.schedule(lambda: self._build(cache))
+            if self._clients.has_fair_client(scope):
+                self._executor.schedule(lambda: self._build(cache))
+            else:
+                self._postpone(cache, {})
         return lambda: self._detach(offer)
+
+    def accept(self, offer: Offer) -> None:
+        """Note that a proxy has accepted resources. Scopes that no proxy has accepted are brought up to date last."""
+        if offer in self._proxies:
+            self._caches[self._proxies[offer].scope].accepted = True
 
     def render(self, proxy: Proxy) -> ResourceSet:
         """Return what the proxy is or would be offered, and keep nothing for it. Raises RenderError.
@@ -94,17 +123,23 @@ class Publisher:
         """
         if offer not in self._proxies:
             return frozenset()  # it disconnected
-        scope = self._proxies[offer][1]
+        scope = self._proxies[offer].scope
         outputs = [output for output in self._outputs if output.type_url == type_url and output.serves(scope)]
         calls = [(output.build, output.cache_key(scope), name) for output in outputs]
         return frozenset().union(*map(self._engine.provenance, calls))
 
     def publish(self, view: View, touched: Iterable[Call]) -> int:
-        """Bring every scope up to a view; returns how many sets changed."""
+        """Bring every scope up to a view; returns how many sets changed.
+
+        Scopes whose clients all have more than their share follow afterwards, each as work of its own (decision 0142).
+        """
         self._view = view
         self._move_proxies()
         dirty, changed = dirty_names(touched, self._executor.checkpoint), 0
-        for cache in list(self._caches.values()):
+        for cache in sorted(self._caches.values(), key=lambda cache: not cache.accepted):
+            if not self._clients.has_fair_client(cache.scope):
+                self._postpone(cache, dirty)
+                continue
             # The refresh may pause, and the last proxy of the scope leave meanwhile.
             if cache.refresh(self._view, dirty) and self._caches.get(cache.scope) is cache:
                 changed += 1
@@ -121,20 +156,22 @@ class Publisher:
         if current is self._criteria:
             return
         self._criteria = current
-        for offer, (proxy, old) in list(self._proxies.items()):
-            scope = scope_of(proxy, current)
+        for offer, attached in list(self._proxies.items()):
+            scope = scope_of(attached.proxy, current)
             self._executor.checkpoint()
-            if scope != old and offer in self._proxies:  # it may have disconnected while this paused
-                self._proxies[offer] = (proxy, scope)
-                self._leave(old, offer)
+            if scope != attached.scope and offer in self._proxies:  # it may have disconnected while this paused
+                accepted = self._caches[attached.scope].accepted
+                self._proxies[offer] = msgspec.structs.replace(attached, scope=scope)
+                self._leave(attached, offer)
                 cache = self._join(scope, offer)
+                cache.accepted = cache.accepted or accepted
                 if cache.ready:
                     offer(cache.latest)
 
     def _detach(self, offer: Offer) -> None:
-        proxy_and_scope = self._proxies.pop(offer, None)
-        if proxy_and_scope is not None:
-            self._leave(proxy_and_scope[1], offer)
+        attached = self._proxies.pop(offer, None)
+        if attached is not None:
+            self._leave(attached, offer)
             self._executor.schedule(self._evict_unused)
 
     def _join(self, scope: Scope, offer: Offer) -> ScopeCache:
@@ -142,19 +179,37 @@ class Publisher:
         if cache is None:
             cache = self._caches[scope] = self._new_cache(scope)
         cache.offers.add(offer)
+        self._clients.add(self._proxies[offer].client, scope)
         return cache
 
+    def _postpone(self, cache: ScopeCache, dirty: Dirty) -> None:
+        """Bring a scope up to date once nothing else is to be done."""
+        if cache.is_behind(dirty):
+            cache.postpone(dirty)
+            self._late[cache] = None
+            if len(self._late) == 1:
+                self._executor.schedule_late(self._refresh_late)
+
+    def _refresh_late(self) -> None:
+        cache = min(self._late, key=lambda cache: not cache.accepted)
+        del self._late[cache]
+        try:
+            if self._caches.get(cache.scope) is cache:
+                self._build(cache)
+        finally:
+            if self._late:
+                self._executor.schedule_late(self._refresh_late)
+
     def _build(self, cache: ScopeCache) -> None:
-        """Build a new scope's resources, unless a publish did so meanwhile or all its proxies have left."""
-        if not cache.ready and cache.offers:
-            self._refresh(cache)
+        """Bring a scope's resources up to date, unless a publish did so meanwhile or all its proxies have left."""
+        if cache.offers and self._refresh(cache):
             cache.offer_all()
         if self._caches.get(cache.scope) is cache:
             self.router_findings.refresh(self._view, cache.scope)
 
-    def _refresh(self, cache: ScopeCache) -> None:
+    def _refresh(self, cache: ScopeCache) -> bool:
         with gc_paused(lambda: self._engine.runs):
-            cache.refresh(self._view, {})
+            return cache.refresh(self._view, {})
 
     def _new_cache(self, scope: Scope) -> ScopeCache:
         outputs = (
@@ -162,11 +217,14 @@ class Publisher:
         )
         return ScopeCache(self._engine, outputs, scope, self._generations)
 
-    def _leave(self, scope: Scope, offer: Offer) -> None:
+    def _leave(self, attached: "_Attached", offer: Offer) -> None:
+        scope = attached.scope
+        self._clients.remove(attached.client, scope)
         cache = self._caches[scope]
         cache.offers.discard(offer)
         if not cache.offers:
             del self._caches[scope]
+            self._late.pop(cache, None)
             self._unused.append(cache)
             self.router_findings.drop(scope)
 

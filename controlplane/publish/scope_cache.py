@@ -32,6 +32,7 @@ class ScopeCache:
     """One scope's resources and the streams they are offered to.
 
     A build that raises is our bug: the last good resource stays, and the build is tried again at the next publish.
+    `accepted`: a proxy has accepted resources of the scope.
     `generations` yields numbers that are unique over all caches, because a proxy may move from one cache to another.
     """
 
@@ -40,6 +41,8 @@ class ScopeCache:
         self.offers: set[Offer] = set()
         self.latest = _EMPTY
         self.ready = False
+        self.accepted = False
+        self._postponed: dict[tuple[Any, Any], set[str]] = {}
         self._engine, self._generations = engine, generations
         self._outputs = [_OutputCache(engine, output, scope) for output in outputs if output.serves(scope)]
 
@@ -50,6 +53,9 @@ class ScopeCache:
 
     def refresh(self, view: View, dirty: Dirty) -> bool:
         """Bring the set up to date; returns whether anything changed."""
+        if self._postponed:
+            self.postpone(dirty)
+            dirty, self._postponed = self._postponed, {}
         if self.ready and not any(cache.is_dirty(dirty) for cache in self._outputs):
             return False
         updates: dict[str, dict[str, Resource | None]] = {}
@@ -65,6 +71,15 @@ class ScopeCache:
         resources = {**self.latest.resources, **merged}
         self.latest = ResourceSet(next(self._generations), resources, changed, self.latest.generation)
         return True
+
+    def postpone(self, dirty: Dirty) -> None:
+        """Remember what may have changed, for the next refresh."""
+        for call, names in dirty.items():
+            self._postponed.setdefault(call, set()).update(names)
+
+    def is_behind(self, dirty: Dirty) -> bool:
+        """Whether a refresh has something to do."""
+        return not self.ready or any(cache.is_dirty(dirty) for cache in self._outputs)
 
     def offer_all(self) -> None:
         """Offer the set to every stream of the scope. An exception in one does not affect the others."""

@@ -17,8 +17,17 @@ from mirrorplane.controlplane.xds.requests import MAX_NAMES, DeltaRequest, Proto
 
 # The longest type that is served has fewer than 80 characters.
 MAX_TYPE_URL = 256
+MAX_NAME = 1024
+"""Characters of a resource's name. Those that are served have at most a few hundred."""
+MAX_VERSION = 256
+"""Characters of a version or a nonce. Ours have at most 33."""
 MAX_NACK = 4096
 """Characters of a NACK's message that are decoded."""
+_LARGE = 1 << 20
+_NAME_TAGS = (b"\x1a", b"\x22", b"\x2a")
+"""The first bytes of the fields 3, 4 and 5, which have the names (discovery.proto)."""
+_TAGS_PER_NAME = 6
+"""How often such a byte may be there for each name: as a tag, as lengths of names and entries, and as `*` in names."""
 
 R = TypeVar("R")
 
@@ -56,8 +65,8 @@ def _sotw(parsed: Any) -> SotwRequest:
     return SotwRequest(
         type_url=_type_url(parsed),
         names=_names(parsed.resource_names),
-        version=parsed.version_info,
-        nonce=parsed.response_nonce,
+        version=_version(parsed.version_info),
+        nonce=_version(parsed.response_nonce),
         error=_error(parsed),
     )
 
@@ -68,14 +77,21 @@ def _delta(parsed: Any) -> DeltaRequest:
         subscribe=_names(parsed.resource_names_subscribe),
         unsubscribe=_names(parsed.resource_names_unsubscribe),
         initial=dict(
-            zip(_names(parsed.initial_resource_versions), parsed.initial_resource_versions.values(), strict=True)
+            zip(
+                _names(parsed.initial_resource_versions),
+                map(_version, parsed.initial_resource_versions.values()),
+                strict=True,
+            )
         ),
-        nonce=parsed.response_nonce,
+        nonce=_version(parsed.response_nonce),
         error=_error(parsed),
     )
 
 
 def _parse(message_type: Any, message: bytes) -> Any:
+    # Parsing 16 MiB of empty names takes a second, so they are counted before.
+    if len(message) > _LARGE and max(map(message.count, _NAME_TAGS)) > _TAGS_PER_NAME * MAX_NAMES:
+        raise ProtocolError(f"more than {MAX_NAMES} names in one request")
     try:
         return message_type.FromString(message)
     except DecodeError as error:
@@ -99,7 +115,15 @@ def _type_url(parsed: Any) -> str:
 def _names(names: Collection[str]) -> tuple[str, ...]:
     if len(names) > MAX_NAMES:
         raise ProtocolError(f"{len(names)} names in one request: the limit is {MAX_NAMES}")
+    if max(map(len, names), default=0) > MAX_NAME:
+        raise ProtocolError(f"a name of {max(map(len, names))} characters: the limit is {MAX_NAME}")
     return tuple(map(sys.intern, names))  # a thousand proxies subscribe to the same names
+
+
+def _version(text: str) -> str:
+    if len(text) > MAX_VERSION:
+        raise ProtocolError(f"a version or nonce of {len(text)} characters: the limit is {MAX_VERSION}")
+    return text
 
 
 def _error(parsed: Any) -> str | None:

@@ -6,7 +6,7 @@ comes back lists what it holds; what it holds and we do not know is retained, an
 
 from mirrorplane.controlplane.xds.delivery import InFlight
 from mirrorplane.controlplane.xds.frames import delta_response
-from mirrorplane.controlplane.xds.requests import MAX_NAMES, WILDCARD, DeltaRequest, Outcome, ProtocolError
+from mirrorplane.controlplane.xds.requests import WILDCARD, DeltaRequest, Outcome
 from mirrorplane.controlplane.xds.session import Session
 from mirrorplane.controlplane.xds.subscription import Subscription
 
@@ -26,8 +26,7 @@ class DeltaSession(Session[DeltaRequest]):
 
     def _subscribe(self, sub: Subscription, request: DeltaRequest, *, is_first: bool) -> None:
         names = set(request.subscribe)
-        if len(sub.names) + len(names) > MAX_NAMES:
-            raise ProtocolError(f"more than {MAX_NAMES} names of {sub.type_url}")
+        self._check_names(sub, len(sub.names) + len(names.union(request.initial)))
         # xDS protocol: a first request without names is a wildcard, of CDS and LDS only. Envoy 1.40 opens both like
         # that.
         is_legacy_wildcard = is_first and not names and sub.type.full_state

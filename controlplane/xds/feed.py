@@ -10,6 +10,11 @@ from typing import Protocol
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
 
+
+class LimitError(Exception):
+    """A client has as much as one client may have. The message is the sentence it gets."""
+
+
 Offer = Callable[[ResourceSet], None]
 
 
@@ -35,10 +40,11 @@ class Link(Protocol):
 class Feed(Protocol):
     """Where content comes from."""
 
-    def attach(self, proxy: Proxy, offer: Offer, variant: str) -> Link:
+    def attach(self, proxy: Proxy, offer: Offer, variant: str, client: str) -> Link:
         """Call `offer` as soon as there is a set, and on every change, until the link is left.
 
-        `variant` is sotw or delta. The first offer may be made before this returns.
+        `variant` is sotw or delta; `client` is whom limits apply to (see Call). The first offer may be made before this
+        returns. Raises LimitError.
         """
 
     def checkpoint(self) -> None:

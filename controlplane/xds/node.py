@@ -14,6 +14,8 @@ from mirrorplane.controlplane.xds.requests import ProtocolError
 
 MAX_LABELS = 256
 MAX_TEXT = 1024
+MAX_LABELS_SIZE = 64 << 10
+"""Characters of all labels together. Kubernetes' own limits, 317 for a key and 63 for a value, allow 170 labels."""
 
 
 def proxy_from_node(node: Any) -> Proxy:
@@ -29,7 +31,7 @@ def proxy_from_node(node: Any) -> Proxy:
         ip=ip,
         domain=domain,
         labels=_labels(node.metadata),
-        locality=Locality(node.locality.region, node.locality.zone, node.locality.sub_zone),
+        locality=_locality(node.locality),
         interception=_interception(node.metadata),
         unprivileged=_flag(node.metadata, "UNPRIVILEGED_POD"),
     )
@@ -50,7 +52,19 @@ def _labels(metadata: Struct) -> Mapping[str, str]:
     labels = metadata.fields["LABELS"].struct_value.fields
     if len(labels) > MAX_LABELS:
         raise ProtocolError(f"node metadata LABELS has {len(labels)} labels: the limit is {MAX_LABELS}")
-    return {key: labels[key].string_value for key in sorted(labels) if labels[key].HasField("string_value")}
+    texts = {key: labels[key].string_value for key in sorted(labels) if labels[key].HasField("string_value")}
+    size = sum(len(key) + len(value) for key, value in texts.items())
+    if size > MAX_LABELS_SIZE:
+        raise ProtocolError(f"node metadata LABELS has {size} characters: the limit is {MAX_LABELS_SIZE}")
+    for key, value in texts.items():
+        _checked("key of node metadata LABELS", key)
+        _checked(f"node metadata LABELS {key}", value)
+    return texts
+
+
+def _locality(locality: Any) -> Locality:
+    parts = {field: getattr(locality, field) for field in ("region", "zone", "sub_zone")}
+    return Locality(*(_checked(f"node locality {field}", text) for field, text in parts.items()))
 
 
 def _flag(metadata: Struct, key: str) -> bool:

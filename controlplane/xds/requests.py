@@ -10,6 +10,8 @@ import msgspec
 WILDCARD = "*"
 MAX_NAMES = 100_000
 """How many names one subscription may hold."""
+MAX_STREAM_NAMES = 2 * MAX_NAMES
+"""How many names all subscriptions of a stream may hold: endpoints and routes of 10,000 services."""
 
 
 class ProtocolError(ValueError):

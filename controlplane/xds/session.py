@@ -15,7 +15,15 @@ from mirrorplane.api.resource import PUSH_ORDER, ResourceSet, ResourceType, reso
 from mirrorplane.controlplane.xds.delivery import InFlight
 from mirrorplane.controlplane.xds.push_order import PushLimits, PushOrder, Siblings
 from mirrorplane.controlplane.xds.quarantine import NO_RESOURCES
-from mirrorplane.controlplane.xds.requests import Ack, Nack, Outcome, ProtocolError, Unserved
+from mirrorplane.controlplane.xds.requests import (
+    MAX_NAMES,
+    MAX_STREAM_NAMES,
+    Ack,
+    Nack,
+    Outcome,
+    ProtocolError,
+    Unserved,
+)
 from mirrorplane.controlplane.xds.served_resources import ResourceChange, ServedResources
 from mirrorplane.controlplane.xds.shared_responses import SharedResponses
 from mirrorplane.controlplane.xds.status import TypeStatus
@@ -123,6 +131,14 @@ class Session(ABC, Generic[R]):
         sub = self._subscriptions[type_url] = Subscription(row, full_state=sotw and row.full_state)
         self._subscriptions = self.push_order.subscriptions = dict(sorted(self._subscriptions.items(), key=_rank))
         return sub, True
+
+    def _check_names(self, sub: Subscription, count: int) -> None:
+        """Check how many names a type, and the stream with it, would have. Raises ProtocolError."""
+        if count > MAX_NAMES:
+            raise ProtocolError(f"more than {MAX_NAMES} names of {sub.type_url}")
+        others = sum(len(other.names) for other in self._subscriptions.values() if other is not sub)
+        if others + count > MAX_STREAM_NAMES:
+            raise ProtocolError(f"more than {MAX_STREAM_NAMES} names on one stream")
 
     def _begin_type(self, sub: Subscription, *, resumed: bool) -> Unserved | None:
         """Start to serve a type; `resumed`: the proxy holds state of it from an earlier stream."""

@@ -67,6 +67,7 @@ class SotwSession(Session[SotwRequest]):
         names.wildcard = WILDCARD in names or is_legacy_wildcard
         if names == sub.names:
             return False
+        self._check_names(sub, len(names))
         before = self._covered_names(sub)
         sub.names = names
         after = self._covered_names(sub)

@@ -72,11 +72,11 @@ class Stream(Generic[R]):
         self._unsettled = False
 
     async def run(self, call: Call, feed: Feed) -> None:
-        """Serve until the proxy or `close` ends the stream. Raises ProtocolError for an invalid request."""
+        """Serve until the proxy or `close` ends the stream. Raises ProtocolError for an invalid request, LimitError."""
         name = f"{self.proxy.id} ({self._variant.name})"
         log_fields = {"proxy": self.proxy.id, "identity": self.proxy.identity, "variant": self._variant.name}
+        link = feed.attach(self.proxy, self.offer, self._variant.name, call.client)
         _log.info("connected: %s", name, extra={"fields": log_fields})
-        link = feed.attach(self.proxy, self.offer, self._variant.name)
         reader = asyncio.create_task(self._read(call, link), name=f"xds reader of {name}")
         ended_by: BaseException | None = None
         try:

@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from mirrorplane.controlplane.client_limits import ClientLimits
 from mirrorplane.controlplane.grpc_server.call import Call
-from mirrorplane.controlplane.grpc_server.refusals import InvalidRequestError
-from mirrorplane.controlplane.xds.feed import Feed
+from mirrorplane.controlplane.grpc_server.refusals import ExhaustedError, InvalidRequestError
+from mirrorplane.controlplane.xds.feed import Feed, LimitError
 from mirrorplane.controlplane.xds.push_order import SERVER_LIMITS, PushLimits
 from mirrorplane.controlplane.xds.requests import ProtocolError
 from mirrorplane.controlplane.xds.services import DiscoveryService, StreamKind, discovery_services
@@ -18,12 +19,16 @@ from mirrorplane.controlplane.xds.shared_responses import SharedResponses
 from mirrorplane.controlplane.xds.status import StreamStatus
 from mirrorplane.controlplane.xds.stream import DELTA, SOTW, Stream, Variant
 
+_FLAG = "--max-first-message"
+
 
 class XdsStreams:
     """All xDS streams, and the services that open them."""
 
-    def __init__(self, feed: Feed, limits: PushLimits = SERVER_LIMITS) -> None:
-        self._feed, self._limits = feed, limits
+    def __init__(
+        self, feed: Feed, limits: PushLimits = SERVER_LIMITS, max_first_message: int = ClientLimits().first_message
+    ) -> None:
+        self._feed, self._limits, self._max_first_message = feed, limits, max_first_message
         self._streams: set[Stream[Any]] = set()
         self._siblings: dict[tuple[str, str], set[Stream[Any]]] = {}
         self._responses = SharedResponses(feed.checkpoint)
@@ -55,6 +60,8 @@ class XdsStreams:
                 await self._run(stream, call, single_type=bool(kind.type_url))
         except ProtocolError as error:
             raise InvalidRequestError(str(error)) from error
+        except LimitError as error:
+            raise ExhaustedError(str(error)) from error
 
     async def _open(self, kind: StreamKind, call: Call) -> Stream[Any] | None:
         """Return the stream that the first message opens, if one comes."""
@@ -62,6 +69,9 @@ class XdsStreams:
         message = await call.read()
         if message is None:
             return None
+        if len(message) > self._max_first_message:
+            size, limit = len(message), self._max_first_message
+            raise ExhaustedError(f"first message of {size} bytes: the limit is {limit} (mirrorplane serve {_FLAG})")
         request = variant.decode_first_request(message)
         request = msgspec.structs.replace(request, proxy=call.authorise(request.proxy))
         return Stream(variant, request, limits=self._limits, type_url=kind.type_url, responses=self._responses)

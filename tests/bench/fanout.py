@@ -106,8 +106,8 @@ class Served(PlaneFeed):
     async def stop(self) -> None:
         await self._server.stop(1.0)
 
-    def attach(self, proxy: Proxy, offer: Offer, variant: str) -> PlaneLink:
-        link = super().attach(proxy, offer, variant)
+    def attach(self, proxy: Proxy, offer: Offer, variant: str, client: str = "") -> PlaneLink:
+        link = super().attach(proxy, offer, variant, client)
         accepted = link.acked
 
         def acked(type_url: str, version: str, rejected: frozenset[str]) -> None:

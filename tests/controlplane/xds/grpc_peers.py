@@ -45,7 +45,7 @@ class TableFeed:
         """Who is connected."""
         return [link.offer for link in self.links]
 
-    def attach(self, proxy: Proxy, offer: Offer, variant: str) -> "TableLink":
+    def attach(self, proxy: Proxy, offer: Offer, variant: str, client: str) -> "TableLink":
         link = TableLink(self, proxy, offer, variant)
         self.links.append(link)
         offer(self.set)
@@ -117,7 +117,9 @@ class XdsServer:
 class Peer:
     """One stream to the server. `send` fills in the node on the first message."""
 
-    def __init__(self, channel: grpc.aio.Channel, method: str, *, delta: bool, node_id: str | None = NODE_ID) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, method: str, *, delta: bool, node_id: str | None = NODE_ID, metadata=()
+    ) -> None:
         self._request, response = (
             (discovery_pb2.DeltaDiscoveryRequest, discovery_pb2.DeltaDiscoveryResponse)
             if delta
@@ -126,7 +128,7 @@ class Peer:
         self._node_id = node_id
         self.call = channel.stream_stream(
             method, request_serializer=self._request.SerializeToString, response_deserializer=response.FromString
-        )()
+        )(metadata=metadata)
 
     async def send(self, type_url: str = "", error: str | None = None, **fields) -> None:
         request = self._request(type_url=type_url, **fields)

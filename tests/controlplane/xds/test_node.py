@@ -14,6 +14,16 @@ def node(node_id: str = NODE_ID, **metadata) -> base_pb2.Node:
     return ParseDict({"id": node_id, "metadata": metadata}, base_pb2.Node())
 
 
+def located(*parts: str) -> base_pb2.Node:
+    region, zone, sub_zone = (*parts, "", "")[:3]
+    return base_pb2.Node(id=NODE_ID, locality=base_pb2.Locality(region=region, zone=zone, sub_zone=sub_zone))
+
+
+def test_the_largest_labels_of_kubernetes_are_read() -> None:
+    labels = {f"{'p' * 250}/{i:063}": "v" * 63 for i in range(100)}
+    assert proxy_from_node(node(LABELS=labels)).labels == labels
+
+
 def test_the_id_alone_makes_a_proxy() -> None:
     assert proxy_from_node(node()) == Proxy(role="sidecar", name="sleep", namespace="default", ip="10.0.0.7")
 
@@ -54,6 +64,14 @@ def test_labels_that_are_no_text_are_left_out() -> None:
         (node(INTERCEPTION_MODE="MAGIC"), "INTERCEPTION_MODE 'MAGIC' is not one of"),
         (node(NAMESPACE="n" * 2000), "NAMESPACE of 2000 characters"),
         (node(LABELS={str(number): "" for number in range(300)}), "300 labels"),
+        (node(LABELS={"a": "v" * (50 << 20)}), "LABELS has 52428801 characters"),
+        (node(LABELS={"a": "v" * 2000}), "LABELS a of 2000 characters"),
+        (node(LABELS={"a\n" * 600: "v"}), "key of node metadata LABELS of 1200 characters"),
+        (node(LABELS={"a": "forged\nline"}), "not printable"),
+        (node(LABELS={f"a{i}": "v" * 1000 for i in range(70)}), "LABELS has 70[0-9]{3} characters"),
+        (located("r" * (50 << 20)), "locality region of 52428800 characters"),
+        (located("r", "z" * 2000), "locality zone of 2000 characters"),
+        (located("r", "z", "s\n"), "locality sub_zone .* not printable"),
     ],
 )
 def test_a_node_without_a_usable_identity_is_refused_with_a_sentence(bad: base_pb2.Node, sentence: str) -> None:

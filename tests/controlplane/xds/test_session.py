@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mirrorplane.api.resource import CLUSTER, ENDPOINT, Resource, ResourceSet
 from mirrorplane.controlplane.xds.delta import DeltaSession
 from mirrorplane.controlplane.xds.push_order import PushLimits
-from mirrorplane.controlplane.xds.requests import MAX_NAMES, DeltaRequest, ProtocolError, SotwRequest
+from mirrorplane.controlplane.xds.requests import MAX_NAMES, MAX_STREAM_NAMES, DeltaRequest, ProtocolError, SotwRequest
 from mirrorplane.controlplane.xds.session import MAX_TYPES
 from mirrorplane.controlplane.xds.sotw import SotwSession
 from tests.controlplane.xds.resource_worlds import SMALL, Item, content_version, first_set, having, next_set
@@ -106,6 +106,23 @@ def test_a_stream_may_not_name_types_without_end() -> None:
 
     with pytest.raises(ProtocolError):
         session.receive(SotwRequest("type/one-more"))
+
+
+@pytest.mark.parametrize("session_type", [SotwSession, DeltaSession])
+def test_a_stream_may_not_name_100_000_resources_of_each_of_64_types(session_type: type) -> None:
+    session = session_type(first_set(SMALL), PushLimits(), now=0.0)
+    request = SotwRequest if session_type is SotwSession else DeltaRequest
+    names = tuple(map(str, range(MAX_NAMES)))
+    for number in range(MAX_STREAM_NAMES // MAX_NAMES):
+        session.receive(request(f"type/{number}", names))
+    with pytest.raises(ProtocolError, match=f"more than {MAX_STREAM_NAMES} names on one stream"):
+        session.receive(request("type/one-more", ("one-more",)))
+
+
+def test_the_names_that_a_proxy_says_it_holds_count_too() -> None:
+    session = DeltaSession(first_set(SMALL), PushLimits(), now=0.0)
+    with pytest.raises(ProtocolError, match=f"more than {MAX_NAMES} names"):
+        session.receive(DeltaRequest(CLUSTER, ("one",), initial={str(i): "v" for i in range(MAX_NAMES)}))
 
 
 def test_a_subscription_may_not_grow_without_end() -> None:
