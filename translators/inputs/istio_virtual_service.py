@@ -86,7 +86,7 @@ def _findings(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     yield from _overlap_findings(obj)
     yield from export_findings(obj.ref, spec.export_to)
     yield from annotation_findings(obj)
-    yield from unreachable_findings(obj.ref, spec.http)
+    yield from unreachable_findings(obj.ref, spec)
     for i, rule in enumerate(spec.http):
         yield from _rule_findings(obj, f"spec.http[{i}]", rule)
     yield from stream_route_findings(obj)

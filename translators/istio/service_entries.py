@@ -68,7 +68,10 @@ def _resolution_findings(obj: Entry) -> Iterator[Finding]:
         message = (
             "resolution NONE has no endpoints: without interception requests get 503, and nothing is mirrored there"
         )
-        yield Finding(obj.ref, "NoAddress", message, "spec.resolution", Severity.WARNING, "use resolution: DNS")
+        # Istio allows a wildcard with DNS only beside endpoints: see _source_findings.
+        wildcard = any(host.startswith("*") for host in spec.hosts)
+        fix = "list the hosts, with resolution: DNS" if wildcard else "use resolution: DNS"
+        yield Finding(obj.ref, "NoAddress", message, "spec.resolution", Severity.WARNING, fix)
 
 
 def _port_findings(obj: Entry) -> Iterator[Finding]:
