@@ -25,12 +25,14 @@ class HashKey(msgspec.Struct, frozen=True):
     """What part of a request is hashed: exactly one of a header, a cookie, a query parameter, the client's address.
 
     `cookie_ttl_ms` None: never set a missing cookie. 0: set a session cookie. Otherwise: set one with this lifetime.
+    `cookie_attributes` are names and values in Set-Cookie.
     """
 
     header: str = ""
     cookie: str = ""
     cookie_path: str = ""
     cookie_ttl_ms: int | None = None
+    cookie_attributes: tuple[tuple[str, str], ...] = ()
     query: str = ""
     source_ip: bool = False
 

@@ -1,5 +1,6 @@
 """LoadBalancerSettings -> LoadBalancer."""
 
+import re
 from collections.abc import Iterator
 from itertools import takewhile
 
@@ -10,6 +11,8 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.translators.istio.locality_lb import locality_lb_findings, locality_lb_of
 from mirrorplane.translators.istio.scalars import duration_findings, number_findings, optional_ms
 
+_ATTRIBUTE = re.compile(r"[ -:<-~]*")
+_LONGEST_ATTRIBUTE = 16384
 _SIMPLE = {
     # Istio's default, though Envoy's is ROUND_ROBIN. LEAST_CONN is Istio's deprecated word.
     "": Algorithm.LEAST_REQUEST,
@@ -71,7 +74,8 @@ def _hash_key(spec: istio.ConsistentHash) -> HashKey:
     cookie = spec.http_cookie
     if cookie is not None:
         ttl = None if cookie.ttl is None else optional_ms(cookie.ttl)
-        return HashKey(cookie=cookie.name, cookie_path=cookie.path, cookie_ttl_ms=ttl)
+        attributes = tuple((attribute.name, attribute.value) for attribute in cookie.attributes)
+        return HashKey(cookie=cookie.name, cookie_path=cookie.path, cookie_ttl_ms=ttl, cookie_attributes=attributes)
     return HashKey(header=spec.http_header_name, query=spec.http_query_parameter_name, source_ip=spec.use_source_ip)
 
 
@@ -87,6 +91,20 @@ def _slow_start(spec: istio.LoadBalancer) -> SlowStart | None:
     return SlowStart(optional_ms(spec.warmup_duration_secs)) if optional_ms(spec.warmup_duration_secs) else None
 
 
+def _cookie_findings(about: Ref, path: str, spec: istio.HTTPCookie) -> Iterator[Finding]:
+    yield from duration_findings(about, path, {"ttl": spec.ttl})
+    for i, attribute in enumerate(spec.attributes):
+        for field, text in (("name", attribute.name), ("value", attribute.value)):
+            # Envoy's limit of both; a semicolon would end the attribute.
+            if (
+                (field == "name" and not text)
+                or len(text.encode()) > _LONGEST_ATTRIBUTE
+                or not _ATTRIBUTE.fullmatch(text)
+            ):
+                message = "use 1 to 16384 visible ASCII characters, and no semicolon"
+                yield Finding(about, "InvalidHash", message, f"{path}.attributes[{i}].{field}")
+
+
 def _hash_findings(about: Ref, path: str, spec: istio.ConsistentHash) -> Iterator[Finding]:
     keys = (spec.http_header_name, spec.http_cookie, spec.use_source_ip, spec.http_query_parameter_name)
     if sum(map(bool, keys)) != 1:
@@ -100,7 +118,7 @@ def _hash_findings(about: Ref, path: str, spec: istio.ConsistentHash) -> Iterato
     if spec.http_cookie and not spec.http_cookie.name:
         yield Finding(about, "InvalidHash", "name required for HttpCookie", f"{path}.httpCookie.name")
     if spec.http_cookie:
-        yield from duration_findings(about, f"{path}.httpCookie", {"ttl": spec.http_cookie.ttl})
+        yield from _cookie_findings(about, f"{path}.httpCookie", spec.http_cookie)
     if spec.maglev and spec.maglev.table_size and not _is_table_size(spec.maglev.table_size):
         message = f"tableSize must be a prime number, at most {_LARGEST_TABLE}"
         yield Finding(about, "InvalidHash", message, f"{path}.maglev.tableSize")

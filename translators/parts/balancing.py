@@ -77,6 +77,8 @@ def _hash_policy(key: HashKey) -> envoy.RouteAction.HashPolicy:
         # it.
         if key.cookie_ttl_ms is not None:
             body.cookie.ttl.CopyFrom(envoy.duration(key.cookie_ttl_ms))
+        for name, value in key.cookie_attributes:
+            body.cookie.attributes.add(name=name, value=value)
     elif key.query:
         body.query_parameter.name = key.query
     else:

@@ -9,12 +9,20 @@ from mirrorplane.api.kinds.istio import GROUP, VERSIONS
 from mirrorplane.api.meta import Kind, Wire
 
 
+class CookieAttribute(Wire, frozen=True):
+    """An attribute of Set-Cookie, such as SameSite=Strict; without a value, such as Secure."""
+
+    name: str = ""
+    value: str = ""
+
+
 class HTTPCookie(Wire, frozen=True):
-    """A cookie; with a `ttl` the proxy sets it for clients that lack it."""
+    """A cookie; with a `ttl` the proxy sets it, with the attributes, for clients that lack it."""
 
     name: str = ""
     path: str = ""
     ttl: str | None = None
+    attributes: tuple[CookieAttribute, ...] = ()
 
 
 class RingHash(Wire, frozen=True):
