@@ -35,6 +35,9 @@ class Proxy(msgspec.Struct, frozen=True):
 
     All but `identity` is the proxy's own claim. `identity` is authenticated
     (`spiffe://cluster.local/ns/default/sa/sleep`), or "" without authentication.
+
+    `envoy_version` is `1.40.0`, or "" for a client that is no Envoy. `upstream_filters` are those of `envoy_features`
+    that its build has; None where it lists none, so that its version decides.
     """
 
     role: str
@@ -47,6 +50,8 @@ class Proxy(msgspec.Struct, frozen=True):
     interception: str = "NONE"
     unprivileged: bool = False
     identity: str = ""
+    envoy_version: str = ""
+    upstream_filters: tuple[str, ...] | None = None
 
     @property
     def service_account(self) -> str:
@@ -111,7 +116,8 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     compared with those of endpoints, are set where some rule prefers near endpoints; `policy_labels` are those that
     some policy of the namespace selects clients by. `client_certificate_gateway` has the certificate that a
     router shows to backends. `secret_gateways` are those of `gateways` whose routers have its service account: it is
-    sent their Secrets, and without any it is sent none.
+    sent their Secrets, and without any it is sent none. `missing_features` are the names of the `envoy_features` that
+    its Envoy lacks; none for the newest, which the default is.
     """
 
     role: str
@@ -130,6 +136,7 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     policy_labels: tuple[tuple[str, str], ...] = ()
     client_certificate_gateway: Ref | None = None
     secret_gateways: tuple[Ref, ...] = ()
+    missing_features: tuple[str, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -138,10 +145,10 @@ class Scope(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 
     @property
     def outbound(self) -> "Scope":
-        """The scope without what only matters to inbound traffic: proxies with equal ones share outbound config."""
-        if not (self.workload_labels or self.workload_address):
+        """The scope without what only matters to inbound traffic or clusters: equal ones share listeners and routes."""
+        if not (self.workload_labels or self.workload_address or self.missing_features):
             return self
-        return msgspec.structs.replace(self, workload_labels=(), workload_address="")
+        return msgspec.structs.replace(self, workload_labels=(), workload_address="", missing_features=())
 
     @property
     def client(self) -> ClientKey:

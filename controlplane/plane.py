@@ -46,7 +46,7 @@ class Plane:
             self.engine,
             locate,
             lambda edition: self.events.publish(FindingsChanged(edition)),
-            self.publisher.router_findings.all,
+            self.publisher.findings,
         )
         self.statuses = StatusCache(self.engine, sink or MemoryStatusSink())
         self.snapshot: Snapshot = EMPTY

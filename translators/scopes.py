@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from mirrorplane.api.envoy_features import missing_features
 from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.proxy import LOOPBACK, REDIRECT, ROUTER, SIDECAR, Locality, Proxy, Scope, Visibility
 from mirrorplane.api.routes import RouteTable
@@ -109,6 +110,7 @@ def scope_of(proxy: Proxy, criteria: Criteria) -> Scope:
         policy_labels=_labels(proxy, client_keys),
         client_certificate_gateway=next((s.gateway for s in entrusting if s.has_client_certificate), None),
         secret_gateways=tuple(selection.gateway for selection in entrusting),
+        missing_features=missing_features(proxy.envoy_version, proxy.upstream_filters),
     )
 
 

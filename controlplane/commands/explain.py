@@ -14,9 +14,16 @@ from mirrorplane.controlplane.commands.options import (
     output_option,
     print_value,
 )
-from mirrorplane.controlplane.commands.proxy_argument import find_connected, find_proxy, is_node_file, proxy_option
+from mirrorplane.controlplane.commands.proxy_argument import (
+    envoy_version_option,
+    find_connected,
+    find_proxy,
+    proxy_option,
+    refuse_computed_options,
+)
 
 if TYPE_CHECKING:
+    from mirrorplane.api.proxy import Proxy
     from mirrorplane.controlplane.query.explanation import ExplanationView
     from mirrorplane.controlplane.query.requests import RequestText
 
@@ -32,6 +39,7 @@ Examples:
 @optional_manifest_options
 @admin_options
 @proxy_option("--from")
+@envoy_version_option()
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A request header. Repeatable.")
 @click.option(
     "--random",
@@ -52,22 +60,25 @@ def explain(manifests: Manifests, admin: AdminServer, proxy_name: str, output: s
     """
     from mirrorplane.controlplane.query.requests import RequestText
 
+    version = options.pop("envoy_version")
     request = RequestText(**options)
-    served = not manifests.paths
-    view = _served(admin, proxy_name, request) if served else _computed(manifests, admin, proxy_name, request)
+    if manifests.paths:
+        view = _computed(manifests, find_proxy(proxy_name, admin, version), request)
+    else:
+        refuse_computed_options(proxy_name, version)
+        view = _served(admin, proxy_name, request)
     if output == "text":
         click.echo("\n".join(view.lines))
     else:
         print_value(view.outcome, output)
 
 
-def _computed(manifests: Manifests, admin: AdminServer, proxy_name: str, request: "RequestText") -> "ExplanationView":
+def _computed(manifests: Manifests, proxy: "Proxy", request: "RequestText") -> "ExplanationView":
     from mirrorplane.controlplane.publish.publisher import RenderError
     from mirrorplane.controlplane.query.explanation import explain_request
     from mirrorplane.controlplane.query.requests import RequestError
     from mirrorplane.translators.matching.decoded import decode_resources
 
-    proxy = find_proxy(proxy_name, admin)
     source, plane = load_plane(manifests)
     try:
         resources = decode_resources(plane.render(proxy))
@@ -79,8 +90,6 @@ def _computed(manifests: Manifests, admin: AdminServer, proxy_name: str, request
 def _served(admin: AdminServer, proxy_name: str, request: "RequestText") -> "ExplanationView":
     from mirrorplane.controlplane.query.explanation import ExplanationView
 
-    if is_node_file(proxy_name):
-        raise click.UsageError("a node file needs manifests (-f); without -f, name a connected proxy")
     query: list[tuple[str, str | int]] = [
         ("proxy", find_connected(proxy_name, admin).id),
         ("method", request.method),

@@ -1,4 +1,4 @@
-"""A proxy described in a small YAML file: role, name, namespace, ip, labels, and the identity it authenticated as."""
+"""A proxy described in a small YAML file: role, name, namespace, ip, labels, its identity, its version of Envoy."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from mirrorplane.api.envoy_features import parse_version
 from mirrorplane.api.proxy import Locality, Proxy
 from mirrorplane.bootstrap.node import validated
 from mirrorplane.controlplane.manifests.composer import YamlError
@@ -32,6 +33,7 @@ class _Node(msgspec.Struct, frozen=True):
     interception: str = "NONE"
     unprivileged: bool = False
     identity: str = ""
+    envoy_version: str = ""
 
 
 def read_node(path: Path) -> Proxy:
@@ -48,6 +50,7 @@ def read_node(path: Path) -> Proxy:
         if len(text) > _MAX_BYTES:
             raise NodeFileError(f"{path}: larger than {_MAX_BYTES >> 10} KiB, so not a node file")
         node = _node(_only_document(text))
+        check_version("envoy_version", node.envoy_version)
         return validated(Proxy(**msgspec.structs.asdict(node)))
     except YamlError as error:
         line = f":{error.line}" if error.line else ""
@@ -56,6 +59,12 @@ def read_node(path: Path) -> Proxy:
         raise NodeFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise NodeFileError(f"{path}: {error}") from error
+
+
+def check_version(field: str, version: str) -> None:
+    """Raise ValueError for a text that is no version of Envoy; none is the newest."""
+    if version and parse_version(version) is None:
+        raise ValueError(f"{field}: {version!r} is not a version of Envoy: want MAJOR.MINOR.PATCH, for example 1.38.3")
 
 
 def _only_document(text: bytes) -> Any:

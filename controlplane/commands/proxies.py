@@ -83,12 +83,19 @@ def _print(rows: "Sequence[ProxyRow]", output: str) -> None:
 
 
 def _print_table(rows: "Sequence[ProxyRow]", *, wide: bool) -> None:
-    """Print a table, and below it a line for each type that a proxy rejects and for each problem."""
+    """Print a table, and below it a line for each type that a proxy rejects and for each problem.
+
+    A problem that several proxies have, as those of one version of Envoy have, is printed once.
+    """
     from mirrorplane.controlplane.commands.tables import print_table
     from mirrorplane.controlplane.query.proxies import COLUMNS, table_cells
 
     lines = [table_cells(row, wide=wide) for row in rows]
     print_table(COLUMNS, [cells for cells, _ in lines])
-    for cells, nacks in lines:
-        for nack in nacks:
-            click.echo(f"{cells[0]}: {nack}")
+    proxies_by_problem: dict[str, list[str]] = {}
+    for cells, problems in lines:
+        for problem in problems:
+            proxies_by_problem.setdefault(problem, []).append(cells[0])
+    for problem, names in proxies_by_problem.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        click.echo(f"{names[0]}{more}: {problem}")

@@ -33,16 +33,45 @@ def proxy_option(*more_names: str, required: bool = True, multiple: bool = False
     )
 
 
-def find_proxy(text: str, admin: AdminServer) -> "Proxy":
-    """Return the proxy that a node file describes, or that is connected under a name. Raises CommandError."""
-    from mirrorplane.controlplane.commands.node_file import NodeFileError, read_node
+def envoy_version_option() -> Callable[[Any], Any]:
+    """Return the option `--envoy-version`, for commands that compute what a proxy would be served."""
+    return click.option(
+        "--envoy-version",
+        default="",
+        metavar="VERSION",
+        help="As if the proxy ran this version of Envoy, for example 1.38; needs -f.",
+    )
 
+
+def find_proxy(text: str, admin: AdminServer, envoy_version: str = "") -> "Proxy":
+    """Return the proxy that a node file describes, or that is connected under a name. Raises CommandError.
+
+    With `envoy_version`, as if it ran that version.
+    """
+    import msgspec
+
+    from mirrorplane.controlplane.commands.node_file import NodeFileError, check_version, read_node
+
+    try:
+        check_version("--envoy-version", envoy_version)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if envoy_version:
+        return msgspec.structs.replace(find_proxy(text, admin), envoy_version=envoy_version, upstream_filters=None)
     if not is_node_file(text):
         return find_connected(text, admin).node
     try:
         return read_node(Path(text))
     except NodeFileError as error:
         raise CommandError(str(error)) from error
+
+
+def refuse_computed_options(proxy_name: str, envoy_version: str) -> None:
+    """Raise UsageError for what only manifests (-f) can answer; without them a connected proxy is asked about."""
+    if is_node_file(proxy_name):
+        raise click.UsageError("a node file needs manifests (-f); without -f, name a connected proxy")
+    if envoy_version:
+        raise click.UsageError("--envoy-version needs manifests (-f); a connected proxy has a version already")
 
 
 def is_node_file(text: str) -> bool:

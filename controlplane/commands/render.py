@@ -14,16 +14,25 @@ from mirrorplane.controlplane.commands.options import (
     optional_manifest_options,
     print_value,
 )
-from mirrorplane.controlplane.commands.proxy_argument import find_connected, find_proxy, is_node_file, proxy_option
+from mirrorplane.controlplane.commands.proxy_argument import (
+    envoy_version_option,
+    find_connected,
+    find_proxy,
+    proxy_option,
+    refuse_computed_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mirrorplane.api.proxy import Proxy
 
 _EPILOG = """\b
 Examples:
   mirrorplane render -f mesh/ --proxy sleep.yaml --type routes
   mirrorplane render --proxy sleep.shop -o json
   mirrorplane render -f mesh/ --proxy sleep.shop
+  mirrorplane render -f mesh/ --proxy sleep.yaml --envoy-version 1.38 --type clusters
 """
 
 
@@ -31,6 +40,7 @@ Examples:
 @optional_manifest_options
 @admin_options
 @proxy_option()
+@envoy_version_option()
 @click.option(
     "--type",
     "type_name",
@@ -39,21 +49,25 @@ Examples:
     help="Only resources of this type.",
 )
 @OUTPUT
-def render(manifests: Manifests, admin: AdminServer, proxy_name: str, type_name: str | None, output: str) -> None:
+def render(manifests: Manifests, admin: AdminServer, proxy_name: str, output: str, **options: Any) -> None:
     """Print exactly the Envoy resources that a proxy is served, without Secrets.
 
     With -f: what these manifests would make of it. Without: what a running `mirrorplane serve` serves to the connected
     proxy of this name.
     """
-    resources = _computed(manifests, admin, proxy_name) if manifests.paths else _served(admin, proxy_name)
+    version, type_name = options["envoy_version"], options["type_name"]
+    if manifests.paths:
+        resources = _computed(manifests, find_proxy(proxy_name, admin, version))
+    else:
+        refuse_computed_options(proxy_name, version)
+        resources = _served(admin, proxy_name)
     print_value(resources[type_name] if type_name else resources, output)
 
 
-def _computed(manifests: Manifests, admin: AdminServer, proxy_name: str) -> "Mapping[str, Any]":
+def _computed(manifests: Manifests, proxy: "Proxy") -> "Mapping[str, Any]":
     from mirrorplane.controlplane.publish.publisher import RenderError
     from mirrorplane.controlplane.query.resources import resource_values
 
-    proxy = find_proxy(proxy_name, admin)
     try:
         return resource_values(load_plane(manifests)[1].render(proxy))
     except RenderError as error:
@@ -61,7 +75,5 @@ def _computed(manifests: Manifests, admin: AdminServer, proxy_name: str) -> "Map
 
 
 def _served(admin: AdminServer, proxy_name: str) -> "Mapping[str, Any]":
-    if is_node_file(proxy_name):
-        raise click.UsageError("a node file needs manifests (-f); without -f, name a connected proxy")
     node_id = find_connected(proxy_name, admin).id
     return fetch(admin, f"/debug/resources?proxy={quote(node_id)}", dict[str, list[dict[str, Any]]])

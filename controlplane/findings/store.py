@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class FindingStore:
     """The current findings. `locate` gives a finding about an object its file and line; `nacks` are those of proxies.
 
-    `of_routers` yields those that depend on which routers are connected. The complete list is assembled when it is
+    `of_proxies` yields those that depend on which proxies are connected. The complete list is assembled when it is
     requested, and cached until something changes. `on_change` is called with the number of changes since the start, at
     each change.
     """
@@ -30,9 +30,9 @@ class FindingStore:
         engine: Engine,
         locate: Locate,
         on_change: Callable[[int], None] = lambda _: None,
-        of_routers: Callable[[], Iterable[Finding]] = lambda: (),
+        of_proxies: Callable[[], Iterable[Finding]] = lambda: (),
     ) -> None:
-        self._engine, self._locate, self._on_change, self._of_routers = engine, locate, on_change, of_routers
+        self._engine, self._locate, self._on_change, self._of_proxies = engine, locate, on_change, of_proxies
         self._by_origin: dict[str, tuple[Finding, ...]] = {}
         self._by_object: dict[Ref, tuple[Finding, ...]] = {}
         self._calls: dict[Ref, list[Call]] = {}
@@ -94,7 +94,7 @@ class FindingStore:
         for by_key in (self._by_origin, self._by_object):
             for group in by_key.values():
                 yield from group
-        yield from (finding for finding in self._of_routers() if not self._is_reported(finding))
+        yield from (finding for finding in self._of_proxies() if not self._is_reported(finding))
         yield from self.nacks.findings()
 
     def _is_reported(self, finding: Finding) -> bool:

@@ -46,12 +46,16 @@ class EnvoyFailedError(RuntimeError):
 
 
 class EnvoyOptions(msgspec.Struct, frozen=True):
-    """How to run an Envoy: worker threads, the log's threshold, and the seconds it has to get ready and to end."""
+    """How to run an Envoy: worker threads, the log's threshold, and the seconds it has to get ready and to end.
+
+    `binary` is the path of the Envoy; "" finds one (`envoy_path`).
+    """
 
     concurrency: int = 1
     log_level: str = "warning"
     deadline: float = 60.0
     grace: float = 3.0
+    binary: str = ""
 
 
 DEFAULT_OPTIONS = EnvoyOptions()
@@ -119,7 +123,7 @@ class EnvoyProcess:
         Raises EnvoyMissingError without a binary, and EnvoyFailedError when the bootstrap is refused or the deadline
         passes. After an error `stop` still has to be called; `async with` does.
         """
-        self._running = _launch(envoy_path(), self._bootstrap, self._options)
+        self._running = _launch(self._options.binary or envoy_path(), self._bootstrap, self._options)
         await self.until("its admin interface answers", self._answers)
 
     async def stop(self) -> None:

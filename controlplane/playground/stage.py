@@ -20,7 +20,7 @@ from mirrorplane.controlplane.app import App, ServeOptions
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.identity.authoriser import Security
 from mirrorplane.controlplane.manifests.decode import decode, registry_of
-from mirrorplane.controlplane.playground.proxy import EnvoyProcess
+from mirrorplane.controlplane.playground.proxy import DEFAULT_OPTIONS, EnvoyProcess
 from mirrorplane.controlplane.settings import Address
 
 _DEADLINE_S = 60.0
@@ -50,6 +50,7 @@ class Stage:
         self.xds = xds
         self._security, self._given = security, given
         self.envoys: dict[str, EnvoyProcess] = {}
+        self.envoy_options = DEFAULT_OPTIONS
         self._stack = AsyncExitStack()
         self._app: App | None = None
         self._following: asyncio.Task[None] | None = None
@@ -85,8 +86,9 @@ class Stage:
         self._app = self._following = None
 
     async def sidecar(self, proxy: Proxy, *, delta: bool = True, tls: XdsTls | None = None) -> EnvoyProcess:
-        """Start an Envoy for a proxy and wait until it serves."""
-        envoy = EnvoyProcess(bootstrap(proxy, XdsAddress(self.xds.host, self.xds.port, delta=delta, tls=tls)))
+        """Start an Envoy for a proxy, with `envoy_options`, and wait until it serves."""
+        config = bootstrap(proxy, XdsAddress(self.xds.host, self.xds.port, delta=delta, tls=tls))
+        envoy = EnvoyProcess(config, self.envoy_options)
         self.envoys[proxy.id] = await self._stack.enter_async_context(envoy)
         await self.settled()
         return envoy

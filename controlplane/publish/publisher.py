@@ -1,10 +1,11 @@
 """From a Snapshot to what proxies are served: the last good ResourceSet of every scope in use."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 
 import msgspec
 
+from mirrorplane.api.finding import Finding
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import Proxy, Scope
 from mirrorplane.api.resource import ResourceSet, resource_type
@@ -16,6 +17,7 @@ from mirrorplane.controlplane.engine.gc_policy import gc_paused
 from mirrorplane.controlplane.publish.router_findings import RouterFindings
 from mirrorplane.controlplane.publish.scope_cache import Dirty, Offer, ScopeCache, dirty_names
 from mirrorplane.controlplane.publish.scope_clients import ScopeClients
+from mirrorplane.controlplane.publish.version_findings import VersionFindings
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.scopes import criteria, scope_of
 
@@ -44,7 +46,7 @@ class Publisher:
         engine: Engine,
         outputs: Sequence[Output],
         executor: CooperativeExecutor,
-        on_router_findings: Callable[[], None] = lambda: None,
+        on_findings: Callable[[], None] = lambda: None,
         max_scopes: int = ClientLimits().scopes,
     ) -> None:
         self._engine, self._outputs, self._executor = engine, outputs, executor
@@ -57,7 +59,8 @@ class Publisher:
         self._unused: list[ScopeCache] = []
         self._late: dict[ScopeCache, None] = {}
         self._proxies: dict[Offer, _Attached] = {}
-        self.router_findings = RouterFindings(engine, on_router_findings)
+        self.router_findings = RouterFindings(engine, on_findings)
+        self.version_findings = VersionFindings(on_findings)
 
     @property
     def scopes(self) -> int:
@@ -83,6 +86,7 @@ class Publisher:
         scope = scope_of(proxy, self._criteria)
         self._clients.check(client, scope)
         self._proxies[offer] = _Attached(proxy, scope, client)
+        self.version_findings.add(proxy, scope)
         cache = self._join(scope, offer)
         if cache.ready:
             offer(cache.latest)
@@ -98,6 +102,11 @@ class Publisher:
         """Note that a proxy has accepted resources. Scopes that no proxy has accepted are brought up to date last."""
         if offer in self._proxies:
             self._caches[self._proxies[offer].scope].accepted = True
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the findings that depend on which proxies are connected."""
+        yield from self.router_findings.all()
+        yield from self.version_findings.all()
 
     def render(self, proxy: Proxy) -> ResourceSet:
         """Return what the proxy is or would be offered, and keep nothing for it. Raises RenderError.
@@ -171,6 +180,7 @@ class Publisher:
     def _detach(self, offer: Offer) -> None:
         attached = self._proxies.pop(offer, None)
         if attached is not None:
+            self.version_findings.remove(attached.proxy, attached.scope)
             self._leave(attached, offer)
             self._executor.schedule(self._evict_unused)
 

@@ -11,12 +11,13 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.proxy import Locality, Proxy, Scope
 from mirrorplane.api.resource import PUSH_ORDER, resource_type
 from mirrorplane.controlplane.findings.format import one_line
+from mirrorplane.translators.envoy_versions import version_findings
 
 if TYPE_CHECKING:
     from mirrorplane.controlplane.xds.status import StreamStatus, TypeStatus
 
-COLUMNS = ("NAME", "SCOPE", "CDS", "LDS", "EDS", "RDS", "AGE")
-_TYPES = COLUMNS[2:6]
+COLUMNS = ("NAME", "VERSION", "SCOPE", "CDS", "LDS", "EDS", "RDS", "AGE")
+_TYPES = COLUMNS[3:7]
 _VERSION_DIGITS = 8
 _UNKNOWN_VERSION = "(unknown version)"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -59,6 +60,7 @@ class ScopeRow(msgspec.Struct, frozen=True):
     policy_labels: Labels = {}
     client_certificate_gateway: str = ""
     secret_gateways: tuple[str, ...] = ()
+    missing_features: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Return the scope in a few words: `sidecar default version=v2`."""
@@ -74,7 +76,8 @@ class ProxyRow(msgspec.Struct, frozen=True):
     """One stream of a proxy. `sharing_scope` counts the proxies of its scope; `since` is RFC 3339.
 
     `types` are in push order, by their short names (CDS, LDS ...). `node` is what the proxy says of itself, and its
-    identity: enough to render what it would be served. `problems` are what a router does not serve.
+    identity: enough to render what it would be served. `problems` are what a router does not serve, and what its
+    version of Envoy lacks.
     """
 
     id: str
@@ -104,10 +107,12 @@ def proxy_rows(
     `findings_of` returns the findings that depend on the routers of a scope. `paced` may pause between streams: there
     may be thousands.
     """
-    scope_of_proxy = {stream.proxy.id: scope for stream, scope in zip(streams, scopes, strict=True)}
-    sharing = Counter(scope_of_proxy.values())
+    # A proxy may have several streams, and two versions of it may run while it is restarted.
+    sharing = Counter(scope for _, scope in {(s.proxy.id, scope) for s, scope in zip(streams, scopes, strict=True)})
     rows = (
-        msgspec.structs.replace(_row(stream, scope, sharing[scope], now), problems=_problems(findings_of(scope)))
+        msgspec.structs.replace(
+            _row(stream, scope, sharing[scope], now), problems=_problems(stream.proxy, scope, findings_of(scope))
+        )
         for stream, scope in paced(zip(streams, scopes, strict=True))
     )
     return sorted(rows, key=lambda row: (row.namespace, row.name, row.id, row.since))
@@ -120,7 +125,7 @@ def has_name(row: ProxyRow, name: str) -> bool:
 
 def proxy_versions(rows: Iterable[ProxyRow]) -> dict[str, int]:
     """Count connected proxies by Envoy's version. A proxy may have several streams."""
-    return dict(sorted(Counter({row.id: _UNKNOWN_VERSION for row in rows}.values()).items()))
+    return dict(sorted(Counter({row.id: row.node.envoy_version or _UNKNOWN_VERSION for row in rows}.values()).items()))
 
 
 def table_cells(row: ProxyRow, *, wide: bool = False) -> tuple[tuple[str, ...], list[str]]:
@@ -131,13 +136,21 @@ def table_cells(row: ProxyRow, *, wide: bool = False) -> tuple[tuple[str, ...], 
     types = row.types
     states = (_state(types[name], wide=wide) if name in types else "-" for name in _TYPES)
     neighbours = f" (+{row.sharing_scope - 1})" if row.sharing_scope > 1 else ""
-    cells = (f"{row.name}.{row.namespace}", row.scope.summary() + neighbours, *states, _age(row.age_seconds))
+    cells = (
+        f"{row.name}.{row.namespace}",
+        row.node.envoy_version or "-",
+        row.scope.summary() + neighbours,
+        *states,
+        _age(row.age_seconds),
+    )
     nacks = [f"{name} rejected: {type_row.nack}" for name, type_row in types.items() if type_row.nack is not None]
     return tuple(map(one_line, cells)), list(map(one_line, (*nacks, *row.problems)))
 
 
-def _problems(findings: Iterable[Finding]) -> tuple[str, ...]:
-    return tuple(f"{finding.path} of {finding.about}: {finding.message}" for finding in findings)
+def _problems(proxy: Proxy, scope: Scope, findings: Iterable[Finding]) -> tuple[str, ...]:
+    about_objects = (f"{finding.path} of {finding.about}: {finding.message}" for finding in findings)
+    of_version = version_findings(proxy.envoy_version, scope.missing_features)
+    return (*about_objects, *(f"{finding.about}: {finding.message}" for finding in of_version))
 
 
 def _row(stream: "StreamStatus", scope: Scope, sharing: int, now: float) -> ProxyRow:
@@ -180,6 +193,7 @@ def _scope_row(scope: Scope) -> ScopeRow:
         policy_labels=dict(scope.policy_labels),
         client_certificate_gateway=str(scope.client_certificate_gateway or ""),
         secret_gateways=tuple(f"{ref.namespace}/{ref.name}" for ref in scope.secret_gateways),
+        missing_features=scope.missing_features,
     )
 
 

@@ -12,6 +12,7 @@ from mirrorplane.api.tracing import Forwarded, Outcome
 from mirrorplane.api.unenforced import TrafficParty
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.plane import Plane
+from mirrorplane.translators.envoy_versions import version_findings
 from mirrorplane.translators.lookups.endpoints import tcp_endpoints
 from mirrorplane.translators.lookups.policies import find_subset
 from mirrorplane.translators.lookups.services import find_service
@@ -26,7 +27,7 @@ def related_findings(plane: Plane, proxy: Proxy, outcome: Outcome) -> tuple[Find
     """Return the findings about the rule that applies to a request, and those about policies that select its parties.
 
     Where a router does not serve the request's port, the reason comes first. The parties are the router, the workloads
-    that get the request or a copy of it, and the route.
+    that get the request or a copy of it, and the route. Last is what the proxy's Envoy lacks to guard a copy.
     """
     view = plane.engine.view
     scope = scope_of(proxy, view.memo(criteria))
@@ -38,7 +39,9 @@ def related_findings(plane: Plane, proxy: Proxy, outcome: Outcome) -> tuple[Find
     policies = {policy.ref for policy in unenforced_policies(view, _parties(view, scope, proxy, outcome))}
     findings = plane.findings.all()
     about = (finding for finding in findings if finding.about in policies or _is_about_rule(finding, outcome))
-    return tuple(dict.fromkeys((*at_router, *about)))
+    is_mirrored = isinstance(outcome.action, Forwarded) and bool(outcome.action.mirrors)
+    of_version = version_findings(proxy.envoy_version, scope.missing_features) if is_mirrored else ()
+    return tuple(dict.fromkeys((*at_router, *about, *of_version)))
 
 
 def _is_about_rule(finding: Finding, outcome: Outcome) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from mirrorplane.api.envoy_features import FEATURES, UPSTREAM_FILTERS
 from mirrorplane.api.proxy import INTERCEPTIONS, TPROXY, Locality, NodeIdError, Proxy, parse_node_id
 from mirrorplane.controlplane.xds.requests import ProtocolError
 
@@ -34,7 +35,29 @@ def proxy_from_node(node: Any) -> Proxy:
         locality=_locality(node.locality),
         interception=_interception(node.metadata),
         unprivileged=_flag(node.metadata, "UNPRIVILEGED_POD"),
+        envoy_version=_envoy_version(node),
+        upstream_filters=_upstream_filters(node),
     )
+
+
+def _envoy_version(node: Any) -> str:
+    """Return `1.40.0`, or `1.40.0-dev` for a build between releases; "" for clients that are no Envoy.
+
+    Envoy sets it itself. Istio's proxies do too: ISTIO_VERSION in their metadata is another number.
+    """
+    if node.user_agent_name != "envoy" or not node.HasField("user_agent_build_version"):
+        return ""
+    build = node.user_agent_build_version
+    label = _text(build.metadata, "build.label")
+    numbers = (build.version.major_number, build.version.minor_number, build.version.patch)
+    return ".".join(map(str, numbers)) + (f"-{label}" if label else "")
+
+
+def _upstream_filters(node: Any) -> tuple[str, ...] | None:
+    """Return the filters of `envoy_features` that an Envoy's build has; None where its Node lists no extensions."""
+    names = {feature.upstream_filter for feature in FEATURES}
+    listed = (e for e in node.extensions if e.category == UPSTREAM_FILTERS and not e.disabled)
+    return tuple(sorted({e.name for e in listed} & names)) if node.extensions else None
 
 
 def _interception(metadata: Struct) -> str:

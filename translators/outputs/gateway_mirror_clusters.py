@@ -5,7 +5,7 @@ from mirrorplane.api.resource import CLUSTER
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.outputs.gateway_routes import names as configurations
-from mirrorplane.translators.parts.clusters import build
+from mirrorplane.translators.parts.clusters import build_dedicated, dedicated_key
 from mirrorplane.translators.parts.gateway_virtual_hosts import dedicated_clusters
 
 
@@ -15,4 +15,4 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     return (tuple(sorted({name for routes in routes_in_use for name in view.memo(dedicated_clusters, scope, routes)})),)
 
 
-OUTPUT = Output(CLUSTER, names, build, cache_key=lambda scope: scope.client, serves=lambda scope: scope.role == ROUTER)
+OUTPUT = Output(CLUSTER, names, build_dedicated, cache_key=dedicated_key, serves=lambda scope: scope.role == ROUTER)

@@ -6,7 +6,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.parts import virtual_hosts
-from mirrorplane.translators.parts.clusters import build
+from mirrorplane.translators.parts.clusters import build_dedicated, dedicated_key
 
 
 def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
@@ -21,4 +21,4 @@ def names(view: View, scope: Scope) -> tuple[tuple[str, ...]]:
     return (tuple(sorted(clusters)),)
 
 
-OUTPUT = Output(CLUSTER, names, build, cache_key=lambda scope: scope.client, serves=lambda scope: scope.role == SIDECAR)
+OUTPUT = Output(CLUSTER, names, build_dedicated, cache_key=dedicated_key, serves=lambda scope: scope.role == SIDECAR)

@@ -8,7 +8,7 @@ import msgspec
 from mirrorplane.api.cluster_policy import Algorithm, ClusterPolicy, LoadBalancer
 from mirrorplane.api.mesh import Protocol, Resolution, Service
 from mirrorplane.api.mirrors import Guards
-from mirrorplane.api.proxy import ClientKey
+from mirrorplane.api.proxy import ClientKey, Scope
 from mirrorplane.api.resource import CLUSTER, Resource
 from mirrorplane.api.settings import MeshSettings
 from mirrorplane.api.view import View
@@ -32,10 +32,35 @@ UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _ORIGINAL_DST = LoadBalancer(Algorithm.ORIGINAL_DST)
 
 
-def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False) -> Resource | None:
+DedicatedKey = tuple[ClientKey, tuple[str, ...]]
+"""What of a Scope a dedicated cluster depends on: the client, and the features that its Envoy lacks."""
+
+
+class _Sender(msgspec.Struct, frozen=True):
+    """What of a proxy the common settings of clusters depend on. `missing_features` only where copies are sent."""
+
+    router: bool
+    missing_features: tuple[str, ...] = ()
+
+
+def dedicated_key(scope: Scope) -> DedicatedKey:
+    """Return the key of a scope's dedicated clusters."""
+    return scope.client, scope.missing_features
+
+
+def build_dedicated(view: View, key: DedicatedKey, name: str) -> Resource | None:
+    """Return a cluster that only some routes need, perhaps a mirror's: its guards depend on the version of Envoy."""
+    client, missing_features = key
+    return build(view, client, name, missing_features=missing_features)
+
+
+def build(
+    view: View, client: ClientKey, name: str, *, intercepted: bool = False, missing_features: tuple[str, ...] = ()
+) -> Resource | None:
     """Return one cluster, the same for all proxies with this ClientKey; None when its service or port is missing.
 
     `intercepted`: the proxy knows the original destination address, and uses it for headless services (Istio).
+    `missing_features` matter to clusters of mirrors.
     """
     cluster = parse_cluster(name)
     service = view.memo(services.find_service, client.visibility, cluster.host) if cluster else None
@@ -59,9 +84,9 @@ def build(view: View, client: ClientKey, name: str, *, intercepted: bool = False
     protocol = Protocol.HTTP2 if http2 else port.protocol
     guards = mirrors.find_guards(view, cluster.profile) if cluster.purpose is Purpose.MIRROR else None
     policy = _without_unsent_secret(_force_http2(policy) if http2 else policy, client)
-    return envoy.resource(
-        CLUSTER, name, envoy.encode(body), view.memo(_common, protocol.value, guards, policy, client.router), uses=uses
-    )
+    sender = _Sender(client.router, missing_features if guards is not None else ())
+    common = view.memo(_common, protocol.value, guards, policy, sender)
+    return envoy.resource(CLUSTER, name, envoy.encode(body), common, uses=uses)
 
 
 def _find_policy(
@@ -116,22 +141,22 @@ def _lacks_secret(view: View, client: ClientKey, policy: ClusterPolicy) -> bool:
     )
 
 
-def _common(view: View, port_protocol: str, guards: Guards | None, policy: ClusterPolicy, router: bool) -> bytes:
+def _common(view: View, port_protocol: str, guards: Guards | None, policy: ClusterPolicy, sender: _Sender) -> bytes:
     """Return what clusters of a kind have in common, encoded: limits, timeouts, HTTP versions, TLS.
 
-    `guards` are those of a mirror's cluster; None for live requests. `router`: the proxy is one.
+    `guards` are those of a mirror's cluster; None for live requests.
     """
     protocol = Protocol(port_protocol)
     settings = view.memo(mesh)
     # To Envoy 1.40 the client of a copy is itself, which speaks HTTP/1.1 (measured: 502 from a gRPC server).
-    follow_client = not router and guards is None
+    follow_client = not sender.router and guards is None
     http = connection_pool.http(protocol, policy.connection_pool, upgrade=settings.http2, follow_client=follow_client)
     body = envoy.Cluster()
     connection_pool.limit(body, policy, settings)
     balancing.tune(body, policy)
     upstream_tls.secure(body, http, policy)
     if guards is not None:
-        mirror_guards.guard(body, http, guards)
+        mirror_guards.guard(body, http, guards, sender.missing_features)
     # L4 clusters have HTTP options only where something is there: the guards, or the SNI options that TLS puts there.
     if guards is not None or not protocol.is_l4 or policy.uses_tls:
         body.typed_extension_protocol_options[UPSTREAM_HTTP].CopyFrom(envoy.packed(http))

@@ -6,6 +6,9 @@ a copy is sent when it is complete. Measured on Envoy 1.40; what older versions 
 decisions 0001, 0002 and 0123.
 """
 
+from collections.abc import Collection
+
+from mirrorplane.api.envoy_features import BODY_SIZE_LIMIT
 from mirrorplane.api.mirrors import Guards
 from mirrorplane.api.wire import varint
 from mirrorplane.translators import envoy
@@ -29,15 +32,24 @@ STALL_MS = 500
 """How long a connection may be over its buffer limit: how long a gRPC stream or WebSocket may wait for its copy."""
 
 
-def guard(cluster: envoy.Cluster, http: envoy.UpstreamHttp, guards: Guards) -> None:
-    """Put the guards on a mirror's cluster and its HTTP options. A limit that is stricter already stays."""
+def guard(
+    cluster: envoy.Cluster, http: envoy.UpstreamHttp, guards: Guards, missing_features: Collection[str] = ()
+) -> None:
+    """Put the guards on a mirror's cluster and its HTTP options. A limit that is stricter already stays.
+
+    An Envoy without `body_size_limit` cannot bound a copy that is sent as it comes, so it holds every copy until it is
+    complete. See decision 0144.
+    """
+    streams = BODY_SIZE_LIMIT.name not in missing_features
     connect_ms = min(cluster.connect_timeout.ToMilliseconds(), guards.connect_timeout_ms)
     cluster.connect_timeout.CopyFrom(envoy.duration(connect_ms))
     for thresholds in cluster.circuit_breakers.thresholds:
         _tighten(thresholds, guards.max_requests)
     _limit_buffers(cluster, http)
+    if streams:
+        _limit_stalls(cluster)
     _limit_time(http.common_http_protocol_options, guards.deadline_ms)
-    http.http_filters.extend(_filters(guards.max_body_bytes))
+    http.http_filters.extend(_filters(guards.max_body_bytes, streams=streams))
     # A mirror's name that DNS does not resolve must not hold up the proxy's start, or other clusters and their routes.
     cluster.wait_for_warm_on_init.value = False
 
@@ -58,11 +70,15 @@ def _limit_buffers(cluster: envoy.Cluster, http: envoy.UpstreamHttp) -> None:
     http2 = _http2_options(http)
     size = HTTP1_BUFFER_BYTES if http2 is None else HTTP2_BUFFER_BYTES
     cluster.per_connection_buffer_limit_bytes.value = size
-    stall = envoy.duration(STALL_MS).SerializeToString()
-    cluster.MergeFromString(varint(_HIGH_WATERMARK_TIMEOUT << 3 | 2) + varint(len(stall)) + stall)
     if http2 is not None:
         http2.initial_stream_window_size.value = size
         http2.initial_connection_window_size.value = HTTP2_WINDOW_BYTES
+
+
+def _limit_stalls(cluster: envoy.Cluster) -> None:
+    """Limit how long a copy that is sent as it comes may hold up its original."""
+    stall = envoy.duration(STALL_MS).SerializeToString()
+    cluster.MergeFromString(varint(_HIGH_WATERMARK_TIMEOUT << 3 | 2) + varint(len(stall)) + stall)
 
 
 def _http2_options(http: envoy.UpstreamHttp) -> envoy.Http2ProtocolOptions | None:
@@ -82,23 +98,32 @@ def _limit_time(options: envoy.HttpProtocolOptions, deadline_ms: int) -> None:
     options.idle_timeout.CopyFrom(envoy.duration(min(idle_ms, deadline_ms)))
 
 
-def _filters(max_body_bytes: int) -> tuple[envoy.HttpFilter, ...]:
-    """Return the filters of copies. A cluster with HTTP filters of its own has to end them with the codec."""
+def _filters(max_body_bytes: int, *, streams: bool) -> tuple[envoy.HttpFilter, ...]:
+    """Return the filters of copies. A cluster with HTTP filters of its own has to end them with the codec.
+
+    `streams`: copies of streams are sent as they come.
+    """
+    codec = envoy.HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=envoy.packed(envoy.UpstreamCodec()))
+    buffer = envoy.packed(envoy.Buffer(max_request_bytes=envoy.UInt32Value(value=max_body_bytes)))
+    if not streams:
+        # It answers a copy over the limit 413, before any of it is sent.
+        return envoy.HttpFilter(name="envoy.filters.http.buffer", typed_config=buffer), codec
     body_limit = envoy.typed_struct(_BODY_SIZE_LIMIT, {"max_request_bytes": max_body_bytes})
     return (
         # Envoy 1.40: a copy over the limit is cut off, and counted in `upstream_rq_cancelled` of this cluster.
-        envoy.HttpFilter(name="envoy.filters.http.body_size_limit", typed_config=body_limit),
-        envoy.HttpFilter(name="envoy.filters.http.match_delegate", typed_config=envoy.packed(_buffer(max_body_bytes))),
-        envoy.HttpFilter(name="envoy.filters.http.upstream_codec", typed_config=envoy.packed(envoy.UpstreamCodec())),
+        envoy.HttpFilter(name=BODY_SIZE_LIMIT.upstream_filter, typed_config=body_limit),
+        envoy.HttpFilter(
+            name="envoy.filters.http.match_delegate", typed_config=envoy.packed(_unless_streaming(buffer))
+        ),
+        codec,
     )
 
 
-def _buffer(max_body_bytes: int) -> envoy.ExtensionWithMatcher:
+def _unless_streaming(buffer: envoy.AnyMessage) -> envoy.ExtensionWithMatcher:
     """Hold a copy until its request is complete, unless it is a stream: gRPC and upgrades are copied as they come."""
     body = envoy.ExtensionWithMatcher()
     body.extension_config.name = "buffer"
-    buffer = envoy.Buffer(max_request_bytes=envoy.UInt32Value(value=max_body_bytes))
-    body.extension_config.typed_config.CopyFrom(envoy.packed(buffer))
+    body.extension_config.typed_config.CopyFrom(buffer)
     _skip(body, "content-type", envoy.XdsStringMatcher(prefix="application/grpc"))
     any_value = envoy.XdsRegexMatcher(google_re2=envoy.XdsRegexMatcher.GoogleRE2(), regex=".+")
     _skip(body, "upgrade", envoy.XdsStringMatcher(safe_regex=any_value))

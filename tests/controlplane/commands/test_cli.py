@@ -61,6 +61,24 @@ def test_render_prints_one_type_as_json(folder: Path, node: Path, kind: str):
     assert values
 
 
+def test_render_answers_for_a_version_of_envoy(folder: Path, node: Path):
+    def rendered(*args: str) -> str:
+        return run("render", "-f", folder, "--proxy", node, "--type", "clusters", *args).stdout
+
+    mirror = [obj for obj in yaml.safe_load_all(tutorial(TUTORIAL[2])) if obj]
+    subsets = [obj for obj in yaml.safe_load_all(tutorial(TUTORIAL[1])) if obj and obj["kind"] == "DestinationRule"]
+    (folder / TUTORIAL[1]).write_text(yaml.safe_dump_all([*mirror, *subsets]))
+    newest, older = rendered(), rendered("--envoy-version", "1.38")
+    assert newest == rendered("--envoy-version", "1.40.0")
+    assert "envoy.filters.http.body_size_limit" in newest
+    assert "envoy.filters.http.body_size_limit" not in older
+    node.write_text(f"{node.read_text()}envoy_version: 1.38.3\n")
+    assert rendered() == older
+    wrong = run("render", "-f", folder, "--proxy", node, "--envoy-version", "new")
+    assert wrong.returncode == 2
+    assert "'new' is not a version of Envoy" in wrong.stderr
+
+
 def test_check_is_silent_and_content_with_good_manifests(folder: Path):
     result = run("check", "-f", folder)
     assert (result.returncode, result.stdout) == (0, "")

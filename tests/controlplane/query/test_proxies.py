@@ -89,6 +89,7 @@ def test_a_row_is_plain_and_says_everything():
             "policy_labels": {"app": "b"},
             "client_certificate_gateway": "",
             "secret_gateways": [],
+            "missing_features": [],
         },
         "sharing_scope": 2,
         "variant": "sotw",
@@ -103,7 +104,7 @@ def test_a_row_is_plain_and_says_everything():
     }
     assert list(row_b.types) == ["CDS", "RDS"]
     assert row_a.name == "a"
-    assert table_cells(row_b)[0][1] == "sidecar default version=v2 app=b eu/a Sidecar default/own (+1)"
+    assert table_cells(row_b)[0][2] == "sidecar default version=v2 app=b eu/a Sidecar default/own (+1)"
 
 
 def plain(type_url: str) -> dict:
@@ -116,6 +117,7 @@ def test_a_line_is_what_istios_people_expect():
     cells, nacks = table_cells(row)
     assert dict(zip(COLUMNS, cells, strict=True)) == {
         "NAME": "b.default",
+        "VERSION": "-",
         "SCOPE": "sidecar default",
         "CDS": "SYNCED",
         "LDS": "STALE",
@@ -123,7 +125,7 @@ def test_a_line_is_what_istios_people_expect():
         "RDS": "REJECTED",
         "AGE": "2h",
     }
-    assert table_cells(row, wide=True)[0][2] == "SYNCED s"
+    assert table_cells(row, wide=True)[0][3] == "SYNCED s"
     assert nacks == ["RDS rejected: bad\\nforged \\x1b[31m"]
 
 
@@ -143,7 +145,7 @@ def test_a_wide_line_says_which_versions_were_accepted_and_sent():
     )
     [row] = proxy_rows([StreamStatus(A, "sotw", NOON, types)], [Scope("sidecar", Visibility("default"))], NOON)
     cells = table_cells(row, wide=True)[0]
-    assert cells[2:6] == ("SYNCED 01234567", "STALE 01234567 (sent abcdef01)", "-", "REJECTED none (sent abcdef01)")
+    assert cells[3:7] == ("SYNCED 01234567", "STALE 01234567 (sent abcdef01)", "-", "REJECTED none (sent abcdef01)")
 
 
 @pytest.fixture
@@ -183,7 +185,7 @@ async def test_the_command_shows_connected_proxies_and_escapes_what_they_say(app
     assert code == 0
     assert heading.split() == list(COLUMNS)
     *columns, age = line.split()
-    assert columns == ["sleep.default", "sidecar", "default", "-", "-", "REJECTED", "-"]
+    assert columns == ["sleep.default", "-", "sidecar", "default", "-", "-", "REJECTED", "-"]
     assert age.endswith("s")
     assert nack == "sleep.default: EDS rejected: no\\n\\x1b[31mforged"
     assert json.loads(listed[1])[0]["types"]["EDS"]["nack"] == "no\n\x1b[31mforged"

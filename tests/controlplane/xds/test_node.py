@@ -53,6 +53,35 @@ def test_labels_that_are_no_text_are_left_out() -> None:
     assert proxy_from_node(node(LABELS={"a": "1", "b": 2, "c": {"d": "e"}})).labels == {"a": "1"}
 
 
+def agent(name: str, *version: int, label: str = "", **more) -> base_pb2.Node:
+    """A Node with a user agent."""
+    build = {"version": dict(zip(("majorNumber", "minorNumber", "patch"), version, strict=True))}
+    metadata = {"build.label": label} if label else {}
+    agent_fields = {"userAgentName": name, "userAgentBuildVersion": {**build, "metadata": metadata}, **more}
+    return ParseDict({"id": NODE_ID, **agent_fields}, base_pb2.Node())
+
+
+def test_the_version_is_that_of_envoy_and_no_other_number() -> None:
+    assert proxy_from_node(agent("envoy", 1, 38, 3)).envoy_version == "1.38.3"
+    assert proxy_from_node(agent("envoy", 1, 40, 0, label="dev")).envoy_version == "1.40.0-dev"
+    istio = agent("envoy", 1, 38, 3, metadata={"ISTIO_VERSION": "1.29.0"})
+    assert proxy_from_node(istio).envoy_version == "1.38.3"
+    assert proxy_from_node(agent("grpc-go", 1, 30, 0)).envoy_version == ""
+    assert proxy_from_node(node(ISTIO_VERSION="1.29.0")).envoy_version == ""
+
+
+def test_what_a_build_lists_of_the_filters_that_matter_is_read() -> None:
+    limit, upstream = "envoy.filters.http.body_size_limit", "envoy.filters.http.upstream"
+
+    def filters(*extensions: dict) -> tuple[str, ...] | None:
+        return proxy_from_node(agent("envoy", 1, 40, 0, extensions=list(extensions))).upstream_filters
+
+    assert filters({"name": limit, "category": upstream}, {"name": "x", "category": upstream}) == (limit,)
+    assert filters({"name": limit, "category": "envoy.filters.http"}) == ()
+    assert filters({"name": limit, "category": upstream, "disabled": True}) == ()
+    assert filters() is None
+
+
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
