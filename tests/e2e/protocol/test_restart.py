@@ -24,6 +24,7 @@ from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.support.counting_server import PathCounter, counting_server
 from tests.e2e.support.http_load import LoadCounts, direct_request, flood, proxy_request, steady_load
 from tests.e2e.support.manifests import (
+    DEADLINE_S,
     NO_ACCESS_LOG,
     destination_rule,
     join_manifests,
@@ -138,7 +139,7 @@ async def test_what_was_deleted_during_a_restart_is_removed_and_fails_no_request
                 path.unlink()
         await stage.start()
         await _wait_until_reconnected(stage)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE_S):
             while any("old." in name for name in await envoy.envoy.clusters()):
                 await asyncio.sleep(0.1)
         await world.check(envoy.address, "v1")
@@ -209,7 +210,7 @@ def _running(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 async def _wait_for_answer(client: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]:
     """Send requests until one is answered."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         while True:
             with contextlib.suppress(aiohttp.ClientConnectionError):
                 async with client.get(url) as answer:
@@ -219,7 +220,7 @@ async def _wait_for_answer(client: aiohttp.ClientSession, url: str) -> list[dict
 
 async def _settled_pushes(client: aiohttp.ClientSession, url: str) -> list[int]:
     """Wait until the only proxy is synced; return the number of pushes of each type."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         while True:
             streams = await _wait_for_answer(client, url)
             types = list(streams[0]["types"].values()) if streams else []
@@ -229,6 +230,6 @@ async def _settled_pushes(client: aiohttp.ClientSession, url: str) -> list[int]:
 
 
 async def _wait_for_push(client: aiohttp.ClientSession, url: str) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE_S):
         while not any(await _settled_pushes(client, url)):
             await asyncio.sleep(0.05)

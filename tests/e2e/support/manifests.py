@@ -14,7 +14,7 @@ from mirrorplane.controlplane.playground.manifests import local_pod
 from mirrorplane.controlplane.playground.stage import Stage
 from tests import fast_yaml as yaml
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 RESEND_S = 2.0
 """How long a copy is waited for before the request is sent again. Envoy drops a copy that cannot connect within 1 s."""
 
