@@ -128,11 +128,13 @@ async def _flood(envoy: Sidecar, host: str, count: int = REQUESTS) -> dict[str, 
 async def _drained(envoy: Sidecar) -> None:
     """Wait until no copy is in flight; none may have been dropped by a guard."""
     while True:
-        stats = await envoy.envoy.stats(r"^cluster\.mirror.*(rq_active|rq_pending_active|overflow|rq_cancelled)$")
-        assert stats, "no mirror cluster"
-        dropped = {name: value for name, value in stats.items() if value and not name.endswith("_active")}
+        stats = await envoy.envoy.stats(r"^cluster\.mirror.*\.(membership_total|.*_active|.*overflow|.*_cancelled)$")
+        clusters = {name for name in stats if name.endswith(".membership_total")}
+        assert clusters, "no mirror cluster"  # counters of requests exist from the first copy on
+        counters = {name: value for name, value in stats.items() if name not in clusters}
+        dropped = {name: value for name, value in counters.items() if value and not name.endswith("_active")}
         assert not dropped, "copies were dropped, so there is nothing to count"
-        if not any(stats.values()):
+        if not any(value for name, value in counters.items() if name.endswith(("rq_active", "rq_pending_active"))):
             return
         await asyncio.sleep(0.05)
 
