@@ -42,4 +42,5 @@ async def test_the_example_of_a_new_input_mirrors(example: tuple[ModuleType, Mod
     await plane.publish()
     routes = decoded(plane.render(SLEEP), ROUTE)
     assert "mirror|8000||next.default.svc.cluster.local" in str(routes["8000"])
-    assert plane.findings.all() == ()
+    # Neither Service has Pods, which says that the checks know the new object's mirror.
+    assert [(f.reason, f.path) for f in plane.findings.all()] == [("MirrorHasNoEndpoints", "spec.target.host")]
