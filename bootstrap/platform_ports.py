@@ -54,12 +54,12 @@ def admin_address(proxy: Proxy) -> str:
 
     Proxies that share a machine have loopback addresses of their own, and so may use the same ports.
     """
-    return proxy.ip if ip_address(proxy.ip).is_loopback else LOOPBACK
+    return _loopback_or(LOOPBACK, proxy)
 
 
 def listeners(proxy: Proxy, ports: PlatformPorts) -> list[Json]:
     """Return a listener for each platform port: on the proxy's address if it is a loopback one, else on all."""
-    address = proxy.ip if ip_address(proxy.ip).is_loopback else _ANYWHERE
+    address = _loopback_or(_ANYWHERE, proxy)
     pages = (ports.health, "/healthz/ready", "/ready"), (ports.stats, "/stats/prometheus", "/stats/prometheus")
     return [_listener(address, port, path, page) for port, path, page in pages if port]
 
@@ -73,6 +73,11 @@ def admin_cluster(proxy: Proxy, port: int) -> Json:
         "connect_timeout": "1s",
         "load_assignment": single_endpoint(_ADMIN_CLUSTER, admin_address(proxy), port),
     }
+
+
+def _loopback_or(address: str, proxy: Proxy) -> str:
+    """Return the proxy's own address if it is a loopback one, else the given one."""
+    return proxy.ip if ip_address(proxy.ip).is_loopback else address
 
 
 def _listener(address: str, port: int, path: str, page: str) -> Json:

@@ -10,6 +10,8 @@ from importlib import import_module
 
 import click
 
+from mirrorplane.controlplane.observe import logs
+
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Run": ("serve", "bootstrap", "demo"),
     "Manifests": ("check", "explain", "render", "diff"),
@@ -74,7 +76,7 @@ def main() -> None:
 @click.option("--verbose", is_flag=True, help="--log-level debug, and show the traceback of an internal error.")
 @click.option(
     "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
+    type=click.Choice(logs.LEVELS),
     default="info",
     show_default=True,
     envvar="MIRRORPLANE_LOG_LEVEL",
@@ -96,9 +98,7 @@ def cli(verbose: bool, log_level: str, log_format: str) -> None:
 
     Mirrors get copies of live requests; guards keep a slow or stuck mirror from affecting clients.
     """
-    from mirrorplane.controlplane.observe.logs import start_logging
-
-    start_logging(log_format, "debug" if verbose else log_level)
+    logs.start_logging(log_format, "debug" if verbose else log_level)
 
 
 if __name__ == "__main__":
