@@ -1,5 +1,6 @@
 """Routes: rules for requests and connections, and the tables of the objects that they come from."""
 
+from collections.abc import Callable
 from enum import Enum
 
 import msgspec
@@ -85,6 +86,21 @@ class Route(msgspec.Struct, frozen=True):
             return (self.action,)
         branches = self.action.branches if isinstance(self.action, Split) else ()
         return tuple(branch.action for branch in branches if isinstance(branch.action, Forward))
+
+    def map_forwards(self, change: Callable[[Forward], Forward]) -> "Route":
+        """Return the route with each of its forwards, on all branches, replaced by what `change` makes of it."""
+        action = self.action
+        if isinstance(action, Split):
+            branches = (
+                msgspec.structs.replace(branch, action=change(branch.action))
+                if isinstance(branch.action, Forward)
+                else branch
+                for branch in action.branches
+            )
+            action = Split(tuple(branches))
+        elif isinstance(action, Forward):
+            action = change(action)
+        return msgspec.structs.replace(self, action=action)
 
     @property
     def destinations(self) -> tuple[Destination, ...]:

@@ -5,6 +5,7 @@ A destination that is an alias means the service behind it, whose clusters and p
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import msgspec
 
@@ -12,7 +13,7 @@ from mirrorplane.api.actions import Destination
 from mirrorplane.api.mesh import Alias
 from mirrorplane.api.meta import AnyObject
 from mirrorplane.api.mirrors import Mirror
-from mirrorplane.api.routes import Branch, Forward, L4Route, Route, RouteTable, Split
+from mirrorplane.api.routes import Forward, L4Route, Route, RouteTable
 from mirrorplane.api.view import View
 
 EVERY = "*"
@@ -75,22 +76,12 @@ def _resolved(view: View, host: str) -> str:
 
 
 def _resolve_route(view: View, route: Route) -> Route:
-    action, authorization = route.action, route.authorization
-    if isinstance(action, Forward):
-        action = _resolve_forward(view, action)
-    elif isinstance(action, Split):
-        branches = tuple(_resolve_branch(view, branch) for branch in action.branches)
-        action = msgspec.structs.replace(action, branches=branches)
+    authorization = route.authorization
     if authorization is not None:
         server = resolve_destination(view, authorization.destination)
         authorization = msgspec.structs.replace(authorization, destination=server)
-    return msgspec.structs.replace(route, action=action, authorization=authorization)
-
-
-def _resolve_branch(view: View, branch: Branch) -> Branch:
-    if not isinstance(branch.action, Forward):
-        return branch
-    return msgspec.structs.replace(branch, action=_resolve_forward(view, branch.action))
+        route = msgspec.structs.replace(route, authorization=authorization)
+    return route.map_forwards(partial(_resolve_forward, view))
 
 
 def _resolve_forward(view: View, forward: Forward) -> Forward:

@@ -11,8 +11,7 @@ import msgspec
 
 from mirrorplane.api.attachments import EVERY, AddMirrors
 from mirrorplane.api.meta import Ref
-from mirrorplane.api.mirrors import Mirror
-from mirrorplane.api.routes import Branch, Forward, Route, RouteTable
+from mirrorplane.api.routes import Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups.aliases import has_aliases, resolve_destinations
 
@@ -61,19 +60,4 @@ def _affected(view: View, ref: Ref, route: Route) -> Route:
 
 def _apply(route: Route, effects: Iterable[AddMirrors]) -> Route:
     mirrors = tuple(mirror for effect in effects for mirror in effect.mirrors)
-    if isinstance(route.action, Forward):
-        return msgspec.structs.replace(route, action=_mirrored(route.action, mirrors))
-    if not route.forwards:
-        return route  # answered by the proxy: there is nothing to mirror
-    branches = tuple(_mirrored_branch(branch, mirrors) for branch in getattr(route.action, "branches", ()))
-    return msgspec.structs.replace(route, action=msgspec.structs.replace(route.action, branches=branches))
-
-
-def _mirrored(forward: Forward, mirrors: tuple[Mirror, ...]) -> Forward:
-    return msgspec.structs.replace(forward, mirrors=(*forward.mirrors, *mirrors))
-
-
-def _mirrored_branch(branch: Branch, mirrors: tuple[Mirror, ...]) -> Branch:
-    if not isinstance(branch.action, Forward):
-        return branch
-    return msgspec.structs.replace(branch, action=_mirrored(branch.action, mirrors))
+    return route.map_forwards(lambda forward: msgspec.structs.replace(forward, mirrors=(*forward.mirrors, *mirrors)))

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import msgspec
 
 from mirrorplane.api.gateways import Gateway, Server, ServerProtocol, Termination
-from mirrorplane.api.meta import Labels, Ref
+from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import ROUTER, Scope, Visibility
 from mirrorplane.api.view import View
 from mirrorplane.translators import names
 from mirrorplane.translators.lookups.endpoints import port_of
+from mirrorplane.translators.lookups.gateways import selecting_gateways
 from mirrorplane.translators.secrets import own_secrets
 from mirrorplane.translators.secrets.router_accounts import ANNOTATION
 from mirrorplane.translators.sidecars.inbound import target_ports, workload_services
@@ -139,7 +140,7 @@ def joined_key(gateway: Ref) -> str:
 def selected_scope(view: View, gateway: Gateway) -> Scope:
     """Return the scope of a router that has just the labels that a gateway selects, for checks and statuses."""
     namespace = gateway.router_namespace or gateway.ref.namespace
-    refs, visibility = view.memo(_selecting, gateway.selector, namespace), Visibility(namespace)
+    refs, visibility = view.memo(selecting_gateways, gateway.selector, namespace), Visibility(namespace)
     return Scope(ROUTER, visibility, bind=names.ANY_ADDRESS, gateways=refs, workload_labels=gateway.selector)
 
 
@@ -174,13 +175,6 @@ def withheld_secrets(view: View, scope: Scope, gateway: Ref) -> tuple[str, str]:
 def _served(view: View, scope: Scope) -> Iterator[GatewayServer]:
     for binding in view.memo(merge_servers, scope).bindings:
         yield from binding.gateway_servers
-
-
-def _selecting(view: View, labels: Labels, namespace: str) -> tuple[Ref, ...]:
-    """Return the gateways that select routers with these labels in a namespace."""
-    keys = ("*", *(f"{key}={value}" for key, value in labels))
-    gateways = (g for key in keys for obj in view.by("gateway.selector", key) for g in view.lowered(obj.ref).gateways)
-    return tuple(sorted(gateway.ref for gateway in gateways if gateway.selects(labels, namespace)))
 
 
 def _gateways(view: View, scope: Scope) -> list[Gateway]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from mirrorplane.api.actions import Answer, Redirect
 from mirrorplane.api.kinds.kgateway.traffic_policy import (
     PolicySelector,
     PolicyTarget,
@@ -13,7 +12,7 @@ from mirrorplane.api.kinds.kgateway.traffic_policy import (
     TrafficPolicy,
 )
 from mirrorplane.api.meta import AnyObject, Object
-from mirrorplane.api.routes import Forward, Route, Split
+from mirrorplane.api.routes import Forward, Route
 from mirrorplane.api.view import View
 from mirrorplane.translators.gateway_api.attachment.attachments import Attachment
 from mirrorplane.translators.gateway_api.gateway.classes import gateway_profile
@@ -38,13 +37,7 @@ def with_mirror_hosts(
     if not route.mirrors:
         return route
     mirror_host = _host_of(rule_policy) if rule_policy is not None else host_at(view, obj, attachment, route.name)
-    if not isinstance(route.action, Split):
-        return msgspec.structs.replace(route, action=_with_host(route.action, mirror_host))
-    branches = tuple(
-        msgspec.structs.replace(branch, action=_with_host(branch.action, mirror_host))
-        for branch in route.action.branches
-    )
-    return msgspec.structs.replace(route, action=Split(branches))
+    return route.map_forwards(lambda forward: _with_host(forward, mirror_host))
 
 
 def host_at(view: View, obj: AnyObject, attachment: Attachment, rule: str) -> MirrorHost:
@@ -74,14 +67,12 @@ def target_keys(obj: Policy) -> Iterator[str]:
         yield f"{target.group}/{target.kind}|{obj.ref.namespace}|{name}"
 
 
-def _with_host(action: Forward | Redirect | Answer, mirror_host: MirrorHost) -> Forward | Redirect | Answer:
-    if not isinstance(action, Forward):
-        return action
-    mirrors = tuple(
+def _with_host(forward: Forward, mirror_host: MirrorHost) -> Forward:
+    mirrors = (
         msgspec.structs.replace(mirror, shadow_suffix=mirror_host.suffix, host=mirror_host.host)
-        for mirror in action.mirrors
+        for mirror in forward.mirrors
     )
-    return msgspec.structs.replace(action, mirrors=mirrors)
+    return msgspec.structs.replace(forward, mirrors=tuple(mirrors))
 
 
 def _host_of(policy: RequestMirrorPolicy) -> MirrorHost:
