@@ -8,6 +8,11 @@ from mirrorplane.api.actions import Destination, HeaderChanges
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.units import MILLION
 
+COPY_HEADER = "x-mirrorplane-copy"
+"""Marks copies that could reach the route that made them again: a request with it is not copied. See decision 0125."""
+SHADOW_SUFFIX = "-shadow"
+"""What Envoy appends to the Host of a copy, before its port."""
+
 
 class Guards(msgspec.Struct, frozen=True):
     """Limits that keep copies from slowing down the original requests. See decisions 0001 and 0123.
@@ -64,6 +69,7 @@ class Mirror(msgspec.Struct, frozen=True):
 
     `fraction` is in parts per MILLION. `shadow_suffix`: Envoy appends `-shadow` to the copy's Host; `host` replaces it
     instead. `profile` is the name of the MirrorProfile; "" is the mesh's own.
+    `returns`: copies may reach the route that made them again, so they carry COPY_HEADER.
     """
 
     destination: Destination
@@ -72,3 +78,4 @@ class Mirror(msgspec.Struct, frozen=True):
     shadow_suffix: bool = False
     host: str = ""
     profile: str = ""
+    returns: bool = False

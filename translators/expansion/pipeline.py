@@ -2,7 +2,8 @@
 
 A route says what is wanted; Envoy's routes can say less. What does not fit into one of them becomes several here, so
 that lowering stays free of Envoy's limits and every API gets the same treatment. A pass reads only the `Route`: what
-it needs stands there as data (`Split`, `Branch.pin`, `Cors.unmatched_preflights`, `Redirect.scheme_port`).
+it needs stands there as data (`Split`, `Branch.pin`, `Mirror.returns`, `Cors.unmatched_preflights`,
+`Redirect.scheme_port`).
 
 `expand` is called where a virtual host is built, after Gateway API's precedence was decided on the routes as written:
 routes that come from one keep its place. It is not memoised itself. Its callers are (per virtual host, or partition of
@@ -20,6 +21,7 @@ from mirrorplane.api.actions import Redirect
 from mirrorplane.api.matches import FieldMatch, Op, StringMatch
 from mirrorplane.api.routes import Route
 from mirrorplane.translators.expansion.preflights import expand_preflights
+from mirrorplane.translators.expansion.returning_copies import expand_returning_copies
 from mirrorplane.translators.expansion.session_pins import expand_session_pins
 from mirrorplane.translators.expansion.weighted_split import expand_split
 
@@ -30,6 +32,7 @@ Pass = Callable[[Route], Iterable[Route]]
 
 _PASSES: tuple[Pass, ...] = (
     expand_preflights,  # first: a preflight is answered by the proxy, so it is never split or pinned
+    expand_returning_copies,  # before the split: the route for copies is split as well
     expand_session_pins,  # before the split: the branches that a pin selects are those of the split
     expand_split,
 )

@@ -51,5 +51,6 @@ def _narrowed(route: Route, headers: tuple[FieldMatch, ...]) -> Route:
 
 
 def _any_branch(route: Route) -> Forward | Redirect | Answer:
-    """Return an action that needs no split: the filter answers, so it is never taken."""
-    return route.action.branches[-1].action if isinstance(route.action, Split) else route.action
+    """Return an action that needs no split: the filter answers, so it is never taken, and nothing is copied."""
+    action = route.action.branches[-1].action if isinstance(route.action, Split) else route.action
+    return msgspec.structs.replace(action, mirrors=()) if isinstance(action, Forward) else action

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from mirrorplane.api.mirrors import SHADOW_SUFFIX
 from mirrorplane.api.tracing import Forwarded, MirrorOutcome, Request, Target
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.matching.decoded import DecodedResources, cluster_problem
@@ -137,4 +138,4 @@ def mirror_authority(mirror: MirrorOutcome, target: Target) -> str:
         return mirror.authority or target.authority
     authority = target.authority
     colon = authority.rfind("]:") + 1 if authority.startswith("[") else authority.rfind(":")
-    return f"{authority[:colon]}-shadow{authority[colon:]}" if colon > 0 else f"{authority}-shadow"
+    return f"{authority[:colon]}{SHADOW_SUFFIX}{authority[colon:]}" if colon > 0 else f"{authority}{SHADOW_SUFFIX}"

@@ -1,6 +1,6 @@
 """The virtual hosts of a router's route configurations, each encoded once, joined in parts (decision 0022)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from operator import attrgetter
 
@@ -12,6 +12,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy, names
 from mirrorplane.translators.expansion.pipeline import expand
 from mirrorplane.translators.lookups.precedence import Rank
+from mirrorplane.translators.lookups.returning_copies import mark_returning
 from mirrorplane.translators.partitions import WHOLE, Partition
 from mirrorplane.translators.parts import actions
 from mirrorplane.translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, encode_host
@@ -78,7 +79,7 @@ def _virtual_host(view: View, scope: Scope, configuration: str, host: str) -> Vi
     """Return the virtual host of a host; None when it has no routes, redirects nothing to HTTPS, and need not exist."""
     host_rules = find_host_rules(view, scope, configuration, host)
     port = view.memo(gateway_servers, scope, configuration)[0].server.number
-    routes = [_encode(view, scope, route, port) for rule in host_rules.routes for route in expand(rule, host)]
+    routes = [route for rule in host_rules.routes for route in _encode(view, scope, rule, (host, port))]
     routes += _by_precedence(view, scope, host_rules, port)
     if not (routes or host_rules.https_only or host_rules.always_served):
         return None
@@ -96,7 +97,7 @@ def _by_precedence(view: View, scope: Scope, host_rules: HostRules, port: int) -
     host, places = host_rules.host, host_rules.places
     if host_rules.partitions == (WHOLE,):
         ranked = precise_rules(view, scope, host, places, WHOLE)
-        return [_encode(view, scope, route, port) for rule in ranked for route in expand(rule.route, host)]
+        return [route for rule in ranked for route in _encode(view, scope, rule.route, (host, port))]
     encoded = (view.memo(_encode_rules, scope, (host, port), places, partition) for partition in host_rules.partitions)
     return sorted(chain.from_iterable(encoded), key=attrgetter("rank"))
 
@@ -104,12 +105,15 @@ def _by_precedence(view: View, scope: Scope, host_rules: HostRules, port: int) -
 def _encode_rules(
     view: View, scope: Scope, host_and_port: tuple[str, int], places: tuple[Place, ...], partition: Partition
 ) -> tuple[RankedRoute, ...]:
+    ranked = precise_rules(view, scope, host_and_port[0], places, partition)
+    return tuple(route for rule in ranked for route in _encode(view, scope, rule.route, host_and_port, rule.rank))
+
+
+def _encode(
+    view: View, scope: Scope, rule: Route, host_and_port: tuple[str, int], rank: Rank = ()
+) -> Iterator[RankedRoute]:
+    """Yield the routes that stand for a rule at a host and a listener's port."""
     host, port = host_and_port
-    ranked = precise_rules(view, scope, host, places, partition)
-    expanded = ((route, rule.rank) for rule in ranked for route in expand(rule.route, host))
-    return tuple(_encode(view, scope, route, port, rank) for route, rank in expanded)
-
-
-def _encode(view: View, scope: Scope, route: Route, port: int, rank: Rank = ()) -> RankedRoute:
-    encoded = actions.encode_route(view, scope, route, port)
-    return RankedRoute(rank, envoy.encode_field(ROUTES_FIELD, encoded.body), encoded.dedicated)
+    for route in expand(mark_returning(view, scope.visibility, rule, host, port), host):
+        encoded = actions.encode_route(view, scope, route, port)
+        yield RankedRoute(rank, envoy.encode_field(ROUTES_FIELD, encoded.body), encoded.dedicated)

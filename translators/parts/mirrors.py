@@ -11,7 +11,7 @@ import msgspec
 
 from mirrorplane.api.actions import HeaderChanges
 from mirrorplane.api.cluster_policy import ClusterPolicy
-from mirrorplane.api.mirrors import Guards, Mirror, MirrorProfile, profile_owner
+from mirrorplane.api.mirrors import COPY_HEADER, Guards, Mirror, MirrorProfile, profile_owner
 from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
@@ -50,7 +50,7 @@ def policy(view: View, mirror: Mirror, cluster: str) -> envoy.RouteAction.Reques
         trace_sampled=envoy.BoolValue(value=False),
         disable_shadow_host_suffix_append=bool(profile.host) or not mirror.shadow_suffix,
         host_rewrite_literal=profile.host or mirror.host,
-        request_headers_mutations=_mutations(profile.headers),
+        request_headers_mutations=_mutations(_header_changes(mirror, profile)),
     )
 
 
@@ -75,6 +75,13 @@ def with_server_name(policy: ClusterPolicy, host: str) -> ClusterPolicy:
         return policy
     names = policy.tls.subject_alt_names or ((host,) if policy.tls.verify else ())
     return msgspec.structs.replace(policy, tls=msgspec.structs.replace(policy.tls, sni=host, subject_alt_names=names))
+
+
+def _header_changes(mirror: Mirror, profile: MirrorProfile) -> HeaderChanges:
+    """Return what is changed on the copy alone. The mark comes last, so that no profile removes it."""
+    if not mirror.returns:
+        return profile.headers
+    return profile.headers.plus(HeaderChanges(set=((COPY_HEADER, "true"),)))
 
 
 def _mutations(changes: HeaderChanges) -> Iterator[envoy.HeaderMutation]:

@@ -19,6 +19,7 @@ from mirrorplane.translators.expansion.pipeline import expand
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.alias_names import alias_names
 from mirrorplane.translators.lookups.policies import undeclared_cluster
+from mirrorplane.translators.lookups.returning_copies import mark_returning
 from mirrorplane.translators.lookups.route_tables import (
     foreign_hosts,
     has_service_routes,
@@ -151,7 +152,9 @@ def _virtual_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost
     """Return the virtual host of a service, or of a host that only a route table has."""
     service = services.service_on_listeners(view, scope.visibility, host)
     rules = owning_routes(view, scope, host, port)
-    routes = [actions.default(view, scope, host, port)] if rules is None else _encode_rules(view, scope, rules, port)
+    routes = (
+        [actions.default(view, scope, host, port)] if rules is None else _encode_rules(view, scope, rules, host, port)
+    )
     host_domains = _service_domains(view, scope, service) if service else (host,)
     if service is not None and service.headless and scope.intercepted:
         host_domains += tuple(f"*.{name}" for name in host_domains)  # web-0.web: the name of one workload (Istio)
@@ -175,14 +178,15 @@ def _join(view: View, routes: Iterable[bytes]) -> bytes:
     return b"".join((*(envoy.encode_field(ROUTES_FIELD, body) for body in routes), view.memo(common)))
 
 
-def _encode_rules(view: View, scope: Scope, rules: tuple[Route, ...], port: int) -> list[EncodedRoute]:
+def _encode_rules(view: View, scope: Scope, rules: tuple[Route, ...], host: str, port: int) -> list[EncodedRoute]:
     """Return the routes up to the first that matches every request: no request reaches those behind it (Istio).
 
     Clients call a service by several names, so rules are expanded for `*`, and redirects keep the client's host.
     """
     routes = []
     for rule in rules:
-        routes += [actions.encode_route(view, scope, route, port) for route in expand(rule, "*")]
+        marked = mark_returning(view, scope.visibility, rule, host, port)
+        routes += [actions.encode_route(view, scope, route, port) for route in expand(marked, "*")]
         if matches_everything(rule.match):
             break
     return routes

@@ -9,7 +9,7 @@ from mirrorplane.api.actions import Answer, Cors, Destination, HeaderChanges, He
 from mirrorplane.api.actions import UnmatchedPreflights as Unmatched
 from mirrorplane.api.matches import Match, Op, StringMatch
 from mirrorplane.api.meta import Ref
-from mirrorplane.api.mirrors import Mirror
+from mirrorplane.api.mirrors import COPY_HEADER, Mirror
 from mirrorplane.api.routes import Branch, Forward, Route, Split
 from mirrorplane.api.units import MILLION
 from mirrorplane.translators.expansion.pipeline import expand
@@ -95,3 +95,41 @@ def test_a_redirect_to_a_schemes_own_port_never_keeps_the_clients():
 def test_redirects_of_branches_are_expanded_too():
     split = Split((Branch(Redirect(port=80, scheme_port=True)), Branch(WEB)))
     assert fractions(expand(route(split), "*")) == [MILLION // 2, MILLION // 2, MILLION]
+
+
+MIRRORED = Forward((Destination("web"),), (Mirror(Destination("edge"), REF, 250_000, returns=True),))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        route(MIRRORED),
+        route(Split((Branch(MIRRORED, 1), Branch(OTHER, 2), Branch(Answer(500), 1)))),
+        route(Split((Branch(MIRRORED, 1, "default/web"), Branch(OTHER, 1, "default/other"))), session=COOKIE),
+        route(MIRRORED, cors=msgspec.structs.replace(CORS, unmatched_preflights=Unmatched.REFUSE)),
+    ],
+    ids=["plain", "split", "pinned", "preflights"],
+)
+def test_a_copy_that_comes_back_is_routed_like_any_request_and_not_copied(source: Route):
+    expanded = expand(source, "web.example")
+    of_copies = [each for each in expanded if any(field.name == COPY_HEADER for field in each.match.headers)]
+    of_others = [each for each in expanded if each not in of_copies]
+    assert not any(each.mirrors for each in of_copies)
+    once = source.map_forwards(
+        lambda forward: msgspec.structs.replace(
+            forward, mirrors=tuple(msgspec.structs.replace(mirror, returns=False) for mirror in forward.mirrors)
+        )
+    )
+    assert [msgspec.structs.replace(each, action=None) for each in of_others] == [
+        msgspec.structs.replace(each, action=None) for each in expand(once, "web.example")
+    ]
+    unmirrored = source.map_forwards(lambda forward: msgspec.structs.replace(forward, mirrors=()))
+    assert [each.action for each in of_copies] == [
+        each.action for each in expand(unmirrored, "web.example") if not preflight(each)
+    ]
+    first_mirrored = next(index for index, each in enumerate(expanded) if each.mirrors)
+    assert all(expanded.index(each) < first_mirrored for each in of_copies), "before what would copy it again"
+
+
+def preflight(each: Route) -> bool:
+    return any(field.name == "access-control-request-method" for field in each.match.headers)

@@ -1,0 +1,73 @@
+"""A mirror whose target is the routers that copy is reported, at whatever route it stands."""
+
+import pytest
+
+from tests.builders import plane_of
+
+WORLD = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: edge}
+spec: {selector: {istio: ingressgateway}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: edge, labels: {istio: ingressgateway, gateway.networking.k8s.io/gateway-name: edge}}
+spec: {containers: []}
+status: {podIP: 10.0.0.9}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: wide}
+spec: {selector: {istio: ingressgateway}, servers: [{hosts: ['*'], port: {name: http, number: 8080, protocol: HTTP}}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: ours}
+spec: {controllerName: mirrorplane.io/gateway-controller}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec: {gatewayClassName: ours, listeners: [{name: http, port: 8081, protocol: HTTP}]}
+---
+"""
+
+
+def virtual_service(host: str, gateway: str, target: str = "edge") -> str:
+    route = f"[{{route: [{{destination: {{host: web}}}}], mirror: {{host: {target}}}}}]"
+    return (
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: web}\n"
+        f"spec: {{hosts: ['{host}'], gateways: [{gateway}], http: {route}}}\n"
+    )
+
+
+def http_route(target: str) -> str:
+    mirror = f"{{type: RequestMirror, requestMirror: {{backendRef: {{name: {target}, port: 80}}}}}}"
+    return (
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web}\n"
+        "spec:\n  parentRefs: [{name: edge}]\n  hostnames: [web.example.com]\n"
+        f"  rules: [{{filters: [{mirror}], backendRefs: [{{name: web, port: 80}}]}}]\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("manifest", "paths"),
+    [
+        (virtual_service("*", "wide"), ["spec.http[0].mirror"]),
+        (http_route("edge"), ["spec.rules[0].filters[0].requestMirror.backendRef"]),
+        (virtual_service("web.example.com", "wide"), []),  # the copy's Host is web.example.com-shadow
+        (virtual_service("*", "wide", target="web"), []),
+        (virtual_service("*.example.com", "mesh"), []),
+        (http_route("web"), []),
+    ],
+    ids=["every host", "no suffix", "suffix", "workload", "sidecars", "workload, no suffix"],
+)
+async def test_a_mirror_to_the_routers_that_copy_is_reported(manifest: str, paths: list[str]):
+    plane = await plane_of(WORLD + manifest)
+    assert [finding.path for finding in plane.findings.all() if finding.reason == "MirrorLoop"] == paths
