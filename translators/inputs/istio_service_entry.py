@@ -1,6 +1,6 @@
 """Istio ServiceEntry -> Service, with its inline endpoints."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.hosts import collapsed, is_unix, literal
@@ -38,6 +38,9 @@ def lower(view: View, obj: Object[istio.ServiceEntry]) -> Lowered:
     ports = tuple(_port(p) for p in spec.ports)
     findings = tuple(_local_findings(view, obj))
     local = {finding.path for finding in findings}
+    endpoints = tuple(e for i, e in enumerate(spec.endpoints) if e.address and _endpoint_path(i) not in local)
+    # Where DNS has no endpoint left, it must not resolve the host instead: requests get 503.
+    resolution = Resolution.ENDPOINTS if spec.endpoints and not endpoints else _RESOLUTIONS[spec.resolution]
     services = tuple(
         Service(
             host=literal(host),
@@ -45,15 +48,15 @@ def lower(view: View, obj: Object[istio.ServiceEntry]) -> Lowered:
             ports=ports,
             ref=obj.ref,
             addresses=_addresses(obj),
-            resolution=_RESOLUTIONS[spec.resolution],
+            resolution=resolution,
             selector=tuple(sorted(_selector(obj).items())),
             export_to=spec.export_to or view.memo(mesh).services_export_to,
             created=obj.created,
             subject_alt_names=spec.subject_alt_names,
         )
-        for host in _served_hosts(spec, local)
+        for i, host in enumerate(spec.hosts)
+        if _host_path(i) not in local
     )
-    endpoints = tuple(e for i, e in enumerate(spec.endpoints) if _endpoint_path(i) not in local)
     groups = tuple(EndpointGroup(obj.ref, p.name, tuple(_endpoints(endpoints, p))) for p in spec.ports)
     return Lowered(services=services, endpoints=groups, findings=findings)
 
@@ -76,17 +79,6 @@ def _local_findings(view: View, obj: Object[istio.ServiceEntry]) -> Iterator[Fin
         for i, host in enumerate(obj.spec.hosts):
             if finding := local_endpoint(view, obj.ref, _host_path(i), host):
                 yield finding
-
-
-def _served_hosts(spec: istio.ServiceEntry, local: Container[str]) -> Iterator[str]:
-    """Yield the hosts less those that are local. None where DNS has no endpoint left: it would resolve the host."""
-    if (
-        spec.resolution in _DNS
-        and spec.endpoints
-        and all(_endpoint_path(i) in local for i in range(len(spec.endpoints)))
-    ):
-        return
-    yield from (host for i, host in enumerate(spec.hosts) if _host_path(i) not in local)
 
 
 def _resolves_hosts(spec: istio.ServiceEntry) -> bool:
@@ -142,7 +134,7 @@ def _partitions(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
 
 
 def _endpoint_addresses(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
-    return address_keys(obj.ref.namespace, {endpoint.address for endpoint in obj.spec.endpoints})
+    return address_keys(obj.ref.namespace, {endpoint.address for endpoint in obj.spec.endpoints if endpoint.address})
 
 
 def _endpoint_partition(obj: Object[istio.ServiceEntry]) -> Iterable[str]:

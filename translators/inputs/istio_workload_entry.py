@@ -9,7 +9,13 @@ from mirrorplane.api.mesh import Lowered, Workload
 from mirrorplane.api.meta import Object
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Input
-from mirrorplane.translators.istio.workloads import address_problem, locality_of, workload_findings
+from mirrorplane.translators.istio.workloads import (
+    address_problem,
+    has_no_address,
+    locality_of,
+    no_address,
+    workload_findings,
+)
 from mirrorplane.translators.local_endpoints import local_endpoint
 from mirrorplane.translators.partitions import address_keys, ref_partition
 
@@ -35,9 +41,8 @@ def lower(view: View, obj: Object[istio.WorkloadEntry]) -> Lowered:
 
 def validate(obj: Object[istio.WorkloadEntry]) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
-    if obj.spec.network and not obj.spec.address:
-        message = "no address: the workload would be called through a gateway of its network, which is not supported"
-        yield Finding(obj.ref, "NotServed", message, "spec.address", Severity.WARNING, "set address")
+    if has_no_address(obj.spec):
+        yield no_address(obj.ref, "spec.address", "workload")
     elif problem := address_problem(obj.spec.address):
         yield Finding(obj.ref, "InvalidAddress", problem, "spec.address")
     if is_unix(obj.spec.address) and obj.spec.ports:

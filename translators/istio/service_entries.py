@@ -11,7 +11,7 @@ from mirrorplane.translators.istio.annotations import annotation_findings
 from mirrorplane.translators.istio.exports import export_findings
 from mirrorplane.translators.istio.partial_server_names import partial_server_name
 from mirrorplane.translators.istio.selectors import selector_findings
-from mirrorplane.translators.istio.workloads import address_problem, workload_findings
+from mirrorplane.translators.istio.workloads import address_problem, has_no_address, no_address, workload_findings
 from mirrorplane.translators.port_protocols import is_tls, protocol_of_token, speaks_http
 
 _DNS = ("DNS", "DNS_ROUND_ROBIN")
@@ -130,7 +130,9 @@ def _endpoint_findings(obj: Entry) -> Iterator[Finding]:
     ports = {port.name for port in obj.spec.ports}
     for i, endpoint in enumerate(obj.spec.endpoints):
         path = f"spec.endpoints[{i}]"
-        if problem := address_problem(endpoint.address):
+        if has_no_address(endpoint):
+            yield no_address(obj.ref, f"{path}.address", "endpoint")
+        elif problem := address_problem(endpoint.address):
             yield Finding(obj.ref, "InvalidEndpoint", problem, f"{path}.address")
         elif is_unix(endpoint.address):
             yield from _socket_findings(obj, path, endpoint)

@@ -37,6 +37,17 @@ def address_problem(address: str) -> str:
     return ""
 
 
+def has_no_address(spec: istio.WorkloadEntry) -> bool:
+    """Tell whether a workload is to be called through the gateway of its network: it has no address of its own."""
+    return not spec.address and bool(spec.network)
+
+
+def no_address(about: Ref, path: str, role: str) -> Finding:
+    """Return the warning about such a workload, which Istio's validation accepts. `role`: workload, or endpoint."""
+    message = f"no address: the {role} would be called through a gateway of its network, which is not supported"
+    return Finding(about, "NotServed", message, path, Severity.WARNING, "set address")
+
+
 def workload_findings(
     about: Ref, path: str, spec: istio.WorkloadEntry, ports: Collection[str] | None = None
 ) -> Iterator[Finding]:
