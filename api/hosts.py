@@ -2,7 +2,8 @@
 
 import ipaddress
 import string
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 UNIX = "unix://"
 """The prefix of the address of a Unix socket, before its path or the `@name` of an abstract one."""
@@ -90,7 +91,7 @@ def is_partial(host: str) -> bool:
     return host.startswith("*") and host[1:2] not in {"", "."}
 
 
-def candidates(host: str, partial: Iterable[str] = ()) -> tuple[str, ...]:
+def candidates(host: str, partial: Set[str] = frozenset()) -> tuple[str, ...]:
     """Return every name that covers `host`, most specific first: itself, `*.b.c`, `*.c`, `*`.
 
     `partial` are the partial wildcards that exist; those that cover the host are included. Istio: the longer of two
@@ -102,7 +103,7 @@ def candidates(host: str, partial: Iterable[str] = ()) -> tuple[str, ...]:
         labels = labels[1:]
     wildcards = ("*." + ".".join(labels[i:]) for i in range(1, len(labels)))
     names = (host, *(wildcard for wildcard in wildcards if wildcard != host), *(("*",) if host != "*" else ()))
-    covering = {pattern for pattern in partial if covers(pattern, host)} - {host}
+    covering = {wildcard for wildcard in _wildcards_over(host) if wildcard in partial} - {host} if partial else ()
     return names if not covering else (host, *sorted({*names[1:], *covering}, key=lambda name: (-len(name), name)))
 
 
@@ -113,6 +114,31 @@ def covers(pattern: str, host: str) -> bool:
     `foo.com`, and `*foo.com` does.
     """
     return host.endswith(pattern[1:]) if pattern.startswith("*") else pattern == host
+
+
+def covering_pattern(patterns: Set[str], host: str) -> str:
+    """Return one of some names and wildcards that covers a host, or "". Costs the length of the host."""
+    if host in patterns:
+        return host
+    return next((wildcard for wildcard in _wildcards_over(host) if wildcard in patterns), "")
+
+
+def by_ending(hosts: Iterable[str]) -> list[str]:
+    """Return names spelled backwards, and sorted: those with a common ending are side by side, for `covered_hosts`."""
+    return sorted(host[::-1] for host in hosts)
+
+
+def covered_hosts(wildcard: str, endings: Sequence[str]) -> Iterator[str]:
+    """Yield the hosts that a wildcard covers, of those that `by_ending` returned. Costs what it yields."""
+    ending = wildcard[:0:-1]
+    for i in range(bisect_left(endings, ending), len(endings)):
+        if not endings[i].startswith(ending):
+            return
+        yield endings[i][::-1]
+
+
+def _wildcards_over(host: str) -> Iterator[str]:
+    return (f"*{host[i:]}" for i in range(len(host) + 1))
 
 
 def exported(export_to: Iterable[str], owner: str, namespace: str) -> bool:

@@ -6,14 +6,13 @@ Only in the mesh: at a gateway the namespace that owns the gateway decides which
 from collections.abc import Iterator
 
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.hosts import covers
 from mirrorplane.api.mirrors import Mirror
 from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups.aliases import find_alias
-from mirrorplane.translators.lookups.services import MESH, all_hosts, find_service
+from mirrorplane.translators.lookups.services import MESH, covered_hosts, find_service
 from mirrorplane.translators.settings import mesh
 
 _PRIVATE = frozenset({"."})
@@ -58,7 +57,7 @@ def _hosts_of_others(view: View, table: RouteTable) -> Iterator[tuple[str, str]]
     """Yield each host of a table that is another namespace's service, and that namespace; the first for a wildcard."""
     visibility = Visibility(table.ref.namespace)
     for host in table.hosts:
-        names = (name for name in view.memo(all_hosts, visibility) if covers(host, name)) if "*" in host else (host,)
+        names = covered_hosts(view, visibility, host) if host.startswith("*") else (host,)
         owners = (_owner(view, visibility, name) for name in names)
         owner = next((owner for owner in owners if owner not in {"", table.ref.namespace}), "")
         if owner:

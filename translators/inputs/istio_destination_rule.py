@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.hosts import covers, fqdn, host_problem
+from mirrorplane.api.hosts import fqdn, host_problem
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.mesh import Lowered, Resolution
 from mirrorplane.api.meta import Object
@@ -79,10 +79,8 @@ def _locality_findings(view: View, obj: Object[istio.DestinationRule], host: str
         yield Finding(obj.ref, "LocalityLeftOut", message, setting_path, Severity.WARNING)
 
 
-def _covered(view: View, visibility: Visibility, host: str) -> list[str]:
-    if not host.startswith("*"):
-        return [host]
-    return [name for name in view.memo(visible.all_hosts, visibility) if covers(host, name)]
+def _covered(view: View, visibility: Visibility, host: str) -> tuple[str, ...]:
+    return visible.covered_hosts(view, visibility, host) if host.startswith("*") else (host,)
 
 
 def _subset(spec: istio.Subset) -> Subset:

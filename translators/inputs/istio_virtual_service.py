@@ -1,12 +1,13 @@
 """Istio VirtualService -> RouteTable."""
 
+from bisect import insort
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from mirrorplane.api.actions import Answer, Destination, Redirect
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.hosts import covers, fqdn, host_problem, is_partial
+from mirrorplane.api.hosts import covered_hosts, covering_pattern, fqdn, host_problem, is_partial
 from mirrorplane.api.kinds.istio import virtual_service as istio
 from mirrorplane.api.matches import Match
 from mirrorplane.api.mesh import Lowered
@@ -187,11 +188,15 @@ def _destinations(rule: Rule) -> Iterator[Destination]:
 
 
 def _overlap_findings(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
-    hosts = _completed_hosts(obj)
-    for i, host in enumerate(hosts):
-        for earlier in (name for name in hosts[:i] if covers(name, host) or covers(host, name)):
+    earlier_hosts: set[str] = set()
+    endings: list[str] = []
+    for i, host in enumerate(_completed_hosts(obj)):
+        covered = covered_hosts(host, endings) if host.startswith("*") else iter(())
+        if earlier := covering_pattern(earlier_hosts, host) or next(covered, ""):
             message = f"duplicate hosts in virtual service: {earlier} & {host}"
             yield Finding(obj.ref, "DuplicateHost", message, f"spec.hosts[{i}]", fix="list each host once")
+        earlier_hosts.add(host)
+        insort(endings, host[::-1])
 
 
 def _rule_findings(obj: Object[istio.VirtualService], path: str, rule: istio.HTTPRoute) -> Iterator[Finding]:

@@ -26,6 +26,9 @@ _STRINGS = ("uri", "scheme", "method", "authority")
 _MAPS = ("headers", "without_headers", "query_params")
 _OVERRIDDEN = (*_STRINGS, "port", "stat_prefix", "source_namespace", "gateways")
 
+MAX_MERGED_MATCHES = 10_000
+"""How many matches the rules with delegates of one VirtualService may have: 130 kB of YAML could say a million."""
+
 
 class Rule(msgspec.Struct, frozen=True):
     """A rule and where it was written; its mirrors may be inherited from the root, and so written there."""
@@ -39,11 +42,13 @@ class Rule(msgspec.Struct, frozen=True):
 def rules_of(view: View, obj: Object[istio.VirtualService]) -> tuple[Rule, ...]:
     """Return the effective rules in order, without those whose delegate is unusable (Istio)."""
     rules: list[Rule] = []
+    budget = MAX_MERGED_MATCHES
     for place, rule in _rules(obj):
         delegate = _delegate(view, obj.ref, rule)
         if rule.delegate is None:
             rules.append(Rule(rule, place, place, place))
-        elif delegate is not None:
+        elif delegate is not None and (cost := _merged_matches(rule, delegate)) <= budget:
+            budget -= cost
             merged = (_merged(place, rule, leaf_place, leaf) for leaf_place, leaf in _rules(delegate))
             rules += filter(None, merged)
     return tuple(rules)
@@ -51,12 +56,26 @@ def rules_of(view: View, obj: Object[istio.VirtualService]) -> tuple[Rule, ...]:
 
 def delegate_findings(view: View, obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     """Report delegates that cannot be used."""
+    budget = MAX_MERGED_MATCHES
     for place, rule in _rules(obj):
-        if rule.delegate is not None and _delegate(view, obj.ref, rule) is None:
-            name = f"{rule.delegate.namespace or obj.ref.namespace}/{rule.delegate.name}"
+        if rule.delegate is None:
+            continue
+        delegate, path = _delegate(view, obj.ref, rule), f"{place.path}.delegate"
+        name = f"{rule.delegate.namespace or obj.ref.namespace}/{rule.delegate.name}"
+        if delegate is None:
             message = f"delegate {name} not found; the rule is ignored"
             fix = f"create a VirtualService {name} without hosts that is exported to {obj.ref.namespace}"
-            yield Finding(obj.ref, "DelegateNotFound", message, f"{place.path}.delegate", fix=fix)
+            yield Finding(obj.ref, "DelegateNotFound", message, path, fix=fix)
+        elif (cost := _merged_matches(rule, delegate)) <= budget:
+            budget -= cost
+        else:
+            message = (
+                f"merged with delegate {name} the rule has {cost} matches, and all rules with delegates may have"
+                f" {MAX_MERGED_MATCHES} together; the rule is ignored"
+            )
+            yield Finding(
+                obj.ref, "DelegateTooLarge", message, path, fix="use fewer matches in the rule or its delegate"
+            )
 
 
 def _rules(obj: Object[istio.VirtualService]) -> Iterator[tuple[FieldRef, istio.HTTPRoute]]:
@@ -81,6 +100,11 @@ def _delegate(view: View, about: Ref, rule: istio.HTTPRoute) -> Object[istio.Vir
         return None
     export_to = obj.spec.export_to or view.memo(mesh).rules_export_to
     return obj if exported(export_to, obj.ref.namespace, about.namespace) else None
+
+
+def _merged_matches(root: istio.HTTPRoute, delegate: Object[istio.VirtualService]) -> int:
+    """Return how many matches a rule has when it is merged with the rules of a delegate, conflicts included."""
+    return max(len(root.match), 1) * sum(max(len(leaf.match), 1) for leaf in delegate.spec.http)
 
 
 def _merged(place: FieldRef, root: istio.HTTPRoute, leaf_place: FieldRef, leaf: istio.HTTPRoute) -> Rule | None:

@@ -10,6 +10,7 @@ from mirrorplane.api.meta import Object
 from mirrorplane.api.proxy import Locality
 from mirrorplane.api.view import View
 from mirrorplane.translators.local_endpoints import local_endpoint
+from mirrorplane.translators.lookups.aliases import MAX_CHAIN
 
 EXTERNAL_NAME = "ExternalName"
 _PATH = "spec.externalName"
@@ -62,13 +63,14 @@ def external_endpoint_keys(obj: Object[kube.ServiceSpec]) -> Iterator[str]:
 
 
 def _loop_findings(view: View, obj: Object[kube.ServiceSpec], target: str) -> Iterator[Finding]:
-    """Report a chain of external names that never ends, whose names DNS does not resolve either."""
+    """Report a chain of external names that never ends, or is longer than DNS resolvers follow."""
     passed, name = {fqdn(obj.ref.name, obj.ref.namespace)}, target
-    while name and name not in passed:
+    while name and name not in passed and len(passed) <= MAX_CHAIN:
         passed.add(name)
         name = next(iter(_next_names(view, name)), "")
     if name:
-        message = f"the external name {target} leads back to {name}: requests and copies sent there reach nothing"
+        problem = f"leads back to {name}" if name in passed else f"leads through more than {MAX_CHAIN} others"
+        message = f"the external name {target} {problem}: requests and copies sent there reach nothing"
         yield Finding(obj.ref, "AliasLoop", message, _PATH, fix="name a service, or a host outside the mesh")
 
 

@@ -1,12 +1,12 @@
 """TLSRoute, TCPRoute -> L4Route."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 
 import msgspec
 
 from mirrorplane.api.actions import Destination
 from mirrorplane.api.finding import Finding, Severity
-from mirrorplane.api.hosts import covers, fqdn, host_problem, is_ip, is_partial, is_range
+from mirrorplane.api.hosts import covering_pattern, fqdn, host_problem, is_ip, is_partial, is_range
 from mirrorplane.api.kinds.istio import virtual_service as istio
 from mirrorplane.api.matches import L4Match
 from mirrorplane.api.meta import Object, Ref
@@ -16,6 +16,7 @@ from mirrorplane.translators.istio.partial_server_names import partial_server_na
 from mirrorplane.translators.istio.references import destination_findings, destination_of, gateway_name
 
 VirtualService = Object[istio.VirtualService]
+_MAX_EXAMPLES = 5
 
 
 def stream_routes_of(obj: VirtualService) -> Iterator[L4Route]:
@@ -81,8 +82,9 @@ def _match_findings(obj: VirtualService, path: str, match: istio.StreamMatch, *,
     if not tls and match.sni_hosts:
         message = "sniHosts is not supported in tcp rules"
         yield Finding(obj.ref, "InvalidMatch", message, f"{path}.sniHosts", fix="move the rule to spec.tls")
+    hosts = {fqdn(host, obj.ref.namespace) for host in obj.spec.hosts}
     for i, name in enumerate(match.sni_hosts):
-        if problem := _name_problem(name, [fqdn(host, obj.ref.namespace) for host in obj.spec.hosts]):
+        if problem := _name_problem(name, hosts):
             yield Finding(obj.ref, "InvalidMatch", problem, f"{path}.sniHosts[{i}]")
         elif is_partial(name):
             yield partial_server_name(obj.ref, name, f"{path}.sniHosts[{i}]")
@@ -91,10 +93,11 @@ def _match_findings(obj: VirtualService, path: str, match: istio.StreamMatch, *,
             yield Finding(obj.ref, "NoEffect", message, f"{path}.sniHosts[{i}]", Severity.WARNING, "use a host name")
 
 
-def _name_problem(name: str, hosts: Iterable[str]) -> str:
+def _name_problem(name: str, hosts: Set[str]) -> str:
     """Return why an SNI host is invalid, or "". Istio: it must be one of the hosts, or a subdomain of one."""
     if problem := host_problem(name):
         return problem
-    if not any(covers(host, name.lower()) for host in hosts):
-        return f"SNI host {name!r} is not a compatible subset of any of the virtual service hosts: [{', '.join(hosts)}]"
+    if not covering_pattern(hosts, name.lower()):
+        examples = ", ".join([*sorted(hosts)[:_MAX_EXAMPLES], *(["..."] if len(hosts) > _MAX_EXAMPLES else [])])
+        return f"SNI host {name!r} is not a compatible subset of any of the virtual service hosts: [{examples}]"
     return ""

@@ -5,7 +5,7 @@ from mirrorplane.api.mesh import Alias
 from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups import sidecar_scope
-from mirrorplane.translators.lookups.aliases import aliases_in, has_aliases
+from mirrorplane.translators.lookups.aliases import MAX_CHAIN, aliases_in, has_aliases
 
 
 def alias_names(view: View, visibility: Visibility, host: str) -> tuple[str, ...]:
@@ -15,15 +15,13 @@ def alias_names(view: View, visibility: Visibility, host: str) -> tuple[str, ...
 
 def _visible_aliases(view: View, visibility: Visibility, host: str) -> tuple[str, ...]:
     visible: set[str] = set()
-    passed, waiting = {host}, [host]
-    while waiting:
-        target = waiting.pop()
-        for alias in aliases_in(view, view.by("service.alias", target)):
-            if alias.host not in passed:
-                passed.add(alias.host)
-                waiting.append(alias.host)
-                visible |= {alias.host} if _is_visible(view, visibility, alias) else set()
-    return tuple(sorted(visible))
+    passed, targets = {host}, [host]
+    for _ in range(MAX_CHAIN):
+        aliases = [alias for target in targets for alias in aliases_in(view, view.by("service.alias", target))]
+        targets = sorted({alias.host for alias in aliases} - passed)
+        passed |= set(targets)
+        visible |= {alias.host for alias in aliases if _is_visible(view, visibility, alias)}
+    return tuple(sorted(visible - {host}))
 
 
 def _is_visible(view: View, visibility: Visibility, alias: Alias) -> bool:

@@ -19,6 +19,9 @@ from mirrorplane.api.view import View
 EVERY = "*"
 """The key of the index `service.alias` for all aliases; they are also filed under what they stand for."""
 
+MAX_CHAIN = 16
+"""How many aliases may lead to a service. Resolvers of DNS stop following CNAME records there or earlier (BIND: 16)."""
+
 
 def has_aliases(view: View) -> bool:
     """Tell whether there is any alias. While there is none, which is nearly always, this is all that is read."""
@@ -26,7 +29,10 @@ def has_aliases(view: View) -> bool:
 
 
 def resolve_alias(view: View, host: str) -> str:
-    """Return the host that a name stands for: itself if it is no alias, or one of a loop, which stands for nothing."""
+    """Return the host that a name stands for: itself if it is no alias.
+
+    An alias of a loop, or of a chain longer than MAX_CHAIN, stands for nothing but itself.
+    """
     return view.memo(_resolved, host) if view.memo(has_aliases) else host
 
 
@@ -64,10 +70,8 @@ def aliases_in(view: View, objects: Iterable[AnyObject]) -> Iterator[Alias]:
 
 
 def _resolved(view: View, host: str) -> str:
-    passed: set[str] = set()
     name = host
-    while name not in passed:
-        passed.add(name)
+    for _ in range(MAX_CHAIN + 1):
         alias = find_alias(view, name)
         if alias is None:
             return name

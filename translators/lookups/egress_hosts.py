@@ -7,7 +7,7 @@ partitions. The backends of a table that applies are imported with the table (Is
 from collections.abc import Iterator
 
 from mirrorplane.api.actions import Destination
-from mirrorplane.api.hosts import candidates, covers, exported
+from mirrorplane.api.hosts import candidates, covering_pattern, exported
 from mirrorplane.api.mesh import Service
 from mirrorplane.api.meta import AnyObject, Ref
 from mirrorplane.api.proxy import Visibility
@@ -49,7 +49,7 @@ def hosts(view: View, visibility: Visibility, partition: Partition) -> tuple[str
     for namespace in _searched_namespaces(spec):
         for obj in _services(view, visibility, namespace, partition):
             for service in view.lowered(obj.ref).services:
-                if partition.has(service.host) and any(covers(pattern, service.host) for pattern in patterns):
+                if partition.has(service.host) and covering_pattern(patterns, service.host):
                     names.add(service.host)
     return tuple(sorted(names))
 

@@ -21,9 +21,9 @@ def with_partial(hosts: Iterable[str]) -> Iterator[str]:
             yield PARTIAL
 
 
-def partial_wildcards(view: View, index: str, prefix: str = "") -> tuple[str, ...]:
-    """Return the partial wildcards of the objects in an index, whose keys begin with `prefix`, sorted."""
+def partial_wildcards(view: View, index: str, prefix: str = "") -> frozenset[str]:
+    """Return the partial wildcards of the objects in an index, whose keys begin with `prefix`."""
     lowered = [view.lowered(obj.ref) for obj in view.by(index, f"{prefix}{PARTIAL}")]
     hosts = {host for nouns in lowered for table in nouns.tables for host in table.hosts}
     hosts |= {policy.host for nouns in lowered for policy in nouns.policies}
-    return tuple(sorted(filter(is_partial, hosts)))
+    return frozenset(filter(is_partial, hosts))

@@ -1,6 +1,5 @@
 """Which route table owns a host on a port, and which of its routes may match the requests of a client."""
 
-from mirrorplane.api.hosts import covers
 from mirrorplane.api.matches import L4Match, Match, Op
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import Scope, Visibility
@@ -104,7 +103,7 @@ def _ports_of(view: View, visibility: Visibility, host: str) -> set[int]:
     if not host.startswith("*"):
         services = [visible.service_on_listeners(view, visibility, host)]
     else:
-        hosts = [h for h in view.memo(visible.all_hosts, visibility) if covers(host, h)]
+        hosts = visible.covered_hosts(view, visibility, host)
         services = [visible.service_on_listeners(view, visibility, h) for h in hosts]
     return {p.number for s in services if s for p in s.ports if not p.protocol.is_l4}
 

@@ -1,5 +1,6 @@
 """Which services and route tables a proxy sees (exportTo), and which wins when several objects have one host."""
 
+from mirrorplane.api import hosts as host_names
 from mirrorplane.api.hosts import candidates, exported
 from mirrorplane.api.mesh import Port, Protocol, Service
 from mirrorplane.api.proxy import Visibility
@@ -40,6 +41,15 @@ def all_hosts(view: View, visibility: Visibility) -> tuple[str, ...]:
     return tuple(
         host for partition in view.memo(partitions, visibility) for host in view.memo(hosts, visibility, partition)
     )
+
+
+def covered_hosts(view: View, visibility: Visibility, wildcard: str) -> tuple[str, ...]:
+    """Return the hosts of the visible services that a wildcard covers, sorted."""
+    return tuple(sorted(host_names.covered_hosts(wildcard, view.memo(_by_ending, visibility))))
+
+
+def _by_ending(view: View, visibility: Visibility) -> tuple[str, ...]:
+    return tuple(host_names.by_ending(all_hosts(view, visibility)))
 
 
 def find_service(view: View, visibility: Visibility, host: str) -> Service | None:

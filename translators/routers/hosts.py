@@ -187,9 +187,9 @@ def _covering(view: View, scope: Scope, route_config_name: str, host: str) -> It
     yield from (servers[i] for i in sorted({i for pattern in patterns for i in by_host.get(pattern, ())}))
 
 
-def _partial_hosts(view: View, scope: Scope, route_config_name: str) -> tuple[str, ...]:
+def _partial_hosts(view: View, scope: Scope, route_config_name: str) -> frozenset[str]:
     """Return the partial wildcards of the servers."""
-    return tuple(sorted(filter(is_partial, view.memo(_servers_by_host, scope, route_config_name))))
+    return frozenset(filter(is_partial, view.memo(_servers_by_host, scope, route_config_name)))
 
 
 def _servers_by_host(view: View, scope: Scope, route_config_name: str) -> Mapping[str, tuple[int, ...]]:
@@ -207,8 +207,8 @@ def _served_hosts(view: View, gateway_server: GatewayServer) -> Mapping[str, fro
     return namespaces
 
 
-def _partial_hosts_of_server(_: View, server: Server) -> tuple[str, ...]:
-    return tuple(sorted({served.host for served in server.hosts if is_partial(served.host)}))
+def _partial_hosts_of_server(_: View, server: Server) -> frozenset[str]:
+    return frozenset(served.host for served in server.hosts if is_partial(served.host))
 
 
 def _namespaces_by_host(_: View, server: Server) -> Mapping[str, frozenset[str]]:

@@ -7,7 +7,7 @@ import pytest
 
 from mirrorplane.api.kinds.istio import virtual_service as istio
 from mirrorplane.api.meta import Object, Ref
-from mirrorplane.translators.istio.delegates import rules_of
+from mirrorplane.translators.istio.delegates import MAX_MERGED_MATCHES, rules_of
 from tests.builders import plane_of
 
 ROOT, LEAF = (Ref(istio.VIRTUAL_SERVICE.key, "default", name) for name in ("root", "leaf"))
@@ -108,3 +108,19 @@ async def test_what_the_delegate_does_not_say_it_takes_from_the_root_field_by_fi
     )  # fmt: skip
     assert [mirror.destination.host for mirror in rule.mirrors] == ["other"]
     assert rule.headers == msgspec.convert(leaf["headers"], istio.Headers), "headers are one field"
+
+
+async def test_rules_that_would_have_too_many_matches_are_ignored_and_reported():
+    half = ", ".join(["{uri: {prefix: /a}}"] * (MAX_MERGED_MATCHES // 200))
+    delegating = f"{{match: [{half}], delegate: {{name: leaf}}}}"
+    kind = "apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+    plane = await plane_of(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{name: http, port: 80}]}\n---\n"
+        f"{kind}metadata: {{name: root}}\nspec: {{hosts: [web], http: [{', '.join([delegating] * 3)}]}}\n---\n"
+        f"{kind}metadata: {{name: leaf}}\n"
+        f"spec: {{http: [{', '.join(['{route: [{destination: {host: web}}]}'] * 100)}]}}\n"
+    )
+    root = plane.engine.view.get(ROOT)
+    assert root is not None
+    assert len(rules_of(plane.engine.view, root)) == 200, "two rules use up the limit"
+    assert [f.path for f in plane.findings.all() if f.reason == "DelegateTooLarge"] == ["spec.http[2].delegate"]
