@@ -61,12 +61,16 @@ class LocalityLb(msgspec.Struct, frozen=True):
 
     `failover` pairs a region with the region that replaces it. `failover_priority` ranks endpoints by the labels that
     they share with the proxy instead; each entry is `label` or `label=value`.
+
+    `zone_aware` (Istio: zoneAwareLbSetting): regions are always ranked, and `failover_priority` before them; zones are
+    not.
     """
 
     enabled: bool = True
     distribute: tuple[LocalityDistribution, ...] = ()
     failover: tuple[tuple[str, str], ...] = ()
     failover_priority: tuple[str, ...] = ()
+    zone_aware: bool = False
 
 
 class LoadBalancer(msgspec.Struct, frozen=True):
@@ -85,6 +89,13 @@ class Keepalive(msgspec.Struct, frozen=True):
     probes: int = 0
     time_s: int = 0
     interval_s: int = 0
+
+
+class Http2Keepalive(msgspec.Struct, frozen=True):
+    """How often an HTTP/2 connection is pinged, and how long until it is closed for want of an answer."""
+
+    interval_ms: int
+    timeout_ms: int
 
 
 class ConnectionPool(msgspec.Struct, frozen=True):
@@ -107,13 +118,14 @@ class ConnectionPool(msgspec.Struct, frozen=True):
     keepalive: Keepalive | None = None
     http2: bool | None = None
     use_client_protocol: bool = False
+    http2_keepalive: Http2Keepalive | None = None
 
 
 class OutlierDetection(msgspec.Struct, frozen=True):
     """After how many failures in a row an endpoint is ejected: 0 is never, None is Envoy's default.
 
     At most `max_ejection_percent` of the endpoints are ejected. Below `min_health_percent` healthy endpoints, all
-    endpoints receive requests again (Envoy's panic threshold).
+    endpoints receive requests again (Envoy's panic threshold). `error_statuses` replace 500 to 599 as failures.
     """
 
     consecutive_5xx: int | None = None
@@ -124,6 +136,7 @@ class OutlierDetection(msgspec.Struct, frozen=True):
     base_ejection_ms: int = 0
     max_ejection_percent: int = 0
     min_health_percent: int = 0
+    error_statuses: tuple[int, ...] = ()
 
 
 class TlsMode(Enum):
@@ -160,11 +173,15 @@ class Tls(msgspec.Struct, frozen=True):
 
 
 class RetryBudget(msgspec.Struct, frozen=True):
-    """How many retries may be in flight: `percent` of the active requests, and never fewer than `min_concurrency`."""
+    """How many retries may be in flight: `percent` of the active requests, and never fewer than `min_concurrency`.
+
+    With an `interval_ms`, of the requests of that time too.
+    """
 
     # Envoy's defaults, and Istio's.
     percent: float = 20.0
     min_concurrency: int = 3
+    interval_ms: int = 0
 
 
 class ClusterPolicy(msgspec.Struct, frozen=True, cache_hash=True):
@@ -198,6 +215,8 @@ class ClusterPolicy(msgspec.Struct, frozen=True, cache_hash=True):
     def ranks_localities(self) -> bool:
         """Whether near endpoints get a higher priority."""
         locality_lb = self.load_balancer.locality_lb if self.load_balancer else None
+        if locality_lb is not None and locality_lb.zone_aware:
+            return locality_lb.enabled
         # Istio: only with outlier detection, since without it traffic would never leave a failing locality.
         return self.outlier_detection is not None and (
             locality_lb is None or (locality_lb.enabled and not locality_lb.distribute)
@@ -207,7 +226,7 @@ class ClusterPolicy(msgspec.Struct, frozen=True, cache_hash=True):
     def weighs_localities(self) -> bool:
         """Whether localities have weights of their own."""
         locality_lb = self.load_balancer.locality_lb if self.load_balancer else None
-        if locality_lb is None or not locality_lb.enabled:
+        if locality_lb is None or not locality_lb.enabled or locality_lb.zone_aware:
             return False
         # Istio: failover is in force only with outlier detection.
         return bool(locality_lb.distribute) or self.outlier_detection is not None

@@ -27,13 +27,15 @@ class ClientCertificate(Enum):
     """Whether a server that terminates TLS requests a client certificate.
 
     OPTIONAL: request one, and verify it where the client has one. UNVERIFIED: request one, and accept clients without
-    one or with an invalid one (Gateway API's AllowInsecureFallback).
+    one or with an invalid one (Gateway API's AllowInsecureFallback). REQUIRED_UNVERIFIED: require one,
+    valid or not (Istio's insecureSkipVerify with MUTUAL).
     """
 
     NONE = "none"
     REQUIRED = "required"
     OPTIONAL = "optional"
     UNVERIFIED = "unverified"
+    REQUIRED_UNVERIFIED = "required_unverified"
 
 
 class ServedHost(msgspec.Struct, frozen=True):
@@ -59,7 +61,8 @@ class Termination(msgspec.Struct, frozen=True):
 
     `credentials` are Secrets, `name` or `namespace/name`, in order of preference; `files` take their place where set.
     Client certificates are verified by `ca_credential` (a Secret) or `ca` (a file), and restricted by `names`, `spki`
-    and `hashes`. TLS versions and `ciphers` are Envoy's words; "" is its default.
+    and `hashes`. TLS versions, `ciphers` and `curves` are Envoy's words; empty is its default. `alpn`
+    replaces the protocols that the server would offer.
 
     With a `referrer`, all `credentials` are `namespace/name`, and that object needs permission to refer to them.
     `client_ca` verifies client certificates then, instead of `ca_credential` and `ca`.
@@ -78,6 +81,8 @@ class Termination(msgspec.Struct, frozen=True):
     oldest: str = "TLSv1_2"
     newest: str = "TLSv1_3"
     ciphers: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+    alpn: tuple[str, ...] = ()
     referrer: Ref | None = None
     client_ca: CaRefs | None = None
 

@@ -158,7 +158,7 @@ def _locality_criteria(view: View) -> tuple[bool, frozenset[str]]:
     default = view.memo(mesh).locality_lb
     settings = [policy.load_balancer.locality_lb for policy in policies if policy.load_balancer is not None]
     keys = (key for lb in (*settings, default) if lb is not None for key in lb.failover_priority)
-    distributes = default is not None and default.enabled and default.distribute != ()
+    distributes = default is not None and default.enabled and (default.zone_aware or default.distribute != ())
     uses_locality = distributes or any(policy.ranks_localities or policy.weighs_localities for policy in policies)
     return uses_locality, frozenset(key.partition("=")[0] for key in keys)
 

@@ -63,9 +63,7 @@ def validate(obj: Object[istio.DestinationRule]) -> Iterator[Finding]:
 
 def _locality_findings(view: View, obj: Object[istio.DestinationRule], host: str) -> Iterator[Finding]:
     """Warn that addresses from DNS have no locality, for the host or those that a wildcard covers."""
-    paths = [
-        path for path, block in _blocks(obj.spec) if block.load_balancer and block.load_balancer.locality_lb_setting
-    ]
+    paths = [f"{path}.loadBalancer.{field}" for path, block in _blocks(obj.spec) for field in _locality_fields(block)]
     visibility = Visibility(obj.ref.namespace)
     hosts = _covered(view, visibility, host) if paths else []
     services = (view.memo(visible.find_service, visibility, name) for name in hosts)
@@ -73,10 +71,10 @@ def _locality_findings(view: View, obj: Object[istio.DestinationRule], host: str
     if resolved:
         more = f" and {len(resolved) - 1} more" if len(resolved) > 1 else ""
         message = (
-            f"the addresses of {resolved[0]}{more} come from DNS without locality: localityLbSetting has no effect"
+            f"the addresses of {resolved[0]}{more} come from DNS without locality:"
+            f" {paths[0].rpartition('.')[2]} has no effect"
         )
-        setting_path = f"{paths[0]}.loadBalancer.localityLbSetting"
-        yield Finding(obj.ref, "LocalityLeftOut", message, setting_path, Severity.WARNING)
+        yield Finding(obj.ref, "LocalityLeftOut", message, paths[0], Severity.WARNING)
 
 
 def _covered(view: View, visibility: Visibility, host: str) -> tuple[str, ...]:
@@ -133,11 +131,18 @@ def _host(obj: Object[istio.DestinationRule]) -> Iterable[str]:
 
 def _uses_localities(obj: Object[istio.DestinationRule]) -> Iterable[str]:
     """Index rules that may prefer near endpoints. Istio: outlier detection turns that on."""
-    settings = (
-        block.outlier_detection or (block.load_balancer and block.load_balancer.locality_lb_setting)
-        for _, block in _blocks(obj.spec)
-    )
-    return ("*",) if any(settings) else ()
+    return ("*",) if any(block.outlier_detection or _locality_fields(block) for _, block in _blocks(obj.spec)) else ()
+
+
+def _locality_fields(block: Blocks) -> list[str]:
+    """Return the fields of a load balancer's settings that depend on localities."""
+    if block.load_balancer is None:
+        return []
+    settings = {
+        "localityLbSetting": block.load_balancer.locality_lb_setting,
+        "zoneAwareLbSetting": block.load_balancer.zone_aware_lb_setting,
+    }
+    return [field for field, setting in settings.items() if setting is not None]
 
 
 def _has_clients(obj: Object[istio.DestinationRule]) -> Iterable[str]:

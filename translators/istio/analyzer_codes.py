@@ -46,7 +46,7 @@ _REFUSED = frozenset(
         *("NoHosts", "NoRoute", "TwoEndpointSources", "TooManyEndpoints", "EndpointsUnused", "NothingToResolve"),
         *("InvalidExportTo", "InvalidLocation", "InvalidName", "NoTemplate", "InvalidTls", "InvalidLoadBalancer"),
         *("InvalidHash", "InvalidLocality", "InvalidNumber", "InvalidUpgrade", "InvalidWarmup", "EmptyPolicy"),
-        *("InvalidOutlierDetection", "InvalidRetryBudget", "NoServers", "InvalidCipher"),
+        *("InvalidOutlierDetection", "InvalidRetryBudget", "NoServers", "InvalidCipher", "InvalidCurve"),
     )
 )
 _ISTIO = "networking.istio.io/"

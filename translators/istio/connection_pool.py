@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 
-from mirrorplane.api.cluster_policy import ConnectionPool, Keepalive, OutlierDetection, RetryBudget
+from mirrorplane.api.cluster_policy import ConnectionPool, Http2Keepalive, Keepalive, OutlierDetection, RetryBudget
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
+from mirrorplane.translators.istio.left_out import left_out
 from mirrorplane.translators.istio.scalars import duration_findings, number_findings, optional_ms
 
 _POLICIES = ("", "DEFAULT", "UPGRADE", "DO_NOT_UPGRADE")
 _UPGRADES = {"UPGRADE": True, "DO_NOT_UPGRADE": False}
 _PERCENT = range(101)
 _HUNDRED = 100.0
+_STATUSES = range(100, 600)
 
 
 def pool_of(spec: istio.ConnectionPool | None) -> ConnectionPool | None:
@@ -34,6 +36,7 @@ def pool_of(spec: istio.ConnectionPool | None) -> ConnectionPool | None:
         keepalive=keepalive_of(tcp.tcp_keepalive),
         http2=_UPGRADES.get(http.h2_upgrade_policy),
         use_client_protocol=http.use_client_protocol,
+        http2_keepalive=_http2_keepalive(http.http2_keep_alive),
     )
 
 
@@ -50,6 +53,7 @@ def outlier_detection_of(spec: istio.OutlierDetection | None) -> OutlierDetectio
         base_ejection_ms=optional_ms(spec.base_ejection_time),
         max_ejection_percent=spec.max_ejection_percent,
         min_health_percent=spec.min_health_percent,
+        error_statuses=tuple(sorted(set(spec.outlier_detection_http_error_codes))),
     )
 
 
@@ -61,6 +65,7 @@ def retry_budget_of(spec: istio.RetryBudget | None) -> RetryBudget | None:
     return RetryBudget(
         defaults.percent if spec.percent is None else spec.percent,
         spec.min_retry_concurrency or defaults.min_concurrency,
+        optional_ms(spec.budget_interval),
     )
 
 
@@ -106,6 +111,18 @@ def outlier_detection_findings(about: Ref, path: str, spec: istio.OutlierDetecti
     shares = {"maxEjectionPercent": spec.max_ejection_percent, "minHealthPercent": spec.min_health_percent}
     yield from number_findings(about, path, shares, _PERCENT)
     yield from duration_findings(about, path, {"interval": spec.interval, "baseEjectionTime": spec.base_ejection_time})
+    codes = {f"outlierDetectionHttpErrorCodes[{i}]": n for i, n in enumerate(spec.outlier_detection_http_error_codes)}
+    yield from number_findings(about, path, codes, _STATUSES)
+    yield from left_out(
+        about,
+        path,
+        {
+            "failurePercentageThreshold": (
+                spec.failure_percentage_threshold,
+                "endpoints are ejected for failures in a row only",
+            )
+        },
+    )
 
 
 def retry_budget_findings(about: Ref, path: str, spec: istio.RetryBudget | None) -> Iterator[Finding]:
@@ -115,6 +132,7 @@ def retry_budget_findings(about: Ref, path: str, spec: istio.RetryBudget | None)
     if spec.percent is not None and not 0 <= spec.percent <= _HUNDRED:
         yield Finding(about, "InvalidRetryBudget", f"percent {spec.percent:g} is not in 0..100", f"{path}.percent")
     yield from number_findings(about, path, {"minRetryConcurrency": spec.min_retry_concurrency})
+    yield from duration_findings(about, path, {"budgetInterval": spec.budget_interval})
 
 
 def _tcp_findings(about: Ref, path: str, spec: istio.TCPSettings) -> Iterator[Finding]:
@@ -144,6 +162,21 @@ def _http_findings(about: Ref, path: str, spec: istio.HTTPSettings) -> Iterator[
     if spec.use_client_protocol and spec.h2_upgrade_policy == "UPGRADE":
         message = "use client protocol must not be true when H2UpgradePolicy is UPGRADE"
         yield Finding(about, "InvalidUpgrade", message, f"{path}.useClientProtocol")
+    if spec.http2_keep_alive is not None:
+        yield from _ping_findings(about, f"{path}.http2KeepAlive", spec.http2_keep_alive)
+
+
+def _ping_findings(about: Ref, path: str, spec: istio.Http2KeepAlive) -> Iterator[Finding]:
+    """Refuse a missing duration, as Istio does, and one of 0, which Envoy rejects."""
+    durations = {"interval": spec.interval, "timeout": spec.timeout}
+    for field, text in durations.items():
+        if not text:
+            yield Finding(about, "InvalidDuration", f"http2 keepalive {field} is required", f"{path}.{field}")
+    yield from duration_findings(about, path, durations, positive=True)
+
+
+def _http2_keepalive(spec: istio.Http2KeepAlive | None) -> Http2Keepalive | None:
+    return Http2Keepalive(optional_ms(spec.interval), optional_ms(spec.timeout)) if spec else None
 
 
 def _idle(text: str | None) -> int | None:

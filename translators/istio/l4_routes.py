@@ -12,6 +12,7 @@ from mirrorplane.api.matches import L4Match
 from mirrorplane.api.meta import Object, Ref
 from mirrorplane.api.routes import L4Route
 from mirrorplane.api.units import PORTS
+from mirrorplane.translators.istio.left_out import left_out
 from mirrorplane.translators.istio.partial_server_names import partial_server_name
 from mirrorplane.translators.istio.references import destination_findings, destination_of, gateway_name
 
@@ -77,6 +78,10 @@ def _match_findings(obj: VirtualService, path: str, match: istio.StreamMatch, *,
         if not is_range(subnet):
             message = f"{subnet!r} is neither an IP address nor a CIDR range"
             yield Finding(obj.ref, "InvalidSubnet", message, f"{path}.destinationSubnets[{i}]")
+    # Istio's schema has it, hidden from its documentation, and istiod never reads it.
+    yield from left_out(
+        obj.ref, path, {"sourceSubnet": (match.source_subnet, "connections from all addresses match, in Istio too")}
+    )
     if tls and not match.sni_hosts:
         yield Finding(obj.ref, "InvalidMatch", "TLS match must have at least one SNI host", f"{path}.sniHosts")
     if not tls and match.sni_hosts:

@@ -8,7 +8,13 @@ from mirrorplane.api.cluster_policy import Algorithm, HashKey, LoadBalancer, Slo
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
-from mirrorplane.translators.istio.locality_lb import locality_lb_findings, locality_lb_of
+from mirrorplane.translators.istio.left_out import left_out
+from mirrorplane.translators.istio.locality_lb import (
+    locality_lb_findings,
+    locality_lb_of,
+    zone_aware_lb_findings,
+    zone_aware_lb_of,
+)
 from mirrorplane.translators.istio.scalars import duration_findings, number_findings, optional_ms
 
 _ATTRIBUTE = re.compile(r"[ -:<-~]*")
@@ -36,7 +42,8 @@ def load_balancer_of(spec: istio.LoadBalancer | None) -> LoadBalancer | None:
     """Return how an endpoint is chosen. Slow start is kept only for algorithms that compare weights (Istio)."""
     if spec is None:
         return None
-    consistent_hash, locality_lb = spec.consistent_hash, locality_lb_of(spec.locality_lb_setting)
+    consistent_hash = spec.consistent_hash
+    locality_lb = zone_aware_lb_of(spec.zone_aware_lb_setting) or locality_lb_of(spec.locality_lb_setting)
     if consistent_hash is None:
         algorithm = _SIMPLE[spec.simple]
         slow_start = _slow_start(spec) if algorithm in _SLOW_START else None
@@ -57,8 +64,8 @@ def load_balancer_findings(about: Ref, path: str, spec: istio.LoadBalancer | Non
     if spec.simple not in _SIMPLE:
         message = f"{spec.simple} is not one of {', '.join(filter(None, _SIMPLE))}"
         yield Finding(about, "InvalidLoadBalancer", message, f"{path}.simple")
-    if spec.simple and spec.consistent_hash:
-        message = "only one of simple and consistentHash can be set"
+    if sum(map(bool, (spec.simple, spec.consistent_hash, spec.backend_utilization is not None))) > 1:
+        message = "only one of simple, consistentHash and backendUtilization can be set"
         yield Finding(about, "InvalidLoadBalancer", message, path)
     if spec.simple == "PASSTHROUGH":
         message = "PASSTHROUGH dials the original destination, which is unknown without interception: requests get 503"
@@ -67,7 +74,22 @@ def load_balancer_findings(about: Ref, path: str, spec: istio.LoadBalancer | Non
     if spec.consistent_hash:
         yield from _hash_findings(about, f"{path}.consistentHash", spec.consistent_hash)
     yield from _warmup_findings(about, path, spec)
+    yield from _locality_findings(about, path, spec)
+
+
+def _locality_findings(about: Ref, path: str, spec: istio.LoadBalancer) -> Iterator[Finding]:
+    if spec.locality_lb_setting is not None and spec.zone_aware_lb_setting is not None:
+        message = "only one of localityLbSetting and zoneAwareLbSetting can be set"
+        yield Finding(about, "InvalidLocality", message, path)
     yield from locality_lb_findings(about, f"{path}.localityLbSetting", spec.locality_lb_setting)
+    yield from zone_aware_lb_findings(about, f"{path}.zoneAwareLbSetting", spec.zone_aware_lb_setting)
+    # An empty block asks for it too.
+    utilization = None if spec.backend_utilization is None else True
+    yield from left_out(
+        about,
+        path,
+        {"backendUtilization": (utilization, "load reports of workloads (ORCA) are not read; LEAST_REQUEST is used")},
+    )
 
 
 def _hash_key(spec: istio.ConsistentHash) -> HashKey:

@@ -1,14 +1,18 @@
-"""LocalityLoadBalancerSetting -> LocalityLb."""
+"""LocalityLoadBalancerSetting, ZoneAwareLoadBalancerSetting -> LocalityLb."""
 
 from collections.abc import Iterator
 
 from mirrorplane.api.cluster_policy import LocalityDistribution, LocalityLb
-from mirrorplane.api.finding import Finding
+from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
+from mirrorplane.translators.istio.left_out import left_out
+from mirrorplane.translators.istio.scalars import number_findings
 
 _HUNDRED = 100
 _SHARES = range(1, _HUNDRED + 1)
+_SIZES = range(1, 1 << 32)
+_TOPOLOGY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone")
 
 
 def locality_lb_of(spec: istio.LocalityLbSetting | None) -> LocalityLb | None:
@@ -23,6 +27,40 @@ def locality_lb_of(spec: istio.LocalityLbSetting | None) -> LocalityLb | None:
     )
 
 
+def zone_aware_lb_of(spec: istio.ZoneAwareLbSetting | None) -> LocalityLb | None:
+    """Return which regions are preferred."""
+    if spec is None:
+        return None
+    return LocalityLb(
+        enabled=spec.enabled is not False,
+        failover=tuple((f.from_, f.to) for f in spec.failover),
+        failover_priority=spec.failover_priority,
+        zone_aware=True,
+    )
+
+
+def zone_aware_lb_findings(about: Ref, path: str, spec: istio.ZoneAwareLbSetting | None) -> Iterator[Finding]:
+    """Refuse what Istio's validation refuses, and warn of what needs a proxy that knows its own service's endpoints."""
+    if spec is None:
+        return
+    yield from _failover_findings(about, path, spec)
+    for i, label in enumerate(spec.failover_priority):
+        if label in _TOPOLOGY:
+            message = f"{label} must not be used: regions, zones and subzones are handled automatically"
+            yield Finding(about, "InvalidLocality", message, f"{path}.failoverPriority[{i}]")
+    yield from number_findings(about, path, {"minClusterSize": spec.min_cluster_size}, _SIZES)
+    if spec.enabled is not False:
+        message = (
+            "endpoints of the proxy's region are preferred, but those of its zone are not: Envoy would have to know the"
+            " endpoints of the proxy's own service"
+        )
+        fix = "use localityLbSetting with outlierDetection to prefer zones"
+        yield Finding(about, "FieldLeftOut", message, path, Severity.WARNING, fix)
+    yield from left_out(
+        about, path, {"minClusterSize": (spec.min_cluster_size, "endpoints of a zone are not preferred")}
+    )
+
+
 def locality_lb_findings(about: Ref, path: str, spec: istio.LocalityLbSetting | None) -> Iterator[Finding]:
     """Refuse what Istio's validation refuses."""
     if spec is None:
@@ -34,6 +72,12 @@ def locality_lb_findings(about: Ref, path: str, spec: istio.LocalityLbSetting | 
         message = "can not simultaneously specify 'distribute' and 'failoverPriority'"
         yield Finding(about, "InvalidLocality", message, path)
     yield from _distribute_findings(about, path, spec)
+    yield from _failover_findings(about, path, spec)
+
+
+def _failover_findings(
+    about: Ref, path: str, spec: istio.LocalityLbSetting | istio.ZoneAwareLbSetting
+) -> Iterator[Finding]:
     for i, failover in enumerate(spec.failover):
         failover_path = f"{path}.failover[{i}]"
         if failover.from_ == failover.to:

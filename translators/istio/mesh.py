@@ -10,7 +10,12 @@ from mirrorplane.api.proxy import OWN_PORTS
 from mirrorplane.api.settings import PathForm
 from mirrorplane.api.units import PORTS, milliseconds
 from mirrorplane.translators.istio.connection_pool import keepalive_findings, keepalive_of
-from mirrorplane.translators.istio.locality_lb import locality_lb_findings, locality_lb_of
+from mirrorplane.translators.istio.locality_lb import (
+    locality_lb_findings,
+    locality_lb_of,
+    zone_aware_lb_findings,
+    zone_aware_lb_of,
+)
 from mirrorplane.translators.istio.retries import retries_of, retry_findings
 from mirrorplane.translators.istio.scalars import duration_findings
 
@@ -48,7 +53,8 @@ def settings_of(spec: TrafficSettings) -> dict[str, Any]:
         "detection_ms": _ms(spec.protocol_detection_timeout),
         "keepalive": keepalive_of(spec.tcp_keepalive),
         "http2": None if spec.h2_upgrade_policy is None else spec.h2_upgrade_policy == "UPGRADE",
-        "locality_lb": locality_lb_of(spec.locality_lb_setting),
+        # The mesh may set both, and then the zone-aware ones apply (Istio).
+        "locality_lb": zone_aware_lb_of(spec.zone_aware_lb_setting) or locality_lb_of(spec.locality_lb_setting),
         "paths": None if paths is None else _PATHS[paths.normalization],
     }
 
@@ -69,6 +75,7 @@ def settings_findings(about: Ref, path: str, spec: TrafficSettings) -> Iterator[
     yield from retry_findings(about, f"{path}.defaultHttpRetryPolicy", spec.default_http_retry_policy)
     yield from keepalive_findings(about, f"{path}.tcpKeepalive", spec.tcp_keepalive)
     yield from locality_lb_findings(about, f"{path}.localityLbSetting", spec.locality_lb_setting)
+    yield from zone_aware_lb_findings(about, f"{path}.zoneAwareLbSetting", spec.zone_aware_lb_setting)
     for field, export in (
         ("defaultServiceExportTo", spec.default_service_export_to),
         ("defaultVirtualServiceExportTo", spec.default_virtual_service_export_to),

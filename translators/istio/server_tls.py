@@ -7,12 +7,17 @@ from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.gateways import CertificateFiles, ClientCertificate, Termination
 from mirrorplane.api.kinds.istio import gateway as istio
 from mirrorplane.api.meta import Ref
+from mirrorplane.translators.istio.tls_parameters import ciphers_of, curves_of, parameter_advice, protocol_findings
 
 PASSTHROUGH = "PASSTHROUGH"
 _CLIENT_CERTIFICATES = {
     "SIMPLE": ClientCertificate.NONE,
     "MUTUAL": ClientCertificate.REQUIRED,
     "OPTIONAL_MUTUAL": ClientCertificate.OPTIONAL,
+}
+_UNVERIFIED = {
+    ClientCertificate.REQUIRED: ClientCertificate.REQUIRED_UNVERIFIED,
+    ClientCertificate.OPTIONAL: ClientCertificate.UNVERIFIED,
 }
 NOT_SERVED = {
     "ISTIO_MUTUAL": "ISTIO_MUTUAL needs workload certificates, which Mirrorplane does not issue",
@@ -27,14 +32,6 @@ _VERSIONS = {
     "TLSV1_3": "TLSv1_3",
 }
 _OLDEST, _NEWEST = "TLSv1_2", "TLSv1_3"
-_CIPHERS = frozenset(
-    (
-        *("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"),
-        *("ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305"),
-        *("ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA", "ECDHE-RSA-AES256-SHA"),
-        *("AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA", "DES-CBC3-SHA"),
-    )
-)
 _CREDENTIAL = re.compile(r"([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 # The suffix of Istio's Secrets, and SDS names, that hold the CA of a credential.
 _CA = "-cacert"
@@ -51,7 +48,7 @@ def termination_of(spec: istio.ServerTLSSettings) -> Termination | None:
     if spec.server_certificate:
         pairs = (istio.TLSCertificate(spec.server_certificate, spec.private_key),)
     return Termination(
-        client_certificate=_CLIENT_CERTIFICATES[spec.mode],
+        client_certificate=_client_certificate(spec),
         credentials=spec.credential_names or ((spec.credential_name,) if spec.credential_name else ()),
         ca_credential=spec.ca_cert_credential_name,
         files=tuple(CertificateFiles(pair.server_certificate, pair.private_key) for pair in pairs),
@@ -62,8 +59,15 @@ def termination_of(spec: istio.ServerTLSSettings) -> Termination | None:
         hashes=spec.verify_certificate_hash,
         oldest=_VERSIONS[spec.min_protocol_version] or _OLDEST,
         newest=_VERSIONS[spec.max_protocol_version] or _NEWEST,
-        ciphers=tuple(dict.fromkeys(cipher for cipher in spec.cipher_suites if cipher in _CIPHERS)),
+        ciphers=ciphers_of(spec),
+        curves=curves_of(spec),
+        alpn=spec.alpn_protocols,
     )
+
+
+def _client_certificate(spec: istio.ServerTLSSettings) -> ClientCertificate:
+    verified = _CLIENT_CERTIFICATES[spec.mode]
+    return _UNVERIFIED.get(verified, verified) if spec.insecure_skip_verify else verified
 
 
 def tls_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterator[Finding]:
@@ -73,6 +77,7 @@ def tls_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterat
         return
     yield from _source_findings(about, path, spec)
     yield from _client_findings(about, path, spec)
+    yield from protocol_findings(about, path, spec)
     for field, version in (
         ("minProtocolVersion", spec.min_protocol_version),
         ("maxProtocolVersion", spec.max_protocol_version),
@@ -97,7 +102,11 @@ def tls_advice(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterator
     if spec.private_key and not spec.server_certificate:
         message = "privateKey has no effect without serverCertificate: the Secret has the key"
         yield Finding(about, "FieldUnused", message, f"{path}.privateKey", Severity.WARNING, "remove it")
-    yield from _cipher_advice(about, path, spec)
+    if spec.insecure_skip_verify and spec.mode in {"MUTUAL", "OPTIONAL_MUTUAL"}:
+        message = "client certificates that fail verification are accepted, so clients are not authenticated"
+        fix = "remove insecureSkipVerify, unless the workload verifies x-forwarded-client-cert"
+        yield Finding(about, "ClientUnchecked", message, f"{path}.insecureSkipVerify", Severity.WARNING, fix)
+    yield from parameter_advice(about, path, spec)
 
 
 def _source_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterator[Finding]:
@@ -141,9 +150,8 @@ def _client_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> It
     ca = spec.ca_certificates or any(pair.ca_certificates for pair in spec.tls_certificates)
     if spec.mode in {"MUTUAL", "OPTIONAL_MUTUAL"} and not by_name and not ca:
         yield _wrong(about, f"{spec.mode} requires a client CA bundle", f"{path}.caCertificates")
-    if spec.mode == "SIMPLE" and (
-        spec.subject_alt_names or spec.verify_certificate_spki or spec.verify_certificate_hash
-    ):
+    checks = (spec.subject_alt_names, spec.verify_certificate_spki, spec.verify_certificate_hash)
+    if spec.mode == "SIMPLE" and (any(checks) or spec.insecure_skip_verify):
         message = "SIMPLE requests no client certificate, so client verification has no effect"
         yield Finding(about, "ClientUnchecked", message, path, Severity.WARNING, "set mode to MUTUAL")
     for field, values, form in (
@@ -159,17 +167,6 @@ def _client_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> It
     for field, text in (("caCertificates", spec.ca_certificates), ("caCrl", spec.ca_crl)):
         if "\0" in text:
             yield _wrong(about, "a file name must not contain NUL", f"{path}.{field}")
-
-
-def _cipher_advice(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterator[Finding]:
-    """Report cipher suites that Envoy does not know, and operators such as `-`. They are left out, as by Istio."""
-    unknown = [cipher for cipher in spec.cipher_suites if cipher not in _CIPHERS]
-    if unknown:
-        remains = set(spec.cipher_suites) & _CIPHERS
-        effect = "" if remains else "; no other is set, so Envoy's default suites are allowed"
-        message = f"ignoring invalid cipher suites: {', '.join(unknown)}{effect}"
-        fix = f"use some of {', '.join(sorted(_CIPHERS))}"
-        yield Finding(about, "InvalidCipher", message, f"{path}.cipherSuites", Severity.WARNING, fix)
 
 
 def _sources(spec: istio.ServerTLSSettings) -> list[str]:

@@ -6,6 +6,7 @@ from mirrorplane.api.cluster_policy import Tls, TlsMode
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
+from mirrorplane.translators.istio.left_out import left_out
 
 _MODES = {
     "DISABLE": TlsMode.DISABLE,
@@ -79,6 +80,16 @@ def tls_advice(about: Ref, path: str, spec: istio.ClientTLSSettings | None) -> I
         )
         fix = "use DISABLE, or SIMPLE or MUTUAL with files on the proxy's machine"
         yield Finding(about, "NoWorkloadCertificates", message, f"{path}.mode", fix=fix)
+    yield from left_out(
+        about,
+        path,
+        {
+            "caCertCredentialName": (
+                spec.ca_cert_credential_name,
+                "CAs come from caCertificates, or from the ca.crt of credentialName",
+            )
+        },
+    )
     if spec.credential_name:
         effect = (
             "their requests get 503" if spec.mode == "MUTUAL" else "they verify the server with the system's CA bundle"

@@ -94,8 +94,13 @@ def _block_findings(about: Ref, path: str, spec: Blocks) -> Iterator[Finding]:
 
 
 def _failover_findings(about: Ref, path: str, spec: Blocks) -> Iterator[Finding]:
-    locality_lb = spec.load_balancer.locality_lb_setting if spec.load_balancer else None
-    if locality_lb and (locality_lb.failover or locality_lb.failover_priority) and spec.outlier_detection is None:
-        message = "outlier detection policy must be provided for failover"
-        setting_path = f"{path}.loadBalancer.localityLbSetting"
-        yield Finding(about, "FailoverLeftOut", message, setting_path, Severity.WARNING, fix="add outlierDetection")
+    if spec.load_balancer is None or spec.outlier_detection is not None:
+        return
+    for field, setting in (
+        ("localityLbSetting", spec.load_balancer.locality_lb_setting),
+        ("zoneAwareLbSetting", spec.load_balancer.zone_aware_lb_setting),
+    ):
+        if setting and (setting.failover or setting.failover_priority):
+            message = "outlier detection policy must be provided for failover"
+            setting_path = f"{path}.loadBalancer.{field}"
+            yield Finding(about, "FailoverLeftOut", message, setting_path, Severity.WARNING, fix="add outlierDetection")

@@ -9,6 +9,7 @@ from mirrorplane.api.kinds.istio import service_entry as istio
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import Locality
 from mirrorplane.api.units import PORTS, WEIGHTS
+from mirrorplane.translators.istio.left_out import left_out
 
 _PORT_NAME = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
 """Istio (`ValidatePortName`): a DNS label."""
@@ -67,14 +68,8 @@ def workload_findings(
     if spec.weight not in WEIGHTS:
         message = f"weight {spec.weight} is not in 0..{WEIGHTS[-1]}"
         yield Finding(about, "InvalidWeight", message, f"{path}.weight")
-    for field, text, reason in (
-        ("network", spec.network, "addresses are dialled directly in every network"),
-        (
-            "serviceAccount",
-            spec.service_account,
-            "Mirrorplane issues no workload certificates",
-        ),
-    ):
-        if text:
-            message = f"{field} has no effect: {reason}"
-            yield Finding(about, "FieldLeftOut", message, f"{path}.{field}", Severity.WARNING)
+    reasons = {
+        "network": (spec.network, "addresses are dialled directly in every network"),
+        "serviceAccount": (spec.service_account, "Mirrorplane issues no workload certificates"),
+    }
+    yield from left_out(about, path, reasons)

@@ -1,6 +1,7 @@
-"""Which endpoints a proxy calls first, or how much of its requests each locality gets (Istio: localityLbSetting).
+"""Which endpoints a proxy calls first, or how much of its requests each locality gets.
 
-Seen from the locality of the proxy. The answer is groups of endpoints, each with a locality, a weight and a priority.
+Istio: localityLbSetting, zoneAwareLbSetting. Seen from the locality of the proxy. The answer is groups of endpoints,
+each with a locality, a weight and a priority.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from mirrorplane.api.proxy import EndpointView, Locality
 _LARGEST_SUM = (1 << 32) - 1
 # Istio's ranks: 3 is another region, 4 one that a `failover` of the own region does not name.
 _FAR, _FARTHEST = 3, 4
+_REGION_RANKS = 3
 # Kubernetes has no label for the third level; Istio added one.
 _REGION, _ZONE, _SUBZONE = "topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"
 
@@ -48,6 +50,10 @@ def group_endpoints(endpoints: Iterable[Endpoint], policy: ClusterPolicy, viewer
 
 def _distance(endpoint: Endpoint, settings: LocalityLb, viewer: EndpointView) -> int:
     """Return how far an endpoint is from the proxy: 0 is nearest."""
+    if settings.zone_aware:
+        return _REGION_RANKS * _label_distance(endpoint, settings.failover_priority, viewer) + _region_distance(
+            endpoint.locality, settings, viewer.locality
+        )
     if settings.failover_priority:
         return _label_distance(endpoint, settings.failover_priority, viewer)
     local, remote = viewer.locality, endpoint.locality
@@ -57,6 +63,13 @@ def _distance(endpoint: Endpoint, settings: LocalityLb, viewer: EndpointView) ->
         return (0 if local.subzone == remote.subzone else 1) if local.zone == remote.zone else 2
     failover = dict(settings.failover).get(local.region)
     return _FAR if failover in {None, remote.region} else _FARTHEST
+
+
+def _region_distance(remote: Locality, settings: LocalityLb, local: Locality) -> int:
+    """Return 0 for the proxy's region, 1 for the one that replaces it, and 2 for all others (Istio)."""
+    if remote.region == local.region:
+        return 0
+    return 1 if dict(settings.failover).get(local.region) == remote.region else 2
 
 
 def _label_distance(endpoint: Endpoint, priorities: tuple[str, ...], viewer: EndpointView) -> int:

@@ -47,7 +47,7 @@ def _add_chains(view: View, scope: Scope, body: envoy.Listener, port: InboundPor
         chain = body.filter_chains.add(name=name, filters=[_http(view, scope, port)])
         chain.filter_chain_match.destination_port.value = port.port
         if port.protocol is Protocol.AUTO:
-            chain.filter_chain_match.application_protocols.extend(network_filters.HTTP_ALPN)
+            chain.filter_chain_match.application_protocols.extend(network_filters.DETECTED_HTTP)
     if not port.protocol.is_http:
         proxy = network_filters.tcp_fixed(view, inbound(port.port), port.pool)
         chain = body.filter_chains.add(name=name, filters=[proxy])

@@ -151,6 +151,8 @@ def _common(view: View, port_protocol: str, guards: Guards | None, policy: Clust
     # To Envoy 1.40 the client of a copy is itself, which speaks HTTP/1.1 (measured: 502 from a gRPC server).
     follow_client = not sender.router and guards is None
     http = connection_pool.http(protocol, policy.connection_pool, upgrade=settings.http2, follow_client=follow_client)
+    if policy.outlier_detection is not None:
+        connection_pool.count_errors(http, policy.outlier_detection.error_statuses)
     body = envoy.Cluster()
     connection_pool.limit(body, policy, settings)
     balancing.tune(body, policy)

@@ -1,14 +1,19 @@
 """ConnectionPool and OutlierDetection -> a cluster's limits and timeouts, and its HTTP version."""
 
-from mirrorplane.api.cluster_policy import ClusterPolicy, ConnectionPool, Keepalive, OutlierDetection
+from collections.abc import Collection
+
+from mirrorplane.api.cluster_policy import ClusterPolicy, ConnectionPool, Keepalive, OutlierDetection, RetryBudget
 from mirrorplane.api.mesh import Protocol
 from mirrorplane.api.settings import MeshSettings
+from mirrorplane.api.wire import varint
 from mirrorplane.translators import envoy
 from mirrorplane.translators.port_protocols import requires_http2
 
 # As Istio writes it: unset would be Envoy's default of 1,024 (3 for retries).
 _UNLIMITED = (1 << 32) - 1
 _ENFORCED = 100
+_BUDGET_INTERVAL = 3
+"""The number of RetryBudget.budget_interval, which Envoy has since 1.39 and xds-protos 1.85 has not."""
 
 
 def unlimited(body: envoy.Cluster) -> None:
@@ -22,9 +27,7 @@ def limit(body: envoy.Cluster, policy: ClusterPolicy, settings: MeshSettings) ->
     body.connect_timeout.CopyFrom(envoy.duration(pool.connect_timeout_ms or settings.connect_timeout_ms))
     thresholds = _thresholds(body, pool)
     if policy.retry_budget is not None:
-        # Envoy ignores `max_retries` beside a budget.
-        thresholds.retry_budget.budget_percent.value = policy.retry_budget.percent
-        thresholds.retry_budget.min_retry_concurrency.value = policy.retry_budget.min_concurrency
+        _set_budget(thresholds, policy.retry_budget)
     keepalive = settings.keepalive if pool.keepalive is None else pool.keepalive
     if keepalive is not None:
         body.upstream_connection_options.tcp_keepalive.SetInParent()
@@ -44,6 +47,29 @@ def _thresholds(body: envoy.Cluster, pool: ConnectionPool) -> "envoy.CircuitBrea
     thresholds.max_requests.value = pool.max_requests or _UNLIMITED
     thresholds.max_retries.value = pool.max_retries or _UNLIMITED
     return thresholds
+
+
+def _set_budget(thresholds: "envoy.CircuitBreakers.Thresholds", budget: RetryBudget) -> None:
+    # Envoy ignores `max_retries` beside a budget.
+    thresholds.retry_budget.budget_percent.value = budget.percent
+    thresholds.retry_budget.min_retry_concurrency.value = budget.min_concurrency
+    if budget.interval_ms:
+        interval = envoy.duration(budget.interval_ms).SerializeToString()
+        thresholds.retry_budget.MergeFromString(varint(_BUDGET_INTERVAL << 3 | 2) + varint(len(interval)) + interval)
+
+
+def count_errors(body: envoy.UpstreamHttp, statuses: Collection[int]) -> None:
+    """Let outlier detection count answers with these statuses as errors, and no others."""
+    if not statuses:
+        return
+    matcher = body.outlier_detection.error_matcher
+    # A set of rules has at least two (Envoy validates it); one status needs none.
+    single = len(statuses) == 1
+    for status in statuses:
+        rule = matcher if single else matcher.or_match.rules.add()
+        rule.http_response_headers_match.headers.add(
+            name=":status", string_match=envoy.StringMatcher(exact=str(status))
+        )
 
 
 def http(
@@ -68,6 +94,9 @@ def http(
         http2.SetInParent()
     if http2 is not None and pool.max_concurrent_streams:
         http2.max_concurrent_streams.value = pool.max_concurrent_streams
+    if http2 is not None and pool.http2_keepalive is not None:
+        http2.connection_keepalive.interval.CopyFrom(envoy.duration(pool.http2_keepalive.interval_ms))
+        http2.connection_keepalive.timeout.CopyFrom(envoy.duration(pool.http2_keepalive.timeout_ms))
     _limit_connections(body, pool)
     return body
 

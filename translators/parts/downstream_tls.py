@@ -7,20 +7,23 @@ from mirrorplane.translators import envoy
 from mirrorplane.translators.parts.upstream_tls import san_kind, secret, wrapped_socket
 from mirrorplane.translators.secrets import own_secrets
 
-# What Istio's gateways offer.
-HTTP_ALPN = ("h2", "http/1.1")
+OFFERED_HTTP = ("h2", "http/1.1")
+"""The ALPN protocols that HTTPS servers offer, as Istio's do."""
+_REQUIRED = frozenset({ClientCertificate.REQUIRED, ClientCertificate.REQUIRED_UNVERIFIED})
+_UNVERIFIED = frozenset({ClientCertificate.UNVERIFIED, ClientCertificate.REQUIRED_UNVERIFIED})
 
 
 def terminating_socket(termination: Termination, alpn: Sequence[str]) -> envoy.TransportSocket:
-    """Return the transport socket of a server. `alpn` are the protocols that are offered, best first."""
+    """Return the transport socket of a server. `alpn`: the offered protocols, best first, unless it sets others."""
     body = envoy.DownstreamTlsContext()
-    body.require_client_certificate.value = termination.client_certificate is ClientCertificate.REQUIRED
+    body.require_client_certificate.value = termination.client_certificate in _REQUIRED
     common = body.common_tls_context
     version = envoy.TlsParameters.TlsProtocol.Value
     common.tls_params.tls_minimum_protocol_version = version(termination.oldest)
     common.tls_params.tls_maximum_protocol_version = version(termination.newest)
     common.tls_params.cipher_suites.extend(termination.ciphers)
-    common.alpn_protocols.extend(alpn)
+    common.tls_params.ecdh_curves.extend(termination.curves)
+    common.alpn_protocols.extend(termination.alpn or alpn)
     for name in own_secrets.server_certificates(termination):
         common.tls_certificate_sds_secret_configs.append(secret(name))
     for files in termination.files:
@@ -42,8 +45,9 @@ def _verify_clients(body: envoy.DownstreamTlsContext, termination: Termination) 
     )
     for name in termination.names:
         checks.match_typed_subject_alt_names.add(san_type=san_kind(name), matcher=envoy.StringMatcher(exact=name))
-    if termination.client_certificate is ClientCertificate.UNVERIFIED:
-        # The handshake goes on with a certificate that does not verify (Gateway API: AllowInsecureFallback).
+    if termination.client_certificate in _UNVERIFIED:
+        # The handshake goes on with a certificate that does not verify (Gateway API: AllowInsecureFallback; Istio:
+        # insecureSkipVerify).
         checks.trust_chain_verification = envoy.CertificateValidationContext.ACCEPT_UNTRUSTED
     ca_bundle = own_secrets.client_ca(termination)
     if ca_bundle:

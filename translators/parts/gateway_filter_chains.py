@@ -9,7 +9,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
 from mirrorplane.translators.names import ANY_ADDRESS, MISSING_CLUSTER, listener
 from mirrorplane.translators.parts import l4_filter_chains, network_filters, tls_passthrough
-from mirrorplane.translators.parts.downstream_tls import HTTP_ALPN, terminating_socket
+from mirrorplane.translators.parts.downstream_tls import OFFERED_HTTP, terminating_socket
 from mirrorplane.translators.parts.l4_filter_chains import Chain
 from mirrorplane.translators.routers.l4_routes import l4_rules
 from mirrorplane.translators.routers.servers import GatewayServer, ListenerBinding, tls_problem
@@ -80,7 +80,7 @@ def _http(view: View, scope: Scope, gateway_server: GatewayServer) -> Chain:
     stat_prefix = server.stat_prefix or f"outbound_{listener(server.bind or ANY_ADDRESS, gateway_server.port)}"
     body = envoy.FilterChain(filters=[network_filters.http(view, scope, gateway_server.route_config_name, stat_prefix)])
     names = server.server_names if server.tls else ()
-    return Chain(names, (), envoy.encode(body) + _socket(server.termination, HTTP_ALPN))
+    return Chain(names, (), envoy.encode(body) + _socket(server.termination, OFFERED_HTTP))
 
 
 def _socket(termination: Termination | None, alpn: tuple[str, ...]) -> bytes:

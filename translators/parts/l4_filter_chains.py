@@ -105,7 +105,7 @@ def _encode_match(names: Iterable[str], ranges: Iterable[str], *, http: bool, pl
         network = ip_network(cidr)
         match.prefix_ranges.add(address_prefix=str(network.network_address)).prefix_len.value = network.prefixlen
     if http:
-        match.application_protocols.extend(network_filters.HTTP_ALPN)
+        match.application_protocols.extend(network_filters.DETECTED_HTTP)
     if http or plain:
         match.transport_protocol = "raw_buffer"  # else TLS that offers http/1.1 by ALPN would match
     return envoy.encode(envoy.FilterChain(filter_chain_match=match)) if match.ByteSize() else b""

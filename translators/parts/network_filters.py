@@ -15,7 +15,7 @@ from mirrorplane.translators.parts.access_log import access_logs
 from mirrorplane.translators.settings import mesh
 
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
-HTTP_ALPN = ("http/1.0", "http/1.1", "h2c")
+DETECTED_HTTP = ("http/1.0", "http/1.1", "h2c")
 """What the HTTP inspector reports of plain text, which filter chains match as if it were ALPN."""
 
 _OFFERED_TLS = envoy.StringMatcher(prefix="TLS/", ignore_case=True)

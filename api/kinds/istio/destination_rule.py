@@ -3,6 +3,8 @@
 A block that is None is unset, so that a broader one applies. A number of 0 and a duration of "" are unset too.
 """
 
+from typing import Any
+
 from msgspec import field
 
 from mirrorplane.api.kinds.istio import GROUP, VERSIONS
@@ -72,6 +74,15 @@ class LocalityLbSetting(Wire, frozen=True):
     enabled: bool | None = None
 
 
+class ZoneAwareLbSetting(Wire, frozen=True):
+    """Endpoints of the proxy's region are preferred. `minClusterSize` has no effect."""
+
+    enabled: bool | None = None
+    failover: tuple[Failover, ...] = ()
+    failover_priority: tuple[str, ...] = ()
+    min_cluster_size: int | None = None
+
+
 class Warmup(Wire, frozen=True):
     """How a new endpoint's weight grows."""
 
@@ -81,11 +92,16 @@ class Warmup(Wire, frozen=True):
 
 
 class LoadBalancer(Wire, frozen=True):
-    """How an endpoint is chosen. `warmupDurationSecs` is the deprecated form of `warmup`."""
+    """How an endpoint is chosen. `warmupDurationSecs` is the deprecated form of `warmup`.
+
+    `backendUtilization` has no effect: its content is not decoded.
+    """
 
     simple: str = ""
     consistent_hash: ConsistentHash | None = None
+    backend_utilization: Any = None
     locality_lb_setting: LocalityLbSetting | None = None
+    zone_aware_lb_setting: ZoneAwareLbSetting | None = None
     warmup_duration_secs: str = ""
     warmup: Warmup | None = None
 
@@ -108,6 +124,13 @@ class TCPSettings(Wire, frozen=True):
     idle_timeout: str | None = None
 
 
+class Http2KeepAlive(Wire, frozen=True):
+    """PING frames on HTTP/2 connections: how often, and how long their answer may take."""
+
+    interval: str = ""
+    timeout: str = ""
+
+
 class HTTPSettings(Wire, frozen=True):
     """Limits of requests, and the HTTP version."""
 
@@ -119,6 +142,7 @@ class HTTPSettings(Wire, frozen=True):
     h2_upgrade_policy: str = ""
     use_client_protocol: bool = False
     max_concurrent_streams: int = 0
+    http2_keep_alive: Http2KeepAlive | None = None
 
 
 class ConnectionPool(Wire, frozen=True):
@@ -129,7 +153,10 @@ class ConnectionPool(Wire, frozen=True):
 
 
 class OutlierDetection(Wire, frozen=True):
-    """When an endpoint is ejected. `consecutiveErrors` is deprecated and has no effect."""
+    """When an endpoint is ejected. `consecutiveErrors` is deprecated and has no effect.
+
+    Only answers with one of `outlierDetectionHttpErrorCodes` are errors; without any, those with 500 to 599.
+    """
 
     consecutive_errors: int = 0
     split_external_local_origin_errors: bool = False
@@ -140,6 +167,8 @@ class OutlierDetection(Wire, frozen=True):
     base_ejection_time: str = ""
     max_ejection_percent: int = 0
     min_health_percent: int = 0
+    outlier_detection_http_error_codes: tuple[int, ...] = ()
+    failure_percentage_threshold: int | None = None
 
 
 class ClientTLSSettings(Wire, frozen=True):
@@ -151,6 +180,7 @@ class ClientTLSSettings(Wire, frozen=True):
     ca_certificates: str = ""
     ca_crl: str = ""
     credential_name: str = ""
+    ca_cert_credential_name: str = ""
     subject_alt_names: tuple[str, ...] = ()
     sni: str = ""
     insecure_skip_verify: bool = False
@@ -187,10 +217,14 @@ class ProxyProtocol(Wire, frozen=True):
 
 
 class RetryBudget(Wire, frozen=True):
-    """How many retries may be in flight, as a percentage of the active requests."""
+    """How many retries may be in flight, as a percentage of the active requests.
+
+    With `budgetInterval`, of the requests that were sent during it, too.
+    """
 
     percent: float | None = None
     min_retry_concurrency: int = 0
+    budget_interval: str = ""
 
 
 class TrafficPolicy(Wire, frozen=True):

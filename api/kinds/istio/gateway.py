@@ -40,6 +40,9 @@ class ServerTLSSettings(Wire, frozen=True):
     min_protocol_version: str = "TLS_AUTO"
     max_protocol_version: str = "TLS_AUTO"
     cipher_suites: tuple[str, ...] = ()
+    ecdh_curves: tuple[str, ...] = ()
+    alpn_protocols: tuple[str, ...] = ()
+    insecure_skip_verify: bool = False
 
 
 class Server(Wire, frozen=True):

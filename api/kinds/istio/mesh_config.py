@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import field
 
-from mirrorplane.api.kinds.istio.destination_rule import LocalityLbSetting, TcpKeepalive
+from mirrorplane.api.kinds.istio.destination_rule import LocalityLbSetting, TcpKeepalive, ZoneAwareLbSetting
 from mirrorplane.api.kinds.istio.virtual_service import Retry
 from mirrorplane.api.meta import EmbeddedYaml, Kind, Wire
 
@@ -44,6 +44,7 @@ class TrafficSettings(Wire, frozen=True):
     tcp_keepalive: TcpKeepalive | None = None
     h2_upgrade_policy: str | None = None
     locality_lb_setting: LocalityLbSetting | None = None
+    zone_aware_lb_setting: ZoneAwareLbSetting | None = None
     path_normalization: PathNormalization | None = None
 
 
@@ -57,7 +58,9 @@ class MeshConfig(TrafficSettings, frozen=True):
     certificates: Any = None
     config_sources: Any = None
     default_config: Any = None
+    default_inbound_http_retry_policy: Any = None
     default_providers: Any = None
+    default_traffic_policy: Any = None
     disable_envoy_listener_log: Any = None
     discovery_selectors: Any = None
     enable_auto_mtls: Any = None
@@ -76,6 +79,7 @@ class MeshConfig(TrafficSettings, frozen=True):
     outbound_cluster_stat_name: Any = None
     proxy_inbound_listen_port: Any = None
     proxy_listen_port: Any = None
+    service_entry_visibility: Any = None
     service_settings: Any = None
     service_scope_configs: Any = None
     thrift_config: Any = None

@@ -2,6 +2,7 @@
 
 from mirrorplane.api.kinds.istio import GROUP, VERSIONS
 from mirrorplane.api.kinds.istio.destination_rule import ConnectionPool
+from mirrorplane.api.kinds.istio.gateway import ServerTLSSettings
 from mirrorplane.api.kinds.istio.service_entry import WorkloadSelector
 from mirrorplane.api.kinds.istio.virtual_service import Destination
 from mirrorplane.api.meta import Kind, Wire
@@ -14,18 +15,6 @@ class SidecarPort(Wire, frozen=True):
     protocol: str = ""
     name: str = ""
     target_port: int = 0
-
-
-class ServerTLSSettings(Wire, frozen=True):
-    """How inbound TLS is terminated."""
-
-    mode: str = "PASSTHROUGH"
-    server_certificate: str = ""
-    private_key: str = ""
-    ca_certificates: str = ""
-    subject_alt_names: tuple[str, ...] = ()
-    https_redirect: bool = False
-    credential_name: str = ""
 
 
 class IngressListener(Wire, frozen=True):

@@ -206,10 +206,14 @@ class HTTPRoute(Wire, frozen=True):
 
 
 class StreamMatch(Wire, frozen=True):
-    """L4MatchAttributes, and TLSMatchAttributes, which add `sniHosts`: every field that is set must match."""
+    """L4MatchAttributes, and TLSMatchAttributes, which add `sniHosts`: every field that is set must match.
+
+    `sourceSubnet` has no effect, in Istio either.
+    """
 
     sni_hosts: tuple[str, ...] = ()
     destination_subnets: tuple[str, ...] = ()
+    source_subnet: str = ""
     port: int = 0
     source_labels: dict[str, str] = {}
     source_namespace: str = ""

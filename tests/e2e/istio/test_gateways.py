@@ -227,10 +227,47 @@ async def test_clients_must_present_certificates_in_mutual_mode(
     url, name = edge_router.url("https", HTTPS, "/anything"), {"server_hostname": WEB}
     assert await status(client, url, WEB, ssl=issued.client(with_certificate=True), **name) == 200
     assert "client.example.com" in web.received[-1].headers["x-forwarded-client-cert"]
-    for context in (issued.client(), Certificates().client(with_certificate=True)):
+    stranger = Certificates().client(with_certificate=True)
+    for context in (issued.client(), stranger):
         issued.ca.configure_trust(context)
         with pytest.raises(aiohttp.ClientError):
             await status(client, url, WEB, ssl=context, **name)
+
+    tls_settings = {"mode": "MUTUAL", "credentialName": "web", "insecureSkipVerify": True}
+    await stage.apply(gateway(server(HTTPS, "HTTPS", WEB, tls=tls_settings)))
+    assert await status(client, url, WEB, ssl=stranger, **name) == 200
+    assert "client.example.com" in web.received[-1].headers["x-forwarded-client-cert"]
+    with pytest.raises(aiohttp.ClientError):
+        await status(client, url, WEB, ssl=issued.client(), **name)
+
+
+async def test_a_server_offers_the_curves_and_protocols_that_it_lists(
+    edge: Edge, client: aiohttp.ClientSession, web: Workload
+):
+    (stage, tls), issued = edge, Certificates()
+    # Envoy would reject the listener with P-224, or with a curve twice.
+    settings = {"mode": "SIMPLE", "credentialName": "web", "ecdhCurves": ["P-224", "P-384", "P-384"]}
+    servers = gateway(server(HTTPS, "HTTPS", WEB, tls={**settings, "alpnProtocols": ["http/1.1"]}))
+    rules = edge_virtual_service("web", [WEB], http=[{"route": route(("web", "", 1))}])
+    await stage.apply(join_manifests(NO_ACCESS_LOG, servers, rules, behind("web", web.port), issued.secret("web", WEB)))
+    edge_router = await router(stage, *PORTS, tls=tls)
+    url, context = edge_router.url("https", HTTPS, "/anything"), issued.client()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    for curve, served in (("secp384r1", True), ("prime256v1", False)):
+        context.set_ecdh_curve(curve)
+        if served:
+            assert await _alpn_protocol(edge_router, context) == "http/1.1"
+            assert await status(client, url, WEB, ssl=context, server_hostname=WEB) == 200
+        else:
+            with pytest.raises(ssl.SSLError):
+                await _alpn_protocol(edge_router, context)
+
+
+async def _alpn_protocol(edge_router: Router, context: ssl.SSLContext) -> str | None:
+    _, writer = await asyncio.open_connection(edge_router.address, HTTPS, ssl=context, server_hostname=WEB)
+    protocol = writer.get_extra_info("ssl_object").selected_alpn_protocol()
+    writer.close()
+    return str(protocol) if protocol else None
 
 
 async def test_only_the_server_whose_secret_is_missing_refuses_connections(

@@ -1,6 +1,7 @@
 """Traffic policies of DestinationRules, through a real Envoy."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
@@ -18,6 +19,7 @@ from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.stuck_servers import never_reading
 from mirrorplane.controlplane.playground.workload import Workload
 from tests import fast_yaml as yaml
+from tests.controlplane.playground.envoys import config_dump
 from tests.e2e.conftest import PROTOCOLS
 from tests.e2e.support.manifests import (
     DEADLINE_S,
@@ -158,6 +160,41 @@ async def test_a_failing_workload_is_ejected(mesh: Mesh):
     assert answers.count((200, "good")) == 19
 
 
+async def test_only_the_listed_error_codes_eject_a_workload(mesh: Mesh):
+    code = 500
+
+    async def fail(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=code, headers={"X-Workload": "broken"})
+
+    broken = web.ServerRunner(web.Server(fail))
+    await broken.setup()
+    await web.TCPSite(broken, "127.0.0.1", 0).start()
+    async with Workload("good") as healthy:
+        await mesh.stage.apply(versions("web", [healthy.port, broken.addresses[0][1]]))
+        detection = {"consecutive5xxErrors": 1, "baseEjectionTime": "10m", "maxEjectionPercent": 100}
+        detection["outlierDetectionHttpErrorCodes"] = [418, 429]
+        await mesh.rule("web", {"outlierDetection": detection, "loadBalancer": {"simple": "ROUND_ROBIN"}})
+        assert [await mesh.get() for _ in range(10)].count((500, "broken")) == 5
+        code = 429
+        assert [await mesh.get() for _ in range(10)].count((429, "broken")) == 1
+    await broken.cleanup()
+
+
+async def test_an_http2_connection_without_answers_to_pings_is_closed(mesh: Mesh):
+    async with never_reading() as stuck:
+        await mesh.stage.apply(join_manifests(service("web", PORT, "http2"), versions("web", [stuck.port], "http2")))
+        pings = {"http": {"http2KeepAlive": {"interval": "100ms", "timeout": "100ms"}}}
+        await mesh.rule("web", {"connectionPool": pings})
+        assert (await mesh.get())[0] == 503, "without pings it would wait for its answer forever"
+        assert await mesh.stat("outbound", r"http2\.keepalive_timeout") > 0
+
+
+async def test_envoy_reads_the_interval_of_a_retry_budget(three: Mesh):
+    await three.rule("web", {"retryBudget": {"percent": 25, "budgetInterval": "10s"}})
+    dump = json.dumps(await config_dump(three.sidecar.envoy))
+    assert '"budget_interval": "10s"' in dump
+
+
 @PROTOCOLS
 async def test_local_workloads_are_preferred_until_they_fail(stage: Stage, client: aiohttp.ClientSession, delta: bool):
     async with AsyncExitStack() as stack:
@@ -169,6 +206,9 @@ async def test_local_workloads_are_preferred_until_they_fail(stage: Stage, clien
             meshes[region] = Mesh(stage, Sidecar(await stage.sidecar(proxy, delta=delta), proxy.ip), client)
         eu_mesh, us_mesh = meshes["eu"], meshes["us"]
         assert {(await eu_mesh.get())[1] for _ in range(20)} == {"near", "far"}
+
+        await eu_mesh.rule("web", {"loadBalancer": {"zoneAwareLbSetting": {}}})
+        assert {(await eu_mesh.get())[1] for _ in range(10)} == {"near"}, "regions go first without outlierDetection"
 
         ejecting = {
             "outlierDetection": {"consecutive5xxErrors": 1, "baseEjectionTime": "10m", "maxEjectionPercent": 100}

@@ -3,19 +3,27 @@
 import asyncio
 import hashlib
 import io
+import json
 import os
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import aiohttp
 import pytest
+import trustme
+from google.protobuf.json_format import MessageToDict
 
 from mirrorplane.api.envoy_features import SUPPORTED, missing_features, parse_version
+from mirrorplane.api.gateways import CertificateFiles, Termination
 from mirrorplane.controlplane.playground.manifests import TUTORIAL, service, tutorial
 from mirrorplane.controlplane.playground.proxy import EnvoyOptions
 from mirrorplane.controlplane.playground.stage import Stage
 from mirrorplane.controlplane.playground.stuck_servers import never_reading
 from mirrorplane.controlplane.playground.workload import Workload
+from mirrorplane.translators.istio.tls_parameters import CURVES
+from mirrorplane.translators.parts.downstream_tls import terminating_socket
 from tests.controlplane.playground.envoys import config_dump
 from tests.e2e.support.envoy_wheels import INSTALLED, OLDER, envoy_binary
 from tests.e2e.support.manifests import (
@@ -42,6 +50,21 @@ VERSIONS = (*OLDER, INSTALLED)
 def run_version(stage: Stage, version: str) -> None:
     """Let the Envoys that the stage starts from now on be of a version."""
     stage.envoy_options = EnvoyOptions(binary=envoy_binary(version))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_knows_the_curves_that_are_served(version: str, tmp_path: Path) -> None:
+    issued = trustme.CA().issue_cert("a")
+    issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "pem")
+    name = str(tmp_path / "pem")
+    socket = terminating_socket(Termination(files=(CertificateFiles(name, name),), curves=CURVES), ())
+    listener = {"name": "a", "address": {"pipe": {"path": "/a"}}}
+    chain = {"transport_socket": MessageToDict(socket, preserving_proto_field_name=True)}
+    config = tmp_path / "envoy.json"
+    config.write_text(json.dumps({"static_resources": {"listeners": [{**listener, "filter_chains": [chain]}]}}))
+    command = [envoy_binary(version), "--mode", "validate", "--config-path", str(config), "--log-level", "error"]
+    validated = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert validated.returncode == 0, validated.stderr
 
 
 def test_every_supported_minor_version_is_tested() -> None:
