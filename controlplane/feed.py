@@ -5,9 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
+from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.events.events import ProxyAnswered, ProxyConnected, ProxyLeft, ProxyRejected
 from mirrorplane.controlplane.findings.nacks import MOST_NAMED, Rejection
 from mirrorplane.controlplane.observe.convergence import ConvergenceTracker
@@ -18,6 +20,7 @@ from mirrorplane.controlplane.publish.scope_clients import TooManyScopesError
 from mirrorplane.controlplane.xds.feed import LimitError, Offer
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class PlaneFeed:
@@ -28,10 +31,17 @@ class PlaneFeed:
         self.rounds = ConvergenceTracker()
         self.origins = OriginCache(plane.publisher, plane.store, lambda: plane.published)
         self._streams: Counter[str] = Counter()
+        # Apart from the plane's executor: no request waits for a build, nor a build for requests of many names.
+        self._requests = CooperativeExecutor(plane.executor.slice_s)
 
     def checkpoint(self) -> None:
         """See Feed.checkpoint."""
         self.plane.executor.checkpoint()
+        self._requests.checkpoint()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """See Feed.run."""
+        return await self._requests.run(work)
 
     def attach(self, proxy: Proxy, offer: Offer, variant: str, client: str = "") -> "PlaneLink":
         """See Feed.attach. A client without a name has no limits."""

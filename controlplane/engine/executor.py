@@ -31,7 +31,7 @@ class CooperativeExecutor:
     """Runs one job at a time, in order, and lets the event loop run after every `slice_s` seconds of work."""
 
     def __init__(self, slice_s: float) -> None:
-        self._slice_s = slice_s
+        self.slice_s = slice_s
         self._jobs: deque[_Job] = deque()
         self._late: deque[_Job] = deque()
         self._running: greenlet | None = None
@@ -103,7 +103,7 @@ class CooperativeExecutor:
     def _run_slice(self) -> None:
         """Run the first job until it is done or its slice is over."""
         job = self._jobs[0]
-        self._running, self._slice_end = job.worker, time.perf_counter() + self._slice_s
+        self._running, self._slice_end = job.worker, time.perf_counter() + self.slice_s
         try:
             value = job.worker.switch()
         except Exception as error:

@@ -115,9 +115,10 @@ def _type_url(parsed: Any) -> str:
 def _names(names: Collection[str]) -> tuple[str, ...]:
     if len(names) > MAX_NAMES:
         raise ProtocolError(f"{len(names)} names in one request: the limit is {MAX_NAMES}")
-    if max(map(len, names), default=0) > MAX_NAME:
-        raise ProtocolError(f"a name of {max(map(len, names))} characters: the limit is {MAX_NAME}")
-    return tuple(map(sys.intern, names))  # a thousand proxies subscribe to the same names
+    texts = tuple(names)  # each is made anew whenever protobuf is asked for it
+    if (longest := max(map(len, texts), default=0)) > MAX_NAME:
+        raise ProtocolError(f"a name of {longest} characters: the limit is {MAX_NAME}")
+    return tuple(map(sys.intern, texts))  # a thousand proxies subscribe to the same names
 
 
 def _version(text: str) -> str:

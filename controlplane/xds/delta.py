@@ -18,7 +18,7 @@ class DeltaSession(Session[DeltaRequest]):
         """Handle a request: an ACK or NACK of the last response, changes to the subscription, or both."""
         sub, is_first = self._find_subscription(request.type_url, sotw=False)
         outcome = self._settle(sub, request.nonce, request.error)
-        for name in request.unsubscribe:
+        for name in self._paced(request.unsubscribe):
             self._unsubscribe(sub, name)
         self._subscribe(sub, request, is_first=is_first)
         unserved = self._begin_type(sub, resumed=bool(request.initial)) if is_first else None
@@ -32,17 +32,17 @@ class DeltaSession(Session[DeltaRequest]):
         is_legacy_wildcard = is_first and not names and sub.type.full_state
         if (WILDCARD in names or is_legacy_wildcard) and not sub.names.wildcard:
             self._add_wildcard(sub, request)
-        for name in names - {WILDCARD}:
+        for name in self._paced(names - {WILDCARD}):
             # Without a version the answer is due whatever it is, even to a second subscription.
             self._deliver_name(sub, name, request.initial.get(name))
-        sub.names.add(names - {WILDCARD})
+        sub.names.add(self._paced(names - {WILDCARD}))
         # A fresh proxy that named nothing waits for an answer even if there is nothing to serve.
         waits_for_nothing = is_first and names <= {WILDCARD} and not request.initial
         sub.delivery.unanswered = sub.delivery.unanswered or waits_for_nothing
 
     def _add_wildcard(self, sub: Subscription, request: DeltaRequest) -> None:
         """Subscribe to everything that is served, and to everything the proxy lists as held."""
-        for name in (self._served.names(sub.type_url) | request.initial.keys()).difference(sub.names):
+        for name in self._paced((self._served.names(sub.type_url) | request.initial.keys()).difference(sub.names)):
             self._deliver_name(sub, name, request.initial.get(name, ""))
         sub.names.wildcard = True
 
@@ -72,7 +72,7 @@ class DeltaSession(Session[DeltaRequest]):
             return
         names = self._served.names(sub.type_url) | sub.delivery.pending.keys()
         sub.names.wildcard = False
-        for name in names.difference(sub.names):
+        for name in self._paced(names.difference(sub.names)):
             sub.remove_name(name, self._target_version(sub, name))
 
     def _frame(self, sub: Subscription, flight: InFlight) -> bytes:

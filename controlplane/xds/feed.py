@@ -5,10 +5,12 @@ calls are made on the event loop, some of them thousands of times a second; none
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
+
+T = TypeVar("T")
 
 
 class LimitError(Exception):
@@ -48,4 +50,7 @@ class Feed(Protocol):
         """
 
     def checkpoint(self) -> None:
-        """Pause here, now and then, during an offer that many changes make long work."""
+        """Pause here, now and then, during an offer or a request whose many names make it long work."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return what some work returns, or raise what it raises. At its checkpoints other tasks have their turn."""

@@ -27,6 +27,11 @@ class SotwRequest(msgspec.Struct, frozen=True):
     nonce: str = ""
     error: str | None = None
 
+    @property
+    def name_count(self) -> int:
+        """How many names it has."""
+        return len(self.names)
+
 
 class DeltaRequest(msgspec.Struct, frozen=True):
     """A DeltaDiscoveryRequest. `initial` maps names to the versions that a reconnecting proxy still holds."""
@@ -37,6 +42,11 @@ class DeltaRequest(msgspec.Struct, frozen=True):
     initial: Mapping[str, str] = {}
     nonce: str = ""
     error: str | None = None
+
+    @property
+    def name_count(self) -> int:
+        """How many names it has."""
+        return len(self.subscribe) + len(self.unsubscribe) + len(self.initial)
 
 
 class Ack(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ and response bytes come out. It never waits; the transport calls `next` whenever
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 import msgspec
@@ -53,6 +53,7 @@ class Session(ABC, Generic[R]):
     ) -> None:
         self.pushed = ""
         self._responses = responses or SharedResponses()
+        self._checkpoint = self._responses.checkpoint
         self._served = ServedResources(resources, limits.grace, self._responses.diff)
         self._max_resources = limits.max_resources
         self.push_order = PushOrder(limits, now, self._served, siblings)
@@ -62,7 +63,10 @@ class Session(ABC, Generic[R]):
 
     @abstractmethod
     def receive(self, request: R) -> Outcome | None:
-        """Handle a request. Raises ProtocolError when it asks for more than a stream may."""
+        """Handle a request. Raises ProtocolError when it asks for more than a stream may.
+
+        It may pause at checkpoints; nothing else may be called until it returns. See decision 0142.
+        """
 
     @abstractmethod
     def _frame(self, sub: Subscription, flight: InFlight) -> bytes:
@@ -131,6 +135,12 @@ class Session(ABC, Generic[R]):
         sub = self._subscriptions[type_url] = Subscription(row, full_state=sotw and row.full_state)
         self._subscriptions = self.push_order.subscriptions = dict(sorted(self._subscriptions.items(), key=_rank))
         return sub, True
+
+    def _paced(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield names, with a checkpoint before each."""
+        for name in names:
+            self._checkpoint()
+            yield name
 
     def _check_names(self, sub: Subscription, count: int) -> None:
         """Check how many names a type, and the stream with it, would have. Raises ProtocolError."""

@@ -1,4 +1,4 @@
-"""What the streams of a server share: responses made once for all, the diff between sets, and turns to write."""
+"""What the streams of a server share: responses made once for all, the diff between sets, pauses, turns to write."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,6 +14,7 @@ class SharedResponses:
     CAPACITY = 8  # streams of one scope push the same few types at about the same time: more is never hit
 
     def __init__(self, checkpoint: Callable[[], None] = lambda: None) -> None:
+        self.checkpoint = checkpoint
         self.diff = SnapshotDiff(checkpoint)
         self.scheduler = WriteScheduler()
         self._frames: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()

@@ -42,7 +42,7 @@ class SotwSession(Session[SotwRequest]):
         """
         delivery, quarantine = sub.delivery, sub.quarantine
         sub.names.wildcard = not request.names and sub.full_state
-        for name in self._covered_names(sub):
+        for name in self._paced(self._covered_names(sub)):
             self._subscribe(sub, name)
         self._resubscribe(sub, request)
         # Envoy's start waits for CDS and LDS, so even an empty response has to be sent.
@@ -71,9 +71,9 @@ class SotwSession(Session[SotwRequest]):
         before = self._covered_names(sub)
         sub.names = names
         after = self._covered_names(sub)
-        for name in after - before:
+        for name in self._paced(after - before):
             self._subscribe(sub, name)
-        for name in before - after:
+        for name in self._paced(before - after):
             sub.remove_name(name, self._target_version(sub, name))
         # A version covers what is subscribed to: a proxy that has one and subscribes to less needs a new version, and
         # nothing else. One that names no endpoints or routes any more has dropped the type: Envoy would not even ACK.
@@ -96,7 +96,7 @@ class SotwSession(Session[SotwRequest]):
 
     def _repeat(self, sub: Subscription) -> None:
         """Answer again: a second ACK of the same response means that a cluster is warming and waits for endpoints."""
-        for name in () if sub.full_state else self._covered_names(sub):
+        for name in () if sub.full_state else self._paced(self._covered_names(sub)):
             if self._target_version(sub, name):
                 sub.delivery.record_held(name, None, "")
 

@@ -12,7 +12,9 @@ import logging
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ROUTE, Resource, ResourceSet
@@ -25,6 +27,8 @@ from tests.bench.bare import BareServer, response
 from tests.bench.client_process import until
 from tests.bench.gauges import p50, p99
 from tests.bench.worlds import mirrored_services, virtual_service
+
+T = TypeVar("T")
 
 CHANGES = 100
 WARM_UP = 5
@@ -42,8 +46,11 @@ class Heard:
     def checkpoint(self) -> None:
         self._feed.checkpoint()
 
-    def attach(self, proxy: Proxy, offer: Offer, variant: str) -> Link:
-        link = self._feed.attach(proxy, offer, variant)
+    async def run(self, work: Callable[[], T]) -> T:
+        return await self._feed.run(work)
+
+    def attach(self, proxy: Proxy, offer: Offer, variant: str, client: str) -> Link:
+        link = self._feed.attach(proxy, offer, variant, client)
         original_settled = link.settled
 
         def settled() -> None:

@@ -1,6 +1,7 @@
 """A feed that a test controls, an xDS server on it, and an xDS client over a real gRPC channel."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import grpc
 from envoy.service.discovery.v3 import discovery_pb2
@@ -14,6 +15,8 @@ from mirrorplane.controlplane.xds.push_order import SERVER_LIMITS, PushLimits
 from mirrorplane.controlplane.xds.status import StreamStatus
 from mirrorplane.controlplane.xds.streams import XdsStreams
 from tests.controlplane.xds.resource_worlds import World, first_set, next_set
+
+T = TypeVar("T")
 
 ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService"
 NODE_ID = "sidecar~10.0.0.7~sleep.default~default.svc.cluster.local"
@@ -53,6 +56,9 @@ class TableFeed:
 
     def checkpoint(self) -> None:
         """What a test offers is short."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        return work()
 
     def publish(self, world: World) -> None:
         self.publish_set(next_set(self.set, world))
