@@ -4,6 +4,8 @@ import ipaddress
 
 import msgspec
 
+from mirrorplane.api.units import whole_number
+
 HIGHEST_PORT = 65535
 
 
@@ -35,6 +37,7 @@ def parse_address(text: str) -> Address:
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host:
         raise AddressError(f"{text!r} is not an address: write host:port, for example 127.0.0.1:15010")
-    if not port.isascii() or not port.isdigit() or int(port) > HIGHEST_PORT:
+    number = whole_number(port)
+    if number is None or number > HIGHEST_PORT:
         raise AddressError(f"{text!r} is not an address: {port!r} is not a port in 0..{HIGHEST_PORT}")
-    return Address(host, int(port))
+    return Address(host, number)

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from mirrorplane.api.units import whole_number
+
 PASSTHROUGH = "PassthroughCluster"
 BLACK_HOLE = "BlackHoleCluster"
 INBOUND_PASSTHROUGH = "InboundPassthroughCluster"
@@ -78,10 +80,11 @@ def parse_cluster(name: str) -> ClusterName | None:
     """Read a cluster name back; None when it is not of the form (PassthroughCluster, BlackHoleCluster)."""
     fields = name.split("|")
     key = _KEYS.get(fields[0])
-    if key is None or len(fields) not in {4, 5} or not fields[1].isdigit():
+    port = whole_number(fields[1]) if key and len(fields) in {4, 5} else None
+    if key is None or port is None or str(port) != fields[1]:
         return None
     purpose, transport = key
-    return ClusterName(purpose, transport, int(fields[1]), fields[2], fields[3], "".join(fields[4:]))
+    return ClusterName(purpose, transport, port, fields[2], fields[3], "".join(fields[4:]))
 
 
 def outbound_cluster(host: str, port: int, subset: str = "") -> ClusterName:

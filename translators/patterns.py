@@ -12,6 +12,8 @@ from functools import lru_cache
 import msgspec
 import re2
 
+from mirrorplane.api.units import whole_number
+
 LONGEST = 1024
 LARGEST_PROGRAM = 32_768
 """The limit of a compiled regex that our bootstrap sets (`re2.max_program_size.error_level`, as Istio's does)."""
@@ -110,9 +112,9 @@ def may_lose_slash(pattern: str, substitution: str) -> bool:
     """
     if substitution.startswith("/") or not _consumes_slash(pattern):
         return False
-    if substitution[:1] == "\\" and substitution[1:2].isdigit():
-        number = int(substitution[1])
-        return bool(number) and not _restores_slash(pattern, number)
+    number = whole_number(substitution[1:2]) if substitution[:1] == "\\" else None
+    if number is not None:
+        return number != 0 and not _restores_slash(pattern, number)
     return True
 
 

@@ -21,8 +21,8 @@ _NUMBER_START: Final = frozenset("0123456789+-.")
 _INTEGER: Final = re.compile(r"([-+]?)(?:0[bB]([01]+)|0[xX]([0-9a-fA-F]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _BASES: Final = (2, 16, 8, 10)
-# Go's integers have 64 bits; its YAML reader makes doubles of larger ones.
-_INTEGER_LIMIT: Final = 1 << 64
+# Go's int64 and uint64; its YAML reader makes doubles of other integers.
+_INTEGERS: Final = range(-(1 << 63), 1 << 64)
 # A double has at most 309 digits before the point, and Python takes quadratic time to read a long integer.
 _LONGEST_NUMBER: Final = 400
 
@@ -67,7 +67,7 @@ def _number(text: str) -> Scalar:
     integer = _INTEGER.fullmatch(digits)
     if integer:
         value = _integer(integer)
-        return value if abs(value) < _INTEGER_LIMIT else float(value)
+        return value if value in _INTEGERS else float(value)
     if _FLOAT.fullmatch(digits):
         number = float(digits)
         return text if math.isinf(number) else number

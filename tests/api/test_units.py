@@ -4,7 +4,7 @@ import pytest
 
 from mirrorplane.api.hosts import candidates, covers, exported, fqdn, host_problem, is_ip
 from mirrorplane.api.proxy import NodeIdError, Proxy, Scope, Visibility, parse_node_id
-from mirrorplane.api.units import millionths, milliseconds
+from mirrorplane.api.units import millionths, milliseconds, whole_number
 from mirrorplane.translators.parts.domains import domains, with_port
 from mirrorplane.translators.port_protocols import protocol_of_port
 
@@ -23,6 +23,16 @@ def test_a_duration_is_read_as_istio_writes_it(text: str, ms: int):
 def test_what_is_no_duration_is_refused(text: str):
     with pytest.raises(ValueError, match=r"is not a duration|is shorter than 1ms|is longer than a year"):
         milliseconds(text)
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("8000", 8000), ("007", 7), ("", None), ("-1", None)])
+def test_a_whole_number_has_digits_only(text: str, number: int | None):
+    assert whole_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["²", "٣", "9" * 5000, "1_0", " 1", "1\n"])
+def test_what_int_reads_or_raises_for_is_no_whole_number(text: str):
+    assert whole_number(text) is None
 
 
 @pytest.mark.parametrize(

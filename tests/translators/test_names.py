@@ -54,7 +54,13 @@ def test_a_profile_is_the_last_field():
     assert str(name) == "mirror|80||web|mirrorplane.io/MirrorPolicy/shop/careful#cart"
 
 
-@pytest.mark.parametrize("name", ["PassthroughCluster", "outbound|80", "outbound|x||web", "shadow|80||web", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("PassthroughCluster", "outbound|80", "outbound|x||web", "shadow|80||web", ""),
+        *("outbound|²||web", "outbound|08||web", f"outbound|{'9' * 5000}||web"),
+    ],
+)
 def test_other_names_are_none(name: str):
     assert parse_cluster(name) is None
 

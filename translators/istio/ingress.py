@@ -13,7 +13,7 @@ from mirrorplane.api.mesh import Protocol
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import OWN_PORTS
 from mirrorplane.api.sidecar_scope import IngressListener
-from mirrorplane.api.units import PORTS
+from mirrorplane.api.units import PORTS, whole_number
 from mirrorplane.translators.istio.connection_pool import pool_findings, pool_of
 from mirrorplane.translators.istio.egress import bind_findings, capture_findings, port_findings
 from mirrorplane.translators.port_protocols import protocol_of_token
@@ -27,13 +27,14 @@ def ingress_of(spec: istio.IngressListener) -> IngressListener:
     """Return one inbound port. Of defaultEndpoint, `0.0.0.0` means the workload's own address (Istio)."""
     assert spec.port is not None
     host, port = _endpoint(spec.default_endpoint)
+    target = whole_number(port)
     return IngressListener(
         port=spec.port.number,
         protocol=(protocol_of_token(spec.port.protocol) or Protocol.AUTO).value,
         bind=spec.bind,
         bound=spec.capture_mode == "NONE",
         address=_LOCAL.get(host, ""),
-        target=int(port or 0),
+        target=target or 0,
         pool=inbound_pool_of(spec.connection_pool),
     )
 
@@ -92,16 +93,17 @@ def _endpoint_findings(about: Ref, path: str, text: str) -> Iterator[Finding]:
         yield Finding(about, "UnixSocket", f"{text} is not supported: workloads are called over TCP only", path)
         return
     host, port = _endpoint(text)
+    number = whole_number(port)
     if text and (host not in _ADDRESSES or ":" not in text or (":" in host and not is_ip(host))):
         message = (
             "sidecar: defaultEndpoint must be of form 127.0.0.1:<port>,0.0.0.0:<port>,[::1]:port,[::]:port,"
             "unix://filepath or unset"
         )
         yield Finding(about, "InvalidEndpoint", message, path)
-    elif text and not (port.isdecimal() and int(port) in PORTS):
+    elif text and number not in PORTS:
         message = f"sidecar: defaultEndpoint port ({port}) is not in 1..65535"
         yield Finding(about, "InvalidEndpoint", message, path)
-    elif text and int(port) in OWN_PORTS:
+    elif number in OWN_PORTS:
         message = f"port {port} is the sidecar's own: clients would reach Envoy, its admin interface at 15000"
         yield Finding(about, "LocalEndpoint", message, path, fix="use the port of the workload")
 

@@ -7,6 +7,7 @@ from mirrorplane.api.actions import Retries
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.kinds.istio import virtual_service as istio
 from mirrorplane.api.meta import Ref
+from mirrorplane.api.units import whole_number
 from mirrorplane.translators.istio.scalars import duration_findings, optional_ms
 
 _BY_STATUS = "retriable-status-codes"
@@ -54,7 +55,7 @@ def retry_findings(about: Ref, path: str, spec: istio.Retry | None) -> Iterator[
             about, "InvalidRetries", message, f"{path}.attempts", fix="set attempts, or remove the other fields"
         )
     for word in _words(spec.retry_on):
-        if word not in _CONDITIONS and not (word.isdigit() and int(word) in _CODES):
+        if word not in _CONDITIONS and whole_number(word) not in _CODES:
             message = f'"{word}" is not a valid retryOn policy'
             fix = f"use one of {', '.join(sorted(_CONDITIONS))}, or an HTTP status"
             yield Finding(about, "InvalidRetries", message, f"{path}.retryOn", fix=fix)
@@ -64,8 +65,8 @@ def retry_findings(about: Ref, path: str, spec: istio.Retry | None) -> Iterator[
 def _conditions(text: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Split conditions from status codes, which make up a condition of their own (Istio)."""
     words = _words(text)
-    statuses = tuple(int(word) for word in words if word.isdigit())
-    on = [word for word in words if not word.isdigit()]
+    statuses = tuple(number for word in words if (number := whole_number(word)) is not None)
+    on = [word for word in words if whole_number(word) is None]
     return tuple(dict.fromkeys(on + ([_BY_STATUS] if statuses else []))), statuses
 
 

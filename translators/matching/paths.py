@@ -2,6 +2,7 @@
 
 import re2
 
+from mirrorplane.api.units import whole_number
 from mirrorplane.translators import envoy
 from mirrorplane.translators.matching.fields import full_match
 
@@ -59,7 +60,8 @@ def _expand(match: "re2._Match[str]", substitution: str) -> str:
     result, characters = "", iter(substitution)
     for char in characters:
         following = next(characters, "") if char == "\\" else ""
-        result += (match.group(int(following)) or "") if following.isdigit() else following or char
+        group = whole_number(following)
+        result += following or char if group is None else match.group(group) or ""
     return result
 
 

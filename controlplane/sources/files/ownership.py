@@ -118,9 +118,11 @@ def _choose(ref: Ref, owners: tuple[Owner, ...], before: FileIndex, after: FileI
 
 
 def _generation(obj: AnyObject, last: AnyObject | None) -> int:
-    """Count as the API server does: up by one for each change of what a user writes, unless the manifest has one."""
+    """Return the manifest's own generation, or count: 1, and up by one for each change of what a user writes.
+
+    An API server counts changes of the spec alone. Here labels and annotations count too: some are configuration.
+    """
     if obj.generation or last is None:
         return obj.generation or 1
-    # An API server counts changes of the spec alone. Here labels and annotations count too: some are configuration.
     same = (obj.spec, obj.labels, obj.annotations) == (last.spec, last.labels, last.annotations)
     return last.generation if same else last.generation + 1
