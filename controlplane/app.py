@@ -74,7 +74,7 @@ class App:
         self.source: Source = Sources((self.internal, *(sources or [file_source(options.paths, catalogue())])))
         client_limits = options.client_limits
         self.plane = Plane(catalogue(), self.source.locate, max_scopes=client_limits.scopes)
-        self.metrics = Metrics(self.plane)
+        self.metrics = Metrics(self.plane, self._certificate_expiries)
         self.status_updater = StatusUpdater(self.plane, self._streams)
         self.feed = PlaneFeed(self.plane, self.metrics)
         self.xds = XdsStreams(self.feed, options.push_limits, client_limits.first_message)
@@ -90,6 +90,9 @@ class App:
         self._synced = False
         self._finding_log = FindingLog(self.plane.executor)
         self._stop = asyncio.Event()
+
+    def _certificate_expiries(self) -> dict[str, float]:
+        return self.grpc_server.certificate_expiries()
 
     def _ready_checks(self) -> dict[str, bool]:
         return {f"read: {self.source.name}": self._synced, f"listening: xDS on {self.options.xds}": self.admin.ready}

@@ -18,7 +18,7 @@ from mirrorplane.controlplane.grpc_server.open_calls import OpenCalls, client_of
 from mirrorplane.controlplane.grpc_server.refusals import REFUSED, FirstMessageTimeoutError, Refusals
 from mirrorplane.controlplane.grpc_server.service import Method, Service
 from mirrorplane.controlplane.identity.authoriser import Authoriser
-from mirrorplane.controlplane.identity.certificates import server_credentials
+from mirrorplane.controlplane.identity.certificates import ServerCertificates
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class GrpcServer:
         self._address, self._services = address, services
         self._authoriser, self._limits = authoriser, limits
         tls = authoriser.security.tls
-        self._credentials = server_credentials(tls) if tls else None
+        self._certificates = ServerCertificates(tls) if tls else None
         self._refusals = Refusals(count=count_refusal)
         self._open_calls = OpenCalls(limits.max_client_calls)
         self._server: Any = None
@@ -84,13 +84,17 @@ class GrpcServer:
             )
         )
         port: int = (
-            server.add_secure_port(self._address, self._credentials)
-            if self._credentials
+            server.add_secure_port(self._address, self._certificates.credentials())
+            if self._certificates
             else server.add_insecure_port(self._address)
         )
         await server.start()
         self._server = server
         return port
+
+    def certificate_expiries(self) -> dict[str, float]:
+        """Return the Unix times at which the server's certificates expire, by use; none without TLS."""
+        return self._certificates.expiries() if self._certificates else {}
 
     async def stop(self, grace: float) -> None:
         """Let services end their calls, and close after at most `grace` seconds."""

@@ -9,7 +9,7 @@ from cryptography import x509
 
 from mirrorplane.controlplane.identity.caller import Caller, UnauthenticatedError, caller_from_spiffe_id
 from mirrorplane.controlplane.identity.watched_files import WatchedFiles
-from mirrorplane.translators.secrets.pem import UNREADABLE, check_authorities, check_pair
+from mirrorplane.translators.secrets.pem import UNREADABLE, check_authorities, check_pair, first_expiry
 
 
 class TlsFiles(msgspec.Struct, frozen=True):
@@ -20,26 +20,40 @@ class TlsFiles(msgspec.Struct, frozen=True):
     client_ca: Path | None = None
 
 
-def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    """Return credentials that follow the files. Open connections keep theirs. Raises FileProblemError.
+class _Loaded(msgspec.Struct, frozen=True):
+    """What was made of the files, and when the first certificate of each expires."""
 
-    The files are one set: a new certificate is used only with its key.
-    """
-    paths = [files.certificate, files.key, *([files.client_ca] if files.client_ca else [])]
-    watched = WatchedFiles(paths, _configuration)
-    current = [watched.latest()]
+    configuration: Any
+    expiries: dict[str, float]
 
-    def fetch() -> Any:
+
+class ServerCertificates:
+    """The newest certificates of the server. The files are one set: a certificate is used only with its key."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Read the files. Raises FileProblemError."""
+        paths = [files.certificate, files.key, *([files.client_ca] if files.client_ca else [])]
+        self._watched = WatchedFiles(paths, _load)
+        self._current = self._watched.latest()
+        self._requires_clients = files.client_ca is not None
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Return credentials that follow the files. Open connections keep theirs."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._current.configuration, self._fetch, require_client_authentication=self._requires_clients
+        )
+
+    def expiries(self) -> dict[str, float]:
+        """Return the Unix time at which the first certificate expires, of `server`, and of `client_ca` if it is set."""
+        return self._watched.latest().expiries
+
+    def _fetch(self) -> Any:
         """Return the newest certificates, for a handshake; None (grpc's "unchanged") if they are the current ones."""
-        latest = watched.latest()
-        if latest is current[0]:
+        latest = self._watched.latest()
+        if latest is self._current:
             return None
-        current[0] = latest
-        return latest
-
-    return grpc.dynamic_ssl_server_credentials(
-        current[0], fetch, require_client_authentication=files.client_ca is not None
-    )
+        self._current = latest
+        return latest.configuration
 
 
 def caller_from_certificate(pem: bytes) -> Caller:
@@ -61,10 +75,12 @@ def caller_from_certificate(pem: bytes) -> Caller:
     return caller_from_spiffe_id(uris[0], certificate.not_valid_after_utc.timestamp())
 
 
-def _configuration(certificate: bytes, key: bytes, client_ca: bytes | None = None) -> Any:
+def _load(certificate: bytes, key: bytes, client_ca: bytes | None = None) -> _Loaded:
     """Check that the files belong together. Raises ValueError that quotes nothing of them."""
     check_pair(certificate, key)
     if client_ca is not None:
         check_authorities(client_ca)
     # gRPC wants the key before the certificate.
-    return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca)
+    configuration = grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca)
+    expiries = {"server": first_expiry(certificate), "client_ca": first_expiry(client_ca or b"")}
+    return _Loaded(configuration, {name: expiry for name, expiry in expiries.items() if expiry is not None})

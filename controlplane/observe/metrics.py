@@ -1,10 +1,11 @@
 """Metrics for Prometheus. One registry, passed around.
 
-Labels are bounded: types that are served, protocol variants, kinds and severities; nothing that a proxy can make up.
+Labels are bounded: types that are served, protocol variants, kinds, severities and names of Secrets; nothing that a
+proxy can make up.
 """
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,6 +23,7 @@ from prometheus_client.registry import Collector
 from mirrorplane.api.resource import PUSH_ORDER
 from mirrorplane.controlplane.findings.nacks import short
 from mirrorplane.controlplane.grpc_server.refusals import REASONS
+from mirrorplane.controlplane.observe.certificate_expiry import CertificateCollector, Expiries
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.query.versions import this_version
 
@@ -46,7 +48,7 @@ class Traffic:
 class Metrics:
     """What is counted as it happens; the other metrics are read from the plane at each scrape."""
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Plane, server_expiries: Callable[[], Expiries] = dict) -> None:
         self.registry = CollectorRegistry()
         counters = (
             self._counter("xds_pushes", "Responses written to proxies, by type.", "type"),
@@ -79,6 +81,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.registry.register(_PlaneCollector(plane))
+        self.registry.register(CertificateCollector(plane, server_expiries))
 
     def traffic_of(self, type_url: str) -> Traffic:
         """Return the counters of a type."""

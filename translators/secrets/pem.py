@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
@@ -54,6 +55,18 @@ def host_names(chain: bytes) -> tuple[str, ...]:
     except (*UNREADABLE, x509.ExtensionNotFound):
         return ()
     return tuple(name.lower() for name in extension.value.get_values_for_type(x509.DNSName))
+
+
+@lru_cache(maxsize=4096)
+def first_expiry(pem: bytes) -> float | None:
+    """Return the Unix time at which the first of some certificates expires; None if they cannot be read.
+
+    Cached: it is asked of every Secret at each scrape of the metrics.
+    """
+    try:
+        return min(certificate.not_valid_after_utc.timestamp() for certificate in x509.load_pem_x509_certificates(pem))
+    except UNREADABLE:
+        return None
 
 
 def check_authorities(pem: bytes) -> None:
