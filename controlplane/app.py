@@ -21,6 +21,7 @@ from mirrorplane.controlplane.feed import PlaneFeed
 from mirrorplane.controlplane.findings.log import FindingLog
 from mirrorplane.controlplane.grpc_server.server import GrpcServer, TransportLimits
 from mirrorplane.controlplane.identity.authoriser import Authoriser, Security
+from mirrorplane.controlplane.identity.certificates import TlsState
 from mirrorplane.controlplane.observe.change_log import log_changes
 from mirrorplane.controlplane.observe.logs import fields
 from mirrorplane.controlplane.observe.metrics import Metrics
@@ -74,7 +75,7 @@ class App:
         self.source: Source = Sources((self.internal, *(sources or [file_source(options.paths, catalogue())])))
         client_limits = options.client_limits
         self.plane = Plane(catalogue(), self.source.locate, max_scopes=client_limits.scopes)
-        self.metrics = Metrics(self.plane, self._certificate_expiries)
+        self.metrics = Metrics(self.plane, self._tls_state)
         self.status_updater = StatusUpdater(self.plane, self._streams)
         self.feed = PlaneFeed(self.plane, self.metrics)
         self.xds = XdsStreams(self.feed, options.push_limits, client_limits.first_message)
@@ -91,8 +92,8 @@ class App:
         self._finding_log = FindingLog(self.plane.executor)
         self._stop = asyncio.Event()
 
-    def _certificate_expiries(self) -> dict[str, float]:
-        return self.grpc_server.certificate_expiries()
+    def _tls_state(self) -> TlsState:
+        return self.grpc_server.tls_state()
 
     def _ready_checks(self) -> dict[str, bool]:
         return {f"read: {self.source.name}": self._synced, f"listening: xDS on {self.options.xds}": self.admin.ready}

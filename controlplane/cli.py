@@ -11,6 +11,7 @@ from importlib import import_module
 import click
 
 from mirrorplane.controlplane.observe import logs
+from mirrorplane.controlplane.settings import quieten_grpc
 
 _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Run": ("serve", "bootstrap", "demo"),
@@ -98,7 +99,10 @@ def cli(verbose: bool, log_level: str, log_format: str) -> None:
 
     Mirrors get copies of live requests; guards keep a slow or stuck mirror from affecting clients.
     """
-    logs.start_logging(log_format, "debug" if verbose else log_level)
+    level = "debug" if verbose else log_level
+    if level != "debug":
+        quieten_grpc()
+    logs.start_logging(log_format, level)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Settings of the process itself. The only place that may read the environment; today everything is a flag."""
+"""Settings of the process itself. The only place that may read the environment: flags are read by click."""
 
 import ipaddress
+import os
 
 import msgspec
 
-from mirrorplane.api.units import whole_number
-
 HIGHEST_PORT = 65535
+_DIGITS = 5
+"""Of a port. `int` raises for thousands."""
 
 
 class AddressError(ValueError):
@@ -31,13 +32,20 @@ class Address(msgspec.Struct, frozen=True):
             return self.host == "localhost"
 
 
+def quieten_grpc() -> None:
+    """Keep gRPC's own lines off stderr, unless GRPC_VERBOSITY asks for them. To be called before grpc is imported.
+
+    They have a format of their own, and any client that fails a handshake causes one. See decision 0143.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+
 def parse_address(text: str) -> Address:
     """Read `host:port` or `[ipv6]:port`. Raises AddressError."""
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host:
         raise AddressError(f"{text!r} is not an address: write host:port, for example 127.0.0.1:15010")
-    number = whole_number(port)
-    if number is None or number > HIGHEST_PORT:
+    if not (port.isascii() and port.isdigit() and len(port) <= _DIGITS and int(port) <= HIGHEST_PORT):
         raise AddressError(f"{text!r} is not an address: {port!r} is not a port in 0..{HIGHEST_PORT}")
-    return Address(host, number)
+    return Address(host, int(port))

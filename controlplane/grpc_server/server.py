@@ -18,7 +18,7 @@ from mirrorplane.controlplane.grpc_server.open_calls import OpenCalls, client_of
 from mirrorplane.controlplane.grpc_server.refusals import REFUSED, FirstMessageTimeoutError, Refusals
 from mirrorplane.controlplane.grpc_server.service import Method, Service
 from mirrorplane.controlplane.identity.authoriser import Authoriser
-from mirrorplane.controlplane.identity.certificates import ServerCertificates
+from mirrorplane.controlplane.identity.certificates import ServerCertificates, TlsState
 
 _log = logging.getLogger(__name__)
 
@@ -92,9 +92,9 @@ class GrpcServer:
         self._server = server
         return port
 
-    def certificate_expiries(self) -> dict[str, float]:
-        """Return the Unix times at which the server's certificates expire, by use; none without TLS."""
-        return self._certificates.expiries() if self._certificates else {}
+    def tls_state(self) -> TlsState:
+        """Return what is known of the server's TLS; all empty without."""
+        return self._certificates.state() if self._certificates else TlsState()
 
     async def stop(self, grace: float) -> None:
         """Let services end their calls, and close after at most `grace` seconds."""

@@ -1,6 +1,7 @@
 """TLS from files: the server's certificate, the CA of client certificates, and the identity in a certificate."""
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import grpc
@@ -20,6 +21,16 @@ class TlsFiles(msgspec.Struct, frozen=True):
     client_ca: Path | None = None
 
 
+class TlsState(msgspec.Struct, frozen=True):
+    """How many TLS handshakes began, and when certificates expire.
+
+    `expiries` are the Unix times at which the first certificate expires, of `server`, and of `client_ca` if it is set.
+    """
+
+    handshakes: int = 0
+    expiries: dict[str, float] = {}
+
+
 class _Loaded(msgspec.Struct, frozen=True):
     """What was made of the files, and when the first certificate of each expires."""
 
@@ -36,6 +47,7 @@ class ServerCertificates:
         self._watched = WatchedFiles(paths, _load)
         self._current = self._watched.latest()
         self._requires_clients = files.client_ca is not None
+        self._handshakes, self._lock = 0, Lock()
 
     def credentials(self) -> grpc.ServerCredentials:
         """Return credentials that follow the files. Open connections keep theirs."""
@@ -43,17 +55,23 @@ class ServerCertificates:
             self._current.configuration, self._fetch, require_client_authentication=self._requires_clients
         )
 
-    def expiries(self) -> dict[str, float]:
-        """Return the Unix time at which the first certificate expires, of `server`, and of `client_ca` if it is set."""
-        return self._watched.latest().expiries
+    def state(self) -> TlsState:
+        """Return how many handshakes began, and when the newest certificates expire."""
+        with self._lock:
+            return TlsState(self._handshakes, self._watched.latest().expiries)
 
     def _fetch(self) -> Any:
-        """Return the newest certificates, for a handshake; None (grpc's "unchanged") if they are the current ones."""
-        latest = self._watched.latest()
-        if latest is self._current:
-            return None
-        self._current = latest
-        return latest.configuration
+        """Return the newest certificates, for a handshake; None (grpc's "unchanged") if they are the current ones.
+
+        gRPC calls it once for each connection, before anything is read from it, in threads of its own.
+        """
+        with self._lock:
+            self._handshakes += 1
+            latest = self._watched.latest()
+            if latest is self._current:
+                return None
+            self._current = latest
+            return latest.configuration
 
 
 def caller_from_certificate(pem: bytes) -> Caller:

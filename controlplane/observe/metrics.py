@@ -23,7 +23,8 @@ from prometheus_client.registry import Collector
 from mirrorplane.api.resource import PUSH_ORDER
 from mirrorplane.controlplane.findings.nacks import short
 from mirrorplane.controlplane.grpc_server.refusals import REASONS
-from mirrorplane.controlplane.observe.certificate_expiry import CertificateCollector, Expiries
+from mirrorplane.controlplane.identity.certificates import TlsState
+from mirrorplane.controlplane.observe.tls_metrics import TlsCollector
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.query.versions import this_version
 
@@ -48,7 +49,7 @@ class Traffic:
 class Metrics:
     """What is counted as it happens; the other metrics are read from the plane at each scrape."""
 
-    def __init__(self, plane: Plane, server_expiries: Callable[[], Expiries] = dict) -> None:
+    def __init__(self, plane: Plane, server_tls: Callable[[], TlsState] = TlsState) -> None:
         self.registry = CollectorRegistry()
         counters = (
             self._counter("xds_pushes", "Responses written to proxies, by type.", "type"),
@@ -81,7 +82,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.registry.register(_PlaneCollector(plane))
-        self.registry.register(CertificateCollector(plane, server_expiries))
+        self.registry.register(TlsCollector(plane, server_tls))
 
     def traffic_of(self, type_url: str) -> Traffic:
         """Return the counters of a type."""

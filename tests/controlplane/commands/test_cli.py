@@ -276,6 +276,7 @@ def test_a_port_that_is_taken_is_one_clear_line(folder: Path, option: str):
         other_option = "--admin-address" if option == "--xds-address" else "--xds-address"
         outcome = run_process("serve", "-f", folder, option, address, other_option, "127.0.0.1:0")
     assert f"cannot listen on {address}" in error_line(outcome)
+    assert "add_port.cc" not in outcome.stderr, "gRPC writes a line of its own"
 
 
 def test_insecure_is_served_with_a_warning(folder: Path):

@@ -157,6 +157,7 @@ async def test_a_certificate_that_does_not_hold_gets_no_connection(mutual, autho
     how = {"lives_s": -60} if flaw == "expired" else {"issuer": trustme.CA()}
     async with connected(mutual, authority.channel_credentials(SLEEP, **how)) as channel:
         assert await outcome_of(mutual, channel, KINDS[0], first_message(KINDS[0], HERE)) == "UNAVAILABLE"
+    assert mutual.grpc_server.tls_state().handshakes > 0, "handshakes that fail are counted too"
 
 
 @every_kind

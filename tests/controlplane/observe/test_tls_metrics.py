@@ -37,6 +37,7 @@ async def test_the_servers_certificates_are_those_of_the_files_as_they_are_now(t
     write(authority.issue_cert("localhost", not_after=SOON), chain, key)
     app = App(ServeOptions((), ANY, ANY, security=Security(TlsFiles(chain, key, ca))))
     value = app.metrics.registry.get_sample_value
+    assert value("mirrorplane_tls_handshakes_total") == 0
     assert value(OWN, {"certificate": "server"}) == SOON.timestamp()
     assert value(OWN, {"certificate": "client_ca"}) == datetime(3000, 1, 1, tzinfo=UTC).timestamp()
 

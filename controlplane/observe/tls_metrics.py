@@ -1,29 +1,33 @@
-"""When certificates expire: those of the server, and those of Secrets. Read at each scrape."""
+"""Metrics of TLS, read at each scrape: handshakes with the server, and when its certificates and Secrets' expire.
 
-from collections.abc import Callable, Iterator, Mapping
+gRPC does not tell Python which handshakes fail. See decision 0143.
+"""
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from mirrorplane.api.kinds.secret import SECRET
+from mirrorplane.controlplane.identity.certificates import TlsState
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.translators.secrets.pem import first_expiry
 
-Expiries = Mapping[str, float]
-"""Unix time of the first expiry, by what the certificates are for: `server`, `client_ca`."""
 
-
-class CertificateCollector(Collector):
+class TlsCollector(Collector):
     """Reports notAfter in seconds since 1970, as Prometheus wants times. Of several certificates the first counts."""
 
-    def __init__(self, plane: Plane, server_expiries: Callable[[], Expiries]) -> None:
-        self._plane, self._server_expiries = plane, server_expiries
+    def __init__(self, plane: Plane, server_tls: Callable[[], TlsState]) -> None:
+        self._plane, self._server_tls = plane, server_tls
 
     def collect(self) -> Iterator[Metric]:
         """See Collector."""
+        server = self._server_tls()
+        about = "TLS handshakes that connections to the xDS address began, also those that failed."
+        yield CounterMetricFamily("mirrorplane_tls_handshakes", about, value=server.handshakes)
         about = "When the control plane's certificate, and the first of the CAs of its clients, expire."
         family = GaugeMetricFamily("mirrorplane_certificate_expiry_timestamp_seconds", about, labels=["certificate"])
-        for name, expiry in self._server_expiries().items():
+        for name, expiry in server.expiries.items():
             family.add_metric([name], expiry)
         yield family
         about = "When the first certificate of a Secret expires."
