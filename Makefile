@@ -12,13 +12,24 @@ WORKERS ?= $(shell expr 3 \* `nproc 2>/dev/null || echo 2`)
 # Without bytecode every command compiles some 200 modules as it starts, and tests start hundreds of commands.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test fuzz lint check bench fix clean
+.PHONY: demo test envoys fuzz lint check bench fix clean
 
 demo: $(DEMO)
 	$(BIN)/mirrorplane demo
 
 test: $(DEV)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+# The supported Envoys that are older than the installed one: golden cases, random worlds, what the GatewayClass claims
+# and the guards of mirrors. All tests with an Envoy take `pytest --envoy-version 1.38.3`.
+OLDER := 1.36.4 1.37.0 1.38.3 1.39.3
+WITH_OLDER := tests/e2e/accepted tests/e2e/mirrors/test_guards.py \
+	$(addprefix tests/e2e/gateway_api/,test_features.py test_features_grpc.py test_features_l4.py)
+
+envoys: $(DEV) $(addprefix envoy-,$(OLDER))
+
+envoy-%: $(DEV)
+	$(BIN)/pytest --envoy-version $* -k 'not sotw' -n $(WORKERS) --dist worksteal $(WITH_OLDER)
 
 # Random tests, with fresh draws and ten times the examples of `make test`.
 fuzz: $(DEV)

@@ -27,7 +27,6 @@ from mirrorplane.translators.parts.downstream_tls import terminating_socket
 from tests.controlplane.playground.envoys import config_dump
 from tests.e2e.support.envoy_wheels import INSTALLED, OLDER, envoy_binary
 from tests.e2e.support.manifests import (
-    findings,
     join_manifests,
     mesh_config,
     nack_messages,
@@ -108,7 +107,7 @@ def _check_findings(stage: Stage, beside: Sidecar, version: str) -> None:
     # A release has what its version says: what decides for builds that leave filters out agrees with it.
     missing = missing_features(version)
     assert missing_features(version, stream.proxy.upstream_filters) == missing
-    about_version = [f for f in findings(stage) if f.reason == "EnvoyFeatureMissing"]
+    about_version = [f for f in stage.app.plane.findings.all() if f.reason == "EnvoyFeatureMissing"]
     assert [(str(f.about), f.message.split()[1].strip(",")) for f in about_version] == [
         (f"Envoy {version}", feature) for feature in missing
     ]
@@ -225,7 +224,7 @@ async def test_an_upgraded_proxy_is_served_what_its_new_version_has(
             await envoy.stop()
             del stage.envoys[proxy.id]
             await until(lambda: not list(stage.app.xds.statuses()), "the proxy has left")
-            assert [f for f in findings(stage) if f.reason == "EnvoyFeatureMissing"] == []
+            assert [f for f in stage.app.plane.findings.all() if f.reason == "EnvoyFeatureMissing"] == []
 
 
 async def _mirror_filters(beside: Sidecar) -> list[str]:
