@@ -76,6 +76,7 @@ class Service(msgspec.Struct, frozen=True):
     `headless`: DNS resolves its name to the workloads' addresses, and clients dial those.
     `external_name`: it stands for a host outside the mesh; clients that resolve it dial addresses of that host, which
     the proxy does not know.
+    `lists_endpoints`: DNS resolves those, and never the host itself, though none of them can be used.
     `subject_alt_names`: expected in its certificate when the policy originates TLS and lists none.
     """
 
@@ -89,6 +90,7 @@ class Service(msgspec.Struct, frozen=True):
     export_to: tuple[str, ...] = ("*",)
     headless: bool = False
     external_name: bool = False
+    lists_endpoints: bool = False
     created: str = ""
     subject_alt_names: tuple[str, ...] = ()
 

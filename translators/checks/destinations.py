@@ -207,14 +207,13 @@ def _not_http(use: _Use, service: Service) -> Iterator[Finding]:
 
 
 def _no_endpoints(view: View, use: _Use, service: Service, number: int) -> Iterator[Finding]:
-    """Warn of a mirror without a ready endpoint. A name that DNS resolves is taken to have some."""
+    """Warn of a mirror without a ready endpoint. A host that DNS resolves is taken to have some."""
     destination = use.destination
     subset = find_subset(view, use.client, destination.host, destination.subset) if destination.subset else None
     labels = subset.labels if subset is not None else ()
     numbers = (number,) if number else tuple(port.number for port in service.ports)
-    if service.resolution is not Resolution.ENDPOINTS or any(
-        view.memo(has_ready_endpoint, service.ref, service.host, port, labels) for port in numbers
-    ):
+    resolved = service.resolution is not Resolution.ENDPOINTS and not service.lists_endpoints
+    if resolved or any(view.memo(has_ready_endpoint, service.ref, service.host, port, labels) for port in numbers):
         return
     of_subset = f"subset {destination.subset} of " if destination.subset else ""
     message = f"{of_subset}{destination.host} has no ready endpoint: no copy arrives until it has one"

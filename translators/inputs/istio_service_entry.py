@@ -39,8 +39,6 @@ def lower(view: View, obj: Object[istio.ServiceEntry]) -> Lowered:
     findings = tuple(_local_findings(view, obj))
     local = {finding.path for finding in findings}
     endpoints = tuple(e for i, e in enumerate(spec.endpoints) if e.address and _endpoint_path(i) not in local)
-    # Where DNS has no endpoint left, it must not resolve the host instead: requests get 503.
-    resolution = Resolution.ENDPOINTS if spec.endpoints and not endpoints else _RESOLUTIONS[spec.resolution]
     services = tuple(
         Service(
             host=literal(host),
@@ -48,7 +46,8 @@ def lower(view: View, obj: Object[istio.ServiceEntry]) -> Lowered:
             ports=ports,
             ref=obj.ref,
             addresses=_addresses(obj),
-            resolution=resolution,
+            resolution=_RESOLUTIONS[spec.resolution],
+            lists_endpoints=bool(spec.endpoints),
             selector=tuple(sorted(_selector(obj).items())),
             export_to=spec.export_to or view.memo(mesh).services_export_to,
             created=obj.created,

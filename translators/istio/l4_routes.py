@@ -78,7 +78,7 @@ def _match_findings(obj: VirtualService, path: str, match: istio.StreamMatch, *,
         if not is_range(subnet):
             message = f"{subnet!r} is neither an IP address nor a CIDR range"
             yield Finding(obj.ref, "InvalidSubnet", message, f"{path}.destinationSubnets[{i}]")
-    # Istio's schema has it, hidden from its documentation, and istiod never reads it.
+    # Istio's schema has it, hidden from its documentation, and istiod never reads it. See decision 0146.
     yield from left_out(
         obj.ref, path, {"sourceSubnet": (match.source_subnet, "connections from all addresses match, in Istio too")}
     )

@@ -76,7 +76,8 @@ def build(
         return _without_endpoints(body, cluster, service)
     body.lb_policy = balancing.algorithm(policy.load_balancer)
     if not endpoint_discovery.fill(view, client, body, service, cluster):
-        return None
+        # Istio has no cluster for a subset whose labels no endpoint has.
+        return _without_endpoints(body, cluster, service) if not cluster.subset else None
     _describe(body, cluster, service)
     # Sent again with a changed cluster: in delta xDS Envoy waits for them, and does not ask (measured on 1.40).
     uses = (cluster.endpoints,) if body.type == envoy.Cluster.EDS else ()

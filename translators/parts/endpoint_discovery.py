@@ -12,7 +12,7 @@ from mirrorplane.translators.settings import mesh
 
 
 def fill(view: View, client: ClientKey, body: envoy.Cluster, service: Service, cluster: ClusterName) -> bool:
-    """Set a cluster's discovery type; False when DNS has nothing to resolve, so that no cluster is built (Istio).
+    """Set a cluster's discovery type; False, and nothing set, when DNS has nothing to resolve.
 
     `body.lb_policy` is set before. A mirror's cluster has the same endpoints as the live one.
     """
@@ -29,9 +29,11 @@ def fill(view: View, client: ClientKey, body: envoy.Cluster, service: Service, c
     port = cluster_port(service, cluster)
     assert port is not None
     endpoints = _dns_names(view, service, port, set(labelled.labels) if labelled else set())
+    if not endpoints:
+        return False
     single = service.resolution is Resolution.DNS_ROUND_ROBIN
     _use_dns(body, endpoints, view.memo(mesh).dns_refresh_ms, single=single)
-    return bool(endpoints)
+    return True
 
 
 def _use_dns(body: envoy.Cluster, endpoints: list[Endpoint], refresh_ms: int, *, single: bool) -> None:
@@ -58,9 +60,12 @@ def _use_dns(body: envoy.Cluster, endpoints: list[Endpoint], refresh_ms: int, *,
 
 
 def _dns_names(view: View, service: Service, port: Port, labels: set[tuple[str, str]]) -> list[Endpoint]:
-    """Return the names to resolve: the endpoints', or the host itself when the service lists none (Istio)."""
+    """Return the names to resolve: the endpoints', or the host itself when the service lists none (Istio).
+
+    Endpoints that a service lists, and of which none can be used, are not replaced by the host.
+    """
     endpoints = port_endpoints(view, service, port)
     number = port.target_port if isinstance(port.target_port, int) and port.target_port else port.number
-    if not endpoints:
+    if not endpoints and not service.lists_endpoints:
         return [Endpoint(Locality(), service.host, number)]
     return [endpoint for endpoint in endpoints if labels <= set(endpoint.labels)]

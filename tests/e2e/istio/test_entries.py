@@ -68,6 +68,17 @@ async def test_several_entries_for_one_host_share_endpoints_and_ports(stage: Sta
         assert await request(envoy, client, MORE) == (OK, "first")
 
 
+async def test_endpoints_without_address_leave_their_host_to_other_entries(stage: Stage, client: aiohttp.ClientSession):
+    far = service_entry("far", {"network": "far"}, resolution="DNS")
+    await stage.apply(join_manifests(mesh_config({}), far))
+    envoy = await sidecar(stage, PORT)
+    assert await request(envoy, client) == (UNAVAILABLE, ""), "DNS does not resolve the host instead"
+    async with Workload("near") as workload:
+        near = {"address": "localhost", "ports": {"http": workload.port}}
+        await stage.apply(service_entry("near", near, resolution="DNS"))
+        assert await request(envoy, client) == (OK, "near")
+
+
 async def test_a_unix_socket_on_the_proxys_machine_is_dialled(
     stage: Stage, client: aiohttp.ClientSession, tmp_path: Path
 ):

@@ -103,3 +103,24 @@ async def runs_of_a_further_endpoint(rules: int) -> int:
 
 async def test_a_further_endpoint_does_not_check_the_rules_that_mirror_there():
     assert await runs_of_a_further_endpoint(30) == await runs_of_a_further_endpoint(3)
+
+
+ENTRY = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: shadow}
+spec:
+  hosts: [shadow.example.com]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: DNS
+"""
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "is_reported"),
+    [("", False), ("  endpoints: [{address: a.example.com}]\n", False), ("  endpoints: [{network: far}]\n", True)],
+)
+async def test_a_host_whose_listed_endpoints_cannot_be_used_is_not_resolved_instead(endpoints: str, is_reported: bool):
+    rule = RULES["VirtualService"].replace("host: shadow", "host: shadow.example.com")
+    plane = await plane_of(f"{WORLD}{rule}---{ENTRY}{endpoints}")
+    assert bool(reported(plane)) is is_reported
