@@ -73,14 +73,32 @@ class LocalityLb(msgspec.Struct, frozen=True):
     zone_aware: bool = False
 
 
+class Utilization(msgspec.Struct, frozen=True):
+    """How the load that endpoints report (ORCA) becomes their weight. None is Envoy's default: 10 s, 3 min, 1 s.
+
+    A report counts from `blackout_ms` after an endpoint's first one until it is `expiration_ms` old. `metrics` are
+    names as in `named_metrics.queue`; without any the utilization of the application counts.
+    """
+
+    blackout_ms: int | None = None
+    expiration_ms: int | None = None
+    update_ms: int | None = None
+    error_penalty: float = 0.0
+    metrics: tuple[str, ...] = ()
+
+
 class LoadBalancer(msgspec.Struct, frozen=True):
-    """How an endpoint is chosen. `table_size` is that of the hash table; 0 is Envoy's default (1,024 for rings)."""
+    """How an endpoint is chosen. `table_size` is that of the hash table; 0 is Envoy's default (1,024 for rings).
+
+    With `utilization` endpoints take turns by the load that they report, whatever the algorithm.
+    """
 
     algorithm: Algorithm = Algorithm.LEAST_REQUEST
     hash_key: HashKey | None = None
     table_size: int = 0
     slow_start: SlowStart | None = None
     locality_lb: LocalityLb | None = None
+    utilization: Utilization | None = None
 
 
 class Keepalive(msgspec.Struct, frozen=True):
@@ -227,6 +245,8 @@ class ClusterPolicy(msgspec.Struct, frozen=True, cache_hash=True):
         """Whether localities have weights of their own."""
         locality_lb = self.load_balancer.locality_lb if self.load_balancer else None
         if locality_lb is None or not locality_lb.enabled or locality_lb.zone_aware:
+            return False
+        if self.load_balancer is not None and self.load_balancer.utilization is not None:
             return False
         # Istio: failover is in force only with outlier detection.
         return bool(locality_lb.distribute) or self.outlier_detection is not None

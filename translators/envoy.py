@@ -90,6 +90,9 @@ from envoy.extensions.filters.udp.udp_proxy.v3.route_pb2 import Route as UdpRout
 from envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConfig as UdpProxy
 from envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2 import CookieBasedSessionState
 from envoy.extensions.http.stateful_session.header.v3.header_pb2 import HeaderBasedSessionState
+from envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.client_side_weighted_round_robin_pb2 import (  # noqa: E501
+    ClientSideWeightedRoundRobin as WeightedByUtilization,
+)
 from envoy.extensions.matching.common_inputs.network.v3.network_inputs_pb2 import SourcePortInput as SourcePort
 from envoy.extensions.matching.input_matchers.runtime_fraction.v3.runtime_fraction_pb2 import (
     RuntimeFraction as FractionMatcher,
@@ -237,6 +240,7 @@ __all__ = [
     "UpstreamHttp",
     "UpstreamTlsContext",
     "VirtualHost",
+    "WeightedByUtilization",
     "WeightedCluster",
     "XdsExtension",
     "XdsRegexMatcher",

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from itertools import takewhile
 
-from mirrorplane.api.cluster_policy import Algorithm, HashKey, LoadBalancer, SlowStart
+from mirrorplane.api.cluster_policy import Algorithm, HashKey, LoadBalancer, SlowStart, Utilization
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import destination_rule as istio
 from mirrorplane.api.meta import Ref
-from mirrorplane.translators.istio.left_out import left_out
 from mirrorplane.translators.istio.locality_lb import (
     locality_lb_findings,
     locality_lb_of,
@@ -47,7 +46,8 @@ def load_balancer_of(spec: istio.LoadBalancer | None) -> LoadBalancer | None:
     if consistent_hash is None:
         algorithm = _SIMPLE[spec.simple]
         slow_start = _slow_start(spec) if algorithm in _SLOW_START else None
-        return LoadBalancer(algorithm, slow_start=slow_start, locality_lb=locality_lb)
+        utilization = _utilization(spec.backend_utilization)
+        return LoadBalancer(algorithm, slow_start=slow_start, locality_lb=locality_lb, utilization=utilization)
     if consistent_hash.maglev is not None:
         return LoadBalancer(
             Algorithm.MAGLEV, _hash_key(consistent_hash), consistent_hash.maglev.table_size, locality_lb=locality_lb
@@ -83,13 +83,24 @@ def _locality_findings(about: Ref, path: str, spec: istio.LoadBalancer) -> Itera
         yield Finding(about, "InvalidLocality", message, path)
     yield from locality_lb_findings(about, f"{path}.localityLbSetting", spec.locality_lb_setting)
     yield from zone_aware_lb_findings(about, f"{path}.zoneAwareLbSetting", spec.zone_aware_lb_setting)
-    # An empty block asks for it too.
-    utilization = None if spec.backend_utilization is None else True
-    yield from left_out(
-        about,
-        path,
-        {"backendUtilization": (utilization, "load reports of workloads (ORCA) are not read; LEAST_REQUEST is used")},
-    )
+    if spec.backend_utilization is not None:
+        yield from _utilization_findings(about, f"{path}.backendUtilization", spec)
+
+
+def _utilization_findings(about: Ref, path: str, spec: istio.LoadBalancer) -> Iterator[Finding]:
+    utilization = spec.backend_utilization
+    assert utilization is not None
+    durations = {
+        "weightStabilizationPeriod": utilization.weight_stabilization_period,
+        "weightExpirationPeriod": utilization.weight_expiration_period,
+        "weightUpdatePeriod": utilization.weight_update_period,
+    }
+    yield from duration_findings(about, path, durations)
+    penalty = {"errorUtilizationPenaltyPercent": utilization.error_utilization_penalty_percent}
+    yield from number_findings(about, path, penalty)
+    if spec.locality_lb_setting is not None and spec.locality_lb_setting.distribute:
+        message = "localityLbSetting.distribute has no effect: Envoy cannot weigh localities beside reported load"
+        yield Finding(about, "LocalityLeftOut", message, path, Severity.WARNING, "remove one of the two")
 
 
 def _hash_key(spec: istio.ConsistentHash) -> HashKey:
@@ -99,6 +110,22 @@ def _hash_key(spec: istio.ConsistentHash) -> HashKey:
         attributes = tuple((attribute.name, attribute.value) for attribute in cookie.attributes)
         return HashKey(cookie=cookie.name, cookie_path=cookie.path, cookie_ttl_ms=ttl, cookie_attributes=attributes)
     return HashKey(header=spec.http_header_name, query=spec.http_query_parameter_name, source_ip=spec.use_source_ip)
+
+
+def _utilization(spec: istio.BackendUtilization | None) -> Utilization | None:
+    if spec is None:
+        return None
+    return Utilization(
+        blackout_ms=_optional(spec.weight_stabilization_period),
+        expiration_ms=_optional(spec.weight_expiration_period),
+        update_ms=_optional(spec.weight_update_period),
+        error_penalty=spec.error_utilization_penalty_percent / _PERCENT[-1],
+        metrics=spec.metric_names_for_computing_utilization,
+    )
+
+
+def _optional(text: str | None) -> int | None:
+    return optional_ms(text) if text else None
 
 
 def _slow_start(spec: istio.LoadBalancer) -> SlowStart | None:

@@ -45,7 +45,7 @@ def group_endpoints(endpoints: Iterable[Endpoint], policy: ClusterPolicy, viewer
         Group(locality, tuple(members), min(sum(e.weight for e in members), _LARGEST_SUM), priorities[rank])
         for (rank, locality), members in sorted(members_by_key.items(), key=lambda item: item[0])
     )
-    return _distribute(groups, settings, viewer.locality) if settings.enabled else groups
+    return _distribute(groups, settings, viewer.locality) if policy.weighs_localities else groups
 
 
 def _distance(endpoint: Endpoint, settings: LocalityLb, viewer: EndpointView) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from mirrorplane.api.actions import Destination
-from mirrorplane.api.cluster_policy import Algorithm, ClusterPolicy, HashKey, LoadBalancer, SlowStart
+from mirrorplane.api.cluster_policy import Algorithm, ClusterPolicy, HashKey, LoadBalancer, SlowStart, Utilization
 from mirrorplane.api.proxy import ClientKey
 from mirrorplane.api.view import View
 from mirrorplane.translators import envoy
@@ -31,6 +31,12 @@ def algorithm(load_balancer: LoadBalancer | None) -> "envoy.Cluster.LbPolicy":
 def tune(body: envoy.Cluster, policy: ClusterPolicy) -> None:
     """Set the parameters of the algorithm: table sizes, slow start, weights of localities."""
     balancing = policy.load_balancer or LoadBalancer()
+    if balancing.utilization is not None:
+        # It supersedes the algorithm, and Envoy rejects it beside weights of localities (measured).
+        config = body.load_balancing_policy.policies.add().typed_extension_config
+        config.name = "envoy.load_balancing_policies.client_side_weighted_round_robin"
+        config.typed_config.CopyFrom(envoy.packed(_by_utilization(balancing.utilization)))
+        return
     if balancing.algorithm is Algorithm.RING_HASH:
         body.ring_hash_lb_config.minimum_ring_size.value = balancing.table_size or _DEFAULT_RING_SIZE
     # Where the rule sets none, Envoy's own table size applies: 65,537.
@@ -65,6 +71,19 @@ def hashes_source(view: View, client: ClientKey, cluster: ClusterName) -> bool:
     """Tell whether the client's address chooses the endpoint: at L4 there is nothing else to hash."""
     balancing = cluster_policy(view, client, cluster).load_balancer
     return balancing is not None and balancing.hash_key is not None and balancing.hash_key.source_ip
+
+
+def _by_utilization(utilization: Utilization) -> envoy.WeightedByUtilization:
+    body = envoy.WeightedByUtilization(metric_names_for_computing_utilization=utilization.metrics)
+    for field, milliseconds in (
+        (body.blackout_period, utilization.blackout_ms),
+        (body.weight_expiration_period, utilization.expiration_ms),
+        (body.weight_update_period, utilization.update_ms),
+    ):
+        if milliseconds is not None:
+            field.CopyFrom(envoy.duration(milliseconds))
+    body.error_utilization_penalty.value = utilization.error_penalty
+    return body
 
 
 def _hash_policy(key: HashKey) -> envoy.RouteAction.HashPolicy:

@@ -3,8 +3,6 @@
 A block that is None is unset, so that a broader one applies. A number of 0 and a duration of "" are unset too.
 """
 
-from typing import Any
-
 from msgspec import field
 
 from mirrorplane.api.kinds.istio import GROUP, VERSIONS
@@ -91,15 +89,22 @@ class Warmup(Wire, frozen=True):
     aggression: float | None = None
 
 
-class LoadBalancer(Wire, frozen=True):
-    """How an endpoint is chosen. `warmupDurationSecs` is the deprecated form of `warmup`.
+class BackendUtilization(Wire, frozen=True):
+    """Endpoints are weighted by the load that they report (ORCA)."""
 
-    `backendUtilization` has no effect: its content is not decoded.
-    """
+    weight_stabilization_period: str | None = None
+    weight_expiration_period: str | None = None
+    weight_update_period: str | None = None
+    error_utilization_penalty_percent: int = 0
+    metric_names_for_computing_utilization: tuple[str, ...] = ()
+
+
+class LoadBalancer(Wire, frozen=True):
+    """How an endpoint is chosen. `warmupDurationSecs` is the deprecated form of `warmup`."""
 
     simple: str = ""
     consistent_hash: ConsistentHash | None = None
-    backend_utilization: Any = None
+    backend_utilization: BackendUtilization | None = None
     locality_lb_setting: LocalityLbSetting | None = None
     zone_aware_lb_setting: ZoneAwareLbSetting | None = None
     warmup_duration_secs: str = ""

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,36 @@ async def test_an_http2_connection_without_answers_to_pings_is_closed(mesh: Mesh
         await mesh.rule("web", {"connectionPool": pings})
         assert (await mesh.get())[0] == 503, "without pings it would wait for its answer forever"
         assert await mesh.stat("outbound", r"http2\.keepalive_timeout") > 0
+
+
+async def test_requests_go_to_the_workload_that_reports_less_load(mesh: Mesh):
+    async with AsyncExitStack() as stack:
+        ports = [
+            await stack.enter_async_context(reporting(name, load)) for name, load in (("idle", 0.1), ("busy", 0.9))
+        ]
+        await mesh.stage.apply(versions("web", ports))
+        await mesh.rule("web", {"loadBalancer": {"simple": "ROUND_ROBIN"}})
+        assert [(await mesh.get())[1] for _ in range(20)].count("idle") == 10
+        periods = {"weightStabilizationPeriod": "0s", "weightUpdatePeriod": "100ms"}
+        await mesh.rule("web", {"loadBalancer": {"backendUtilization": periods}})
+        async with asyncio.timeout(DEADLINE_S):
+            while [(await mesh.get())[1] for _ in range(20)].count("idle") < 16:
+                pass
+
+
+@asynccontextmanager
+async def reporting(name: str, load: float) -> AsyncIterator[int]:
+    """Serve as a workload that reports its utilization with every answer."""
+    report = f"TEXT application_utilization={load},rps_fractional=100"
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.Response(headers={"X-Workload": name, "endpoint-load-metrics": report})
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()
 
 
 async def test_envoy_reads_the_interval_of_a_retry_budget(three: Mesh):
