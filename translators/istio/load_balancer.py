@@ -185,7 +185,8 @@ def _is_table_size(size: int) -> bool:
 def _warmup_findings(about: Ref, path: str, spec: istio.LoadBalancer) -> Iterator[Finding]:
     yield from duration_findings(about, path, {"warmupDurationSecs": spec.warmup_duration_secs})
     warmup, warmup_path = spec.warmup, f"{path}.warmup"
-    if (warmup or spec.warmup_duration_secs) and (spec.consistent_hash or _SIMPLE.get(spec.simple) not in _SLOW_START):
+    takes_turns = _SIMPLE.get(spec.simple) in _SLOW_START and not (spec.consistent_hash or spec.backend_utilization)
+    if (warmup or spec.warmup_duration_secs) and not takes_turns:
         message = "warmup is ignored: it needs ROUND_ROBIN or LEAST_REQUEST"
         yield Finding(about, "WarmupLeftOut", message, path, Severity.WARNING)
     if warmup is None:

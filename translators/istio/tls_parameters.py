@@ -19,8 +19,8 @@ _CIPHERS = frozenset(
 )
 # P-224 and X25519Kyber768Draft00 are Istio's too; Envoy 1.38 and 1.39 began to reject listeners with them (measured).
 CURVES = ("X25519MLKEM768", "X25519", "P-256", "P-384", "P-521")
-_LONGEST_PROTOCOL = 255
-"""RFC 7301, section 3.1."""
+_LONGEST_PROTOCOL, _LONGEST_LIST = 255, (1 << 16) - 1
+"""RFC 7301, section 3.1: of a name, and of all with a byte of length each. Envoy rejects longer lists (measured)."""
 
 
 def ciphers_of(spec: istio.ServerTLSSettings) -> tuple[str, ...]:
@@ -40,6 +40,9 @@ def protocol_findings(about: Ref, path: str, spec: istio.ServerTLSSettings) -> I
         if not 0 < len(protocol.encode()) <= _LONGEST_PROTOCOL or "," in protocol:
             message = f"{protocol!r} is not an ALPN protocol: use 1 to {_LONGEST_PROTOCOL} bytes, and no comma"
             yield Finding(about, "InvalidTls", message, f"{path}.alpnProtocols[{i}]")
+    if sum(len(protocol.encode()) + 1 for protocol in spec.alpn_protocols) > _LONGEST_LIST:
+        message = f"the protocols are longer than the {_LONGEST_LIST:,} bytes of a TLS handshake"
+        yield Finding(about, "InvalidTls", message, f"{path}.alpnProtocols")
 
 
 def parameter_advice(about: Ref, path: str, spec: istio.ServerTLSSettings) -> Iterator[Finding]:
