@@ -17,6 +17,7 @@ from mirrorplane.controlplane.engine.gc_policy import gc_paused
 from mirrorplane.controlplane.publish.router_findings import RouterFindings
 from mirrorplane.controlplane.publish.scope_cache import Dirty, Offer, ScopeCache, dirty_names
 from mirrorplane.controlplane.publish.scope_clients import ScopeClients
+from mirrorplane.controlplane.publish.scope_index import ScopeIndex
 from mirrorplane.controlplane.publish.version_findings import VersionFindings
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.scopes import criteria, scope_of
@@ -55,6 +56,7 @@ class Publisher:
         self._engine.hold([(criteria,)])
         self._generations = count(1)
         self._caches: dict[Scope, ScopeCache] = {}
+        self._index = ScopeIndex()
         self._clients = ScopeClients(max_scopes)
         self._unused: list[ScopeCache] = []
         self._late: dict[ScopeCache, None] = {}
@@ -145,7 +147,7 @@ class Publisher:
         self._view = view
         self._move_proxies()
         dirty, changed = dirty_names(touched, self._executor.checkpoint), 0
-        for cache in sorted(self._caches.values(), key=lambda cache: not cache.accepted):
+        for cache in sorted(self._index.affected(dirty), key=lambda cache: not cache.accepted):
             if not self._clients.has_fair_client(cache.scope):
                 self._postpone(cache, dirty)
                 continue
@@ -153,8 +155,8 @@ class Publisher:
             if cache.refresh(self._view, dirty) and self._caches.get(cache.scope) is cache:
                 changed += 1
                 cache.offer_all()
-            if self._caches.get(cache.scope) is cache:
-                self.router_findings.refresh(self._view, cache.scope)
+            self._note(cache)
+        self.router_findings.refresh_all(self._view)
         self._engine.collect()
         return changed
 
@@ -188,6 +190,7 @@ class Publisher:
         cache = self._caches.get(scope)
         if cache is None:
             cache = self._caches[scope] = self._new_cache(scope)
+            self._index.add(cache)
         cache.offers.add(offer)
         self._clients.add(self._proxies[offer].client, scope)
         return cache
@@ -214,7 +217,12 @@ class Publisher:
         """Bring a scope's resources up to date, unless a publish did so meanwhile or all its proxies have left."""
         if cache.offers and self._refresh(cache):
             cache.offer_all()
+        self._note(cache)
+
+    def _note(self, cache: ScopeCache) -> None:
+        """Note what a refresh of a cache leads to, unless the last proxy of its scope left meanwhile."""
         if self._caches.get(cache.scope) is cache:
+            self._index.note(cache)
             self.router_findings.refresh(self._view, cache.scope)
 
     def _refresh(self, cache: ScopeCache) -> bool:
@@ -234,6 +242,7 @@ class Publisher:
         cache.offers.discard(offer)
         if not cache.offers:
             del self._caches[scope]
+            self._index.discard(cache)
             self._late.pop(cache, None)
             self._unused.append(cache)
             self.router_findings.drop(scope)

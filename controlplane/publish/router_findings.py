@@ -35,6 +35,12 @@ class RouterFindings:
         if after != before:
             self._on_change()
 
+    def refresh_all(self, view: View) -> None:
+        """Bring the findings of all scopes up to a view."""
+        for scope in tuple(self._by_scope):
+            if scope in self._by_scope:  # a refresh may pause, and the last router of another scope leave meanwhile
+                self.refresh(view, scope)
+
     def drop(self, scope: Scope) -> None:
         """Drop those of a scope whose last router left."""
         findings = self._by_scope.pop(scope, None)

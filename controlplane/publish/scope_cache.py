@@ -12,7 +12,8 @@ from mirrorplane.translators.contract import Output
 
 log = logging.getLogger(__name__)
 Offer = Callable[[ResourceSet], None]
-Dirty = Mapping[tuple[Any, Any], set[str]]
+DirtyKey = tuple[Any, Any]
+Dirty = Mapping[DirtyKey, set[str]]
 """What may have changed: the names of resources by (build function, key); lists of names by (names function, scope)."""
 
 _EMPTY = ResourceSet(0, {}, {}, 0)
@@ -50,6 +51,16 @@ class ScopeCache:
     def failed(self) -> dict[tuple[str, str], str]:
         """Builds that raised and have not succeeded since, by type and name ("" for the list of names)."""
         return {(cache.type_url, name): error for cache in self._outputs for name, error in cache.failed.items()}
+
+    @property
+    def keys(self) -> frozenset[DirtyKey]:
+        """The keys of a Dirty that concern this scope. They never change; several outputs may share one."""
+        return frozenset(key for cache in self._outputs for key in cache.keys)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether the next refresh has something to do even if nothing changes until then."""
+        return not self.ready or any(cache.failed for cache in self._outputs)
 
     def refresh(self, view: View, dirty: Dirty) -> bool:
         """Bring the set up to date; returns whether anything changed."""
@@ -109,6 +120,11 @@ class _OutputCache:
         self._build_prefix: Call = (output.build, output.cache_key(scope))
         self._groups: tuple[tuple[str, ...], ...] = ()
         self._names: set[str] | None = None
+
+    @property
+    def keys(self) -> tuple[DirtyKey, DirtyKey]:
+        """What is dirty when the list of names, or a resource, may have changed."""
+        return self._names_call, self._build_prefix
 
     def is_dirty(self, dirty: Dirty) -> bool:
         """Whether anything may have changed, or failed last time."""

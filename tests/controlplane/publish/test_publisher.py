@@ -8,8 +8,10 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
 
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import CLUSTER, ROUTE, SECRET, Resource, ResourceSet
+from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.publish.scope_cache import Dirty, ScopeCache
 from mirrorplane.controlplane.xds.delta import DeltaSession
 from mirrorplane.controlplane.xds.push_order import PushLimits
 from mirrorplane.controlplane.xds.requests import DeltaRequest
@@ -260,3 +262,26 @@ async def test_a_secret_is_built_only_for_scopes_with_the_account_of_a_router():
         "d": [],
     }
     assert sorted(identities) == ["spiffe://x/ns/default/sa/a", "spiffe://x/ns/default/sa/b"]
+
+
+async def test_a_change_visits_no_scope_that_it_does_not_concern(monkeypatch: pytest.MonkeyPatch):
+    plane = Plane(catalogue(), slice_s=inf)
+    for number in range(20):
+        await apply(plane, private_service(f"ns-{number}", 80))
+        plane.publisher.attach(Proxy("sidecar", "client", f"ns-{number}"), lambda _: None)
+    await plane.publish()
+    visited: list[str] = []
+    refresh = ScopeCache.refresh
+
+    def refresh_and_note(cache: ScopeCache, view: View, dirty: Dirty) -> bool:
+        visited.append(cache.scope.namespace)
+        return refresh(cache, view, dirty)
+
+    monkeypatch.setattr(ScopeCache, "refresh", refresh_and_note)
+    await apply(plane, private_service("ns-7", 81))
+    assert visited == ["ns-7"]
+
+
+def private_service(namespace: str, port: int) -> str:
+    metadata = f"metadata: {{name: web, namespace: {namespace}, annotations: {{networking.istio.io/exportTo: .}}}}"
+    return (SERVICE % port).replace("metadata: {name: web}", metadata)
