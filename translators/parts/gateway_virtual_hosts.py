@@ -15,7 +15,14 @@ from mirrorplane.translators.lookups.precedence import Rank
 from mirrorplane.translators.lookups.returning_copies import mark_returning
 from mirrorplane.translators.partitions import WHOLE, Partition
 from mirrorplane.translators.parts import actions
-from mirrorplane.translators.parts.virtual_hosts import ROUTES_FIELD, VirtualHost, common, encode_host
+from mirrorplane.translators.parts.virtual_hosts import (
+    ROUTES_FIELD,
+    VirtualHost,
+    common,
+    encode_head,
+    encode_host,
+    join_host,
+)
 from mirrorplane.translators.routers.hosts import HostRules, Place, find_host_rules, hosts, partitions, precise_rules
 from mirrorplane.translators.routers.misdirected import hosts_of_other_listeners, misdirected_route
 from mirrorplane.translators.routers.servers import gateway_servers
@@ -62,7 +69,7 @@ def _misdirected(view: View, scope: Scope, configuration: str) -> bytes:
 
 def _encode_partition(view: View, scope: Scope, configuration: str, partition: Partition) -> bytes:
     virtual_hosts = _in_partition(view, scope, configuration, partition)
-    return b"".join(encode_host(host.name, host.domains, host.routes) for host in virtual_hosts)
+    return b"".join(join_host(host.head, host.routes) for host in virtual_hosts)
 
 
 def _dedicated(view: View, scope: Scope, configuration: str, partition: Partition) -> frozenset[str]:
@@ -89,7 +96,8 @@ def _virtual_host(view: View, scope: Scope, configuration: str, host: str) -> Vi
         body += envoy.encode(envoy.VirtualHost(require_tls=envoy.VirtualHost.ALL))
     domain = f"[{host}]" if ":" in host else host  # an IPv6 address, as it is in a Host header
     dedicated = dict.fromkeys(name for route in routes for name in route.dedicated)
-    return VirtualHost(names.virtual_host(host, port), (domain,), body, tuple(dedicated))
+    name = names.virtual_host(host, port)
+    return VirtualHost(name, (domain,), encode_head(name, (domain,)), body, tuple(dedicated))
 
 
 def _by_precedence(view: View, scope: Scope, host_rules: HostRules, port: int) -> Iterable[RankedRoute]:

@@ -43,17 +43,21 @@ _NOT_FOUND = 404
 
 
 class VirtualHost(msgspec.Struct, frozen=True):
-    """A virtual host. `routes` are all its fields but name and domains, encoded.
+    """A virtual host. `head` is its name and domains, `routes` are all its other fields, encoded.
 
-    `dedicated` are the clusters that exist only for its routes. `dialled_routes` replaces `routes` on a listener that
-    clients of other services use too: they apply only to clients that dialled this service. See decision 0101.
+    `proxied_head` has the domains as clients of the HTTP proxy send them. Both are kept beside the routes, because a
+    rule that changes encodes a whole part of the virtual hosts again: that took 8 % of a change. `dedicated` are the
+    clusters that exist only for its routes. `dialled_routes` replaces `routes` on a listener that clients of other
+    services use too: they apply only to clients that dialled this service. See decision 0101.
     """
 
     name: str
     domains: tuple[str, ...]
+    head: bytes
     routes: bytes
     dedicated: tuple[str, ...] = ()
     dialled_routes: bytes = b""
+    proxied_head: bytes = b""
 
 
 class EncodedHosts(msgspec.Struct, frozen=True):
@@ -98,7 +102,16 @@ def common(view: View) -> bytes:
 
 def encode_host(name: str, host_domains: tuple[str, ...], routes: bytes) -> bytes:
     """Return a virtual host as a field of a RouteConfiguration."""
-    head = envoy.encode(envoy.VirtualHost(name=name, domains=host_domains))
+    return join_host(encode_head(name, host_domains), routes)
+
+
+def encode_head(name: str, host_domains: Iterable[str]) -> bytes:
+    """Return the name and domains of a virtual host, encoded as fields of it."""
+    return envoy.encode(envoy.VirtualHost(name=name, domains=host_domains))
+
+
+def join_host(head: bytes, routes: bytes) -> bytes:
+    """Return a virtual host of encoded parts as a field of a RouteConfiguration."""
     return envoy.encode_field(_VIRTUAL_HOSTS_FIELD, head + routes)
 
 
@@ -120,7 +133,10 @@ def _encode_partition(view: View, scope: Scope, port: int, partition: Partition)
     plain, proxied = [], []
     for host in view.memo(_in_partition, scope, port, partition):
         host_domains = reduced.get(host.name, host.domains) if reduced else host.domains
-        if host_domains:
+        if host_domains is host.domains:
+            plain.append(join_host(host.head, host.dialled_routes or host.routes))
+            proxied.append(join_host(host.proxied_head, host.routes))
+        elif host_domains:
             plain.append(encode_host(host.name, host_domains, host.dialled_routes or host.routes))
             proxied.append(encode_host(host.name, with_port(host_domains, port), host.routes))
     return b"".join(plain), b"".join(proxied)
@@ -165,7 +181,16 @@ def _virtual_host(view: View, scope: Scope, host: str, port: int) -> VirtualHost
         dialled_routes = _join(view, [*_only_for(addresses, routes), unknown_route])
     dedicated = tuple(cluster for route in routes for cluster in route.dedicated)
     body = _join(view, [route.body for route in routes])
-    return VirtualHost(names.virtual_host(host, port), host_domains, body, dedicated, dialled_routes)
+    name = names.virtual_host(host, port)
+    return VirtualHost(
+        name=name,
+        domains=host_domains,
+        head=encode_head(name, host_domains),
+        routes=body,
+        dedicated=dedicated,
+        dialled_routes=dialled_routes,
+        proxied_head=encode_head(name, with_port(host_domains, port)),
+    )
 
 
 def _service_domains(view: View, scope: Scope, service: Service) -> tuple[str, ...]:
