@@ -34,7 +34,7 @@ def _client_namespaces(table: RouteTable) -> list[str]:
 
 def _owner(view: View, table: RouteTable, host: str, namespace: str) -> RouteTable:
     """Return the table that wins a host for clients of a namespace, on the port that the table is for."""
-    tables = tables_for_name(view, Visibility(namespace), host)
+    tables: tuple[RouteTable, ...] = view.memo(tables_for_name, Visibility(namespace), host)
     return next((candidate for candidate in tables if not table.port or candidate.port in {0, table.port}), table)
 
 

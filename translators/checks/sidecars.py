@@ -1,4 +1,4 @@
-"""Check that a Sidecar selects workloads of its own, and that the hosts it imports exist."""
+"""Check that the hosts that a Sidecar imports exist. Which workloads it applies to: see sidecar_workloads."""
 
 from collections.abc import Iterator
 
@@ -13,36 +13,10 @@ from mirrorplane.translators.lookups.partial_wildcards import partial_wildcards
 from mirrorplane.translators.lookups.reachability import DestinationField, unreachable
 from mirrorplane.translators.settings import mesh
 
-_SELECTOR = "spec.workloadSelector"
-
 
 def sidecar_scope(view: View, spec: SidecarScope) -> tuple[Finding, ...]:
-    """Return older Sidecars that replace this one (Istio IST0110, IST0111), and imported hosts that do not exist."""
-    return (*_conflicts(view, spec), *_missing_imports(view, spec), *_missing_forwarder(view, spec))
-
-
-def _conflicts(view: View, spec: SidecarScope) -> Iterator[Finding]:
-    refs = (obj.ref for obj in view.by("sidecar_scopes", spec.ref.namespace))
-    for older in (scope for ref in refs for scope in view.lowered(ref).sidecar_scopes):
-        if (older.created, older.ref.name) >= (spec.created, spec.ref.name):
-            continue
-        if not spec.clients and not older.clients:
-            message = f"{older.ref} is older and has no workloadSelector either; this one has no effect"
-            yield Finding(spec.ref, "MultipleSidecarsWithoutWorkloadSelectors", message, _SELECTOR)
-        elif workload := _selected_by_both(view, spec, older):
-            message = f"{older.ref} is older and selects {workload} too; this one has no effect on it"
-            yield Finding(spec.ref, "ConflictingSidecarWorkloadSelectors", message, _SELECTOR)
-
-
-def _selected_by_both(view: View, spec: SidecarScope, older: SidecarScope) -> str:
-    """Return a workload that both select by labels, or ""."""
-    selector = {*spec.clients, *older.clients}
-    if not spec.clients or not older.clients:
-        return ""
-    key, value = spec.clients[0]
-    objects = view.by("workload.label", f"{spec.ref.namespace}|{key}={value}")
-    selected = (o.ref for o in objects for load in view.lowered(o.ref).workloads if selector <= set(load.labels))
-    return str(next(selected, ""))
+    """Return imported hosts, and a proxy for unknown hosts, that do not exist."""
+    return (*_missing_imports(view, spec), *_missing_forwarder(view, spec))
 
 
 def _missing_imports(view: View, spec: SidecarScope) -> Iterator[Finding]:
