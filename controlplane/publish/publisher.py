@@ -14,7 +14,7 @@ from mirrorplane.controlplane.client_limits import ClientLimits
 from mirrorplane.controlplane.engine.engine import Call, Engine
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.engine.gc_policy import gc_paused
-from mirrorplane.controlplane.publish.router_findings import RouterFindings
+from mirrorplane.controlplane.publish.proxy_findings import ProxyFindings
 from mirrorplane.controlplane.publish.scope_cache import Dirty, Offer, ScopeCache, dirty_names
 from mirrorplane.controlplane.publish.scope_clients import ScopeClients
 from mirrorplane.controlplane.publish.scope_index import ScopeIndex
@@ -61,7 +61,7 @@ class Publisher:
         self._unused: list[ScopeCache] = []
         self._late: dict[ScopeCache, None] = {}
         self._proxies: dict[Offer, _Attached] = {}
-        self.router_findings = RouterFindings(engine, on_findings)
+        self.proxy_findings = ProxyFindings(engine, on_findings)
         self.version_findings = VersionFindings(on_findings)
 
     @property
@@ -107,7 +107,7 @@ class Publisher:
 
     def findings(self) -> Iterator[Finding]:
         """Yield the findings that depend on which proxies are connected."""
-        yield from self.router_findings.all()
+        yield from self.proxy_findings.all()
         yield from self.version_findings.all()
 
     def render(self, proxy: Proxy) -> ResourceSet:
@@ -156,7 +156,7 @@ class Publisher:
                 changed += 1
                 cache.offer_all()
             self._note(cache)
-        self.router_findings.refresh_all(self._view)
+        self.proxy_findings.refresh_all(self._view)
         self._engine.collect()
         return changed
 
@@ -223,7 +223,7 @@ class Publisher:
         """Note what a refresh of a cache leads to, unless the last proxy of its scope left meanwhile."""
         if self._caches.get(cache.scope) is cache:
             self._index.note(cache)
-            self.router_findings.refresh(self._view, cache.scope)
+            self.proxy_findings.refresh(self._view, cache.scope)
 
     def _refresh(self, cache: ScopeCache) -> bool:
         with gc_paused(lambda: self._engine.runs):
@@ -245,7 +245,7 @@ class Publisher:
             self._index.discard(cache)
             self._late.pop(cache, None)
             self._unused.append(cache)
-            self.router_findings.drop(scope)
+            self.proxy_findings.drop(scope)
 
     def _evict_unused(self) -> None:
         """Evict scopes without proxies: long work, where thousands of resources were theirs alone."""

@@ -15,6 +15,7 @@ from mirrorplane.controlplane.manifests.drafts import Draft
 from mirrorplane.controlplane.sources.changes import Batch, Change
 from mirrorplane.controlplane.sources.source import Locate, Location
 from mirrorplane.translators.lookups.endpoints import port_endpoints
+from mirrorplane.translators.sidecars.findings import no_address, unresolved_services
 
 if TYPE_CHECKING:
     from mirrorplane.controlplane.plane import Plane
@@ -25,23 +26,39 @@ _INTERNAL_ERROR = "InternalError"
 async def findings_with_drafts(plane: "Plane", drafts: Iterable[Draft], locate: Locate) -> list[Finding]:
     """Put drafts beside the objects of a plane without proxies, and return the findings, by file and line.
 
+    Which proxies will come is not known, so what depends on it is said with that condition.
+
     Of drafts, only what cannot come from a gap. Of objects, only what is reported without the drafts, too, and is not
     resolved by one: a draft is what refers to it, and decides nothing. `locate` is the source's.
     """
-    before = plane.findings.all()
+    before = (*plane.findings.all(), *_unreachable_without_interception(plane, locate))
     usable = {draft.object.ref: draft for draft in drafts if _can_be_lowered(plane, draft)}
     if not usable:
-        return list(before)
+        return _sorted(before)
     await plane.update(Batch(tuple(Change(ref, draft.object) for ref, draft in sorted(usable.items()))))
     reported, findings = set(before), []
-    for finding in plane.findings.all():
+    for finding in (*plane.findings.all(), *_unreachable_without_interception(plane, locate)):
         draft = usable.get(finding.about)
         if finding in reported:
             findings.append(finding)
         elif draft is not None and _is_certain(finding, draft):
-            file, line = locate(finding.about, finding.path) or Location("")
-            findings.append(msgspec.structs.replace(finding, file=file, line=line))
+            findings.append(_located(finding, locate))
+    return _sorted(findings)
+
+
+def _sorted(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: (finding.file, finding.line))
+
+
+def _unreachable_without_interception(plane: "Plane", locate: Locate) -> list[Finding]:
+    """Return what sidecars without interception would not reach: where any connect, `serve` says which."""
+    entries = unresolved_services(plane.engine.view)
+    return [_located(no_address(ref, services, "others"), locate) for ref, services in entries]
+
+
+def _located(finding: Finding, locate: Locate) -> Finding:
+    file, line = locate(finding.about, finding.path) or Location("")
+    return msgspec.structs.replace(finding, file=file, line=line)
 
 
 def services_without_workloads(plane: "Plane") -> list[Ref]:

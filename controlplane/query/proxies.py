@@ -104,7 +104,7 @@ def proxy_rows(
 ) -> list[ProxyRow]:
     """Return a row for each stream, by namespace and name. Scopes are in the streams' order; `now` is Unix time.
 
-    `findings_of` returns the findings that depend on the routers of a scope. `paced` may pause between streams: there
+    `findings_of` returns the findings that depend on the proxies of a scope. `paced` may pause between streams: there
     may be thousands.
     """
     # A proxy may have several streams, and two versions of it may run while it is restarted.

@@ -82,7 +82,7 @@ class Queries:
         paced, scope_criteria = self._plane.executor.paced, self._plane.engine.view.memo(criteria)
         streams = list(paced(self._streams()))
         scopes = [scope_of(stream.proxy, scope_criteria) for stream in paced(streams)]
-        return proxy_rows(streams, scopes, time.time(), self._plane.publisher.router_findings.of, paced)
+        return proxy_rows(streams, scopes, time.time(), self._plane.publisher.proxy_findings.of, paced)
 
 
 def _described_by(node_id: str) -> Proxy:

@@ -150,6 +150,7 @@ def _findings(view: View, use: _Use) -> Iterator[Finding]:
     elif problem is not None:
         yield _unreachable(view, use, problem, service)
     elif service is not None:
+        yield from _unresolved(use, service)
         yield from _warnings(use, service)
         cluster = mirror_cluster(destination.host, port, destination.subset)
         if use.traffic is Traffic.MIRROR and not cluster_policy(view, client, cluster).uses_tls:
@@ -174,6 +175,17 @@ def _full_name(view: View, use: _Use) -> str:
     host, visibility = use.destination.host, use.client.visibility
     candidates = (f"{host}{suffix}" for suffix in (".svc.cluster.local", ".cluster.local") if "." in host)
     return next((name for name in candidates if view.memo(services.find_service, visibility, name)), "")
+
+
+def _unresolved(use: _Use, service: Service) -> Iterator[Finding]:
+    """Report a service that only proxies with interception reach: routers never have it."""
+    if use.client.router and service.resolution is Resolution.NONE:
+        message = (
+            f"{use.destination.host} has resolution NONE, so requests go to the address that the client dialled, which"
+            f" routers do not know: {_EFFECTS[use.traffic]}"
+        )
+        path, fix = f"{use.destination.path}.{use.destination.fields.host}", f"set resolution: DNS in {service.ref}"
+        yield Finding(use.about, "NoAddress", message, path, fix=fix)
 
 
 def _for_some(use: _Use, clients: Labels) -> Finding:

@@ -140,6 +140,10 @@ def _endpoint_partition(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
     return (ref_partition(obj.ref),) if obj.spec.endpoints else ()
 
 
+def _unresolved(obj: Object[istio.ServiceEntry]) -> Iterable[str]:
+    return ("*",) if _RESOLUTIONS[obj.spec.resolution] is Resolution.NONE else ()
+
+
 def _selector(obj: Object[istio.ServiceEntry]) -> dict[str, str]:
     return obj.spec.workload_selector.labels if obj.spec.workload_selector else {}
 
@@ -153,6 +157,7 @@ INPUT = Input(
         "services.by_namespace": _owners,
         "service.host": _hosts,
         "service.address": _addresses,
+        "service.unresolved": _unresolved,
         "selector": _selects,
         "selector.partition": _partitions,
         "endpoints.service": _self,

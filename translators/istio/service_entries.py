@@ -64,14 +64,6 @@ def _resolution_findings(obj: Entry) -> Iterator[Finding]:
     elif spec.resolution not in _RESOLUTIONS:
         message = f"resolution {spec.resolution} is not one of {', '.join(_RESOLUTIONS)}"
         yield Finding(obj.ref, "InvalidResolution", message, "spec.resolution")
-    if spec.resolution == "NONE":
-        message = (
-            "resolution NONE has no endpoints: without interception requests get 503, and nothing is mirrored there"
-        )
-        # Istio allows a wildcard with DNS only beside endpoints: see _source_findings.
-        wildcard = any(host.startswith("*") for host in spec.hosts)
-        fix = "list the hosts, with resolution: DNS" if wildcard else "use resolution: DNS"
-        yield Finding(obj.ref, "NoAddress", message, "spec.resolution", Severity.WARNING, fix)
 
 
 def _port_findings(obj: Entry) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ from mirrorplane.api.kinds.istio.mesh_config import MeshConfig as IstioMeshConfi
 from mirrorplane.api.kinds.mirrorplane import MESH_CONFIG, MeshConfig, Mirroring
 from mirrorplane.api.kinds.secret import SECRET, Entries, Secret
 from mirrorplane.api.meta import Kind, Object, Ref, Wire
-from mirrorplane.api.proxy import REDIRECT, Locality, Proxy
+from mirrorplane.api.proxy import REDIRECT, SIDECAR, Locality, Proxy
 from mirrorplane.api.resource import Resource, ResourceSet
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.plane import Plane
@@ -36,6 +36,7 @@ from mirrorplane.translators.findings import findings
 from mirrorplane.translators.gateway_api.names import ROUTER_LABEL
 from mirrorplane.translators.scopes import criteria, scope_of
 from mirrorplane.translators.settings import ISTIOS
+from mirrorplane.translators.sidecars.findings import bound_sidecar_findings
 from tests.builders import PlainView
 from tests.controlplane.engine.cached_calls import idle_calls, named_calls
 from tests.controlplane.engine.gateway_route_rules import GatewayRoutes
@@ -312,6 +313,9 @@ class World(L4Routes, GatewayRoutes, MeshRoutes, RuleBasedStateMachine):
             resources = self.offered[proxy.name].resources
             assert {t: dict(r) for t, r in resources.items() if r} == from_scratch(scratch, proxy)
         expected = {f for ref in self.plane.snapshot.objects for f in findings(scratch, ref)}
+        bound = (proxy for proxy in PROXIES if proxy.role == SIDECAR and proxy.interception == "NONE")
+        visibilities = {scope_of(proxy, criteria(scratch)).visibility for proxy in bound}
+        expected |= {f for visibility in visibilities for f in bound_sidecar_findings(scratch, visibility)}
         assert set(self.plane.findings.all()) == expected
         assert not self.plane.publisher.failures
         assert self.plane.engine.failures == 0

@@ -148,4 +148,4 @@ async def test_a_bug_in_the_check_of_routers_keeps_nothing_from_them(
     plane.publisher.attach(PROVED, offers.append)
     await apply(plane, PLAIN)
     assert len(offers) == 2
-    assert "checking what routers" in caplog.text
+    assert "checking what proxies" in caplog.text
