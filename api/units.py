@@ -12,7 +12,7 @@ LONGEST_MS = 1000 * 3600 * 24 * 365
 # Go's durations (time.ParseDuration), without signs.
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|m|s|ms|us|µs|ns))+")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|s|us|µs|ns)")
-_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
+_MAX_DIGITS = 9
 _MILLISECONDS = {"h": 3_600_000.0, "m": 60_000.0, "s": 1_000.0, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "ns": 1e-6}
 
 
@@ -37,7 +37,7 @@ def whole_number(text: str) -> int | None:
 
     `str.isdigit` is also true of `²` and of 5,000 digits, and `int` raises for both.
     """
-    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
+    return int(text) if text.isdigit() and text.isascii() and len(text) <= _MAX_DIGITS else None
 
 
 def millionths(percent: float) -> int:

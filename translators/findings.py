@@ -11,6 +11,7 @@ from functools import cache
 from mirrorplane.api.finding import Finding
 from mirrorplane.api.mesh import Lowered, Service
 from mirrorplane.api.meta import Ref
+from mirrorplane.api.routes import RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators import checks
 from mirrorplane.translators.contract import Check, discover
@@ -26,7 +27,8 @@ def findings_about(view: View, ref: Ref) -> tuple[Finding, ...]:
 def findings(view: View, ref: Ref) -> tuple[Finding, ...]:
     """Return the findings about an object in the order of the checks, each once. To be read by memo."""
     lowered = view.lowered(ref)
-    checked = (finding for check in _checks() for finding in _run(view, check, ref, lowered))
+    tables = tuple(resolve_destinations(view, table) for table in lowered.tables)
+    checked = (finding for check in _checks() for finding in _run(view, check, ref, lowered, tables))
     return tuple(dict.fromkeys((*lowered.findings, *checked)))
 
 
@@ -36,9 +38,9 @@ def is_checked(ref: Ref, lowered: Lowered) -> bool:
     return bool(checked or _declared_services(ref, lowered))
 
 
-def _run(view: View, check: Check, ref: Ref, lowered: Lowered) -> Iterator[Finding]:
-    for table in lowered.tables:
-        yield from check.table(view, resolve_destinations(view, table))
+def _run(view: View, check: Check, ref: Ref, lowered: Lowered, tables: tuple[RouteTable, ...]) -> Iterator[Finding]:
+    for table in tables:
+        yield from check.table(view, table)
     for attachment in lowered.attachments:
         yield from check.attachment(view, attachment)
     for policy in lowered.policies:

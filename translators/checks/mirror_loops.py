@@ -8,9 +8,10 @@ from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
+from mirrorplane.translators.lookups.endpoints import endpoint_labels
 from mirrorplane.translators.lookups.gateways import selecting_gateways
 from mirrorplane.translators.lookups.policies import target_port
-from mirrorplane.translators.lookups.returning_copies import endpoint_labels, matches_copy
+from mirrorplane.translators.lookups.returning_copies import matches_copy
 from mirrorplane.translators.lookups.services import MESH, find_service
 
 

@@ -10,7 +10,7 @@ from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups import services
 from mirrorplane.translators.lookups.aliases import resolve_alias
-from mirrorplane.translators.lookups.endpoints import tcp_endpoints
+from mirrorplane.translators.lookups.endpoints import endpoint_labels
 
 
 def policy(view: View, policy: TrafficPolicy) -> tuple[Finding, ...]:
@@ -35,10 +35,14 @@ def _for_alias(policy: TrafficPolicy, service: str) -> Finding:
 
 def _empty_subsets(view: View, policy: TrafficPolicy, service: Service) -> Iterator[Finding]:
     """Warn of subsets without endpoints (Istio IST0173), if the service has any endpoints."""
-    endpoints = [e for port in service.ports for e in view.memo(tcp_endpoints, service.ref, service.host, port.number)]
+    labels_of_endpoints = {
+        frozenset(labels)
+        for port in service.ports
+        for labels in view.memo(endpoint_labels, service.ref, service.host, port.number)
+    }
     for i, subset in enumerate(policy.subsets):
         labels = set(subset.labels)
-        if endpoints and labels and not any(labels <= set(endpoint.labels) for endpoint in endpoints):
+        if labels_of_endpoints and labels and not any(map(labels.issubset, labels_of_endpoints)):
             message = f"no endpoint of {policy.host} has the labels {_format(subset)}; requests to the subset get 503"
             fix = "correct the labels, or start workloads that have them"
             yield Finding(policy.ref, "SubsetEmpty", message, f"spec.subsets[{i}].labels", Severity.WARNING, fix)

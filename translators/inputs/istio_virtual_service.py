@@ -95,9 +95,10 @@ def _findings(obj: Object[istio.VirtualService]) -> Iterator[Finding]:
 
 def hosts_of(obj: Object[istio.VirtualService]) -> tuple[str, ...]:
     """Return the completed hosts; at gateways partial wildcards also as they are written (decision 0145)."""
-    at_gateways = any(name != MESH for name in gateways_of(obj))
-    written = (host.lower() for host in obj.spec.hosts if at_gateways and is_partial(host) and "." not in host)
-    return (*_completed_hosts(obj), *written)
+    completed = _completed_hosts(obj)
+    written = tuple(host.lower() for host in obj.spec.hosts if is_partial(host) and "." not in host)
+    at_gateways = bool(written) and any(name != MESH for name in gateways_of(obj))
+    return (*completed, *written) if at_gateways else completed
 
 
 def _completed_hosts(obj: Object[istio.VirtualService]) -> tuple[str, ...]:

@@ -45,6 +45,14 @@ def has_ready_endpoint(view: View, owner: Ref, host: str, number: int, labels: L
     return any(endpoint.healthy and set(labels) <= set(endpoint.labels) for endpoint in endpoints)
 
 
+def endpoint_labels(view: View, owner: Ref, host: str, number: int) -> tuple[Labels, ...]:
+    """Return the labels of the endpoints of a service's port, each once; none of an address that no Pod has.
+
+    To be read by memo: what depends on it does not depend on which endpoints a service has.
+    """
+    return tuple(sorted({endpoint.labels for endpoint in view.memo(tcp_endpoints, owner, host, number)}))
+
+
 def port_endpoints(view: View, service: Service, port: Port) -> tuple[Endpoint, ...]:
     """Return the endpoints of a port of a service, sorted."""
     endpoints = udp_endpoints if port.protocol is Protocol.UDP else tcp_endpoints

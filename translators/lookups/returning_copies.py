@@ -4,12 +4,12 @@ import msgspec
 
 from mirrorplane.api.actions import Destination
 from mirrorplane.api.mesh import Resolution
-from mirrorplane.api.meta import Labels, Ref
+from mirrorplane.api.meta import Ref
 from mirrorplane.api.mirrors import SHADOW_SUFFIX, Mirror
 from mirrorplane.api.proxy import Visibility
 from mirrorplane.api.routes import Forward, Route
 from mirrorplane.api.view import View
-from mirrorplane.translators.lookups.endpoints import tcp_endpoints
+from mirrorplane.translators.lookups.endpoints import endpoint_labels
 from mirrorplane.translators.lookups.gateways import selecting_gateways
 from mirrorplane.translators.lookups.policies import target_port
 from mirrorplane.translators.lookups.services import find_service
@@ -47,14 +47,6 @@ def leads_to_proxy(view: View, visibility: Visibility, destination: Destination,
         return service is not None
     port = target_port(view, visibility, destination, listener_port)
     return view.memo(_has_proxy, service.ref, service.host, port)
-
-
-def endpoint_labels(view: View, owner: Ref, host: str, number: int) -> tuple[Labels, ...]:
-    """Return the labels of the endpoints of a service's port, each once; none of an address that no Pod has.
-
-    To be read by memo: what depends on it does not depend on which endpoints a service has.
-    """
-    return tuple(sorted({endpoint.labels for endpoint in view.memo(tcp_endpoints, owner, host, number)}))
 
 
 def _has_proxy(view: View, owner: Ref, host: str, number: int) -> bool:
