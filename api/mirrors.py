@@ -9,7 +9,7 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.units import MILLION
 
 COPY_HEADER = "x-mirrorplane-copy"
-"""Marks copies that could reach the route that made them again: a request with it is not copied. See decision 0125."""
+"""Lists the marks of a copy: what carries the mark of a rule is not copied by it again. See decision 0125."""
 SHADOW_SUFFIX = "-shadow"
 """What Envoy appends to the Host of a copy, before its port."""
 
@@ -69,7 +69,7 @@ class Mirror(msgspec.Struct, frozen=True):
 
     `fraction` is in parts per MILLION. `shadow_suffix`: Envoy appends `-shadow` to the copy's Host; `host` replaces it
     instead. `profile` is the name of the MirrorProfile; "" is the mesh's own.
-    `returns`: copies may reach the route that made them again, so they carry COPY_HEADER.
+    `mark` is added to COPY_HEADER of copies that may reach the route that made them again; "" to none.
     """
 
     destination: Destination
@@ -78,4 +78,4 @@ class Mirror(msgspec.Struct, frozen=True):
     shadow_suffix: bool = False
     host: str = ""
     profile: str = ""
-    returns: bool = False
+    mark: str = ""

@@ -3,31 +3,39 @@
 from collections.abc import Iterator
 
 from mirrorplane.api.finding import Finding, Severity
+from mirrorplane.api.hosts import covers
 from mirrorplane.api.mirrors import Mirror
 from mirrorplane.api.proxy import Visibility
-from mirrorplane.api.routes import Route, RouteTable
+from mirrorplane.api.routes import Forward, Route, RouteTable
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
 from mirrorplane.translators.lookups.endpoints import endpoint_labels
 from mirrorplane.translators.lookups.gateways import selecting_gateways
 from mirrorplane.translators.lookups.policies import target_port
-from mirrorplane.translators.lookups.returning_copies import matches_copy
+from mirrorplane.translators.lookups.returning_copies import copy_hosts
 from mirrorplane.translators.lookups.services import MESH, find_service
 
 
 def table(view: View, table: RouteTable) -> tuple[Finding, ...]:
     """Return a warning for each mirror that is sent to the routers of a gateway of its rule, with a Host of the table.
 
-    Only for Pods: whether another address is a router's is not known.
+    Only for Pods: whether another address is a router's is not known. Nor is what a profile changes on copies, which
+    may be what another rule of the gateway matches.
     """
-    findings = (finding for route in table.routes for finding in _findings(view, table, route))
+    findings = (
+        finding
+        for route in table.routes
+        for forward in route.forwards
+        for finding in _findings(view, table, route, forward)
+    )
     return tuple(dict.fromkeys(findings))
 
 
-def _findings(view: View, table: RouteTable, route: Route) -> Iterator[Finding]:
+def _findings(view: View, table: RouteTable, route: Route, forward: Forward) -> Iterator[Finding]:
     gateways = {name for name in route.match.gateways or table.gateways if name != MESH}
-    for mirror in route.mirrors if gateways else ():
-        if not any(matches_copy(mirror, host) for host in table.hosts):
+    for mirror in forward.mirrors if gateways else ():
+        copies = copy_hosts(mirror, forward, table.hosts)
+        if mirror.profile or not any(covers(host, copy) for host in table.hosts for copy in copies):
             continue
         loops = sorted(gateways & _gateways_at(view, table, mirror))
         if loops:

@@ -2,7 +2,7 @@
 
 A route says what is wanted; Envoy's routes can say less. What does not fit into one of them becomes several here, so
 that lowering stays free of Envoy's limits and every API gets the same treatment. A pass reads only the `Route`: what
-it needs stands there as data (`Split`, `Branch.pin`, `Mirror.returns`, `Cors.unmatched_preflights`,
+it needs stands there as data (`Split`, `Branch.pin`, `Mirror.mark`, `Cors.unmatched_preflights`,
 `Redirect.scheme_port`).
 
 `expand` is called where a virtual host is built, after Gateway API's precedence was decided on the routes as written:

@@ -10,13 +10,14 @@ from mirrorplane.api.matches import FieldMatch, Op, StringMatch
 from mirrorplane.api.mirrors import COPY_HEADER
 from mirrorplane.api.routes import Route
 
-_IS_COPY = FieldMatch(COPY_HEADER, StringMatch(Op.PRESENT))
-
 
 def expand_returning_copies(route: Route) -> tuple[Route, ...]:
-    """Return the route, and before it one without mirrors for copies that came back (`Mirror.returns`)."""
-    if not any(mirror.returns for mirror in route.mirrors):
+    """Return the route, and before it one without mirrors for copies that came back (`Mirror.mark`)."""
+    mark = next((mirror.mark for mirror in route.mirrors if mirror.mark), "")
+    if not mark:
         return (route,)
-    match = msgspec.structs.replace(route.match, headers=(*route.match.headers, _IS_COPY))
+    # Envoy joins the values of a header that is sent several times by commas.
+    marked = FieldMatch(COPY_HEADER, StringMatch(Op.REGEX, f".*{mark}.*"))
+    match = msgspec.structs.replace(route.match, headers=(*route.match.headers, marked))
     unmirrored = route.map_forwards(lambda forward: msgspec.structs.replace(forward, mirrors=()))
     return msgspec.structs.replace(unmirrored, match=match), route

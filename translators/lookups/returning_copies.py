@@ -1,8 +1,12 @@
 """Which mirrors may lead back to a route that copies again: those that may arrive at a proxy. See decision 0125."""
 
+import hashlib
+from collections.abc import Iterable
+
 import msgspec
 
 from mirrorplane.api.actions import Destination
+from mirrorplane.api.hosts import covers
 from mirrorplane.api.mesh import Resolution
 from mirrorplane.api.meta import Ref
 from mirrorplane.api.mirrors import SHADOW_SUFFIX, Mirror
@@ -14,27 +18,36 @@ from mirrorplane.translators.lookups.gateways import selecting_gateways
 from mirrorplane.translators.lookups.policies import target_port
 from mirrorplane.translators.lookups.services import find_service
 
+# 40 bits, to tell the few rules apart that a request passes.
+_DIGITS = 10
+
 
 def mark_returning(view: View, visibility: Visibility, route: Route, host: str, listener_port: int) -> Route:
-    """Return a route of the virtual host of a domain with `returns` on the mirrors whose copies may come back to it."""
+    """Return a route of the virtual host of a domain with a `mark` on the mirrors whose copies may come back to it."""
+    mark = _mark(route.ref)
 
-    def marked(mirror: Mirror) -> Mirror:
-        returns = matches_copy(mirror, host) and leads_to_proxy(view, visibility, mirror.destination, listener_port)
-        return msgspec.structs.replace(mirror, returns=True) if returns else mirror
+    def marked(mirror: Mirror, forward: Forward) -> Mirror:
+        returns = _may_match(mirror, forward, host) and leads_to_proxy(
+            view, visibility, mirror.destination, listener_port
+        )
+        return msgspec.structs.replace(mirror, mark=mark) if returns else mirror
 
     def with_marks(forward: Forward) -> Forward:
-        return msgspec.structs.replace(forward, mirrors=tuple(map(marked, forward.mirrors)))
+        # Without destinations a request is answered by the proxy, and not copied.
+        mirrors = forward.mirrors if forward.destinations else ()
+        return msgspec.structs.replace(forward, mirrors=tuple(marked(mirror, forward) for mirror in mirrors))
 
-    # Nearly all mirrors have their own Host or none: this spares them the copies.
-    return route.map_forwards(with_marks) if any(matches_copy(mirror, host) for mirror in route.mirrors) else route
+    return route.map_forwards(with_marks) if route.mirrors else route
 
 
-def matches_copy(mirror: Mirror, host: str) -> bool:
-    """Tell whether a domain may match the Host of copies of what it matches: `web` does not match `web-shadow`."""
-    if not mirror.shadow_suffix or mirror.host or mirror.profile:
-        return True
-    wildcard, domain = host.startswith("*"), host.removeprefix("*")
-    return wildcard and f"{domain}{SHADOW_SUFFIX}".endswith(domain)
+def copy_hosts(mirror: Mirror, forward: Forward, hosts: Iterable[str]) -> frozenset[str]:
+    """Return the Hosts, or wildcards, of copies of what some domains match. A profile may change them."""
+    if mirror.host:
+        return frozenset((mirror.host,))
+    suffix = SHADOW_SUFFIX if mirror.shadow_suffix else ""
+    # Envoy copies a request as it is forwarded, and then appends the suffix.
+    forwarded = (new_host or host for new_host in _new_hosts(forward) for host in hosts)
+    return frozenset(f"{host}{suffix}" for host in forwarded)
 
 
 def leads_to_proxy(view: View, visibility: Visibility, destination: Destination, listener_port: int) -> bool:
@@ -52,3 +65,24 @@ def leads_to_proxy(view: View, visibility: Visibility, destination: Destination,
 def _has_proxy(view: View, owner: Ref, host: str, number: int) -> bool:
     labels = view.memo(endpoint_labels, owner, host, number)
     return any(not each or view.memo(selecting_gateways, each, owner.namespace) for each in labels)
+
+
+def _may_match(mirror: Mirror, forward: Forward, host: str) -> bool:
+    """Tell whether copies may come back to the virtual host of a domain: `web` does not match `web-shadow`.
+
+    A Host that is changed may be that of another rule, whose copies have the Host of this one.
+    """
+    changed = mirror.host or mirror.profile or any(_new_hosts(forward))
+    return bool(changed) or any(covers(host, copy) for copy in copy_hosts(mirror, forward, (host,)))
+
+
+def _new_hosts(forward: Forward) -> frozenset[str]:
+    """Return what the Host of requests is changed to; "" is unchanged."""
+    rewrite = forward.rewrite.host
+    return frozenset((rewrite,) if rewrite else (destination.rewrite_host for destination in forward.destinations))
+
+
+def _mark(ref: Ref) -> str:
+    """Return what stands for an object: a hash, so that the targets of its mirrors do not learn its name."""
+    name = "/".join((ref.kind, ref.namespace, ref.name))
+    return hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]

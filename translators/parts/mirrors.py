@@ -79,9 +79,10 @@ def with_server_name(policy: ClusterPolicy, host: str) -> ClusterPolicy:
 
 def _header_changes(mirror: Mirror, profile: MirrorProfile) -> HeaderChanges:
     """Return what is changed on the copy alone. The mark comes last, so that no profile removes it."""
-    if not mirror.returns:
+    if not mirror.mark:
         return profile.headers
-    return profile.headers.plus(HeaderChanges(set=((COPY_HEADER, "true"),)))
+    # Added, not set: a copy of a copy has the marks of both rules, so that rules that copy to each other end as well.
+    return profile.headers.plus(HeaderChanges(add=((COPY_HEADER, mirror.mark),)))
 
 
 def _mutations(changes: HeaderChanges) -> Iterator[envoy.HeaderMutation]:

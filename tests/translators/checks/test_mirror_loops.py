@@ -2,7 +2,10 @@
 
 import pytest
 
-from tests.builders import plane_of
+from mirrorplane.api.mirrors import COPY_HEADER
+from mirrorplane.api.proxy import Proxy
+from mirrorplane.translators.outputs.gateway_routes import OUTPUT
+from tests.builders import decoded, plane_of, rendered
 
 WORLD = """
 apiVersion: v1
@@ -39,20 +42,22 @@ spec: {gatewayClassName: ours, listeners: [{name: http, port: 8081, protocol: HT
 """
 
 
-def virtual_service(host: str, gateway: str, target: str = "edge") -> str:
-    route = f"[{{route: [{{destination: {{host: web}}}}], mirror: {{host: {target}}}}}]"
+def virtual_service(host: str, gateway: str, target: str = "edge", authority: str = "") -> str:
+    rewrite = f", rewrite: {{authority: {authority}}}" if authority else ""
+    route = f"[{{route: [{{destination: {{host: web}}}}], mirror: {{host: {target}}}{rewrite}}}]"
     return (
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: web}\n"
         f"spec: {{hosts: ['{host}'], gateways: [{gateway}], http: {route}}}\n"
     )
 
 
-def http_route(target: str) -> str:
+def http_route(target: str, hostname: str = "") -> str:
     mirror = f"{{type: RequestMirror, requestMirror: {{backendRef: {{name: {target}, port: 80}}}}}}"
+    rewrite = f", {{type: URLRewrite, urlRewrite: {{hostname: {hostname}}}}}" if hostname else ""
     return (
         "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web}\n"
         "spec:\n  parentRefs: [{name: edge}]\n  hostnames: [web.example.com]\n"
-        f"  rules: [{{filters: [{mirror}], backendRefs: [{{name: web, port: 80}}]}}]\n"
+        f"  rules: [{{filters: [{mirror}{rewrite}], backendRefs: [{{name: web, port: 80}}]}}]\n"
     )
 
 
@@ -65,9 +70,31 @@ def http_route(target: str) -> str:
         (virtual_service("*", "wide", target="web"), []),
         (virtual_service("*.example.com", "mesh"), []),
         (http_route("web"), []),
+        (http_route("edge", hostname="copies.example.com"), []),  # which another rule may serve
+        (virtual_service("web.example.com-shadow", "wide", authority="web.example.com"), ["spec.http[0].mirror"]),
     ],
-    ids=["every host", "no suffix", "suffix", "workload", "sidecars", "workload, no suffix"],
+    ids=["every host", "no suffix", "suffix", "workload", "sidecars", "workload, no suffix", "another Host", "rewrite"],
 )
 async def test_a_mirror_to_the_routers_that_copy_is_reported(manifest: str, paths: list[str]):
     plane = await plane_of(WORLD + manifest)
     assert [finding.path for finding in plane.findings.all() if finding.reason == "MirrorLoop"] == paths
+
+
+@pytest.mark.parametrize(
+    ("manifest", "marked"),
+    [
+        (http_route("edge"), True),
+        (http_route("web"), False),
+        (http_route("edge", hostname="copies.example.com"), True),  # whose rule may copy to this one
+        (virtual_service("*", "wide"), True),
+        (virtual_service("web", "wide"), False),
+        (virtual_service("web.example.com-shadow", "wide", authority="web.example.com"), True),
+    ],
+    ids=["no suffix", "workload", "another Host", "every host", "suffix", "rewrite"],
+)
+async def test_copies_that_may_come_back_are_marked(manifest: str, marked: bool):
+    labels = {"istio": "ingressgateway", "gateway.networking.k8s.io/gateway-name": "edge"}
+    served = await rendered(WORLD + manifest, Proxy("router", "edge", "default", labels=labels))
+    tables = decoded(served, OUTPUT.type_url)
+    assert (COPY_HEADER in str(tables)) is marked
+    assert "request_mirror_policies" in str(tables)

@@ -97,7 +97,7 @@ def test_redirects_of_branches_are_expanded_too():
     assert fractions(expand(route(split), "*")) == [MILLION // 2, MILLION // 2, MILLION]
 
 
-MIRRORED = Forward((Destination("web"),), (Mirror(Destination("edge"), REF, 250_000, returns=True),))
+MIRRORED = Forward((Destination("web"),), (Mirror(Destination("edge"), REF, 250_000, mark="0a1b2c3d4e"),))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_copy_that_comes_back_is_routed_like_any_request_and_not_copied(source
     assert not any(each.mirrors for each in of_copies)
     once = source.map_forwards(
         lambda forward: msgspec.structs.replace(
-            forward, mirrors=tuple(msgspec.structs.replace(mirror, returns=False) for mirror in forward.mirrors)
+            forward, mirrors=tuple(msgspec.structs.replace(mirror, mark="") for mirror in forward.mirrors)
         )
     )
     assert [msgspec.structs.replace(each, action=None) for each in of_others] == [
