@@ -20,6 +20,7 @@ from mirrorplane.api.routes import Route, RouteTable
 from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.status import Status
 from mirrorplane.api.traffic_policy import TrafficPolicy
+from mirrorplane.api.unenforced import UnenforcedPolicy
 from mirrorplane.api.view import View
 
 
@@ -92,6 +93,7 @@ class Check(msgspec.Struct, frozen=True):
     gateway: Callable[[View, Gateway], tuple[Finding, ...]] = lambda *_: ()
     service: Callable[[View, Service], tuple[Finding, ...]] = lambda *_: ()
     sidecar_scope: Callable[[View, SidecarScope], tuple[Finding, ...]] = lambda *_: ()
+    unenforced: Callable[[View, UnenforcedPolicy], tuple[Finding, ...]] = lambda *_: ()
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -34,8 +34,8 @@ def findings(view: View, ref: Ref) -> tuple[Finding, ...]:
 
 def is_checked(ref: Ref, lowered: Lowered) -> bool:
     """Tell whether any check applies to what an object means."""
-    checked = lowered.tables or lowered.attachments or lowered.policies or lowered.gateways or lowered.sidecar_scopes
-    return bool(checked or _declared_services(ref, lowered))
+    routing = lowered.tables or lowered.attachments or lowered.policies or lowered.gateways
+    return bool(routing or lowered.sidecar_scopes or lowered.unenforced or _declared_services(ref, lowered))
 
 
 def _run(view: View, check: Check, ref: Ref, lowered: Lowered, tables: tuple[RouteTable, ...]) -> Iterator[Finding]:
@@ -51,6 +51,8 @@ def _run(view: View, check: Check, ref: Ref, lowered: Lowered, tables: tuple[Rou
         yield from check.service(view, service)
     for sidecar_scope in lowered.sidecar_scopes:
         yield from check.sidecar_scope(view, sidecar_scope)
+    for unenforced in lowered.unenforced:
+        yield from check.unenforced(view, unenforced)
 
 
 def _declared_services(ref: Ref, lowered: Lowered) -> tuple[Service, ...]:

@@ -2,19 +2,35 @@
 
 from collections.abc import Iterator, Mapping
 
-from mirrorplane.api.finding import Finding
+from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
+from mirrorplane.translators.lookups.workload_selectors import selects_nothing
 
 _PATH = "spec.workloadSelector"
 _NO_LABEL = ("", "")
 
 
 def sidecar_scope(view: View, spec: SidecarScope) -> tuple[Finding, ...]:
-    """Return the older Sidecars that apply instead (Istio IST0110, IST0111): each once, with one of the workloads."""
-    return tuple(_conflicts(view, spec) if spec.clients else _older_without_selector(view, spec))
+    """Return the older Sidecars that apply instead (Istio IST0110, IST0111), and whether none is selected (IST0101).
+
+    Each older one is reported once, with one of the workloads.
+    """
+    if not spec.clients:
+        return tuple(_older_without_selector(view, spec))
+    return (*_conflicts(view, spec), *_without_workload(view, spec))
+
+
+def _without_workload(view: View, spec: SidecarScope) -> Iterator[Finding]:
+    """Warn of a selector that matches no workload of its namespace (Istio IST0101)."""
+    namespace = spec.ref.namespace
+    if selects_nothing(view, namespace, spec.clients):
+        labels = ", ".join(f"{key}={value}" for key, value in spec.clients)
+        message = f"no Pod or WorkloadEntry of namespace {namespace} has the labels {labels}; no workload is limited"
+        fix = "correct the labels, or start workloads that have them"
+        yield Finding(spec.ref, "NoWorkloadSelected", message, f"{_PATH}.labels", Severity.WARNING, fix)
 
 
 def _older_without_selector(view: View, spec: SidecarScope) -> Iterator[Finding]:

@@ -71,9 +71,18 @@ def _partition(obj: Object[istio.WorkloadEntry]) -> Iterable[str]:
     return (ref_partition(obj.ref),)
 
 
+def _namespace(obj: Object[istio.WorkloadEntry]) -> Iterable[str]:
+    return (obj.ref.namespace,)
+
+
 INPUT = Input(
     kinds=(istio.WORKLOAD_ENTRY,),
     lower=lower,
     validate=validate,
-    indexes={"workload.label": _labels, "workload.address": _addresses, "workload.address.partition": _partition},
+    indexes={
+        "workload.label": _labels,
+        "workload.namespace": _namespace,
+        "workload.address": _addresses,
+        "workload.address.partition": _partition,
+    },
 )

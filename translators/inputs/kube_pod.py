@@ -51,4 +51,13 @@ def _labels(obj: Object[kube.Pod]) -> Iterable[str]:
     return (f"{obj.ref.namespace}|{key}={value}" for key, value in obj.labels.items())
 
 
-INPUT = Input(kinds=(kube.POD,), lower=lower, validate=validate, indexes={"workload.label": _labels})
+def _namespace(obj: Object[kube.Pod]) -> Iterable[str]:
+    return (obj.ref.namespace,)
+
+
+INPUT = Input(
+    kinds=(kube.POD,),
+    lower=lower,
+    validate=validate,
+    indexes={"workload.label": _labels, "workload.namespace": _namespace},
+)

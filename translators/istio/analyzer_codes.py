@@ -25,6 +25,8 @@ _CODES = {
     "ConflictingSidecarWorkloadSelectors": "IST0110",
     "MultipleSidecarsWithoutWorkloadSelectors": "IST0111",
     "NothingImported": _NOT_FOUND,
+    "NoWorkloadSelected": _NOT_FOUND,
+    "NoMatchingWorkloads": "IST0127",
     "ForwarderNotFound": _NOT_FOUND,
     "MisplacedAnnotation": "IST0107",
     "UnknownAnnotation": "IST0108",
