@@ -27,6 +27,7 @@ _CODES = {
     "NothingImported": _NOT_FOUND,
     "NoWorkloadSelected": _NOT_FOUND,
     "NoMatchingWorkloads": "IST0127",
+    "SharedCertificate": "IST0138",
     "ForwarderNotFound": _NOT_FOUND,
     "MisplacedAnnotation": "IST0107",
     "UnknownAnnotation": "IST0108",
