@@ -33,7 +33,7 @@ class ScopeCache:
     """One scope's resources and the streams they are offered to.
 
     A build that raises is our bug: the last good resource stays, and the build is tried again at the next publish.
-    `accepted`: a proxy has accepted resources of the scope.
+    `accepted`: a proxy has accepted resources of the scope. `keys` are those of a Dirty that concern it.
     `generations` yields numbers that are unique over all caches, because a proxy may move from one cache to another.
     """
 
@@ -46,16 +46,12 @@ class ScopeCache:
         self._postponed: dict[tuple[Any, Any], set[str]] = {}
         self._engine, self._generations = engine, generations
         self._outputs = [_OutputCache(engine, output, scope) for output in outputs if output.serves(scope)]
+        self.keys = frozenset(key for cache in self._outputs for key in cache.keys)
 
     @property
     def failed(self) -> dict[tuple[str, str], str]:
         """Builds that raised and have not succeeded since, by type and name ("" for the list of names)."""
         return {(cache.type_url, name): error for cache in self._outputs for name, error in cache.failed.items()}
-
-    @property
-    def keys(self) -> frozenset[DirtyKey]:
-        """The keys of a Dirty that concern this scope. They never change; several outputs may share one."""
-        return frozenset(key for cache in self._outputs for key in cache.keys)
 
     @property
     def incomplete(self) -> bool:
@@ -84,9 +80,9 @@ class ScopeCache:
         return True
 
     def postpone(self, dirty: Dirty) -> None:
-        """Remember what may have changed, for the next refresh."""
-        for call, names in dirty.items():
-            self._postponed.setdefault(call, set()).update(names)
+        """Remember what may have changed of this scope, for the next refresh."""
+        for key in self.keys.intersection(dirty):
+            self._postponed.setdefault(key, set()).update(dirty[key])
 
     def is_behind(self, dirty: Dirty) -> bool:
         """Whether a refresh has something to do."""
