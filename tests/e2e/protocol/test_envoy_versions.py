@@ -37,6 +37,7 @@ from tests.e2e.support.manifests import (
     virtual_service,
 )
 from tests.e2e.support.sidecars import PROXY_PORT, Sidecar, sidecar, sleeper
+from tests.source_files import ROOT
 
 pytestmark = pytest.mark.envoy
 
@@ -68,6 +69,7 @@ def test_every_version_knows_the_curves_that_are_served(version: str, tmp_path: 
 
 def test_every_supported_minor_version_is_tested() -> None:
     assert tuple(parse_version(version) for version in VERSIONS) == SUPPORTED
+    assert f"OLDER := {' '.join(OLDER)}\n" in (ROOT / "Makefile").read_text()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
