@@ -24,20 +24,25 @@ _DIGITS = 10
 
 def mark_returning(view: View, visibility: Visibility, route: Route, host: str, listener_port: int) -> Route:
     """Return a route of the virtual host of a domain with a `mark` on the mirrors whose copies may come back to it."""
+
+    def returns(mirror: Mirror, forward: Forward) -> bool:
+        return _may_match(mirror, forward, host) and leads_to_proxy(view, visibility, mirror.destination, listener_port)
+
+    # Without destinations a request is answered by the proxy, and not copied.
+    forwards = [forward for forward in route.forwards if forward.destinations]
+    returning = {mirror for forward in forwards for mirror in forward.mirrors if returns(mirror, forward)}
+    if not returning:
+        return route
     mark = _mark(route.ref)
 
-    def marked(mirror: Mirror, forward: Forward) -> Mirror:
-        returns = _may_match(mirror, forward, host) and leads_to_proxy(
-            view, visibility, mirror.destination, listener_port
-        )
-        return msgspec.structs.replace(mirror, mark=mark) if returns else mirror
-
     def with_marks(forward: Forward) -> Forward:
-        # Without destinations a request is answered by the proxy, and not copied.
-        mirrors = forward.mirrors if forward.destinations else ()
-        return msgspec.structs.replace(forward, mirrors=tuple(marked(mirror, forward) for mirror in mirrors))
+        mirrors = (
+            msgspec.structs.replace(mirror, mark=mark) if mirror in returning and forward.destinations else mirror
+            for mirror in forward.mirrors
+        )
+        return msgspec.structs.replace(forward, mirrors=tuple(mirrors))
 
-    return route.map_forwards(with_marks) if route.mirrors else route
+    return route.map_forwards(with_marks)
 
 
 def copy_hosts(mirror: Mirror, forward: Forward, hosts: Iterable[str]) -> frozenset[str]:
@@ -72,8 +77,10 @@ def _may_match(mirror: Mirror, forward: Forward, host: str) -> bool:
 
     A Host that is changed may be that of another rule, whose copies have the Host of this one.
     """
-    changed = mirror.host or mirror.profile or any(_new_hosts(forward))
-    return bool(changed) or any(covers(host, copy) for copy in copy_hosts(mirror, forward, (host,)))
+    rewritten = forward.rewrite.host or any(destination.rewrite_host for destination in forward.destinations)
+    if mirror.host or mirror.profile or rewritten or not mirror.shadow_suffix:
+        return True
+    return host.startswith("*") and covers(host, f"{host}{SHADOW_SUFFIX}")
 
 
 def _new_hosts(forward: Forward) -> frozenset[str]:
