@@ -13,17 +13,17 @@ from mirrorplane.api.hosts import is_range, is_unix, literal
 _METADATA = frozenset(
     map(
         ipaddress.ip_address,
-        ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"),
+        ("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"),
     )
 )
 """Outside the link-local range: of AWS and Google over IPv6, Alibaba Cloud, Azure (WireServer), Oracle Cloud."""
 _METADATA_NAMES = frozenset(("metadata.google.internal", "metadata.goog", "metadata", "instance-data.ec2.internal"))
 _LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
-_SHORTHAND = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
+_SHORTHAND = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 """A name whose last label is a number: resolvers read 127.1 and 0x7f000001 as addresses, and no domain ends so."""
 
 
-_USUAL_IPV4 = re.compile(r"([1-9]\d|[1-9]|1\d\d|2[01]\d|22[0-3])(?:\.(?:0|[1-9]\d{0,2})){3}")
+_USUAL_IPV4 = re.compile(r"([1-9]\d|[1-9]|1\d\d|2[01]\d|22[0-3])(?:\.(?:0|[1-9]\d{0,2})){3}", re.ASCII)
 """Below the multicast range, with the first octet as a group."""
 _UNUSUAL_OCTETS = frozenset(("127", "169", "100", "168", "192"))
 """The first octets of the IPv4 addresses that are local or of a metadata service; 0 has no match above."""

@@ -50,8 +50,10 @@ def millionths(percent: float) -> int:
 
 def duration_text(duration_ms: int) -> str:
     """Write a duration as users do: `15s`, `1.5s`, `250ms`."""
-    seconds = duration_ms / 1000
-    return f"{seconds:g}s" if seconds >= 1 else f"{duration_ms}ms"
+    whole, rest_ms = divmod(duration_ms, 1000)
+    if not whole:
+        return f"{duration_ms}ms"
+    return f"{duration_ms / 1000}s" if rest_ms else f"{whole}s"
 
 
 def size_text(size: int) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from mirrorplane.api.hosts import candidates, covers, exported, fqdn, host_problem, is_ip
 from mirrorplane.api.proxy import NodeIdError, Proxy, Scope, Visibility, parse_node_id
-from mirrorplane.api.units import millionths, milliseconds, whole_number
+from mirrorplane.api.units import duration_text, millionths, milliseconds, size_text, whole_number
 from mirrorplane.translators.parts.domains import domains, with_port
 from mirrorplane.translators.port_protocols import protocol_of_port
 
@@ -15,6 +15,18 @@ from mirrorplane.translators.port_protocols import protocol_of_port
 )
 def test_a_duration_is_read_as_istio_writes_it(text: str, ms: int):
     assert milliseconds(text) == ms
+
+
+@pytest.mark.parametrize("text", ["0ms", "250ms", "1s", "1.5s", "15s", "1234.567s", "1000000s", "31536000s"])
+def test_a_duration_is_written_with_all_its_digits(text: str):
+    assert duration_text(milliseconds(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(12, "12 bytes"), (1536, "1.5 KiB"), (1 << 20, "1 MiB"), (3 << 30, "3 GiB")]
+)
+def test_a_size_is_written_in_the_largest_unit(size: int, text: str):
+    assert size_text(size) == text
 
 
 @pytest.mark.parametrize(

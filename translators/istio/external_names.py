@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mirrorplane.api.finding import Finding
-from mirrorplane.api.hosts import fqdn, literal
+from mirrorplane.api.hosts import fqdn, host_problem, is_unix, literal
 from mirrorplane.api.kinds import kube
 from mirrorplane.api.mesh import Alias, Endpoint, EndpointGroup, Lowered, Port, Resolution, Service
 from mirrorplane.api.meta import Object
@@ -45,9 +45,17 @@ def lower_external_name(
 
 
 def external_name_findings(obj: Object[kube.ServiceSpec]) -> Iterator[Finding]:
-    """Refuse an ExternalName without a name, as the API server does."""
-    if obj.spec.type == EXTERNAL_NAME and not literal(obj.spec.external_name):
+    """Refuse an ExternalName whose name is missing or no DNS name, as the API server does.
+
+    A socket is not refused here: it may be allowed, or is reported as a local endpoint.
+    """
+    if obj.spec.type != EXTERNAL_NAME:
+        return
+    name = literal(obj.spec.external_name)
+    if not name:
         yield Finding(obj.ref, "InvalidAddress", "type ExternalName requires an external name", _PATH)
+    elif not is_unix(name) and ("*" in name or host_problem(name)):
+        yield Finding(obj.ref, "InvalidAddress", f"the external name {name!r} is not a DNS name", _PATH)
 
 
 def alias_keys(obj: Object[kube.ServiceSpec]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The mirrors of an HTTP rule: `mirror`, `mirrors` and the three spellings of the percentage."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from mirrorplane.api.finding import Finding, Severity
 from mirrorplane.api.kinds.istio import virtual_service as istio
@@ -58,7 +59,7 @@ def _never_fires(about: Ref, path: str, rule: istio.HTTPRoute) -> Iterator[Findi
         shares += list(_deprecated(rule))[:1]
     for field, percent in shares:
         if percent >= 0 and millionths(percent) == 0:
-            written = f"{percent:.12f}".rstrip("0")
+            written = f"{Decimal(str(percent)):f}"  # as in the manifest: str() writes 1e-05
             rounded = f", rounded down from {written} % to millionths" if percent else ""
             message = f"the share of this mirror is 0 %{rounded}: nothing is mirrored"
             fix = "set a larger share, or remove the mirror"

@@ -21,13 +21,13 @@ def listed_addresses(view: View, ref: Ref) -> frozenset[str]:
 
 def services_at_address(view: View, namespace: str, address: str) -> tuple[Service, ...]:
     """Return the services of a namespace that have an address as endpoint, or select a workload with it, each once."""
-    found: list[Service] = []
+    services: list[Service] = []
     for obj in view.by("workload.address", f"{namespace}|{address}"):
         lowered = view.lowered(obj.ref)
-        found += lowered.services
+        services += lowered.services
         for workload in lowered.workloads:
-            found += selecting_services(view, namespace, workload.labels)
-    return tuple(dict.fromkeys(found))
+            services += selecting_services(view, namespace, workload.labels)
+    return tuple(dict.fromkeys(services))
 
 
 def selecting_services(view: View, namespace: str, labels: Labels) -> Iterator[Service]:

@@ -52,8 +52,8 @@ def _unsent_credentials(view: View, scope: Scope) -> Iterator[Finding]:
 
 
 def _applies(view: View, scope: Scope, policy: TrafficPolicy) -> bool:
-    found = view.memo(find_policy, scope.client, policy.host)
-    return found is not None and found.ref == policy.ref
+    winner = view.memo(find_policy, scope.client, policy.host)
+    return winner is not None and winner.ref == policy.ref
 
 
 def _needs_secret(policy: ClusterPolicy) -> bool:

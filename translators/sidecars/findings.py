@@ -56,5 +56,5 @@ def _alternative(services: Sequence[Service]) -> str:
 
 
 def _is_visible(view: View, visibility: Visibility, service: Service) -> bool:
-    found = view.memo(find_service, visibility, service.host)
-    return found is not None and found.ref == service.ref
+    winner = view.memo(find_service, visibility, service.host)
+    return winner is not None and winner.ref == service.ref
