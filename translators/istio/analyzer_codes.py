@@ -28,6 +28,7 @@ _CODES = {
     "NoWorkloadSelected": _NOT_FOUND,
     "NoMatchingWorkloads": "IST0127",
     "SharedCertificate": "IST0138",
+    "GatewayPortNotExposed": "IST0162",
     "ForwarderNotFound": _NOT_FOUND,
     "MisplacedAnnotation": "IST0107",
     "UnknownAnnotation": "IST0108",
