@@ -28,8 +28,8 @@ def gateway(view: View, gateway: Gateway) -> tuple[Finding, ...]:
         Finding(
             gateway.ref,
             "GatewayPortNotExposed",
-            f"port {server.number} is not exposed by {names}, which selects the routers and has the ports {ports}: clients"
-            " cannot connect to it by a Service",
+            f"port {server.number} is not exposed by {names}, which selects the routers and has the ports {ports}:"
+            " clients cannot connect to it by a Service",
             f"{server.path}.port.number",
             Severity.WARNING,
             f"add a port {server.number} to the Service, or use one of its ports",
