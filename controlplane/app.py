@@ -12,7 +12,6 @@ import msgspec
 
 from mirrorplane.api.meta import AnyObject
 from mirrorplane.controlplane.admin.server import Admin
-from mirrorplane.controlplane.client_limits import ClientLimits
 from mirrorplane.controlplane.configured_sources import file_source, flag_source
 from mirrorplane.controlplane.engine.catalogue import catalogue
 from mirrorplane.controlplane.engine.gc_policy import exempt_loaded_objects, trim_memory_periodically
@@ -27,7 +26,7 @@ from mirrorplane.controlplane.observe.logs import fields
 from mirrorplane.controlplane.observe.metrics import Metrics
 from mirrorplane.controlplane.plane import Plane
 from mirrorplane.controlplane.query.queries import Queries
-from mirrorplane.controlplane.settings import Address
+from mirrorplane.controlplane.settings import Address, ClientLimits
 from mirrorplane.controlplane.sources.changes import Batch
 from mirrorplane.controlplane.sources.debounce import Debounce, debounced
 from mirrorplane.controlplane.sources.merged import Sources

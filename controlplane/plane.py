@@ -4,7 +4,6 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import ResourceSet
 from mirrorplane.api.snapshot import Snapshot
-from mirrorplane.controlplane.client_limits import ClientLimits
 from mirrorplane.controlplane.engine.catalogue import Catalogue
 from mirrorplane.controlplane.engine.engine import EMPTY, Engine
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
@@ -14,6 +13,7 @@ from mirrorplane.controlplane.events.events import FindingsChanged, Published
 from mirrorplane.controlplane.events.hub import Events
 from mirrorplane.controlplane.findings.store import FindingStore
 from mirrorplane.controlplane.publish.publisher import Publisher
+from mirrorplane.controlplane.settings import ClientLimits
 from mirrorplane.controlplane.sources.changes import Batch
 from mirrorplane.controlplane.sources.source import Locate
 from mirrorplane.controlplane.status.cache import StatusCache

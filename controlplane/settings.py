@@ -1,4 +1,4 @@
-"""Settings of the process itself. The only place that may read the environment: flags are read by click."""
+"""Settings of the process itself, and limits. The only place that may read the environment: flags are read by click."""
 
 import ipaddress
 import os
@@ -30,6 +30,20 @@ class Address(msgspec.Struct, frozen=True):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+
+class ClientLimits(msgspec.Struct, frozen=True):
+    """What one client may take of what all share, each with a flag of `mirrorplane serve`. See decision 0142.
+
+    A client is an authenticated identity; without authentication, the address that it connects from. `streams`: how
+    many may be open at once; a proxy has one, or one for each type. `scopes`: how many different configurations its
+    proxies may have. `first_message`, in bytes: the message in which a reconnecting proxy lists its resources with
+    their versions, 100 bytes for each cluster.
+    """
+
+    streams: int = 5000
+    scopes: int = 100
+    first_message: int = 4 << 20
 
 
 def quieten_grpc() -> None:

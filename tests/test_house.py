@@ -226,3 +226,8 @@ def test_filters_and_checks_fill_in_their_contracts():
 def test_a_file_that_does_not_fill_in_its_contract_is_an_error():
     with pytest.raises(TypeError, match=r"mirrorplane\.translators\.parts\.\w+ must define INPUT"):
         discover(parts, "INPUT", Check)
+
+
+def test_the_root_of_the_control_plane_has_few_files():
+    files = [path.name for path in (ROOT / "controlplane").glob("*.py") if path.name != "__init__.py"]
+    assert len(files) <= 7, sorted(files)

@@ -100,10 +100,9 @@ def serve(manifests: Manifests, xds_address: str, admin_address: str, **flags: A
 
     from mirrorplane.controlplane.app import ListenError, ServeOptions
     from mirrorplane.controlplane.app import serve as run
-    from mirrorplane.controlplane.client_limits import ClientLimits
     from mirrorplane.controlplane.identity.flags import SecurityFlags, SecurityFlagsError, security_from_flags
     from mirrorplane.controlplane.identity.watched_files import FileProblemError
-    from mirrorplane.controlplane.settings import AddressError, parse_address
+    from mirrorplane.controlplane.settings import AddressError, ClientLimits, parse_address
     from mirrorplane.controlplane.sources.debounce import Debounce
     from mirrorplane.controlplane.xds.push_order import PushLimits
 

@@ -10,7 +10,6 @@ from mirrorplane.api.meta import Ref
 from mirrorplane.api.proxy import Proxy, Scope
 from mirrorplane.api.resource import ResourceSet, resource_type
 from mirrorplane.api.view import View
-from mirrorplane.controlplane.client_limits import ClientLimits
 from mirrorplane.controlplane.engine.engine import Call, Engine
 from mirrorplane.controlplane.engine.executor import CooperativeExecutor
 from mirrorplane.controlplane.engine.gc_policy import gc_paused
@@ -19,6 +18,7 @@ from mirrorplane.controlplane.publish.scope_cache import Dirty, Offer, ScopeCach
 from mirrorplane.controlplane.publish.scope_clients import ScopeClients
 from mirrorplane.controlplane.publish.scope_index import ScopeIndex
 from mirrorplane.controlplane.publish.version_findings import VersionFindings
+from mirrorplane.controlplane.settings import ClientLimits
 from mirrorplane.translators.contract import Output
 from mirrorplane.translators.scopes import criteria, scope_of
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from mirrorplane.controlplane.client_limits import ClientLimits
 from mirrorplane.controlplane.grpc_server.call import Call
 from mirrorplane.controlplane.grpc_server.refusals import ExhaustedError, InvalidRequestError
+from mirrorplane.controlplane.settings import ClientLimits
 from mirrorplane.controlplane.xds.feed import Feed, LimitError
 from mirrorplane.controlplane.xds.push_order import SERVER_LIMITS, PushLimits
 from mirrorplane.controlplane.xds.requests import ProtocolError

@@ -7,11 +7,10 @@ import pytest
 
 from mirrorplane.api.resource import CLUSTER
 from mirrorplane.controlplane.app import App, ServeOptions
-from mirrorplane.controlplane.client_limits import ClientLimits
 from mirrorplane.controlplane.identity.authoriser import Security
 from mirrorplane.controlplane.identity.tokens import TokenRules
 from mirrorplane.controlplane.playground.manifests import service
-from mirrorplane.controlplane.settings import Address
+from mirrorplane.controlplane.settings import Address, ClientLimits
 from tests.controlplane.identity.issuers import Signer
 from tests.controlplane.xds.grpc_peers import ADS, Peer
 

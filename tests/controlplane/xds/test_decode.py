@@ -4,7 +4,7 @@ import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 
 from mirrorplane.api.resource import ENDPOINT
-from mirrorplane.controlplane.client_limits import ClientLimits
+from mirrorplane.controlplane.settings import ClientLimits
 from mirrorplane.controlplane.xds.decode import delta_request, sotw_request
 from mirrorplane.controlplane.xds.requests import MAX_NAMES, ProtocolError
 
