@@ -8,6 +8,7 @@ from mirrorplane.api.finding import Finding
 from mirrorplane.api.proxy import ROUTER, Scope
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.engine import Call, Engine
+from mirrorplane.controlplane.publish.scope_cache import Dirty
 from mirrorplane.translators.routers.findings import router_findings
 from mirrorplane.translators.sidecars.findings import bound_sidecar_findings
 
@@ -25,6 +26,7 @@ class ProxyFindings:
         self._scopes: set[Scope] = set()
         self._users: Counter[Call] = Counter()
         self._by_call: dict[Call, tuple[Finding, ...]] = {}
+        self._failed: set[Call] = set()
 
     def refresh(self, view: View, scope: Scope) -> None:
         """Bring the findings of a scope in use up to a view. Costs nothing when nothing that they read changed."""
@@ -39,9 +41,9 @@ class ProxyFindings:
             self._engine.hold([call])
         self._update(view, call)
 
-    def refresh_all(self, view: View) -> None:
-        """Bring the findings of all scopes up to a view."""
-        for call in tuple(self._by_call):
+    def refresh_dirty(self, view: View, dirty: Dirty) -> None:
+        """Bring up to a view the findings that a change may concern, and those that could not be made before it."""
+        for call in self._failed | (self._by_call.keys() & dirty.keys()):
             if call in self._by_call:  # an update may pause, and the last proxy of another scope leave meanwhile
                 self._update(view, call)
 
@@ -55,6 +57,7 @@ class ProxyFindings:
         if self._users[call]:
             return
         del self._users[call]
+        self._failed.discard(call)
         self._engine.release([call])
         if self._by_call.pop(call):
             self._on_change()
@@ -75,7 +78,9 @@ class ProxyFindings:
             after: tuple[Finding, ...] = view.memo(*call)
         except Exception:  # our bug, which must not keep proxies from their resources
             log.exception("checking what proxies of %s serve failed", call[1])
+            self._failed.add(call)
             return
+        self._failed.discard(call)
         if call in self._by_call:  # the work may pause, and its last proxy leave meanwhile
             self._by_call[call] = after
             if after != before:

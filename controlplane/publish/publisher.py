@@ -156,7 +156,7 @@ class Publisher:
                 changed += 1
                 cache.offer_all()
             self._note(cache)
-        self.proxy_findings.refresh_all(self._view)
+        self.proxy_findings.refresh_dirty(self._view, dirty)
         self._engine.collect()
         return changed
 

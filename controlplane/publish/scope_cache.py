@@ -63,7 +63,7 @@ class ScopeCache:
         if self._postponed:
             self.postpone(dirty)
             dirty, self._postponed = self._postponed, {}
-        if self.ready and not any(cache.is_dirty(dirty) for cache in self._outputs):
+        if not self.is_behind(dirty):
             return False
         updates: dict[str, dict[str, Resource | None]] = {}
         for cache in self._outputs:
@@ -86,7 +86,7 @@ class ScopeCache:
 
     def is_behind(self, dirty: Dirty) -> bool:
         """Whether a refresh has something to do."""
-        return not self.ready or any(cache.is_dirty(dirty) for cache in self._outputs)
+        return self.incomplete or any(key in dirty for key in self.keys)
 
     def offer_all(self) -> None:
         """Offer the set to every stream of the scope. An exception in one does not affect the others."""
@@ -121,10 +121,6 @@ class _OutputCache:
     def keys(self) -> tuple[DirtyKey, DirtyKey]:
         """What is dirty when the list of names, or a resource, may have changed."""
         return self._names_call, self._build_prefix
-
-    def is_dirty(self, dirty: Dirty) -> bool:
-        """Whether anything may have changed, or failed last time."""
-        return bool(self.failed) or self._names_call in dirty or self._build_prefix in dirty
 
     def changes(self, view: View, dirty: Dirty, before: Mapping[str, Resource]) -> dict[str, Resource | None]:
         """Return the resources that differ from those before, None for those removed."""

@@ -10,7 +10,9 @@ from mirrorplane.api.proxy import Proxy
 from mirrorplane.api.resource import CLUSTER, ROUTE, SECRET, Resource, ResourceSet
 from mirrorplane.api.view import View
 from mirrorplane.controlplane.engine.catalogue import catalogue
+from mirrorplane.controlplane.engine.engine import Call
 from mirrorplane.controlplane.plane import Plane
+from mirrorplane.controlplane.publish.proxy_findings import ProxyFindings
 from mirrorplane.controlplane.publish.scope_cache import Dirty, ScopeCache
 from mirrorplane.controlplane.xds.delta import DeltaSession
 from mirrorplane.controlplane.xds.push_order import PushLimits
@@ -277,9 +279,18 @@ async def test_a_change_visits_no_scope_that_it_does_not_concern(monkeypatch: py
         visited.append(cache.scope.namespace)
         return refresh(cache, view, dirty)
 
+    checked: set[str] = set()
+    update = ProxyFindings._update
+
+    def update_and_note(findings: ProxyFindings, view: View, call: Call) -> None:
+        checked.add(call[1].namespace)
+        update(findings, view, call)
+
     monkeypatch.setattr(ScopeCache, "refresh", refresh_and_note)
+    monkeypatch.setattr(ProxyFindings, "_update", update_and_note)
     await apply(plane, private_service("ns-7", 81))
     assert visited == ["ns-7"]
+    assert checked <= {"ns-7"}
 
 
 def private_service(namespace: str, port: int) -> str:
