@@ -42,13 +42,10 @@ class Rule(msgspec.Struct, frozen=True):
 def rules_of(view: View, obj: Object[istio.VirtualService]) -> tuple[Rule, ...]:
     """Return the effective rules in order, without those whose delegate is unusable (Istio)."""
     rules: list[Rule] = []
-    budget = MAX_MERGED_MATCHES
-    for place, rule in _rules(obj):
-        delegate = _delegate(view, obj.ref, rule)
+    for place, rule, delegate, excess in _with_delegates(view, obj):
         if rule.delegate is None:
             rules.append(Rule(rule, place, place, place))
-        elif delegate is not None and (cost := _merged_matches(rule, delegate)) <= budget:
-            budget -= cost
+        elif delegate is not None and not excess:
             merged = (_merged(place, rule, leaf_place, leaf) for leaf_place, leaf in _rules(delegate))
             rules += filter(None, merged)
     return tuple(rules)
@@ -56,26 +53,36 @@ def rules_of(view: View, obj: Object[istio.VirtualService]) -> tuple[Rule, ...]:
 
 def delegate_findings(view: View, obj: Object[istio.VirtualService]) -> Iterator[Finding]:
     """Report delegates that cannot be used."""
-    budget = MAX_MERGED_MATCHES
-    for place, rule in _rules(obj):
+    for place, rule, delegate, excess in _with_delegates(view, obj):
         if rule.delegate is None:
             continue
-        delegate, path = _delegate(view, obj.ref, rule), f"{place.path}.delegate"
+        path = f"{place.path}.delegate"
         name = f"{rule.delegate.namespace or obj.ref.namespace}/{rule.delegate.name}"
         if delegate is None:
             message = f"delegate {name} not found; the rule is ignored"
             fix = f"create a VirtualService {name} without hosts that is exported to {obj.ref.namespace}"
             yield Finding(obj.ref, "DelegateNotFound", message, path, fix=fix)
-        elif (cost := _merged_matches(rule, delegate)) <= budget:
-            budget -= cost
-        else:
+        elif excess:
             message = (
-                f"merged with delegate {name} the rule has {cost} matches, and all rules with delegates may have"
+                f"merged with delegate {name} the rule has {excess} matches, and all rules with delegates may have"
                 f" {MAX_MERGED_MATCHES} together; the rule is ignored"
             )
             yield Finding(
                 obj.ref, "DelegateTooLarge", message, path, fix="use fewer matches in the rule or its delegate"
             )
+
+
+def _with_delegates(
+    view: View, obj: Object[istio.VirtualService]
+) -> Iterator[tuple[FieldRef, istio.HTTPRoute, Object[istio.VirtualService] | None, int]]:
+    """Yield each rule with its delegate, and how many matches they have together if that is too many, else 0."""
+    budget = MAX_MERGED_MATCHES
+    for place, rule in _rules(obj):
+        delegate = _delegate(view, obj.ref, rule)
+        matches = _merged_matches(rule, delegate) if delegate is not None else 0
+        excess = matches if matches > budget else 0
+        budget -= matches - excess
+        yield place, rule, delegate, excess
 
 
 def _rules(obj: Object[istio.VirtualService]) -> Iterator[tuple[FieldRef, istio.HTTPRoute]]:
