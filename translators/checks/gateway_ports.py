@@ -7,6 +7,7 @@ from mirrorplane.api.gateways import Gateway
 from mirrorplane.api.mesh import Service
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
+from mirrorplane.translators.lookups.workload_selectors import selected_workloads
 from mirrorplane.translators.sidecars.inbound import target_ports, workload_services
 
 
@@ -16,7 +17,7 @@ def gateway(view: View, gateway: Gateway) -> tuple[Finding, ...]:
     Only where Pods of the gateway's namespace are its routers, and Services select them: gateways select routers
     in every namespace, and a router may be reached without a Service.
     """
-    if gateway.api or not gateway.selector:
+    if gateway.api:
         return ()
     services = tuple(dict.fromkeys(_services(view, gateway)))
     exposed = {number for service in services for number in _numbers(view, service)}
@@ -40,11 +41,9 @@ def gateway(view: View, gateway: Gateway) -> tuple[Finding, ...]:
 
 
 def _services(view: View, gateway: Gateway) -> Iterator[Service]:
-    namespace, (key, value) = gateway.ref.namespace, gateway.selector[0]
-    for obj in view.by("workload.label", f"{namespace}|{key}={value}"):
-        for workload in view.lowered(obj.ref).workloads:
-            if set(gateway.selector) <= set(workload.labels):
-                yield from view.memo(workload_services, namespace, workload.labels)
+    namespace = gateway.ref.namespace
+    for _, workload in selected_workloads(view, namespace, gateway.selector):
+        yield from view.memo(workload_services, namespace, workload.labels)
 
 
 def _numbers(view: View, service: Service) -> Iterator[int]:

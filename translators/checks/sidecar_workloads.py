@@ -7,7 +7,7 @@ from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.sidecar_scope import SidecarScope
 from mirrorplane.api.view import View
 from mirrorplane.translators.contract import Check
-from mirrorplane.translators.lookups.workload_selectors import selects_nothing
+from mirrorplane.translators.lookups.workload_selectors import selected_workloads, selects_nothing
 
 _PATH = "spec.workloadSelector"
 _NO_LABEL = ("", "")
@@ -42,20 +42,12 @@ def _older_without_selector(view: View, spec: SidecarScope) -> Iterator[Finding]
 
 def _conflicts(view: View, spec: SidecarScope) -> Iterator[Finding]:
     applied: dict[Ref, Ref] = {}
-    for workload, labels in _selected_workloads(view, spec):
-        applied.setdefault(_oldest(view, spec.ref.namespace, labels), workload)
-    for older, workload in applied.items():
+    for ref, workload in selected_workloads(view, spec.ref.namespace, spec.clients):
+        applied.setdefault(_oldest(view, spec.ref.namespace, workload.labels), ref)
+    for older, selected in applied.items():
         if older != spec.ref:
-            message = f"{older} is older and selects {workload} too; this one has no effect on it"
+            message = f"{older} is older and selects {selected} too; this one has no effect on it"
             yield Finding(spec.ref, "ConflictingSidecarWorkloadSelectors", message, _PATH)
-
-
-def _selected_workloads(view: View, spec: SidecarScope) -> Iterator[tuple[Ref, Labels]]:
-    key, value = spec.clients[0]
-    for obj in view.by("workload.label", f"{spec.ref.namespace}|{key}={value}"):
-        for workload in view.lowered(obj.ref).workloads:
-            if set(spec.clients) <= set(workload.labels):
-                yield obj.ref, workload.labels
 
 
 def _oldest(view: View, namespace: str, labels: Labels) -> Ref:

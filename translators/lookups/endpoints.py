@@ -5,6 +5,7 @@ from mirrorplane.api.mesh import Endpoint, Port, Protocol, Resolution, Service
 from mirrorplane.api.meta import Labels, Ref
 from mirrorplane.api.view import View
 from mirrorplane.translators.lookups.service_entries import is_entry, merge_ports
+from mirrorplane.translators.lookups.workload_selectors import selected_workloads
 from mirrorplane.translators.names import ClusterName, Transport, outbound_cluster, udp_cluster
 
 
@@ -107,19 +108,13 @@ def _other_entries(view: View, service: Service) -> list[Service]:
 
 
 def _selected(view: View, service: Service, port: Port, *, without_pods: bool) -> list[Endpoint]:
-    if not service.selector:
-        return []
-    selector = set(service.selector)
-    # The index finds workloads by one label; the others are compared below.
-    key, value = service.selector[0]
     endpoints = []
-    for obj in view.by("workload.label", f"{service.namespace}|{key}={value}"):
-        for load in view.lowered(obj.ref).workloads:
-            number = _workload_port(dict(load.ports), port)
-            if selector <= set(load.labels) and number and not (load.in_endpoint_slices and without_pods):
-                # A socket has no port (Istio).
-                number = 0 if is_unix(load.address) else number
-                endpoints.append(Endpoint(load.locality, load.address, number, load.labels, load.healthy, load.weight))
+    for _, load in selected_workloads(view, service.namespace, service.selector):
+        number = _workload_port(dict(load.ports), port)
+        if number and not (load.in_endpoint_slices and without_pods):
+            # A socket has no port (Istio).
+            number = 0 if is_unix(load.address) else number
+            endpoints.append(Endpoint(load.locality, load.address, number, load.labels, load.healthy, load.weight))
     return endpoints
 
 

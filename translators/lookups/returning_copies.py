@@ -77,8 +77,7 @@ def _may_match(mirror: Mirror, forward: Forward, host: str) -> bool:
 
     A Host that is changed may be that of another rule, whose copies have the Host of this one.
     """
-    rewritten = forward.rewrite.host or any(destination.rewrite_host for destination in forward.destinations)
-    if mirror.host or mirror.profile or rewritten or not mirror.shadow_suffix:
+    if mirror.host or mirror.profile or not mirror.shadow_suffix or any(_new_hosts(forward)):
         return True
     return host.startswith("*") and covers(host, f"{host}{SHADOW_SUFFIX}")
 
