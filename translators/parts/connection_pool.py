@@ -5,7 +5,6 @@ from collections.abc import Collection
 from mirrorplane.api.cluster_policy import ClusterPolicy, ConnectionPool, Keepalive, OutlierDetection, RetryBudget
 from mirrorplane.api.mesh import Protocol
 from mirrorplane.api.settings import MeshSettings
-from mirrorplane.api.wire import varint
 from mirrorplane.translators import envoy
 from mirrorplane.translators.port_protocols import requires_http2
 
@@ -54,8 +53,8 @@ def _set_budget(thresholds: "envoy.CircuitBreakers.Thresholds", budget: RetryBud
     thresholds.retry_budget.budget_percent.value = budget.percent
     thresholds.retry_budget.min_retry_concurrency.value = budget.min_concurrency
     if budget.interval_ms:
-        interval = envoy.duration(budget.interval_ms).SerializeToString()
-        thresholds.retry_budget.MergeFromString(varint(_BUDGET_INTERVAL << 3 | 2) + varint(len(interval)) + interval)
+        interval = envoy.encode(envoy.duration(budget.interval_ms))
+        thresholds.retry_budget.MergeFromString(envoy.encode_field(_BUDGET_INTERVAL, interval))
 
 
 def count_errors(body: envoy.UpstreamHttp, statuses: Collection[int]) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Collection
 
 from mirrorplane.api.envoy_features import BODY_SIZE_LIMIT
 from mirrorplane.api.mirrors import Guards
-from mirrorplane.api.wire import varint
 from mirrorplane.translators import envoy
 
 # Filters and fields of Envoy that xds-protos 1.85 does not have: sent as a TypedStruct, and as encoded bytes.
@@ -80,8 +79,8 @@ def _limit_buffers(cluster: envoy.Cluster, http: envoy.UpstreamHttp) -> None:
 
 def _limit_stalls(cluster: envoy.Cluster) -> None:
     """Limit how long a copy that is sent as it comes may hold up its original."""
-    stall = envoy.duration(STALL_MS).SerializeToString()
-    cluster.MergeFromString(varint(_HIGH_WATERMARK_TIMEOUT << 3 | 2) + varint(len(stall)) + stall)
+    stall = envoy.encode(envoy.duration(STALL_MS))
+    cluster.MergeFromString(envoy.encode_field(_HIGH_WATERMARK_TIMEOUT, stall))
 
 
 def _http2_options(http: envoy.UpstreamHttp) -> envoy.Http2ProtocolOptions | None:
