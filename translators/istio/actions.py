@@ -120,8 +120,8 @@ def _regex_findings(about: Ref, path: str, spec: istio.RegexRewrite) -> Iterator
 def _group_problem(spec: istio.RegexRewrite) -> str:
     groups = regex_groups(spec.match)
     escapes = _GROUP.findall(spec.rewrite)
-    known = {"\\", *map(str, range(groups + 1))}
-    unknown = [e for e in escapes if e not in known]
+    valid_escapes = {"\\", *map(str, range(groups + 1))}
+    unknown = [escape for escape in escapes if escape not in valid_escapes]
     if not unknown:
         return ""
     return f"\\{unknown[0]} refers to no group of match, which has {groups}; write \\\\ for a backslash"

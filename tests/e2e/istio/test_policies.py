@@ -143,41 +143,45 @@ async def test_a_full_connection_pool_rejects_at_once(three: Mesh):
     assert answers[200] <= 2, "one in flight, and perhaps one pending"
 
 
-async def test_a_failing_workload_is_ejected(mesh: Mesh):
-    async def fail(_: web.BaseRequest) -> web.Response:
-        return web.Response(status=500, headers={"X-Workload": "broken"})
+class BrokenWorkload:
+    """A workload that answers every request with `status`."""
 
-    broken = web.ServerRunner(web.Server(fail))
-    await broken.setup()
-    await web.TCPSite(broken, "127.0.0.1", 0).start()
-    async with Workload("good") as healthy:
-        await mesh.stage.apply(versions("web", [healthy.port, broken.addresses[0][1]]))
+    def __init__(self, status: int) -> None:
+        self.status, self.port = status, 0
+
+    async def __aenter__(self) -> "BrokenWorkload":
+        self._runner = web.ServerRunner(web.Server(self._fail))
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    async def _fail(self, _: web.BaseRequest) -> web.Response:
+        return web.Response(status=self.status, headers={"X-Workload": "broken"})
+
+
+async def test_a_failing_workload_is_ejected(mesh: Mesh):
+    async with Workload("good") as healthy, BrokenWorkload(500) as broken:
+        await mesh.stage.apply(versions("web", [healthy.port, broken.port]))
         policy = {"consecutive5xxErrors": 1, "baseEjectionTime": "10m", "maxEjectionPercent": 100}
         await mesh.rule("web", {"outlierDetection": policy, "loadBalancer": {"simple": "ROUND_ROBIN"}})
         answers = [await mesh.get() for _ in range(20)]
-    await broken.cleanup()
     assert answers.count((500, "broken")) == 1
     assert answers.count((200, "good")) == 19
 
 
 async def test_only_the_listed_error_codes_eject_a_workload(mesh: Mesh):
-    code = 500
-
-    async def fail(_: web.BaseRequest) -> web.Response:
-        return web.Response(status=code, headers={"X-Workload": "broken"})
-
-    broken = web.ServerRunner(web.Server(fail))
-    await broken.setup()
-    await web.TCPSite(broken, "127.0.0.1", 0).start()
-    async with Workload("good") as healthy:
-        await mesh.stage.apply(versions("web", [healthy.port, broken.addresses[0][1]]))
+    async with Workload("good") as healthy, BrokenWorkload(500) as broken:
+        await mesh.stage.apply(versions("web", [healthy.port, broken.port]))
         detection = {"consecutive5xxErrors": 1, "baseEjectionTime": "10m", "maxEjectionPercent": 100}
         detection["outlierDetectionHttpErrorCodes"] = [418, 429]
         await mesh.rule("web", {"outlierDetection": detection, "loadBalancer": {"simple": "ROUND_ROBIN"}})
         assert [await mesh.get() for _ in range(10)].count((500, "broken")) == 5
-        code = 429
+        broken.status = 429
         assert [await mesh.get() for _ in range(10)].count((429, "broken")) == 1
-    await broken.cleanup()
 
 
 async def test_an_http2_connection_without_answers_to_pings_is_closed(mesh: Mesh):

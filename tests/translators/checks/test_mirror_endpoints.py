@@ -4,8 +4,10 @@ import pytest
 
 from mirrorplane.controlplane.plane import Plane
 from tests.builders import objects, plane_of
+from tests.gateway_manifests import gateway
 
-WORLD = """
+WORLD = (
+    """
 apiVersion: v1
 kind: Service
 metadata: {name: web}
@@ -16,17 +18,10 @@ kind: Service
 metadata: {name: shadow}
 spec: {selector: {app: shadow}, ports: [{name: http, port: 80}]}
 ---
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: ours}
-spec: {controllerName: mirrorplane.io/gateway-controller}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: edge}
-spec: {gatewayClassName: ours, listeners: [{name: http, port: 8080, protocol: HTTP}]}
----
 """
+    + gateway({"name": "http", "port": 8080})
+    + "---\n"
+)
 RULES = {
     "VirtualService": """
 apiVersion: networking.istio.io/v1

@@ -6,8 +6,10 @@ from mirrorplane.api.mirrors import COPY_HEADER
 from mirrorplane.api.proxy import Proxy
 from mirrorplane.translators.outputs.gateway_routes import OUTPUT
 from tests.builders import decoded, plane_of, rendered
+from tests.gateway_manifests import gateway
 
-WORLD = """
+WORLD = (
+    """
 apiVersion: v1
 kind: Service
 metadata: {name: web}
@@ -29,17 +31,10 @@ kind: Gateway
 metadata: {name: wide}
 spec: {selector: {istio: ingressgateway}, servers: [{hosts: ['*'], port: {name: http, number: 8080, protocol: HTTP}}]}
 ---
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: ours}
-spec: {controllerName: mirrorplane.io/gateway-controller}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: edge}
-spec: {gatewayClassName: ours, listeners: [{name: http, port: 8081, protocol: HTTP}]}
----
 """
+    + gateway({"name": "http", "port": 8081})
+    + "---\n"
+)
 
 
 def virtual_service(host: str, gateway: str, target: str = "edge", authority: str = "") -> str:
